@@ -1,0 +1,149 @@
+//! Bodies: JSON, compressed with zstd above a size, and limited before they are parsed or decompressed.
+
+use std::io::Read;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::limits::COMPRESS_ABOVE_BYTES;
+
+/// `Content-Encoding` of a compressed body.
+pub const ZSTD: &str = "zstd";
+
+const LEVEL: i32 = 9;
+
+/// 8 MiB: the largest window that a decoder of RFC 8878 is recommended to support.
+const WINDOW_LOG_MAX: u32 = 23;
+
+/// A body that can't be encoded or decoded.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    /// The value can't be serialised.
+    #[error("the message can't be serialised")]
+    Encode(#[source] serde_json::Error),
+    /// Larger than its limit.
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit, bytes.
+        limit: usize,
+    },
+    /// A content encoding that isn't known.
+    #[error("content encoding {given:?} is not known: expected zstd or none")]
+    UnknownEncoding {
+        /// As it was given.
+        given: String,
+    },
+    /// Not a zstd frame.
+    #[error("the body is not valid zstd")]
+    Decompress(#[source] std::io::Error),
+    /// Not the JSON that was expected.
+    #[error("at {path}: {problem}")]
+    Json {
+        /// Path of the value, `reports[3].seq`.
+        path: String,
+        /// What was found, what was expected, line and column.
+        problem: String,
+    },
+}
+
+/// A body ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Whether they are a zstd frame: `Content-Encoding: zstd`.
+    pub compressed: bool,
+}
+
+/// Encodes a message.
+///
+/// # Errors
+/// The value can't be serialised.
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Encoded, CodecError> {
+    let json = serde_json::to_vec(value).map_err(CodecError::Encode)?;
+    if json.len() <= COMPRESS_ABOVE_BYTES {
+        return Ok(Encoded { bytes: json, compressed: false });
+    }
+    match zstd::bulk::compress(&json, LEVEL) {
+        Ok(bytes) if bytes.len() < json.len() => Ok(Encoded { bytes, compressed: true }),
+        Ok(_) | Err(_) => Ok(Encoded { bytes: json, compressed: false }),
+    }
+}
+
+/// Decodes a message of at most `limit` bytes after decompression.
+///
+/// # Errors
+/// Too large, an unknown encoding, a damaged frame, or JSON that isn't a `T`: the error names the path.
+pub fn decode<T: DeserializeOwned>(
+    body: &[u8],
+    encoding: Option<&str>,
+    limit: usize,
+) -> Result<T, CodecError> {
+    match encoding {
+        None | Some("identity" | "") => {
+            if body.len() > limit {
+                return Err(CodecError::TooLarge { limit });
+            }
+            from_json(body)
+        }
+        Some(ZSTD) => from_json(&decompress(body, limit)?),
+        Some(other) => Err(CodecError::UnknownEncoding { given: other.chars().take(40).collect() }),
+    }
+}
+
+fn decompress(body: &[u8], limit: usize) -> Result<Vec<u8>, CodecError> {
+    let mut decoder = zstd::stream::read::Decoder::new(body).map_err(CodecError::Decompress)?;
+    decoder.window_log_max(WINDOW_LOG_MAX).map_err(CodecError::Decompress)?;
+    let mut json = Vec::new();
+    let ceiling = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    decoder.take(ceiling).read_to_end(&mut json).map_err(CodecError::Decompress)?;
+    if json.len() > limit {
+        return Err(CodecError::TooLarge { limit });
+    }
+    Ok(json)
+}
+
+/// Parses JSON; the error names the path.
+///
+/// # Errors
+/// The JSON isn't a `T`.
+pub fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, CodecError> {
+    let mut parser = serde_json::Deserializer::from_slice(json);
+    let value = serde_path_to_error::deserialize(&mut parser)
+        .map_err(|e| CodecError::Json { path: e.path().to_string(), problem: e.inner().to_string() })?;
+    parser.end().map_err(|e| CodecError::Json { path: ".".to_owned(), problem: e.to_string() })?;
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_bodies_stay_plain_and_large_ones_are_compressed() {
+        let small = encode(&vec![1, 2, 3]).unwrap();
+        assert!(!small.compressed);
+        let large = encode(&vec![7_u32; 5000]).unwrap();
+        assert!(large.compressed && large.bytes.len() < 200);
+        let back: Vec<u32> = decode(&large.bytes, Some(ZSTD), 1 << 20).unwrap();
+        assert_eq!(back, vec![7_u32; 5000]);
+    }
+
+    #[test]
+    fn a_bomb_is_refused_at_the_limit() {
+        let bomb = zstd::bulk::compress(&vec![b' '; 64 << 20], 19).unwrap();
+        assert!(bomb.len() < 16 << 10);
+        let refused = decode::<Vec<u32>>(&bomb, Some(ZSTD), 1 << 20);
+        assert!(matches!(refused, Err(CodecError::TooLarge { limit }) if limit == 1 << 20));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let error = |body: &[u8], encoding| decode::<Vec<u32>>(body, encoding, 1000).unwrap_err().to_string();
+        assert!(error(b"[1,\"x\"]", None).contains("at [1]: invalid type: string \"x\""));
+        assert!(error(b"[1] 2", None).contains("trailing"));
+        assert!(error(b"[1]", Some("br")).contains("\"br\""));
+        assert!(error(b"[1]", Some(ZSTD)).contains("zstd"));
+        assert!(error(&[b' '; 1001], None).contains("larger than 1000"));
+    }
+}

@@ -1,0 +1,135 @@
+//! Names of parties and things, checked when they are parsed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// An identifier that does not follow its rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} {given:?} is not valid: expected {expected}")]
+pub struct InvalidId {
+    what: &'static str,
+    given: String,
+    expected: &'static str,
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $expected:literal, $rule:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The identifier as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                let rule: fn(char) -> bool = $rule;
+                if !text.is_empty() && text.len() <= $max && text.chars().all(rule) {
+                    return Ok(Self(text));
+                }
+                let given = text.chars().take(40).collect();
+                Err(InvalidId { what: $what, given, expected: $expected })
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_id!(
+    /// A gateway, as its certificate names it: the last part of `spiffe://TRUST-DOMAIN/gateway/ID`.
+    GatewayId,
+    "gateway id",
+    64,
+    "1 to 64 of a-z, 0-9, '-', '.' and '_'",
+    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.' | '_')
+);
+
+text_id!(
+    /// A device, as its gateway knows it: `VENDOR:SERIAL`, `mac:HEX` or, for want of both, `addr:ADDRESS`.
+    DeviceId,
+    "device id",
+    96,
+    "1 to 96 of A-Z, a-z, 0-9, '-', '.', '_', ':' and '/'",
+    |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '/')
+);
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, uuid::Error> {
+                Uuid::from_str(text).map(Self)
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// A command, UUID version 7.
+    CommandId
+);
+uuid_id!(
+    /// A firmware roll-out, UUID version 7.
+    RolloutId
+);
+uuid_id!(
+    /// One life of a gateway's spool, UUID version 7: it changes when the spool had to be made anew.
+    SpoolId
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_follow_their_rule() {
+        assert!("gw-1.site_a".parse::<GatewayId>().is_ok());
+        for bad in ["", "GW", "a b", "a/b", &"x".repeat(65)] {
+            assert!(bad.parse::<GatewayId>().is_err(), "{bad}");
+        }
+        assert!("ricoh:E174M210001".parse::<DeviceId>().is_ok());
+        assert!(serde_json::from_str::<DeviceId>("\"a\\nb\"").is_err());
+    }
+}

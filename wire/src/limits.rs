@@ -1,0 +1,28 @@
+//! The limit on everything that crosses the wire, each with a name.
+
+/// A body of a poll or a response after decompression, bytes.
+pub const MESSAGE_BYTES: usize = 256 << 10;
+
+/// A batch of reports after decompression, bytes.
+pub const BATCH_BYTES: usize = 4 << 20;
+
+/// A body as it arrives, before decompression, bytes.
+pub const BODY_BYTES: usize = 1 << 20;
+
+/// Reports in one batch.
+pub const BATCH_REPORTS: usize = 500;
+
+/// Commands in one answer to a poll.
+pub const POLL_COMMANDS: usize = 32;
+
+/// Devices that one command names.
+pub const COMMAND_DEVICES: usize = 10_000;
+
+/// A metadata file of the firmware repository, bytes.
+pub const METADATA_BYTES: usize = 4 << 20;
+
+/// A firmware image, bytes.
+pub const IMAGE_BYTES: u64 = 4 << 30;
+
+/// Bodies above this are compressed, bytes.
+pub const COMPRESS_ABOVE_BYTES: usize = 512;

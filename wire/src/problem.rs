@@ -1,0 +1,91 @@
+//! Refusals: `application/problem+json` (RFC 9457) with an enumeration of codes.
+
+use serde::{Deserialize, Serialize};
+
+/// Media type of a refusal.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What kind of refusal.
+    pub code: ProblemCode,
+    /// HTTP status.
+    pub status: u16,
+    /// What, where, and what was expected.
+    pub detail: String,
+    /// For [`ProblemCode::SequenceGap`]: the number that the server expects next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_seq: Option<u64>,
+}
+
+/// Kinds of refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemCode {
+    /// The body isn't what the path expects.
+    MalformedBody,
+    /// The body is larger than the limit.
+    BodyTooLarge,
+    /// The body's content encoding isn't known.
+    UnsupportedEncoding,
+    /// The certificate doesn't allow this.
+    Forbidden,
+    /// Nothing of that name, or not yours.
+    NotFound,
+    /// The batch begins after the number expected.
+    SequenceGap,
+    /// The request doesn't fit the state of things.
+    Conflict,
+    /// No login, or a wrong one.
+    Unauthorized,
+    /// Too many requests: `Retry-After` says when to come again.
+    Overloaded,
+    /// The server failed; nothing was stored.
+    Internal,
+}
+
+impl ProblemCode {
+    /// The HTTP status that goes with it.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::MalformedBody => 400,
+            Self::Unauthorized => 401,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::SequenceGap | Self::Conflict => 409,
+            Self::BodyTooLarge => 413,
+            Self::UnsupportedEncoding => 415,
+            Self::Internal => 500,
+            Self::Overloaded => 503,
+        }
+    }
+}
+
+impl Problem {
+    /// A refusal with a detail.
+    #[must_use]
+    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self { code, status: code.status(), detail: detail.into(), expected_seq: None }
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (status {})", self.detail, self.status)
+    }
+}
+
+impl From<&crate::codec::CodecError> for Problem {
+    fn from(error: &crate::codec::CodecError) -> Self {
+        use crate::codec::CodecError;
+        let code = match error {
+            CodecError::Encode(_) => ProblemCode::Internal,
+            CodecError::TooLarge { .. } => ProblemCode::BodyTooLarge,
+            CodecError::UnknownEncoding { .. } => ProblemCode::UnsupportedEncoding,
+            CodecError::Decompress(_) | CodecError::Json { .. } => ProblemCode::MalformedBody,
+        };
+        Self::new(code, error.to_string())
+    }
+}

@@ -1,0 +1,346 @@
+//! One reading of a device: what `platen-gateway read --json` prints and what a gateway reports.
+//!
+//! Names follow the Printer MIB (RFC 3805) and the Host Resources MIB (RFC 2790).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One reading of one device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reading {
+    /// Address that was read, `ADDR` or `ADDR:PORT` when the port isn't 161.
+    pub address: String,
+    /// When the reading was complete.
+    pub read_at: Timestamp,
+    /// Wall time of the reading, milliseconds.
+    pub took_ms: u64,
+    /// SNMP requests sent, repetitions included.
+    pub requests: u32,
+    /// Who the device is.
+    pub identity: Identity,
+    /// How the device is.
+    pub status: Status,
+    /// Counters by name; absent when unknown, never 0 for unknown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counters: BTreeMap<Counter, u64>,
+    /// What `total` counts: `prtMarkerCounterUnit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counter_unit: Option<Label>,
+    /// Where each counter was read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub evidence: BTreeMap<Counter, Evidence>,
+    /// `prtMarkerSuppliesTable`.
+    #[serde(default)]
+    pub supplies: Vec<Supply>,
+    /// `prtInputTable`.
+    #[serde(default)]
+    pub trays: Vec<Tray>,
+    /// `prtAlertTable`.
+    #[serde(default)]
+    pub alerts: Vec<Alert>,
+}
+
+/// A MIB enumeration: its label, or the number where the MIB has no label for it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Label {
+    /// The MIB's label.
+    Name(Cow<'static, str>),
+    /// A number without a label.
+    Number(i64),
+}
+
+impl Label {
+    /// A label that is known when the program is compiled.
+    #[must_use]
+    pub const fn name(name: &'static str) -> Self {
+        Self::Name(Cow::Borrowed(name))
+    }
+
+    /// Whether this is the label `name`.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        matches!(self, Self::Name(own) if own == name)
+    }
+}
+
+impl std::fmt::Display for Label {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Number(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+/// Who a device is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// The profile that recognised it: `ricoh`, `kyocera`, ...; absent when none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
+    /// Model as the device says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Serial number: `prtGeneralSerialNumber` or the vendor's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// `prtGeneralPrinterName` or `sysName`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Hardware address, lower-case hexadecimal pairs with colons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// `sysDescr`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sys_descr: Option<String>,
+    /// `sysObjectID`, dotted, without a leading dot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sys_object_id: Option<String>,
+    /// Firmware, a row for each component.
+    #[serde(default)]
+    pub firmware: Vec<Firmware>,
+}
+
+impl Identity {
+    /// Version of the component `system`, or of the first one.
+    #[must_use]
+    pub fn firmware_version(&self) -> Option<&str> {
+        let system = self.firmware.iter().find(|f| f.component == "system");
+        system.or(self.firmware.first()).map(|f| f.version.as_str())
+    }
+}
+
+/// One firmware component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Firmware {
+    /// `system` for the main one, else the vendor's name.
+    pub component: String,
+    /// Version as the device says it.
+    pub version: String,
+}
+
+/// How a device is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {
+    /// `hrDeviceStatus`: `running`, `warning`, `down`, ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Label>,
+    /// `hrPrinterStatus`: `idle`, `printing`, `warmup`, `other`, `unknown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub printer: Option<Label>,
+    /// Names of the bits of `hrPrinterDetectedErrorState`.
+    #[serde(default)]
+    pub detected_errors: Vec<Cow<'static, str>>,
+    /// Lines of `prtConsoleDisplayBufferText`.
+    #[serde(default)]
+    pub console: Vec<String>,
+}
+
+/// The bit of `hrPrinterDetectedErrorState` that tells of a service call.
+pub const SERVICE_REQUESTED: &str = "serviceRequested";
+
+/// Names of the counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counter {
+    /// All pages.
+    Total,
+    /// All monochrome pages.
+    Black,
+    /// All colour pages.
+    Color,
+    /// Copied pages.
+    CopyTotal,
+    /// Copied monochrome pages.
+    CopyBlack,
+    /// Copied colour pages.
+    CopyColor,
+    /// Printed pages.
+    PrintTotal,
+    /// Printed monochrome pages.
+    PrintBlack,
+    /// Printed colour pages.
+    PrintColor,
+    /// Pages received by fax.
+    FaxTotal,
+    /// Scanned pages.
+    ScanTotal,
+    /// Two-sided sheets.
+    Duplex,
+    /// Pages since power-on; falls to 0, never differenced.
+    PowerOn,
+    /// Paper jams.
+    Jams,
+}
+
+impl Counter {
+    /// All counters, in their order.
+    pub const ALL: [Self; 14] = [
+        Self::Total,
+        Self::Black,
+        Self::Color,
+        Self::CopyTotal,
+        Self::CopyBlack,
+        Self::CopyColor,
+        Self::PrintTotal,
+        Self::PrintBlack,
+        Self::PrintColor,
+        Self::FaxTotal,
+        Self::ScanTotal,
+        Self::Duplex,
+        Self::PowerOn,
+        Self::Jams,
+    ];
+
+    /// Name on the wire and in the store.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Total => "total",
+            Self::Black => "black",
+            Self::Color => "color",
+            Self::CopyTotal => "copy_total",
+            Self::CopyBlack => "copy_black",
+            Self::CopyColor => "copy_color",
+            Self::PrintTotal => "print_total",
+            Self::PrintBlack => "print_black",
+            Self::PrintColor => "print_color",
+            Self::FaxTotal => "fax_total",
+            Self::ScanTotal => "scan_total",
+            Self::Duplex => "duplex",
+            Self::PowerOn => "power_on",
+            Self::Jams => "jams",
+        }
+    }
+}
+
+/// Where a counter was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// Object that was read, dotted, or several joined by `+` where the counter is their sum.
+    pub oid: String,
+    /// Value as it was read.
+    pub value: u64,
+}
+
+/// A row of `prtMarkerSuppliesTable`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Supply {
+    /// Index of the row, `hrDeviceIndex.prtMarkerSuppliesIndex`.
+    pub index: String,
+    /// `prtMarkerSuppliesDescription`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `prtMarkerSuppliesType`: `toner`, `wasteToner`, `opc`, ...
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub supply_type: Option<Label>,
+    /// `prtMarkerSuppliesClass`: `supplyThatIsConsumed` or `receptacleThatIsFilled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<Label>,
+    /// `prtMarkerColorantValue`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color: Option<String>,
+    /// `prtMarkerSuppliesSupplyUnit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Label>,
+    /// `prtMarkerSuppliesLevel` as read, negative states included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<i64>,
+    /// What the level is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level_state: Option<LevelState>,
+    /// `prtMarkerSuppliesMaxCapacity` as read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<i64>,
+    /// Level / max, where both are units; 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<f64>,
+}
+
+/// What a level is (RFC 3805, `prtMarkerSuppliesLevel`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LevelState {
+    /// A number of units.
+    Units,
+    /// -1: no restriction.
+    Other,
+    /// -2.
+    Unknown,
+    /// -3: some remains.
+    SomeRemaining,
+}
+
+/// A row of `prtInputTable`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tray {
+    /// Index of the row, `hrDeviceIndex.prtInputIndex`.
+    pub index: String,
+    /// `prtInputName`, else `prtInputDescription`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `prtInputMediaName`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<String>,
+    /// `prtInputCapacityUnit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Label>,
+    /// `prtInputCurrentLevel` as read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<i64>,
+    /// What the level is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level_state: Option<LevelState>,
+    /// `prtInputMaxCapacity` as read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<i64>,
+    /// `prtInputStatus`, a sub-unit status as a number (RFC 3805, PrtSubUnitStatusTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<i64>,
+}
+
+/// A row of `prtAlertTable`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alert {
+    /// Index of the row, `hrDeviceIndex.prtAlertIndex`.
+    pub index: String,
+    /// `prtAlertSeverityLevel`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Label>,
+    /// `prtAlertTrainingLevel`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<Label>,
+    /// `prtAlertGroup`, the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<i64>,
+    /// `prtAlertGroup`, the label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_name: Option<Label>,
+    /// `prtAlertGroupIndex`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_index: Option<i64>,
+    /// `prtAlertLocation`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<i64>,
+    /// `prtAlertCode`, the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i64>,
+    /// `prtAlertCode`, the label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_name: Option<Label>,
+    /// `prtAlertDescription`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}

@@ -1,0 +1,463 @@
+//! Reports: what must never be lost or counted twice.
+//!
+//! A gateway numbers the reports of each lane without gaps, from 1. It makes a report durable before the report
+//! counts as made; the server stores a batch and moves the acknowledged sequence in one transaction.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::codec::{self, CodecError};
+use crate::ids::{CommandId, DeviceId, InvalidId, RolloutId};
+use crate::reading::{Counter, Evidence, Label, Reading};
+
+/// The two lanes; `urgent` is sent before `bulk`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// Calls.
+    Urgent,
+    /// Everything else.
+    Bulk,
+}
+
+impl Lane {
+    /// Both lanes, in the order of sending.
+    pub const ALL: [Self; 2] = [Self::Urgent, Self::Bulk];
+
+    /// Name in paths and stores.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Urgent => "urgent",
+            Self::Bulk => "bulk",
+        }
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A lane that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no lane of that name: expected urgent or bulk")]
+pub struct NoSuchLane;
+
+impl FromStr for Lane {
+    type Err = NoSuchLane;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchLane> {
+        Self::ALL.into_iter().find(|lane| lane.name() == text).ok_or(NoSuchLane)
+    }
+}
+
+/// A value for each lane.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lanes<T> {
+    /// Of the urgent lane.
+    pub urgent: T,
+    /// Of the bulk lane.
+    pub bulk: T,
+}
+
+impl<T> Lanes<T> {
+    /// The value of a lane.
+    pub fn of(&self, lane: Lane) -> &T {
+        match lane {
+            Lane::Urgent => &self.urgent,
+            Lane::Bulk => &self.bulk,
+        }
+    }
+
+    /// The value of a lane, to change it.
+    pub fn of_mut(&mut self, lane: Lane) -> &mut T {
+        match lane {
+            Lane::Urgent => &mut self.urgent,
+            Lane::Bulk => &mut self.bulk,
+        }
+    }
+}
+
+/// Reports of one lane in sequence, oldest first, without gaps.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batch {
+    /// At most [`crate::limits::BATCH_REPORTS`].
+    pub reports: Vec<Envelope>,
+}
+
+/// A numbered report, its body not yet parsed: a body that can't be used is put aside and blocks nothing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Envelope {
+    /// Number in the lane, from 1, without gaps.
+    pub seq: u64,
+    /// When the gateway made it.
+    pub at: Timestamp,
+    /// A [`Report`] as JSON.
+    pub report: Box<RawValue>,
+}
+
+impl Envelope {
+    /// Wraps a report.
+    ///
+    /// # Errors
+    /// The report can't be serialised.
+    pub fn new(seq: u64, at: Timestamp, report: &Report) -> Result<Self, CodecError> {
+        let report = serde_json::value::to_raw_value(report).map_err(CodecError::Encode)?;
+        Ok(Self { seq, at, report })
+    }
+
+    /// Parses the report.
+    ///
+    /// # Errors
+    /// The body isn't a [`Report`]; the error names the path, what was found and what was expected.
+    pub fn parse(&self) -> Result<Report, CodecError> {
+        codec::from_json(self.report.get().as_bytes())
+    }
+}
+
+/// What a gateway reports.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Report {
+    /// Something happened at a device.
+    Call(Call),
+    /// Meters of a device.
+    CounterSet(CounterSet),
+    /// A whole reading of a device.
+    DeviceInformation(Box<DeviceInformation>),
+    /// A step of a firmware update.
+    FirmwareState(FirmwareState),
+    /// The spool was full and had to let superseded data go.
+    Loss(Loss),
+}
+
+impl Report {
+    /// The lane it travels in.
+    #[must_use]
+    pub const fn lane(&self) -> Lane {
+        match self {
+            Self::Call(_) | Self::Loss(_) => Lane::Urgent,
+            Self::CounterSet(_) | Self::DeviceInformation(_) | Self::FirmwareState(_) => Lane::Bulk,
+        }
+    }
+
+    /// The device it is about.
+    #[must_use]
+    pub const fn device(&self) -> Option<&DeviceId> {
+        match self {
+            Self::Call(call) => Some(&call.device),
+            Self::CounterSet(set) => Some(&set.device),
+            Self::DeviceInformation(information) => Some(&information.device),
+            Self::FirmwareState(state) => state.device.as_ref(),
+            Self::Loss(_) => None,
+        }
+    }
+}
+
+/// Something happened at a device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// The device.
+    pub device: DeviceId,
+    /// What it is.
+    pub call: CallKind,
+    /// Whether it began or ended.
+    pub edge: Edge,
+    /// Which part of the device, so that an end finds its beginning: a supply's index, an alert's, or "".
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subject: String,
+    /// What a person should read: `SC542`, `Black Toner 9 %`.
+    pub detail: String,
+    /// When the gateway saw it.
+    pub seen_at: Timestamp,
+}
+
+/// What a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallKind {
+    /// The device asks for a service engineer; its end is the SC reset.
+    ServiceCall,
+    /// Paper is jammed.
+    Jam,
+    /// A cover or door is open.
+    CoverOpen,
+    /// A supply is near its end.
+    SupplyNearEnd,
+    /// A supply is at its end.
+    SupplyEnd,
+    /// A supply was replaced; has no end.
+    SupplyReplaced,
+    /// The device no longer answers; its end is that it is back.
+    DeviceOffline,
+    /// A counter fell; has no end.
+    CounterRegression,
+}
+
+impl CallKind {
+    /// Name on the wire and in the store.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ServiceCall => "service_call",
+            Self::Jam => "jam",
+            Self::CoverOpen => "cover_open",
+            Self::SupplyNearEnd => "supply_near_end",
+            Self::SupplyEnd => "supply_end",
+            Self::SupplyReplaced => "supply_replaced",
+            Self::DeviceOffline => "device_offline",
+            Self::CounterRegression => "counter_regression",
+        }
+    }
+
+    /// Whether the call stays open until its end is seen.
+    #[must_use]
+    pub const fn stays_open(self) -> bool {
+        !matches!(self, Self::SupplyReplaced | Self::CounterRegression)
+    }
+}
+
+impl FromStr for CallKind {
+    type Err = InvalidCallKind;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCallKind> {
+        serde_json::from_value(text.into()).map_err(|_| InvalidCallKind)
+    }
+}
+
+/// A call kind that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no call of that kind")]
+pub struct InvalidCallKind;
+
+/// Whether a call began or ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Edge {
+    /// It began.
+    Raised,
+    /// It ended.
+    Cleared,
+}
+
+impl Call {
+    /// The call's name for people: an ended service call is an SC reset.
+    #[must_use]
+    pub const fn title(&self) -> &'static str {
+        match (self.call, self.edge) {
+            (CallKind::ServiceCall, Edge::Raised) => "Service call",
+            (CallKind::ServiceCall, Edge::Cleared) => "SC reset",
+            (CallKind::Jam, Edge::Raised) => "Paper jam",
+            (CallKind::Jam, Edge::Cleared) => "Paper jam cleared",
+            (CallKind::CoverOpen, Edge::Raised) => "Cover open",
+            (CallKind::CoverOpen, Edge::Cleared) => "Cover closed",
+            (CallKind::SupplyNearEnd, Edge::Raised) => "Supply near end",
+            (CallKind::SupplyNearEnd, Edge::Cleared) => "Supply no longer near end",
+            (CallKind::SupplyEnd, Edge::Raised) => "Supply end",
+            (CallKind::SupplyEnd, Edge::Cleared) => "Supply no longer at end",
+            (CallKind::SupplyReplaced, _) => "Supply replaced",
+            (CallKind::DeviceOffline, Edge::Raised) => "Device offline",
+            (CallKind::DeviceOffline, Edge::Cleared) => "Device back",
+            (CallKind::CounterRegression, _) => "Counter fell",
+        }
+    }
+}
+
+/// Meters of a device, with their evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CounterSet {
+    /// The device.
+    pub device: DeviceId,
+    /// When they were read.
+    pub read_at: Timestamp,
+    /// The command that asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandId>,
+    /// What `total` counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Label>,
+    /// The counters.
+    pub counters: BTreeMap<Counter, u64>,
+    /// Where each was read.
+    pub evidence: BTreeMap<Counter, Evidence>,
+}
+
+/// A whole reading of a device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceInformation {
+    /// The device.
+    pub device: DeviceId,
+    /// Why it is reported.
+    pub reason: InformationReason,
+    /// The command that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandId>,
+    /// The reading.
+    pub reading: Reading,
+}
+
+/// Why a reading is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InformationReason {
+    /// The device is new to the gateway.
+    Found,
+    /// Identity, status or a supply changed.
+    Changed,
+    /// A status sense asked for it.
+    Requested,
+}
+
+/// A step of a firmware update.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FirmwareState {
+    /// The roll-out.
+    pub rollout: RolloutId,
+    /// The device; absent for what concerns the whole gateway (staging).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
+    /// The step.
+    pub step: FirmwareStep,
+    /// When it was reached.
+    pub at: Timestamp,
+    /// Firmware version that the device showed before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_before: Option<String>,
+    /// Firmware version that the device shows now, read back from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_now: Option<String>,
+    /// What a person should read: why it failed, how many bytes were staged.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// Steps of a firmware update, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FirmwareStep {
+    /// The image is at the gateway, digest and signature checked.
+    Staged,
+    /// The image was pushed to the device.
+    Pushed,
+    /// The device shows the new version.
+    Verified,
+    /// It failed; `detail` says why. Final.
+    Failed,
+    /// It was cancelled before it was pushed. Final.
+    Cancelled,
+}
+
+impl FirmwareStep {
+    /// Name on the wire and in the store.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Staged => "staged",
+            Self::Pushed => "pushed",
+            Self::Verified => "verified",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// The spool was full and had to let superseded data go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Loss {
+    /// The lane.
+    pub lane: Lane,
+    /// Reports let go.
+    pub reports: u64,
+    /// What a person should read.
+    pub detail: String,
+}
+
+/// Answer to a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchAnswer {
+    /// Everything up to this number is on the server's disk.
+    pub acknowledged: u64,
+    /// Seconds until the next poll.
+    pub next_poll_s: u32,
+    /// Reports that were put aside because they can't be used; they count as acknowledged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantined: Vec<Quarantined>,
+}
+
+/// A report that was put aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// Its number.
+    pub seq: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// Makes a device's id: vendor and serial, else hardware address, else address.
+///
+/// # Errors
+/// Nothing of these is usable as an id.
+pub fn device_id(
+    vendor: Option<&str>,
+    serial: Option<&str>,
+    mac: Option<&str>,
+    address: &str,
+) -> Result<DeviceId, InvalidId> {
+    let clean = |text: &str| -> String {
+        text.chars()
+            .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '/'))
+            .take(64)
+            .collect()
+    };
+    let serial = serial.map(clean).filter(|s| s.chars().any(|c| !matches!(c, '0' | '-' | '.' | '_' | '/')));
+    match (serial, mac) {
+        (Some(serial), _) => format!("{}:{serial}", clean(vendor.unwrap_or("device"))).parse(),
+        (None, Some(mac)) => format!("mac:{}", clean(mac).to_ascii_lowercase()).parse(),
+        (None, None) => format!("addr:{}", clean(address)).parse(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_known_by_serial_then_mac_then_address() {
+        let id = |vendor, serial, mac| device_id(vendor, serial, mac, "127.0.0.9").unwrap().to_string();
+        assert_eq!(id(Some("ricoh"), Some(" E1 7\0"), Some("00:26:73:aa")), "ricoh:E17");
+        assert_eq!(id(Some("ricoh"), Some("0000"), Some("00:26:73:AA")), "mac:002673aa");
+        assert_eq!(id(None, None, None), "addr:127.0.0.9");
+    }
+
+    #[test]
+    fn an_unknown_field_is_named_with_its_path() {
+        let report = r#"{"kind":"counter_set","device":"a:1","read_at":"2026-01-01T00:00:00Z",
+            "counters":{"total":"x"},"evidence":{}}"#;
+        let envelope = Envelope {
+            seq: 1,
+            at: Timestamp::UNIX_EPOCH,
+            report: RawValue::from_string(report.to_owned()).unwrap(),
+        };
+        let error = envelope.parse().unwrap_err().to_string();
+        assert!(error.contains("invalid type: string \"x\""), "{error}");
+        let report = report.replace("\"x\"", "1").replace("\"evidence\"", "\"evidenz\"");
+        let envelope = Envelope { report: RawValue::from_string(report).unwrap(), ..envelope };
+        let error = envelope.parse().unwrap_err().to_string();
+        assert!(error.contains("evidenz"), "{error}");
+    }
+}
