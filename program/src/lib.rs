@@ -1,1 +1,11 @@
-//! Placeholder.
+//! What every program of Platen does alike: configuration, logs, signals, the TLS listener, health and metrics.
+//!
+//! It knows nothing of printers, reports or firmware.
+
+pub mod addresses;
+pub mod config;
+pub mod listener;
+pub mod local;
+pub mod logging;
+pub mod refusal;
+pub mod shutdown;

@@ -1,1 +1,8 @@
-//! Placeholder.
+//! Whole sites made of the real programs: what the demo and the whole-system tests start, ask and stop.
+//!
+//! Nothing here looks inside a program: a site is known by its addresses, its API, its files and its mail.
+
+pub mod operator;
+pub mod program;
+pub mod site;
+pub mod until;

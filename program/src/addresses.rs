@@ -1,0 +1,33 @@
+//! Where a program listens, written for those who start it with port 0.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// Name of the file in the data directory.
+pub const FILE: &str = "addresses.json";
+
+/// Writes the addresses by name, aside and renamed, so that a reader never sees half of it.
+///
+/// # Errors
+/// The directory can't be written.
+pub fn write(data_dir: &Path, addresses: &BTreeMap<&str, SocketAddr>) -> io::Result<()> {
+    let aside = data_dir.join("addresses.json.new");
+    std::fs::write(&aside, serde_json::to_vec(addresses)?)?;
+    std::fs::rename(&aside, data_dir.join(FILE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let addresses = BTreeMap::from([("local", "127.0.0.1:9".parse().unwrap())]);
+        write(dir.path(), &addresses).unwrap();
+        let text = std::fs::read_to_string(dir.path().join(FILE)).unwrap();
+        assert_eq!(text, r#"{"local":"127.0.0.1:9"}"#);
+    }
+}

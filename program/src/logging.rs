@@ -1,0 +1,63 @@
+//! Logs: `tracing` to standard error, as text or JSON.
+
+use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
+
+/// How to log; the key `log` of every configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// Text for people or JSON for machines.
+    pub format: Format,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or directives by module.
+    pub level: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: Format::Text, level: "info".to_owned() }
+    }
+}
+
+/// Form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// A line of text.
+    Text,
+    /// A JSON object.
+    Json,
+}
+
+/// A log that can't be begun.
+#[derive(Debug, thiserror::Error)]
+pub enum LoggingError {
+    /// The level isn't one.
+    #[error("log.level {level:?} is not valid: expected error, warn, info, debug, trace, or module=level")]
+    Level {
+        /// As configured.
+        level: String,
+        /// Why.
+        #[source]
+        source: tracing_subscriber::filter::ParseError,
+    },
+}
+
+/// Begins to log; a second call in one process changes nothing.
+///
+/// # Errors
+/// The level isn't valid.
+pub fn init(config: &LogConfig) -> Result<(), LoggingError> {
+    let filter = EnvFilter::try_new(&config.level)
+        .map_err(|source| LoggingError::Level { level: config.level.clone(), source })?;
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(true);
+    let begun = match config.format {
+        Format::Text => builder.with_ansi(false).try_init(),
+        Format::Json => builder.json().flatten_event(true).try_init(),
+    };
+    if begun.is_err() {
+        tracing::debug!("logging had begun already");
+    }
+    Ok(())
+}

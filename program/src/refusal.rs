@@ -1,0 +1,39 @@
+//! Refusals as HTTP answers.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use wire::problem::{MEDIA_TYPE, Problem, ProblemCode};
+
+/// Seconds after which a client may come again when the server is overloaded.
+const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("30");
+
+/// A [`Problem`] as an answer: `application/problem+json`.
+#[derive(Debug, Clone)]
+pub struct Refusal(pub Problem);
+
+impl Refusal {
+    /// A refusal with a detail.
+    #[must_use]
+    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self(Problem::new(code, detail))
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let overloaded = self.0.code == ProblemCode::Overloaded;
+        let mut response = (status, axum::Json(self.0)).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if overloaded {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S);
+        }
+        response
+    }
+}

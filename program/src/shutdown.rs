@@ -1,0 +1,24 @@
+//! The end of a program: SIGTERM and SIGINT drain it.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// A token that is cancelled by the first SIGTERM or SIGINT.
+///
+/// # Panics
+/// Outside a tokio runtime, or where the system refuses signal handlers.
+#[must_use]
+pub fn on_signal() -> CancellationToken {
+    let token = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).expect("the runtime takes signal handlers");
+    let mut interrupt = signal(SignalKind::interrupt()).expect("the runtime takes signal handlers");
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
+        }
+        cancelled.cancel();
+    });
+    token
+}

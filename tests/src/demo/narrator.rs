@@ -1,0 +1,98 @@
+//! Tells what happens: lines and progress bars for people, one JSON object for each step for programs.
+
+use std::future::Future;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use anyhow::{Error, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+/// The voice of the demo.
+#[derive(Debug)]
+pub(crate) struct Narrator {
+    json: bool,
+}
+
+/// The step that is being told.
+#[derive(Debug)]
+pub(crate) struct Step {
+    bar: ProgressBar,
+}
+
+impl Step {
+    /// Says how far it is.
+    pub(crate) fn progress(&self, message: String) {
+        self.bar.set_message(message);
+    }
+
+    /// Says how many of all are done.
+    pub(crate) fn count(&self, done: usize, of: usize) {
+        self.bar.set_length(u64::try_from(of).unwrap_or(u64::MAX));
+        self.bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
+        self.bar.set_style(style("{spinner:.cyan} {prefix:<28} {bar:24.cyan/blue} {pos}/{len} {msg}"));
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+impl Narrator {
+    /// For people, or for programs.
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Whether programs listen.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Says something to people; programs hear nothing.
+    pub(crate) fn say(&self, text: &str) {
+        if !self.json {
+            self.line(text);
+        }
+    }
+
+    /// Does a step: draws that it goes on, and tells its evidence or its failure.
+    pub(crate) async fn step<F, Doing>(&self, step: &str, title: &str, doing: F) -> Result<()>
+    where
+        F: FnOnce(Step) -> Doing,
+        Doing: Future<Output = Result<String>>,
+    {
+        let bar = if self.json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+        bar.set_style(style("{spinner:.cyan} {prefix:<28} {msg} {elapsed:.dim}"));
+        bar.set_prefix(title.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        let began = Instant::now();
+        let result = doing(Step { bar: bar.clone() }).await;
+        let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        bar.finish_and_clear();
+        let (ok, evidence) = match &result {
+            Ok(evidence) => (true, evidence.clone()),
+            Err(error) => (false, format!("{error:#}")),
+        };
+        if self.json {
+            self.line(&json!({"step": step, "ok": ok, "took_ms": took_ms, "evidence": evidence}).to_string());
+        } else {
+            let mark = if ok { "✓" } else { "✗" };
+            self.line(&format!("{mark} {title:<28} {evidence} ({:.1} s)", began.elapsed().as_secs_f64()));
+        }
+        result.map(drop)
+    }
+
+    /// Tells why the demo ended early.
+    pub(crate) fn failure(&self, error: &Error) {
+        let mut stderr = std::io::stderr().lock();
+        // Nobody listens any more when this fails.
+        drop(writeln!(stderr, "platen-demo: {error:#}"));
+    }
+
+    fn line(&self, text: &str) {
+        let mut stdout = std::io::stdout().lock();
+        // As above: a closed pipe ends the telling, not the site.
+        drop(writeln!(stdout, "{text}").and_then(|()| stdout.flush()));
+    }
+}

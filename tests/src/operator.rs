@@ -1,0 +1,124 @@
+//! An operator at the communication server's API, as a browser or a script would be.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use reqwest::{Certificate, Client, Method, Response, header};
+use serde_json::{Value, json};
+
+/// A logged-in operator.
+#[derive(Debug, Clone)]
+pub struct Operator {
+    client: Client,
+    base: String,
+    cookie: String,
+    csrf: String,
+}
+
+/// Pages of a list that are read at the most.
+const MAX_PAGES: usize = 100;
+
+impl Operator {
+    /// A client that trusts the given root only.
+    ///
+    /// # Errors
+    /// The root can't be read.
+    pub fn client(root: &Path) -> Result<Client> {
+        // The second call in a process finds a provider installed, which is the same one.
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        let root = std::fs::read(root).with_context(|| root.display().to_string())?;
+        let roots = Certificate::from_pem_bundle(&root)?;
+        Ok(Client::builder().tls_certs_only(roots).timeout(Duration::from_secs(30)).build()?)
+    }
+
+    /// Logs in.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub async fn log_in(base: &str, root: &Path, user: &str, password: &str) -> Result<Self> {
+        let client = Self::client(root)?;
+        let body = json!({"user": user, "password": password});
+        let response = client.post(format!("{base}/api/v1/session")).json(&body).send().await?;
+        let cookies: Vec<String> = response
+            .headers()
+            .get_all(header::SET_COOKIE)
+            .iter()
+            .filter_map(|v| v.to_str().ok()?.split(';').next().map(str::to_owned))
+            .collect();
+        let session = answer("POST /api/v1/session", response).await?;
+        let csrf = session["csrf"].as_str().context("the session has no csrf token")?.to_owned();
+        Ok(Self { client, base: base.to_owned(), cookie: cookies.join("; "), csrf })
+    }
+
+    /// Logs in with the one-time password, changes it, and logs in anew.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub async fn first_log_in(base: &str, root: &Path, one_time: &str, password: &str) -> Result<Self> {
+        let first = Self::log_in(base, root, "admin", one_time).await?;
+        let change = json!({"current": one_time, "new": password});
+        first.send(Method::PUT, "/api/v1/account/password", Some(&change)).await?;
+        Self::log_in(base, root, "admin", password).await
+    }
+
+    /// Asks for a resource.
+    ///
+    /// # Errors
+    /// The server refuses or can't be reached.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        self.send(Method::GET, path, None).await
+    }
+
+    /// Posts a document.
+    ///
+    /// # Errors
+    /// The server refuses or can't be reached.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    /// All items of a list, page by page.
+    ///
+    /// # Errors
+    /// The server refuses, or the list has no end.
+    pub async fn list(&self, path: &str) -> Result<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut page = path.to_owned();
+        for _ in 0..MAX_PAGES {
+            let answer = self.get(&page).await?;
+            items.extend(answer["items"].as_array().context("a list without items")?.iter().cloned());
+            let Some(next) = answer["next"].as_str() else {
+                return Ok(items);
+            };
+            let joint = if path.contains('?') { '&' } else { '?' };
+            page = format!("{path}{joint}page={next}");
+        }
+        bail!("{path} has more than {MAX_PAGES} pages")
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let what = format!("{method} {path}");
+        let mut request = self
+            .client
+            .request(method, format!("{}{path}", self.base))
+            .header(header::COOKIE, &self.cookie)
+            .header("x-csrf-token", &self.csrf);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        answer(&what, request.send().await?).await
+    }
+}
+
+async fn answer(what: &str, response: Response) -> Result<Value> {
+    let status = response.status();
+    let text = response.text().await?;
+    if !status.is_success() {
+        bail!("{what}: {status}: {text}");
+    }
+    if text.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_str(&text).with_context(|| format!("{what}: {text}"))
+}

@@ -1,0 +1,341 @@
+//! A whole site on loopback: a trust domain, both servers, one gateway and a LAN of virtual devices.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::operator::Operator;
+use crate::program::{self, Running};
+
+/// Id of the site's gateway.
+pub const GATEWAY: &str = "gw-demo";
+
+/// Password that the operator takes at the first login.
+pub const PASSWORD: &str = "a demo site on loopback";
+
+/// What a site is to be.
+#[derive(Debug, Clone)]
+pub struct SiteSpec {
+    /// Folder of everything; made when missing.
+    pub dir: PathBuf,
+    /// Virtual devices.
+    pub devices: u8,
+    /// The gateway's waits are divided by this.
+    pub speedup: u32,
+    /// Where the gateway's mail goes.
+    pub mail: Option<SocketAddr>,
+    /// Level of all logs.
+    pub log: String,
+}
+
+/// A site, each part of it absent until it is started.
+#[derive(Debug)]
+pub struct Site {
+    spec: SiteSpec,
+    network: [u8; 3],
+    snmp_port: u16,
+    /// The virtual devices.
+    pub lan: Option<Running>,
+    /// The global server.
+    pub global_server: Option<Running>,
+    /// The communication server.
+    pub comm_server: Option<Running>,
+    /// The gateway.
+    pub gateway: Option<Running>,
+    addresses: BTreeMap<String, SocketAddr>,
+}
+
+/// A virtual device, as the LAN tells of it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Device {
+    /// Its place in the LAN, from 0.
+    #[serde(default)]
+    pub number: usize,
+    /// Its address.
+    pub address: IpAddr,
+    /// Vendor as in its profile.
+    pub vendor: String,
+    /// Model.
+    pub model: String,
+    /// Serial number.
+    pub serial: String,
+}
+
+/// What the LAN says when it is ready.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Lan {
+    /// The devices.
+    pub devices: Vec<Device>,
+    /// Address of the HTTP control.
+    pub control: SocketAddr,
+}
+
+impl Site {
+    /// A site in which nothing runs yet.
+    ///
+    /// # Errors
+    /// The folder can't be made, or no loopback network is free.
+    pub fn new(spec: SiteSpec) -> Result<Self> {
+        std::fs::create_dir_all(&spec.dir).with_context(|| spec.dir.display().to_string())?;
+        let snmp_port = if bindable(Ipv4Addr::LOCALHOST, 161, true) { 161 } else { 1161 };
+        let network = free_network(snmp_port).context("no loopback network is free for the devices")?;
+        let (lan, global_server, comm_server, gateway) = (None, None, None, None);
+        let addresses = BTreeMap::new();
+        Ok(Self { spec, network, snmp_port, lan, global_server, comm_server, gateway, addresses })
+    }
+
+    /// A site in which everything runs, and its operator.
+    ///
+    /// # Errors
+    /// A part can't be started.
+    pub async fn start(spec: SiteSpec) -> Result<(Self, Operator)> {
+        let mut site = Self::new(spec)?;
+        site.make_trust_domain()?;
+        site.start_global_server()?;
+        site.start_comm_server()?;
+        site.start_lan()?;
+        site.start_gateway()?;
+        let operator = site.first_log_in().await?;
+        Ok((site, operator))
+    }
+
+    /// Folder of a part.
+    #[must_use]
+    pub fn dir(&self, part: &str) -> PathBuf {
+        self.spec.dir.join(part)
+    }
+
+    /// The root certificate.
+    #[must_use]
+    pub fn root(&self) -> PathBuf {
+        self.dir("pki").join("root.pem")
+    }
+
+    /// The devices' network.
+    #[must_use]
+    pub fn cidr(&self) -> String {
+        let [a, b, c] = self.network;
+        format!("{a}.{b}.{c}.0/24")
+    }
+
+    /// Address of a part: `comm.gateways`, `comm.operators`, `comm.local`, `global.listen`, `gateway.local`.
+    ///
+    /// # Errors
+    /// That part isn't started.
+    pub fn address(&self, of: &str) -> Result<SocketAddr> {
+        self.addresses.get(of).copied().with_context(|| format!("{of} isn't started"))
+    }
+
+    /// Makes the trust domain and a certificate for each party.
+    ///
+    /// # Errors
+    /// `platen-pki` refuses.
+    pub fn make_trust_domain(&self) -> Result<()> {
+        let ca = self.dir("pki").display().to_string();
+        program::run("platen-pki", &["init", "--dir", &ca, "--trust-domain", "demo.example", "--insecure-no-passphrase"])?;
+        for (profile, name) in [("comm-server", "comm-1"), ("global-server", "global-1"), ("gateway", GATEWAY)] {
+            self.issue(profile, name, &self.dir(profile))?;
+        }
+        Ok(())
+    }
+
+    /// Issues a certificate into `DIR/identity`.
+    ///
+    /// # Errors
+    /// `platen-pki` refuses.
+    pub fn issue(&self, profile: &str, name: &str, dir: &Path) -> Result<()> {
+        std::fs::create_dir_all(dir)?;
+        let (ca, out) = (self.dir("pki").display().to_string(), dir.join("identity").display().to_string());
+        let mut arguments = vec!["issue", "--dir", &ca, "--profile", profile, "--name", name, "--out", &out];
+        if profile.ends_with("server") {
+            arguments.extend(["--ip", "127.0.0.1", "--dns", "localhost"]);
+        }
+        program::run("platen-pki", &arguments).map(drop)
+    }
+
+    /// Makes the firmware repository and starts the global server.
+    ///
+    /// # Errors
+    /// It doesn't come up.
+    pub fn start_global_server(&mut self) -> Result<()> {
+        let dir = self.dir("global-server");
+        let repository = dir.join("repository");
+        if !repository.exists() {
+            program::run("platen-global-server", &["init", "--repository", &repository.display().to_string()])?;
+        }
+        let config = json!({
+            "name": "global-1", "data_dir": dir, "identity": identity(&dir), "listen": "127.0.0.1:0",
+            "local": {"listen": "127.0.0.1:0"}, "repository": repository, "log": {"level": self.spec.log},
+        });
+        self.global_server = Some(self.run("global", "platen-global-server", "serve", &dir, &config)?);
+        Ok(())
+    }
+
+    /// Publishes a firmware image.
+    ///
+    /// # Errors
+    /// `platen-global-server` refuses.
+    pub fn publish(&self, vendor: &str, model: &str, version: &str, image: &Path) -> Result<()> {
+        let repository = self.dir("global-server").join("repository").display().to_string();
+        let image = image.display().to_string();
+        let arguments = [
+            "publish", "--repository", &repository, "--vendor", vendor, "--model", model, "--version", version,
+            &image,
+        ];
+        program::run("platen-global-server", &arguments).map(drop)
+    }
+
+    /// Starts the communication server.
+    ///
+    /// # Errors
+    /// It doesn't come up.
+    pub fn start_comm_server(&mut self) -> Result<()> {
+        let dir = self.dir("comm-server");
+        let mut config = json!({
+            "name": "comm-1", "data_dir": dir, "identity": identity(&dir),
+            "gateways": {"listen": self.again("comm.gateways")},
+            "operators": {"listen": self.again("comm.operators")},
+            "local": {"listen": "127.0.0.1:0"}, "log": {"level": self.spec.log},
+        });
+        if let Ok(global) = self.address("global.listen") {
+            config["global_server"] = json!({"url": format!("https://{global}")});
+        }
+        self.comm_server = Some(self.run("comm", "platen-comm-server", "run", &dir, &config)?);
+        Ok(())
+    }
+
+    /// Starts the virtual devices.
+    ///
+    /// # Errors
+    /// They don't come up.
+    pub fn start_lan(&mut self) -> Result<Lan> {
+        let dir = self.dir("lan");
+        std::fs::create_dir_all(&dir)?;
+        let ready = dir.join("ready.json");
+        let [a, b, c] = self.network;
+        let arguments = [
+            "--lan", &self.spec.devices.to_string(), "--base", &format!("{a}.{b}.{c}.1"), "--snmp-port",
+            &self.snmp_port.to_string(), "--firmware-port", "9100", "--control", "127.0.0.1:0", "--ready-file",
+            &ready.display().to_string(),
+        ];
+        let mut lan = Running::start("platen-mfp", &arguments, &dir)?;
+        let text = lan.wait_for(&ready)?;
+        self.lan = Some(lan);
+        let mut lan: Lan = serde_json::from_str(&text).context("the LAN's ready file")?;
+        for (number, device) in lan.devices.iter_mut().enumerate() {
+            device.number = number;
+        }
+        Ok(lan)
+    }
+
+    /// Starts the gateway.
+    ///
+    /// # Errors
+    /// It doesn't come up.
+    pub fn start_gateway(&mut self) -> Result<()> {
+        let dir = self.dir("gateway");
+        let mut config = json!({
+            "gateway": GATEWAY, "data_dir": dir, "identity": identity(&dir),
+            "comm_server": {"url": format!("https://{}", self.address("comm.gateways")?)},
+            "local": {"listen": self.again("gateway.local")},
+            "site": {"name": "Demo site", "time_zone": "Europe/Berlin"},
+            "networks": [{"cidr": self.cidr(), "port": self.snmp_port, "community": "public"}],
+            "demonstration": {"speedup": self.spec.speedup}, "log": {"level": self.spec.log},
+        });
+        if let Ok(global) = self.address("global.listen") {
+            let root = self.dir("global-server").join("repository/metadata/root.json");
+            config["global_server"] = json!({"url": format!("https://{global}"), "root": root});
+        }
+        if let Some(mail) = self.spec.mail {
+            config["mail"] = json!({
+                "server": mail, "security": "none", "from": "gateway@demo.example", "to": ["it@demo.example"],
+            });
+        }
+        self.gateway = Some(self.run("gateway", "platen-gateway", "run", &dir, &config)?);
+        Ok(())
+    }
+
+    /// Logs in with the password that the communication server printed at its first start.
+    ///
+    /// # Errors
+    /// It printed none, or refuses.
+    pub async fn first_log_in(&self) -> Result<Operator> {
+        let printed = self.comm_server.as_ref().context("the communication server isn't started")?.printed();
+        let line = printed.lines().find_map(|line| line.strip_prefix("first login: admin "));
+        let one_time = line.context("no first login was printed")?.trim().to_owned();
+        let base = format!("https://{}", self.address("comm.operators")?);
+        Operator::first_log_in(&base, &self.root(), &one_time, PASSWORD).await
+    }
+
+    /// Stops everything by SIGTERM, the gateway first.
+    ///
+    /// # Errors
+    /// A program doesn't end well.
+    pub fn stop(&mut self) -> Result<()> {
+        let parts = [&mut self.gateway, &mut self.comm_server, &mut self.global_server, &mut self.lan];
+        parts.into_iter().filter_map(Option::take).try_for_each(Running::stop)
+    }
+
+    /// The address that a part had before, so that its peers find it again; else any free port.
+    fn again(&self, of: &str) -> String {
+        self.addresses.get(of).map_or_else(|| "127.0.0.1:0".to_owned(), SocketAddr::to_string)
+    }
+
+    fn run(&mut self, part: &str, program: &str, command: &str, dir: &Path, config: &Value) -> Result<Running> {
+        std::fs::create_dir_all(dir)?;
+        let file = dir.join("config.yaml");
+        std::fs::write(&file, serde_yaml::to_string(config)?)?;
+        let addresses = dir.join("addresses.json");
+        if addresses.exists() {
+            std::fs::remove_file(&addresses)?;
+        }
+        let mut running = Running::start(program, &["--config", &file.display().to_string(), command], dir)?;
+        for (name, address) in running.wait_for_addresses(dir)? {
+            self.addresses.insert(format!("{part}.{name}"), address);
+        }
+        Ok(running)
+    }
+}
+
+fn identity(dir: &Path) -> Value {
+    let dir = dir.join("identity");
+    json!({"certificate": dir.join("cert.pem"), "key": dir.join("key.pem"), "root": dir.join("root.pem")})
+}
+
+fn bindable(address: Ipv4Addr, port: u16, if_in_use: bool) -> bool {
+    match UdpSocket::bind((address, port)) {
+        Ok(_) => true,
+        Err(error) => if_in_use && error.kind() == std::io::ErrorKind::AddrInUse,
+    }
+}
+
+/// A /24 in 127.0.0.0/8 of which nobody listens on the SNMP port; each process begins its search elsewhere.
+fn free_network(snmp_port: u16) -> Option<[u8; 3]> {
+    let start = std::process::id();
+    (0..4096_u32).find_map(|step| {
+        let [.., b, c] = (start.wrapping_mul(7).wrapping_add(step)).to_be_bytes();
+        let b = 32 | (b & 63);
+        bindable(Ipv4Addr::new(127, b, c, 1), snmp_port, false).then_some([127, b, c])
+    })
+}
+
+/// Makes a firmware image as the virtual devices take it.
+///
+/// # Errors
+/// It can't be written.
+pub fn write_image(path: &Path, device: &Device, version: &str, bytes: usize) -> Result<()> {
+    let model = device.model.replace(' ', "-");
+    let mut image =
+        format!("PLATEN-MFP-IMAGE vendor={} model={model} version={version} length={bytes}\n", device.vendor)
+            .into_bytes();
+    image.extend((0..bytes).map(|i| i.to_le_bytes()[0].wrapping_mul(31)));
+    std::fs::write(path, image).with_context(|| path.display().to_string())
+}
+
+/// How long a step of a site may take on a loaded machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
