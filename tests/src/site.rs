@@ -23,14 +23,24 @@ pub const PASSWORD: &str = "a demo site on loopback";
 pub struct SiteSpec {
     /// Folder of everything; made when missing.
     pub dir: PathBuf,
-    /// Virtual devices.
-    pub devices: u8,
+    /// Virtual devices; at most 1,000.
+    pub devices: u16,
     /// The gateway's waits are divided by this.
     pub speedup: u32,
     /// Where the gateway's mail goes.
     pub mail: Option<SocketAddr>,
     /// Level of all logs.
     pub log: String,
+    /// Where the gateway finds the communication server, when not where it listens: a proxy that counts or cuts.
+    pub uplink_through: Option<SocketAddr>,
+}
+
+impl SiteSpec {
+    /// A quiet site with few devices and no mail.
+    #[must_use]
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir, devices: 2, speedup: 60, mail: None, log: "info".to_owned(), uplink_through: None }
+    }
 }
 
 /// A site, each part of it absent until it is started.
@@ -120,7 +130,8 @@ impl Site {
     #[must_use]
     pub fn cidr(&self) -> String {
         let [a, b, c] = self.network;
-        format!("{a}.{b}.{c}.0/24")
+        let prefix = if self.spec.devices > 250 { 22 } else { 24 };
+        format!("{a}.{b}.{c}.0/{prefix}")
     }
 
     /// Address of a part: `comm.gateways`, `comm.operators`, `comm.local`, `global.listen`, `gateway.local`.
@@ -239,9 +250,10 @@ impl Site {
     /// It doesn't come up.
     pub fn start_gateway(&mut self) -> Result<()> {
         let dir = self.dir("gateway");
+        let uplink = self.spec.uplink_through.map_or_else(|| self.address("comm.gateways"), Ok)?;
         let mut config = json!({
             "gateway": GATEWAY, "data_dir": dir, "identity": identity(&dir),
-            "comm_server": {"url": format!("https://{}", self.address("comm.gateways")?)},
+            "comm_server": {"url": format!("https://{uplink}")},
             "local": {"listen": self.again("gateway.local")},
             "site": {"name": "Demo site", "time_zone": "Europe/Berlin"},
             "networks": [{"cidr": self.cidr(), "port": self.snmp_port, "community": "public"}],
@@ -314,11 +326,11 @@ fn bindable(address: Ipv4Addr, port: u16, if_in_use: bool) -> bool {
     }
 }
 
-/// A /24 in 127.0.0.0/8 of which nobody listens on the SNMP port; each process begins its search elsewhere.
+/// A /22 in 127.0.0.0/8 of which nobody listens on the SNMP port; each process begins its search elsewhere.
 fn free_network(snmp_port: u16) -> Option<[u8; 3]> {
     let start = std::process::id();
     (0..4096_u32).find_map(|step| {
-        let [.., b, c] = (start.wrapping_mul(7).wrapping_add(step)).to_be_bytes();
+        let [.., b, c] = (start.wrapping_mul(7).wrapping_add(step)).wrapping_mul(4).to_be_bytes();
         let b = 32 | (b & 63);
         bindable(Ipv4Addr::new(127, b, c, 1), snmp_port, false).then_some([127, b, c])
     })

@@ -13,7 +13,7 @@ use tests::until::until;
 use crate::narrator::{Narrator, Step};
 
 /// Virtual devices of the demo's LAN.
-const DEVICES: u8 = 12;
+const DEVICES: u16 = 12;
 
 /// Version that the roll-out brings.
 const NEW_VERSION: &str = "9.01";
@@ -24,8 +24,7 @@ const IMAGE_BYTES: usize = 24 << 20;
 /// Tells the whole story.
 pub(crate) async fn tell(narrator: &Narrator, dir: PathBuf, speedup: u32, once: bool) -> Result<()> {
     let mailbox = Mailbox::start("127.0.0.1:0".parse()?).await.context("mail receiver")?;
-    let spec =
-        SiteSpec { dir, devices: DEVICES, speedup, mail: Some(mailbox.address()), log: "info".to_owned() };
+    let spec = SiteSpec { devices: DEVICES, speedup, mail: Some(mailbox.address()), ..SiteSpec::new(dir) };
     let mut site = Site::new(spec)?;
     narrator.say(&format!(
         "Platen demo. Time is compressed: the gateway waits {speedup} times shorter than it would at a customer's.\n\
