@@ -1,1 +1,12 @@
-//! Placeholder.
+//! Identities of Platen: SPIFFE names, the authority that issues certificates, and the TLS configurations of all programs.
+//!
+//! One verifier serves every program: the chain by rustls-webpki, then the parsed leaf by [`leaf::verify_leaf`].
+
+pub mod facts;
+pub mod identity;
+pub mod leaf;
+mod pem_file;
+pub mod spiffe;
+pub mod tls;
+
+pub use identity::{Identity, IdentityConfig, IdentityError};

@@ -1,0 +1,310 @@
+//! The decision on a peer's leaf certificate, after its chain was verified: pure, a table of refusals.
+//!
+//! rustls-webpki ignores key usage, lets a leaf without extended key usage pass, and knows nothing of SPIFFE:
+//! what it accepts is checked here again, field by field.
+
+use crate::spiffe::{InvalidSpiffeId, PartyKind, SpiffeId, TrustDomain};
+
+/// What a leaf certificate says, as far as the decision needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeafFacts {
+    /// Every URI of the subject alternative name.
+    pub uris: Vec<String>,
+    /// DNS names and addresses of the subject alternative name.
+    pub hosts: usize,
+    /// Other names there: mail addresses, directory names, ...
+    pub other_names: usize,
+    /// Extended key usage; absent when the extension is.
+    pub purposes: Option<Purposes>,
+    /// `basicConstraints` says CA.
+    pub is_ca: bool,
+    /// Key usage; absent when the extension is.
+    pub key_usage: Option<KeyUsage>,
+    /// The public key.
+    pub key: Key,
+    /// How the certificate is signed.
+    pub signature: Signature,
+    /// A critical extension that nobody here understands.
+    pub unknown_critical: Option<String>,
+    /// Begin of validity, Unix seconds.
+    pub not_before: i64,
+    /// End of validity, Unix seconds.
+    pub not_after: i64,
+    /// What the intermediate that issued it may issue.
+    pub issuer: Issuer,
+}
+
+/// Extended key usage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Purposes {
+    /// `id-kp-serverAuth`
+    pub server: bool,
+    /// `id-kp-clientAuth`
+    pub client: bool,
+    /// `anyExtendedKeyUsage`
+    pub any: bool,
+    /// Any other.
+    pub other: bool,
+}
+
+/// Key usage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeyUsage {
+    /// `digitalSignature`
+    pub digital_signature: bool,
+    /// `keyCertSign` or `cRLSign`
+    pub authority: bool,
+}
+
+/// A public key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    /// ECDSA on P-256.
+    P256,
+    /// ECDSA on P-384.
+    P384,
+    /// Ed25519.
+    Ed25519,
+    /// RSA and the bits of its modulus.
+    Rsa {
+        /// Bits of the modulus.
+        bits: usize,
+    },
+    /// Anything else, by object identifier.
+    Other(String),
+}
+
+/// How a certificate is signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signature {
+    /// With a hash of the SHA-2 family, or Ed25519.
+    Strong,
+    /// With SHA-1, MD5 or anything unknown, by name or object identifier.
+    Weak(String),
+}
+
+/// What the issuing intermediate may issue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Issuer {
+    /// Servers and operators: the server CA.
+    ServerAuthority,
+    /// Gateways: the gateway CA, whose extended key usage has no `serverAuth`.
+    GatewayAuthority,
+    /// Not among the intermediates sent, or these contradict each other.
+    Unclear,
+}
+
+/// The peer's part in the handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It called.
+    Client,
+    /// It was called.
+    Server,
+}
+
+/// What is expected of the peer.
+#[derive(Debug, Clone, Copy)]
+pub struct Expectation<'a> {
+    /// The own trust domain.
+    pub trust_domain: &'a TrustDomain,
+    /// The peer's part in the handshake.
+    pub role: Role,
+    /// Kinds of party that are welcome here.
+    pub kinds: &'a [PartyKind],
+    /// Now, Unix seconds.
+    pub now: i64,
+}
+
+/// Why a leaf is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It can't be parsed.
+    #[error("the certificate can't be parsed: {0}")]
+    Malformed(&'static str),
+    /// `now` is before its validity.
+    #[error("the certificate is not valid before {not_before} (Unix seconds), it is {now}")]
+    NotYetValid {
+        /// Begin of validity.
+        not_before: i64,
+        /// Now.
+        now: i64,
+    },
+    /// `now` is after its validity.
+    #[error("the certificate expired at {not_after} (Unix seconds), it is {now}")]
+    Expired {
+        /// End of validity.
+        not_after: i64,
+        /// Now.
+        now: i64,
+    },
+    /// A critical extension that nobody here understands.
+    #[error("unknown critical extension {0}")]
+    UnknownCriticalExtension(String),
+    /// The signature's algorithm.
+    #[error("signed with {0}: expected ECDSA, Ed25519 or RSA with SHA-256 or better")]
+    WeakSignature(String),
+    /// The key's algorithm or length.
+    #[error("key is {0}: expected ECDSA P-256 or P-384, Ed25519, or RSA of at least 2048 bits")]
+    WeakKey(String),
+    /// It is a CA's certificate.
+    #[error("a CA certificate is no party's certificate")]
+    IsAuthority,
+    /// It may sign certificates or CRLs.
+    #[error("key usage allows signing certificates or CRLs")]
+    MaySignCertificates,
+    /// No key usage, or one without `digitalSignature`.
+    #[error("key usage lacks digitalSignature")]
+    NoDigitalSignature,
+    /// No extended key usage.
+    #[error("no extended key usage")]
+    NoPurpose,
+    /// `anyExtendedKeyUsage`.
+    #[error("extended key usage is `any`: expected exactly the party's own")]
+    AnyPurpose,
+    /// An extended key usage that does not belong to the peer's role or kind.
+    #[error("extended key usage is wrong: expected exactly {expected}")]
+    WrongPurpose {
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// Not exactly one URI in the subject alternative name.
+    #[error("{0} URIs in the subject alternative name: expected exactly one")]
+    UriCount(usize),
+    /// The URI isn't a SPIFFE ID of Platen.
+    #[error("the subject alternative name is no SPIFFE ID: {0}")]
+    NotSpiffe(InvalidSpiffeId),
+    /// Names in the subject alternative name that the kind of party must not have.
+    #[error("the subject alternative name has more names than a {0} may have")]
+    SurplusNames(PartyKind),
+    /// Of another trust domain.
+    #[error("trust domain {theirs} is not ours, {ours}")]
+    OtherTrustDomain {
+        /// The peer's.
+        theirs: TrustDomain,
+        /// Our own.
+        ours: TrustDomain,
+    },
+    /// A party of a kind that has no business here.
+    #[error("a {kind} is not accepted here: expected {}", list(expected))]
+    WrongKind {
+        /// The peer's.
+        kind: PartyKind,
+        /// Welcome ones.
+        expected: Vec<PartyKind>,
+    },
+    /// Issued by the intermediate of the other side.
+    #[error("a {kind} must not be issued by {}", authority(*issuer))]
+    WrongIssuer {
+        /// The peer's kind.
+        kind: PartyKind,
+        /// Who issued it.
+        issuer: Issuer,
+    },
+}
+
+fn list(kinds: &[PartyKind]) -> String {
+    kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" or ")
+}
+
+const fn authority(issuer: Issuer) -> &'static str {
+    match issuer {
+        Issuer::ServerAuthority => "the server CA",
+        Issuer::GatewayAuthority => "the gateway CA",
+        Issuer::Unclear => "an unclear intermediate",
+    }
+}
+
+/// Decides on a leaf whose chain was already verified.
+///
+/// # Errors
+/// The first rule that it breaks.
+pub fn verify_leaf(facts: &LeafFacts, expected: &Expectation<'_>) -> Result<SpiffeId, Refused> {
+    check_form(facts, expected.now)?;
+    let id = identity_of(facts)?;
+    if id.trust_domain != *expected.trust_domain {
+        let ours = expected.trust_domain.clone();
+        return Err(Refused::OtherTrustDomain { theirs: id.trust_domain, ours });
+    }
+    let kind = id.party.kind();
+    check_purposes(facts.purposes, kind, expected.role)?;
+    if !expected.kinds.contains(&kind) {
+        return Err(Refused::WrongKind { kind, expected: expected.kinds.to_vec() });
+    }
+    if facts.other_names > 0 || (facts.hosts > 0 && !kind.is_server()) {
+        return Err(Refused::SurplusNames(kind));
+    }
+    check_issuer(facts.issuer, kind)?;
+    Ok(id)
+}
+
+/// The one SPIFFE ID of a leaf; nothing else is checked.
+///
+/// # Errors
+/// No URI, several, or one that isn't a SPIFFE ID of Platen.
+pub fn identity_of(facts: &LeafFacts) -> Result<SpiffeId, Refused> {
+    let [uri] = facts.uris.as_slice() else {
+        return Err(Refused::UriCount(facts.uris.len()));
+    };
+    uri.parse().map_err(Refused::NotSpiffe)
+}
+
+fn check_form(facts: &LeafFacts, now: i64) -> Result<(), Refused> {
+    if now < facts.not_before {
+        return Err(Refused::NotYetValid { not_before: facts.not_before, now });
+    }
+    if now > facts.not_after {
+        return Err(Refused::Expired { not_after: facts.not_after, now });
+    }
+    if let Some(oid) = &facts.unknown_critical {
+        return Err(Refused::UnknownCriticalExtension(oid.clone()));
+    }
+    if let Signature::Weak(name) = &facts.signature {
+        return Err(Refused::WeakSignature(name.clone()));
+    }
+    match &facts.key {
+        Key::P256 | Key::P384 | Key::Ed25519 => {}
+        Key::Rsa { bits } if *bits >= 2048 => {}
+        Key::Rsa { bits } => return Err(Refused::WeakKey(format!("RSA of {bits} bits"))),
+        Key::Other(name) => return Err(Refused::WeakKey(name.clone())),
+    }
+    if facts.is_ca {
+        return Err(Refused::IsAuthority);
+    }
+    match facts.key_usage {
+        Some(usage) if usage.authority => Err(Refused::MaySignCertificates),
+        Some(usage) if usage.digital_signature => Ok(()),
+        Some(_) | None => Err(Refused::NoDigitalSignature),
+    }
+}
+
+fn check_purposes(purposes: Option<Purposes>, kind: PartyKind, role: Role) -> Result<(), Refused> {
+    let Some(purposes) = purposes else { return Err(Refused::NoPurpose) };
+    if purposes.any {
+        return Err(Refused::AnyPurpose);
+    }
+    let exact = match role {
+        Role::Client => purposes.client && (kind.is_server() || !purposes.server),
+        Role::Server => purposes.server && kind.is_server(),
+    };
+    if exact && !purposes.other {
+        return Ok(());
+    }
+    let expected = match role {
+        Role::Client if kind.is_server() => "clientAuth, and serverAuth if it also serves",
+        Role::Client => "clientAuth",
+        Role::Server => "serverAuth of a server, and clientAuth if it also calls",
+    };
+    Err(Refused::WrongPurpose { expected })
+}
+
+/// A compromised gateway CA must not be able to make a server or an operator, in either role.
+fn check_issuer(issuer: Issuer, kind: PartyKind) -> Result<(), Refused> {
+    match (kind, issuer) {
+        (PartyKind::Gateway, Issuer::GatewayAuthority) => Ok(()),
+        (PartyKind::CommServer | PartyKind::GlobalServer | PartyKind::Operator, Issuer::ServerAuthority) => {
+            Ok(())
+        }
+        (_, issuer) => Err(Refused::WrongIssuer { kind, issuer }),
+    }
+}

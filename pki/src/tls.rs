@@ -1,0 +1,133 @@
+//! The TLS configurations of all programs: TLS 1.3 only, post-quantum key exchange first, mutual, one verifier.
+//!
+//! Each configuration keeps its own resumption store: a new one never resumes what an older one let in.
+
+mod verifier;
+
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs;
+use rustls::server::VerifierBuilderError;
+use rustls::server::WebPkiClientVerifier;
+use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, ServerConfig};
+use rustls_pki_types::CertificateDer;
+
+use crate::facts;
+use crate::identity::Identity;
+use crate::leaf::{self, Refused};
+use crate::spiffe::{PartyKind, SpiffeId};
+use verifier::PeerVerifier;
+
+/// Why a TLS configuration can't be built.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// Roots or revocation lists.
+    #[error("roots or revocation lists can't be used for verification")]
+    Verifier(#[from] VerifierBuilderError),
+    /// Anything else that rustls refuses.
+    #[error("rustls refuses the configuration")]
+    Rustls(#[from] rustls::Error),
+    /// Only servers listen.
+    #[error(
+        "a {0}'s certificate can't be used to listen: issue one with the profile comm-server or global-server"
+    )]
+    NoServer(PartyKind),
+}
+
+/// A server's side of mutual TLS for clients of the kinds `accepts`; ALPN `h2` and `http/1.1`.
+///
+/// # Errors
+/// The identity is no server's, or its roots or revocation lists can't be used.
+pub fn server_config(identity: &Identity, accepts: &[PartyKind]) -> Result<ServerConfig, TlsError> {
+    let provider = provider();
+    let mut chain =
+        WebPkiClientVerifier::builder_with_provider(Arc::clone(&identity.roots), Arc::clone(&provider))
+            .clear_root_hint_subjects()
+            .only_check_end_entity_revocation();
+    if !identity.crls.is_empty() {
+        chain = chain.with_crls(identity.crls.clone()).enforce_revocation_expiration();
+    }
+    let verifier = PeerVerifier::new(chain.build()?, identity, accepts);
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_client_cert_verifier(Arc::new(verifier));
+    listening(identity, builder)
+}
+
+/// Operators' HTTPS: no client certificate.
+///
+/// # Errors
+/// The identity is no server's.
+pub fn public_server_config(identity: &Identity) -> Result<ServerConfig, TlsError> {
+    let builder = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_no_client_auth();
+    listening(identity, builder)
+}
+
+fn listening(
+    identity: &Identity,
+    builder: rustls::ConfigBuilder<ServerConfig, rustls::server::WantsServerCert>,
+) -> Result<ServerConfig, TlsError> {
+    let kind = identity.id().party.kind();
+    if !kind.is_server() {
+        return Err(TlsError::NoServer(kind));
+    }
+    let own = SingleCertAndKey::from(Arc::clone(&identity.certified));
+    let mut config = builder.with_cert_resolver(Arc::new(own));
+    config.alpn_protocols = alpn();
+    Ok(config)
+}
+
+/// A client's side: gives the own certificate, and verifies the server's name as well as its SPIFFE kind.
+///
+/// # Errors
+/// The identity's roots or revocation lists can't be used.
+pub fn client_config(identity: &Identity, expects: PartyKind) -> Result<ClientConfig, TlsError> {
+    let provider = provider();
+    let mut chain =
+        WebPkiServerVerifier::builder_with_provider(Arc::clone(&identity.roots), Arc::clone(&provider))
+            .only_check_end_entity_revocation();
+    if !identity.crls.is_empty() {
+        chain = chain.with_crls(identity.crls.clone()).enforce_revocation_expiration();
+    }
+    let verifier = PeerVerifier::new(chain.build()?, identity, &[expects]);
+    let own = SingleCertAndKey::from(Arc::clone(&identity.certified));
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_client_cert_resolver(Arc::new(own));
+    config.alpn_protocols = alpn();
+    Ok(config)
+}
+
+/// Who the peer is, by the leaf of a connection that one of these configurations has verified.
+///
+/// # Errors
+/// The certificate has not exactly one SPIFFE ID: it did not come from such a connection.
+pub fn peer_id(leaf: &CertificateDer<'_>) -> Result<SpiffeId, Refused> {
+    leaf::identity_of(&facts::of_leaf(leaf, &[])?)
+}
+
+/// aws-lc-rs with AES-256-GCM and X25519MLKEM768 first.
+#[must_use]
+pub fn provider() -> Arc<CryptoProvider> {
+    use aws_lc_rs::{cipher_suite, kx_group};
+    Arc::new(CryptoProvider {
+        cipher_suites: vec![
+            cipher_suite::TLS13_AES_256_GCM_SHA384,
+            cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+            cipher_suite::TLS13_AES_128_GCM_SHA256,
+        ],
+        kx_groups: vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1],
+        ..aws_lc_rs::default_provider()
+    })
+}
+
+fn alpn() -> Vec<Vec<u8>> {
+    vec![b"h2".to_vec(), b"http/1.1".to_vec()]
+}
