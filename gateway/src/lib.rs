@@ -2,5 +2,9 @@
 
 pub mod cli;
 pub mod discovery;
+pub mod mail;
+pub mod push;
 pub mod read;
 pub mod snmp;
+pub mod staging;
+pub mod status;

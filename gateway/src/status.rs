@@ -1,0 +1,191 @@
+//! How the gateway is: what `/status` answers on the local port, the local page shows and `platen-gateway status` prints.
+//!
+//! It never holds a community string, a key or a password.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use wire::ids::{CommandId, DeviceId, RolloutId, SpoolId};
+use wire::reading::{Label, LevelState};
+use wire::report::{CallKind, Lanes};
+
+/// How the gateway is, at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The gateway's id.
+    pub gateway: String,
+    /// Version of the program.
+    pub version: String,
+    /// Name of the site, where configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// The moment.
+    pub at: Timestamp,
+    /// Seconds since the program began.
+    pub uptime_s: u64,
+    /// The link to the communication server.
+    pub link: LinkStatus,
+    /// The spool.
+    pub spool: SpoolStatus,
+    /// Reports of each lane.
+    pub lanes: Lanes<LaneStatus>,
+    /// Devices, by id.
+    pub devices: Vec<DeviceStatus>,
+    /// Calls that are open, oldest first.
+    pub open_calls: Vec<OpenCallStatus>,
+    /// Commands of late, newest first.
+    pub commands: Vec<CommandStatus>,
+    /// Firmware updates, newest first.
+    pub firmware: Vec<FirmwareStatus>,
+    /// Mails that wait to be sent.
+    pub mails_waiting: u64,
+}
+
+/// The link to the communication server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkStatus {
+    /// Where the communication server is.
+    pub url: String,
+    /// The last poll that was answered.
+    pub last_poll: Option<Timestamp>,
+    /// When the next one is due.
+    pub next_poll: Option<Timestamp>,
+    /// Seconds between polls, as the server said last.
+    pub interval_s: Option<u32>,
+    /// Why the last attempt failed; absent when it didn't.
+    pub last_error: Option<String>,
+    /// Attempts that failed since the last answer.
+    pub failures: u32,
+}
+
+/// The spool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpoolStatus {
+    /// The spool's life; the nil id before the first poll of a new one.
+    pub id: SpoolId,
+    /// Bytes of the reports that wait.
+    pub waiting_bytes: u64,
+    /// Bytes on the disk.
+    pub disk_bytes: u64,
+    /// Limit of what waits, bytes.
+    pub limit_bytes: u64,
+    /// Why nothing can be stored at present; absent when all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// Reports of a lane.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneStatus {
+    /// Number of the last report made.
+    pub made: u64,
+    /// Number of the last report that is on the server's disk.
+    pub acknowledged: u64,
+    /// Reports that wait.
+    pub waiting: u64,
+}
+
+/// A device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeviceStatus {
+    /// Its id.
+    pub device: DeviceId,
+    /// Where it answers.
+    pub address: String,
+    /// Vendor, as its profile names it.
+    pub vendor: Option<String>,
+    /// Model.
+    pub model: Option<String>,
+    /// Serial number.
+    pub serial: Option<String>,
+    /// Name.
+    pub name: Option<String>,
+    /// Firmware version.
+    pub firmware: Option<String>,
+    /// Whether it answers.
+    pub online: bool,
+    /// The last reading.
+    pub read_at: Timestamp,
+    /// `hrPrinterStatus`.
+    pub printer: Option<Label>,
+    /// Bits of `hrPrinterDetectedErrorState`.
+    pub detected_errors: Vec<String>,
+    /// Lines of the console.
+    pub console: Vec<String>,
+    /// All pages.
+    pub total: Option<u64>,
+    /// Supplies.
+    pub supplies: Vec<SupplyStatus>,
+}
+
+/// A supply.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SupplyStatus {
+    /// Description, else colour and type.
+    pub name: String,
+    /// Colour, where it has one.
+    pub color: Option<String>,
+    /// Percent left, where known.
+    pub percent: Option<f64>,
+    /// What the level is.
+    pub level_state: Option<LevelState>,
+}
+
+/// A call that is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenCallStatus {
+    /// The device.
+    pub device: DeviceId,
+    /// What it is.
+    pub call: CallKind,
+    /// Which part of the device.
+    pub subject: String,
+    /// What a person should read.
+    pub detail: String,
+    /// When it was seen first.
+    pub since: Timestamp,
+}
+
+/// A command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandStatus {
+    /// Its id.
+    pub command: CommandId,
+    /// Kind of the order; `unknown` where this version doesn't know it.
+    pub order: String,
+    /// How far it is.
+    pub state: String,
+    /// What a person should read.
+    pub detail: String,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// Devices that it still waits for.
+    pub waits_for: usize,
+}
+
+/// A firmware update.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirmwareStatus {
+    /// The roll-out.
+    pub rollout: RolloutId,
+    /// Name of the target.
+    pub target: String,
+    /// Version that the devices show afterwards.
+    pub version: String,
+    /// Push not before this.
+    pub not_before: Timestamp,
+    /// How far the image is: `staging`, `staged` or `failed`.
+    pub image: String,
+    /// Devices and how far each is.
+    pub devices: Vec<FirmwareDeviceStatus>,
+}
+
+/// A device of a firmware update.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirmwareDeviceStatus {
+    /// The device.
+    pub device: DeviceId,
+    /// `waiting`, `pushing`, `rebooting`, `verified`, `failed` or `cancelled`.
+    pub state: String,
+    /// What a person should read.
+    pub detail: String,
+}
