@@ -1,0 +1,473 @@
+//! Pushing an image to a device: raw to its printing port, or by HTTP where its profile says so.
+//!
+//! The address always comes from the device record. A push says that the bytes left; whether the device took them is
+//! known only by the version that it shows afterwards.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use serde::Deserialize;
+use tokio::fs::File;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Port of raw printing ("JetDirect").
+pub const RAW_PORT: u16 = 9100;
+
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// How a device takes its firmware; part of a vendor's profile.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "transport", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Transport {
+    /// The image's bytes to a TCP port, then end of stream.
+    Raw {
+        /// The port.
+        #[serde(default = "raw_port")]
+        port: u16,
+    },
+    /// `PUT` to the device's web server.
+    HttpPut {
+        /// The port.
+        #[serde(default = "http_port")]
+        port: u16,
+        /// Absolute path.
+        path: String,
+    },
+    /// `POST` to the device's web server.
+    HttpPost {
+        /// The port.
+        #[serde(default = "http_port")]
+        port: u16,
+        /// Absolute path.
+        path: String,
+    },
+}
+
+impl Default for Transport {
+    fn default() -> Self {
+        Self::Raw { port: RAW_PORT }
+    }
+}
+
+const fn raw_port() -> u16 {
+    RAW_PORT
+}
+
+const fn http_port() -> u16 {
+    80
+}
+
+/// How long each part of a push may take.
+#[derive(Debug, Clone, Copy)]
+pub struct PushLimits {
+    /// To connect.
+    pub connect: Duration,
+    /// Without a byte taken by the device (it may be erasing its flash).
+    pub stall: Duration,
+    /// From the last byte until the device closes or answers.
+    pub close: Duration,
+}
+
+impl Default for PushLimits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            stall: Duration::from_secs(120),
+            close: Duration::from_secs(120),
+        }
+    }
+}
+
+/// What was pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pushed {
+    /// Bytes that the device's TCP took.
+    pub bytes: u64,
+    /// Whether the device ended the connection (or answered) in time; where not, only the version will tell.
+    pub closed: bool,
+}
+
+/// A push that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// The staged file can't be read.
+    #[error("{}: the staged image can't be read", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The device did not accept a connection: it has seen nothing.
+    #[error("{address}: no connection for the firmware")]
+    Connect {
+        /// The device's port.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The connection broke.
+    #[error("{address}: the connection broke after {sent} of {length} bytes")]
+    Broken {
+        /// The device's port.
+        address: SocketAddr,
+        /// Bytes sent before.
+        sent: u64,
+        /// Bytes of the image.
+        length: u64,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The device took no more bytes.
+    #[error("{address}: the device took no byte for {waited_s} s after {sent} of {length} bytes")]
+    Stalled {
+        /// The device's port.
+        address: SocketAddr,
+        /// Bytes sent before.
+        sent: u64,
+        /// Bytes of the image.
+        length: u64,
+        /// How long it was waited, seconds.
+        waited_s: u64,
+    },
+    /// The device's web server could not be spoken to.
+    #[error("{address}: the firmware could not be sent by HTTP")]
+    Http {
+        /// The device's port.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The device's web server refused.
+    #[error("{address}: the device refused the firmware with status {status}")]
+    Refused {
+        /// The device's port.
+        address: SocketAddr,
+        /// HTTP status.
+        status: u16,
+    },
+}
+
+impl PushError {
+    /// Whether the device surely saw no byte of the image, so that a further push repeats nothing.
+    #[must_use]
+    pub fn nothing_was_sent(&self) -> bool {
+        match self {
+            Self::Image { .. } | Self::Connect { .. } => true,
+            Self::Http { source, .. } => source.is_connect() || source.is_builder(),
+            Self::Broken { .. } | Self::Stalled { .. } | Self::Refused { .. } => false,
+        }
+    }
+}
+
+/// Pushes the file `image` to the device at `host`; `progress` is told bytes sent and bytes in all.
+///
+/// # Errors
+/// The image can't be read, or the device doesn't take it.
+pub async fn push(
+    transport: &Transport,
+    host: IpAddr,
+    image: &Path,
+    limits: &PushLimits,
+    progress: impl FnMut(u64, u64) + Send + 'static,
+) -> Result<Pushed, PushError> {
+    let unreadable = |source| PushError::Image { path: image.to_owned(), source };
+    let file = File::open(image).await.map_err(unreadable)?;
+    let length = file.metadata().await.map_err(unreadable)?.len();
+    let source = Source { file, path: image.to_owned(), length, sent: 0, progress };
+    match transport {
+        Transport::Raw { port } => push_raw(SocketAddr::new(host, *port), source, limits).await,
+        Transport::HttpPut { port, path } => {
+            push_http(reqwest::Method::PUT, SocketAddr::new(host, *port), path, source, limits).await
+        }
+        Transport::HttpPost { port, path } => {
+            push_http(reqwest::Method::POST, SocketAddr::new(host, *port), path, source, limits).await
+        }
+    }
+}
+
+/// The image as it is read and counted.
+struct Source<P> {
+    file: File,
+    path: PathBuf,
+    length: u64,
+    sent: u64,
+    progress: P,
+}
+
+impl<P: FnMut(u64, u64)> Source<P> {
+    /// The next bytes, empty at the end; never more than the length that the file had at the start.
+    async fn next(&mut self) -> io::Result<Bytes> {
+        let left = usize::try_from(self.length - self.sent).unwrap_or(usize::MAX);
+        let mut chunk = vec![0; CHUNK_BYTES.min(left)];
+        let filled = self.file.read(&mut chunk).await?;
+        if filled == 0 && left > 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the staged image became shorter"));
+        }
+        chunk.truncate(filled);
+        Ok(Bytes::from(chunk))
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.sent += u64::try_from(bytes).unwrap_or(0);
+        (self.progress)(self.sent, self.length);
+    }
+}
+
+async fn push_raw<P: FnMut(u64, u64)>(
+    address: SocketAddr,
+    mut source: Source<P>,
+    limits: &PushLimits,
+) -> Result<Pushed, PushError> {
+    let connect = |source| PushError::Connect { address, source };
+    let socket = timeout(limits.connect, TcpStream::connect(address))
+        .await
+        .map_err(|_| connect(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))?
+        .map_err(connect)?;
+    let (mut answers, mut device) = socket.into_split();
+    let mut drained = pin!(drain(&mut answers));
+    let mut closed = false;
+    {
+        let mut sending = pin!(send(address, &mut source, &mut device, limits));
+        loop {
+            tokio::select! {
+                sent = &mut sending => break sent?,
+                () = &mut drained, if !closed => closed = true,
+            }
+        }
+    }
+    if !closed {
+        closed = timeout(limits.close, drained).await.is_ok();
+    }
+    Ok(Pushed { bytes: source.sent, closed })
+}
+
+/// Sends everything, then the end of the stream.
+async fn send<P: FnMut(u64, u64)>(
+    address: SocketAddr,
+    source: &mut Source<P>,
+    device: &mut (impl AsyncWrite + Unpin),
+    limits: &PushLimits,
+) -> Result<(), PushError> {
+    loop {
+        let path = source.path.clone();
+        let chunk = source.next().await.map_err(|source| PushError::Image { path, source })?;
+        if chunk.is_empty() {
+            return device.shutdown().await.or_else(|error| match error.kind() {
+                // The device closed first: it has every byte, and the version will tell what it made of them.
+                io::ErrorKind::NotConnected => Ok(()),
+                _ => Err(broken(address, source, error)),
+            });
+        }
+        write_all(address, source, device, chunk, limits.stall).await?;
+    }
+}
+
+async fn write_all<P: FnMut(u64, u64)>(
+    address: SocketAddr,
+    source: &mut Source<P>,
+    device: &mut (impl AsyncWrite + Unpin),
+    chunk: Bytes,
+    stall: Duration,
+) -> Result<(), PushError> {
+    let mut left = chunk;
+    while !left.is_empty() {
+        let taken = match timeout(stall, device.write(&left)).await {
+            Ok(Ok(0)) => return Err(broken(address, source, io::ErrorKind::WriteZero.into())),
+            Ok(Ok(taken)) => taken,
+            Ok(Err(error)) => return Err(broken(address, source, error)),
+            Err(_) => {
+                let (sent, length, waited_s) = (source.sent, source.length, stall.as_secs());
+                return Err(PushError::Stalled { address, sent, length, waited_s });
+            }
+        };
+        let _ = left.split_to(taken);
+        source.count(taken);
+    }
+    Ok(())
+}
+
+fn broken<P>(address: SocketAddr, at: &Source<P>, source: io::Error) -> PushError {
+    PushError::Broken { address, sent: at.sent, length: at.length, source }
+}
+
+/// Reads until the device closes: what it says is not kept, but must not block it. A reset is an end as well.
+async fn drain(answers: &mut (impl AsyncRead + Unpin)) {
+    let mut scratch = [0; 1024];
+    while matches!(answers.read(&mut scratch).await, Ok(read) if read > 0) {}
+}
+
+async fn push_http<P: FnMut(u64, u64) + Send + 'static>(
+    method: reqwest::Method,
+    address: SocketAddr,
+    path: &str,
+    source: Source<P>,
+    limits: &PushLimits,
+) -> Result<Pushed, PushError> {
+    let failed = |source| PushError::Http { address, source };
+    let length = source.length;
+    let client = reqwest::Client::builder()
+        .connect_timeout(limits.connect)
+        .read_timeout(limits.stall + limits.close)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .map_err(failed)?;
+    let body = reqwest::Body::wrap_stream(stream::try_unfold(source, |mut source| async move {
+        let chunk = source.next().await?;
+        source.count(chunk.len());
+        Ok::<_, io::Error>((!chunk.is_empty()).then_some((chunk, source)))
+    }));
+    let sending = client
+        .request(method, format!("http://{address}/{}", path.trim_start_matches('/')))
+        .header(reqwest::header::CONTENT_TYPE, "application/octet-stream")
+        .header(reqwest::header::CONTENT_LENGTH, length)
+        .body(body)
+        .send();
+    let status = answer(sending).await.map_err(failed)?;
+    if !status.is_success() {
+        return Err(PushError::Refused { address, status: status.as_u16() });
+    }
+    Ok(Pushed { bytes: length, closed: true })
+}
+
+async fn answer(
+    sending: impl Future<Output = reqwest::Result<reqwest::Response>>,
+) -> reqwest::Result<reqwest::StatusCode> {
+    Ok(sending.await?.status())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+    use tokio::net::TcpListener;
+
+    fn image(bytes: usize) -> (tempfile::TempDir, PathBuf, Vec<u8>) {
+        let dir = tempfile::tempdir().unwrap();
+        let content: Vec<u8> = (0..bytes).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        let path = dir.path().join("image");
+        std::fs::write(&path, &content).unwrap();
+        (dir, path, content)
+    }
+
+    fn short() -> PushLimits {
+        let short = Duration::from_millis(300);
+        PushLimits { connect: short, stall: short, close: short }
+    }
+
+    async fn raw(address: SocketAddr, path: &Path) -> Result<Pushed, PushError> {
+        let transport = Transport::Raw { port: address.port() };
+        push(&transport, address.ip(), path, &short(), |_, _| {}).await
+    }
+
+    #[tokio::test]
+    async fn a_device_gets_every_byte_and_then_the_end() {
+        let (_dir, path, content) = image(300_001);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let device = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut got = Vec::new();
+            socket.read_to_end(&mut got).await.unwrap();
+            got
+        });
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&seen);
+        let transport = Transport::Raw { port: address.port() };
+        let progress = move |sent, length| told.lock().unwrap().push((sent, length));
+        let pushed = push(&transport, address.ip(), &path, &short(), progress).await.unwrap();
+        assert_eq!(pushed, Pushed { bytes: 300_001, closed: true });
+        assert!(device.await.unwrap() == content, "the device got other bytes");
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen.last(), Some(&(300_001, 300_001)));
+        assert!(seen.is_sorted(), "progress went back: {seen:?}");
+    }
+
+    #[tokio::test]
+    async fn a_device_that_keeps_the_connection_open_is_told_apart() {
+        let (_dir, path, _) = image(1000);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let device = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut got = Vec::new();
+            socket.read_to_end(&mut got).await.unwrap();
+            (socket, got.len())
+        });
+        assert_eq!(raw(address, &path).await.unwrap(), Pushed { bytes: 1000, closed: false });
+        assert_eq!(device.await.unwrap().1, 1000);
+    }
+
+    #[tokio::test]
+    async fn stalls_cuts_and_closed_ports_are_told_apart() {
+        let (_dir, path, _) = image(32 << 20);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stalled = raw(address, &path).await.unwrap_err();
+        assert!(matches!(stalled, PushError::Stalled { sent, .. } if sent > 0), "{stalled}");
+        assert!(!stalled.nothing_was_sent());
+
+        let device = tokio::spawn(async move {
+            // The first connection in the queue is the stalled one.
+            listener.accept().await.unwrap();
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut some = [0; 1000];
+            socket.read_exact(&mut some).await.unwrap();
+        });
+        let cut = raw(address, &path).await.unwrap_err();
+        device.await.unwrap();
+        assert!(matches!(cut, PushError::Broken { .. }), "{cut}");
+
+        let closed = raw(address, &path).await.unwrap_err();
+        assert!(matches!(closed, PushError::Connect { .. }) && closed.nothing_was_sent(), "{closed}");
+        let missing = raw(address, Path::new("/nonexistent/image")).await.unwrap_err();
+        assert!(matches!(missing, PushError::Image { .. }), "{missing}");
+    }
+
+    #[tokio::test]
+    async fn a_web_server_gets_the_length_and_the_bytes() {
+        let (_dir, path, content) = image(200_000);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let got = Arc::new(Mutex::new(Vec::new()));
+        let keep = Arc::clone(&got);
+        let take = move |headers: axum::http::HeaderMap, body: Bytes| async move {
+            assert_eq!(headers["content-length"], "200000");
+            *keep.lock().unwrap() = body.to_vec();
+        };
+        let router = axum::Router::new()
+            .route("/firmware", axum::routing::put(take))
+            .layer(axum::extract::DefaultBodyLimit::disable());
+        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+        let transport = Transport::HttpPut { port: address.port(), path: "/firmware".to_owned() };
+        let pushed = push(&transport, address.ip(), &path, &short(), |_, _| {}).await.unwrap();
+        assert_eq!(pushed, Pushed { bytes: 200_000, closed: true });
+        assert!(*got.lock().unwrap() == content, "the device got other bytes");
+        let elsewhere = Transport::HttpPost { port: address.port(), path: "/firmware".to_owned() };
+        let refused = push(&elsewhere, address.ip(), &path, &short(), |_, _| {}).await.unwrap_err();
+        assert!(matches!(refused, PushError::Refused { status: 405, .. }), "{refused}");
+        server.abort();
+    }
+
+    #[test]
+    fn a_profile_names_the_transport() {
+        let transport = |yaml: &str| serde_yaml::from_str::<Transport>(yaml).unwrap();
+        assert_eq!(transport("{transport: raw}"), Transport::default());
+        let path = "/fw".to_owned();
+        assert_eq!(transport("{transport: http_put, path: /fw}"), Transport::HttpPut { port: 80, path });
+        assert!(serde_yaml::from_str::<Transport>("{transport: raw, prot: 1}").is_err());
+    }
+}

@@ -1,0 +1,155 @@
+//! The client of the global server: metadata and ranges of images over mutual TLS.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pki::Identity;
+use pki::spiffe::PartyKind;
+use reqwest::header::{CONTENT_ENCODING, IF_RANGE, RANGE};
+use reqwest::{Client, Response, StatusCode};
+use serde::Deserialize;
+use tokio::sync::{Mutex, MutexGuard};
+use wire::limits::METADATA_BYTES;
+use wire::metadata::TARGETS;
+use wire::problem::Problem;
+
+use super::error::StagingError;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Without a byte for so long, a download counts as cut.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Of a refusal, as much is read.
+const PROBLEM_BYTES: usize = 8 << 10;
+
+/// Section `global_server` of the gateway's configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GlobalServerConfig {
+    /// `https://HOST:PORT`.
+    pub url: String,
+    /// Trusted root metadata, brought here beforehand.
+    pub root: PathBuf,
+}
+
+/// A client of the global server.
+#[derive(Debug)]
+pub struct StagingClient {
+    http: Client,
+    url: String,
+    root: PathBuf,
+    turn: Mutex<()>,
+}
+
+impl StagingClient {
+    /// A client with the gateway's certificate, through `proxy` (`http://[user:password@]host:port`) where there is one.
+    /// It is made anew when the certificate was renewed.
+    ///
+    /// # Errors
+    /// The identity, the URL or the proxy can't be used.
+    pub fn new(
+        config: &GlobalServerConfig,
+        identity: &Identity,
+        proxy: Option<&str>,
+    ) -> Result<Self, StagingError> {
+        let setup = |what: String| StagingError::Setup { what };
+        let tls = pki::tls::client_config(identity, PartyKind::GlobalServer)
+            .map_err(|error| setup(format!("identity: {error}")))?;
+        if !config.url.starts_with("https://") {
+            return Err(setup("url: expected https://HOST:PORT".to_owned()));
+        }
+        let mut builder = Client::builder().tls_backend_preconfigured(tls).https_only(true);
+        builder = match proxy {
+            // The proxy's URL may hold a password: it is not repeated in the error.
+            Some(proxy) => builder.proxy(
+                reqwest::Proxy::all(proxy)
+                    .map_err(|_| setup("proxy: expected http://[user:password@]host:port".to_owned()))?,
+            ),
+            None => builder.no_proxy(),
+        };
+        Self::with_builder(builder, &config.url, &config.root)
+    }
+
+    /// A client on another transport: for tests.
+    pub(super) fn with_builder(
+        builder: reqwest::ClientBuilder,
+        url: &str,
+        root: &Path,
+    ) -> Result<Self, StagingError> {
+        let http = builder
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("platen-gateway/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| StagingError::Setup { what: error.to_string() })?;
+        let url = url.trim_end_matches('/').to_owned();
+        Ok(Self { http, url, root: root.to_owned(), turn: Mutex::new(()) })
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    /// The signed targets file.
+    pub(super) async fn targets(&self) -> Result<Vec<u8>, StagingError> {
+        let response =
+            self.ask(TARGETS, self.http.get(format!("{}/v1/metadata/{TARGETS}", self.url))).await?;
+        body(response, TARGETS, METADATA_BYTES).await
+    }
+
+    /// The bytes of an image from `offset` on: status 206, or 200 for the whole image. `None`: nothing lies beyond
+    /// `offset` (status 416).
+    pub(super) async fn image(&self, sha256: &str, offset: u64) -> Result<Option<Response>, StagingError> {
+        let mut request = self.http.get(format!("{}/v1/images/{sha256}", self.url));
+        if offset > 0 {
+            request =
+                request.header(RANGE, format!("bytes={offset}-")).header(IF_RANGE, format!("\"{sha256}\""));
+        }
+        match self.ask(sha256, request).await {
+            Ok(response) if response.headers().contains_key(CONTENT_ENCODING) => {
+                Err(StagingError::WrongAnswer {
+                    what: sha256.to_owned(),
+                    problem: "it has a content encoding".to_owned(),
+                })
+            }
+            Ok(response) => Ok(Some(response)),
+            Err(StagingError::Refused { status: 416, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn ask(&self, what: &str, request: reqwest::RequestBuilder) -> Result<Response, StagingError> {
+        let unreachable = |source| StagingError::Unreachable { what: what.to_owned(), source };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        if matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
+            return Ok(response);
+        }
+        let detail = match body(response, what, PROBLEM_BYTES).await {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_or_else(|_| String::new(), |p: Problem| p.detail),
+            Err(_) => String::new(),
+        };
+        let detail = detail.chars().filter(|c| !c.is_control()).take(200).collect();
+        Err(StagingError::Refused { what: what.to_owned(), status: status.as_u16(), detail })
+    }
+}
+
+/// Reads a whole answer of at most `limit` bytes.
+async fn body(mut response: Response, what: &str, limit: usize) -> Result<Vec<u8>, StagingError> {
+    let unreachable = |source| StagingError::Unreachable { what: what.to_owned(), source };
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if bytes.len() + chunk.len() > limit {
+            let problem = format!("it is larger than {limit} bytes");
+            return Err(StagingError::WrongAnswer { what: what.to_owned(), problem });
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}

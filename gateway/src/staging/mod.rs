@@ -1,0 +1,109 @@
+//! Staging: bringing a firmware image to the gateway, once per site and image, and trusting only what was signed.
+//!
+//! The command names a target; digest and length come from the signed metadata. An image is downloaded to
+//! `DIR/SHA256.part`, resumed after a cut or a restart, checked, synced, and only then named `DIR/SHA256`.
+
+mod client;
+mod download;
+mod error;
+mod newest;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use wire::command::FirmwareUpdate;
+use wire::limits::IMAGE_BYTES;
+use wire::metadata::{self, Target};
+
+pub use client::{GlobalServerConfig, StagingClient};
+pub use error::StagingError;
+
+/// An image on the gateway's disk, its digest checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StagedImage {
+    /// The file.
+    pub path: PathBuf,
+    /// SHA-256, lower-case hexadecimal.
+    pub sha256: String,
+    /// Bytes.
+    pub length: u64,
+}
+
+/// Brings the image of `update` into `dir`; where it is there already, its digest is checked again and nothing is
+/// downloaded but the metadata. `progress` is told bytes here and bytes in all. One image at a time is downloaded
+/// over a site's line: a second call waits.
+///
+/// # Errors
+/// [`StagingError::is_final`] tells whether trying again can help; what was downloaded so far is kept for that.
+pub async fn stage(
+    client: &StagingClient,
+    update: &FirmwareUpdate,
+    dir: &Path,
+    now: Timestamp,
+    mut progress: impl FnMut(u64, u64) + Send,
+) -> Result<StagedImage, StagingError> {
+    let _one_at_a_time = client.turn().await;
+    tokio::fs::create_dir_all(dir).await.map_err(StagingError::storage(dir))?;
+    let root_file = tokio::fs::read(client.root())
+        .await
+        .map_err(|source| StagingError::TrustedRoot { path: client.root().to_owned(), source })?;
+    let root = metadata::verify_root(&root_file, now).map_err(StagingError::Untrusted)?;
+    let known = newest::read(dir).await?;
+    let file = client.targets().await?;
+    let targets = metadata::verify_targets(&file, &root, known, now).map_err(StagingError::Untrusted)?;
+    if targets.version > known {
+        newest::write(dir, targets.version).await?;
+    }
+    let name = update.target.as_str();
+    let target = targets
+        .targets
+        .get(name)
+        .ok_or_else(|| StagingError::NoTarget { target: name.to_owned(), version: targets.version })?;
+    check(name, target, update)?;
+    download::fetch(client, name, target, dir, &mut progress).await
+}
+
+/// Removes images and parts of images that no roll-out needs: all whose digest isn't in `keep`.
+///
+/// # Errors
+/// The directory can't be read or a file can't be removed.
+pub fn retain(dir: &Path, keep: &BTreeSet<String>) -> io::Result<u64> {
+    let mut freed = 0;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(digest) = name.to_str().map(|name| name.strip_suffix(".part").unwrap_or(name)) else {
+            continue;
+        };
+        if is_digest(digest) && !keep.contains(digest) {
+            freed += entry.metadata()?.len();
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(freed)
+}
+
+fn check(name: &str, target: &Target, update: &FirmwareUpdate) -> Result<(), StagingError> {
+    let unusable = |problem: String| StagingError::UnusableTarget { target: name.to_owned(), problem };
+    if target.custom.version != update.version {
+        return Err(StagingError::OtherVersion {
+            target: name.to_owned(),
+            asked: update.version.clone(),
+            signed: target.custom.version.clone(),
+        });
+    }
+    // The digest becomes a file name: nothing but a digest may.
+    if !is_digest(&target.hashes.sha256) {
+        return Err(unusable("its sha256 is not 64 hexadecimal digits".to_owned()));
+    }
+    if target.length == 0 || target.length > IMAGE_BYTES {
+        return Err(unusable(format!("its length is {}, expected 1 to {IMAGE_BYTES}", target.length)));
+    }
+    Ok(())
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}

@@ -1,0 +1,37 @@
+//! The newest version of the targets metadata that was ever trusted here: an older one is a rollback.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::error::StagingError;
+
+const FILE: &str = "newest-targets";
+
+/// The version, 0 where none was seen. A file that can't be read as a number is an error: to take it for 0 would let a
+/// rollback pass.
+pub(super) async fn read(dir: &Path) -> Result<u64, StagingError> {
+    let path = dir.join(FILE);
+    match tokio::fs::read_to_string(&path).await {
+        Ok(text) => text
+            .trim()
+            .parse()
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+            .map_err(StagingError::storage(&path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(StagingError::storage(&path)(error)),
+    }
+}
+
+/// Keeps a version, durable before it returns.
+pub(super) async fn write(dir: &Path, version: u64) -> Result<(), StagingError> {
+    let (dir, path) = (dir.to_owned(), dir.join(FILE));
+    let written = tokio::task::spawn_blocking(move || {
+        let aside = dir.join("newest-targets.new");
+        let mut file = std::fs::File::create(&aside)?;
+        writeln!(file, "{version}")?;
+        file.sync_all()?;
+        std::fs::rename(&aside, dir.join(FILE))?;
+        std::fs::File::open(&dir)?.sync_all()
+    });
+    written.await.map_err(io::Error::other).flatten().map_err(StagingError::storage(&path))
+}
