@@ -87,7 +87,10 @@ fn prefix(path: &str) -> String {
 /// The parser's text without what the error says already: the path before it and the place behind it.
 fn problem(path: &str, error: &serde_yaml::Error) -> String {
     let text = error.to_string();
-    let text = text.strip_prefix(&format!("{path}: ")).unwrap_or(&text);
+    let text = match text.split_once(": ") {
+        Some((own, rest)) if path.starts_with(own) => rest,
+        _ => &text,
+    };
     let text = text.split_once(" at line ").map_or(text, |(before, _)| before);
     text.to_owned()
 }
