@@ -1,0 +1,26 @@
+//! What the kernel says of another process.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+/// Clock ticks of `/proc/PID/stat`, for each second: USER_HZ, 100 on every Linux that Platen runs on.
+const TICKS_PER_S: f64 = 100.0;
+
+/// CPU seconds used so far, user and system (proc(5), fields 14 and 15).
+pub(crate) fn cpu_s(pid: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("/proc/PID/stat")?;
+    let (_, after_name) = stat.rsplit_once(')').context("/proc/PID/stat has no name")?;
+    let ticks: Vec<f64> = after_name.split_whitespace().skip(11).take(2).filter_map(|f| f.parse().ok()).collect();
+    Ok(ticks.iter().sum::<f64>() / TICKS_PER_S)
+}
+
+/// Memory in MiB: resident now, and the highest so far.
+pub(crate) fn memory_mib(pid: u32) -> Result<(f64, f64)> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).context("/proc/PID/status")?;
+    let field = |name: &str| -> Option<f64> {
+        let line = status.lines().find(|l| l.starts_with(name))?;
+        line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kib| kib / 1024.0)
+    };
+    Ok((field("VmRSS:").context("VmRSS")?, field("VmHWM:").context("VmHWM")?))
+}

@@ -1,0 +1,69 @@
+//! A roll-out that fails says why, device by device; one whose image was tampered with pushes nothing.
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use tests::operator::Operator;
+use tests::site::{Device, PATIENCE, Site, SiteSpec, write_image};
+use tests::until::until;
+
+async fn rolled_out(operator: &Operator, device: &Device, version: &str, ends: &[&str]) -> Result<Value> {
+    let order = json!({"vendor": device.vendor, "model": device.model, "version": version});
+    let rollout = operator.post("/api/v1/rollouts", &order).await?;
+    let path = format!("/api/v1/rollouts/{}", rollout["rollout"].as_str().context("no id")?);
+    until("the roll-out to end", PATIENCE * 4, || async {
+        let rollout = operator.get(&path).await?;
+        Ok(ends.iter().any(|end| rollout["state"] == *end).then_some(rollout))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn success_and_failure_are_both_told() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut site = Site::new(SiteSpec::new(dir.path().to_owned()))?;
+    site.make_trust_domain()?;
+    site.start_global_server()?;
+    site.start_comm_server()?;
+    let lan = site.start_lan()?;
+    let [first, second] = [&lan.devices[0], &lan.devices[1]];
+    let image = dir.path().join("image.bin");
+    write_image(&image, first, "9.02", 3 << 20)?;
+    site.publish(&first.vendor, &first.model, "9.02", &image)?;
+    // Published for the second device, made for the first one: the device itself refuses it.
+    site.publish(&second.vendor, &second.model, "9.03", &image)?;
+    site.start_gateway()?;
+    let operator = site.first_log_in().await?;
+    until("both devices in the fleet", PATIENCE, || async {
+        Ok((operator.list("/api/v1/devices").await?.len() == 2).then_some(()))
+    })
+    .await?;
+
+    let done = rolled_out(&operator, first, "9.02", &["done", "failed"]).await?;
+    assert_eq!(done["state"], "done", "{done:#}");
+    let failed = rolled_out(&operator, second, "9.03", &["done", "failed"]).await?;
+    assert_eq!(failed["state"], "failed", "{failed:#}");
+    let rows = failed["devices"].as_array().context("no rows")?;
+    let row = rows.iter().find(|r| r["device"] != "" && r["step"] == "failed").context("no failed device")?;
+    assert!(row["detail"].as_str().is_some_and(|d| d.contains("9.03")), "{row:#}");
+
+    // An image that changed on the global server's disk: the gateway refuses it, no device sees it.
+    write_image(&image, first, "9.04", 1 << 20)?;
+    site.publish(&first.vendor, &first.model, "9.04", &image)?;
+    let images = site.dir("global-server").join("repository/images");
+    for entry in std::fs::read_dir(&images)? {
+        let path = entry?.path();
+        let mut bytes = std::fs::read(&path)?;
+        if bytes.windows(12).any(|w| w == b"version=9.04") {
+            let last = bytes.len() - 1;
+            bytes[last] ^= 1;
+            std::fs::write(&path, bytes)?;
+        }
+    }
+    let refused = rolled_out(&operator, first, "9.04", &["done", "failed"]).await?;
+    assert_eq!(refused["state"], "failed", "{refused:#}");
+    assert!(refused.to_string().contains("digest") || refused.to_string().contains("SHA-256"), "{refused:#}");
+    let fleet = operator.list("/api/v1/devices").await?;
+    let own = fleet.iter().find(|d| d["serial"] == first.serial.as_str()).context("gone")?;
+    assert_eq!(own["firmware"], "9.02", "{own:#}");
+    site.stop()
+}

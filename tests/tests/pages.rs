@@ -1,0 +1,74 @@
+//! Every page of a running site in Chromium, at a desk's and at a phone's width.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use tests::site::{GATEWAY, PASSWORD, PATIENCE, Site, SiteSpec, write_image};
+use tests::until::until;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_work_at_both_widths() -> Result<()> {
+    let Some(modules) = std::env::var_os("PLATEN_NODE_MODULES").map(PathBuf::from).filter(|p| p.is_dir()) else {
+        eprintln!("skipped: PLATEN_NODE_MODULES names no folder with playwright-core; ./test installs it");
+        return Ok(());
+    };
+    let dir = tempfile::tempdir()?;
+    let mut site = Site::new(SiteSpec { devices: 6, ..SiteSpec::new(dir.path().to_owned()) })?;
+    site.make_trust_domain()?;
+    site.start_global_server()?;
+    let lan = site.start_lan()?;
+    let image = dir.path().join("image.bin");
+    write_image(&image, &lan.devices[0], "9.02", 1 << 20)?;
+    site.publish(&lan.devices[0].vendor, &lan.devices[0].model, "9.02", &image)?;
+    site.start_comm_server()?;
+    site.start_gateway()?;
+    let operator = site.first_log_in().await?;
+    for (device, fault) in [(1, "toner_near_end?color=cyan"), (2, "sc?code=SC542"), (3, "jam"), (4, "offline")] {
+        let url = format!("http://{}/devices/{device}/faults/{fault}", lan.control);
+        if device == 4 {
+            until("all devices in the fleet", PATIENCE, || async {
+                Ok((operator.list("/api/v1/devices").await?.len() == 6).then_some(()))
+            })
+            .await?;
+        }
+        reqwest::Client::new().post(url).send().await?.error_for_status()?;
+    }
+    let order = json!({"gateway": GATEWAY, "order": {"kind": "counter_request"}});
+    operator.post("/api/v1/commands", &order).await?;
+    let order = json!({"vendor": lan.devices[0].vendor, "model": lan.devices[0].model, "version": "9.02"});
+    let rollout = operator.post("/api/v1/rollouts", &order).await?;
+    let rollout = rollout["rollout"].as_str().context("no id")?.to_owned();
+    let fleet = until("calls of every kind", PATIENCE * 2, || async {
+        let calls = operator.list("/api/v1/calls?state=open").await?;
+        let fleet = operator.list("/api/v1/devices").await?;
+        Ok((calls.len() >= 4).then_some(fleet))
+    })
+    .await?;
+    let device = fleet[0]["device"].as_str().context("no id")?.replace(':', "%3A").replace('/', "%2F");
+
+    let config = json!({
+        "console": format!("https://{}", site.address("comm.operators")?),
+        "gateway": format!("http://{}", site.address("gateway.local")?),
+        "user": "admin", "password": PASSWORD, "modules": modules,
+        "screenshots": screenshots()?,
+        "pages": [
+            ["fleet", "/"], ["gateways", "/gateways"], ["calls", "/calls"], ["rollouts", "/rollouts"],
+            ["rollout", format!("/rollouts/{rollout}")], ["device", format!("/devices/{GATEWAY}/{device}")],
+            ["commands", "/commands"], ["quarantine", "/quarantine"], ["audit", "/audit"],
+        ],
+    });
+    let file = dir.path().join("pages.json");
+    std::fs::write(&file, config.to_string())?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/pages.mjs");
+    let output = Command::new("node").arg(script).arg(&file).output().context("node isn't installed")?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    site.stop()
+}
+
+/// Where people find the pictures afterwards.
+fn screenshots() -> Result<PathBuf> {
+    Ok(tests::program::folder()?.join("../screenshots"))
+}
