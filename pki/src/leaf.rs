@@ -3,6 +3,8 @@
 //! rustls-webpki ignores key usage, lets a leaf without extended key usage pass, and knows nothing of SPIFFE:
 //! what it accepts is checked here again, field by field.
 
+use std::fmt;
+
 use crate::spiffe::{InvalidSpiffeId, PartyKind, SpiffeId, TrustDomain};
 
 /// What a leaf certificate says, as far as the decision needs it.
@@ -72,6 +74,18 @@ pub enum Key {
     },
     /// Anything else, by object identifier.
     Other(String),
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::P256 => f.write_str("ECDSA P-256"),
+            Self::P384 => f.write_str("ECDSA P-384"),
+            Self::Ed25519 => f.write_str("Ed25519"),
+            Self::Rsa { bits } => write!(f, "RSA of {bits} bits"),
+            Self::Other(name) => f.write_str(name),
+        }
+    }
 }
 
 /// How a certificate is signed.
@@ -175,7 +189,7 @@ pub enum Refused {
     #[error("the subject alternative name is no SPIFFE ID: {0}")]
     NotSpiffe(InvalidSpiffeId),
     /// Names in the subject alternative name that the kind of party must not have.
-    #[error("the subject alternative name has more names than a {0} may have")]
+    #[error("the subject alternative name has more names than a party of kind {0} may have")]
     SurplusNames(PartyKind),
     /// Of another trust domain.
     #[error("trust domain {theirs} is not ours, {ours}")]
@@ -186,7 +200,7 @@ pub enum Refused {
         ours: TrustDomain,
     },
     /// A party of a kind that has no business here.
-    #[error("a {kind} is not accepted here: expected {}", list(expected))]
+    #[error("party of kind {kind} is not accepted here: expected {}", list(expected))]
     WrongKind {
         /// The peer's.
         kind: PartyKind,
@@ -194,7 +208,7 @@ pub enum Refused {
         expected: Vec<PartyKind>,
     },
     /// Issued by the intermediate of the other side.
-    #[error("a {kind} must not be issued by {}", authority(*issuer))]
+    #[error("party of kind {kind} must not be issued by {}", authority(*issuer))]
     WrongIssuer {
         /// The peer's kind.
         kind: PartyKind,
@@ -265,8 +279,7 @@ fn check_form(facts: &LeafFacts, now: i64) -> Result<(), Refused> {
     match &facts.key {
         Key::P256 | Key::P384 | Key::Ed25519 => {}
         Key::Rsa { bits } if *bits >= 2048 => {}
-        Key::Rsa { bits } => return Err(Refused::WeakKey(format!("RSA of {bits} bits"))),
-        Key::Other(name) => return Err(Refused::WeakKey(name.clone())),
+        weak @ (Key::Rsa { .. } | Key::Other(_)) => return Err(Refused::WeakKey(weak.to_string())),
     }
     if facts.is_ca {
         return Err(Refused::IsAuthority);
@@ -308,3 +321,6 @@ fn check_issuer(issuer: Issuer, kind: PartyKind) -> Result<(), Refused> {
         (_, issuer) => Err(Refused::WrongIssuer { kind, issuer }),
     }
 }
+
+#[cfg(test)]
+mod tests;

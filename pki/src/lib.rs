@@ -2,10 +2,13 @@
 //!
 //! One verifier serves every program: the chain by rustls-webpki, then the parsed leaf by [`leaf::verify_leaf`].
 
+pub mod authority;
 pub mod facts;
 pub mod identity;
+pub mod inspect;
 pub mod leaf;
-mod pem_file;
+pub mod pem_file;
+pub mod secret_file;
 pub mod spiffe;
 pub mod tls;
 

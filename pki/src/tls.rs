@@ -32,7 +32,7 @@ pub enum TlsError {
     Rustls(#[from] rustls::Error),
     /// Only servers listen.
     #[error(
-        "a {0}'s certificate can't be used to listen: issue one with the profile comm-server or global-server"
+        "a certificate of kind {0} can't be used to listen: issue one with the profile comm-server or global-server"
     )]
     NoServer(PartyKind),
 }
