@@ -1,1 +1,43 @@
 //! Reading a device: which requests come next, what their answers mean, and the reading that they give.
+//!
+//! A reading is a value ([`DeviceReading`]): the shell asks it for the next [`Request`], sends that, hands the
+//! [`Answer`] back, and takes the finished reading. Standard MIBs come first (RFC 2790, RFC 3805), then the vendor's
+//! [profile](crate::profiles). Nothing here knows a socket or a clock, and no answer may make it panic or go on for
+//! ever: see [`limits`].
+
+mod charset;
+mod counters;
+mod identity;
+pub mod labels;
+pub mod limits;
+mod machine;
+mod mib;
+pub mod objects;
+mod oid;
+mod plan;
+mod status;
+mod supplies;
+mod tables;
+mod text;
+mod value;
+mod walk;
+
+pub use machine::{Answer, Circumstances, DeviceReading, Finished, Provenance, Refusal, Request, Scope};
+pub use mib::Mib;
+pub use oid::{InvalidOid, Oid, dotted};
+pub use supplies::percent;
+pub use text::clean;
+pub use value::Value;
+
+use wire::reading::Reading;
+
+/// Whether a reading is that of a printer: something with SNMP that isn't one has an identity and nothing else.
+#[must_use]
+pub fn is_printer(reading: &Reading) -> bool {
+    reading.identity.vendor.is_some()
+        || reading.status.printer.is_some()
+        || !reading.status.detected_errors.is_empty()
+        || !reading.supplies.is_empty()
+        || !reading.counters.is_empty()
+        || !reading.trays.is_empty()
+}

@@ -1,5 +1,81 @@
-//! Vendor profiles: private objects of one maker as data.
+//! Vendor profiles: the private objects of one maker as data (`docs/profiles.md`), and what they say of a device.
+//!
+//! A profile never decides anything: it names objects. It is read from YAML by [`Profile::parse`], checked as a whole
+//! before it is used, and interpreted over what a device has answered.
+
+mod counter;
+mod firmware;
+mod octets;
+mod pattern;
+mod schema;
+mod supply;
+mod text;
+
+use std::sync::Arc;
+
+use crate::device_reading::Oid;
+
+pub use counter::{CounterSource, CounterValue, RowChoice};
+pub use firmware::{FirmwareSource, FirmwareTransport, FirmwareUpdate};
+pub use pattern::Pattern;
+pub use schema::{IdentitySources, MatchRule, Profile, ProfileError};
+pub use supply::SupplySource;
+pub use text::{StandardField, StandardTexts, TextSource};
 
 /// All profiles that a gateway knows.
 #[derive(Debug, Clone, Default)]
-pub struct Profiles {}
+pub struct Profiles {
+    all: Vec<Arc<Profile>>,
+}
+
+impl Profiles {
+    /// From profiles; a later one replaces an earlier one of the same vendor.
+    #[must_use]
+    pub fn new(profiles: impl IntoIterator<Item = Profile>) -> Self {
+        let mut all: Vec<Arc<Profile>> = Vec::new();
+        for profile in profiles {
+            all.retain(|own| own.vendor != profile.vendor);
+            all.push(Arc::new(profile));
+        }
+        Self { all }
+    }
+
+    /// The profile of a vendor.
+    #[must_use]
+    pub fn by_vendor(&self, vendor: &str) -> Option<&Arc<Profile>> {
+        self.all.iter().find(|profile| profile.vendor == vendor)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Profile>> {
+        self.all.iter()
+    }
+
+    /// The profile whose rule fits best: a rule over texts before one over `sysObjectID` alone (a brand on another
+    /// maker's engine), then the longest prefix.
+    #[must_use]
+    pub fn select(
+        &self,
+        sys_object_id: Option<&Oid>,
+        sys_descr: Option<&str>,
+        device_descr: Option<&str>,
+    ) -> Option<Arc<Profile>> {
+        let weight = |profile: &Profile| {
+            profile.rules.iter().filter_map(|rule| rule.weight(sys_object_id, sys_descr, device_descr)).max()
+        };
+        let mut best: Option<(u32, &Arc<Profile>)> = None;
+        for profile in &self.all {
+            if let Some(weight) = weight(profile)
+                && best.is_none_or(|(heaviest, _)| weight > heaviest)
+            {
+                best = Some((weight, profile));
+            }
+        }
+        best.map(|(_, profile)| Arc::clone(profile))
+    }
+
+    /// Objects that tell the vendor of a device whose system group doesn't, a list for each profile that has some.
+    pub(crate) fn probes(&self) -> impl Iterator<Item = (&Arc<Profile>, &Oid)> {
+        self.all.iter().flat_map(|profile| profile.probe.iter().map(move |oid| (profile, oid)))
+    }
+}

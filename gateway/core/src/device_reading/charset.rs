@@ -1,0 +1,105 @@
+//! Character sets that `prtLocalizationCharacterSet` names (IANA's MIBenum numbers).
+
+use encoding_rs::Encoding;
+
+/// How octets above 127 are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) enum Charset {
+    /// None named: UTF-8, else Windows-1252.
+    #[default]
+    Unnamed,
+    /// One that encoding_rs knows.
+    Known(&'static Encoding),
+    /// HP Roman-8, which the web doesn't know.
+    Roman8,
+}
+
+impl Charset {
+    /// From its MIBenum.
+    pub(crate) fn from_mib_enum(number: i64) -> Self {
+        use encoding_rs as e;
+        let known = match number {
+            4 | 3 | 2252 => e::WINDOWS_1252,
+            5 => e::ISO_8859_2,
+            6 => e::ISO_8859_3,
+            7 => e::ISO_8859_4,
+            8 => e::ISO_8859_5,
+            9 => e::ISO_8859_6,
+            10 => e::ISO_8859_7,
+            11 => e::ISO_8859_8,
+            12 | 2254 => e::WINDOWS_1254,
+            13 => e::ISO_8859_10,
+            109 => e::ISO_8859_13,
+            110 => e::ISO_8859_14,
+            111 => e::ISO_8859_15,
+            112 => e::ISO_8859_16,
+            17 | 2024 => e::SHIFT_JIS,
+            18 => e::EUC_JP,
+            36 | 38 => e::EUC_KR,
+            39 => e::ISO_2022_JP,
+            113 | 114 | 2025 => e::GB18030,
+            1013 | 1000 | 1015 => e::UTF_16BE,
+            1014 => e::UTF_16LE,
+            2004 => return Self::Roman8,
+            2026 => e::BIG5,
+            2084 => e::KOI8_R,
+            2086 => e::IBM866,
+            2088 => e::KOI8_U,
+            2250 => e::WINDOWS_1250,
+            2251 => e::WINDOWS_1251,
+            2253 => e::WINDOWS_1253,
+            2255 => e::WINDOWS_1255,
+            2256 => e::WINDOWS_1256,
+            2257 => e::WINDOWS_1257,
+            2258 => e::WINDOWS_1258,
+            2259 => e::WINDOWS_874,
+            _ => return Self::Unnamed,
+        };
+        Self::Known(known)
+    }
+
+    /// Decodes octets. What is valid UTF-8 is UTF-8 whatever the device names: a text of another character set is
+    /// next to never valid by chance, and many devices name one set and send the other.
+    pub(crate) fn decode(self, octets: &[u8]) -> String {
+        if let Ok(text) = std::str::from_utf8(octets) {
+            return text.to_owned();
+        }
+        match self {
+            Self::Unnamed => encoding_rs::WINDOWS_1252.decode_without_bom_handling(octets).0.into_owned(),
+            Self::Known(encoding) => encoding.decode_without_bom_handling(octets).0.into_owned(),
+            Self::Roman8 => octets.iter().map(|octet| roman8(*octet)).collect(),
+        }
+    }
+}
+
+/// Upper half of HP Roman-8 from 0xA0 (RFC 1345, `hp-roman8`).
+const ROMAN8: &str = "\u{a0}ÀÂÈÊËÎÏ´ˋˆ¨˜ÙÛ₤¯Ýý°ÇçÑñ¡¿¤£¥§ƒ¢âêôûáéóúàèòùäëöüÅîØÆåíøæÄìÖÜÉïßÔÁÃãÐðÍÌÓÒÕõŠšÚŸÿÞþ·µ¶¾\u{2014}¼½ªº«■»±\u{fffd}";
+
+fn roman8(octet: u8) -> char {
+    match octet {
+        0..0x80 => char::from(octet),
+        0x80..0xa0 => '\u{fffd}',
+        _ => ROMAN8.chars().nth(usize::from(octet - 0xa0)).unwrap_or('\u{fffd}'),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_set_is_used_where_the_text_is_not_utf8() {
+        let cases: [(i64, &[u8], &str); 6] = [
+            (106, "Größe".as_bytes(), "Größe"),
+            (4, b"Gr\xf6\xdfe", "Größe"),
+            (2004, b"Gr\xce\xdee", "Größe"),
+            (5, b"u\xb6pienia", "uśpienia"),
+            (17, b"\x8e\x86\x8b\x6c", "紙詰"),
+            (0, b"\xe4", "ä"),
+        ];
+        for (number, octets, text) in cases {
+            assert_eq!(Charset::from_mib_enum(number).decode(octets), text, "{number}");
+        }
+        assert_eq!(ROMAN8.chars().count(), 96);
+    }
+}

@@ -1,0 +1,112 @@
+//! Who a device is.
+
+use wire::reading::{Firmware, Identity};
+
+use super::limits::FIRMWARE_COMPONENTS;
+use super::machine::Provenance;
+use super::mib::Mib;
+use super::objects as o;
+use super::value::Value;
+use crate::profiles::{Profile, StandardTexts, TextSource};
+
+/// Octets of a hardware address.
+const MAC_OCTETS: usize = 6;
+
+/// `ifType`s that a hardware address is taken from, the best first.
+const NETWORKS: [i64; 2] = [6, 71];
+
+/// The identity; `device` is the printer's row of `hrDeviceTable`.
+pub(crate) fn identity(
+    mib: &Mib,
+    device: u32,
+    profile: Option<&Profile>,
+    provenance: &mut Vec<Provenance>,
+) -> Identity {
+    let general = |object: &[u32]| {
+        mib.text(object, &[device])
+            .or_else(|| mib.text(object, &[1]))
+            .or_else(|| mib.rows(object).find_map(|(_, value)| mib.text_of(value)))
+    };
+    let standard = StandardTexts {
+        sys_descr: mib.text(o::SYS_DESCR, &[0]),
+        device_descr: mib.text(o::HR_DEVICE_DESCR, &[device]),
+        printer_name: general(o::PRT_GENERAL_PRINTER_NAME),
+    };
+    let sources = profile.map(|profile| &profile.identity);
+    let mut told = |field: &str, value: Option<(String, String)>| {
+        let (value, from) = value?;
+        provenance.push(Provenance { field: format!("identity.{field}"), from });
+        Some(value)
+    };
+    let private = |list: Option<&Vec<TextSource>>| {
+        list?.iter().find_map(|source| Some((source.read(mib, &standard)?, source.describe())))
+    };
+    let named = |value: Option<String>, name: &str| value.map(|value| (value, name.to_owned()));
+    let model = told(
+        "model",
+        private(sources.map(|s| &s.model)).or_else(|| named(standard.device_descr.clone(), "hrDeviceDescr")),
+    );
+    let serial = told(
+        "serial",
+        named(general(o::PRT_GENERAL_SERIAL_NUMBER), "prtGeneralSerialNumber")
+            .or_else(|| private(sources.map(|s| &s.serial))),
+    );
+    let name = told(
+        "name",
+        named(standard.printer_name.clone(), "prtGeneralPrinterName")
+            .or_else(|| named(mib.text(o::SYS_NAME, &[0]), "sysName"))
+            .or_else(|| private(sources.map(|s| &s.name))),
+    );
+    let firmware = firmware(mib, profile, &standard, provenance);
+    let sys_object_id = mib.instance(o::SYS_OBJECT_ID, &[0]).and_then(|value| mib.text_of(value));
+    Identity {
+        vendor: profile.map(|profile| profile.vendor.clone()),
+        model,
+        serial,
+        name,
+        mac: mac(mib),
+        sys_descr: standard.sys_descr,
+        sys_object_id,
+        firmware,
+    }
+}
+
+/// All components that the profile's sources have; a component that was told once isn't told again.
+fn firmware(
+    mib: &Mib,
+    profile: Option<&Profile>,
+    standard: &StandardTexts,
+    provenance: &mut Vec<Provenance>,
+) -> Vec<Firmware> {
+    let mut all: Vec<Firmware> = Vec::new();
+    for source in profile.iter().flat_map(|profile| &profile.identity.firmware) {
+        for found in source.read(mib, standard) {
+            let told = all.iter().any(|own| own.component == found.component);
+            if !told && all.len() < FIRMWARE_COMPONENTS {
+                let field = format!("identity.firmware.{}", found.component);
+                provenance.push(Provenance { field, from: source.describe() });
+                all.push(found);
+            }
+        }
+    }
+    all
+}
+
+/// The hardware address: of an Ethernet interface, else of a wireless one, else of one whose type isn't known.
+pub(crate) fn mac(mib: &Mib) -> Option<String> {
+    let rank = |row: &[u32]| match mib.number(o::IF_TYPE, row) {
+        Some(kind) => NETWORKS.iter().position(|own| *own == kind),
+        None => Some(NETWORKS.len()),
+    };
+    mib.rows(o::IF_PHYS_ADDRESS)
+        .filter_map(|(row, value)| Some((rank(row)?, address(value)?)))
+        .min_by_key(|(rank, _)| *rank)
+        .map(|(_, mac)| mac)
+}
+
+fn address(value: &Value) -> Option<String> {
+    let Value::Octets(octets) = value else { return None };
+    let usable =
+        octets.len() == MAC_OCTETS && octets.iter().any(|o| *o != 0) && octets.iter().any(|o| *o != 0xff);
+    usable.then(|| octets.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":"))
+}

@@ -1,0 +1,46 @@
+//! The limit on everything that a device can make large.
+
+/// Objects asked for in one GET: with their answers they stay within one Ethernet frame on all but a few devices.
+pub const OIDS_PER_GET: usize = 20;
+
+/// Columns asked for in one GETBULK or GETNEXT.
+pub const COLUMNS_PER_REQUEST: usize = 12;
+
+/// Varbinds that one GETBULK asks for: columns times repetitions.
+pub const VARBINDS_PER_BULK: usize = 72;
+
+/// Repetitions that one GETBULK asks for.
+pub const REPETITIONS: usize = 24;
+
+/// Varbinds of one answer that are looked at; the rest is dropped.
+pub const VARBINDS_PER_ANSWER: usize = 1_000;
+
+/// Rows of one table column; the rest of the table is left unread.
+pub const ROWS_PER_COLUMN: usize = 256;
+
+/// Rows that are tried one by one where a table can't be walked.
+pub const GUESSED_ROWS: u32 = 12;
+
+/// Varbinds kept of one device.
+pub const VARBINDS_PER_READING: usize = 20_000;
+
+/// Requests of one reading, repetitions not counted.
+pub const REQUESTS_PER_READING: u32 = 200;
+
+/// Requests of one reading that may stay without an answer after the first one was answered.
+pub const SILENCES_PER_READING: u32 = 4;
+
+/// A text, bytes as the device sent it; the rest is cut.
+pub const TEXT_BYTES: usize = 1_024;
+
+/// An octet string that is kept, bytes: a device may send up to 65,535.
+pub const OCTETS: usize = 4_096;
+
+/// Sub-identifiers of an object identifier (RFC 3416 §4.1 allows 128).
+pub const ARCS: usize = 128;
+
+/// Firmware components of a device.
+pub const FIRMWARE_COMPONENTS: usize = 64;
+
+/// Lines of a console.
+pub const CONSOLE_LINES: usize = 32;

@@ -1,0 +1,387 @@
+//! The reading of one device as a state machine: single objects, the vendor's objects, tables.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use wire::reading::Reading;
+
+use super::limits::{
+    GUESSED_ROWS, OIDS_PER_GET, REQUESTS_PER_READING, SILENCES_PER_READING, VARBINDS_PER_ANSWER,
+};
+use super::mib::Mib;
+use super::oid::{Oid, join};
+use super::value::Value;
+use super::walk::Walk;
+use super::{charset::Charset, counters, identity, objects, plan, status, supplies, tables};
+use crate::profiles::{Profile, Profiles};
+
+/// How much is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything.
+    Whole,
+    /// Status, error bits, alerts, console, supplies, and what names the device: few requests.
+    StatusOnly,
+}
+
+/// A request to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// GET.
+    Get(Vec<Oid>),
+    /// GETNEXT.
+    GetNext(Vec<Oid>),
+    /// GETBULK without non-repeaters.
+    GetBulk {
+        /// Where each column goes on.
+        oids: Vec<Oid>,
+        /// max-repetitions.
+        repetitions: u32,
+    },
+}
+
+impl Request {
+    /// The objects.
+    #[must_use]
+    pub fn oids(&self) -> &[Oid] {
+        match self {
+            Self::Get(oids) | Self::GetNext(oids) | Self::GetBulk { oids, .. } => oids,
+        }
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Get(_) => f.write_str("GET")?,
+            Self::GetNext(_) => f.write_str("GETNEXT")?,
+            Self::GetBulk { repetitions, .. } => write!(f, "GETBULK x{repetitions}")?,
+        }
+        if let Some(first) = self.oids().first() {
+            write!(f, " {}", objects::name(first.arcs()))?;
+        }
+        match self.oids().len() {
+            0 | 1 => Ok(()),
+            more => write!(f, " and {} more", more - 1),
+        }
+    }
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Varbinds, in the order in which they came.
+    Varbinds(Vec<(Oid, Value)>),
+    /// An error status.
+    Refused(Refusal),
+    /// Nothing, after all repetitions.
+    Silence,
+}
+
+/// An error status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The answer would not fit.
+    TooBig,
+    /// The object at this place, from 1, isn't there (v1).
+    NoSuchName(usize),
+    /// Any other.
+    Other,
+}
+
+/// What the core can't know of a reading.
+#[derive(Debug, Clone)]
+pub struct Circumstances {
+    /// Address that was read.
+    pub address: String,
+    /// When it was complete.
+    pub read_at: Timestamp,
+    /// How long it took, milliseconds.
+    pub took_ms: u64,
+    /// Requests sent, repetitions included.
+    pub requests: u32,
+}
+
+/// Where a value was read, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provenance {
+    /// `identity.model`, `counters.total`, ...
+    pub field: String,
+    /// The object, or what it was derived from.
+    pub from: String,
+}
+
+/// A finished reading.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finished {
+    /// The reading.
+    pub reading: Reading,
+    /// Where its values came from.
+    pub provenance: Vec<Provenance>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    First,
+    Probe,
+    Private,
+    Columns,
+    Rows,
+    Done,
+}
+
+/// The reading of one device, on its way.
+#[derive(Debug, Clone)]
+pub struct DeviceReading {
+    scope: Scope,
+    profiles: Arc<Profiles>,
+    profile: Option<Arc<Profile>>,
+    mib: Mib,
+    phase: Phase,
+    gets: VecDeque<Vec<Oid>>,
+    get_size: usize,
+    walk: Walk,
+    outstanding: Option<Request>,
+    sent: u32,
+    silences: u32,
+    answered: bool,
+}
+
+impl DeviceReading {
+    /// Begins; `bulk` is false for SNMP v1.
+    #[must_use]
+    pub fn new(profiles: Arc<Profiles>, scope: Scope, bulk: bool) -> Self {
+        let mut reading = Self {
+            scope,
+            profiles,
+            profile: None,
+            mib: Mib::default(),
+            phase: Phase::First,
+            gets: VecDeque::new(),
+            get_size: OIDS_PER_GET,
+            walk: Walk::new(bulk),
+            outstanding: None,
+            sent: 0,
+            silences: 0,
+            answered: false,
+        };
+        reading.queue(plan::first(scope));
+        reading
+    }
+
+    /// The next request; none when the reading is complete.
+    pub fn next_request(&mut self) -> Option<Request> {
+        while self.sent < REQUESTS_PER_READING && self.phase != Phase::Done {
+            let request = self.gets.pop_front().map(Request::Get).or_else(|| self.walk.request());
+            if request.is_some() {
+                self.sent += 1;
+                self.outstanding.clone_from(&request);
+                return request;
+            }
+            self.advance();
+        }
+        None
+    }
+
+    /// Takes the answer to the last request. False when the device has fallen silent and reading on would be rude.
+    #[must_use]
+    pub fn absorb(&mut self, answer: Answer) -> bool {
+        let Some(request) = self.outstanding.take() else { return true };
+        match (answer, request) {
+            (Answer::Varbinds(mut varbinds), request) => {
+                self.answered = true;
+                varbinds.truncate(VARBINDS_PER_ANSWER);
+                match request {
+                    Request::Get(asked) => self.absorb_get(&asked, varbinds),
+                    Request::GetNext(_) | Request::GetBulk { .. } => {
+                        self.walk.absorb(varbinds, &mut self.mib)
+                    }
+                }
+            }
+            (Answer::Refused(refusal), request) => {
+                self.answered = true;
+                match request {
+                    Request::Get(asked) => self.get_refused(asked, refusal),
+                    Request::GetNext(_) | Request::GetBulk { .. } => self.walk.refused(refusal),
+                }
+            }
+            (Answer::Silence, request) => {
+                self.silences += 1;
+                if !self.answered || self.silences > SILENCES_PER_READING {
+                    return false;
+                }
+                match request {
+                    Request::Get(asked) => self.halve(asked),
+                    Request::GetNext(_) | Request::GetBulk { .. } => self.walk.silent(),
+                }
+            }
+        }
+        true
+    }
+
+    /// Only what was asked for is kept: an answer to something else says nothing.
+    fn absorb_get(&mut self, asked: &[Oid], varbinds: Vec<(Oid, Value)>) {
+        for (oid, value) in varbinds {
+            if asked.contains(&oid) {
+                self.mib.insert(oid, value);
+            }
+        }
+    }
+
+    fn get_refused(&mut self, mut asked: Vec<Oid>, refusal: Refusal) {
+        match refusal {
+            Refusal::NoSuchName(at) if (1..=asked.len()).contains(&at) => {
+                asked.remove(at - 1);
+                if !asked.is_empty() {
+                    self.gets.push_front(asked);
+                }
+            }
+            Refusal::TooBig => {
+                self.get_size = (asked.len() / 2).max(1);
+                self.halve(asked);
+            }
+            Refusal::NoSuchName(_) | Refusal::Other => self.halve(asked),
+        }
+    }
+
+    /// Asks for the halves, so that one object which the device can't answer hides no other; a single one is let go.
+    fn halve(&mut self, mut asked: Vec<Oid>) {
+        if asked.len() > 1 {
+            let second = asked.split_off(asked.len() / 2);
+            self.gets.push_front(second);
+            self.gets.push_front(asked);
+        }
+    }
+
+    fn queue(&mut self, oids: impl IntoIterator<Item = Oid>) {
+        let new: Vec<Oid> = oids.into_iter().filter(|oid| self.mib.value(oid.arcs()).is_none()).collect();
+        self.gets.extend(new.chunks(self.get_size).map(<[Oid]>::to_vec));
+    }
+
+    fn advance(&mut self) {
+        self.phase = match self.phase {
+            Phase::First => {
+                self.select_profile();
+                if self.profile.is_none() {
+                    let probes: Vec<Oid> = self.profiles.probes().map(|(_, oid)| oid.clone()).collect();
+                    self.queue(probes);
+                }
+                Phase::Probe
+            }
+            Phase::Probe => {
+                self.probed();
+                self.queue_private();
+                Phase::Private
+            }
+            Phase::Private => {
+                plan::columns(self.scope, &self.mib).into_iter().for_each(|column| self.walk.add(column));
+                if let (Scope::Whole, Some(profile)) = (self.scope, &self.profile) {
+                    profile.columns().iter().for_each(|column| self.walk.add(column.arcs()));
+                }
+                Phase::Columns
+            }
+            Phase::Columns => {
+                self.queue_guessed_rows();
+                Phase::Rows
+            }
+            Phase::Rows | Phase::Done => Phase::Done,
+        };
+    }
+
+    fn select_profile(&mut self) {
+        let object = self.mib.instance(objects::SYS_OBJECT_ID, &[0]).and_then(|value| match value {
+            Value::Oid(oid) => Some(oid),
+            Value::Integer(_) | Value::Unsigned(_) | Value::Octets(_) | Value::Missing | Value::EndOfView => {
+                None
+            }
+        });
+        let descr = self.mib.text(objects::SYS_DESCR, &[0]);
+        let model = self.mib.text(objects::HR_DEVICE_DESCR, &[1]);
+        self.profile = self.profiles.select(object, descr.as_deref(), model.as_deref());
+    }
+
+    fn probed(&mut self) {
+        if self.profile.is_none() {
+            let found = self.profiles.probes().find(|(_, oid)| self.mib.value(oid.arcs()).is_some());
+            self.profile = found.map(|(profile, _)| Arc::clone(profile));
+        }
+    }
+
+    fn queue_private(&mut self) {
+        let mut private = match (&self.profile, self.scope) {
+            (None, _) => Vec::new(),
+            (Some(profile), Scope::Whole) => profile.objects(),
+            (Some(profile), Scope::StatusOnly) => {
+                let serial = self.mib.instance(objects::PRT_GENERAL_SERIAL_NUMBER, &[1]).is_none();
+                let serial = profile.serial_objects().filter(|_| serial);
+                serial.chain(profile.console_objects()).collect()
+            }
+        };
+        if let Some(locale) = self.locale() {
+            private.push(join(objects::PRT_LOCALIZATION_CHARACTER_SET, &[1, locale]));
+        }
+        self.queue(private);
+    }
+
+    /// Index of the localization in use, where it isn't the first.
+    fn locale(&self) -> Option<u32> {
+        let current = self.mib.number(objects::PRT_GENERAL_CURRENT_LOCALIZATION, &[1])?;
+        u32::try_from(current).ok().filter(|locale| *locale > 1)
+    }
+
+    /// Rows may be there for GET and not for a walk of their table: then they are guessed.
+    fn queue_guessed_rows(&mut self) {
+        let level = objects::PRT_MARKER_SUPPLIES_LEVEL;
+        if self.walk.rows(level) == 0 && self.mib.instance(level, &[1, 1]).is_some() {
+            let rows =
+                (1..=GUESSED_ROWS).flat_map(|row| plan::SUPPLIES.map(|column| join(column, &[1, row])));
+            self.queue(rows);
+        }
+    }
+
+    /// The profile that fits the device, as far as it is known.
+    #[must_use]
+    pub fn profile(&self) -> Option<&Arc<Profile>> {
+        self.profile.as_ref()
+    }
+
+    /// What the device has answered so far.
+    #[must_use]
+    pub const fn mib(&self) -> &Mib {
+        &self.mib
+    }
+
+    /// The reading of what was answered.
+    #[must_use]
+    pub fn finish(mut self, at: Circumstances) -> Finished {
+        let locale = self.locale().unwrap_or(1);
+        let charset = self.mib.number(objects::PRT_LOCALIZATION_CHARACTER_SET, &[1, locale]);
+        self.mib.set_charset(charset.map_or(Charset::Unnamed, Charset::from_mib_enum));
+        let (mib, profile) = (&self.mib, self.profile.as_deref());
+        let device = status::device_index(mib);
+        let mut provenance = Vec::new();
+        let identity = identity::identity(mib, device, profile, &mut provenance);
+        let meters = counters::meters(mib, profile.filter(|_| self.scope == Scope::Whole));
+        provenance.extend(meters.evidence.iter().map(|(counter, evidence)| Provenance {
+            field: format!("counters.{}", counter.name()),
+            from: evidence.oid.clone(),
+        }));
+        let reading = Reading {
+            address: at.address,
+            read_at: at.read_at,
+            took_ms: at.took_ms,
+            requests: at.requests,
+            identity,
+            status: status::status(mib, device, profile),
+            counters: meters.counters,
+            counter_unit: meters.unit,
+            evidence: meters.evidence,
+            supplies: supplies::supplies(mib, profile),
+            trays: tables::trays(mib),
+            alerts: tables::alerts(mib),
+        };
+        Finished { reading, provenance }
+    }
+}

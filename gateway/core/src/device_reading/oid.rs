@@ -1,0 +1,126 @@
+//! Object identifiers.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::limits::ARCS;
+
+/// An object identifier, ordered as SNMP orders it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Oid(Vec<u32>);
+
+/// Not an object identifier.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{given:?} is no object identifier: expected numbers with dots, 2 to 128 of them, like 1.3.6.1.2.1.1.1.0"
+)]
+pub struct InvalidOid {
+    given: String,
+}
+
+impl Oid {
+    /// From sub-identifiers; more than [`ARCS`] are cut.
+    #[must_use]
+    pub fn new(arcs: &[u32]) -> Self {
+        Self(arcs.iter().take(ARCS).copied().collect())
+    }
+
+    /// The sub-identifiers.
+    #[must_use]
+    pub fn arcs(&self) -> &[u32] {
+        &self.0
+    }
+
+    /// This object, and further sub-identifiers after it.
+    #[must_use]
+    pub fn join(&self, more: &[u32]) -> Self {
+        join(&self.0, more)
+    }
+
+    /// What follows `prefix`.
+    #[must_use]
+    pub fn after(&self, prefix: &[u32]) -> Option<&[u32]> {
+        self.0.strip_prefix(prefix)
+    }
+}
+
+/// An object and an instance.
+#[must_use]
+pub(crate) fn join(object: &[u32], instance: &[u32]) -> Oid {
+    Oid(object.iter().chain(instance).take(ARCS).copied().collect())
+}
+
+/// Sub-identifiers with dots.
+#[must_use]
+pub fn dotted(arcs: &[u32]) -> String {
+    let mut text = String::with_capacity(arcs.len() * 4);
+    for (at, arc) in arcs.iter().enumerate() {
+        if at > 0 {
+            text.push('.');
+        }
+        text.push_str(&arc.to_string());
+    }
+    text
+}
+
+impl Borrow<[u32]> for Oid {
+    fn borrow(&self) -> &[u32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Oid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&dotted(&self.0))
+    }
+}
+
+impl FromStr for Oid {
+    type Err = InvalidOid;
+
+    fn from_str(text: &str) -> Result<Self, InvalidOid> {
+        let invalid = || InvalidOid { given: text.chars().take(60).collect() };
+        let arcs: Vec<u32> = text
+            .strip_prefix('.')
+            .unwrap_or(text)
+            .split('.')
+            .take(ARCS + 1)
+            .map(|arc| arc.parse().map_err(|_| invalid()))
+            .collect::<Result<_, _>>()?;
+        if arcs.len() < 2 || arcs.len() > ARCS { Err(invalid()) } else { Ok(Self(arcs)) }
+    }
+}
+
+impl TryFrom<String> for Oid {
+    type Error = InvalidOid;
+
+    fn try_from(text: String) -> Result<Self, InvalidOid> {
+        text.parse()
+    }
+}
+
+impl From<Oid> for String {
+    fn from(oid: Oid) -> Self {
+        oid.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_order_are_those_of_snmp() {
+        let oid: Oid = ".1.3.6.1.2.1.43.10".parse().unwrap();
+        assert_eq!(oid.to_string(), "1.3.6.1.2.1.43.10");
+        assert!(oid < "1.3.6.1.2.1.43.10.2".parse().unwrap() && oid > "1.3.6.1.2.1.43.9.5".parse().unwrap());
+        assert_eq!(oid.after(&[1, 3, 6]), Some([1, 2, 1, 43, 10].as_slice()));
+        for bad in ["", "1", "1.", "1..3", "1.3.x", "1.3.4294967296", "1.-3", &"1.".repeat(200)] {
+            assert!(bad.parse::<Oid>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Walking table columns side by side: by GETBULK, by GETNEXT where a device answers GETBULK badly, and never for ever:
+//! a column ends where its object ends, where the device stops going forward, and at a number of rows.
+
+use super::limits::{COLUMNS_PER_REQUEST, REPETITIONS, ROWS_PER_COLUMN, VARBINDS_PER_BULK};
+use super::machine::{Refusal, Request};
+use super::mib::Mib;
+use super::oid::Oid;
+use super::value::Value;
+
+/// A column on its way.
+#[derive(Debug, Clone)]
+struct Column {
+    root: Oid,
+    cursor: Oid,
+    rows: usize,
+    done: bool,
+}
+
+/// Columns on their way.
+#[derive(Debug, Clone)]
+pub(crate) struct Walk {
+    columns: Vec<Column>,
+    bulk: bool,
+    width: usize,
+    varbinds: usize,
+    asked: Vec<usize>,
+}
+
+impl Walk {
+    /// Nothing to walk; `bulk` is false where the protocol has no GETBULK.
+    pub(crate) const fn new(bulk: bool) -> Self {
+        let (width, varbinds) = (COLUMNS_PER_REQUEST, VARBINDS_PER_BULK);
+        Self { columns: Vec::new(), bulk, width, varbinds, asked: Vec::new() }
+    }
+
+    /// Adds a column, once.
+    pub(crate) fn add(&mut self, root: &[u32]) {
+        if !self.columns.iter().any(|column| column.root.arcs() == root) {
+            let root = Oid::new(root);
+            self.columns.push(Column { cursor: root.clone(), root, rows: 0, done: false });
+        }
+    }
+
+    /// Rows that the walk of a column gave.
+    pub(crate) fn rows(&self, root: &[u32]) -> usize {
+        self.columns.iter().find(|column| column.root.arcs() == root).map_or(0, |column| column.rows)
+    }
+
+    /// The next request, while a column isn't done.
+    pub(crate) fn request(&mut self) -> Option<Request> {
+        let open = self.columns.iter().enumerate().filter(|(_, column)| !column.done).map(|(at, _)| at);
+        self.asked = open.take(self.width).collect();
+        if self.asked.is_empty() {
+            return None;
+        }
+        let oids: Vec<Oid> = self.asked.iter().map(|at| self.columns[*at].cursor.clone()).collect();
+        if !self.bulk {
+            return Some(Request::GetNext(oids));
+        }
+        let repetitions = (self.varbinds / oids.len()).clamp(1, REPETITIONS);
+        let repetitions = u32::try_from(repetitions).unwrap_or(1);
+        Some(Request::GetBulk { oids, repetitions })
+    }
+
+    /// Takes an answer: the varbinds of the columns in turn.
+    pub(crate) fn absorb(&mut self, varbinds: Vec<(Oid, Value)>, mib: &mut Mib) {
+        let asked = std::mem::take(&mut self.asked);
+        let mut closed = vec![false; asked.len()];
+        let mut progress = false;
+        let mut backwards = false;
+        for (at, (oid, value)) in varbinds.into_iter().enumerate() {
+            let turn = at % asked.len().max(1);
+            let Some(column) = asked.get(turn).and_then(|at| self.columns.get_mut(*at)) else { break };
+            if closed[turn] {
+                continue;
+            }
+            let inside = oid.after(column.root.arcs()).is_some_and(|instance| !instance.is_empty());
+            if !inside || value == Value::EndOfView {
+                (closed[turn], column.done, progress) = (true, true, true);
+            } else if oid <= column.cursor {
+                // Not forward: by GETNEXT the column ends here, after GETBULK it is tried anew by GETNEXT.
+                (closed[turn], backwards) = (true, true);
+                column.done = !self.bulk;
+            } else {
+                column.cursor = oid.clone();
+                column.rows += 1;
+                column.done = column.rows >= ROWS_PER_COLUMN;
+                closed[turn] = column.done;
+                progress = true;
+                mib.insert(oid, value);
+            }
+        }
+        if backwards && self.bulk {
+            self.bulk = false;
+        } else if !progress && !backwards {
+            self.narrow(&asked);
+        }
+    }
+
+    /// The request was refused.
+    pub(crate) fn refused(&mut self, refusal: Refusal) {
+        let asked = std::mem::take(&mut self.asked);
+        match refusal {
+            Refusal::TooBig if self.bulk && self.varbinds > asked.len() => self.varbinds /= 2,
+            Refusal::NoSuchName(at) if (1..=asked.len()).contains(&at) => {
+                self.columns[asked[at - 1]].done = true
+            }
+            Refusal::TooBig | Refusal::NoSuchName(_) | Refusal::Other => self.narrow(&asked),
+        }
+    }
+
+    /// The request stayed without an answer.
+    pub(crate) fn silent(&mut self) {
+        let asked = std::mem::take(&mut self.asked);
+        self.narrow(&asked);
+    }
+
+    /// Asks for less: GETNEXT instead of GETBULK, then single columns, then not at all.
+    fn narrow(&mut self, asked: &[usize]) {
+        if self.bulk {
+            self.bulk = false;
+        } else if self.width > 1 && asked.len() > 1 {
+            self.width = 1;
+        } else {
+            asked.iter().for_each(|at| self.columns[*at].done = true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn oid(text: &str) -> Oid {
+        text.parse().unwrap()
+    }
+
+    /// Requests until the walk ends, answered by `answer`.
+    fn run(
+        walk: &mut Walk,
+        mib: &mut Mib,
+        mut answer: impl FnMut(&[Oid], u32) -> Vec<(Oid, Value)>,
+    ) -> usize {
+        for sent in 0..2_000 {
+            let varbinds = match walk.request() {
+                None => return sent,
+                Some(Request::GetBulk { oids, repetitions }) => answer(&oids, repetitions),
+                Some(Request::GetNext(oids)) => answer(&oids, 1),
+                Some(Request::Get(_)) => panic!("a walk never sends GET"),
+            };
+            walk.absorb(varbinds, mib);
+        }
+        panic!("endless");
+    }
+
+    /// What an agent with these objects answers.
+    fn agent(objects: &[Oid], oids: &[Oid], repetitions: u32) -> Vec<(Oid, Value)> {
+        let mut cursors = oids.to_vec();
+        let mut varbinds = Vec::new();
+        for _ in 0..repetitions {
+            for cursor in &mut cursors {
+                match objects.iter().find(|own| *own > cursor) {
+                    Some(next) => {
+                        *cursor = next.clone();
+                        varbinds.push((next.clone(), Value::Integer(1)));
+                    }
+                    None => varbinds.push((cursor.clone(), Value::EndOfView)),
+                }
+            }
+        }
+        varbinds
+    }
+
+    fn table(columns: u32, rows: u32) -> Vec<Oid> {
+        (1..=columns).flat_map(|c| (1..=rows).map(move |r| oid(&format!("1.3.9.{c}.1.{r}")))).collect()
+    }
+
+    #[test]
+    fn columns_of_unequal_length_are_read_whole_and_in_few_requests() {
+        let mut objects = table(3, 5);
+        objects.extend(table(1, 30).into_iter().skip(5));
+        objects.sort();
+        let (mut walk, mut mib) = (Walk::new(true), Mib::default());
+        for column in 1..=4 {
+            walk.add(&[1, 3, 9, column]);
+        }
+        let sent = run(&mut walk, &mut mib, |oids, repetitions| agent(&objects, oids, repetitions));
+        assert_eq!(mib.rows(&[1, 3, 9, 1]).count(), 30);
+        assert_eq!(mib.rows(&[1, 3, 9, 3]).count(), 5);
+        assert_eq!(sent, 2);
+    }
+
+    #[test]
+    fn an_endless_table_and_an_agent_in_a_circle_end() {
+        let (mut walk, mut mib) = (Walk::new(true), Mib::default());
+        walk.add(&[1, 3, 9, 1]);
+        let mut row = 0;
+        run(&mut walk, &mut mib, |_, repetitions| {
+            (0..repetitions)
+                .map(|_| {
+                    row += 1;
+                    (oid(&format!("1.3.9.1.{row}")), Value::Integer(1))
+                })
+                .collect()
+        });
+        assert_eq!(mib.rows(&[1, 3, 9, 1]).count(), ROWS_PER_COLUMN);
+        let (mut walk, mut mib) = (Walk::new(true), Mib::default());
+        walk.add(&[1, 3, 9, 1]);
+        let sent = run(&mut walk, &mut mib, |_, _| vec![(oid("1.3.9.1.7"), Value::Integer(1))]);
+        assert!(sent <= 4 && mib.rows(&[1, 3, 9, 1]).count() == 1);
+    }
+
+    #[test]
+    fn bad_bulk_falls_back_to_next_and_keeps_what_was_read() {
+        let objects = table(2, 4);
+        let (mut walk, mut mib) = (Walk::new(true), Mib::default());
+        walk.add(&[1, 3, 9, 1]);
+        walk.add(&[1, 3, 9, 2]);
+        run(
+            &mut walk,
+            &mut mib,
+            |oids, repetitions| {
+                if repetitions > 1 { Vec::new() } else { agent(&objects, oids, 1) }
+            },
+        );
+        assert_eq!(mib.len(), 8);
+    }
+
+    #[test]
+    fn refusals_narrow_the_request_until_nothing_is_asked() {
+        let mut walk = Walk::new(true);
+        walk.add(&[1, 3, 9, 1]);
+        walk.add(&[1, 3, 9, 2]);
+        for sent in 0..50 {
+            if walk.request().is_none() {
+                assert!(sent > 2);
+                return;
+            }
+            walk.refused(if sent % 2 == 0 { Refusal::TooBig } else { Refusal::Other });
+        }
+        panic!("endless");
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_a_walk_endless(
+            answers in prop::collection::vec(prop::collection::vec((prop::collection::vec(0_u32..4, 0..4), 0..3), 0..30), 0..40),
+        ) {
+            let (mut walk, mut mib) = (Walk::new(true), Mib::default());
+            walk.add(&[1, 1]);
+            walk.add(&[1, 2]);
+            let mut answers = answers.into_iter();
+            run(&mut walk, &mut mib, |_, _| {
+                let varbinds = answers.next().unwrap_or_default();
+                let value = |kind| match kind { 0 => Value::Integer(1), 1 => Value::Missing, _ => Value::EndOfView };
+                varbinds.into_iter().map(|(arcs, kind)| (Oid::new(&arcs), value(kind))).collect()
+            });
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Counters in a profile: one object, a sum, rows of a table chosen by type or by name, or a record in octets.
+
+use serde::Deserialize;
+
+use super::octets;
+use crate::device_reading::{Mib, Oid, Value};
+
+/// Where a counter is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "RawCounter")]
+pub struct CounterSource {
+    /// The place.
+    pub value: CounterValue,
+    /// A zero there means that this device doesn't count it.
+    pub nonzero: bool,
+}
+
+/// A place that a counter is read from.
+#[derive(Debug, Clone)]
+pub enum CounterValue {
+    /// One object.
+    Object(Oid),
+    /// Objects that are added: all of the first, and those of the second that are there.
+    Sum(Vec<Oid>, Vec<Oid>),
+    /// Rows of a table that are added.
+    Rows {
+        /// Which rows.
+        choice: RowChoice,
+        /// Column of the counts.
+        value: Oid,
+    },
+    /// A record in an octet string.
+    Octets {
+        /// The octet string.
+        oid: Oid,
+        /// The record.
+        id: u8,
+    },
+}
+
+/// Which rows of a table.
+#[derive(Debug, Clone)]
+pub enum RowChoice {
+    /// Those whose number in this column is one of these.
+    Key(Oid, Vec<i64>),
+    /// The first row of each of these names, without regard to case and spaces.
+    Label(Oid, Vec<String>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCounter {
+    oid: Option<Oid>,
+    sum: Option<Vec<Oid>>,
+    #[serde(default)]
+    plus_if_there: Vec<Oid>,
+    rows: Option<RawRows>,
+    octets: Option<RawOctets>,
+    #[serde(default)]
+    nonzero: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRows {
+    key: Option<Oid>,
+    label: Option<Oid>,
+    is: Vec<serde_yaml::Value>,
+    value: Oid,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawOctets {
+    oid: Oid,
+    id: u8,
+}
+
+impl TryFrom<RawCounter> for CounterSource {
+    type Error = &'static str;
+
+    fn try_from(raw: RawCounter) -> Result<Self, &'static str> {
+        let value = match (raw.oid, raw.sum, raw.rows, raw.octets) {
+            (Some(oid), None, None, None) => CounterValue::Object(oid),
+            (None, Some(sum), None, None) if !sum.is_empty() => CounterValue::Sum(sum, raw.plus_if_there),
+            (None, None, Some(rows), None) => rows.into_value()?,
+            (None, None, None, Some(octets)) => CounterValue::Octets { oid: octets.oid, id: octets.id },
+            _ => return Err("expected exactly one of oid, sum, rows and octets"),
+        };
+        Ok(Self { value, nonzero: raw.nonzero })
+    }
+}
+
+impl RawRows {
+    fn into_value(self) -> Result<CounterValue, &'static str> {
+        let choice = match (self.key, self.label) {
+            (Some(column), None) => {
+                let keys: Option<_> = self.is.iter().map(serde_yaml::Value::as_i64).collect();
+                RowChoice::Key(column, keys.ok_or("rows.is: expected numbers where key is given")?)
+            }
+            (None, Some(column)) => {
+                let text = |value: &serde_yaml::Value| value.as_str().map(normal);
+                let labels: Option<_> = self.is.iter().map(text).collect();
+                RowChoice::Label(column, labels.ok_or("rows.is: expected texts where label is given")?)
+            }
+            (Some(_), Some(_)) | (None, None) => return Err("rows: expected exactly one of key and label"),
+        };
+        Ok(CounterValue::Rows { choice, value: self.value })
+    }
+}
+
+fn normal(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+impl CounterSource {
+    /// The count and where it was read, objects joined by `+`.
+    #[must_use]
+    pub fn read(&self, mib: &Mib) -> Option<(u64, String)> {
+        self.value.read(mib).filter(|(count, _)| *count > 0 || !self.nonzero)
+    }
+}
+
+impl CounterValue {
+    fn read(&self, mib: &Mib) -> Option<(u64, String)> {
+        match self {
+            Self::Object(oid) => Some((count(mib, oid)?, oid.to_string())),
+            Self::Sum(all, optional) => {
+                let first: Option<Vec<_>> = all.iter().map(|oid| Some((count(mib, oid)?, oid))).collect();
+                let further = optional.iter().filter_map(|oid| Some((count(mib, oid)?, oid)));
+                let addends = first?.into_iter().chain(further).map(|(count, oid)| (count, oid.to_string()));
+                add(addends)
+            }
+            Self::Rows { choice, value } => {
+                let rows = choice.rows(mib).into_iter();
+                add(rows.filter_map(|row| {
+                    let oid = value.join(&row);
+                    Some((count(mib, &oid)?, oid.to_string()))
+                }))
+            }
+            Self::Octets { oid, id } => match mib.value(oid.arcs())? {
+                Value::Octets(octets) => Some((octets::value(octets, *id)?, oid.to_string())),
+                Value::Integer(_)
+                | Value::Unsigned(_)
+                | Value::Oid(_)
+                | Value::Missing
+                | Value::EndOfView => None,
+            },
+        }
+    }
+
+    /// Adds the single objects that it needs.
+    pub(crate) fn objects(&self, objects: &mut Vec<Oid>) {
+        match self {
+            Self::Object(oid) | Self::Octets { oid, .. } => objects.push(oid.clone()),
+            Self::Sum(all, optional) => objects.extend(all.iter().chain(optional).cloned()),
+            Self::Rows { .. } => {}
+        }
+    }
+
+    /// Adds the columns that it needs.
+    pub(crate) fn columns(&self, columns: &mut Vec<Oid>) {
+        match self {
+            Self::Rows { choice: RowChoice::Key(column, _) | RowChoice::Label(column, _), value } => {
+                columns.extend([column.clone(), value.clone()]);
+            }
+            Self::Object(_) | Self::Octets { .. } | Self::Sum(..) => {}
+        }
+    }
+}
+
+impl RowChoice {
+    fn rows(&self, mib: &Mib) -> Vec<Vec<u32>> {
+        match self {
+            Self::Key(column, keys) => mib
+                .rows(column.arcs())
+                .filter(|(_, value)| value.number().is_some_and(|number| keys.contains(&number)))
+                .map(|(row, _)| row.to_vec())
+                .collect(),
+            Self::Label(column, labels) => {
+                let first = |label: &String| {
+                    mib.rows(column.arcs())
+                        .find(|(_, value)| mib.text_of(value).is_some_and(|text| normal(&text) == *label))
+                        .map(|(row, _)| row.to_vec())
+                };
+                labels.iter().filter_map(first).collect()
+            }
+        }
+    }
+}
+
+fn count(mib: &Mib, oid: &Oid) -> Option<u64> {
+    mib.value(oid.arcs()).and_then(Value::count)
+}
+
+/// The sum, nothing where there is no addend or it can't be held.
+fn add(addends: impl Iterator<Item = (u64, String)>) -> Option<(u64, String)> {
+    let mut sum: Option<(u64, String)> = None;
+    for (count, oid) in addends {
+        sum = Some(match sum {
+            None => (count, oid),
+            Some((so_far, places)) => (so_far.checked_add(count)?, format!("{places}+{oid}")),
+        });
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mib() -> Mib {
+        let mut mib = Mib::default();
+        let rows = [
+            ("1.9.1.0", Value::Unsigned(70)),
+            ("1.9.2.0", Value::Integer(5)),
+            ("1.9.3.0", Value::Integer(0)),
+            ("1.9.4.0", Value::octets(&[2, 1, 2, 1, 0, 0xff])),
+            ("1.9.5.1.1", Value::Integer(10)),
+            ("1.9.5.1.7", Value::Integer(200)),
+            ("1.9.5.2.1", Value::Unsigned(900)),
+            ("1.9.5.2.7", Value::Unsigned(300)),
+            ("1.9.6.1.1", Value::octets(b"Copies\0")),
+            ("1.9.6.1.2", Value::octets(b"copies")),
+            ("1.9.6.2.1", Value::Unsigned(11)),
+            ("1.9.6.2.2", Value::Unsigned(13)),
+        ];
+        for (oid, value) in rows {
+            mib.insert(oid.parse().unwrap(), value);
+        }
+        mib
+    }
+
+    fn read(yaml: &str) -> Option<(u64, String)> {
+        serde_yaml::from_str::<CounterSource>(yaml).unwrap().read(&mib())
+    }
+
+    #[test]
+    fn every_kind_of_place_gives_its_count_and_evidence() {
+        let found = |count: u64, at: &str| Some((count, at.to_owned()));
+        assert_eq!(read("{oid: 1.9.1.0}"), found(70, "1.9.1.0"));
+        assert_eq!(read("{oid: 1.9.9.0}"), None);
+        assert_eq!(read("{oid: 1.9.3.0}"), found(0, "1.9.3.0"));
+        assert_eq!(read("{oid: 1.9.3.0, nonzero: true}"), None);
+        assert_eq!(read("{sum: [1.9.1.0, 1.9.2.0]}"), found(75, "1.9.1.0+1.9.2.0"));
+        assert_eq!(read("{sum: [1.9.1.0, 1.9.9.0]}"), None);
+        assert_eq!(read("{sum: [1.9.1.0], plus_if_there: [1.9.9.0, 1.9.2.0]}"), found(75, "1.9.1.0+1.9.2.0"));
+        assert_eq!(read("{octets: {oid: 1.9.4.0, id: 0x02}}"), found(256, "1.9.4.0"));
+        assert_eq!(read("{rows: {key: 1.9.5.1, is: [200], value: 1.9.5.2}}"), found(300, "1.9.5.2.7"));
+        assert_eq!(read("{rows: {key: 1.9.5.1, is: [10, 200], value: 1.9.5.2}}").unwrap().0, 1200);
+        assert_eq!(read("{rows: {label: 1.9.6.1, is: [COPIES], value: 1.9.6.2}}"), found(11, "1.9.6.2.1"));
+        assert_eq!(read("{rows: {label: 1.9.6.1, is: [Prints], value: 1.9.6.2}}"), None);
+    }
+}
