@@ -98,6 +98,7 @@ CREATE TABLE counters (
 CREATE TABLE calls (
     tenant        TEXT   NOT NULL,
     gateway       TEXT   NOT NULL,
+    raised_lane   TEXT   NOT NULL,
     raised_seq    BIGINT NOT NULL,
     device        TEXT   NOT NULL,
     kind          TEXT   NOT NULL,
@@ -106,12 +107,14 @@ CREATE TABLE calls (
     raised_ms     BIGINT NOT NULL,
     received_ms   BIGINT NOT NULL,
     is_open       BIGINT NOT NULL,
+    cleared_lane  TEXT,
     cleared_seq   BIGINT,
     cleared_ms    BIGINT,
     cleared_detail TEXT,
-    PRIMARY KEY (tenant, gateway, raised_seq)
+    PRIMARY KEY (tenant, gateway, raised_lane, raised_seq)
 );
 CREATE INDEX calls_open ON calls (tenant, is_open, raised_ms);
+CREATE INDEX calls_open_of_gateway ON calls (tenant, gateway, is_open, kind);
 CREATE INDEX calls_device ON calls (tenant, gateway, device, raised_ms);
 
 CREATE TABLE commands (
@@ -133,6 +136,7 @@ CREATE TABLE commands (
 );
 CREATE INDEX commands_state ON commands (tenant, gateway, state, created_ms);
 CREATE INDEX commands_expiry ON commands (state, expires_ms);
+CREATE INDEX commands_rollout ON commands (tenant, rollout);
 
 CREATE TABLE rollouts (
     tenant         TEXT   NOT NULL,

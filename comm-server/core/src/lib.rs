@@ -1,1 +1,8 @@
-//! Placeholder.
+//! The communication server's decisions, as values: no clock, no socket, no database. Time and chance are passed in.
+
+pub mod cadence;
+pub mod calls;
+pub mod commands;
+pub mod ingest;
+pub mod meters;
+pub mod rollouts;

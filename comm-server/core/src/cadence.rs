@@ -1,0 +1,72 @@
+//! When a gateway polls next: regularly, or each minute while it has an open service call.
+
+use serde::{Deserialize, Serialize};
+
+/// Longest time between two polls, seconds: a day.
+const LONGEST_S: u32 = 86_400;
+
+/// The two times between polls, seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cadence {
+    /// While no service call is open.
+    pub regular_s: u32,
+    /// While one is.
+    pub service_call_s: u32,
+}
+
+impl Default for Cadence {
+    fn default() -> Self {
+        Self { regular_s: 3600, service_call_s: 60 }
+    }
+}
+
+/// A cadence that can't be kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "cadence.{name} is {given}: expected 1 to {LONGEST_S} seconds, service_call_s no longer than regular_s"
+)]
+pub struct InvalidCadence {
+    name: &'static str,
+    given: u32,
+}
+
+impl Cadence {
+    /// Whether it can be kept.
+    ///
+    /// # Errors
+    /// A time is 0 or longer than a day, or the urgent one is the longer.
+    pub const fn check(self) -> Result<(), InvalidCadence> {
+        if self.regular_s == 0 || self.regular_s > LONGEST_S {
+            return Err(InvalidCadence { name: "regular_s", given: self.regular_s });
+        }
+        if self.service_call_s == 0 || self.service_call_s > self.regular_s {
+            return Err(InvalidCadence { name: "service_call_s", given: self.service_call_s });
+        }
+        Ok(())
+    }
+
+    /// Seconds until the next poll of a gateway with so many open service calls.
+    #[must_use]
+    pub const fn next_poll_s(self, open_service_calls: u64) -> u32 {
+        if open_service_calls == 0 { self.regular_s } else { self.service_call_s }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_service_call_makes_it_a_minute() {
+        let cadence = Cadence::default();
+        assert_eq!([0, 1, 9].map(|open| cadence.next_poll_s(open)), [3600, 60, 60]);
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_refused() {
+        let check = |regular_s, service_call_s| Cadence { regular_s, service_call_s }.check().is_ok();
+        assert!(check(3600, 60) && check(1, 1) && check(86_400, 86_400));
+        assert!(!check(0, 0) && !check(60, 61) && !check(60, 0) && !check(86_401, 60));
+    }
+}

@@ -1,0 +1,147 @@
+//! The life of a call: raised by a report, closed by the report of its end.
+//!
+//! A call is known by device, kind and subject while it is open, and by the report that raised it for ever.
+
+use std::collections::BTreeMap;
+
+use wire::ids::DeviceId;
+use wire::report::{Call, CallKind, Edge, Lane};
+
+/// A report, as its gateway numbered it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReportRef {
+    /// Its lane.
+    pub lane: Lane,
+    /// Its number.
+    pub seq: u64,
+}
+
+/// What becomes of the calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallEffect {
+    /// A call is open from now on.
+    Open(Call),
+    /// A call that has no end is put on record.
+    Record(Call),
+    /// The call that this report raised has ended.
+    Close(ReportRef),
+}
+
+/// The open calls of one gateway.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenCalls {
+    by_subject: BTreeMap<(DeviceId, CallKind, String), ReportRef>,
+}
+
+impl OpenCalls {
+    /// Takes note of a call that the store holds open.
+    pub fn insert(&mut self, device: DeviceId, kind: CallKind, subject: String, raised_by: ReportRef) {
+        self.by_subject.insert((device, kind, subject), raised_by);
+    }
+
+    /// How many are open.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_subject.len()
+    }
+
+    /// Whether none is open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_subject.is_empty()
+    }
+
+    /// Takes a report of a call. Raised twice while open, or ended while not open, changes nothing; a replaced
+    /// supply ends that it is near its end or at it.
+    pub fn take(&mut self, call: &Call, reported_by: ReportRef) -> Vec<CallEffect> {
+        match (call.call, call.edge) {
+            (CallKind::SupplyReplaced, Edge::Raised) => {
+                let mut effects = vec![CallEffect::Record(call.clone())];
+                effects.extend(self.close(call, CallKind::SupplyNearEnd));
+                effects.extend(self.close(call, CallKind::SupplyEnd));
+                effects
+            }
+            (CallKind::CounterRegression, Edge::Raised) => vec![CallEffect::Record(call.clone())],
+            (kind, Edge::Raised) => {
+                let key = (call.device.clone(), kind, call.subject.clone());
+                if self.by_subject.contains_key(&key) {
+                    return Vec::new();
+                }
+                self.by_subject.insert(key, reported_by);
+                vec![CallEffect::Open(call.clone())]
+            }
+            (kind, Edge::Cleared) => self.close(call, kind).into_iter().collect(),
+        }
+    }
+
+    fn close(&mut self, call: &Call, kind: CallKind) -> Option<CallEffect> {
+        let key = (call.device.clone(), kind, call.subject.clone());
+        self.by_subject.remove(&key).map(CallEffect::Close)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    const ALL: [CallKind; 8] = [
+        CallKind::ServiceCall,
+        CallKind::Jam,
+        CallKind::CoverOpen,
+        CallKind::SupplyNearEnd,
+        CallKind::SupplyEnd,
+        CallKind::SupplyReplaced,
+        CallKind::DeviceOffline,
+        CallKind::CounterRegression,
+    ];
+
+    fn call(kind: CallKind, edge: Edge, subject: &str) -> Call {
+        Call {
+            device: "ricoh:E1".parse().unwrap(),
+            call: kind,
+            edge,
+            subject: subject.to_owned(),
+            detail: String::new(),
+            seen_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn at(seq: u64) -> ReportRef {
+        ReportRef { lane: Lane::Urgent, seq }
+    }
+
+    #[test]
+    fn every_kind_opens_once_and_closes_once() {
+        for kind in ALL {
+            let mut open = OpenCalls::default();
+            let first = open.take(&call(kind, Edge::Raised, "1.1"), at(1));
+            let again = open.take(&call(kind, Edge::Raised, "1.1"), at(2));
+            let other_end = open.take(&call(kind, Edge::Cleared, "1.2"), at(3));
+            let end = open.take(&call(kind, Edge::Cleared, "1.1"), at(4));
+            let end_again = open.take(&call(kind, Edge::Cleared, "1.1"), at(5));
+            if kind.stays_open() {
+                assert_eq!(first, [CallEffect::Open(call(kind, Edge::Raised, "1.1"))]);
+                assert_eq!((again, end), (vec![], vec![CallEffect::Close(at(1))]), "{kind:?}");
+            } else {
+                assert_eq!(first, [CallEffect::Record(call(kind, Edge::Raised, "1.1"))]);
+                assert_eq!((again.len(), end), (1, vec![]), "{kind:?}");
+            }
+            assert_eq!((other_end, end_again), (vec![], vec![]), "{kind:?}");
+            assert!(open.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_replaced_supply_ends_its_own_warnings_only() {
+        let mut open = OpenCalls::default();
+        open.take(&call(CallKind::SupplyNearEnd, Edge::Raised, "1.1"), at(1));
+        open.take(&call(CallKind::SupplyEnd, Edge::Raised, "1.1"), at(2));
+        open.take(&call(CallKind::SupplyEnd, Edge::Raised, "1.2"), at(3));
+        open.take(&call(CallKind::Jam, Edge::Raised, "1.1"), at(4));
+        let effects = open.take(&call(CallKind::SupplyReplaced, Edge::Raised, "1.1"), at(5));
+        assert_eq!(effects[1..], [CallEffect::Close(at(1)), CallEffect::Close(at(2))]);
+        assert_eq!(open.len(), 2);
+    }
+}

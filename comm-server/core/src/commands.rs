@@ -1,0 +1,193 @@
+//! The life cycle of a command: queued, delivered, accepted, running, done / failed / expired.
+//!
+//! It is delivered again with each poll until the gateway answers; the gateway executes it once.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::{SignedDuration, Timestamp};
+use wire::command::{Order, ResponseState};
+
+/// Where a command is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CommandState {
+    /// It waits for the gateway's next poll.
+    Queued,
+    /// It was in an answer to a poll; whether that arrived is not known.
+    Delivered,
+    /// It is on the gateway's disk.
+    Accepted,
+    /// It is being carried out.
+    Running,
+    /// It is done. Final.
+    Done,
+    /// It failed. Final.
+    Failed,
+    /// Its time was over before it began.
+    Expired,
+}
+
+/// A state that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no state of a command named {given:?}")]
+pub struct NoSuchState {
+    given: String,
+}
+
+/// What happens to a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CommandEvent {
+    /// It goes out with an answer to a poll.
+    Deliver,
+    /// The gateway answered.
+    Respond(ResponseState),
+    /// Its time is over.
+    Expire,
+}
+
+impl CommandState {
+    /// All states.
+    pub const ALL: [Self; 7] = [
+        Self::Queued,
+        Self::Delivered,
+        Self::Accepted,
+        Self::Running,
+        Self::Done,
+        Self::Failed,
+        Self::Expired,
+    ];
+
+    /// Name in the store.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Delivered => "delivered",
+            Self::Accepted => "accepted",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Whether it goes out with the next answer to a poll.
+    #[must_use]
+    pub const fn is_delivered_with_polls(self) -> bool {
+        matches!(self, Self::Queued | Self::Delivered)
+    }
+
+    /// The state after an event. Events come late, twice and out of order: what can't follow changes nothing. The
+    /// first final answer stays; an answer that comes after the expiry tells what happened in truth, and wins.
+    #[must_use]
+    pub const fn after(self, event: CommandEvent) -> Self {
+        use CommandEvent::{Deliver, Expire, Respond};
+        match (self, event) {
+            (Self::Queued, Deliver) => Self::Delivered,
+            (Self::Queued | Self::Delivered | Self::Expired, Respond(ResponseState::Accepted)) => {
+                Self::Accepted
+            }
+            (
+                Self::Queued | Self::Delivered | Self::Accepted | Self::Expired,
+                Respond(ResponseState::Running),
+            ) => Self::Running,
+            (
+                Self::Queued | Self::Delivered | Self::Accepted | Self::Running | Self::Expired,
+                Respond(ResponseState::Done),
+            ) => Self::Done,
+            (
+                Self::Queued | Self::Delivered | Self::Accepted | Self::Running | Self::Expired,
+                Respond(ResponseState::Failed),
+            ) => Self::Failed,
+            (Self::Queued | Self::Delivered | Self::Accepted, Expire) => Self::Expired,
+            (state, Deliver | Respond(_) | Expire) => state,
+        }
+    }
+}
+
+impl fmt::Display for CommandState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for CommandState {
+    type Err = NoSuchState;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchState> {
+        let given = || NoSuchState { given: text.chars().take(40).collect() };
+        Self::ALL.into_iter().find(|state| state.name() == text).ok_or_else(given)
+    }
+}
+
+/// When an order that is given now expires: a gateway that is off for a weekend still does it; a firmware update
+/// has a week from its date.
+#[must_use]
+pub fn expires_at(order: &Order, now: Timestamp) -> Timestamp {
+    let (from, days) = match order {
+        Order::CounterRequest { .. } => (now, 1),
+        Order::StatusSense { .. } | Order::Diagnostics | Order::Discovery => (now, 3),
+        Order::FirmwareUpdate(update) => (update.not_before.max(now), 7),
+        Order::FirmwareCancel { .. } => (now, 30),
+    };
+    from.checked_add(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CommandState::{Accepted, Delivered, Done, Expired, Failed, Queued, Running};
+    use super::*;
+
+    /// Every state with every event: deliver, accepted, running, done, failed, expire.
+    #[test]
+    fn every_transition_is_decided() {
+        let table = [
+            (Queued, [Delivered, Accepted, Running, Done, Failed, Expired]),
+            (Delivered, [Delivered, Accepted, Running, Done, Failed, Expired]),
+            (Accepted, [Accepted, Accepted, Running, Done, Failed, Expired]),
+            (Running, [Running, Running, Running, Done, Failed, Running]),
+            (Done, [Done; 6]),
+            (Failed, [Failed; 6]),
+            (Expired, [Expired, Accepted, Running, Done, Failed, Expired]),
+        ];
+        assert_eq!(table.map(|row| row.0), CommandState::ALL);
+        let events = [
+            CommandEvent::Deliver,
+            CommandEvent::Respond(ResponseState::Accepted),
+            CommandEvent::Respond(ResponseState::Running),
+            CommandEvent::Respond(ResponseState::Done),
+            CommandEvent::Respond(ResponseState::Failed),
+            CommandEvent::Expire,
+        ];
+        for (state, expected) in table {
+            assert_eq!(events.map(|event| state.after(event)), expected, "{state}");
+            for event in events {
+                let once = state.after(event);
+                assert_eq!(once.after(event), once, "{event:?} twice changes {state} again");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for state in CommandState::ALL {
+            assert_eq!(state.name().parse(), Ok(state));
+        }
+        assert!("answered".parse::<CommandState>().is_err());
+    }
+
+    #[test]
+    fn a_firmware_update_expires_a_week_after_its_date() {
+        let now = Timestamp::UNIX_EPOCH;
+        let date = now + SignedDuration::from_hours(48);
+        let update = wire::command::FirmwareUpdate {
+            rollout: "01980000-0000-7000-8000-000000000001".parse().unwrap(),
+            target: String::new(),
+            version: String::new(),
+            devices: Vec::new(),
+            not_before: date,
+        };
+        assert_eq!(expires_at(&Order::FirmwareUpdate(update), now), date + SignedDuration::from_hours(168));
+        assert_eq!(expires_at(&Order::Discovery, Timestamp::MAX), Timestamp::MAX);
+    }
+}

@@ -1,0 +1,246 @@
+//! Reports as changes of the store.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use wire::ids::DeviceId;
+use wire::reading::{Counter, Evidence, Reading};
+use wire::report::{Call, CallKind, CounterSet, Edge, FirmwareState, FirmwareStep, Lane, Report};
+
+use super::parse::{Arrival, Content};
+use crate::calls::{CallEffect, OpenCalls, ReportRef};
+
+/// Characters of a text that people read; the report itself is kept whole.
+const TEXT_CHARS: usize = 500;
+
+/// What the store knew before the batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Open calls of the gateway.
+    pub open: OpenCalls,
+    /// Newest total of each device that the batch is about.
+    pub totals: BTreeMap<DeviceId, LastTotal>,
+    /// When each of these devices last had a call that a counter fell.
+    pub regressions: BTreeMap<DeviceId, Timestamp>,
+}
+
+/// A device's newest total.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastTotal {
+    /// Its value.
+    pub value: u64,
+    /// When it was read, by the gateway's clock.
+    pub read_at: Timestamp,
+}
+
+/// A counter as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CounterRow {
+    /// Which.
+    pub counter: Counter,
+    /// Its value.
+    pub value: u64,
+    /// Where it was read; absent when the report didn't say.
+    pub evidence: Option<Evidence>,
+}
+
+/// A change of the store.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect<'a> {
+    /// Keep the report as it came.
+    Keep {
+        /// The report.
+        arrival: &'a Arrival,
+        /// Name of its kind.
+        kind: &'static str,
+        /// What it is about.
+        device: Option<&'a DeviceId>,
+    },
+    /// Put the report aside.
+    Quarantine {
+        /// The report.
+        arrival: &'a Arrival,
+        /// Why.
+        reason: &'a str,
+    },
+    /// Make sure that the device is known.
+    Meet(&'a DeviceId),
+    /// Take over what a whole reading says.
+    Describe(&'a DeviceId, &'a Reading),
+    /// The device answers, or doesn't.
+    SetOffline(&'a DeviceId, bool),
+    /// Add counters to the series.
+    AddCounters {
+        /// Of this device.
+        device: &'a DeviceId,
+        /// When they were read.
+        read_at: Timestamp,
+        /// What `total` counts, "" when unknown.
+        unit: String,
+        /// The counters.
+        rows: Vec<CounterRow>,
+    },
+    /// The device's newest total.
+    SetTotal(&'a DeviceId, LastTotal),
+    /// A call is open, or on record.
+    Raise {
+        /// Known by this report.
+        by: ReportRef,
+        /// The call.
+        call: Call,
+        /// Whether it stays open.
+        open: bool,
+    },
+    /// A call has ended.
+    Close {
+        /// The report that raised it.
+        raised_by: ReportRef,
+        /// The report that ended it.
+        by: ReportRef,
+        /// When.
+        at: Timestamp,
+        /// What a person should read.
+        detail: String,
+    },
+    /// A step of a roll-out; with a device, or of the whole gateway.
+    Firmware(&'a FirmwareState),
+    /// Reports were let go by a full spool.
+    Lost {
+        /// How many.
+        reports: u64,
+        /// What a person should read.
+        detail: String,
+    },
+}
+
+/// What the new reports of a lane change, in their order.
+#[must_use]
+pub fn effects<'a>(mut known: Known, lane: Lane, arrivals: &'a [Arrival]) -> Vec<Effect<'a>> {
+    let mut effects = Vec::new();
+    for arrival in arrivals {
+        let by = ReportRef { lane, seq: arrival.seq };
+        match &arrival.content {
+            Content::Unusable { reason } => effects.push(Effect::Quarantine { arrival, reason }),
+            Content::Usable(report) => {
+                let device = report.device();
+                effects.push(Effect::Keep { arrival, kind: kind(report), device });
+                effects.extend(device.map(Effect::Meet));
+                take(&mut known, by, report, &mut effects);
+            }
+        }
+    }
+    effects
+}
+
+const fn kind(report: &Report) -> &'static str {
+    match report {
+        Report::Call(_) => "call",
+        Report::CounterSet(_) => "counter_set",
+        Report::DeviceInformation(_) => "device_information",
+        Report::FirmwareState(_) => "firmware_state",
+        Report::Loss(_) => "loss",
+    }
+}
+
+fn take<'a>(known: &mut Known, by: ReportRef, report: &'a Report, effects: &mut Vec<Effect<'a>>) {
+    match report {
+        Report::Call(call) => take_call(known, by, call, effects),
+        Report::CounterSet(set) => take_counters(known, by, set, effects),
+        Report::DeviceInformation(information) => {
+            let (device, reading) = (&information.device, &information.reading);
+            effects.push(Effect::Describe(device, reading));
+            let unit = reading.counter_unit.as_ref().map(ToString::to_string).unwrap_or_default();
+            let rows = rows(&reading.counters, &reading.evidence);
+            if !rows.is_empty() {
+                effects.push(Effect::AddCounters { device, read_at: reading.read_at, unit, rows });
+            }
+            let total = reading.counters.get(&Counter::Total).copied();
+            take_total(known, by, device, total, reading.read_at, effects);
+        }
+        Report::FirmwareState(state) => {
+            effects.push(Effect::Firmware(state));
+        }
+        Report::Loss(loss) => {
+            effects.push(Effect::Lost { reports: loss.reports, detail: readable(&loss.detail) });
+        }
+    }
+}
+
+fn take_call<'a>(known: &mut Known, by: ReportRef, call: &'a Call, effects: &mut Vec<Effect<'a>>) {
+    let device = &call.device;
+    if call.call == CallKind::DeviceOffline {
+        effects.push(Effect::SetOffline(device, call.edge == Edge::Raised));
+    }
+    if call.call == CallKind::CounterRegression {
+        known.regressions.insert(device.clone(), call.seen_at);
+    }
+    let call = Call { detail: readable(&call.detail), subject: readable(&call.subject), ..call.clone() };
+    for effect in known.open.take(&call, by) {
+        effects.push(match effect {
+            CallEffect::Open(call) => Effect::Raise { by, call, open: true },
+            CallEffect::Record(call) => Effect::Raise { by, call, open: false },
+            CallEffect::Close(raised_by) => {
+                Effect::Close { raised_by, by, at: call.seen_at, detail: call.detail.clone() }
+            }
+        });
+    }
+}
+
+fn take_counters<'a>(known: &mut Known, by: ReportRef, set: &'a CounterSet, effects: &mut Vec<Effect<'a>>) {
+    let unit = set.unit.as_ref().map(ToString::to_string).unwrap_or_default();
+    let rows = rows(&set.counters, &set.evidence);
+    if !rows.is_empty() {
+        effects.push(Effect::AddCounters { device: &set.device, read_at: set.read_at, unit, rows });
+    }
+    take_total(known, by, &set.device, set.counters.get(&Counter::Total).copied(), set.read_at, effects);
+}
+
+/// A total that falls is never taken over in silence: it is a call, made here if the gateway made none since the
+/// total was read that it fell from.
+fn take_total<'a>(
+    known: &mut Known,
+    by: ReportRef,
+    device: &'a DeviceId,
+    total: Option<u64>,
+    read_at: Timestamp,
+    effects: &mut Vec<Effect<'a>>,
+) {
+    let Some(value) = total else { return };
+    let before = known.totals.insert(device.clone(), LastTotal { value, read_at });
+    effects.push(Effect::SetTotal(device, LastTotal { value, read_at }));
+    let Some(before) = before.filter(|before| value < before.value) else { return };
+    if known.regressions.get(device).is_some_and(|&told| told >= before.read_at) {
+        return;
+    }
+    known.regressions.insert(device.clone(), read_at);
+    let call = Call {
+        device: device.clone(),
+        call: CallKind::CounterRegression,
+        edge: Edge::Raised,
+        subject: Counter::Total.name().to_owned(),
+        detail: format!("total fell from {} to {value}", before.value),
+        seen_at: read_at,
+    };
+    effects.push(Effect::Raise { by, call, open: false });
+}
+
+fn rows(counters: &BTreeMap<Counter, u64>, evidence: &BTreeMap<Counter, Evidence>) -> Vec<CounterRow> {
+    let row = |(&counter, &value): (&Counter, &u64)| CounterRow {
+        counter,
+        value,
+        evidence: evidence.get(&counter).filter(|e| i64::try_from(e.value).is_ok()).cloned(),
+    };
+    counters.iter().map(row).collect()
+}
+
+/// A text for people: without control characters (a NUL is no text to PostgreSQL), of bounded length.
+#[must_use]
+pub fn readable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(TEXT_CHARS).collect()
+}
+
+/// The steps of devices that follow when a whole gateway reports a step.
+#[must_use]
+pub const fn reaches_devices(step: FirmwareStep) -> bool {
+    matches!(step, FirmwareStep::Staged | FirmwareStep::Failed | FirmwareStep::Cancelled)
+}

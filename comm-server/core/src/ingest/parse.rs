@@ -1,0 +1,90 @@
+//! Envelopes as reports, or as the reason why they can't be used.
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use wire::reading::Counter;
+use wire::report::{Batch, Call, CounterSet, DeviceInformation, Envelope, FirmwareState, Loss, Report};
+
+/// A report that arrived.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arrival {
+    /// Its number.
+    pub seq: u64,
+    /// When the gateway made it.
+    pub at: Timestamp,
+    /// What it is.
+    pub content: Content,
+    /// The report as it came.
+    pub body: String,
+}
+
+/// A report, or why it can't be used.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// A report.
+    Usable(Report),
+    /// It can't be used; the reason names the path.
+    Unusable {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Parses each report of a batch.
+#[must_use]
+pub fn parse(batch: &Batch) -> Vec<Arrival> {
+    batch.reports.iter().map(arrival).collect()
+}
+
+fn arrival(envelope: &Envelope) -> Arrival {
+    let content = match envelope.parse() {
+        Ok(report) => match impossible(&report) {
+            None => Content::Usable(report),
+            Some(reason) => Content::Unusable { reason },
+        },
+        Err(error) => {
+            let reason = located(envelope.report.get()).unwrap_or_else(|| error.to_string());
+            Content::Unusable { reason }
+        }
+    };
+    Arrival { seq: envelope.seq, at: envelope.at, content, body: envelope.report.get().to_owned() }
+}
+
+/// What is wrong, with its path. The kind chooses the shape, and serde forgets the path on its way through the
+/// kind: the shape is parsed once more without it.
+fn located(body: &str) -> Option<String> {
+    let mut value: Value = serde_json::from_str(body).ok()?;
+    let kind = value.as_object_mut()?.remove("kind")?;
+    match kind.as_str()? {
+        "call" => wrong::<Call>(&value),
+        "counter_set" => wrong::<CounterSet>(&value),
+        "device_information" => wrong::<DeviceInformation>(&value),
+        "firmware_state" => wrong::<FirmwareState>(&value),
+        "loss" => wrong::<Loss>(&value),
+        _ => None,
+    }
+}
+
+fn wrong<T: DeserializeOwned>(value: &Value) -> Option<String> {
+    let error = serde_path_to_error::deserialize::<_, T>(value).err()?;
+    Some(format!("at report.{}: {}", error.path(), error.inner()))
+}
+
+/// Values that no store can hold.
+fn impossible(report: &Report) -> Option<String> {
+    let counters = |path: &str, counters: &std::collections::BTreeMap<Counter, u64>| {
+        let (counter, value) = counters.iter().find(|&(_, &value)| i64::try_from(value).is_err())?;
+        Some(format!("at report.{path}.{}: {value} is larger than {}", counter.name(), i64::MAX))
+    };
+    match report {
+        Report::CounterSet(set) => counters("counters", &set.counters).or_else(|| {
+            let large = set.evidence.iter().find(|(_, e)| i64::try_from(e.value).is_err());
+            large.map(|(counter, e)| {
+                format!("at report.evidence.{}: {} is larger than {}", counter.name(), e.value, i64::MAX)
+            })
+        }),
+        Report::DeviceInformation(information) => counters("reading.counters", &information.reading.counters),
+        Report::Call(_) | Report::FirmwareState(_) | Report::Loss(_) => None,
+    }
+}

@@ -1,0 +1,187 @@
+//! Tables of what each report changes, and the sequence rules against a simple model.
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use serde_json::value::RawValue;
+use wire::ids::DeviceId;
+use wire::report::{Batch, Envelope, Lane};
+
+use super::*;
+use crate::calls::ReportRef;
+
+fn envelope(seq: u64, report: &str) -> Envelope {
+    let report = RawValue::from_string(report.to_owned()).unwrap();
+    Envelope { seq, at: Timestamp::UNIX_EPOCH, report }
+}
+
+fn arrivals(reports: &[&str]) -> Vec<Arrival> {
+    let reports = reports.iter().zip(1..).map(|(report, seq)| envelope(seq, report)).collect();
+    parse(&Batch { reports })
+}
+
+fn jam(edge: &str) -> String {
+    format!(
+        r#"{{"kind":"call","device":"ricoh:E1","call":"jam","edge":"{edge}","detail":"tray 1",
+            "seen_at":"2026-01-01T00:00:00Z"}}"#
+    )
+}
+
+fn meters(total: u64, hour: u32) -> String {
+    format!(
+        r#"{{"kind":"counter_set","device":"ricoh:E1","read_at":"2026-01-01T{hour:02}:00:00Z",
+            "counters":{{"total":{total},"black":1}},
+            "evidence":{{"total":{{"oid":"1.3.6","value":{total}}}}}}}"#
+    )
+}
+
+fn names(effects: &[Effect<'_>]) -> Vec<&'static str> {
+    let name = |effect: &Effect<'_>| match effect {
+        Effect::Keep { .. } => "keep",
+        Effect::Quarantine { .. } => "quarantine",
+        Effect::Meet(_) => "meet",
+        Effect::Describe(..) => "describe",
+        Effect::SetOffline(..) => "offline",
+        Effect::AddCounters { .. } => "counters",
+        Effect::SetTotal(..) => "total",
+        Effect::Raise { open: true, .. } => "open",
+        Effect::Raise { open: false, .. } => "record",
+        Effect::Close { .. } => "close",
+        Effect::Firmware(_) => "firmware",
+        Effect::Lost { .. } => "lost",
+    };
+    effects.iter().map(name).collect()
+}
+
+#[test]
+fn a_call_opens_and_closes() {
+    let arrivals = arrivals(&[&jam("raised"), &jam("raised"), &jam("cleared"), &jam("cleared")]);
+    let effects = effects(Known::default(), Lane::Urgent, &arrivals);
+    let expected = ["keep", "meet", "open", "keep", "meet", "keep", "meet", "close", "keep", "meet"];
+    assert_eq!(names(&effects), expected);
+    let raised_by = ReportRef { lane: Lane::Urgent, seq: 1 };
+    assert!(matches!(effects[7], Effect::Close { raised_by: r, by, .. } if r == raised_by && by.seq == 3));
+}
+
+#[test]
+fn a_device_goes_offline_and_comes_back() {
+    let offline = jam("raised").replace("\"jam\"", "\"device_offline\"");
+    let arrivals = arrivals(&[&offline, &offline.replace("raised", "cleared")]);
+    let effects = effects(Known::default(), Lane::Urgent, &arrivals);
+    assert_eq!(names(&effects), ["keep", "meet", "offline", "open", "keep", "meet", "offline", "close"]);
+    assert!(matches!(effects[2], Effect::SetOffline(_, true)));
+    assert!(matches!(effects[6], Effect::SetOffline(_, false)));
+}
+
+#[test]
+fn a_total_that_falls_is_a_call_once() {
+    let arrivals = arrivals(&[&meters(100, 1), &meters(90, 2), &meters(95, 3)]);
+    let effects = effects(Known::default(), Lane::Bulk, &arrivals);
+    let one = ["keep", "meet", "counters", "total"];
+    assert_eq!(names(&effects), [one.as_slice(), &one, &["record"], &one].concat());
+    let Effect::Raise { call, by, .. } = &effects[8] else { panic!("{effects:?}") };
+    assert_eq!((call.detail.as_str(), by.lane, by.seq), ("total fell from 100 to 90", Lane::Bulk, 2));
+}
+
+#[test]
+fn a_total_that_falls_is_no_second_call_where_the_gateway_made_one() {
+    let device: DeviceId = "ricoh:E1".parse().unwrap();
+    let hour = |hour| Timestamp::constant(1_767_225_600, 0) + SignedDuration::from_hours(hour);
+    let mut known = Known::default();
+    known.totals.insert(device.clone(), LastTotal { value: 100, read_at: hour(1) });
+    known.regressions.insert(device, hour(2));
+    let arrivals = arrivals(&[&meters(90, 2)]);
+    assert!(!names(&effects(known, Lane::Bulk, &arrivals)).contains(&"record"));
+}
+
+#[test]
+fn what_cannot_be_used_is_put_aside_with_its_path_and_blocks_nothing() {
+    let cases = [
+        (jam("raised").replace("detail", "detial"), "at report.detial: unknown field `detial`"),
+        (jam("sideways"), "at report.edge: unknown variant `sideways`"),
+        (jam("raised").replace("\"call\",", "\"coffee\","), "unknown variant `coffee`"),
+        (
+            meters(1, 1).replace("\"black\":1", "\"black\":-1"),
+            "at report.counters.?: invalid value: integer `-1`",
+        ),
+        (meters(u64::MAX, 1), "at report.counters.total: 18446744073709551615 is larger than"),
+        ("[]".to_owned(), "at ."),
+        ("{\"kind\":\"loss\"}".to_owned(), "missing field"),
+    ];
+    for (bad, expected) in cases {
+        let arrivals = arrivals(&[&bad, &jam("raised")]);
+        let effects = effects(Known::default(), Lane::Urgent, &arrivals);
+        assert_eq!(names(&effects), ["quarantine", "keep", "meet", "open"], "{bad}");
+        let Effect::Quarantine { reason, .. } = effects[0] else { panic!() };
+        assert!(reason.contains(expected), "{reason} lacks {expected}");
+    }
+}
+
+#[test]
+fn texts_for_people_are_bounded_and_printable() {
+    assert_eq!(readable("a\u{0}b\nc"), "abc");
+    assert_eq!(readable(&"x".repeat(10_000)).len(), 500);
+}
+
+#[test]
+fn a_batch_must_be_a_sequence() {
+    let check = |numbers: &[u64]| {
+        let reports: Vec<_> = numbers.iter().map(|&seq| envelope(seq, "{}")).collect();
+        check_sequence(&reports)
+    };
+    assert_eq!(check(&[]), Ok(()));
+    assert_eq!(check(&[7, 8, 9]), Ok(()));
+    assert_eq!(check(&[7, 9]), Err(BatchError::NotInSequence { index: 1, given: 9, expected: 8 }));
+    assert_eq!(check(&[7, 7]), Err(BatchError::NotInSequence { index: 1, given: 7, expected: 8 }));
+    assert_eq!(check(&[0, 1]), Err(BatchError::OutOfRange { index: 0, given: 0 }));
+    assert_eq!(check(&[u64::MAX]), Err(BatchError::OutOfRange { index: 0, given: u64::MAX }));
+    assert_eq!(check(&vec![1; 501]), Err(BatchError::TooMany { given: 501 }));
+}
+
+proptest! {
+    /// Whatever order batches come in, however often and with whatever parts missing: what is taken is exactly 1 to n
+    /// once each, in order, and a refusal names the next number.
+    #[test]
+    fn any_order_of_batches_takes_each_report_once(
+        batches in proptest::collection::vec((1_u64..30, 0_u64..10), 0..60)
+    ) {
+        let mut taken: Vec<u64> = Vec::new();
+        for (first, count) in batches {
+            let acknowledged = taken.len() as u64;
+            let reports: Vec<_> = (first..first + count).map(|seq| envelope(seq, "{}")).collect();
+            prop_assert_eq!(check_sequence(&reports), Ok(()));
+            let arrivals = parse(&Batch { reports });
+            match fresh(acknowledged, &arrivals) {
+                Ok(new) => taken.extend(new.iter().map(|arrival| arrival.seq)),
+                Err(BatchError::Gap { expected, given }) => {
+                    prop_assert_eq!((expected, given), (acknowledged + 1, first));
+                    prop_assert!(first > acknowledged + 1);
+                }
+                Err(other) => prop_assert!(false, "{other}"),
+            }
+        }
+        prop_assert_eq!(&taken, &(1..=taken.len() as u64).collect::<Vec<_>>());
+    }
+
+    /// Splitting a lane into batches in any way changes the same things as one batch.
+    #[test]
+    fn how_reports_are_batched_does_not_matter(
+        edges in proptest::collection::vec(any::<bool>(), 1..20), cut in 0_usize..20
+    ) {
+        let reports: Vec<String> =
+            edges.iter().map(|&up| jam(if up { "raised" } else { "cleared" })).collect();
+        let texts: Vec<&str> = reports.iter().map(String::as_str).collect();
+        let all = arrivals(&texts);
+        let whole = names(&effects(Known::default(), Lane::Urgent, &all));
+        let (head, tail) = all.split_at(cut.min(all.len()));
+        let mut parts = names(&effects(Known::default(), Lane::Urgent, head));
+        let mut known = Known::default();
+        let open = edges[..head.len()].iter().rev().take(1).any(|&up| up);
+        if open {
+            let device: DeviceId = "ricoh:E1".parse().unwrap();
+            let by = ReportRef { lane: Lane::Urgent, seq: 1 };
+            known.open.insert(device, wire::report::CallKind::Jam, String::new(), by);
+        }
+        parts.extend(names(&effects(known, Lane::Urgent, tail)));
+        prop_assert_eq!(whole, parts);
+    }
+}

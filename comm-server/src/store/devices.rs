@@ -1,0 +1,196 @@
+//! Devices as people see them.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::any::AnyRow;
+
+use super::page::{self, PAGE_ROWS, Page};
+use super::{Store, StoreError, failed, row};
+
+/// A device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Device {
+    /// Its gateway.
+    pub gateway: String,
+    /// Its id.
+    pub device: String,
+    /// Vendor's short name, "" when unknown; so are the texts that follow.
+    pub vendor: String,
+    /// Model.
+    pub model: String,
+    /// Serial number.
+    pub serial: String,
+    /// Name.
+    pub name: String,
+    /// Hardware address.
+    pub mac: String,
+    /// Address on the customer's network.
+    pub address: String,
+    /// Firmware version.
+    pub firmware: String,
+    /// Whether it doesn't answer its gateway.
+    pub offline: bool,
+    /// When its last whole reading was made.
+    pub read_at: Option<Timestamp>,
+    /// Its newest total counter.
+    pub total: Option<i64>,
+    /// When that was read.
+    pub total_at: Option<Timestamp>,
+    /// When it was first heard of.
+    pub first_seen: Timestamp,
+    /// Its open calls.
+    pub open_calls: i64,
+    /// Open service calls among them.
+    pub service_calls: i64,
+}
+
+/// A device with its last whole reading.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DeviceDetail {
+    /// The device.
+    #[serde(flatten)]
+    pub device: Device,
+    /// A [`wire::reading::Reading`]; absent until the first.
+    pub reading: Option<serde_json::Value>,
+}
+
+/// Which devices.
+#[derive(Debug, Clone, Default)]
+pub struct DeviceFilter {
+    /// Of this gateway.
+    pub gateway: Option<String>,
+    /// With this text in model, serial, name, address or id; case does not matter.
+    pub text: Option<String>,
+}
+
+/// Columns of a [`Device`]; the table is `d`.
+const SELECT: &str = "SELECT d.gateway, d.device, d.vendor, d.model, d.serial, d.name, d.mac, d.address, \
+    d.firmware, d.offline, d.read_ms, d.total, d.total_ms, d.first_seen_ms, \
+    (SELECT COUNT(*) FROM calls c WHERE c.tenant = d.tenant AND c.gateway = d.gateway \
+     AND c.device = d.device AND c.is_open = 1) AS open_calls, \
+    (SELECT COUNT(*) FROM calls c WHERE c.tenant = d.tenant AND c.gateway = d.gateway \
+     AND c.device = d.device AND c.is_open = 1 AND c.kind = 'service_call') AS service_calls";
+
+fn device(row: &AnyRow) -> Result<Device, StoreError> {
+    Ok(Device {
+        gateway: row::text(row, "gateway")?,
+        device: row::text(row, "device")?,
+        vendor: row::text(row, "vendor")?,
+        model: row::text(row, "model")?,
+        serial: row::text(row, "serial")?,
+        name: row::text(row, "name")?,
+        mac: row::text(row, "mac")?,
+        address: row::text(row, "address")?,
+        firmware: row::text(row, "firmware")?,
+        offline: row::flag(row, "offline")?,
+        read_at: row::maybe_time(row, "read_ms")?,
+        total: row::maybe_number(row, "total")?,
+        total_at: row::maybe_time(row, "total_ms")?,
+        first_seen: row::time(row, "first_seen_ms")?,
+        open_calls: row::number(row, "open_calls")?,
+        service_calls: row::number(row, "service_calls")?,
+    })
+}
+
+impl Store {
+    /// Devices by gateway and id.
+    ///
+    /// # Errors
+    /// The database or the cursor.
+    pub async fn devices(
+        &self,
+        tenant: &str,
+        filter: &DeviceFilter,
+        cursor: Option<&str>,
+    ) -> Result<Page<Device>, StoreError> {
+        let (gateway, id) = page::two_names(cursor)?;
+        let sql = format!(
+            "{SELECT} FROM devices d WHERE d.tenant = $1 \
+             AND (d.gateway > $2 OR (d.gateway = $2 AND d.device > $3)) \
+             AND ($4 = '' OR d.gateway = $4) \
+             AND ($5 = '' OR LOWER(d.model) LIKE $5 ESCAPE '!' OR LOWER(d.serial) LIKE $5 ESCAPE '!' \
+              OR LOWER(d.name) LIKE $5 ESCAPE '!' OR LOWER(d.address) LIKE $5 ESCAPE '!' \
+              OR LOWER(d.device) LIKE $5 ESCAPE '!') \
+             ORDER BY d.gateway, d.device LIMIT $6"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(tenant.to_owned())
+            .bind(gateway)
+            .bind(id)
+            .bind(filter.gateway.clone().unwrap_or_default())
+            .bind(filter.text.as_deref().map(pattern).unwrap_or_default())
+            .bind(PAGE_ROWS + 1)
+            .fetch_all(self.readers())
+            .await
+            .map_err(failed("to read the devices"))?;
+        let items = rows.iter().map(device).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::of(items, |d| format!("{},{}", d.gateway, d.device)))
+    }
+
+    /// One device with its last reading.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn device(
+        &self,
+        tenant: &str,
+        gateway: &str,
+        id: &str,
+    ) -> Result<Option<DeviceDetail>, StoreError> {
+        let sql = format!(
+            "{SELECT}, d.reading FROM devices d WHERE d.tenant = $1 AND d.gateway = $2 AND d.device = $3"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(tenant.to_owned())
+            .bind(gateway.to_owned())
+            .bind(id.to_owned())
+            .fetch_optional(self.readers())
+            .await
+            .map_err(failed("to read a device"))?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(DeviceDetail { device: device(&row)?, reading: row::maybe_document(&row, "reading")? }))
+    }
+
+    /// Vendors and models that there are, for choosing a roll-out's target.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn models(&self, tenant: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT vendor, model FROM devices WHERE tenant = $1 AND model <> '' \
+             ORDER BY vendor, model LIMIT 1000",
+        )
+        .bind(tenant.to_owned())
+        .fetch_all(self.readers())
+        .await
+        .map_err(failed("to read the models"))?;
+        rows.iter().map(|r| Ok((row::text(r, "vendor")?, row::text(r, "model")?))).collect()
+    }
+}
+
+/// A text to be found, as a LIKE pattern with `!` as its escape.
+pub(super) fn pattern(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.trim().to_lowercase().chars().take(100) {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    if pattern.len() == 1 {
+        return String::new();
+    }
+    pattern.push('%');
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pattern;
+
+    #[test]
+    fn what_is_sought_is_taken_literally() {
+        assert_eq!(pattern(" A_1%! "), "%a!_1!%!!%");
+        assert_eq!(pattern("  "), "");
+    }
+}

@@ -1,0 +1,103 @@
+//! Gateways as people see them.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::any::AnyRow;
+
+use super::page::{PAGE_ROWS, Page};
+use super::{Store, StoreError, failed, row};
+
+/// A gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Gateway {
+    /// Its name, as in its certificate.
+    pub gateway: String,
+    /// Customer, "" when nobody said.
+    pub customer: String,
+    /// Site, "" when nobody said.
+    pub site: String,
+    /// Version of its program.
+    pub version: String,
+    /// Devices it knows.
+    pub devices: i64,
+    /// Those of them that don't answer.
+    pub devices_offline: i64,
+    /// Open calls of its devices.
+    pub open_calls: i64,
+    /// Open service calls among them.
+    pub service_calls: i64,
+    /// Seconds since its program began, at its last poll.
+    pub uptime_s: i64,
+    /// When it was first heard of.
+    pub first_seen: Timestamp,
+    /// Its last poll.
+    pub last_poll: Option<Timestamp>,
+    /// Seconds that it was given until the next.
+    pub next_poll_s: i64,
+    /// When its meters are asked for next.
+    pub meters_due: Option<Timestamp>,
+}
+
+fn gateway(row: &AnyRow) -> Result<Gateway, StoreError> {
+    Ok(Gateway {
+        gateway: row::text(row, "gateway")?,
+        customer: row::text(row, "customer")?,
+        site: row::text(row, "site")?,
+        version: row::text(row, "version")?,
+        devices: row::number(row, "devices")?,
+        devices_offline: row::number(row, "devices_offline")?,
+        open_calls: row::number(row, "open_calls")?,
+        service_calls: row::number(row, "service_calls")?,
+        uptime_s: row::number(row, "uptime_s")?,
+        first_seen: row::time(row, "first_seen_ms")?,
+        last_poll: row::maybe_time(row, "last_poll_ms")?,
+        next_poll_s: row::number(row, "next_poll_s")?,
+        meters_due: row::maybe_time(row, "meters_due_ms")?,
+    })
+}
+
+impl Store {
+    /// Gateways by name.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn gateways(&self, tenant: &str, cursor: Option<&str>) -> Result<Page<Gateway>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT g.*, \
+             (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
+              AND c.is_open = 1) AS open_calls, \
+             (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
+              AND c.is_open = 1 AND c.kind = 'service_call') AS service_calls \
+             FROM gateways g WHERE g.tenant = $1 AND g.gateway > $2 ORDER BY g.gateway LIMIT $3",
+        )
+        .bind(tenant.to_owned())
+        .bind(cursor.unwrap_or_default().to_owned())
+        .bind(PAGE_ROWS + 1)
+        .fetch_all(self.readers())
+        .await
+        .map_err(failed("to read the gateways"))?;
+        let items = rows.iter().map(gateway).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::of(items, |g| g.gateway.clone()))
+    }
+
+    /// One gateway.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn gateway(&self, tenant: &str, name: &str) -> Result<Option<Gateway>, StoreError> {
+        let row = sqlx::query(
+            "SELECT g.*, \
+             (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
+              AND c.is_open = 1) AS open_calls, \
+             (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
+              AND c.is_open = 1 AND c.kind = 'service_call') AS service_calls \
+             FROM gateways g WHERE g.tenant = $1 AND g.gateway = $2",
+        )
+        .bind(tenant.to_owned())
+        .bind(name.to_owned())
+        .fetch_optional(self.readers())
+        .await
+        .map_err(failed("to read a gateway"))?;
+        row.as_ref().map(gateway).transpose()
+    }
+}

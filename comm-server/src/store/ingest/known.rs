@@ -1,0 +1,132 @@
+//! What the store knew before a batch.
+
+use comm_server_core::calls::ReportRef;
+use comm_server_core::ingest::{Arrival, Content, Known, LastTotal};
+use sqlx::AnyConnection;
+use wire::ids::DeviceId;
+use wire::report::{Lane, Report};
+
+use crate::store::{StoreError, failed, row};
+
+/// The acknowledged number of a lane, in the transaction of a change.
+pub(in crate::store) async fn acknowledged(
+    connection: &mut AnyConnection,
+    (tenant, gateway): (&str, &str),
+    lane: Lane,
+) -> Result<u64, StoreError> {
+    let found =
+        sqlx::query("SELECT acknowledged FROM lanes WHERE tenant = $1 AND gateway = $2 AND lane = $3")
+            .bind(tenant.to_owned())
+            .bind(gateway.to_owned())
+            .bind(lane.name())
+            .fetch_optional(connection)
+            .await
+            .map_err(failed("to read a lane"))?;
+    found.map_or(Ok(0), |found| row::count(&found, "acknowledged"))
+}
+
+/// How many service calls of a gateway are open.
+pub(in crate::store) async fn open_service_calls(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    gateway: &str,
+) -> Result<u64, StoreError> {
+    let found = sqlx::query(
+        "SELECT COUNT(*) AS open_ones FROM calls \
+         WHERE tenant = $1 AND gateway = $2 AND is_open = 1 AND kind = 'service_call'",
+    )
+    .bind(tenant.to_owned())
+    .bind(gateway.to_owned())
+    .fetch_one(connection)
+    .await
+    .map_err(failed("to count service calls"))?;
+    row::count(&found, "open_ones")
+}
+
+/// Loads what the reports' effects depend on.
+pub(super) async fn load(
+    connection: &mut AnyConnection,
+    place: (&str, &str),
+    arrivals: &[Arrival],
+) -> Result<Known, StoreError> {
+    let mut known = Known::default();
+    let mut calls = false;
+    for arrival in arrivals {
+        let Content::Usable(report) = &arrival.content else { continue };
+        match report {
+            Report::Call(_) => calls = true,
+            Report::CounterSet(set) => load_total(connection, place, &set.device, &mut known).await?,
+            Report::DeviceInformation(information) => {
+                load_total(connection, place, &information.device, &mut known).await?;
+            }
+            Report::FirmwareState(_) | Report::Loss(_) => {}
+        }
+    }
+    if calls {
+        load_open_calls(connection, place, &mut known).await?;
+    }
+    Ok(known)
+}
+
+async fn load_open_calls(
+    connection: &mut AnyConnection,
+    (tenant, gateway): (&str, &str),
+    known: &mut Known,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query(
+        "SELECT device, kind, subject, raised_lane, raised_seq FROM calls \
+         WHERE tenant = $1 AND gateway = $2 AND is_open = 1",
+    )
+    .bind(tenant.to_owned())
+    .bind(gateway.to_owned())
+    .fetch_all(connection)
+    .await
+    .map_err(failed("to read open calls"))?;
+    for found in &rows {
+        let lane = row::text(found, "raised_lane")?.parse();
+        let by = ReportRef {
+            lane: lane.map_err(|_| StoreError::Range { what: "calls.raised_lane" })?,
+            seq: row::count(found, "raised_seq")?,
+        };
+        let device = row::text(found, "device")?.parse();
+        let kind = row::text(found, "kind")?.parse();
+        known.open.insert(
+            device.map_err(|_| StoreError::Range { what: "calls.device" })?,
+            kind.map_err(|_| StoreError::Range { what: "calls.kind" })?,
+            row::text(found, "subject")?,
+            by,
+        );
+    }
+    Ok(())
+}
+
+async fn load_total(
+    connection: &mut AnyConnection,
+    (tenant, gateway): (&str, &str),
+    device: &DeviceId,
+    known: &mut Known,
+) -> Result<(), StoreError> {
+    if known.totals.contains_key(device) {
+        return Ok(());
+    }
+    let found = sqlx::query(
+        "SELECT d.total, d.total_ms, (SELECT MAX(c.raised_ms) FROM calls c WHERE c.tenant = d.tenant \
+         AND c.gateway = d.gateway AND c.device = d.device AND c.kind = 'counter_regression') AS fell_ms \
+         FROM devices d WHERE d.tenant = $1 AND d.gateway = $2 AND d.device = $3",
+    )
+    .bind(tenant.to_owned())
+    .bind(gateway.to_owned())
+    .bind(device.to_string())
+    .fetch_optional(connection)
+    .await
+    .map_err(failed("to read a total"))?;
+    let Some(found) = found else { return Ok(()) };
+    let total = row::maybe_number(&found, "total")?.and_then(|total| u64::try_from(total).ok());
+    if let (Some(value), Some(read_at)) = (total, row::maybe_time(&found, "total_ms")?) {
+        known.totals.insert(device.clone(), LastTotal { value, read_at });
+    }
+    if let Some(fell) = row::maybe_time(&found, "fell_ms")? {
+        known.regressions.insert(device.clone(), fell);
+    }
+    Ok(())
+}

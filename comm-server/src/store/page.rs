@@ -1,0 +1,79 @@
+//! Pages: every list is read by keyset, so that the last page costs what the first costs.
+
+use serde::Serialize;
+
+/// Rows of a page.
+pub const PAGE_ROWS: i64 = 50;
+
+/// Sorts behind every id: the cursor of a first page that is read backwards.
+pub(crate) const LAST: &str = "~";
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Cursor of the next page; absent on the last one.
+    pub next: Option<String>,
+}
+
+/// A cursor that no page gave.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the page's cursor is not valid: expected one that the page before gave")]
+pub struct InvalidCursor;
+
+impl<T> Page<T> {
+    /// Makes a page of rows that were asked for with one too many.
+    pub(crate) fn of(mut items: Vec<T>, cursor: impl FnOnce(&T) -> String) -> Self {
+        let rows = usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX);
+        if items.len() <= rows {
+            return Self { items, next: None };
+        }
+        items.truncate(rows);
+        let next = items.last().map(cursor);
+        Self { items, next }
+    }
+
+    /// Other items, the same page.
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(change).collect(), next: self.next }
+    }
+}
+
+/// A number and a name: where a list ordered by a number stopped.
+pub(crate) fn number_and_name(cursor: Option<&str>, first: i64) -> Result<(i64, String), InvalidCursor> {
+    let Some(cursor) = cursor else { return Ok((first, String::new())) };
+    let (number, name) = cursor.split_once(',').ok_or(InvalidCursor)?;
+    Ok((number.parse().map_err(|_| InvalidCursor)?, name.to_owned()))
+}
+
+/// Two names: where a list ordered by two names stopped.
+pub(crate) fn two_names(cursor: Option<&str>) -> Result<(String, String), InvalidCursor> {
+    let Some(cursor) = cursor else { return Ok((String::new(), String::new())) };
+    let (first, second) = cursor.split_once(',').ok_or(InvalidCursor)?;
+    Ok((first.to_owned(), second.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_a_next_one_only_if_a_row_is_left() {
+        let rows = |n: i64| Page::of((0..n).collect(), ToString::to_string);
+        assert_eq!(rows(0).next, None);
+        assert_eq!(rows(PAGE_ROWS).next, None);
+        let page = rows(PAGE_ROWS + 1);
+        assert_eq!(page.items.len(), 50);
+        assert_eq!(page.next.as_deref(), Some("49"));
+    }
+
+    #[test]
+    fn a_wrong_cursor_is_refused() {
+        assert!(number_and_name(Some("x,y"), 0).is_err());
+        assert!(number_and_name(Some("12"), 0).is_err());
+        assert_eq!(number_and_name(Some("12,a,b"), 0), Ok((12, "a,b".to_owned())));
+        assert_eq!(number_and_name(None, 7), Ok((7, String::new())));
+        assert!(two_names(Some("abc")).is_err());
+    }
+}

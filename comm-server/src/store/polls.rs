@@ -1,0 +1,191 @@
+//! Polls: a gateway says how it is, and takes what waits for it.
+
+use comm_server_core::cadence::Cadence;
+use comm_server_core::ingest::readable;
+use comm_server_core::meters::{self, MeterDecision};
+use jiff::Timestamp;
+use sqlx::AnyConnection;
+use wire::command::Order;
+use wire::ids::GatewayId;
+use wire::poll::{Poll, PollAnswer};
+use wire::report::{Lane, Lanes};
+
+use super::commands::{Queued, deliver, has_open_meter_request, queue};
+use super::ingest::{acknowledged, open_service_calls};
+use super::{AuditEntry, Store, StoreError, audit, failed, row};
+
+/// What a poll led to.
+#[derive(Debug, Clone)]
+pub struct Polled {
+    /// The answer, on the disk already.
+    pub answer: PollAnswer,
+    /// Whether the gateway was not known before.
+    pub registered: bool,
+}
+
+/// A gateway at a time, with what its answer depends on.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) tenant: String,
+    pub(crate) gateway: GatewayId,
+    pub(crate) cadence: Cadence,
+    pub(crate) now: Timestamp,
+}
+
+impl Store {
+    /// Takes a poll. `chance` is any number, evenly spread: it gives the time of day of the next meter request.
+    ///
+    /// # Errors
+    /// The database.
+    pub(crate) async fn take_poll(
+        &self,
+        caller: Caller,
+        poll: Poll,
+        chance: u32,
+    ) -> Result<Polled, StoreError> {
+        self.writer()
+            .write(move |connection| Box::pin(async move { take(connection, &caller, &poll, chance).await }))
+            .await
+    }
+
+    /// Asks gateways for their meters whose time has come; how many were asked. `chance` gives a number for each.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn ask_due_meters(
+        &self,
+        now: Timestamp,
+        mut chance: impl FnMut() -> u32 + Send + 'static,
+    ) -> Result<u64, StoreError> {
+        self.writer()
+            .write(move |connection| {
+                Box::pin(async move { ask_due_meters(connection, now, &mut chance).await })
+            })
+            .await
+    }
+}
+
+async fn take(
+    connection: &mut AnyConnection,
+    caller: &Caller,
+    poll: &Poll,
+    chance: u32,
+) -> Result<Polled, StoreError> {
+    let (tenant, gateway, now) = (caller.tenant.as_str(), caller.gateway.as_str(), caller.now);
+    let registered = register(connection, caller).await?;
+    if registered {
+        ask_meters(connection, (tenant, gateway), now, chance).await?;
+    }
+    let next_poll_s = caller.cadence.next_poll_s(open_service_calls(connection, tenant, gateway).await?);
+    sqlx::query(
+        "UPDATE gateways SET version = $3, spool = $4, devices = $5, devices_offline = $6, uptime_s = $7, \
+         last_poll_ms = $8, next_poll_s = $9 WHERE tenant = $1 AND gateway = $2",
+    )
+    .bind(tenant.to_owned())
+    .bind(gateway.to_owned())
+    .bind(readable(&poll.version))
+    .bind(poll.spool.to_string())
+    .bind(i64::from(poll.devices))
+    .bind(i64::from(poll.devices_offline))
+    .bind(i64::try_from(poll.uptime_s).unwrap_or(i64::MAX))
+    .bind(now.as_millisecond())
+    .bind(i64::from(next_poll_s))
+    .execute(&mut *connection)
+    .await
+    .map_err(failed("a poll"))?;
+    let mut on_disk = Lanes::default();
+    for lane in Lane::ALL {
+        *on_disk.of_mut(lane) = acknowledged(connection, (tenant, gateway), lane).await?;
+        note_made(connection, (tenant, gateway), lane, *poll.made.of(lane)).await?;
+    }
+    let commands = deliver(connection, tenant, gateway, now).await?;
+    Ok(Polled { answer: PollAnswer { next_poll_s, acknowledged: on_disk, commands }, registered })
+}
+
+/// Makes a gateway known that has a valid certificate; true if it wasn't.
+pub(super) async fn register(connection: &mut AnyConnection, caller: &Caller) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "INSERT INTO gateways (tenant, gateway, first_seen_ms, next_poll_s) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (tenant, gateway) DO NOTHING",
+    )
+    .bind(caller.tenant.clone())
+    .bind(caller.gateway.to_string())
+    .bind(caller.now.as_millisecond())
+    .bind(i64::from(caller.cadence.regular_s))
+    .execute(&mut *connection)
+    .await
+    .map_err(failed("a gateway"))?;
+    let new = done.rows_affected() == 1;
+    if new {
+        let entry = AuditEntry::new(caller.now, "server", "gateway.register", caller.gateway.to_string());
+        audit::append(connection, &caller.tenant, &entry).await?;
+    }
+    Ok(new)
+}
+
+async fn note_made(
+    connection: &mut AnyConnection,
+    (tenant, gateway): (&str, &str),
+    lane: Lane,
+    made: u64,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO lanes (tenant, gateway, lane, acknowledged, made) VALUES ($1, $2, $3, 0, $4) \
+         ON CONFLICT (tenant, gateway, lane) DO UPDATE SET made = excluded.made",
+    )
+    .bind(tenant.to_owned())
+    .bind(gateway.to_owned())
+    .bind(lane.name())
+    .bind(i64::try_from(made).unwrap_or(i64::MAX))
+    .execute(connection)
+    .await
+    .map_err(failed("a lane"))?;
+    Ok(())
+}
+
+/// Decides about a gateway's meters, and does it; whether it was asked.
+async fn ask_meters(
+    connection: &mut AnyConnection,
+    (tenant, gateway): (&str, &str),
+    now: Timestamp,
+    chance: u32,
+) -> Result<bool, StoreError> {
+    let outstanding = has_open_meter_request(connection, tenant, gateway, now).await?;
+    let (asks, next) = match meters::decide(None, outstanding, now, chance) {
+        MeterDecision::Wait => return Ok(false),
+        MeterDecision::Skip { next } => (false, next),
+        MeterDecision::Ask { next } => (true, next),
+    };
+    if asks {
+        let order = Order::CounterRequest { devices: None };
+        queue(connection, Queued { tenant, gateway, order: &order, by: "server", now }).await?;
+    }
+    sqlx::query("UPDATE gateways SET meters_due_ms = $3 WHERE tenant = $1 AND gateway = $2")
+        .bind(tenant.to_owned())
+        .bind(gateway.to_owned())
+        .bind(next.as_millisecond())
+        .execute(connection)
+        .await
+        .map_err(failed("the next meter request"))?;
+    Ok(asks)
+}
+
+async fn ask_due_meters(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    chance: &mut (dyn FnMut() -> u32 + Send),
+) -> Result<u64, StoreError> {
+    let due = sqlx::query("SELECT tenant, gateway FROM gateways WHERE meters_due_ms <= $1 LIMIT 1000")
+        .bind(now.as_millisecond())
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed("to read due meters"))?;
+    let mut asked = 0;
+    for gateway in &due {
+        let (tenant, gateway) = (row::text(gateway, "tenant")?, row::text(gateway, "gateway")?);
+        if ask_meters(connection, (&tenant, &gateway), now, chance()).await? {
+            asked += 1;
+        }
+    }
+    Ok(asked)
+}
