@@ -1,5 +1,11 @@
 //! The gateway's decisions as pure code: no clock, no socket, no file, no tokio. The shell reads the world, calls a
 //! decision, and carries out what it answers.
 
+pub mod cadence;
+pub mod calls;
+pub mod commands;
 pub mod device_reading;
+pub mod firmware;
+pub mod inventory;
+pub mod outbox;
 pub mod profiles;

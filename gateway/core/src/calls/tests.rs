@@ -1,0 +1,260 @@
+use std::borrow::Cow;
+
+use proptest::prelude::*;
+use wire::reading::{Alert, Identity, Label, LevelState, Status, Supply};
+
+use super::*;
+
+const RULES: CallRules = CallRules { near_end_percent: 10.0, offline_after: 3 };
+
+/// One look at a device, in short: error bits, console lines, level of the one supply.
+#[derive(Debug, Clone, Default)]
+struct Look {
+    bits: Vec<&'static str>,
+    console: Vec<&'static str>,
+    alerts: Vec<Alert>,
+    level: Option<i64>,
+    max: Option<i64>,
+    total: Option<u64>,
+    printer: &'static str,
+}
+
+fn device() -> DeviceId {
+    "ricoh:E1".parse().unwrap()
+}
+
+fn reading(look: &Look) -> Reading {
+    let supply = |level: i64| Supply {
+        index: "1.1".into(),
+        description: Some("Black Toner".into()),
+        supply_type: Some(Label::name("toner")),
+        class: Some(Label::name("supplyThatIsConsumed")),
+        color: None,
+        unit: None,
+        level: Some(level),
+        level_state: Some(match level {
+            -1 => LevelState::Other,
+            -2 => LevelState::Unknown,
+            -3 => LevelState::SomeRemaining,
+            _ => LevelState::Units,
+        }),
+        max: look.max.or(Some(100)),
+        percent: (level >= 0).then(|| f64::from(i32::try_from(level).unwrap())),
+    };
+    Reading {
+        address: "127.0.0.1".into(),
+        read_at: Timestamp::UNIX_EPOCH,
+        took_ms: 1,
+        requests: 1,
+        identity: Identity::default(),
+        status: Status {
+            device: Some(Label::name("running")),
+            printer: Some(Label::name(if look.printer.is_empty() { "idle" } else { look.printer })),
+            detected_errors: look.bits.iter().map(|bit| Cow::Borrowed(*bit)).collect(),
+            console: look.console.iter().map(ToString::to_string).collect(),
+        },
+        counters: look.total.map(|total| (Counter::Total, total)).into_iter().collect(),
+        counter_unit: None,
+        evidence: BTreeMap::new(),
+        supplies: look.level.map(supply).into_iter().collect(),
+        trays: Vec::new(),
+        alerts: look.alerts.clone(),
+    }
+}
+
+fn alert(severity: &'static str, training: &'static str, code: i64, description: &str) -> Alert {
+    Alert {
+        index: "1.1".into(),
+        severity: Some(Label::name(severity)),
+        training: Some(Label::name(training)),
+        group: Some(11),
+        group_name: None,
+        group_index: Some(1),
+        location: None,
+        code: Some(code),
+        code_name: None,
+        description: Some(description.into()),
+    }
+}
+
+/// Calls in short: `+service_call:SC542`.
+fn short(calls: &[Call]) -> Vec<String> {
+    let sign = |edge| if edge == Edge::Raised { '+' } else { '-' };
+    calls.iter().map(|c| format!("{}{}:{}", sign(c.edge), c.call.name(), c.detail)).collect()
+}
+
+fn play(looks: &[Look]) -> Vec<Vec<String>> {
+    let mut state = CallState::default();
+    looks.iter().map(|look| short(&state.on_reading(&RULES, &device(), &reading(look)))).collect()
+}
+
+fn level(level: i64) -> Look {
+    Look { level: Some(level), ..Look::default() }
+}
+
+fn bits(bits: &[&'static str]) -> Look {
+    Look { bits: bits.to_vec(), ..Look::default() }
+}
+
+#[test]
+fn a_service_call_is_raised_at_once_and_reset_when_it_stays_away() {
+    let sc = Look { bits: vec!["serviceRequested"], console: vec!["SC542 Fusing"], ..Look::default() };
+    let none: Vec<String> = Vec::new();
+    let played = play(&[sc.clone(), sc.clone(), bits(&[]), sc, bits(&[]), bits(&[]), bits(&[])]);
+    let expected = ["+service_call:SC542", "", "", "", "", "-service_call:SC542", ""];
+    for (at, (calls, expected)) in played.iter().zip(expected).enumerate() {
+        let expected = if expected.is_empty() { none.clone() } else { vec![expected.to_owned()] };
+        assert_eq!(*calls, expected, "look {at}");
+    }
+}
+
+#[test]
+fn a_service_call_is_told_by_bit_row_or_console() {
+    let row = alert("critical", "fieldService", 1, "Fusing unit failed");
+    for (look, detail) in [
+        (bits(&["serviceRequested"]), "the device asks for service"),
+        (Look { console: vec!["Call service", "SC670-01"], ..Look::default() }, "SC670-01"),
+        (Look { alerts: vec![row], ..Look::default() }, "Fusing unit failed"),
+    ] {
+        assert_eq!(play(&[look])[0], [format!("+service_call:{detail}")]);
+    }
+    let quiet =
+        [alert("other", "noInterventionRequired", 1, "Sleep"), alert("warning", "fieldService", 1, "PM")];
+    assert!(play(&[Look { alerts: quiet.to_vec(), ..Look::default() }])[0].is_empty());
+}
+
+#[test]
+fn a_door_opened_for_a_moment_is_no_call_and_an_open_one_is() {
+    let open = bits(&["doorOpen"]);
+    assert!(play(&[open.clone(), bits(&[]), open.clone(), bits(&[])]).iter().all(Vec::is_empty));
+    let row = Look { alerts: vec![alert("critical", "untrained", 5, "Interlock")], ..Look::default() };
+    let played = play(&[open, row, bits(&[])]);
+    assert_eq!(played[1], ["+cover_open:Interlock"]);
+    assert_eq!(played[2], ["-cover_open:Interlock"]);
+    let jam = bits(&["jammed"]);
+    assert_eq!(play(&[jam.clone(), jam])[1], ["+jam:paper is jammed"]);
+}
+
+#[test]
+fn a_supply_runs_down_and_is_replaced() {
+    let played = play(&[level(40), level(10), level(9), level(12), level(0), level(0), level(95)]);
+    let expected: [&[&str]; 7] = [
+        &[],
+        &["+supply_near_end:Black Toner 10 %"],
+        &[],
+        &[],
+        &["+supply_end:Black Toner 0 %"],
+        &[],
+        &[
+            "+supply_replaced:Black Toner 95 %",
+            "-supply_near_end:Black Toner 10 %",
+            "-supply_end:Black Toner 0 %",
+        ],
+    ];
+    for (calls, expected) in played.iter().zip(expected) {
+        assert_eq!(calls, expected);
+    }
+}
+
+#[test]
+fn states_of_a_level_raise_nothing_and_clear_nothing() {
+    assert!(play(&[level(-3), level(-2), level(-1)]).iter().all(Vec::is_empty));
+    let played = play(&[level(5), level(-3), level(-2), bits(&[]), level(5)]);
+    assert_eq!(played[0], ["+supply_near_end:Black Toner 5 %"]);
+    assert!(played.iter().skip(1).all(Vec::is_empty), "{played:?}");
+    let warm = Look { printer: "warmup", ..level(0) };
+    assert!(play(&[level(80), warm, level(80)]).iter().all(Vec::is_empty));
+}
+
+#[test]
+fn an_empty_supply_is_one_call_and_bits_speak_where_levels_are_silent() {
+    assert_eq!(play(&[level(0)])[0], ["+supply_end:Black Toner 0 %"]);
+    let mut empty = level(0);
+    empty.bits = vec!["noToner", "lowToner"];
+    assert_eq!(play(&[empty])[0], ["+supply_end:Black Toner 0 %"]);
+    assert_eq!(play(&[bits(&["noToner", "lowToner"])])[0], ["+supply_end:no toner"]);
+    let low = Look { bits: vec!["lowToner"], ..level(-3) };
+    assert_eq!(play(&[low])[0], ["+supply_near_end:toner is low"]);
+    let row = Look { alerts: vec![alert("warning", "untrained", 1104, "Toner low")], ..level(-3) };
+    assert_eq!(play(&[row])[0], ["+supply_near_end:Black Toner"]);
+}
+
+#[test]
+fn another_capacity_is_another_supply() {
+    let small = Look { max: Some(5000), ..level(50) };
+    let large = Look { max: Some(9000), ..level(60) };
+    assert_eq!(play(&[small, large])[1], ["+supply_replaced:Black Toner 60 %"]);
+}
+
+#[test]
+fn a_falling_counter_is_a_call_and_power_on_is_none() {
+    let total = |total| Look { total: Some(total), ..Look::default() };
+    let played = play(&[total(100), total(101), bits(&[]), total(40), total(41)]);
+    assert_eq!(played[3], ["+counter_regression:total fell from 101 to 40"]);
+    assert!(played[4].is_empty());
+    let mut state = CallState::default();
+    for value in [9, 0] {
+        let mut reading = reading(&bits(&[]));
+        reading.counters.insert(Counter::PowerOn, value);
+        assert!(state.on_reading(&RULES, &device(), &reading).is_empty());
+    }
+}
+
+#[test]
+fn a_silent_device_is_offline_once_until_it_is_back() {
+    let mut state = CallState::default();
+    let mut silent = || short(&state.on_silence(&RULES, &device(), Timestamp::UNIX_EPOCH));
+    assert!(silent().is_empty() && silent().is_empty());
+    assert_eq!(silent(), ["+device_offline:no answer 3 times in a row"]);
+    assert!(silent().is_empty());
+    let json = serde_json::to_vec(&state).unwrap();
+    let mut state: CallState = serde_json::from_slice(&json).unwrap();
+    assert!(short(&state.on_silence(&RULES, &device(), Timestamp::UNIX_EPOCH)).is_empty());
+    let back = short(&state.on_reading(&RULES, &device(), &reading(&bits(&[]))));
+    assert_eq!(back, ["-device_offline:answers again"]);
+}
+
+fn any_look() -> impl Strategy<Value = Option<Look>> {
+    let bit = prop::sample::select(vec![
+        "serviceRequested",
+        "jammed",
+        "doorOpen",
+        "noToner",
+        "lowToner",
+        "lowPaper",
+    ]);
+    let look = (prop::collection::vec(bit, 0..3), -3_i64..=100, any::<bool>(), prop::option::of(0_u64..50))
+        .prop_map(|(bits, level, has_level, total)| Look {
+            bits,
+            level: has_level.then_some(level),
+            total,
+            ..Look::default()
+        });
+    prop::option::weighted(0.8, look)
+}
+
+proptest! {
+    #[test]
+    fn nothing_is_raised_twice_or_cleared_unraised(looks in prop::collection::vec(any_look(), 1..60)) {
+        let mut state = CallState::default();
+        let mut open = std::collections::BTreeSet::new();
+        for look in looks {
+            let calls = match look {
+                Some(look) => state.on_reading(&RULES, &device(), &reading(&look)),
+                None => state.on_silence(&RULES, &device(), Timestamp::UNIX_EPOCH),
+            };
+            for call in calls.into_iter().filter(|call| call.call.stays_open()) {
+                let key = (call.call, call.subject);
+                match call.edge {
+                    Edge::Raised => prop_assert!(open.insert(key)),
+                    Edge::Cleared => prop_assert!(open.remove(&key)),
+                }
+            }
+            // A restart at any point changes nothing.
+            state = serde_json::from_slice(&serde_json::to_vec(&state).unwrap()).unwrap();
+            let remembered: std::collections::BTreeSet<_> =
+                state.open.iter().map(|o| (o.call, o.subject.clone())).collect();
+            prop_assert_eq!(&open, &remembered);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+use super::*;
+use std::borrow::Cow;
+use uuid::Uuid;
+use wire::reading::Label;
+
+const RULES: UpdateRules =
+    UpdateRules { restart_limit: SignedDuration::from_secs(600), read_back: SignedDuration::from_secs(10) };
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap()
+}
+
+fn id(name: &str) -> DeviceId {
+    name.parse().unwrap()
+}
+
+fn update(devices: &[&str]) -> Update {
+    let order = FirmwareUpdate {
+        rollout: RolloutId(Uuid::from_u128(1)),
+        target: "v/m/2.0".into(),
+        version: "2.0".into(),
+        devices: devices.iter().map(|name| id(name)).collect(),
+        not_before: at(100),
+    };
+    Update::new(CommandId(Uuid::from_u128(2)), order, at(0))
+}
+
+fn status(printer: &'static str, error: &'static str) -> Status {
+    Status {
+        device: None,
+        printer: Some(Label::name(printer)),
+        detected_errors: if error.is_empty() { vec![] } else { vec![Cow::Borrowed(error)] },
+        console: vec![],
+    }
+}
+
+/// Effects in short.
+fn short(effects: &[Effect]) -> Vec<String> {
+    let one = |effect: &Effect| match effect {
+        Effect::Stage => "stage".to_owned(),
+        Effect::Push(device) => format!("push {device}"),
+        Effect::ReadBack(device) => format!("read {device}"),
+        Effect::Report(state) => {
+            let device = state.device.as_ref().map_or("-", DeviceId::as_str);
+            format!("{} {device}", state.step.name())
+        }
+        Effect::Running(_) => "running".to_owned(),
+        Effect::Finished(well, _) => format!("finished {well}"),
+    };
+    effects.iter().map(one).collect()
+}
+
+fn next(update: &mut Update, seconds: i64, status: &Status) -> Vec<String> {
+    let view = |_: &DeviceId| Some(DeviceView { answers: true, status, version: Some("1.0") });
+    short(&update.next(at(seconds), &RULES, view))
+}
+
+fn staged(update: &mut Update) {
+    assert_eq!(next(update, 0, &status("idle", "")), ["stage"]);
+    let effects = update.on_staged("x".into(), "ab".into(), 9, at(1));
+    assert_eq!(short(&effects), ["staged -", "running"]);
+}
+
+#[test]
+fn an_update_waits_for_its_date_and_an_idle_device_and_is_read_back() {
+    let mut update = update(&["a:1", "a:2"]);
+    staged(&mut update);
+    assert!(next(&mut update, 99, &status("idle", "")).is_empty());
+    assert!(next(&mut update, 100, &status("printing", "")).is_empty());
+    assert!(next(&mut update, 100, &status("idle", "jammed")).is_empty());
+    assert_eq!(next(&mut update, 100, &status("idle", "")), ["push a:1"]);
+    assert!(next(&mut update, 101, &status("idle", "")).is_empty(), "one at a time");
+    assert_eq!(short(&update.on_pushed(&id("a:1"), Ok(()), at(102))), ["pushed a:1"]);
+    assert_eq!(next(&mut update, 102, &status("idle", "")), ["read a:1"]);
+    assert!(next(&mut update, 103, &status("idle", "")).is_empty());
+    assert!(update.on_read_back(&id("a:1"), None, at(103), &RULES).is_empty());
+    assert_eq!(next(&mut update, 112, &status("idle", "")), ["read a:1"]);
+    let verified = update.on_read_back(&id("a:1"), Some(Some("2.0")), at(113), &RULES);
+    assert_eq!(short(&verified), ["verified a:1"]);
+    let Effect::Report(state) = &verified[0] else { panic!("{verified:?}") };
+    assert_eq!((state.version_before.as_deref(), state.version_now.as_deref()), (Some("1.0"), Some("2.0")));
+    assert_eq!(next(&mut update, 114, &status("idle", "")), ["push a:2"]);
+    let failed = update.on_pushed(&id("a:2"), Err(("broke".into(), false)), at(115));
+    assert_eq!(short(&failed), ["failed a:2", "finished false"]);
+    assert!(update.is_over() && next(&mut update, 116, &status("idle", "")).is_empty());
+}
+
+#[test]
+fn a_device_that_keeps_its_version_has_failed() {
+    let mut update = update(&["a:1"]);
+    staged(&mut update);
+    next(&mut update, 100, &status("idle", ""));
+    update.on_pushed(&id("a:1"), Ok(()), at(101));
+    let mut old = |seconds| short(&update.on_read_back(&id("a:1"), Some(Some("1.0")), at(seconds), &RULES));
+    for seconds in 102..120 {
+        assert!(old(seconds).is_empty(), "it has not restarted yet");
+    }
+    assert_eq!(old(702), ["failed a:1", "finished false"]);
+    let detail = &update.devices[0].detail;
+    assert_eq!(detail, "it shows 1.0 after the push, not 2.0");
+}
+
+#[test]
+fn a_device_that_restarted_with_its_old_version_fails_soon_and_a_dead_one_in_time() {
+    for dead in [false, true] {
+        let mut update = update(&["a:1"]);
+        staged(&mut update);
+        next(&mut update, 100, &status("idle", ""));
+        update.on_pushed(&id("a:1"), Ok(()), at(100));
+        let shown = if dead { None } else { Some(Some("1.0")) };
+        assert!(update.on_read_back(&id("a:1"), None, at(110), &RULES).is_empty());
+        let ended = (120..1000)
+            .step_by(10)
+            .find(|seconds| !update.on_read_back(&id("a:1"), shown, at(*seconds), &RULES).is_empty());
+        assert_eq!(ended, Some(if dead { 710 } else { 160 }));
+    }
+}
+
+#[test]
+fn a_restart_of_the_gateway_never_pushes_twice_blindly() {
+    let restart = |update: &Update, now| {
+        let mut update: Update = serde_json::from_value(serde_json::to_value(update).unwrap()).unwrap();
+        update.resume(now);
+        update
+    };
+    let idle = status("idle", "");
+    let mut update = update(&["a:1"]);
+    next(&mut update, 0, &idle);
+    // Killed while staging: it begins again.
+    let mut update = restart(&update, at(5));
+    assert_eq!(next(&mut update, 5, &idle), ["stage"]);
+    update.on_staged("x".into(), "ab".into(), 9, at(6));
+    let mut update = restart(&update, at(50));
+    assert_eq!(next(&mut update, 100, &idle), ["push a:1"]);
+    // Killed while pushing: read first. It took the image after all.
+    let mut taken = restart(&update, at(101));
+    assert_eq!(next(&mut taken, 101, &idle), ["read a:1"]);
+    let verified = taken.on_read_back(&id("a:1"), Some(Some("2.0")), at(102), &RULES);
+    assert_eq!(short(&verified), ["verified a:1", "finished true"]);
+    // It did not: once more, and only once.
+    let mut lost = restart(&update, at(101));
+    assert!(lost.on_read_back(&id("a:1"), Some(Some("1.0")), at(102), &RULES).is_empty());
+    assert!(lost.on_read_back(&id("a:1"), Some(Some("1.0")), at(900), &RULES).is_empty());
+    assert_eq!(next(&mut lost, 901, &idle), ["push a:1"]);
+    let mut again = restart(&lost, at(902));
+    assert!(again.on_read_back(&id("a:1"), Some(Some("1.0")), at(903), &RULES).is_empty());
+    let failed = again.on_read_back(&id("a:1"), Some(Some("1.0")), at(2000), &RULES);
+    assert_eq!(short(&failed), ["failed a:1", "finished false"]);
+}
+
+#[test]
+fn cancelling_stops_what_is_not_pushed() {
+    let mut update = update(&["a:1", "a:2", "a:3"]);
+    staged(&mut update);
+    assert_eq!(next(&mut update, 100, &status("other", "")), ["push a:1"]);
+    let (stopped, effects) = update.cancel(at(101));
+    assert_eq!((stopped, short(&effects)), (2, vec!["cancelled a:2".to_owned(), "cancelled a:3".to_owned()]));
+    update.on_pushed(&id("a:1"), Ok(()), at(102));
+    let ended = update.on_read_back(&id("a:1"), Some(Some("2.0")), at(103), &RULES);
+    assert_eq!(short(&ended), ["verified a:1", "finished false"]);
+}
+
+#[test]
+fn staging_is_repeated_when_that_may_help() {
+    let idle = status("idle", "");
+    let mut first = update(&["a:1"]);
+    assert_eq!(next(&mut first, 0, &idle), ["stage"]);
+    assert_eq!(short(&first.on_staging_failed("cut", true, at(1))), ["running"]);
+    assert!(next(&mut first, 20, &idle).is_empty());
+    assert_eq!(next(&mut first, 31, &idle), ["stage"]);
+    let failed = first.on_staging_failed("not signed", false, at(32));
+    assert_eq!(short(&failed), ["failed -", "failed a:1", "finished false"]);
+}
+
+#[test]
+fn a_device_that_shows_the_version_already_is_not_pushed_to() {
+    let mut update = update(&["a:1", "a:9"]);
+    staged(&mut update);
+    let status = status("idle", "");
+    let view = |device: &DeviceId| {
+        (device.as_str() == "a:1").then_some(DeviceView {
+            answers: true,
+            status: &status,
+            version: Some("2.0"),
+        })
+    };
+    let effects = update.next(at(100), &RULES, view);
+    assert_eq!(short(&effects), ["verified a:1", "failed a:9", "finished false"]);
+}

@@ -1,0 +1,180 @@
+//! Devices: what is known of each, and when a reading is worth reporting.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use wire::ids::{DeviceId, InvalidId};
+use wire::reading::{Identity, Label, Reading};
+use wire::report::{InformationReason, device_id};
+
+use crate::calls::CallState;
+
+/// Changes of a device are reported at most this often.
+const CHANGE_PAUSE: SignedDuration = SignedDuration::from_secs(60);
+
+/// What is known of a device; stored in the spool.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeviceRecord {
+    /// Its id.
+    pub device: DeviceId,
+    /// Where it answers, `ADDR:PORT`.
+    pub address: std::net::SocketAddr,
+    /// The last whole reading.
+    pub reading: Reading,
+    /// When it answered last, to whatever question.
+    pub answered_at: Timestamp,
+    /// What is open and what is remembered to find edges.
+    #[serde(default)]
+    pub calls: CallState,
+    /// What was reported last, and when.
+    #[serde(default)]
+    pub reported: Option<Reported>,
+}
+
+/// What was reported of a device, as far as a change of it counts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reported {
+    /// When.
+    pub at: Timestamp,
+    identity: Identity,
+    address: String,
+    device_status: Option<Label>,
+    errors: Vec<String>,
+    supplies: Vec<(String, Option<i64>)>,
+    alerts: Vec<(Option<i64>, Option<i64>)>,
+}
+
+impl Reported {
+    /// What counts of a reading. Idle, printing and warming up are not told apart: that changes with every job.
+    #[must_use]
+    pub fn of(reading: &Reading, at: Timestamp) -> Self {
+        let mut errors: Vec<String> =
+            reading.status.detected_errors.iter().map(ToString::to_string).collect();
+        errors.sort();
+        let mut alerts: Vec<_> = reading.alerts.iter().map(|alert| (alert.group, alert.code)).collect();
+        alerts.sort_unstable();
+        alerts.dedup();
+        Self {
+            at,
+            identity: reading.identity.clone(),
+            address: reading.address.clone(),
+            device_status: reading.status.device.clone(),
+            errors,
+            supplies: reading
+                .supplies
+                .iter()
+                .map(|s| (s.index.clone(), s.percent.map(whole_points)))
+                .collect(),
+            alerts,
+        }
+    }
+
+    /// Whether a newer look at the device differs. A part of a reading may lack what only a whole one has.
+    fn differs(&self, newer: &Self, whole: bool) -> bool {
+        let identity = whole && (self.identity != newer.identity || self.address != newer.address);
+        let supplies = (whole || !newer.supplies.is_empty()) && self.supplies != newer.supplies;
+        identity
+            || supplies
+            || self.device_status != newer.device_status
+            || self.errors != newer.errors
+            || self.alerts != newer.alerts
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "clamped to 0..=100 before")]
+fn whole_points(percent: f64) -> i64 {
+    if percent.is_finite() { percent.clamp(0.0, 100.0).round() as i64 } else { 0 }
+}
+
+/// The id of the device that a reading shows.
+///
+/// # Errors
+/// Nothing in the reading is usable as an id.
+pub fn identify(reading: &Reading) -> Result<DeviceId, InvalidId> {
+    let identity = &reading.identity;
+    device_id(
+        identity.vendor.as_deref(),
+        identity.serial.as_deref(),
+        identity.mac.as_deref(),
+        &reading.address,
+    )
+}
+
+/// Why a look at a device is worth reporting, if it is. `whole` tells whether everything was read.
+#[must_use]
+pub fn worth_reporting(
+    reported: Option<&Reported>,
+    reading: &Reading,
+    whole: bool,
+    now: Timestamp,
+) -> Option<InformationReason> {
+    let Some(reported) = reported else {
+        return Some(InformationReason::Found);
+    };
+    let pause = now.duration_since(reported.at);
+    // A clock that was set back must not silence a device for ever.
+    let rested = pause >= CHANGE_PAUSE || pause < SignedDuration::ZERO;
+    (rested && reported.differs(&Reported::of(reading, now), whole)).then_some(InformationReason::Changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::borrow::Cow;
+    use wire::reading::{LevelState, Status, Supply};
+
+    fn reading(errors: &'static str, printer: &'static str, percent: f64) -> Reading {
+        Reading {
+            address: "10.0.0.1".into(),
+            read_at: Timestamp::UNIX_EPOCH,
+            took_ms: 0,
+            requests: 1,
+            identity: Identity { model: Some("M".into()), ..Identity::default() },
+            status: Status {
+                device: Some(Label::name("running")),
+                printer: Some(Label::name(printer)),
+                detected_errors: if errors.is_empty() { vec![] } else { vec![Cow::Borrowed(errors)] },
+                console: vec![],
+            },
+            counters: [].into(),
+            counter_unit: None,
+            evidence: [].into(),
+            supplies: vec![Supply {
+                index: "1.1".into(),
+                description: None,
+                supply_type: None,
+                class: None,
+                color: None,
+                unit: None,
+                level: Some(1),
+                level_state: Some(LevelState::Units),
+                max: Some(100),
+                percent: Some(percent),
+            }],
+            trays: vec![],
+            alerts: vec![],
+        }
+    }
+
+    #[test]
+    fn changes_that_matter_are_reported_once_a_minute() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let first = reading("", "idle", 50.2);
+        assert_eq!(worth_reporting(None, &first, true, at(0)), Some(InformationReason::Found));
+        let reported = Reported::of(&first, at(0));
+        let changed = Some(InformationReason::Changed);
+        for (newer, seconds, expected) in [
+            (reading("", "printing", 50.4), 100, None),
+            (reading("", "idle", 49.0), 100, changed),
+            (reading("", "idle", 49.0), 30, None),
+            (reading("jammed", "idle", 50.0), 100, changed),
+            (reading("jammed", "idle", 50.0), -100_000, changed),
+        ] {
+            assert_eq!(worth_reporting(Some(&reported), &newer, true, at(seconds)), expected, "{newer:?}");
+        }
+        let mut part = first.clone();
+        part.identity = Identity::default();
+        part.supplies.clear();
+        assert_eq!(worth_reporting(Some(&reported), &part, false, at(100)), None);
+        assert_eq!(worth_reporting(Some(&reported), &part, true, at(100)), changed);
+    }
+}
