@@ -34,11 +34,8 @@ impl CountingProxy {
     /// Listens on loopback.
     pub(crate) async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let proxy = Self {
-            address: listener.local_addr()?,
-            target: Arc::default(),
-            connections: Arc::default(),
-        };
+        let proxy =
+            Self { address: listener.local_addr()?, target: Arc::default(), connections: Arc::default() };
         tokio::spawn(accept(listener, proxy.clone()));
         Ok(proxy)
     }

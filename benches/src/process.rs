@@ -11,7 +11,8 @@ const TICKS_PER_S: f64 = 100.0;
 pub(crate) fn cpu_s(pid: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("/proc/PID/stat")?;
     let (_, after_name) = stat.rsplit_once(')').context("/proc/PID/stat has no name")?;
-    let ticks: Vec<f64> = after_name.split_whitespace().skip(11).take(2).filter_map(|f| f.parse().ok()).collect();
+    let ticks: Vec<f64> =
+        after_name.split_whitespace().skip(11).take(2).filter_map(|f| f.parse().ok()).collect();
     Ok(ticks.iter().sum::<f64>() / TICKS_PER_S)
 }
 

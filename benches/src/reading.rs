@@ -34,10 +34,20 @@ pub(crate) async fn measure(devices: u16, figures: &mut Figures) -> Result<()> {
     figures.print("devices found and read", each, "devices", "virtual devices, whole readings");
     let requests: f64 = readings(&known).filter_map(|r| r["requests"].as_f64()).sum();
     figures.print("requests for each device's whole reading", requests / each, "requests", "");
-    figures.print("CPU for each device found and read", 1000.0 * cpu / each, "ms", "sweep, spool and reports included");
+    figures.print(
+        "CPU for each device found and read",
+        1000.0 * cpu / each,
+        "ms",
+        "sweep, spool and reports included",
+    );
     tokio::time::sleep(WATCH).await;
     let watched = process::cpu_s(pid)? - cpu;
-    figures.print("CPU share at a status each minute", 100.0 * watched / WATCH.as_secs_f64(), "percent", "of one core");
+    figures.print(
+        "CPU share at a status each minute",
+        100.0 * watched / WATCH.as_secs_f64(),
+        "percent",
+        "of one core",
+    );
     let (now, highest) = process::memory_mib(pid)?;
     figures.print("memory of the gateway, resident", now, "MiB", "");
     figures.print("memory of the gateway, highest", highest, "MiB", "");

@@ -32,9 +32,17 @@ pub(crate) async fn measure(figures: &mut Figures) -> Result<()> {
     figures.print("  handshake's share, 1 device", share, "percent", "");
     let resumed = float(one.meters) - float(one.full_handshake) + float(one.resumed_handshake);
     figures.print("  1 device, were the session resumed", resumed, "bytes", "computed from the rows above");
-    figures.print("service call", float(one.service_call), "bytes", "the connections until the call is on the page");
+    figures.print(
+        "service call",
+        float(one.service_call),
+        "bytes",
+        "the connections until the call is on the page",
+    );
     Ok(())
 }
+
+/// Without a byte for so long, nothing is under way.
+const QUIET: Duration = Duration::from_secs(12);
 
 struct Exchange {
     full_handshake: u64,
@@ -106,13 +114,10 @@ async fn quiet(operator: &Operator, proxy: &CountingProxy, devices: u16) -> Resu
         Ok((fleet.len() == usize::from(devices)).then_some(()))
     })
     .await?;
-    let mut before = 0;
     until("the gateway to be quiet", PATIENCE * 3, || async {
-        tokio::time::sleep(Duration::from_secs(12)).await;
-        let now = proxy.bytes_since(0);
-        let same = now == before;
-        before = now;
-        Ok(same.then_some(()))
+        let before = proxy.bytes_since(0);
+        tokio::time::sleep(QUIET).await;
+        Ok((proxy.bytes_since(0) == before).then_some(()))
     })
     .await
 }

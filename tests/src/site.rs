@@ -148,8 +148,13 @@ impl Site {
     /// `platen-pki` refuses.
     pub fn make_trust_domain(&self) -> Result<()> {
         let ca = self.dir("pki").display().to_string();
-        program::run("platen-pki", &["init", "--dir", &ca, "--trust-domain", "demo.example", "--insecure-no-passphrase"])?;
-        for (profile, name) in [("comm-server", "comm-1"), ("global-server", "global-1"), ("gateway", GATEWAY)] {
+        program::run(
+            "platen-pki",
+            &["init", "--dir", &ca, "--trust-domain", "demo.example", "--insecure-no-passphrase"],
+        )?;
+        for (profile, name) in
+            [("comm-server", "comm-1"), ("global-server", "global-1"), ("gateway", GATEWAY)]
+        {
             self.issue(profile, name, &self.dir(profile))?;
         }
         Ok(())
@@ -177,7 +182,10 @@ impl Site {
         let dir = self.dir("global-server");
         let repository = dir.join("repository");
         if !repository.exists() {
-            program::run("platen-global-server", &["init", "--repository", &repository.display().to_string()])?;
+            program::run(
+                "platen-global-server",
+                &["init", "--repository", &repository.display().to_string()],
+            )?;
         }
         let config = json!({
             "name": "global-1", "data_dir": dir, "identity": identity(&dir), "listen": "127.0.0.1:0",
@@ -195,7 +203,15 @@ impl Site {
         let repository = self.dir("global-server").join("repository").display().to_string();
         let image = image.display().to_string();
         let arguments = [
-            "publish", "--repository", &repository, "--vendor", vendor, "--model", model, "--version", version,
+            "publish",
+            "--repository",
+            &repository,
+            "--vendor",
+            vendor,
+            "--model",
+            model,
+            "--version",
+            version,
             &image,
         ];
         program::run("platen-global-server", &arguments).map(drop)
@@ -230,8 +246,17 @@ impl Site {
         let ready = dir.join("ready.json");
         let [a, b, c] = self.network;
         let arguments = [
-            "--lan", &self.spec.devices.to_string(), "--base", &format!("{a}.{b}.{c}.1"), "--snmp-port",
-            &self.snmp_port.to_string(), "--firmware-port", "9100", "--control", "127.0.0.1:0", "--ready-file",
+            "--lan",
+            &self.spec.devices.to_string(),
+            "--base",
+            &format!("{a}.{b}.{c}.1"),
+            "--snmp-port",
+            &self.snmp_port.to_string(),
+            "--firmware-port",
+            "9100",
+            "--control",
+            "127.0.0.1:0",
+            "--ready-file",
             &ready.display().to_string(),
         ];
         let mut lan = Running::start("platen-mfp", &arguments, &dir)?;
@@ -298,7 +323,14 @@ impl Site {
         self.addresses.get(of).map_or_else(|| "127.0.0.1:0".to_owned(), SocketAddr::to_string)
     }
 
-    fn run(&mut self, part: &str, program: &str, command: &str, dir: &Path, config: &Value) -> Result<Running> {
+    fn run(
+        &mut self,
+        part: &str,
+        program: &str,
+        command: &str,
+        dir: &Path,
+        config: &Value,
+    ) -> Result<Running> {
         std::fs::create_dir_all(dir)?;
         let file = dir.join("config.yaml");
         std::fs::write(&file, serde_yaml::to_string(config)?)?;

@@ -6,8 +6,14 @@ use tests::until::until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn broken_devices_do_not_delay_a_good_one() -> Result<()> {
-    const FAULTS: [&str; 6] =
-        ["corrupt_truncated", "corrupt_oversized", "corrupt_wrong_id", "corrupt_random", "silent", "slow?delay_ms=30000"];
+    const FAULTS: [&str; 6] = [
+        "corrupt_truncated",
+        "corrupt_oversized",
+        "corrupt_wrong_id",
+        "corrupt_random",
+        "silent",
+        "slow?delay_ms=30000",
+    ];
     let dir = tempfile::tempdir()?;
     let devices = u16::try_from(FAULTS.len())? + 1;
     let (mut site, operator) = {
@@ -32,7 +38,10 @@ async fn broken_devices_do_not_delay_a_good_one() -> Result<()> {
         reqwest::Client::new().post(url).send().await?.error_for_status()?;
         until("the good device's jam", PATIENCE, || async {
             let jams = operator.list("/api/v1/calls?kind=jam&state=open").await?;
-            Ok(jams.iter().any(|c| c["device"].as_str().is_some_and(|d| d.ends_with(&good.serial))).then_some(()))
+            Ok(jams
+                .iter()
+                .any(|c| c["device"].as_str().is_some_and(|d| d.ends_with(&good.serial)))
+                .then_some(()))
         })
         .await?;
         // Once they mend, they are found as well, without anybody's help.

@@ -10,7 +10,8 @@ use tests::until::until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_work_at_both_widths() -> Result<()> {
-    let Some(modules) = std::env::var_os("PLATEN_NODE_MODULES").map(PathBuf::from).filter(|p| p.is_dir()) else {
+    let Some(modules) = std::env::var_os("PLATEN_NODE_MODULES").map(PathBuf::from).filter(|p| p.is_dir())
+    else {
         eprintln!("skipped: PLATEN_NODE_MODULES names no folder with playwright-core; ./test installs it");
         return Ok(());
     };
@@ -25,7 +26,9 @@ async fn pages_work_at_both_widths() -> Result<()> {
     site.start_comm_server()?;
     site.start_gateway()?;
     let operator = site.first_log_in().await?;
-    for (device, fault) in [(1, "toner_near_end?color=cyan"), (2, "sc?code=SC542"), (3, "jam"), (4, "offline")] {
+    for (device, fault) in
+        [(1, "toner_near_end?color=cyan"), (2, "sc?code=SC542"), (3, "jam"), (4, "offline")]
+    {
         let url = format!("http://{}/devices/{device}/faults/{fault}", lan.control);
         if device == 4 {
             until("all devices in the fleet", PATIENCE, || async {
@@ -63,7 +66,8 @@ async fn pages_work_at_both_widths() -> Result<()> {
     std::fs::write(&file, config.to_string())?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/pages.mjs");
     let output = Command::new("node").arg(script).arg(&file).output().context("node isn't installed")?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     site.stop()
 }

@@ -175,7 +175,10 @@ fn recordings_of_real_devices_are_read() -> Result<()> {
     read_when_up(port, first)?;
     for name in &names {
         let reading = read(port, name).with_context(|| name.clone())?;
-        assert!(reading["identity"]["sys_object_id"].is_string() || reading["identity"]["serial"].is_string(), "{name}");
+        assert!(
+            reading["identity"]["sys_object_id"].is_string() || reading["identity"]["serial"].is_string(),
+            "{name}"
+        );
     }
     Ok(())
 }

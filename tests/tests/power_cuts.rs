@@ -16,7 +16,8 @@ async fn fault(lan: &Lan, device: usize, fault: &str) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_survive_kill_9_of_gateway_and_server() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let mut site = Site::new(SiteSpec { devices: DEVICES.try_into()?, ..SiteSpec::new(dir.path().to_owned()) })?;
+    let mut site =
+        Site::new(SiteSpec { devices: DEVICES.try_into()?, ..SiteSpec::new(dir.path().to_owned()) })?;
     site.make_trust_domain()?;
     site.start_comm_server()?;
     let lan = site.start_lan()?;
@@ -55,7 +56,10 @@ async fn calls_survive_kill_9_of_gateway_and_server() -> Result<()> {
     // Everything made is acknowledged, and nothing had to be put aside.
     until("all reports to be acknowledged", PATIENCE * 2, || async {
         let gateway = operator.get(&format!("/api/v1/gateways/{GATEWAY}")).await?;
-        Ok(gateway["lanes"].as_array().is_some_and(|lanes| !lanes.is_empty() && lanes.iter().all(drained)).then_some(()))
+        Ok(gateway["lanes"]
+            .as_array()
+            .is_some_and(|lanes| !lanes.is_empty() && lanes.iter().all(drained))
+            .then_some(()))
     })
     .await?;
     assert_eq!(operator.list("/api/v1/quarantine").await?, Vec::<Value>::new());
@@ -77,10 +81,12 @@ async fn a_command_is_executed_once_although_the_gateway_is_killed() -> Result<(
     })
     .await?;
     let order = json!({"gateway": GATEWAY, "order": {"kind": "counter_request"}});
-    let id = operator.post("/api/v1/commands", &order).await?["command"].as_str().context("no id")?.to_owned();
+    let id =
+        operator.post("/api/v1/commands", &order).await?["command"].as_str().context("no id")?.to_owned();
     let state = || async {
         let commands = operator.list(&format!("/api/v1/commands?gateway={GATEWAY}")).await?;
-        let own = commands.into_iter().find(|c| c["command"] == id.as_str()).context("the command is gone")?;
+        let own =
+            commands.into_iter().find(|c| c["command"] == id.as_str()).context("the command is gone")?;
         Ok::<_, anyhow::Error>(own["state"].as_str().unwrap_or_default().to_owned())
     };
     until("the command to leave the queue", PATIENCE * 2, || async {
@@ -89,7 +95,8 @@ async fn a_command_is_executed_once_although_the_gateway_is_killed() -> Result<(
     .await?;
     site.gateway.take().context("no gateway")?.kill()?;
     site.start_gateway()?;
-    until("the command to be done", PATIENCE * 2, || async { Ok((state().await? == "done").then_some(())) }).await?;
+    until("the command to be done", PATIENCE * 2, || async { Ok((state().await? == "done").then_some(())) })
+        .await?;
     let device = operator.list("/api/v1/devices").await?[0].clone();
     let id = device["device"].as_str().context("no device id")?.replace(':', "%3A").replace('/', "%2F");
     let series =

@@ -21,7 +21,8 @@ pub(crate) fn build(narrator: &Narrator) -> Result<()> {
         command.arg("--quiet");
     }
     // Cargo draws its own progress on standard error.
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().context("cargo can't be started")?;
+    let status =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).status().context("cargo can't be started")?;
     if !status.success() {
         bail!("the programs can't be built: cargo ended with {status}");
     }

@@ -31,7 +31,7 @@ pub(crate) async fn tell(narrator: &Narrator, dir: PathBuf, speedup: u32, once: 
          What the server decides (a poll each 3600 s, each 60 s during a service call) is unchanged.\n"
     ));
     let (lan, operator) = begin(narrator, &mut site).await?;
-    let demo = Demo { site: &site, lan: &lan, operator: &operator, mailbox: &mailbox };
+    let demo = Demo { lan: &lan, operator: &operator, mailbox: &mailbox };
     read_meters(narrator, &demo).await?;
     call_for_toner(narrator, &demo).await?;
     call_for_service(narrator, &demo, speedup).await?;
@@ -44,7 +44,6 @@ pub(crate) async fn tell(narrator: &Narrator, dir: PathBuf, speedup: u32, once: 
 }
 
 struct Demo<'a> {
-    site: &'a Site,
     lan: &'a Lan,
     operator: &'a Operator,
     mailbox: &'a Mailbox,
@@ -61,7 +60,8 @@ async fn begin(narrator: &Narrator, site: &mut Site) -> Result<(Lan, Operator)> 
     narrator
         .step("lan", "Virtual printers", |_| async {
             let started = site.start_lan()?;
-            let evidence = format!("{} devices in {}, SNMP and port 9100", started.devices.len(), site.cidr());
+            let evidence =
+                format!("{} devices in {}, SNMP and port 9100", started.devices.len(), site.cidr());
             lan = Some(started);
             Ok(evidence)
         })
@@ -134,7 +134,8 @@ async fn read_meters(narrator: &Narrator, demo: &Demo<'_>) -> Result<()> {
                 let fleet = demo.operator.list("/api/v1/devices").await?;
                 let totals: Vec<u64> = fleet.iter().filter_map(|d| d["total"].as_u64()).collect();
                 step.count(totals.len(), demo.lan.devices.len());
-                Ok((totals.len() == demo.lan.devices.len()).then(|| (totals.len(), totals.iter().sum::<u64>())))
+                Ok((totals.len() == demo.lan.devices.len())
+                    .then(|| (totals.len(), totals.iter().sum::<u64>())))
             })
             .await?;
             Ok(format!("{read} devices, {pages} pages in all, each with its OID as evidence"))
@@ -161,8 +162,7 @@ async fn call_for_toner(narrator: &Narrator, demo: &Demo<'_>) -> Result<()> {
         .step("toner_near_end", "Toner near end", |_| async move {
             let device = demo.lan.devices.get(1).context("the LAN has one device only")?;
             control(demo, device, reqwest::Method::POST, "faults/toner_near_end?color=cyan").await?;
-            let call =
-                until("the call", PATIENCE, || call(demo, device, "supply_near_end", "open")).await?;
+            let call = until("the call", PATIENCE, || call(demo, device, "supply_near_end", "open")).await?;
             Ok(format!("{} {}: {}", device.model, device.serial, call["detail"].as_str().unwrap_or_default()))
         })
         .await
@@ -180,7 +180,10 @@ async fn call_for_service(narrator: &Narrator, demo: &Demo<'_>, speedup: u32) ->
     narrator
         .step("polling_every_minute", "Polling each minute", |step| async move {
             let polls = polls_at(demo, 60, 3, &step).await?;
-            Ok(format!("next poll in 60 s, {polls} polls seen (here each {:.1} s)", 60.0 / f64::from(speedup)))
+            Ok(format!(
+                "next poll in 60 s, {polls} polls seen (here each {:.1} s)",
+                60.0 / f64::from(speedup)
+            ))
         })
         .await?;
     narrator
@@ -226,7 +229,8 @@ async fn roll_out(narrator: &Narrator, demo: &Demo<'_>) -> Result<()> {
     let model = demo.lan.devices.first().context("the LAN is empty")?;
     let order = json!({"vendor": model.vendor, "model": model.model, "version": NEW_VERSION});
     let rollout = demo.operator.post("/api/v1/rollouts", &order).await?;
-    let path = format!("/api/v1/rollouts/{}", rollout["rollout"].as_str().context("a roll-out without an id")?);
+    let path =
+        format!("/api/v1/rollouts/{}", rollout["rollout"].as_str().context("a roll-out without an id")?);
     let titles = [
         ("firmware_staged", "Firmware staged", "staged"),
         ("firmware_pushed", "Firmware pushed", "pushed"),
@@ -253,7 +257,8 @@ async fn reach(demo: &Demo<'_>, path: &str, reached: &str, step: Step) -> Result
             bail!("{} failed: {}", failed["device"], failed["detail"]);
         }
         // Staging is one row for the whole gateway.
-        let staged = rows.iter().any(|r| r["device"] == "" && rank(r["step"].as_str().unwrap_or("")) >= Some(1));
+        let staged =
+            rows.iter().any(|r| r["device"] == "" && rank(r["step"].as_str().unwrap_or("")) >= Some(1));
         let there = if reached == "staged" && staged {
             of_device.len()
         } else {
@@ -276,13 +281,13 @@ async fn mail(demo: &Demo<'_>) -> Result<String> {
     until("mail about the service call", PATIENCE, || async {
         let messages = demo.mailbox.messages();
         let service = messages.iter().find(|m| {
-            let text = String::from_utf8_lossy(&m.data);
+            let text = String::from_utf8_lossy(&m.bytes);
             text.lines().any(|l| l.starts_with("Subject:") && l.contains("SC542"))
         });
         let Some(service) = service else {
             return Ok(None);
         };
-        let text = String::from_utf8_lossy(&service.data).into_owned();
+        let text = String::from_utf8_lossy(&service.bytes).into_owned();
         let subject = text.lines().find(|l| l.starts_with("Subject:")).unwrap_or_default().to_owned();
         Ok(Some(format!("{} messages, one with \"{subject}\"", messages.len())))
     })
