@@ -1,0 +1,47 @@
+//! `publish`: an image with its progress.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+
+use super::{Cli, directory, print};
+use crate::repository::{Image, Lifetimes, Repository};
+
+/// What to publish.
+#[derive(Debug, Args)]
+pub(super) struct PublishArgs {
+    /// The repository; the configuration's when absent.
+    #[arg(long, value_name = "DIR")]
+    repository: Option<PathBuf>,
+    /// Vendor, as in a reading: `ricoh`.
+    #[arg(long)]
+    vendor: String,
+    /// Model, as in a reading: `IM C4500`.
+    #[arg(long)]
+    model: String,
+    /// Version that the device shows afterwards.
+    #[arg(long = "version", value_name = "VERSION", id = "firmware-version")]
+    version: String,
+    /// The image.
+    file: PathBuf,
+}
+
+pub(super) fn publish(cli: &Cli, args: &PublishArgs) -> Result<ExitCode> {
+    let repository = Repository::open(&directory(cli, args.repository.as_deref())?)?;
+    let image = Image { vendor: &args.vendor, model: &args.model, version: &args.version, file: &args.file };
+    // Hidden by itself where standard error is no terminal.
+    let bar = ProgressBar::new(std::fs::metadata(&args.file).map_or(0, |file| file.len()));
+    let template = "{bar:32} {bytes:>11} of {total_bytes}  {bytes_per_sec}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    let published =
+        repository.publish(&image, Lifetimes::default(), Timestamp::now(), |copied| bar.set_position(copied));
+    bar.finish_and_clear();
+    print::published(cli.json, &published?)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,37 @@
+//! The global server's configuration.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use pki::IdentityConfig;
+use program::logging::LogConfig;
+use serde::Deserialize;
+
+/// The configuration file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name, as in the certificate.
+    pub name: String,
+    /// Where the program keeps what it writes.
+    pub data_dir: PathBuf,
+    /// Own certificate.
+    pub identity: IdentityConfig,
+    /// Where gateways and communication servers connect.
+    pub listen: SocketAddr,
+    /// Where health and metrics are.
+    pub local: Local,
+    /// The firmware repository.
+    pub repository: PathBuf,
+    /// Logs.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+/// The local port.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Local {
+    /// Address.
+    pub listen: SocketAddr,
+}

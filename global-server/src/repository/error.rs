@@ -1,0 +1,95 @@
+//! Why something can't be done with the repository.
+
+use std::io;
+use std::path::PathBuf;
+
+use wire::metadata::MetadataError;
+
+/// Something that can't be done with the repository.
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryError {
+    /// Nothing was made there yet.
+    #[error("{}: not a firmware repository (no metadata/root.json): make one with `init`", dir.display())]
+    NotARepository {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// There is one already.
+    #[error("{}: there is a firmware repository already", dir.display())]
+    Exists {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// A file or directory can't be read or written.
+    #[error("{}: can't be used", path.display())]
+    Storage {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A metadata file is larger than gateways accept.
+    #[error("{}: larger than the {limit} bytes that gateways accept", path.display())]
+    MetadataTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit, bytes.
+        limit: usize,
+    },
+    /// The metadata isn't to be trusted.
+    #[error("{}: the metadata is not to be trusted", dir.display())]
+    Untrusted {
+        /// The repository.
+        dir: PathBuf,
+        /// Why.
+        #[source]
+        source: MetadataError,
+    },
+    /// No key could be made.
+    #[error("a key can't be made")]
+    NoKey,
+    /// A key that isn't one, or not the one that the root names.
+    #[error("{}: not the Ed25519 key (PKCS#8) that the root names for the role {role}", path.display())]
+    WrongKey {
+        /// The file.
+        path: PathBuf,
+        /// The role.
+        role: &'static str,
+    },
+    /// Metadata without a canonical form.
+    #[error("the metadata can't be written")]
+    Canonical(#[source] serde_json::Error),
+    /// A vendor, model or version that can't be.
+    #[error("{what} {given:?} is not valid: expected 1 to 64 characters without control characters")]
+    InvalidFact {
+        /// Vendor, model or version.
+        what: &'static str,
+        /// As given.
+        given: String,
+    },
+    /// An image without a byte.
+    #[error("{}: the image is empty", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An image that is too large.
+    #[error("{}: the image is larger than {limit} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit, bytes.
+        limit: u64,
+    },
+    /// The same name with other content.
+    #[error(
+        "{target} is published already with other content (SHA-256 {published}): give this one its own version"
+    )]
+    Duplicate {
+        /// Name of the target.
+        target: String,
+        /// Digest of what is published.
+        published: String,
+    },
+}

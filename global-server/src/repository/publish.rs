@@ -1,0 +1,163 @@
+//! Publishing an image: copied with its digest, durable, and only then named by signed metadata.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use jiff::Timestamp;
+use serde::Serialize;
+use wire::limits::IMAGE_BYTES;
+use wire::metadata::{Hashes, ImageFacts, Target, target_name};
+
+use super::error::RepositoryError;
+use super::{Lifetimes, Repository, durable};
+
+const FACT_CHARS: usize = 64;
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// An image to be published.
+#[derive(Debug, Clone)]
+pub struct Image<'a> {
+    /// Vendor, as in a reading.
+    pub vendor: &'a str,
+    /// Model, as in a reading.
+    pub model: &'a str,
+    /// Version that the device shows afterwards.
+    pub version: &'a str,
+    /// The file.
+    pub file: &'a Path,
+}
+
+/// An image that is published.
+#[derive(Debug, Clone, Serialize)]
+pub struct Published {
+    /// Name of the target.
+    pub target: String,
+    /// SHA-256, lower-case hexadecimal.
+    pub sha256: String,
+    /// Bytes.
+    pub length: u64,
+    /// Version of the targets metadata.
+    pub metadata_version: u64,
+    /// Whether it was published before with the same content, so that nothing changed.
+    pub already: bool,
+}
+
+impl Repository {
+    /// Publishes an image; `progress` is told bytes copied.
+    ///
+    /// # Errors
+    /// The image is empty, too large, or published already with other content; or the repository can't be changed.
+    pub fn publish(
+        &self,
+        image: &Image<'_>,
+        lifetimes: Lifetimes,
+        now: Timestamp,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Published, RepositoryError> {
+        let facts = facts(image, now)?;
+        let target = target_name(image.vendor, image.model, image.version);
+        let _lock = self.lock()?;
+        let (root, mut targets) = self.signed_targets(now)?;
+        let incoming = Incoming::copy(self, image.file, &mut progress)?;
+        let (sha256, length) = (incoming.sha256.clone(), incoming.length);
+        if let Some(known) = targets.targets.get(&target) {
+            if known.hashes.sha256 != sha256 {
+                let published = known.hashes.sha256.clone();
+                return Err(RepositoryError::Duplicate { target, published });
+            }
+            // The copy replaces what may have been damaged since.
+            incoming.keep(self)?;
+            let metadata_version = targets.version;
+            return Ok(Published { target, sha256, length, metadata_version, already: true });
+        }
+        incoming.keep(self)?;
+        let hashes = Hashes { sha256: sha256.clone() };
+        targets.targets.insert(target.clone(), Target { length, hashes, custom: facts });
+        let targets = self.write_targets(&root, targets, lifetimes, now)?;
+        Ok(Published { target, sha256, length, metadata_version: targets.version, already: false })
+    }
+}
+
+fn facts(image: &Image<'_>, now: Timestamp) -> Result<ImageFacts, RepositoryError> {
+    let fact = |what, given: &str| {
+        let given = given.trim();
+        let count = given.chars().count();
+        if count == 0 || count > FACT_CHARS || given.chars().any(char::is_control) {
+            let given = given.chars().take(FACT_CHARS).collect();
+            return Err(RepositoryError::InvalidFact { what, given });
+        }
+        Ok(given.to_owned())
+    };
+    Ok(ImageFacts {
+        vendor: fact("vendor", image.vendor)?,
+        model: fact("model", image.model)?,
+        version: fact("version", image.version)?,
+        published_at: now,
+    })
+}
+
+/// A copy that isn't named yet; dropped, it goes.
+struct Incoming {
+    aside: PathBuf,
+    file: File,
+    sha256: String,
+    length: u64,
+}
+
+impl Incoming {
+    /// Copies the file, with its digest as it goes; refuses what is empty or too large.
+    fn copy(
+        repository: &Repository,
+        path: &Path,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Self, RepositoryError> {
+        let unreadable = |source| durable::at(path, source);
+        let mut source = File::open(path).map_err(unreadable)?;
+        let too_large = || RepositoryError::TooLarge { path: path.to_owned(), limit: IMAGE_BYTES };
+        if source.metadata().map_err(unreadable)?.len() > IMAGE_BYTES {
+            return Err(too_large());
+        }
+        let (aside, file) = durable::create_aside(&repository.image_path("incoming"), 0o644)?;
+        let mut incoming = Self { aside, file, sha256: String::new(), length: 0 };
+        let mut context = Context::new(&SHA256);
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let filled = source.read(&mut chunk).map_err(unreadable)?;
+            let Some(bytes) = chunk.get(..filled).filter(|bytes| !bytes.is_empty()) else {
+                break;
+            };
+            context.update(bytes);
+            incoming.length += u64::try_from(filled).unwrap_or(u64::MAX);
+            if incoming.length > IMAGE_BYTES {
+                return Err(too_large());
+            }
+            incoming.file.write_all(bytes).map_err(|source| durable::at(&incoming.aside, source))?;
+            progress(incoming.length);
+        }
+        if incoming.length == 0 {
+            return Err(RepositoryError::Empty { path: path.to_owned() });
+        }
+        incoming.sha256 = hex::encode(context.finish());
+        Ok(incoming)
+    }
+
+    /// Gives it its name, durable when this returns.
+    fn keep(self, repository: &Repository) -> Result<(), RepositoryError> {
+        durable::name(&self.file, &self.aside, &repository.image_path(&self.sha256))
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        match std::fs::remove_file(&self.aside) {
+            // It has its name by now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                tracing::warn!(file = %self.aside.display(), error = %error, "a copy can't be removed");
+            }
+            Ok(()) => {}
+        }
+    }
+}

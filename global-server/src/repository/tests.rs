@@ -1,0 +1,163 @@
+//! The repository on a real disk, seen as a gateway sees it.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use wire::metadata::MetadataError;
+
+fn now() -> Timestamp {
+    "2026-11-22T00:00:00Z".parse().unwrap()
+}
+
+struct Bench {
+    dir: tempfile::TempDir,
+    repository: Repository,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let repository = Repository::init(&dir.path().join("repo"), Lifetimes::default(), now()).unwrap();
+        Self { dir, repository }
+    }
+
+    fn file(&self, content: &[u8]) -> PathBuf {
+        let file = self.dir.path().join("image.bin");
+        std::fs::write(&file, content).unwrap();
+        file
+    }
+
+    fn publish(&self, version: &str, content: &[u8]) -> Result<Published, RepositoryError> {
+        let file = self.file(content);
+        let image = Image { vendor: "ricoh", model: "IM C4500", version, file: &file };
+        self.repository.publish(&image, Lifetimes::default(), now(), |_| {})
+    }
+
+    fn images(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.repository.dir().join("images")).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+#[test]
+fn what_is_published_verifies_and_has_its_digest_as_its_name() {
+    let bench = Bench::new();
+    let published = bench.publish("2.10", b"abc").unwrap();
+    assert_eq!(published.target, "ricoh/IM-C4500/2.10");
+    // FIPS 180-2, B.1.
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!((published.sha256.as_str(), published.length, published.metadata_version), (abc, 3, 2));
+    let targets = bench.repository.verified(now()).unwrap().targets;
+    let target = &targets.targets["ricoh/IM-C4500/2.10"];
+    assert_eq!((target.length, target.hashes.sha256.as_str()), (3, abc));
+    assert_eq!((target.custom.vendor.as_str(), target.custom.model.as_str()), ("ricoh", "IM C4500"));
+    assert_eq!(std::fs::read(bench.repository.image_path(abc)).unwrap(), b"abc");
+    assert_eq!(bench.images(), [abc]);
+}
+
+#[test]
+fn keys_are_for_their_owner_only_and_a_repository_is_made_once() {
+    let bench = Bench::new();
+    for path in [bench.repository.key_path(), bench.repository.root_key_path()] {
+        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let root = std::fs::read(bench.repository.metadata_path(ROOT)).unwrap();
+    let again = Repository::init(bench.repository.dir(), Lifetimes::default(), now()).unwrap_err();
+    assert!(matches!(again, RepositoryError::Exists { .. }), "{again}");
+    assert_eq!(std::fs::read(bench.repository.metadata_path(ROOT)).unwrap(), root);
+    let nowhere = Repository::open(bench.dir.path()).unwrap_err().to_string();
+    assert!(nowhere.contains("init"), "{nowhere}");
+}
+
+#[test]
+fn empty_duplicate_and_nameless_images_are_refused_and_leave_nothing() {
+    let bench = Bench::new();
+    assert!(matches!(bench.publish("1", b""), Err(RepositoryError::Empty { .. })));
+    assert!(matches!(bench.publish(" ", b"x"), Err(RepositoryError::InvalidFact { what: "version", .. })));
+    assert!(matches!(bench.publish("1\n2", b"x"), Err(RepositoryError::InvalidFact { .. })));
+    assert!(bench.images().is_empty(), "{:?}", bench.images());
+    assert_eq!(bench.repository.verified(now()).unwrap().targets.version, 1);
+
+    bench.publish("1", b"x").unwrap();
+    let same = bench.publish("1", b"x").unwrap();
+    assert!(same.already && same.metadata_version == 2, "{same:?}");
+    let other = bench.publish("1", b"y").unwrap_err();
+    assert!(matches!(other, RepositoryError::Duplicate { .. }), "{other}");
+    assert_eq!(bench.images().len(), 1, "{:?}", bench.images());
+}
+
+#[test]
+fn an_image_above_the_limit_is_refused() {
+    let bench = Bench::new();
+    let file = bench.dir.path().join("sparse");
+    File::create(&file).unwrap().set_len(wire::limits::IMAGE_BYTES + 1).unwrap();
+    let image = Image { vendor: "v", model: "m", version: "1", file: &file };
+    let refused = bench.repository.publish(&image, Lifetimes::default(), now(), |_| {}).unwrap_err();
+    assert!(matches!(refused, RepositoryError::TooLarge { .. }), "{refused}");
+    assert!(bench.images().is_empty());
+}
+
+#[test]
+fn no_metadata_without_its_image_whenever_the_copy_ends() {
+    let bench = Bench::new();
+    bench.publish("1", b"one").unwrap();
+    // The metadata can't be written: as if the crash came between image and metadata.
+    let path = bench.repository.metadata_path("targets.json.new");
+    std::fs::create_dir(&path).unwrap();
+    assert!(matches!(bench.publish("2", b"two"), Err(RepositoryError::Storage { .. })));
+    assert_eq!(bench.images().len(), 2, "the image came first");
+    let findings = bench.repository.check(now()).unwrap();
+    assert!(findings.is_sound() && findings.images == 1, "{findings:?}");
+    assert!(findings.findings.iter().any(|f| matches!(f, Finding::Unnamed { .. })), "{findings:?}");
+    std::fs::remove_dir(&path).unwrap();
+    // A copy that a crash left half written is no obstacle.
+    std::fs::write(bench.repository.image_path("incoming.new"), b"half").unwrap();
+    bench.publish("2", b"two").unwrap();
+    assert_eq!(bench.images().len(), 2);
+    assert_eq!(bench.repository.check(now()).unwrap().images, 2);
+}
+
+#[test]
+fn tampering_is_seen() {
+    let bench = Bench::new();
+    let published = bench.publish("1", b"genuine").unwrap();
+    let path = bench.repository.metadata_path(TARGETS);
+    let genuine = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, genuine.replace("\"length\":7", "\"length\":8")).unwrap();
+    for refused in [bench.repository.verified(now()).err(), bench.publish("2", b"more").err()] {
+        let why = refused.unwrap();
+        let RepositoryError::Untrusted { source, .. } = &why else { panic!("{why}") };
+        assert!(matches!(source, MetadataError::Signatures { valid: 0, .. }), "{source}");
+    }
+    std::fs::write(&path, genuine).unwrap();
+    std::fs::write(bench.repository.image_path(&published.sha256), b"genuinE").unwrap();
+    let findings = bench.repository.check(now()).unwrap();
+    assert!(!findings.is_sound() && findings.images == 0, "{findings:?}");
+    bench.publish("1", b"genuine").unwrap();
+    assert!(bench.repository.check(now()).unwrap().is_sound(), "publishing it again heals it");
+}
+
+#[test]
+fn expired_metadata_is_refused_until_it_is_signed_anew() {
+    let bench = Bench::new();
+    bench.publish("1", b"one").unwrap();
+    let late = now() + SignedDuration::from_hours(91 * 24);
+    let expired = bench.repository.verified(late).unwrap_err();
+    let RepositoryError::Untrusted { source, .. } = &expired else { panic!("{expired}") };
+    assert!(matches!(source, MetadataError::Expired { .. }), "{source}");
+    let targets = bench.repository.resign(Lifetimes::default(), late).unwrap();
+    assert_eq!((targets.version, targets.targets.len()), (3, 1));
+    let verified = bench.repository.verified(late).unwrap();
+    assert_eq!(verified.expires_in(late).as_hours(), 90 * 24);
+}
+
+#[test]
+fn only_the_key_that_the_root_names_signs() {
+    let bench = Bench::new();
+    std::fs::copy(bench.repository.root_key_path(), bench.repository.key_path()).unwrap();
+    let refused = bench.publish("1", b"one").unwrap_err();
+    assert!(matches!(refused, RepositoryError::WrongKey { role: "targets", .. }), "{refused}");
+    std::fs::remove_file(bench.repository.root_key_path()).unwrap();
+    let findings = bench.repository.check(now()).unwrap();
+    assert!(!findings.findings.contains(&Finding::RootKeyOnline), "{findings:?}");
+}

@@ -1,0 +1,131 @@
+//! `GET /v1/metadata/{name}`: a signed file, as it is on the disk.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use bytes::Bytes;
+use program::refusal::Refusal;
+use serde_json::value::RawValue;
+use wire::codec::{self, ZSTD};
+use wire::metadata::{ROOT, TARGETS};
+use wire::problem::ProblemCode;
+
+use super::{Shared, internal, is_known, not_modified, text};
+use crate::repository::{Repository, RepositoryError};
+
+/// Metadata files as they were read last.
+#[derive(Debug, Default)]
+pub(super) struct Cache(Mutex<BTreeMap<&'static str, Arc<Cached>>>);
+
+#[derive(Debug)]
+struct Cached {
+    stamp: Stamp,
+    plain: Form,
+    compressed: Option<Form>,
+}
+
+/// Changes whenever the file is replaced.
+type Stamp = (u64, u64, Option<SystemTime>);
+
+/// One representation.
+#[derive(Debug)]
+struct Form {
+    etag: String,
+    body: Bytes,
+}
+
+pub(super) async fn answer(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let name = [ROOT, TARGETS].into_iter().find(|known| *known == name);
+    let name = name.ok_or_else(|| {
+        Refusal::new(ProblemCode::NotFound, format!("no such metadata: expected {ROOT} or {TARGETS}"))
+    })?;
+    let read = tokio::task::spawn_blocking(move || shared.metadata.read(&shared.repository, name));
+    let cached = read.await.map_err(internal)?.map_err(internal)?;
+    let compressed = cached.compressed.as_ref().filter(|_| takes_zstd(&headers));
+    let form = compressed.unwrap_or(&cached.plain);
+    if is_known(&headers, &form.etag) {
+        return not_modified(&form.etag);
+    }
+    metrics::counter!("platen_global_metadata_served_total", "name" => name).increment(1);
+    let mut builder = Response::builder()
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CACHE_CONTROL, "no-cache")
+        .header(header::VARY, "accept-encoding")
+        .header(header::ETAG, &form.etag);
+    if compressed.is_some() {
+        builder = builder.header(header::CONTENT_ENCODING, ZSTD);
+    }
+    builder.body(form.body.clone().into()).map_err(internal)
+}
+
+/// `Accept-Encoding` names zstd and doesn't forbid it.
+fn takes_zstd(headers: &HeaderMap) -> bool {
+    let codings = text(headers, header::ACCEPT_ENCODING).unwrap_or("");
+    codings.split(',').any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let is_zstd = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(ZSTD));
+        let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(Ok(1.0), str::parse::<f32>);
+        is_zstd && weight.is_ok_and(|weight| weight > 0.0)
+    })
+}
+
+impl Cache {
+    fn read(&self, repository: &Repository, name: &'static str) -> Result<Arc<Cached>, RepositoryError> {
+        let path = repository.metadata_path(name);
+        let found = std::fs::metadata(&path)
+            .map_err(|source| RepositoryError::Storage { path: path.clone(), source })?;
+        let stamp = (found.ino(), found.len(), found.modified().ok());
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone);
+        if let Some(known) = known.filter(|known| known.stamp == stamp) {
+            return Ok(known);
+        }
+        let fresh = Arc::new(Cached::new(repository.metadata(name)?, stamp));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::clone(&fresh));
+        Ok(fresh)
+    }
+}
+
+impl Cached {
+    fn new(file: Vec<u8>, stamp: Stamp) -> Self {
+        let tag = hex::encode(digest(&SHA256, &file).as_ref().get(..16).unwrap_or_default());
+        let compressed = compress(&file).map(|body| Form { etag: format!("\"{tag}-zstd\""), body });
+        Self { stamp, plain: Form { etag: format!("\"{tag}\""), body: file.into() }, compressed }
+    }
+}
+
+/// The same JSON, byte for byte, as a zstd frame; `None` where that wouldn't help.
+fn compress(file: &[u8]) -> Option<Bytes> {
+    let json: &RawValue = serde_json::from_slice(file).ok()?;
+    let encoded = codec::encode(json).ok()?;
+    encoded.compressed.then(|| encoded.bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zstd_is_sent_to_who_takes_it() {
+        for (given, expected) in [
+            ("zstd", true),
+            ("gzip, ZSTD;q=0.5", true),
+            ("gzip", false),
+            ("zstd;q=0", false),
+            ("zstd; q=0.000", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, given.parse().unwrap())]);
+            assert_eq!(takes_zstd(&headers), expected, "{given}");
+        }
+    }
+}

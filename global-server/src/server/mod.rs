@@ -1,0 +1,68 @@
+//! The mTLS side: metadata and images, to gateways and communication servers.
+
+mod images;
+mod metadata;
+mod range;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use axum::routing::get;
+use program::refusal::Refusal;
+use tokio::sync::Semaphore;
+use tower_http::timeout::TimeoutLayer;
+use wire::problem::ProblemCode;
+use wire::{IMAGES_PATH, METADATA_PATH};
+
+use crate::repository::Repository;
+
+/// Downloads of images at once; who comes then is told to come again.
+const MAX_DOWNLOADS: usize = 512;
+
+/// The head of an answer comes within.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Shared {
+    repository: Repository,
+    downloads: Arc<Semaphore>,
+    metadata: Arc<metadata::Cache>,
+}
+
+/// The paths of a repository.
+pub fn router(repository: Repository) -> Router {
+    let shared =
+        Shared { repository, downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)), metadata: Arc::default() };
+    Router::new()
+        .route(METADATA_PATH, get(metadata::answer))
+        .route(IMAGES_PATH, get(images::answer))
+        .fallback(async || Refusal::new(ProblemCode::NotFound, "there is nothing at this path"))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_TIMEOUT))
+        .with_state(shared)
+}
+
+/// Whether `If-None-Match` names the representation with this tag.
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let weak = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    text(headers, header::IF_NONE_MATCH)
+        .is_some_and(|tags| tags.trim() == "*" || tags.split(',').any(|tag| weak(tag) == etag))
+}
+
+fn not_modified(etag: &str) -> Result<Response, Refusal> {
+    let builder = Response::builder().status(StatusCode::NOT_MODIFIED).header(header::ETAG, etag);
+    builder.body(axum::body::Body::empty()).map_err(internal)
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The cause is for the log, not for the peer.
+fn internal(error: impl std::error::Error) -> Refusal {
+    tracing::error!(error = %error, "a request can't be answered");
+    Refusal::new(ProblemCode::Internal, "the repository can't be read")
+}
