@@ -12,7 +12,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::server::VerifierBuilderError;
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::SingleCertAndKey;
-use rustls::{ClientConfig, ServerConfig};
+use rustls::{CertificateError, ClientConfig, OtherError, ServerConfig};
 use rustls_pki_types::CertificateDer;
 
 use crate::facts;
@@ -111,6 +111,15 @@ pub fn client_config(identity: &Identity, expects: PartyKind) -> Result<ClientCo
 /// The certificate has not exactly one SPIFFE ID: it did not come from such a connection.
 pub fn peer_id(leaf: &CertificateDer<'_>) -> Result<SpiffeId, Refused> {
     leaf::identity_of(&facts::of_leaf(leaf, &[])?)
+}
+
+/// Why a handshake failed, in words: rustls shows a reason of ours in its `Debug` form only.
+#[must_use]
+pub fn reason(error: &rustls::Error) -> String {
+    if let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(reason))) = error {
+        return reason.to_string();
+    }
+    error.to_string()
 }
 
 /// aws-lc-rs with AES-256-GCM and X25519MLKEM768 first.

@@ -49,7 +49,8 @@ fn as_rustls(refused: Refused) -> Error {
 fn log_refusal(leaf: &CertificateDer<'_>, error: &Error) {
     let claimed = facts::of_leaf(leaf, &[]).map(|facts| facts.uris.into_iter().take(2).collect::<Vec<_>>());
     let claimed = claimed.map(|uris| uris.join(" ").chars().take(200).collect::<String>());
-    tracing::warn!(reason = %error, peer.claims = ?claimed.unwrap_or_default(), "client certificate refused");
+    let reason = super::reason(error);
+    tracing::warn!(%reason, peer.claims = ?claimed.unwrap_or_default(), "client certificate refused");
 }
 
 impl ClientCertVerifier for PeerVerifier<dyn ClientCertVerifier> {
