@@ -1,0 +1,45 @@
+//! `/api/v1/audit`: who did what.
+
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::list::{List, PageParams, cursor};
+use super::refusals::Reading;
+use crate::operators::OperatorState;
+use crate::operators::caller::{Caller, Params};
+use crate::operators::refused::Refused;
+use crate::operators::role::Act;
+use crate::store;
+
+/// One entry.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AuditEntry {
+    at: Timestamp,
+    who: String,
+    what: String,
+    detail: String,
+}
+
+impl From<store::AuditEntry> for AuditEntry {
+    fn from(e: store::AuditEntry) -> Self {
+        Self { at: e.at, who: e.who, what: e.what, detail: e.detail }
+    }
+}
+
+/// The audit, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/audit", tag = "administration", operation_id = "list_audit", params(PageParams),
+    responses((status = 200, body = List<AuditEntry>, description = "A page of entries"), Reading)
+)]
+pub(super) async fn list(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    Params(params): Params<PageParams>,
+) -> Result<Json<List<AuditEntry>>, Refused> {
+    caller.may(Act::SeeAudit)?;
+    let page = state.store().audit(&caller.tenant, cursor(params.page.as_deref())?).await?;
+    Ok(Json(List::of(page)))
+}

@@ -1,0 +1,111 @@
+//! `/api/v1/calls`: what devices reported on their own.
+
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use wire::report::CallKind;
+
+use super::list::{List, cursor, limited};
+use super::refusals::Reading;
+use crate::operators::OperatorState;
+use crate::operators::caller::{Caller, Params};
+use crate::operators::refused::Refused;
+use crate::operators::role::Act;
+use crate::store;
+
+/// Whether a call still stands.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum CallState {
+    Open,
+    Closed,
+}
+
+/// A call.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Call {
+    gateway: String,
+    device: String,
+    device_model: String,
+    device_name: String,
+    /// `service_call`, `jam`, `supply_near_end`, ...
+    kind: String,
+    state: CallState,
+    /// Which part of the device.
+    subject: String,
+    /// What a person should read.
+    detail: String,
+    raised_at: Timestamp,
+    received_at: Timestamp,
+    cleared_at: Option<Timestamp>,
+    cleared_detail: Option<String>,
+    /// Lane of the report that raised it.
+    lane: String,
+    /// Number of the report that raised it.
+    seq: i64,
+}
+
+impl From<store::Call> for Call {
+    fn from(c: store::Call) -> Self {
+        Self {
+            gateway: c.gateway,
+            device: c.device,
+            device_model: c.device_model,
+            device_name: c.device_name,
+            kind: c.kind,
+            state: if c.open { CallState::Open } else { CallState::Closed },
+            subject: c.subject,
+            detail: c.detail,
+            raised_at: c.raised_at,
+            received_at: c.received_at,
+            cleared_at: c.cleared_at,
+            cleared_detail: c.cleared_detail,
+            lane: c.lane,
+            seq: c.seq,
+        }
+    }
+}
+
+/// Which calls.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CallParams {
+    /// `open` or `closed`.
+    #[param(inline)]
+    state: Option<CallState>,
+    /// Of this kind only: `service_call`, `jam`, `cover_open`, `supply_near_end`, `supply_end`, `supply_replaced`,
+    /// `device_offline` or `counter_regression`.
+    #[param(max_length = 40)]
+    kind: Option<String>,
+    /// Of this gateway only.
+    #[param(max_length = 100)]
+    gateway: Option<String>,
+    /// `next` of the page before.
+    #[param(max_length = 300)]
+    page: Option<String>,
+}
+
+/// Calls, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/calls", tag = "fleet", operation_id = "list_calls", params(CallParams),
+    responses((status = 200, body = List<Call>, description = "A page of calls"), Reading)
+)]
+pub(super) async fn list(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    Params(params): Params<CallParams>,
+) -> Result<Json<List<Call>>, Refused> {
+    caller.may(Act::SeeFleet)?;
+    let kind = params.kind.as_deref().map(str::parse::<CallKind>).transpose();
+    let kind = kind.map_err(|error| Refused::malformed(format!("kind: {error}")))?;
+    let filter = store::CallFilter {
+        open: params.state.map(|state| matches!(state, CallState::Open)),
+        kind: kind.map(|kind| kind.name().to_owned()),
+        gateway: limited("gateway", params.gateway.as_deref(), 100)?.map(str::to_owned),
+        device: None,
+    };
+    let page = state.store().calls(&caller.tenant, &filter, cursor(params.page.as_deref())?).await?;
+    Ok(Json(List::of(page)))
+}

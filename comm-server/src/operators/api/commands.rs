@@ -1,0 +1,158 @@
+//! `/api/v1/commands`: what is asked of gateways.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+use wire::command::Order;
+use wire::ids::DeviceId;
+
+use super::list::{List, cursor, limited};
+use super::refusals::{Changing, Reading};
+use crate::operators::caller::{Body, Caller, Params};
+use crate::operators::refused::Refused;
+use crate::operators::role::Act;
+use crate::operators::{OperatorState, orders};
+use crate::store;
+
+/// A command.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Command {
+    command: String,
+    gateway: String,
+    kind: String,
+    /// What is asked for, as the gateway gets it.
+    #[schema(value_type = Object)]
+    order: serde_json::Value,
+    /// The roll-out that it is part of.
+    rollout: Option<String>,
+    /// `queued`, `delivered`, `accepted`, `running`, `done`, `failed` or `expired`.
+    state: String,
+    created_by: String,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    delivered_at: Option<Timestamp>,
+    answered_at: Option<Timestamp>,
+    /// What the gateway says to it.
+    detail: String,
+    /// What the order gave besides reports.
+    #[schema(value_type = Option<Object>)]
+    result: Option<serde_json::Value>,
+}
+
+impl From<store::Command> for Command {
+    fn from(c: store::Command) -> Self {
+        Self {
+            command: c.command,
+            gateway: c.gateway,
+            kind: c.kind,
+            order: c.order,
+            rollout: c.rollout,
+            state: c.state,
+            created_by: c.created_by,
+            created_at: c.created_at,
+            expires_at: c.expires_at,
+            delivered_at: c.delivered_at,
+            answered_at: c.answered_at,
+            detail: c.detail,
+            result: c.result,
+        }
+    }
+}
+
+/// What is asked for. Firmware is updated by roll-outs only.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum NewOrder {
+    /// Read the meters of these devices, or of all.
+    CounterRequest {
+        /// Ids of the devices; all if absent.
+        #[schema(value_type = Option<Vec<String>>)]
+        devices: Option<Vec<DeviceId>>,
+    },
+    /// Report the whole readings of these devices, or of all.
+    StatusSense {
+        /// Ids of the devices; all if absent.
+        #[schema(value_type = Option<Vec<String>>)]
+        devices: Option<Vec<DeviceId>>,
+    },
+    /// Report how the gateway itself is.
+    Diagnostics {},
+    /// Search the gateway's networks for devices.
+    Discovery {},
+}
+
+impl From<NewOrder> for Order {
+    fn from(order: NewOrder) -> Self {
+        match order {
+            NewOrder::CounterRequest { devices } => Self::CounterRequest { devices },
+            NewOrder::StatusSense { devices } => Self::StatusSense { devices },
+            NewOrder::Diagnostics {} => Self::Diagnostics,
+            NewOrder::Discovery {} => Self::Discovery,
+        }
+    }
+}
+
+/// A command to be queued.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewCommand {
+    /// The gateway that is asked.
+    gateway: String,
+    /// What is asked for.
+    order: NewOrder,
+}
+
+/// A command that was queued.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Created {
+    /// Its id.
+    command: Uuid,
+}
+
+/// Which commands.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CommandParams {
+    /// Of this gateway only.
+    #[param(max_length = 100)]
+    gateway: Option<String>,
+    /// `next` of the page before.
+    #[param(max_length = 300)]
+    page: Option<String>,
+}
+
+/// Commands, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/commands", tag = "commands", operation_id = "list_commands", params(CommandParams),
+    responses((status = 200, body = List<Command>, description = "A page of commands"), Reading)
+)]
+pub(super) async fn list(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    Params(params): Params<CommandParams>,
+) -> Result<Json<List<Command>>, Refused> {
+    caller.may(Act::SeeFleet)?;
+    let gateway = limited("gateway", params.gateway.as_deref(), 100)?;
+    let page = state.store().commands(&caller.tenant, gateway, cursor(params.page.as_deref())?).await?;
+    Ok(Json(List::of(page)))
+}
+
+/// Queue a command; it is delivered with the gateway's next poll.
+#[utoipa::path(
+    post, path = "/api/v1/commands", tag = "commands", operation_id = "create_command",
+    request_body = NewCommand,
+    params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
+    responses((status = 201, body = Created, description = "Queued"), Changing)
+)]
+pub(super) async fn create(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    Body(new): Body<NewCommand>,
+) -> Result<(StatusCode, Json<Created>), Refused> {
+    let command = orders::queue(&state, &caller, &new.gateway, new.order.into()).await?;
+    Ok((StatusCode::CREATED, Json(Created { command: command.0 })))
+}

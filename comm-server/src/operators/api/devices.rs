@@ -1,0 +1,217 @@
+//! `/api/v1/devices` and what hangs on one device.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use wire::reading::Counter;
+
+use super::list::{List, cursor, limited};
+use super::refusals::Reading;
+use crate::operators::OperatorState;
+use crate::operators::caller::{Caller, Params};
+use crate::operators::refused::Refused;
+use crate::operators::role::Act;
+use crate::store;
+
+/// A name in a query is at most so long.
+const NAME_BYTES: usize = 100;
+
+/// A device.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Device {
+    gateway: String,
+    device: String,
+    vendor: String,
+    model: String,
+    serial: String,
+    name: String,
+    mac: String,
+    address: String,
+    /// Version of the main firmware.
+    firmware: String,
+    offline: bool,
+    /// When the last whole reading was made.
+    read_at: Option<Timestamp>,
+    /// All pages, as read last.
+    total: Option<i64>,
+    total_at: Option<Timestamp>,
+    first_seen_at: Timestamp,
+    open_calls: i64,
+    open_service_calls: i64,
+}
+
+/// The latest value of a counter, with its evidence.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LatestCounter {
+    counter: String,
+    value: i64,
+    at: Timestamp,
+    /// The object that was read, or several joined by `+`.
+    oid: String,
+    /// The value as it was read.
+    raw: i64,
+    /// What it counts; empty when the device doesn't say.
+    unit: String,
+}
+
+/// A device with its last reading.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DeviceDetail {
+    #[serde(flatten)]
+    device: Device,
+    counters: Vec<LatestCounter>,
+    /// The last whole reading: identity, status, supplies, trays, alerts.
+    #[schema(value_type = Option<Object>)]
+    reading: Option<serde_json::Value>,
+}
+
+/// A counter at a time.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CounterPoint {
+    at: Timestamp,
+    value: i64,
+    /// The object that was read, or several joined by `+`.
+    oid: String,
+    /// The value as it was read.
+    raw: i64,
+}
+
+impl From<store::Device> for Device {
+    fn from(d: store::Device) -> Self {
+        Self {
+            gateway: d.gateway,
+            device: d.device,
+            vendor: d.vendor,
+            model: d.model,
+            serial: d.serial,
+            name: d.name,
+            mac: d.mac,
+            address: d.address,
+            firmware: d.firmware,
+            offline: d.offline,
+            read_at: d.read_at,
+            total: d.total,
+            total_at: d.total_at,
+            first_seen_at: d.first_seen,
+            open_calls: d.open_calls,
+            open_service_calls: d.service_calls,
+        }
+    }
+}
+
+impl From<store::LatestCounter> for LatestCounter {
+    fn from(c: store::LatestCounter) -> Self {
+        Self { counter: c.counter, value: c.value, at: c.at, oid: c.oid, raw: c.raw, unit: c.unit }
+    }
+}
+
+impl From<store::CounterPoint> for CounterPoint {
+    fn from(p: store::CounterPoint) -> Self {
+        Self { at: p.at, value: p.value, oid: p.oid, raw: p.raw }
+    }
+}
+
+/// Which devices.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DeviceParams {
+    /// Of this gateway only.
+    #[param(max_length = 100)]
+    gateway: Option<String>,
+    /// Part of model, serial, name, address or id.
+    #[param(max_length = 100)]
+    q: Option<String>,
+    /// `next` of the page before.
+    #[param(max_length = 300)]
+    page: Option<String>,
+}
+
+/// Devices by gateway and id.
+#[utoipa::path(
+    get, path = "/api/v1/devices", tag = "fleet", operation_id = "list_devices", params(DeviceParams),
+    responses((status = 200, body = List<Device>, description = "A page of devices"), Reading)
+)]
+pub(super) async fn list(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    Params(params): Params<DeviceParams>,
+) -> Result<Json<List<Device>>, Refused> {
+    caller.may(Act::SeeFleet)?;
+    let filter = store::DeviceFilter {
+        gateway: limited("gateway", params.gateway.as_deref(), NAME_BYTES)?.map(str::to_owned),
+        text: limited("q", params.q.as_deref(), NAME_BYTES)?.map(str::to_owned),
+    };
+    let page = state.store().devices(&caller.tenant, &filter, cursor(params.page.as_deref())?).await?;
+    Ok(Json(List::of(page)))
+}
+
+/// One device with its last reading.
+#[utoipa::path(
+    get, path = "/api/v1/gateways/{gateway}/devices/{device}", tag = "fleet", operation_id = "read_device",
+    params(
+        ("gateway" = String, Path, description = "The gateway's name"),
+        ("device" = String, Path, description = "The device's id, percent-encoded")
+    ),
+    responses((status = 200, body = DeviceDetail, description = "The device"), Reading)
+)]
+pub(super) async fn one(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    Path((gateway, device)): Path<(String, String)>,
+) -> Result<Json<DeviceDetail>, Refused> {
+    caller.may(Act::SeeFleet)?;
+    let found = state.store().device(&caller.tenant, &gateway, &device).await?;
+    let found = found.ok_or_else(|| Refused::not_found("device"))?;
+    let counters = state.store().latest_counters(&caller.tenant, &gateway, &device).await?;
+    Ok(Json(DeviceDetail {
+        device: found.device.into(),
+        counters: counters.into_iter().map(Into::into).collect(),
+        reading: found.reading,
+    }))
+}
+
+/// Which counter, from when to when.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SeriesParams {
+    /// `total` if absent.
+    #[param(max_length = 40, example = "total")]
+    counter: Option<String>,
+    /// Not before, RFC 3339.
+    from: Option<Timestamp>,
+    /// Not after, RFC 3339.
+    to: Option<Timestamp>,
+}
+
+/// A counter over time, oldest first; the newest 5,000 values of the span.
+#[utoipa::path(
+    get, path = "/api/v1/gateways/{gateway}/devices/{device}/counters", tag = "fleet",
+    operation_id = "read_counters",
+    params(
+        ("gateway" = String, Path, description = "The gateway's name"),
+        ("device" = String, Path, description = "The device's id, percent-encoded"),
+        SeriesParams
+    ),
+    responses((status = 200, body = List<CounterPoint>, description = "The values"), Reading)
+)]
+pub(super) async fn counters(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    Path((gateway, device)): Path<(String, String)>,
+    Params(params): Params<SeriesParams>,
+) -> Result<Json<List<CounterPoint>>, Refused> {
+    caller.may(Act::SeeFleet)?;
+    let counter = params.counter.as_deref().unwrap_or(Counter::Total.name());
+    if !Counter::ALL.iter().any(|known| known.name() == counter) {
+        let known = Counter::ALL.map(Counter::name).join(", ");
+        return Err(Refused::malformed(format!("counter is not known: expected one of {known}")));
+    }
+    let (from, to) = (params.from.unwrap_or(Timestamp::UNIX_EPOCH), params.to.unwrap_or(Timestamp::MAX));
+    if state.store().device(&caller.tenant, &gateway, &device).await?.is_none() {
+        return Err(Refused::not_found("device"));
+    }
+    let points = state.store().counter_series(&caller.tenant, &gateway, &device, counter, from, to).await?;
+    Ok(Json(List::whole(points.into_iter().map(Into::into).collect())))
+}

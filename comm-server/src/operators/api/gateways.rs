@@ -1,0 +1,114 @@
+//! `/api/v1/gateways`: gateways and how far their reports have come.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::list::{List, PageParams, cursor};
+use super::refusals::Reading;
+use crate::operators::OperatorState;
+use crate::operators::caller::{Caller, Params};
+use crate::operators::refused::Refused;
+use crate::operators::role::Act;
+use crate::store;
+
+/// A gateway.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Gateway {
+    gateway: String,
+    customer: String,
+    site: String,
+    /// Version of its program.
+    version: String,
+    devices: i64,
+    devices_offline: i64,
+    open_calls: i64,
+    open_service_calls: i64,
+    uptime_s: i64,
+    first_seen_at: Timestamp,
+    last_poll_at: Option<Timestamp>,
+    /// Seconds from one poll to the next, as it was told last.
+    next_poll_s: i64,
+    /// When its meters are asked for next.
+    meters_due_at: Option<Timestamp>,
+}
+
+/// Reports of one lane.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Lane {
+    /// `urgent` or `bulk`.
+    lane: String,
+    /// Number of the last report that is on this server's disk.
+    acknowledged: i64,
+    /// Number of the last report that the gateway made, as it said last.
+    made: i64,
+}
+
+/// A gateway and its lanes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct GatewayDetail {
+    #[serde(flatten)]
+    gateway: Gateway,
+    lanes: Vec<Lane>,
+}
+
+impl From<store::Gateway> for Gateway {
+    fn from(g: store::Gateway) -> Self {
+        Self {
+            gateway: g.gateway,
+            customer: g.customer,
+            site: g.site,
+            version: g.version,
+            devices: g.devices,
+            devices_offline: g.devices_offline,
+            open_calls: g.open_calls,
+            open_service_calls: g.service_calls,
+            uptime_s: g.uptime_s,
+            first_seen_at: g.first_seen,
+            last_poll_at: g.last_poll,
+            next_poll_s: g.next_poll_s,
+            meters_due_at: g.meters_due,
+        }
+    }
+}
+
+impl From<store::LaneState> for Lane {
+    fn from(lane: store::LaneState) -> Self {
+        Self { lane: lane.lane, acknowledged: lane.acknowledged, made: lane.made }
+    }
+}
+
+/// Gateways by name.
+#[utoipa::path(
+    get, path = "/api/v1/gateways", tag = "fleet", operation_id = "list_gateways", params(PageParams),
+    responses((status = 200, body = List<Gateway>, description = "A page of gateways"), Reading)
+)]
+pub(super) async fn list(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    Params(params): Params<PageParams>,
+) -> Result<Json<List<Gateway>>, Refused> {
+    caller.may(Act::SeeFleet)?;
+    let page = state.store().gateways(&caller.tenant, cursor(params.page.as_deref())?).await?;
+    Ok(Json(List::of(page)))
+}
+
+/// One gateway.
+#[utoipa::path(
+    get, path = "/api/v1/gateways/{gateway}", tag = "fleet", operation_id = "read_gateway",
+    params(("gateway" = String, Path, description = "The gateway's name")),
+    responses((status = 200, body = GatewayDetail, description = "The gateway"), Reading)
+)]
+pub(super) async fn one(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<GatewayDetail>, Refused> {
+    caller.may(Act::SeeFleet)?;
+    let found = state.store().gateway(&caller.tenant, &name).await?;
+    let gateway = found.ok_or_else(|| Refused::not_found("gateway"))?;
+    let lanes = state.store().lanes(&caller.tenant, &name, &name).await?;
+    Ok(Json(GatewayDetail { gateway: gateway.into(), lanes: lanes.into_iter().map(Into::into).collect() }))
+}

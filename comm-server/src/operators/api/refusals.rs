@@ -1,0 +1,83 @@
+//! Refusals in the OpenAPI document.
+
+use std::collections::BTreeMap;
+
+use utoipa::openapi::{ContentBuilder, RefOr, Response, ResponseBuilder, ResponsesBuilder};
+use utoipa::{IntoResponses, PartialSchema, ToSchema};
+use wire::problem::MEDIA_TYPE;
+
+/// A refusal (RFC 9457).
+#[derive(ToSchema)]
+#[schema(as = Problem)]
+#[expect(dead_code, reason = "it describes wire::problem::Problem, which has no schema of its own")]
+struct ProblemSchema {
+    /// What kind of refusal.
+    code: Code,
+    /// HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What, where, and what was expected.
+    detail: String,
+}
+
+/// Kinds of refusal.
+#[derive(ToSchema)]
+#[schema(as = ProblemCode, rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes wire::problem::ProblemCode, which has no schema of its own")]
+enum Code {
+    MalformedBody,
+    BodyTooLarge,
+    UnsupportedEncoding,
+    Forbidden,
+    NotFound,
+    Conflict,
+    Unauthorized,
+    Overloaded,
+    Internal,
+}
+
+const READING: [(&str, &str); 6] = [
+    ("400", "The path or the query isn't what is expected"),
+    ("401", "No session"),
+    ("403", "The role does not allow this, or the one-time password must be changed first"),
+    ("404", "Nothing of that name"),
+    ("500", "The server failed"),
+    ("503", "Too many requests: Retry-After says when to come again"),
+];
+
+const CHANGING: [(&str, &str); 4] = [
+    ("409", "The request doesn't fit the state of things"),
+    ("413", "The body is larger than the limit"),
+    ("415", "The body's media type isn't application/json"),
+    ("429", "Too many logins from this address"),
+];
+
+/// What a request that reads can be refused with.
+pub(super) struct Reading;
+
+impl IntoResponses for Reading {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        describe(&READING)
+    }
+}
+
+/// What a request that changes things can be refused with.
+pub(super) struct Changing;
+
+impl IntoResponses for Changing {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut all = describe(&READING);
+        all.append(&mut describe(&CHANGING));
+        all
+    }
+}
+
+fn describe(refusals: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
+    let content = ContentBuilder::new().schema(Some(ProblemSchema::schema())).build();
+    let response =
+        |text: &str| ResponseBuilder::new().description(text).content(MEDIA_TYPE, content.clone()).build();
+    let all = refusals
+        .iter()
+        .fold(ResponsesBuilder::new(), |all, (status, text)| all.response(*status, response(text)));
+    all.build().responses
+}

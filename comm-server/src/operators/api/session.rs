@@ -1,0 +1,76 @@
+//! `/api/v1/session`: logging in and out.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use axum_extra::extract::CookieJar;
+use program::listener::Peer;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::refusals::Changing;
+use crate::operators::caller::{Body, Newcomer};
+use crate::operators::refused::Refused;
+use crate::operators::{OperatorState, people, session};
+
+/// A login.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Login {
+    /// The user's name.
+    user: String,
+    /// The password.
+    password: String,
+}
+
+/// A session.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Session {
+    /// The user's name.
+    user: String,
+    /// The user's role.
+    role: &'static str,
+    /// Whether everything else is refused until the password is changed.
+    must_change_password: bool,
+    /// Send it as `x-csrf-token` with every request that changes something.
+    csrf: String,
+}
+
+/// Log in. The answer sets the session's cookie.
+#[utoipa::path(
+    post, path = "/api/v1/session", tag = "people", operation_id = "begin_session", security(()),
+    request_body = Login,
+    responses((status = 200, body = Session, description = "Logged in", headers(
+        ("set-cookie" = String, description = "`platen_session`"))), Changing)
+)]
+pub(super) async fn begin(
+    State(state): State<OperatorState>,
+    peer: Option<Extension<Peer>>,
+    jar: CookieJar,
+    Body(login): Body<Login>,
+) -> Result<(CookieJar, Json<Session>), Refused> {
+    let address = people::address_of(peer.as_ref().map(|Extension(peer)| peer));
+    let begun = people::log_in(&state, address, &login.user, &login.password).await?;
+    let session = Session {
+        user: begun.user,
+        role: begun.role.name(),
+        must_change_password: begun.must_change,
+        csrf: begun.csrf,
+    };
+    Ok((jar.add(session::cookie(begun.token)), Json(session)))
+}
+
+/// Log out.
+#[utoipa::path(
+    delete, path = "/api/v1/session", tag = "people", operation_id = "end_session",
+    params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
+    responses((status = 204, description = "Logged out"), Changing)
+)]
+pub(super) async fn end(
+    State(state): State<OperatorState>,
+    Newcomer(caller): Newcomer,
+    jar: CookieJar,
+) -> Result<(CookieJar, StatusCode), Refused> {
+    people::log_out(&state, &caller).await?;
+    Ok((jar.add(session::ended_cookie()), StatusCode::NO_CONTENT))
+}

@@ -1,0 +1,175 @@
+//! Who sends a request: the session behind the cookie, checked before any handler runs.
+
+use std::collections::BTreeMap;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use wire::codec;
+use wire::problem::ProblemCode;
+
+use super::refused::Refused;
+use super::role::{Act, Role};
+use super::{BODY_BYTES, OperatorState, session};
+
+/// Somebody with a valid session.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub(super) tenant: String,
+    pub(super) user: String,
+    pub(super) role: Role,
+    pub(super) csrf: String,
+    pub(super) must_change: bool,
+    pub(super) token_hash: String,
+}
+
+impl Caller {
+    /// Refuses what the role doesn't allow.
+    pub(super) fn may(&self, act: Act) -> Result<(), Refused> {
+        if self.role.may(act) {
+            return Ok(());
+        }
+        let detail = format!("the role {} does not allow this", self.role.name());
+        Err(Refused::new(ProblemCode::Forbidden, detail))
+    }
+
+    /// Refuses a request without the session's own token.
+    pub(super) fn check_csrf(&self, given: &str) -> Result<(), Refused> {
+        if session::is_own_csrf(&self.csrf, given) {
+            return Ok(());
+        }
+        let detail =
+            format!("the session's CSRF token is missing or wrong: expected it in {}", session::CSRF_HEADER);
+        Err(Refused::new(ProblemCode::Forbidden, detail))
+    }
+
+    /// Refuses everything until the one-time password is changed.
+    pub(super) fn check_password_is_own(&self) -> Result<(), Refused> {
+        if !self.must_change {
+            return Ok(());
+        }
+        let detail = "the one-time password must be changed first: PUT /api/v1/account/password";
+        Err(Refused::new(ProblemCode::Forbidden, detail))
+    }
+}
+
+/// Finds the session. What refreshes itself in a browser (htmx says so) does not keep a session alive.
+pub(super) async fn identify(state: &OperatorState, headers: &HeaderMap) -> Result<Caller, Refused> {
+    let token = session::token_of(headers).ok_or_else(Refused::not_logged_in)?;
+    let token_hash = session::token_hash(&token);
+    let now = Timestamp::now();
+    let found = state.store().session(&token_hash, now).await?;
+    let (found, user) = found.ok_or_else(Refused::not_logged_in)?;
+    let role = user.role.parse().map_err(|error| Refused::internal(&error))?;
+    if !headers.contains_key("hx-request") {
+        let (created, expires) = (found.created_at.as_millisecond(), found.expires_at.as_millisecond());
+        if let Some(moved) = session::moved_expiry(created, expires, now.as_millisecond()) {
+            state.store().move_session_expiry(&token_hash, moved).await?;
+        }
+    }
+    Ok(Caller {
+        tenant: user.tenant,
+        user: user.name,
+        role,
+        csrf: found.csrf,
+        must_change: user.must_change,
+        token_hash,
+    })
+}
+
+/// A caller of the API who may still have a one-time password.
+pub(super) struct Newcomer(pub(super) Caller);
+
+impl FromRequestParts<OperatorState> for Newcomer {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, Refused> {
+        let caller = identify(state, &parts.headers).await?;
+        if !matches!(parts.method, Method::GET | Method::HEAD) {
+            let given = parts.headers.get(session::CSRF_HEADER).and_then(|value| value.to_str().ok());
+            caller.check_csrf(given.unwrap_or_default())?;
+        }
+        Ok(Self(caller))
+    }
+}
+
+impl FromRequestParts<OperatorState> for Caller {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, Refused> {
+        let Newcomer(caller) = Newcomer::from_request_parts(parts, state).await?;
+        caller.check_password_is_own()?;
+        Ok(caller)
+    }
+}
+
+/// A JSON body, limited, its errors naming the path.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<OperatorState> for Body<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &OperatorState) -> Result<Self, Refused> {
+        let is_json = media_type(request.headers()).is_some_and(|media| media == "application/json");
+        if !is_json {
+            let detail = "the body's media type is not known: expected application/json";
+            return Err(Refused::new(ProblemCode::UnsupportedEncoding, detail));
+        }
+        let body = limited(request, state).await?;
+        codec::from_json(&body).map(Self).map_err(|error| Refused::malformed(error.to_string()))
+    }
+}
+
+/// The values of a query.
+pub(super) struct Params<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<OperatorState> for Params<T> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &OperatorState) -> Result<Self, Refused> {
+        let parsed = std::future::ready(Query::<T>::try_from_uri(&parts.uri)).await;
+        parsed.map(|Query(value)| Self(value)).map_err(|error| Refused::malformed(error.body_text()))
+    }
+}
+
+/// Fields of a submitted form; a field that comes twice counts once, the last.
+#[derive(Debug, Default)]
+pub(super) struct Fields(BTreeMap<String, String>);
+
+impl Fields {
+    /// A field's text, empty when absent.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+}
+
+/// A form larger than the limit is refused by the router's body limit.
+impl FromRequest<OperatorState> for Fields {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &OperatorState) -> Result<Self, Refused> {
+        let is_form =
+            media_type(request.headers()).is_some_and(|media| media == "application/x-www-form-urlencoded");
+        if !is_form {
+            return Err(Refused::new(ProblemCode::UnsupportedEncoding, "expected a form"));
+        }
+        let form = axum::Form::<Vec<(String, String)>>::from_request(request, state);
+        let axum::Form(pairs) = form.await.map_err(|error| Refused::malformed(error.body_text()))?;
+        Ok(Self(pairs.into_iter().collect()))
+    }
+}
+
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next()?.trim().to_ascii_lowercase())
+}
+
+async fn limited(request: Request, state: &OperatorState) -> Result<Bytes, Refused> {
+    Bytes::from_request(request, state).await.map_err(|_| {
+        let detail = format!("the body is larger than {BODY_BYTES} bytes");
+        Refused::new(ProblemCode::BodyTooLarge, detail)
+    })
+}

@@ -1,0 +1,191 @@
+//! Published images, as the global server lists them. Whether to trust them is for gateways to say: they verify
+//! the signature, this list only helps people to choose.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::{Client, Url};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use wire::limits::METADATA_BYTES;
+use wire::metadata::{Signed, TARGETS, Targets};
+
+/// How long a list is good for.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// How long an error is believed: a page that refreshes itself must not hammer a server in trouble.
+const ERROR_FRESH: Duration = Duration::from_secs(5);
+
+/// How long the global server may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A published image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Name of the target.
+    pub target: String,
+    /// Vendor, as in a reading.
+    pub vendor: String,
+    /// Model, as in a reading.
+    pub model: String,
+    /// Version that the device shows afterwards.
+    pub version: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// SHA-256, hexadecimal.
+    pub sha256: String,
+    /// When it was published.
+    pub published_at: Timestamp,
+}
+
+/// The list could not be prepared or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ImagesError {
+    /// Not an address.
+    #[error("global_server.url {url:?} is not an https:// address")]
+    Url {
+        /// As it was given.
+        url: String,
+    },
+    /// The own certificate can't be used.
+    #[error("the identity can't be used as a client")]
+    Tls(#[from] pki::tls::TlsError),
+    /// The client can't be made, or the server can't be reached.
+    #[error("the global server can't be asked")]
+    Http(#[source] reqwest::Error),
+    /// The server answered with an error.
+    #[error("the global server answers {status}")]
+    Status {
+        /// HTTP status.
+        status: u16,
+    },
+    /// More than the limit.
+    #[error("its list is larger than {METADATA_BYTES} bytes")]
+    TooLarge,
+    /// Not metadata.
+    #[error("its list can't be read")]
+    Malformed(#[from] wire::codec::CodecError),
+}
+
+#[derive(Debug)]
+struct Known {
+    at: Instant,
+    answer: Result<Vec<Image>, String>,
+}
+
+/// The global server's list, cached.
+#[derive(Debug)]
+pub struct Images {
+    client: Client,
+    targets: Url,
+    known: Mutex<Option<Known>>,
+}
+
+impl Images {
+    /// A list that is read from `url` with the server's own certificate.
+    ///
+    /// # Errors
+    /// The address or the identity can't be used.
+    pub fn new(identity: &pki::Identity, url: &str) -> Result<Self, ImagesError> {
+        let wrong = || ImagesError::Url { url: url.to_owned() };
+        let base = Url::parse(url).ok().filter(|base| base.scheme() == "https").ok_or_else(wrong)?;
+        let path = wire::METADATA_PATH.replace("{name}", TARGETS);
+        let targets = base.join(&path).map_err(|_| wrong())?;
+        let tls = pki::tls::client_config(identity, pki::spiffe::PartyKind::GlobalServer)?;
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(ImagesError::Http)?;
+        Ok(Self { client, targets, known: Mutex::new(None) })
+    }
+
+    /// The images, or why they are unknown; at most a minute old.
+    ///
+    /// # Errors
+    /// Why, for people.
+    pub async fn list(&self) -> Result<Vec<Image>, String> {
+        self.not_older_than(FRESH).await
+    }
+
+    /// The images as they are now.
+    ///
+    /// # Errors
+    /// Why they are unknown, for people.
+    pub async fn list_now(&self) -> Result<Vec<Image>, String> {
+        self.not_older_than(Duration::ZERO).await
+    }
+
+    async fn not_older_than(&self, fresh: Duration) -> Result<Vec<Image>, String> {
+        let mut known = self.known.lock().await;
+        let good_for = |known: &Known| if known.answer.is_ok() { fresh } else { fresh.min(ERROR_FRESH) };
+        if let Some(known) = known.as_ref().filter(|known| known.at.elapsed() < good_for(known)) {
+            return known.answer.clone();
+        }
+        let answer = self.fetch().await.map_err(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "published images are unknown");
+            chain(&error)
+        });
+        *known = Some(Known { at: Instant::now(), answer: answer.clone() });
+        answer
+    }
+
+    async fn fetch(&self) -> Result<Vec<Image>, ImagesError> {
+        let mut response = self.client.get(self.targets.clone()).send().await.map_err(ImagesError::Http)?;
+        if !response.status().is_success() {
+            return Err(ImagesError::Status { status: response.status().as_u16() });
+        }
+        let mut file = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(ImagesError::Http)? {
+            if file.len() + chunk.len() > METADATA_BYTES {
+                return Err(ImagesError::TooLarge);
+            }
+            file.extend_from_slice(&chunk);
+        }
+        parse(&file)
+    }
+}
+
+fn parse(file: &[u8]) -> Result<Vec<Image>, ImagesError> {
+    let signed: Signed = wire::codec::from_json(file)?;
+    let json = serde_json::to_vec(&signed.signed).map_err(wire::codec::CodecError::Encode)?;
+    let targets: Targets = wire::codec::from_json(&json)?;
+    let image = |(target, entry): (String, wire::metadata::Target)| Image {
+        target,
+        vendor: entry.custom.vendor,
+        model: entry.custom.model,
+        version: entry.custom.version,
+        bytes: entry.length,
+        sha256: entry.hashes.sha256,
+        published_at: entry.custom.published_at,
+    };
+    Ok(targets.targets.into_iter().map(image).collect())
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_targets_file_is_read_and_anything_else_refused() {
+        let file = r#"{"signatures":[],"signed":{"_type":"targets","spec_version":"1.0.31","version":1,
+            "expires":"2030-01-01T00:00:00Z","targets":{"ricoh/IM-C3000/2.0":{"length":7,
+            "hashes":{"sha256":"ab"},"custom":{"vendor":"ricoh","model":"IM C3000","version":"2.0",
+            "published_at":"2026-01-01T00:00:00Z"}}}}}"#;
+        let images = parse(file.as_bytes()).unwrap();
+        assert_eq!((images[0].model.as_str(), images[0].bytes), ("IM C3000", 7));
+        assert!(parse(b"[]").is_err());
+        assert!(parse(br#"{"signatures":[],"signed":{}}"#).is_err());
+    }
+}

@@ -1,0 +1,100 @@
+//! The operators' side: login, the REST API under `/api/v1`, and the console's pages, over HTTPS.
+//!
+//! A handler parses, calls one function, answers. Nothing here is answered to somebody whose role doesn't allow it
+//! ([`role`]), and no query leaves the caller's tenant.
+
+mod api;
+mod caller;
+mod headers;
+mod images;
+mod orders;
+mod pages;
+mod password;
+mod people;
+mod refused;
+mod role;
+mod session;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::Store;
+
+pub use images::{Image, Images, ImagesError};
+pub use password::HashError;
+pub use people::{FirstLoginError, PasswordResetError, first_login, reset_password};
+pub use role::{Act, NoSuchRole, Role};
+
+/// A body that an operator sends, bytes.
+const BODY_BYTES: usize = 64 << 10;
+
+/// Logins from one address that are let in at once, and then each minute.
+const LOGINS_AT_ONCE: u32 = 30;
+const LOGINS_PER_MINUTE: u32 = 30;
+
+/// What the operators' side needs, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct OperatorState(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    hasher: password::Hasher,
+    logins: DefaultKeyedRateLimiter<IpAddr>,
+    images: Option<Images>,
+}
+
+impl OperatorState {
+    /// The state; without `images`, published images are unknown.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub fn new(store: Store, images: Option<Images>) -> Result<Self, HashError> {
+        let at_once = std::num::NonZeroU32::new(LOGINS_AT_ONCE).unwrap_or(std::num::NonZeroU32::MIN);
+        let per_minute = std::num::NonZeroU32::new(LOGINS_PER_MINUTE).unwrap_or(std::num::NonZeroU32::MIN);
+        let logins = RateLimiter::keyed(Quota::per_minute(per_minute).allow_burst(at_once));
+        Ok(Self(Arc::new(Inner { store, hasher: password::Hasher::new()?, logins, images })))
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Published images, or why they are unknown.
+    async fn published_images(&self) -> Result<Vec<Image>, String> {
+        match &self.0.images {
+            Some(images) => images.list().await,
+            None => Err("no global server is configured".to_owned()),
+        }
+    }
+}
+
+/// Everything that operators reach.
+pub fn router(state: OperatorState) -> Router {
+    Router::new()
+        .merge(api::router())
+        .merge(pages::router())
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(axum::middleware::from_fn(headers::guard))
+        .with_state(state)
+}
+
+/// Serves operators until `shutdown`; `tls` is [`pki::tls::public_server_config`].
+pub async fn serve(
+    listener: TcpListener,
+    tls: Arc<ArcSwap<ServerConfig>>,
+    state: OperatorState,
+    shutdown: CancellationToken,
+) {
+    program::listener::serve(listener, tls, router(state), shutdown).await;
+}

@@ -1,0 +1,88 @@
+//! Style, scripts and icons, embedded; their addresses change with their content, so browsers may keep them.
+
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+use super::super::refused::Refused;
+
+#[derive(RustEmbed)]
+#[folder = "$CARGO_MANIFEST_DIR/assets"]
+#[exclude = "*.sh"]
+struct Files;
+
+/// Addresses that the templates name.
+#[derive(Debug)]
+pub(super) struct Assets {
+    pub(super) favicon: String,
+    pub(super) style: String,
+    pub(super) script: String,
+    pub(super) htmx: String,
+    pub(super) plot: String,
+    pub(super) plot_style: String,
+}
+
+/// The addresses, with a part of each file's digest.
+pub(super) static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
+    favicon: versioned("favicon.svg"),
+    style: versioned("console.css"),
+    script: versioned("console.js"),
+    htmx: versioned("vendor/htmx.min.js"),
+    plot: versioned("vendor/uPlot.iife.min.js"),
+    plot_style: versioned("vendor/uPlot.min.css"),
+});
+
+fn versioned(path: &str) -> String {
+    let digest = Files::get(path).map(|file| tag(&file)).unwrap_or_default();
+    format!("/assets/{path}?v={digest}")
+}
+
+fn tag(file: &EmbeddedFile) -> String {
+    hex::encode(file.metadata.sha256_hash().iter().take(8).copied().collect::<Vec<u8>>())
+}
+
+/// `GET /assets/{*path}`
+pub(super) async fn serve(Path(path): Path<String>) -> Response {
+    std::future::ready(file(&path)).await
+}
+
+/// `GET /favicon.ico`, which browsers ask for by themselves.
+pub(super) async fn favicon() -> Redirect {
+    std::future::ready(Redirect::permanent(&ASSETS.favicon)).await
+}
+
+fn file(path: &str) -> Response {
+    let Some(file) = Files::get(path) else {
+        return Refused::not_found("asset").into_response();
+    };
+    let media = match path.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some(_) | None => "text/plain; charset=utf-8",
+    };
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(media)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
+    ];
+    (headers, file.data.into_owned()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_that_a_template_names_has_its_file() {
+        let a = &*ASSETS;
+        for address in [&a.favicon, &a.style, &a.script, &a.htmx, &a.plot, &a.plot_style] {
+            let (path, digest) = address.split_once("?v=").unwrap();
+            assert_eq!(digest.len(), 16, "{address}");
+            assert_eq!(file(path.strip_prefix("/assets/").unwrap()).status(), 200);
+        }
+        assert!(Files::get("vendor.sh").is_none());
+    }
+}

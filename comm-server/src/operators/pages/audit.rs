@@ -1,0 +1,59 @@
+//! `/audit`: who did what.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::choice::address;
+use super::icon::Icon;
+use super::refused::{PageRefused, page};
+use super::shell::Shell;
+use super::time::When;
+use super::visitor::Visitor;
+use crate::operators::OperatorState;
+use crate::operators::caller::Params;
+use crate::operators::role::Act;
+use crate::store::AuditEntry;
+
+/// Where a list goes on.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Query {
+    #[serde(default)]
+    page: String,
+}
+
+#[derive(Template)]
+#[template(path = "audit.html")]
+struct AuditPage {
+    shell: Shell,
+    entries: Vec<Entry>,
+    next: Option<String>,
+}
+
+struct Entry {
+    at: When,
+    who: String,
+    what: String,
+    detail: String,
+}
+
+/// `GET /audit`
+pub(super) async fn show(
+    State(state): State<OperatorState>,
+    Visitor(caller): Visitor,
+    Params(query): Params<Query>,
+) -> Result<Response, PageRefused> {
+    caller.may(Act::SeeAudit)?;
+    let now = Timestamp::now();
+    let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
+    let found = state.store().audit(&caller.tenant, cursor).await?;
+    let entry =
+        |e: AuditEntry| Entry { at: When::new(e.at, now), who: e.who, what: e.what, detail: e.detail };
+    Ok(page(&AuditPage {
+        shell: Shell::new(&caller, "/audit", None),
+        next: found.next.as_deref().map(|next| address("/audit", &[("page", next)])),
+        entries: found.items.into_iter().map(entry).collect(),
+    }))
+}

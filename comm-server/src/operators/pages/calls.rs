@@ -1,0 +1,149 @@
+//! `/calls`: open service calls first.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::choice::{Choice, address, choices, device_page, element};
+use super::icon::Icon;
+use super::refused::{PageRefused, page};
+use super::shell::Shell;
+use super::state::{self, StateBadge};
+use super::time::When;
+use super::visitor::Visitor;
+use crate::operators::OperatorState;
+use crate::operators::caller::Params;
+use crate::store::{Call, CallFilter};
+
+const STATES: [(&str, &str); 3] = [("", "Open and closed"), ("open", "Open"), ("closed", "Closed")];
+
+const KINDS: [(&str, &str); 9] = [
+    ("", "All kinds"),
+    ("service_call", "Service call"),
+    ("jam", "Paper jam"),
+    ("cover_open", "Cover open"),
+    ("supply_near_end", "Supply near end"),
+    ("supply_end", "Supply end"),
+    ("supply_replaced", "Supply replaced"),
+    ("device_offline", "Device offline"),
+    ("counter_regression", "Counter fell"),
+];
+
+/// Which calls, and where the list goes on.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Query {
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    page: String,
+}
+
+#[derive(Template)]
+#[template(path = "calls.html")]
+struct CallsPage {
+    shell: Shell,
+    states: Vec<Choice>,
+    kinds: Vec<Choice>,
+    here: String,
+    sections: Vec<Section>,
+    next: Option<String>,
+}
+
+struct Section {
+    id: &'static str,
+    title: &'static str,
+    empty: &'static str,
+    calls: Vec<CallRow>,
+}
+
+/// A call on a page.
+pub(super) struct CallRow {
+    pub(super) element: String,
+    pub(super) title: &'static str,
+    pub(super) icon: Icon,
+    pub(super) tone: &'static str,
+    pub(super) detail: String,
+    pub(super) state: StateBadge,
+    pub(super) href: String,
+    pub(super) device: String,
+    pub(super) gateway: String,
+    pub(super) raised_at: When,
+    pub(super) cleared_at: Option<When>,
+    pub(super) cleared_detail: String,
+}
+
+/// `GET /calls`
+pub(super) async fn show(
+    State(state): State<OperatorState>,
+    Visitor(caller): Visitor,
+    Params(query): Params<Query>,
+) -> Result<Response, PageRefused> {
+    let now = Timestamp::now();
+    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let open =
+        STATES.iter().skip(1).find(|(value, _)| *value == query.state).map(|(value, _)| *value == "open");
+    let filter = CallFilter { open, kind: some(&query.kind), ..CallFilter::default() };
+    let mut sections = Vec::new();
+    if query.kind.is_empty() && query.state.is_empty() && query.page.is_empty() {
+        let urgent =
+            CallFilter { open: Some(true), kind: Some("service_call".to_owned()), ..CallFilter::default() };
+        let found = state.store().calls(&caller.tenant, &urgent, None).await?;
+        sections.push(Section {
+            id: "service-calls",
+            title: "Open service calls",
+            empty: "No service call is open.",
+            calls: rows(found.items, now),
+        });
+    }
+    let found = state.store().calls(&caller.tenant, &filter, some(&query.page).as_deref()).await?;
+    sections.push(Section {
+        id: "all-calls",
+        title: "Calls, newest first",
+        empty: "No call matches. Devices call by themselves when something happens.",
+        calls: rows(found.items, now),
+    });
+    let own = [("state", query.state.as_str()), ("kind", query.kind.as_str())];
+    let with = |page: &str| address("/calls", &[own.as_slice(), &[("page", page)]].concat());
+    Ok(page(&CallsPage {
+        shell: Shell::new(&caller, "/calls", None),
+        states: choices(&STATES, &query.state),
+        kinds: choices(&KINDS, &query.kind),
+        here: with(&query.page),
+        next: found.next.as_deref().map(with),
+        sections,
+    }))
+}
+
+/// Calls on a page.
+pub(super) fn rows(calls: Vec<Call>, now: Timestamp) -> Vec<CallRow> {
+    calls.into_iter().map(|call| row(call, now)).collect()
+}
+
+fn row(c: Call, now: Timestamp) -> CallRow {
+    let kind = state::of_kind(&c.kind);
+    CallRow {
+        element: element(
+            "c",
+            &[&c.gateway, &c.lane, &c.seq.to_string(), if c.open { "open" } else { "all" }],
+        ),
+        title: kind.word,
+        icon: kind.icon,
+        tone: if c.open { kind.tone } else { "idle" },
+        state: state::of_call(c.open),
+        href: device_page(&c.gateway, &c.device),
+        device: match (c.device_name.is_empty(), c.device_model.is_empty()) {
+            (false, _) => format!("{} ({})", c.device_model, c.device_name),
+            (true, false) => c.device_model,
+            (true, true) => c.device,
+        },
+        gateway: c.gateway,
+        detail: c.detail,
+        raised_at: When::new(c.raised_at, now),
+        cleared_at: c.cleared_at.map(|at| When::new(at, now)),
+        cleared_detail: c.cleared_detail.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,50 @@
+//! The console's pages: what they show is prepared here, how it looks is in `templates/`.
+//!
+//! A page refreshes its live part by asking for itself; everything works without scripts.
+
+mod assets;
+mod audit;
+mod calls;
+mod choice;
+mod commands;
+mod device;
+mod fleet;
+mod gateways;
+mod icon;
+mod login;
+mod password;
+mod quarantine;
+mod refused;
+mod rollouts;
+mod shell;
+mod state;
+mod supply;
+mod time;
+mod visitor;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use super::OperatorState;
+
+/// The console's routes.
+pub(super) fn router() -> Router<OperatorState> {
+    Router::new()
+        .route("/", get(fleet::show))
+        .route("/login", get(login::show).post(login::submit))
+        .route("/logout", post(login::leave))
+        .route("/password", get(password::show).post(password::submit))
+        .route("/gateways", get(gateways::show))
+        .route("/devices/{gateway}/{device}", get(device::show))
+        .route("/devices/{gateway}/{device}/commands", post(device::ask))
+        .route("/calls", get(calls::show))
+        .route("/rollouts", get(rollouts::show).post(rollouts::create))
+        .route("/rollouts/{rollout}", get(rollouts::show_one))
+        .route("/rollouts/{rollout}/cancel", post(rollouts::cancel))
+        .route("/commands", get(commands::show).post(commands::create))
+        .route("/quarantine", get(quarantine::show))
+        .route("/audit", get(audit::show))
+        .route("/assets/{*path}", get(assets::serve))
+        .route("/favicon.ico", get(assets::favicon))
+        .fallback(refused::nothing_here)
+}

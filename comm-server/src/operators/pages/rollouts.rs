@@ -1,0 +1,350 @@
+//! `/rollouts`: firmware roll-outs, their form, and each with its devices.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use jiff::Timestamp;
+use jiff::civil;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use wire::ids::RolloutId;
+
+use super::choice::{Choice, address, device_page, element};
+use super::icon::Icon;
+use super::refused::{PageRefused, page};
+use super::shell::Shell;
+use super::state::{self, StateBadge};
+use super::time::{When, grouped};
+use super::visitor::{Submitted, Visitor};
+use crate::operators::caller::{Caller, Params};
+use crate::operators::refused::Refused;
+use crate::operators::role::Act;
+use crate::operators::{Image, OperatorState, orders};
+use crate::store::{Rollout, RolloutDevice};
+
+/// Between vendor and model in a form's value; neither holds control characters.
+const BETWEEN: char = '\t';
+
+/// What the form begins with, and where the list goes on.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Query {
+    #[serde(default)]
+    vendor: String,
+    #[serde(default)]
+    model: String,
+    #[serde(default)]
+    page: String,
+    done: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "rollouts.html")]
+struct RolloutsPage {
+    shell: Shell,
+    here: String,
+    may_roll_out: bool,
+    problem: Option<String>,
+    form: Form,
+    models: Vec<Choice>,
+    images: Vec<ImageRow>,
+    images_note: String,
+    zones: Vec<String>,
+    rollouts: Vec<RolloutRow>,
+    next: Option<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Form {
+    model: String,
+    version: String,
+    date: String,
+    time: String,
+    zone: String,
+}
+
+struct ImageRow {
+    vendor: String,
+    model: String,
+    version: String,
+    size: String,
+    published_at: When,
+}
+
+struct RolloutRow {
+    id: String,
+    href: String,
+    vendor: String,
+    model: String,
+    version: String,
+    target: String,
+    state: StateBadge,
+    progress: Progress,
+    not_before: When,
+    created_at: When,
+    created_by: String,
+}
+
+struct Progress {
+    devices: i64,
+    verified: i64,
+    failed: i64,
+    cancelled: i64,
+    verified_width: i64,
+    failed_from: i64,
+    failed_width: i64,
+    busy_from: i64,
+    busy_width: i64,
+}
+
+#[derive(Template)]
+#[template(path = "rollout.html")]
+struct RolloutPage {
+    shell: Shell,
+    may_cancel: bool,
+    r: RolloutRow,
+    devices: Vec<StepRow>,
+    next: Option<String>,
+}
+
+struct StepRow {
+    element: String,
+    href: String,
+    title: String,
+    gateway: String,
+    state: StateBadge,
+    detail: String,
+    version_before: String,
+    version_now: String,
+    updated_at: When,
+}
+
+/// `GET /rollouts`
+pub(super) async fn show(
+    State(state): State<OperatorState>,
+    Visitor(caller): Visitor,
+    Params(query): Params<Query>,
+) -> Result<Response, PageRefused> {
+    let model = format!("{}{BETWEEN}{}", query.vendor, query.model);
+    let form = Form { model, zone: "UTC".to_owned(), ..Form::default() };
+    Ok(page(&listed(&state, &caller, &query, form, None).await?))
+}
+
+async fn listed(
+    state: &OperatorState,
+    caller: &Caller,
+    query: &Query,
+    form: Form,
+    problem: Option<String>,
+) -> Result<RolloutsPage, PageRefused> {
+    let now = Timestamp::now();
+    let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
+    let found = state.store().rollouts(&caller.tenant, cursor).await?;
+    let may_roll_out = caller.role.may(Act::RollOut);
+    let (mut images, mut images_note, mut models) = (Vec::new(), String::new(), Vec::new());
+    if may_roll_out {
+        models = state.store().models(&caller.tenant).await?;
+        (images, images_note) = match state.published_images().await {
+            Ok(images) if images.is_empty() => (images, "No image is published yet.".to_owned()),
+            Ok(images) => (images, "Published versions are offered while you type.".to_owned()),
+            Err(why) => (Vec::new(), format!("Images unknown because {why}.")),
+        };
+    }
+    let with = |page: &str| address("/rollouts", &[("page", page)]);
+    Ok(RolloutsPage {
+        shell: Shell::new(caller, "/rollouts", query.done.as_deref()),
+        here: with(&query.page),
+        may_roll_out,
+        problem,
+        models: models.into_iter().map(|model| choice(&model, &form.model)).collect(),
+        images: images.into_iter().map(|image| image_row(image, now)).collect(),
+        images_note,
+        zones: zones(),
+        next: found.next.as_deref().map(with),
+        rollouts: found.items.into_iter().map(|rollout| row(rollout, now)).collect(),
+        form,
+    })
+}
+
+fn choice((vendor, model): &(String, String), chosen: &str) -> Choice {
+    let value = format!("{vendor}{BETWEEN}{model}");
+    let title = if vendor.is_empty() { model.clone() } else { format!("{model} ({vendor})") };
+    Choice { chosen: value == chosen, value, title }
+}
+
+fn zones() -> Vec<String> {
+    let mut zones: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+    zones.retain(|name| {
+        name == "UTC" || name.contains('/') && !name.starts_with("posix/") && !name.starts_with("right/")
+    });
+    zones
+}
+
+fn image_row(image: Image, now: Timestamp) -> ImageRow {
+    let kib = i64::try_from(image.bytes.div_ceil(1024)).unwrap_or(i64::MAX);
+    ImageRow {
+        vendor: image.vendor,
+        model: image.model,
+        version: image.version,
+        size: format!("{} KiB", grouped(kib)),
+        published_at: When::new(image.published_at, now),
+    }
+}
+
+fn row(r: Rollout, now: Timestamp) -> RolloutRow {
+    RolloutRow {
+        href: format!("/rollouts/{}", r.rollout),
+        state: state::of_rollout(&r.state),
+        progress: progress(&r),
+        not_before: When::new(r.not_before, now),
+        created_at: When::new(r.created_at, now),
+        id: r.rollout,
+        vendor: r.vendor,
+        model: r.model,
+        version: r.version,
+        target: r.target,
+        created_by: r.created_by,
+    }
+}
+
+fn progress(r: &Rollout) -> Progress {
+    let width = |part: i64| part.saturating_mul(100).checked_div(r.devices).unwrap_or(0);
+    let (verified, failed) = (width(r.verified), width(r.failed));
+    let busy = if r.state == "running" { width(r.devices - r.verified - r.failed - r.cancelled) } else { 0 };
+    Progress {
+        devices: r.devices,
+        verified: r.verified,
+        failed: r.failed,
+        cancelled: r.cancelled,
+        verified_width: verified,
+        failed_from: verified,
+        failed_width: failed,
+        busy_from: verified + failed,
+        busy_width: busy,
+    }
+}
+
+/// `POST /rollouts`
+pub(super) async fn create(
+    State(state): State<OperatorState>,
+    Submitted { caller, fields }: Submitted,
+) -> Result<Response, PageRefused> {
+    let text = |name| fields.text(name).trim().to_owned();
+    let form = Form {
+        model: fields.text("model").to_owned(),
+        version: text("version"),
+        date: text("date"),
+        time: text("time"),
+        zone: text("zone"),
+    };
+    match plan(&state, &caller, &form).await {
+        Ok(id) => Ok(Redirect::to(&format!("/rollouts/{id}?done=planned")).into_response()),
+        Err(refused) if refused.0.status < 500 => {
+            let status = StatusCode::from_u16(refused.0.status).unwrap_or(StatusCode::BAD_REQUEST);
+            let shown = listed(&state, &caller, &Query::default(), form, Some(refused.0.detail)).await?;
+            Ok((status, page(&shown)).into_response())
+        }
+        Err(refused) => Err(refused.into()),
+    }
+}
+
+async fn plan(state: &OperatorState, caller: &Caller, form: &Form) -> Result<RolloutId, Refused> {
+    let parts = form.model.split_once(BETWEEN);
+    let (vendor, model) = parts.ok_or_else(|| Refused::malformed("choose a model of the list"))?;
+    let not_before = instant(&form.date, &form.time, &form.zone)?;
+    orders::roll_out(state, caller, (vendor, model, &form.version), not_before).await
+}
+
+/// The instant that a date and a time in a zone are; none without a date. A time that the clocks skip is taken as
+/// an hour later, one that they show twice as the first.
+fn instant(date: &str, time: &str, zone: &str) -> Result<Option<Timestamp>, Refused> {
+    if date.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |what: &str| Refused::malformed(format!("{what} can't be read"));
+    let date: civil::Date = date.parse().map_err(|_| wrong("the date"))?;
+    let time = if time.is_empty() { "00:00" } else { time };
+    let time: civil::Time = time.parse().map_err(|_| wrong("the time"))?;
+    let zone = if zone.is_empty() { "UTC" } else { zone };
+    let zone = TimeZone::get(zone).map_err(|_| {
+        Refused::malformed("the time zone is not known: expected a name such as Europe/Berlin")
+    })?;
+    let at = date.to_datetime(time).to_zoned(zone).map_err(|_| wrong("the date"))?;
+    Ok(Some(at.timestamp()))
+}
+
+/// `GET /rollouts/{rollout}`
+pub(super) async fn show_one(
+    State(state): State<OperatorState>,
+    Visitor(caller): Visitor,
+    Path(id): Path<String>,
+    Params(query): Params<Query>,
+) -> Result<Response, PageRefused> {
+    let now = Timestamp::now();
+    let id = parse(&id)?;
+    let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
+    let found = state.store().rollout(&caller.tenant, id).await?;
+    let found = found.ok_or_else(|| Refused::not_found("roll-out"))?;
+    let devices = state.store().rollout_devices(&caller.tenant, id, cursor).await?;
+    let ended = matches!(found.state.as_str(), "done" | "failed" | "cancelled");
+    let r = row(found, now);
+    Ok(page(&RolloutPage {
+        shell: Shell::new(&caller, "/rollouts", query.done.as_deref()),
+        may_cancel: caller.role.may(Act::RollOut) && !ended,
+        next: devices.next.as_deref().map(|next| address(&r.href, &[("page", next)])),
+        devices: devices.items.into_iter().map(|device| step(device, now)).collect(),
+        r,
+    }))
+}
+
+fn step(d: RolloutDevice, now: Timestamp) -> StepRow {
+    let staging = d.device.is_empty();
+    StepRow {
+        element: element("s", &[&d.gateway, &d.device]),
+        href: if staging { String::new() } else { device_page(&d.gateway, &d.device) },
+        title: if staging { "Image at the gateway".to_owned() } else { d.device },
+        state: state::of_step(&d.step),
+        gateway: d.gateway,
+        detail: d.detail,
+        version_before: d.version_before,
+        version_now: d.version_now,
+        updated_at: When::new(d.updated_at, now),
+    }
+}
+
+/// `POST /rollouts/{rollout}/cancel`
+pub(super) async fn cancel(
+    State(state): State<OperatorState>,
+    Path(id): Path<String>,
+    Submitted { caller, .. }: Submitted,
+) -> Result<Response, PageRefused> {
+    let id = parse(&id)?;
+    orders::cancel(&state, &caller, id).await?;
+    Ok(Redirect::to(&format!("/rollouts/{id}?done=cancelled")).into_response())
+}
+
+fn parse(id: &str) -> Result<RolloutId, Refused> {
+    id.parse().map_err(|_| Refused::not_found("roll-out"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_meant_in_its_zone() {
+        let at = |date, time, zone| {
+            instant(date, time, zone)
+                .map(|at| at.map(|at| at.to_string()))
+                .map_err(|refused| refused.0.detail)
+        };
+        assert_eq!(at("", "12:00", "Nowhere"), Ok(None));
+        assert_eq!(at("2026-07-01", "02:30", "UTC"), Ok(Some("2026-07-01T02:30:00Z".to_owned())));
+        assert_eq!(at("2026-07-01", "02:30", "Europe/Berlin"), Ok(Some("2026-07-01T00:30:00Z".to_owned())));
+        // Skipped by the clocks, and shown twice.
+        assert_eq!(at("2026-03-29", "02:30", "Europe/Berlin"), Ok(Some("2026-03-29T01:30:00Z".to_owned())));
+        assert_eq!(at("2026-10-25", "02:30", "Europe/Berlin"), Ok(Some("2026-10-25T00:30:00Z".to_owned())));
+        assert!(at("2026-13-01", "", "").is_err());
+        assert!(at("2026-12-01", "", "Mars/Base").unwrap_err().contains("Europe/Berlin"));
+    }
+}

@@ -1,0 +1,69 @@
+//! What surrounds every page: navigation, who is logged in, a word on what was just done.
+
+use super::assets::{ASSETS, Assets};
+use super::icon::Icon;
+use crate::operators::caller::Caller;
+use crate::operators::role::{Act, Role};
+
+/// The surroundings of a page.
+#[derive(Debug)]
+pub(super) struct Shell {
+    pub(super) assets: &'static Assets,
+    pub(super) user: String,
+    pub(super) role: &'static str,
+    pub(super) csrf: String,
+    pub(super) done: Option<&'static str>,
+    section: &'static str,
+    may: Role,
+}
+
+/// An entry of the navigation.
+pub(super) struct Entry {
+    pub(super) href: &'static str,
+    pub(super) title: &'static str,
+    pub(super) icon: Icon,
+    pub(super) here: bool,
+}
+
+/// Address, title, icon, what it needs.
+const ENTRIES: [(&str, &str, Icon, Act); 7] = [
+    ("/", "Fleet", Icon::Fleet, Act::SeeFleet),
+    ("/gateways", "Gateways", Icon::Gateway, Act::SeeFleet),
+    ("/calls", "Calls", Icon::Call, Act::SeeFleet),
+    ("/rollouts", "Roll-outs", Icon::Rollout, Act::SeeFleet),
+    ("/commands", "Commands", Icon::Command, Act::SeeFleet),
+    ("/quarantine", "Quarantine", Icon::Quarantine, Act::SeeQuarantine),
+    ("/audit", "Audit", Icon::Audit, Act::SeeAudit),
+];
+
+/// What was done, by the word that the address carries after it.
+const DONE: [(&str, &str); 4] = [
+    ("queued", "Queued. The gateway gets it with its next poll."),
+    ("planned", "Planned. Gateways get it with their next polls."),
+    ("cancelled", "Cancelled. Gateways are told with their next polls."),
+    ("password", "Your password is changed; your other sessions have ended."),
+];
+
+impl Shell {
+    /// The surroundings of a page of `section`; `done` is the word in the address.
+    pub(super) fn new(caller: &Caller, section: &'static str, done: Option<&str>) -> Self {
+        let done = done.and_then(|word| DONE.iter().find(|(own, _)| *own == word)).map(|(_, text)| *text);
+        Self {
+            assets: &ASSETS,
+            user: caller.user.clone(),
+            role: caller.role.title(),
+            csrf: caller.csrf.clone(),
+            done,
+            section,
+            may: caller.role,
+        }
+    }
+
+    /// What this role may visit.
+    pub(super) fn navigation(&self) -> Vec<Entry> {
+        let allowed = ENTRIES.iter().filter(|(_, _, _, act)| self.may.may(*act));
+        let entry =
+            |&(href, title, icon, _): &(_, _, _, _)| Entry { href, title, icon, here: href == self.section };
+        allowed.map(entry).collect()
+    }
+}

@@ -1,0 +1,143 @@
+//! States as a word, an icon and a tone: never a colour alone.
+
+use wire::reading::Status;
+
+use super::icon::Icon;
+use crate::store::Gravest;
+
+/// A state on a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StateBadge {
+    pub(super) word: &'static str,
+    pub(super) tone: &'static str,
+    pub(super) icon: Icon,
+}
+
+const fn badge(word: &'static str, tone: &'static str, icon: Icon) -> StateBadge {
+    StateBadge { word, tone, icon }
+}
+
+/// How a device is: what is worst comes first.
+pub(super) fn of_device(offline: bool, gravest: Option<Gravest>, status: Option<&Status>) -> StateBadge {
+    if offline {
+        return badge("Offline", "bad", Icon::Offline);
+    }
+    match gravest {
+        Some(Gravest::ServiceCall) => return badge("Service call", "bad", Icon::Wrench),
+        Some(Gravest::SupplyEnd) => return badge("Supply end", "bad", Icon::Drop),
+        Some(Gravest::Jam) => return badge("Paper jam", "bad", Icon::Jam),
+        Some(Gravest::CoverOpen) => return badge("Cover open", "warn", Icon::Cover),
+        Some(Gravest::SupplyNearEnd) => return badge("Supply low", "warn", Icon::Drop),
+        Some(Gravest::Other) | None => {}
+    }
+    let Some(status) = status else { return badge("Not read yet", "idle", Icon::Question) };
+    let is = |label: &Option<wire::reading::Label>, name| label.as_ref().is_some_and(|l| l.is(name));
+    if is(&status.device, "down") {
+        return badge("Stopped", "bad", Icon::Alert);
+    }
+    if is(&status.printer, "printing") {
+        return badge("Printing", "busy", Icon::Print);
+    }
+    if is(&status.printer, "warmup") {
+        return badge("Warming up", "busy", Icon::Clock);
+    }
+    if is(&status.device, "warning") {
+        return badge("Warning", "warn", Icon::Alert);
+    }
+    if is(&status.printer, "idle") || is(&status.device, "running") {
+        return badge("Ready", "good", Icon::Ok);
+    }
+    badge("Unknown", "idle", Icon::Question)
+}
+
+/// Whether a gateway was heard from.
+pub(super) const fn of_gateway(silent: bool, service_call: bool) -> StateBadge {
+    match (silent, service_call) {
+        (true, _) => badge("Not heard from", "bad", Icon::Offline),
+        (false, true) => badge("Service call", "warn", Icon::Wrench),
+        (false, false) => badge("On time", "good", Icon::Ok),
+    }
+}
+
+/// Whether a call stands; kinds without an end only happened.
+pub(super) const fn of_call(open: bool) -> StateBadge {
+    if open { badge("Open", "warn", Icon::Call) } else { badge("Closed", "idle", Icon::Ok) }
+}
+
+/// How far a command is.
+pub(super) fn of_command(state: &str) -> StateBadge {
+    match state {
+        "queued" => badge("Queued", "idle", Icon::Clock),
+        "delivered" => badge("Delivered", "busy", Icon::Command),
+        "accepted" => badge("Accepted", "busy", Icon::Command),
+        "running" => badge("Running", "busy", Icon::Pulse),
+        "done" => badge("Done", "good", Icon::Ok),
+        "failed" => badge("Failed", "bad", Icon::Alert),
+        "expired" => badge("Expired", "warn", Icon::Ban),
+        _ => badge("Unknown", "idle", Icon::Question),
+    }
+}
+
+/// How far a roll-out is.
+pub(super) fn of_rollout(state: &str) -> StateBadge {
+    match state {
+        "scheduled" => badge("Scheduled", "idle", Icon::Clock),
+        "running" => badge("Running", "busy", Icon::Rollout),
+        "done" => badge("Done", "good", Icon::Ok),
+        "failed" => badge("Ended with failures", "bad", Icon::Alert),
+        "cancelled" => badge("Cancelled", "idle", Icon::Ban),
+        _ => badge("Unknown", "idle", Icon::Question),
+    }
+}
+
+/// How far a device of a roll-out is.
+pub(super) fn of_step(step: &str) -> StateBadge {
+    match step {
+        "pending" => badge("Waiting", "idle", Icon::Clock),
+        "staged" => badge("Image staged", "busy", Icon::Rollout),
+        "pushed" => badge("Pushed, restarting", "busy", Icon::Pulse),
+        "verified" => badge("Verified", "good", Icon::Ok),
+        "failed" => badge("Failed", "bad", Icon::Alert),
+        "cancelled" => badge("Cancelled", "idle", Icon::Ban),
+        _ => badge("Unknown", "idle", Icon::Question),
+    }
+}
+
+/// A kind of call for people, with its icon and tone while it is open.
+pub(super) fn of_kind(kind: &str) -> StateBadge {
+    match kind {
+        "service_call" => badge("Service call", "bad", Icon::Wrench),
+        "jam" => badge("Paper jam", "warn", Icon::Jam),
+        "cover_open" => badge("Cover open", "warn", Icon::Cover),
+        "supply_near_end" => badge("Supply near end", "warn", Icon::Drop),
+        "supply_end" => badge("Supply end", "bad", Icon::Drop),
+        "supply_replaced" => badge("Supply replaced", "idle", Icon::Ok),
+        "device_offline" => badge("Device offline", "bad", Icon::Offline),
+        "counter_regression" => badge("Counter fell", "bad", Icon::Counter),
+        _ => badge("Other call", "idle", Icon::Question),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::reading::Label;
+
+    #[test]
+    fn the_worst_is_said_first() {
+        let idle = Status { printer: Some(Label::name("idle")), ..Status::default() };
+        let table = [
+            (true, Some(Gravest::ServiceCall), "Offline"),
+            (false, Some(Gravest::ServiceCall), "Service call"),
+            (false, Some(Gravest::SupplyNearEnd), "Supply low"),
+            (false, Some(Gravest::Other), "Ready"),
+            (false, None, "Ready"),
+        ];
+        for (offline, gravest, word) in table {
+            assert_eq!(of_device(offline, gravest, Some(&idle)).word, word);
+        }
+        assert_eq!(of_device(false, None, None).word, "Not read yet");
+        let down = Status { device: Some(Label::name("down")), ..idle };
+        assert_eq!(of_device(false, None, Some(&down)).word, "Stopped");
+    }
+}

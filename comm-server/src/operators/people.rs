@@ -1,0 +1,227 @@
+//! Logging in and out, changing a password, and the first login of a new server.
+//!
+//! An unknown user and a wrong password get the same answer after the same work; five failures lock an account.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use jiff::{SignedDuration, Timestamp};
+use program::listener::Peer;
+use wire::problem::ProblemCode;
+
+use super::caller::Caller;
+use super::password::{self, HashError};
+use super::refused::Refused;
+use super::role::Role;
+use super::{OperatorState, session};
+use crate::store::{AuditEntry, DEFAULT_TENANT, NewUser, Session, Store, StoreError};
+
+/// Failures that lock an account.
+const FAILURES: i64 = 5;
+
+/// For how long.
+const LOCKED: SignedDuration = SignedDuration::from_mins(15);
+
+/// A name is at most so long.
+const NAME_BYTES: usize = 64;
+
+/// Addresses that the rate limit remembers before it forgets those at rest.
+const ADDRESSES: usize = 10_000;
+
+const WRONG: &str = "user or password is wrong, or the account is locked for 15 minutes after five failures";
+
+/// A login that succeeded.
+#[derive(Debug)]
+pub(super) struct LoggedIn {
+    pub(super) user: String,
+    pub(super) role: Role,
+    pub(super) must_change: bool,
+    pub(super) csrf: String,
+    pub(super) token: String,
+}
+
+/// Where a request comes from; the unspecified address without a listener (in tests).
+pub(super) fn address_of(peer: Option<&Peer>) -> IpAddr {
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address.ip())
+}
+
+/// Logs in.
+pub(super) async fn log_in(
+    state: &OperatorState,
+    address: IpAddr,
+    name: &str,
+    password: &str,
+) -> Result<LoggedIn, Refused> {
+    check_rate(state, address)?;
+    let name = if name.len() <= NAME_BYTES { name } else { "" };
+    let user = state.store().user(DEFAULT_TENANT, name).await?;
+    let hash = user.as_ref().map(|user| user.password_hash.as_str());
+    let right = state.0.hasher.verify(password, hash).await?;
+    let now = Timestamp::now();
+    let (Some(user), true) = (user, right) else {
+        return Err(refuse_login(state, address, name, now).await?);
+    };
+    let role = user.role.parse().map_err(|error| Refused::internal(&error))?;
+    let (token, csrf) = (session::random_token()?, session::random_token()?);
+    let expires_ms = session::expiry(now.as_millisecond(), now.as_millisecond());
+    let new = Session {
+        token_hash: session::token_hash(&token),
+        tenant: user.tenant,
+        user: user.name.clone(),
+        csrf: csrf.clone(),
+        created_at: now,
+        expires_at: Timestamp::from_millisecond(expires_ms).unwrap_or(now),
+    };
+    let entry = AuditEntry::new(now, &user.name, "session.begin", format!("from {address}"));
+    if !state.store().begin_session(new, entry).await? {
+        return Err(refuse_login(state, address, name, now).await?);
+    }
+    Ok(LoggedIn { user: user.name, role, must_change: user.must_change, csrf, token })
+}
+
+/// Counts the failure; the same work and answer for every name.
+async fn refuse_login(
+    state: &OperatorState,
+    address: IpAddr,
+    name: &str,
+    now: Timestamp,
+) -> Result<Refused, Refused> {
+    let who: String = name.chars().filter(|c| !c.is_control()).collect();
+    let entry = AuditEntry::new(now, &who, "session.refused", format!("from {address}"));
+    let until = now.saturating_add(LOCKED).unwrap_or(now);
+    state.store().count_login_failure(DEFAULT_TENANT, name, FAILURES, until, entry).await?;
+    Ok(Refused::new(ProblemCode::Unauthorized, WRONG))
+}
+
+fn check_rate(state: &OperatorState, address: IpAddr) -> Result<(), Refused> {
+    let logins = &state.0.logins;
+    if logins.len() > ADDRESSES {
+        logins.retain_recent();
+    }
+    logins.check_key(&network(address)).map_err(|_| Refused::too_many())
+}
+
+/// Who has one IPv6 address has its whole /64.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => IpAddr::V4(v4),
+            None => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        },
+    }
+}
+
+/// Logs out.
+pub(super) async fn log_out(state: &OperatorState, caller: &Caller) -> Result<(), Refused> {
+    state.store().end_session(&caller.token_hash).await?;
+    let entry = AuditEntry::new(Timestamp::now(), &caller.user, "session.end", "");
+    Ok(state.store().append_audit(&caller.tenant, entry).await?)
+}
+
+/// Changes the caller's own password; other sessions of the user end.
+pub(super) async fn change_password(
+    state: &OperatorState,
+    caller: &Caller,
+    current: &str,
+    new: &str,
+) -> Result<(), Refused> {
+    let user = state.store().user(&caller.tenant, &caller.user).await?.ok_or_else(Refused::not_logged_in)?;
+    if !state.0.hasher.verify(current, Some(&user.password_hash)).await? {
+        let now = Timestamp::now();
+        let entry = AuditEntry::new(now, &caller.user, "password.refused", "the current one was wrong");
+        let until = now.saturating_add(LOCKED).unwrap_or(now);
+        let locked =
+            state.store().count_login_failure(&caller.tenant, &caller.user, FAILURES, until, entry).await?;
+        if locked {
+            state.store().end_session(&caller.token_hash).await?;
+        }
+        return Err(Refused::new(ProblemCode::Forbidden, "the current password is wrong"));
+    }
+    password::check_new(&caller.user, current, new).map_err(|weak| Refused::malformed(weak.to_string()))?;
+    let hash = state.0.hasher.hash(new).await?;
+    let keep = Some(caller.token_hash.clone());
+    state.store().set_password(&caller.tenant, &caller.user, hash, false, keep).await?;
+    let entry = AuditEntry::new(Timestamp::now(), &caller.user, "password.change", "");
+    Ok(state.store().append_audit(&caller.tenant, entry).await?)
+}
+
+/// The first login could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum FirstLoginError {
+    /// The password can't be hashed.
+    #[error("the one-time password can't be made")]
+    Password(#[from] HashError),
+    /// The store.
+    #[error("the first user can't be stored")]
+    Store(#[from] StoreError),
+}
+
+/// Makes the administrator `admin` with a one-time password if there is nobody yet; answers that password, which
+/// goes to standard output and nowhere else.
+///
+/// # Errors
+/// No random numbers, or the store.
+pub async fn first_login(store: &Store) -> Result<Option<String>, FirstLoginError> {
+    if !store.users(DEFAULT_TENANT).await?.is_empty() {
+        return Ok(None);
+    }
+    let one_time = password::one_time()?;
+    let new = NewUser {
+        name: "admin".to_owned(),
+        role: Role::Administrator.name().to_owned(),
+        password_hash: password::Hasher::new()?.hash(&one_time).await?,
+        must_change: true,
+        created_at: Timestamp::now(),
+    };
+    Ok(store.create_user(DEFAULT_TENANT, new).await?.then_some(one_time))
+}
+
+/// A password could not be reset.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordResetError {
+    /// No such user.
+    #[error("there is no user {user:?}")]
+    NotFound {
+        /// As it was given.
+        user: String,
+    },
+    /// The password can't be hashed.
+    #[error("the one-time password can't be made")]
+    Password(#[from] HashError),
+    /// The store.
+    #[error("the password can't be stored")]
+    Store(#[from] StoreError),
+}
+
+/// Gives a user a new one-time password, ends the user's sessions and unlocks the account; `who` is for the audit.
+///
+/// # Errors
+/// There is no such user, no random numbers, or the store.
+pub async fn reset_password(
+    store: &Store,
+    tenant: &str,
+    user: &str,
+    who: &str,
+) -> Result<String, PasswordResetError> {
+    let one_time = password::one_time()?;
+    let hash = password::Hasher::new()?.hash(&one_time).await?;
+    if !store.set_password(tenant, user, hash, true, None).await? {
+        return Err(PasswordResetError::NotFound { user: user.to_owned() });
+    }
+    let entry = AuditEntry::new(Timestamp::now(), who, "password.reset", format!("of {user}"));
+    store.append_audit(tenant, entry).await?;
+    Ok(one_time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_network_is_limited_as_one() {
+        let of = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(of("192.0.2.1"), "192.0.2.1");
+    }
+}

@@ -1,0 +1,172 @@
+//! Pages: each renders, empty and full; what a device says is never markup.
+
+use axum::http::header;
+
+use super::site::{PASSWORD, Site};
+
+const PAGES: [&str; 7] = ["/", "/gateways", "/calls", "/commands", "/rollouts", "/quarantine", "/audit"];
+
+const EVIL: &str = "
+    INSERT INTO gateways (tenant, gateway, site, version, first_seen_ms, last_poll_ms, next_poll_s)
+     VALUES ('default', 'gw-1', '<script>alert(1)</script>', '<script>', 1, 1, 3600);
+    INSERT INTO lanes (tenant, gateway, lane, acknowledged, made) VALUES ('default', 'gw-1', 'bulk', 3, 5);
+    INSERT INTO devices (tenant, gateway, device, vendor, model, serial, name, address, firmware, reading, read_ms,
+      total, total_ms, first_seen_ms) VALUES ('default', 'gw-1', 'ricoh:E1/7', '<script>', '<script>alert(2)</script>',
+      '<script>', '\"><script>', '<script>', '<script>',
+      '{\"address\":\"<script>\",\"read_at\":\"2026-01-01T00:00:00Z\",\"took_ms\":1,\"requests\":1,
+        \"identity\":{\"sys_descr\":\"<script>\",\"firmware\":[{\"component\":\"<script>\",\"version\":\"<script>\"}]},
+        \"status\":{\"console\":[\"<script>alert(3)</script>\"]},
+        \"supplies\":[{\"index\":\"1\",\"description\":\"<script>\",\"type\":\"toner\",\"color\":\"cyan\",\"percent\":5.0}],
+        \"trays\":[{\"index\":\"1\",\"name\":\"<script>\",\"media\":\"<script>\",\"level\":1,\"max\":2}],
+        \"alerts\":[{\"index\":\"1\",\"description\":\"<script>\"}]}', 1, 1234567, 1, 1);
+    INSERT INTO counters (tenant, gateway, device, counter, read_ms, value, oid, raw, unit)
+     VALUES ('default', 'gw-1', 'ricoh:E1/7', 'total', 1, 1234567, '<script>', 1234567, '<script>');
+    INSERT INTO calls (tenant, gateway, raised_lane, raised_seq, device, kind, subject, detail, raised_ms, received_ms, is_open)
+     VALUES ('default', 'gw-1', 'urgent', 1, 'ricoh:E1/7', 'service_call', '<script>', '<script>', 1, 1, 1);
+    INSERT INTO commands (tenant, gateway, command, kind, body, created_by, created_ms, expires_ms, state, detail)
+     VALUES ('default', 'gw-1', '01980000-0000-7000-8000-000000000002', 'discovery', '{}', '<script>', 1, 2, 'failed', '<script>');
+    INSERT INTO rollouts (tenant, rollout, vendor, model, version, target, not_before_ms, created_by, created_ms, state)
+     VALUES ('default', '01980000-0000-7000-8000-000000000001', '<script>', '<script>', '<script>', '<script>', 1, '<script>', 1, 'running');
+    INSERT INTO rollout_devices (tenant, rollout, gateway, device, step, detail, version_before, version_now, updated_ms)
+     VALUES ('default', '01980000-0000-7000-8000-000000000001', 'gw-1', 'ricoh:E1/7', 'failed', '<script>', '<script>', '<script>', 1);
+    INSERT INTO quarantine (tenant, gateway, lane, seq, received_ms, reason, body)
+     VALUES ('default', 'gw-1', 'bulk', 1, 1, '<script>', '</pre><script>');
+    INSERT INTO audit (tenant, entry, at_ms, who, what, detail) VALUES ('default', 'e', 1, '<script>', '<script>', '<script>')";
+
+const DEVICE: &str = "/devices/gw-1/ricoh%3AE1%2F7";
+
+/// Every script of a page is one of ours by its address.
+fn assert_plain(path: &str, html: &str) {
+    for (at, _) in html.match_indices("<script") {
+        let tag: String = html.get(at..).unwrap_or_default().chars().take(24).collect();
+        assert!(tag.starts_with("<script src=\"/assets/"), "{path}: {tag}");
+    }
+    assert!(!html.contains("style=\"") && !html.contains(" onclick"), "{path}: inline style or handler");
+}
+
+#[tokio::test]
+async fn what_a_device_says_is_never_markup() {
+    let (site, client) = Site::with("administrator").await;
+    site.sql(EVIL).await;
+    let rollout = "/rollouts/01980000-0000-7000-8000-000000000001";
+    for path in PAGES.into_iter().chain([DEVICE, rollout, "/?q=<script>", "/login", "/password"]) {
+        let path = path.replace('<', "%3C").replace('>', "%3E");
+        let page = site.get(&client, &path).await;
+        assert!(page.status == 200 || page.status == 303, "{path}: {} {}", page.status, page.text);
+        assert_plain(&path, &page.text);
+    }
+    let device = site.get(&client, DEVICE).await.text;
+    for text in ["1,234,567", "Service call", "5 %", "Read counters now", "1 of 2 sheets"] {
+        assert!(device.contains(text), "{text}");
+    }
+    assert!(device.contains("&#60;script&#62;alert(3)"), "the console's text is shown as text");
+    let gateways = site.get(&client, "/gateways").await.text;
+    assert!(gateways.contains("2 to come") && gateways.contains("Not heard from"), "{gateways}");
+    let missing = site.get(&client, "/%3Cscript%3E").await;
+    assert_eq!(missing.status, 404);
+    assert_plain("/<script>", &missing.text);
+}
+
+#[tokio::test]
+async fn empty_pages_say_what_to_do_next() {
+    let (site, client) = Site::with("administrator").await;
+    let next = [
+        "platen-pki issue",
+        "platen-gateway",
+        "Devices call by themselves",
+        "No commands yet",
+        "publish",
+        "Nothing is in",
+        "",
+    ];
+    for (path, text) in PAGES.into_iter().zip(next) {
+        let page = site.get(&client, path).await;
+        assert_eq!(page.status, 200, "{path}");
+        assert!(page.text.contains(text), "{path}: {text}");
+        assert!(page.text.contains("<html lang=\"en\">") && page.text.contains("class=\"skip\""), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_person_logs_in_by_the_form_and_asks_a_device() {
+    let (site, _) = Site::with("engineer").await;
+    site.sql(EVIL).await;
+    let nobody = super::site::Client::default();
+    let wrong = site.submit(&nobody, "/login", "user=erin&password=wrong").await;
+    assert!(wrong.status == 401 && wrong.text.contains("locked") && wrong.text.contains("value=\"erin\""));
+    let form = format!("user=erin&password={}", PASSWORD.replace(' ', "+"));
+    let right = site.submit(&nobody, "/login", &form).await;
+    assert_eq!((right.status.as_u16(), right.header(header::LOCATION)), (303, "/"));
+    let cookie = right.header(header::SET_COOKIE).split(';').next().unwrap().to_owned();
+    let mut client = super::site::Client { cookie, csrf: String::new() };
+    let device = site.get(&client, DEVICE).await.text;
+    let (_, rest) = device.split_once("name=\"csrf\" value=\"").unwrap();
+    client.csrf = rest.split('"').next().unwrap().to_owned();
+    let form = format!("kind=counter_request&csrf={}", client.csrf);
+    let asked = site.submit(&client, &format!("{DEVICE}/commands"), &form).await;
+    assert_eq!(asked.header(header::LOCATION), format!("{DEVICE}?done=queued"));
+    let commands = site.get(&client, "/api/v1/commands").await.json();
+    let newest = &commands["items"][0];
+    assert_eq!(newest["order"]["devices"][0], "ricoh:E1/7");
+    let out = site.submit(&client, "/logout", &format!("csrf={}", client.csrf)).await;
+    assert_eq!(out.header(header::LOCATION), "/login");
+    assert_eq!(site.get(&client, "/").await.header(header::LOCATION), "/login");
+}
+
+#[tokio::test]
+async fn a_roll_out_is_planned_and_cancelled() {
+    let (site, client) = Site::with("firmware_manager").await;
+    site.sql(
+        "INSERT INTO gateways (tenant, gateway, first_seen_ms, next_poll_s) VALUES ('default', 'gw-1', 1, 3600);
+         INSERT INTO devices (tenant, gateway, device, vendor, model, firmware, first_seen_ms)
+          VALUES ('default', 'gw-1', 'ricoh:E1', 'ricoh', 'IM C3000', '1.0', 1)",
+    )
+    .await;
+    let none = "model=ricoh%09IM+C3000&version=1.0&csrf=".to_owned() + &client.csrf;
+    let none = site.submit(&client, "/rollouts", &none).await;
+    assert!(none.status == 409 && none.text.contains("no device of ricoh IM C3000"), "{}", none.text);
+    let form = format!(
+        "model=ricoh%09IM+C3000&version=2.0&date=2027-07-01&time=02%3A30&zone=Europe%2FBerlin&csrf={}",
+        client.csrf
+    );
+    let planned = site.submit(&client, "/rollouts", &form).await;
+    assert_eq!(planned.status, 303, "{}", planned.text);
+    let path = planned.header(header::LOCATION).split('?').next().unwrap().to_owned();
+    let detail = site.get(&client, &format!("/api/v1{path}")).await.json();
+    assert_eq!(detail["not_before"], "2027-07-01T00:30:00Z");
+    assert_eq!(detail["state"], "scheduled");
+    assert_eq!(detail["progress"]["devices"], 1);
+    let page = site.get(&client, &path).await.text;
+    assert!(page.contains("Yes, cancel it") && page.contains("2027-07-01 00:30:00 UTC"), "{page}");
+    let cancelled = site.submit(&client, &format!("{path}/cancel"), &format!("csrf={}", client.csrf)).await;
+    assert_eq!(cancelled.status, 303, "{}", cancelled.text);
+    assert_eq!(site.get(&client, &format!("/api/v1{path}")).await.json()["state"], "cancelled");
+    let again = site.send(client.request("POST", &format!("/api/v1{path}/cancel"), None)).await;
+    assert_eq!(again.status, 409, "{}", again.text);
+}
+
+#[tokio::test]
+async fn a_list_is_read_page_by_page_without_a_gap() {
+    let (site, client) = Site::with("viewer").await;
+    site.sql(
+        "INSERT INTO gateways (tenant, gateway, first_seen_ms, next_poll_s) VALUES ('default', 'gw-1', 1, 3600);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 120)
+         INSERT INTO devices (tenant, gateway, device, model, first_seen_ms)
+          SELECT 'default', 'gw-1', printf('a:%03d/x', i), 'M', 1 FROM n",
+    )
+    .await;
+    let (mut seen, mut path) = (Vec::new(), "/api/v1/devices".to_owned());
+    loop {
+        let page = site.get(&client, &path).await.json();
+        let items = page["items"].as_array().unwrap();
+        seen.extend(items.iter().map(|device| device["device"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/api/v1/devices?page={next}");
+    }
+    let expected: Vec<String> = (1..=120).map(|i| format!("a:{i:03}/x")).collect();
+    assert_eq!(seen, expected);
+    let one = site.get(&client, "/api/v1/gateways/gw-1/devices/a%3A007%2Fx").await.json();
+    assert_eq!(one["device"], "a:007/x");
+    let found = site.get(&client, "/api/v1/devices?q=A:00&gateway=gw-1").await.json();
+    assert_eq!(found["items"].as_array().unwrap().len(), 9);
+}

@@ -1,0 +1,141 @@
+//! An operators' side on a fresh store, and a client that keeps its cookie.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sqlx::AnyPool;
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+use crate::operators::{OperatorState, first_login, password, router};
+use crate::store::{DEFAULT_TENANT, NewUser, Store};
+
+pub(super) const PASSWORD: &str = "seven quiet printers";
+
+/// A store in a folder, and the router on it.
+pub(super) struct Site {
+    _dir: TempDir,
+    url: String,
+    pub(super) store: Store,
+    pub(super) router: Router,
+}
+
+/// What came back.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: axum::http::HeaderMap,
+    pub(super) text: String,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
+    }
+
+    pub(super) fn header(&self, name: header::HeaderName) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// Somebody with a cookie.
+#[derive(Clone, Default)]
+pub(super) struct Client {
+    pub(super) cookie: String,
+    pub(super) csrf: String,
+}
+
+impl Site {
+    pub(super) async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", dir.path().join("platen.db").display());
+        let store = Store::open_detached(&url).await.unwrap();
+        let router = router(OperatorState::new(store.clone(), None).unwrap());
+        Self { _dir: dir, url, store, router }
+    }
+
+    /// A site with somebody of a role, logged in.
+    pub(super) async fn with(role: &str) -> (Self, Client) {
+        let site = Self::new().await;
+        site.add_user("erin", role, false).await;
+        let client = site.log_in("erin", PASSWORD).await;
+        (site, client)
+    }
+
+    pub(super) async fn add_user(&self, name: &str, role: &str, must_change: bool) {
+        let new = NewUser {
+            name: name.to_owned(),
+            role: role.to_owned(),
+            password_hash: password::Hasher::new().unwrap().hash(PASSWORD).await.unwrap(),
+            must_change,
+            created_at: Timestamp::now(),
+        };
+        assert!(self.store.create_user(DEFAULT_TENANT, new).await.unwrap());
+    }
+
+    pub(super) async fn first_login(&self) -> String {
+        first_login(&self.store).await.unwrap().unwrap()
+    }
+
+    /// Rows as another part of the server would store them.
+    pub(super) async fn sql(&self, sql: &'static str) {
+        let pool = AnyPool::connect(&self.url).await.unwrap();
+        sqlx::raw_sql(sql).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+
+    pub(super) async fn send(&self, request: Request<Body>) -> Answer {
+        let response: Response<Body> = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    pub(super) async fn try_log_in(&self, user: &str, password: &str) -> Answer {
+        let body = json!({"user": user, "password": password});
+        self.send(Client::default().request("POST", "/api/v1/session", Some(&body))).await
+    }
+
+    pub(super) async fn log_in(&self, user: &str, password: &str) -> Client {
+        let answer = self.try_log_in(user, password).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let cookie = answer.header(header::SET_COOKIE).split(';').next().unwrap().to_owned();
+        Client { cookie, csrf: answer.json()["csrf"].as_str().unwrap().to_owned() }
+    }
+
+    pub(super) async fn get(&self, client: &Client, path: &str) -> Answer {
+        self.send(client.request("GET", path, None)).await
+    }
+
+    pub(super) async fn post(&self, client: &Client, path: &str, body: &Value) -> Answer {
+        self.send(client.request("POST", path, Some(body))).await
+    }
+
+    pub(super) async fn submit(&self, client: &Client, path: &str, form: &str) -> Answer {
+        let request = Request::post(path)
+            .header(header::COOKIE, &client.cookie)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(form.to_owned()));
+        self.send(request.unwrap()).await
+    }
+}
+
+impl Client {
+    pub(super) fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Request<Body> {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::COOKIE, &self.cookie)
+            .header("x-csrf-token", &self.csrf);
+        match body {
+            None => request.body(Body::empty()),
+            Some(body) => {
+                request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string()))
+            }
+        }
+        .unwrap()
+    }
+}

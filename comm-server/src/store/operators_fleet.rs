@@ -1,0 +1,250 @@
+//! What the console's overview and a device's page read besides the API's lists.
+
+use jiff::Timestamp;
+use sqlx::any::AnyRow;
+use wire::reading::Reading;
+
+use super::page::{self, PAGE_ROWS, Page};
+use super::{Store, StoreError, failed, row};
+
+/// A gateway counts as silent when it is this late beyond twice its interval, milliseconds.
+const SILENT_SLACK_MS: i64 = 60_000;
+
+/// The fleet in numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FleetNumbers {
+    pub(crate) devices: i64,
+    pub(crate) offline: i64,
+    pub(crate) service_calls: i64,
+    pub(crate) supplies: i64,
+    pub(crate) gateways: i64,
+    pub(crate) silent: i64,
+}
+
+/// Which devices are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Show {
+    All,
+    Attention,
+    Offline,
+    Supplies,
+}
+
+/// The gravest open call of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gravest {
+    ServiceCall,
+    SupplyEnd,
+    Jam,
+    CoverOpen,
+    SupplyNearEnd,
+    Other,
+}
+
+/// A device of the overview.
+#[derive(Debug, Clone)]
+pub(crate) struct FleetDevice {
+    pub(crate) gateway: String,
+    pub(crate) device: String,
+    pub(crate) model: String,
+    pub(crate) serial: String,
+    pub(crate) name: String,
+    pub(crate) address: String,
+    pub(crate) site: String,
+    pub(crate) offline: bool,
+    pub(crate) total: Option<i64>,
+    pub(crate) read_at: Option<Timestamp>,
+    pub(crate) gravest: Option<Gravest>,
+    pub(crate) reading: Option<Reading>,
+}
+
+/// Reports of one lane: acknowledged here, made there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LaneState {
+    pub(crate) gateway: String,
+    pub(crate) lane: String,
+    pub(crate) acknowledged: i64,
+    pub(crate) made: i64,
+}
+
+/// The latest value of a counter with its evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LatestCounter {
+    pub(crate) counter: String,
+    pub(crate) at: Timestamp,
+    pub(crate) value: i64,
+    pub(crate) oid: String,
+    pub(crate) raw: i64,
+    pub(crate) unit: String,
+}
+
+const GRAVEST: &str = "(SELECT MIN(CASE c.kind WHEN 'service_call' THEN 1 WHEN 'supply_end' THEN 2 \
+    WHEN 'jam' THEN 3 WHEN 'cover_open' THEN 4 WHEN 'supply_near_end' THEN 5 ELSE 6 END) FROM calls c \
+    WHERE c.tenant = d.tenant AND c.gateway = d.gateway AND c.device = d.device AND c.is_open = 1)";
+
+const fn gravest(rank: i64) -> Gravest {
+    match rank {
+        1 => Gravest::ServiceCall,
+        2 => Gravest::SupplyEnd,
+        3 => Gravest::Jam,
+        4 => Gravest::CoverOpen,
+        5 => Gravest::SupplyNearEnd,
+        _ => Gravest::Other,
+    }
+}
+
+fn device(row: &AnyRow) -> Result<FleetDevice, StoreError> {
+    let reading = row::maybe_text(row, "reading")?;
+    Ok(FleetDevice {
+        gateway: row::text(row, "gateway")?,
+        device: row::text(row, "device")?,
+        model: row::text(row, "model")?,
+        serial: row::text(row, "serial")?,
+        name: row::text(row, "name")?,
+        address: row::text(row, "address")?,
+        site: row::text(row, "site")?,
+        offline: row::flag(row, "offline")?,
+        total: row::maybe_number(row, "total")?,
+        read_at: row::maybe_time(row, "read_ms")?,
+        gravest: row::maybe_number(row, "gravest")?.map(gravest),
+        reading: reading.as_deref().and_then(|json| serde_json::from_str(json).ok()),
+    })
+}
+
+impl Store {
+    /// The fleet in numbers.
+    pub(crate) async fn fleet_numbers(
+        &self,
+        tenant: &str,
+        now: Timestamp,
+    ) -> Result<FleetNumbers, StoreError> {
+        let counts = sqlx::query(
+            "SELECT (SELECT COUNT(*) FROM devices WHERE tenant = $1) AS devices, \
+             (SELECT COUNT(*) FROM devices WHERE tenant = $1 AND offline = 1) AS offline, \
+             (SELECT COUNT(*) FROM calls WHERE tenant = $1 AND is_open = 1 AND kind = 'service_call') \
+              AS service_calls, \
+             (SELECT COUNT(*) FROM calls WHERE tenant = $1 AND is_open = 1 \
+              AND kind IN ('supply_near_end', 'supply_end')) AS supplies, \
+             (SELECT COUNT(*) FROM gateways WHERE tenant = $1) AS gateways, \
+             (SELECT COUNT(*) FROM gateways WHERE tenant = $1 \
+              AND COALESCE(last_poll_ms, first_seen_ms) + 2000 * next_poll_s + $2 < $3) AS silent",
+        )
+        .bind(tenant.to_owned())
+        .bind(SILENT_SLACK_MS)
+        .bind(now.as_millisecond())
+        .fetch_one(self.readers())
+        .await
+        .map_err(failed("to count the fleet"))?;
+        Ok(FleetNumbers {
+            devices: row::number(&counts, "devices")?,
+            offline: row::number(&counts, "offline")?,
+            service_calls: row::number(&counts, "service_calls")?,
+            supplies: row::number(&counts, "supplies")?,
+            gateways: row::number(&counts, "gateways")?,
+            silent: row::number(&counts, "silent")?,
+        })
+    }
+
+    /// Devices of the overview.
+    pub(crate) async fn fleet(
+        &self,
+        tenant: &str,
+        text: &str,
+        show: Show,
+        cursor: Option<&str>,
+    ) -> Result<Page<FleetDevice>, StoreError> {
+        let (gateway, id) = page::two_names(cursor)?;
+        let shown = match show {
+            Show::All => "1 = 1".to_owned(),
+            Show::Attention => format!("(d.offline = 1 OR {GRAVEST} IS NOT NULL)"),
+            Show::Offline => "d.offline = 1".to_owned(),
+            Show::Supplies => "EXISTS (SELECT 1 FROM calls c WHERE c.tenant = d.tenant \
+                AND c.gateway = d.gateway AND c.device = d.device AND c.is_open = 1 \
+                AND c.kind IN ('supply_near_end', 'supply_end'))"
+                .to_owned(),
+        };
+        let sql = format!(
+            "SELECT d.gateway, d.device, d.model, d.serial, d.name, d.address, d.offline, d.total, d.read_ms, \
+             d.reading, COALESCE(g.site, '') AS site, {GRAVEST} AS gravest \
+             FROM devices d LEFT JOIN gateways g ON g.tenant = d.tenant AND g.gateway = d.gateway \
+             WHERE d.tenant = $1 AND (d.gateway > $2 OR (d.gateway = $2 AND d.device > $3)) AND {shown} \
+             AND ($4 = '' OR LOWER(d.model) LIKE $4 ESCAPE '!' OR LOWER(d.serial) LIKE $4 ESCAPE '!' \
+              OR LOWER(d.name) LIKE $4 ESCAPE '!' OR LOWER(d.address) LIKE $4 ESCAPE '!' \
+              OR LOWER(d.device) LIKE $4 ESCAPE '!' OR LOWER(d.gateway) LIKE $4 ESCAPE '!' \
+              OR LOWER(COALESCE(g.site, '')) LIKE $4 ESCAPE '!') \
+             ORDER BY d.gateway, d.device LIMIT $5"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(tenant.to_owned())
+            .bind(gateway)
+            .bind(id)
+            .bind(super::devices::pattern(text))
+            .bind(PAGE_ROWS + 1)
+            .fetch_all(self.readers())
+            .await
+            .map_err(failed("to read the fleet"))?;
+        let items = rows.iter().map(device).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::of(items, |d| format!("{},{}", d.gateway, d.device)))
+    }
+
+    /// The lanes of gateways from one name to another, both included.
+    pub(crate) async fn lanes(
+        &self,
+        tenant: &str,
+        first: &str,
+        last: &str,
+    ) -> Result<Vec<LaneState>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT gateway, lane, acknowledged, made FROM lanes \
+             WHERE tenant = $1 AND gateway >= $2 AND gateway <= $3 ORDER BY gateway, lane DESC",
+        )
+        .bind(tenant.to_owned())
+        .bind(first.to_owned())
+        .bind(last.to_owned())
+        .fetch_all(self.readers())
+        .await
+        .map_err(failed("to read the lanes"))?;
+        let lane = |r| {
+            Ok(LaneState {
+                gateway: row::text(r, "gateway")?,
+                lane: row::text(r, "lane")?,
+                acknowledged: row::number(r, "acknowledged")?,
+                made: row::number(r, "made")?,
+            })
+        };
+        rows.iter().map(lane).collect()
+    }
+
+    /// The latest value of each counter of a device.
+    pub(crate) async fn latest_counters(
+        &self,
+        tenant: &str,
+        gateway: &str,
+        device: &str,
+    ) -> Result<Vec<LatestCounter>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT c.counter, c.read_ms, c.value, c.oid, c.raw, c.unit FROM counters c \
+             JOIN (SELECT counter, MAX(read_ms) AS newest FROM counters \
+              WHERE tenant = $1 AND gateway = $2 AND device = $3 GROUP BY counter) n \
+             ON n.counter = c.counter AND n.newest = c.read_ms \
+             WHERE c.tenant = $1 AND c.gateway = $2 AND c.device = $3",
+        )
+        .bind(tenant.to_owned())
+        .bind(gateway.to_owned())
+        .bind(device.to_owned())
+        .fetch_all(self.readers())
+        .await
+        .map_err(failed("to read the latest counters"))?;
+        let counter = |r| {
+            Ok(LatestCounter {
+                counter: row::text(r, "counter")?,
+                at: row::time(r, "read_ms")?,
+                value: row::number(r, "value")?,
+                oid: row::text(r, "oid")?,
+                raw: row::number(r, "raw")?,
+                unit: row::text(r, "unit")?,
+            })
+        };
+        rows.iter().map(counter).collect()
+    }
+}
