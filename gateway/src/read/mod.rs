@@ -1,21 +1,169 @@
 //! `platen-gateway read`: one reading of one device, for people or as JSON.
 
-use std::process::ExitCode;
+mod explain;
+mod page;
 
-use clap::Args;
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use gateway_core::device_reading::Finished;
+use gateway_core::profiles::Profiles;
+use secrecy::SecretString;
+
+use crate::cli::{EXIT_FAILED, EXIT_USAGE, fail};
+use crate::profile_files;
+use crate::snmp::{Credentials, Exchange, ReadError, Reader, SNMP_PORT, Scope, Target};
+
+/// How a device is asked, for every command that asks one.
+#[derive(Debug, Clone, Args)]
+pub struct AskArgs {
+    /// Community.
+    #[arg(long, default_value = "public")]
+    pub community: String,
+    /// SNMP version.
+    #[arg(long, value_enum, default_value = "2c")]
+    pub snmp_version: Version,
+    /// Time for one answer, milliseconds.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    pub timeout_ms: u32,
+    /// How often a request is repeated.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=10))]
+    pub retries: u32,
+    /// Directory of vendor profiles, over the built-in ones.
+    #[arg(long, value_name = "DIR")]
+    pub profiles: Option<PathBuf>,
+}
+
+/// An SNMP version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Version {
+    /// SNMP v1.
+    #[value(name = "1")]
+    V1,
+    /// SNMP v2c.
+    #[value(name = "2c")]
+    V2c,
+}
+
+impl AskArgs {
+    /// With what devices are asked.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials {
+        let community = SecretString::from(self.community.clone());
+        match self.snmp_version {
+            Version::V1 => Credentials::V1(community),
+            Version::V2c => Credentials::V2c(community),
+        }
+    }
+
+    /// Time for one answer.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(u64::from(self.timeout_ms))
+    }
+
+    /// The device at an address.
+    #[must_use]
+    pub fn target(&self, address: SocketAddr) -> Target {
+        Target { address, credentials: self.credentials(), timeout: self.timeout(), retries: self.retries }
+    }
+}
 
 /// Arguments of `read`.
 #[derive(Debug, Args)]
 pub struct ReadArgs {
     /// The device, `ADDR` or `ADDR:PORT`.
-    pub address: String,
+    #[arg(value_parser = address)]
+    pub address: SocketAddr,
+    /// How it is asked.
+    #[command(flatten)]
+    pub ask: AskArgs,
+    /// Read only status, alerts and supplies.
+    #[arg(long)]
+    pub status_only: bool,
+    /// Show each request, and where each value came from.
+    #[arg(long)]
+    pub explain: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
 }
 
+/// `ADDR` or `ADDR:PORT`; the port is SNMP's where it is absent.
+///
+/// # Errors
+/// Neither.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse::<SocketAddr>()
+        .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, SNMP_PORT)))
+        .map_err(|_| "expected ADDR or ADDR:PORT, like 192.0.2.7 or [2001:db8::7]:161".to_owned())
+}
+
 /// Reads and prints.
-#[expect(clippy::unused_async, reason = "the signature is the contract")]
-pub async fn command(_args: ReadArgs) -> ExitCode {
-    crate::cli::fail(crate::cli::EXIT_FAILED, "not built yet")
+pub async fn command(args: ReadArgs) -> ExitCode {
+    let profiles = match profile_files::load(args.ask.profiles.as_deref()) {
+        Ok(profiles) => profiles,
+        Err(error) => return fail(EXIT_USAGE, &error.to_string()),
+    };
+    read_and_print(profiles, &args).await
+}
+
+/// Reads with these profiles and prints.
+pub(crate) async fn read_and_print(profiles: Profiles, args: &ReadArgs) -> ExitCode {
+    let mut exchanges = Vec::new();
+    let outcome = read(profiles, args, &mut exchanges).await;
+    let mut out = io::stdout().lock();
+    let explained = if args.explain { explain::requests(&mut io::stderr().lock(), &exchanges) } else { Ok(()) };
+    let finished = match outcome {
+        Ok(finished) => finished,
+        Err(why) => return fail(EXIT_FAILED, &why),
+    };
+    let printed = explained.and_then(|()| print(&mut out, &finished, args));
+    match printed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(EXIT_FAILED, &format!("standard output: {error}")),
+    }
+}
+
+async fn read(profiles: Profiles, args: &ReadArgs, exchanges: &mut Vec<Exchange>) -> Result<Finished, String> {
+    let reader = Reader::new(Arc::new(profiles)).await.map_err(|error| error.to_string())?;
+    let scope = if args.status_only { Scope::StatusOnly } else { Scope::Whole };
+    let target = args.ask.target(args.address);
+    let mut watch = |exchange: &Exchange| {
+        if args.explain {
+            exchanges.push(exchange.clone());
+        }
+    };
+    reader.read_watched(&target, scope, &mut watch).await.map_err(|error: ReadError| error.to_string())
+}
+
+fn print(out: &mut dyn Write, finished: &Finished, args: &ReadArgs) -> io::Result<()> {
+    if args.json {
+        serde_json::to_writer(&mut *out, &finished.reading)?;
+        writeln!(out)?;
+    } else {
+        page::print(out, &finished.reading)?;
+    }
+    if args.explain {
+        explain::provenance(&mut io::stderr().lock(), &finished.provenance)?;
+    }
+    out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_optional() {
+        assert_eq!(address("192.0.2.7").unwrap().to_string(), "192.0.2.7:161");
+        assert_eq!(address("192.0.2.7:1161").unwrap().port(), 1161);
+        assert_eq!(address("2001:db8::7").unwrap().to_string(), "[2001:db8::7]:161");
+        assert!(address("printer").unwrap_err().contains("ADDR:PORT"));
+    }
 }

@@ -1,12 +1,31 @@
-//! SNMP: carries out the requests of [`gateway_core::device_reading`] over one shared set of UDP sockets.
+//! SNMP: carries out the requests of [`gateway_core::device_reading`] over one shared socket for each address family.
+
+mod agent;
+mod diagnosis;
+mod sockets;
+mod transport;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use gateway_core::device_reading::{
+    Answer, Circumstances, DeviceReading, Finished, Request,
+};
 use gateway_core::profiles::Profiles;
 use secrecy::SecretString;
 use wire::reading::Reading;
+
+pub use gateway_core::device_reading::Scope;
+
+use agent::{Agent, Failure, SnmpAgent};
+use sockets::Sockets;
+
+/// Time for one device, whatever it does.
+pub const READING_TIME: Duration = Duration::from_secs(120);
+
+/// Port of an agent where none is given.
+pub const SNMP_PORT: u16 = 161;
 
 /// With what a device is asked.
 #[derive(Debug, Clone)]
@@ -30,28 +49,19 @@ pub struct Target {
     pub retries: u32,
 }
 
-/// How much is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// Everything.
-    Whole,
-    /// Status, error bits, alerts, console and supply levels, and what names the device: few objects.
-    StatusOnly,
-}
-
 /// Why a device could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// Nothing answered the first request: the device is off, or the community is wrong.
-    #[error("{address}: no answer to {request} within {waited_ms} ms ({attempts} attempts)")]
+    /// Nothing answered: the device is off, or the community is wrong.
+    #[error("{address}: no answer to {request} within {waited_ms} ms ({attempts} packets)")]
     NoAnswer {
         /// The device.
         address: SocketAddr,
         /// The request.
         request: String,
-        /// Time waited, all attempts, milliseconds.
+        /// Time since the reading began, milliseconds.
         waited_ms: u64,
-        /// Requests sent.
+        /// Packets sent to the device.
         attempts: u32,
     },
     /// Something answered, and not with what SNMP allows.
@@ -74,27 +84,62 @@ pub enum ReadError {
         /// Why.
         problem: String,
     },
+    /// It answers, and so slowly that the whole reading would take too long.
+    #[error("{address}: too slow: {requests} packets took more than {limit_s} s")]
+    TooSlow {
+        /// The device.
+        address: SocketAddr,
+        /// Packets sent to the device.
+        requests: u32,
+        /// The limit, seconds.
+        limit_s: u64,
+    },
+}
+
+impl ReadError {
+    /// Whether nothing came back: the device may be off.
+    #[must_use]
+    pub const fn is_silence(&self) -> bool {
+        matches!(self, Self::NoAnswer { .. } | Self::Unreachable { .. })
+    }
 }
 
 /// The sockets could not be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("the SNMP socket can't be opened")]
-pub struct TransportError(#[source] pub std::io::Error);
+#[error("the SNMP socket can't be opened: {0}")]
+pub struct TransportError(pub(crate) String);
+
+/// A request and what came back, for people.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// The request.
+    pub request: Request,
+    /// The answer.
+    pub answer: Answer,
+    /// How long it took, repetitions included.
+    pub took: Duration,
+}
 
 /// Reads devices, as many at once as the caller asks; cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Reader {
     profiles: Arc<Profiles>,
+    sockets: Arc<Sockets>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
 }
 
 impl Reader {
-    /// Opens the sockets; must be called inside a tokio runtime.
+    /// Opens the IPv4 socket; must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// A socket can't be opened.
-    #[expect(clippy::unused_async, reason = "the signature is the contract")]
+    /// The socket can't be opened.
     pub async fn new(profiles: Arc<Profiles>) -> Result<Self, TransportError> {
-        Ok(Self { profiles })
+        Ok(Self { profiles, sockets: Arc::new(Sockets::open().await?) })
     }
 
     /// The profiles that readings are made with.
@@ -107,13 +152,89 @@ impl Reader {
     ///
     /// # Errors
     /// No answer, an answer that isn't SNMP, or this machine can't send.
-    #[expect(clippy::unused_async, reason = "the signature is the contract")]
-    pub async fn read(&self, target: &Target, _scope: Scope) -> Result<Reading, ReadError> {
-        Err(ReadError::NoAnswer {
-            address: target.address,
-            request: "get sysObjectID".to_owned(),
-            waited_ms: 0,
-            attempts: 0,
-        })
+    pub async fn read(&self, target: &Target, scope: Scope) -> Result<Reading, ReadError> {
+        Ok(self.read_watched(target, scope, &mut |_| ()).await?.reading)
     }
+
+    /// Reads one device and tells of each request.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_watched(
+        &self,
+        target: &Target,
+        scope: Scope,
+        watch: &mut (dyn FnMut(&Exchange) + Send),
+    ) -> Result<Finished, ReadError> {
+        let begun = Instant::now();
+        let strangers = self.sockets.strangers();
+        let agent = match SnmpAgent::new(&self.sockets, target).await {
+            Ok(agent) => agent,
+            Err(problem) => {
+                let request = "the first request".to_owned();
+                return Err(ReadError::Unreachable { address: target.address, request, problem });
+            }
+        };
+        let bulk = !matches!(target.credentials, Credentials::V1(_));
+        let mut reading = DeviceReading::new(Arc::clone(&self.profiles), scope, bulk);
+        while let Some(request) = reading.next_request() {
+            let asked = Instant::now();
+            let left = READING_TIME.saturating_sub(begun.elapsed());
+            let answer = match tokio::time::timeout(left, agent.exchange(&request)).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(Failure(problem))) => {
+                    let (address, request) = (target.address, request.to_string());
+                    return Err(ReadError::Unreachable { address, request, problem });
+                }
+                Err(_) => {
+                    let (address, requests) = (target.address, agent.sent());
+                    return Err(ReadError::TooSlow { address, requests, limit_s: READING_TIME.as_secs() });
+                }
+            };
+            let exchange = Exchange { request, answer, took: asked.elapsed() };
+            watch(&exchange);
+            if !reading.absorb(exchange.answer) {
+                return Err(self.silent(target, &agent, &exchange.request, begun, strangers).await);
+            }
+        }
+        Ok(reading.finish(Circumstances {
+            address: address_text(target.address),
+            read_at: jiff::Timestamp::now(),
+            took_ms: millis(begun.elapsed()),
+            requests: agent.sent(),
+        }))
+    }
+
+    /// No usable answer came: tells a device that sends rubbish from one that sends nothing.
+    async fn silent(
+        &self,
+        target: &Target,
+        agent: &SnmpAgent,
+        request: &Request,
+        begun: Instant,
+        strangers: u64,
+    ) -> ReadError {
+        let (address, waited_ms) = (target.address, millis(begun.elapsed()));
+        let request = request.to_string();
+        let problem = match agent.rejected() {
+            Some(problem) => Some(problem),
+            // Only when the socket saw a datagram that fits no request is it worth asking whether it was this device's.
+            None if self.sockets.strangers() > strangers => diagnosis::ask(target).await,
+            None => None,
+        };
+        match problem {
+            Some(problem) => ReadError::Malformed { address, request, problem },
+            None => ReadError::NoAnswer { address, request, waited_ms, attempts: agent.sent() },
+        }
+    }
+}
+
+/// Address as readings carry it: without the port where it is SNMP's own.
+#[must_use]
+pub fn address_text(address: SocketAddr) -> String {
+    if address.port() == SNMP_PORT { address.ip().to_string() } else { address.to_string() }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,0 +1,126 @@
+//! Profile files: those that are built in (`gateway/profiles`), and a directory's, which replace those of the same
+//! vendor.
+
+use std::path::{Path, PathBuf};
+
+use gateway_core::profiles::{Profile, ProfileError, Profiles};
+
+macro_rules! built_in {
+    ($($name:literal),+ $(,)?) => {
+        /// The built-in files, name and content.
+        pub const BUILT_IN: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("../../profiles/", $name)))),+];
+    };
+}
+
+built_in!(
+    "brother.yaml",
+    "canon.yaml",
+    "dell.yaml",
+    "epson.yaml",
+    "fuji.yaml",
+    "hp.yaml",
+    "konica.yaml",
+    "kyocera.yaml",
+    "lexmark.yaml",
+    "oki.yaml",
+    "pantum.yaml",
+    "ricoh.yaml",
+    "samsung.yaml",
+    "sharp.yaml",
+    "toshiba.yaml",
+    "xerox.yaml",
+    "zebra.yaml",
+);
+
+/// Profiles of one directory that are read.
+const FILES: usize = 256;
+
+/// Profiles that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfilesError {
+    /// A file or the directory can't be read.
+    #[error("profiles: {path:?} can't be read")]
+    Unreadable {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// More files than a gateway needs.
+    #[error("profiles: {path:?} holds more than {FILES} files")]
+    TooMany {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A file isn't a profile.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+}
+
+/// The built-in profiles, and those of a directory over them.
+///
+/// # Errors
+/// A file can't be read or isn't a profile: the error names it, with path, line and column.
+pub fn load(directory: Option<&Path>) -> Result<Profiles, ProfilesError> {
+    let mut profiles = Vec::new();
+    for (name, yaml) in BUILT_IN {
+        profiles.push(Profile::parse(name, yaml)?);
+    }
+    if let Some(directory) = directory {
+        for path in files(directory)? {
+            profiles.push(file(&path)?);
+        }
+    }
+    Ok(Profiles::new(profiles))
+}
+
+/// One profile file.
+///
+/// # Errors
+/// It can't be read or isn't a profile.
+pub fn file(path: &Path) -> Result<Profile, ProfilesError> {
+    let yaml = std::fs::read_to_string(path)
+        .map_err(|source| ProfilesError::Unreadable { path: path.to_owned(), source })?;
+    Ok(Profile::parse(&path.display().to_string(), &yaml)?)
+}
+
+fn files(directory: &Path) -> Result<Vec<PathBuf>, ProfilesError> {
+    let unreadable = |source| ProfilesError::Unreadable { path: directory.to_owned(), source };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            paths.push(path);
+        }
+        if paths.len() > FILES {
+            return Err(ProfilesError::TooMany { path: directory.to_owned() });
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_profile_is_valid_and_every_file_is_built_in() {
+        let profiles = load(None).unwrap();
+        assert_eq!(profiles.iter().count(), BUILT_IN.len());
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
+        assert_eq!(files(&folder).unwrap().len(), BUILT_IN.len());
+    }
+
+    #[test]
+    fn a_directory_replaces_a_vendor_and_its_errors_name_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("r.yaml"), "vendor: ricoh\nabout: own\nmatch: [{sys_descr: x}]\n").unwrap();
+        assert_eq!(load(Some(folder.path())).unwrap().by_vendor("ricoh").unwrap().about, "own");
+        std::fs::write(folder.path().join("s.yaml"), "vendor: s\nmatch: 1\n").unwrap();
+        let error = load(Some(folder.path())).unwrap_err().to_string();
+        assert!(error.contains("s.yaml") && error.contains("line 2"), "{error}");
+    }
+}

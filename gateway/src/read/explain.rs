@@ -1,0 +1,53 @@
+//! `--explain`: each request with its answer, and where each value came from.
+
+use std::io::{self, Write};
+
+use gateway_core::device_reading::{Answer, Provenance, Value, clean, objects};
+
+use crate::snmp::Exchange;
+
+/// Octets of a value that are shown.
+const SHOWN_OCTETS: usize = 60;
+
+/// Prints the requests.
+pub(super) fn requests(out: &mut dyn Write, exchanges: &[Exchange]) -> io::Result<()> {
+    for (number, exchange) in exchanges.iter().enumerate() {
+        let took = exchange.took.as_secs_f64() * 1_000.0;
+        writeln!(out, "request {}: {} ({took:.1} ms)", number + 1, exchange.request)?;
+        match &exchange.answer {
+            Answer::Varbinds(varbinds) => {
+                for (oid, value) in varbinds {
+                    writeln!(out, "    {} = {}", objects::name(oid.arcs()), show(value))?;
+                }
+            }
+            Answer::Refused(refusal) => writeln!(out, "    refused: {refusal:?}")?,
+            Answer::Silence => writeln!(out, "    no answer")?,
+        }
+    }
+    Ok(())
+}
+
+/// Prints where each value came from.
+pub(super) fn provenance(out: &mut dyn Write, provenance: &[Provenance]) -> io::Result<()> {
+    for value in provenance {
+        writeln!(out, "{} from {}", value.field, value.from)?;
+    }
+    Ok(())
+}
+
+fn show(value: &Value) -> String {
+    match value {
+        Value::Integer(number) => number.to_string(),
+        Value::Unsigned(number) => number.to_string(),
+        Value::Oid(oid) => oid.to_string(),
+        Value::Missing => "nothing there".to_owned(),
+        Value::EndOfView => "end".to_owned(),
+        Value::Octets(octets) => {
+            let shown = octets.get(..SHOWN_OCTETS).unwrap_or(octets);
+            match std::str::from_utf8(shown) {
+                Ok(text) if !text.chars().any(char::is_control) => format!("{:?}", clean(text)),
+                Ok(_) | Err(_) => format!("{} octets {}", octets.len(), hex::encode(shown)),
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! One device's agent: a request goes out, an answer of the core comes back.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_core::device_reading::limits::VARBINDS_PER_ANSWER;
+use gateway_core::device_reading::{Answer, Oid, Refusal, Request, Value};
+use secrecy::ExposeSecret;
+use snmp::{Auth, Client, ClientBuilder, DecodeAnomaly, Error, ErrorStatus, Retry, VarBind};
+
+use super::sockets::Sockets;
+use super::transport::{Tallied, Tally};
+use super::{Credentials, Target};
+
+/// First pause before a repetition; it doubles.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// Longest pause before a repetition.
+const BACK_OFF_MAX: Duration = Duration::from_secs(2);
+
+/// Part of a pause that is random, so that devices aren't asked in step.
+const JITTER: f64 = 0.25;
+
+/// This machine could not send; why.
+#[derive(Debug)]
+pub(super) struct Failure(pub(super) String);
+
+/// Something that answers requests.
+pub(super) trait Agent {
+    /// Sends a request, repeats it, and gives the answer: silence is one.
+    fn exchange(&self, request: &Request) -> impl Future<Output = Result<Answer, Failure>> + Send;
+
+    /// Packets sent, repetitions included.
+    fn sent(&self) -> u32;
+}
+
+/// An agent behind UDP.
+pub(super) struct SnmpAgent {
+    client: Client<Tallied>,
+    tally: Arc<Tally>,
+}
+
+impl SnmpAgent {
+    /// Prepares; nothing is sent.
+    pub(super) async fn new(sockets: &Sockets, target: &Target) -> Result<Self, String> {
+        let handle = sockets.handle(target.address).await.map_err(|error| error.to_string())?;
+        let auth = match &target.credentials {
+            Credentials::V1(community) => Auth::v1(community.expose_secret()),
+            Credentials::V2c(community) => Auth::v2c(community.expose_secret()),
+        };
+        let retry = Retry::exponential(target.retries)
+            .initial_delay(BACK_OFF)
+            .max_delay(BACK_OFF_MAX)
+            .jitter(JITTER)
+            .build()
+            .map_err(|error| error.to_string())?;
+        let (transport, tally) = Tallied::new(handle);
+        let client = ClientBuilder::new(auth)
+            .request_timeout(target.timeout)
+            .retry(retry)
+            .max_oids_per_request(usize::from(u8::MAX))
+            .build_with_transport(transport)
+            .map_err(|error| error.to_string())?;
+        Ok(Self { client, tally })
+    }
+
+    /// What was wrong with an answer that was refused.
+    pub(super) fn rejected(&self) -> Option<String> {
+        self.tally.rejected()
+    }
+}
+
+impl Agent for SnmpAgent {
+    async fn exchange(&self, request: &Request) -> Result<Answer, Failure> {
+        let oids: Vec<snmp::Oid> = request.oids().iter().map(|oid| snmp::Oid::from_slice(oid.arcs())).collect();
+        let response = match request {
+            Request::Get(_) => self.client.get_many(&oids).await.map(|r| (r.varbinds, r.metadata)),
+            Request::GetNext(_) => self.client.get_next_many(&oids).await.map(|r| (r.varbinds, r.metadata)),
+            Request::GetBulk { repetitions, .. } => {
+                let response = self.client.get_bulk_with_metadata(&oids, 0, *repetitions).await;
+                response.map(|r| (r.varbinds, r.metadata))
+            }
+        };
+        match response {
+            // A count that was cut to 32 bits would be a wrong bill: ask for less until it stands alone, and drop it.
+            Ok((_, metadata)) if metadata.decode_anomalies.iter().any(is_cut_number) => {
+                Ok(Answer::Refused(Refusal::Other))
+            }
+            Ok((varbinds, _)) => {
+                Ok(Answer::Varbinds(varbinds.iter().take(VARBINDS_PER_ANSWER).map(varbind).collect()))
+            }
+            Err(error) => failed(error.exchange_source()),
+        }
+    }
+
+    fn sent(&self) -> u32 {
+        self.tally.sent()
+    }
+}
+
+const fn is_cut_number(anomaly: &DecodeAnomaly) -> bool {
+    matches!(anomaly, DecodeAnomaly::SignedIntegerTruncation { .. } | DecodeAnomaly::Unsigned32Truncation { .. })
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's errors are non-exhaustive")]
+fn failed(error: &Error) -> Result<Answer, Failure> {
+    match error {
+        Error::Timeout { .. } => Ok(Answer::Silence),
+        Error::Snmp { status: ErrorStatus::TooBig, .. } => Ok(Answer::Refused(Refusal::TooBig)),
+        Error::Snmp { status: ErrorStatus::NoSuchName, index, .. } => {
+            Ok(Answer::Refused(Refusal::NoSuchName(usize::try_from(*index).unwrap_or(0))))
+        }
+        Error::Snmp { .. } | Error::OutboundMessageTooLarge { .. } => Ok(Answer::Refused(Refusal::Other)),
+        Error::Decode(_) | Error::MalformedResponse { .. } | Error::ResponseShape { .. } => {
+            Ok(Answer::Refused(Refusal::Other))
+        }
+        other => Err(Failure(other.to_string())),
+    }
+}
+
+fn varbind(varbind: &VarBind) -> (Oid, Value) {
+    (Oid::new(varbind.oid.arcs()), value(&varbind.value))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's values are non-exhaustive")]
+fn value(value: &snmp::Value) -> Value {
+    match value {
+        snmp::Value::Integer(number) => Value::Integer(i64::from(*number)),
+        snmp::Value::Counter32(number)
+        | snmp::Value::Gauge32(number)
+        | snmp::Value::UInteger32(number)
+        | snmp::Value::TimeTicks(number) => Value::Unsigned(u64::from(*number)),
+        snmp::Value::Counter64(number) => Value::Unsigned(*number),
+        snmp::Value::OctetString(octets) | snmp::Value::Opaque(octets) | snmp::Value::Nsap(octets) => {
+            Value::octets(octets)
+        }
+        snmp::Value::IpAddress(octets) => Value::octets(octets),
+        snmp::Value::ObjectIdentifier(oid) => Value::Oid(Oid::new(oid.arcs())),
+        snmp::Value::EndOfMibView => Value::EndOfView,
+        _ => Value::Missing,
+    }
+}

@@ -1,0 +1,102 @@
+//! A device's part of the shared socket: counts what is sent to it, and remembers an answer that had to be refused.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use snmp::{Candidate, ReceiveLimits, RequestRegistration, Transport, UdpHandle};
+
+/// Octets of a refused answer that an error shows.
+const SHOWN_OCTETS: usize = 16;
+
+/// What happened on the way.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    sent: AtomicU32,
+    rejected: Mutex<Option<String>>,
+}
+
+impl Tally {
+    /// Packets sent, repetitions included.
+    pub(super) fn sent(&self) -> u32 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// What was wrong with the first answer that was refused.
+    pub(super) fn rejected(&self) -> Option<String> {
+        self.rejected.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn reject(&self, octets: &[u8]) {
+        let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        rejected.get_or_insert_with(|| {
+            let shown = hex::encode(octets.get(..SHOWN_OCTETS).unwrap_or(octets));
+            format!("{} octets ({shown}...) that can't be decoded: expected an SNMP GetResponse", octets.len())
+        });
+    }
+}
+
+/// A handle that keeps a tally.
+#[derive(Clone)]
+pub(super) struct Tallied {
+    handle: UdpHandle,
+    tally: Arc<Tally>,
+}
+
+impl Tallied {
+    /// Keeps the tally of a handle.
+    pub(super) fn new(handle: UdpHandle) -> (Self, Arc<Tally>) {
+        let tally = Arc::new(Tally::default());
+        (Self { handle, tally: Arc::clone(&tally) }, tally)
+    }
+}
+
+impl Transport for Tallied {
+    async fn send(&self, data: &[u8]) -> snmp::Result<()> {
+        self.tally.sent.fetch_add(1, Ordering::Relaxed);
+        self.handle.send(data).await
+    }
+
+    async fn request_with<T, F>(
+        &self,
+        data: &[u8],
+        registration: RequestRegistration,
+        mut validate: F,
+    ) -> snmp::Result<T>
+    where
+        T: Send,
+        F: FnMut(Bytes, SocketAddr) -> snmp::Result<Candidate<T>> + Send,
+    {
+        self.tally.sent.fetch_add(1, Ordering::Relaxed);
+        let tally = Arc::clone(&self.tally);
+        let watched = move |octets: Bytes, source| {
+            let candidate = validate(octets.clone(), source)?;
+            if matches!(candidate, Candidate::Reject) {
+                tally.reject(&octets);
+            }
+            Ok(candidate)
+        };
+        self.handle.request_with(data, registration, watched).await
+    }
+
+    fn peer_addr(&self) -> SocketAddr {
+        self.handle.peer_addr()
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.handle.local_addr()
+    }
+
+    fn is_reliable(&self) -> bool {
+        self.handle.is_reliable()
+    }
+
+    fn receive_limits(&self) -> ReceiveLimits {
+        self.handle.receive_limits()
+    }
+
+    fn send_capacity(&self) -> usize {
+        self.handle.send_capacity()
+    }
+}
