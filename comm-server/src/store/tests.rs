@@ -1,1 +1,476 @@
 //! The store on a real database file.
+
+use std::collections::BTreeMap;
+
+use comm_server_core::cadence::Cadence;
+use comm_server_core::ingest::{self, Arrival};
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use wire::command::{Order, Response, ResponseState};
+use wire::ids::CommandId;
+use wire::poll::Poll;
+use wire::report::{Batch, BatchAnswer, Lane, Lanes};
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::constant(1_767_225_600, 0);
+
+pub(crate) struct Opened {
+    pub(crate) store: Store,
+    pub(crate) dir: tempfile::TempDir,
+}
+
+pub(crate) async fn opened() -> Opened {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open_detached(&url(&dir)).await.unwrap();
+    Opened { store, dir }
+}
+
+fn url(dir: &tempfile::TempDir) -> String {
+    format!("sqlite://{}", dir.path().join("platen.db").display())
+}
+
+fn caller(gateway: &str) -> Caller {
+    Caller {
+        tenant: DEFAULT_TENANT.to_owned(),
+        gateway: gateway.parse().unwrap(),
+        cadence: Cadence::default(),
+        now: NOW,
+    }
+}
+
+fn at(second: u64) -> String {
+    (NOW + SignedDuration::from_secs(i64::try_from(second).unwrap())).to_string()
+}
+
+fn call(kind: &str, edge: &str, subject: &str) -> Value {
+    json!({"kind": "call", "device": "ricoh:E1", "call": kind, "edge": edge, "subject": subject,
+        "detail": "SC542", "seen_at": at(0)})
+}
+
+fn meters(device: &str, total: u64, second: u64) -> Value {
+    json!({"kind": "counter_set", "device": device, "read_at": at(second), "counters": {"total": total},
+        "evidence": {"total": {"oid": "1.3.6.1.2.1.43.10.2.1.4.1.1", "value": total}}, "unit": "impressions"})
+}
+
+fn information(device: &str, model: &str, version: &str) -> Value {
+    json!({"kind": "device_information", "device": device, "reason": "found", "reading": {
+        "address": "127.0.0.9", "read_at": at(1), "took_ms": 12, "requests": 4,
+        "identity": {"vendor": "ricoh", "model": model, "serial": "E1\u{0}", "name": "Hall",
+            "firmware": [{"component": "system", "version": version}]},
+        "status": {"detected_errors": [], "console": []},
+        "counters": {"total": 7}, "evidence": {"total": {"oid": "1.3", "value": 7}}}})
+}
+
+fn arrivals(first: u64, reports: &[Value]) -> Vec<Arrival> {
+    let envelopes: Vec<Value> = reports
+        .iter()
+        .zip(first..)
+        .map(|(report, seq)| json!({"seq": seq, "at": at(seq), "report": report}))
+        .collect();
+    let batch: Batch = serde_json::from_value(json!({"reports": envelopes})).unwrap();
+    ingest::check_sequence(&batch.reports).unwrap();
+    ingest::parse(&batch)
+}
+
+async fn send(store: &Store, lane: Lane, first: u64, reports: &[Value]) -> BatchAnswer {
+    store.ingest(caller("gw-1"), lane, arrivals(first, reports)).await.unwrap().answer
+}
+
+fn poll() -> Poll {
+    Poll {
+        at: NOW,
+        version: "0.1.0".to_owned(),
+        spool: "01980000-0000-7000-8000-000000000001".parse().unwrap(),
+        made: Lanes { urgent: 3, bulk: 9 },
+        devices: 2,
+        devices_offline: 1,
+        uptime_s: 60,
+    }
+}
+
+/// Every row of every table, times of receipt aside: the state.
+async fn state(store: &Store) -> BTreeMap<&'static str, Vec<String>> {
+    let queries = [
+        ("lanes", "SELECT gateway || lane || acknowledged AS line FROM lanes ORDER BY 1"),
+        ("reports", "SELECT lane || seq || kind || body AS line FROM reports ORDER BY 1"),
+        ("quarantine", "SELECT lane || seq || reason AS line FROM quarantine ORDER BY 1"),
+        ("counters", "SELECT device || counter || read_ms || '=' || value AS line FROM counters ORDER BY 1"),
+        ("calls", "SELECT raised_lane || raised_seq || kind || is_open AS line FROM calls ORDER BY 1"),
+        ("devices", "SELECT device || COALESCE(total, 0) || offline AS line FROM devices ORDER BY 1"),
+    ];
+    let mut tables = BTreeMap::new();
+    for (table, sql) in queries {
+        let rows = sqlx::query(sql).fetch_all(store.readers()).await.unwrap();
+        tables.insert(table, rows.iter().map(|r| row::text(r, "line").unwrap()).collect());
+    }
+    tables
+}
+
+#[tokio::test]
+async fn a_gateway_is_registered_at_its_first_poll_and_asked_for_its_meters() {
+    let Opened { store, dir: _dir } = opened().await;
+    let polled = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap();
+    assert!(polled.registered);
+    assert_eq!((polled.answer.next_poll_s, polled.answer.acknowledged), (3600, Lanes::default()));
+    let orders: Vec<Order> = polled.answer.commands.iter().map(|c| c.parse().unwrap()).collect();
+    assert_eq!(orders, [Order::CounterRequest { devices: None }]);
+
+    let again = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap();
+    assert!(!again.registered);
+    assert_eq!(again.answer.commands.len(), 1, "delivered again until answered");
+    let gateway = store.gateway(DEFAULT_TENANT, "gw-1").await.unwrap().unwrap();
+    assert_eq!((gateway.devices, gateway.devices_offline, gateway.last_poll), (2, 1, Some(NOW)));
+    assert_eq!(gateway.meters_due.unwrap().to_string(), "2026-01-02T00:00:00Z");
+}
+
+#[tokio::test]
+async fn meters_are_asked_once_a_day_and_never_twice_at_once() {
+    let Opened { store, dir: _dir } = opened().await;
+    let polled = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap();
+    let tomorrow = NOW + SignedDuration::from_hours(24);
+    assert_eq!(store.ask_due_meters(tomorrow - SignedDuration::from_secs(1), || 0).await.unwrap(), 0);
+    let id = polled.answer.commands[0].id;
+    answer(&store, id, ResponseState::Done).await.unwrap();
+    assert_eq!(store.ask_due_meters(tomorrow, || 0).await.unwrap(), 1);
+    assert_eq!(store.ask_due_meters(tomorrow, || 0).await.unwrap(), 0);
+    let open = store.commands(DEFAULT_TENANT, Some("gw-1"), None).await.unwrap().items;
+    assert_eq!(open.iter().filter(|c| c.state == "queued").count(), 1);
+    // The next day the first one is still open, though not expired: nobody is asked twice.
+    sqlx::query("UPDATE commands SET expires_ms = expires_ms * 2").execute(&raw(&store).await).await.unwrap();
+    assert_eq!(store.ask_due_meters(NOW + SignedDuration::from_hours(48), || 0).await.unwrap(), 0);
+}
+
+/// A connection of the test's own.
+async fn raw(store: &Store) -> sqlx::AnyPool {
+    let file = sqlx::query("SELECT file AS line FROM pragma_database_list WHERE name = 'main'")
+        .fetch_one(store.readers())
+        .await
+        .unwrap();
+    sqlx::AnyPool::connect(&format!("sqlite://{}", row::text(&file, "line").unwrap())).await.unwrap()
+}
+
+async fn answer(store: &Store, id: CommandId, state: ResponseState) -> Result<u64, AnswerError> {
+    let response = Response { state, at: NOW, detail: "x".to_owned(), result: Some(json!({"a": 1})) };
+    store.answer_command(DEFAULT_TENANT, "gw-1", id, response, NOW).await
+}
+
+#[tokio::test]
+async fn answers_to_commands_are_idempotent_and_the_first_final_one_stays() {
+    let Opened { store, dir: _dir } = opened().await;
+    let id = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands[0].id;
+    for (given, expected) in [
+        (ResponseState::Accepted, "accepted"),
+        (ResponseState::Running, "running"),
+        (ResponseState::Accepted, "running"),
+        (ResponseState::Done, "done"),
+        (ResponseState::Failed, "done"),
+    ] {
+        answer(&store, id, given).await.unwrap();
+        let command = store.command(DEFAULT_TENANT, "gw-1", id).await.unwrap().unwrap();
+        assert_eq!(command.state, expected);
+    }
+    assert!(store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands.is_empty());
+    let foreign = CommandId(uuid::Uuid::nil());
+    assert!(matches!(answer(&store, foreign, ResponseState::Done).await, Err(AnswerError::NotFound { .. })));
+}
+
+#[tokio::test]
+async fn a_service_call_makes_the_very_answer_a_minute_until_its_reset() {
+    let Opened { store, dir: _dir } = opened().await;
+    let raised = send(&store, Lane::Urgent, 1, &[call("service_call", "raised", "1.2")]).await;
+    assert_eq!((raised.acknowledged, raised.next_poll_s), (1, 60));
+    assert_eq!(store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.next_poll_s, 60);
+    assert_eq!(store.take_poll(caller("gw-2"), poll(), 0).await.unwrap().answer.next_poll_s, 3600);
+    let open = CallFilter { open: Some(true), ..CallFilter::default() };
+    assert_eq!(store.calls(DEFAULT_TENANT, &open, None).await.unwrap().items.len(), 1);
+    let reset = send(&store, Lane::Urgent, 2, &[call("service_call", "cleared", "1.2")]).await;
+    assert_eq!((reset.acknowledged, reset.next_poll_s), (2, 3600));
+    assert!(store.calls(DEFAULT_TENANT, &open, None).await.unwrap().items.is_empty());
+}
+
+#[tokio::test]
+async fn gaps_are_refused_and_duplicates_change_nothing() {
+    let Opened { store, dir: _dir } = opened().await;
+    let reports = [call("jam", "raised", ""), call("jam", "cleared", "")];
+    send(&store, Lane::Urgent, 1, &reports).await;
+    let before = state(&store).await;
+    assert_eq!(send(&store, Lane::Urgent, 1, &reports).await.acknowledged, 2);
+    let gap = store.ingest(caller("gw-1"), Lane::Urgent, arrivals(4, &reports)).await;
+    let Err(IngestError::Batch(ingest::BatchError::Gap { expected, given })) = gap else { panic!("{gap:?}") };
+    assert_eq!((expected, given), (3, 4));
+    assert_eq!(state(&store).await, before);
+    assert_eq!(store.acknowledged(DEFAULT_TENANT, "gw-1", Lane::Urgent).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn what_a_new_spool_numbers_from_the_start_is_put_aside_and_not_lost() {
+    let Opened { store, dir: _dir } = opened().await;
+    send(&store, Lane::Bulk, 1, &[meters("ricoh:E1", 10, 1)]).await;
+    let mut other = arrivals(1, &[meters("ricoh:E1", 20, 2)]);
+    other[0].at += SignedDuration::from_hours(1);
+    store.ingest(caller("gw-1"), Lane::Bulk, other).await.unwrap();
+    let aside = store.quarantine(DEFAULT_TENANT, None).await.unwrap().items;
+    assert_eq!(aside.len(), 1);
+    assert!(aside[0].reason.contains("accepted before") && aside[0].body.contains("20"));
+    let device = store.device(DEFAULT_TENANT, "gw-1", "ricoh:E1").await.unwrap().unwrap();
+    assert_eq!(device.device.total, Some(10));
+}
+
+#[tokio::test]
+async fn a_reading_describes_the_device_and_a_falling_total_is_a_call() {
+    let Opened { store, dir: _dir } = opened().await;
+    let reports = [
+        information("ricoh:E1", "IM C3000", "1.0"),
+        meters("ricoh:E1", 100, 2),
+        meters("ricoh:E1", 90, 3),
+        json!({"kind": "nonsense"}),
+        meters("ricoh:E1", 120, 4),
+    ];
+    let answer = send(&store, Lane::Bulk, 1, &reports).await;
+    assert_eq!((answer.acknowledged, answer.quarantined.len(), answer.quarantined[0].seq), (5, 1, 4));
+    let detail = store.device(DEFAULT_TENANT, "gw-1", "ricoh:E1").await.unwrap().unwrap();
+    let device = detail.device;
+    assert_eq!(
+        (device.model.as_str(), device.serial.as_str(), device.firmware.as_str()),
+        ("IM C3000", "E1", "1.0")
+    );
+    assert_eq!(device.total, Some(120));
+    assert_eq!(detail.reading.unwrap()["identity"]["name"], "Hall");
+    let calls = store.calls(DEFAULT_TENANT, &CallFilter::default(), None).await.unwrap().items;
+    assert_eq!(calls.len(), 1);
+    assert_eq!(
+        (calls[0].kind.as_str(), calls[0].lane.as_str(), calls[0].seq),
+        ("counter_regression", "bulk", 3)
+    );
+    let from = Timestamp::UNIX_EPOCH;
+    let series = store.counter_series(DEFAULT_TENANT, "gw-1", "ricoh:E1", "total", from, Timestamp::MAX);
+    let values: Vec<i64> = series.await.unwrap().iter().map(|p| p.value).collect();
+    assert_eq!(values, [7, 100, 90, 120]);
+}
+
+async fn with_two_devices() -> (Opened, wire::ids::RolloutId) {
+    let opened = opened().await;
+    let store = &opened.store;
+    let reports = [
+        information("ricoh:E1", "IM C3000", "1.0"),
+        information("ricoh:E2", "IM C3000", "1.0"),
+        information("ricoh:E3", "IM C3000", "2.0"),
+        information("ricoh:E4", "MP 5055", "1.0"),
+    ];
+    send(store, Lane::Bulk, 1, &reports).await;
+    let new = NewRollout {
+        vendor: "ricoh".to_owned(),
+        model: "IM C3000".to_owned(),
+        version: "2.0".to_owned(),
+        not_before: NOW + SignedDuration::from_hours(1),
+        created_by: "admin".to_owned(),
+    };
+    let id = store.create_rollout(DEFAULT_TENANT, new, NOW).await.unwrap();
+    (opened, id)
+}
+
+fn firmware(rollout: wire::ids::RolloutId, device: Option<&str>, step: &str) -> Value {
+    let mut report = json!({"kind": "firmware_state", "rollout": rollout, "step": step, "at": at(9),
+        "detail": "because"});
+    if let Some(device) = device {
+        report["device"] = json!(device);
+        report["version_now"] = json!("2.0");
+    }
+    report
+}
+
+async fn rollout_state(store: &Store, id: wire::ids::RolloutId) -> (String, Vec<String>) {
+    let rollout = store.rollout(DEFAULT_TENANT, id).await.unwrap().unwrap();
+    let devices = store.rollout_devices(DEFAULT_TENANT, id, None).await.unwrap().items;
+    (rollout.state, devices.into_iter().map(|d| format!("{}:{}", d.device, d.step)).collect())
+}
+
+#[tokio::test]
+async fn a_rollout_goes_from_its_command_to_done() {
+    let (Opened { store, dir: _dir }, id) = with_two_devices().await;
+    assert_eq!(
+        rollout_state(&store, id).await,
+        (
+            "scheduled".to_owned(),
+            [":pending", "ricoh:E1:pending", "ricoh:E2:pending"].map(str::to_owned).to_vec()
+        )
+    );
+    let commands = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands;
+    let Order::FirmwareUpdate(update) = commands[0].parse().unwrap() else { panic!("{commands:?}") };
+    assert_eq!((update.target.as_str(), update.devices.len()), ("ricoh/IM-C3000/2.0", 2));
+
+    send(&store, Lane::Bulk, 5, &[firmware(id, None, "staged")]).await;
+    assert_eq!(rollout_state(&store, id).await.0, "running");
+    send(&store, Lane::Bulk, 6, &[firmware(id, Some("ricoh:E1"), "verified")]).await;
+    send(&store, Lane::Bulk, 7, &[firmware(id, Some("ricoh:E2"), "pushed")]).await;
+    let expected = [":staged", "ricoh:E1:verified", "ricoh:E2:pushed"].map(str::to_owned).to_vec();
+    assert_eq!(rollout_state(&store, id).await, ("running".to_owned(), expected));
+    send(&store, Lane::Bulk, 8, &[firmware(id, Some("ricoh:E2"), "verified")]).await;
+    assert_eq!(rollout_state(&store, id).await.0, "done");
+    let cancelled = store.cancel_rollout(DEFAULT_TENANT, id, "admin", NOW).await;
+    assert!(matches!(cancelled, Err(RolloutError::Ended { .. })));
+}
+
+#[tokio::test]
+async fn devices_of_a_failed_command_have_failed_with_its_reason() {
+    let (Opened { store, dir: _dir }, id) = with_two_devices().await;
+    let command = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands[0].id;
+    send(&store, Lane::Bulk, 5, &[firmware(id, Some("ricoh:E1"), "verified")]).await;
+    answer(&store, command, ResponseState::Failed).await.unwrap();
+    let (state, devices) = rollout_state(&store, id).await;
+    assert_eq!(state, "failed");
+    assert_eq!(devices[1..], ["ricoh:E1:verified", "ricoh:E2:failed"]);
+}
+
+#[tokio::test]
+async fn an_expired_command_fails_its_devices() {
+    let (Opened { store, dir: _dir }, id) = with_two_devices().await;
+    assert_eq!(store.expire_commands(NOW + SignedDuration::from_hours(168)).await.unwrap(), 0);
+    assert_eq!(store.begin_due_rollouts(NOW + SignedDuration::from_hours(1)).await.unwrap(), 1);
+    assert_eq!(store.expire_commands(NOW + SignedDuration::from_hours(169)).await.unwrap(), 1);
+    assert_eq!(rollout_state(&store, id).await.0, "failed");
+}
+
+#[tokio::test]
+async fn cancelling_withdraws_what_never_went_out_and_follows_what_did() {
+    let (Opened { store, dir: _dir }, id) = with_two_devices().await;
+    store.cancel_rollout(DEFAULT_TENANT, id, "admin", NOW).await.unwrap();
+    assert_eq!(rollout_state(&store, id).await.0, "cancelled");
+    assert!(store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands.is_empty());
+
+    let (Opened { store, dir: _dir }, id) = with_two_devices().await;
+    store.take_poll(caller("gw-1"), poll(), 0).await.unwrap();
+    store.cancel_rollout(DEFAULT_TENANT, id, "admin", NOW).await.unwrap();
+    let commands = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands;
+    let orders: Vec<Order> = commands.iter().map(|c| c.parse().unwrap()).collect();
+    assert_eq!(orders.last(), Some(&Order::FirmwareCancel { rollout: id }));
+    let audit = store.audit(DEFAULT_TENANT, None).await.unwrap().items;
+    assert!(audit.iter().any(|entry| entry.what == "rollout.cancel" && entry.who == "admin"));
+}
+
+#[tokio::test]
+async fn nothing_to_update_is_said() {
+    let (Opened { store, dir: _dir }, _) = with_two_devices().await;
+    let new = |model: &str| NewRollout {
+        vendor: "ricoh".to_owned(),
+        model: model.to_owned(),
+        version: "1.0".to_owned(),
+        not_before: NOW,
+        created_by: "admin".to_owned(),
+    };
+    let none = store.create_rollout(DEFAULT_TENANT, new("MP 5055"), NOW).await.unwrap_err();
+    assert_eq!(none.to_string(), "no device of ricoh MP 5055 lacks version 1.0");
+    assert!(matches!(
+        store.create_rollout(DEFAULT_TENANT, new(" "), NOW).await,
+        Err(RolloutError::Field { field: "model", .. })
+    ));
+}
+
+#[tokio::test]
+async fn lists_are_paged_to_their_end() {
+    let Opened { store, dir: _dir } = opened().await;
+    let devices: Vec<Value> = (1..=120).map(|n| meters(&format!("ricoh:D{n:03}"), n, n)).collect();
+    send(&store, Lane::Bulk, 1, &devices).await;
+    let (mut seen, mut cursor, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let filter = DeviceFilter { text: Some("RICOH:d".to_owned()), ..DeviceFilter::default() };
+        let page = store.devices(DEFAULT_TENANT, &filter, cursor.as_deref()).await.unwrap();
+        seen.extend(page.items.into_iter().map(|d| d.device));
+        pages += 1;
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!((seen.len(), pages), (120, 3));
+    seen.dedup();
+    assert_eq!(seen.len(), 120);
+    let none = DeviceFilter { text: Some("%".to_owned()), ..DeviceFilter::default() };
+    assert!(store.devices(DEFAULT_TENANT, &none, None).await.unwrap().items.is_empty());
+}
+
+#[tokio::test]
+async fn a_failed_change_takes_no_other_with_it() {
+    let Opened { store, dir: _dir } = opened().await;
+    let bad = store.writer().write(|connection| {
+        Box::pin(async move {
+            sqlx::query("INSERT INTO tenants (tenant, name, created_ms) VALUES ('x', 'x', 0)")
+                .execute(&mut *connection)
+                .await
+                .map_err(failed("a tenant"))?;
+            Err::<(), _>(StoreError::Range { what: "a test" })
+        })
+    });
+    let good = store.take_poll(caller("gw-1"), poll(), 0);
+    let (bad, good) = tokio::join!(bad, good);
+    assert!(matches!(bad, Err(StoreError::Range { what: "a test" })));
+    assert!(good.unwrap().registered);
+    let tenants =
+        sqlx::query("SELECT tenant FROM tenants WHERE tenant = 'x'").fetch_all(store.readers()).await;
+    assert!(tenants.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn readers_cannot_write() {
+    let Opened { store, dir: _dir } = opened().await;
+    let written = sqlx::query("DELETE FROM users").execute(store.readers()).await;
+    assert!(written.unwrap_err().to_string().contains("readonly"));
+}
+
+#[tokio::test]
+async fn a_store_is_opened_again_as_it_was() {
+    let Opened { store, dir } = opened().await;
+    send(&store, Lane::Urgent, 1, &[call("jam", "raised", "")]).await;
+    let before = state(&store).await;
+    drop(store);
+    let store = Store::open_detached(&url(&dir)).await.unwrap();
+    assert_eq!(state(&store).await, before);
+}
+
+#[tokio::test]
+async fn a_wrong_url_is_named_without_its_secret() {
+    let error = Store::open("mysql://root:secret@db/platen").await.unwrap_err().to_string();
+    assert!(error.contains("db/platen") && !error.contains("secret"), "{error}");
+}
+
+/// The reports of the model: number n is always the same report.
+fn report(n: u64) -> Value {
+    match n % 5 {
+        0 => call("jam", "raised", "1"),
+        1 => meters("ricoh:E1", n, n),
+        2 => json!({"kind": "call", "device": 7}),
+        3 => call("jam", "cleared", "1"),
+        _ => information("ricoh:E1", "IM C3000", "1.0"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Batches in any order, repeated, overlapping and with gaps leave the state that one clean pass leaves.
+    #[test]
+    fn any_order_of_batches_gives_the_same_state(
+        batches in proptest::collection::vec((1_u64..14, 1_u64..6), 1..25)
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (messy, clean) = runtime.block_on(async {
+            let messy = opened().await;
+            for (first, count) in batches {
+                let reports: Vec<Value> = (first..first + count).map(report).collect();
+                match messy.store.ingest(caller("gw-1"), Lane::Bulk, arrivals(first, &reports)).await {
+                    Ok(_) | Err(IngestError::Batch(ingest::BatchError::Gap { .. })) => {}
+                    Err(other) => panic!("{other}"),
+                }
+            }
+            let taken = messy.store.acknowledged(DEFAULT_TENANT, "gw-1", Lane::Bulk).await.unwrap();
+            let clean = opened().await;
+            for n in 1..=taken {
+                send(&clean.store, Lane::Bulk, n, &[report(n)]).await;
+            }
+            (state(&messy.store).await, state(&clean.store).await)
+        });
+        prop_assert_eq!(messy, clean);
+    }
+}

@@ -1,0 +1,38 @@
+//! Who calls: the gateway that its certificate names.
+
+use axum::Extension;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use jiff::Timestamp;
+use pki::spiffe::Party;
+use program::listener::Peer;
+use program::refusal::Refusal;
+use wire::ids::GatewayId;
+use wire::problem::ProblemCode;
+
+use super::GatewayState;
+use crate::store::{Caller, DEFAULT_TENANT};
+
+/// The calling gateway, now.
+pub(super) struct Calling(pub(super) Caller);
+
+impl FromRequestParts<GatewayState> for Calling {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &GatewayState) -> Result<Self, Refusal> {
+        let peer = Extension::<Peer>::from_request_parts(parts, state).await;
+        let id = peer.ok().and_then(|Extension(peer)| peer.id);
+        let gateway = gateway(id.as_ref().map(|id| &id.party))?;
+        let tenant = DEFAULT_TENANT.to_owned();
+        Ok(Self(Caller { tenant, gateway, cadence: state.cadence, now: Timestamp::now() }))
+    }
+}
+
+fn gateway(party: Option<&Party>) -> Result<GatewayId, Refusal> {
+    let forbidden = |detail: String| Refusal::new(ProblemCode::Forbidden, detail);
+    match party {
+        Some(Party::Gateway(name)) => name.parse().map_err(|e| forbidden(format!("certificate: {e}"))),
+        Some(other) => Err(forbidden(format!("the certificate of {} is no gateway's", other.name()))),
+        None => Err(forbidden("a gateway's certificate is needed".to_owned())),
+    }
+}

@@ -1,0 +1,67 @@
+//! The gateways' side, over mutual TLS: a file for each endpoint.
+//!
+//! Who calls is said by the certificate alone; no body names another. Bodies are limited before they are read,
+//! decompressed and parsed, and what is acknowledged is on the disk.
+
+mod body;
+mod caller;
+mod post_poll;
+mod post_reports;
+mod post_response;
+mod refused;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::http::Method;
+use axum::routing::post;
+use comm_server_core::cadence::Cadence;
+use program::refusal::Refusal;
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use wire::problem::{Problem, ProblemCode};
+
+use crate::store::Store;
+
+/// What the gateways' side needs, cheap to clone.
+#[derive(Debug, Clone)]
+pub struct GatewayState {
+    /// The store.
+    pub store: Store,
+    /// How often gateways poll.
+    pub cadence: Cadence,
+}
+
+/// Everything that gateways reach.
+pub fn router(state: GatewayState) -> Router {
+    Router::new()
+        .route(wire::POLLS_PATH, post(post_poll::post_poll))
+        .route(wire::REPORTS_PATH, post(post_reports::post_reports))
+        .route(wire::RESPONSES_PATH, post(post_response::post_response))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(other_method)
+        .with_state(state)
+}
+
+/// Serves gateways until `shutdown`; `tls` is [`pki::tls::server_config`] for gateways.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Arc<ArcSwap<ServerConfig>>,
+    state: GatewayState,
+    shutdown: CancellationToken,
+) {
+    program::listener::serve(listener, tls, router(state), shutdown).await;
+}
+
+async fn nothing_here() -> Refusal {
+    Refusal::new(ProblemCode::NotFound, "there is nothing at this path for gateways")
+}
+
+async fn other_method(method: Method) -> Refusal {
+    let detail = format!("{method} is not allowed here: expected POST");
+    Refusal(Problem { status: 405, ..Problem::new(ProblemCode::NotFound, detail) })
+}

@@ -1,0 +1,32 @@
+//! `POST /v1/polls`: a gateway says how it is, and is answered with commands and with the time of its next poll.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::Request;
+use axum::response::Response;
+use program::refusal::Refusal;
+use wire::limits::MESSAGE_BYTES;
+use wire::poll::Poll;
+
+use super::caller::Calling;
+use super::{GatewayState, body, refused};
+
+pub(super) async fn post_poll(
+    State(state): State<GatewayState>,
+    Calling(caller): Calling,
+    request: Request<Body>,
+) -> Result<Response, Refusal> {
+    let accepted = request.headers().clone();
+    let poll: Poll = body::read(request, MESSAGE_BYTES).await?;
+    let gateway = caller.gateway.clone();
+    let polled = state.store.take_poll(caller, poll, rand::random()).await;
+    let polled = polled.map_err(|error| refused::store(&gateway, &error))?;
+    metrics::counter!("platen_comm_polls_total").increment(1);
+    if polled.registered {
+        tracing::info!(gateway.id = %gateway, "a new gateway polled");
+    }
+    for command in &polled.answer.commands {
+        tracing::debug!(gateway.id = %gateway, command.id = %command.id, "command delivered");
+    }
+    body::answer(&accepted, &polled.answer)
+}

@@ -1,0 +1,51 @@
+//! `POST /v1/reports/{lane}`: a batch of reports in sequence, answered once it is on the disk.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::Request;
+use axum::response::Response;
+use comm_server_core::ingest;
+use program::refusal::Refusal;
+use wire::limits::BATCH_BYTES;
+use wire::problem::ProblemCode;
+use wire::report::{Batch, Lane};
+
+use super::caller::Calling;
+use super::{GatewayState, body, refused};
+use crate::store::Ingested;
+
+pub(super) async fn post_reports(
+    State(state): State<GatewayState>,
+    Calling(caller): Calling,
+    Path(lane): Path<String>,
+    request: Request<Body>,
+) -> Result<Response, Refusal> {
+    let lane: Lane = lane
+        .parse()
+        .map_err(|error: wire::report::NoSuchLane| Refusal::new(ProblemCode::NotFound, error.to_string()))?;
+    let accepted = request.headers().clone();
+    let batch: Batch = body::read(request, BATCH_BYTES).await?;
+    ingest::check_sequence(&batch.reports).map_err(|error| refused::sequence(&error))?;
+    let gateway = caller.gateway.clone();
+    let ingested = state.store.ingest(caller, lane, ingest::parse(&batch)).await;
+    let ingested = ingested.map_err(|error| refused::batch(&gateway, &error))?;
+    for report in &ingested.answer.quarantined {
+        let (seq, reason) = (report.seq, report.reason.as_str());
+        tracing::warn!(gateway.id = %gateway, lane = %lane, seq, reason, "a report was put aside");
+    }
+    count(&ingested);
+    body::answer(&accepted, &ingested.answer)
+}
+
+fn count(ingested: &Ingested) {
+    let put_aside = ingested.answer.quarantined.len();
+    let outcomes = [
+        ("accepted", ingested.fresh.saturating_sub(put_aside)),
+        ("duplicate", ingested.duplicates),
+        ("quarantined", put_aside),
+    ];
+    for (outcome, reports) in outcomes {
+        let reports = u64::try_from(reports).unwrap_or(u64::MAX);
+        metrics::counter!("platen_comm_reports_total", "outcome" => outcome).increment(reports);
+    }
+}

@@ -1,0 +1,32 @@
+//! `POST /v1/responses/{command_id}`: a gateway's answer to a command; the same answer twice changes nothing.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::Request;
+use axum::response::Response as HttpResponse;
+use program::refusal::Refusal;
+use wire::command::{Response, ResponseAnswer};
+use wire::ids::CommandId;
+use wire::limits::MESSAGE_BYTES;
+use wire::problem::ProblemCode;
+
+use super::caller::Calling;
+use super::{GatewayState, body, refused};
+
+pub(super) async fn post_response(
+    State(state): State<GatewayState>,
+    Calling(caller): Calling,
+    Path(command): Path<String>,
+    request: Request<Body>,
+) -> Result<HttpResponse, Refusal> {
+    let command: CommandId =
+        command.parse().map_err(|_| Refusal::new(ProblemCode::NotFound, "the command's id is not a UUID"))?;
+    let accepted = request.headers().clone();
+    let response: Response = body::read(request, MESSAGE_BYTES).await?;
+    let (gateway, cadence) = (caller.gateway.clone(), caller.cadence);
+    let step = response.state.name();
+    let open = state.store.answer_command(&caller.tenant, gateway.as_str(), command, response, caller.now);
+    let open = open.await.map_err(|error| refused::response(&gateway, &error))?;
+    tracing::info!(gateway.id = %gateway, command.id = %command, state = step, "command answered");
+    body::answer(&accepted, &ResponseAnswer { next_poll_s: cadence.next_poll_s(open) })
+}

@@ -1,0 +1,44 @@
+//! Failures of the store, as refusals: logged here once, told to the gateway without their inside.
+
+use comm_server_core::ingest::BatchError;
+use program::refusal::Refusal;
+use wire::ids::GatewayId;
+use wire::problem::{Problem, ProblemCode};
+
+use crate::store::{AnswerError, IngestError, StoreError};
+
+/// The store failed.
+pub(super) fn store(gateway: &GatewayId, error: &StoreError) -> Refusal {
+    tracing::error!(gateway.id = %gateway, error = error as &dyn std::error::Error, "the store failed");
+    Refusal::new(ProblemCode::Internal, "the server's store failed: nothing was stored, send it again")
+}
+
+/// A batch isn't taken.
+pub(super) fn batch(gateway: &GatewayId, error: &IngestError) -> Refusal {
+    match error {
+        IngestError::Store(error) => store(gateway, error),
+        IngestError::Batch(error) => sequence(error),
+    }
+}
+
+/// A batch's numbers aren't what they must be.
+pub(super) fn sequence(error: &BatchError) -> Refusal {
+    let detail = error.to_string();
+    match error {
+        BatchError::Gap { expected, .. } => Refusal(Problem {
+            expected_seq: Some(*expected),
+            ..Problem::new(ProblemCode::SequenceGap, detail)
+        }),
+        BatchError::NotInSequence { .. } | BatchError::OutOfRange { .. } | BatchError::TooMany { .. } => {
+            Refusal::new(ProblemCode::MalformedBody, detail)
+        }
+    }
+}
+
+/// An answer to a command isn't taken.
+pub(super) fn response(gateway: &GatewayId, error: &AnswerError) -> Refusal {
+    match error {
+        AnswerError::Store(error) => store(gateway, error),
+        AnswerError::NotFound { .. } => Refusal::new(ProblemCode::NotFound, error.to_string()),
+    }
+}

@@ -1,0 +1,89 @@
+//! What happens by itself: meter requests that are due, commands and sessions whose time is over, roll-outs whose
+//! date has come. Jobs run in UTC.
+
+use std::future::Future;
+
+use jiff::Timestamp;
+use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+
+use crate::store::{DEFAULT_TENANT, Store, StoreError};
+
+/// At the second 0 of each minute.
+const EACH_MINUTE: &str = "0 * * * * *";
+
+/// Each 15 seconds.
+const OFTEN: &str = "*/15 * * * * *";
+
+/// Starts the jobs.
+///
+/// # Errors
+/// The scheduler.
+pub async fn start(store: &Store) -> Result<JobScheduler, JobSchedulerError> {
+    let scheduler = JobScheduler::new().await?;
+    scheduler.add(job(EACH_MINUTE, store, "meter requests", ask_meters)?).await?;
+    scheduler.add(job(EACH_MINUTE, store, "expiry of commands", expire_commands)?).await?;
+    scheduler.add(job(EACH_MINUTE, store, "expiry of sessions", expire_sessions)?).await?;
+    scheduler.add(job(EACH_MINUTE, store, "dates of roll-outs", begin_rollouts)?).await?;
+    scheduler.add(job(OFTEN, store, "statistics", gauge)?).await?;
+    scheduler.start().await?;
+    Ok(scheduler)
+}
+
+fn job<Work, Done>(
+    when: &str,
+    store: &Store,
+    what: &'static str,
+    work: Work,
+) -> Result<Job, JobSchedulerError>
+where
+    Work: Fn(Store, Timestamp) -> Done + Copy + Send + Sync + 'static,
+    Done: Future<Output = Result<u64, StoreError>> + Send + 'static,
+{
+    let store = store.clone();
+    Job::new_async(when, move |_, _| {
+        let store = store.clone();
+        Box::pin(async move {
+            match work(store, Timestamp::now()).await {
+                Ok(0) => {}
+                Ok(done) => tracing::info!(done, what, "scheduled"),
+                Err(error) => {
+                    tracing::error!(what, error = &error as &dyn std::error::Error, "a scheduled job failed");
+                }
+            }
+        })
+    })
+}
+
+async fn ask_meters(store: Store, now: Timestamp) -> Result<u64, StoreError> {
+    store.ask_due_meters(now, rand::random).await
+}
+
+async fn expire_commands(store: Store, now: Timestamp) -> Result<u64, StoreError> {
+    store.expire_commands(now).await
+}
+
+async fn expire_sessions(store: Store, now: Timestamp) -> Result<u64, StoreError> {
+    store.expire_sessions(now).await
+}
+
+async fn begin_rollouts(store: Store, now: Timestamp) -> Result<u64, StoreError> {
+    store.begin_due_rollouts(now).await
+}
+
+/// Numbers of the store as metrics. Kinds and states that are gone must not keep their last number.
+async fn gauge(store: Store, _: Timestamp) -> Result<u64, StoreError> {
+    let statistics = store.statistics(DEFAULT_TENANT).await?;
+    let number = |rows: &[(String, i64)], name: &str| {
+        let found = rows.iter().find(|(own, _)| own == name).map_or(0, |(_, number)| *number);
+        u32::try_from(found).map_or(f64::INFINITY, f64::from)
+    };
+    let kinds = ["service_call", "jam", "cover_open", "supply_near_end", "supply_end", "device_offline"];
+    for kind in kinds {
+        metrics::gauge!("platen_comm_open_calls", "kind" => kind).set(number(&statistics.open_calls, kind));
+    }
+    for state in comm_server_core::commands::CommandState::ALL {
+        let commands = number(&statistics.commands, state.name());
+        metrics::gauge!("platen_comm_commands", "state" => state.name()).set(commands);
+    }
+    Ok(0)
+}
