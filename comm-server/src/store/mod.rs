@@ -40,6 +40,7 @@ pub use ingest::{IngestError, Ingested};
 pub(crate) use operators_fleet::{FleetDevice, FleetNumbers, Gravest, LaneState, LatestCounter, Show};
 pub use page::{InvalidCursor, PAGE_ROWS, Page};
 pub use people::{NewUser, Session, User};
+pub(crate) use polls::Caller;
 pub use polls::Polled;
 pub use quarantine::Quarantined;
 pub use rollouts::{NewRollout, Rollout, RolloutDevice, RolloutError};

@@ -1,0 +1,275 @@
+//! The command line, on the store itself: it works whether the server runs or not, and every change is audited.
+
+mod print;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use wire::command::Order;
+use wire::ids::RolloutId;
+
+use crate::config::{Config, Unusable};
+use crate::operators::{self, PasswordResetError};
+use crate::store::{DEFAULT_TENANT, NewCommand, NewRollout, RolloutError, Store, StoreError};
+
+pub use print::PrintError;
+
+/// Who changes things from here, in the audit.
+const WHO: &str = "cli";
+
+/// Platen's communication server.
+#[derive(Debug, Parser)]
+#[command(name = "platen-comm-server", version, about)]
+pub struct Arguments {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// One JSON document instead of a table.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Run the server.
+    Run,
+    /// Check the configuration and the files that it names.
+    Check,
+    /// Firmware roll-outs.
+    #[command(subcommand)]
+    Rollout(RolloutAction),
+    /// Gateways.
+    #[command(subcommand)]
+    Gateway(GatewayAction),
+    /// Commands to gateways.
+    #[command(subcommand)]
+    Command(CommandAction),
+    /// Passwords.
+    #[command(subcommand)]
+    Password(PasswordAction),
+}
+
+/// Firmware roll-outs.
+#[derive(Debug, Subcommand)]
+pub enum RolloutAction {
+    /// Update every device of a model that doesn't show the version.
+    Create {
+        /// Vendor's short name, as in a reading.
+        #[arg(long)]
+        vendor: String,
+        /// Model, as in a reading.
+        #[arg(long)]
+        model: String,
+        /// Version that the devices show afterwards.
+        #[arg(long = "version", value_name = "VERSION")]
+        firmware: String,
+        /// Push not before this (RFC 3339); at once when absent.
+        #[arg(long)]
+        date: Option<Timestamp>,
+    },
+    /// List roll-outs, newest first.
+    List,
+    /// One roll-out with its devices.
+    Show {
+        /// Its id.
+        rollout: RolloutId,
+    },
+    /// Cancel what isn't yet pushed.
+    Cancel {
+        /// Its id.
+        rollout: RolloutId,
+    },
+}
+
+/// Gateways.
+#[derive(Debug, Subcommand)]
+pub enum GatewayAction {
+    /// List gateways.
+    List,
+}
+
+/// Commands to gateways.
+#[derive(Debug, Subcommand)]
+pub enum CommandAction {
+    /// Queue a command; it goes out with the gateway's next poll.
+    Send {
+        /// The gateway.
+        #[arg(long)]
+        gateway: String,
+        /// What is asked for.
+        #[arg(long)]
+        kind: Kind,
+    },
+}
+
+/// Commands that need no more than their name.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Kind {
+    /// Meters of all devices.
+    CounterRequest,
+    /// Whole readings of all devices.
+    StatusSense,
+    /// Search the networks for devices.
+    Discovery,
+    /// How the gateway itself is.
+    Diagnostics,
+}
+
+/// Passwords.
+#[derive(Debug, Subcommand)]
+pub enum PasswordAction {
+    /// Give a user a new one-time password and end the user's sessions.
+    Reset {
+        /// Login name.
+        user: String,
+    },
+}
+
+/// Why an action failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] Unusable),
+    /// The data directory.
+    #[error("the data directory can't be found")]
+    DataDir(#[source] std::io::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A roll-out.
+    #[error(transparent)]
+    Rollout(#[from] RolloutError),
+    /// No such gateway.
+    #[error("there is no gateway {gateway}")]
+    NoGateway {
+        /// As it was given.
+        gateway: String,
+    },
+    /// A password.
+    #[error(transparent)]
+    Password(#[from] PasswordResetError),
+    /// Standard output.
+    #[error(transparent)]
+    Print(#[from] PrintError),
+}
+
+impl CliError {
+    /// 2 for a wrong configuration, 1 for everything else.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) => ExitCode::from(2),
+            Self::DataDir(_)
+            | Self::Store(_)
+            | Self::Rollout(_)
+            | Self::NoGateway { .. }
+            | Self::Password(_)
+            | Self::Print(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Carries out an action other than `run`.
+///
+/// # Errors
+/// Any of the action's own.
+pub async fn act(arguments: &Arguments) -> Result<(), CliError> {
+    if matches!(arguments.action, Action::Check) {
+        let config = Config::check(&arguments.config)?;
+        return Ok(print::checked(arguments.json, &arguments.config, &config)?);
+    }
+    let config = Config::load(&arguments.config)?;
+    let url = config.database_url().map_err(CliError::DataDir)?;
+    let store = Store::open_detached(&url).await?;
+    match &arguments.action {
+        Action::Run | Action::Check => Ok(()),
+        Action::Rollout(action) => rollout(&store, arguments.json, action).await,
+        Action::Gateway(GatewayAction::List) => gateways(&store, arguments.json).await,
+        Action::Command(CommandAction::Send { gateway, kind }) => {
+            send(&store, arguments.json, gateway, *kind).await
+        }
+        Action::Password(PasswordAction::Reset { user }) => {
+            let one_time = operators::reset_password(&store, DEFAULT_TENANT, user, WHO).await?;
+            Ok(print::one_time(arguments.json, user, &one_time)?)
+        }
+    }
+}
+
+async fn rollout(store: &Store, json: bool, action: &RolloutAction) -> Result<(), CliError> {
+    let now = Timestamp::now();
+    match action {
+        RolloutAction::Create { vendor, model, firmware, date } => {
+            let new = NewRollout {
+                vendor: vendor.clone(),
+                model: model.clone(),
+                version: firmware.clone(),
+                not_before: date.unwrap_or(now),
+                created_by: WHO.to_owned(),
+            };
+            let id = store.create_rollout(DEFAULT_TENANT, new, now).await?;
+            show(store, json, id).await
+        }
+        RolloutAction::List => {
+            let (mut all, mut cursor) = (Vec::new(), None);
+            loop {
+                let page = store.rollouts(DEFAULT_TENANT, cursor.as_deref()).await?;
+                all.extend(page.items);
+                cursor = page.next;
+                if cursor.is_none() {
+                    return Ok(print::rollouts(json, &all)?);
+                }
+            }
+        }
+        RolloutAction::Show { rollout } => show(store, json, *rollout).await,
+        RolloutAction::Cancel { rollout } => {
+            store.cancel_rollout(DEFAULT_TENANT, *rollout, WHO, now).await?;
+            show(store, json, *rollout).await
+        }
+    }
+}
+
+async fn show(store: &Store, json: bool, id: RolloutId) -> Result<(), CliError> {
+    let found = store.rollout(DEFAULT_TENANT, id).await?.ok_or(RolloutError::NotFound { rollout: id })?;
+    let (mut devices, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = store.rollout_devices(DEFAULT_TENANT, id, cursor.as_deref()).await?;
+        devices.extend(page.items);
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(print::rollout(json, &found, &devices)?);
+        }
+    }
+}
+
+async fn gateways(store: &Store, json: bool) -> Result<(), CliError> {
+    let (mut all, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = store.gateways(DEFAULT_TENANT, cursor.as_deref()).await?;
+        all.extend(page.items);
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(print::gateways(json, &all)?);
+        }
+    }
+}
+
+async fn send(store: &Store, json: bool, gateway: &str, kind: Kind) -> Result<(), CliError> {
+    let order = match kind {
+        Kind::CounterRequest => Order::CounterRequest { devices: None },
+        Kind::StatusSense => Order::StatusSense { devices: None },
+        Kind::Discovery => Order::Discovery,
+        Kind::Diagnostics => Order::Diagnostics,
+    };
+    let new = NewCommand { gateway: gateway.to_owned(), order, created_by: WHO.to_owned() };
+    let id = store.create_command(DEFAULT_TENANT, new, Timestamp::now()).await?;
+    let id = id.ok_or_else(|| CliError::NoGateway { gateway: gateway.to_owned() })?;
+    Ok(print::queued(json, gateway, id)?)
+}

@@ -1,0 +1,120 @@
+//! Answers of the command line: one JSON document, or tables for people.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+use wire::ids::CommandId;
+
+use crate::config::Config;
+use crate::store::{Gateway, Rollout, RolloutDevice};
+
+/// Standard output refused.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output can't be written")]
+pub struct PrintError(#[from] std::io::Error);
+
+fn line(text: &str) -> Result<(), PrintError> {
+    Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+}
+
+fn document(value: &impl Serialize) -> Result<(), PrintError> {
+    let text = serde_json::to_string(value).map_err(std::io::Error::from)?;
+    line(&text)
+}
+
+fn table(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(headers);
+    table.add_rows(rows);
+    table.to_string()
+}
+
+fn time(time: Option<Timestamp>) -> String {
+    time.map_or_else(|| "never".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+}
+
+pub(super) fn checked(json: bool, file: &Path, config: &Config) -> Result<(), PrintError> {
+    if json {
+        return document(&json!({"file": file, "name": config.name, "ok": true}));
+    }
+    line(&format!("{}: in order", file.display()))
+}
+
+pub(super) fn queued(json: bool, gateway: &str, command: CommandId) -> Result<(), PrintError> {
+    if json {
+        return document(&json!({"gateway": gateway, "command": command}));
+    }
+    line(&format!("queued for {gateway}: {command}"))
+}
+
+pub(super) fn one_time(json: bool, user: &str, password: &str) -> Result<(), PrintError> {
+    if json {
+        return document(&json!({"user": user, "one_time_password": password}));
+    }
+    line(&format!("one-time password of {user}: {password}"))
+}
+
+pub(super) fn gateways(json: bool, gateways: &[Gateway]) -> Result<(), PrintError> {
+    if json {
+        return document(&gateways);
+    }
+    let row = |g: &Gateway| {
+        vec![
+            g.gateway.clone(),
+            g.version.clone(),
+            g.devices.to_string(),
+            g.devices_offline.to_string(),
+            g.open_calls.to_string(),
+            time(g.last_poll),
+            format!("{} s", g.next_poll_s),
+        ]
+    };
+    let headers = ["gateway", "version", "devices", "offline", "open calls", "last poll", "interval"];
+    line(&table(&headers, gateways.iter().map(row)))
+}
+
+fn rollout_row(r: &Rollout) -> Vec<String> {
+    vec![
+        r.rollout.clone(),
+        r.target.clone(),
+        r.state.clone(),
+        time(Some(r.not_before)),
+        format!("{} of {}", r.verified, r.devices),
+        r.failed.to_string(),
+        r.created_by.clone(),
+    ]
+}
+
+const ROLLOUT: [&str; 7] = ["roll-out", "target", "state", "not before", "verified", "failed", "by"];
+
+pub(super) fn rollouts(json: bool, rollouts: &[Rollout]) -> Result<(), PrintError> {
+    if json {
+        return document(&rollouts);
+    }
+    line(&table(&ROLLOUT, rollouts.iter().map(rollout_row)))
+}
+
+pub(super) fn rollout(json: bool, rollout: &Rollout, devices: &[RolloutDevice]) -> Result<(), PrintError> {
+    if json {
+        return document(&json!({"rollout": rollout, "devices": devices}));
+    }
+    line(&table(&ROLLOUT, std::iter::once(rollout_row(rollout))))?;
+    let row = |d: &RolloutDevice| {
+        let device = if d.device.is_empty() { "(staging)" } else { &d.device };
+        vec![
+            d.gateway.clone(),
+            device.to_owned(),
+            d.step.clone(),
+            d.version_before.clone(),
+            d.version_now.clone(),
+            d.detail.clone(),
+        ]
+    };
+    let headers = ["gateway", "device", "step", "before", "now", "detail"];
+    line(&table(&headers, devices.iter().map(row)))
+}

@@ -1,0 +1,152 @@
+//! The running server: store, listeners, jobs, and their orderly end.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use pki::spiffe::PartyKind;
+use program::local::Health;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::gateways::{self, GatewayState};
+use crate::operators::{self, FirstLoginError, HashError, Images, ImagesError, OperatorState};
+use crate::schedule;
+use crate::store::{Store, StoreError};
+
+/// Why the server can't run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The data directory.
+    #[error("data_dir {} can't be used", path.display())]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The store.
+    #[error("the store can't be opened")]
+    Store(#[from] StoreError),
+    /// The identity.
+    #[error("the identity can't be used")]
+    Identity(#[from] pki::IdentityError),
+    /// TLS.
+    #[error("TLS can't be configured")]
+    Tls(#[from] pki::tls::TlsError),
+    /// An address.
+    #[error("{what} can't listen on {address}")]
+    Listen {
+        /// Key of the configuration.
+        what: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The operators' side.
+    #[error("the operators' side can't begin")]
+    Operators(#[from] HashError),
+    /// The list of images.
+    #[error("the published images can't be listed")]
+    Images(#[from] ImagesError),
+    /// The first login.
+    #[error("the first login can't be made")]
+    FirstLogin(#[from] FirstLoginError),
+    /// Standard output, where the first login goes.
+    #[error("the first login can't be printed")]
+    Print(#[source] std::io::Error),
+    /// The jobs.
+    #[error("the scheduler can't begin")]
+    Schedule(#[from] tokio_cron_scheduler::JobSchedulerError),
+}
+
+struct Listeners {
+    gateways: TcpListener,
+    operators: TcpListener,
+    local: TcpListener,
+}
+
+/// Runs the server until `shutdown`.
+///
+/// # Errors
+/// It can't begin.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunError> {
+    program::local::install_metrics();
+    let identity = pki::Identity::load(&config.identity)?;
+    let data_dir = |source| RunError::DataDir { path: config.data_dir.clone(), source };
+    std::fs::create_dir_all(&config.data_dir).map_err(data_dir)?;
+    let (store, writer) = Store::open(&config.database_url().map_err(data_dir)?).await?;
+    let gateways_tls = pki::tls::server_config(&identity, &[PartyKind::Gateway])?;
+    let operators_tls = pki::tls::public_server_config(&identity)?;
+    let images =
+        config.global_server.as_ref().map(|global| Images::new(&identity, &global.url)).transpose()?;
+    let operators = OperatorState::new(store.clone(), images)?;
+    let (listeners, addresses) = listen(&config).await?;
+    print_first_login(&store).await?;
+    let mut scheduler = schedule::start(&store).await?;
+    program::addresses::write(&config.data_dir, &addresses).map_err(data_dir)?;
+    tracing::info!(name = config.name, ?addresses, "listening");
+
+    let health = health(&store);
+    let state = GatewayState { store, cadence: config.cadence };
+    let swap = |tls| Arc::new(ArcSwap::from_pointee(tls));
+    let (_, _, local) = tokio::join!(
+        gateways::serve(listeners.gateways, swap(gateways_tls), state, shutdown.clone()),
+        operators::serve(listeners.operators, swap(operators_tls), operators, shutdown.clone()),
+        program::local::serve(listeners.local, health, axum::Router::new(), shutdown.clone()),
+    );
+    if let Err(error) = local {
+        tracing::error!(error = %error, "the local port failed");
+    }
+    if let Err(error) = scheduler.shutdown().await {
+        tracing::warn!(error = %error, "the scheduler did not end in order");
+    }
+    drop(scheduler);
+    if tokio::time::timeout(std::time::Duration::from_secs(10), writer).await.is_err() {
+        tracing::warn!("the store's writer did not end within 10 s");
+    }
+    Ok(())
+}
+
+async fn listen(config: &Config) -> Result<(Listeners, BTreeMap<&'static str, SocketAddr>), RunError> {
+    let mut addresses = BTreeMap::new();
+    let mut bound = Vec::with_capacity(3);
+    for (what, listen) in
+        [("gateways", &config.gateways), ("operators", &config.operators), ("local", &config.local)]
+    {
+        let address = listen.listen;
+        let refused = |source| RunError::Listen { what, address, source };
+        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        addresses.insert(what, listener.local_addr().map_err(refused)?);
+        bound.push(listener);
+    }
+    let mut bound = bound.into_iter();
+    let mut next = || bound.next().expect("three addresses were bound");
+    Ok((Listeners { gateways: next(), operators: next(), local: next() }, addresses))
+}
+
+/// To standard output and nowhere else.
+async fn print_first_login(store: &Store) -> Result<(), RunError> {
+    if let Some(one_time) = operators::first_login(store).await? {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "first login: admin {one_time}").map_err(RunError::Print)?;
+        out.flush().map_err(RunError::Print)?;
+    }
+    Ok(())
+}
+
+/// The server is well if its database reads and commits.
+fn health(store: &Store) -> Health {
+    let store = store.clone();
+    Health::new(move || {
+        let store = store.clone();
+        async move { store.check().await.map_err(|error| error.to_string()) }
+    })
+}
