@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lettre::message::Mailbox;
-use lettre::transport::smtp::PoolConfig;
+use lettre::transport::smtp::AsyncSmtpTransportBuilder;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
@@ -135,7 +135,7 @@ impl MailError {
 /// Delivers letters to one mail server.
 #[derive(Debug)]
 pub struct Mailer {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    transport: AsyncSmtpTransportBuilder,
     server: String,
     from: Mailbox,
     to: Vec<Mailbox>,
@@ -159,17 +159,14 @@ impl Mailer {
             Security::Starttls => Tls::Required(tls_parameters(config, &host)?),
             Security::Tls => Tls::Wrapper(tls_parameters(config, &host)?),
         };
-        // Letters are rare: a connection kept open would only meet the server's time-out.
-        let pool = PoolConfig::new().max_size(2).idle_timeout(Duration::from_secs(5));
         let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host.as_str())
             .port(port)
             .tls(tls)
-            .timeout(Some(COMMAND_TIMEOUT))
-            .pool_config(pool);
+            .timeout(Some(COMMAND_TIMEOUT));
         if let Some((user, password)) = credentials(config, &host)? {
             builder = builder.credentials(Credentials::new(user, password.expose_secret().to_owned()));
         }
-        Ok(Self { transport: builder.build(), server: format!("{host}:{port}"), from, to })
+        Ok(Self { transport: builder, server: format!("{host}:{port}"), from, to })
     }
 
     /// Writes the letter about a call and delivers it. The call must be on the gateway's disk before, and be marked as
@@ -179,8 +176,10 @@ impl Mailer {
     /// It was not delivered; [`MailError::is_final`] tells whether trying again can help.
     pub async fn send(&self, notice: &CallNotice<'_>) -> Result<(), MailError> {
         let letter = letter::write(notice, &self.from, &self.to)?;
+        // Letters are rare: a connection kept open would only meet the server's time-out.
+        let transport: AsyncSmtpTransport<Tokio1Executor> = self.transport.clone().build();
         let server = || self.server.clone();
-        match tokio::time::timeout(DELIVERY_TIMEOUT, self.transport.send(letter)).await {
+        match tokio::time::timeout(DELIVERY_TIMEOUT, transport.send(letter)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(source)) => Err(MailError::Delivery { server: server(), source }),
             Err(_) => Err(MailError::Timeout { server: server() }),

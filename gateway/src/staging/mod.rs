@@ -107,3 +107,6 @@ fn check(name: &str, target: &Target, update: &FirmwareUpdate) -> Result<(), Sta
 fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
+
+#[cfg(test)]
+mod tests;

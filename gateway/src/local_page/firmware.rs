@@ -1,0 +1,79 @@
+//! Firmware updates: how far the image is and how far each device is.
+
+use jiff::Timestamp;
+
+use super::words::{Moment, Tone};
+use crate::status::{DeviceStatus, FirmwareStatus};
+
+/// Devices of one update that are named; the rest is counted.
+const NAMED: usize = 20;
+
+/// One firmware update.
+pub(super) struct Update {
+    pub(super) target: String,
+    pub(super) version: String,
+    pub(super) image: String,
+    pub(super) image_tone: Tone,
+    /// When pushing may begin, where that is still to come.
+    pub(super) not_before: Option<Moment>,
+    pub(super) done: usize,
+    pub(super) all: usize,
+    pub(super) steps: Vec<Step>,
+    pub(super) more: usize,
+}
+
+/// One device of an update.
+pub(super) struct Step {
+    pub(super) device: String,
+    pub(super) state: String,
+    pub(super) tone: Tone,
+    pub(super) detail: String,
+}
+
+impl Update {
+    pub(super) fn of(update: &FirmwareStatus, devices: &[DeviceStatus], now: Timestamp) -> Self {
+        let steps = update.devices.iter().take(NAMED).map(|step| Step {
+            device: device_name(devices, step.device.as_str()),
+            state: capital(&step.state),
+            tone: tone(&step.state),
+            detail: step.detail.clone(),
+        });
+        Self {
+            target: update.target.clone(),
+            version: update.version.clone(),
+            image: capital(&update.image),
+            image_tone: tone(&update.image),
+            not_before: (update.not_before > now).then(|| Moment::new(update.not_before, now)),
+            done: update.devices.iter().filter(|step| step.state == "verified").count(),
+            all: update.devices.len(),
+            steps: steps.collect(),
+            more: update.devices.len().saturating_sub(NAMED),
+        }
+    }
+}
+
+/// What a person calls a device: its name or model, else its id.
+pub(super) fn device_name(devices: &[DeviceStatus], id: &str) -> String {
+    let known = devices.iter().find(|device| device.device.as_str() == id);
+    let model = known.and_then(|device| device.model.clone().or_else(|| device.name.clone()));
+    let serial = known.and_then(|device| device.serial.clone());
+    match (model, serial) {
+        (Some(model), Some(serial)) => format!("{model} ({serial})"),
+        (Some(model), None) => model,
+        (None, _) => id.to_owned(),
+    }
+}
+
+fn tone(state: &str) -> Tone {
+    match state {
+        "verified" | "staged" => Tone::Good,
+        "failed" => Tone::Bad,
+        "pushing" | "rebooting" | "staging" => Tone::Warn,
+        _ => Tone::Quiet,
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}

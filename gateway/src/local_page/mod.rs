@@ -1,0 +1,65 @@
+//! The page at the gateway's local port: how the link, the queue, the devices and the firmware updates are.
+//!
+//! It only shows: no scripts, no forms that change anything, nothing from elsewhere.
+
+mod devices;
+mod firmware;
+mod view;
+mod words;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::Query;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use serde::Deserialize;
+
+use crate::status::Status;
+use view::Page;
+
+const CSS: &str = include_str!("../../templates/page.css");
+
+const HEADERS: [(HeaderName, HeaderValue); 4] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        ),
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+
+/// What the address asks for.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    /// Shows only devices that contain this.
+    q: String,
+    /// Page of the devices, from 1.
+    page: Option<usize>,
+    /// `off`: the page does not renew itself.
+    refresh: String,
+}
+
+/// The page at `/` and its style sheet; `status` is asked anew for each view.
+pub fn router(status: impl Fn() -> Status + Clone + Send + Sync + 'static) -> Router {
+    Router::new()
+        .route("/", get(move |Query(asked): Query<Asked>| std::future::ready(show(&status(), &asked))))
+        .route("/page.css", get(async || ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], HEADERS, CSS)))
+}
+
+fn show(status: &Status, asked: &Asked) -> Response {
+    match Page::of(status, asked).render() {
+        Ok(html) => (HEADERS, Html(html)).into_response(),
+        Err(error) => {
+            tracing::error!(error = %error, "the local page can't be drawn");
+            (StatusCode::INTERNAL_SERVER_ERROR, "the page can't be drawn\n").into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

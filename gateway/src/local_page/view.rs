@@ -1,0 +1,147 @@
+//! The page as values: everything is decided and worded here, the template only places it.
+
+use askama::Template;
+use wire::report::Lane;
+
+use super::Asked;
+use super::devices::Devices;
+use super::firmware::{Update, device_name};
+use super::words::{self, Moment, Tone};
+use crate::status::{LinkStatus, Status};
+
+/// Calls that are listed; the rest is counted.
+const CALLS: usize = 50;
+
+/// Firmware updates that are shown.
+const UPDATES: usize = 5;
+
+/// The page renews itself so often, seconds.
+const REFRESH_S: u32 = 15;
+
+/// The page.
+#[derive(Template)]
+#[template(path = "page.html")]
+pub(super) struct Page {
+    pub(super) gateway: String,
+    pub(super) site: Option<String>,
+    pub(super) version: String,
+    pub(super) uptime: String,
+    pub(super) at: Moment,
+    pub(super) refresh_s: Option<u32>,
+    pub(super) link: Link,
+    pub(super) queue: Queue,
+    pub(super) calls: Vec<OpenCall>,
+    pub(super) more_calls: usize,
+    pub(super) all_devices: usize,
+    pub(super) offline: usize,
+    pub(super) q: String,
+    pub(super) devices: Devices,
+    pub(super) updates: Vec<Update>,
+}
+
+/// The link to the communication server.
+pub(super) struct Link {
+    pub(super) state: &'static str,
+    pub(super) tone: Tone,
+    pub(super) url: String,
+    pub(super) last: Option<Moment>,
+    pub(super) next: Option<Moment>,
+    pub(super) cadence: Option<String>,
+    pub(super) error: Option<String>,
+    pub(super) failures: u32,
+}
+
+/// What waits to be sent.
+pub(super) struct Queue {
+    pub(super) lanes: Vec<LaneRow>,
+    pub(super) mails_waiting: u64,
+    pub(super) size: String,
+    pub(super) problem: Option<String>,
+}
+
+/// One lane.
+pub(super) struct LaneRow {
+    pub(super) name: &'static str,
+    pub(super) waiting: String,
+    pub(super) acknowledged: String,
+}
+
+/// An open call.
+pub(super) struct OpenCall {
+    pub(super) title: &'static str,
+    pub(super) tone: Tone,
+    pub(super) detail: String,
+    pub(super) device: String,
+    pub(super) since: Moment,
+}
+
+impl Page {
+    pub(super) fn of(status: &Status, asked: &Asked) -> Self {
+        let now = status.at;
+        let calls = status.open_calls.iter().take(CALLS).map(|call| {
+            let (title, tone) = words::call(call.call);
+            let device = device_name(&status.devices, call.device.as_str());
+            OpenCall { title, tone, detail: call.detail.clone(), device, since: Moment::new(call.since, now) }
+        });
+        Self {
+            gateway: status.gateway.clone(),
+            site: status.site.clone(),
+            version: status.version.clone(),
+            uptime: words::span(status.uptime_s),
+            at: Moment::new(now, now),
+            refresh_s: (asked.refresh != "off").then_some(REFRESH_S),
+            link: link(status),
+            queue: queue(status),
+            calls: calls.collect(),
+            more_calls: status.open_calls.len().saturating_sub(CALLS),
+            all_devices: status.devices.len(),
+            offline: status.devices.iter().filter(|device| !device.online).count(),
+            q: asked.q.chars().take(64).collect(),
+            devices: Devices::of(&status.devices, now, &asked.q, asked.page.unwrap_or(1)),
+            updates: status
+                .firmware
+                .iter()
+                .take(UPDATES)
+                .map(|u| Update::of(u, &status.devices, now))
+                .collect(),
+        }
+    }
+}
+
+fn link(status: &Status) -> Link {
+    let (link, now) = (&status.link, status.at);
+    let (state, tone) = link_state(link);
+    Link {
+        state,
+        tone,
+        url: link.url.clone(),
+        last: link.last_poll.map(|at| Moment::new(at, now)),
+        next: link.next_poll.map(|at| Moment::new(at.max(now), now)),
+        cadence: link.interval_s.map(words::cadence),
+        error: link.last_error.clone(),
+        failures: link.failures,
+    }
+}
+
+fn link_state(link: &LinkStatus) -> (&'static str, Tone) {
+    match (&link.last_error, link.last_poll) {
+        (None, Some(_)) => ("Connected", Tone::Good),
+        (None, None) => ("Not polled yet", Tone::Quiet),
+        (Some(_), Some(_)) => ("Connection lost", Tone::Bad),
+        (Some(_), None) => ("No connection", Tone::Bad),
+    }
+}
+
+fn queue(status: &Status) -> Queue {
+    let lane = |lane: Lane, name| {
+        let of = status.lanes.of(lane);
+        LaneRow { name, waiting: words::grouped(of.waiting), acknowledged: words::grouped(of.acknowledged) }
+    };
+    let (waiting, limit) = (status.spool.waiting_bytes, status.spool.limit_bytes);
+    Queue {
+        lanes: vec![lane(Lane::Urgent, "Urgent"), lane(Lane::Bulk, "Bulk")],
+        mails_waiting: status.mails_waiting,
+        size: format!("{} of {}", words::bytes(waiting), words::bytes(limit)),
+        problem: status.spool.problem.clone(),
+    }
+}

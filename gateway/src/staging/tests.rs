@@ -1,0 +1,426 @@
+//! Staging from a server that cuts, lies and tampers.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use wire::ids::RolloutId;
+use wire::metadata::{
+    Hashes, ImageFacts, Key, KeyValue, MetadataError, RoleKeys, Root, SPEC_VERSION, Signature, Signed,
+    Targets,
+};
+
+use super::*;
+
+const NAME: &str = "ricoh/IM-C4500/2.10";
+const BYTES: usize = 2_000_003;
+
+fn now() -> Timestamp {
+    "2026-11-22T00:00:00Z".parse().unwrap()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex::encode(digest(&SHA256, bytes))
+}
+
+/// How the server answers for the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// As it should.
+    Well,
+    /// Each answer ends after so many bytes.
+    Cuts(usize),
+    /// Closes without a byte.
+    Silent,
+    /// Other bytes of the same length.
+    Tampers,
+    /// A part that begins elsewhere.
+    Shifts,
+    /// More bytes than the image has.
+    Overflows,
+    /// Ignores ranges.
+    IgnoresRanges,
+    /// A refusal.
+    Status(u16),
+}
+
+/// A repository in memory, served by hand over plain TCP so that it can break where it should.
+struct Server {
+    url: String,
+    targets: Mutex<Vec<u8>>,
+    image: Vec<u8>,
+    manner: Mutex<Manner>,
+    ranges: Mutex<Vec<usize>>,
+    requests: AtomicU32,
+}
+
+impl Server {
+    async fn start(image: Vec<u8>) -> Arc<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = Arc::new(Self {
+            url,
+            targets: Mutex::default(),
+            image,
+            manner: Mutex::new(Manner::Well),
+            ranges: Mutex::default(),
+            requests: AtomicU32::new(0),
+        });
+        let accepting = Arc::clone(&server);
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let server = Arc::clone(&accepting);
+                tokio::spawn(async move { server.answer(socket).await });
+            }
+        });
+        server
+    }
+
+    fn behave(&self, manner: Manner) {
+        *self.manner.lock().unwrap() = manner;
+        self.ranges.lock().unwrap().clear();
+    }
+
+    async fn answer(&self, mut socket: TcpStream) {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            match socket.read_u8().await {
+                Ok(byte) => head.push(byte),
+                Err(_) => return,
+            }
+        }
+        let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+        if head.starts_with("get /v1/metadata/targets.json ") {
+            let file = self.targets.lock().unwrap().clone();
+            return send(&mut socket, "200 OK", "", file.len(), &file).await;
+        }
+        assert!(head.starts_with(&format!("get /v1/images/{} ", sha256(&self.image))), "{head}");
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let from = head.lines().find_map(|line| line.strip_prefix("range: bytes="));
+        let from: usize = from.map_or(0, |range| range.trim_end_matches('-').parse().unwrap());
+        self.ranges.lock().unwrap().push(from);
+        self.answer_image(&mut socket, from).await;
+    }
+
+    async fn answer_image(&self, socket: &mut TcpStream, from: usize) {
+        let manner = *self.manner.lock().unwrap();
+        let mut rest = self.image[from..].to_vec();
+        let length = rest.len();
+        let range = format!("Content-Range: bytes {from}-{}/{}\r\n", self.image.len() - 1, self.image.len());
+        let (status, range) = if from == 0 { ("200 OK", "") } else { ("206 Partial", range.as_str()) };
+        match manner {
+            Manner::Well => send(socket, status, range, length, &rest).await,
+            Manner::Cuts(after) => send(socket, status, range, length, &rest[..after.min(length)]).await,
+            Manner::Silent => {}
+            Manner::Tampers => {
+                rest[length / 2] ^= 1;
+                send(socket, status, range, length, &rest).await;
+            }
+            Manner::Shifts => {
+                let shifted = format!("Content-Range: bytes 0-{}/{}\r\n", length - 1, self.image.len());
+                send(socket, "206 Partial", &shifted, length, &rest).await;
+            }
+            Manner::Overflows => {
+                rest.extend_from_slice(&[0; 10]);
+                send(socket, status, range, length + 10, &rest).await;
+            }
+            Manner::IgnoresRanges => send(socket, "200 OK", "", self.image.len(), &self.image).await,
+            Manner::Status(code) => {
+                let problem = br#"{"code":"overloaded","status":503,"detail":"come again"}"#;
+                send(socket, &format!("{code} X"), "", problem.len(), problem).await;
+            }
+        }
+    }
+}
+
+async fn send(socket: &mut TcpStream, status: &str, headers: &str, length: usize, body: &[u8]) {
+    let head = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n");
+    // The client may be gone: that is its right.
+    if socket.write_all(head.as_bytes()).await.is_ok() && socket.write_all(body).await.is_ok() {
+        socket.shutdown().await.ok();
+    }
+}
+
+struct Signer(Ed25519KeyPair, String, Key);
+
+impl Signer {
+    fn new() -> Self {
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+        let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
+        let public = hex::encode(pair.public_key().as_ref());
+        let key = Key { keytype: "ed25519".into(), scheme: "ed25519".into(), keyval: KeyValue { public } };
+        let id = metadata::key_id(&key).unwrap();
+        Self(pair, id, key)
+    }
+
+    fn sign<T: serde::Serialize>(&self, role: &T) -> Vec<u8> {
+        let sig = hex::encode(self.0.sign(&metadata::canonical(role).unwrap()).as_ref());
+        let signatures = vec![Signature { keyid: self.1.clone(), sig }];
+        serde_json::to_vec(&Signed { signatures, signed: serde_json::to_value(role).unwrap() }).unwrap()
+    }
+
+    fn root(&self) -> Vec<u8> {
+        let keys = RoleKeys { keyids: vec![self.1.clone()], threshold: 1 };
+        self.sign(&Root {
+            role: "root".into(),
+            spec_version: SPEC_VERSION.into(),
+            version: 1,
+            expires: "2036-01-01T00:00:00Z".parse().unwrap(),
+            keys: BTreeMap::from([(self.1.clone(), self.2.clone())]),
+            roles: BTreeMap::from([("root".into(), keys.clone()), ("targets".into(), keys)]),
+        })
+    }
+
+    fn targets(&self, version: u64, sha256: &str, length: u64) -> Vec<u8> {
+        let custom = ImageFacts {
+            vendor: "ricoh".into(),
+            model: "IM C4500".into(),
+            version: "2.10".into(),
+            published_at: now(),
+        };
+        let target = Target { length, hashes: Hashes { sha256: sha256.into() }, custom };
+        self.sign(&Targets {
+            role: "targets".into(),
+            spec_version: SPEC_VERSION.into(),
+            version,
+            expires: "2027-01-01T00:00:00Z".parse().unwrap(),
+            targets: BTreeMap::from([(NAME.to_owned(), target)]),
+        })
+    }
+}
+
+struct Bench {
+    folder: tempfile::TempDir,
+    server: Arc<Server>,
+    signer: Signer,
+    update: FirmwareUpdate,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let image: Vec<u8> = (0..BYTES).map(|n| u8::try_from(n * n % 253).unwrap()).collect();
+        let (folder, signer) = (tempfile::tempdir().unwrap(), Signer::new());
+        std::fs::write(folder.path().join("root.json"), signer.root()).unwrap();
+        let server = Server::start(image).await;
+        let update = FirmwareUpdate {
+            rollout: RolloutId(uuid::Uuid::nil()),
+            target: NAME.to_owned(),
+            version: "2.10".to_owned(),
+            devices: Vec::new(),
+            not_before: now(),
+        };
+        let bench = Self { folder, server, signer, update };
+        bench.publish(1);
+        bench
+    }
+
+    fn publish(&self, version: u64) {
+        let file = self.signer.targets(version, &self.sha256(), u64::try_from(BYTES).unwrap());
+        *self.server.targets.lock().unwrap() = file;
+    }
+
+    fn sha256(&self) -> String {
+        sha256(&self.server.image)
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.folder.path().join("staging")
+    }
+
+    fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.dir()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// A client as after a restart.
+    fn client(&self) -> StagingClient {
+        let builder = reqwest::Client::builder().tls_backend_preconfigured(crate::push::no_tls()).no_proxy();
+        let root = self.folder.path().join("root.json");
+        StagingClient::with_builder(builder, &self.server.url, &root).unwrap()
+    }
+
+    async fn stage(&self) -> Result<StagedImage, StagingError> {
+        stage(&self.client(), &self.update, &self.dir(), now(), |_, _| {}).await
+    }
+
+    async fn refused(&self) -> StagingError {
+        self.stage().await.unwrap_err()
+    }
+}
+
+#[tokio::test]
+async fn an_image_is_staged_once() {
+    let bench = Bench::new().await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&seen);
+    let progress = move |have, all| told.lock().unwrap().push((have, all));
+    let client = bench.client();
+    let staged = stage(&client, &bench.update, &bench.dir(), now(), progress).await.unwrap();
+    assert_eq!((&staged.sha256, staged.length), (&bench.sha256(), 2_000_003));
+    assert_eq!(staged.path, bench.dir().join(bench.sha256()));
+    assert!(std::fs::read(&staged.path).unwrap() == bench.server.image, "other bytes");
+    assert_eq!(seen.lock().unwrap().last(), Some(&(2_000_003, 2_000_003)));
+    assert_eq!(bench.stage().await.unwrap(), staged);
+    assert_eq!(bench.server.requests.load(Ordering::Relaxed), 1, "downloaded again");
+    assert_eq!(bench.files(), [bench.sha256(), "newest-targets".to_owned()]);
+
+    // Damaged on the disk: fetched anew.
+    std::fs::write(&staged.path, vec![0; BYTES]).unwrap();
+    assert_eq!(bench.stage().await.unwrap(), staged);
+    assert!(std::fs::read(&staged.path).unwrap() == bench.server.image, "other bytes");
+}
+
+#[tokio::test]
+async fn two_roll_outs_of_one_image_share_one_download() {
+    let bench = Bench::new().await;
+    let (client, dir) = (bench.client(), bench.dir());
+    let stage = || stage(&client, &bench.update, &dir, now(), |_, _| {});
+    let (one, other) = tokio::join!(stage(), stage());
+    assert_eq!(one.unwrap(), other.unwrap());
+    assert_eq!(bench.server.requests.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_download_goes_on_where_it_was_cut() {
+    let bench = Bench::new().await;
+    bench.server.behave(Manner::Cuts(700_000));
+    let staged = bench.stage().await.unwrap();
+    assert!(std::fs::read(&staged.path).unwrap() == bench.server.image, "other bytes");
+    assert_eq!(*bench.server.ranges.lock().unwrap(), [0, 700_000, 1_400_000]);
+}
+
+#[tokio::test]
+async fn a_download_goes_on_after_a_restart() {
+    let bench = Bench::new().await;
+    std::fs::create_dir_all(bench.dir()).unwrap();
+    let part = bench.dir().join(format!("{}.part", bench.sha256()));
+    std::fs::write(&part, &bench.server.image[..1_234_567]).unwrap();
+    bench.server.behave(Manner::Silent);
+    let cut = bench.refused().await;
+    assert!(matches!(cut, StagingError::Unreachable { .. }) && !cut.is_final(), "{cut}");
+    assert_eq!(std::fs::metadata(&part).unwrap().len(), 1_234_567, "what was there is kept");
+    bench.server.behave(Manner::Well);
+    let staged = bench.stage().await.unwrap();
+    assert_eq!(*bench.server.ranges.lock().unwrap(), [1_234_567]);
+    assert!(std::fs::read(&staged.path).unwrap() == bench.server.image && !part.exists());
+}
+
+#[tokio::test]
+async fn a_part_that_a_power_cut_damaged_is_fetched_from_the_beginning() {
+    let bench = Bench::new().await;
+    std::fs::create_dir_all(bench.dir()).unwrap();
+    let part = bench.dir().join(format!("{}.part", bench.sha256()));
+    for damaged in [1_000_000, BYTES, BYTES + 5] {
+        std::fs::write(&part, vec![0; damaged]).unwrap();
+        let staged = bench.stage().await.unwrap();
+        assert!(std::fs::read(&staged.path).unwrap() == bench.server.image, "{damaged}: other bytes");
+        std::fs::remove_file(&staged.path).unwrap();
+    }
+    // And a server that sends everything where a part was asked for.
+    std::fs::write(&part, &bench.server.image[..1_000_000]).unwrap();
+    bench.server.behave(Manner::IgnoresRanges);
+    assert!(std::fs::read(bench.stage().await.unwrap().path).unwrap() == bench.server.image);
+}
+
+#[tokio::test]
+async fn a_tampered_image_is_refused_and_not_kept() {
+    let bench = Bench::new().await;
+    bench.server.behave(Manner::Tampers);
+    let refused = bench.refused().await;
+    assert!(matches!(refused, StagingError::Digest { .. }) && refused.is_final(), "{refused}");
+    assert_eq!(bench.files(), ["newest-targets"]);
+    bench.server.behave(Manner::Overflows);
+    let refused = bench.refused().await;
+    assert!(matches!(refused, StagingError::WrongAnswer { .. }) && refused.is_final(), "{refused}");
+    std::fs::write(bench.dir().join(format!("{}.part", bench.sha256())), &bench.server.image[..10]).unwrap();
+    bench.server.behave(Manner::Shifts);
+    let refused = bench.refused().await;
+    assert!(matches!(refused, StagingError::WrongAnswer { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn refusals_tell_whether_to_try_again() {
+    let bench = Bench::new().await;
+    for (status, is_final) in [(503, false), (500, false), (429, false), (404, true), (403, true)] {
+        bench.server.behave(Manner::Status(status));
+        let refused = bench.refused().await;
+        assert_eq!(refused.is_final(), is_final, "{refused}");
+        assert!(refused.to_string().contains("come again"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn untrusted_metadata_is_refused() {
+    let bench = Bench::new().await;
+    bench.publish(7);
+    bench.stage().await.unwrap();
+    let untrusted = async |what: &str| {
+        let refused = bench.refused().await;
+        let StagingError::Untrusted(why) = refused else { panic!("{what}: {refused}") };
+        why
+    };
+    bench.publish(6);
+    let why = untrusted("an older version").await;
+    assert!(matches!(why, MetadataError::Rollback { found: 6, known: 7, .. }), "{why}");
+
+    let length = u64::try_from(BYTES).unwrap();
+    let stranger = Signer::new().targets(8, &bench.sha256(), length);
+    *bench.server.targets.lock().unwrap() = stranger;
+    let why = untrusted("another signer").await;
+    assert!(matches!(why, MetadataError::Signatures { valid: 0, .. }), "{why}");
+
+    let genuine = String::from_utf8(bench.signer.targets(8, &bench.sha256(), length)).unwrap();
+    *bench.server.targets.lock().unwrap() = genuine.replace("2000003", "2000004").into_bytes();
+    let why = untrusted("a changed length").await;
+    assert!(matches!(why, MetadataError::Signatures { valid: 0, .. }), "{why}");
+    let refused = bench.refused().await;
+    assert!(refused.is_final());
+
+    bench.publish(8);
+    let late = "2027-01-01T00:00:00Z".parse().unwrap();
+    let expired = stage(&bench.client(), &bench.update, &bench.dir(), late, |_, _| {}).await.unwrap_err();
+    assert!(matches!(expired, StagingError::Untrusted(MetadataError::Expired { .. })), "{expired}");
+    assert!(!expired.is_final(), "it can be signed anew");
+    std::fs::write(bench.dir().join("newest-targets"), "x").unwrap();
+    let damaged = bench.refused().await;
+    assert!(matches!(damaged, StagingError::Storage { .. }), "a rollback must not pass: {damaged}");
+}
+
+#[tokio::test]
+async fn only_what_the_command_and_the_metadata_agree_on_is_staged() {
+    let mut bench = Bench::new().await;
+    bench.update.version = "2.11".to_owned();
+    let refused = bench.refused().await;
+    assert!(matches!(refused, StagingError::OtherVersion { .. }), "{refused}");
+    bench.update.target = "ricoh/IM-C4500/9".to_owned();
+    let refused = bench.refused().await;
+    assert!(matches!(refused, StagingError::NoTarget { .. }) && refused.is_final(), "{refused}");
+
+    (bench.update.target, bench.update.version) = (NAME.to_owned(), "2.10".to_owned());
+    for (sha256, length) in [("../../../etc/passwd", 3), (&*"A".repeat(64), 3), (&*"a".repeat(64), 0)] {
+        *bench.server.targets.lock().unwrap() = bench.signer.targets(2, sha256, length);
+        let refused = bench.refused().await;
+        assert!(matches!(refused, StagingError::UnusableTarget { .. }), "{sha256}: {refused}");
+    }
+    // 4 GiB on a machine that has less, or an image that isn't there: never a crash.
+    *bench.server.targets.lock().unwrap() = bench.signer.targets(3, &"a".repeat(64), IMAGE_BYTES + 1);
+    assert!(matches!(bench.refused().await, StagingError::UnusableTarget { .. }));
+}
+
+#[tokio::test]
+async fn what_no_roll_out_needs_goes() {
+    let bench = Bench::new().await;
+    let staged = bench.stage().await.unwrap();
+    let other = "b".repeat(64);
+    std::fs::write(bench.dir().join(format!("{other}.part")), b"1234").unwrap();
+    assert_eq!(retain(&bench.dir(), &BTreeSet::from([staged.sha256.clone()])).unwrap(), 4);
+    assert_eq!(bench.files(), [staged.sha256, "newest-targets".to_owned()]);
+}
