@@ -116,12 +116,18 @@ async fn shake_hands(
     }
     let why = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket)).await {
         Ok(Ok(stream)) => return Some(stream),
-        Ok(Err(error)) => error.to_string(),
+        Ok(Err(error)) => reason(&error),
         Err(_) => format!("no handshake within {} s", HANDSHAKE_TIMEOUT.as_secs()),
     };
     metrics::counter!("platen_handshakes_refused_total").increment(1);
     tracing::warn!(peer.address = %address, why, "handshake refused");
     None
+}
+
+/// The verifier's own words where it was TLS that refused.
+fn reason(error: &std::io::Error) -> String {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    tls.map_or_else(|| error.to_string(), pki::tls::reason)
 }
 
 fn peer(stream: &TlsStream<TcpStream>, address: SocketAddr) -> Option<Peer> {
