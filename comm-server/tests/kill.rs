@@ -1,0 +1,169 @@
+//! The real server is killed while gateways report: nothing that it acknowledged is missing, nothing is double.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pki::authority::{Authority, Passphrase, Request};
+use pki::spiffe::PartyKind;
+use pki::{Identity, IdentityConfig};
+use serde_json::{Value, json};
+use sqlx::Row as _;
+
+const GATEWAYS: [&str; 3] = ["gw-1", "gw-2", "gw-3"];
+const REPORTS_OF_A_BATCH: u64 = 15;
+const KILLS: u64 = 5;
+
+/// Acknowledged batches between two kills.
+const BATCHES_OF_A_LIFE: u64 = 25;
+
+fn issue(authority: &Authority, dir: &Path, profile: PartyKind, name: &str) {
+    let ips = if profile == PartyKind::Gateway { vec![] } else { vec!["127.0.0.1".parse().unwrap()] };
+    let request = Request { profile, name: name.to_owned(), dns: vec![], ips };
+    authority.issue(&request, Timestamp::now()).unwrap().write(&dir.join(name)).unwrap();
+}
+
+fn identity(dir: &Path, name: &str) -> IdentityConfig {
+    let file = |file: &str| dir.join(name).join(file);
+    IdentityConfig { certificate: file("cert.pem"), key: file("key.pem"), root: file("root.pem"), crl: None }
+}
+
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Killed already, or killed now.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn data_dir(dir: &Path) -> PathBuf {
+    dir.join("data")
+}
+
+/// Starts the server where it was before, and waits until it says where it listens.
+fn start(dir: &Path, listen: &str) -> Server {
+    let addresses = data_dir(dir).join("addresses.json");
+    drop(std::fs::remove_file(&addresses));
+    let config = json!({
+        "name": "comm-1", "data_dir": data_dir(dir), "identity": identity(dir, "comm-1"),
+        "gateways": {"listen": listen}, "operators": {"listen": "127.0.0.1:0"},
+        "local": {"listen": "127.0.0.1:0"}, "log": {"level": "warn"},
+    });
+    let file = dir.join("comm-server.yaml");
+    std::fs::write(&file, config.to_string()).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_platen-comm-server"))
+        .args(["--config".as_ref(), file.as_os_str(), "run".as_ref()])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut server = Server { child, address: String::new() };
+    while !addresses.exists() {
+        assert!(server.child.try_wait().unwrap().is_none(), "the server ended");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let addresses: Value = serde_json::from_slice(&std::fs::read(addresses).unwrap()).unwrap();
+    server.address = addresses["gateways"].as_str().unwrap().to_owned();
+    server
+}
+
+fn batch(first: u64) -> Value {
+    let report = |seq: u64| {
+        json!({"seq": seq, "at": "2026-01-01T00:00:00Z", "report": {"kind": "counter_set",
+            "device": format!("ricoh:E{}", seq % 7), "read_at": Timestamp::from_second(i64::try_from(seq).unwrap())
+                .unwrap(), "counters": {"total": seq},
+            "evidence": {"total": {"oid": "1.3.6.1.2.1.43.10.2.1.4.1.1", "value": seq}}}})
+    };
+    json!({"reports": (first..first + REPORTS_OF_A_BATCH).map(report).collect::<Vec<_>>()})
+}
+
+/// Reports until told to stop, and gives the last number that was acknowledged to it.
+async fn report(dir: PathBuf, gateway: &'static str, url: String, taken: Arc<AtomicU64>, enough: u64) -> u64 {
+    let identity = Identity::load(&identity(&dir, gateway)).unwrap();
+    let client = || {
+        let tls = pki::tls::client_config(&identity, PartyKind::CommServer).unwrap();
+        reqwest::Client::builder().tls_backend_preconfigured(tls).timeout(Duration::from_secs(10)).build()
+    };
+    let mut connected = client().unwrap();
+    let mut acknowledged = 0;
+    while taken.load(Ordering::Relaxed) < enough {
+        let body = batch(acknowledged + 1).to_string();
+        let answer = connected.post(&url).body(body).send().await;
+        let Ok(answer) = answer else {
+            connected = client().unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        assert_eq!(answer.status(), 200, "a batch that follows what was acknowledged is taken");
+        let Ok(answer) = answer.json::<Value>().await else { continue };
+        let now = answer["acknowledged"].as_u64().unwrap();
+        assert!(now >= acknowledged + REPORTS_OF_A_BATCH, "{now} after {acknowledged}");
+        acknowledged = now;
+        taken.fetch_add(1, Ordering::Relaxed);
+    }
+    acknowledged
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_missing_after_kills() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().to_owned();
+    let domain = "test.example".parse().unwrap();
+    let authority = Authority::init(&dir.join("ca"), &domain, &Passphrase::InsecureNone, Timestamp::now());
+    let authority = authority.unwrap();
+    issue(&authority, &dir, PartyKind::CommServer, "comm-1");
+    for gateway in GATEWAYS {
+        issue(&authority, &dir, PartyKind::Gateway, gateway);
+    }
+    let mut server = start(&dir, "127.0.0.1:0");
+    let address = server.address.clone();
+    let url = format!("https://{address}/v1/reports/bulk");
+    let taken = Arc::new(AtomicU64::new(0));
+    let enough = BATCHES_OF_A_LIFE * (KILLS + 1);
+    let reporting = GATEWAYS.map(|gateway| {
+        tokio::spawn(report(dir.clone(), gateway, url.clone(), Arc::clone(&taken), enough))
+    });
+    for kill in 1..=KILLS {
+        while taken.load(Ordering::Relaxed) < kill * BATCHES_OF_A_LIFE {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        server.child.kill().unwrap();
+        server.child.wait().unwrap();
+        server = start(&dir, &address);
+    }
+    let mut acknowledged = Vec::new();
+    for gateway in reporting {
+        acknowledged.push(gateway.await.unwrap());
+    }
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+
+    sqlx::any::install_default_drivers();
+    let database = format!("sqlite://{}", data_dir(&dir).join("platen.db").display());
+    let stored = sqlx::AnyPool::connect(&database).await.unwrap();
+    for (gateway, acknowledged) in GATEWAYS.into_iter().zip(acknowledged) {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS rows_of_it, COUNT(DISTINCT seq) AS numbers, MAX(seq) AS last, \
+             (SELECT acknowledged FROM lanes l WHERE l.gateway = r.gateway AND lane = 'bulk') AS told, \
+             (SELECT COUNT(*) FROM counters c WHERE c.gateway = r.gateway) AS meters \
+             FROM reports r WHERE gateway = $1",
+        )
+        .bind(gateway)
+        .fetch_one(&stored)
+        .await
+        .unwrap();
+        let number = |column| u64::try_from(row.get::<i64, _>(column)).unwrap();
+        let last = number("last");
+        assert!(last >= acknowledged, "{gateway}: {acknowledged} acknowledged, {last} stored");
+        for column in ["rows_of_it", "numbers", "told", "meters"] {
+            assert_eq!(number(column), last, "{gateway}: {column}");
+        }
+    }
+}
