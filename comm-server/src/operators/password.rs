@@ -9,10 +9,10 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Versio
 use tokio::sync::Semaphore;
 
 /// A new password has at least so many characters.
-pub const MIN_CHARACTERS: usize = 12;
+pub(super) const MIN_CHARACTERS: usize = 12;
 
 /// A password has at most so many bytes: argon2 would take 4 GiB.
-pub const MAX_BYTES: usize = 256;
+pub(super) const MAX_BYTES: usize = 256;
 
 /// Different characters that a new password has at least.
 const MIN_DIFFERENT: usize = 5;
@@ -34,7 +34,7 @@ const ONE_TIME_LENGTH: usize = 20;
 
 /// A new password that isn't taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum WeakPassword {
+pub(super) enum WeakPassword {
     /// Too short.
     #[error("the new password has fewer than {MIN_CHARACTERS} characters")]
     Short,
@@ -56,7 +56,7 @@ pub enum WeakPassword {
 ///
 /// # Errors
 /// Which rule it breaks.
-pub fn check_new(user: &str, current: &str, new: &str) -> Result<(), WeakPassword> {
+pub(super) fn check_new(user: &str, current: &str, new: &str) -> Result<(), WeakPassword> {
     let mut characters: Vec<char> = new.chars().collect();
     if characters.len() < MIN_CHARACTERS {
         return Err(WeakPassword::Short);
@@ -94,7 +94,7 @@ pub enum HashError {
 
 /// Hashes and verifies, at most two at once.
 #[derive(Debug, Clone)]
-pub struct Hasher {
+pub(super) struct Hasher {
     places: Arc<Semaphore>,
     decoy: Arc<str>,
 }
@@ -104,7 +104,7 @@ impl Hasher {
     ///
     /// # Errors
     /// The system gives no random numbers.
-    pub fn new() -> Result<Self, HashError> {
+    pub(super) fn new() -> Result<Self, HashError> {
         let decoy = hash_now(&one_time()?)?;
         Ok(Self { places: Arc::new(Semaphore::new(AT_ONCE)), decoy: decoy.into() })
     }
@@ -113,7 +113,7 @@ impl Hasher {
     ///
     /// # Errors
     /// Busy, or the system failed.
-    pub async fn hash(&self, password: &str) -> Result<String, HashError> {
+    pub(super) async fn hash(&self, password: &str) -> Result<String, HashError> {
         let password = password.to_owned();
         self.run(move || hash_now(&password)).await
     }
@@ -123,7 +123,7 @@ impl Hasher {
     ///
     /// # Errors
     /// Busy, or the system failed.
-    pub async fn verify(&self, password: &str, hash: Option<&str>) -> Result<bool, HashError> {
+    pub(super) async fn verify(&self, password: &str, hash: Option<&str>) -> Result<bool, HashError> {
         let known = hash.is_some();
         let hash = hash.unwrap_or(&self.decoy).to_owned();
         let mut password = password.to_owned();
@@ -154,7 +154,7 @@ impl Hasher {
 ///
 /// # Errors
 /// The system gives no random numbers.
-pub fn one_time() -> Result<String, HashError> {
+pub(super) fn one_time() -> Result<String, HashError> {
     let mut bytes = [0_u8; ONE_TIME_LENGTH];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| HashError::NoRandom)?;
     let letter = |byte: &u8| ONE_TIME_LETTERS.get(usize::from(*byte % 32)).copied().map_or('x', char::from);

@@ -11,16 +11,16 @@ use axum_extra::extract::cookie::{Cookie, SameSite};
 use super::password::HashError;
 
 /// Name of the cookie.
-pub const COOKIE: &str = "platen_session";
+pub(super) const COOKIE: &str = "platen_session";
 
 /// Header that a changing request of the API carries.
-pub const CSRF_HEADER: &str = "x-csrf-token";
+pub(super) const CSRF_HEADER: &str = "x-csrf-token";
 
 /// A session that isn't used ends after this, milliseconds.
-pub const IDLE_MS: i64 = 30 * 60 * 1000;
+pub(super) const IDLE_MS: i64 = 30 * 60 * 1000;
 
 /// Every session ends after this, milliseconds.
-pub const ABSOLUTE_MS: i64 = 12 * 60 * 60 * 1000;
+pub(super) const ABSOLUTE_MS: i64 = 12 * 60 * 60 * 1000;
 
 /// A session's end is moved at most this often, milliseconds: not every request writes.
 const TOUCH_MS: i64 = 60 * 1000;
@@ -29,7 +29,7 @@ const TOUCH_MS: i64 = 60 * 1000;
 ///
 /// # Errors
 /// The system gives no random numbers.
-pub fn random_token() -> Result<String, HashError> {
+pub(super) fn random_token() -> Result<String, HashError> {
     let mut bytes = [0_u8; 32];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| HashError::NoRandom)?;
     Ok(hex::encode(bytes))
@@ -37,45 +37,45 @@ pub fn random_token() -> Result<String, HashError> {
 
 /// What is stored of a token.
 #[must_use]
-pub fn token_hash(token: &str) -> String {
+pub(super) fn token_hash(token: &str) -> String {
     hex::encode(digest(&SHA256, token.as_bytes()))
 }
 
 /// When a session ends that was begun at `created_ms` and is used at `now_ms`.
 #[must_use]
-pub fn expiry(created_ms: i64, now_ms: i64) -> i64 {
+pub(super) fn expiry(created_ms: i64, now_ms: i64) -> i64 {
     (now_ms + IDLE_MS).min(created_ms + ABSOLUTE_MS)
 }
 
 /// The new end of a session, if it is worth a write.
 #[must_use]
-pub fn moved_expiry(created_ms: i64, expires_ms: i64, now_ms: i64) -> Option<i64> {
+pub(super) fn moved_expiry(created_ms: i64, expires_ms: i64, now_ms: i64) -> Option<i64> {
     let moved = expiry(created_ms, now_ms);
     (moved >= expires_ms + TOUCH_MS).then_some(moved)
 }
 
 /// Whether `given` is the session's own token against forged requests; takes the same time for all of a length.
 #[must_use]
-pub fn is_own_csrf(own: &str, given: &str) -> bool {
+pub(super) fn is_own_csrf(own: &str, given: &str) -> bool {
     !own.is_empty() && verify_slices_are_equal(own.as_bytes(), given.as_bytes()).is_ok()
 }
 
 /// Whether a browser says that another site made it send this request.
 #[must_use]
-pub fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+pub(super) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
     matches!(site, Some("cross-site" | "same-site"))
 }
 
 /// The cookie of a new session.
 #[must_use]
-pub fn cookie(token: String) -> Cookie<'static> {
+pub(super) fn cookie(token: String) -> Cookie<'static> {
     Cookie::build((COOKIE, token)).path("/").http_only(true).secure(true).same_site(SameSite::Strict).build()
 }
 
 /// The cookie that takes a session's away.
 #[must_use]
-pub fn ended_cookie() -> Cookie<'static> {
+pub(super) fn ended_cookie() -> Cookie<'static> {
     let mut ended = cookie(String::new());
     ended.make_removal();
     ended
@@ -83,7 +83,7 @@ pub fn ended_cookie() -> Cookie<'static> {
 
 /// The token that a request carries.
 #[must_use]
-pub fn token_of(headers: &HeaderMap) -> Option<String> {
+pub(super) fn token_of(headers: &HeaderMap) -> Option<String> {
     CookieJar::from_headers(headers).get(COOKIE).map(|cookie| cookie.value().to_owned())
 }
 

@@ -103,6 +103,7 @@ struct RolloutPage {
     shell: Shell,
     may_cancel: bool,
     r: RolloutRow,
+    here: String,
     devices: Vec<StepRow>,
     next: Option<String>,
 }
@@ -291,6 +292,7 @@ pub(super) async fn show_one(
     Ok(page(&RolloutPage {
         shell: Shell::new(&caller, "/rollouts", query.done.as_deref()),
         may_cancel: caller.role.may(Act::RollOut) && !ended,
+        here: address(&r.href, &[("page", &query.page)]),
         next: devices.next.as_deref().map(|next| address(&r.href, &[("page", next)])),
         devices: devices.items.into_iter().map(|device| step(device, now)).collect(),
         r,

@@ -1,0 +1,337 @@
+//! An example fleet: three sites, two vendors, half a year of meters, and every state that a page shows.
+
+use anyhow::Result;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sqlx::AnyPool;
+use uuid::Uuid;
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+const DAYS: i64 = 180;
+
+/// Gateway, customer, site, minutes since its last poll, interval, made bulk reports beyond the acknowledged.
+const GATEWAYS: [(&str, &str, &str, i64, i64, i64); 3] = [
+    ("gw-berlin-1", "Example AG", "Head office, Berlin", 0, 60, 0),
+    ("gw-hamburg-1", "Example AG", "Branch, Hamburg", 21, 3600, 4),
+    ("gw-muster-2", "Muster & Söhne", "Works, Stuttgart", 400, 3600, 0),
+];
+
+/// Gateway, vendor, model, serial, name, state, toner percent of K C M Y.
+const DEVICES: [(usize, &str, &str, &str, &str, &str, [i64; 4]); 13] = [
+    (0, "ricoh", "RICOH IM C3000", "3118RA00421", "reception", "ready", [76, 58, 61, 49]),
+    (0, "ricoh", "RICOH IM C3000", "3118RA00422", "2nd floor", "printing", [34, 7, 45, 52]),
+    (0, "ricoh", "RICOH IM C6000", "3120RB11007", "print room", "sc", [61, 80, 77, 69]),
+    (0, "ricoh", "RICOH MP 4055", "C748M510033", "archive", "ready", [48, -1, -1, -1]),
+    (0, "kyocera", "TASKalfa 3554ci", "RVP1Z04411", "sales", "jam", [91, 88, 90, 86]),
+    (0, "kyocera", "ECOSYS M3645idn", "VXF9612841", "accounts", "end", [0, -1, -1, -1]),
+    (1, "ricoh", "RICOH IM C3000", "3118RA00611", "front desk", "ready", [55, 61, 42, 70]),
+    (1, "ricoh", "RICOH IM C2500", "3110RC20950", "", "warmup", [67, 72, 68, 81]),
+    (1, "kyocera", "TASKalfa 3554ci", "RVP1Z04502", "design", "ready", [12, 22, 9, 17]),
+    (1, "kyocera", "ECOSYS M3645idn", "VXF9612903", "warehouse", "offline", [40, -1, -1, -1]),
+    (2, "ricoh", "RICOH IM C6000", "3120RB11040", "Wareneingang <Tor 3>", "ready", [83, 79, 88, 91]),
+    (2, "kyocera", "TASKalfa 4054ci", "RVQ2A00117", "office", "cover", [71, 66, 58, 62]),
+    (2, "", "", "", "", "unread", [-1, -1, -1, -1]),
+];
+
+/// Stores the fleet.
+pub(super) async fn store(url: &str, now: Timestamp) -> Result<()> {
+    let pool = AnyPool::connect(url).await?;
+    let mut one = pool.begin().await?;
+    let ms = now.as_millisecond();
+    for (gateway, customer, site, ago, next, missing) in GATEWAYS {
+        sqlx::query(
+            "INSERT INTO gateways (tenant, gateway, customer, site, version, devices, devices_offline, uptime_s, \
+             first_seen_ms, last_poll_ms, next_poll_s) VALUES ('default', $1, $2, $3, '0.1.0', 6, 0, 86400, $4, $5, $6)",
+        )
+        .bind(gateway)
+        .bind(customer)
+        .bind(site)
+        .bind(ms - DAYS * DAY_MS)
+        .bind(ms - ago * 60_000 - 20_000)
+        .bind(next)
+        .execute(&mut *one)
+        .await?;
+        for (lane, acknowledged) in [("urgent", 214_i64), ("bulk", 18_422)] {
+            let made = acknowledged + if lane == "bulk" { missing } else { 0 };
+            sqlx::query("INSERT INTO lanes (tenant, gateway, lane, acknowledged, made) VALUES ('default', $1, $2, $3, $4)")
+                .bind(gateway)
+                .bind(lane)
+                .bind(acknowledged)
+                .bind(made)
+                .execute(&mut *one)
+                .await?;
+        }
+    }
+    for (number, device) in (0_i64..).zip(DEVICES) {
+        store_device(&mut one, number, device, ms).await?;
+    }
+    store_calls(&mut one, ms).await?;
+    store_work(&mut one, ms).await?;
+    one.commit().await?;
+    pool.close().await;
+    Ok(())
+}
+
+fn id(vendor: &str, serial: &str) -> String {
+    if serial.is_empty() { "addr:10.3.0.77".to_owned() } else { format!("{vendor}:{serial}") }
+}
+
+fn gateway(index: usize) -> &'static str {
+    GATEWAYS.get(index).map_or("", |gateway| gateway.0)
+}
+
+async fn store_device(
+    connection: &mut sqlx::AnyConnection,
+    number: i64,
+    (index, vendor, model, serial, name, state, toner): (usize, &str, &str, &str, &str, &str, [i64; 4]),
+    ms: i64,
+) -> Result<()> {
+    let (device, gateway) = (id(vendor, serial), gateway(index));
+    let address = format!("10.{index}.0.{}", 20 + number);
+    let color = toner.get(1).is_some_and(|cyan| *cyan >= 0);
+    let per_day = 90 + number * 37;
+    let total = 40_000 + number * 11_311 + per_day * DAYS;
+    let unread = state == "unread";
+    let reading = reading(&address, (vendor, model, serial, name), state, toner, total, ms);
+    sqlx::query(
+        "INSERT INTO devices (tenant, gateway, device, vendor, model, serial, name, mac, address, firmware, offline, \
+         reading, read_ms, total, total_ms, first_seen_ms) \
+         VALUES ('default', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $12, $14)",
+    )
+    .bind(gateway)
+    .bind(device.clone())
+    .bind(vendor)
+    .bind(model)
+    .bind(serial)
+    .bind(name)
+    .bind(if unread { String::new() } else { format!("00:26:73:0a:{index:02x}:{number:02x}") })
+    .bind(address)
+    .bind(if unread { "" } else { "2.07.1" })
+    .bind(i64::from(state == "offline"))
+    .bind((!unread).then(|| reading.to_string()))
+    .bind((!unread).then_some(if state == "offline" { ms - 31 * HOUR_MS } else { ms - 60_000 * (number + 1) }))
+    .bind((!unread).then_some(total))
+    .bind(ms - DAYS * DAY_MS)
+    .execute(&mut *connection)
+    .await?;
+    if unread {
+        return Ok(());
+    }
+    for day in 0..DAYS {
+        // Away for three weeks: the plot has a gap.
+        if (60..81).contains(&day) {
+            continue;
+        }
+        let at = ms - (DAYS - day) * DAY_MS + (day * 7919 + number * 104_729) % DAY_MS;
+        let value = total - (DAYS - day) * per_day + (day * 31 + number * 17) % 60;
+        let mut all = vec![("total", value, "1.3.6.1.2.1.43.10.2.1.4.1.1")];
+        if day == DAYS - 1 {
+            all.extend([
+                ("black", value * 2 / 3, "1.3.6.1.4.1.367.3.2.1.2.19.5.1.9.21"),
+                ("copy_total", value / 4, "1.3.6.1.4.1.367.3.2.1.2.19.5.1.9.4"),
+            ]);
+            if color {
+                all.push((
+                    "color",
+                    value - value * 2 / 3,
+                    "1.3.6.1.4.1.367.3.2.1.2.19.5.1.9.22+1.3.6.1.4.1.367.3.2.1.2.19.5.1.9.63",
+                ));
+            }
+        }
+        for (counter, value, oid) in all {
+            sqlx::query(
+                "INSERT INTO counters (tenant, gateway, device, counter, read_ms, value, oid, raw, unit) \
+                 VALUES ('default', $1, $2, $3, $4, $5, $6, $5, 'impressions')",
+            )
+            .bind(gateway)
+            .bind(device.clone())
+            .bind(counter)
+            .bind(at)
+            .bind(value)
+            .bind(oid)
+            .execute(&mut *connection)
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+fn reading(
+    address: &str,
+    (vendor, model, serial, name): (&str, &str, &str, &str),
+    state: &str,
+    toner: [i64; 4],
+    total: i64,
+    ms: i64,
+) -> Value {
+    let at = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH);
+    let (device, printer, console) = match state {
+        "printing" => ("running", "printing", vec!["Printing…", "Job 3 of 5"]),
+        "warmup" => ("running", "warmup", vec!["Warming up"]),
+        "sc" => ("down", "other", vec!["SC542", "Functional problem. Call service."]),
+        "jam" => ("down", "other", vec!["Paper misfeed: B", "Open right cover."]),
+        "end" => ("down", "other", vec!["Add toner: black"]),
+        "cover" => ("warning", "other", vec!["Front cover is open."]),
+        _ => ("running", "idle", vec!["Ready"]),
+    };
+    let colors = ["black", "cyan", "magenta", "yellow"];
+    let mut supplies: Vec<Value> = Vec::new();
+    for (i, (color, percent)) in (1..).zip(colors.into_iter().zip(toner)) {
+        if percent >= 0 {
+            supplies.push(
+                json!({"index": format!("1.{i}"), "description": format!("{color} toner"), "type": "toner",
+                "class": "supplyThatIsConsumed", "color": color, "unit": "percent", "level": percent,
+                "level_state": "units", "max": 100, "percent": percent}),
+            );
+        }
+    }
+    supplies.push(json!({"index": "1.5", "description": "waste toner bottle", "type": "wasteToner",
+        "class": "receptacleThatIsFilled", "level": -3, "level_state": "someRemaining", "max": -2}));
+    supplies.push(
+        json!({"index": "1.6", "description": "drum unit", "type": "opc", "class": "supplyThatIsConsumed",
+        "level": 71, "level_state": "units", "max": 100, "percent": 71}),
+    );
+    let alerts = match state {
+        "sc" => {
+            json!([{"index": "1.1", "severity": "critical", "group_name": "fuser", "description": "SC542: functional problem"}])
+        }
+        "jam" => {
+            json!([{"index": "1.1", "severity": "critical", "group_name": "mediaPath", "description": "Paper misfeed: B"}])
+        }
+        _ => json!([]),
+    };
+    json!({"address": address, "read_at": at, "took_ms": 84, "requests": 6,
+        "identity": {"vendor": vendor, "model": model, "serial": serial, "name": name,
+            "sys_descr": format!("{model} 2.07.1 / network printer"), "sys_object_id": "1.3.6.1.4.1.367.1.1",
+            "firmware": [{"component": "system", "version": "2.07.1"}, {"component": "engine", "version": "1.14:05"},
+                {"component": "network", "version": "19.43"}]},
+        "status": {"device": device, "printer": printer, "detected_errors": [], "console": console},
+        "counters": {"total": total}, "counter_unit": "impressions", "supplies": supplies,
+        "trays": [
+            {"index": "1.1", "name": "Tray 1", "media": "A4, plain", "unit": "sheets", "level": 420, "max": 550},
+            {"index": "1.2", "name": "Tray 2", "media": "A3, plain", "unit": "sheets", "level": 0, "max": 550},
+            {"index": "1.3", "name": "Bypass tray", "level": -3, "level_state": "someRemaining", "max": 100}],
+        "alerts": alerts})
+}
+
+async fn store_calls(connection: &mut sqlx::AnyConnection, ms: i64) -> Result<()> {
+    // Device, kind, subject, detail, hours ago, hours until its end.
+    let calls: [(usize, &str, &str, &str, i64, Option<i64>); 10] = [
+        (2, "service_call", "", "SC542: fusing temperature does not rise", 2, None),
+        (4, "jam", "1.1", "Paper misfeed: B", 1, None),
+        (5, "supply_end", "1.1", "black toner 0 %", 5, None),
+        (1, "supply_near_end", "1.2", "cyan toner 7 %", 26, None),
+        (8, "supply_near_end", "1.3", "magenta toner 9 %", 40, None),
+        (9, "device_offline", "", "no answer to 3 readings", 31, None),
+        (11, "cover_open", "1.1", "Front cover is open", 1, None),
+        (2, "service_call", "", "SC400: drum charge", 900, Some(21)),
+        (2, "jam", "1.1", "Paper misfeed: A", 960, Some(1)),
+        (0, "supply_replaced", "1.1", "black toner 3 % → 100 %", 1200, Some(0)),
+    ];
+    for (seq, (index, kind, subject, detail, ago, ended)) in (1_i64..).zip(calls) {
+        let Some((at, vendor, _, serial, ..)) = DEVICES.get(index) else { continue };
+        let raised = ms - ago * HOUR_MS;
+        sqlx::query(
+            "INSERT INTO calls (tenant, gateway, raised_lane, raised_seq, device, kind, subject, detail, raised_ms, \
+             received_ms, is_open, cleared_ms, cleared_detail) \
+             VALUES ('default', $1, 'urgent', $2, $3, $4, $5, $6, $7, $7, $8, $9, $10)",
+        )
+        .bind(gateway(*at))
+        .bind(seq)
+        .bind(id(vendor, serial))
+        .bind(kind)
+        .bind(subject)
+        .bind(detail)
+        .bind(raised)
+        .bind(i64::from(ended.is_none()))
+        .bind(ended.map(|hours| raised + hours * HOUR_MS))
+        .bind(ended.filter(|_| kind == "service_call").map(|_| "SC reset"))
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn store_work(connection: &mut sqlx::AnyConnection, ms: i64) -> Result<()> {
+    let rollout = Uuid::now_v7().to_string();
+    sqlx::query(
+        "INSERT INTO rollouts (tenant, rollout, vendor, model, version, target, not_before_ms, created_by, created_ms, \
+         state) VALUES ('default', $1, 'ricoh', 'RICOH IM C3000', '2.09.0', 'ricoh/RICOH-IM-C3000/2.09.0', $2, 'admin', \
+         $2, 'running')",
+    )
+    .bind(rollout.clone())
+    .bind(ms - HOUR_MS)
+    .execute(&mut *connection)
+    .await?;
+    let steps: [(&str, &str, &str, &str, &str, &str); 5] = [
+        ("gw-berlin-1", "", "staged", "4,096 KiB staged, digest and signature are right", "", ""),
+        ("gw-berlin-1", "ricoh:3118RA00421", "verified", "", "2.07.1", "2.09.0"),
+        (
+            "gw-berlin-1",
+            "ricoh:3118RA00422",
+            "failed",
+            "the device still shows 2.07.1 ten minutes after the push",
+            "2.07.1",
+            "2.07.1",
+        ),
+        ("gw-hamburg-1", "", "pending", "", "", ""),
+        ("gw-hamburg-1", "ricoh:3118RA00611", "pushed", "", "2.07.1", ""),
+    ];
+    for (gateway, device, step, detail, before, after) in steps {
+        sqlx::query(
+            "INSERT INTO rollout_devices (tenant, rollout, gateway, device, step, detail, version_before, version_now, \
+             updated_ms) VALUES ('default', $1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(rollout.clone())
+        .bind(gateway)
+        .bind(device)
+        .bind(step)
+        .bind(detail)
+        .bind(before)
+        .bind(after)
+        .bind(ms - HOUR_MS / 3)
+        .execute(&mut *connection)
+        .await?;
+    }
+    let commands = [
+        ("firmware_update", "running", "staging: 62 %", Some(rollout)),
+        ("counter_request", "done", "13 of 13 devices read", None),
+        ("discovery", "queued", "", None),
+        ("diagnostics", "failed", "the gateway restarted while it was carried out", None),
+        ("status_sense", "expired", "", None),
+    ];
+    for (minutes, (kind, state, detail, rollout)) in (0_i64..).zip(commands) {
+        let at = ms - minutes * 17 * 60_000;
+        let id = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, at.unsigned_abs() / 1000, 0));
+        let answered = matches!(state, "done" | "failed" | "running");
+        sqlx::query(
+            "INSERT INTO commands (tenant, gateway, command, kind, body, rollout, created_by, created_ms, expires_ms, \
+             state, delivered_ms, answered_ms, detail) \
+             VALUES ('default', 'gw-berlin-1', $1, $2, '{}', $3, 'admin', $4, $5, $6, $7, $8, $9)",
+        )
+        .bind(id.to_string())
+        .bind(kind)
+        .bind(rollout)
+        .bind(at)
+        .bind(at + 7 * DAY_MS)
+        .bind(state)
+        .bind(answered.then_some(at + 40_000))
+        .bind(answered.then_some(at + 52_000))
+        .bind(detail)
+        .execute(&mut *connection)
+        .await?;
+    }
+    let body = json!({"kind": "counter_set", "device": "kyocera:RVP1Z04411", "read_at": "2026-11-20T09:14:00Z",
+        "counters": {"total": "12x"}, "evidence": {}});
+    sqlx::query(
+        "INSERT INTO quarantine (tenant, gateway, lane, seq, received_ms, reason, body) \
+         VALUES ('default', 'gw-hamburg-1', 'bulk', 17311, $1, $2, $3)",
+    )
+    .bind(ms - 44 * HOUR_MS)
+    .bind("at counters.total: invalid type: string \"12x\", expected u64 at line 1 column 121")
+    .bind(body.to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
+}

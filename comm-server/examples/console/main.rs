@@ -1,0 +1,60 @@
+//! The console with an example fleet, to look at its pages: `cargo run -p platen-comm-server --example console`.
+//!
+//! Everything lives in a temporary folder that is gone afterwards.
+
+mod fleet;
+
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use comm_server::operators::{self, OperatorState};
+use comm_server::store::Store;
+use jiff::Timestamp;
+use pki::authority::{Authority, Passphrase, Request};
+use pki::spiffe::PartyKind;
+use pki::{Identity, IdentityConfig};
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let url = format!("sqlite://{}", dir.path().join("platen.db").display());
+    let store = Store::open_detached(&url).await?;
+    fleet::store(&url, Timestamp::now()).await?;
+    let one_time = operators::first_login(&store).await?.context("a new store has no users")?;
+    let tls = pki::tls::public_server_config(&identity(dir.path())?)?;
+    let listener =
+        TcpListener::bind(std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned())).await?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "console: https://{}\nfirst login: admin {one_time}", listener.local_addr()?)?;
+    out.flush()?;
+    drop(out);
+    let shutdown = program::shutdown::on_signal();
+    let state = OperatorState::new(store, None)?;
+    operators::serve(listener, Arc::new(ArcSwap::from_pointee(tls)), state, shutdown).await;
+    Ok(())
+}
+
+fn identity(dir: &Path) -> anyhow::Result<Identity> {
+    let (domain, now) = ("example.test".parse()?, Timestamp::now());
+    let authority = Authority::init(&dir.join("pki"), &domain, &Passphrase::InsecureNone, now)?;
+    let request = Request {
+        profile: PartyKind::CommServer,
+        name: "comm-1".to_owned(),
+        dns: vec!["localhost".to_owned()],
+        ips: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+    };
+    let out = dir.join("identity");
+    authority.issue(&request, now)?.write(&out)?;
+    let config = IdentityConfig {
+        certificate: out.join("cert.pem"),
+        key: out.join("key.pem"),
+        root: out.join("root.pem"),
+        crl: None,
+    };
+    Ok(Identity::load(&config)?)
+}
