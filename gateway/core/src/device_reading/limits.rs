@@ -1,7 +1,7 @@
 //! The limit on everything that a device can make large.
 
 /// Objects asked for in one GET: with their answers they stay within one Ethernet frame on all but a few devices.
-pub const OIDS_PER_GET: usize = 20;
+pub const OIDS_PER_GET: usize = 24;
 
 /// Columns asked for in one GETBULK or GETNEXT.
 pub const COLUMNS_PER_REQUEST: usize = 12;

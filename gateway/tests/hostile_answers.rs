@@ -1,0 +1,196 @@
+//! Devices that answer badly: each gives a clear error or a bounded reading, never a panic, and delays no other.
+
+mod hostile;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use hostile::{Agent, GET, GETBULK, Request, integer, response, tlv};
+use platen_gateway::profile_files;
+use platen_gateway::snmp::{Credentials, ReadError, Reader, Scope, Target};
+use wire::reading::Counter;
+
+const SYS_OBJECT_ID: &str = "1.3.6.1.2.1.1.2.0";
+const LIFE_COUNT: &str = "1.3.6.1.2.1.43.10.2.1.4.1.1";
+
+async fn reader() -> Reader {
+    Reader::new(Arc::new(profile_files::load(None).unwrap())).await.unwrap()
+}
+
+fn target(agent: &Agent) -> Target {
+    Target {
+        address: agent.address,
+        credentials: Credentials::V2c("public".into()),
+        timeout: Duration::from_millis(150),
+        retries: 1,
+    }
+}
+
+/// A device with one counter, for what stands beside the hostile one.
+fn good(request: &Request) -> Vec<Vec<u8>> {
+    let value = |oid: &str| match oid {
+        LIFE_COUNT => tlv(0x41, &[0x01, 0x00]),
+        _ => tlv(0x81, &[]),
+    };
+    match request.tag {
+        GET => vec![response(request, request.oids.iter().map(|oid| (oid.clone(), value(oid))))],
+        _ => vec![response(request, request.oids.iter().map(|oid| (oid.clone(), tlv(0x82, &[]))))],
+    }
+}
+
+async fn malformed(answer: impl Fn(&Request) -> Vec<Vec<u8>> + Send + 'static) -> String {
+    let agent = Agent::start(answer).await;
+    let error = reader().await.read(&target(&agent), Scope::Whole).await.unwrap_err();
+    assert!(matches!(error, ReadError::Malformed { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains(&agent.address.to_string()) && text.contains("GET SYS_OBJECT_ID.0"), "{text}");
+    text
+}
+
+#[tokio::test]
+async fn rubbish_is_told_from_silence_and_named() {
+    let cut = malformed(|request| {
+        let mut whole = good(request).remove(0);
+        whole.truncate(whole.len() / 2);
+        vec![whole]
+    });
+    assert!(cut.await.contains("cut off"));
+    let wrong_id = malformed(|request| good(&Request { id: request.id ^ 1, ..request.clone() }));
+    assert!(wrong_id.await.contains("it answers request"));
+    let random = malformed(|request| vec![request.id.to_be_bytes().repeat(70)]);
+    assert!(random.await.contains("no SNMP message"));
+    let oversized = malformed(|_| vec![vec![0x30; 65_000]]);
+    assert!(oversized.await.contains("malformed"));
+    let inside = malformed(|request| {
+        // A whole message with the right id, and varbinds that end in the middle of one.
+        vec![hostile::message(request, &[0x30, 0x20, 0x06, 0x03, 0x2b, 0x06])]
+    });
+    assert!(inside.await.contains("can't be decoded"));
+}
+
+#[tokio::test]
+async fn a_device_that_says_nothing_is_no_answer_and_a_late_answer_is_nobodys() {
+    let agent = Agent::start(|_| Vec::new()).await;
+    let reader = reader().await;
+    let error = reader.read(&target(&agent), Scope::Whole).await.unwrap_err();
+    assert!(matches!(error, ReadError::NoAnswer { attempts: 2, .. }) && error.is_silence(), "{error}");
+
+    // Everything is answered one request late, as by a device that needs longer than the time-out.
+    let last = std::sync::Mutex::new(None::<Request>);
+    let agent = Agent::start(move |request| {
+        let late = last.lock().unwrap().replace(request.clone());
+        late.filter(|late| late.id != request.id).map(|late| good(&late)).unwrap_or_default()
+    })
+    .await;
+    for _ in 0..3 {
+        assert!(reader.read(&target(&agent), Scope::StatusOnly).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn an_endless_table_and_a_circle_give_a_bounded_reading() {
+    let endless = Agent::start(|request| match request.tag {
+        GET => good(request),
+        _ => {
+            let rows = (1..=request.repetitions.max(1)).flat_map(|row| {
+                let next = move |oid: &String| (format!("{oid}.{row}"), integer(7));
+                request.oids.iter().map(next).collect::<Vec<_>>()
+            });
+            vec![response(request, rows)]
+        }
+    })
+    .await;
+    let reading = reader().await.read(&target(&endless), Scope::Whole).await.unwrap();
+    assert!(reading.requests <= 250 && reading.supplies.len() <= 10_000, "{}", reading.requests);
+
+    let circle = Agent::start(|request| match request.tag {
+        GET => good(request),
+        _ => vec![response(
+            request,
+            request.oids.iter().map(|_| ("1.3.6.1.2.1.43.11.1.1.9.1.1".into(), integer(1))),
+        )],
+    })
+    .await;
+    let reading = reader().await.read(&target(&circle), Scope::Whole).await.unwrap();
+    assert_eq!(reading.counters[&Counter::Total], 256);
+    assert!(reading.requests < 100, "{}", reading.requests);
+}
+
+#[tokio::test]
+async fn getbulk_that_is_refused_or_unanswered_falls_back_to_getnext() {
+    let supplies = |request: &Request| match request.tag {
+        GET => good(request),
+        GETBULK => Vec::new(),
+        _ => {
+            let next = |oid: &String| match oid.as_str() {
+                "1.3.6.1.2.1.43.11.1.1.9" => (format!("{oid}.1.1"), integer(40)),
+                _ => (oid.clone(), tlv(0x82, &[])),
+            };
+            vec![response(request, request.oids.iter().map(next))]
+        }
+    };
+    let agent = Agent::start(supplies).await;
+    let reading = reader().await.read(&target(&agent), Scope::Whole).await.unwrap();
+    assert_eq!(reading.supplies[0].level, Some(40));
+    let agent = Agent::start(move |request| match request.tag {
+        GETBULK => vec![hostile::error(request, 5, 0)],
+        _ => supplies(request),
+    })
+    .await;
+    let reading = reader().await.read(&target(&agent), Scope::Whole).await.unwrap();
+    assert_eq!(reading.supplies[0].level, Some(40));
+}
+
+#[tokio::test]
+async fn every_refusal_ends_and_large_requests_are_halved() {
+    for status in 1..=18 {
+        let agent = Agent::start(move |request| vec![hostile::error(request, status, 1)]).await;
+        let reading = reader().await.read(&target(&agent), Scope::Whole).await.unwrap();
+        assert!(reading.counters.is_empty() && reading.requests <= 250, "{status}: {}", reading.requests);
+    }
+    let small = Agent::start(|request| match request.oids.len() {
+        0..=3 => good(request),
+        _ => vec![hostile::error(request, 1, 0)],
+    })
+    .await;
+    let reading = reader().await.read(&target(&small), Scope::Whole).await.unwrap();
+    assert_eq!(reading.counters[&Counter::Total], 256);
+}
+
+#[tokio::test]
+async fn a_count_that_does_not_fit_is_dropped_and_hides_no_other() {
+    let agent = Agent::start(|request| {
+        let value = |oid: &String| match oid.as_str() {
+            LIFE_COUNT => tlv(0x02, &[0x01, 0x00, 0x00, 0x00, 0x00]),
+            SYS_OBJECT_ID => tlv(0x06, &[0x2b, 0x06, 0x01]),
+            _ => tlv(0x81, &[]),
+        };
+        match request.tag {
+            GET => vec![response(request, request.oids.iter().map(|oid| (oid.clone(), value(oid))))],
+            _ => good(request),
+        }
+    })
+    .await;
+    let reading = reader().await.read(&target(&agent), Scope::Whole).await.unwrap();
+    assert_eq!(reading.identity.sys_object_id.as_deref(), Some("1.3.6.1"));
+    assert!(reading.counters.is_empty(), "{:?}", reading.counters);
+}
+
+#[tokio::test]
+async fn hostile_devices_do_not_hold_up_a_good_one() {
+    let reader = reader().await;
+    let silent = join_all((0..8).map(|_| Agent::start(|_| Vec::new()))).await;
+    let noisy = join_all((0..8).map(|_| Agent::start(|_| vec![vec![0xff; 1_400]; 20]))).await;
+    let well = Agent::start(good).await;
+    let patient = |agent: &Agent| Target { timeout: Duration::from_secs(20), ..target(agent) };
+    let bad: Vec<Target> = silent.iter().chain(&noisy).map(patient).collect();
+    let well = patient(&well);
+    let hostile = join_all(bad.iter().map(|target| reader.read(target, Scope::Whole)));
+    tokio::select! {
+        reading = reader.read(&well, Scope::Whole) => {
+            assert_eq!(reading.unwrap().counters[&Counter::Total], 256);
+        }
+        _ = hostile => panic!("the hostile ones were waited for"),
+    }
+}
