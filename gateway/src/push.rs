@@ -460,8 +460,9 @@ mod tests {
             assert_eq!(headers["content-length"], "200000");
             *keep.lock().unwrap() = body.to_vec();
         };
+        let refuse = async |_: Bytes| axum::http::StatusCode::FORBIDDEN;
         let router = axum::Router::new()
-            .route("/firmware", axum::routing::put(take))
+            .route("/firmware", axum::routing::put(take).post(refuse))
             .layer(axum::extract::DefaultBodyLimit::disable());
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
         let transport = Transport::HttpPut { port: address.port(), path: "/firmware".to_owned() };
@@ -470,7 +471,7 @@ mod tests {
         assert!(*got.lock().unwrap() == content, "the device got other bytes");
         let elsewhere = Transport::HttpPost { port: address.port(), path: "/firmware".to_owned() };
         let refused = push(&elsewhere, address.ip(), &path, &short(), |_, _| {}).await.unwrap_err();
-        assert!(matches!(refused, PushError::Refused { status: 405, .. }), "{refused}");
+        assert!(matches!(refused, PushError::Refused { status: 403, .. }), "{refused}");
         server.abort();
     }
 

@@ -76,13 +76,19 @@ fn row(device: &DeviceStatus, now: Timestamp) -> Row {
         serial: device.serial.clone().unwrap_or_else(|| "–".to_owned()),
         address: device.address.clone(),
         firmware: device.firmware.clone(),
-        console: device.console.iter().map(|line| line.trim().to_owned()).find(|line| !line.is_empty()),
+        console: console(device, &state),
         state,
         tone,
         supplies: device.supplies.iter().map(supply).collect(),
         total: device.total.map(grouped),
         read: Moment::new(device.read_at, now),
     }
+}
+
+/// The first line that says more than the state; what an offline device showed last says nothing of now.
+fn console(device: &DeviceStatus, state: &str) -> Option<String> {
+    let mut lines = device.console.iter().map(|line| line.trim()).filter(|_| device.online);
+    lines.find(|line| !line.is_empty() && !line.eq_ignore_ascii_case(state)).map(str::to_owned)
 }
 
 /// Trouble first; otherwise what the printer does.
