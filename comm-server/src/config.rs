@@ -79,7 +79,7 @@ pub enum Unusable {
         file: PathBuf,
         /// What is wrong.
         #[source]
-        source: IdentityError,
+        source: Box<IdentityError>,
     },
 }
 
@@ -101,7 +101,7 @@ impl Config {
     pub fn check(file: &Path) -> Result<Self, Unusable> {
         let config = Self::load(file)?;
         pki::Identity::load(&config.identity)
-            .map_err(|source| Unusable::Identity { file: file.to_owned(), source })?;
+            .map_err(|source| Unusable::Identity { file: file.to_owned(), source: Box::new(source) })?;
         Ok(config)
     }
 

@@ -95,7 +95,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     tracing::info!(name = config.name, ?addresses, "listening");
 
     let health = health(&store);
-    let state = GatewayState { store, cadence: config.cadence };
+    let state = GatewayState::new(store, config.cadence);
     let swap = |tls| Arc::new(ArcSwap::from_pointee(tls));
     let (_, _, local) = tokio::join!(
         gateways::serve(listeners.gateways, swap(gateways_tls), state, shutdown.clone()),

@@ -1,5 +1,7 @@
 //! The real server is killed while gateways report: nothing that it acknowledged is missing, nothing is double.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -127,9 +129,8 @@ async fn nothing_acknowledged_is_missing_after_kills() {
     let url = format!("https://{address}/v1/reports/bulk");
     let taken = Arc::new(AtomicU64::new(0));
     let enough = BATCHES_OF_A_LIFE * (KILLS + 1);
-    let reporting = GATEWAYS.map(|gateway| {
-        tokio::spawn(report(dir.clone(), gateway, url.clone(), Arc::clone(&taken), enough))
-    });
+    let reporting = GATEWAYS
+        .map(|gateway| tokio::spawn(report(dir.clone(), gateway, url.clone(), Arc::clone(&taken), enough)));
     for kill in 1..=KILLS {
         while taken.load(Ordering::Relaxed) < kill * BATCHES_OF_A_LIFE {
             tokio::time::sleep(Duration::from_millis(1)).await;

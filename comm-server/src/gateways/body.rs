@@ -10,19 +10,22 @@ use program::refusal::Refusal;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::codec::{self, CodecError, ZSTD};
-use wire::limits::{BODY_BYTES, COMPRESS_ABOVE_BYTES};
+use wire::limits::BODY_BYTES;
 use wire::problem::{Problem, ProblemCode};
 
-/// A body that takes longer is given up: slow senders hold no place for ever.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+use super::GatewayState;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Reads and parses a body of at most [`BODY_BYTES`], and of at most `limit` bytes after decompression.
-pub(super) async fn read<T: DeserializeOwned>(request: Request<Body>, limit: usize) -> Result<T, Refusal> {
+pub(super) async fn read<T: DeserializeOwned>(
+    state: &GatewayState,
+    request: Request<Body>,
+    limit: usize,
+) -> Result<T, Refusal> {
     let (parts, body) = request.into_parts();
     let encoding = encoding(&parts.headers)?;
-    let bytes = receive(&parts.headers, body).await?;
+    let bytes = receive(&parts.headers, body, state.body_timeout).await?;
     codec::decode(&bytes, encoding, limit).map_err(|error| Refusal(Problem::from(&error)))
 }
 
@@ -34,19 +37,19 @@ fn encoding(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     })
 }
 
-async fn receive(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+async fn receive(headers: &HeaderMap, body: Body, patience: Duration) -> Result<Bytes, Refusal> {
     let too_large = || Refusal(Problem::from(&CodecError::TooLarge { limit: BODY_BYTES }));
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     if announced.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > BODY_BYTES) {
         return Err(too_large());
     }
     let reading = axum::body::to_bytes(body, BODY_BYTES);
-    match tokio::time::timeout(BODY_TIMEOUT, reading).await {
+    match tokio::time::timeout(patience, reading).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if is_limit(&error) => Err(too_large()),
         Ok(Err(_)) => Err(Refusal::new(ProblemCode::MalformedBody, "the body ended before its end")),
         Err(_) => {
-            let detail = format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs());
+            let detail = format!("the body did not arrive within {} s", patience.as_secs());
             Err(Refusal::new(ProblemCode::MalformedBody, detail))
         }
     }
@@ -57,7 +60,7 @@ fn is_limit(error: &axum::Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.to_string().contains("length limit"))
 }
 
-/// An answer; compressed above [`COMPRESS_ABOVE_BYTES`] if the caller accepts that.
+/// An answer; compressed above [`wire::limits::COMPRESS_ABOVE_BYTES`] if the caller accepts that.
 pub(super) fn answer<T: Serialize>(accepted: &HeaderMap, value: &T) -> Result<Response, Refusal> {
     let failed = |_| Refusal::new(ProblemCode::Internal, "the answer can't be written");
     if !accepts_zstd(accepted) {
@@ -80,5 +83,3 @@ fn accepts_zstd(headers: &HeaderMap) -> bool {
         .flat_map(|value| value.split(','))
         .any(|one| one.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(ZSTD)))
 }
-
-const _: () = assert!(COMPRESS_ABOVE_BYTES < BODY_BYTES);

@@ -13,6 +13,7 @@ mod refused;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -34,6 +35,16 @@ pub struct GatewayState {
     pub store: Store,
     /// How often gateways poll.
     pub cadence: Cadence,
+    /// A body that takes longer is given up: slow senders hold no place for ever.
+    pub body_timeout: Duration,
+}
+
+impl GatewayState {
+    /// The state, with the usual patience.
+    #[must_use]
+    pub const fn new(store: Store, cadence: Cadence) -> Self {
+        Self { store, cadence, body_timeout: Duration::from_secs(30) }
+    }
 }
 
 /// Everything that gateways reach.

@@ -17,7 +17,7 @@ pub(super) async fn post_poll(
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let accepted = request.headers().clone();
-    let poll: Poll = body::read(request, MESSAGE_BYTES).await?;
+    let poll: Poll = body::read(&state, request, MESSAGE_BYTES).await?;
     let gateway = caller.gateway.clone();
     let polled = state.store.take_poll(caller, poll, rand::random()).await;
     let polled = polled.map_err(|error| refused::store(&gateway, &error))?;

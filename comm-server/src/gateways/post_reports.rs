@@ -24,7 +24,7 @@ pub(super) async fn post_reports(
         .parse()
         .map_err(|error: wire::report::NoSuchLane| Refusal::new(ProblemCode::NotFound, error.to_string()))?;
     let accepted = request.headers().clone();
-    let batch: Batch = body::read(request, BATCH_BYTES).await?;
+    let batch: Batch = body::read(&state, request, BATCH_BYTES).await?;
     ingest::check_sequence(&batch.reports).map_err(|error| refused::sequence(&error))?;
     let gateway = caller.gateway.clone();
     let ingested = state.store.ingest(caller, lane, ingest::parse(&batch)).await;

@@ -22,7 +22,7 @@ pub(super) async fn post_response(
     let command: CommandId =
         command.parse().map_err(|_| Refusal::new(ProblemCode::NotFound, "the command's id is not a UUID"))?;
     let accepted = request.headers().clone();
-    let response: Response = body::read(request, MESSAGE_BYTES).await?;
+    let response: Response = body::read(&state, request, MESSAGE_BYTES).await?;
     let (gateway, cadence) = (caller.gateway.clone(), caller.cadence);
     let step = response.state.name();
     let open = state.store.answer_command(&caller.tenant, gateway.as_str(), command, response, caller.now);

@@ -9,6 +9,9 @@ use crate::store::{AnswerError, IngestError, StoreError};
 
 /// The store failed.
 pub(super) fn store(gateway: &GatewayId, error: &StoreError) -> Refusal {
+    if matches!(error, StoreError::Busy) {
+        return Refusal::new(ProblemCode::Overloaded, "too many gateways at once: come again later");
+    }
     tracing::error!(gateway.id = %gateway, error = error as &dyn std::error::Error, "the store failed");
     Refusal::new(ProblemCode::Internal, "the server's store failed: nothing was stored, send it again")
 }

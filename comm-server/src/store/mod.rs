@@ -99,6 +99,9 @@ pub enum StoreError {
     /// A cursor of a page that no answer gave.
     #[error(transparent)]
     Cursor(#[from] InvalidCursor),
+    /// More changes wait than the writer can make in time.
+    #[error("the store is busy")]
+    Busy,
     /// The writer has ended: the program is stopping.
     #[error("the store is closed")]
     Closed,

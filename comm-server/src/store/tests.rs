@@ -143,12 +143,12 @@ async fn meters_are_asked_once_a_day_and_never_twice_at_once() {
 }
 
 /// A connection of the test's own.
-async fn raw(store: &Store) -> sqlx::AnyPool {
+async fn raw(store: &Store) -> AnyPool {
     let file = sqlx::query("SELECT file AS line FROM pragma_database_list WHERE name = 'main'")
         .fetch_one(store.readers())
         .await
         .unwrap();
-    sqlx::AnyPool::connect(&format!("sqlite://{}", row::text(&file, "line").unwrap())).await.unwrap()
+    AnyPool::connect(&format!("sqlite://{}", row::text(&file, "line").unwrap())).await.unwrap()
 }
 
 async fn answer(store: &Store, id: CommandId, state: ResponseState) -> Result<u64, AnswerError> {

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use sqlx::{AnyConnection, AnyPool};
 use tokio::sync::{mpsc, oneshot};
@@ -14,6 +15,9 @@ use super::{StoreError, failed};
 
 /// Changes that may wait before senders have to.
 const WAITING: usize = 1024;
+
+/// How long a sender waits for a place before it is told to come again.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Changes in one transaction.
 const PER_COMMIT: usize = 256;
@@ -46,14 +50,15 @@ impl Writer {
     /// Makes a change; the answer comes after the commit.
     ///
     /// # Errors
-    /// The change, the commit, or the store is closed.
+    /// The change, the commit, or the store is busy or closed.
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
     {
         let (sender, answer) = oneshot::channel();
-        self.changes.send(change(work, sender)).await.map_err(|_| StoreError::Closed)?;
+        let place = tokio::time::timeout(PATIENCE, self.changes.reserve()).await;
+        place.map_err(|_| StoreError::Busy)?.map_err(|_| StoreError::Closed)?.send(change(work, sender));
         answer.await.map_err(|_| StoreError::Closed)?
     }
 }
