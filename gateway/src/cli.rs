@@ -1,8 +1,12 @@
 //! The command line: which subcommands exist, and who carries them out.
 
+mod check;
+mod run;
+mod status;
+
 use std::future::Future;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -57,10 +61,18 @@ pub fn dispatch(cli: Cli) -> ExitCode {
     match cli.command {
         Some(Command::Read(args)) => block_on(crate::read::command(args)),
         Some(Command::Discover(args)) => block_on(crate::discovery::command(args)),
-        None | Some(Command::Run | Command::Check { .. } | Command::Status { .. }) => {
-            fail(EXIT_USAGE, "not built yet")
+        None | Some(Command::Run) => with_config(cli.config.as_deref(), run::command),
+        Some(Command::Check { json }) => {
+            with_config(cli.config.as_deref(), |file| check::command(file, json))
+        }
+        Some(Command::Status { json }) => {
+            with_config(cli.config.as_deref(), |file| status::command(file, json))
         }
     }
+}
+
+fn with_config(file: Option<&Path>, command: impl FnOnce(&Path) -> ExitCode) -> ExitCode {
+    file.map_or_else(|| fail(EXIT_USAGE, "--config FILE is needed"), command)
 }
 
 /// Runs a command of one device or one sweep: one thread is enough and costs the least.

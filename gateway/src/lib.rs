@@ -1,10 +1,16 @@
 //! The gateway's shell: SNMP sockets, discovery, spool, uplink and the loop that carries out the core's decisions.
 
 pub mod cli;
+pub mod config;
 pub mod discovery;
+pub mod local_page;
 pub mod mail;
+pub mod profile_files;
 pub mod push;
 pub mod read;
+pub mod run;
 pub mod snmp;
+pub mod spool;
 pub mod staging;
 pub mod status;
+pub mod uplink;

@@ -46,11 +46,21 @@ impl Cadence {
         cadence
     }
 
-    /// The server answered and said when to come again.
-    pub fn on_answer(&mut self, now: Duration, next_poll_s: u32) {
+    /// The server answered a poll and said when to come again.
+    pub fn on_poll(&mut self, now: Duration, next_poll_s: u32) {
         self.interval_s = next_poll_s.clamp(INTERVAL_BOUNDS_S.0, INTERVAL_BOUNDS_S.1);
         self.failures = 0;
         self.next = now + self.wait(Duration::from_secs(u64::from(self.interval_s)));
+    }
+
+    /// The server answered something else and said when to poll. That brings the next poll nearer and never puts it
+    /// off: a gateway that reports all day would else never hear of a command.
+    pub fn on_answer(&mut self, now: Duration, next_poll_s: u32) {
+        let (before, failed) = (self.next, self.failures > 0);
+        self.on_poll(now, next_poll_s);
+        if !failed {
+            self.next = self.next.min(before);
+        }
     }
 
     /// The server didn't answer, or asked for patience. `jitter` is from 0 to 1.
@@ -116,8 +126,10 @@ mod tests {
     fn the_server_decides_and_silence_backs_off() {
         let mut cadence = Cadence::start(s(0), 0.5, 1.0);
         assert_eq!(cadence.next(), s(15));
-        cadence.on_answer(s(15), 3600);
+        cadence.on_poll(s(15), 3600);
         assert_eq!(cadence.next(), s(3615));
+        cadence.on_answer(s(16), 3600);
+        assert_eq!(cadence.next(), s(3615), "reports put no poll off");
         cadence.on_answer(s(20), 60);
         assert_eq!((cadence.next(), cadence.may_call_at()), (s(80), s(0)));
         let pauses: Vec<u64> = (0..8)
@@ -130,16 +142,16 @@ mod tests {
         assert_eq!(cadence.may_call_at(), s(160));
         cadence.on_failure(s(100), Some(s(30)), 1.0);
         assert_eq!(cadence.next(), s(145));
-        cadence.on_answer(s(100), 0);
+        cadence.on_poll(s(100), 0);
         assert_eq!((cadence.next(), cadence.failures()), (s(105), 0));
     }
 
     #[test]
     fn a_demonstration_divides_the_waits_only() {
         let mut cadence = Cadence::start(s(0), 0.0, 60.0);
-        cadence.on_answer(s(0), 3600);
+        cadence.on_poll(s(0), 3600);
         assert_eq!((cadence.next(), cadence.interval_s()), (s(60), 3600));
-        cadence.on_answer(s(0), 60);
+        cadence.on_poll(s(0), 60);
         assert_eq!(cadence.next(), s(1));
     }
 
@@ -149,7 +161,7 @@ mod tests {
             failures in 1_u32..40, jitter in -1.0_f64..2.0, after in prop::option::of(0_u64..100_000), next in any::<u32>(),
         ) {
             let mut cadence = Cadence::start(s(0), jitter, 1.0);
-            cadence.on_answer(s(0), next);
+            cadence.on_poll(s(0), next);
             for _ in 0..failures {
                 cadence.on_failure(s(10), after.map(s), jitter);
                 prop_assert!(cadence.next() >= s(11) && cadence.next() <= s(10 + 5400));

@@ -69,7 +69,8 @@ impl Reported {
     }
 
     /// Whether a newer look at the device differs. A part of a reading may lack what only a whole one has.
-    fn differs(&self, newer: &Self, whole: bool) -> bool {
+    #[must_use]
+    pub fn differs(&self, newer: &Self, whole: bool) -> bool {
         let identity = whole && (self.identity != newer.identity || self.address != newer.address);
         let supplies = (whole || !newer.supplies.is_empty()) && self.supplies != newer.supplies;
         identity
@@ -97,6 +98,27 @@ pub fn identify(reading: &Reading) -> Result<DeviceId, InvalidId> {
         identity.mac.as_deref(),
         &reading.address,
     )
+}
+
+/// The id of the device that a reading at its address shows, where `known` was there before. A device that doesn't tell
+/// its serial number this time (it starts, or only a part was read) is still the one that it was.
+///
+/// # Errors
+/// Nothing in the reading is usable as an id.
+pub fn recognise(reading: &Reading, known: Option<&DeviceRecord>) -> Result<DeviceId, InvalidId> {
+    let identity = &reading.identity;
+    let same = known.filter(|known| {
+        let mac = &known.reading.identity.mac;
+        identity.serial.is_none() && (identity.mac.is_none() || mac.is_none() || identity.mac == *mac)
+    });
+    same.map_or_else(|| identify(reading), |known| Ok(known.device.clone()))
+}
+
+/// Whether an id was made for want of a serial number, so that a better one may take its place.
+#[must_use]
+pub fn is_makeshift(device: &DeviceId) -> bool {
+    let id = device.as_str();
+    id.starts_with("addr:") || id.starts_with("mac:")
 }
 
 /// Why a look at a device is worth reporting, if it is. `whole` tells whether everything was read.

@@ -20,8 +20,9 @@ const ENVELOPE_FRAME_BYTES: usize = 96;
 /// Where a lane is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaneState {
-    /// Added to a place to give its number; unknown before the first poll of a spool's life.
-    pub base: Option<u64>,
+    /// Added to a place to give its number; unknown before the first poll of a spool's life, and below zero where the
+    /// server began again behind this spool.
+    pub base: Option<i64>,
     /// Place of the last report made; 0 for none.
     pub made: u64,
     /// Place up to which the server has everything on its disk.
@@ -38,20 +39,20 @@ pub enum Acknowledgement {
         /// The place.
         up_to: u64,
     },
-    /// The base is known now: numbers go on after it.
+    /// The base is known now: numbers go on after what the server has.
     Begin {
         /// The base.
-        base: u64,
+        base: i64,
     },
     /// The server has more than was ever made here: this spool is an old copy. What waits gets new numbers.
     ServerAhead {
-        /// The new base, in a new life of the spool.
-        base: u64,
+        /// The base in a new life of the spool.
+        base: i64,
     },
-    /// The server lost what it had acknowledged: numbers go on from where it is, in a new life of the spool.
+    /// The server lost what it had acknowledged: numbers go on from where it is.
     ServerBehind {
-        /// The new base, in a new life of the spool.
-        base: u64,
+        /// The base in a new life of the spool.
+        base: i64,
         /// Reports that are lost at the server.
         lost: u64,
     },
@@ -67,7 +68,7 @@ impl LaneState {
     /// Number on the wire of a place; `None` before the base is known.
     #[must_use]
     pub fn number(&self, place: u64) -> Option<u64> {
-        self.base?.checked_add(place)
+        u64::try_from(self.base?.checked_add(i64::try_from(place).ok()?)?).ok()
     }
 
     /// Number of the last report made, 0 before the base is known.
@@ -91,49 +92,34 @@ impl LaneState {
     /// What the number that the server has on its disk means. [`LaneState::apply`] carries it out.
     #[must_use]
     pub fn judge(&self, server: u64) -> Acknowledgement {
-        let Some(base) = self.base else {
-            return Acknowledgement::Begin { base: server };
-        };
+        let place = i64::try_from(self.acknowledged).unwrap_or(i64::MAX);
+        // What is sent next gets the number that the server expects next.
+        let base = i64::try_from(server).unwrap_or(i64::MAX).saturating_sub(place);
+        if self.base.is_none() {
+            return Acknowledgement::Begin { base };
+        }
         let (own, made) = (self.acknowledged_number(), self.made_number());
         if server == own {
-            return Acknowledgement::Nothing;
+            Acknowledgement::Nothing
+        } else if server > made {
+            Acknowledgement::ServerAhead { base }
+        } else if server > own {
+            Acknowledgement::Free { up_to: self.acknowledged.saturating_add(server.saturating_sub(own)) }
+        } else {
+            Acknowledgement::ServerBehind { base, lost: own.saturating_sub(server) }
         }
-        if server > made {
-            return Acknowledgement::ServerAhead { base: server.saturating_sub(self.acknowledged) };
-        }
-        if server > own {
-            return Acknowledgement::Free { up_to: server.saturating_sub(base) };
-        }
-        // Numbers restart behind the server's; a base below zero can't be, so places restart with it.
-        Acknowledgement::ServerBehind { base: server, lost: own.saturating_sub(server) }
     }
 
-    /// Carries out what [`LaneState::judge`] said. Places of waiting reports never change, except where the server is
-    /// behind: then [`LaneState::shift`] says by how much.
+    /// Carries out what [`LaneState::judge`] said. Places never change.
     pub fn apply(&mut self, acknowledgement: Acknowledgement) {
         match acknowledgement {
             Acknowledgement::Nothing => {}
             Acknowledgement::Free { up_to } => {
                 self.acknowledged = self.acknowledged.max(up_to.min(self.made));
             }
-            Acknowledgement::Begin { base } | Acknowledgement::ServerAhead { base } => self.base = Some(base),
-            Acknowledgement::ServerBehind { base, .. } => {
-                self.made = self.waiting();
-                self.acknowledged = 0;
-                self.base = Some(base);
-            }
-        }
-    }
-
-    /// By how much the places of waiting reports shrink with this acknowledgement.
-    #[must_use]
-    pub const fn shift(&self, acknowledgement: Acknowledgement) -> u64 {
-        match acknowledgement {
-            Acknowledgement::ServerBehind { .. } => self.acknowledged,
-            Acknowledgement::Nothing
-            | Acknowledgement::Free { .. }
-            | Acknowledgement::Begin { .. }
-            | Acknowledgement::ServerAhead { .. } => 0,
+            Acknowledgement::Begin { base }
+            | Acknowledgement::ServerAhead { base }
+            | Acknowledgement::ServerBehind { base, .. } => self.base = Some(base),
         }
     }
 }
@@ -251,7 +237,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn lane(base: Option<u64>, made: u64, acknowledged: u64) -> LaneState {
+    fn lane(base: Option<i64>, made: u64, acknowledged: u64) -> LaneState {
         LaneState { base, made, acknowledged }
     }
 
@@ -263,7 +249,7 @@ mod tests {
             (lane(Some(0), 3, 1), 1, A::Nothing, lane(Some(0), 3, 1)),
             (lane(Some(40), 3, 0), 42, A::Free { up_to: 2 }, lane(Some(40), 3, 2)),
             (lane(Some(0), 3, 1), 9, A::ServerAhead { base: 8 }, lane(Some(8), 3, 1)),
-            (lane(Some(0), 9, 7), 4, A::ServerBehind { base: 4, lost: 3 }, lane(Some(4), 2, 0)),
+            (lane(Some(0), 9, 7), 4, A::ServerBehind { base: -3, lost: 3 }, lane(Some(-3), 9, 7)),
         ] {
             let judged = state.judge(server);
             assert_eq!(judged, expected, "{state:?} {server}");
@@ -334,10 +320,10 @@ mod tests {
                         if step == 1 { lane.apply(lane.judge(told)); }
                     }
                     // An old answer comes late: never newer than what the server has.
-                    _ => lane.apply(match lane.judge(told) {
-                        free @ Acknowledgement::Free { .. } => free,
-                        _ => Acknowledgement::Nothing,
-                    }),
+                    _ => {
+                        let judged = lane.judge(told);
+                        if matches!(judged, Acknowledgement::Free { .. }) { lane.apply(judged); }
+                    }
                 }
                 prop_assert!(lane.acknowledged <= server.len() as u64);
             }

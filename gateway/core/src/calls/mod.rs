@@ -17,6 +17,7 @@ use wire::report::{Call, CallKind, Edge};
 
 use self::conditions::{Condition, conditions};
 use self::supplies::SupplyMemory;
+pub use self::supplies::name as supply_name;
 
 /// What decides about calls.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -133,7 +133,7 @@ fn condition(call: CallKind, supply: &Supply, holds: Option<bool>) -> Condition 
 
 /// What a person calls the supply.
 #[must_use]
-pub(super) fn name(supply: &Supply) -> String {
+pub fn name(supply: &Supply) -> String {
     let described = supply.description.as_deref().map(str::trim).filter(|text| !text.is_empty());
     described.map_or_else(|| plain_name(supply), str::to_owned)
 }

@@ -152,7 +152,7 @@ impl DeviceState {
         match self {
             Self::Waiting => "waiting",
             Self::Pushing { .. } => "pushing",
-            Self::Restarting { .. } => "restarting",
+            Self::Restarting { .. } => "rebooting",
             Self::Verified => "verified",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",

@@ -1,0 +1,110 @@
+//! `platen-gateway status`: asks the running gateway on its local port.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::{EXIT_FAILED, EXIT_USAGE, fail};
+use crate::config::{Config, chain};
+use crate::status::{LaneStatus, Status};
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A status is not larger, bytes.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// Asks and prints.
+pub(super) fn command(file: &Path, json: bool) -> ExitCode {
+    let config: Config = match program::config::load(file) {
+        Ok(config) => config,
+        Err(error) => return fail(EXIT_USAGE, &chain(&error)),
+    };
+    let address = address(&config);
+    let asked = ask(address).and_then(|body| {
+        let status: Status = serde_json::from_slice(&body).map_err(io::Error::other)?;
+        Ok((body, status))
+    });
+    let (body, status) = match asked {
+        Ok(answer) => answer,
+        Err(error) => return fail(EXIT_FAILED, &format!("no status from {address}: {error}")),
+    };
+    let mut out = io::stdout().lock();
+    let printed = if json {
+        out.write_all(&body).and_then(|()| writeln!(out))
+    } else {
+        out.write_all(text(&status).as_bytes())
+    };
+    if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) }
+}
+
+/// The configured address, or the one that a gateway with port 0 wrote down.
+fn address(config: &Config) -> SocketAddr {
+    let listen = config.local.listen;
+    if listen.port() != 0 {
+        return listen;
+    }
+    let written = std::fs::read(config.data_dir.join(program::addresses::FILE)).ok();
+    let addresses = written.and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
+    addresses.and_then(|a| a.get("local")?.as_str()?.parse().ok()).unwrap_or(listen)
+}
+
+fn ask(address: SocketAddr) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    write!(stream, "GET /status HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.take(MAX_BYTES).read_to_end(&mut answer)?;
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    let end = end.ok_or_else(|| io::Error::other("the answer is not HTTP"))?;
+    let body = answer.split_off(end + 4);
+    let is_ok = answer.split(|byte| *byte == b' ').nth(1) == Some(b"200");
+    if is_ok { Ok(body) } else { Err(io::Error::other("the answer is not a status")) }
+}
+
+fn text(status: &Status) -> String {
+    let mut lines = vec![format!("gateway {} {}, up {} s", status.gateway, status.version, status.uptime_s)];
+    let link = &status.link;
+    let when = |at: Option<jiff::Timestamp>| at.map_or_else(|| "never".to_owned(), |at| format!("{at:.0}"));
+    lines.push(format!(
+        "server  {}: last poll {}, next {}",
+        link.url,
+        when(link.last_poll),
+        when(link.next_poll)
+    ));
+    if let Some(error) = &link.last_error {
+        lines.push(format!("        failed {} times: {error}", link.failures));
+    }
+    let lane = |name, lane: &LaneStatus| {
+        format!("{name}  made {}, acknowledged {}, waiting {}", lane.made, lane.acknowledged, lane.waiting)
+    };
+    lines.push(lane("urgent", &status.lanes.urgent));
+    lines.push(lane("bulk  ", &status.lanes.bulk));
+    let spool = &status.spool;
+    lines.push(format!(
+        "spool   {} of {} bytes wait, {} on disk",
+        spool.waiting_bytes, spool.limit_bytes, spool.disk_bytes
+    ));
+    lines.extend(spool.problem.iter().map(|problem| format!("        {problem}")));
+    let online = status.devices.iter().filter(|device| device.online).count();
+    lines.push(format!("devices {}, {online} answer", status.devices.len()));
+    for device in &status.devices {
+        let state = if device.online { "answers" } else { "offline" };
+        let model = device.model.as_deref().unwrap_or("-");
+        lines.push(format!("        {} at {}, {model}, {state}", device.device, device.address));
+    }
+    for call in &status.open_calls {
+        let (kind, since) = (call.call.name(), call.since);
+        lines.push(format!("call    {} {kind} {} since {since:.0}", call.device, call.detail));
+    }
+    for update in &status.firmware {
+        lines.push(format!("update  {} image {}", update.target, update.image));
+        let device = |d: &crate::status::FirmwareDeviceStatus| {
+            format!("        {} {} {}", d.device, d.state, d.detail)
+        };
+        lines.extend(update.devices.iter().map(device));
+    }
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,415 @@
+//! The configuration file.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gateway_core::calls::CallRules;
+use gateway_core::firmware::UpdateRules;
+use ipnet::IpNet;
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use pki::spiffe::Party;
+use pki::{Identity, IdentityConfig};
+use program::logging::LogConfig;
+use secrecy::SecretString;
+use serde::Deserialize;
+use wire::ids::GatewayId;
+
+use crate::discovery::Network;
+use crate::mail::{MailConfig, Mailer};
+use crate::snmp::Credentials;
+use crate::staging::{GlobalServerConfig, StagingClient};
+
+/// Addresses that all networks together may have.
+const MAX_ADDRESSES: u64 = 1 << 20;
+
+/// The configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The gateway's id; its certificate says the same.
+    pub gateway: GatewayId,
+    /// Where the gateway keeps what it must not forget.
+    pub data_dir: PathBuf,
+    /// Certificate, key, root.
+    pub identity: IdentityConfig,
+    /// The communication server.
+    pub comm_server: CommServerConfig,
+    /// The global server, for firmware.
+    #[serde(default)]
+    pub global_server: Option<GlobalServerConfig>,
+    /// The local port.
+    #[serde(default)]
+    pub local: LocalConfig,
+    /// The site.
+    #[serde(default)]
+    pub site: Option<SiteConfig>,
+    /// Networks that are searched.
+    #[serde(default)]
+    pub networks: Vec<NetworkConfig>,
+    /// Devices that are known beforehand.
+    #[serde(default)]
+    pub devices: Vec<DeviceConfig>,
+    /// How devices are watched.
+    #[serde(default)]
+    pub sensing: SensingConfig,
+    /// The spool.
+    #[serde(default)]
+    pub spool: SpoolConfig,
+    /// Mail about calls.
+    #[serde(default)]
+    pub mail: Option<MailConfig>,
+    /// Compressed waits, for demonstrations.
+    #[serde(default)]
+    pub demonstration: DemonstrationConfig,
+    /// The log.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+/// Section `comm_server`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommServerConfig {
+    /// `https://HOST:PORT`.
+    pub url: String,
+    /// `http://[USER:PASSWORD@]HOST:PORT`, for the global server as well.
+    #[serde(default)]
+    pub proxy: Option<String>,
+}
+
+/// Section `local`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalConfig {
+    /// Where `/healthz`, `/metrics`, `/status` and the local page are.
+    pub listen: SocketAddr,
+}
+
+impl Default for LocalConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9110)) }
+    }
+}
+
+/// Section `site`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteConfig {
+    /// Its name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Its time zone, as the tz database names it.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+}
+
+/// One of `networks`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// Its addresses.
+    pub cidr: IpNet,
+    /// Port of the agents.
+    #[serde(default = "snmp_port")]
+    pub port: u16,
+    /// SNMP v2c community.
+    #[serde(default = "public", deserialize_with = "secret")]
+    pub community: SecretString,
+}
+
+/// One of `devices`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceConfig {
+    /// `ADDR` or `ADDR:PORT`.
+    pub address: String,
+    /// SNMP v2c community.
+    #[serde(default = "public", deserialize_with = "secret")]
+    pub community: SecretString,
+}
+
+const fn snmp_port() -> u16 {
+    161
+}
+
+fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    String::deserialize(deserializer).map(SecretString::from)
+}
+
+fn public() -> SecretString {
+    SecretString::from("public".to_owned())
+}
+
+/// Section `sensing`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SensingConfig {
+    /// Between two looks at a device's status, seconds.
+    pub status_s: u32,
+    /// Between two whole readings, seconds.
+    pub reading_s: u32,
+    /// Between two searches of the networks, seconds.
+    pub discovery_s: u32,
+    /// Time for one SNMP answer, milliseconds.
+    pub timeout_ms: u32,
+    /// Repetitions of an SNMP request.
+    pub retries: u32,
+    /// Looks without an answer after which a device is offline.
+    pub offline_after: u32,
+    /// Devices that are read at once.
+    pub concurrency: usize,
+    /// A supply is near its end at this percentage and below.
+    pub near_end_percent: f64,
+}
+
+impl Default for SensingConfig {
+    fn default() -> Self {
+        Self {
+            status_s: 60,
+            reading_s: 3600,
+            discovery_s: 86_400,
+            timeout_ms: 2000,
+            retries: 2,
+            offline_after: 3,
+            concurrency: 64,
+            near_end_percent: 10.0,
+        }
+    }
+}
+
+/// Section `spool`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpoolConfig {
+    /// Limit of the whole, MiB.
+    pub limit_mib: u64,
+}
+
+impl Default for SpoolConfig {
+    fn default() -> Self {
+        Self { limit_mib: 256 }
+    }
+}
+
+/// Section `demonstration`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DemonstrationConfig {
+    /// Divides every wait: polls, sensing, looks at a device that restarts. Nothing else.
+    pub speedup: f64,
+}
+
+impl Default for DemonstrationConfig {
+    fn default() -> Self {
+        Self { speedup: 1.0 }
+    }
+}
+
+/// A configuration that can be parsed and can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: {problem}")]
+pub struct InvalidConfig {
+    key: String,
+    problem: String,
+}
+
+impl InvalidConfig {
+    fn new(key: impl Into<String>, problem: impl std::fmt::Display) -> Self {
+        Self { key: key.into(), problem: problem.to_string() }
+    }
+}
+
+/// What was made from a configuration while it was checked.
+#[derive(Debug)]
+pub struct Checked {
+    /// The gateway's identity.
+    pub identity: Identity,
+    /// The mailer, where mail is configured.
+    pub mailer: Option<Mailer>,
+    /// The client of the global server, where it is configured.
+    pub staging: Option<StagingClient>,
+    /// The site's time zone; UTC where none is configured.
+    pub time_zone: TimeZone,
+}
+
+impl Config {
+    /// Checks what the parser can't: files, names, ranges.
+    ///
+    /// # Errors
+    /// What is wrong, with its key.
+    pub fn validate(&self) -> Result<Checked, InvalidConfig> {
+        self.check_ranges()?;
+        self.check_networks()?;
+        self.single_devices()?;
+        let identity =
+            Identity::load(&self.identity).map_err(|error| InvalidConfig::new("identity", chain(&error)))?;
+        let party = &identity.id().party;
+        if *party != Party::Gateway(self.gateway.to_string()) {
+            let problem = format!("is {}, but the certificate is for {}", self.gateway, identity.id());
+            return Err(InvalidConfig::new("gateway", problem));
+        }
+        crate::uplink::check_url(&self.comm_server.url)
+            .map_err(|problem| InvalidConfig::new("comm_server.url", problem))?;
+        let proxy = self.comm_server.proxy.as_deref();
+        let staging = self.global_server.as_ref().map(|config| StagingClient::new(config, &identity, proxy));
+        let staging =
+            staging.transpose().map_err(|error| InvalidConfig::new("global_server", chain(&error)))?;
+        let mailer = self.mail.as_ref().map(Mailer::new).transpose();
+        let mailer = mailer.map_err(|error| InvalidConfig::new("mail", chain(&error)))?;
+        Ok(Checked { identity, mailer, staging, time_zone: self.time_zone()? })
+    }
+
+    fn check_ranges(&self) -> Result<(), InvalidConfig> {
+        let sensing = &self.sensing;
+        let within = |key: &str, value: u64, low: u64, high: u64| {
+            if (low..=high).contains(&value) {
+                return Ok(());
+            }
+            Err(InvalidConfig::new(key, format!("{value} is not valid: expected {low} to {high}")))
+        };
+        within("sensing.status_s", sensing.status_s.into(), 1, 86_400)?;
+        within("sensing.reading_s", sensing.reading_s.into(), 10, 7 * 86_400)?;
+        within("sensing.discovery_s", sensing.discovery_s.into(), 10, 30 * 86_400)?;
+        within("sensing.timeout_ms", sensing.timeout_ms.into(), 50, 60_000)?;
+        within("sensing.retries", sensing.retries.into(), 0, 10)?;
+        within("sensing.offline_after", sensing.offline_after.into(), 1, 100)?;
+        within("sensing.concurrency", u64::try_from(sensing.concurrency).unwrap_or(u64::MAX), 1, 4096)?;
+        within("spool.limit_mib", self.spool.limit_mib, 16, 1 << 20)?;
+        if !(0.0..=100.0).contains(&sensing.near_end_percent) {
+            return Err(InvalidConfig::new("sensing.near_end_percent", "expected 0 to 100"));
+        }
+        if !(1.0..=10_000.0).contains(&self.demonstration.speedup) {
+            return Err(InvalidConfig::new("demonstration.speedup", "expected 1 to 10000"));
+        }
+        if !self.local.listen.ip().is_loopback() {
+            let problem = format!("{} is not valid: expected a loopback address", self.local.listen);
+            return Err(InvalidConfig::new("local.listen", problem));
+        }
+        Ok(())
+    }
+
+    fn check_networks(&self) -> Result<(), InvalidConfig> {
+        let mut addresses = 0_u64;
+        for (at, network) in self.networks.iter().enumerate() {
+            let bits = u32::from(network.cidr.max_prefix_len() - network.cidr.prefix_len());
+            let here = 1_u64.checked_shl(bits).unwrap_or(u64::MAX);
+            addresses = addresses.saturating_add(here);
+            if here > MAX_ADDRESSES || addresses > MAX_ADDRESSES {
+                let problem = format!("{} makes more than {MAX_ADDRESSES} addresses in all", network.cidr);
+                return Err(InvalidConfig::new(format!("networks[{at}].cidr"), problem));
+            }
+            if network.port == 0 {
+                return Err(InvalidConfig::new(format!("networks[{at}].port"), "expected 1 to 65535"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The devices that are known beforehand, with their credentials.
+    ///
+    /// # Errors
+    /// An address isn't one, or stands there twice.
+    pub fn single_devices(&self) -> Result<Vec<(SocketAddr, Credentials)>, InvalidConfig> {
+        let mut seen = BTreeSet::new();
+        let mut devices = Vec::new();
+        for (at, device) in self.devices.iter().enumerate() {
+            let key = || format!("devices[{at}].address");
+            let text = device.address.trim();
+            let address =
+                text.parse::<SocketAddr>().or_else(|_| text.parse().map(|ip| SocketAddr::new(ip, 161)));
+            let wrong =
+                |_| InvalidConfig::new(key(), format!("{text:?} is not valid: expected ADDR or ADDR:PORT"));
+            let address = address.map_err(wrong)?;
+            if !seen.insert(address) {
+                return Err(InvalidConfig::new(key(), format!("{address} stands there twice")));
+            }
+            devices.push((address, Credentials::V2c(device.community.clone())));
+        }
+        Ok(devices)
+    }
+
+    /// The networks that are searched.
+    #[must_use]
+    pub fn sweeps(&self) -> Vec<Network> {
+        let sweep = |network: &NetworkConfig| Network {
+            cidr: network.cidr,
+            port: network.port,
+            credentials: Credentials::V2c(network.community.clone()),
+        };
+        self.networks.iter().map(sweep).collect()
+    }
+
+    /// With what the device at an address is asked: its own entry, else the narrowest network that holds it.
+    #[must_use]
+    pub fn credentials(&self, address: SocketAddr) -> Option<Credentials> {
+        let own = self.single_devices().unwrap_or_default().into_iter().find(|(a, _)| *a == address);
+        let holds = |n: &&NetworkConfig| n.cidr.contains(&address.ip()) && n.port == address.port();
+        let network = self.networks.iter().filter(holds).max_by_key(|n| n.cidr.prefix_len());
+        own.map(|(_, credentials)| credentials)
+            .or_else(|| network.map(|network| Credentials::V2c(network.community.clone())))
+    }
+
+    fn time_zone(&self) -> Result<TimeZone, InvalidConfig> {
+        let name = self.site.as_ref().and_then(|site| site.time_zone.as_deref());
+        name.map_or(Ok(TimeZone::UTC), |name| {
+            TimeZone::get(name).map_err(|error| InvalidConfig::new("site.time_zone", error))
+        })
+    }
+
+    /// What decides about calls.
+    #[must_use]
+    pub fn call_rules(&self) -> CallRules {
+        CallRules {
+            near_end_percent: self.sensing.near_end_percent,
+            offline_after: self.sensing.offline_after,
+        }
+    }
+
+    /// What decides about firmware updates.
+    #[must_use]
+    pub fn update_rules(&self) -> UpdateRules {
+        let wait = |wait: Duration, least: Duration| {
+            SignedDuration::try_from(self.wait(wait).max(least)).unwrap_or(SignedDuration::MAX)
+        };
+        UpdateRules {
+            restart_limit: wait(Duration::from_secs(900), Duration::from_secs(30)),
+            read_back: wait(Duration::from_secs(10), Duration::from_millis(500)),
+        }
+    }
+
+    /// A wait, divided in a demonstration.
+    #[must_use]
+    pub fn wait(&self, wait: Duration) -> Duration {
+        wait.div_f64(self.demonstration.speedup.max(1.0))
+    }
+
+    /// Name of the site.
+    #[must_use]
+    pub fn site_name(&self) -> Option<&str> {
+        self.site.as_ref().and_then(|site| site.name.as_deref())
+    }
+}
+
+/// An error with what it came from.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+/// Reads and checks a configuration file; `Err` is what a person should read.
+///
+/// # Errors
+/// The file can't be read, parsed or used.
+pub fn load(file: &Path) -> Result<(Config, Checked), String> {
+    let config: Config = program::config::load(file).map_err(|error| chain(&error))?;
+    let checked = config.validate().map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok((config, checked))
+}

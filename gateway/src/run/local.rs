@@ -1,0 +1,204 @@
+//! The local port: `/status` as JSON and the page for people, from what the engine published last.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use axum::routing::get;
+use axum::{Json, Router};
+use gateway_core::commands::CommandRecord;
+use gateway_core::firmware::{Image, Update};
+use gateway_core::inventory::DeviceRecord;
+use gateway_core::outbox::LaneState;
+use jiff::Timestamp;
+use program::local::Health;
+use wire::report::Lanes;
+
+use super::engine::{Known, World, is_online, lock};
+use crate::local_page;
+use crate::spool::Spool;
+use crate::status::{
+    CommandStatus, DeviceStatus, FirmwareDeviceStatus, FirmwareStatus, LaneStatus, OpenCallStatus,
+    SpoolStatus, Status, SupplyStatus,
+};
+use crate::uplink::Link;
+
+/// Commands that are shown.
+const COMMANDS_SHOWN: usize = 50;
+
+/// What the engine shows to the local port.
+#[derive(Debug)]
+pub(super) struct Board {
+    gateway: String,
+    site: Option<String>,
+    began: Instant,
+    spool: Spool,
+    link: Arc<Link>,
+    mails_waiting: Arc<AtomicU64>,
+    shown: Mutex<Shown>,
+}
+
+#[derive(Debug, Default)]
+struct Shown {
+    at: Option<Instant>,
+    devices: Vec<DeviceStatus>,
+    open_calls: Vec<OpenCallStatus>,
+    commands: Vec<CommandStatus>,
+    firmware: Vec<FirmwareStatus>,
+}
+
+impl Board {
+    pub(super) fn new(world: &World) -> Self {
+        Self {
+            gateway: world.config.gateway.to_string(),
+            site: world.config.site_name().map(str::to_owned),
+            began: Instant::now(),
+            spool: world.spool.clone(),
+            link: Arc::clone(&world.link),
+            mails_waiting: Arc::clone(&world.mails_waiting),
+            shown: Mutex::default(),
+        }
+    }
+
+    /// Shows what the gateway knows now; at most twice a second, as it costs with many devices.
+    pub(super) fn publish(&self, known: &Known) {
+        let mut shown = lock(&self.shown);
+        if shown.at.is_some_and(|at| at.elapsed().as_millis() < 500) {
+            return;
+        }
+        let mut open_calls: Vec<OpenCallStatus> = known.devices.values().flat_map(open_calls).collect();
+        open_calls.sort_by_key(|call| call.since);
+        let mut commands: Vec<&CommandRecord> = known.commands.values().collect();
+        commands.sort_by_key(|record| std::cmp::Reverse(record.received_at));
+        let mut updates: Vec<&Update> = known.updates.values().collect();
+        updates.sort_by_key(|update| std::cmp::Reverse(update.received_at));
+        *shown = Shown {
+            at: Some(Instant::now()),
+            devices: known.devices.values().map(device).collect(),
+            open_calls,
+            commands: commands.into_iter().take(COMMANDS_SHOWN).map(command).collect(),
+            firmware: updates.into_iter().take(COMMANDS_SHOWN).map(firmware).collect(),
+        };
+    }
+
+    /// How the gateway is.
+    pub(super) fn status(&self) -> Status {
+        let spool = self.spool.snapshot();
+        let shown = lock(&self.shown);
+        Status {
+            gateway: self.gateway.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            site: self.site.clone(),
+            at: Timestamp::now(),
+            uptime_s: self.began.elapsed().as_secs(),
+            link: self.link.status(),
+            lanes: Lanes { urgent: lane(&spool.lanes.urgent), bulk: lane(&spool.lanes.bulk) },
+            spool: SpoolStatus {
+                id: spool.id,
+                waiting_bytes: spool.waiting_bytes,
+                disk_bytes: spool.disk_bytes,
+                limit_bytes: spool.limit_bytes,
+                problem: spool.problem,
+            },
+            devices: shown.devices.clone(),
+            open_calls: shown.open_calls.clone(),
+            commands: shown.commands.clone(),
+            firmware: shown.firmware.clone(),
+            mails_waiting: self.mails_waiting.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// `/status` and the page.
+pub(super) fn router(board: Arc<Board>) -> Router {
+    let page = Arc::clone(&board);
+    Router::new()
+        .route("/status", get(move || std::future::ready(Json(board.status()))))
+        .merge(local_page::router(move || page.status()))
+}
+
+/// The gateway is well while its spool stores; a server that is away is not its illness.
+pub(super) fn health(board: &Arc<Board>) -> Health {
+    let board = Arc::clone(board);
+    Health::new(move || {
+        let problem = board.spool.snapshot().problem;
+        std::future::ready(problem.map_or(Ok(()), |problem| Err(format!("the spool can't store: {problem}"))))
+    })
+}
+
+fn lane(state: &LaneState) -> LaneStatus {
+    LaneStatus {
+        made: state.made_number(),
+        acknowledged: state.acknowledged_number(),
+        waiting: state.waiting(),
+    }
+}
+
+fn device(record: &DeviceRecord) -> DeviceStatus {
+    let (reading, identity) = (&record.reading, &record.reading.identity);
+    let supply = |supply: &wire::reading::Supply| SupplyStatus {
+        name: gateway_core::calls::supply_name(supply),
+        color: supply.color.clone(),
+        percent: supply.percent,
+        level_state: supply.level_state,
+    };
+    DeviceStatus {
+        device: record.device.clone(),
+        address: reading.address.clone(),
+        vendor: identity.vendor.clone(),
+        model: identity.model.clone(),
+        serial: identity.serial.clone(),
+        name: identity.name.clone(),
+        firmware: identity.firmware_version().map(str::to_owned),
+        online: is_online(record),
+        read_at: record.answered_at,
+        printer: reading.status.printer.clone(),
+        detected_errors: reading.status.detected_errors.iter().map(ToString::to_string).collect(),
+        console: reading.status.console.clone(),
+        total: reading.counters.get(&wire::reading::Counter::Total).copied(),
+        supplies: reading.supplies.iter().map(supply).collect(),
+    }
+}
+
+fn open_calls(record: &DeviceRecord) -> Vec<OpenCallStatus> {
+    let one = |open: &gateway_core::calls::OpenCall| OpenCallStatus {
+        device: record.device.clone(),
+        call: open.call,
+        subject: open.subject.clone(),
+        detail: open.detail.clone(),
+        since: open.since,
+    };
+    record.calls.open.iter().map(one).collect()
+}
+
+fn command(record: &CommandRecord) -> CommandStatus {
+    CommandStatus {
+        command: record.id,
+        order: record.name().to_owned(),
+        state: record.state.name().to_owned(),
+        detail: record.detail.clone(),
+        received_at: record.received_at,
+        waits_for: record.waits_for.len(),
+    }
+}
+
+fn firmware(update: &Update) -> FirmwareStatus {
+    let image = match &update.image {
+        Image::Wanted { .. } | Image::Staging { .. } => "staging",
+        Image::Staged { .. } => "staged",
+        Image::Failed { .. } => "failed",
+    };
+    let one = |device: &gateway_core::firmware::DeviceUpdate| FirmwareDeviceStatus {
+        device: device.device.clone(),
+        state: device.state.name().to_owned(),
+        detail: device.detail.clone(),
+    };
+    FirmwareStatus {
+        rollout: update.order.rollout,
+        target: update.order.target.clone(),
+        version: update.order.version.clone(),
+        not_before: update.order.not_before,
+        image: image.to_owned(),
+        devices: update.devices.iter().map(one).collect(),
+    }
+}

@@ -1,0 +1,149 @@
+//! Running: opens what is needed, restores what the spool remembers, and lets the engine decide until the program ends.
+//!
+//! In this order always: persist, then answer, then send.
+
+mod commands;
+mod engine;
+mod firmware;
+mod local;
+mod looks;
+mod mailing;
+mod readings;
+mod schedule;
+mod targets;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use program::local::Health;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Checked, Config};
+use crate::profile_files;
+use crate::snmp::Reader;
+use crate::spool::{Spool, SpoolError, SpoolSettings};
+use crate::uplink::{CommServer, Link, Uplink, UplinkError};
+
+use engine::{Engine, World};
+
+/// Why the gateway can't run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The data directory can't be used.
+    #[error("data_dir {path}: can't be used")]
+    DataDir {
+        /// The directory.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The local port can't be opened.
+    #[error("local.listen {address}: can't be opened")]
+    Local {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The spool can't be opened.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The client of the communication server can't be made.
+    #[error(transparent)]
+    Uplink(#[from] UplinkError),
+    /// The SNMP socket can't be opened.
+    #[error(transparent)]
+    Snmp(#[from] crate::snmp::TransportError),
+    /// A vendor profile can't be used.
+    #[error(transparent)]
+    Profiles(#[from] profile_files::ProfilesError),
+    /// The schedule can't be begun.
+    #[error("the schedule can't be begun")]
+    Schedule(#[from] tokio_cron_scheduler::JobSchedulerError),
+}
+
+/// Runs the gateway until `shutdown`; then what is under way is stored and the spool is closed.
+///
+/// # Errors
+/// Something that is needed can't be opened.
+pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) -> Result<(), RunError> {
+    let data_dir = config.data_dir.clone();
+    std::fs::create_dir_all(&data_dir)
+        .map_err(|source| RunError::DataDir { path: data_dir.display().to_string(), source })?;
+    let address = config.local.listen;
+    let local = |source| RunError::Local { address, source };
+    let listener = TcpListener::bind(address).await.map_err(local)?;
+    let listens = listener.local_addr().map_err(local)?;
+
+    // Metrics are counted from here on.
+    program::local::install_metrics();
+    let limit_bytes = config.spool.limit_mib << 20;
+    let (spool, restored) = Spool::open(SpoolSettings { data_dir: data_dir.clone(), limit_bytes }).await?;
+    let comm_server = &config.comm_server;
+    let server = CommServer::new(&comm_server.url, comm_server.proxy.as_deref(), &checked.identity)?;
+    let reader = Reader::new(Arc::new(profile_files::load(None)?)).await?;
+
+    let link = Arc::new(Link::default());
+    let (deliveries, delivered) = mpsc::unbounded_channel();
+    let speedup = config.demonstration.speedup;
+    let uplink = Uplink::new(server, spool.clone(), Arc::clone(&link), deliveries, &comm_server.url, speedup);
+
+    let tasks = TaskTracker::new();
+    let config = Arc::new(config);
+    let (mails, queued) = mpsc::unbounded_channel();
+    let mails_waiting = Arc::new(AtomicU64::new(0));
+    let world = World {
+        config: Arc::clone(&config),
+        spool: spool.clone(),
+        link,
+        reader,
+        staging: checked.staging.map(Arc::new),
+        mails: checked.mailer.is_some().then_some(mails),
+        mails_waiting: Arc::clone(&mails_waiting),
+        tasks: tasks.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let waiting = restored.mails.values().cloned().collect();
+    let (engine, board) = Engine::new(world, restored);
+    if let Some(mailer) = checked.mailer {
+        let (spool, config, zone) = (spool.clone(), Arc::clone(&config), checked.time_zone);
+        let post = mailing::Post { mailer, spool, config, zone, count: mails_waiting };
+        tasks.spawn(post.run(waiting, queued, shutdown.clone()));
+    }
+    let schedule = schedule::begin(&config, engine.events()).await?;
+    tasks.spawn(uplink.run(shutdown.clone()));
+    let page = local::router(Arc::clone(&board));
+    let health = local::health(&board);
+    tasks.spawn(serve_local(listener, health, page, shutdown.clone()));
+    let addresses = std::collections::BTreeMap::from([("local", listens)]);
+    program::addresses::write(&data_dir, &addresses)
+        .map_err(|source| RunError::DataDir { path: data_dir.display().to_string(), source })?;
+    tracing::info!(gateway.id = %config.gateway, local = %listens, "the gateway runs");
+
+    engine.run(delivered).await;
+    schedule::end(schedule).await;
+    tasks.close();
+    if tokio::time::timeout(std::time::Duration::from_secs(10), tasks.wait()).await.is_err() {
+        tracing::warn!("some work did not end while draining");
+    }
+    spool.close().await?;
+    tracing::info!("the gateway has ended");
+    Ok(())
+}
+
+async fn serve_local(
+    listener: TcpListener,
+    health: Health,
+    extra: axum::Router,
+    shutdown: CancellationToken,
+) {
+    if let Err(error) = program::local::serve(listener, health, extra, shutdown).await {
+        tracing::error!(error = %error, "the local port ended");
+    }
+}

@@ -1,0 +1,288 @@
+//! What a look at a device means: calls, reports, answers to commands, a step of a firmware update.
+
+use std::net::SocketAddr;
+
+use gateway_core::calls::CallState;
+use gateway_core::device_reading::Scope;
+use gateway_core::inventory::{self, DeviceRecord, Reported};
+use jiff::Timestamp;
+use tokio::time::Instant;
+use uuid::Uuid;
+use wire::ids::{CommandId, DeviceId};
+use wire::reading::Reading;
+use wire::report::{Call, CounterSet, DeviceInformation, InformationReason, Report};
+
+use super::engine::{Action, Engine, Outcome, told};
+use crate::snmp::ReadError;
+use crate::spool::QueuedMail;
+
+impl Engine {
+    /// A look ended.
+    pub(super) fn looked(
+        &mut self,
+        address: SocketAddr,
+        scope: Scope,
+        result: Result<Box<Reading>, ReadError>,
+        outcome: &mut Outcome,
+    ) {
+        self.looks = self.looks.saturating_sub(1);
+        if let Some(target) = self.targets.at(address) {
+            target.busy = false;
+        }
+        metrics::counter!("platen_gateway_reads_total").increment(1);
+        match result {
+            Ok(reading) => self.read(address, scope, &reading, outcome),
+            Err(error) => {
+                metrics::counter!("platen_gateway_read_failures_total").increment(1);
+                self.not_read(address, scope, &error, outcome);
+            }
+        }
+    }
+
+    /// A device was read.
+    pub(super) fn read(
+        &mut self,
+        address: SocketAddr,
+        scope: Scope,
+        reading: &Reading,
+        outcome: &mut Outcome,
+    ) {
+        let now = Timestamp::now();
+        let Some(target) = self.targets.at(address) else { return };
+        let before = target.device.clone();
+        let known = before.as_ref().and_then(|id| self.known.devices.get(id));
+        let id = match inventory::recognise(reading, known) {
+            Ok(id) => id,
+            Err(error) => {
+                tracing::error!(device.address = super::looks::text(address), error = %error, "a device has no id");
+                return;
+            }
+        };
+        if scope == Scope::StatusOnly && before.as_ref() != Some(&id) {
+            // Another device than expected: only a whole reading says who it is.
+            self.targets.look_now(address, Instant::now());
+            return;
+        }
+        self.place(address, &id, before, now, outcome);
+        self.silence_former(address, now, outcome);
+        let whole = scope == Scope::Whole;
+        let record = self.known.devices.entry(id.clone()).or_insert_with(|| {
+            tracing::info!(device = %id, device.address = super::looks::text(address), "a device is new");
+            DeviceRecord {
+                device: id.clone(),
+                address,
+                reading: reading.clone(),
+                answered_at: now,
+                calls: CallState::default(),
+                reported: None,
+            }
+        });
+        record.address = address;
+        record.answered_at = now;
+        let calls = record.calls.on_reading(&self.world.config.call_rules(), &id, reading);
+        if whole {
+            record.reading = reading.clone();
+            outcome.devices.insert(id.clone());
+        } else {
+            merge(&mut record.reading, reading);
+        }
+        self.make_calls(&id, calls, outcome);
+        if whole {
+            self.inform(&id, now, outcome);
+            self.answer_read(&id, reading, now, outcome);
+            self.read_back(&id, Some(reading.identity.firmware_version()), now, outcome);
+        } else {
+            self.look_closer(address, &id, reading, now);
+        }
+    }
+
+    /// The device is at this address, and nowhere else.
+    fn place(
+        &mut self,
+        address: SocketAddr,
+        id: &DeviceId,
+        before: Option<DeviceId>,
+        now: Timestamp,
+        outcome: &mut Outcome,
+    ) {
+        let elsewhere = self.known.devices.get(id).map(|record| record.address).filter(|a| *a != address);
+        if let Some(old) = elsewhere {
+            tracing::info!(device = %id, device.address = super::looks::text(address), "a device has moved");
+            let left = self.targets.at(old).is_some_and(|target| target.device.as_ref() == Some(id));
+            if left {
+                self.targets.remove(old);
+            }
+        }
+        let mut replaced = None;
+        if let Some(target) = self.targets.at(address) {
+            target.former.retain(|former| former != id);
+            if let Some(before) = before.filter(|before| before != id) {
+                if inventory::is_makeshift(&before) {
+                    replaced = Some(before);
+                } else {
+                    target.former.push(before);
+                }
+            }
+            target.device = Some(id.clone());
+        }
+        if let Some(makeshift) = replaced {
+            self.rename(&makeshift, id, now, outcome);
+        }
+    }
+
+    /// A device that was known by a makeshift id is known by its serial number now: its open calls end.
+    fn rename(&mut self, makeshift: &DeviceId, id: &DeviceId, now: Timestamp, outcome: &mut Outcome) {
+        let Some(old) = self.known.devices.remove(makeshift) else { return };
+        outcome.devices.insert(makeshift.clone());
+        for open in old.calls.open {
+            let call = Call {
+                device: makeshift.clone(),
+                call: open.call,
+                edge: wire::report::Edge::Cleared,
+                subject: open.subject,
+                detail: format!("this device is known as {id} now"),
+                seen_at: now,
+            };
+            outcome.report(&Report::Call(call), now);
+            outcome.actions.push(Action::SendUrgent);
+        }
+    }
+
+    /// Devices whose address another one has now don't answer either.
+    fn silence_former(&mut self, address: SocketAddr, now: Timestamp, outcome: &mut Outcome) {
+        let former = self.targets.at(address).map(|target| target.former.clone()).unwrap_or_default();
+        for id in former {
+            self.silent(&id, "another device has its address", now, outcome);
+        }
+    }
+
+    fn not_read(&mut self, address: SocketAddr, scope: Scope, error: &ReadError, outcome: &mut Outcome) {
+        let now = Timestamp::now();
+        let Some(target) = self.targets.at(address) else { return };
+        // What was to be read wholly still is.
+        target.whole |= scope == Scope::Whole;
+        let Some(id) = target.device.clone() else { return };
+        match error {
+            ReadError::NoAnswer { .. } | ReadError::Unreachable { .. } => {
+                self.silent(&id, "no answer", now, outcome);
+            }
+            ReadError::Malformed { .. } | ReadError::TooSlow { .. } => {
+                tracing::warn!(device = %id, error = %error, "a device answers and can't be read");
+                self.answer_silence(&id, &error.to_string(), now, outcome);
+            }
+        }
+        if scope == Scope::Whole {
+            self.read_back(&id, None, now, outcome);
+        }
+        self.silence_former(address, now, outcome);
+    }
+
+    fn silent(&mut self, id: &DeviceId, why: &str, now: Timestamp, outcome: &mut Outcome) {
+        let rules = self.world.config.call_rules();
+        let Some(record) = self.known.devices.get_mut(id) else { return };
+        let calls = record.calls.on_silence(&rules, id, now);
+        self.make_calls(id, calls, outcome);
+        self.answer_silence(id, why, now, outcome);
+    }
+
+    /// Calls are reported, mailed, and remembered as open, in one batch.
+    fn make_calls(&mut self, id: &DeviceId, calls: Vec<Call>, outcome: &mut Outcome) {
+        let Some(record) = self.known.devices.get(id).filter(|_| !calls.is_empty()) else { return };
+        outcome.devices.insert(id.clone());
+        for call in calls {
+            tracing::info!(
+                device = %id,
+                device.serial = record.reading.identity.serial.as_deref().unwrap_or(""),
+                subject = call.subject,
+                detail = call.detail,
+                "{}",
+                call.title()
+            );
+            let now = call.seen_at;
+            if self.world.mails.is_some() {
+                let mail = QueuedMail {
+                    id: Uuid::now_v7(),
+                    call: call.clone(),
+                    identity: record.reading.identity.clone(),
+                    address: record.reading.address.clone(),
+                    attempts: 0,
+                    not_before: now,
+                };
+                told(outcome.changes.enqueue_mail(&mail));
+                outcome.actions.push(Action::Post(mail));
+            }
+            outcome.report(&Report::Call(call), now);
+        }
+        outcome.actions.push(Action::SendUrgent);
+    }
+
+    /// A whole reading is reported when it is new or differs.
+    fn inform(&mut self, id: &DeviceId, now: Timestamp, outcome: &mut Outcome) {
+        let Some(record) = self.known.devices.get(id) else { return };
+        if let Some(reason) = inventory::worth_reporting(record.reported.as_ref(), &record.reading, true, now)
+        {
+            self.report_information(id, reason, None, now, outcome);
+        }
+    }
+
+    /// Reports the last whole reading of a device.
+    pub(super) fn report_information(
+        &mut self,
+        id: &DeviceId,
+        reason: InformationReason,
+        command: Option<CommandId>,
+        now: Timestamp,
+        outcome: &mut Outcome,
+    ) {
+        let Some(record) = self.known.devices.get_mut(id) else { return };
+        let reading = record.reading.clone();
+        record.reported = Some(Reported::of(&reading, now));
+        let information = DeviceInformation { device: id.clone(), reason, command, reading };
+        outcome.report(&Report::DeviceInformation(Box::new(information)), now);
+        outcome.devices.insert(id.clone());
+    }
+
+    /// Reports the meters that a command asked for; `false` where the device has none.
+    pub(super) fn report_counters(
+        id: &DeviceId,
+        reading: &Reading,
+        command: CommandId,
+        now: Timestamp,
+        outcome: &mut Outcome,
+    ) {
+        let set = CounterSet {
+            device: id.clone(),
+            read_at: reading.read_at,
+            command: Some(command),
+            unit: reading.counter_unit.clone(),
+            counters: reading.counters.clone(),
+            evidence: reading.evidence.clone(),
+        };
+        outcome.report(&Report::CounterSet(set), now);
+    }
+
+    /// A change of the status asks for a whole reading: only that is reported.
+    fn look_closer(&mut self, address: SocketAddr, id: &DeviceId, reading: &Reading, now: Timestamp) {
+        let reported = self.known.devices.get(id).and_then(|record| record.reported.clone());
+        let worth = inventory::worth_reporting(reported.as_ref(), reading, false, now).is_some();
+        let seen = Reported::of(reading, now);
+        let Some(target) = self.targets.at(address) else { return };
+        let differs = target.status_seen.as_ref().is_none_or(|before| before.differs(&seen, false));
+        if worth && differs {
+            target.whole = true;
+            target.next = Instant::now();
+        }
+        if worth || !differs || target.status_seen.is_none() {
+            target.status_seen = Some(seen);
+        }
+    }
+}
+
+/// Takes the newer parts of a look at the status into the last whole reading, for the local page.
+fn merge(whole: &mut Reading, part: &Reading) {
+    whole.status = part.status.clone();
+    whole.alerts = part.alerts.clone();
+    if !part.supplies.is_empty() {
+        whole.supplies = part.supplies.clone();
+    }
+}

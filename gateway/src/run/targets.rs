@@ -1,0 +1,100 @@
+//! Where devices are looked for, and when next.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use gateway_core::device_reading::Scope;
+use gateway_core::inventory::Reported;
+use tokio::time::Instant;
+use wire::ids::DeviceId;
+
+use crate::snmp::Credentials;
+
+/// An address where a device is, or is said to be.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) credentials: Credentials,
+    /// The device that answered there last.
+    pub(super) device: Option<DeviceId>,
+    /// Devices that answered there before and were not seen elsewhere since.
+    pub(super) former: Vec<DeviceId>,
+    /// The next look.
+    pub(super) next: Instant,
+    /// Whether the next look reads everything.
+    pub(super) whole: bool,
+    /// Whether a look is under way.
+    pub(super) busy: bool,
+    /// What the last look at the status saw, to find changes between two of them.
+    pub(super) status_seen: Option<Reported>,
+}
+
+/// All targets.
+#[derive(Debug, Default)]
+pub(super) struct Targets {
+    all: BTreeMap<SocketAddr, Target>,
+}
+
+impl Targets {
+    /// An address is to be watched, from `next` on; one that is watched already stays as it is.
+    pub(super) fn watch(
+        &mut self,
+        address: SocketAddr,
+        credentials: Credentials,
+        device: Option<DeviceId>,
+        next: Instant,
+    ) -> &mut Target {
+        self.all.entry(address).or_insert_with(|| Target {
+            credentials,
+            device,
+            former: Vec::new(),
+            next,
+            whole: true,
+            busy: false,
+            status_seen: None,
+        })
+    }
+
+    pub(super) fn at(&mut self, address: SocketAddr) -> Option<&mut Target> {
+        self.all.get_mut(&address)
+    }
+
+    pub(super) fn remove(&mut self, address: SocketAddr) {
+        self.all.remove(&address);
+    }
+
+    /// Looks that are due, at most `free` of them; each is marked as under way.
+    pub(super) fn due(
+        &mut self,
+        now: Instant,
+        free: usize,
+        every: Duration,
+    ) -> Vec<(SocketAddr, Credentials, Scope)> {
+        let mut due: Vec<_> =
+            self.all.iter_mut().filter(|(_, target)| !target.busy && target.next <= now).collect();
+        due.sort_by_key(|(_, target)| target.next);
+        let begin = |(address, target): (&SocketAddr, &mut Target)| {
+            target.busy = true;
+            target.next = now + every;
+            let scope = if std::mem::take(&mut target.whole) { Scope::Whole } else { Scope::StatusOnly };
+            (*address, target.credentials.clone(), scope)
+        };
+        due.into_iter().take(free).map(begin).collect()
+    }
+
+    /// Everything of the device at an address is to be read now.
+    pub(super) fn look_now(&mut self, address: SocketAddr, now: Instant) {
+        if let Some(target) = self.at(address) {
+            target.whole = true;
+            target.next = now;
+        }
+    }
+
+    /// Everything is to be read, spread over `over`.
+    pub(super) fn look_at_all(&mut self, now: Instant, over: Duration) {
+        for target in self.all.values_mut() {
+            target.whole = true;
+            target.next = target.next.min(now + over.mul_f64(rand::random::<f64>()));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What is to be stored, all or none.
+
+use gateway_core::commands::CommandRecord;
+use gateway_core::firmware::Update;
+use gateway_core::inventory::DeviceRecord;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use wire::ids::{CommandId, DeviceId, RolloutId};
+use wire::reading::Identity;
+use wire::report::{Call, Lane, Report};
+
+use super::SpoolError;
+use super::layout::{self, Key};
+
+/// A letter that waits to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuedMail {
+    /// Its id, UUID version 7: letters are sent in its order.
+    pub id: Uuid,
+    /// The call.
+    pub call: Call,
+    /// The device.
+    pub identity: Identity,
+    /// The device's address.
+    pub address: String,
+    /// Attempts so far.
+    #[serde(default)]
+    pub attempts: u32,
+    /// Not before this.
+    pub not_before: Timestamp,
+}
+
+/// A report to be numbered and stored.
+#[derive(Debug, Clone)]
+pub(super) struct NewReport {
+    pub(super) lane: Lane,
+    pub(super) value: Vec<u8>,
+}
+
+/// What is to be stored, all or none.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    pub(super) reports: Vec<NewReport>,
+    pub(super) records: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+impl Changes {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether there is nothing to store.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.reports.is_empty() && self.records.is_empty()
+    }
+
+    /// Reports among the changes.
+    #[must_use]
+    pub fn reports(&self) -> usize {
+        self.reports.len()
+    }
+
+    /// Whether a report of the lane is among the changes.
+    #[must_use]
+    pub fn has(&self, lane: Lane) -> bool {
+        self.reports.iter().any(|report| report.lane == lane)
+    }
+
+    /// A report is made.
+    ///
+    /// # Errors
+    /// It can't be encoded.
+    pub fn report(&mut self, at: Timestamp, report: &Report) -> Result<(), SpoolError> {
+        let value = layout::encode_report(at, report)?;
+        self.reports.push(NewReport { lane: report.lane(), value });
+        Ok(())
+    }
+
+    /// A device is known, or known better.
+    ///
+    /// # Errors
+    /// It can't be encoded.
+    pub fn device(&mut self, record: &DeviceRecord) -> Result<(), SpoolError> {
+        self.put(Key::Device(&record.device), record)
+    }
+
+    /// A device is forgotten.
+    pub fn forget_device(&mut self, device: &DeviceId) {
+        self.remove(Key::Device(device));
+    }
+
+    /// A command is accepted, or further.
+    ///
+    /// # Errors
+    /// It can't be encoded.
+    pub fn command(&mut self, record: &CommandRecord) -> Result<(), SpoolError> {
+        self.put(Key::Command(record.id), record)
+    }
+
+    /// A command is forgotten.
+    pub fn forget_command(&mut self, command: CommandId) {
+        self.remove(Key::Command(command));
+    }
+
+    /// A firmware update is accepted, or further.
+    ///
+    /// # Errors
+    /// It can't be encoded.
+    pub fn update(&mut self, update: &Update) -> Result<(), SpoolError> {
+        self.put(Key::Update(update.order.rollout), update)
+    }
+
+    /// A firmware update is forgotten.
+    pub fn forget_update(&mut self, rollout: RolloutId) {
+        self.remove(Key::Update(rollout));
+    }
+
+    /// A letter waits, or waits again.
+    ///
+    /// # Errors
+    /// It can't be encoded.
+    pub fn enqueue_mail(&mut self, mail: &QueuedMail) -> Result<(), SpoolError> {
+        self.put(Key::Mail(mail.id), mail)
+    }
+
+    /// A letter was sent or given up.
+    pub fn mail_done(&mut self, id: Uuid) {
+        self.remove(Key::Mail(id));
+    }
+
+    /// When something of the schedule was done last.
+    ///
+    /// # Errors
+    /// It can't be encoded.
+    pub fn done_at(&mut self, what: &str, at: Timestamp) -> Result<(), SpoolError> {
+        self.put(Key::Schedule(what), &at)
+    }
+
+    fn put<T: Serialize>(&mut self, key: Key<'_>, value: &T) -> Result<(), SpoolError> {
+        let value = layout::encode(&key, value)?;
+        self.records.push((key.bytes(), Some(value)));
+        Ok(())
+    }
+
+    fn remove(&mut self, key: Key<'_>) {
+        self.records.push((key.bytes(), None));
+    }
+}

@@ -1,0 +1,201 @@
+//! The spool: what the gateway must not forget. The only module that knows sled.
+//!
+//! One thread owns the store. What several tasks want stored at once shares a sync (group commit); an answer comes
+//! after the sync, never before. On a full disk nothing is answered until there is room again, and then it goes on by
+//! itself. A damaged store is put aside, what can be read of it is kept, and the loss is reported.
+
+mod changes;
+mod disk;
+mod layout;
+mod outbox;
+mod rescue;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gateway_core::outbox::{Acknowledgement, LaneState};
+use tokio::sync::oneshot;
+use wire::ids::SpoolId;
+use wire::report::{Envelope, Lane, Lanes};
+
+pub use changes::{Changes, QueuedMail};
+pub use layout::Restored;
+
+use writer::{Request, Writer};
+
+/// Where and how large.
+#[derive(Debug, Clone)]
+pub struct SpoolSettings {
+    /// The gateway's data directory; the spool is `spool` in it.
+    pub data_dir: PathBuf,
+    /// Limit of the whole, bytes. Reports that wait may take half of it: the store needs as much to turn itself over.
+    pub limit_bytes: u64,
+}
+
+/// What can't be done with the spool.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SpoolError {
+    /// The directory can't be used.
+    #[error("{}: the spool can't be opened: {problem}", path.display())]
+    Unusable {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// A value can't be encoded or decoded.
+    #[error("the spool's record {key} can't be used: {problem}")]
+    Record {
+        /// Its key.
+        key: String,
+        /// Why.
+        problem: String,
+    },
+    /// The limit is reached and nothing can be let go.
+    #[error("the spool has reached its limit of {limit_bytes} bytes and holds nothing that can be let go")]
+    Full {
+        /// The limit of what waits, bytes.
+        limit_bytes: u64,
+    },
+    /// The store failed while it was read.
+    #[error("the spool can't be read: {problem}")]
+    Read {
+        /// Why.
+        problem: String,
+    },
+    /// The program ends.
+    #[error("the spool is closed")]
+    Closed,
+}
+
+/// How the spool is, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The life that the numbers belong to.
+    pub id: SpoolId,
+    /// Where the lanes are.
+    pub lanes: Lanes<LaneState>,
+    /// Bytes of the reports that wait.
+    pub waiting_bytes: u64,
+    /// Bytes on the disk.
+    pub disk_bytes: u64,
+    /// Limit of what waits, bytes.
+    pub limit_bytes: u64,
+    /// Why nothing can be stored at present.
+    pub problem: Option<String>,
+}
+
+/// The oldest waiting reports of a lane, numbered.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The reports.
+    pub reports: Vec<Envelope>,
+    /// Whether more wait behind them.
+    pub more: bool,
+}
+
+/// The spool; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Spool {
+    requests: Sender<Request>,
+    snapshot: Arc<Mutex<Snapshot>>,
+}
+
+impl Spool {
+    /// Opens the spool, or begins one, and gives back what it remembers.
+    ///
+    /// # Errors
+    /// The directory can't be used. A damaged store is no error: it is put aside.
+    pub async fn open(settings: SpoolSettings) -> Result<(Self, Restored), SpoolError> {
+        let (requests, received) = channel();
+        let (opened, is_open) = oneshot::channel();
+        let run = move || match Writer::open(settings) {
+            Ok((writer, restored)) => {
+                let snapshot = writer.shared();
+                if opened.send(Ok((snapshot, restored))).is_ok() {
+                    writer.run(&received);
+                }
+            }
+            Err(error) => {
+                if opened.send(Err(error)).is_err() {
+                    tracing::debug!("nobody waits for the spool");
+                }
+            }
+        };
+        let path = PathBuf::from("spool");
+        std::thread::Builder::new()
+            .name("spool".to_owned())
+            .spawn(run)
+            .map_err(|error| SpoolError::Unusable { path, problem: error.to_string() })?;
+        let (snapshot, restored) = is_open.await.map_err(|_| SpoolError::Closed)??;
+        Ok((Self { requests, snapshot }, restored))
+    }
+
+    /// Makes the changes durable, all or none; returns when they are.
+    ///
+    /// # Errors
+    /// The spool is full or closed. A full disk is waited for, not answered.
+    pub async fn commit(&self, changes: Changes) -> Result<(), SpoolError> {
+        self.ask(|answer| Request::Commit(changes, answer)).await
+    }
+
+    /// The oldest waiting reports of a lane that fit a batch of `byte_limit` bytes; none before the lane's base is known.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn waiting(&self, lane: Lane, byte_limit: usize) -> Result<Waiting, SpoolError> {
+        self.ask(|answer| Request::Waiting(lane, byte_limit, answer)).await
+    }
+
+    /// The server has everything of the lane up to `number` on its disk: frees it, or finds the lane's base.
+    ///
+    /// # Errors
+    /// The spool is closed.
+    pub async fn acknowledge(&self, lane: Lane, number: u64) -> Result<Acknowledgement, SpoolError> {
+        self.ask(|answer| Request::Acknowledge(lane, number, answer)).await
+    }
+
+    /// The server will never take the report of this number: a short report of its loss takes its place.
+    ///
+    /// # Errors
+    /// The store can't be read, or the spool is closed.
+    pub async fn put_aside(&self, lane: Lane, number: u64, why: String) -> Result<(), SpoolError> {
+        self.ask(|answer| Request::PutAside(lane, number, why, answer)).await
+    }
+
+    /// Tidies up: measures the disk, keeps the reserve.
+    ///
+    /// # Errors
+    /// The spool is closed.
+    pub async fn upkeep(&self) -> Result<(), SpoolError> {
+        self.ask(Request::Upkeep).await
+    }
+
+    /// Flushes and closes; later requests fail.
+    ///
+    /// # Errors
+    /// The spool is closed already.
+    pub async fn close(&self) -> Result<(), SpoolError> {
+        self.ask(Request::Close).await
+    }
+
+    /// How the spool is.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, SpoolError>>) -> Request,
+    ) -> Result<T, SpoolError> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(request(answer)).map_err(|_| SpoolError::Closed)?;
+        answered.await.map_err(|_| SpoolError::Closed)?
+    }
+}
+
+#[cfg(test)]
+mod tests;

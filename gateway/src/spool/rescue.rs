@@ -1,0 +1,135 @@
+//! A damaged store: put aside for a later look, what can still be read of it goes into a new one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use jiff::Timestamp;
+use wire::report::{Lane, Loss, Report};
+
+use super::SpoolError;
+use super::disk::{Disk, DiskError};
+use super::layout::{self, Key, Life, Restored};
+
+/// Damaged stores that are kept.
+const KEPT: usize = 3;
+
+/// What could be read of a damaged store.
+pub(super) struct Rescued {
+    pub(super) records: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+/// Reads what can be read: from the front until the damage, and from the back.
+pub(super) fn read(disk: &Disk) -> Rescued {
+    let mut records = BTreeMap::new();
+    for (key, value) in disk.all().map_while(Result::ok) {
+        records.insert(key.to_vec(), value.to_vec());
+    }
+    for (key, value) in disk.all().rev().map_while(Result::ok) {
+        if records.insert(key.to_vec(), value.to_vec()).is_some() {
+            break;
+        }
+    }
+    Rescued { records }
+}
+
+/// Puts the damaged store aside.
+pub(super) fn put_aside(store: &Path, now: Timestamp) -> Result<(), SpoolError> {
+    let aside = store.with_extension(format!("damaged-{}", now.as_millisecond()));
+    fs::rename(store, &aside).map_err(|error| SpoolError::Unusable {
+        path: store.to_owned(),
+        problem: format!("it is damaged and can't be put aside: {error}"),
+    })?;
+    tracing::error!(aside = %aside.display(), "the spool is damaged: it is put aside and made anew");
+    forget_old(store);
+    Ok(())
+}
+
+fn forget_old(store: &Path) {
+    let Some((parent, name)) = store.parent().zip(store.file_name().and_then(|name| name.to_str())) else {
+        return;
+    };
+    let prefix = format!("{name}.damaged-");
+    let named = |entry: &fs::DirEntry| entry.file_name().to_str().is_some_and(|n| n.starts_with(&prefix));
+    let mut aside: Vec<_> = fs::read_dir(parent).into_iter().flatten().flatten().filter(named).collect();
+    aside.sort_by_key(fs::DirEntry::file_name);
+    let old = aside.len().saturating_sub(KEPT);
+    for entry in aside.into_iter().take(old) {
+        if let Err(error) = fs::remove_dir_all(entry.path()) {
+            tracing::warn!(error = %error, "an old damaged spool can't be removed");
+        }
+    }
+}
+
+/// Fills a new store with what was rescued. Where the spool's own state was rescued, numbers go on, and reports that
+/// are missing leave a report of their loss in their place; else the server is asked where it is.
+pub(super) fn refill(disk: &Disk, rescued: Rescued, now: Timestamp) -> Result<String, SpoolError> {
+    let mut batch = sled::Batch::default();
+    let life_key = Key::Life.bytes();
+    let old: Option<Life> =
+        rescued.records.get(&life_key).and_then(|value| layout::decode(&life_key, value).ok());
+    let mut life = old.clone().unwrap_or_else(Life::begin);
+    let mut reports: BTreeMap<(Lane, u64), Vec<u8>> = BTreeMap::new();
+    let mut kept = 0_u64;
+    for (key, value) in rescued.records {
+        if let Some(place) = layout::report_key(&key) {
+            reports.insert(place, value);
+        } else if key != life_key {
+            kept += 1;
+            batch.insert(key, value);
+        }
+    }
+    let mut lost = 0_u64;
+    for lane in Lane::ALL {
+        let own: Vec<_> = reports.iter().filter(|((of, _), _)| *of == lane).collect();
+        let state = life.lanes.of_mut(lane);
+        if old.is_none() {
+            for (_, value) in &own {
+                batch.insert(Key::Report(lane, state.make()).bytes(), value.as_slice());
+            }
+            continue;
+        }
+        for place in state.acknowledged.saturating_add(1)..=state.made {
+            let value = match reports.get(&(lane, place)) {
+                Some(value) => value.clone(),
+                None => {
+                    lost += 1;
+                    let detail = "the spool was damaged".to_owned();
+                    layout::encode_report(now, &Report::Loss(Loss { lane, reports: 1, detail }))?
+                }
+            };
+            batch.insert(Key::Report(lane, place).bytes(), value);
+        }
+    }
+    let numbers = if old.is_some() { "numbers go on" } else { "the server is asked for the numbers" };
+    let detail = format!(
+        "the spool was damaged and made anew: {} reports and {kept} records kept, {lost} reports known to be lost, {numbers}",
+        reports.len()
+    );
+    let loss = Loss { lane: Lane::Bulk, reports: 0, detail: detail.clone() };
+    let place = life.lanes.urgent.make();
+    batch.insert(Key::Report(Lane::Urgent, place).bytes(), layout::encode_report(now, &Report::Loss(loss))?);
+    life.batch = life.batch.saturating_add(1);
+    batch.insert(life_key, layout::encode(&Key::Life, &life)?);
+    disk.apply(batch).map_err(|error: DiskError| SpoolError::Read { problem: error.to_string() })?;
+    Ok(detail)
+}
+
+/// What a whole store remembers; `Err` is damage that shows when it is read.
+pub(super) fn restore(disk: &Disk) -> Result<(Option<Life>, Restored, u64), DiskError> {
+    let mut restored = Restored::default();
+    let mut life = None;
+    let mut waiting_bytes = 0_u64;
+    for entry in disk.all() {
+        let (key, value) = entry?;
+        if key == Key::Life.bytes() {
+            let read = layout::decode::<Life>(&key, &value);
+            life = Some(read.map_err(|error| DiskError::Damaged(error.to_string()))?);
+        } else if layout::report_key(&key).is_some() {
+            waiting_bytes = waiting_bytes.saturating_add(super::outbox::stored_bytes(&key, &value));
+        } else {
+            restored.take(&key, &value);
+        }
+    }
+    Ok((life, restored, waiting_bytes))
+}

@@ -1,0 +1,211 @@
+//! Requests to the communication server over mutual TLS.
+//!
+//! HTTP/1.1: for one poll on a new connection it needs fewer bytes than HTTP/2 with its preface and settings.
+
+use std::time::Duration;
+
+use pki::Identity;
+use pki::spiffe::PartyKind;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Proxy, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wire::codec::{self, CodecError};
+use wire::command::{Response, ResponseAnswer};
+use wire::ids::CommandId;
+use wire::limits::{BODY_BYTES, MESSAGE_BYTES};
+use wire::poll::{Poll, PollAnswer};
+use wire::problem::Problem;
+use wire::report::{Batch, BatchAnswer, Lane};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A connection that isn't needed again within the minute is not kept.
+const IDLE_AFTER_REGULAR: Duration = Duration::from_secs(5);
+
+/// At the cadence of a service call the next poll comes on the same connection.
+const IDLE_AFTER_SERVICE_CALL: Duration = Duration::from_secs(75);
+
+/// Why the server could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum UplinkError {
+    /// The client can't be made.
+    #[error("the client of the communication server can't be made: {problem}")]
+    Setup {
+        /// Why.
+        problem: String,
+    },
+    /// The server doesn't answer, or the connection broke.
+    #[error("{what}: no answer from the communication server: {problem}")]
+    Unreachable {
+        /// What was asked.
+        what: &'static str,
+        /// Why, with what it came from.
+        problem: String,
+    },
+    /// The server refused.
+    #[error("{what}: the communication server refused: {problem}")]
+    Refused {
+        /// What was asked.
+        what: &'static str,
+        /// Its words.
+        problem: Problem,
+        /// When it wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// The answer came from something that isn't a communication server (a proxy, a portal).
+    #[error("{what}: status {status} without a problem document: is a proxy between?")]
+    Strange {
+        /// What was asked.
+        what: &'static str,
+        /// HTTP status.
+        status: u16,
+        /// When it wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// The request or the answer can't be encoded or decoded.
+    #[error("{what}: {source}")]
+    Codec {
+        /// What was asked.
+        what: &'static str,
+        /// Why.
+        source: CodecError,
+    },
+}
+
+/// The communication server, as this gateway sees it.
+#[derive(Debug)]
+pub struct CommServer {
+    regular: Client,
+    service_call: Client,
+    url: String,
+}
+
+/// Checks the URL of a communication server.
+///
+/// # Errors
+/// What was expected.
+pub fn check_url(text: &str) -> Result<Url, String> {
+    let expected = || format!("{text:?} is not valid: expected https://HOST:PORT");
+    let url = Url::parse(text).map_err(|_| expected())?;
+    let plain = url.path() == "/" && url.query().is_none() && url.username().is_empty();
+    if url.scheme() == "https" && url.has_host() && plain { Ok(url) } else { Err(expected()) }
+}
+
+impl CommServer {
+    /// A client with the gateway's certificate, through `proxy` where there is one.
+    ///
+    /// # Errors
+    /// The URL, the proxy or the identity can't be used.
+    pub fn new(url: &str, proxy: Option<&str>, identity: &Identity) -> Result<Self, UplinkError> {
+        let setup = |problem: String| UplinkError::Setup { problem };
+        let url = check_url(url).map_err(setup)?;
+        let mut tls = pki::tls::client_config(identity, PartyKind::CommServer)
+            .map_err(|error| setup(crate::config::chain(&error)))?;
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let client = |idle| {
+            let mut builder = Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .https_only(true)
+                .http1_only()
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(REQUEST_TIMEOUT)
+                .pool_max_idle_per_host(1)
+                .pool_idle_timeout(idle);
+            builder = match proxy {
+                // The proxy's URL may hold a password: it is not repeated in the error.
+                Some(proxy) => builder.proxy(
+                    Proxy::all(proxy)
+                        .map_err(|_| setup("proxy: expected http://[USER:PASSWORD@]HOST:PORT".to_owned()))?,
+                ),
+                None => builder.no_proxy(),
+            };
+            builder.build().map_err(|error| setup(crate::config::chain(&error)))
+        };
+        let url = url.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { regular: client(IDLE_AFTER_REGULAR)?, service_call: client(IDLE_AFTER_SERVICE_CALL)?, url })
+    }
+
+    /// Polls. `soon` tells that the next request comes within the minute.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn poll(&self, poll: &Poll, soon: bool) -> Result<PollAnswer, UplinkError> {
+        self.post("poll", wire::POLLS_PATH, poll, soon).await
+    }
+
+    /// Sends a batch.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn report(&self, lane: Lane, batch: &Batch, soon: bool) -> Result<BatchAnswer, UplinkError> {
+        let path = wire::REPORTS_PATH.replace("{lane}", lane.name());
+        self.post("reports", &path, batch, soon).await
+    }
+
+    /// Answers a command.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn respond(
+        &self,
+        command: CommandId,
+        response: &Response,
+        soon: bool,
+    ) -> Result<ResponseAnswer, UplinkError> {
+        let path = wire::RESPONSES_PATH.replace("{command_id}", &command.to_string());
+        self.post("response", &path, response, soon).await
+    }
+
+    async fn post<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        what: &'static str,
+        path: &str,
+        question: &Q,
+        soon: bool,
+    ) -> Result<A, UplinkError> {
+        let encoded = codec::encode(question).map_err(|source| UplinkError::Codec { what, source })?;
+        if encoded.bytes.len() > BODY_BYTES {
+            let source = CodecError::TooLarge { limit: BODY_BYTES };
+            return Err(UplinkError::Codec { what, source });
+        }
+        let client = if soon { &self.service_call } else { &self.regular };
+        let mut request = client
+            .post(format!("{}{path}", self.url))
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if encoded.compressed {
+            request = request.header(CONTENT_ENCODING, HeaderValue::from_static(codec::ZSTD));
+        }
+        let unreachable =
+            |error: reqwest::Error| UplinkError::Unreachable { what, problem: crate::config::chain(&error) };
+        let mut response = request.body(encoded.bytes).send().await.map_err(unreachable)?;
+        let status = response.status();
+        let headers = response.headers().clone();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            if body.len().saturating_add(chunk.len()) > BODY_BYTES {
+                let source = CodecError::TooLarge { limit: BODY_BYTES };
+                return Err(UplinkError::Codec { what, source });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        if !status.is_success() {
+            return Err(refusal(what, status.as_u16(), &headers, &body));
+        }
+        let encoding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+        codec::decode(&body, encoding, MESSAGE_BYTES).map_err(|source| UplinkError::Codec { what, source })
+    }
+}
+
+fn refusal(what: &'static str, status: u16, headers: &HeaderMap, body: &[u8]) -> UplinkError {
+    let retry_after = headers
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .map(Duration::from_secs);
+    match codec::decode::<Problem>(body, None, MESSAGE_BYTES) {
+        Ok(problem) => UplinkError::Refused { what, problem, retry_after },
+        Err(_) => UplinkError::Strange { what, status, retry_after },
+    }
+}

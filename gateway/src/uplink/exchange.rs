@@ -1,0 +1,368 @@
+//! The exchange with the communication server, again and again: at the cadence, and at once for what is urgent.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gateway_core::cadence::Cadence;
+use jiff::Timestamp;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use wire::command::{Command, Response, ResponseState};
+use wire::ids::CommandId;
+use wire::limits::BATCH_BYTES;
+use wire::poll::Poll;
+use wire::report::{Batch, BatchAnswer, Lane};
+
+use super::verdict::{Verdict, verdict};
+use super::{CommServer, UplinkError};
+use crate::spool::{Spool, SpoolError};
+use crate::status::LinkStatus;
+
+/// An answer that isn't final waits so long: a short command is then answered once, when it is done.
+const HOLD: Duration = Duration::from_secs(3);
+
+/// What the commands of one poll mean is decided within this, or they come again with the next.
+const DECISION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Exchanges that end in a gap in a row; then a pause is due.
+const GAPS_MAX: u32 = 4;
+
+/// What a poll says of the gateway.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Facts {
+    /// Devices known.
+    pub devices: u32,
+    /// Devices that do not answer.
+    pub devices_offline: u32,
+}
+
+/// What the uplink tells the gateway.
+#[derive(Debug)]
+pub enum Delivery {
+    /// Commands came; answered once they are on the disk.
+    Commands(Vec<Command>, oneshot::Sender<()>),
+    /// The server has this answer.
+    Answered(CommandId, Response),
+}
+
+/// What the rest of the gateway tells the uplink, and what it shows.
+#[derive(Debug, Default)]
+pub struct Link {
+    wake: Notify,
+    state: Mutex<LinkState>,
+}
+
+#[derive(Debug, Default)]
+struct LinkState {
+    urgent: bool,
+    bulk: bool,
+    poll: bool,
+    responses: BTreeMap<CommandId, (Response, Option<Instant>)>,
+    facts: Facts,
+    status: LinkStatus,
+}
+
+impl Link {
+    fn lock(&self) -> MutexGuard<'_, LinkState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An urgent report was made: send it now.
+    pub fn urgent_made(&self) {
+        self.lock().urgent = true;
+        self.wake.notify_one();
+    }
+
+    /// A command was carried out: send what it gave now, then poll.
+    pub fn command_done(&self) {
+        let mut state = self.lock();
+        state.bulk = true;
+        state.poll = true;
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// A command is to be answered; a newer answer takes an older one's place.
+    pub fn respond(&self, command: CommandId, response: Response) {
+        let is_final = matches!(response.state, ResponseState::Done | ResponseState::Failed);
+        let due = (!is_final).then(|| Instant::now() + HOLD);
+        self.lock().responses.insert(command, (response, due));
+        self.wake.notify_one();
+    }
+
+    /// What the next poll says.
+    pub fn tell(&self, facts: Facts) {
+        self.lock().facts = facts;
+    }
+
+    /// How the link is.
+    #[must_use]
+    pub fn status(&self) -> LinkStatus {
+        self.lock().status.clone()
+    }
+
+    /// When the server is to be called for something else than the poll: now, later, or not at all.
+    fn wanted(&self) -> Option<Instant> {
+        let state = self.lock();
+        if state.urgent || state.bulk || state.poll {
+            return Some(Instant::now());
+        }
+        state.responses.values().map(|(_, due)| due.unwrap_or_else(Instant::now)).min()
+    }
+}
+
+/// The uplink.
+#[derive(Debug)]
+pub struct Uplink {
+    server: CommServer,
+    spool: Spool,
+    link: Arc<Link>,
+    deliveries: mpsc::UnboundedSender<Delivery>,
+    cadence: Cadence,
+    began: Instant,
+}
+
+/// Why an exchange ended early.
+#[derive(Debug, thiserror::Error)]
+enum ExchangeError {
+    #[error(transparent)]
+    Uplink(#[from] UplinkError),
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error("the server and the spool do not agree on the numbers of the lane {0}")]
+    Disagreement(Lane),
+    #[error("the gateway did not decide on the commands in time")]
+    Undecided,
+}
+
+impl Uplink {
+    /// An uplink that makes its first poll within half a minute; `speedup` divides its waits.
+    #[must_use]
+    pub fn new(
+        server: CommServer,
+        spool: Spool,
+        link: Arc<Link>,
+        deliveries: mpsc::UnboundedSender<Delivery>,
+        url: &str,
+        speedup: f64,
+    ) -> Self {
+        url.clone_into(&mut link.lock().status.url);
+        // What an earlier run left in the spool goes as soon as there is a link.
+        link.lock().urgent = spool.snapshot().lanes.urgent.waiting() > 0;
+        let cadence = Cadence::start(Duration::ZERO, rand::random(), speedup);
+        Self { server, spool, link, deliveries, cadence, began: Instant::now() }
+    }
+
+    /// Exchanges until `shutdown`.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut started = false;
+        loop {
+            let poll_at = self.began + self.cadence.next();
+            // The first contact keeps its phase, whatever waits.
+            let least = if started { self.began + self.cadence.may_call_at() } else { poll_at };
+            let due = self.link.wanted().map_or(poll_at, |wanted| wanted.max(least).min(poll_at.max(least)));
+            self.show(poll_at);
+            tokio::select! {
+                () = tokio::time::sleep_until(due) => {}
+                () = self.link.wake.notified() => continue,
+                () = shutdown.cancelled() => return,
+            }
+            started = true;
+            let polls = Instant::now() >= poll_at;
+            tokio::select! {
+                ended = self.exchange(polls) => self.judge(ended),
+                () = shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    fn judge(&mut self, ended: Result<(), ExchangeError>) {
+        let now = self.began.elapsed();
+        let Err(error) = ended else {
+            self.link.lock().status.last_error = None;
+            return;
+        };
+        let retry_after = match &error {
+            ExchangeError::Uplink(error) => match verdict(error) {
+                Verdict::Later(after) => after,
+                Verdict::Resume { .. } | Verdict::Smaller | Verdict::PutAside => None,
+            },
+            ExchangeError::Spool(_) | ExchangeError::Disagreement(_) | ExchangeError::Undecided => None,
+        };
+        self.cadence.on_failure(now, retry_after, rand::random());
+        metrics::counter!("platen_gateway_exchange_failures_total").increment(1);
+        let wait_s = self.cadence.next().saturating_sub(now).as_secs();
+        tracing::warn!(error = %error, failures = self.cadence.failures(), wait_s, "the exchange failed");
+        self.link.lock().status.last_error = Some(error.to_string());
+    }
+
+    fn show(&self, poll_at: Instant) {
+        let wait = poll_at.saturating_duration_since(Instant::now());
+        metrics::gauge!("platen_gateway_next_poll_seconds").set(wait.as_secs_f64());
+        let mut state = self.link.lock();
+        state.status.next_poll = Timestamp::now().checked_add(wait).ok();
+        state.status.failures = self.cadence.failures();
+        if state.status.last_poll.is_some() {
+            state.status.interval_s = Some(self.cadence.interval_s());
+        }
+    }
+
+    async fn exchange(&mut self, polls: bool) -> Result<(), ExchangeError> {
+        let (bulk, asked) = {
+            let mut state = self.link.lock();
+            state.urgent = false;
+            let taken = (state.bulk, state.poll);
+            (state.bulk, state.poll) = (false, false);
+            taken
+        };
+        let done = self.steps(polls, bulk, asked).await;
+        if done.is_err() {
+            let mut state = self.link.lock();
+            state.bulk |= bulk;
+            state.poll |= asked;
+            state.urgent |= self.spool.snapshot().lanes.urgent.waiting() > 0;
+        }
+        done
+    }
+
+    async fn steps(&mut self, polls: bool, bulk: bool, asked: bool) -> Result<(), ExchangeError> {
+        let lanes = self.spool.snapshot().lanes;
+        if lanes.urgent.base.is_none() || lanes.bulk.base.is_none() {
+            // A new spool asks where the server is before it numbers anything.
+            self.poll().await?;
+        }
+        self.send(Lane::Urgent).await?;
+        self.respond().await?;
+        if polls || bulk {
+            self.send(Lane::Bulk).await?;
+        }
+        if polls || asked {
+            self.poll().await?;
+        }
+        Ok(())
+    }
+
+    fn soon(&self) -> bool {
+        self.cadence.interval_s() <= 60
+    }
+
+    async fn poll(&mut self) -> Result<(), ExchangeError> {
+        let snapshot = self.spool.snapshot();
+        let facts = self.link.lock().facts;
+        let poll = Poll {
+            at: Timestamp::now(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            spool: snapshot.id,
+            made: wire::report::Lanes {
+                urgent: snapshot.lanes.urgent.made_number(),
+                bulk: snapshot.lanes.bulk.made_number(),
+            },
+            devices: facts.devices,
+            devices_offline: facts.devices_offline,
+            uptime_s: self.began.elapsed().as_secs(),
+        };
+        let answer = self.server.poll(&poll, self.soon()).await?;
+        metrics::counter!("platen_gateway_polls_total").increment(1);
+        self.cadence.on_poll(self.began.elapsed(), answer.next_poll_s);
+        self.link.lock().status.last_poll = Some(Timestamp::now());
+        tracing::info!(
+            next_poll_s = answer.next_poll_s,
+            commands = answer.commands.len(),
+            urgent = answer.acknowledged.urgent,
+            bulk = answer.acknowledged.bulk,
+            "polled"
+        );
+        for lane in Lane::ALL {
+            self.spool.acknowledge(lane, *answer.acknowledged.of(lane)).await?;
+        }
+        if !answer.commands.is_empty() {
+            let (decided, is_decided) = oneshot::channel();
+            if self.deliveries.send(Delivery::Commands(answer.commands, decided)).is_ok() {
+                let decided = tokio::time::timeout(DECISION_TIMEOUT, is_decided).await;
+                decided.map_err(|_| ExchangeError::Undecided)?.map_err(|_| ExchangeError::Undecided)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, lane: Lane) -> Result<(), ExchangeError> {
+        let mut limit = BATCH_BYTES;
+        let mut gaps = 0;
+        loop {
+            let waiting = self.spool.waiting(lane, limit).await?;
+            let Some(first) = waiting.reports.first().map(|report| report.seq) else {
+                return Ok(());
+            };
+            let (count, size) = (waiting.reports.len(), json_bytes(&waiting.reports));
+            match self.server.report(lane, &Batch { reports: waiting.reports }, self.soon()).await {
+                Ok(answer) => {
+                    self.stored(lane, &answer).await?;
+                    if answer.acknowledged < first {
+                        return Err(ExchangeError::Disagreement(lane));
+                    }
+                }
+                Err(error) => match verdict(&error) {
+                    Verdict::Resume { expected } if gaps < GAPS_MAX => {
+                        gaps += 1;
+                        tracing::warn!(%lane, first, expected, "the server expects another number");
+                        self.spool.acknowledge(lane, expected.saturating_sub(1)).await?;
+                    }
+                    Verdict::Smaller if count > 1 => limit = size / 2,
+                    Verdict::Smaller | Verdict::PutAside if count == 1 => {
+                        tracing::error!(%lane, number = first, error = %error, "a report is put aside");
+                        self.spool.put_aside(lane, first, error.to_string()).await?;
+                    }
+                    Verdict::PutAside => limit = 1,
+                    Verdict::Resume { .. } | Verdict::Smaller | Verdict::Later(_) => return Err(error.into()),
+                },
+            }
+            if !waiting.more && self.spool.snapshot().lanes.of(lane).waiting() == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn stored(&mut self, lane: Lane, answer: &BatchAnswer) -> Result<(), ExchangeError> {
+        self.cadence.on_answer(self.began.elapsed(), answer.next_poll_s);
+        for report in &answer.quarantined {
+            tracing::error!(%lane, number = report.seq, reason = report.reason, "the server put a report aside");
+        }
+        self.spool.acknowledge(lane, answer.acknowledged).await?;
+        Ok(())
+    }
+
+    async fn respond(&mut self) -> Result<(), ExchangeError> {
+        let now = Instant::now();
+        let due: Vec<(CommandId, Response)> = {
+            let state = self.link.lock();
+            let due = state.responses.iter().filter(|(_, (_, due))| due.is_none_or(|due| due <= now));
+            due.map(|(id, (response, _))| (*id, response.clone())).collect()
+        };
+        for (command, response) in due {
+            match self.server.respond(command, &response, self.soon()).await {
+                Ok(answer) => self.cadence.on_answer(self.began.elapsed(), answer.next_poll_s),
+                Err(error) => match verdict(&error) {
+                    Verdict::PutAside | Verdict::Smaller => {
+                        tracing::warn!(%command, error = %error, "the server has no use for an answer");
+                    }
+                    Verdict::Later(_) | Verdict::Resume { .. } => return Err(error.into()),
+                },
+            }
+            let mut state = self.link.lock();
+            if state.responses.get(&command).is_some_and(|(waiting, _)| *waiting == response) {
+                state.responses.remove(&command);
+            }
+            drop(state);
+            if self.deliveries.send(Delivery::Answered(command, response)).is_err() {
+                tracing::debug!("nobody hears of an answered command: the program ends");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn json_bytes(reports: &[wire::report::Envelope]) -> usize {
+    reports.iter().map(|report| report.report.get().len()).sum()
+}
