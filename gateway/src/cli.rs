@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::discovery::DiscoverArgs;
-use crate::read::ReadArgs;
+use crate::read::{ProfileCommand, ReadArgs};
 
 /// It could not be done: no answer, no connection, failed.
 pub const EXIT_FAILED: u8 = 1;
@@ -41,6 +41,9 @@ pub enum Command {
     Read(ReadArgs),
     /// Find the devices of networks.
     Discover(DiscoverArgs),
+    /// Try a vendor profile.
+    #[command(subcommand)]
+    Profile(ProfileCommand),
     /// Validate the configuration.
     Check {
         /// Print JSON.
@@ -61,6 +64,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
     match cli.command {
         Some(Command::Read(args)) => block_on(crate::read::command(args)),
         Some(Command::Discover(args)) => block_on(crate::discovery::command(args)),
+        Some(Command::Profile(command)) => block_on(crate::read::profile_command(command)),
         None | Some(Command::Run) => with_config(cli.config.as_deref(), run::command),
         Some(Command::Check { json }) => {
             with_config(cli.config.as_deref(), |file| check::command(file, json))

@@ -54,7 +54,10 @@ pub async fn command(args: DiscoverArgs) -> ExitCode {
         .collect();
     let addresses = networks.iter().fold(0_u128, |sum, network| sum.saturating_add(network.addresses()));
     if addresses > ADDRESSES {
-        return fail(EXIT_USAGE, &format!("{addresses} addresses: expected at most {ADDRESSES} in one sweep"));
+        return fail(
+            EXIT_USAGE,
+            &format!("{addresses} addresses: expected at most {ADDRESSES} in one sweep"),
+        );
     }
     let profiles = match profile_files::load(args.ask.profiles.as_deref()) {
         Ok(profiles) => profiles,

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use gateway_core::device_reading::Finished;
 use gateway_core::profiles::Profiles;
 use secrecy::SecretString;
@@ -113,12 +113,35 @@ pub async fn command(args: ReadArgs) -> ExitCode {
     read_and_print(profiles, &args).await
 }
 
+/// What can be done with profile files.
+#[derive(Debug, Subcommand)]
+pub enum ProfileCommand {
+    /// Check a profile file and read a device with it.
+    Test {
+        /// The profile file.
+        file: PathBuf,
+        /// The device and how it is read.
+        #[command(flatten)]
+        read: ReadArgs,
+    },
+}
+
+/// Carries out `platen-gateway profile`.
+pub async fn profile_command(command: ProfileCommand) -> ExitCode {
+    let ProfileCommand::Test { file, read } = command;
+    match profile_files::file(&file) {
+        Ok(profile) => read_and_print(Profiles::new([profile]), &read).await,
+        Err(error) => fail(EXIT_USAGE, &error.to_string()),
+    }
+}
+
 /// Reads with these profiles and prints.
-pub(crate) async fn read_and_print(profiles: Profiles, args: &ReadArgs) -> ExitCode {
+async fn read_and_print(profiles: Profiles, args: &ReadArgs) -> ExitCode {
     let mut exchanges = Vec::new();
     let outcome = read(profiles, args, &mut exchanges).await;
     let mut out = io::stdout().lock();
-    let explained = if args.explain { explain::requests(&mut io::stderr().lock(), &exchanges) } else { Ok(()) };
+    let explained =
+        if args.explain { explain::requests(&mut io::stderr().lock(), &exchanges) } else { Ok(()) };
     let finished = match outcome {
         Ok(finished) => finished,
         Err(why) => return fail(EXIT_FAILED, &why),
@@ -126,11 +149,17 @@ pub(crate) async fn read_and_print(profiles: Profiles, args: &ReadArgs) -> ExitC
     let printed = explained.and_then(|()| print(&mut out, &finished, args));
     match printed {
         Ok(()) => ExitCode::SUCCESS,
+        // Who reads the output has had enough of it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => fail(EXIT_FAILED, &format!("standard output: {error}")),
     }
 }
 
-async fn read(profiles: Profiles, args: &ReadArgs, exchanges: &mut Vec<Exchange>) -> Result<Finished, String> {
+async fn read(
+    profiles: Profiles,
+    args: &ReadArgs,
+    exchanges: &mut Vec<Exchange>,
+) -> Result<Finished, String> {
     let reader = Reader::new(Arc::new(profiles)).await.map_err(|error| error.to_string())?;
     let scope = if args.status_only { Scope::StatusOnly } else { Scope::Whole };
     let target = args.ask.target(args.address);

@@ -69,12 +69,7 @@ fn counters(out: &mut dyn Write, reading: &Reading) -> io::Result<()> {
     Ok(())
 }
 
-fn section<T>(
-    out: &mut dyn Write,
-    title: &str,
-    rows: &[T],
-    line: impl Fn(&T) -> String,
-) -> io::Result<()> {
+fn section<T>(out: &mut dyn Write, title: &str, rows: &[T], line: impl Fn(&T) -> String) -> io::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -96,7 +91,8 @@ fn level(supply: &Supply) -> String {
 }
 
 fn bar(percent: f64) -> String {
-    let filled = (0..BAR).filter(|step| (f64::from(u8::try_from(*step).unwrap_or(0)) + 0.5) * 5.0 <= percent).count();
+    let filled =
+        (0..BAR).filter(|step| (f64::from(u8::try_from(*step).unwrap_or(0)) + 0.5) * 5.0 <= percent).count();
     format!("{}{}", "#".repeat(filled), ".".repeat(BAR - filled))
 }
 
@@ -117,7 +113,9 @@ fn tray(tray: &Tray) -> String {
         (_, None, _) => "unknown".to_owned(),
     };
     let name = tray.name.as_deref().unwrap_or("");
-    format!("{:<8} {name}: {amount} {}", tray.index, tray.media.as_deref().unwrap_or("")).trim_end().to_owned()
+    format!("{:<8} {name}: {amount} {}", tray.index, tray.media.as_deref().unwrap_or(""))
+        .trim_end()
+        .to_owned()
 }
 
 fn alert(alert: &Alert) -> String {

@@ -73,7 +73,8 @@ impl SnmpAgent {
 
 impl Agent for SnmpAgent {
     async fn exchange(&self, request: &Request) -> Result<Answer, Failure> {
-        let oids: Vec<snmp::Oid> = request.oids().iter().map(|oid| snmp::Oid::from_slice(oid.arcs())).collect();
+        let oids: Vec<snmp::Oid> =
+            request.oids().iter().map(|oid| snmp::Oid::from_slice(oid.arcs())).collect();
         let response = match request {
             Request::Get(_) => self.client.get_many(&oids).await.map(|r| (r.varbinds, r.metadata)),
             Request::GetNext(_) => self.client.get_next_many(&oids).await.map(|r| (r.varbinds, r.metadata)),
@@ -100,7 +101,10 @@ impl Agent for SnmpAgent {
 }
 
 const fn is_cut_number(anomaly: &DecodeAnomaly) -> bool {
-    matches!(anomaly, DecodeAnomaly::SignedIntegerTruncation { .. } | DecodeAnomaly::Unsigned32Truncation { .. })
+    matches!(
+        anomaly,
+        DecodeAnomaly::SignedIntegerTruncation { .. } | DecodeAnomaly::Unsigned32Truncation { .. }
+    )
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library's errors are non-exhaustive")]

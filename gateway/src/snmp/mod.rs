@@ -9,9 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gateway_core::device_reading::{
-    Answer, Circumstances, DeviceReading, Finished, Request,
-};
+use gateway_core::device_reading::{Answer, Circumstances, DeviceReading, Finished, Request};
 use gateway_core::profiles::Profiles;
 use secrecy::SecretString;
 use wire::reading::Reading;

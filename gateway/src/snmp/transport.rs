@@ -32,7 +32,10 @@ impl Tally {
         let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
         rejected.get_or_insert_with(|| {
             let shown = hex::encode(octets.get(..SHOWN_OCTETS).unwrap_or(octets));
-            format!("{} octets ({shown}...) that can't be decoded: expected an SNMP GetResponse", octets.len())
+            format!(
+                "{} octets ({shown}...) that can't be decoded: expected an SNMP GetResponse",
+                octets.len()
+            )
         });
     }
 }

@@ -18,6 +18,8 @@ mod plan;
 mod status;
 mod supplies;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod text;
 mod value;
 mod walk;

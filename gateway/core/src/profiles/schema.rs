@@ -150,8 +150,14 @@ impl Profile {
         let shape =
             |path: String, problem: String| ProfileError::Shape { file: file.to_owned(), path, problem };
         let parser = serde_yaml::Deserializer::from_str(yaml);
-        let profile: Self = serde_path_to_error::deserialize(parser)
-            .map_err(|error| shape(error.path().to_string(), error.inner().to_string()))?;
+        let profile: Self = serde_path_to_error::deserialize(parser).map_err(|error| {
+            let (path, problem) = (error.path().to_string(), error.inner().to_string());
+            // A key that is an enumeration has no name in the path; the parser's own message has it.
+            match problem.split_once(": ") {
+                Some((own, rest)) if path.contains('?') => shape(own.to_owned(), rest.to_owned()),
+                _ => shape(path, problem),
+            }
+        })?;
         let vendor = &profile.vendor;
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if vendor.is_empty() || vendor.len() > 32 || !vendor.chars().all(allowed) {
@@ -216,7 +222,7 @@ mod tests {
             (&format!("{head}colour: 1\n"), "colour", "unknown field"),
             (
                 &format!("{head}counters: {{total: [{{oid: 1.x}}]}}\n"),
-                "counters.total[0].oid",
+                "counters.total[0]",
                 "numbers with dots",
             ),
             (&format!("{head}counters: {{total: [{{}}]}}\n"), "counters.total[0]", "exactly one of"),

@@ -1,0 +1,309 @@
+//! The whole state machine against small agents of our own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use wire::reading::{Counter, Label, LevelState, Reading};
+
+use super::*;
+use crate::profiles::{Profile, Profiles};
+
+const ACME: &str = "
+vendor: acme
+match: [{sys_object_id: 1.3.6.1.4.1.99999}]
+probe: 1.3.6.1.4.1.99999.1.0
+identity:
+  model: [{oid: 1.3.6.1.4.1.99999.1.0}, {from: sys_descr, pattern: '^Acme (\\S+)'}]
+  serial: [{oid: 1.3.6.1.4.1.99999.2.0}]
+  firmware: [{from: sys_descr, pattern: 'v([\\d.]+)'}, {table: {names: 1.3.6.1.4.1.99999.8.1, versions: 1.3.6.1.4.1.99999.8.2}}]
+counters:
+  total: [{oid: 1.3.6.1.4.1.99999.3.0}]
+  copy_color: [{rows: {key: 1.3.6.1.4.1.99999.7.1, is: [202, 203], value: 1.3.6.1.4.1.99999.7.2}}]
+console: [{oid: 1.3.6.1.4.1.99999.5.0}]
+supplies: [{description: Ink, type: ink, color: black, max: 10000, level: {oid: 1.3.6.1.4.1.99999.6.0}}]
+";
+
+fn profiles() -> Arc<Profiles> {
+    Arc::new(Profiles::new([Profile::parse("acme.yaml", ACME).unwrap()]))
+}
+
+fn text(text: &str) -> Value {
+    Value::octets(text.as_bytes())
+}
+
+fn oid_value(oid: &str) -> Value {
+    Value::Oid(oid.parse().unwrap())
+}
+
+type Objects = BTreeMap<Oid, Value>;
+
+fn objects(rows: &[(&str, Value)]) -> Objects {
+    rows.iter().map(|(oid, value)| (oid.parse().unwrap(), value.clone())).collect()
+}
+
+/// What an orderly agent answers.
+fn orderly(objects: &Objects, request: &Request) -> Answer {
+    let next = |cursor: &Oid| objects.range(cursor.clone()..).find(|(oid, _)| *oid > cursor);
+    Answer::Varbinds(match request {
+        Request::Get(oids) => oids
+            .iter()
+            .map(|oid| (oid.clone(), objects.get(oid).cloned().unwrap_or(Value::Missing)))
+            .collect(),
+        Request::GetNext(_) | Request::GetBulk { .. } => {
+            let rounds = if let Request::GetBulk { repetitions, .. } = request { *repetitions } else { 1 };
+            let mut cursors = request.oids().to_vec();
+            let mut varbinds = Vec::new();
+            for _ in 0..rounds {
+                for cursor in &mut cursors {
+                    match next(cursor) {
+                        Some((oid, value)) => {
+                            *cursor = oid.clone();
+                            varbinds.push((oid.clone(), value.clone()));
+                        }
+                        None => varbinds.push((cursor.clone(), Value::EndOfView)),
+                    }
+                }
+            }
+            varbinds
+        }
+    })
+}
+
+fn run(scope: Scope, mut answer: impl FnMut(&Request) -> Answer) -> (Reading, u32) {
+    let mut machine = DeviceReading::new(profiles(), scope, true);
+    let mut sent = 0;
+    while let Some(request) = machine.next_request() {
+        sent += 1;
+        assert!(sent <= limits::REQUESTS_PER_READING);
+        if !machine.absorb(answer(&request)) {
+            break;
+        }
+    }
+    let at = Circumstances {
+        address: "192.0.2.7".to_owned(),
+        read_at: jiff::Timestamp::UNIX_EPOCH,
+        took_ms: 1,
+        requests: sent,
+    };
+    (machine.finish(at).reading, sent)
+}
+
+fn device() -> Objects {
+    objects(&[
+        ("1.3.6.1.2.1.1.1.0", text("Acme X9 v1.2; rest")),
+        ("1.3.6.1.2.1.1.2.0", oid_value("1.3.6.1.4.1.99999.1.7")),
+        ("1.3.6.1.2.1.1.5.0", text("mfp-3")),
+        ("1.3.6.1.2.1.2.2.1.3.1", Value::Integer(24)),
+        ("1.3.6.1.2.1.2.2.1.3.2", Value::Integer(6)),
+        ("1.3.6.1.2.1.2.2.1.6.1", text("")),
+        ("1.3.6.1.2.1.2.2.1.6.2", Value::octets(&[0, 0x26, 0x73, 1, 2, 3])),
+        ("1.3.6.1.2.1.25.3.2.1.2.1", oid_value("1.3.6.1.2.1.25.3.1.3")),
+        ("1.3.6.1.2.1.25.3.2.1.2.5", oid_value("1.3.6.1.2.1.25.3.1.5")),
+        ("1.3.6.1.2.1.25.3.2.1.3.1", text("CPU")),
+        ("1.3.6.1.2.1.25.3.2.1.3.5", text("Acme X9 MFP")),
+        ("1.3.6.1.2.1.25.3.2.1.5.5", Value::Integer(3)),
+        ("1.3.6.1.2.1.25.3.5.1.1.5", Value::Integer(5)),
+        ("1.3.6.1.2.1.25.3.5.1.2.5", Value::octets(&[0x01])),
+        ("1.3.6.1.2.1.43.8.2.1.9.5.1", Value::Integer(500)),
+        ("1.3.6.1.2.1.43.8.2.1.10.5.1", Value::Integer(-3)),
+        ("1.3.6.1.2.1.43.8.2.1.18.5.1", text("Tray 1")),
+        ("1.3.6.1.2.1.43.10.2.1.3.5.0", Value::Integer(7)),
+        ("1.3.6.1.2.1.43.10.2.1.4.5.0", Value::Unsigned(900)),
+        ("1.3.6.1.2.1.43.10.2.1.4.5.1", Value::Unsigned(800)),
+        ("1.3.6.1.2.1.43.10.2.1.5.5.0", Value::Unsigned(12)),
+        ("1.3.6.1.2.1.43.11.1.1.3.5.9", Value::Integer(2)),
+        ("1.3.6.1.2.1.43.11.1.1.5.5.9", Value::Integer(3)),
+        ("1.3.6.1.2.1.43.11.1.1.8.5.9", Value::Integer(200)),
+        ("1.3.6.1.2.1.43.11.1.1.8.5.30", Value::Integer(-2)),
+        ("1.3.6.1.2.1.43.11.1.1.9.5.9", Value::Integer(50)),
+        ("1.3.6.1.2.1.43.11.1.1.9.5.30", Value::Integer(-3)),
+        ("1.3.6.1.2.1.43.12.1.1.4.5.2", text("Cyan\0")),
+        ("1.3.6.1.2.1.43.18.1.1.2.5.77", Value::Integer(3)),
+        ("1.3.6.1.2.1.43.18.1.1.3.5.77", Value::Integer(5)),
+        ("1.3.6.1.2.1.43.18.1.1.7.5.77", Value::Integer(30_000)),
+        ("1.3.6.1.4.1.99999.2.0", text("  A-77 ")),
+        ("1.3.6.1.4.1.99999.3.0", Value::Unsigned(700)),
+        ("1.3.6.1.4.1.99999.5.0", text("\u{1}SC542")),
+        ("1.3.6.1.4.1.99999.7.1.1", Value::Integer(203)),
+        ("1.3.6.1.4.1.99999.7.2.1", Value::Unsigned(31)),
+        ("1.3.6.1.4.1.99999.8.1.4", text("scanner")),
+        ("1.3.6.1.4.1.99999.8.2.4", text("0.9")),
+    ])
+}
+
+#[test]
+fn a_device_whose_printer_is_not_row_1_is_read_whole() {
+    let device = device();
+    let (reading, _) = run(Scope::Whole, |request| orderly(&device, request));
+    let identity = &reading.identity;
+    assert_eq!(identity.vendor.as_deref(), Some("acme"));
+    assert_eq!(identity.model.as_deref(), Some("X9"));
+    assert_eq!(identity.serial.as_deref(), Some("A-77"));
+    assert_eq!(identity.name.as_deref(), Some("mfp-3"));
+    assert_eq!(identity.mac.as_deref(), Some("00:26:73:01:02:03"));
+    assert_eq!(identity.firmware_version(), Some("1.2"));
+    assert_eq!(identity.firmware[1].component, "scanner");
+    assert!(reading.status.printer.as_ref().unwrap().is("warmup"));
+    assert_eq!(reading.status.detected_errors, ["serviceRequested"]);
+    assert_eq!(reading.status.console, ["SC542"]);
+    assert_eq!(reading.counters[&Counter::Total], 700);
+    assert_eq!(reading.counters[&Counter::CopyColor], 31);
+    assert_eq!(reading.evidence[&Counter::CopyColor].oid, "1.3.6.1.4.1.99999.7.2.1");
+    assert_eq!(reading.counters[&Counter::PowerOn], 12);
+    assert!(reading.counter_unit.as_ref().unwrap().is("impressions"));
+    let [cyan, waste] = reading.supplies.as_slice() else { panic!("{:?}", reading.supplies) };
+    assert_eq!((cyan.index.as_str(), cyan.percent, cyan.color.as_deref()), ("5.9", Some(25.0), Some("cyan")));
+    assert_eq!((waste.level_state, waste.percent), (Some(LevelState::SomeRemaining), None));
+    assert_eq!(reading.trays[0].name.as_deref(), Some("Tray 1"));
+    let alert = &reading.alerts[0];
+    assert!(
+        alert.severity.as_ref().unwrap().is("critical")
+            && alert.training.as_ref().unwrap().is("fieldService")
+    );
+    assert_eq!(alert.code_name, Some(Label::Number(30_000)));
+    assert!(is_printer(&reading));
+}
+
+#[test]
+fn the_status_alone_takes_fewer_requests_and_names_the_same_device() {
+    let device = device();
+    let (whole, all) = run(Scope::Whole, |request| orderly(&device, request));
+    let (status, few) = run(Scope::StatusOnly, |request| orderly(&device, request));
+    assert!(few < all, "{few} of {all}");
+    assert_eq!(status.identity.serial, whole.identity.serial);
+    assert_eq!(status.identity.vendor, whole.identity.vendor);
+    assert_eq!(
+        (&status.status, &status.alerts, &status.supplies),
+        (&whole.status, &whole.alerts, &whole.supplies)
+    );
+    assert!(status.counters.is_empty() && status.trays.is_empty());
+}
+
+#[test]
+fn a_device_without_a_system_group_is_known_by_its_probe() {
+    let device = objects(&[
+        ("1.3.6.1.4.1.99999.1.0", text("X1")),
+        ("1.3.6.1.4.1.99999.6.0", Value::Integer(2_550)),
+        ("1.3.6.1.2.1.43.10.2.1.4.1.1", Value::Integer(5)),
+    ]);
+    let (reading, _) = run(Scope::Whole, |request| orderly(&device, request));
+    assert_eq!(reading.identity.vendor.as_deref(), Some("acme"));
+    assert_eq!(reading.identity.model.as_deref(), Some("X1"));
+    assert_eq!(reading.counters[&Counter::Total], 5);
+    assert_eq!((reading.supplies[0].index.as_str(), reading.supplies[0].percent), ("private.1", Some(25.5)));
+}
+
+#[test]
+fn something_that_is_no_printer_has_an_identity_and_nothing_else() {
+    let device = objects(&[
+        ("1.3.6.1.2.1.1.1.0", text("Linux")),
+        ("1.3.6.1.2.1.1.2.0", oid_value("1.3.6.1.4.1.8072.3.2.10")),
+    ]);
+    let (reading, _) = run(Scope::Whole, |request| orderly(&device, request));
+    assert_eq!(reading.identity.sys_descr.as_deref(), Some("Linux"));
+    assert!(!is_printer(&reading));
+}
+
+#[test]
+fn rows_that_only_get_gives_are_guessed() {
+    let device = objects(&[
+        ("1.3.6.1.2.1.43.11.1.1.9.1.1", Value::Integer(50)),
+        ("1.3.6.1.2.1.43.11.1.1.9.1.2", Value::Integer(60)),
+    ]);
+    let (reading, _) = run(Scope::Whole, |request| match request {
+        Request::Get(_) => orderly(&device, request),
+        Request::GetNext(_) | Request::GetBulk { .. } => orderly(&Objects::new(), request),
+    });
+    assert_eq!(reading.supplies.len(), 2);
+}
+
+#[test]
+fn the_character_set_of_the_language_in_use_decodes_texts() {
+    let device = objects(&[
+        ("1.3.6.1.2.1.43.5.1.1.2.1", Value::Integer(2)),
+        ("1.3.6.1.2.1.43.7.1.1.4.1.1", Value::Integer(106)),
+        ("1.3.6.1.2.1.43.7.1.1.4.1.2", Value::Integer(5)),
+        ("1.3.6.1.2.1.43.16.5.1.2.1.1", Value::octets(b"u\xb6pienie")),
+    ]);
+    let (reading, _) = run(Scope::Whole, |request| orderly(&device, request));
+    assert_eq!(reading.status.console, ["uśpienie"]);
+}
+
+#[test]
+fn a_v1_agent_that_lacks_objects_is_read_all_the_same() {
+    let device = device();
+    let mut machine = DeviceReading::new(profiles(), Scope::Whole, false);
+    while let Some(request) = machine.next_request() {
+        assert!(!matches!(request, Request::GetBulk { .. }));
+        let Answer::Varbinds(varbinds) = orderly(&device, &request) else { unreachable!() };
+        let lacking = varbinds.iter().position(|(_, value)| !value.is_there());
+        let answer =
+            lacking.map_or(Answer::Varbinds(varbinds), |at| Answer::Refused(Refusal::NoSuchName(at + 1)));
+        assert!(machine.absorb(answer));
+    }
+    assert_eq!(machine.mib().number(objects::PRT_MARKER_SUPPLIES_LEVEL, &[5, 9]), Some(50));
+}
+
+#[test]
+fn a_device_that_falls_silent_is_given_up_after_a_few_requests() {
+    let device = device();
+    let mut machine = DeviceReading::new(profiles(), Scope::Whole, true);
+    let mut answers = 2;
+    let mut silences = 0;
+    let gave_up = loop {
+        let Some(request) = machine.next_request() else { break false };
+        let answer = if answers > 0 { orderly(&device, &request) } else { Answer::Silence };
+        silences += u32::from(answers == 0);
+        answers = i32::max(answers - 1, 0);
+        if !machine.absorb(answer) {
+            break true;
+        }
+    };
+    assert!(gave_up && silences == limits::SILENCES_PER_READING + 1);
+    let mut never = DeviceReading::new(profiles(), Scope::Whole, true);
+    assert!(never.next_request().is_some() && !never.absorb(Answer::Silence));
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<i64>().prop_map(Value::Integer),
+        any::<u64>().prop_map(Value::Unsigned),
+        prop::collection::vec(any::<u8>(), 0..60).prop_map(|octets| Value::octets(&octets)),
+        prop::collection::vec(any::<u32>(), 0..20).prop_map(|arcs| Value::Oid(Oid::new(&arcs))),
+        Just(Value::Missing),
+        Just(Value::EndOfView),
+    ]
+}
+
+fn any_answer() -> impl Strategy<Value = (u8, Vec<(u8, Vec<u32>, Value)>)> {
+    let varbind =
+        (any::<u8>(), prop::collection::vec(prop_oneof![0..12_u32, any::<u32>()], 0..4), any_value());
+    (0..12_u8, prop::collection::vec(varbind, 0..40))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn no_answers_make_it_panic_or_go_on_for_ever(answers in prop::collection::vec(any_answer(), 1..30)) {
+        let mut at = 0;
+        run(Scope::Whole, |request| {
+            at += 1;
+            let (kind, varbinds) = &answers[at % answers.len()];
+            match kind {
+                0 => Answer::Silence,
+                1 => Answer::Refused(Refusal::TooBig),
+                2 => Answer::Refused(Refusal::NoSuchName(varbinds.len())),
+                3 => Answer::Refused(Refusal::Other),
+                _ => {
+                    // Varbinds near what was asked: that is where harm could be done.
+                    let oids = request.oids();
+                    let near = |(which, more, value): &(u8, Vec<u32>, Value)| {
+                        (oids[usize::from(*which) % oids.len()].join(more), value.clone())
+                    };
+                    Answer::Varbinds(varbinds.iter().map(near).collect())
+                }
+            }
+        });
+    }
+}
