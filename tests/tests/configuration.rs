@@ -30,11 +30,15 @@ fn a_wrong_key_is_told_by_every_program() -> Result<()> {
         let text = fs::read_to_string(example(name))?.replace("data_dir:", "data_dri:");
         let line = 1 + text.lines().position(|l| l.starts_with("data_dri")).unwrap_or_default();
         fs::write(&file, text)?;
-        let output = Command::new(tests::program::path(program)?).arg("--config").arg(&file).arg("check").output()?;
+        let output =
+            Command::new(tests::program::path(program)?).arg("--config").arg(&file).arg("check").output()?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{program}: {said}");
         let place = format!("{}:{line}:1", file.display());
-        assert!(said.contains(&place) && said.contains("data_dri") && said.contains("data_dir"), "{program}: {said}");
+        assert!(
+            said.contains(&place) && said.contains("data_dri") && said.contains("data_dir"),
+            "{program}: {said}"
+        );
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ struct Arguments {
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// The gateway waits this many times shorter than it would at a customer's.
-    #[arg(long, value_name = "FACTOR", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    #[arg(long, value_name = "FACTOR", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=3600))]
     speedup: u32,
 }
 

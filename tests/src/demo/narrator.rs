@@ -6,12 +6,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde::Serialize;
 
 /// The voice of the demo.
 #[derive(Debug)]
 pub(crate) struct Narrator {
     json: bool,
+}
+
+/// A step as programs hear of it.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    step: &'a str,
+    ok: bool,
+    took_ms: u64,
+    evidence: &'a str,
 }
 
 /// The step that is being told.
@@ -75,7 +84,8 @@ impl Narrator {
             Err(error) => (false, format!("{error:#}")),
         };
         if self.json {
-            self.line(&json!({"step": step, "ok": ok, "took_ms": took_ms, "evidence": evidence}).to_string());
+            let told = Told { step, ok, took_ms, evidence: &evidence };
+            self.line(&serde_json::to_string(&told)?);
         } else {
             let mark = if ok { "✓" } else { "✗" };
             self.line(&format!("{mark} {title:<28} {evidence} ({:.1} s)", began.elapsed().as_secs_f64()));
