@@ -5,7 +5,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
 use program::refusal::Refusal;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,6 +15,9 @@ use wire::limits::BODY_BYTES;
 use wire::problem::{Problem, ProblemCode};
 
 use super::GatewayState;
+
+/// How long a refused body is read on.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -37,16 +41,22 @@ fn encoding(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     })
 }
 
-async fn receive(headers: &HeaderMap, body: Body, patience: Duration) -> Result<Bytes, Refusal> {
-    let too_large = || Refusal(Problem::from(&CodecError::TooLarge { limit: BODY_BYTES }));
+async fn receive(headers: &HeaderMap, mut body: Body, patience: Duration) -> Result<Bytes, Refusal> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    if announced.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > BODY_BYTES) {
+    let announced = announced.and_then(|length| length.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > BODY_BYTES) {
+        // Who asks first whether to send is told no; who sends already is heard out, or would miss the answer.
+        if !headers.contains_key(header::EXPECT) {
+            discard(body).await;
+        }
         return Err(too_large());
     }
-    let reading = axum::body::to_bytes(body, BODY_BYTES);
-    match tokio::time::timeout(patience, reading).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_limit(&error) => Err(too_large()),
+    match tokio::time::timeout(patience, collect(&mut body)).await {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => {
+            discard(body).await;
+            Err(too_large())
+        }
         Ok(Err(_)) => Err(Refusal::new(ProblemCode::MalformedBody, "the body ended before its end")),
         Err(_) => {
             let detail = format!("the body did not arrive within {} s", patience.as_secs());
@@ -55,9 +65,28 @@ async fn receive(headers: &HeaderMap, body: Body, patience: Duration) -> Result<
     }
 }
 
-/// Whether the body was cut at its limit, rather than by the network.
-fn is_limit(error: &axum::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.to_string().contains("length limit"))
+fn too_large() -> Refusal {
+    Refusal(Problem::from(&CodecError::TooLarge { limit: BODY_BYTES }))
+}
+
+/// The body, or `None` when it is larger than [`BODY_BYTES`].
+async fn collect(body: &mut Body) -> Result<Option<Bytes>, axum::Error> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if bytes.len() + data.len() > BODY_BYTES {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Some(bytes.freeze()))
+}
+
+/// Reads on for a while and keeps nothing: a connection that is closed with unread bytes takes the answer with it.
+async fn discard(mut body: Body) {
+    let reading = async { while let Some(Ok(_)) = body.frame().await {} };
+    // In time or not, the refusal is the answer.
+    drop(tokio::time::timeout(DISCARD_TIMEOUT, reading).await);
 }
 
 /// An answer; compressed above [`wire::limits::COMPRESS_ABOVE_BYTES`] if the caller accepts that.
