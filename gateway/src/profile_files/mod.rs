@@ -117,7 +117,8 @@ mod tests {
     #[test]
     fn a_directory_replaces_a_vendor_and_its_errors_name_the_file() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("r.yaml"), "vendor: ricoh\nabout: own\nmatch: [{sys_descr: x}]\n").unwrap();
+        std::fs::write(folder.path().join("r.yaml"), "vendor: ricoh\nabout: own\nmatch: [{sys_descr: x}]\n")
+            .unwrap();
         assert_eq!(load(Some(folder.path())).unwrap().by_vendor("ricoh").unwrap().about, "own");
         std::fs::write(folder.path().join("s.yaml"), "vendor: s\nmatch: 1\n").unwrap();
         let error = load(Some(folder.path())).unwrap_err().to_string();
