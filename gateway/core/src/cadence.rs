@@ -21,6 +21,9 @@ const BACK_OFF_FIRST: Duration = Duration::from_secs(5);
 /// Longest pause after a failure.
 const BACK_OFF_MAX: Duration = Duration::from_secs(900);
 
+/// Not even a demonstration calls a server that fails more often.
+const BACK_OFF_LEAST: Duration = Duration::from_millis(200);
+
 /// No pause is shorter.
 const BACK_OFF_MIN: Duration = Duration::from_secs(1);
 
@@ -71,7 +74,7 @@ impl Cadence {
             Some(after) => after.min(RETRY_AFTER_MAX).mul_f64(1.0 + jitter / 2.0),
             None => self.back_off().mul_f64(jitter),
         };
-        self.next = now + self.wait(pause.max(BACK_OFF_MIN));
+        self.next = now + self.wait(pause.max(BACK_OFF_MIN)).max(BACK_OFF_LEAST);
     }
 
     fn back_off(&self) -> Duration {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::{EXIT_FAILED, EXIT_USAGE, fail};
 use crate::config::{self, Checked, Config, chain};
+use program::logging::LogConfig;
 
 /// Runs the gateway until SIGTERM or SIGINT.
 pub(super) fn command(file: &Path) -> ExitCode {
@@ -12,7 +13,7 @@ pub(super) fn command(file: &Path) -> ExitCode {
         Ok(loaded) => loaded,
         Err(why) => return fail(EXIT_USAGE, &why),
     };
-    if let Err(error) = program::logging::init(&config.log) {
+    if let Err(error) = program::logging::init(&quieter(&config.log)) {
         return fail(EXIT_USAGE, &chain(&error));
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -20,6 +21,18 @@ pub(super) fn command(file: &Path) -> ExitCode {
         Err(error) => return fail(EXIT_FAILED, &format!("the runtime can't start: {error}")),
     };
     runtime.block_on(until_signal(config, checked))
+}
+
+/// A device that doesn't answer is no error of this program, and is told by its own name: what the SNMP and schedule
+/// libraries say of it stays out of the log, unless the configuration names them.
+fn quieter(log: &LogConfig) -> LogConfig {
+    let mut log = log.clone();
+    for (library, level) in [("async_snmp", "off"), ("tokio_cron_scheduler", "warn"), ("sled", "warn")] {
+        if !log.level.contains(library) {
+            log.level = format!("{},{library}={level}", log.level);
+        }
+    }
+    log
 }
 
 async fn until_signal(config: Config, checked: Checked) -> ExitCode {

@@ -1,6 +1,6 @@
 //! A damaged store: put aside for a later look, what can still be read of it goes into a new one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -115,21 +115,49 @@ pub(super) fn refill(disk: &Disk, rescued: Rescued, now: Timestamp) -> Result<St
     Ok(detail)
 }
 
-/// What a whole store remembers; `Err` is damage that shows when it is read.
-pub(super) fn restore(disk: &Disk) -> Result<(Option<Life>, Restored, u64), DiskError> {
+/// What a whole store remembers; `Err` is damage that shows when it is read. sled opens a store whose pages are
+/// overwritten as an empty one: that its own state is there and no waiting report is missing is checked here.
+pub(super) fn restore(disk: &Disk, is_new: bool) -> Result<(Life, Restored, u64), DiskError> {
     let mut restored = Restored::default();
-    let mut life = None;
+    let mut life: Option<Life> = None;
+    let mut places = BTreeSet::new();
     let mut waiting_bytes = 0_u64;
     for entry in disk.all() {
         let (key, value) = entry?;
         if key == Key::Life.bytes() {
             let read = layout::decode::<Life>(&key, &value);
             life = Some(read.map_err(|error| DiskError::Damaged(error.to_string()))?);
-        } else if layout::report_key(&key).is_some() {
+        } else if let Some(place) = layout::report_key(&key) {
+            places.insert(place);
             waiting_bytes = waiting_bytes.saturating_add(super::outbox::stored_bytes(&key, &value));
         } else {
             restored.take(&key, &value);
         }
     }
+    let life = match life {
+        Some(life) => life,
+        None if is_new => begin(disk)?,
+        None => return Err(DiskError::Damaged("its own state is missing".to_owned())),
+    };
+    for lane in Lane::ALL {
+        let state = life.lanes.of(lane);
+        let range = (lane, state.acknowledged.saturating_add(1))..=(lane, state.made);
+        let here = if range.is_empty() { 0 } else { places.range(range).count() };
+        let expected = usize::try_from(state.waiting()).unwrap_or(usize::MAX);
+        if here != expected {
+            let problem = format!("{here} of {expected} waiting reports of the lane {lane} are there");
+            return Err(DiskError::Damaged(problem));
+        }
+    }
     Ok((life, restored, waiting_bytes))
+}
+
+/// A new store says what it is before anything else is in it.
+fn begin(disk: &Disk) -> Result<Life, DiskError> {
+    let life = Life::begin();
+    let value = layout::encode(&Key::Life, &life).map_err(|error| DiskError::Damaged(error.to_string()))?;
+    let mut batch = sled::Batch::default();
+    batch.insert(Key::Life.bytes(), value);
+    disk.apply(batch)?;
+    Ok(life)
 }

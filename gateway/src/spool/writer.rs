@@ -64,6 +64,7 @@ impl Writer {
             problem: error.to_string(),
         };
         let reserve = Reserve::beside(&path);
+        let is_new = !path.join("db").exists();
         let opened = Disk::open(&path).or_else(|error| match error {
             // A full disk: the store needs room to be opened.
             DiskError::Io(_) => {
@@ -75,8 +76,8 @@ impl Writer {
         let (disk, life, mut restored, waiting_bytes) = match opened {
             Err(DiskError::Io(error)) => return Err(unusable(&error)),
             Err(DiskError::Damaged(why)) => anew(&path, None, &why)?,
-            Ok(disk) => match rescue::restore(&disk) {
-                Ok((life, restored, bytes)) => (disk, life.unwrap_or_else(Life::begin), restored, bytes),
+            Ok(disk) => match rescue::restore(&disk, is_new) {
+                Ok((life, restored, bytes)) => (disk, life, restored, bytes),
                 Err(error) => {
                     let rescued = rescue::read(&disk);
                     drop(disk);
@@ -396,9 +397,9 @@ fn anew(
     let rescued = rescued.unwrap_or(rescue::Rescued { records: std::collections::BTreeMap::new() });
     let detail = rescue::refill(&disk, rescued, now)?;
     tracing::error!(why, detail, "the spool was damaged");
-    let (life, mut restored, bytes) = rescue::restore(&disk).map_err(failed)?;
+    let (life, mut restored, bytes) = rescue::restore(&disk, false).map_err(failed)?;
     restored.damage = detail;
-    Ok((disk, life.unwrap_or_else(Life::begin), restored, bytes))
+    Ok((disk, life, restored, bytes))
 }
 
 /// Reports that the server and this spool disagreed; gives the bytes that the report takes.

@@ -229,7 +229,8 @@ impl Uplink {
 
     async fn steps(&mut self, polls: bool, bulk: bool, asked: bool) -> Result<(), ExchangeError> {
         let lanes = self.spool.snapshot().lanes;
-        if lanes.urgent.base.is_none() || lanes.bulk.base.is_none() {
+        let is_new = lanes.urgent.base.is_none() || lanes.bulk.base.is_none();
+        if is_new {
             // A new spool asks where the server is before it numbers anything.
             self.poll().await?;
         }
@@ -238,7 +239,7 @@ impl Uplink {
         if polls || bulk {
             self.send(Lane::Bulk).await?;
         }
-        if polls || asked {
+        if asked || (polls && !is_new) {
             self.poll().await?;
         }
         Ok(())
