@@ -12,7 +12,7 @@ fn example(name: &str) -> PathBuf {
 
 #[test]
 fn shipped_examples_are_valid() -> Result<()> {
-    program::config::load::<gateway::Config>(&example("gateway.yaml"))?;
+    program::config::load::<gateway::config::Config>(&example("gateway.yaml"))?;
     program::config::load::<comm_server::Config>(&example("comm-server.yaml"))?;
     program::config::load::<global_server::Config>(&example("global-server.yaml"))?;
     Ok(())
