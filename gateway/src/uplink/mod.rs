@@ -9,3 +9,6 @@ mod verdict;
 
 pub use client::{CommServer, UplinkError, check_url};
 pub use exchange::{Delivery, Facts, Link, Uplink};
+
+#[cfg(test)]
+mod tests;
