@@ -22,6 +22,7 @@ use crate::inspect;
 use crate::pem_file::PemFileError;
 use crate::spiffe::{InvalidSpiffeId, PartyKind, SpiffeId, TrustDomain};
 use folder::Folder;
+pub(crate) use folder::to_pem;
 pub use ledger::Record;
 pub use profile::{LEAF_DAYS, Request};
 
@@ -263,8 +264,8 @@ impl Authority {
         let key = KeyPair::generate()?;
         let (record, leaf) = self.sign(request, &key, now)?;
         let signer = self.signer(Intermediate::of(request.profile));
-        let chain_pem = folder::to_pem(&leaf) + &folder::to_pem(&signer.certificate);
-        Ok(Issued { record, chain_pem, root_pem: folder::to_pem(&self.root), key })
+        let chain_pem = to_pem(&leaf) + &to_pem(&signer.certificate);
+        Ok(Issued { record, chain_pem, root_pem: to_pem(&self.root), key })
     }
 
     /// Issues a certificate for a public key; the ledger has it on disk before this returns.

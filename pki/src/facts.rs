@@ -1,6 +1,8 @@
 //! Reads a certificate's facts for the decision in [`crate::leaf`] with x509-parser; decides nothing.
 
-use rustls_pki_types::CertificateDer;
+use std::net::IpAddr;
+
+use rustls_pki_types::{CertificateDer, ServerName};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry as oid;
@@ -27,6 +29,22 @@ pub fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Ref
         return Err(Refused::Malformed("bytes follow it"));
     }
     Ok(certificate)
+}
+
+/// The first name that a server is called by.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a server is called by no other kind of name")]
+pub(crate) fn any_host(leaf: &CertificateDer<'_>) -> Option<ServerName<'static>> {
+    let certificate = parse(leaf).ok()?;
+    let names = certificate.subject_alternative_name().ok()??;
+    names.value.general_names.iter().find_map(|name| match name {
+        GeneralName::DNSName(dns) => ServerName::try_from((*dns).to_owned()).ok(),
+        GeneralName::IPAddress(bytes) => {
+            let address = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
+            let address = address.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from));
+            address.ok().map(|address| ServerName::IpAddress(address.into()))
+        }
+        _ => None,
+    })
 }
 
 /// Reads the facts of a leaf; `intermediates` are what the peer sent with it.

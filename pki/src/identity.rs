@@ -3,16 +3,18 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::RootCertStore;
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
+use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
+use crate::Tolerance;
 use crate::facts;
 use crate::leaf::{self, Refused};
 use crate::pem_file::{self, PemFileError};
+use crate::revocation::{CrlError, Crls};
 use crate::spiffe::SpiffeId;
 use crate::tls;
+use crate::trust::Trust;
 
 /// Where a program finds its identity: the key `identity` of its configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +26,7 @@ pub struct IdentityConfig {
     pub key: PathBuf,
     /// Trusted roots, PEM.
     pub root: PathBuf,
-    /// Revocation lists of all intermediates, PEM. With it, a peer of unknown or stale status is refused.
+    /// Revocation lists of all intermediates and these themselves: `crl.pem` of `platen-pki crl`. With it, a peer of unknown or stale status is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crl: Option<PathBuf>,
 }
@@ -53,6 +55,9 @@ pub enum IdentityError {
         /// What rustls says.
         source: rustls::Error,
     },
+    /// The revocation lists.
+    #[error(transparent)]
+    Crl(#[from] CrlError),
     /// A trusted root can't be used.
     #[error("root certificate in {} can't be used", path.display())]
     Root {
@@ -63,42 +68,54 @@ pub enum IdentityError {
     },
 }
 
-/// A loaded identity.
+/// A loaded identity: own certificate and key, and what peers are verified against.
 #[derive(Debug, Clone)]
 pub struct Identity {
     id: SpiffeId,
     pub(crate) certified: Arc<CertifiedKey>,
-    pub(crate) roots: Arc<RootCertStore>,
-    pub(crate) crls: Vec<CertificateRevocationListDer<'static>>,
-    not_after: i64,
+    pub(crate) trust: Trust,
+    validity: (i64, i64),
 }
 
 impl Identity {
-    /// Loads it; an expired certificate loads too, so that the program can run and tell.
+    /// Loads it with the default tolerance; an expired certificate loads too, so that the program can run and tell.
     ///
     /// # Errors
     /// A file is unreadable or damaged, the key can be read by others or is of another certificate,
     /// or the certificate has no SPIFFE ID.
     pub fn load(config: &IdentityConfig) -> Result<Self, IdentityError> {
+        Self::load_with(config, Tolerance::default())
+    }
+
+    /// Loads it with a tolerance for its peers.
+    ///
+    /// # Errors
+    /// As [`Identity::load`].
+    pub fn load_with(config: &IdentityConfig, tolerance: Tolerance) -> Result<Self, IdentityError> {
         let mut chain = pem_file::certificates(&config.certificate)?;
         let key = pem_file::private_key(&config.key)?;
         let trusted = pem_file::certificates(&config.root)?;
         // The peer has the root: sending it would only cost bytes.
         chain.retain(|certificate| !trusted.contains(certificate));
-        let (id, not_after) = own_id(config, &chain)?;
+        let (id, validity) = own_id(config, &chain)?;
         let certified = CertifiedKey::from_der(chain, key, &tls::provider()).map_err(|source| {
             IdentityError::Key { key: config.key.clone(), certificate: config.certificate.clone(), source }
         })?;
-        let mut roots = RootCertStore::empty();
-        for root in trusted {
-            let failed = |source| IdentityError::Root { path: config.root.clone(), source };
-            roots.add(root).map_err(failed)?;
-        }
         let crls = match &config.crl {
-            None => Vec::new(),
-            Some(path) => pem_file::sections(path, &pem_file::read(path)?, "one or more revocation lists")?,
+            None => Crls::none(tolerance),
+            Some(path) => Crls::load(path, &trusted, tolerance)?,
         };
-        Ok(Self { id, certified: Arc::new(certified), roots: Arc::new(roots), crls, not_after })
+        let failed = |source| IdentityError::Root { path: config.root.clone(), source };
+        let trust = Trust::new(id.trust_domain.clone(), trusted).map_err(failed)?;
+        let trust = trust.with_crls(Arc::new(crls));
+        Ok(Self { id, certified: Arc::new(certified), trust, validity })
+    }
+
+    /// The same with newer revocation lists. Build every TLS configuration anew from it: nothing of the old one, no
+    /// session and no ticket key, may live on.
+    #[must_use]
+    pub fn with_crls(&self, crls: Arc<Crls>) -> Self {
+        Self { trust: self.trust.with_crls(crls), ..self.clone() }
     }
 
     /// Own SPIFFE ID. Its trust domain is the only one accepted.
@@ -107,22 +124,46 @@ impl Identity {
         &self.id
     }
 
+    /// What peers are verified against.
+    #[must_use]
+    pub const fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// The revocation lists, and the tolerance.
+    #[must_use]
+    pub const fn crls(&self) -> &Arc<Crls> {
+        self.trust.crls()
+    }
+
+    /// Own certificate, then the intermediate.
+    #[must_use]
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.certified.cert
+    }
+
+    /// Begin of the own certificate's validity, Unix seconds.
+    #[must_use]
+    pub const fn not_before(&self) -> i64 {
+        self.validity.0
+    }
+
     /// End of the own certificate's validity, Unix seconds.
     #[must_use]
     pub const fn not_after(&self) -> i64 {
-        self.not_after
+        self.validity.1
     }
 }
 
 fn own_id(
     config: &IdentityConfig,
     chain: &[CertificateDer<'static>],
-) -> Result<(SpiffeId, i64), IdentityError> {
+) -> Result<(SpiffeId, (i64, i64)), IdentityError> {
     let refused = |source| IdentityError::Certificate { path: config.certificate.clone(), source };
     let Some((own, intermediates)) = chain.split_first() else {
         return Err(refused(Refused::IsAuthority));
     };
     let facts = facts::of_leaf(own, intermediates).map_err(refused)?;
     let id = leaf::identity_of(&facts).map_err(refused)?;
-    Ok((id, facts.not_after))
+    Ok((id, (facts.not_before, facts.not_after)))
 }

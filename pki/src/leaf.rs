@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::revocation::Reason;
 use crate::spiffe::{InvalidSpiffeId, PartyKind, SpiffeId, TrustDomain};
 
 /// What a leaf certificate says, as far as the decision needs it.
@@ -128,6 +129,8 @@ pub struct Expectation<'a> {
     pub kinds: &'a [PartyKind],
     /// Now, Unix seconds.
     pub now: i64,
+    /// By how much the clocks of the two sides may differ, seconds: [`crate::Tolerance::clock_skew_s`].
+    pub clock_skew_s: i64,
 }
 
 /// Why a leaf is refused.
@@ -207,6 +210,36 @@ pub enum Refused {
         /// Welcome ones.
         expected: Vec<PartyKind>,
     },
+    /// Revoked by its issuer.
+    #[error("certificate {serial} was revoked at {at} (Unix seconds), reason {reason}")]
+    Revoked {
+        /// Its serial number, hexadecimal.
+        serial: String,
+        /// Since when, Unix seconds.
+        at: i64,
+        /// Why.
+        reason: Reason,
+    },
+    /// Revocation lists are configured, and none of them is its issuer's.
+    #[error("no revocation list of its issuer, {issuer}: load the list that `platen-pki crl` writes")]
+    UnknownStatus {
+        /// The issuer's distinguished name.
+        issuer: String,
+    },
+    /// Its issuer's revocation list is too old, or of the future.
+    #[error(
+        "the revocation list of {issuer} is for {this_update} to {next_update} (Unix seconds), it is {now}"
+    )]
+    StaleList {
+        /// The issuer's distinguished name.
+        issuer: String,
+        /// Begin of the list's validity, Unix seconds.
+        this_update: i64,
+        /// End of the list's validity, Unix seconds.
+        next_update: i64,
+        /// Now.
+        now: i64,
+    },
     /// Issued by the intermediate of the other side.
     #[error("party of kind {kind} must not be issued by {}", authority(*issuer))]
     WrongIssuer {
@@ -234,7 +267,8 @@ const fn authority(issuer: Issuer) -> &'static str {
 /// # Errors
 /// The first rule that it breaks.
 pub fn verify_leaf(facts: &LeafFacts, expected: &Expectation<'_>) -> Result<SpiffeId, Refused> {
-    check_form(facts, expected.now)?;
+    check_validity((facts.not_before, facts.not_after), expected.now, expected.clock_skew_s)?;
+    check_form(facts)?;
     let id = identity_of(facts)?;
     if id.trust_domain != *expected.trust_domain {
         let ours = expected.trust_domain.clone();
@@ -263,24 +297,45 @@ pub fn identity_of(facts: &LeafFacts) -> Result<SpiffeId, Refused> {
     uri.parse().map_err(Refused::NotSpiffe)
 }
 
-fn check_form(facts: &LeafFacts, now: i64) -> Result<(), Refused> {
-    if now < facts.not_before {
-        return Err(Refused::NotYetValid { not_before: facts.not_before, now });
+/// Whether `now` is within a validity, both ends included and widened by the clocks' tolerance.
+///
+/// # Errors
+/// It is before or after.
+pub const fn check_validity(
+    (not_before, not_after): (i64, i64),
+    now: i64,
+    clock_skew_s: i64,
+) -> Result<(), Refused> {
+    if now < not_before.saturating_sub(clock_skew_s) {
+        return Err(Refused::NotYetValid { not_before, now });
     }
-    if now > facts.not_after {
-        return Err(Refused::Expired { not_after: facts.not_after, now });
+    if now > not_after.saturating_add(clock_skew_s) {
+        return Err(Refused::Expired { not_after, now });
     }
+    Ok(())
+}
+
+/// The instant at which rustls-webpki, which knows no tolerance, is to verify the chain: `now`, or the nearer end of
+/// the leaf's validity where `now` is beyond it by no more than the tolerance.
+#[must_use]
+pub const fn chain_instant((not_before, not_after): (i64, i64), now: i64, clock_skew_s: i64) -> i64 {
+    if now < not_before && not_before.saturating_sub(now) <= clock_skew_s {
+        return not_before;
+    }
+    if now > not_after && now.saturating_sub(not_after) <= clock_skew_s {
+        return not_after;
+    }
+    now
+}
+
+fn check_form(facts: &LeafFacts) -> Result<(), Refused> {
     if let Some(oid) = &facts.unknown_critical {
         return Err(Refused::UnknownCriticalExtension(oid.clone()));
     }
     if let Signature::Weak(name) = &facts.signature {
         return Err(Refused::WeakSignature(name.clone()));
     }
-    match &facts.key {
-        Key::P256 | Key::P384 | Key::Ed25519 => {}
-        Key::Rsa { bits } if *bits >= 2048 => {}
-        weak @ (Key::Rsa { .. } | Key::Other(_)) => return Err(Refused::WeakKey(weak.to_string())),
-    }
+    check_key(&facts.key)?;
     if facts.is_ca {
         return Err(Refused::IsAuthority);
     }
@@ -288,6 +343,18 @@ fn check_form(facts: &LeafFacts, now: i64) -> Result<(), Refused> {
         Some(usage) if usage.authority => Err(Refused::MaySignCertificates),
         Some(usage) if usage.digital_signature => Ok(()),
         Some(_) | None => Err(Refused::NoDigitalSignature),
+    }
+}
+
+/// Whether a key is strong enough for a party.
+///
+/// # Errors
+/// It isn't.
+pub fn check_key(key: &Key) -> Result<(), Refused> {
+    match key {
+        Key::P256 | Key::P384 | Key::Ed25519 => Ok(()),
+        Key::Rsa { bits } if *bits >= 2048 => Ok(()),
+        weak @ (Key::Rsa { .. } | Key::Other(_)) => Err(Refused::WeakKey(weak.to_string())),
     }
 }
 

@@ -1,15 +1,25 @@
-//! Identities of Platen: SPIFFE names, the authority that issues certificates, and the TLS configurations of all programs.
+//! Identities of Platen: SPIFFE names, the authority that issues and revokes certificates, enrolment and renewal, and
+//! the TLS configurations of all programs.
 //!
-//! One verifier serves every program: the chain by rustls-webpki, then the parsed leaf by [`leaf::verify_leaf`].
+//! One verifier serves every program: the chain by rustls-webpki, then the parsed leaf by [`leaf::verify_leaf`], then
+//! its issuer's revocation list by [`revocation::peer_still_good`].
 
 pub mod authority;
+pub mod est;
 pub mod facts;
 pub mod identity;
 pub mod inspect;
 pub mod leaf;
 pub mod pem_file;
+pub mod renewal;
+pub mod revocation;
 pub mod secret_file;
 pub mod spiffe;
 pub mod tls;
+pub mod token;
+pub mod tolerance;
+pub mod trust;
 
 pub use identity::{Identity, IdentityConfig, IdentityError};
+pub use tolerance::Tolerance;
+pub use trust::Trust;

@@ -23,10 +23,12 @@ pub enum PemFileError {
         source: io::Error,
     },
     /// It is too large to be what it should be.
-    #[error("{} is larger than {FILE_BYTES} bytes: expected a PEM file", path.display())]
+    #[error("{} is larger than {limit} bytes: expected a PEM file", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
+        /// The most that is read, bytes.
+        limit: u64,
     },
     /// It is damaged, or has nothing of what was looked for.
     #[error("{} is not usable: expected {expected} in PEM", path.display())]
@@ -54,11 +56,16 @@ pub enum PemFileError {
 
 /// Reads a file of at most [`FILE_BYTES`].
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, PemFileError> {
+    read_at_most(path, FILE_BYTES)
+}
+
+/// Reads a file of at most `limit` bytes.
+pub(crate) fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, PemFileError> {
     let failed = |source| PemFileError::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(failed)?;
-    if bytes.len() as u64 > FILE_BYTES {
-        return Err(PemFileError::TooLarge { path: path.to_owned() });
+    File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        return Err(PemFileError::TooLarge { path: path.to_owned(), limit });
     }
     Ok(bytes)
 }

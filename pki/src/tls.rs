@@ -1,31 +1,34 @@
 //! The TLS configurations of all programs: TLS 1.3 only, post-quantum key exchange first, mutual, one verifier.
 //!
-//! Each configuration keeps its own resumption store: a new one never resumes what an older one let in.
+//! Each configuration keeps its own resumption store: a new one never resumes what an older one let in. Whoever serves
+//! asks [`crate::revocation::peer_still_good`] after every handshake all the same: a resumed one shows no certificate.
 
 mod verifier;
+mod words;
 
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::VerifierBuilderError;
-use rustls::server::WebPkiClientVerifier;
 use rustls::sign::SingleCertAndKey;
-use rustls::{CertificateError, ClientConfig, OtherError, ServerConfig};
+use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::CertificateDer;
 
 use crate::facts;
 use crate::identity::Identity;
 use crate::leaf::{self, Refused};
 use crate::spiffe::{PartyKind, SpiffeId};
+use crate::trust::Trust;
 use verifier::PeerVerifier;
+pub use verifier::{PeerRefused, explain};
+pub use words::reason;
 
 /// Why a TLS configuration can't be built.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// Roots or revocation lists.
-    #[error("roots or revocation lists can't be used for verification")]
+    /// Roots.
+    #[error("the roots can't be used for verification")]
     Verifier(#[from] VerifierBuilderError),
     /// Anything else that rustls refuses.
     #[error("rustls refuses the configuration")]
@@ -40,18 +43,25 @@ pub enum TlsError {
 /// A server's side of mutual TLS for clients of the kinds `accepts`; ALPN `h2` and `http/1.1`.
 ///
 /// # Errors
-/// The identity is no server's, or its roots or revocation lists can't be used.
+/// The identity is no server's, or its roots can't be used.
 pub fn server_config(identity: &Identity, accepts: &[PartyKind]) -> Result<ServerConfig, TlsError> {
-    let provider = provider();
-    let mut chain =
-        WebPkiClientVerifier::builder_with_provider(Arc::clone(&identity.roots), Arc::clone(&provider))
-            .clear_root_hint_subjects()
-            .only_check_end_entity_revocation();
-    if !identity.crls.is_empty() {
-        chain = chain.with_crls(identity.crls.clone()).enforce_revocation_expiration();
-    }
-    let verifier = PeerVerifier::new(chain.build()?, identity, accepts);
-    let builder = ServerConfig::builder_with_provider(provider)
+    asking(identity, PeerVerifier::of_clients(&identity.trust, accepts)?)
+}
+
+/// The same, but a client may come without a certificate: for enrolment, where whoever serves must look at the peer
+/// itself. A certificate that is shown is verified as strictly.
+///
+/// # Errors
+/// As [`server_config`].
+pub fn enrolment_server_config(identity: &Identity, accepts: &[PartyKind]) -> Result<ServerConfig, TlsError> {
+    asking(identity, PeerVerifier::of_clients(&identity.trust, accepts)?.or_none())
+}
+
+fn asking(
+    identity: &Identity,
+    verifier: PeerVerifier<dyn rustls::server::danger::ClientCertVerifier>,
+) -> Result<ServerConfig, TlsError> {
+    let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(verifier));
     listening(identity, builder)
@@ -85,24 +95,34 @@ fn listening(
 /// A client's side: gives the own certificate, and verifies the server's name as well as its SPIFFE kind.
 ///
 /// # Errors
-/// The identity's roots or revocation lists can't be used.
+/// The identity's roots can't be used.
 pub fn client_config(identity: &Identity, expects: PartyKind) -> Result<ClientConfig, TlsError> {
-    let provider = provider();
-    let mut chain =
-        WebPkiServerVerifier::builder_with_provider(Arc::clone(&identity.roots), Arc::clone(&provider))
-            .only_check_end_entity_revocation();
-    if !identity.crls.is_empty() {
-        chain = chain.with_crls(identity.crls.clone()).enforce_revocation_expiration();
-    }
-    let verifier = PeerVerifier::new(chain.build()?, identity, &[expects]);
     let own = SingleCertAndKey::from(Arc::clone(&identity.certified));
-    let mut config = ClientConfig::builder_with_provider(provider)
+    Ok(with_alpn(calling(&identity.trust, expects)?.with_client_cert_resolver(Arc::new(own))))
+}
+
+/// A client's side before it has a certificate: verifies the server as strictly, gives none.
+///
+/// # Errors
+/// The roots can't be used.
+pub fn enrolment_client_config(trust: &Trust, expects: PartyKind) -> Result<ClientConfig, TlsError> {
+    Ok(with_alpn(calling(trust, expects)?.with_no_client_auth()))
+}
+
+fn calling(
+    trust: &Trust,
+    expects: PartyKind,
+) -> Result<rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>, TlsError> {
+    let verifier = PeerVerifier::of_servers(trust, &[expects])?;
+    Ok(ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_client_cert_resolver(Arc::new(own));
+        .with_custom_certificate_verifier(Arc::new(verifier)))
+}
+
+fn with_alpn(mut config: ClientConfig) -> ClientConfig {
     config.alpn_protocols = alpn();
-    Ok(config)
+    config
 }
 
 /// Who the peer is, by the leaf of a connection that one of these configurations has verified.
@@ -111,15 +131,6 @@ pub fn client_config(identity: &Identity, expects: PartyKind) -> Result<ClientCo
 /// The certificate has not exactly one SPIFFE ID: it did not come from such a connection.
 pub fn peer_id(leaf: &CertificateDer<'_>) -> Result<SpiffeId, Refused> {
     leaf::identity_of(&facts::of_leaf(leaf, &[])?)
-}
-
-/// Why a handshake failed, in words: rustls shows a reason of ours in its `Debug` form only.
-#[must_use]
-pub fn reason(error: &rustls::Error) -> String {
-    if let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(reason))) = error {
-        return reason.to_string();
-    }
-    error.to_string()
 }
 
 /// aws-lc-rs with AES-256-GCM and X25519MLKEM768 first.

@@ -281,7 +281,7 @@ fn a_configured_revocation_list_is_obeyed() {
     let site = Site::new("t");
     let (good, bad) = (site.issue(PartyKind::Gateway, "good"), site.issue(PartyKind::Gateway, "bad"));
     let serial = site.authority.issued().unwrap()[1].serial.clone();
-    let crl = |which, year, revoked: &[&str]| {
+    let crl = |which: Intermediate, year, revoked: &[&str]| {
         let entry = |serial: &&str| RevokedCertParams {
             serial_number: hex::decode(serial).unwrap().into(),
             revocation_time: rcgen::date_time_ymd(2026, 1, 1),
@@ -296,7 +296,8 @@ fn a_configured_revocation_list_is_obeyed() {
             revoked_certs: revoked.iter().map(entry).collect(),
             key_identifier_method: rcgen::KeyIdMethod::Sha256,
         };
-        list.signed_by(&site.issuer(which)).unwrap().pem().unwrap()
+        let signer = fs::read_to_string(site.ca_file(&format!("{}.pem", which.as_str()))).unwrap();
+        list.signed_by(&site.issuer(which)).unwrap().pem().unwrap() + &signer
     };
     let mut config = site.issue(PartyKind::CommServer, "c");
     let path = site.dir.path().join("crl.pem");

@@ -159,7 +159,7 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
 }
 
 /// A certificate in PEM.
-pub(super) fn to_pem(certificate: &CertificateDer<'_>) -> String {
+pub(crate) fn to_pem(certificate: &CertificateDer<'_>) -> String {
     pem_block("CERTIFICATE", certificate)
 }
 

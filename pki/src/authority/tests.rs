@@ -30,7 +30,8 @@ fn every_profile_passes_our_own_decision_and_is_in_the_ledger() {
         let facts = facts::of_leaf(&leaf, &[intermediate]).unwrap();
         for role in [Role::Client, Role::Server] {
             let trust_domain = authority.trust_domain();
-            let expected = Expectation { trust_domain, role, kinds: &[kind], now: now.as_second() };
+            let expected =
+                Expectation { trust_domain, role, kinds: &[kind], now: now.as_second(), clock_skew_s: 0 };
             let verdict = verify_leaf(&facts, &expected);
             let welcome = role == Role::Client || kind.is_server();
             assert_eq!(verdict.is_ok(), welcome, "{kind} as {role:?}: {verdict:?}");

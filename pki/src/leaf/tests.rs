@@ -27,7 +27,7 @@ fn domain(name: &str) -> TrustDomain {
 }
 
 fn decide(facts: &LeafFacts, role: Role, kinds: &[PartyKind], now: i64) -> Result<SpiffeId, Refused> {
-    verify_leaf(facts, &Expectation { trust_domain: &domain("t"), role, kinds, now })
+    verify_leaf(facts, &Expectation { trust_domain: &domain("t"), role, kinds, now, clock_skew_s: 0 })
 }
 
 #[test]
@@ -59,6 +59,26 @@ fn validity_includes_both_ends() {
         (201, Some(Refused::Expired { not_after: 200, now: 201 })),
     ] {
         assert_eq!(decide(&leaf(PartyKind::Gateway), Role::Client, GATEWAY, now).err(), expected);
+    }
+}
+
+#[test]
+fn clocks_may_differ_by_the_tolerance_and_no_more() {
+    let validity = (100, 200);
+    for (now, skew, chain_at, good) in [
+        (94, 5, 94, false),
+        (95, 5, 100, true),
+        (100, 5, 100, true),
+        (150, 5, 150, true),
+        (205, 5, 200, true),
+        (206, 5, 206, false),
+        (99, 0, 99, false),
+        (201, 0, 201, false),
+        (i64::MIN, 5, i64::MIN, false),
+        (i64::MAX, 5, i64::MAX, false),
+    ] {
+        assert_eq!(check_validity(validity, now, skew).is_ok(), good, "{now}");
+        assert_eq!(chain_instant(validity, now, skew), chain_at, "{now}");
     }
 }
 

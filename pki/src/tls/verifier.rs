@@ -1,59 +1,182 @@
-//! The verifier of both sides: the chain by rustls-webpki, then the leaf by the decision in [`crate::leaf`].
+//! The verifier of both sides: the chain by rustls-webpki, then the leaf by the decision in [`crate::leaf`],
+//! then its issuer's revocation list.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use super::{TlsError, provider, words};
 use crate::facts;
-use crate::identity::Identity;
-use crate::leaf::{Expectation, Refused, Role, verify_leaf};
-use crate::spiffe::{PartyKind, TrustDomain};
+use crate::leaf::{Expectation, Refused, Role, chain_instant, verify_leaf};
+use crate::revocation::{PeerLeaf, peer_still_good};
+use crate::spiffe::{PartyKind, SpiffeId};
+use crate::trust::Trust;
 
-/// Verifies peers of some kinds in one trust domain; `chain` does the chain.
+/// Why a peer's certificate is refused. `Display` is a sentence for people.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PeerRefused {
+    /// Its chain, by rustls-webpki.
+    #[error("{}", words::of_chain(.0))]
+    Chain(Error),
+    /// A rule of ours.
+    #[error(transparent)]
+    Rule(#[from] Refused),
+}
+
+/// What the peer is told (an alert) and rustls reports.
+impl From<PeerRefused> for Error {
+    fn from(refused: PeerRefused) -> Self {
+        let refused = match refused {
+            PeerRefused::Chain(error) => return error,
+            PeerRefused::Rule(refused) => refused,
+        };
+        let at = |seconds: i64| {
+            UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds.max(0).unsigned_abs()))
+        };
+        Self::InvalidCertificate(match &refused {
+            Refused::Revoked { .. } => CertificateError::Revoked,
+            Refused::UnknownStatus { .. } => CertificateError::UnknownRevocationStatus,
+            Refused::StaleList { next_update, now, .. } => CertificateError::ExpiredRevocationListContext {
+                time: at(*now),
+                next_update: at(*next_update),
+            },
+            _ => CertificateError::Other(OtherError(Arc::new(refused))),
+        })
+    }
+}
+
+/// Verifies peers of some kinds; `chain` does the chain.
 #[derive(Debug)]
 pub(super) struct PeerVerifier<V: ?Sized> {
-    trust_domain: TrustDomain,
+    trust: Trust,
     kinds: Vec<PartyKind>,
+    mandatory: bool,
     chain: Arc<V>,
 }
 
-impl<V: ?Sized> PeerVerifier<V> {
-    pub(super) fn new(chain: Arc<V>, identity: &Identity, kinds: &[PartyKind]) -> Self {
-        Self { trust_domain: identity.id().trust_domain.clone(), kinds: kinds.to_vec(), chain }
+impl PeerVerifier<dyn ClientCertVerifier> {
+    pub(super) fn of_clients(trust: &Trust, kinds: &[PartyKind]) -> Result<Self, TlsError> {
+        let roots = Arc::clone(&trust.roots);
+        let builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
+        let chain = builder.clear_root_hint_subjects().build()?;
+        Ok(Self { trust: trust.clone(), kinds: kinds.to_vec(), mandatory: true, chain })
     }
 
-    fn verify_leaf(
+    /// A client may come without a certificate.
+    pub(super) fn or_none(self) -> Self {
+        Self { mandatory: false, ..self }
+    }
+
+    fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(ClientCertVerified, SpiffeId), PeerRefused> {
+        let chain = |at| self.chain.verify_client_cert(leaf, intermediates, at);
+        self.verify_by(Role::Client, leaf, intermediates, now, chain)
+    }
+}
+
+impl PeerVerifier<WebPkiServerVerifier> {
+    pub(super) fn of_servers(trust: &Trust, kinds: &[PartyKind]) -> Result<Self, TlsError> {
+        let roots = Arc::clone(&trust.roots);
+        let chain = WebPkiServerVerifier::builder_with_provider(roots, provider()).build()?;
+        Ok(Self { trust: trust.clone(), kinds: kinds.to_vec(), mandatory: true, chain })
+    }
+
+    fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(ServerCertVerified, SpiffeId), PeerRefused> {
+        let chain = |at| self.chain.verify_server_cert(leaf, intermediates, name, &[], at);
+        self.verify_by(Role::Server, leaf, intermediates, now, chain)
+    }
+}
+
+impl<V: ?Sized> PeerVerifier<V> {
+    fn verify_by<T>(
         &self,
         role: Role,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<(), Error> {
-        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let expected = Expectation { trust_domain: &self.trust_domain, role, kinds: &self.kinds, now };
-        let verdict = facts::of_leaf(leaf, intermediates).and_then(|facts| verify_leaf(&facts, &expected));
-        verdict.map(drop).map_err(as_rustls)
+        chain: impl FnOnce(UnixTime) -> Result<T, Error>,
+    ) -> Result<(T, SpiffeId), PeerRefused> {
+        let facts = facts::of_leaf(leaf, intermediates);
+        let (seconds, skew) = (unix_seconds(now), self.trust.crls.tolerance().skew());
+        // What can't be parsed here is refused below, after webpki had its word on it.
+        let instant = facts.as_ref().map_or(now, |facts| {
+            let instant = chain_instant((facts.not_before, facts.not_after), seconds, skew);
+            u64::try_from(instant)
+                .map_or(now, |at| UnixTime::since_unix_epoch(std::time::Duration::from_secs(at)))
+        });
+        let verified = chain(instant).map_err(PeerRefused::Chain)?;
+        let trust_domain = &self.trust.trust_domain;
+        let expected =
+            Expectation { trust_domain, role, kinds: &self.kinds, now: seconds, clock_skew_s: skew };
+        let id = verify_leaf(&facts?, &expected)?;
+        peer_still_good(&PeerLeaf::of(leaf)?, &self.trust.crls, seconds)?;
+        Ok((verified, id))
     }
 }
 
-fn as_rustls(refused: Refused) -> Error {
-    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(refused))))
+fn unix_seconds(now: UnixTime) -> i64 {
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// The client sees no more than a closed connection: the reason belongs in the server's log.
-fn log_refusal(leaf: &CertificateDer<'_>, error: &Error) {
+/// Decides on a chain (leaf first) as a handshake would: who it is, or why it is refused. A server's name is not checked.
+///
+/// # Errors
+/// It would be refused; or `trust` has no root at all.
+pub fn explain(
+    trust: &Trust,
+    chain: &[CertificateDer<'_>],
+    role: Role,
+    kinds: &[PartyKind],
+    now: i64,
+) -> Result<SpiffeId, PeerRefused> {
+    let (leaf, intermediates) =
+        chain.split_first().ok_or(PeerRefused::Rule(Refused::Malformed("there is none")))?;
+    let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now.max(0).unsigned_abs()));
+    let no_root = |error: TlsError| PeerRefused::Chain(Error::General(error.to_string()));
+    match role {
+        Role::Client => {
+            let verifier = PeerVerifier::of_clients(trust, kinds).map_err(no_root)?;
+            verifier.verify(leaf, intermediates, now).map(|(_, id)| id)
+        }
+        Role::Server => {
+            let verifier = PeerVerifier::of_servers(trust, kinds).map_err(no_root)?;
+            let name =
+                facts::any_host(leaf).unwrap_or_else(|| ServerName::IpAddress(Ipv4Addr::LOCALHOST.into()));
+            verifier.verify(leaf, intermediates, &name, now).map(|(_, id)| id)
+        }
+    }
+}
+
+/// The client sees no more than an alert: the reason belongs in the server's log.
+fn log_refusal(leaf: &CertificateDer<'_>, reason: &PeerRefused) {
     let claimed = facts::of_leaf(leaf, &[]).map(|facts| facts.uris.into_iter().take(2).collect::<Vec<_>>());
     let claimed = claimed.map(|uris| uris.join(" ").chars().take(200).collect::<String>());
-    let reason = super::reason(error);
     tracing::warn!(%reason, peer.claims = ?claimed.unwrap_or_default(), "client certificate refused");
 }
 
 impl ClientCertVerifier for PeerVerifier<dyn ClientCertVerifier> {
+    fn client_auth_mandatory(&self) -> bool {
+        self.mandatory
+    }
+
     /// Empty: a list of CA names would only make every handshake longer.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
@@ -65,10 +188,9 @@ impl ClientCertVerifier for PeerVerifier<dyn ClientCertVerifier> {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let chain = self.chain.verify_client_cert(end_entity, intermediates, now);
-        let verdict =
-            chain.and_then(|ok| self.verify_leaf(Role::Client, end_entity, intermediates, now).map(|()| ok));
-        verdict.inspect_err(|error| log_refusal(end_entity, error))
+        let verdict = self.verify(end_entity, intermediates, now);
+        let (ok, _) = verdict.inspect_err(|refused| log_refusal(end_entity, refused))?;
+        Ok(ok)
     }
 
     fn verify_tls12_signature(
@@ -94,7 +216,7 @@ impl ClientCertVerifier for PeerVerifier<dyn ClientCertVerifier> {
     }
 }
 
-impl<V: ServerCertVerifier> ServerCertVerifier for PeerVerifier<V> {
+impl ServerCertVerifier for PeerVerifier<WebPkiServerVerifier> {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -103,8 +225,9 @@ impl<V: ServerCertVerifier> ServerCertVerifier for PeerVerifier<V> {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let ok = self.chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
-        self.verify_leaf(Role::Server, end_entity, intermediates, now)?;
+        // Ours staple none, and a revoked server is in the revocation lists.
+        let _: &[u8] = ocsp_response;
+        let (ok, _) = self.verify(end_entity, intermediates, server_name, now)?;
         Ok(ok)
     }
 

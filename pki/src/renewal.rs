@@ -1,0 +1,160 @@
+//! When a certificate is renewed, and whether a new one may take the old one's place: decisions. The files: [`files`].
+
+pub mod files;
+
+use jiff::Timestamp;
+
+use crate::identity::Identity;
+use crate::leaf::Role;
+use crate::spiffe::SpiffeId;
+use crate::tls::{self, PeerRefused};
+
+/// The jitter spreads renewals over this part of the lifetime, after two thirds: one twentieth.
+const SPREAD: f64 = 0.05;
+
+/// What to do about the own certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing until then.
+    Wait {
+        /// When to renew.
+        until: Timestamp,
+    },
+    /// Renew, and try again until it succeeds.
+    Renew,
+    /// Renew; and as that has failed for long, less than a fifth of the lifetime being left, raise the alarm.
+    Alarm {
+        /// When the certificate ends.
+        not_after: Timestamp,
+    },
+    /// Too late: only a new enrolment token helps.
+    Expired {
+        /// When it ended.
+        not_after: Timestamp,
+    },
+}
+
+/// Decides by the certificate's lifetime: at two thirds of it, and a little later by `jitter` (0 to 1, drawn once for a
+/// certificate), so that a fleet enrolled in one morning does not renew in one minute.
+#[must_use]
+pub fn due(not_before: Timestamp, not_after: Timestamp, now: Timestamp, jitter: f64) -> Due {
+    if now > not_after {
+        return Due::Expired { not_after };
+    }
+    let lifetime = (not_after.as_second() - not_before.as_second()).max(0);
+    if not_after.as_second() - now.as_second() < lifetime / 5 {
+        return Due::Alarm { not_after };
+    }
+    let jitter = if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 0.0 };
+    let spread =
+        std::time::Duration::try_from_secs_f64(as_f64(lifetime) * SPREAD * jitter).unwrap_or_default();
+    let two_thirds = std::time::Duration::from_secs((lifetime / 3 * 2).unsigned_abs());
+    // The end itself where the sum is beyond all time.
+    let until = not_before.checked_add(two_thirds).and_then(|at| at.checked_add(spread)).unwrap_or(not_after);
+    if now < until { Due::Wait { until } } else { Due::Renew }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds of a lifetime, for a fraction of it")]
+const fn as_f64(seconds: i64) -> f64 {
+    seconds as f64
+}
+
+/// Why a new identity may not take the old one's place.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Unproven {
+    /// Our own verifier, as a peer's would, refuses it.
+    #[error("our own verifier refuses the new certificate")]
+    Refused(#[source] PeerRefused),
+    /// It names somebody else.
+    #[error("the new certificate is for {got}: expected {expected}")]
+    OtherName {
+        /// Who we are.
+        expected: SpiffeId,
+        /// Whom it names.
+        got: SpiffeId,
+    },
+    /// It brings nothing.
+    #[error("the new certificate ends at {new} (Unix seconds), no later than the old one, {old}")]
+    NoLonger {
+        /// The old one's end.
+        old: i64,
+        /// The new one's end.
+        new: i64,
+    },
+}
+
+/// Proves a new identity by our own verifier, as its peers will: that its key fits was seen when it was loaded.
+/// `old` is what it replaces; on a first enrolment there is only the name expected.
+///
+/// # Errors
+/// It must not replace the old one, which stays.
+pub fn prove(
+    new: &Identity,
+    expected: &SpiffeId,
+    old: Option<&Identity>,
+    now: Timestamp,
+) -> Result<(), Unproven> {
+    if new.id() != expected {
+        return Err(Unproven::OtherName { expected: expected.clone(), got: new.id().clone() });
+    }
+    let kind = expected.party.kind();
+    let roles: &[Role] = if kind.is_server() { &[Role::Client, Role::Server] } else { &[Role::Client] };
+    for role in roles {
+        tls::explain(new.trust(), new.chain(), *role, &[kind], now.as_second()).map_err(Unproven::Refused)?;
+    }
+    match old.map(Identity::not_after) {
+        Some(old) if new.not_after() <= old => Err(Unproven::NoLonger { old, new: new.not_after() }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn ninety_days_renew_on_day_sixty_and_alarm_on_day_seventy_two() {
+        let not_after = at(90 * DAY);
+        let wait = |day: f64| Due::Wait { until: at((day * 86_400.0) as i64) };
+        for (now, jitter, expected) in [
+            (at(0), 0.0, wait(60.0)),
+            (at(-DAY), 0.0, wait(60.0)),
+            (at(0), 1.0, wait(64.5)),
+            (at(60 * DAY - 1), 0.0, wait(60.0)),
+            (at(60 * DAY), 0.0, Due::Renew),
+            (at(60 * DAY), 0.5, wait(62.25)),
+            (at(65 * DAY), 1.0, Due::Renew),
+            (at(72 * DAY), 0.0, Due::Renew),
+            (at(72 * DAY + 1), 0.0, Due::Alarm { not_after }),
+            (at(90 * DAY), 1.0, Due::Alarm { not_after }),
+            (at(90 * DAY + 1), 0.0, Due::Expired { not_after }),
+            (at(0), f64::NAN, wait(60.0)),
+            (at(0), f64::INFINITY, wait(60.0)),
+            (at(0), 7.0, wait(64.5)),
+        ] {
+            assert_eq!(due(at(0), not_after, now, jitter), expected, "{now} {jitter}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn it_is_never_late(begin in -1_000_000_000_i64..4_000_000_000, life in 0_i64..1_000_000_000, part in 0_i64..100, jitter: f64) {
+            let (from, until) = (at(begin), at(begin + life));
+            let now = at(begin + life / 100 * part);
+            match due(from, until, now, jitter) {
+                Due::Wait { until: when } => {
+                    proptest::prop_assert!(now < when && when <= until);
+                    proptest::prop_assert!((when.as_second() - begin) * 100 <= life * 72);
+                }
+                Due::Renew | Due::Alarm { .. } => proptest::prop_assert!(part * 3 >= 198 || life < 300),
+                Due::Expired { .. } => proptest::prop_assert!(false, "not yet"),
+            }
+        }
+    }
+}

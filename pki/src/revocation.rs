@@ -1,0 +1,296 @@
+//! Revocation: signed lists of revoked certificates, and whether a peer that was let in may still stay.
+//!
+//! A bundle is one PEM file: each revocation list, and the certificate of the authority that signed it. A list is
+//! verified when it is loaded, up to a trusted root; the check of a peer is then a look-up, cheap enough for every
+//! request. With a bundle, a peer of unknown status is refused; a list that never came is no excuse.
+
+mod list;
+mod reason;
+
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest;
+use jiff::Timestamp;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
+use x509_parser::certificate::X509Certificate;
+
+use crate::facts;
+use crate::leaf::{Refused, check_validity};
+use crate::pem_file::{self, PemFileError};
+use crate::tolerance::Tolerance;
+use list::List;
+pub use list::{ListFault, Revocation};
+pub use reason::{InvalidReason, Reason};
+
+/// The largest bundle that is read, bytes: some 200,000 revoked certificates.
+const BUNDLE_BYTES: u64 = 16 << 20;
+
+/// The most lists of a bundle.
+const BUNDLE_LISTS: usize = 32;
+
+/// Why revocation lists can't be used. What was loaded before stays in force.
+#[derive(Debug, thiserror::Error)]
+pub enum CrlError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] PemFileError),
+    /// Too many lists.
+    #[error("{} has more than {BUNDLE_LISTS} revocation lists", path.display())]
+    TooMany {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A list in it.
+    #[error("revocation list {number} in {} is refused", path.display())]
+    List {
+        /// The file.
+        path: PathBuf,
+        /// Which, from 1.
+        number: usize,
+        /// Why.
+        source: ListFault,
+    },
+    /// A list is older than the one in force: somebody would un-revoke.
+    #[error("{} has list {found} of {issuer}, older than list {in_force} in force: publish the newest", path.display())]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// The issuer's distinguished name.
+        issuer: String,
+        /// The number found.
+        found: String,
+        /// The number in force.
+        in_force: String,
+    },
+    /// A list that was in force is gone, and its authority has not expired.
+    #[error("{} has no list of {issuer} any more: publish what `platen-pki crl` writes, whole", path.display())]
+    Gone {
+        /// The file.
+        path: PathBuf,
+        /// The issuer's distinguished name.
+        issuer: String,
+    },
+}
+
+/// How old the lists are: the oldest decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// No list is configured.
+    NotConfigured,
+    /// In force until then, Unix seconds.
+    Fresh {
+        /// When the next one is due.
+        next_update: i64,
+    },
+    /// The next one is overdue: an error to report, but peers are let in until then, Unix seconds.
+    Grace {
+        /// When the next one was due.
+        next_update: i64,
+        /// When peers will be refused.
+        until: i64,
+    },
+    /// Too old, or of the future: peers are refused.
+    Unusable {
+        /// When the next one was due.
+        next_update: i64,
+    },
+}
+
+/// Where a bundle came from.
+#[derive(Debug, Clone)]
+struct Source {
+    path: PathBuf,
+    roots: Vec<CertificateDer<'static>>,
+    sha256: Vec<u8>,
+}
+
+/// Verified revocation lists, or none; with the tolerance that goes with them.
+#[derive(Debug, Clone)]
+pub struct Crls {
+    /// `None`: revocation is not configured.
+    source: Option<Source>,
+    lists: Vec<List>,
+    tolerance: Tolerance,
+}
+
+/// What the check of a peer needs of its leaf: parsed once for a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerLeaf {
+    pub(crate) serial: Vec<u8>,
+    pub(crate) issuer: Vec<u8>,
+    pub(crate) issuer_key: Option<Vec<u8>>,
+    issuer_name: String,
+    validity: (i64, i64),
+}
+
+impl PeerLeaf {
+    /// Parses it.
+    ///
+    /// # Errors
+    /// It is no certificate.
+    pub fn of(leaf: &CertificateDer<'_>) -> Result<Self, Refused> {
+        let certificate = facts::parse(leaf)?;
+        Ok(Self {
+            serial: significant(certificate.raw_serial()).to_vec(),
+            issuer: certificate.issuer().as_raw().to_vec(),
+            issuer_key: authority_key(&certificate),
+            issuer_name: certificate.issuer().to_string(),
+            validity: (
+                certificate.validity().not_before.timestamp(),
+                certificate.validity().not_after.timestamp(),
+            ),
+        })
+    }
+}
+
+fn authority_key(certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
+    certificate.extensions().iter().find_map(|extension| list::key_identifier(extension.parsed_extension()))
+}
+
+/// Without the zeros that DER puts before a large number.
+fn significant(serial: &[u8]) -> &[u8] {
+    let at = serial.iter().position(|byte| *byte != 0).unwrap_or(serial.len());
+    serial.get(at..).unwrap_or_default()
+}
+
+impl Crls {
+    /// Revocation is not configured: only validity is checked.
+    #[must_use]
+    pub const fn none(tolerance: Tolerance) -> Self {
+        Self { source: None, lists: Vec::new(), tolerance }
+    }
+
+    /// Loads a bundle and verifies each list up to one of `roots`. Its age is not judged here but for each peer.
+    ///
+    /// # Errors
+    /// The file can't be read, or a list is damaged, or its signer's certificate isn't there or not trusted.
+    pub fn load(
+        path: &Path,
+        roots: &[CertificateDer<'static>],
+        tolerance: Tolerance,
+    ) -> Result<Self, CrlError> {
+        let pem = pem_file::read_at_most(path, BUNDLE_BYTES)?;
+        let ders: Vec<CertificateRevocationListDer<'static>> =
+            pem_file::sections(path, &pem, "one or more revocation lists")?;
+        if ders.len() > BUNDLE_LISTS {
+            return Err(CrlError::TooMany { path: path.to_owned() });
+        }
+        let signers = pem_file::sections::<CertificateDer<'static>>(
+            path,
+            &pem,
+            "the certificate of the authority that signed the revocation list",
+        )?;
+        let lists = ders.iter().zip(1..).map(|(der, number)| {
+            let failed = |source| CrlError::List { path: path.to_owned(), number, source };
+            List::verified(der, &signers, roots).map_err(failed)
+        });
+        let lists = lists.collect::<Result<Vec<_>, _>>()?;
+        let sha256 = digest::digest(&digest::SHA256, &pem).as_ref().to_vec();
+        let source = Source { path: path.to_owned(), roots: roots.to_vec(), sha256 };
+        Ok(Self { source: Some(source), lists, tolerance })
+    }
+
+    /// Loads the bundle again if the file has changed; `None` when it hasn't, or none is configured.
+    ///
+    /// # Errors
+    /// As [`Crls::load`]; and a list is older than the one in force, or gone. The lists in force stay so.
+    pub fn reload(&self, now: Timestamp) -> Result<Option<Self>, CrlError> {
+        let Some(source) = &self.source else { return Ok(None) };
+        let pem = pem_file::read_at_most(&source.path, BUNDLE_BYTES)?;
+        if digest::digest(&digest::SHA256, &pem).as_ref() == source.sha256 {
+            return Ok(None);
+        }
+        let newer = Self::load(&source.path, &source.roots, self.tolerance)?;
+        for old in &self.lists {
+            let (path, issuer) = (source.path.clone(), old.issuer_name.clone());
+            match newer.lists.iter().find(|list| list.same_issuer(old)) {
+                Some(new) if new.number < old.number => {
+                    let (found, in_force) = (new.number.to_string(), old.number.to_string());
+                    return Err(CrlError::Older { path, issuer, found, in_force });
+                }
+                Some(_) => {}
+                None if old.signer_not_after < now.as_second() => {}
+                None => return Err(CrlError::Gone { path, issuer }),
+            }
+        }
+        Ok(Some(newer))
+    }
+
+    /// Whether there are lists at all.
+    #[must_use]
+    pub const fn is_configured(&self) -> bool {
+        self.source.is_some()
+    }
+
+    /// The tolerance.
+    #[must_use]
+    pub const fn tolerance(&self) -> Tolerance {
+        self.tolerance
+    }
+
+    /// The entry of a leaf in its issuer's list.
+    #[must_use]
+    pub fn is_revoked(&self, leaf: &PeerLeaf) -> Option<&Revocation> {
+        // Every list of the issuer, so that none hides another.
+        self.lists.iter().filter(|list| list.covers(leaf)).find_map(|list| list.revoked.get(&leaf.serial))
+    }
+
+    /// How old the lists are; for a metric and an alarm.
+    #[must_use]
+    pub fn freshness(&self, now: i64) -> Freshness {
+        let Some(oldest) = self.lists.iter().min_by_key(|list| list.validity.1) else {
+            return Freshness::NotConfigured;
+        };
+        let next_update = oldest.validity.1;
+        let until = next_update + self.tolerance.skew() + self.tolerance.grace();
+        if self.lists.iter().any(|list| !self.is_usable(list, now)) {
+            return Freshness::Unusable { next_update };
+        }
+        if now > next_update + self.tolerance.skew() {
+            return Freshness::Grace { next_update, until };
+        }
+        Freshness::Fresh { next_update }
+    }
+
+    fn is_usable(&self, list: &List, now: i64) -> bool {
+        let (from, until) = list.validity;
+        check_validity((from, until + self.tolerance.grace()), now, self.tolerance.skew()).is_ok()
+    }
+
+    fn check(&self, leaf: &PeerLeaf, now: i64) -> Result<(), Refused> {
+        if self.source.is_none() {
+            return Ok(());
+        }
+        // A stale list that names the peer is reason enough.
+        if let Some(revocation) = self.is_revoked(leaf) {
+            let serial = hex::encode(&leaf.serial);
+            return Err(Refused::Revoked { serial, at: revocation.at, reason: revocation.reason });
+        }
+        let mut covering = self.lists.iter().filter(|list| list.covers(leaf)).peekable();
+        if covering.peek().is_none() {
+            return Err(Refused::UnknownStatus { issuer: leaf.issuer_name.clone() });
+        }
+        match covering.find(|list| !self.is_usable(list, now)) {
+            None => Ok(()),
+            Some(list) => {
+                let (issuer, (this_update, next_update)) = (list.issuer_name.clone(), list.validity);
+                Err(Refused::StaleList { issuer, this_update, next_update, now })
+            }
+        }
+    }
+}
+
+/// Whether a peer that was verified once may stay: its certificate is still valid and not revoked since.
+///
+/// To be asked after every handshake (a resumed session shows no certificate again) and on every request; `now` in
+/// Unix seconds.
+///
+/// # Errors
+/// It may not.
+pub fn peer_still_good(leaf: &PeerLeaf, crls: &Crls, now: i64) -> Result<(), Refused> {
+    check_validity(leaf.validity, now, crls.tolerance.skew())?;
+    crls.check(leaf, now)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! One revocation list, verified: RFC 5280 §5. Only whole, direct lists: anything critical that is not understood
+//! (delta, indirect, partial by an issuing distribution point) is refused, as such a list would show too little.
+
+use std::collections::HashMap;
+
+use rustls_pki_types::CertificateDer;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::num_bigint::BigUint;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::revocation_list::{CertificateRevocationList, RevokedCertificate};
+
+use super::{PeerLeaf, Reason, significant};
+use crate::facts;
+
+/// What is wrong with a list.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ListFault {
+    /// It can't be parsed.
+    #[error("it can't be parsed: {0}")]
+    Malformed(&'static str),
+    /// It has an extension that would change its meaning.
+    #[error("it has the critical extension {0}, which is not understood")]
+    Critical(String),
+    /// The certificate of the authority that signed it isn't in the bundle.
+    #[error(
+        "the bundle has no certificate of its issuer, {0}: add it, or take crl.pem as `platen-pki crl` writes it"
+    )]
+    NoSigner(String),
+    /// Its signature is wrong.
+    #[error("its signature is not by the key of {0}")]
+    Signature(String),
+    /// The authority may not sign lists.
+    #[error("{0} may not sign revocation lists: its key usage lacks cRLSign, or it is no CA")]
+    NoAuthority(String),
+    /// The authority isn't ours.
+    #[error("{0} does not lead to a trusted root")]
+    Untrusted(String),
+}
+
+/// One entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revocation {
+    /// Since when, Unix seconds.
+    pub at: i64,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// A verified list.
+#[derive(Debug, Clone)]
+pub(super) struct List {
+    issuer: Vec<u8>,
+    issuer_key: Option<Vec<u8>>,
+    pub(super) issuer_name: String,
+    pub(super) signer_not_after: i64,
+    /// `thisUpdate`, `nextUpdate`.
+    pub(super) validity: (i64, i64),
+    pub(super) number: BigUint,
+    /// By serial number, without leading zeros.
+    pub(super) revoked: HashMap<Vec<u8>, Revocation>,
+}
+
+impl List {
+    /// Parses a list, and verifies it by one of `signers` that leads to one of `roots`.
+    pub(super) fn verified(
+        der: &[u8],
+        signers: &[CertificateDer<'_>],
+        roots: &[CertificateDer<'_>],
+    ) -> Result<Self, ListFault> {
+        let (rest, list) = CertificateRevocationList::from_der(der)
+            .map_err(|_| ListFault::Malformed("it is not an X.509 revocation list"))?;
+        if !rest.is_empty() {
+            return Err(ListFault::Malformed("bytes follow it"));
+        }
+        // The outer one is not signed (RFC 5280 §5.1.1.2).
+        if list.signature_algorithm != list.tbs_cert_list.signature || list.signature_value.unused_bits != 0 {
+            return Err(ListFault::Malformed("its two signature algorithms differ"));
+        }
+        let name = list.issuer().to_string();
+        let signer_not_after = check_signer(&list, &name, signers, roots)?;
+        for extension in list.extensions() {
+            if extension.critical {
+                return Err(ListFault::Critical(extension.oid.to_id_string()));
+            }
+        }
+        let next_update = list.next_update().ok_or(ListFault::Malformed("it names no next update"))?;
+        let number = list.crl_number().ok_or(ListFault::Malformed("it has no number"))?;
+        let mut revoked = HashMap::new();
+        for entry in list.iter_revoked_certificates() {
+            revoked.entry(significant(entry.raw_serial()).to_vec()).or_insert(revocation(entry)?);
+        }
+        let mut extensions = list.extensions().iter();
+        Ok(Self {
+            issuer: list.issuer().as_raw().to_vec(),
+            issuer_key: extensions.find_map(|extension| key_identifier(extension.parsed_extension())),
+            issuer_name: name,
+            signer_not_after,
+            validity: (list.last_update().timestamp(), next_update.timestamp()),
+            number: number.clone(),
+            revoked,
+        })
+    }
+
+    /// By name, and by key where both say it.
+    pub(super) fn covers(&self, leaf: &PeerLeaf) -> bool {
+        let other_key = matches!((&self.issuer_key, &leaf.issuer_key), (Some(a), Some(b)) if a != b);
+        self.issuer == leaf.issuer && !other_key
+    }
+
+    pub(super) fn same_issuer(&self, other: &Self) -> bool {
+        self.issuer == other.issuer && self.issuer_key == other.issuer_key
+    }
+}
+
+/// Finds who signed the list; the end of that authority's validity.
+fn check_signer(
+    list: &CertificateRevocationList<'_>,
+    name: &str,
+    signers: &[CertificateDer<'_>],
+    roots: &[CertificateDer<'_>],
+) -> Result<i64, ListFault> {
+    let (signers, roots) = (parse_all(signers), parse_all(roots));
+    let mut named =
+        signers.iter().filter(|signer| signer.subject().as_raw() == list.issuer().as_raw()).peekable();
+    if named.peek().is_none() {
+        return Err(ListFault::NoSigner(name.to_owned()));
+    }
+    let signer = named
+        .find(|signer| list.verify_signature(signer.public_key()).is_ok())
+        .ok_or_else(|| ListFault::Signature(name.to_owned()))?;
+    let usage = signer.key_usage().ok().flatten();
+    if !signer.is_ca() || !usage.is_some_and(|usage| usage.value.crl_sign()) {
+        return Err(ListFault::NoAuthority(name.to_owned()));
+    }
+    let leads_to = |root: &&X509Certificate<'_>| {
+        root.subject().as_raw() == signer.issuer().as_raw()
+            && signer.verify_signature(Some(root.public_key())).is_ok()
+    };
+    match roots.iter().find(leads_to) {
+        Some(_) => Ok(signer.validity().not_after.timestamp()),
+        None => Err(ListFault::Untrusted(name.to_owned())),
+    }
+}
+
+/// Those that can be parsed: a stranger among them is only never found.
+fn parse_all<'a>(ders: &'a [CertificateDer<'_>]) -> Vec<X509Certificate<'a>> {
+    ders.iter().filter_map(|der| facts::parse(der).ok()).collect()
+}
+
+fn revocation(entry: &RevokedCertificate<'_>) -> Result<Revocation, ListFault> {
+    if let Some(extension) = entry.extensions().iter().find(|extension| extension.critical) {
+        return Err(ListFault::Critical(extension.oid.to_id_string()));
+    }
+    let reason = entry.reason_code().map_or(Reason::Unspecified, |(_, code)| Reason::of_code(code.0));
+    Ok(Revocation { at: entry.revocation_date.timestamp(), reason })
+}
+
+/// The key identifier of an authority key identifier.
+pub(super) fn key_identifier(extension: &ParsedExtension<'_>) -> Option<Vec<u8>> {
+    let ParsedExtension::AuthorityKeyIdentifier(identifier) = extension else { return None };
+    identifier.key_identifier.as_ref().map(|key| key.0.to_vec())
+}

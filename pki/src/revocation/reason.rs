@@ -1,0 +1,125 @@
+//! Reasons of a revocation: RFC 5280 §5.3.1.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a certificate was revoked. `removeFromCRL` is for delta lists, which Platen has none of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "&'static str", try_from = "String")]
+pub enum Reason {
+    /// Not said.
+    Unspecified,
+    /// The party's key got into other hands.
+    KeyCompromise,
+    /// The authority's key did.
+    CaCompromise,
+    /// The party belongs to somebody else now.
+    AffiliationChanged,
+    /// Another certificate took its place.
+    Superseded,
+    /// The party is no more.
+    CessationOfOperation,
+    /// On hold.
+    CertificateHold,
+    /// It lost a right.
+    PrivilegeWithdrawn,
+    /// An attribute authority's key got into other hands.
+    AaCompromise,
+}
+
+/// No such reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{given:?} is no reason of RFC 5280: expected one of {}", names())]
+pub struct InvalidReason {
+    /// What was given, shortened.
+    given: String,
+}
+
+fn names() -> String {
+    Reason::ALL.map(Reason::as_str).join(", ")
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Unspecified,
+        Self::KeyCompromise,
+        Self::CaCompromise,
+        Self::AffiliationChanged,
+        Self::Superseded,
+        Self::CessationOfOperation,
+        Self::CertificateHold,
+        Self::PrivilegeWithdrawn,
+        Self::AaCompromise,
+    ];
+
+    /// The name in RFC 5280.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "keyCompromise",
+            Self::CaCompromise => "cACompromise",
+            Self::AffiliationChanged => "affiliationChanged",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessationOfOperation",
+            Self::CertificateHold => "certificateHold",
+            Self::PrivilegeWithdrawn => "privilegeWithdrawn",
+            Self::AaCompromise => "aACompromise",
+        }
+    }
+
+    /// The code in RFC 5280.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Unspecified => 0,
+            Self::KeyCompromise => 1,
+            Self::CaCompromise => 2,
+            Self::AffiliationChanged => 3,
+            Self::Superseded => 4,
+            Self::CessationOfOperation => 5,
+            Self::CertificateHold => 6,
+            Self::PrivilegeWithdrawn => 9,
+            Self::AaCompromise => 10,
+        }
+    }
+
+    /// By its code; an unknown one revokes as well.
+    pub(super) fn of_code(code: u8) -> Self {
+        Self::ALL.into_iter().find(|reason| reason.code() == code).unwrap_or(Self::Unspecified)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Reason {
+    type Err = InvalidReason;
+
+    /// `keyCompromise`, also as `key-compromise`.
+    fn from_str(text: &str) -> Result<Self, InvalidReason> {
+        let plain = |name: &str| name.replace('-', "").to_ascii_lowercase();
+        let found = Self::ALL.into_iter().find(|reason| plain(reason.as_str()) == plain(text));
+        found.ok_or_else(|| InvalidReason { given: text.chars().take(40).collect() })
+    }
+}
+
+impl From<Reason> for &'static str {
+    fn from(reason: Reason) -> Self {
+        reason.as_str()
+    }
+}
+
+impl TryFrom<String> for Reason {
+    type Error = InvalidReason;
+
+    fn try_from(text: String) -> Result<Self, InvalidReason> {
+        text.parse()
+    }
+}

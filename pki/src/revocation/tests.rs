@@ -1,0 +1,253 @@
+//! Lists as a table: good ones, and one thing wrong at a time.
+
+use std::fs;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    RevocationReason, RevokedCertParams,
+};
+use tempfile::TempDir;
+
+use super::*;
+
+/// A root and one authority below it, in a folder with the bundle.
+struct Pki {
+    dir: TempDir,
+    root: CertificateDer<'static>,
+    authority: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+fn authority(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn pki(change: fn(&mut CertificateParams)) -> Pki {
+    let (root_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let root_params = authority("root");
+    let root = root_params.self_signed(&root_key).unwrap().into();
+    let mut params = authority("ca");
+    change(&mut params);
+    let certificate = params.signed_by(&key, &Issuer::new(root_params, root_key)).unwrap().into();
+    // Able to sign whatever its own certificate says.
+    let issuer = Issuer::new(authority("ca"), key);
+    Pki { dir: tempfile::tempdir().unwrap(), root, authority: certificate, issuer }
+}
+
+/// A list in force from second 1,000 to 2,000 that revokes serial 7.
+fn list(number: u64) -> CertificateRevocationListParams {
+    let at = |second| rcgen::date_time_ymd(1970, 1, 1) + std::time::Duration::from_secs(second);
+    CertificateRevocationListParams {
+        this_update: at(1_000),
+        next_update: at(2_000),
+        crl_number: number.into(),
+        issuing_distribution_point: None,
+        revoked_certs: vec![RevokedCertParams {
+            serial_number: 7_u64.into(),
+            revocation_time: at(900),
+            reason_code: Some(RevocationReason::KeyCompromise),
+            invalidity_date: None,
+        }],
+        key_identifier_method: rcgen::KeyIdMethod::Sha256,
+    }
+}
+
+impl Pki {
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("crl.pem")
+    }
+
+    fn publish(&self, list: &CertificateRevocationListParams) {
+        let pem = list.signed_by(&self.issuer).unwrap().pem().unwrap();
+        fs::write(self.path(), pem + &crate::authority::to_pem(&self.authority)).unwrap();
+    }
+
+    fn load(&self) -> Result<Crls, CrlError> {
+        let tolerance = Tolerance { clock_skew_s: 10, crl_grace_s: 100 };
+        Crls::load(&self.path(), std::slice::from_ref(&self.root), tolerance)
+    }
+
+    /// A leaf of this authority, valid from second 0 to 10,000.
+    fn leaf(&self, serial: u64) -> PeerLeaf {
+        let at = |second| rcgen::date_time_ymd(1970, 1, 1) + std::time::Duration::from_secs(second);
+        let mut params = CertificateParams::default();
+        params.serial_number = Some(serial.into());
+        params.use_authority_key_identifier_extension = true;
+        (params.not_before, params.not_after) = (at(0), at(10_000));
+        let leaf = params.signed_by(&KeyPair::generate().unwrap(), &self.issuer).unwrap();
+        PeerLeaf::of(leaf.der()).unwrap()
+    }
+}
+
+#[test]
+fn a_peer_stays_while_it_is_valid_listed_nowhere_and_the_list_is_fresh() {
+    let pki = pki(|_| {});
+    pki.publish(&list(1));
+    let crls = pki.load().unwrap();
+    let (good, bad) = (pki.leaf(8), pki.leaf(7));
+    let issuer = "CN=ca".to_owned();
+    let stale = |now| {
+        let issuer = issuer.clone();
+        Err(Refused::StaleList { issuer, this_update: 1_000, next_update: 2_000, now })
+    };
+    for (now, expected) in [
+        (989, stale(989)),
+        (990, Ok(())),
+        (1_500, Ok(())),
+        (2_010, Ok(())),
+        (2_110, Ok(())),
+        (2_111, stale(2_111)),
+        (10_010, stale(10_010)),
+        (10_011, Err(Refused::Expired { not_after: 10_000, now: 10_011 })),
+        (-11, Err(Refused::NotYetValid { not_before: 0, now: -11 })),
+    ] {
+        assert_eq!(peer_still_good(&good, &crls, now), expected, "{now}");
+    }
+    let revoked = Err(Refused::Revoked { serial: "07".into(), at: 900, reason: Reason::KeyCompromise });
+    // A stale list still revokes.
+    for now in [0, 1_500, 9_000] {
+        assert_eq!(peer_still_good(&bad, &crls, now), revoked, "{now}");
+    }
+    assert_eq!(crls.is_revoked(&bad), Some(&Revocation { at: 900, reason: Reason::KeyCompromise }));
+    assert_eq!(crls.is_revoked(&good), None);
+}
+
+#[test]
+fn without_lists_only_validity_counts_and_with_them_an_unknown_issuer_is_refused() {
+    let (pki, other) = (pki(|_| {}), pki(|params| params.distinguished_name.push(DnType::CountryName, "XX")));
+    let none = Crls::none(Tolerance { clock_skew_s: 0, crl_grace_s: 0 });
+    assert_eq!(peer_still_good(&pki.leaf(7), &none, 5), Ok(()));
+    assert!(peer_still_good(&pki.leaf(7), &none, 10_001).is_err());
+    assert_eq!(none.freshness(5), Freshness::NotConfigured);
+
+    pki.publish(&list(1));
+    let crls = pki.load().unwrap();
+    // The same name with another key is another issuer.
+    let unknown = Err(Refused::UnknownStatus { issuer: "CN=ca".into() });
+    assert_eq!(peer_still_good(&other.leaf(8), &crls, 1_500), unknown);
+}
+
+#[test]
+fn the_age_is_a_decision() {
+    let pki = pki(|_| {});
+    pki.publish(&list(1));
+    let crls = pki.load().unwrap();
+    let (fresh, unusable) =
+        (Freshness::Fresh { next_update: 2_000 }, Freshness::Unusable { next_update: 2_000 });
+    let grace = Freshness::Grace { next_update: 2_000, until: 2_110 };
+    for (now, expected) in
+        [(989, unusable), (990, fresh), (2_010, fresh), (2_011, grace), (2_110, grace), (2_111, unusable)]
+    {
+        assert_eq!(crls.freshness(now), expected, "{now}");
+    }
+}
+
+fn fault(pki: &Pki) -> ListFault {
+    match pki.load().unwrap_err() {
+        CrlError::List { number: 1, source, .. } => source,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_list_that_cant_be_trusted_is_refused_with_the_reason() {
+    let name = || "CN=ca".to_owned();
+    let no_signer = pki(|params| {
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "other");
+    });
+    no_signer.publish(&list(1));
+    assert_eq!(fault(&no_signer), ListFault::NoSigner(name()));
+
+    let no_right = pki(|params| params.key_usages = vec![KeyUsagePurpose::KeyCertSign]);
+    no_right.publish(&list(1));
+    assert_eq!(fault(&no_right), ListFault::NoAuthority(name()));
+
+    let no_authority = pki(|params| params.is_ca = IsCa::ExplicitNoCa);
+    no_authority.publish(&list(1));
+    assert_eq!(fault(&no_authority), ListFault::NoAuthority(name()));
+
+    let forged = Pki { issuer: pki(|_| {}).issuer, ..pki(|_| {}) };
+    forged.publish(&list(1));
+    assert_eq!(fault(&forged), ListFault::Signature(name()));
+
+    let foreign = Pki { root: pki(|_| {}).root, ..pki(|_| {}) };
+    foreign.publish(&list(1));
+    assert_eq!(fault(&foreign), ListFault::Untrusted(name()));
+
+    let partial = pki(|_| {});
+    let point = CrlDistributionPoint { uris: vec!["http://x".into()] };
+    let partly = CrlIssuingDistributionPoint { distribution_point: point, scope: None };
+    partial.publish(&CertificateRevocationListParams { issuing_distribution_point: Some(partly), ..list(1) });
+    assert_eq!(fault(&partial), ListFault::Critical("2.5.29.28".into()));
+}
+
+#[test]
+fn damage_of_the_file_is_said_and_never_panics() {
+    let pki = pki(|_| {});
+    let said = |text: &str| {
+        fs::write(pki.path(), text).unwrap();
+        pki.load().unwrap_err().to_string()
+    };
+    assert!(said("").contains("crl.pem is not usable: expected one or more revocation lists"));
+    let pem = list(1).signed_by(&pki.issuer).unwrap().pem().unwrap();
+    assert!(said(&pem).contains("expected the certificate of the authority that signed"));
+    let authority = crate::authority::to_pem(&pki.authority);
+    assert!(said(&(pem.repeat(33) + &authority)).contains("more than 32"));
+
+    let der = list(1).signed_by(&pki.issuer).unwrap().der().to_vec();
+    let signers = [pki.authority.clone()];
+    for at in 0..der.len() {
+        let (mut changed, cut) = (der.clone(), der.get(..at).unwrap());
+        changed[at] ^= 0x41;
+        for bytes in [changed.as_slice(), cut] {
+            assert!(List::verified(bytes, &signers, std::slice::from_ref(&pki.root)).is_err(), "byte {at}");
+        }
+    }
+}
+
+#[test]
+fn a_changed_file_is_loaded_anew_but_never_an_older_list() {
+    let pki = pki(|_| {});
+    let now = Timestamp::from_second(1_500).unwrap();
+    pki.publish(&list(5));
+    let crls = pki.load().unwrap();
+    assert!(crls.reload(now).unwrap().is_none());
+    assert!(Crls::none(Tolerance::default()).reload(now).unwrap().is_none());
+
+    let mut newer = list(6);
+    newer.revoked_certs[0].serial_number = 8_u64.into();
+    pki.publish(&newer);
+    let reloaded = crls.reload(now).unwrap().unwrap();
+    assert!(peer_still_good(&pki.leaf(8), &crls, 1_500).is_ok());
+    assert!(peer_still_good(&pki.leaf(8), &reloaded, 1_500).is_err());
+
+    pki.publish(&list(5));
+    let error = reloaded.reload(now).unwrap_err().to_string();
+    assert!(error.contains("list 5 of CN=ca, older than list 6 in force"), "{error}");
+    fs::write(pki.path(), "torn").unwrap();
+    assert!(reloaded.reload(now).is_err());
+    fs::remove_file(pki.path()).unwrap();
+    assert!(reloaded.reload(now).is_err());
+}
+
+#[test]
+fn reasons_are_read_in_both_spellings() {
+    for reason in Reason::ALL {
+        assert_eq!(reason.as_str().parse(), Ok(reason));
+        assert_eq!(Reason::of_code(reason.code()), reason);
+    }
+    assert_eq!("key-compromise".parse(), Ok(Reason::KeyCompromise));
+    assert_eq!("ca-compromise".parse(), Ok(Reason::CaCompromise));
+    let error = "stolen".parse::<Reason>().unwrap_err().to_string();
+    assert!(
+        error.contains("\"stolen\" is no reason of RFC 5280: expected one of unspecified, keyComp"),
+        "{error}"
+    );
+}

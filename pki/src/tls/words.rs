@@ -1,0 +1,81 @@
+//! Refusals in words: rustls and rustls-webpki show most of theirs as bare names.
+
+use rustls::{CertificateError, Error, OtherError, PeerIncompatible};
+
+/// Why a handshake failed, in words.
+#[must_use]
+#[expect(clippy::wildcard_enum_match_arm, reason = "rustls has words for the rest")]
+pub fn reason(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(_) => of_chain(error),
+        Error::NoCertificatesPresented => "the client shows no certificate".to_owned(),
+        Error::PeerIncompatible(incompatible) => of_incompatible(incompatible),
+        other => other.to_string(),
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "rustls has names for the rest")]
+fn of_incompatible(incompatible: &PeerIncompatible) -> String {
+    match incompatible {
+        PeerIncompatible::SupportedVersionsExtensionRequired
+        | PeerIncompatible::Tls13RequiredForQuic
+        | PeerIncompatible::ServerDoesNotSupportTls12Or13
+        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => {
+            "the peer does not offer TLS 1.3, and nothing older is spoken".to_owned()
+        }
+        PeerIncompatible::NoKxGroupsInCommon => {
+            "the peer has no key exchange group in common: expected X25519MLKEM768, X25519, P-256 or P-384"
+                .to_owned()
+        }
+        PeerIncompatible::NoCipherSuitesInCommon => {
+            "the peer has no cipher suite of TLS 1.3 in common".to_owned()
+        }
+        PeerIncompatible::NoSignatureSchemesInCommon => {
+            "the peer has no signature scheme in common".to_owned()
+        }
+        other => format!("the peer is incompatible: {other:?}"),
+    }
+}
+
+/// Why a certificate is refused, in words.
+#[expect(clippy::wildcard_enum_match_arm, reason = "rustls has words for the rest")]
+pub(super) fn of_chain(error: &Error) -> String {
+    let Error::InvalidCertificate(fault) = error else { return error.to_string() };
+    let words = match fault {
+        CertificateError::UnknownIssuer => {
+            "no trusted root stands behind it: another authority's, self-signed, or sent without its intermediate"
+        }
+        CertificateError::BadSignature => {
+            "its signature or its intermediate's is wrong: an authority of the same name with another key, or damage"
+        }
+        CertificateError::BadEncoding => "it can't be parsed as an X.509 certificate of version 3",
+        CertificateError::UnhandledCriticalExtension => "it has an unknown critical extension",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "its extended key usage, or its intermediate's, does not allow this role"
+        }
+        CertificateError::Revoked => "it was revoked",
+        CertificateError::UnknownRevocationStatus => "no revocation list of its issuer is loaded",
+        CertificateError::ExpiredRevocationList | CertificateError::ExpiredRevocationListContext { .. } => {
+            "the revocation list of its issuer is too old"
+        }
+        CertificateError::Other(OtherError(other)) => {
+            return of_other(&other.to_string(), &format!("{other:?}"));
+        }
+        other => return other.to_string(),
+    };
+    words.to_owned()
+}
+
+/// webpki's own errors come wrapped, and show their names only.
+fn of_other(shown: &str, name: &str) -> String {
+    let known = [
+        ("CaUsedAsEndEntity", "a CA certificate is no party's certificate"),
+        ("EndEntityUsedAsCa", "a party's certificate can't issue another"),
+        ("NameConstraintViolation", "its intermediate's name constraints forbid one of its names"),
+        ("PathLenConstraintViolated", "its chain is longer than its root allows"),
+        ("UnsupportedCertVersion", "it is no X.509 certificate of version 3"),
+        ("InvalidSerialNumber", "its serial number is not valid"),
+    ];
+    let found = known.into_iter().find(|(known, _)| name.contains(known));
+    found.map_or_else(|| shown.to_owned(), |(_, words)| words.to_owned())
+}

@@ -1,0 +1,295 @@
+//! One-time enrolment tokens: pure. The secret and the time come from outside.
+//!
+//! A token is one word that a person copies: `platen1-` and base64url of what it says. It names the gateway, pins the
+//! authority's root for the first contact, expires, and carries a secret. The server keeps a [`TokenRecord`], which
+//! has no secret; that a token is used once is the server's to remember.
+
+use std::fmt;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest;
+use data_encoding::BASE64URL_NOPAD;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::spiffe::{InvalidSpiffeId, Party, SpiffeId};
+
+/// How a token begins.
+const PREFIX: &str = "platen1-";
+
+/// Bytes of the secret: 192 bits.
+pub const SECRET_BYTES: usize = 24;
+
+/// Bytes of the check sum, against slips of the hand.
+const CHECK_BYTES: usize = 4;
+
+const FIXED_BYTES: usize = 8 + 32 + SECRET_BYTES + 2;
+
+/// The longest token, bytes.
+pub const TOKEN_BYTES: usize = 400;
+
+/// A token, as the gateway gets it.
+#[derive(Clone)]
+pub struct Token {
+    /// The gateway that it enrols.
+    pub gateway: SpiffeId,
+    /// SHA-256 of the root's certificate.
+    pub root_sha256: [u8; 32],
+    /// It is worth nothing from then on.
+    pub expires_at: Timestamp,
+    text: SecretString,
+}
+
+/// A token, as the server keeps it: a line of JSON without the secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRecord {
+    /// SHA-256 of the token, hexadecimal: its name in a store.
+    pub token_sha256: String,
+    /// The gateway that it enrols.
+    pub gateway: SpiffeId,
+    /// It is worth nothing from then on.
+    pub expires_at: Timestamp,
+    /// When it was made.
+    pub made_at: Timestamp,
+}
+
+/// What is wrong with a token's form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidToken {
+    /// It isn't one.
+    #[error("this is no enrolment token: expected one word that begins with {PREFIX}")]
+    Form,
+    /// Some of it is missing, or changed.
+    #[error("the enrolment token is damaged: copy it anew, whole")]
+    Damaged,
+    /// It names no gateway.
+    #[error("the enrolment token names no gateway")]
+    Name(#[source] InvalidSpiffeId),
+    /// It names another kind of party.
+    #[error("an enrolment token is for a gateway, not for {0}")]
+    Kind(SpiffeId),
+}
+
+/// Why a token doesn't enrol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenRefused {
+    /// Another one than the record's.
+    #[error("the enrolment token is unknown")]
+    Unknown,
+    /// It is too late.
+    #[error("the enrolment token expired at {expired_at}: make a new one by `platen-pki token`")]
+    Expired {
+        /// When.
+        expired_at: Timestamp,
+    },
+}
+
+/// Makes a token and its record from a random secret.
+///
+/// # Errors
+/// The party is no gateway.
+pub fn mint(
+    gateway: &SpiffeId,
+    root_sha256: [u8; 32],
+    made_at: Timestamp,
+    expires_at: Timestamp,
+    secret: &[u8; SECRET_BYTES],
+) -> Result<(Token, TokenRecord), InvalidToken> {
+    let Party::Gateway(name) = &gateway.party else { return Err(InvalidToken::Kind(gateway.clone())) };
+    // Whole seconds: what the token can say.
+    let expires_at = Timestamp::from_second(expires_at.as_second()).unwrap_or(expires_at);
+    let mut payload = expires_at.as_second().to_be_bytes().to_vec();
+    payload.extend_from_slice(&root_sha256);
+    payload.extend_from_slice(secret);
+    for part in [gateway.trust_domain.as_str(), name] {
+        payload.push(u8::try_from(part.len()).expect("SPIFFE names have at most 64 bytes"));
+        payload.extend_from_slice(part.as_bytes());
+    }
+    payload.extend_from_slice(&check_sum(&payload));
+    let text = format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&payload));
+    let record = TokenRecord {
+        token_sha256: hex::encode(sha256(text.as_bytes())),
+        gateway: gateway.clone(),
+        expires_at,
+        made_at,
+    };
+    Ok((Token { gateway: gateway.clone(), root_sha256, expires_at, text: text.into() }, record))
+}
+
+/// Reads a token.
+///
+/// # Errors
+/// It is none, or damaged.
+pub fn parse(text: &str) -> Result<Token, InvalidToken> {
+    let text = text.trim();
+    let encoded =
+        text.strip_prefix(PREFIX).filter(|_| text.len() <= TOKEN_BYTES).ok_or(InvalidToken::Form)?;
+    let payload = BASE64URL_NOPAD.decode(encoded.as_bytes()).map_err(|_| InvalidToken::Damaged)?;
+    let (body, check) = payload.split_last_chunk::<CHECK_BYTES>().ok_or(InvalidToken::Damaged)?;
+    if check_sum(body) != *check || body.len() < FIXED_BYTES {
+        return Err(InvalidToken::Damaged);
+    }
+    let (expires, rest) = body.split_first_chunk::<8>().ok_or(InvalidToken::Damaged)?;
+    let (root_sha256, rest) = rest.split_first_chunk::<32>().ok_or(InvalidToken::Damaged)?;
+    let (_, rest) = rest.split_first_chunk::<SECRET_BYTES>().ok_or(InvalidToken::Damaged)?;
+    let (domain, rest) = name(rest)?;
+    let (gateway, rest) = name(rest)?;
+    if !rest.is_empty() {
+        return Err(InvalidToken::Damaged);
+    }
+    let gateway = format!("spiffe://{domain}/gateway/{gateway}").parse().map_err(InvalidToken::Name)?;
+    let expires_at =
+        Timestamp::from_second(i64::from_be_bytes(*expires)).map_err(|_| InvalidToken::Damaged)?;
+    Ok(Token { gateway, root_sha256: *root_sha256, expires_at, text: text.into() })
+}
+
+fn name(bytes: &[u8]) -> Result<(&str, &[u8]), InvalidToken> {
+    let (length, rest) = bytes.split_first().ok_or(InvalidToken::Damaged)?;
+    let (name, rest) = rest.split_at_checked(usize::from(*length)).ok_or(InvalidToken::Damaged)?;
+    Ok((std::str::from_utf8(name).map_err(|_| InvalidToken::Damaged)?, rest))
+}
+
+/// Whether what was presented is the token of the record and still good: in constant time as to its content. Every
+/// byte of the token counts, so that what it says can't be changed either.
+///
+/// # Errors
+/// It is another, or it expired.
+pub fn verify(record: &TokenRecord, presented: &str, now: Timestamp) -> Result<(), TokenRefused> {
+    let presented = hex::encode(sha256(presented.trim().as_bytes()));
+    verify_slices_are_equal(record.token_sha256.as_bytes(), presented.as_bytes())
+        .map_err(|_| TokenRefused::Unknown)?;
+    if now >= record.expires_at {
+        return Err(TokenRefused::Expired { expired_at: record.expires_at });
+    }
+    Ok(())
+}
+
+/// The name under which a server finds the record of what was presented.
+#[must_use]
+pub fn record_name(presented: &str) -> String {
+    hex::encode(sha256(presented.trim().as_bytes()))
+}
+
+impl Token {
+    /// The word to copy. It is a secret.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.text.expose_secret()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({} until {})", self.gateway, self.expires_at)
+    }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    digest::digest(&digest::SHA256, bytes).as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+fn check_sum(bytes: &[u8]) -> [u8; CHECK_BYTES] {
+    let [a, b, c, d, ..] = sha256(bytes);
+    [a, b, c, d]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn minted(name: &str, secret: u8) -> (Token, TokenRecord) {
+        let gateway = format!("spiffe://platen.example/gateway/{name}").parse().unwrap();
+        mint(&gateway, [7; 32], at(1_000), at(2_000), &[secret; SECRET_BYTES]).unwrap()
+    }
+
+    #[test]
+    fn a_token_says_what_it_was_made_for_and_the_record_has_no_secret() {
+        let (token, record) = minted("gw-1", 1);
+        let read = parse(&format!("  {}\n", token.expose())).unwrap();
+        assert_eq!(read.gateway.to_string(), "spiffe://platen.example/gateway/gw-1");
+        assert_eq!((read.root_sha256, read.expires_at), ([7; 32], at(2_000)));
+        assert_eq!(record.token_sha256, record_name(token.expose()));
+        let line = serde_json::to_string(&record).unwrap();
+        assert!(!line.contains(token.expose()) && !line.contains('\n'));
+        assert_eq!(serde_json::from_str::<TokenRecord>(&line).unwrap(), record);
+        assert!(!format!("{token:?}").contains(token.expose()));
+        let word = token.expose().bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_');
+        assert!(word && token.expose().len() < 140, "{}", token.expose());
+    }
+
+    #[test]
+    fn the_longest_names_fit() {
+        let gateway = format!("spiffe://{}/gateway/{}", "t".repeat(63), "g".repeat(64)).parse().unwrap();
+        let (token, _) = mint(&gateway, [7; 32], at(0), at(1), &[9; SECRET_BYTES]).unwrap();
+        assert_eq!(parse(token.expose()).unwrap().gateway, gateway);
+        assert!(token.expose().len() <= TOKEN_BYTES);
+    }
+
+    #[test]
+    fn a_token_enrols_its_gateway_until_it_expires() {
+        let (token, record) = minted("gw-1", 1);
+        let (other_secret, _) = minted("gw-1", 2);
+        let (other_gateway, _) = minted("gw-2", 1);
+        let expired = Err(TokenRefused::Expired { expired_at: at(2_000) });
+        let unknown = Err(TokenRefused::Unknown);
+        for (presented, now, expected) in [
+            (token.expose(), 1_999, Ok(())),
+            (token.expose(), 2_000, expired),
+            (token.expose(), 9_999, expired),
+            (other_secret.expose(), 1_500, unknown),
+            (other_gateway.expose(), 1_500, unknown),
+            (other_gateway.expose(), 9_999, unknown),
+            (PREFIX, 1_500, unknown),
+            ("", 1_500, unknown),
+        ] {
+            assert_eq!(verify(&record, presented, at(now)), expected, "{presented} at {now}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_token_is_told_apart_from_a_damaged_one() {
+        let (token, _) = minted("gw-1", 1);
+        let whole = token.expose();
+        let short = whole.strip_suffix(|_: char| true).unwrap();
+        let changed = whole.replacen("A", "B", 1);
+        let long = format!("{PREFIX}{}", "A".repeat(TOKEN_BYTES));
+        for (text, expected) in [
+            ("", InvalidToken::Form),
+            ("hunter2", InvalidToken::Form),
+            (long.as_str(), InvalidToken::Form),
+            (PREFIX, InvalidToken::Damaged),
+            ("platen1-AAAA", InvalidToken::Damaged),
+            ("platen1-****", InvalidToken::Damaged),
+            (short, InvalidToken::Damaged),
+            (&changed, InvalidToken::Damaged),
+        ] {
+            assert_eq!(parse(text).unwrap_err(), expected, "{text}");
+        }
+        let operator = "spiffe://t/operator/o".parse().unwrap();
+        let refused = mint(&operator, [7; 32], at(0), at(1), &[0; SECRET_BYTES]).unwrap_err();
+        assert!(matches!(refused, InvalidToken::Kind(_)), "{refused}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_input_panics_and_no_change_passes(at_byte in 8_usize..130, byte: u8, text in "\\PC{0,40}") {
+            drop((parse(&text), parse(&format!("{PREFIX}{text}"))));
+            let (token, record) = minted("gw-1", 1);
+            let mut bytes = token.expose().as_bytes().to_vec();
+            if let Some(place) = bytes.get_mut(at_byte) {
+                *place = byte;
+            }
+            let changed = String::from_utf8_lossy(&bytes).into_owned();
+            if changed.trim() != token.expose() {
+                proptest::prop_assert!(parse(&changed).is_err());
+                proptest::prop_assert!(verify(&record, &changed, at(1_500)).is_err());
+            }
+        }
+    }
+}
