@@ -95,7 +95,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     tracing::info!(name = config.name, ?addresses, "listening");
 
     let health = health(&store);
-    let state = GatewayState::new(store, config.cadence);
+    let state = GatewayState::new(store.clone(), config.cadence);
     let swap = |tls| Arc::new(ArcSwap::from_pointee(tls));
     let (_, _, local) = tokio::join!(
         gateways::serve(listeners.gateways, swap(gateways_tls), state, shutdown.clone()),
@@ -108,7 +108,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     if let Err(error) = scheduler.shutdown().await {
         tracing::warn!(error = %error, "the scheduler did not end in order");
     }
-    drop(scheduler);
+    store.close();
     if tokio::time::timeout(std::time::Duration::from_secs(10), writer).await.is_err() {
         tracing::warn!("the store's writer did not end within 10 s");
     }

@@ -127,7 +127,7 @@ pub struct Store {
 
 impl Store {
     /// Opens the database, creates it where the engine allows, and brings its tables to this version. The task ends
-    /// when the last clone of the store is gone.
+    /// when the store is closed or its last clone is gone.
     ///
     /// # Errors
     /// The URL is wrong, the database can't be opened, or its tables are newer than this program.
@@ -148,6 +148,11 @@ impl Store {
     pub async fn open_detached(url: &str) -> Result<Self, StoreError> {
         let (store, _task) = Self::open(url).await?;
         Ok(store)
+    }
+
+    /// Takes no more changes; those that wait are still made, and then the writer's task ends.
+    pub fn close(&self) {
+        self.writer.close();
     }
 
     /// Whether the database answers.

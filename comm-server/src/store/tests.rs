@@ -430,6 +430,17 @@ async fn a_store_is_opened_again_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_closed_store_makes_what_waits_and_takes_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, writer) = Store::open(&url(&dir)).await.unwrap();
+    let waiting = store.take_poll(caller("gw-1"), poll(), 0);
+    let (waiting, ()) = tokio::join!(waiting, async { store.close() });
+    assert!(waiting.unwrap().registered);
+    writer.await.unwrap();
+    assert!(matches!(store.take_poll(caller("gw-1"), poll(), 0).await, Err(StoreError::Closed)));
+}
+
+#[tokio::test]
 async fn a_wrong_url_is_named_without_its_secret() {
     let error = Store::open("mysql://root:secret@db/platen").await.unwrap_err().to_string();
     assert!(error.contains("db/platen") && !error.contains("secret"), "{error}");

@@ -10,6 +10,7 @@ use std::time::Duration;
 use sqlx::{AnyConnection, AnyPool};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::{StoreError, failed};
 
@@ -37,14 +38,21 @@ type Change = Box<dyn for<'c> FnOnce(&'c mut AnyConnection) -> Made<'c> + Send>;
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
     changes: mpsc::Sender<Change>,
+    closing: CancellationToken,
 }
 
 impl Writer {
-    /// Starts the task; it ends when the last clone of the writer is gone.
+    /// Starts the task; it ends when the writer is closed or its last clone is gone.
     pub(crate) fn start(pool: AnyPool) -> (Self, JoinHandle<()>) {
         let (changes, waiting) = mpsc::channel(WAITING);
-        let task = tokio::spawn(run(pool, waiting));
-        (Self { changes }, task)
+        let closing = CancellationToken::new();
+        let task = tokio::spawn(run(pool, waiting, closing.clone()));
+        (Self { changes, closing }, task)
+    }
+
+    /// Takes no more changes; those that wait are still made.
+    pub(crate) fn close(&self) {
+        self.closing.cancel();
     }
 
     /// Makes a change; the answer comes after the commit.
@@ -85,9 +93,19 @@ where
     })
 }
 
-async fn run(pool: AnyPool, mut waiting: mpsc::Receiver<Change>) {
+async fn run(pool: AnyPool, mut waiting: mpsc::Receiver<Change>, closing: CancellationToken) {
     let mut changes = Vec::with_capacity(PER_COMMIT);
-    while waiting.recv_many(&mut changes, PER_COMMIT).await > 0 {
+    loop {
+        let taken = tokio::select! {
+            taken = waiting.recv_many(&mut changes, PER_COMMIT) => taken,
+            () = closing.cancelled(), if !waiting.is_closed() => {
+                waiting.close();
+                continue;
+            }
+        };
+        if taken == 0 {
+            break;
+        }
         let mut answers = Vec::with_capacity(changes.len());
         let committed = commit(&pool, &mut changes, &mut answers).await;
         let committed = committed.map_err(|error| chain(&error));
