@@ -28,7 +28,7 @@
   document.addEventListener("htmx:responseError", () => away(true));
   document.addEventListener("htmx:afterOnLoad", () => away(false));
 
-  // A hidden page asks for nothing; one with an open <details> in its live part keeps it open.
+  // A hidden page does not refresh itself.
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (document.hidden && event.detail.requestConfig.triggeringEvent === undefined) event.preventDefault();
   });
@@ -78,6 +78,15 @@
     const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
     const number = new Intl.NumberFormat("en");
 
+    // Marks of the time axis, in UTC like every time of the console.
+    const day = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", day: "numeric", month: "short" });
+    const month = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", month: "short", year: "numeric" });
+    const clock = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", hour: "2-digit", minute: "2-digit" });
+    const moments = (_, marks, __, ___, step) => marks.map((mark) => {
+      const format = step >= 28 * 86400 ? month : step >= 86400 ? day : mark % 86400 === 0 ? day : clock;
+      return format.format(mark * 1000);
+    });
+
     const draw = (points) => {
       if (chart) chart.destroy();
       chart = null;
@@ -96,9 +105,10 @@
         cursor: { y: false, points: { size: 8 } },
         legend: { live: true },
         scales: { y: { range: (_, low, high) => (low === high ? [Math.max(0, low - 10), high + 10] : [low - (high - low) * 0.06, high + (high - low) * 0.06]) } },
-        axes: [axis, { ...axis, size: 72, values: (_, marks) => marks.map((mark) => number.format(mark)) }],
+        tzDate: (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+        axes: [{ ...axis, values: moments, space: 72 }, { ...axis, size: 72, values: (_, marks) => marks.map((mark) => number.format(mark)) }],
         series: [
-          { label: "Read", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
+          { label: "Read", value: (_, mark) => (mark === null ? "–" : `${new Date(mark * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`) },
           { label: "Total", stroke: ink("--accent"), width: 2, spanGaps: false, points: { show: points.length < 80, size: 6, fill: ink("--surface") }, value: (_, v) => (v === null ? "–" : number.format(v)) },
         ],
       }, withGaps(times, values), element);

@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use comm_server::operators::{self, OperatorState};
-use comm_server::store::Store;
 use jiff::Timestamp;
 use pki::authority::{Authority, Passphrase, Request};
 use pki::spiffe::PartyKind;
 use pki::{Identity, IdentityConfig};
+use platen_comm_server::operators::{self, OperatorState};
+use platen_comm_server::store::Store;
 use tokio::net::TcpListener;
 
 #[tokio::main]

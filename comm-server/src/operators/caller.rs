@@ -56,7 +56,7 @@ impl Caller {
     }
 }
 
-/// Finds the session. What refreshes itself in a browser (htmx says so) does not keep a session alive.
+/// Finds the session. What refreshes itself in a browser does not keep a session alive.
 pub(super) async fn identify(state: &OperatorState, headers: &HeaderMap) -> Result<Caller, Refused> {
     let token = session::token_of(headers).ok_or_else(Refused::not_logged_in)?;
     let token_hash = session::token_hash(&token);
@@ -64,7 +64,7 @@ pub(super) async fn identify(state: &OperatorState, headers: &HeaderMap) -> Resu
     let found = state.store().session(&token_hash, now).await?;
     let (found, user) = found.ok_or_else(Refused::not_logged_in)?;
     let role = user.role.parse().map_err(|error| Refused::internal(&error))?;
-    if !headers.contains_key("hx-request") {
+    if !refreshes_itself(headers) {
         let (created, expires) = (found.created_at.as_millisecond(), found.expires_at.as_millisecond());
         if let Some(moved) = session::moved_expiry(created, expires, now.as_millisecond()) {
             state.store().move_session_expiry(&token_hash, moved).await?;
@@ -78,6 +78,13 @@ pub(super) async fn identify(state: &OperatorState, headers: &HeaderMap) -> Resu
         must_change: user.must_change,
         token_hash,
     })
+}
+
+/// Whether a page asks on its own: htmx says so, and names the part that is refreshed.
+fn refreshes_itself(headers: &HeaderMap) -> bool {
+    let by_person = |element: &str| !element.starts_with("live");
+    let trigger = headers.get("hx-trigger").and_then(|value| value.to_str().ok());
+    headers.contains_key("hx-request") && !trigger.is_some_and(by_person)
 }
 
 /// A caller of the API who may still have a one-time password.
@@ -172,4 +179,21 @@ async fn limited(request: Request, state: &OperatorState) -> Result<Bytes, Refus
         let detail = format!("the body is larger than {BODY_BYTES} bytes");
         Refused::new(ProblemCode::BodyTooLarge, detail)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_page_that_asks_on_its_own_leaves_the_session_to_end() {
+        let of = |pairs: &[(&'static str, &'static str)]| {
+            let headers = pairs.iter().map(|&(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+            refreshes_itself(&headers.collect::<HeaderMap>())
+        };
+        assert!(of(&[("hx-request", "true")]));
+        assert!(of(&[("hx-request", "true"), ("hx-trigger", "live-2")]));
+        assert!(!of(&[("hx-request", "true"), ("hx-trigger", "filters")]));
+        assert!(!of(&[]));
+    }
 }

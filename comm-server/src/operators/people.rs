@@ -57,7 +57,8 @@ pub(super) async fn log_in(
     let hash = user.as_ref().map(|user| user.password_hash.as_str());
     let right = state.0.hasher.verify(password, hash).await?;
     let now = Timestamp::now();
-    let (Some(user), true) = (user, right) else {
+    let open = user.filter(|user| user.locked_until.is_none_or(|until| until <= now));
+    let (Some(user), true) = (open, right) else {
         return Err(refuse_login(state, address, name, now).await?);
     };
     let role = user.role.parse().map_err(|error| Refused::internal(&error))?;

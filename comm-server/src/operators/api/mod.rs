@@ -127,5 +127,11 @@ mod tests {
                 assert!(answers.contains_key("401"), "{method} {path}");
             }
         }
+        let text = json.to_string();
+        for (_, rest) in text.match_indices("\"$ref\":\"#").map(|(at, found)| text.split_at(at + found.len()))
+        {
+            let pointer = rest.split('"').next().unwrap();
+            assert!(json.pointer(pointer).is_some(), "{pointer} is referred to and not there");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use utoipa::openapi::{ContentBuilder, RefOr, Response, ResponseBuilder, ResponsesBuilder};
-use utoipa::{IntoResponses, PartialSchema, ToSchema};
+use utoipa::{IntoResponses, ToSchema};
 use wire::problem::MEDIA_TYPE;
 
 /// A refusal (RFC 9457).
@@ -12,6 +12,7 @@ use wire::problem::MEDIA_TYPE;
 #[expect(dead_code, reason = "it describes wire::problem::Problem, which has no schema of its own")]
 struct ProblemSchema {
     /// What kind of refusal.
+    #[schema(inline)]
     code: Code,
     /// HTTP status.
     #[schema(minimum = 400, maximum = 599)]
@@ -73,7 +74,8 @@ impl IntoResponses for Changing {
 }
 
 fn describe(refusals: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
-    let content = ContentBuilder::new().schema(Some(ProblemSchema::schema())).build();
+    let content =
+        ContentBuilder::new().schema(Some(<ProblemSchema as utoipa::PartialSchema>::schema())).build();
     let response =
         |text: &str| ResponseBuilder::new().description(text).content(MEDIA_TYPE, content.clone()).build();
     let all = refusals

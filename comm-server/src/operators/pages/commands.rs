@@ -58,6 +58,7 @@ struct CommandRow {
     created_by: String,
     created_at: When,
     delivered_at: Option<When>,
+    undelivered: &'static str,
     answered_at: Option<When>,
     expires_at: When,
 }
@@ -119,6 +120,7 @@ fn row(c: Command, now: Timestamp) -> CommandRow {
     CommandRow {
         element: element("k", &[&c.command]),
         title,
+        undelivered: if c.state == "queued" { "at the next poll" } else { "–" },
         state: state::of_command(&c.state),
         rollout: c.rollout.map(|rollout| format!("/rollouts/{rollout}")),
         gateway: c.gateway,

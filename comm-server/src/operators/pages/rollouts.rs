@@ -209,9 +209,10 @@ fn row(r: Rollout, now: Timestamp) -> RolloutRow {
 }
 
 fn progress(r: &Rollout) -> Progress {
-    let width = |part: i64| part.saturating_mul(100).checked_div(r.devices).unwrap_or(0);
-    let (verified, failed) = (width(r.verified), width(r.failed));
-    let busy = if r.state == "running" { width(r.devices - r.verified - r.failed - r.cancelled) } else { 0 };
+    // Each part ends where the next begins, so that rounding leaves no gap.
+    let at = |devices: i64| devices.saturating_mul(100).checked_div(r.devices).unwrap_or(0);
+    let (verified, ended) = (at(r.verified), at(r.verified + r.failed));
+    let busy = if r.state == "running" { at(r.devices - r.cancelled) } else { ended };
     Progress {
         devices: r.devices,
         verified: r.verified,
@@ -219,9 +220,9 @@ fn progress(r: &Rollout) -> Progress {
         cancelled: r.cancelled,
         verified_width: verified,
         failed_from: verified,
-        failed_width: failed,
-        busy_from: verified + failed,
-        busy_width: busy,
+        failed_width: ended - verified,
+        busy_from: ended,
+        busy_width: busy - ended,
     }
 }
 
