@@ -1,5 +1,7 @@
 //! The server as curl sees it: over mutual TLS, with metadata, whole images and ranges.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking and says why it is skipped")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
