@@ -1,6 +1,11 @@
 //! Letters as Debian's Postfix takes and delivers them.
 
-#![allow(clippy::unwrap_used, clippy::unwrap_in_result, clippy::print_stderr, reason = "a test fails by panicking and says why it is skipped")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and says why it is skipped"
+)]
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -231,7 +236,8 @@ fn subject(head: &str) -> String {
     let mut was_encoded = false;
     for word in line.split(' ') {
         let encoded = word.strip_prefix("=?utf-8?b?").and_then(|word| word.strip_suffix("?="));
-        if !words.is_empty() && !(was_encoded && encoded.is_some()) {
+        let joins = was_encoded && encoded.is_some();
+        if !words.is_empty() && !joins {
             words.push(' ');
         }
         was_encoded = encoded.is_some();
