@@ -55,7 +55,7 @@ pub(crate) async fn measure(devices: u16, figures: &mut Figures) -> Result<()> {
 }
 
 async fn status_of(url: &str) -> Result<Value> {
-    let text = reqwest::get(url).await?.error_for_status()?.text().await?;
+    let text = tests::operator::plain_client()?.get(url).send().await?.error_for_status()?.text().await?;
     serde_json::from_str(&text).context("status")
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use pki::spiffe::PartyKind;
+use reqwest::Method;
 use rustls_pki_types::ServerName;
 use serde_json::json;
 use tests::operator::Operator;
@@ -68,8 +69,7 @@ async fn exchange(devices: u16) -> Result<Exchange> {
     let meters = meters(&operator, &proxy).await?;
     quiet(&operator, &proxy, devices).await?;
     let before = proxy.connections();
-    let url = format!("http://{}/devices/0/faults/sc?code=SC542", lan.control);
-    reqwest::Client::new().post(url).send().await?.error_for_status()?;
+    lan.control(0, Method::POST, "faults/sc?code=SC542").await?;
     until("the service call", PATIENCE, || async {
         let calls = operator.list("/api/v1/calls?kind=service_call&state=open").await?;
         Ok((!calls.is_empty()).then_some(()))

@@ -69,14 +69,14 @@ async function look(page, name, url, size, noticed) {
     }
     return wrong;
   }));
+  const file = `${config.screenshots}/${name}-${size.name}.png`;
+  await page.screenshot({ path: file, fullPage: true });
   await page.keyboard.press('Tab');
   const focus = await page.evaluate(() => {
     const style = getComputedStyle(document.activeElement);
     return document.activeElement === document.body || style.outlineStyle !== 'none' || style.boxShadow !== 'none';
   });
   if (!focus) here.push('the focus is not visible');
-  const file = `${config.screenshots}/${name}-${size.name}.png`;
-  await page.screenshot({ path: file, fullPage: true });
   findings += here.length;
   console.log(JSON.stringify({ page: name, width: size.width, findings: here, screenshot: file }));
 }

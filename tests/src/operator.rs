@@ -16,6 +16,20 @@ pub struct Operator {
     csrf: String,
 }
 
+/// A client for plain HTTP on loopback.
+///
+/// # Errors
+/// The client can't be made.
+pub fn plain_client() -> Result<Client> {
+    install_provider();
+    Ok(Client::builder().timeout(Duration::from_secs(30)).build()?)
+}
+
+fn install_provider() {
+    // The second call in a process finds a provider installed, which is the same one.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+}
+
 /// Pages of a list that are read at the most.
 const MAX_PAGES: usize = 100;
 
@@ -25,8 +39,7 @@ impl Operator {
     /// # Errors
     /// The root can't be read.
     pub fn client(root: &Path) -> Result<Client> {
-        // The second call in a process finds a provider installed, which is the same one.
-        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        install_provider();
         let root = std::fs::read(root).with_context(|| root.display().to_string())?;
         let roots = Certificate::from_pem_bundle(&root)?;
         Ok(Client::builder().tls_certs_only(roots).timeout(Duration::from_secs(30)).build()?)

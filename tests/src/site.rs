@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::operator::Operator;
+use crate::operator::{self, Operator};
 use crate::program::{self, Running};
 
 /// Id of the site's gateway.
@@ -74,6 +75,21 @@ pub struct Device {
     pub model: String,
     /// Serial number.
     pub serial: String,
+}
+
+impl Lan {
+    /// Asks the HTTP control of a device: `POST faults/sc?code=SC542`, `DELETE faults/sc`.
+    ///
+    /// # Errors
+    /// It refuses or can't be reached.
+    pub async fn control(&self, device: usize, method: Method, path: &str) -> Result<()> {
+        let url = format!("http://{}/devices/{device}/{path}", self.control);
+        let response = operator::plain_client()?.request(method, &url).send().await?;
+        if !response.status().is_success() {
+            bail!("{url}: {}: {}", response.status(), response.text().await?);
+        }
+        Ok(())
+    }
 }
 
 /// What the LAN says when it is ready.

@@ -1,6 +1,7 @@
 //! One device that lies, stalls or shouts never delays the others.
 
 use anyhow::Result;
+use reqwest::Method;
 use tests::site::{PATIENCE, Site, SiteSpec};
 use tests::until::until;
 
@@ -22,8 +23,7 @@ async fn broken_devices_do_not_delay_a_good_one() -> Result<()> {
         site.start_comm_server()?;
         let lan = site.start_lan()?;
         for (device, fault) in FAULTS.iter().enumerate() {
-            let url = format!("http://{}/devices/{device}/faults/{fault}", lan.control);
-            reqwest::Client::new().post(url).send().await?.error_for_status()?;
+            lan.control(device, Method::POST, &format!("faults/{fault}")).await?;
         }
         site.start_gateway()?;
         let operator = site.first_log_in().await?;
@@ -34,8 +34,7 @@ async fn broken_devices_do_not_delay_a_good_one() -> Result<()> {
         })
         .await?;
         // It is not only found but watched while the others go on.
-        let url = format!("http://{}/devices/{}/faults/jam", lan.control, good.number);
-        reqwest::Client::new().post(url).send().await?.error_for_status()?;
+        lan.control(good.number, Method::POST, "faults/jam").await?;
         until("the good device's jam", PATIENCE, || async {
             let jams = operator.list("/api/v1/calls?kind=jam&state=open").await?;
             Ok(jams
@@ -47,8 +46,7 @@ async fn broken_devices_do_not_delay_a_good_one() -> Result<()> {
         // Once they mend, they are found as well, without anybody's help.
         for (device, fault) in FAULTS.iter().enumerate() {
             let name = fault.split('?').next().unwrap_or(fault);
-            let url = format!("http://{}/devices/{device}/faults/{name}", lan.control);
-            reqwest::Client::new().delete(url).send().await?.error_for_status()?;
+            lan.control(device, Method::DELETE, &format!("faults/{name}")).await?;
         }
         let order = serde_json::json!({"gateway": tests::site::GATEWAY, "order": {"kind": "discovery"}});
         operator.post("/api/v1/commands", &order).await?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use reqwest::Method;
 use serde_json::json;
 use tests::site::{GATEWAY, PASSWORD, PATIENCE, Site, SiteSpec, write_image};
 use tests::until::until;
@@ -29,14 +30,13 @@ async fn pages_work_at_both_widths() -> Result<()> {
     for (device, fault) in
         [(1, "toner_near_end?color=cyan"), (2, "sc?code=SC542"), (3, "jam"), (4, "offline")]
     {
-        let url = format!("http://{}/devices/{device}/faults/{fault}", lan.control);
         if device == 4 {
             until("all devices in the fleet", PATIENCE, || async {
                 Ok((operator.list("/api/v1/devices").await?.len() == 6).then_some(()))
             })
             .await?;
         }
-        reqwest::Client::new().post(url).send().await?.error_for_status()?;
+        lan.control(device, Method::POST, &format!("faults/{fault}")).await?;
     }
     let order = json!({"gateway": GATEWAY, "order": {"kind": "counter_request"}});
     operator.post("/api/v1/commands", &order).await?;

@@ -143,15 +143,6 @@ async fn read_meters(narrator: &Narrator, demo: &Demo<'_>) -> Result<()> {
         .await
 }
 
-async fn control(demo: &Demo<'_>, device: &Device, method: reqwest::Method, path: &str) -> Result<()> {
-    let url = format!("http://{}/devices/{}/{path}", demo.lan.control, device.number);
-    let response = reqwest::Client::new().request(method, &url).send().await?;
-    if !response.status().is_success() {
-        bail!("{url}: {}: {}", response.status(), response.text().await?);
-    }
-    Ok(())
-}
-
 async fn call(demo: &Demo<'_>, device: &Device, kind: &str, state: &str) -> Result<Option<Value>> {
     let calls = demo.operator.list(&format!("/api/v1/calls?kind={kind}&state={state}")).await?;
     Ok(calls.into_iter().find(|c| c["device"].as_str().is_some_and(|id| id.ends_with(&device.serial))))
@@ -161,7 +152,9 @@ async fn call_for_toner(narrator: &Narrator, demo: &Demo<'_>) -> Result<()> {
     narrator
         .step("toner_near_end", "Toner near end", |_| async move {
             let device = demo.lan.devices.get(1).context("the LAN has one device only")?;
-            control(demo, device, reqwest::Method::POST, "faults/toner_near_end?color=cyan").await?;
+            demo.lan
+                .control(device.number, reqwest::Method::POST, "faults/toner_near_end?color=cyan")
+                .await?;
             let call = until("the call", PATIENCE, || call(demo, device, "supply_near_end", "open")).await?;
             Ok(format!("{} {}: {}", device.model, device.serial, call["detail"].as_str().unwrap_or_default()))
         })
@@ -172,7 +165,7 @@ async fn call_for_service(narrator: &Narrator, demo: &Demo<'_>, speedup: u32) ->
     let device = demo.lan.devices.get(2).context("the LAN has two devices only")?;
     narrator
         .step("service_call", "Service call", |_| async move {
-            control(demo, device, reqwest::Method::POST, "faults/sc?code=SC542").await?;
+            demo.lan.control(device.number, reqwest::Method::POST, "faults/sc?code=SC542").await?;
             let call = until("the call", PATIENCE, || call(demo, device, "service_call", "open")).await?;
             Ok(format!("{} {}: {}", device.model, device.serial, call["detail"].as_str().unwrap_or_default()))
         })
@@ -188,7 +181,7 @@ async fn call_for_service(narrator: &Narrator, demo: &Demo<'_>, speedup: u32) ->
         .await?;
     narrator
         .step("sc_reset", "SC reset", |_| async move {
-            control(demo, device, reqwest::Method::DELETE, "faults/sc").await?;
+            demo.lan.control(device.number, reqwest::Method::DELETE, "faults/sc").await?;
             let closed = until("the end of the call", PATIENCE, || async {
                 let still_open = call(demo, device, "service_call", "open").await?;
                 Ok(call(demo, device, "service_call", "closed").await?.filter(|_| still_open.is_none()))
