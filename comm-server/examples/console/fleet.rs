@@ -18,7 +18,12 @@ const GATEWAYS: [(&str, &str, &str, i64, i64, i64); 3] = [
 ];
 
 /// Gateway, vendor, model, serial, name, state, toner percent of K C M Y.
-const DEVICES: [(usize, &str, &str, &str, &str, &str, [i64; 4]); 13] = [
+type Device = (usize, &'static str, &'static str, &'static str, &'static str, &'static str, [i64; 4]);
+
+/// Device, kind, subject, detail, hours ago, hours until its end.
+type Call = (usize, &'static str, &'static str, &'static str, i64, Option<i64>);
+
+const DEVICES: [Device; 13] = [
     (0, "ricoh", "RICOH IM C3000", "3118RA00421", "reception", "ready", [76, 58, 61, 49]),
     (0, "ricoh", "RICOH IM C3000", "3118RA00422", "2nd floor", "printing", [34, 7, 45, 52]),
     (0, "ricoh", "RICOH IM C6000", "3120RB11007", "print room", "sc", [61, 80, 77, 69]),
@@ -84,7 +89,7 @@ fn gateway(index: usize) -> &'static str {
 async fn store_device(
     connection: &mut sqlx::AnyConnection,
     number: i64,
-    (index, vendor, model, serial, name, state, toner): (usize, &str, &str, &str, &str, &str, [i64; 4]),
+    (index, vendor, model, serial, name, state, toner): Device,
     ms: i64,
 ) -> Result<()> {
     let (device, gateway) = (id(vendor, serial), gateway(index));
@@ -216,8 +221,7 @@ fn reading(
 }
 
 async fn store_calls(connection: &mut sqlx::AnyConnection, ms: i64) -> Result<()> {
-    // Device, kind, subject, detail, hours ago, hours until its end.
-    let calls: [(usize, &str, &str, &str, i64, Option<i64>); 10] = [
+    let calls: [Call; 10] = [
         (2, "service_call", "", "SC542: fusing temperature does not rise", 2, None),
         (4, "jam", "1.1", "Paper misfeed: B", 1, None),
         (5, "supply_end", "1.1", "black toner 0 %", 5, None),
@@ -294,6 +298,11 @@ async fn store_work(connection: &mut sqlx::AnyConnection, ms: i64) -> Result<()>
         .execute(&mut *connection)
         .await?;
     }
+    store_commands(&mut *connection, rollout, ms).await?;
+    store_quarantine(connection, ms).await
+}
+
+async fn store_commands(connection: &mut sqlx::AnyConnection, rollout: String, ms: i64) -> Result<()> {
     let commands = [
         ("firmware_update", "running", "staging: 62 %", Some(rollout)),
         ("counter_request", "done", "13 of 13 devices read", None),
@@ -322,6 +331,10 @@ async fn store_work(connection: &mut sqlx::AnyConnection, ms: i64) -> Result<()>
         .execute(&mut *connection)
         .await?;
     }
+    Ok(())
+}
+
+async fn store_quarantine(connection: &mut sqlx::AnyConnection, ms: i64) -> Result<()> {
     let body = json!({"kind": "counter_set", "device": "kyocera:RVP1Z04411", "read_at": "2026-11-20T09:14:00Z",
         "counters": {"total": "12x"}, "evidence": {}});
     sqlx::query(

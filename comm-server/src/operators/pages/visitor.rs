@@ -43,8 +43,9 @@ fn elsewhere(headers: &HeaderMap, to: &'static str) -> Response {
     Redirect::to(to).into_response()
 }
 
-fn checked(caller: Caller, headers: &HeaderMap) -> Result<Caller, Response> {
-    if caller.must_change { Err(elsewhere(headers, "/password")) } else { Ok(caller) }
+/// Where somebody with a one-time password is sent.
+fn gate(caller: &Caller, headers: &HeaderMap) -> Option<Response> {
+    caller.must_change.then(|| elsewhere(headers, "/password"))
 }
 
 impl FromRequestParts<OperatorState> for NewVisitor {
@@ -60,7 +61,7 @@ impl FromRequestParts<OperatorState> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, Response> {
         let caller = visitor(state, &parts.headers).await?;
-        checked(caller, &parts.headers).map(Self)
+        gate(&caller, &parts.headers).map_or(Ok(Self(caller)), Err)
     }
 }
 
@@ -82,6 +83,6 @@ impl FromRequest<OperatorState> for Submitted {
     async fn from_request(request: Request, state: &OperatorState) -> Result<Self, Response> {
         let headers = request.headers().clone();
         let NewSubmitted(Self { caller, fields }) = NewSubmitted::from_request(request, state).await?;
-        Ok(Self { caller: checked(caller, &headers)?, fields })
+        gate(&caller, &headers).map_or(Ok(Self { caller, fields }), Err)
     }
 }
