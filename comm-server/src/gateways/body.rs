@@ -17,7 +17,7 @@ use wire::problem::{Problem, ProblemCode};
 use super::GatewayState;
 
 /// How long a refused body is read on.
-const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 

@@ -1,19 +1,17 @@
-//! The real server is killed while gateways report: nothing that it acknowledged is missing, nothing is double.
+//! The server is killed while gateways report: nothing that it acknowledged is missing, nothing is double.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pki::authority::{Authority, Passphrase, Request};
+use pki::Identity;
 use pki::spiffe::PartyKind;
-use pki::{Identity, IdentityConfig};
 use serde_json::{Value, json};
 use sqlx::Row as _;
+
+use super::server::{data_dir, identity, make_identities, start};
 
 const GATEWAYS: [&str; 3] = ["gw-1", "gw-2", "gw-3"];
 const REPORTS_OF_A_BATCH: u64 = 15;
@@ -21,60 +19,6 @@ const KILLS: u64 = 5;
 
 /// Acknowledged batches between two kills.
 const BATCHES_OF_A_LIFE: u64 = 25;
-
-fn issue(authority: &Authority, dir: &Path, profile: PartyKind, name: &str) {
-    let ips = if profile == PartyKind::Gateway { vec![] } else { vec!["127.0.0.1".parse().unwrap()] };
-    let request = Request { profile, name: name.to_owned(), dns: vec![], ips };
-    authority.issue(&request, Timestamp::now()).unwrap().write(&dir.join(name)).unwrap();
-}
-
-fn identity(dir: &Path, name: &str) -> IdentityConfig {
-    let file = |file: &str| dir.join(name).join(file);
-    IdentityConfig { certificate: file("cert.pem"), key: file("key.pem"), root: file("root.pem"), crl: None }
-}
-
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Killed already, or killed now.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-fn data_dir(dir: &Path) -> PathBuf {
-    dir.join("data")
-}
-
-/// Starts the server where it was before, and waits until it says where it listens.
-fn start(dir: &Path, listen: &str) -> Server {
-    let addresses = data_dir(dir).join("addresses.json");
-    drop(std::fs::remove_file(&addresses));
-    let config = json!({
-        "name": "comm-1", "data_dir": data_dir(dir), "identity": identity(dir, "comm-1"),
-        "gateways": {"listen": listen}, "operators": {"listen": "127.0.0.1:0"},
-        "local": {"listen": "127.0.0.1:0"}, "log": {"level": "warn"},
-    });
-    let file = dir.join("comm-server.yaml");
-    std::fs::write(&file, config.to_string()).unwrap();
-    let child = Command::new(env!("CARGO_BIN_EXE_platen-comm-server"))
-        .args(["--config".as_ref(), file.as_os_str(), "run".as_ref()])
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut server = Server { child, address: String::new() };
-    while !addresses.exists() {
-        assert!(server.child.try_wait().unwrap().is_none(), "the server ended");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let addresses: Value = serde_json::from_slice(&std::fs::read(addresses).unwrap()).unwrap();
-    server.address = addresses["gateways"].as_str().unwrap().to_owned();
-    server
-}
 
 fn batch(first: u64) -> Value {
     let report = |seq: u64| {
@@ -117,13 +61,7 @@ async fn report(dir: PathBuf, gateway: &'static str, url: String, taken: Arc<Ato
 async fn nothing_acknowledged_is_missing_after_kills() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().to_owned();
-    let domain = "test.example".parse().unwrap();
-    let authority = Authority::init(&dir.join("ca"), &domain, &Passphrase::InsecureNone, Timestamp::now());
-    let authority = authority.unwrap();
-    issue(&authority, &dir, PartyKind::CommServer, "comm-1");
-    for gateway in GATEWAYS {
-        issue(&authority, &dir, PartyKind::Gateway, gateway);
-    }
+    make_identities(&dir, &GATEWAYS);
     let mut server = start(&dir, "127.0.0.1:0");
     let address = server.address.clone();
     let url = format!("https://{address}/v1/reports/bulk");

@@ -1,0 +1,78 @@
+//! The real program with a trust domain of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pki::IdentityConfig;
+use pki::authority::{Authority, Passphrase, Request};
+use pki::spiffe::PartyKind;
+use serde_json::{Value, json};
+
+/// Makes the certificates of the server and of gateways, each in a folder of its name.
+pub(super) fn make_identities(dir: &Path, gateways: &[&str]) {
+    let domain = "test.example".parse().unwrap();
+    let authority = Authority::init(&dir.join("ca"), &domain, &Passphrase::InsecureNone, Timestamp::now());
+    let authority = authority.unwrap();
+    issue(&authority, dir, PartyKind::CommServer, "comm-1");
+    for gateway in gateways {
+        issue(&authority, dir, PartyKind::Gateway, gateway);
+    }
+}
+
+fn issue(authority: &Authority, dir: &Path, profile: PartyKind, name: &str) {
+    let ips = if profile == PartyKind::Gateway { vec![] } else { vec!["127.0.0.1".parse().unwrap()] };
+    let request = Request { profile, name: name.to_owned(), dns: vec![], ips };
+    authority.issue(&request, Timestamp::now()).unwrap().write(&dir.join(name)).unwrap();
+}
+
+pub(super) fn identity(dir: &Path, name: &str) -> IdentityConfig {
+    let file = |file: &str| dir.join(name).join(file);
+    IdentityConfig { certificate: file("cert.pem"), key: file("key.pem"), root: file("root.pem"), crl: None }
+}
+
+/// A running server; killed when it goes out of scope.
+pub(super) struct Server {
+    pub(super) child: Child,
+    /// Where gateways come.
+    pub(super) address: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Killed already, or killed now.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+pub(super) fn data_dir(dir: &Path) -> PathBuf {
+    dir.join("data")
+}
+
+/// Starts the server where it was before, and waits until it says where it listens.
+pub(super) fn start(dir: &Path, listen: &str) -> Server {
+    let addresses = data_dir(dir).join("addresses.json");
+    drop(std::fs::remove_file(&addresses));
+    let config = json!({
+        "name": "comm-1", "data_dir": data_dir(dir), "identity": identity(dir, "comm-1"),
+        "gateways": {"listen": listen}, "operators": {"listen": "127.0.0.1:0"},
+        "local": {"listen": "127.0.0.1:0"}, "log": {"level": "warn"},
+    });
+    let file = dir.join("comm-server.yaml");
+    std::fs::write(&file, config.to_string()).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_platen-comm-server"))
+        .args(["--config".as_ref(), file.as_os_str(), "run".as_ref()])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut server = Server { child, address: String::new() };
+    while !addresses.exists() {
+        assert!(server.child.try_wait().unwrap().is_none(), "the server ended");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let addresses: Value = serde_json::from_slice(&std::fs::read(addresses).unwrap()).unwrap();
+    server.address = addresses["gateways"].as_str().unwrap().to_owned();
+    server
+}
