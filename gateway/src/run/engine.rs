@@ -86,7 +86,7 @@ pub(super) enum Action {
     /// Tell the uplink that the commands of its poll are stored.
     Decided(oneshot::Sender<()>),
     /// Post a letter.
-    Post(QueuedMail),
+    Post(Box<QueuedMail>),
     /// Search the networks.
     Search,
     /// Stage an image.
@@ -284,7 +284,7 @@ impl Engine {
             }
             Action::Post(mail) => {
                 if let Some(mails) = &self.world.mails
-                    && mails.send(mail).is_err()
+                    && mails.send(*mail).is_err()
                 {
                     tracing::debug!("no more letters are posted: the program ends");
                 }

@@ -179,6 +179,9 @@ impl Engine {
 
     fn silent(&mut self, id: &DeviceId, why: &str, now: Timestamp, outcome: &mut Outcome) {
         let rules = self.world.config.call_rules();
+        if self.known.updates.values().any(|update| update.is_under_way(id)) {
+            return self.answer_silence(id, why, now, outcome);
+        }
         let Some(record) = self.known.devices.get_mut(id) else { return };
         let calls = record.calls.on_silence(&rules, id, now);
         self.make_calls(id, calls, outcome);
@@ -209,7 +212,7 @@ impl Engine {
                     not_before: now,
                 };
                 told(outcome.changes.enqueue_mail(&mail));
-                outcome.actions.push(Action::Post(mail));
+                outcome.actions.push(Action::Post(Box::new(mail)));
             }
             outcome.report(&Report::Call(call), now);
         }

@@ -233,6 +233,12 @@ impl Update {
         }
     }
 
+    /// Whether the device takes the image or restarts: its silence is no call then.
+    #[must_use]
+    pub fn is_under_way(&self, id: &DeviceId) -> bool {
+        self.devices.iter().any(|device| device.device == *id && device.state.is_under_way())
+    }
+
     /// Whether nothing is left to do.
     #[must_use]
     pub fn is_over(&self) -> bool {

@@ -71,6 +71,7 @@ fn an_update_waits_for_its_date_and_an_idle_device_and_is_read_back() {
     assert_eq!(next(&mut update, 100, &status("idle", "")), ["push a:1"]);
     assert!(next(&mut update, 101, &status("idle", "")).is_empty(), "one at a time");
     assert_eq!(short(&update.on_pushed(&id("a:1"), Ok(()), at(102))), ["pushed a:1"]);
+    assert!(update.is_under_way(&id("a:1")) && !update.is_under_way(&id("a:2")));
     assert_eq!(next(&mut update, 102, &status("idle", "")), ["read a:1"]);
     assert!(next(&mut update, 103, &status("idle", "")).is_empty());
     assert!(update.on_read_back(&id("a:1"), None, at(103), &RULES).is_empty());
