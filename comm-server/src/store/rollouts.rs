@@ -5,7 +5,7 @@ mod read;
 
 pub use read::{Rollout, RolloutDevice};
 
-pub(super) use change::{Place, advance, begin_due, fail_devices};
+pub(super) use change::{Place, Told, advance, begin_due, fail_devices};
 
 use jiff::Timestamp;
 use wire::ids::RolloutId;

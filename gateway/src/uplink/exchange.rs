@@ -235,14 +235,21 @@ impl Uplink {
             self.poll().await?;
         }
         self.send(Lane::Urgent).await?;
-        self.respond().await?;
-        if polls || bulk {
+        // What a command gave goes before the word that it is done.
+        if polls || bulk || self.ends_a_command() {
             self.send(Lane::Bulk).await?;
         }
+        self.respond().await?;
         if asked || (polls && !is_new) {
             self.poll().await?;
         }
         Ok(())
+    }
+
+    fn ends_a_command(&self) -> bool {
+        let is_final =
+            |response: &Response| matches!(response.state, ResponseState::Done | ResponseState::Failed);
+        self.link.lock().responses.values().any(|(response, _)| is_final(response))
     }
 
     fn soon(&self) -> bool {

@@ -136,11 +136,12 @@ async fn add_share(
     Ok(())
 }
 
-/// Takes a gateway's report of a step; of a whole gateway it reaches its devices that are not at their end.
+/// Takes what is told of a step; of a whole gateway it reaches its devices that are not at their end.
 pub(crate) async fn advance(
     connection: &mut AnyConnection,
     (tenant, gateway): (&str, &str),
     state: &FirmwareState,
+    told: Told,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let rollout = state.rollout.to_string();
@@ -162,7 +163,9 @@ pub(crate) async fn advance(
         let device = row::text(found, "device")?;
         let before = step_of(&row::text(found, "step")?)?;
         let after = before.after(state.step);
-        if after == before || (device != named && before.is_final()) {
+        // The device's own report says more than the command that failed for it.
+        let says_more = told == Told::ByReport && device == named && !state.detail.is_empty();
+        if (after == before && !says_more) || (device != named && before.is_final()) {
             continue;
         }
         let known = row::text(found, "version_now")?;
@@ -175,6 +178,15 @@ pub(crate) async fn advance(
         set_step(connection, (tenant, gateway, &rollout), step, now).await?;
     }
     derive(connection, tenant, &rollout, now).await
+}
+
+/// Who tells of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// A report about that device.
+    ByReport,
+    /// The command that failed or expired.
+    ByCommand,
 }
 
 /// Devices of a command that failed or expired, as far as they aren't at their end, have failed.
@@ -204,7 +216,7 @@ pub(crate) async fn fail_devices(
             version_now: None,
             detail: reason.to_owned(),
         };
-        advance(connection, (place.tenant, place.gateway), &state, now).await?;
+        advance(connection, (place.tenant, place.gateway), &state, Told::ByCommand, now).await?;
     }
     Ok(())
 }
