@@ -4,27 +4,39 @@
 //! extended key usage and name constraints keep its certificates from ever serving as a server's, and
 //! [`crate::leaf`] refuses a server or an operator that it issued.
 
+mod backup;
+mod crl;
+mod error;
 mod folder;
 mod key_file;
 mod ledger;
 mod profile;
+mod renew;
+mod revoke;
+mod signer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use jiff::Timestamp;
 use rcgen::{CertificateParams, Issuer, KeyPair, PublicKeyData};
 use rustls_pki_types::CertificateDer;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::facts;
 use crate::inspect;
-use crate::pem_file::PemFileError;
-use crate::spiffe::{InvalidSpiffeId, PartyKind, SpiffeId, TrustDomain};
+use crate::spiffe::{PartyKind, SpiffeId, TrustDomain};
+use crate::token::{self, Token, TokenRecord};
+use crate::trust;
+pub use backup::{BackupError, Restored};
+pub use crl::{CrlSet, IssuedList};
+pub use error::AuthorityError;
 use folder::Folder;
 pub(crate) use folder::to_pem;
 pub use ledger::Record;
 pub use profile::{LEAF_DAYS, Request};
+pub use revoke::{Listed, RevocationRecord, Revoked, State, Whom};
+use signer::Signer;
 
 /// What protects the root's key on disk.
 #[derive(Debug)]
@@ -35,87 +47,11 @@ pub enum Passphrase {
     InsecureNone,
 }
 
+/// Records of enrolment tokens.
+const TOKENS: &str = "tokens.jsonl";
+
 /// The shortest passphrase, bytes.
 pub const PASSPHRASE_BYTES: usize = 8;
-
-/// Why the authority can't do what it should.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthorityError {
-    /// There is one already, or something else.
-    #[error("{} exists and is not empty: an authority is never overwritten, choose another --dir", path.display())]
-    Exists {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// There is none.
-    #[error("{} is no authority's folder: run `platen-pki init --dir {}` first", path.display(), path.display())]
-    Absent {
-        /// The folder.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// A file can't be written.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// A file can't be read.
-    #[error(transparent)]
-    File(#[from] PemFileError),
-    /// A file of the authority is damaged.
-    #[error("{} is damaged, {what}: restore it from a backup", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// How.
-        what: String,
-    },
-    /// The passphrase is too short.
-    #[error("the passphrase is too short: expected at least {PASSPHRASE_BYTES} bytes")]
-    ShortPassphrase,
-    /// The name asked for.
-    #[error("cannot name the party")]
-    Name(#[from] InvalidSpiffeId),
-    /// A DNS name asked for.
-    #[error("DNS name {given:?} is not valid: expected labels of letters, digits and '-', joined by dots")]
-    DnsName {
-        /// As given.
-        given: String,
-    },
-    /// A server without a name to call it by.
-    #[error("party of kind {0} needs at least one --dns or --ip: its clients check the name that they call")]
-    NoHost(PartyKind),
-    /// A client with a name to call it by.
-    #[error("party of kind {0} takes no --dns and no --ip: nobody calls it")]
-    SurplusHost(PartyKind),
-    /// The intermediate has expired.
-    #[error("the {authority} expired at {not_after}: renew it")]
-    AuthorityExpired {
-        /// Which.
-        authority: &'static str,
-        /// When.
-        not_after: Timestamp,
-    },
-    /// The place of an issued certificate is taken.
-    #[error("{} exists: a key is never overwritten, move it away or choose another --out", path.display())]
-    OutExists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Random numbers, keys or signatures failed.
-    #[error("cannot make keys or sign: {0}")]
-    Crypto(String),
-}
-
-impl From<rcgen::Error> for AuthorityError {
-    fn from(error: rcgen::Error) -> Self {
-        Self::Crypto(error.to_string())
-    }
-}
 
 /// Which intermediate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,6 +85,22 @@ impl Intermediate {
         }
     }
 
+    /// A certificate file: the first generation has no number.
+    fn file(self, generation: u32) -> String {
+        format!("{}.pem", self.stem(generation))
+    }
+
+    fn key_file(self, generation: u32) -> String {
+        format!("{}-key.pem", self.stem(generation))
+    }
+
+    fn stem(self, generation: u32) -> String {
+        match generation {
+            1 => self.as_str().to_owned(),
+            later => format!("{}-{later}", self.as_str()),
+        }
+    }
+
     const fn title(self) -> &'static str {
         match self {
             Self::ServerCa => "server CA",
@@ -157,20 +109,13 @@ impl Intermediate {
     }
 }
 
-/// An intermediate that can sign.
-struct Signer {
-    certificate: CertificateDer<'static>,
-    not_after: Timestamp,
-    issuer: Issuer<'static, KeyPair>,
-}
-
 /// An opened authority: everything but the root's key.
 pub struct Authority {
     folder: Folder,
     trust_domain: TrustDomain,
     root: CertificateDer<'static>,
-    server_ca: Signer,
-    gateway_ca: Signer,
+    /// Every generation of both intermediates, oldest first.
+    signers: Vec<Signer>,
 }
 
 /// A certificate with a key made for it.
@@ -216,13 +161,11 @@ impl Authority {
         folder.write_secret("root-key.pem", &key_file::to_pem(&root_key, passphrase)?)?;
         let root = Issuer::new(root_params, root_key);
         for which in Intermediate::ALL {
-            let key = KeyPair::generate()?;
-            let certificate = profile::intermediate(which, trust_domain, now)?.signed_by(&key, &root)?;
-            folder.write(&format!("{}.pem", which.as_str()), &certificate.pem())?;
-            folder.write_secret(&format!("{}-key.pem", which.as_str()), &key.serialize_pem())?;
+            renew::make(folder, which, 1, trust_domain, &root, (now, Timestamp::MAX))?;
         }
         folder.write(ledger::FILE, "")?;
-        folder.write_about(trust_domain, now)
+        folder.write(revoke::FILE, "")?;
+        folder.write_about(&folder::About::new(trust_domain.clone(), now))
     }
 
     /// Opens the authority in `dir`: every file is checked, and that each belongs to the others.
@@ -231,11 +174,15 @@ impl Authority {
     /// There is none, a file is damaged, or a key can be read by others.
     pub fn open(dir: &Path) -> Result<Self, AuthorityError> {
         let folder = Folder::at(dir);
-        let trust_domain = folder.trust_domain()?;
+        let about = folder.about()?;
         let root = folder.certificate("root.pem")?;
-        let server_ca = open_signer(&folder, Intermediate::ServerCa, &root)?;
-        let gateway_ca = open_signer(&folder, Intermediate::GatewayCa, &root)?;
-        Ok(Self { folder, trust_domain, root, server_ca, gateway_ca })
+        let mut signers = Vec::new();
+        for which in Intermediate::ALL {
+            for generation in 1..=about.generation(which) {
+                signers.push(Signer::open(&folder, which, generation, &root)?);
+            }
+        }
+        Ok(Self { folder, trust_domain: about.trust_domain, root, signers })
     }
 
     /// The trust domain.
@@ -250,9 +197,9 @@ impl Authority {
         &self.root
     }
 
-    /// The certificate of an intermediate.
+    /// The certificate of an intermediate: the newest, which issues.
     #[must_use]
-    pub const fn certificate_of(&self, which: Intermediate) -> &CertificateDer<'static> {
+    pub fn certificate_of(&self, which: Intermediate) -> &CertificateDer<'static> {
         &self.signer(which).certificate
     }
 
@@ -280,22 +227,20 @@ impl Authority {
     ) -> Result<(Record, CertificateDer<'static>), AuthorityError> {
         let which = Intermediate::of(request.profile);
         let signer = self.signer(which);
-        if signer.not_after <= now {
-            let not_after = signer.not_after;
-            return Err(AuthorityError::AuthorityExpired { authority: which.title(), not_after });
-        }
+        let issuer = signer.issuer(&self.folder, now)?;
         let id = SpiffeId {
             trust_domain: self.trust_domain.clone(),
             party: request.profile.named(&request.name)?,
         };
         let params: CertificateParams = profile::leaf(request, &id, now, signer.not_after)?;
-        let leaf = CertificateDer::from(params.signed_by(public_key, &signer.issuer)?);
+        let leaf = CertificateDer::from(params.signed_by(public_key, issuer)?);
         let crypto = |refused: crate::leaf::Refused| AuthorityError::Crypto(refused.to_string());
         let description = inspect::describe(&leaf).map_err(crypto)?;
         let record = Record {
             serial: description.serial,
             id,
             issuer: which,
+            generation: signer.generation,
             not_before: description.not_before,
             not_after: description.not_after,
             dns: request.dns.clone(),
@@ -315,11 +260,40 @@ impl Authority {
         ledger::read(&self.folder.path(ledger::FILE))
     }
 
-    const fn signer(&self, which: Intermediate) -> &Signer {
-        match which {
-            Intermediate::ServerCa => &self.server_ca,
-            Intermediate::GatewayCa => &self.gateway_ca,
+    /// Makes a one-time enrolment token for a gateway; its record is on disk before this returns.
+    ///
+    /// # Errors
+    /// The name is not valid, or the record can't be written.
+    pub fn token(
+        &self,
+        gateway: &str,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(Token, TokenRecord), AuthorityError> {
+        let mut secret = [0_u8; token::SECRET_BYTES];
+        let failed = |_| AuthorityError::Crypto("no random numbers from the system".to_owned());
+        SystemRandom::new().fill(&mut secret).map_err(failed)?;
+        let party = PartyKind::Gateway.named(gateway)?;
+        let id = SpiffeId { trust_domain: self.trust_domain.clone(), party };
+        let (token, record) = token::mint(&id, trust::fingerprint(&self.root), now, expires_at, &secret)?;
+        ledger::append(&self.folder.path(TOKENS), &record)?;
+        Ok((token, record))
+    }
+
+    /// The records of every token made here, oldest first; used ones too: that is the server's to know.
+    ///
+    /// # Errors
+    /// The file can't be read, or a line of it is damaged.
+    pub fn tokens(&self) -> Result<Vec<TokenRecord>, AuthorityError> {
+        if !self.folder.exists(TOKENS)? {
+            return Ok(Vec::new());
         }
+        ledger::read(&self.folder.path(TOKENS))
+    }
+
+    fn signer(&self, which: Intermediate) -> &Signer {
+        let newest = self.signers.iter().rfind(|signer| signer.which == which);
+        newest.expect("an authority is opened with both intermediates")
     }
 }
 
@@ -346,31 +320,6 @@ impl Issued {
         folder.write("root.pem", &self.root_pem)?;
         folder.write("cert.pem", &self.chain_pem)
     }
-}
-
-fn open_signer(
-    folder: &Folder,
-    which: Intermediate,
-    root: &CertificateDer<'_>,
-) -> Result<Signer, AuthorityError> {
-    let name = format!("{}.pem", which.as_str());
-    let key_name = format!("{}-key.pem", which.as_str());
-    let certificate = folder.certificate(&name)?;
-    let key = folder.key(&key_name)?;
-    let damaged =
-        |name: &str, what: &str| AuthorityError::Damaged { path: folder.path(name), what: what.to_owned() };
-    let unreadable = |refused: crate::leaf::Refused| damaged(&name, &refused.to_string());
-    let (parsed, parsed_root) =
-        (facts::parse(&certificate).map_err(unreadable)?, facts::parse(root).map_err(unreadable)?);
-    if parsed.verify_signature(Some(parsed_root.public_key())).is_err() {
-        return Err(damaged(&name, "it is not signed by root.pem"));
-    }
-    if parsed.public_key().raw != key.subject_public_key_info() {
-        return Err(damaged(&key_name, &format!("it is not the key of {name}")));
-    }
-    let not_after = inspect::time_of(parsed.validity().not_after);
-    let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
-    Ok(Signer { certificate, not_after, issuer })
 }
 
 #[cfg(test)]

@@ -1,12 +1,23 @@
 //! Arguments, and the answer of each command: text for people, with `--json` one JSON value.
 //!
-//! Exit status: 0 done, 1 failed, 2 wrong arguments.
+//! Exit status: 0 done, 1 failed, 2 wrong arguments, 3 `inspect --against` says that the certificate is refused.
 
+mod against;
+mod backup;
+mod crl;
 mod init;
 mod inspect;
 mod issue;
 mod list;
+mod passphrase;
+mod renew_ca;
+mod revoke;
+mod token;
 
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
@@ -29,32 +40,82 @@ enum Command {
     Issue(issue::Arguments),
     /// List every certificate issued, oldest first.
     List(list::Arguments),
-    /// Show every certificate of a PEM file.
+    /// Show every certificate of a PEM file, and whether it would be refused.
     Inspect(inspect::Arguments),
+    /// Make a one-time enrolment token for a gateway.
+    Token(token::Arguments),
+    /// Revoke certificates; in force with the next `crl` that is published.
+    Revoke(revoke::Arguments),
+    /// Make the revocation lists anew.
+    Crl(crl::Arguments),
+    /// Roll an intermediate CA over; the old one's certificates stay good.
+    RenewCa(renew_ca::Arguments),
+    /// Put the whole authority into one file.
+    Backup(backup::BackupArguments),
+    /// Make an authority from a backup.
+    Restore(backup::RestoreArguments),
 }
 
 /// What a command answers, in both forms.
 struct Answer {
     text: String,
     json: serde_json::Value,
+    /// The answer is no: a status of its own for scripts.
+    refused: bool,
 }
 
 impl Answer {
     fn new(text: String, value: &impl Serialize) -> anyhow::Result<Self> {
-        Ok(Self { text, json: serde_json::to_value(value)? })
+        Ok(Self { text, json: serde_json::to_value(value)?, refused: false })
     }
 }
 
+/// What belongs on standard output, and the exit status.
+pub(crate) struct Done {
+    pub(crate) output: String,
+    pub(crate) status: ExitCode,
+}
+
+/// What belongs on standard error, and the exit status; help and version belong on standard output.
+pub(crate) enum NotRun {
+    Shown(String),
+    Wrong(String),
+}
+
 impl CommandLine {
-    /// Runs the command; the answer is what belongs on standard output.
-    pub(crate) fn run(&self) -> anyhow::Result<String> {
+    /// Reads the arguments; what is wrong with them is said in JSON where they ask for it.
+    pub(crate) fn read(arguments: Vec<OsString>) -> Result<Self, NotRun> {
+        let json = arguments.iter().any(|argument| argument == "--json");
+        Self::try_parse_from(arguments).map_err(|error| {
+            let text = error.to_string();
+            if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+                return NotRun::Shown(text);
+            }
+            if !json {
+                return NotRun::Wrong(text);
+            }
+            let said = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+            NotRun::Wrong(serde_json::json!({ "error": said }).to_string())
+        })
+    }
+
+    /// Runs the command.
+    pub(crate) fn run(&self) -> anyhow::Result<Done> {
         let answer = match &self.command {
             Command::Init(arguments) => init::run(arguments),
             Command::Issue(arguments) => issue::run(arguments),
             Command::List(arguments) => list::run(arguments),
             Command::Inspect(arguments) => inspect::run(arguments),
+            Command::Token(arguments) => token::run(arguments),
+            Command::Revoke(arguments) => revoke::run(arguments),
+            Command::Crl(arguments) => crl::run(arguments),
+            Command::RenewCa(arguments) => renew_ca::run(arguments),
+            Command::Backup(arguments) => backup::backup(arguments),
+            Command::Restore(arguments) => backup::restore(arguments),
         }?;
-        Ok(if self.json { serde_json::to_string_pretty(&answer.json)? } else { answer.text })
+        let status = if answer.refused { ExitCode::from(3) } else { ExitCode::SUCCESS };
+        let output = if self.json { serde_json::to_string_pretty(&answer.json)? } else { answer.text };
+        Ok(Done { output, status })
     }
 
     /// An error and its causes, for standard error.

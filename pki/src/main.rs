@@ -1,22 +1,41 @@
-//! `platen-pki`: makes a trust domain, issues certificates and shows what they say.
+//! `platen-pki`: makes a trust domain, issues, renews and revokes certificates, and says what they are worth.
 
 mod command_line;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use command_line::CommandLine;
+use command_line::{CommandLine, NotRun};
 
 fn main() -> ExitCode {
-    let command_line = CommandLine::parse();
-    let done = command_line.run().and_then(|text| Ok(writeln!(io::stdout().lock(), "{text}")?));
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    let command_line = match CommandLine::read(std::env::args_os().collect()) {
+        Ok(command_line) => command_line,
+        Err(NotRun::Shown(text)) => return said(&text, ExitCode::SUCCESS),
+        Err(NotRun::Wrong(text)) => {
+            complain(&text);
+            return ExitCode::from(2);
+        }
+    };
+    match command_line.run() {
+        Ok(done) => said(&done.output, done.status),
         Err(error) => {
-            // Nothing is left to do when even standard error is closed.
-            drop(writeln!(io::stderr().lock(), "{}", command_line.failure(&error)));
+            complain(&command_line.failure(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+fn said(text: &str, status: ExitCode) -> ExitCode {
+    match writeln!(io::stdout().lock(), "{}", text.trim_end()) {
+        Ok(()) => status,
+        Err(error) => {
+            complain(&format!("platen-pki: cannot write the answer: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn complain(text: &str) {
+    // Nothing is left to do when even standard error is closed.
+    drop(writeln!(io::stderr().lock(), "{}", text.trim_end()));
 }

@@ -82,7 +82,10 @@ pub(crate) fn read_secret(path: &Path) -> Result<Vec<u8>, PemFileError> {
 }
 
 /// Reads every certificate of a file; at least one.
-pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemFileError> {
+///
+/// # Errors
+/// The file cannot be read, or has none, or a damaged one.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemFileError> {
     sections(path, &read(path)?, "one or more certificates")
 }
 

@@ -121,22 +121,22 @@ mod tests {
     #[test]
     fn ninety_days_renew_on_day_sixty_and_alarm_on_day_seventy_two() {
         let not_after = at(90 * DAY);
-        let wait = |day: f64| Due::Wait { until: at((day * 86_400.0) as i64) };
+        let wait = |hours: i64| Due::Wait { until: at(hours * 3_600) };
         for (now, jitter, expected) in [
-            (at(0), 0.0, wait(60.0)),
-            (at(-DAY), 0.0, wait(60.0)),
-            (at(0), 1.0, wait(64.5)),
-            (at(60 * DAY - 1), 0.0, wait(60.0)),
+            (at(0), 0.0, wait(1440)),
+            (at(-DAY), 0.0, wait(1440)),
+            (at(0), 1.0, wait(1548)),
+            (at(60 * DAY - 1), 0.0, wait(1440)),
             (at(60 * DAY), 0.0, Due::Renew),
-            (at(60 * DAY), 0.5, wait(62.25)),
+            (at(60 * DAY), 0.5, wait(1494)),
             (at(65 * DAY), 1.0, Due::Renew),
             (at(72 * DAY), 0.0, Due::Renew),
             (at(72 * DAY + 1), 0.0, Due::Alarm { not_after }),
             (at(90 * DAY), 1.0, Due::Alarm { not_after }),
             (at(90 * DAY + 1), 0.0, Due::Expired { not_after }),
-            (at(0), f64::NAN, wait(60.0)),
-            (at(0), f64::INFINITY, wait(60.0)),
-            (at(0), 7.0, wait(64.5)),
+            (at(0), f64::NAN, wait(1440)),
+            (at(0), f64::INFINITY, wait(1440)),
+            (at(0), 7.0, wait(1548)),
         ] {
             assert_eq!(due(at(0), not_after, now, jitter), expected, "{now} {jitter}");
         }

@@ -22,6 +22,12 @@ pub enum InvalidSpiffeId {
         /// What was given, shortened.
         given: String,
     },
+    /// Not `KIND/NAME`.
+    #[error("{given:?} names no party: expected KIND/NAME, for example gateway/gw-1")]
+    Party {
+        /// What was given, shortened.
+        given: String,
+    },
     /// The trust domain has a wrong length or character.
     #[error(
         "trust domain {given:?} is not valid: expected 1 to {TRUST_DOMAIN_BYTES} of a-z, 0-9, '-', '.' and '_'"
@@ -167,6 +173,23 @@ impl Party {
     }
 }
 
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind(), self.name())
+    }
+}
+
+impl FromStr for Party {
+    type Err = InvalidSpiffeId;
+
+    /// `KIND/NAME`.
+    fn from_str(text: &str) -> Result<Self, InvalidSpiffeId> {
+        let form = || InvalidSpiffeId::Party { given: shortened(text) };
+        let (kind, name) = text.split_once('/').ok_or_else(form)?;
+        kind.parse::<PartyKind>()?.named(name)
+    }
+}
+
 /// A party's full name. `Display` gives the URI, `FromStr` reads it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -179,7 +202,7 @@ pub struct SpiffeId {
 
 impl fmt::Display for SpiffeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "spiffe://{}/{}/{}", self.trust_domain, self.party.kind(), self.party.name())
+        write!(f, "spiffe://{}/{}", self.trust_domain, self.party)
     }
 }
 
@@ -261,6 +284,10 @@ mod tests {
             assert_eq!(id.party.name(), "n-1.a_b");
             assert_eq!(id.trust_domain.as_str(), "platen.example");
             assert_eq!(id.to_string(), uri);
+            assert_eq!(format!("{kind}/n-1.a_b").parse(), Ok(id.party));
+        }
+        for bad in ["", "gateway", "gateway/", "gateway/a/b", "printer/a", "/a"] {
+            assert!(bad.parse::<Party>().is_err(), "{bad}");
         }
     }
 

@@ -104,7 +104,7 @@ pub fn mint(
     payload.extend_from_slice(&root_sha256);
     payload.extend_from_slice(secret);
     for part in [gateway.trust_domain.as_str(), name] {
-        payload.push(u8::try_from(part.len()).expect("SPIFFE names have at most 64 bytes"));
+        payload.extend(length_of(part));
         payload.extend_from_slice(part.as_bytes());
     }
     payload.extend_from_slice(&check_sum(&payload));
@@ -143,6 +143,11 @@ pub fn parse(text: &str) -> Result<Token, InvalidToken> {
     let expires_at =
         Timestamp::from_second(i64::from_be_bytes(*expires)).map_err(|_| InvalidToken::Damaged)?;
     Ok(Token { gateway, root_sha256: *root_sha256, expires_at, text: text.into() })
+}
+
+fn length_of(name: &str) -> Option<u8> {
+    // SPIFFE names have at most 64 bytes.
+    u8::try_from(name.len()).ok()
 }
 
 fn name(bytes: &[u8]) -> Result<(&str, &[u8]), InvalidToken> {

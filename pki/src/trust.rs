@@ -7,6 +7,7 @@ use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 
 use crate::Tolerance;
+use crate::facts;
 use crate::revocation::Crls;
 use crate::spiffe::TrustDomain;
 
@@ -99,6 +100,14 @@ impl Trust {
     pub const fn crls(&self) -> &Arc<Crls> {
         &self.crls
     }
+}
+
+/// The trust domain that a root made by `platen-pki` names: its organisation.
+#[must_use]
+pub fn domain_of_root(root: &CertificateDer<'_>) -> Option<TrustDomain> {
+    let certificate = facts::parse(root).ok()?;
+    let organization = certificate.subject().iter_organization().next()?.as_str().ok()?;
+    organization.parse().ok()
 }
 
 /// SHA-256 of a certificate: what a token pins.

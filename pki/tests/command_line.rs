@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::unwrap_in_result, reason = "a test stops at what it did not expect")]
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
 fn platen_pki(dir: &Path, arguments: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_platen-pki"));
-    command.current_dir(dir).args(arguments.split_whitespace()).output().unwrap()
+    command.current_dir(dir).args(arguments.split_whitespace()).stdin(Stdio::null()).output().unwrap()
 }
 
 fn json(dir: &Path, arguments: &str) -> Value {
@@ -30,7 +30,11 @@ fn a_trust_domain_is_made_used_and_shown() {
     assert_eq!(gateway["issued"]["id"], "spiffe://t/gateway/g");
 
     let list = json(dir, "list --dir ca --json");
-    assert_eq!(list, Value::from(vec![server["issued"].clone(), gateway["issued"].clone()]));
+    for (listed, issued) in [(&list[0], &server["issued"]), (&list[1], &gateway["issued"])] {
+        let mut expected = issued.clone();
+        expected["state"] = "valid".into();
+        assert_eq!(*listed, expected);
+    }
 
     let shown = json(dir, "inspect c/cert.pem --json");
     assert_eq!(shown.as_array().unwrap().len(), 2);
@@ -58,7 +62,16 @@ fn failures_are_1_wrong_arguments_are_2_and_both_say_what() {
         ("init --dir ca --trust-domain t --insecure-no-passphrase", 1, "never overwritten"),
         ("init --dir x --trust-domain t --passphrase-file open", 1, "run `chmod 600 open`"),
         ("init --dir x --trust-domain T --insecure-no-passphrase", 2, "trust domain \"T\" is not valid"),
-        ("init --dir x --trust-domain t", 2, "--passphrase-file"),
+        ("init --dir x --trust-domain t", 1, "there is no terminal: give --passphrase-file"),
+        ("token --dir ca --id G", 1, "name \"G\" is not valid"),
+        ("token --dir ca --id g --hours 0", 2, "0 is not in 1..=2160"),
+        ("revoke --dir ca --reason keyCompromise", 2, "--id"),
+        ("revoke --dir ca --id g", 2, "expected KIND/NAME"),
+        ("revoke --dir ca --id gateway/g", 1, "no certificate of gateway/g was issued here"),
+        ("revoke --dir ca --id gateway/g --reason stolen", 2, "expected one of unspecified"),
+        ("renew-ca --dir ca --which printers", 2, "possible values: servers, gateways"),
+        ("restore nowhere --dir y", 1, "cannot read nowhere"),
+        ("inspect broken.pem --crl x", 2, "--against"),
         ("issue --dir x --profile gateway --name g --out g", 1, "run `platen-pki init --dir x` first"),
         ("issue --dir ca --profile printer --name g --out g", 2, "no kind of party"),
         ("issue --dir ca --profile gateway --name G --out g", 1, "name \"G\" is not valid"),
@@ -78,4 +91,87 @@ fn failures_are_1_wrong_arguments_are_2_and_both_say_what() {
     let output = platen_pki(dir, "inspect nowhere.pem --json");
     let error: Value = serde_json::from_slice(&output.stderr).unwrap();
     assert!(error["error"].as_str().unwrap().starts_with("cannot read nowhere.pem"), "{error}");
+}
+
+#[test]
+fn usage_errors_are_json_too_and_help_is_no_error() {
+    let dir = tempfile::tempdir().unwrap();
+    for arguments in
+        ["--json", "--json frobnicate", "revoke --json --dir x", "issue --profile printer --json"]
+    {
+        let output = platen_pki(dir.path(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments}");
+        let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert!(!error["error"].as_str().unwrap().is_empty(), "{error}");
+    }
+    for arguments in ["--help", "--version", "revoke --help", "--json --version"] {
+        let output = platen_pki(dir.path(), arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments}");
+        assert!(output.stderr.is_empty() && !output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_certificate_is_revoked_listed_and_explained() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    json(dir, "init --dir ca --trust-domain t --insecure-no-passphrase --json");
+    json(dir, "issue --dir ca --profile gateway --name g --out g --json");
+    json(dir, "issue --dir ca --profile gateway --name h --out h --json");
+    let first = json(dir, "crl --dir ca --out crl --json");
+    let verdict = |arguments: &str, status: i32| -> Value {
+        let line = format!("inspect {arguments} --json");
+        let output = platen_pki(dir, &line);
+        assert_eq!(output.status.code(), Some(status), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        value["verdict"].clone()
+    };
+    let good = verdict("g/cert.pem --against g/root.pem --crl crl/crl.pem --kind gateway", 0);
+    assert_eq!((&good["accepted"], &good["id"]), (&true.into(), &"spiffe://t/gateway/g".into()));
+    let revoked = json(dir, "revoke --dir ca --id gateway/g --reason keyCompromise --json");
+    assert_eq!(revoked["revoked"][0]["reason"], "keyCompromise");
+    assert_eq!(json(dir, "list --dir ca --json")[0]["state"], "revoked");
+    let second = json(dir, "crl --dir ca --out crl --json");
+    assert!(second["number"].as_i64() > first["number"].as_i64());
+    for (arguments, status, expected) in [
+        ("g/cert.pem --against g/root.pem --crl crl/crl.pem", 3, "reason keyCompromise"),
+        ("h/cert.pem --against g/root.pem --crl crl/crl.pem", 0, ""),
+        (
+            "h/cert.pem --against g/root.pem --crl crl/server-ca.crl.pem",
+            3,
+            "no revocation list of its issuer",
+        ),
+        ("h/cert.pem --against g/root.pem --as server", 3, "extended key usage"),
+        ("h/cert.pem --against g/root.pem --kind operator", 3, "party of kind gateway is not accepted here"),
+        ("h/cert.pem --against g/root.pem --trust-domain u", 3, "trust domain t is not ours, u"),
+        ("ca/gateway-ca.pem --against g/root.pem", 3, "a CA certificate is no party's certificate"),
+    ] {
+        let said = verdict(arguments, status);
+        assert!(said["why"].as_str().unwrap_or_default().contains(expected), "{arguments}: {said}");
+    }
+}
+
+#[test]
+fn a_token_is_made_a_ca_renewed_and_all_of_it_restored() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::write(dir.join("pass"), "correct horse\n").unwrap();
+    std::fs::set_permissions(dir.join("pass"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    json(dir, "init --dir ca --trust-domain t --passphrase-file pass --json");
+    let token = json(dir, "token --dir ca --id gw-1 --hours 2 --json");
+    let read = pki::token::parse(token["token"].as_str().unwrap()).unwrap();
+    assert_eq!(read.gateway.to_string(), "spiffe://t/gateway/gw-1");
+    assert_eq!(token["root_fingerprint_sha256"], hex::encode(read.root_sha256));
+    let text = String::from_utf8(platen_pki(dir, "token --dir ca --id gw-1").stdout).unwrap();
+    assert!(pki::token::parse(text.lines().next().unwrap()).is_ok(), "{text}");
+
+    let output = platen_pki(dir, "renew-ca --dir ca --which gateways");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("give --passphrase-file"));
+    let renewed = json(dir, "renew-ca --dir ca --which gateways --passphrase-file pass --json");
+    assert!(renewed["new"]["subject"].as_str().unwrap().contains("gateway CA 2"));
+    json(dir, "issue --dir ca --profile gateway --name g --out g --json");
+    json(dir, "inspect g/cert.pem --against g/root.pem --json");
+    json(dir, "backup --dir ca --out ca.backup --json");
+    json(dir, "restore ca.backup --dir back --json");
+    assert_eq!(json(dir, "list --dir back --json"), json(dir, "list --dir ca --json"));
 }

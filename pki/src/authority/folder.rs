@@ -1,6 +1,8 @@
-//! The files of an authority: `root.pem`, `server-ca.pem` and `gateway-ca.pem`, their keys `…-key.pem` (0600),
-//! `authority.json` and the ledger.
+//! The files of an authority: `root.pem`, `server-ca.pem` and `gateway-ca.pem` (renewed: `…-2.pem`), their keys `…-key.pem` (0600),
+//! `authority.json`, the ledgers of certificates, revocations and tokens, and
+//! the number of the last revocation lists.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -11,21 +13,42 @@ use rcgen::KeyPair;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 
-use super::AuthorityError;
+use super::{AuthorityError, Intermediate};
 use crate::pem_file;
 use crate::spiffe::TrustDomain;
 
-const ABOUT: &str = "authority.json";
+pub(super) const ABOUT: &str = "authority.json";
 
 /// Layout of the folder that this program writes and reads.
 const LAYOUT: u32 = 1;
 
+/// The most generations of an intermediate.
+const GENERATIONS: u32 = 100;
+
+/// What `authority.json` says: written last, it is the switch to what was written before it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct About {
+pub(super) struct About {
     layout: u32,
-    trust_domain: TrustDomain,
+    pub(super) trust_domain: TrustDomain,
     made_at: Timestamp,
+    /// The newest generation of each intermediate; absent as long as both are the first.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    generations: BTreeMap<String, u32>,
+}
+
+impl About {
+    pub(super) const fn new(trust_domain: TrustDomain, now: Timestamp) -> Self {
+        Self { layout: LAYOUT, trust_domain, made_at: now, generations: BTreeMap::new() }
+    }
+
+    pub(super) fn generation(&self, which: Intermediate) -> u32 {
+        self.generations.get(which.as_str()).copied().unwrap_or(1)
+    }
+
+    pub(super) fn set_generation(&mut self, which: Intermediate, generation: u32) {
+        self.generations.insert(which.as_str().to_owned(), generation);
+    }
 }
 
 /// A folder of an authority or of an issued certificate.
@@ -86,6 +109,10 @@ impl Folder {
         }
     }
 
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
@@ -113,18 +140,13 @@ impl Folder {
         write().map_err(|source| AuthorityError::Write { path: path.clone(), source })
     }
 
-    pub(super) fn write_about(
-        &self,
-        trust_domain: &TrustDomain,
-        now: Timestamp,
-    ) -> Result<(), AuthorityError> {
-        let about = About { layout: LAYOUT, trust_domain: trust_domain.clone(), made_at: now };
-        let text = serde_json::to_string_pretty(&about).map_err(|error| self.damaged(ABOUT, &error))?;
+    pub(super) fn write_about(&self, about: &About) -> Result<(), AuthorityError> {
+        let text = serde_json::to_string_pretty(about).map_err(|error| self.damaged(ABOUT, &error))?;
         self.write(ABOUT, &(text + "\n"))
     }
 
-    /// The trust domain that `authority.json` names.
-    pub(super) fn trust_domain(&self) -> Result<TrustDomain, AuthorityError> {
+    /// What `authority.json` says.
+    pub(super) fn about(&self) -> Result<About, AuthorityError> {
         let absent = |source| AuthorityError::Absent { path: self.dir.clone(), source };
         fs::metadata(self.path(ABOUT)).map_err(absent)?;
         let text = pem_file::read(&self.path(ABOUT))?;
@@ -133,7 +155,26 @@ impl Folder {
             let what = format!("layout {} is unknown, this program knows {LAYOUT}", about.layout);
             return Err(self.damaged(ABOUT, &what));
         }
-        Ok(about.trust_domain)
+        if about.generations.values().any(|generation| *generation > GENERATIONS) {
+            return Err(
+                self.damaged(ABOUT, &format!("an intermediate has more than {GENERATIONS} generations"))
+            );
+        }
+        Ok(about)
+    }
+
+    /// Whether a file is there; that it can't be told is an error.
+    pub(super) fn exists(&self, name: &str) -> Result<bool, AuthorityError> {
+        let path = self.path(name);
+        path.try_exists().map_err(|source| pem_file::PemFileError::Read { path, source }.into())
+    }
+
+    /// Keeps other processes from changing the authority at the same time, until it is dropped.
+    pub(super) fn lock(&self) -> Result<File, AuthorityError> {
+        let failed = |source| AuthorityError::Write { path: self.dir.clone(), source };
+        let folder = File::open(&self.dir).map_err(failed)?;
+        folder.lock().map_err(failed)?;
+        Ok(folder)
     }
 
     pub(super) fn certificate(&self, name: &str) -> Result<CertificateDer<'static>, AuthorityError> {
@@ -149,7 +190,7 @@ impl Folder {
         KeyPair::try_from(&key).map_err(|error| self.damaged(name, &error))
     }
 
-    fn damaged(&self, name: &str, what: &dyn std::fmt::Display) -> AuthorityError {
+    pub(super) fn damaged(&self, name: &str, what: &dyn std::fmt::Display) -> AuthorityError {
         AuthorityError::Damaged { path: self.path(name), what: what.to_string() }
     }
 }

@@ -1,4 +1,4 @@
-//! The ledger of issued certificates: a line of JSON for each, on disk before the certificate is handed out.
+//! Ledgers of certificates issued, revoked and of tokens: a line of JSON for each, on disk before anything is handed out.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{AuthorityError, Intermediate};
@@ -25,6 +26,9 @@ pub struct Record {
     pub id: SpiffeId,
     /// The intermediate that issued it.
     pub issuer: Intermediate,
+    /// Which of its generations: the first is 1.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub generation: u32,
     /// Begin of validity.
     pub not_before: Timestamp,
     /// End of validity.
@@ -41,8 +45,17 @@ pub struct Record {
     pub issued_at: Timestamp,
 }
 
+pub(super) const fn first() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+pub(super) const fn is_first(generation: &u32) -> bool {
+    *generation == 1
+}
+
 /// Appends a record and syncs. A line torn by a crash is cut off first: its certificate was never handed out.
-pub(super) fn append(path: &Path, record: &Record) -> Result<(), AuthorityError> {
+pub(super) fn append<T: Serialize>(path: &Path, record: &T) -> Result<(), AuthorityError> {
     let write = || -> io::Result<()> {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         file.lock()?;
@@ -71,7 +84,7 @@ fn end_of_last_line(file: &mut File) -> io::Result<u64> {
 }
 
 /// Reads every record; an unfinished last line is skipped.
-pub(super) fn read(path: &Path) -> Result<Vec<Record>, AuthorityError> {
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, AuthorityError> {
     let damaged = |what: String| AuthorityError::Damaged { path: path.to_owned(), what };
     let unreadable = |error: io::Error| damaged(format!("it can't be read ({error})"));
     let mut reader = BufReader::new(File::open(path).map_err(unreadable)?);
@@ -99,6 +112,7 @@ mod tests {
             serial: serial.to_owned(),
             id: "spiffe://t/gateway/a".parse().unwrap(),
             issuer: Intermediate::GatewayCa,
+            generation: 1,
             not_before: Timestamp::UNIX_EPOCH,
             not_after: Timestamp::UNIX_EPOCH,
             dns: Vec::new(),
@@ -115,9 +129,9 @@ mod tests {
         append(&path, &record("01")).unwrap();
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, [whole.as_slice(), &whole[..20]].concat()).unwrap();
-        assert_eq!(read(&path).unwrap(), [record("01")]);
+        assert_eq!(read::<Record>(&path).unwrap(), [record("01")]);
         append(&path, &record("02")).unwrap();
-        assert_eq!(read(&path).unwrap(), [record("01"), record("02")]);
+        assert_eq!(read::<Record>(&path).unwrap(), [record("01"), record("02")]);
     }
 
     #[test]
@@ -128,7 +142,7 @@ mod tests {
         let mut whole = std::fs::read(&path).unwrap();
         whole.extend_from_slice(b"{\"serial\":7}\n");
         std::fs::write(&path, whole).unwrap();
-        let error = read(&path).unwrap_err().to_string();
+        let error = read::<Record>(&path).unwrap_err().to_string();
         assert!(error.contains("issued.jsonl is damaged, line 2:"), "{error}");
     }
 }

@@ -51,11 +51,17 @@ pub(super) fn root(trust_domain: &TrustDomain, now: Timestamp) -> Result<Certifi
 
 pub(super) fn intermediate(
     which: Intermediate,
+    generation: u32,
     trust_domain: &TrustDomain,
-    now: Timestamp,
+    (now, root_ends): (Timestamp, Timestamp),
 ) -> Result<CertificateParams, AuthorityError> {
-    let mut params = dated(now, now + days(INTERMEDIATE_DAYS))?;
-    params.distinguished_name = authority_name(trust_domain, which.title());
+    let mut params = dated(now, root_ends.min(now + days(INTERMEDIATE_DAYS)))?;
+    // Each generation has a name of its own: revocation lists are found by their issuer's name.
+    let title = match generation {
+        1 => which.title().to_owned(),
+        later => format!("{} {later}", which.title()),
+    };
+    params.distinguished_name = authority_name(trust_domain, &title);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.use_authority_key_identifier_extension = true;
@@ -137,11 +143,15 @@ fn dated(now: Timestamp, end: Timestamp) -> Result<CertificateParams, AuthorityE
     params.distinguished_name = DistinguishedName::new();
     // rcgen speaks the `time` crate, which is no dependency of ours: its epoch plus seconds.
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
-    let seconds = |at: Timestamp| Duration::from_secs(u64::try_from(at.as_second()).unwrap_or(0));
     params.not_before = epoch + seconds(now - BACKDATED_MINUTES.minutes());
     params.not_after = epoch + seconds(end);
     params.serial_number = Some(serial()?);
     Ok(params)
+}
+
+/// Since the epoch, for rcgen.
+pub(super) fn seconds(at: Timestamp) -> Duration {
+    Duration::from_secs(u64::try_from(at.as_second()).unwrap_or(0))
 }
 
 /// 126 random bits, positive and never with a leading zero: always 16 bytes.

@@ -6,7 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use rcgen::CertificateParams;
 
 use super::*;
+use crate::facts;
 use crate::leaf::{Expectation, Role, verify_leaf};
+use crate::revocation::Reason;
 
 fn authority(dir: &Path) -> Authority {
     let domain = "platen.example".parse().unwrap();
@@ -140,7 +142,7 @@ fn a_request_that_breaks_its_profile_is_refused() {
 fn a_certificate_never_outlives_its_intermediate() {
     let dir = tempfile::tempdir().unwrap();
     let authority = authority(&dir.path().join("ca"));
-    let ends = authority.server_ca.not_after;
+    let ends = authority.signer(Intermediate::ServerCa).not_after;
     let late = ends - std::time::Duration::from_secs(86_400);
     let issued = authority.issue(&request(PartyKind::Operator), late).unwrap();
     assert_eq!(issued.record.not_after, ends);
@@ -159,4 +161,173 @@ fn an_issued_key_is_private_and_never_overwritten() {
     assert_eq!(mode, 0o600);
     let error = issue().write(&out).err().unwrap();
     assert!(matches!(error, AuthorityError::OutExists { .. }), "{error}");
+}
+
+fn later(days: i64) -> Timestamp {
+    Timestamp::now() + std::time::Duration::from_secs(days.unsigned_abs() * 86_400)
+}
+
+#[test]
+fn a_renewed_intermediate_issues_and_the_old_ones_certificates_stay_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca");
+    let domain: TrustDomain = "platen.example".parse().unwrap();
+    let right: SecretString = "correct horse".into();
+    let sealed = Passphrase::Given("correct horse".into());
+    let old = Authority::init(&ca, &domain, &sealed, Timestamp::now()).unwrap();
+    let issue = |authority: &Authority| {
+        let issued = authority.issue(&request(PartyKind::Gateway), Timestamp::now()).unwrap();
+        let chain = rustls_pki_types::pem::PemObject::pem_slice_iter(issued.chain_pem.as_bytes());
+        (issued.record, chain.map(Result::unwrap).collect::<Vec<CertificateDer<'static>>>())
+    };
+    let (_, before) = issue(&old);
+    assert!(Authority::root_key_is_encrypted(&ca).unwrap());
+    let open = || Authority::open(&ca).unwrap();
+    let renew = |passphrase| open().renew(Intermediate::GatewayCa, passphrase, Timestamp::now());
+    let wrong = "battery staple".into();
+    assert!(matches!(renew(None).err().unwrap(), AuthorityError::PassphraseNeeded));
+    assert!(matches!(renew(Some(&wrong)).err().unwrap(), AuthorityError::WrongPassphrase { .. }));
+    let new = renew(Some(&right)).unwrap();
+    let (record, after) = issue(&new);
+    assert_eq!(record.generation, 2);
+    let subject = inspect::describe(new.certificate_of(Intermediate::GatewayCa)).unwrap().subject;
+    assert!(subject.contains("gateway CA 2"), "{subject}");
+
+    let lists = open().revocation_lists(Timestamp::now(), later(1)).unwrap();
+    let names: Vec<&str> = lists.lists.iter().map(|list| list.authority.as_str()).collect();
+    assert_eq!(names, ["server-ca", "gateway-ca", "gateway-ca-2"]);
+    let out = lists.write(&dir.path().join("out")).unwrap().pop().unwrap();
+    let roots = [new.root().clone()];
+    let crls = crate::revocation::Crls::load(&out, &roots, crate::Tolerance::default()).unwrap();
+    let trust = crate::Trust::new(domain, roots.to_vec()).unwrap().with_crls(std::sync::Arc::new(crls));
+    for chain in [before, after] {
+        let now = Timestamp::now().as_second();
+        crate::tls::explain(&trust, &chain, Role::Client, &[PartyKind::Gateway], now).unwrap();
+    }
+
+    fs::remove_file(ca.join("root-key.pem")).unwrap();
+    assert!(matches!(renew(Some(&right)).err().unwrap(), AuthorityError::NoRootKey { .. }));
+}
+
+#[test]
+fn what_is_revoked_is_listed_for_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = authority(&dir.path().join("ca"));
+    let now = Timestamp::now();
+    let issue = |kind| authority.issue(&request(kind), now).unwrap().record;
+    let (first, second, server) =
+        (issue(PartyKind::Gateway), issue(PartyKind::Gateway), issue(PartyKind::CommServer));
+    let party = Whom::Party("gateway/n-1.a".parse().unwrap());
+    let serials =
+        |records: &[RevocationRecord]| records.iter().map(|record| record.serial.clone()).collect::<Vec<_>>();
+    let one = Whom::Serial(first.serial.to_uppercase());
+    let done = authority.revoke(&one, Reason::KeyCompromise, now).unwrap();
+    assert_eq!(serials(&done.revoked), std::slice::from_ref(&first.serial));
+    let done = authority.revoke(&party, Reason::Superseded, now).unwrap();
+    assert_eq!((serials(&done.revoked), serials(&done.already)), (vec![second.serial], vec![first.serial]));
+    let nobody = Whom::Party("gateway/nobody".parse().unwrap());
+    let error = authority.revoke(&nobody, Reason::Unspecified, now).unwrap_err().to_string();
+    assert!(error.contains("no certificate of gateway/nobody was issued here"), "{error}");
+
+    let states =
+        |at| authority.certificates(at).unwrap().iter().map(|listed| listed.state).collect::<Vec<_>>();
+    assert_eq!(states(now), [State::Revoked, State::Revoked, State::Valid]);
+    assert_eq!(states(later(91)), [State::Revoked, State::Revoked, State::Expired]);
+
+    let lists = authority.revocation_lists(now, later(7)).unwrap();
+    let counts = |lists: &CrlSet| lists.lists.iter().map(|list| list.revoked).collect::<Vec<_>>();
+    assert_eq!(counts(&lists), [0, 2]);
+    let again = authority.revocation_lists(now, later(7)).unwrap();
+    assert_eq!(again.number, lists.number + 1);
+    // An entry goes once its certificate has long expired.
+    let old = authority.revocation_lists(later(200), later(201)).unwrap();
+    assert_eq!(counts(&old), [0, 0]);
+    assert!(old.number > again.number);
+    // Lost lines would un-revoke.
+    fs::write(dir.path().join("ca/revoked.jsonl"), "").unwrap();
+    let error = authority.revocation_lists(now, later(7)).unwrap_err().to_string();
+    assert!(error.contains("revoked.jsonl is damaged, 0 of its 2 lines are left"), "{error}");
+    assert_eq!(server.generation, 1);
+}
+
+#[test]
+fn an_authority_without_a_key_says_where_it_would_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca");
+    authority(&ca);
+    // As a communication server has it, which enrols gateways only.
+    fs::remove_file(ca.join("server-ca-key.pem")).unwrap();
+    fs::remove_file(ca.join("root-key.pem")).unwrap();
+    let authority = Authority::open(&ca).unwrap();
+    authority.issue(&request(PartyKind::Gateway), Timestamp::now()).unwrap();
+    let error = authority.issue(&request(PartyKind::CommServer), Timestamp::now()).err().unwrap().to_string();
+    assert!(
+        error.contains("the server CA's key") && error.contains("server-ca-key.pem, is not here"),
+        "{error}"
+    );
+    let lists = authority.revocation_lists(Timestamp::now(), later(1)).unwrap();
+    assert_eq!((lists.lists.len(), lists.left_out), (1, vec!["server-ca".to_owned()]));
+}
+
+#[test]
+fn a_token_is_kept_as_a_record_that_verifies_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = authority(&dir.path().join("ca"));
+    let (token, record) = authority.token("gw-1", Timestamp::now(), later(1)).unwrap();
+    assert_eq!(authority.tokens().unwrap(), std::slice::from_ref(&record));
+    assert_eq!(token::verify(&record, token.expose(), Timestamp::now()), Ok(()));
+    let read = token::parse(token.expose()).unwrap();
+    let offered = [authority.certificate_of(Intermediate::ServerCa).clone(), authority.root().clone()];
+    let domain = || read.gateway.trust_domain.clone();
+    let trust = crate::Trust::pinned(domain(), read.root_sha256, &offered).unwrap();
+    assert_eq!(trust.roots(), [authority.root().clone()]);
+    let error = crate::Trust::pinned(domain(), read.root_sha256, &offered[..1]).unwrap_err().to_string();
+    assert!(error.contains("is not the one that the token names"), "{error}");
+    assert!(authority.token("G W", Timestamp::now(), later(1)).is_err());
+}
+
+#[test]
+fn a_backup_gives_everything_back_or_says_what_is_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ca, file) = (dir.path().join("ca"), dir.path().join("ca.backup"));
+    let authority = authority(&ca);
+    authority.issue(&request(PartyKind::Gateway), Timestamp::now()).unwrap();
+    authority.token("g", Timestamp::now(), later(1)).unwrap();
+    authority.revocation_lists(Timestamp::now(), later(1)).unwrap();
+    let made = authority.backup(&file, Timestamp::now()).unwrap();
+    assert!(made.has_root_key);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let error = authority.backup(&file, Timestamp::now()).unwrap_err();
+    assert!(matches!(error, AuthorityError::Backup(BackupError::Exists { .. })), "{error}");
+
+    let back = dir.path().join("back");
+    Authority::restore(&file, &back).unwrap();
+    let names = |dir: &Path| {
+        let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&ca), names(&back));
+    for name in names(&ca) {
+        assert_eq!(fs::read(ca.join(&name)).unwrap(), fs::read(back.join(&name)).unwrap(), "{name:?}");
+        let mode = |dir: &Path| fs::metadata(dir.join(&name)).unwrap().permissions().mode() & 0o077;
+        assert!(!name.to_str().unwrap().ends_with("-key.pem") || mode(&back) == 0, "{name:?}");
+    }
+    assert!(matches!(Authority::restore(&file, &back).err().unwrap(), AuthorityError::Exists { .. }));
+
+    let whole = fs::read_to_string(&file).unwrap();
+    let serial = authority.issued().unwrap()[0].serial.clone();
+    for (damaged, expected) in [
+        (whole.replace(&serial, &"0".repeat(32)), "issued.jsonl in it has SHA-256"),
+        (whole.replace("gateway-ca.pem", "gateway-ca-7.pem"), "its list of files in it has SHA-256"),
+        (whole.replace("gateway-ca.pem", "../evil"), "names \"../evil\", which is no file of an authority"),
+        (whole.chars().take(whole.len() / 2).collect(), "is no whole backup of platen-pki: EOF"),
+        (String::new(), "is no whole backup"),
+        (whole.replace("platen-pki backup 1", "tar"), "format \"tar\""),
+    ] {
+        fs::write(&file, damaged).unwrap();
+        let error = Authority::restore(&file, &dir.path().join("new")).err().unwrap().to_string();
+        assert!(error.contains(expected), "{error}\nexpected: {expected}");
+        assert!(!dir.path().join("new").exists());
+    }
 }

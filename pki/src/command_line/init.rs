@@ -11,7 +11,7 @@ use pki::secret_file;
 use pki::spiffe::TrustDomain;
 use serde_json::json;
 
-use super::Answer;
+use super::{Answer, passphrase};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -26,9 +26,10 @@ pub(super) struct Arguments {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 struct Protection {
-    /// File whose first line is the passphrase for the root's key; only its owner may read it.
+    /// File whose first line is the passphrase for the root's key; only its owner may read it. Without it, the
+    /// passphrase is asked for.
     #[arg(long)]
     passphrase_file: Option<PathBuf>,
     /// Leave the root's key unencrypted: for tests and demonstrations.
@@ -39,7 +40,8 @@ struct Protection {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     let passphrase = match &arguments.protection.passphrase_file {
         Some(path) => Passphrase::Given(secret_file::first_line(path)?),
-        None => Passphrase::InsecureNone,
+        None if arguments.protection.insecure_no_passphrase => Passphrase::InsecureNone,
+        None => Passphrase::Given(passphrase::ask_twice()?),
     };
     let dir = &arguments.dir;
     let authority = Authority::init(dir, &arguments.trust_domain, &passphrase, Timestamp::now())?;

@@ -4,19 +4,27 @@ use std::path::PathBuf;
 
 use clap::Args;
 use pki::inspect::{self, Description};
+use serde_json::json;
 
-use super::Answer;
+use super::{Answer, against};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// PEM file with one or more certificates.
     file: PathBuf,
+    #[command(flatten)]
+    against: against::Against,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     let found = inspect::file(&arguments.file)?;
     let text = found.iter().map(describe).collect::<Vec<_>>().join("\n\n");
-    Answer::new(text, &found)
+    let Some(verdict) = against::judge(&arguments.file, &arguments.against)? else {
+        return Answer::new(text, &found);
+    };
+    let value = json!({ "certificates": found, "verdict": verdict });
+    let answer = Answer::new(format!("{text}\n\n{}", verdict.words()), &value)?;
+    Ok(Answer { refused: !verdict.accepted, ..answer })
 }
 
 fn describe(certificate: &Description) -> String {

@@ -1,11 +1,13 @@
-//! `list`: every certificate issued.
+//! `list`: every certificate issued, and its state.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
-use pki::authority::Authority;
+use jiff::Timestamp;
+use pki::authority::{Authority, Listed, State};
+use pki::revocation::Reason;
 
 use super::Answer;
 
@@ -17,16 +19,26 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
-    let records = Authority::open(&arguments.dir)?.issued()?;
+    let listed = Authority::open(&arguments.dir)?.certificates(Timestamp::now())?;
     let mut table = Table::new();
-    table.load_style(NOTHING).set_header(["PARTY", "SERIAL", "ISSUED", "UNTIL"]);
-    for record in &records {
+    table.load_style(NOTHING).set_header(["PARTY", "STATE", "SERIAL", "ISSUED", "UNTIL"]);
+    for certificate in &listed {
+        let record = &certificate.record;
         table.add_row([
             record.id.to_string(),
+            state(certificate),
             record.serial.clone(),
             record.issued_at.to_string(),
             record.not_after.to_string(),
         ]);
     }
-    Answer::new(table.trim_fmt(), &records)
+    Answer::new(table.trim_fmt(), &listed)
+}
+
+fn state(certificate: &Listed) -> String {
+    match (certificate.state, certificate.reason) {
+        (State::Valid, _) => "valid".to_owned(),
+        (State::Expired, _) => "expired".to_owned(),
+        (State::Revoked, reason) => format!("revoked ({})", reason.unwrap_or(Reason::Unspecified)),
+    }
 }

@@ -33,6 +33,7 @@ pub enum PeerRefused {
 
 /// What the peer is told (an alert) and rustls reports.
 impl From<PeerRefused> for Error {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the rest has no name in rustls")]
     fn from(refused: PeerRefused) -> Self {
         let refused = match refused {
             PeerRefused::Chain(error) => return error,

@@ -1,0 +1,125 @@
+//! What the authority answers when it can't.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::PASSPHRASE_BYTES;
+use super::backup::BackupError;
+use crate::pem_file::PemFileError;
+use crate::spiffe::{InvalidSpiffeId, PartyKind};
+use crate::token::InvalidToken;
+
+/// Why the authority can't do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// There is one already, or something else.
+    #[error("{} exists and is not empty: an authority is never overwritten, choose another --dir", path.display())]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// There is none.
+    #[error("{} is no authority's folder: run `platen-pki init --dir {}` first", path.display(), path.display())]
+    Absent {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file can't be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file can't be read.
+    #[error(transparent)]
+    File(#[from] PemFileError),
+    /// A file of the authority is damaged.
+    #[error("{} is damaged, {what}: restore it from a backup", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// How.
+        what: String,
+    },
+    /// The passphrase is too short.
+    #[error("the passphrase is too short: expected at least {PASSPHRASE_BYTES} bytes")]
+    ShortPassphrase,
+    /// The name asked for.
+    #[error("cannot name the party")]
+    Name(#[from] InvalidSpiffeId),
+    /// A DNS name asked for.
+    #[error("DNS name {given:?} is not valid: expected labels of letters, digits and '-', joined by dots")]
+    DnsName {
+        /// As given.
+        given: String,
+    },
+    /// A server without a name to call it by.
+    #[error("party of kind {0} needs at least one --dns or --ip: its clients check the name that they call")]
+    NoHost(PartyKind),
+    /// A client with a name to call it by.
+    #[error("party of kind {0} takes no --dns and no --ip: nobody calls it")]
+    SurplusHost(PartyKind),
+    /// The intermediate has expired.
+    #[error("the {authority} expired at {not_after}: renew it")]
+    AuthorityExpired {
+        /// Which.
+        authority: &'static str,
+        /// When.
+        not_after: Timestamp,
+    },
+    /// The intermediate's key is kept elsewhere.
+    #[error("the {authority}'s key, {}, is not here: run this where it is kept", path.display())]
+    NoKey {
+        /// Which.
+        authority: &'static str,
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// The root's key is kept elsewhere.
+    #[error("the root's key is needed and {} is not there: put it there for this command", path.display())]
+    NoRootKey {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// The root's key is encrypted.
+    #[error("the root's key is encrypted: its passphrase is needed, give --passphrase-file")]
+    PassphraseNeeded,
+    /// The passphrase doesn't open the root's key.
+    #[error("the passphrase does not open {}", path.display())]
+    WrongPassphrase {
+        /// The key's file.
+        path: PathBuf,
+    },
+    /// There is no such certificate.
+    #[error("no certificate of {whom} was issued here: `platen-pki list` shows all")]
+    NeverIssued {
+        /// The party or serial number asked for.
+        whom: String,
+    },
+    /// A token's form.
+    #[error(transparent)]
+    Token(#[from] InvalidToken),
+    /// A backup.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// The place of an issued certificate is taken.
+    #[error("{} exists: a key is never overwritten, move it away or choose another --out", path.display())]
+    OutExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Random numbers, keys or signatures failed.
+    #[error("cannot make keys or sign: {0}")]
+    Crypto(String),
+}
+
+impl From<rcgen::Error> for AuthorityError {
+    fn from(error: rcgen::Error) -> Self {
+        Self::Crypto(error.to_string())
+    }
+}

@@ -1,0 +1,168 @@
+//! Revocation at the authority: a ledger, on disk before anything is said to be revoked. Final: nothing is un-revoked.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Authority, AuthorityError, Intermediate, Record, ledger};
+use crate::revocation::Reason;
+use crate::spiffe::{Party, SpiffeId};
+
+pub(super) const FILE: &str = "revoked.jsonl";
+
+/// One revoked certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevocationRecord {
+    /// Serial number, hexadecimal.
+    pub serial: String,
+    /// The party.
+    pub id: SpiffeId,
+    /// The intermediate that issued it.
+    pub issuer: Intermediate,
+    /// Which of its generations: the first is 1.
+    #[serde(default = "ledger::first", skip_serializing_if = "ledger::is_first")]
+    pub generation: u32,
+    /// End of validity: afterwards no list needs to name it.
+    pub not_after: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Timestamp,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Whose certificates to revoke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whom {
+    /// Every certificate of a party that has not expired.
+    Party(Party),
+    /// One certificate, by its serial number: hexadecimal, with or without colons.
+    Serial(String),
+}
+
+/// What a revocation did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Revoked {
+    /// Revoked now.
+    pub revoked: Vec<RevocationRecord>,
+    /// Revoked before: left as it is.
+    pub already: Vec<RevocationRecord>,
+}
+
+/// Whether a certificate is still good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It is.
+    Valid,
+    /// It ended.
+    Expired,
+    /// It was revoked.
+    Revoked,
+}
+
+/// An issued certificate and its state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// What was issued.
+    #[serde(flatten)]
+    pub record: Record,
+    /// Whether it is still good.
+    pub state: State,
+    /// When it was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Timestamp>,
+    /// Why it was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
+impl Authority {
+    /// Revokes; on disk before this returns, in force with the next list published.
+    ///
+    /// # Errors
+    /// Nothing of the sort was issued here, or a ledger can't be read or written.
+    pub fn revoke(&self, whom: &Whom, reason: Reason, now: Timestamp) -> Result<Revoked, AuthorityError> {
+        let _lock = self.folder.lock()?;
+        let issued: Vec<Record> = self.issued()?.into_iter().filter(|record| whom.means(record)).collect();
+        if issued.is_empty() {
+            return Err(AuthorityError::NeverIssued { whom: whom.to_string() });
+        }
+        let before = self.revocations()?;
+        let mut done = Revoked { revoked: Vec::new(), already: Vec::new() };
+        for record in issued {
+            if let Some(revoked) = before.iter().find(|revoked| revoked.serial == record.serial) {
+                done.already.push(revoked.clone());
+                continue;
+            }
+            if matches!(whom, Whom::Party(_)) && record.not_after < now {
+                continue;
+            }
+            let Record { serial, id, issuer, generation, not_after, .. } = record;
+            let revoked =
+                RevocationRecord { serial, id, issuer, generation, not_after, revoked_at: now, reason };
+            ledger::append(&self.folder.path(FILE), &revoked)?;
+            done.revoked.push(revoked);
+        }
+        Ok(done)
+    }
+
+    /// Everything revoked, oldest first.
+    ///
+    /// # Errors
+    /// The ledger can't be read, or a line of it is damaged.
+    pub fn revocations(&self) -> Result<Vec<RevocationRecord>, AuthorityError> {
+        if !self.folder.exists(FILE)? {
+            return Ok(Vec::new());
+        }
+        ledger::read(&self.folder.path(FILE))
+    }
+
+    /// Everything issued with its state, oldest first.
+    ///
+    /// # Errors
+    /// A ledger can't be read, or a line of one is damaged.
+    pub fn certificates(&self, now: Timestamp) -> Result<Vec<Listed>, AuthorityError> {
+        let revoked: HashMap<String, (Timestamp, Reason)> = self
+            .revocations()?
+            .into_iter()
+            .map(|record| (record.serial, (record.revoked_at, record.reason)))
+            .collect();
+        let listed = self.issued()?.into_iter().map(|record| {
+            let revoked = revoked.get(&record.serial);
+            let state = match revoked {
+                Some(_) => State::Revoked,
+                None if record.not_after < now => State::Expired,
+                None => State::Valid,
+            };
+            let (revoked_at, reason) = revoked.copied().unzip();
+            Listed { record, state, revoked_at, reason }
+        });
+        Ok(listed.collect())
+    }
+}
+
+impl Whom {
+    fn means(&self, record: &Record) -> bool {
+        match self {
+            Self::Party(party) => record.id.party == *party,
+            Self::Serial(serial) => plain(&record.serial) == plain(serial),
+        }
+    }
+}
+
+impl std::fmt::Display for Whom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Party(party) => party.fmt(f),
+            Self::Serial(serial) => write!(f, "serial number {serial}"),
+        }
+    }
+}
+
+/// As the ledger has it: lower case, without colons and leading zeros.
+fn plain(serial: &str) -> String {
+    let digits: String = serial.chars().filter(|c| *c != ':').collect();
+    digits.trim_start_matches('0').to_ascii_lowercase()
+}

@@ -1,0 +1,53 @@
+//! `crl`: make the revocation lists anew.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use jiff::{Timestamp, ToSpan as _};
+use pki::authority::Authority;
+use serde_json::json;
+
+use super::Answer;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The authority's folder.
+    #[arg(long)]
+    dir: PathBuf,
+    /// Folder for crl.pem, all lists in one, and AUTHORITY.crl.pem for each; older ones are replaced.
+    #[arg(long)]
+    out: PathBuf,
+    /// When the next lists are due at the latest, hours from now: servers refuse everybody some time after that.
+    #[arg(long, default_value_t = 168, value_parser = clap::value_parser!(u32).range(1..=8784))]
+    hours: u32,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
+    let authority = Authority::open(&arguments.dir)?;
+    let now = Timestamp::now();
+    let set = authority.revocation_lists(now, now.checked_add(i64::from(arguments.hours).hours())?)?;
+    let files = set.write(&arguments.out)?;
+    let mut text = format!("Lists number {}, next due {}\n", set.number, set.next_update);
+    for (list, file) in set.lists.iter().zip(&files) {
+        text += &format!("  {}  {} revoked\n", file.display(), list.revoked);
+    }
+    for authority in &set.left_out {
+        text += &format!("  {authority}: its key is not here, make its list where it is\n");
+    }
+    text += &format!("  {}  all of them, for `identity.crl`", arguments.out.join("crl.pem").display());
+    let lists: Vec<_> = set
+        .lists
+        .iter()
+        .zip(&files)
+        .map(|(list, file)| json!({ "authority": list.authority, "file": file, "revoked": list.revoked }))
+        .collect();
+    let value = json!({
+        "number": set.number,
+        "this_update": set.this_update,
+        "next_update": set.next_update,
+        "lists": lists,
+        "left_out": set.left_out,
+        "bundle": arguments.out.join("crl.pem"),
+    });
+    Answer::new(text, &value)
+}

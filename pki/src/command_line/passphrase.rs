@@ -1,0 +1,34 @@
+//! Passphrases from a terminal: never shown, never from a pipe.
+
+use std::io::{self, IsTerminal as _};
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use pki::secret_file;
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// A new one, typed twice.
+pub(super) fn ask_twice() -> anyhow::Result<SecretString> {
+    let first = ask("Passphrase for the root's key: ")?;
+    let second = ask("The same again: ")?;
+    if first.expose_secret() != second.expose_secret() {
+        bail!("the two passphrases differ: nothing was made, begin anew");
+    }
+    Ok(first)
+}
+
+/// The one that is in force: from a file, or asked for.
+pub(super) fn existing(file: Option<&Path>) -> anyhow::Result<SecretString> {
+    match file {
+        Some(path) => Ok(secret_file::first_line(path)?),
+        None => ask("Passphrase of the root's key: "),
+    }
+}
+
+fn ask(prompt: &str) -> anyhow::Result<SecretString> {
+    if !io::stdin().is_terminal() {
+        bail!("the passphrase can't be asked for, as there is no terminal: give --passphrase-file FILE");
+    }
+    let typed = rpassword::prompt_password(prompt);
+    Ok(typed.context("the passphrase can't be read: give --passphrase-file FILE")?.into())
+}

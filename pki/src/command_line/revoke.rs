@@ -1,0 +1,60 @@
+//! `revoke`: a party's certificates, or one.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use jiff::Timestamp;
+use pki::authority::{Authority, RevocationRecord, Whom};
+use pki::revocation::Reason;
+use pki::spiffe::Party;
+
+use super::Answer;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The authority's folder.
+    #[arg(long)]
+    dir: PathBuf,
+    #[command(flatten)]
+    whom: WhomArguments,
+    /// Why, in RFC 5280's words: keyCompromise, superseded, cessationOfOperation, privilegeWithdrawn, ...
+    #[arg(long, default_value = "unspecified")]
+    reason: Reason,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct WhomArguments {
+    /// Every certificate of a party: KIND/NAME, for example gateway/gw-1.
+    #[arg(long)]
+    id: Option<Party>,
+    /// One certificate: its serial number, hexadecimal.
+    #[arg(long)]
+    serial: Option<String>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
+    let authority = Authority::open(&arguments.dir)?;
+    let whom = match (&arguments.whom.id, &arguments.whom.serial) {
+        (Some(party), _) => Whom::Party(party.clone()),
+        (None, Some(serial)) => Whom::Serial(serial.clone()),
+        (None, None) => anyhow::bail!("give --id or --serial"),
+    };
+    let done = authority.revoke(&whom, arguments.reason, Timestamp::now())?;
+    let line = |record: &RevocationRecord| {
+        let RevocationRecord { id, serial, reason, revoked_at, .. } = record;
+        format!("{id}  serial {serial}  {reason}  {revoked_at}")
+    };
+    let now = done.revoked.iter().map(|record| format!("revoked  {}", line(record)));
+    let before = done.already.iter().map(|record| format!("already  {}", line(record)));
+    let mut lines: Vec<String> = now.chain(before).collect();
+    lines.push(match (done.revoked.is_empty(), done.already.is_empty()) {
+        (true, true) => "Nothing to revoke: every certificate of it has expired.".to_owned(),
+        (true, false) => "Nothing was left to revoke.".to_owned(),
+        (false, _) => {
+            let dir = arguments.dir.display();
+            format!("In force once the servers have new lists: `platen-pki crl --dir {dir} --out OUT`")
+        }
+    });
+    Answer::new(lines.join("\n"), &done)
+}

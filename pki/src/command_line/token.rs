@@ -1,0 +1,46 @@
+//! `token`: make a one-time enrolment token.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use jiff::{Timestamp, ToSpan as _};
+use pki::authority::Authority;
+use serde_json::json;
+
+use super::Answer;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The authority's folder.
+    #[arg(long)]
+    dir: PathBuf,
+    /// Id of the gateway: the last part of its SPIFFE ID.
+    #[arg(long)]
+    id: String,
+    /// How long the token is good for, hours.
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=2160))]
+    hours: u32,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
+    let authority = Authority::open(&arguments.dir)?;
+    let now = Timestamp::now();
+    let expires_at = now.checked_add(i64::from(arguments.hours).hours())?;
+    let (token, record) = authority.token(&arguments.id, now, expires_at)?;
+    let text = format!(
+        "{}\nEnrols {} once, until {}. It is a secret: give it to who installs the gateway.\n\
+         Record for a server that does not share this folder:\n{}",
+        token.expose(),
+        record.gateway,
+        record.expires_at,
+        serde_json::to_string(&record)?
+    );
+    let value = json!({
+        "token": token.expose(),
+        "gateway": record.gateway,
+        "expires_at": record.expires_at,
+        "root_fingerprint_sha256": hex::encode(token.root_sha256),
+        "record": record,
+    });
+    Answer::new(text, &value)
+}
