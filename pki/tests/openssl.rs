@@ -14,10 +14,11 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pki::authority::{Authority, Passphrase};
+use pki::authority::{Authority, Intermediate, Passphrase, Request, Whom};
 use pki::leaf::{Key, Signature};
+use pki::revocation::Reason;
 use pki::spiffe::PartyKind;
-use pki::{Identity, IdentityConfig, facts, tls};
+use pki::{Identity, IdentityConfig, est, facts, tls};
 use rustls::{ServerConfig, ServerConnection, Stream};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -133,16 +134,21 @@ fn openssl_is_refused_without_the_right_certificate_or_version() {
     let with = |more: &[&str]| {
         let (printed, server) = s_client(&site, more);
         assert!(!printed.contains("hello"), "{printed}");
-        server.unwrap_err().to_string()
+        let error = server.unwrap_err();
+        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        tls::reason(tls.unwrap())
     };
     let none = with(&[]);
-    assert!(none.contains("peer sent no certificates"), "{none}");
+    assert!(none.contains("the client shows no certificate"), "{none}");
     let wrong_kind = with(&shown(&operator));
-    assert!(wrong_kind.contains("WrongKind { kind: Operator, expected: [Gateway] }"), "{wrong_kind}");
+    assert!(
+        wrong_kind.contains("party of kind operator is not accepted here: expected gateway"),
+        "{wrong_kind}"
+    );
     let old = with(&[&shown(&gateway)[..], &["-tls1_2"]].concat());
-    assert!(old.contains("peer is incompatible"), "{old}");
+    assert!(old.contains("does not offer TLS 1.3"), "{old}");
     let no_group = with(&[&shown(&gateway)[..], &["-groups", "P-521"]].concat());
-    assert!(no_group.contains("NoKxGroupsInCommon"), "{no_group}");
+    assert!(no_group.contains("no key exchange group in common"), "{no_group}");
 }
 
 #[test]
@@ -172,4 +178,63 @@ fn what_openssl_makes_weak_is_seen_as_weak() {
         assert_eq!((facts.key, facts.signature), (key_kind, signature), "{arguments:?}");
         assert!(facts.is_ca && facts.purposes.is_none() && facts.uris.is_empty());
     }
+}
+
+#[test]
+fn openssl_reads_our_lists_and_our_enrolment_messages() {
+    let site = Site::new("t");
+    let (good, bad) = (site.issue(PartyKind::Gateway, "good"), site.issue(PartyKind::Gateway, "bad"));
+    let now = Timestamp::now();
+    site.authority.revoke(&Whom::Party("gateway/bad".parse().unwrap()), Reason::KeyCompromise, now).unwrap();
+    let lists = site.authority.revocation_lists(now, now + Duration::from_secs(3600)).unwrap();
+    let out = site.dir.path().join("crl");
+    lists.write(&out).unwrap();
+    let crl = out.join("gateway-ca.crl.pem");
+    for (config, expected) in [(&good, true), (&bad, false)] {
+        let (root, chain) = (text(&config.root), text(&config.certificate));
+        let output = openssl(&[
+            "verify",
+            "-crl_check",
+            "-CRLfile",
+            text(&crl),
+            "-CAfile",
+            root,
+            "-untrusted",
+            chain,
+            chain,
+        ]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), expected, "{said}");
+        assert!(expected || said.contains("certificate revoked"), "{said}");
+    }
+
+    let file = |name: &str| site.dir.path().join(name);
+    let (message, request, key) = (file("m.p7"), file("r.der"), file("k.pem"));
+    std::fs::write(&message, est::certs_only(&[site.authority.root().clone()])).unwrap();
+    let output = openssl(&["pkcs7", "-inform", "DER", "-in", text(&message), "-print_certs", "-noout"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("CN = root CA"), "{output:?}");
+    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+    let fixed = ["req", "-new", "-nodes", "-subj", "/CN=whoever", "-outform", "DER"];
+    let made = openssl(&[&fixed[..], &curve, &["-keyout", text(&key), "-out", text(&request)]].concat());
+    assert!(made.status.success());
+    let csr = est::Csr::parse(&std::fs::read(&request).unwrap()).unwrap();
+    let asked =
+        Request { profile: PartyKind::Gateway, name: "g".to_owned(), dns: Vec::new(), ips: Vec::new() };
+    let (record, _) = site.authority.sign(&asked, &csr.public_key, now).unwrap();
+    assert_eq!(record.id.to_string(), "spiffe://t/gateway/g");
+}
+
+#[test]
+fn the_root_key_that_openssl_encrypts_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca");
+    let authority =
+        Authority::init(&ca, &"t".parse().unwrap(), &Passphrase::InsecureNone, Timestamp::now()).unwrap();
+    let (key, sealed) = (ca.join("root-key.pem"), dir.path().join("sealed.pem"));
+    let fixed = ["pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", "pass:correct horse"];
+    let output = openssl(&[&fixed[..], &["-in", text(&key), "-out", text(&sealed)]].concat());
+    assert!(output.status.success(), "{output:?}");
+    std::fs::rename(&sealed, &key).unwrap();
+    let passphrase = "correct horse".into();
+    authority.renew(Intermediate::ServerCa, Some(&passphrase), Timestamp::now()).unwrap();
 }

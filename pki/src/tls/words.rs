@@ -2,6 +2,9 @@
 
 use rustls::{CertificateError, Error, OtherError, PeerIncompatible};
 
+const WEAK: &str =
+    "its signature algorithm is not accepted: expected ECDSA, Ed25519 or RSA with SHA-256 or better";
+
 /// Why a handshake failed, in words.
 #[must_use]
 #[expect(clippy::wildcard_enum_match_arm, reason = "rustls has words for the rest")]
@@ -53,6 +56,8 @@ pub(super) fn of_chain(error: &Error) -> String {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "its extended key usage, or its intermediate's, does not allow this role"
         }
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => WEAK,
         CertificateError::Revoked => "it was revoked",
         CertificateError::UnknownRevocationStatus => "no revocation list of its issuer is loaded",
         CertificateError::ExpiredRevocationList | CertificateError::ExpiredRevocationListContext { .. } => {
@@ -69,6 +74,8 @@ pub(super) fn of_chain(error: &Error) -> String {
 /// webpki's own errors come wrapped, and show their names only.
 fn of_other(shown: &str, name: &str) -> String {
     let known = [
+        ("UnsupportedCriticalExtension", "it has an unknown critical extension"),
+        ("UnsupportedSignatureAlgorithm", WEAK),
         ("CaUsedAsEndEntity", "a CA certificate is no party's certificate"),
         ("EndEntityUsedAsCa", "a party's certificate can't issue another"),
         ("NameConstraintViolation", "its intermediate's name constraints forbid one of its names"),
