@@ -225,7 +225,7 @@ mod tests {
                 "counters.total[0]",
                 "numbers with dots",
             ),
-            (&format!("{head}counters: {{total: [{{}}]}}\n"), "counters.total[0]", "exactly one of"),
+            (&format!("{head}counters: {{total: [{{}}]}}\n"), "counters.total", "exactly one of"),
             (&format!("{head}counters: {{pages: []}}\n"), "pages", "unknown variant"),
             (
                 &format!("{head}identity: {{model: [{{pattern: x}}]}}\n"),
