@@ -16,9 +16,6 @@ use crate::program::{self, Running};
 /// Id of the site's gateway.
 pub const GATEWAY: &str = "gw-demo";
 
-/// Password that the operator takes at the first login.
-pub const PASSWORD: &str = "a demo site on loopback";
-
 /// What a site is to be.
 #[derive(Debug, Clone)]
 pub struct SiteSpec {
@@ -50,6 +47,7 @@ pub struct Site {
     spec: SiteSpec,
     network: [u8; 3],
     snmp_port: u16,
+    password: String,
     /// The virtual devices.
     pub lan: Option<Running>,
     /// The global server.
@@ -112,7 +110,8 @@ impl Site {
         let network = free_network(snmp_port).context("no loopback network is free for the devices")?;
         let (lan, global_server, comm_server, gateway) = (None, None, None, None);
         let addresses = BTreeMap::new();
-        Ok(Self { spec, network, snmp_port, lan, global_server, comm_server, gateway, addresses })
+        let password = uuid::Uuid::now_v7().simple().to_string();
+        Ok(Self { spec, network, snmp_port, password, lan, global_server, comm_server, gateway, addresses })
     }
 
     /// A site in which everything runs, and its operator.
@@ -134,6 +133,12 @@ impl Site {
     #[must_use]
     pub fn dir(&self, part: &str) -> PathBuf {
         self.spec.dir.join(part)
+    }
+
+    /// The password that the operator takes at the first login, another one for each site.
+    #[must_use]
+    pub fn password(&self) -> &str {
+        &self.password
     }
 
     /// The root certificate.
@@ -322,7 +327,7 @@ impl Site {
         let line = printed.lines().find_map(|line| line.strip_prefix("first login: admin "));
         let one_time = line.context("no first login was printed")?.trim().to_owned();
         let base = format!("https://{}", self.address("comm.operators")?);
-        Operator::first_log_in(&base, &self.root(), &one_time, PASSWORD).await
+        Operator::first_log_in(&base, &self.root(), &one_time, &self.password).await
     }
 
     /// Stops everything by SIGTERM, the gateway first.

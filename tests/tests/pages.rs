@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::json;
-use tests::site::{GATEWAY, PASSWORD, PATIENCE, Site, SiteSpec, write_image};
+use tests::site::{GATEWAY, PATIENCE, Site, SiteSpec, write_image};
 use tests::until::until;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +54,7 @@ async fn pages_work_at_both_widths() -> Result<()> {
     let config = json!({
         "console": format!("https://{}", site.address("comm.operators")?),
         "gateway": format!("http://{}", site.address("gateway.local")?),
-        "user": "admin", "password": PASSWORD, "modules": modules,
+        "user": "admin", "password": site.password(), "modules": modules,
         "screenshots": screenshots()?,
         "pages": [
             ["fleet", "/"], ["gateways", "/gateways"], ["calls", "/calls"], ["rollouts", "/rollouts"],

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use fixtures::mailbox::Mailbox;
 use serde_json::{Value, json};
 use tests::operator::Operator;
-use tests::site::{Device, GATEWAY, Lan, PASSWORD, PATIENCE, Site, SiteSpec, write_image};
+use tests::site::{Device, GATEWAY, Lan, PATIENCE, Site, SiteSpec, write_image};
 use tests::until::until;
 
 use crate::narrator::{Narrator, Step};
@@ -231,7 +231,11 @@ async fn roll_out(narrator: &Narrator, demo: &Demo<'_>) -> Result<()> {
     ];
     for (step, title, reached) in titles {
         let path = &path;
-        narrator.step(step, title, |step| reach(demo, path, reached, step)).await?;
+        let told = narrator.step(step, title, |step| {
+            step.progress("the gateway hears of it with its next poll".to_owned());
+            reach(demo, path, reached, step)
+        });
+        told.await?;
     }
     Ok(())
 }
@@ -259,11 +263,12 @@ async fn reach(demo: &Demo<'_>, path: &str, reached: &str, step: Step) -> Result
         };
         step.count(there, of_device.len());
         Ok((!of_device.is_empty() && there == of_device.len()).then(|| {
-            let detail = rows.iter().find_map(|r| r["detail"].as_str().filter(|d| !d.is_empty()));
+            let (of, mib) = (of_device.len(), IMAGE_BYTES >> 20);
             let versions = of_device.iter().filter(|r| r["version_now"] == NEW_VERSION).count();
             match reached {
-                "verified" => format!("{versions} devices of {} show {NEW_VERSION}", of_device.len()),
-                _ => format!("{there} devices of {}; {}", of_device.len(), detail.unwrap_or("no detail")),
+                "verified" => format!("{versions} devices of {of} show {NEW_VERSION}"),
+                "pushed" => format!("{mib} MiB to port 9100 of {there} devices"),
+                _ => format!("{mib} MiB once for {of} devices, signature and digest checked by the gateway"),
             }
         }))
     })
@@ -290,10 +295,11 @@ async fn mail(demo: &Demo<'_>) -> Result<String> {
 async fn stay(narrator: &Narrator, site: &Site) -> Result<()> {
     narrator.say(&format!(
         "\nIt all goes on until Ctrl-C. Open in a browser:\n  \
-         console  https://{}  (user admin, password \"{PASSWORD}\"; the certificate is the demo's own, accept it)\n  \
+         console  https://{}  (user admin, password {}; the certificate is the demo's own, accept it)\n  \
          gateway  http://{}\n  \
          files    {}\n",
         site.address("comm.operators")?,
+        site.password(),
         site.address("gateway.local")?,
         site.dir("").display(),
     ));
