@@ -1,7 +1,7 @@
 //! The operators' side: login, the REST API under `/api/v1`, and the console's pages, over HTTPS.
 //!
 //! A handler parses, calls one function, answers. Nothing here is answered to somebody whose role doesn't allow it
-//! ([`role`]), and no query leaves the caller's tenant.
+//! (`role`), and no query leaves the caller's tenant.
 
 mod api;
 mod caller;

@@ -1,6 +1,6 @@
 //! The store: all SQL of the communication server, one set for every engine, chosen by URL.
 //!
-//! Readers have a pool of their own; every change goes through the one writer ([`writer`]), which commits many of
+//! Readers have a pool of their own; every change goes through the one writer (`writer`), which commits many of
 //! them at once and answers each only after its commit is on the disk. All queries are scoped by tenant.
 
 mod audit;
