@@ -135,15 +135,21 @@ fn row(c: Call, now: Timestamp) -> CallRow {
         tone: if c.open { kind.tone } else { "idle" },
         state: state::of_call(c.open),
         href: device_page(&c.gateway, &c.device),
-        device: match (c.device_name.is_empty(), c.device_model.is_empty()) {
-            (false, _) => format!("{} ({})", c.device_model, c.device_name),
-            (true, false) => c.device_model,
-            (true, true) => c.device,
-        },
+        device: called(&c.device_model, &c.device_name, &c.device),
         gateway: c.gateway,
         detail: c.detail,
         raised_at: When::new(c.raised_at, now),
         cleared_at: c.cleared_at.map(|at| When::new(at, now)),
         cleared_detail: c.cleared_detail.unwrap_or_default(),
     }
+}
+
+/// What people call a device: its model and its name, or its serial number where the maker wrote the model as the name.
+fn called(model: &str, name: &str, device: &str) -> String {
+    let own = if name.is_empty() || name == model {
+        device.split_once(':').map_or(device, |(_, serial)| serial)
+    } else {
+        name
+    };
+    if model.is_empty() { own.to_owned() } else { format!("{model} ({own})") }
 }

@@ -163,6 +163,8 @@ fn tiles(n: &FleetNumbers) -> Vec<Tile> {
 
 fn row(d: FleetDevice, now: Timestamp) -> DeviceRow {
     let status = d.reading.as_ref().map(|reading| &reading.status);
+    // Many makers write the model as the name.
+    let name = if d.name == d.model { String::new() } else { d.name };
     DeviceRow {
         element: element("d", &[&d.gateway, &d.device]),
         href: device_page(&d.gateway, &d.device),
@@ -170,7 +172,7 @@ fn row(d: FleetDevice, now: Timestamp) -> DeviceRow {
         supplies: d.reading.as_ref().map(|reading| supply::minis(&reading.supplies)).unwrap_or_default(),
         model: if d.model.is_empty() { d.device.clone() } else { d.model },
         serial: if d.serial.is_empty() { d.address } else { d.serial },
-        name: d.name,
+        name,
         site: d.site,
         gateway: d.gateway,
         total: d.total.map_or_else(|| "–".to_owned(), grouped),
