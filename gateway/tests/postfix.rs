@@ -10,7 +10,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -24,17 +24,23 @@ use wire::report::{Call, CallKind, Edge};
 
 const POSTFIX: &str = "/usr/sbin/postfix";
 
+/// It knows passwords; Postfix asks it.
+const DOVECOT: &str = "/usr/sbin/dovecot";
+
+const PASSWORD: &str = "not-the-usual-one";
+
 /// A mail server of our own: its configuration, queue and mailbox in a directory, one loopback port.
 struct Postfix {
     dir: tempfile::TempDir,
     address: SocketAddr,
+    dovecot: Child,
 }
 
 impl Postfix {
     /// `None`, with the reason printed, where it can't run.
     fn start() -> Option<Self> {
         let Some((uid, gid)) = postfix_user() else {
-            eprintln!("skipped: needs Debian's postfix and root to run a private instance of it");
+            eprintln!("skipped: needs Debian's postfix and dovecot, and root to run private instances");
             return None;
         };
         let dir = tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o755)).tempdir().unwrap();
@@ -52,9 +58,10 @@ impl Postfix {
         std::fs::write(path.join("etc/main.cf"), main_cf(path, uid, gid)).unwrap();
         std::fs::write(path.join("etc/master.cf"), master_cf(address)).unwrap();
         drop(free);
+        let dovecot = start_dovecot(path, uid, gid);
         let started = Command::new(POSTFIX).arg("-c").arg(path.join("etc")).arg("start").output().unwrap();
         assert!(started.status.success(), "{started:?}");
-        let postfix = Self { dir, address };
+        let postfix = Self { dir, address, dovecot };
         wait("the port", || std::net::TcpStream::connect(address).ok());
         Some(postfix)
     }
@@ -88,6 +95,8 @@ impl Postfix {
 impl Drop for Postfix {
     fn drop(&mut self) {
         let stopped = Command::new(POSTFIX).arg("-c").arg(self.dir.path().join("etc")).arg("stop").status();
+        drop(self.dovecot.kill());
+        drop(self.dovecot.wait());
         assert!(std::thread::panicking() || stopped.is_ok_and(|status| status.success()), "it did not stop");
     }
 }
@@ -98,7 +107,24 @@ fn postfix_user() -> Option<(u32, u32)> {
     let users = std::fs::read_to_string("/etc/passwd").ok()?;
     let mut fields = users.lines().find(|line| line.starts_with("postfix:"))?.split(':').skip(2);
     let ids = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    (is_root && Path::new(POSTFIX).exists()).then_some(ids)
+    (is_root && Path::new(POSTFIX).exists() && Path::new(DOVECOT).exists()).then_some(ids)
+}
+
+/// A user whom Postfix believes when the password is [`PASSWORD`].
+fn start_dovecot(dir: &Path, uid: u32, gid: u32) -> Child {
+    let config = dir.join("dovecot.conf");
+    let own = dir.display();
+    let text = format!(
+        "base_dir = {own}/dovecot\nstate_dir = {own}/dovecot\nlog_path = {own}/dovecot.log\nprotocols =\nssl = no\n\
+         auth_mechanisms = plain login\n\
+         passdb {{\n driver = static\n args = password={PASSWORD}\n}}\n\
+         userdb {{\n driver = static\n args = uid={uid} gid={gid} home=/nonexistent\n}}\n\
+         service auth {{\n unix_listener {own}/auth {{\n mode = 0666\n }}\n}}\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let child = Command::new(DOVECOT).arg("-F").arg("-c").arg(config).spawn().unwrap();
+    wait("dovecot's socket", || dir.join("auth").exists().then_some(()));
+    child
 }
 
 fn issue_certificate(dir: &Path, address: SocketAddr) {
@@ -128,7 +154,9 @@ fn main_cf(dir: &Path, uid: u32, gid: u32) -> String {
          smtpd_recipient_restrictions = check_recipient_access inline:{{ {{ later@example.com = 450 4.7.1 later }} }}, \
          reject_unauth_destination\nmynetworks =\nsmtpd_relay_restrictions = reject_unauth_destination\n\
          smtpd_tls_security_level = may\nsmtpd_tls_cert_file = {cert}\nsmtpd_tls_key_file = {key}\n\
-         smtpd_tls_received_header = yes\n",
+         smtpd_tls_received_header = yes\nsmtpd_sasl_auth_enable = yes\nsmtpd_sasl_type = dovecot\n\
+         smtpd_sasl_path = {auth}\nsmtpd_tls_auth_only = yes\nsmtpd_sasl_authenticated_header = yes\n",
+        auth = at("auth"),
         queue = at("queue"),
         data = at("data"),
         log = at("log"),
@@ -320,5 +348,29 @@ fn refusals_for_now_and_for_good_are_told_apart() {
     let mut closed = postfix.config(Security::None, "it@example.com");
     closed.server = "127.25.9.1:1".to_owned();
     assert!(!refused(&closed).is_final());
+    assert!(postfix.delivered().is_empty());
+}
+
+#[test]
+fn a_user_is_authenticated_over_starttls_and_a_wrong_password_is_told() {
+    let Some(postfix) = Postfix::start() else { return };
+    let file = postfix.dir.path().join("mail-password");
+    std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    let mut config = postfix.config(Security::Starttls, "it@example.com");
+    (config.user, config.password_file) = (Some("platen".to_owned()), Some(file.clone()));
+    send(&config, Edge::Raised).unwrap();
+    let letter = postfix.next_letter();
+    assert!(letter.contains("(Authenticated sender: platen)"), "{letter}");
+
+    std::fs::write(&file, "another\n").unwrap();
+    let refused = send(&config, Edge::Cleared).unwrap_err();
+    let mut said = refused.to_string();
+    let mut source = std::error::Error::source(&refused);
+    while let Some(cause) = source {
+        said.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    assert!(said.contains("535") && !said.contains("another"), "{said}");
     assert!(postfix.delivered().is_empty());
 }
