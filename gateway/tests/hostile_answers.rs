@@ -23,7 +23,7 @@ async fn reader() -> Reader {
 fn target(agent: &Agent) -> Target {
     Target {
         address: agent.address,
-        credentials: Credentials::V2c("public".into()),
+        credentials: Credentials::V2c("public".into()).into(),
         timeout: Duration::from_millis(150),
         retries: 1,
     }

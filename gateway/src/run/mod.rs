@@ -26,9 +26,10 @@ use crate::config::{Checked, Config};
 use crate::profile_files;
 use crate::snmp::Reader;
 use crate::spool::{Spool, SpoolError, SpoolSettings};
+use crate::traps::{Gate, Receiver, TrapsError};
 use crate::uplink::{CommServer, Link, Uplink, UplinkError};
 
-use engine::{Engine, World};
+use engine::{Engine, Event, World};
 
 /// Why the gateway can't run.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,9 @@ pub enum RunError {
     /// A vendor profile can't be used.
     #[error(transparent)]
     Profiles(#[from] profile_files::ProfilesError),
+    /// Traps can't be received.
+    #[error(transparent)]
+    Traps(#[from] TrapsError),
     /// The schedule can't be begun.
     #[error("the schedule can't be begun")]
     Schedule(#[from] tokio_cron_scheduler::JobSchedulerError),
@@ -88,6 +92,14 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
     let comm_server = &config.comm_server;
     let server = CommServer::new(&comm_server.url, comm_server.proxy.as_deref(), &checked.identity)?;
     let reader = Reader::new(Arc::new(profile_files::load(None)?)).await?;
+    for weakness in checked.credentials.weaknesses() {
+        tracing::warn!("{weakness}");
+    }
+    let gate = Gate::default();
+    let traps = match &config.traps {
+        Some(traps) => Some(Receiver::open(traps, &checked.credentials, &data_dir, gate.clone()).await?),
+        None => None,
+    };
 
     let link = Arc::new(Link::default());
     let (deliveries, delivered) = mpsc::unbounded_channel();
@@ -103,6 +115,8 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
         spool: spool.clone(),
         link,
         reader,
+        credentials: checked.credentials,
+        gate,
         staging: checked.staging.map(Arc::new),
         mails: checked.mailer.is_some().then_some(mails),
         mails_waiting: Arc::clone(&mails_waiting),
@@ -121,7 +135,13 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
     let page = local::router(Arc::clone(&board));
     let health = local::health(&board);
     tasks.spawn(serve_local(listener, health, page, shutdown.clone()));
-    let addresses = std::collections::BTreeMap::from([("local", listens)]);
+    let mut addresses = std::collections::BTreeMap::from([("local", listens)]);
+    if let Some(traps) = traps {
+        addresses.insert("traps", traps.address());
+        let events = engine.events();
+        let hint = move |ip, after| Engine::tell(&events, Event::Hinted(ip, after));
+        tasks.spawn(traps.run(shutdown.clone(), hint));
+    }
     program::addresses::write(&data_dir, &addresses)
         .map_err(|source| RunError::DataDir { path: data_dir.display().to_string(), source })?;
     tracing::info!(gateway.id = %config.gateway, local = %listens, "the gateway runs");
