@@ -455,6 +455,7 @@ pub fn load(file: &Path) -> Result<(Config, Checked), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snmp::Credentials;
     use secrecy::ExposeSecret;
 
     fn config(more: &str) -> Config {
@@ -480,6 +481,9 @@ mod tests {
         assert!(refused("devices: [{address: 10.0.0.1}, {address: '10.0.0.1:161'}]").contains("twice"));
         assert!(refused("demonstration: {speedup: 0.5}").starts_with("demonstration.speedup"));
         assert!(refused("spool: {limit_mib: 1}").starts_with("spool.limit_mib"));
+        assert!(refused("credentials: [{name: a}]").starts_with("credentials[0]: community: missing"));
+        let twice = "credentials: [{name: a, community: x}, {name: a, community: y}]";
+        assert!(refused(twice).starts_with("credentials[1].name: \"a\" stands there twice"));
         assert!(refused("site: {name: x}").starts_with("identity: "), "the files are missing");
     }
 
@@ -489,17 +493,18 @@ mod tests {
             "networks: [{cidr: 10.0.0.0/16, community: wide}, {cidr: 10.0.1.0/24, community: narrow}], \
              devices: [{address: 10.0.1.9, community: own}]",
         );
-        let community = |address: &str| {
-            config.credentials(address.parse().unwrap()).map(|credentials| match credentials {
-                Credentials::V1(community) | Credentials::V2c(community) => {
-                    community.expose_secret().to_owned()
-                }
-            })
+        let candidates = config.candidates().unwrap();
+        let community = |address: &str| match &candidates.at(address.parse().unwrap())[0].credentials {
+            Credentials::V1(community) | Credentials::V2c(community) => community.expose_secret().to_owned(),
+            Credentials::V3(_) => panic!("no user is configured"),
         };
-        assert_eq!(community("10.0.1.9:161").as_deref(), Some("own"));
-        assert_eq!(community("10.0.1.8:161").as_deref(), Some("narrow"));
-        assert_eq!(community("10.0.2.8:161").as_deref(), Some("wide"));
-        assert_eq!(community("10.0.2.8:1161"), None);
+        assert_eq!(community("10.0.1.9:161"), "own");
+        assert_eq!(community("10.0.1.8:161"), "narrow");
+        assert_eq!(community("10.0.2.8:161"), "wide");
+        assert_eq!(community("10.0.2.8:1161"), "public");
+        let held = ["10.0.1.9:161", "10.0.2.8:161", "10.0.2.8:1161", "10.1.0.1:161"]
+            .map(|address| config.holds(address.parse().unwrap()));
+        assert_eq!(held, [true, true, false, false]);
         assert!(!format!("{config:?}").contains("narrow"), "communities are never printed");
     }
 

@@ -59,7 +59,9 @@ impl fmt::Display for Denial {
             Self::Decryption => "it can't decrypt: the privacy password or protocol is wrong",
             Self::TimeWindow => "outside of its time window, even after its clock was learned",
             Self::Engine => "it has another engine id than it said",
-            Self::Mute => "it answers engine discovery and is silent to the user: a wrong user or password",
+            Self::Mute => {
+                "it answers engine discovery and is silent to the user: a wrong user, password or context"
+            }
             Self::NotAuthentic => "its answer is not authentic for this user",
             Self::Other(what) => what,
         })

@@ -195,7 +195,3 @@ impl Reader {
 pub fn address_text(address: SocketAddr) -> String {
     if address.port() == SNMP_PORT { address.ip().to_string() } else { address.to_string() }
 }
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
