@@ -18,6 +18,12 @@ const PROBES_PER_S: u32 = 200;
 /// The readings of a round are spread over at most this.
 const ROUND_SPREAD: Duration = Duration::from_secs(600);
 
+/// Between a look that a trap asked for and the one that confirms what it saw.
+const CONFIRM_AFTER: Duration = Duration::from_secs(30);
+
+/// Not even a demonstration asks twice at once.
+const LEAST_CONFIRM: Duration = Duration::from_secs(1);
+
 impl Engine {
     /// Watches what the spool remembers and what the configuration names, spread over one interval.
     pub(super) fn restore_targets(&mut self) {
@@ -128,6 +134,17 @@ impl Engine {
     /// A device sent a trap. Whatever it says, the device's status is read; only that can make a call.
     pub(super) fn hinted(&mut self, ip: IpAddr, after: Duration) {
         self.targets.look_soon(ip, Instant::now() + after);
+    }
+
+    /// What a look saw that a trap asked for is confirmed soon, not at the next look that is due anyway.
+    pub(super) fn confirm(&mut self, address: SocketAddr, settling: bool) {
+        let soon = Instant::now() + self.world.config.wait(CONFIRM_AFTER).max(LEAST_CONFIRM);
+        if let Some(target) = self.targets.at(address) {
+            target.hinted &= settling;
+            if target.hinted {
+                target.next = target.next.min(soon);
+            }
+        }
     }
 
     /// A search ended.

@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Checked, Config};
 use crate::profile_files;
-use crate::snmp::Reader;
+use crate::snmp::{Candidates, Reader};
 use crate::spool::{Spool, SpoolError, SpoolSettings};
 use crate::traps::{Gate, Receiver, TrapsError};
 use crate::uplink::{CommServer, Link, Uplink, UplinkError};
@@ -92,14 +92,8 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
     let comm_server = &config.comm_server;
     let server = CommServer::new(&comm_server.url, comm_server.proxy.as_deref(), &checked.identity)?;
     let reader = Reader::new(Arc::new(profile_files::load(None)?)).await?;
-    for weakness in checked.credentials.weaknesses() {
-        tracing::warn!("{weakness}");
-    }
     let gate = Gate::default();
-    let traps = match &config.traps {
-        Some(traps) => Some(Receiver::open(traps, &checked.credentials, &data_dir, gate.clone()).await?),
-        None => None,
-    };
+    let traps = open_traps(&config, &checked.credentials, gate.clone()).await?;
 
     let link = Arc::new(Link::default());
     let (deliveries, delivered) = mpsc::unbounded_channel();
@@ -138,9 +132,7 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
     let mut addresses = std::collections::BTreeMap::from([("local", listens)]);
     if let Some(traps) = traps {
         addresses.insert("traps", traps.address());
-        let events = engine.events();
-        let hint = move |ip, after| Engine::tell(&events, Event::Hinted(ip, after));
-        tasks.spawn(traps.run(shutdown.clone(), hint));
+        tasks.spawn(traps.run(shutdown.clone(), hint(&engine)));
     }
     program::addresses::write(&data_dir, &addresses)
         .map_err(|source| RunError::DataDir { path: data_dir.display().to_string(), source })?;
@@ -155,6 +147,25 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
     spool.close().await?;
     tracing::info!("the gateway has ended");
     Ok(())
+}
+
+/// Tells the engine that a trap came.
+fn hint(engine: &Engine) -> impl FnMut(std::net::IpAddr, std::time::Duration) + Send + use<> {
+    let events = engine.events();
+    move |ip, after| Engine::tell(&events, Event::Hinted(ip, after))
+}
+
+/// Opens the port for traps where one is configured, and warns of credentials that are weak.
+async fn open_traps(
+    config: &Config,
+    credentials: &Candidates,
+    gate: Gate,
+) -> Result<Option<Receiver>, TrapsError> {
+    for weakness in credentials.weaknesses() {
+        tracing::warn!("{weakness}");
+    }
+    let Some(traps) = &config.traps else { return Ok(None) };
+    Receiver::open(traps, credentials, &config.data_dir, gate).await.map(Some)
 }
 
 async fn serve_local(

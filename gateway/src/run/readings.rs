@@ -92,6 +92,8 @@ impl Engine {
         } else {
             merge(&mut record.reading, reading);
         }
+        let settling = record.calls.is_settling();
+        self.confirm(address, settling);
         self.make_calls(&id, calls, outcome);
         if whole {
             self.inform(&id, now, outcome);

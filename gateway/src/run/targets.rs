@@ -22,6 +22,8 @@ pub(super) struct Target {
     pub(super) whole: bool,
     /// Whether a look is under way.
     pub(super) busy: bool,
+    /// Whether a trap asked for the next look: what that sees is confirmed soon.
+    pub(super) hinted: bool,
     /// What the last look at the status saw, to find changes between two of them.
     pub(super) status_seen: Option<Reported>,
 }
@@ -46,6 +48,7 @@ impl Targets {
             next,
             whole: true,
             busy: false,
+            hinted: false,
             status_seen: None,
         })
     }
@@ -85,6 +88,7 @@ impl Targets {
         for (address, target) in &mut self.all {
             if address.ip().to_canonical() == ip {
                 target.next = target.next.min(at);
+                target.hinted = true;
             }
         }
     }
