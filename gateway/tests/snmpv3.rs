@@ -41,7 +41,8 @@ impl Snmpd {
         std::fs::write(dir.join("snmpd.conf"), format!("{ENGINE}{USERS}")).unwrap();
         let child = Command::new("/usr/sbin/snmpd")
             .args(["-f", "-Lf", "/dev/null", &format!("udp:{address}")])
-            .env("SNMPCONFPATH", dir)
+            // Its own memory is among what it reads at the start, or it would not count its starts.
+            .env("SNMPCONFPATH", std::env::join_paths([dir.to_owned(), dir.join("persistent")]).unwrap())
             .env("SNMP_PERSISTENT_DIR", dir.join("persistent"))
             .env("MIBS", "")
             .stdout(Stdio::null())
