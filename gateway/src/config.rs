@@ -19,11 +19,16 @@ use wire::ids::GatewayId;
 
 use crate::discovery::Network;
 use crate::mail::{MailConfig, Mailer};
-use crate::snmp::Credentials;
+use crate::snmp::Candidates;
+use crate::snmp::credentials::{CredentialConfig, Gathering};
 use crate::staging::{GlobalServerConfig, StagingClient};
+use crate::traps::TrapsConfig;
 
 /// Addresses that all networks together may have.
 const MAX_ADDRESSES: u64 = 1 << 20;
+
+/// Credentials in the list.
+const MAX_CREDENTIALS: usize = 16;
 
 /// The configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -52,6 +57,12 @@ pub struct Config {
     /// Devices that are known beforehand.
     #[serde(default)]
     pub devices: Vec<DeviceConfig>,
+    /// With what devices are asked, tried in this order.
+    #[serde(default)]
+    pub credentials: Vec<CredentialConfig>,
+    /// Where traps are received; nowhere when absent.
+    #[serde(default)]
+    pub traps: Option<TrapsConfig>,
     /// How devices are watched.
     #[serde(default)]
     pub sensing: SensingConfig,
@@ -115,9 +126,9 @@ pub struct NetworkConfig {
     /// Port of the agents.
     #[serde(default = "snmp_port")]
     pub port: u16,
-    /// SNMP v2c community.
-    #[serde(default = "public", deserialize_with = "secret")]
-    pub community: SecretString,
+    /// SNMP v2c community: the short form of a credential for this alone, tried before the list.
+    #[serde(default, deserialize_with = "secret")]
+    pub community: Option<SecretString>,
 }
 
 /// One of `devices`.
@@ -126,21 +137,17 @@ pub struct NetworkConfig {
 pub struct DeviceConfig {
     /// `ADDR` or `ADDR:PORT`.
     pub address: String,
-    /// SNMP v2c community.
-    #[serde(default = "public", deserialize_with = "secret")]
-    pub community: SecretString,
+    /// SNMP v2c community: the short form of a credential for this alone, tried before the list.
+    #[serde(default, deserialize_with = "secret")]
+    pub community: Option<SecretString>,
 }
 
 const fn snmp_port() -> u16 {
     161
 }
 
-fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
-    String::deserialize(deserializer).map(SecretString::from)
-}
-
-fn public() -> SecretString {
-    SecretString::from("public".to_owned())
+fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(|secret| secret.map(SecretString::from))
 }
 
 /// Section `sensing`.
@@ -233,6 +240,8 @@ pub struct Checked {
     pub staging: Option<StagingClient>,
     /// The site's time zone; UTC where none is configured.
     pub time_zone: TimeZone,
+    /// With what devices are asked.
+    pub credentials: Candidates,
 }
 
 impl Config {
@@ -243,7 +252,7 @@ impl Config {
     pub fn validate(&self) -> Result<Checked, InvalidConfig> {
         self.check_ranges()?;
         self.check_networks()?;
-        self.single_devices()?;
+        let credentials = self.candidates()?;
         let identity =
             Identity::load(&self.identity).map_err(|error| InvalidConfig::new("identity", chain(&error)))?;
         let party = &identity.id().party;
@@ -259,7 +268,7 @@ impl Config {
             staging.transpose().map_err(|error| InvalidConfig::new("global_server", chain(&error)))?;
         let mailer = self.mail.as_ref().map(Mailer::new).transpose();
         let mailer = mailer.map_err(|error| InvalidConfig::new("mail", chain(&error)))?;
-        Ok(Checked { identity, mailer, staging, time_zone: self.time_zone()? })
+        Ok(Checked { identity, mailer, staging, time_zone: self.time_zone()?, credentials })
     }
 
     fn check_ranges(&self) -> Result<(), InvalidConfig> {
@@ -308,11 +317,11 @@ impl Config {
         Ok(())
     }
 
-    /// The devices that are known beforehand, with their credentials.
+    /// The devices that are known beforehand.
     ///
     /// # Errors
     /// An address isn't one, or stands there twice.
-    pub fn single_devices(&self) -> Result<Vec<(SocketAddr, Credentials)>, InvalidConfig> {
+    pub fn single_devices(&self) -> Result<Vec<SocketAddr>, InvalidConfig> {
         let mut seen = BTreeSet::new();
         let mut devices = Vec::new();
         for (at, device) in self.devices.iter().enumerate() {
@@ -326,30 +335,59 @@ impl Config {
             if !seen.insert(address) {
                 return Err(InvalidConfig::new(key(), format!("{address} stands there twice")));
             }
-            devices.push((address, Credentials::V2c(device.community.clone())));
+            devices.push(address);
         }
         Ok(devices)
     }
 
-    /// The networks that are searched.
+    /// The networks that are searched, with all credentials: each address is asked with those of its own.
     #[must_use]
-    pub fn sweeps(&self) -> Vec<Network> {
+    pub fn sweeps(&self, credentials: &Candidates) -> Vec<Network> {
         let sweep = |network: &NetworkConfig| Network {
             cidr: network.cidr,
             port: network.port,
-            credentials: Credentials::V2c(network.community.clone()),
+            credentials: credentials.clone(),
         };
         self.networks.iter().map(sweep).collect()
     }
 
-    /// With what the device at an address is asked: its own entry, else the narrowest network that holds it.
+    /// Whether the device at an address is to be watched: it is named, or a network holds it.
     #[must_use]
-    pub fn credentials(&self, address: SocketAddr) -> Option<Credentials> {
-        let own = self.single_devices().unwrap_or_default().into_iter().find(|(a, _)| *a == address);
-        let holds = |n: &&NetworkConfig| n.cidr.contains(&address.ip()) && n.port == address.port();
-        let network = self.networks.iter().filter(holds).max_by_key(|n| n.cidr.prefix_len());
-        own.map(|(_, credentials)| credentials)
-            .or_else(|| network.map(|network| Credentials::V2c(network.community.clone())))
+    pub fn holds(&self, address: SocketAddr) -> bool {
+        self.single_devices().unwrap_or_default().contains(&address)
+            || self.networks.iter().any(|n| n.cidr.contains(&address.ip()) && n.port == address.port())
+    }
+
+    /// With what devices are asked, in the order in which it is tried.
+    ///
+    /// # Errors
+    /// A credential or the address of a device isn't valid, or a secret can't be read.
+    pub fn candidates(&self) -> Result<Candidates, InvalidConfig> {
+        let mut gathering = Gathering::default();
+        for (address, device) in self.single_devices()?.into_iter().zip(&self.devices) {
+            if let Some(community) = &device.community {
+                gathering.device(address, community.clone());
+            }
+        }
+        for network in &self.networks {
+            if let Some(community) = &network.community {
+                gathering.network(network.cidr, network.port, community.clone());
+            }
+        }
+        if self.credentials.len() > MAX_CREDENTIALS {
+            let problem = format!("{}: expected at most {MAX_CREDENTIALS}", self.credentials.len());
+            return Err(InvalidConfig::new("credentials", problem));
+        }
+        let mut names = BTreeSet::new();
+        for (at, credential) in self.credentials.iter().enumerate() {
+            if !names.insert(credential.name.as_str()) {
+                let problem = format!("{:?} stands there twice", credential.name);
+                return Err(InvalidConfig::new(format!("credentials[{at}].name"), problem));
+            }
+            let wrong = |error| InvalidConfig::new(format!("credentials[{at}]"), chain(&error));
+            gathering.listed(credential).map_err(wrong)?;
+        }
+        Ok(gathering.finish())
     }
 
     fn time_zone(&self) -> Result<TimeZone, InvalidConfig> {
@@ -417,6 +455,7 @@ pub fn load(file: &Path) -> Result<(Config, Checked), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snmp::Credentials;
     use secrecy::ExposeSecret;
 
     fn config(more: &str) -> Config {
@@ -442,6 +481,9 @@ mod tests {
         assert!(refused("devices: [{address: 10.0.0.1}, {address: '10.0.0.1:161'}]").contains("twice"));
         assert!(refused("demonstration: {speedup: 0.5}").starts_with("demonstration.speedup"));
         assert!(refused("spool: {limit_mib: 1}").starts_with("spool.limit_mib"));
+        assert!(refused("credentials: [{name: a}]").starts_with("credentials[0]: community: missing"));
+        let twice = "credentials: [{name: a, community: x}, {name: a, community: y}]";
+        assert!(refused(twice).starts_with("credentials[1].name: \"a\" stands there twice"));
         assert!(refused("site: {name: x}").starts_with("identity: "), "the files are missing");
     }
 
@@ -451,17 +493,18 @@ mod tests {
             "networks: [{cidr: 10.0.0.0/16, community: wide}, {cidr: 10.0.1.0/24, community: narrow}], \
              devices: [{address: 10.0.1.9, community: own}]",
         );
-        let community = |address: &str| {
-            config.credentials(address.parse().unwrap()).map(|credentials| match credentials {
-                Credentials::V1(community) | Credentials::V2c(community) => {
-                    community.expose_secret().to_owned()
-                }
-            })
+        let candidates = config.candidates().unwrap();
+        let community = |address: &str| match &candidates.at(address.parse().unwrap())[0].credentials {
+            Credentials::V1(community) | Credentials::V2c(community) => community.expose_secret().to_owned(),
+            Credentials::V3(_) => panic!("no user is configured"),
         };
-        assert_eq!(community("10.0.1.9:161").as_deref(), Some("own"));
-        assert_eq!(community("10.0.1.8:161").as_deref(), Some("narrow"));
-        assert_eq!(community("10.0.2.8:161").as_deref(), Some("wide"));
-        assert_eq!(community("10.0.2.8:1161"), None);
+        assert_eq!(community("10.0.1.9:161"), "own");
+        assert_eq!(community("10.0.1.8:161"), "narrow");
+        assert_eq!(community("10.0.2.8:161"), "wide");
+        assert_eq!(community("10.0.2.8:1161"), "public");
+        let held = ["10.0.1.9:161", "10.0.2.8:161", "10.0.2.8:1161", "10.1.0.1:161"]
+            .map(|address| config.holds(address.parse().unwrap()));
+        assert_eq!(held, [true, true, false, false]);
         assert!(!format!("{config:?}").contains("narrow"), "communities are never printed");
     }
 

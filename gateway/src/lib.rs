@@ -13,4 +13,5 @@ pub mod snmp;
 pub mod spool;
 pub mod staging;
 pub mod status;
+pub mod traps;
 pub mod uplink;

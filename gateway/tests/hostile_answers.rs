@@ -23,7 +23,7 @@ async fn reader() -> Reader {
 fn target(agent: &Agent) -> Target {
     Target {
         address: agent.address,
-        credentials: Credentials::V2c("public".into()),
+        credentials: Credentials::V2c("public".into()).into(),
         timeout: Duration::from_millis(150),
         retries: 1,
     }
@@ -195,4 +195,36 @@ async fn hostile_devices_do_not_hold_up_a_good_one() {
         }
         _ = hostile => panic!("the hostile ones were waited for"),
     }
+}
+
+/// A device that is silent to GETBULK and has one supply.
+fn without_bulk(request: &Request) -> Vec<Vec<u8>> {
+    const LEVEL: &str = "1.3.6.1.2.1.43.11.1.1.9.1.1";
+    if request.tag == GETBULK {
+        return Vec::new();
+    }
+    let (value, absent) = (tlv(0x02, &[50]), tlv(0x80, &[]));
+    let get = request.tag == GET;
+    vec![response(
+        request,
+        request.oids.iter().map(|oid| match oid.as_str() {
+            LEVEL if get => (oid.clone(), value.clone()),
+            "1.3.6.1.2.1.43.11.1.1.9" if !get => (LEVEL.to_owned(), value.clone()),
+            _ if get => (oid.clone(), absent.clone()),
+            _ => (oid.clone(), tlv(0x82, &[])),
+        }),
+    )]
+}
+
+#[tokio::test]
+async fn the_fall_back_from_getbulk_is_remembered() {
+    let agent = Agent::start(without_bulk).await;
+    let reader = reader().await;
+    let target = target(&agent);
+    let first = reader.read(&target, Scope::StatusOnly).await.unwrap();
+    let second = reader.read(&target, Scope::StatusOnly).await.unwrap();
+    assert_eq!(first.supplies.len(), 1);
+    assert_eq!(first.supplies, second.supplies);
+    assert_eq!(second.requests + 2, first.requests, "a GETBULK and its repetition are spared");
+    assert!(!reader.access(agent.address).unwrap().manner.bulk);
 }

@@ -31,13 +31,16 @@ pub struct SiteSpec {
     pub log: String,
     /// Where the gateway finds the communication server, when not where it listens: a proxy that counts or cuts.
     pub uplink_through: Option<SocketAddr>,
+    /// Keys of the gateway's configuration that are set as well, as an object; nothing when null.
+    pub gateway: Value,
 }
 
 impl SiteSpec {
     /// A quiet site with few devices and no mail.
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
-        Self { dir, devices: 2, speedup: 60, mail: None, log: "info".to_owned(), uplink_through: None }
+        let (log, gateway) = ("info".to_owned(), Value::Null);
+        Self { dir, devices: 2, speedup: 60, mail: None, log, uplink_through: None, gateway }
     }
 }
 
@@ -313,6 +316,9 @@ impl Site {
             config["mail"] = json!({
                 "server": mail, "security": "none", "from": "gateway@demo.example", "to": ["it@demo.example"],
             });
+        }
+        for (key, value) in self.spec.gateway.as_object().into_iter().flatten() {
+            config[key] = value.clone();
         }
         self.gateway = Some(self.run("gateway", "platen-gateway", "run", &dir, &config)?);
         Ok(())

@@ -6,6 +6,7 @@ use wire::ids::{DeviceId, InvalidId};
 use wire::reading::{Identity, Label, Reading};
 use wire::report::{InformationReason, device_id};
 
+use crate::access::Access;
 use crate::calls::CallState;
 
 /// Changes of a device are reported at most this often.
@@ -28,6 +29,9 @@ pub struct DeviceRecord {
     /// What was reported last, and when.
     #[serde(default)]
     pub reported: Option<Reported>,
+    /// With what and how it is asked.
+    #[serde(default)]
+    pub access: Option<Access>,
 }
 
 /// What was reported of a device, as far as a change of it counts.

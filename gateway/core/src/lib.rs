@@ -1,6 +1,7 @@
 //! The gateway's decisions as pure code: no clock, no socket, no file, no tokio. The shell reads the world, calls a
 //! decision, and carries out what it answers.
 
+pub mod access;
 pub mod cadence;
 pub mod calls;
 pub mod commands;
@@ -9,3 +10,4 @@ pub mod firmware;
 pub mod inventory;
 pub mod outbox;
 pub mod profiles;
+pub mod traps;

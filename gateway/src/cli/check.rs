@@ -17,12 +17,18 @@ pub(super) fn command(file: &Path, json: bool) -> ExitCode {
         Err(error) => return fail(EXIT_FAILED, &format!("the runtime can't start: {error}")),
     };
     let _inside = runtime.enter();
-    let checked = config::load(file).map(|(config, _)| config.gateway);
+    let checked =
+        config::load(file).map(|(config, checked)| (config.gateway, checked.credentials.weaknesses()));
     let name = file.display().to_string();
     let (code, line) = match checked {
-        Ok(gateway) => {
-            let text = format!("{name}: valid, for gateway {gateway}");
-            (ExitCode::SUCCESS, if json { json!({"file": name, "valid": true}).to_string() } else { text })
+        Ok((gateway, warnings)) => {
+            let valid = if json {
+                json!({"file": name, "valid": true, "warnings": warnings}).to_string()
+            } else {
+                let warnings: String = warnings.iter().map(|w| format!("{name}: warning: {w}\n")).collect();
+                format!("{warnings}{name}: valid, for gateway {gateway}")
+            };
+            (ExitCode::SUCCESS, valid)
         }
         Err(why) if json => {
             (ExitCode::from(EXIT_USAGE), json!({"file": name, "valid": false, "error": why}).to_string())

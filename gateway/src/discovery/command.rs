@@ -47,10 +47,14 @@ fn network(text: &str) -> Result<IpNet, String> {
 
 /// Sweeps and prints.
 pub async fn command(args: DiscoverArgs) -> ExitCode {
+    let credentials = match args.ask.credentials() {
+        Ok(credentials) => credentials,
+        Err(why) => return fail(EXIT_USAGE, &why),
+    };
     let networks: Vec<Network> = args
         .networks
         .iter()
-        .map(|cidr| Network { cidr: *cidr, port: args.port, credentials: args.ask.credentials() })
+        .map(|cidr| Network { cidr: *cidr, port: args.port, credentials: credentials.clone() })
         .collect();
     let addresses = networks.iter().fold(0_u128, |sum, network| sum.saturating_add(network.addresses()));
     if addresses > ADDRESSES {

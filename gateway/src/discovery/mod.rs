@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use tokio::time::Instant;
 use wire::reading::Reading;
 
-use crate::snmp::{Credentials, ReadError, Reader, Scope, Target};
+use crate::snmp::{Candidates, ReadError, Reader, Scope, Target};
 
 pub use command::{DiscoverArgs, command};
 
@@ -27,7 +27,7 @@ pub struct Network {
     /// Port of the agents.
     pub port: u16,
     /// With what they are asked.
-    pub credentials: Credentials,
+    pub credentials: Candidates,
 }
 
 impl Network {
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_network_knows_its_size() {
         let size = |cidr: &str| {
-            let credentials = Credentials::V2c("public".into());
+            let credentials = crate::snmp::Credentials::V2c("public".into()).into();
             Network { cidr: cidr.parse().unwrap(), port: 161, credentials }.addresses()
         };
         assert_eq!(size("127.20.0.0/28"), 14);

@@ -1,5 +1,6 @@
 //! `platen-gateway read`: one reading of one device, for people or as JSON.
 
+mod ask;
 mod explain;
 mod page;
 
@@ -8,71 +9,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use gateway_core::device_reading::Finished;
 use gateway_core::profiles::Profiles;
-use secrecy::SecretString;
 
 use crate::cli::{EXIT_FAILED, EXIT_USAGE, fail};
 use crate::profile_files;
-use crate::snmp::{Credentials, Exchange, ReadError, Reader, SNMP_PORT, Scope, Target};
+use crate::snmp::{Exchange, ReadError, Reader, SNMP_PORT, Scope};
 
-/// How a device is asked, for every command that asks one.
-#[derive(Debug, Clone, Args)]
-pub struct AskArgs {
-    /// Community.
-    #[arg(long, default_value = "public")]
-    pub community: String,
-    /// SNMP version.
-    #[arg(long, value_enum, default_value = "2c")]
-    pub snmp_version: Version,
-    /// Time for one answer, milliseconds.
-    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
-    pub timeout_ms: u32,
-    /// How often a request is repeated.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=10))]
-    pub retries: u32,
-    /// Directory of vendor profiles, over the built-in ones.
-    #[arg(long, value_name = "DIR")]
-    pub profiles: Option<PathBuf>,
-}
-
-/// An SNMP version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Version {
-    /// SNMP v1.
-    #[value(name = "1")]
-    V1,
-    /// SNMP v2c.
-    #[value(name = "2c")]
-    V2c,
-}
-
-impl AskArgs {
-    /// With what devices are asked.
-    #[must_use]
-    pub fn credentials(&self) -> Credentials {
-        let community = SecretString::from(self.community.clone());
-        match self.snmp_version {
-            Version::V1 => Credentials::V1(community),
-            Version::V2c => Credentials::V2c(community),
-        }
-    }
-
-    /// Time for one answer.
-    #[must_use]
-    pub fn timeout(&self) -> Duration {
-        Duration::from_millis(u64::from(self.timeout_ms))
-    }
-
-    /// The device at an address.
-    #[must_use]
-    pub fn target(&self, address: SocketAddr) -> Target {
-        Target { address, credentials: self.credentials(), timeout: self.timeout(), retries: self.retries }
-    }
-}
+pub use ask::{AskArgs, UserArgs, Version};
 
 /// Arguments of `read`.
 #[derive(Debug, Args)]
@@ -162,7 +108,11 @@ async fn read(
 ) -> Result<Finished, String> {
     let reader = Reader::new(Arc::new(profiles)).await.map_err(|error| error.to_string())?;
     let scope = if args.status_only { Scope::StatusOnly } else { Scope::Whole };
-    let target = args.ask.target(args.address);
+    let target = args.ask.target(args.address)?;
+    for weakness in target.credentials.weaknesses() {
+        // A closed standard error leaves nobody to warn.
+        writeln!(io::stderr().lock(), "platen-gateway: warning: {weakness}").ok();
+    }
     let mut watch = |exchange: &Exchange| {
         if args.explain {
             exchanges.push(exchange.clone());

@@ -2,7 +2,7 @@
 //! only then acts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,9 +22,10 @@ use wire::report::Report;
 
 use crate::config::Config;
 use crate::discovery::Found;
-use crate::snmp::{ReadError, Reader};
+use crate::snmp::{Candidates, ReadError, Reader};
 use crate::spool::{Changes, QueuedMail, Restored, Spool, SpoolError};
 use crate::staging::{StagedImage, StagingClient};
+use crate::traps::Gate;
 use crate::uplink::{Delivery, Facts, Link};
 
 use super::local::Board;
@@ -46,6 +47,9 @@ pub(super) struct World {
     pub(super) spool: Spool,
     pub(super) link: Arc<Link>,
     pub(super) reader: Reader,
+    pub(super) credentials: Candidates,
+    /// Whose traps are taken.
+    pub(super) gate: Gate,
     pub(super) staging: Option<Arc<StagingClient>>,
     pub(super) mails: Option<mpsc::UnboundedSender<QueuedMail>>,
     pub(super) mails_waiting: Arc<AtomicU64>,
@@ -70,6 +74,8 @@ pub(super) enum Event {
     Staged(RolloutId, Result<StagedImage, (String, bool)>),
     /// A push ended: or what is wrong, and whether the device saw nothing of it.
     Pushed(RolloutId, DeviceId, Result<(), (String, bool)>),
+    /// A trap came from an address: look there after this time.
+    Hinted(IpAddr, Duration),
     /// The schedule says that it is time.
     Due(super::schedule::Job),
 }
@@ -201,6 +207,7 @@ impl Engine {
             Event::Answered(command, response) => self.answered(command, &response, outcome),
             Event::Staged(rollout, result) => self.staged(rollout, result, outcome),
             Event::Pushed(rollout, device, result) => self.pushed(rollout, &device, result, outcome),
+            Event::Hinted(ip, after) => self.hinted(ip, after),
             Event::Due(job) => self.due(job, outcome),
         }
     }
@@ -302,6 +309,9 @@ impl Engine {
             .link
             .tell(Facts { devices: count(self.known.devices.len()), devices_offline: count(offline) });
         self.board.publish(&self.known);
+        if self.world.config.traps.is_some() {
+            self.world.gate.know(&self.targets.addresses());
+        }
     }
 
     /// Sends an event to itself from a task.

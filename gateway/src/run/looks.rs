@@ -1,6 +1,6 @@
 //! Looks at devices and searches of networks: begun when due, as many at once as configured.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use gateway_core::device_reading::Scope;
@@ -18,6 +18,12 @@ const PROBES_PER_S: u32 = 200;
 /// The readings of a round are spread over at most this.
 const ROUND_SPREAD: Duration = Duration::from_secs(600);
 
+/// Between a look that a trap asked for and the one that confirms what it saw.
+const CONFIRM_AFTER: Duration = Duration::from_secs(30);
+
+/// Not even a demonstration asks twice at once.
+const LEAST_CONFIRM: Duration = Duration::from_secs(1);
+
 impl Engine {
     /// Watches what the spool remembers and what the configuration names, spread over one interval.
     pub(super) fn restore_targets(&mut self) {
@@ -27,12 +33,15 @@ impl Engine {
         let config = std::sync::Arc::clone(&self.world.config);
         for record in self.known.devices.values() {
             // An address that the configuration no longer holds isn't asked any more; its device is then offline.
-            if let Some(credentials) = config.credentials(record.address) {
-                self.targets.watch(record.address, credentials, Some(record.device.clone()), now + spread());
+            if config.holds(record.address) {
+                self.targets.watch(record.address, Some(record.device.clone()), now + spread());
+                if let Some(access) = &record.access {
+                    self.world.reader.remember(record.address, access.clone());
+                }
             }
         }
-        for (address, credentials) in config.single_devices().unwrap_or_default() {
-            self.targets.watch(address, credentials, None, now);
+        for address in config.single_devices().unwrap_or_default() {
+            self.targets.watch(address, None, now);
         }
     }
 
@@ -47,12 +56,12 @@ impl Engine {
         if free == 0 {
             return;
         }
-        for (address, credentials, scope) in self.targets.due(Instant::now(), free, self.status_interval()) {
+        for (address, scope) in self.targets.due(Instant::now(), free, self.status_interval()) {
             self.looks += 1;
             let sensing = &self.world.config.sensing;
             let target = Target {
                 address,
-                credentials,
+                credentials: self.world.credentials.clone(),
                 timeout: Duration::from_millis(sensing.timeout_ms.into()),
                 retries: sensing.retries,
             };
@@ -79,7 +88,7 @@ impl Engine {
 
     /// Searches the networks, once at a time.
     pub(super) fn search(&mut self) {
-        let networks = self.world.config.sweeps();
+        let networks = self.world.config.sweeps(&self.world.credentials);
         if self.searching {
             return;
         }
@@ -113,11 +122,29 @@ impl Engine {
     /// A search found something at an address.
     pub(super) fn found(&mut self, found: Found, outcome: &mut Outcome) {
         let Found::Device(address, reading) = found else { return };
-        let Some(credentials) = self.world.config.credentials(address) else { return };
+        if !self.world.config.holds(address) {
+            return;
+        }
         let later = Instant::now() + self.status_interval();
-        let target = self.targets.watch(address, credentials, None, later);
+        let target = self.targets.watch(address, None, later);
         target.whole = false;
         self.read(address, Scope::Whole, &reading, outcome);
+    }
+
+    /// A device sent a trap. Whatever it says, the device's status is read; only that can make a call.
+    pub(super) fn hinted(&mut self, ip: IpAddr, after: Duration) {
+        self.targets.look_soon(ip, Instant::now() + after);
+    }
+
+    /// What a look saw that a trap asked for is confirmed soon, not at the next look that is due anyway.
+    pub(super) fn confirm(&mut self, address: SocketAddr, settling: bool) {
+        let soon = Instant::now() + self.world.config.wait(CONFIRM_AFTER).max(LEAST_CONFIRM);
+        if let Some(target) = self.targets.at(address) {
+            target.hinted &= settling;
+            if target.hinted {
+                target.next = target.next.min(soon);
+            }
+        }
     }
 
     /// A search ended.

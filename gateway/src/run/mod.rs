@@ -24,11 +24,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Checked, Config};
 use crate::profile_files;
-use crate::snmp::Reader;
+use crate::snmp::{Candidates, Reader};
 use crate::spool::{Spool, SpoolError, SpoolSettings};
+use crate::traps::{Gate, Receiver, TrapsError};
 use crate::uplink::{CommServer, Link, Uplink, UplinkError};
 
-use engine::{Engine, World};
+use engine::{Engine, Event, World};
 
 /// Why the gateway can't run.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,9 @@ pub enum RunError {
     /// A vendor profile can't be used.
     #[error(transparent)]
     Profiles(#[from] profile_files::ProfilesError),
+    /// Traps can't be received.
+    #[error(transparent)]
+    Traps(#[from] TrapsError),
     /// The schedule can't be begun.
     #[error("the schedule can't be begun")]
     Schedule(#[from] tokio_cron_scheduler::JobSchedulerError),
@@ -88,6 +92,8 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
     let comm_server = &config.comm_server;
     let server = CommServer::new(&comm_server.url, comm_server.proxy.as_deref(), &checked.identity)?;
     let reader = Reader::new(Arc::new(profile_files::load(None)?)).await?;
+    let gate = Gate::default();
+    let traps = open_traps(&config, &checked.credentials, gate.clone()).await?;
 
     let link = Arc::new(Link::default());
     let (deliveries, delivered) = mpsc::unbounded_channel();
@@ -103,6 +109,8 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
         spool: spool.clone(),
         link,
         reader,
+        credentials: checked.credentials,
+        gate,
         staging: checked.staging.map(Arc::new),
         mails: checked.mailer.is_some().then_some(mails),
         mails_waiting: Arc::clone(&mails_waiting),
@@ -121,7 +129,11 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
     let page = local::router(Arc::clone(&board));
     let health = local::health(&board);
     tasks.spawn(serve_local(listener, health, page, shutdown.clone()));
-    let addresses = std::collections::BTreeMap::from([("local", listens)]);
+    let mut addresses = std::collections::BTreeMap::from([("local", listens)]);
+    if let Some(traps) = traps {
+        addresses.insert("traps", traps.address());
+        tasks.spawn(traps.run(shutdown.clone(), hint(&engine)));
+    }
     program::addresses::write(&data_dir, &addresses)
         .map_err(|source| RunError::DataDir { path: data_dir.display().to_string(), source })?;
     tracing::info!(gateway.id = %config.gateway, local = %listens, "the gateway runs");
@@ -135,6 +147,25 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
     spool.close().await?;
     tracing::info!("the gateway has ended");
     Ok(())
+}
+
+/// Tells the engine that a trap came.
+fn hint(engine: &Engine) -> impl FnMut(std::net::IpAddr, std::time::Duration) + Send + use<> {
+    let events = engine.events();
+    move |ip, after| Engine::tell(&events, Event::Hinted(ip, after))
+}
+
+/// Opens the port for traps where one is configured, and warns of credentials that are weak.
+async fn open_traps(
+    config: &Config,
+    credentials: &Candidates,
+    gate: Gate,
+) -> Result<Option<Receiver>, TrapsError> {
+    for weakness in credentials.weaknesses() {
+        tracing::warn!("{weakness}");
+    }
+    let Some(traps) = &config.traps else { return Ok(None) };
+    Receiver::open(traps, credentials, &config.data_dir, gate).await.map(Some)
 }
 
 async fn serve_local(

@@ -75,10 +75,16 @@ impl Engine {
                 answered_at: now,
                 calls: CallState::default(),
                 reported: None,
+                access: None,
             }
         });
         record.address = address;
         record.answered_at = now;
+        let access = self.world.reader.access(address);
+        if access.is_some() && record.access != access {
+            record.access = access;
+            outcome.devices.insert(id.clone());
+        }
         let calls = record.calls.on_reading(&self.world.config.call_rules(), &id, reading);
         if whole {
             record.reading = reading.clone();
@@ -86,6 +92,8 @@ impl Engine {
         } else {
             merge(&mut record.reading, reading);
         }
+        let settling = record.calls.is_settling();
+        self.confirm(address, settling);
         self.make_calls(&id, calls, outcome);
         if whole {
             self.inform(&id, now, outcome);
@@ -166,7 +174,7 @@ impl Engine {
             ReadError::NoAnswer { .. } | ReadError::Unreachable { .. } => {
                 self.silent(&id, "no answer", now, outcome);
             }
-            ReadError::Malformed { .. } | ReadError::TooSlow { .. } => {
+            ReadError::Refused { .. } | ReadError::Malformed { .. } | ReadError::TooSlow { .. } => {
                 tracing::warn!(device = %id, error = %error, "a device answers and can't be read");
                 self.answer_silence(&id, &error.to_string(), now, outcome);
             }

@@ -1,7 +1,7 @@
 //! Where devices are looked for, and when next.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use gateway_core::device_reading::Scope;
@@ -9,12 +9,9 @@ use gateway_core::inventory::Reported;
 use tokio::time::Instant;
 use wire::ids::DeviceId;
 
-use crate::snmp::Credentials;
-
 /// An address where a device is, or is said to be.
 #[derive(Debug)]
 pub(super) struct Target {
-    pub(super) credentials: Credentials,
     /// The device that answered there last.
     pub(super) device: Option<DeviceId>,
     /// Devices that answered there before and were not seen elsewhere since.
@@ -25,6 +22,8 @@ pub(super) struct Target {
     pub(super) whole: bool,
     /// Whether a look is under way.
     pub(super) busy: bool,
+    /// Whether a trap asked for the next look: what that sees is confirmed soon.
+    pub(super) hinted: bool,
     /// What the last look at the status saw, to find changes between two of them.
     pub(super) status_seen: Option<Reported>,
 }
@@ -40,17 +39,16 @@ impl Targets {
     pub(super) fn watch(
         &mut self,
         address: SocketAddr,
-        credentials: Credentials,
         device: Option<DeviceId>,
         next: Instant,
     ) -> &mut Target {
         self.all.entry(address).or_insert_with(|| Target {
-            credentials,
             device,
             former: Vec::new(),
             next,
             whole: true,
             busy: false,
+            hinted: false,
             status_seen: None,
         })
     }
@@ -64,12 +62,7 @@ impl Targets {
     }
 
     /// Looks that are due, at most `free` of them; each is marked as under way.
-    pub(super) fn due(
-        &mut self,
-        now: Instant,
-        free: usize,
-        every: Duration,
-    ) -> Vec<(SocketAddr, Credentials, Scope)> {
+    pub(super) fn due(&mut self, now: Instant, free: usize, every: Duration) -> Vec<(SocketAddr, Scope)> {
         let mut due: Vec<_> =
             self.all.iter_mut().filter(|(_, target)| !target.busy && target.next <= now).collect();
         due.sort_by_key(|(_, target)| target.next);
@@ -77,7 +70,7 @@ impl Targets {
             target.busy = true;
             target.next = now + every;
             let scope = if std::mem::take(&mut target.whole) { Scope::Whole } else { Scope::StatusOnly };
-            (*address, target.credentials.clone(), scope)
+            (*address, scope)
         };
         due.into_iter().take(free).map(begin).collect()
     }
@@ -88,6 +81,21 @@ impl Targets {
             target.whole = true;
             target.next = now;
         }
+    }
+
+    /// The devices at an address are to be looked at soon, at what a look at the status shows.
+    pub(super) fn look_soon(&mut self, ip: IpAddr, at: Instant) {
+        for (address, target) in &mut self.all {
+            if address.ip().to_canonical() == ip {
+                target.next = target.next.min(at);
+                target.hinted = true;
+            }
+        }
+    }
+
+    /// Addresses that are watched.
+    pub(super) fn addresses(&self) -> BTreeSet<IpAddr> {
+        self.all.keys().map(|address| address.ip().to_canonical()).collect()
     }
 
     /// Everything is to be read, spread over `over`.

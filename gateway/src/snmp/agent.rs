@@ -1,17 +1,20 @@
 //! One device's agent: a request goes out, an answer of the core comes back.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use gateway_core::device_reading::limits::VARBINDS_PER_ANSWER;
 use gateway_core::device_reading::{Answer, Oid, Refusal, Request, Value};
-use secrecy::ExposeSecret;
-use snmp::{Auth, Client, ClientBuilder, DecodeAnomaly, Error, ErrorStatus, Retry, VarBind};
+use snmp::{Client, ClientBuilder, DecodeAnomaly, EngineCache, Error, ErrorStatus, Retry, VarBind};
 
+use super::credentials::Credentials;
+use super::denial::Denial;
+use super::salt;
 use super::sockets::Sockets;
 use super::transport::{Tallied, Tally};
-use super::{Credentials, Target};
 
 /// First pause before a repetition; it doubles.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -22,17 +25,40 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(2);
 /// Part of a pause that is random, so that devices aren't asked in step.
 const JITTER: f64 = 0.25;
 
-/// This machine could not send; why.
+/// Why there is neither an answer nor silence.
 #[derive(Debug)]
-pub(super) struct Failure(pub(super) String);
+pub(super) enum Failure {
+    /// This machine could not send; why.
+    Send(String),
+    /// The device refuses the user.
+    Denied(Denial),
+}
+
+/// How one agent is asked.
+#[derive(Debug, Clone)]
+pub(super) struct Way {
+    pub(super) address: SocketAddr,
+    pub(super) credentials: Credentials,
+    pub(super) context: Option<Arc<str>>,
+    pub(super) timeout: Duration,
+    pub(super) retries: u32,
+    /// What is known of its SNMPv3 engine.
+    pub(super) engine: Arc<EngineCache>,
+    /// Packets sent, counted over all that is tried.
+    pub(super) sent: Arc<AtomicU32>,
+}
+
+impl Way {
+    /// Whether its SNMPv3 engine has told its id.
+    pub(super) fn knows_engine(&self) -> bool {
+        self.engine.get(&self.address).is_some()
+    }
+}
 
 /// Something that answers requests.
 pub(super) trait Agent {
     /// Sends a request, repeats it, and gives the answer: silence is one.
     fn exchange(&self, request: &Request) -> impl Future<Output = Result<Answer, Failure>> + Send;
-
-    /// Packets sent, repetitions included.
-    fn sent(&self) -> u32;
 }
 
 /// An agent behind UDP.
@@ -43,25 +69,28 @@ pub(super) struct SnmpAgent {
 
 impl SnmpAgent {
     /// Prepares; nothing is sent.
-    pub(super) async fn new(sockets: &Sockets, target: &Target) -> Result<Self, String> {
-        let handle = sockets.handle(target.address).await.map_err(|error| error.to_string())?;
-        let auth = match &target.credentials {
-            Credentials::V1(community) => Auth::v1(community.expose_secret()),
-            Credentials::V2c(community) => Auth::v2c(community.expose_secret()),
-        };
-        let retry = Retry::exponential(target.retries)
+    pub(super) async fn new(sockets: &Sockets, way: &Way) -> Result<Self, String> {
+        let handle = sockets.handle(way.address).await.map_err(|error| error.to_string())?;
+        let auth = way.credentials.auth(way.context.as_deref()).map_err(|error| error.to_string())?;
+        let retry = Retry::exponential(way.retries)
             .initial_delay(BACK_OFF)
             .max_delay(BACK_OFF_MAX)
             .jitter(JITTER)
             .build()
             .map_err(|error| error.to_string())?;
-        let (transport, tally) = Tallied::new(handle);
-        let client = ClientBuilder::new(auth)
-            .request_timeout(target.timeout)
+        let (transport, tally) = Tallied::new(handle, Arc::clone(&way.sent));
+        let mut builder = ClientBuilder::new(auth)
+            .request_timeout(way.timeout)
             .retry(retry)
             .max_oids_per_request(usize::from(u8::MAX))
-            .build_with_transport(transport)
-            .map_err(|error| error.to_string())?;
+            .engine_cache(Arc::clone(&way.engine))
+            // Some devices say unsigned that the clock is wrong. Their word is taken for one packet only, from the
+            // device's own address, and a wrong one only makes that packet useless.
+            .allow_unauthenticated_v3_time_correction(true);
+        if matches!(&way.credentials, Credentials::V3(user) if user.uses_des()) {
+            builder = builder.des_salt_state(salt::of_this_process().map_err(str::to_owned)?);
+        }
+        let client = builder.build_with_transport(transport).map_err(|error| error.to_string())?;
         Ok(Self { client, tally })
     }
 
@@ -91,12 +120,11 @@ impl Agent for SnmpAgent {
             Ok((varbinds, _)) => {
                 Ok(Answer::Varbinds(varbinds.iter().take(VARBINDS_PER_ANSWER).map(varbind).collect()))
             }
-            Err(error) => failed(error.exchange_source()),
+            Err(error) => match self.tally.denied() {
+                Some(denial) => Err(Failure::Denied(denial)),
+                None => failed(error.exchange_source()),
+            },
         }
-    }
-
-    fn sent(&self) -> u32 {
-        self.tally.sent()
     }
 }
 
@@ -119,7 +147,9 @@ fn failed(error: &Error) -> Result<Answer, Failure> {
         Error::Decode(_) | Error::MalformedResponse { .. } | Error::ResponseShape { .. } => {
             Ok(Answer::Refused(Refusal::Other))
         }
-        other => Err(Failure(other.to_string())),
+        Error::Report { status, .. } => Err(Failure::Denied(Denial::from(status.as_ref()))),
+        Error::Auth { .. } => Err(Failure::Denied(Denial::NotAuthentic)),
+        other => Err(Failure::Send(other.to_string())),
     }
 }
 

@@ -2,12 +2,13 @@
 //! socket saw datagrams that fit no request.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tokio::net::UdpSocket;
 use tokio::sync::Semaphore;
 
-use super::{Credentials, Target};
+use super::Credentials;
 
 /// Devices that are diagnosed at once.
 static AT_ONCE: Semaphore = Semaphore::const_new(4);
@@ -27,29 +28,36 @@ const RESPONSE: u8 = 0xa2;
 const VARBIND: [u8; 14] = [SEQUENCE, 12, 6, 8, 0x2b, 6, 1, 2, 1, 1, 2, 0, 5, 0];
 
 /// What is wrong with what the device sends; nothing when it sends nothing, or something usable after all.
-pub(super) async fn ask(target: &Target) -> Option<String> {
+pub(super) async fn ask(
+    address: SocketAddr,
+    credentials: &Credentials,
+    patience: Duration,
+) -> Option<String> {
+    let request = request(credentials)?;
     let _permit = AT_ONCE.acquire().await.ok()?;
-    let own: SocketAddr = match target.address {
+    let own: SocketAddr = match address {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
     let socket = UdpSocket::bind(own).await.ok()?;
-    socket.connect(target.address).await.ok()?;
-    socket.send(&request(&target.credentials)).await.ok()?;
+    socket.connect(address).await.ok()?;
+    socket.send(&request).await.ok()?;
     let mut datagram = vec![0; DATAGRAM_BYTES];
-    let received = tokio::time::timeout(target.timeout, socket.recv(&mut datagram)).await.ok()?.ok()?;
+    let received = tokio::time::timeout(patience, socket.recv(&mut datagram)).await.ok()?.ok()?;
     problem(datagram.get(..received)?)
 }
 
-fn request(credentials: &Credentials) -> Vec<u8> {
+/// A plain request; none for SNMPv3, where reports say what is wrong.
+fn request(credentials: &Credentials) -> Option<Vec<u8>> {
     let (version, community) = match credentials {
         Credentials::V1(community) => (0, community),
         Credentials::V2c(community) => (1, community),
+        Credentials::V3(_) => return None,
     };
     let zero = tlv(INTEGER, &[0]);
     let pdu = [tlv(INTEGER, &REQUEST_ID), zero.clone(), zero, tlv(SEQUENCE, &VARBIND)].concat();
     let community = tlv(OCTET_STRING, community.expose_secret().as_bytes());
-    tlv(SEQUENCE, &[tlv(INTEGER, &[version]), community, tlv(GET, &pdu)].concat())
+    Some(tlv(SEQUENCE, &[tlv(INTEGER, &[version]), community, tlv(GET, &pdu)].concat()))
 }
 
 fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
@@ -124,7 +132,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_rubbish_is_named() {
-        let mut answer = request(&Credentials::V2c("public".into()));
+        let mut answer = request(&Credentials::V2c("public".into())).unwrap();
         assert_eq!(problem(&answer).unwrap(), "a PDU of tag a0, expected a GetResponse (a2)");
         let pdu = answer.iter().position(|octet| *octet == GET).unwrap();
         answer[pdu] = RESPONSE;
@@ -140,7 +148,7 @@ mod tests {
 
     #[test]
     fn no_datagram_makes_it_panic() {
-        let answer = request(&Credentials::V1("x".repeat(300).into()));
+        let answer = request(&Credentials::V1("x".repeat(300).into())).unwrap();
         for cut in 0..answer.len() {
             problem(&answer[..cut]);
             for bit in 0..8 {

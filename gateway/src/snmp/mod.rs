@@ -1,23 +1,30 @@
 //! SNMP: carries out the requests of [`gateway_core::device_reading`] over one shared socket for each address family.
 
 mod agent;
+mod book;
+pub mod credentials;
+mod denial;
 mod diagnosis;
+pub(crate) mod salt;
 mod sockets;
 mod transport;
+mod visit;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use gateway_core::device_reading::{Answer, Circumstances, DeviceReading, Finished, Request};
+use gateway_core::access::Access;
+use gateway_core::device_reading::{Answer, Finished, Request};
 use gateway_core::profiles::Profiles;
-use secrecy::SecretString;
 use wire::reading::Reading;
 
+pub use credentials::{Candidates, Credentials};
 pub use gateway_core::device_reading::Scope;
 
-use agent::{Agent, Failure, SnmpAgent};
+use book::Book;
 use sockets::Sockets;
+use visit::Visit;
 
 /// Time for one device, whatever it does.
 pub const READING_TIME: Duration = Duration::from_secs(120);
@@ -25,22 +32,13 @@ pub const READING_TIME: Duration = Duration::from_secs(120);
 /// Port of an agent where none is given.
 pub const SNMP_PORT: u16 = 161;
 
-/// With what a device is asked.
-#[derive(Debug, Clone)]
-pub enum Credentials {
-    /// SNMP v1 with a community.
-    V1(SecretString),
-    /// SNMP v2c with a community.
-    V2c(SecretString),
-}
-
 /// A device to be read.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// Where its agent listens.
     pub address: SocketAddr,
-    /// With what it is asked.
-    pub credentials: Credentials,
+    /// With what it is asked: those of its address are tried in order.
+    pub credentials: Candidates,
     /// Time for one answer.
     pub timeout: Duration,
     /// How often a request is repeated.
@@ -50,7 +48,7 @@ pub struct Target {
 /// Why a device could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// Nothing answered: the device is off, or the community is wrong.
+    /// Nothing answered: the device is off, or the community is wrong: SNMP v1 and v2c say nothing to that.
     #[error("{address}: no answer to {request} within {waited_ms} ms ({attempts} packets)")]
     NoAnswer {
         /// The device.
@@ -61,6 +59,18 @@ pub enum ReadError {
         waited_ms: u64,
         /// Packets sent to the device.
         attempts: u32,
+    },
+    /// The device is there and refuses an SNMPv3 user.
+    #[error("{address}: {request} is refused for credentials {credentials:?}: {problem}")]
+    Refused {
+        /// The device.
+        address: SocketAddr,
+        /// The request.
+        request: String,
+        /// Name of the credentials.
+        credentials: String,
+        /// Why.
+        problem: String,
     },
     /// Something answered, and not with what SNMP allows.
     #[error("{address}: the answer to {request} is malformed: {problem}")]
@@ -123,6 +133,7 @@ pub struct Exchange {
 pub struct Reader {
     profiles: Arc<Profiles>,
     sockets: Arc<Sockets>,
+    book: Arc<Book>,
 }
 
 impl std::fmt::Debug for Reader {
@@ -137,7 +148,7 @@ impl Reader {
     /// # Errors
     /// The socket can't be opened.
     pub async fn new(profiles: Arc<Profiles>) -> Result<Self, TransportError> {
-        Ok(Self { profiles, sockets: Arc::new(Sockets::open().await?) })
+        Ok(Self { profiles, sockets: Arc::new(Sockets::open().await?), book: Arc::default() })
     }
 
     /// The profiles that readings are made with.
@@ -164,66 +175,18 @@ impl Reader {
         scope: Scope,
         watch: &mut (dyn FnMut(&Exchange) + Send),
     ) -> Result<Finished, ReadError> {
-        let begun = Instant::now();
-        let strangers = self.sockets.strangers();
-        let agent = match SnmpAgent::new(&self.sockets, target).await {
-            Ok(agent) => agent,
-            Err(problem) => {
-                let request = "the first request".to_owned();
-                return Err(ReadError::Unreachable { address: target.address, request, problem });
-            }
-        };
-        let bulk = !matches!(target.credentials, Credentials::V1(_));
-        let mut reading = DeviceReading::new(Arc::clone(&self.profiles), scope, bulk);
-        while let Some(request) = reading.next_request() {
-            let asked = Instant::now();
-            let left = READING_TIME.saturating_sub(begun.elapsed());
-            let answer = match tokio::time::timeout(left, agent.exchange(&request)).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(Failure(problem))) => {
-                    let (address, request) = (target.address, request.to_string());
-                    return Err(ReadError::Unreachable { address, request, problem });
-                }
-                Err(_) => {
-                    let (address, requests) = (target.address, agent.sent());
-                    return Err(ReadError::TooSlow { address, requests, limit_s: READING_TIME.as_secs() });
-                }
-            };
-            let exchange = Exchange { request, answer, took: asked.elapsed() };
-            watch(&exchange);
-            if !reading.absorb(exchange.answer) {
-                return Err(self.silent(target, &agent, &exchange.request, begun, strangers).await);
-            }
-        }
-        Ok(reading.finish(Circumstances {
-            address: address_text(target.address),
-            read_at: jiff::Timestamp::now(),
-            took_ms: millis(begun.elapsed()),
-            requests: agent.sent(),
-        }))
+        Visit::new(self, target, scope).read(watch).await
     }
 
-    /// No usable answer came: tells a device that sends rubbish from one that sends nothing.
-    async fn silent(
-        &self,
-        target: &Target,
-        agent: &SnmpAgent,
-        request: &Request,
-        begun: Instant,
-        strangers: u64,
-    ) -> ReadError {
-        let (address, waited_ms) = (target.address, millis(begun.elapsed()));
-        let request = request.to_string();
-        let problem = match agent.rejected() {
-            Some(problem) => Some(problem),
-            // Only when the socket saw a datagram that fits no request is it worth asking whether it was this device's.
-            None if self.sockets.strangers() > strangers => diagnosis::ask(target).await,
-            None => None,
-        };
-        match problem {
-            Some(problem) => ReadError::Malformed { address, request, problem },
-            None => ReadError::NoAnswer { address, request, waited_ms, attempts: agent.sent() },
-        }
+    /// With what and how the device at an address answered last.
+    #[must_use]
+    pub fn access(&self, address: SocketAddr) -> Option<Access> {
+        self.book.memory(address).map(|memory| memory.access)
+    }
+
+    /// What was remembered elsewhere of the device at an address.
+    pub fn remember(&self, address: SocketAddr, access: Access) {
+        self.book.remember(address, access);
     }
 }
 
@@ -231,8 +194,4 @@ impl Reader {
 #[must_use]
 pub fn address_text(address: SocketAddr) -> String {
     if address.port() == SNMP_PORT { address.ip().to_string() } else { address.to_string() }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -5,7 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use snmp::{Candidate, ReceiveLimits, RequestRegistration, Transport, UdpHandle};
+use snmp::message::V3Message;
+use snmp::v3::classify_report;
+use snmp::{Candidate, DecodeConfig, Error, ReceiveLimits, RequestRegistration, Transport, UdpHandle};
+
+use super::denial::Denial;
 
 /// Octets of a refused answer that an error shows.
 const SHOWN_OCTETS: usize = 16;
@@ -13,19 +17,24 @@ const SHOWN_OCTETS: usize = 16;
 /// What happened on the way.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    sent: AtomicU32,
+    sent: Arc<AtomicU32>,
     rejected: Mutex<Option<String>>,
+    denied: Mutex<Option<Denial>>,
 }
 
 impl Tally {
-    /// Packets sent, repetitions included.
-    pub(super) fn sent(&self) -> u32 {
-        self.sent.load(Ordering::Relaxed)
-    }
-
     /// What was wrong with the first answer that was refused.
     pub(super) fn rejected(&self) -> Option<String> {
         self.rejected.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why the device refused the user, in a report that is itself not authentic: it can't be where no key is shared.
+    pub(super) fn denied(&self) -> Option<Denial> {
+        self.denied.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn deny(&self, denial: Denial) {
+        *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(denial);
     }
 
     fn reject(&self, octets: &[u8]) {
@@ -48,9 +57,9 @@ pub(super) struct Tallied {
 }
 
 impl Tallied {
-    /// Keeps the tally of a handle.
-    pub(super) fn new(handle: UdpHandle) -> (Self, Arc<Tally>) {
-        let tally = Arc::new(Tally::default());
+    /// Keeps the tally of a handle; packets are counted in `sent`.
+    pub(super) fn new(handle: UdpHandle, sent: Arc<AtomicU32>) -> (Self, Arc<Tally>) {
+        let tally = Arc::new(Tally { sent, ..Tally::default() });
         (Self { handle, tally: Arc::clone(&tally) }, tally)
     }
 }
@@ -76,6 +85,10 @@ impl Transport for Tallied {
         let watched = move |octets: Bytes, source| {
             let candidate = validate(octets.clone(), source)?;
             if matches!(candidate, Candidate::Reject) {
+                if let Some(denial) = report(&octets) {
+                    tally.deny(denial);
+                    return Err(Error::Auth { target: source }.boxed());
+                }
                 tally.reject(&octets);
             }
             Ok(candidate)
@@ -102,4 +115,11 @@ impl Transport for Tallied {
     fn send_capacity(&self) -> usize {
         self.handle.send_capacity()
     }
+}
+
+/// What a plain SNMPv3 report says, where that is final for this user. The library passes it over, since anybody on the
+/// way could have written it; all that it can cause here is that a request ends as refused instead of in silence.
+fn report(octets: &Bytes) -> Option<Denial> {
+    let message = V3Message::decode(octets.clone(), DecodeConfig::DEFAULT).ok()?.value;
+    Denial::of(&classify_report(message.pdu()?).ok()?)
 }

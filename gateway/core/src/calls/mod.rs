@@ -89,6 +89,12 @@ impl CallState {
         self.open.iter().any(|open| open.call == call)
     }
 
+    /// Whether something was seen that another look must confirm.
+    #[must_use]
+    pub const fn is_settling(&self) -> bool {
+        !self.settling.is_empty()
+    }
+
     /// Whether the device answered when it was last looked at.
     #[must_use]
     pub const fn answers(&self) -> bool {

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use wire::reading::Reading;
 
-use super::limits::{
-    GUESSED_ROWS, OIDS_PER_GET, REQUESTS_PER_READING, SILENCES_PER_READING, VARBINDS_PER_ANSWER,
-};
+use super::limits::{GUESSED_ROWS, REQUESTS_PER_READING, SILENCES_PER_READING, VARBINDS_PER_ANSWER};
+use super::manner::Manner;
 use super::mib::Mib;
 use super::oid::{Oid, join};
 use super::value::Value;
@@ -141,7 +140,7 @@ pub struct DeviceReading {
     mib: Mib,
     phase: Phase,
     gets: VecDeque<Vec<Oid>>,
-    get_size: usize,
+    manner: Manner,
     walk: Walk,
     outstanding: Option<Request>,
     sent: u32,
@@ -153,6 +152,13 @@ impl DeviceReading {
     /// Begins; `bulk` is false for SNMP v1.
     #[must_use]
     pub fn new(profiles: Arc<Profiles>, scope: Scope, bulk: bool) -> Self {
+        Self::in_manner(profiles, scope, Manner { bulk, ..Manner::default() })
+    }
+
+    /// Begins in the manner that the device is known to want.
+    #[must_use]
+    pub fn in_manner(profiles: Arc<Profiles>, scope: Scope, manner: Manner) -> Self {
+        let manner = manner.bounded();
         let mut reading = Self {
             scope,
             profiles,
@@ -160,8 +166,8 @@ impl DeviceReading {
             mib: Mib::default(),
             phase: Phase::First,
             gets: VecDeque::new(),
-            get_size: OIDS_PER_GET,
-            walk: Walk::new(bulk),
+            manner,
+            walk: Walk::new(manner),
             outstanding: None,
             sent: 0,
             silences: 0,
@@ -239,7 +245,7 @@ impl DeviceReading {
                 }
             }
             Refusal::TooBig => {
-                self.get_size = (asked.len() / 2).max(1);
+                self.manner.objects = (asked.len() / 2).max(1);
                 self.halve(asked);
             }
             Refusal::NoSuchName(_) | Refusal::Other => self.halve(asked),
@@ -257,7 +263,7 @@ impl DeviceReading {
 
     fn queue(&mut self, oids: impl IntoIterator<Item = Oid>) {
         let new: Vec<Oid> = oids.into_iter().filter(|oid| self.mib.value(oid.arcs()).is_none()).collect();
-        self.gets.extend(new.chunks(self.get_size).map(<[Oid]>::to_vec));
+        self.gets.extend(new.chunks(self.manner.objects).map(<[Oid]>::to_vec));
     }
 
     fn advance(&mut self) {
@@ -275,6 +281,7 @@ impl DeviceReading {
                 self.queue_private();
                 Phase::Private
             }
+            Phase::Private if !self.manner.walk => Phase::Columns,
             Phase::Private => {
                 plan::columns(self.scope, &self.mib).into_iter().for_each(|column| self.walk.add(column));
                 if let (Scope::Whole, Some(profile)) = (self.scope, &self.profile) {
@@ -339,6 +346,14 @@ impl DeviceReading {
                 (1..=GUESSED_ROWS).flat_map(|row| plan::SUPPLIES.map(|column| join(column, &[1, row])));
             self.queue(rows);
         }
+    }
+
+    /// The manner in which the device answered, to be remembered for its next reading.
+    #[must_use]
+    pub fn manner(&self) -> Manner {
+        let supplies = self.mib.rows(objects::PRT_MARKER_SUPPLIES_LEVEL).next().is_some();
+        let walk = self.manner.walk && !(supplies && self.walk.is_barren());
+        self.walk.learned(Manner { walk, ..self.manner })
     }
 
     /// The profile that fits the device, as far as it is known.

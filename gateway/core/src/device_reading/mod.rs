@@ -11,6 +11,7 @@ mod identity;
 pub mod labels;
 pub mod limits;
 mod machine;
+mod manner;
 mod mib;
 pub mod objects;
 mod oid;
@@ -25,6 +26,7 @@ mod value;
 mod walk;
 
 pub use machine::{Answer, Circumstances, DeviceReading, Finished, Provenance, Refusal, Request, Scope};
+pub use manner::Manner;
 pub use mib::Mib;
 pub use oid::{InvalidOid, Oid, dotted};
 pub use supplies::percent;

@@ -1,8 +1,9 @@
 //! Walking table columns side by side: by GETBULK, by GETNEXT where a device answers GETBULK badly, and never for ever:
 //! a column ends where its object ends, where the device stops going forward, and at a number of rows.
 
-use super::limits::{COLUMNS_PER_REQUEST, REPETITIONS, ROWS_PER_COLUMN, VARBINDS_PER_BULK};
+use super::limits::{REPETITIONS, ROWS_PER_COLUMN};
 use super::machine::{Refusal, Request};
+use super::manner::Manner;
 use super::mib::Mib;
 use super::oid::Oid;
 use super::value::Value;
@@ -27,10 +28,20 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    /// Nothing to walk; `bulk` is false where the protocol has no GETBULK.
-    pub(crate) const fn new(bulk: bool) -> Self {
-        let (width, varbinds) = (COLUMNS_PER_REQUEST, VARBINDS_PER_BULK);
+    /// Nothing to walk yet.
+    pub(crate) const fn new(manner: Manner) -> Self {
+        let Manner { bulk, columns: width, varbinds, .. } = manner;
         Self { columns: Vec::new(), bulk, width, varbinds, asked: Vec::new() }
+    }
+
+    /// The manner in which the walk went on at last.
+    pub(crate) const fn learned(&self, manner: Manner) -> Manner {
+        Manner { bulk: self.bulk, columns: self.width, varbinds: self.varbinds, ..manner }
+    }
+
+    /// Whether columns were walked and none of them had a row.
+    pub(crate) fn is_barren(&self) -> bool {
+        !self.columns.is_empty() && self.columns.iter().all(|column| column.rows == 0)
     }
 
     /// Adds a column, once.
@@ -182,7 +193,7 @@ mod tests {
         let mut objects = table(3, 5);
         objects.extend(table(1, 30).into_iter().skip(5));
         objects.sort();
-        let (mut walk, mut mib) = (Walk::new(true), Mib::default());
+        let (mut walk, mut mib) = (Walk::new(Manner::default()), Mib::default());
         for column in 1..=4 {
             walk.add(&[1, 3, 9, column]);
         }
@@ -194,7 +205,7 @@ mod tests {
 
     #[test]
     fn an_endless_table_and_an_agent_in_a_circle_end() {
-        let (mut walk, mut mib) = (Walk::new(true), Mib::default());
+        let (mut walk, mut mib) = (Walk::new(Manner::default()), Mib::default());
         walk.add(&[1, 3, 9, 1]);
         let mut row = 0;
         run(&mut walk, &mut mib, |_, repetitions| {
@@ -206,7 +217,7 @@ mod tests {
                 .collect()
         });
         assert_eq!(mib.rows(&[1, 3, 9, 1]).count(), ROWS_PER_COLUMN);
-        let (mut walk, mut mib) = (Walk::new(true), Mib::default());
+        let (mut walk, mut mib) = (Walk::new(Manner::default()), Mib::default());
         walk.add(&[1, 3, 9, 1]);
         let sent = run(&mut walk, &mut mib, |_, _| vec![(oid("1.3.9.1.7"), Value::Integer(1))]);
         assert!(sent <= 4 && mib.rows(&[1, 3, 9, 1]).count() == 1);
@@ -215,7 +226,7 @@ mod tests {
     #[test]
     fn bad_bulk_falls_back_to_next_and_keeps_what_was_read() {
         let objects = table(2, 4);
-        let (mut walk, mut mib) = (Walk::new(true), Mib::default());
+        let (mut walk, mut mib) = (Walk::new(Manner::default()), Mib::default());
         walk.add(&[1, 3, 9, 1]);
         walk.add(&[1, 3, 9, 2]);
         run(
@@ -230,7 +241,7 @@ mod tests {
 
     #[test]
     fn refusals_narrow_the_request_until_nothing_is_asked() {
-        let mut walk = Walk::new(true);
+        let mut walk = Walk::new(Manner::default());
         walk.add(&[1, 3, 9, 1]);
         walk.add(&[1, 3, 9, 2]);
         for sent in 0..50 {
@@ -248,7 +259,7 @@ mod tests {
         fn no_answer_makes_a_walk_endless(
             answers in prop::collection::vec(prop::collection::vec((prop::collection::vec(0_u32..4, 0..4), 0..3), 0..30), 0..40),
         ) {
-            let (mut walk, mut mib) = (Walk::new(true), Mib::default());
+            let (mut walk, mut mib) = (Walk::new(Manner::default()), Mib::default());
             walk.add(&[1, 1]);
             walk.add(&[1, 2]);
             let mut answers = answers.into_iter();

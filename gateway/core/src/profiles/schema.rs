@@ -42,6 +42,9 @@ pub struct Profile {
     /// Supplies, for devices without `prtMarkerSuppliesTable`.
     #[serde(default)]
     pub supplies: Vec<SupplySource>,
+    /// SNMP context that has the printer's objects on some devices, tried where the plain one lacks them.
+    #[serde(default)]
+    pub context: Option<String>,
     /// How an image is pushed.
     #[serde(default)]
     pub firmware_update: Option<FirmwareUpdate>,

@@ -1,0 +1,207 @@
+//! Access to a device: which credential is tried when, what is remembered of the one that worked, and how a device
+//! wants to be asked. Nothing here knows a secret: a credential is a name.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::device_reading::Manner;
+
+/// After this a device is asked in the best manner again: its firmware may have learned.
+const MANNER_LASTS: SignedDuration = SignedDuration::from_hours(24);
+
+/// A silent device is asked with its other credentials at the 2nd, 4th, 8th ... look, and then each time so many more
+/// looks were in vain.
+const RETRY_EVERY: u32 = 64;
+
+/// An SNMP version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Version {
+    /// SNMP v1.
+    #[serde(rename = "1")]
+    V1,
+    /// SNMP v2c.
+    #[serde(rename = "2c")]
+    V2c,
+    /// SNMP v3.
+    #[serde(rename = "3")]
+    V3,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V1 => "1",
+            Self::V2c => "2c",
+            Self::V3 => "3",
+        })
+    }
+}
+
+/// What worked with a device; stored in the spool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Name of the credential.
+    pub credential: String,
+    /// SNMP version.
+    pub version: Version,
+    /// SNMP context that has the printer's objects, where the plain one has not.
+    #[serde(default)]
+    pub context: Option<String>,
+    /// How it wants to be asked.
+    #[serde(default)]
+    pub manner: Manner,
+    /// When this was found out.
+    pub learned_at: Timestamp,
+}
+
+impl Access {
+    /// Whether it is new enough not to be tried anew.
+    #[must_use]
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        let age = now.duration_since(self.learned_at);
+        // A clock that was set back is no reason to trust what was learned in its future.
+        age < MANNER_LASTS && age >= SignedDuration::ZERO
+    }
+
+    /// In which manner the device is asked now.
+    #[must_use]
+    pub fn manner_now(&self, now: Timestamp) -> Manner {
+        if self.is_fresh(now) { self.manner } else { Manner::default() }
+    }
+}
+
+/// What is known of an address that answered once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    /// What worked last.
+    pub access: Access,
+    /// Looks since then that had no answer.
+    pub failures: u32,
+}
+
+impl Memory {
+    /// What the spool remembers.
+    #[must_use]
+    pub const fn new(access: Access) -> Self {
+        Self { access, failures: 0 }
+    }
+
+    /// A look was answered. What was known already keeps its date, unless its time is over.
+    pub fn worked(&mut self, access: Access) {
+        self.failures = 0;
+        let known = Access { learned_at: access.learned_at, ..self.access.clone() };
+        if known != access || !self.access.is_fresh(access.learned_at) {
+            self.access = access;
+        }
+    }
+
+    /// A look had no answer.
+    pub const fn failed(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+    }
+}
+
+/// One credential to be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its place in the list.
+    pub at: usize,
+    /// How often a request is repeated until the device has answered one.
+    pub retries: u32,
+}
+
+/// What is tried at one look, in this order. `candidates` are names and versions in the order of the configuration.
+///
+/// A new address is tried with all of them: the first as often as configured, each other with one packet. A device that
+/// answered before is tried with what it answered to, and only now and then with the others.
+#[must_use]
+pub fn attempts(memory: Option<&Memory>, candidates: &[(&str, Version)], retries: u32) -> Vec<Attempt> {
+    let remembered = memory.and_then(|memory| {
+        let access = &memory.access;
+        let is = |(name, version): &(&str, Version)| *name == access.credential && *version == access.version;
+        candidates.iter().position(is).map(|at| (at, memory.failures))
+    });
+    let (first, others) = remembered.map_or((0, true), |(at, failures)| {
+        let look = failures.saturating_add(1);
+        let again = look > 1 && (look.is_power_of_two() && look <= RETRY_EVERY || look % RETRY_EVERY == 0);
+        (at, again)
+    });
+    let rest = (0..candidates.len()).filter(|at| others && *at != first);
+    let rest = rest.map(|at| Attempt { at, retries: 0 });
+    let first = (first < candidates.len()).then_some(Attempt { at: first, retries });
+    first.into_iter().chain(rest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Version::{V1, V2c, V3};
+
+    const LIST: [(&str, Version); 4] = [("office", V3), ("old", V2c), ("old", V1), ("spare", V2c)];
+
+    fn at(hours: i64) -> Timestamp {
+        Timestamp::from_second(hours * 3600).unwrap()
+    }
+
+    fn access(credential: &str, version: Version, hours: i64) -> Access {
+        Access {
+            credential: credential.into(),
+            version,
+            context: None,
+            manner: Manner::default(),
+            learned_at: at(hours),
+        }
+    }
+
+    fn tried(memory: Option<&Memory>) -> Vec<(usize, u32)> {
+        attempts(memory, &LIST, 2).into_iter().map(|attempt| (attempt.at, attempt.retries)).collect()
+    }
+
+    #[test]
+    fn a_new_address_is_tried_in_order_and_a_known_one_as_remembered() {
+        assert_eq!(tried(None), [(0, 2), (1, 0), (2, 0), (3, 0)]);
+        let mut memory = Memory::new(access("old", V1, 0));
+        assert_eq!(tried(Some(&memory)), [(2, 2)]);
+        memory.failed();
+        assert_eq!(tried(Some(&memory)), [(2, 2), (0, 0), (1, 0), (3, 0)]);
+        memory.failed();
+        assert_eq!(tried(Some(&memory)), [(2, 2)]);
+        let gone = Memory::new(access("removed", V2c, 0));
+        assert_eq!(
+            tried(Some(&gone)),
+            [(0, 2), (1, 0), (2, 0), (3, 0)],
+            "its credential is no longer configured"
+        );
+        assert!(attempts(None, &[], 2).is_empty());
+    }
+
+    #[test]
+    fn a_silent_device_costs_ever_fewer_packets() {
+        let mut memory = Memory::new(access("office", V3, 0));
+        let mut looks = Vec::new();
+        for look in 1..=200 {
+            if tried(Some(&memory)).len() > 1 {
+                looks.push(look);
+            }
+            memory.failed();
+        }
+        assert_eq!(looks, [2, 4, 8, 16, 32, 64, 128, 192]);
+        memory.worked(access("spare", V2c, 1));
+        assert_eq!((memory.failures, tried(Some(&memory))), (0, vec![(3, 2)]));
+    }
+
+    #[test]
+    fn what_was_learned_keeps_its_date_and_ages() {
+        let narrow = Access { manner: Manner { bulk: false, ..Manner::default() }, ..access("old", V2c, 0) };
+        let mut memory = Memory::new(narrow.clone());
+        memory.worked(Access { learned_at: at(12), ..narrow.clone() });
+        assert_eq!(memory.access.learned_at, at(0));
+        assert_eq!(memory.access.manner_now(at(12)), narrow.manner);
+        assert_eq!(memory.access.manner_now(at(24)), Manner::default());
+        assert_eq!(memory.access.manner_now(at(-1)), Manner::default());
+        memory.worked(Access { learned_at: at(24), ..narrow });
+        assert_eq!(memory.access.learned_at, at(24), "it was proved again");
+    }
+}

@@ -1,0 +1,191 @@
+//! Traps: a trap is a hint that a device should be looked at soon, and nothing more, since anybody can send one. Who is
+//! not a known device is ignored; who sends many causes no more looks than who sends one.
+//!
+//! Times are durations since the program began, from a clock that never jumps.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// How much traps may cause.
+#[derive(Debug, Clone, Copy)]
+pub struct TrapRules {
+    /// Traps of one device that are taken at once.
+    pub burst: u32,
+    /// After a burst, one more for each of these.
+    pub refill: Duration,
+    /// Between the trap and the look: the device first brings its tables up to date.
+    pub settle: Duration,
+    /// Between two looks that traps cause at one device.
+    pub gap: Duration,
+}
+
+impl Default for TrapRules {
+    fn default() -> Self {
+        Self {
+            burst: 20,
+            refill: Duration::from_secs(3),
+            settle: Duration::from_millis(500),
+            gap: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What follows from a trap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Look at the device after this time.
+    Look(Duration),
+    /// A look that takes this trap in is planned already.
+    Planned,
+    /// Too many from this device: it is ignored.
+    TooMany,
+    /// No known device has this address: it is ignored.
+    Stranger,
+}
+
+impl Verdict {
+    /// Name in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Look(_) => "look",
+            Self::Planned => "planned",
+            Self::TooMany => "too_many",
+            Self::Stranger => "stranger",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Source {
+    /// Traps that may still be taken.
+    left: u32,
+    refilled: Duration,
+    /// When the last look that a trap caused is, or was.
+    look: Option<Duration>,
+}
+
+/// Who may cause a look, and who did. Holds no more than the known devices.
+#[derive(Debug)]
+pub struct TrapGate {
+    rules: TrapRules,
+    sources: BTreeMap<IpAddr, Option<Source>>,
+}
+
+impl TrapGate {
+    /// Nobody is known yet.
+    #[must_use]
+    pub const fn new(rules: TrapRules) -> Self {
+        Self { rules, sources: BTreeMap::new() }
+    }
+
+    /// These are the addresses of the known devices now.
+    pub fn know(&mut self, addresses: &BTreeSet<IpAddr>) {
+        self.sources.retain(|address, _| addresses.contains(address));
+        for address in addresses {
+            self.sources.entry(*address).or_default();
+        }
+    }
+
+    /// A trap came from an address.
+    pub fn on_trap(&mut self, from: IpAddr, now: Duration) -> Verdict {
+        let rules = self.rules;
+        let Some(source) = self.sources.get_mut(&from.to_canonical()) else { return Verdict::Stranger };
+        let source = source.get_or_insert(Source { left: rules.burst, refilled: now, look: None });
+        source.refill(&rules, now);
+        if source.left == 0 {
+            return Verdict::TooMany;
+        }
+        source.left -= 1;
+        let soonest = now + rules.settle;
+        match source.look {
+            // The device must have had its time to settle before that look, too.
+            Some(look) if soonest <= look => Verdict::Planned,
+            before => {
+                let look = before.map_or(soonest, |before| soonest.max(before + rules.gap));
+                source.look = Some(look);
+                Verdict::Look(look.saturating_sub(now))
+            }
+        }
+    }
+}
+
+impl Source {
+    fn refill(&mut self, rules: &TrapRules, now: Duration) {
+        let refill = rules.refill.max(Duration::from_millis(1));
+        let passed = now.saturating_sub(self.refilled).as_millis() / refill.as_millis().max(1);
+        let passed = u32::try_from(passed).unwrap_or(u32::MAX);
+        if self.left.saturating_add(passed) >= rules.burst {
+            (self.left, self.refilled) = (rules.burst, now);
+        } else {
+            self.left += passed;
+            self.refilled += refill * passed;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    fn device() -> IpAddr {
+        "192.0.2.7".parse().unwrap()
+    }
+
+    fn gate() -> TrapGate {
+        let mut gate = TrapGate::new(TrapRules::default());
+        gate.know(&BTreeSet::from([device()]));
+        gate
+    }
+
+    #[test]
+    fn traps_are_gathered_into_few_looks() {
+        let mut gate = gate();
+        for (at, expected) in [
+            (0, Verdict::Look(ms(500))),
+            (1, Verdict::Look(ms(10_499))),
+            (2, Verdict::Planned),
+            (9_000, Verdict::Planned),
+            (10_400, Verdict::Look(ms(10_100))),
+            (60_000, Verdict::Look(ms(500))),
+        ] {
+            assert_eq!(gate.on_trap(device(), ms(at)), expected, "{at}");
+        }
+    }
+
+    #[test]
+    fn strangers_and_floods_are_ignored() {
+        let mut gate = gate();
+        assert_eq!(gate.on_trap("192.0.2.8".parse().unwrap(), ms(0)), Verdict::Stranger);
+        assert_eq!(gate.on_trap("::ffff:192.0.2.7".parse().unwrap(), ms(0)), Verdict::Look(ms(500)));
+        let taken = (0..1_000).filter(|_| gate.on_trap(device(), ms(1)) != Verdict::TooMany).count();
+        assert_eq!(taken, 19);
+        assert_eq!(gate.on_trap(device(), ms(3_000)), Verdict::Planned, "one more after three seconds");
+        assert_eq!(gate.on_trap(device(), ms(3_001)), Verdict::TooMany);
+        gate.know(&BTreeSet::new());
+        assert_eq!(gate.on_trap(device(), ms(9_000)), Verdict::Stranger);
+        assert!(gate.sources.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn looks_are_never_nearer_than_the_gap(waits in prop::collection::vec(0_u64..20_000, 1..200)) {
+            let (mut gate, mut now, mut last) = (gate(), Duration::ZERO, None);
+            for wait in waits {
+                now += ms(wait);
+                if let Verdict::Look(after) = gate.on_trap(device(), now) {
+                    let look = now + after;
+                    prop_assert!(after >= ms(500) && after <= ms(10_500));
+                    prop_assert!(last.is_none_or(|last| look >= last + ms(10_000)));
+                    last = Some(look);
+                }
+            }
+        }
+    }
+}

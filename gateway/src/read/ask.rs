@@ -1,0 +1,199 @@
+//! How a device is asked, as arguments of every command that asks one.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use secrecy::SecretString;
+
+use crate::snmp::credentials::{
+    AuthProtocol, Level, PasswordConfig, Passwords, PrivProtocol, UsmCredentials,
+};
+use crate::snmp::{Candidates, Credentials, Target};
+
+/// Holds the authentication password where no file does.
+const AUTH_PASSWORD_VARIABLE: &str = "PLATEN_SNMP_AUTH_PASSWORD";
+
+/// Holds the privacy password where no file does.
+const PRIV_PASSWORD_VARIABLE: &str = "PLATEN_SNMP_PRIV_PASSWORD";
+
+/// How a device is asked, for every command that asks one.
+#[derive(Debug, Clone, Args)]
+pub struct AskArgs {
+    /// Community.
+    #[arg(long, default_value = "public")]
+    pub community: String,
+    /// SNMP version; 3 wherever there is a user.
+    #[arg(long, value_enum, default_value = "2c")]
+    pub snmp_version: Version,
+    /// SNMP context; for a community, `COMMUNITY@CONTEXT` is asked.
+    #[arg(long, value_name = "CONTEXT")]
+    pub context: Option<String>,
+    /// SNMPv3 user.
+    #[command(flatten)]
+    pub user: UserArgs,
+    /// Time for one answer, milliseconds.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    pub timeout_ms: u32,
+    /// How often a request is repeated.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=10))]
+    pub retries: u32,
+    /// Directory of vendor profiles, over the built-in ones.
+    #[arg(long, value_name = "DIR")]
+    pub profiles: Option<PathBuf>,
+}
+
+/// An SNMPv3 user. Passwords stand in files or in the environment, never among the arguments, which others can read.
+#[derive(Debug, Clone, Args)]
+pub struct UserArgs {
+    /// SNMPv3 user.
+    #[arg(long, value_name = "USER")]
+    pub v3_user: Option<String>,
+    /// Security level; what the protocols make of it when absent.
+    #[arg(long, value_enum, requires = "v3_user")]
+    pub v3_level: Option<Level>,
+    /// Authentication protocol.
+    #[arg(long, value_enum, requires = "v3_user")]
+    pub v3_auth: Option<AuthProtocol>,
+    /// File that holds the authentication password; else PLATEN_SNMP_AUTH_PASSWORD does.
+    #[arg(long, value_name = "FILE", requires = "v3_auth")]
+    pub v3_auth_password_file: Option<PathBuf>,
+    /// Privacy protocol.
+    #[arg(long, value_enum, requires = "v3_auth")]
+    pub v3_priv: Option<PrivProtocol>,
+    /// File that holds the privacy password; else PLATEN_SNMP_PRIV_PASSWORD does.
+    #[arg(long, value_name = "FILE", requires = "v3_priv")]
+    pub v3_priv_password_file: Option<PathBuf>,
+    /// Let DES be used, weak as it is.
+    #[arg(long, requires = "v3_priv")]
+    pub allow_des: bool,
+}
+
+/// An SNMP version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Version {
+    /// SNMP v1.
+    #[value(name = "1")]
+    V1,
+    /// SNMP v2c.
+    #[value(name = "2c")]
+    V2c,
+    /// SNMP v3.
+    #[value(name = "3")]
+    V3,
+}
+
+impl AskArgs {
+    /// With what devices are asked.
+    ///
+    /// # Errors
+    /// The user is incomplete, or a password can't be had; for people.
+    pub fn credentials(&self) -> Result<Candidates, String> {
+        let community = SecretString::from(self.community.clone());
+        let credentials = match (&self.user.v3_user, self.snmp_version) {
+            (Some(user), _) => Credentials::V3(Arc::new(self.user.usm(user)?)),
+            (None, Version::V1) => Credentials::V1(community),
+            (None, Version::V2c) => Credentials::V2c(community),
+            (None, Version::V3) => return Err("--snmp-version 3 needs --v3-user".to_owned()),
+        };
+        Ok(Candidates::one(credentials, self.context.as_deref().filter(|context| !context.is_empty())))
+    }
+
+    /// Time for one answer.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(u64::from(self.timeout_ms))
+    }
+
+    /// The device at an address.
+    ///
+    /// # Errors
+    /// As [`Self::credentials`].
+    pub fn target(&self, address: SocketAddr) -> Result<Target, String> {
+        let (credentials, timeout) = (self.credentials()?, self.timeout());
+        Ok(Target { address, credentials, timeout, retries: self.retries })
+    }
+}
+
+impl UserArgs {
+    fn usm(&self, user: &str) -> Result<UsmCredentials, String> {
+        let auth = self.v3_auth.map(|protocol| {
+            let config = password(protocol, self.v3_auth_password_file.as_ref(), AUTH_PASSWORD_VARIABLE);
+            config.secret("--v3-auth")
+        });
+        let privacy = self.v3_priv.map(|protocol| {
+            let config = password(protocol, self.v3_priv_password_file.as_ref(), PRIV_PASSWORD_VARIABLE);
+            config.secret("--v3-priv")
+        });
+        let told = |error| crate::config::chain(&error);
+        let passwords = Passwords {
+            auth: auth.transpose().map_err(told)?,
+            privacy: privacy.transpose().map_err(told)?,
+            allow_des: self.allow_des,
+        };
+        let level = self.v3_level.unwrap_or_else(|| passwords.level());
+        UsmCredentials::new(user, level, &passwords).map_err(|error| format!("--v3-user: {error}"))
+    }
+}
+
+fn password<P>(protocol: P, file: Option<&PathBuf>, variable: &str) -> PasswordConfig<P> {
+    let password_env = file.is_none().then(|| variable.to_owned());
+    PasswordConfig { protocol, password_file: file.cloned(), password_env }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use gateway_core::access::Version as Spoken;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        ask: AskArgs,
+    }
+
+    fn credentials(line: &str) -> Result<Candidates, String> {
+        let line = Line::try_parse_from(format!("x {line}").split_whitespace());
+        line.map_err(|error| error.to_string())?.ask.credentials()
+    }
+
+    #[test]
+    fn arguments_make_credentials() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("password");
+        std::fs::write(&file, "correct horse\n").unwrap();
+        let file = file.display();
+        let auth = format!("--v3-user u --v3-auth sha256 --v3-auth-password-file {file}");
+        let both = format!("{auth} --v3-level authPriv --v3-priv aes256 --v3-priv-password-file {file}");
+        for (line, version) in [
+            ("", Spoken::V2c),
+            ("--snmp-version 1 --context Jetdirect", Spoken::V1),
+            ("--v3-user u", Spoken::V3),
+            (auth.as_str(), Spoken::V3),
+            (both.as_str(), Spoken::V3),
+        ] {
+            let made = credentials(line).unwrap();
+            assert_eq!(made.iter().next().unwrap().credentials.version(), version, "{line}");
+        }
+        let des = format!("{auth} --v3-priv des --v3-priv-password-file {file}");
+        for (line, expected) in [
+            ("--snmp-version 3".to_owned(), "--v3-user"),
+            ("--v3-auth sha256".to_owned(), "--v3-user"),
+            ("--v3-user u --v3-level authPriv".to_owned(), "authPriv needs"),
+            (
+                "--v3-user u --v3-auth sha1 --v3-auth-password-file /nonexistent/p".to_owned(),
+                "/nonexistent/p",
+            ),
+            (format!("--v3-user u --v3-auth-password {file}"), "unexpected argument"),
+            (des.clone(), "DES"),
+        ] {
+            let told = credentials(&line).unwrap_err();
+            assert!(told.contains(expected), "{line}: {told}");
+        }
+        let weak = credentials(&format!("{des} --allow-des")).unwrap().weaknesses();
+        assert!(weak.concat().contains("DES"), "{weak:?}");
+    }
+}

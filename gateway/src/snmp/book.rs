@@ -1,0 +1,81 @@
+//! What is remembered of each device that answered: its access, and its SNMPv3 engine.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gateway_core::access::{Access, Memory};
+use snmp::EngineCache;
+
+/// Devices that are remembered; more are asked as if they were new.
+const DEVICES: usize = 1 << 16;
+
+/// How long an engine id is trusted without being asked for again.
+const ENGINE_LASTS: Duration = Duration::from_secs(86_400);
+
+#[derive(Debug)]
+struct Page {
+    memory: Memory,
+    engine: Option<Arc<EngineCache>>,
+}
+
+/// What is remembered of each device.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    pages: Mutex<HashMap<SocketAddr, Page>>,
+}
+
+impl Book {
+    fn pages(&self) -> MutexGuard<'_, HashMap<SocketAddr, Page>> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn memory(&self, address: SocketAddr) -> Option<Memory> {
+        self.pages().get(&address).map(|page| page.memory.clone())
+    }
+
+    /// What is known of the device's engine, or room for it. Each device has its own: two devices with one engine id (a
+    /// cloned firmware) must not share a clock.
+    pub(super) fn engine(&self, address: SocketAddr) -> Arc<EngineCache> {
+        let known = self.pages().get(&address).and_then(|page| page.engine.clone());
+        known.unwrap_or_else(new_engine)
+    }
+
+    /// The spool remembers this.
+    pub(super) fn remember(&self, address: SocketAddr, access: Access) {
+        self.write(address, Memory::new(access), None);
+    }
+
+    /// The device answered in this way.
+    pub(super) fn worked(&self, address: SocketAddr, access: Access, engine: Option<Arc<EngineCache>>) {
+        let memory = match self.memory(address) {
+            Some(mut memory) => {
+                memory.worked(access);
+                memory
+            }
+            None => Memory::new(access),
+        };
+        self.write(address, memory, engine);
+    }
+
+    /// The device did not answer. Its engine may be another one when it is back.
+    pub(super) fn failed(&self, address: SocketAddr) {
+        if let Some(page) = self.pages().get_mut(&address) {
+            page.memory.failed();
+            page.engine = None;
+        }
+    }
+
+    fn write(&self, address: SocketAddr, memory: Memory, engine: Option<Arc<EngineCache>>) {
+        let mut pages = self.pages();
+        if pages.len() < DEVICES || pages.contains_key(&address) {
+            pages.insert(address, Page { memory, engine });
+        }
+    }
+}
+
+/// Room for an engine that isn't known yet.
+pub(super) fn new_engine() -> Arc<EngineCache> {
+    Arc::new(EngineCache::new().with_max_capacity(1).with_ttl(ENGINE_LASTS))
+}

@@ -1,0 +1,309 @@
+//! One visit to a device: its credentials are tried as the core says, and the one that works reads it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use gateway_core::access::{self, Access, Version};
+use gateway_core::device_reading::{
+    Answer, Circumstances, DeviceReading, Finished, Manner, Oid, Request, objects,
+};
+use jiff::Timestamp;
+use snmp::EngineCache;
+use wire::reading::Reading;
+
+use super::agent::{Agent, Failure, SnmpAgent, Way};
+use super::credentials::Candidate;
+use super::denial::Denial;
+use super::{Exchange, READING_TIME, ReadError, Reader, Scope, Target, address_text, book, diagnosis};
+
+/// Who is told of each request.
+pub(super) type Watch<'a> = dyn FnMut(&Exchange) + Send + 'a;
+
+/// One visit to a device.
+pub(super) struct Visit<'a> {
+    reader: &'a Reader,
+    target: &'a Target,
+    scope: Scope,
+    begun: Instant,
+    strangers: u64,
+    sent: Arc<AtomicU32>,
+}
+
+/// Why a credential gave no reading.
+struct Miss {
+    error: ReadError,
+    /// Whether another credential may fare better: nothing was answered to this one.
+    next: bool,
+    /// Whether the SNMPv3 engine may be another one than was remembered.
+    engine: bool,
+}
+
+impl Miss {
+    const fn last(error: ReadError) -> Self {
+        Self { error, next: false, engine: false }
+    }
+}
+
+/// What a credential gave.
+struct Read {
+    finished: Finished,
+    manner: Manner,
+    /// Context that the profile knows of.
+    context: Option<Arc<str>>,
+}
+
+impl<'a> Visit<'a> {
+    pub(super) fn new(reader: &'a Reader, target: &'a Target, scope: Scope) -> Self {
+        let (begun, strangers) = (Instant::now(), reader.sockets.strangers());
+        Self { reader, target, scope, begun, strangers, sent: Arc::default() }
+    }
+
+    /// Tries the credentials in turn.
+    pub(super) async fn read(&self, watch: &mut Watch<'_>) -> Result<Finished, ReadError> {
+        let (address, book) = (self.target.address, &self.reader.book);
+        let candidates = self.target.credentials.at(address);
+        let names: Vec<(&str, Version)> =
+            candidates.iter().map(|one| (&*one.name, one.credentials.version())).collect();
+        let memory = book.memory(address);
+        let mut engine = book.engine(address);
+        let mut engine_is_silent = false;
+        let mut worst: Option<ReadError> = None;
+        for attempt in access::attempts(memory.as_ref(), &names, self.target.retries) {
+            let (Some(candidate), Some((name, version))) =
+                (candidates.get(attempt.at), names.get(attempt.at))
+            else {
+                break;
+            };
+            if *version == Version::V3 && engine_is_silent {
+                continue;
+            }
+            let own = memory.as_ref().map(|memory| &memory.access);
+            let own = own.filter(|access| access.credential == *name && access.version == *version);
+            match self.try_one(candidate, own, attempt.retries, &mut engine, watch).await {
+                Ok(finished) => return Ok(finished),
+                Err(Miss { error, next: false, .. }) => return Err(error),
+                Err(Miss { error, .. }) => {
+                    engine_is_silent |= *version == Version::V3 && engine.get(&address).is_none();
+                    worst = Some(worst.filter(says_more).unwrap_or(error));
+                }
+            }
+        }
+        book.failed(address);
+        Err(worst.unwrap_or_else(|| self.no_answer("nothing".to_owned())))
+    }
+
+    /// Tries one credential; what worked is remembered.
+    async fn try_one(
+        &self,
+        candidate: &Candidate,
+        own: Option<&Access>,
+        retries: u32,
+        engine: &mut Arc<EngineCache>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Finished, Miss> {
+        let now = Timestamp::now();
+        let context = own.and_then(|access| access.context.as_deref().map(Arc::from));
+        let mut way = Way {
+            address: self.target.address,
+            credentials: candidate.credentials.clone(),
+            context: context.or_else(|| candidate.context.clone()),
+            timeout: self.target.timeout,
+            retries: self.target.retries,
+            engine: Arc::clone(engine),
+            sent: Arc::clone(&self.sent),
+        };
+        let manner = own.map_or_else(Manner::default, |access| access.manner_now(now));
+        let is_v3 = candidate.credentials.version() == Version::V3;
+        let knew_engine = is_v3 && way.knows_engine();
+        if retries < way.retries {
+            self.probe(&Way { retries, ..way.clone() }, candidate).await?;
+        }
+        let mut read = self.visit(&way, candidate, manner, watch).await;
+        if knew_engine && read.as_ref().is_err_and(|miss| miss.next && miss.engine) {
+            // Another device, or one that lost count of its starts: only a new discovery tells.
+            *engine = book::new_engine();
+            way.engine = Arc::clone(engine);
+            self.probe(&Way { retries: 0, ..way.clone() }, candidate).await?;
+            read = self.visit(&way, candidate, manner, watch).await;
+        }
+        let mut read = read?;
+        if own.is_none_or(|access| !access.is_fresh(now)) {
+            self.try_context(&mut way, candidate, &mut read, watch).await;
+        }
+        let learned = Access {
+            credential: candidate.name.to_string(),
+            version: candidate.credentials.version(),
+            context: way
+                .context
+                .as_deref()
+                .filter(|context| candidate.context.as_deref() != Some(*context))
+                .map(str::to_owned),
+            manner: read.manner,
+            learned_at: now,
+        };
+        self.reader.book.worked(self.target.address, learned, is_v3.then_some(way.engine));
+        Ok(read.finished)
+    }
+
+    /// Some print servers have the printer's objects in a context of their own, which the profile names.
+    async fn try_context(
+        &self,
+        way: &mut Way,
+        candidate: &Candidate,
+        read: &mut Read,
+        watch: &mut Watch<'_>,
+    ) {
+        let Some(context) = read.context.take().filter(|_| way.context.is_none()) else { return };
+        if self.scope != Scope::Whole || !lacks(&read.finished.reading) {
+            return;
+        }
+        let other = Way { context: Some(context), ..way.clone() };
+        if self.probe(&Way { retries: 0, ..other.clone() }, candidate).await.is_err() {
+            return;
+        }
+        if let Ok(better) = self.visit(&other, candidate, read.manner, watch).await
+            && !lacks(&better.finished.reading)
+        {
+            (*way, *read) = (other, better);
+        }
+    }
+
+    /// Asks for one object, to see whether anything is answered.
+    async fn probe(&self, way: &Way, candidate: &Candidate) -> Result<(), Miss> {
+        let agent = self.agent(way).await?;
+        let sys_object_id = Oid::new(&[objects::SYS_OBJECT_ID, &[0]].concat());
+        let request = Request::Get(vec![sys_object_id]);
+        match self.exchange(&agent, &request, candidate, false).await? {
+            Answer::Silence => Err(self.silent(way, candidate, &agent, &request, true).await),
+            Answer::Varbinds(_) | Answer::Refused(_) => Ok(()),
+        }
+    }
+
+    /// Reads with one credential.
+    async fn visit(
+        &self,
+        way: &Way,
+        candidate: &Candidate,
+        manner: Manner,
+        watch: &mut Watch<'_>,
+    ) -> Result<Read, Miss> {
+        let agent = self.agent(way).await?;
+        // SNMP v1 has no GETBULK, and that is nothing to be remembered.
+        let has_bulk = candidate.credentials.version() != Version::V1;
+        let asked_in = Manner { bulk: manner.bulk && has_bulk, ..manner };
+        let mut reading = DeviceReading::in_manner(Arc::clone(&self.reader.profiles), self.scope, asked_in);
+        let mut answered = false;
+        while let Some(request) = reading.next_request() {
+            let asked = Instant::now();
+            let answer = self.exchange(&agent, &request, candidate, answered).await?;
+            answered |= answer != Answer::Silence;
+            let exchange = Exchange { request, answer, took: asked.elapsed() };
+            watch(&exchange);
+            if !reading.absorb(exchange.answer) {
+                return Err(self.silent(way, candidate, &agent, &exchange.request, !answered).await);
+            }
+        }
+        let learned = reading.manner();
+        let context = reading.profile().and_then(|profile| profile.context.as_deref().map(Arc::from));
+        let finished = reading.finish(Circumstances {
+            address: address_text(self.target.address),
+            read_at: Timestamp::now(),
+            took_ms: self.took_ms(),
+            requests: self.packets(),
+        });
+        let bulk = if has_bulk { learned.bulk } else { manner.bulk };
+        Ok(Read { finished, manner: Manner { bulk, ..learned }, context })
+    }
+
+    async fn agent(&self, way: &Way) -> Result<SnmpAgent, Miss> {
+        SnmpAgent::new(&self.reader.sockets, way).await.map_err(|problem| {
+            let request = "the first request".to_owned();
+            Miss::last(ReadError::Unreachable { address: self.target.address, request, problem })
+        })
+    }
+
+    async fn exchange(
+        &self,
+        agent: &SnmpAgent,
+        request: &Request,
+        candidate: &Candidate,
+        answered: bool,
+    ) -> Result<Answer, Miss> {
+        let left = READING_TIME.saturating_sub(self.begun.elapsed());
+        let address = self.target.address;
+        match tokio::time::timeout(left, agent.exchange(request)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(Failure::Send(problem))) => {
+                let request = request.to_string();
+                Err(Miss::last(ReadError::Unreachable { address, request, problem }))
+            }
+            Ok(Err(Failure::Denied(denial))) => Err(self.refused(candidate, request, &denial, !answered)),
+            Err(_) => {
+                let (requests, limit_s) = (self.packets(), READING_TIME.as_secs());
+                Err(Miss::last(ReadError::TooSlow { address, requests, limit_s }))
+            }
+        }
+    }
+
+    fn refused(&self, candidate: &Candidate, request: &Request, denial: &Denial, next: bool) -> Miss {
+        let error = ReadError::Refused {
+            address: self.target.address,
+            request: request.to_string(),
+            credentials: candidate.name.to_string(),
+            problem: denial.to_string(),
+        };
+        Miss { error, next, engine: denial.may_be_another_engine() }
+    }
+
+    /// No usable answer came: tells a device that refuses or sends rubbish from one that sends nothing.
+    async fn silent(
+        &self,
+        way: &Way,
+        candidate: &Candidate,
+        agent: &SnmpAgent,
+        request: &Request,
+        next: bool,
+    ) -> Miss {
+        if candidate.credentials.version() == Version::V3 && way.knows_engine() {
+            return self.refused(candidate, request, &Denial::Mute, next);
+        }
+        let problem = match agent.rejected() {
+            Some(problem) => Some(problem),
+            // Only when the socket saw a datagram that fits no request is it worth asking whether it was this device's.
+            None if self.reader.sockets.strangers() > self.strangers => {
+                diagnosis::ask(way.address, &way.credentials, way.timeout).await
+            }
+            None => None,
+        };
+        let (address, request) = (self.target.address, request.to_string());
+        let error = match problem {
+            Some(problem) => ReadError::Malformed { address, request, problem },
+            None => self.no_answer(request),
+        };
+        Miss { error, next, engine: true }
+    }
+
+    fn no_answer(&self, request: String) -> ReadError {
+        let (waited_ms, attempts) = (self.took_ms(), self.packets());
+        ReadError::NoAnswer { address: self.target.address, request, waited_ms, attempts }
+    }
+
+    fn packets(&self) -> u32 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    fn took_ms(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Whether an error says more than that nothing came.
+const fn says_more(error: &ReadError) -> bool {
+    !error.is_silence()
+}
+
+/// Whether a reading lacks what a printer has.
+const fn lacks(reading: &Reading) -> bool {
+    reading.identity.serial.is_none() || reading.supplies.is_empty()
+}

@@ -1,0 +1,214 @@
+//! Traps and informs (SNMP v1, v2c, v3) on a UDP port. Each is only a hint that a device should be looked at; the core
+//! decides whether it is, and nothing that a trap says is believed.
+
+mod engine;
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use gateway_core::traps::{TrapGate, TrapRules, Verdict};
+use serde::Deserialize;
+use snmp::{
+    InformAckOutcome, NotificationAcceptance, NotificationEnvelope, NotificationPduClass,
+    NotificationReceiver,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::snmp::credentials::Credentials;
+use crate::snmp::{Candidates, salt};
+
+/// Answers to informs and reports, bytes: what a sender that isn't who it says could have sent to somebody else.
+const ANSWER_BYTES: usize = 1_472;
+
+/// Pause after the socket failed.
+const FAILED_PAUSE: Duration = Duration::from_secs(1);
+
+/// Section `traps`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrapsConfig {
+    /// Where traps are received; their own port is 162.
+    pub listen: SocketAddr,
+}
+
+/// Why traps can't be received.
+#[derive(Debug, thiserror::Error)]
+pub enum TrapsError {
+    /// The port can't be opened.
+    #[error("traps.listen {address}: can't be opened: {problem}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        problem: String,
+    },
+    /// The receiver's SNMPv3 engine can't be begun.
+    #[error("the SNMPv3 engine that receives informs can't be begun: {problem}")]
+    Engine {
+        /// Why.
+        problem: String,
+    },
+}
+
+/// What is known of senders: shared by the receiver and by who knows the devices.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    began: Instant,
+    gate: Arc<Mutex<Gated>>,
+}
+
+#[derive(Debug)]
+struct Gated {
+    gate: TrapGate,
+    /// What follows from the notification that is accepted just now.
+    verdict: Option<Verdict>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        let gate = TrapGate::new(TrapRules::default());
+        Self { began: Instant::now(), gate: Arc::new(Mutex::new(Gated { gate, verdict: None })) }
+    }
+}
+
+impl Gate {
+    fn lock(&self) -> MutexGuard<'_, Gated> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// These are the addresses of the known devices now.
+    pub fn know(&self, addresses: &BTreeSet<IpAddr>) {
+        self.lock().gate.know(addresses);
+    }
+
+    /// Decides on a notification before it is answered.
+    fn admit(&self, notification: &NotificationEnvelope<'_>) -> NotificationAcceptance {
+        let mut gated = self.lock();
+        let verdict = gated.gate.on_trap(notification.source.ip(), self.began.elapsed());
+        gated.verdict = Some(verdict);
+        let class = match notification.pdu_class {
+            NotificationPduClass::Trap => "trap",
+            NotificationPduClass::Inform => "inform",
+        };
+        metrics::counter!("platen_gateway_traps_total", "verdict" => verdict.name(), "class" => class)
+            .increment(1);
+        match verdict {
+            Verdict::Look(_) | Verdict::Planned => NotificationAcceptance::Accept,
+            // Neither is told that somebody listens.
+            Verdict::TooMany | Verdict::Stranger => NotificationAcceptance::Reject,
+        }
+    }
+
+    /// When to look at the device whose notification was accepted last.
+    fn look(&self) -> Option<Duration> {
+        match self.lock().verdict.take() {
+            Some(Verdict::Look(after)) => Some(after),
+            Some(Verdict::Planned | Verdict::TooMany | Verdict::Stranger) | None => None,
+        }
+    }
+}
+
+/// Receives traps.
+pub struct Receiver {
+    receiver: NotificationReceiver,
+    gate: Gate,
+}
+
+impl std::fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Receiver").field("address", &self.address()).finish_non_exhaustive()
+    }
+}
+
+impl Receiver {
+    /// Opens the port. The users of the credentials may send; of two with one name the first counts.
+    ///
+    /// # Errors
+    /// The port can't be opened, or the engine can't be begun in the data directory.
+    pub async fn open(
+        config: &TrapsConfig,
+        credentials: &Candidates,
+        data_dir: &Path,
+        gate: Gate,
+    ) -> Result<Self, TrapsError> {
+        let failed = |problem: String| TrapsError::Engine { problem };
+        let policy = gate.clone();
+        let mut builder = NotificationReceiver::builder()
+            .bind(config.listen.to_string())
+            .max_message_size(ANSWER_BYTES)
+            .acceptance_policy(move |notification| policy.admit(notification));
+        let mut users = BTreeSet::new();
+        for candidate in credentials.iter() {
+            let Credentials::V3(user) = &candidate.credentials else { continue };
+            if users.insert(user.user().to_owned()) {
+                let with = builder.usm_user(user.user().to_owned(), |own| user.receives(own));
+                builder = with.map_err(|error| failed(error.to_string()))?;
+            }
+            if user.uses_des() {
+                builder =
+                    builder.des_salt_state(salt::of_this_process().map_err(|why| failed(why.to_owned()))?);
+            }
+        }
+        if !users.is_empty() {
+            builder = builder.authoritative_engine(engine::begin(data_dir).map_err(failed)?);
+        }
+        let receiver = builder
+            .build()
+            .await
+            .map_err(|error| TrapsError::Listen { address: config.listen, problem: error.to_string() })?;
+        Ok(Self { receiver, gate })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.receiver.local_addr()
+    }
+
+    /// Receives until the shutdown; `hint` is told which address to look at, and after what time.
+    pub async fn run(self, shutdown: CancellationToken, mut hint: impl FnMut(IpAddr, Duration) + Send) {
+        loop {
+            let received = tokio::select! {
+                received = self.receiver.recv() => received,
+                () = shutdown.cancelled() => return,
+            };
+            self.count();
+            match received {
+                Ok(received) => {
+                    let from = received.source.ip().to_canonical();
+                    if let Some(InformAckOutcome::Failed(error)) = &received.inform_ack {
+                        tracing::debug!(device.address = %from, error = %error, "an inform can't be answered");
+                    }
+                    let trap =
+                        received.notification.trap_oid().map(|oid| oid.to_string()).unwrap_or_default();
+                    let version = received.wire_identity.version;
+                    tracing::debug!(device.address = %from, trap, version = ?version, "a trap came");
+                    if let Some(after) = self.gate.look() {
+                        hint(from, after);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error = %error, "traps can't be received");
+                    tokio::time::sleep(FAILED_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// What was refused before it was known to be a trap.
+    fn count(&self) {
+        let receiver = &self.receiver;
+        for (why, count) in [
+            ("unknown_user", receiver.usm_unknown_usernames()),
+            ("wrong_digest", receiver.usm_wrong_digests()),
+            ("time_window", receiver.usm_not_in_time_windows()),
+            ("level", receiver.usm_unsupported_sec_levels()),
+            ("decryption", receiver.usm_decryption_errors()),
+        ] {
+            metrics::counter!("platen_gateway_traps_refused_total", "why" => why).absolute(count.into());
+        }
+    }
+}
