@@ -14,7 +14,7 @@ const STATUS_AT_LEAST: Duration = Duration::from_secs(900);
 const PATIENCE: u32 = 10;
 
 /// Longest pause between two looks at a device that doesn't answer.
-const SILENT_MAX: Duration = Duration::from_secs(3600);
+const SILENT_MAX: Duration = Duration::from_secs(900);
 
 /// How devices are looked at.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,6 +40,8 @@ pub struct Attention {
     silent: u32,
     asleep: bool,
     calm: bool,
+    closer: bool,
+    blind: bool,
     since_status: Duration,
     glimpse: Option<Glimpse>,
 }
@@ -49,7 +51,11 @@ impl Attention {
     #[must_use]
     pub fn scope(&self, rules: &SensingRules) -> Scope {
         let fresh = self.since_status + self.wait(rules) <= scaled(rules, STATUS_AT_LEAST);
-        if self.calm && fresh && self.silent == 0 { Scope::Glance } else { Scope::StatusOnly }
+        if self.calm && !self.closer && !self.blind && fresh && self.silent == 0 {
+            Scope::Glance
+        } else {
+            Scope::StatusOnly
+        }
     }
 
     /// Until the next look.
@@ -80,10 +86,11 @@ impl Attention {
         self.silent = 0;
         let Some(glimpse) = glimpse else {
             // A device that a glance doesn't understand is asked properly from now on.
-            self.calm = false;
+            (self.blind, self.closer) = (true, true);
             return true;
         };
         let news = self.glimpse.as_ref().is_some_and(|before| *before != glimpse);
+        self.closer |= news;
         self.glimpse = Some(glimpse);
         self.quiet = if news { 0 } else { self.quiet.saturating_add(1) };
         news
@@ -96,7 +103,19 @@ impl Attention {
         self.since_status = Duration::ZERO;
         self.asleep = is_asleep(reading);
         self.calm = calls.is_calm();
+        self.closer = false;
         self.quiet = if news || busy || !self.calm { 0 } else { self.quiet.saturating_add(1) };
+    }
+
+    /// Something hints that there is something to see: the next look is no glance.
+    pub const fn look_closer(&mut self) {
+        self.closer = true;
+    }
+
+    /// Whether it didn't answer when it was looked at last.
+    #[must_use]
+    pub const fn is_silent(&self) -> bool {
+        self.silent > 0
     }
 
     /// It didn't answer.
@@ -204,7 +223,7 @@ mod tests {
         }
         let (packets, waits): (Vec<u32>, Vec<u64>) = cost.into_iter().unzip();
         assert_eq!(packets, [3, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
-        assert_eq!(waits, [60, 60, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600, 3600, 3600, 3600]);
+        assert_eq!(waits, [60, 60, 60, 120, 240, 480, 900, 900, 900, 900, 900, 900, 900, 900]);
         attention.on_reading(&reading("idle"), &CallState::default(), true);
         assert_eq!((wait(&attention), attention.retries(&RULES)), (60, 2));
     }
@@ -224,7 +243,7 @@ mod tests {
                     2 => attention.on_reading(&reading("printing"), &CallState::default(), true),
                     _ => { let _news = attention.on_glance(&rules, Some(Glimpse::of_numbers(&[step.into()]))); }
                 }
-                let longest = s(status.max(idle).max(asleep).max(3600));
+                let longest = s(status.max(idle).max(asleep).max(900));
                 prop_assert!(attention.wait(&rules) >= s(status) && attention.wait(&rules) <= longest);
             }
         }

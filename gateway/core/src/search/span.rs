@@ -45,6 +45,21 @@ impl Span {
         within && (number(self.first)..=number(self.last)).contains(&number(*address))
     }
 
+    /// The networks that make it up.
+    #[must_use]
+    pub fn networks(&self) -> Vec<IpNet> {
+        match (self.given, self.first, self.last) {
+            (Given::Network(net), ..) => vec![net],
+            (_, IpAddr::V4(first), IpAddr::V4(last)) => {
+                ipnet::Ipv4Subnets::new(first, last, 0).map(IpNet::V4).collect()
+            }
+            (_, IpAddr::V6(first), IpAddr::V6(last)) => {
+                ipnet::Ipv6Subnets::new(first, last, 0).map(IpNet::V6).collect()
+            }
+            (_, first, _) => vec![first.into()],
+        }
+    }
+
     /// The addresses, the lowest first.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
         let v4 = self.first.is_ipv4();
@@ -150,6 +165,8 @@ mod tests {
         assert_eq!("::/0".parse::<Span>().unwrap().size(), u128::MAX);
         let range: Span = "10.0.0.250-10.0.1.5".parse().unwrap();
         assert_eq!(range.addresses().count(), 12);
+        let networks: Vec<String> = range.networks().iter().map(ToString::to_string).collect();
+        assert_eq!(networks, ["10.0.0.250/31", "10.0.0.252/30", "10.0.1.0/30", "10.0.1.4/31"]);
         assert!(!range.contains(&"10.0.1.6".parse().unwrap()) && !range.contains(&"::a".parse().unwrap()));
     }
 

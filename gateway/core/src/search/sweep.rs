@@ -71,12 +71,21 @@ impl Sweep {
         own.min_by_key(|(_, part)| part.span.size()).map(|(at, _)| at)
     }
 
-    /// How long it takes at this rate, where each address is asked `1 + retries` times before it is given up.
+    /// How long it takes at this rate, where each address is asked in `1 + retries` rounds before it is given up, with
+    /// as many packets in a round as it has credentials.
     #[must_use]
-    pub fn estimate(&self, packets_per_s: u32, retries: u32, timeout: Duration) -> Estimate {
-        let addresses = u64::try_from(self.targets().count()).unwrap_or(u64::MAX);
-        let rounds = u64::from(retries) + 1;
-        let packets = addresses.saturating_mul(rounds);
+    pub fn estimate(
+        &self,
+        packets_per_s: u32,
+        retries: u32,
+        timeout: Duration,
+        credentials: impl Fn(SocketAddr) -> u32,
+    ) -> Estimate {
+        let count = |(addresses, packets): (u64, u64), (_, address)| {
+            (addresses + 1, packets.saturating_add(credentials(address).into()))
+        };
+        let (addresses, packets) = self.targets().fold((0, 0), count);
+        let packets = packets.saturating_mul(u64::from(retries) + 1);
         let seconds = packets / u64::from(packets_per_s.max(1));
         let waits = timeout.saturating_mul(retries.saturating_add(1));
         let time = if addresses == 0 { Duration::ZERO } else { Duration::from_secs(seconds) + waits };
@@ -119,9 +128,9 @@ mod tests {
             "2 10.0.0.5:1161",
         ];
         assert_eq!(targets, expected);
-        let estimate = both.estimate(5, 1, Duration::from_secs(2));
+        let estimate = both.estimate(5, 1, Duration::from_secs(2), |_| 1);
         assert_eq!((estimate.addresses, estimate.packets, estimate.time.as_secs()), (10, 20, 8));
-        assert_eq!(sweep(&[], &[]).estimate(0, 9, Duration::from_secs(1)).time, Duration::ZERO);
+        assert_eq!(sweep(&[], &[]).estimate(0, 9, Duration::from_secs(1), |_| 1).time, Duration::ZERO);
         assert_eq!(sweep(&[("::/0", 161)], &[]).size(), u128::MAX);
     }
 
