@@ -110,13 +110,12 @@ async fn round(
             Some((found, packets)) = asked.next(), if !asked.is_empty() => {
                 // The first packet was paced when it was sent.
                 next_at += gap * packets.saturating_sub(1);
-                on_address(match found {
-                    Found::Nothing(address) if again => {
-                        silent.push(address);
-                        Found::Again(address)
-                    }
-                    found => found,
-                });
+                if let (Found::Nothing(address), true) = (&found, again) {
+                    silent.push(*address);
+                    on_address(Found::Again(*address));
+                } else {
+                    on_address(found);
+                }
             }
             else => return silent,
         }

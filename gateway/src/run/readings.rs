@@ -65,22 +65,10 @@ impl Engine {
         let now = Timestamp::now();
         let Some(target) = self.targets.at(address) else { return };
         let before = target.device.clone();
-        let holder = |address| self.targets.holder(address);
-        let seen = Seen {
-            reading,
-            address,
-            expected: before.as_ref(),
-            known: &self.known.devices,
-            holder: &holder,
-            now,
-            lately: self.lately(),
-        };
-        let Recognition { device: id, place, findings } = match inventory::recognise(&seen) {
-            Ok(recognition) => recognition,
-            Err(error) => {
-                tracing::error!(device.address = super::looks::text(address), error = %error, "a device has no id");
-                return;
-            }
+        let Some(Recognition { device: id, place, findings }) =
+            self.recognise(address, before.as_ref(), reading, now)
+        else {
+            return;
         };
         if scope == Scope::StatusOnly && before.as_ref() != Some(&id) {
             // Another device than expected: only a whole reading says who it is.
@@ -140,6 +128,26 @@ impl Engine {
             self.read_back(&id, Some(reading.identity.firmware_version()), now, outcome);
         } else {
             self.look_closer(address, &id, reading, now);
+        }
+    }
+
+    /// Which device a reading shows.
+    fn recognise(
+        &self,
+        address: SocketAddr,
+        expected: Option<&DeviceId>,
+        reading: &Reading,
+        now: Timestamp,
+    ) -> Option<Recognition> {
+        let holder = |address| self.targets.holder(address);
+        let (known, lately) = (&self.known.devices, self.lately());
+        let seen = Seen { reading, address, expected, known, holder: &holder, now, lately };
+        match inventory::recognise(&seen) {
+            Ok(recognition) => Some(recognition),
+            Err(error) => {
+                tracing::error!(device.address = super::looks::text(address), error = %error, "a device has no id");
+                None
+            }
         }
     }
 

@@ -81,108 +81,57 @@ fn kinds(found: &Recognition) -> Vec<FindingKind> {
     found.findings.iter().map(|finding| finding.kind).collect()
 }
 
-#[test]
-fn a_device_is_recognised_whatever_changed() {
-    use FindingKind as K;
-    let swapped = Who(OLD.0, Some(2), OLD.2, 120);
-    // Before: OLD at 10.0.0.1. Then, seen at an address, after so many seconds, the old one silent or not.
-    let cases: [(&str, Who, u8, i64, bool, &str, Place, &[K]); 12] = [
-        ("the same again", OLD, 1, 60, false, "ricoh:E174M1", Place::Here, &[]),
-        (
-            "no serial this time",
-            Who(None, Some(1), "MP 1", 100),
-            1,
-            60,
-            false,
-            "ricoh:E174M1",
-            Place::Here,
-            &[],
-        ),
-        (
-            "neither serial nor card",
-            Who(None, None, "MP 1", 100),
-            1,
-            60,
-            false,
-            "ricoh:E174M1",
-            Place::Here,
-            &[],
-        ),
-        (
-            "no serial, elsewhere",
-            Who(None, Some(1), "MP 1", 100),
-            9,
-            60,
-            true,
-            "ricoh:E174M1",
-            Place::Moved(at(1)),
-            &[K::Moved],
-        ),
-        ("another address", OLD, 9, 60, true, "ricoh:E174M1", Place::Moved(at(1)), &[K::Moved]),
-        (
-            "another address, long after",
-            OLD,
-            9,
-            6_000,
-            false,
-            "ricoh:E174M1",
-            Place::Moved(at(1)),
-            &[K::Moved],
-        ),
-        ("two addresses at once", OLD, 9, 60, false, "ricoh:E174M1", Place::Also(at(1)), &[K::SeenTwice]),
-        ("another card", swapped, 1, 60, false, "ricoh:E174M1", Place::Here, &[K::CardSwapped]),
-        (
-            "another card and address",
-            swapped,
-            9,
-            60,
-            true,
-            "ricoh:E174M1",
-            Place::Moved(at(1)),
-            &[K::CardSwapped, K::Moved],
-        ),
-        (
-            "two with one serial",
-            swapped,
-            9,
-            60,
-            false,
-            "ricoh:E174M1/002673000002",
-            Place::Here,
-            &[K::DuplicateSerial],
-        ),
-        (
-            "one serial, counts less",
-            Who(OLD.0, Some(2), OLD.2, 7),
-            9,
-            60,
-            true,
-            "ricoh:E174M1/002673000002",
-            Place::Here,
-            &[K::DuplicateSerial],
-        ),
-        (
-            "a prefixed serial",
-            Who(Some("00E174M1"), Some(1), "MP 1", 100),
-            1,
-            60,
-            false,
-            "ricoh:E174M1",
-            Place::Here,
-            &[K::PrefixedSerial],
-        ),
-    ];
-    for (name, who, address, after, silent, id, place, findings) in cases {
+/// Who is seen, at which last octet, after how many seconds, the old address silent or not; and what is made of it.
+struct Case(&'static str, Who, u8, i64, bool, &'static str, Place, &'static [FindingKind]);
+
+/// `OLD` is known at 10.0.0.1; then each case by itself.
+fn recognised(cases: &[Case]) {
+    for Case(name, who, address, after, silent, id, place, findings) in cases {
         let mut gateway = Gateway::default();
         assert_eq!(kinds(&gateway.see(at(1), OLD)), [], "{name}");
         gateway.now += after;
-        if silent {
+        if *silent {
             gateway.silent("ricoh:E174M1");
         }
-        let found = gateway.see(at(address), who);
-        assert_eq!((found.device.as_str(), found.place), (id, place), "{name}");
-        assert_eq!(kinds(&found), findings, "{name}");
+        let found = gateway.see(at(*address), *who);
+        assert_eq!((found.device.as_str(), found.place), (*id, *place), "{name}");
+        assert_eq!(kinds(&found), *findings, "{name}");
     }
+}
+
+const ONE: &str = "ricoh:E174M1";
+const TWO: &str = "ricoh:E174M1/002673000002";
+
+#[test]
+fn a_device_is_the_same_wherever_it_is() {
+    use FindingKind as K;
+    use Place::{Also, Here, Moved};
+    let nameless = Who(None, Some(1), "MP 1", 100);
+    recognised(&[
+        Case("the same again", OLD, 1, 60, false, ONE, Here, &[]),
+        Case("no serial this time", nameless, 1, 60, false, ONE, Here, &[]),
+        Case("neither serial nor card", Who(None, None, "MP 1", 100), 1, 60, false, ONE, Here, &[]),
+        Case("no serial, elsewhere", nameless, 9, 60, true, ONE, Moved(at(1)), &[K::Moved]),
+        Case("another address", OLD, 9, 60, true, ONE, Moved(at(1)), &[K::Moved]),
+        Case("another address, long after", OLD, 9, 6_000, false, ONE, Moved(at(1)), &[K::Moved]),
+        Case("two addresses at once", OLD, 9, 60, false, ONE, Also(at(1)), &[K::SeenTwice]),
+    ]);
+}
+
+#[test]
+fn a_serial_number_is_weighed_with_the_card() {
+    use FindingKind as K;
+    use Place::{Here, Moved};
+    let swapped = Who(OLD.0, Some(2), OLD.2, 120);
+    let fewer = Who(OLD.0, Some(2), OLD.2, 7);
+    let prefixed = Who(Some("00E174M1"), Some(1), "MP 1", 100);
+    recognised(&[
+        Case("another card", swapped, 1, 60, false, ONE, Here, &[K::CardSwapped]),
+        Case("both new", swapped, 9, 60, true, ONE, Moved(at(1)), &[K::CardSwapped, K::Moved]),
+        Case("two with one serial", swapped, 9, 60, false, TWO, Here, &[K::DuplicateSerial]),
+        Case("one serial, counts less", fewer, 9, 60, true, TWO, Here, &[K::DuplicateSerial]),
+        Case("a prefixed serial", prefixed, 1, 60, false, ONE, Here, &[K::PrefixedSerial]),
+    ]);
 }
 
 #[test]
