@@ -396,6 +396,12 @@ impl DeviceReading {
             field: format!("counters.{}", counter.name()),
             from: evidence.oid.clone(),
         }));
+        provenance.extend(
+            meters
+                .marker_life
+                .iter()
+                .map(|evidence| Provenance { field: "marker_life".to_owned(), from: evidence.oid.clone() }),
+        );
         let reading = Reading {
             address: at.address,
             read_at: at.read_at,
