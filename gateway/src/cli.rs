@@ -63,7 +63,7 @@ pub enum Command {
 pub fn dispatch(cli: Cli) -> ExitCode {
     match cli.command {
         Some(Command::Read(args)) => block_on(crate::read::command(args)),
-        Some(Command::Discover(args)) => block_on(crate::discovery::command(args)),
+        Some(Command::Discover(args)) => block_on(crate::discovery::command(args, cli.config.as_deref())),
         Some(Command::Profile(command)) => block_on(crate::read::profile_command(command)),
         None | Some(Command::Run) => with_config(cli.config.as_deref(), run::command),
         Some(Command::Check { json }) => {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use gateway_core::calls::CallRules;
 use gateway_core::firmware::UpdateRules;
-use ipnet::IpNet;
+use gateway_core::search::{Part, Span, Sweep};
+use gateway_core::sensing::SensingRules;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use pki::spiffe::Party;
@@ -17,15 +18,16 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use wire::ids::GatewayId;
 
-use crate::discovery::Network;
+use crate::device_place::{DevicePlace, InvalidPlace, NamedDevice};
+use crate::discovery::{DiscoveryConfig, Pace};
 use crate::mail::{MailConfig, Mailer};
-use crate::snmp::Candidates;
 use crate::snmp::credentials::{CredentialConfig, Gathering};
+use crate::snmp::{Candidates, Credentials};
 use crate::staging::{GlobalServerConfig, StagingClient};
 use crate::traps::TrapsConfig;
 
 /// Addresses that all networks together may have.
-const MAX_ADDRESSES: u64 = 1 << 20;
+const MAX_ADDRESSES: u128 = gateway_core::search::ADDRESSES;
 
 /// Credentials in the list.
 const MAX_CREDENTIALS: usize = 16;
@@ -63,6 +65,9 @@ pub struct Config {
     /// Where traps are received; nowhere when absent.
     #[serde(default)]
     pub traps: Option<TrapsConfig>,
+    /// How networks are searched.
+    #[serde(default)]
+    pub discovery: DiscoveryConfig,
     /// How devices are watched.
     #[serde(default)]
     pub sensing: SensingConfig,
@@ -121,8 +126,15 @@ pub struct SiteConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {
-    /// Its addresses.
-    pub cidr: IpNet,
+    /// Its addresses: a network, a range or one address.
+    #[serde(alias = "range")]
+    pub cidr: Span,
+    /// Addresses that a search leaves out.
+    #[serde(default)]
+    pub exclude: Vec<Span>,
+    /// Whether a search asks every address; else only what announces itself there.
+    #[serde(default = "yes")]
+    pub sweep: bool,
     /// Port of the agents.
     #[serde(default = "snmp_port")]
     pub port: u16,
@@ -135,11 +147,15 @@ pub struct NetworkConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceConfig {
-    /// `ADDR` or `ADDR:PORT`.
+    /// `ADDR`, `ADDR:PORT`, `NAME` or `NAME:PORT`.
     pub address: String,
     /// SNMP v2c community: the short form of a credential for this alone, tried before the list.
     #[serde(default, deserialize_with = "secret")]
     pub community: Option<SecretString>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn snmp_port() -> u16 {
@@ -154,8 +170,12 @@ fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Se
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SensingConfig {
-    /// Between two looks at a device's status, seconds.
+    /// Between two looks at a device's status, seconds; no device is looked at more often.
     pub status_s: u32,
+    /// Between two looks at a device that has had no news for long, seconds.
+    pub idle_s: u32,
+    /// Between two looks at a device that sleeps, seconds.
+    pub asleep_s: u32,
     /// Between two whole readings, seconds.
     pub reading_s: u32,
     /// Between two searches of the networks, seconds.
@@ -176,6 +196,8 @@ impl Default for SensingConfig {
     fn default() -> Self {
         Self {
             status_s: 60,
+            idle_s: 180,
+            asleep_s: 300,
             reading_s: 3600,
             discovery_s: 86_400,
             timeout_ms: 2000,
@@ -280,6 +302,9 @@ impl Config {
             Err(InvalidConfig::new(key, format!("{value} is not valid: expected {low} to {high}")))
         };
         within("sensing.status_s", sensing.status_s.into(), 1, 86_400)?;
+        within("sensing.idle_s", sensing.idle_s.into(), 1, 86_400)?;
+        within("sensing.asleep_s", sensing.asleep_s.into(), 1, 86_400)?;
+        within("discovery.packets_per_s", self.discovery.packets_per_s.into(), 1, 100_000)?;
         within("sensing.reading_s", sensing.reading_s.into(), 10, 7 * 86_400)?;
         within("sensing.discovery_s", sensing.discovery_s.into(), 10, 30 * 86_400)?;
         within("sensing.timeout_ms", sensing.timeout_ms.into(), 50, 60_000)?;
@@ -301,12 +326,11 @@ impl Config {
     }
 
     fn check_networks(&self) -> Result<(), InvalidConfig> {
-        let mut addresses = 0_u64;
+        let mut addresses = 0_u128;
         for (at, network) in self.networks.iter().enumerate() {
-            let bits = u32::from(network.cidr.max_prefix_len() - network.cidr.prefix_len());
-            let here = 1_u64.checked_shl(bits).unwrap_or(u64::MAX);
+            let here = if network.sweep { network.cidr.size() } else { 0 };
             addresses = addresses.saturating_add(here);
-            if here > MAX_ADDRESSES || addresses > MAX_ADDRESSES {
+            if addresses > MAX_ADDRESSES {
                 let problem = format!("{} makes more than {MAX_ADDRESSES} addresses in all", network.cidr);
                 return Err(InvalidConfig::new(format!("networks[{at}].cidr"), problem));
             }
@@ -317,38 +341,83 @@ impl Config {
         Ok(())
     }
 
-    /// The devices that are known beforehand.
+    /// The devices that are known beforehand by their address.
     ///
     /// # Errors
     /// An address isn't one, or stands there twice.
     pub fn single_devices(&self) -> Result<Vec<SocketAddr>, InvalidConfig> {
-        let mut seen = BTreeSet::new();
-        let mut devices = Vec::new();
-        for (at, device) in self.devices.iter().enumerate() {
-            let key = || format!("devices[{at}].address");
-            let text = device.address.trim();
-            let address =
-                text.parse::<SocketAddr>().or_else(|_| text.parse().map(|ip| SocketAddr::new(ip, 161)));
-            let wrong =
-                |_| InvalidConfig::new(key(), format!("{text:?} is not valid: expected ADDR or ADDR:PORT"));
-            let address = address.map_err(wrong)?;
-            if !seen.insert(address) {
-                return Err(InvalidConfig::new(key(), format!("{address} stands there twice")));
-            }
-            devices.push(address);
-        }
-        Ok(devices)
+        let placed = self.placed_devices()?.into_iter();
+        Ok(placed.filter_map(|(_, place)| place.address()).collect())
     }
 
-    /// The networks that are searched, with all credentials: each address is asked with those of its own.
+    /// The devices that are known beforehand by a DNS name.
     #[must_use]
-    pub fn sweeps(&self, credentials: &Candidates) -> Vec<Network> {
-        let sweep = |network: &NetworkConfig| Network {
-            cidr: network.cidr,
-            port: network.port,
-            credentials: credentials.clone(),
+    pub fn named_devices(&self) -> Vec<NamedDevice> {
+        let placed = self.placed_devices().unwrap_or_default().into_iter();
+        let named = |(at, place): (usize, DevicePlace)| match place {
+            DevicePlace::Named { host, port } => {
+                let community = self.devices.get(at).and_then(|device| device.community.clone());
+                Some(NamedDevice {
+                    host,
+                    port,
+                    credentials: community.map(|own| Credentials::V2c(own).into()),
+                })
+            }
+            DevicePlace::Address(_) => None,
         };
-        self.networks.iter().map(sweep).collect()
+        placed.filter_map(named).collect()
+    }
+
+    /// Where each device is, with its place in the list.
+    fn placed_devices(&self) -> Result<Vec<(usize, DevicePlace)>, InvalidConfig> {
+        let mut placed: Vec<(usize, DevicePlace)> = Vec::new();
+        for (at, device) in self.devices.iter().enumerate() {
+            let key = || format!("devices[{at}].address");
+            let wrong = |problem: InvalidPlace| InvalidConfig::new(key(), problem);
+            let place: DevicePlace = device.address.parse().map_err(wrong)?;
+            if placed.iter().any(|(_, other)| *other == place) {
+                let problem = format!("{} stands there twice", device.address.trim());
+                return Err(InvalidConfig::new(key(), problem));
+            }
+            placed.push((at, place));
+        }
+        Ok(placed)
+    }
+
+    /// What a search sweeps.
+    #[must_use]
+    pub fn sweep(&self) -> Sweep {
+        let part = |n: &NetworkConfig| Part { span: n.cidr, port: n.port, swept: n.sweep };
+        let exclude = self.networks.iter().flat_map(|network| &network.exclude);
+        Sweep {
+            parts: self.networks.iter().map(part).collect(),
+            exclude: exclude.chain(&self.discovery.exclude).copied().collect(),
+        }
+    }
+
+    /// How a search goes.
+    #[must_use]
+    pub fn search_pace(&self) -> Pace {
+        Pace {
+            timeout: Duration::from_millis(self.sensing.timeout_ms.into()),
+            retries: self.sensing.retries.min(1),
+            concurrency: self.sensing.concurrency,
+            packets_per_s: self.discovery.packets_per_s,
+        }
+    }
+
+    /// How devices are looked at.
+    #[must_use]
+    pub fn sensing_rules(&self) -> SensingRules {
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        SensingRules {
+            status: seconds(self.sensing.status_s),
+            idle: seconds(self.sensing.idle_s),
+            asleep: seconds(self.sensing.asleep_s),
+            offline_after: self.sensing.offline_after,
+            retries: self.sensing.retries,
+            speedup: self.demonstration.speedup,
+        }
     }
 
     /// Whether the device at an address is to be watched: it is named, or a network holds it.
@@ -364,14 +433,17 @@ impl Config {
     /// A credential or the address of a device isn't valid, or a secret can't be read.
     pub fn candidates(&self) -> Result<Candidates, InvalidConfig> {
         let mut gathering = Gathering::default();
-        for (address, device) in self.single_devices()?.into_iter().zip(&self.devices) {
-            if let Some(community) = &device.community {
-                gathering.device(address, community.clone());
+        for (at, place) in self.placed_devices()? {
+            let community = self.devices.get(at).and_then(|device| device.community.clone());
+            if let (Some(address), Some(community)) = (place.address(), community) {
+                gathering.device(address, community);
             }
         }
         for network in &self.networks {
             if let Some(community) = &network.community {
-                gathering.network(network.cidr, network.port, community.clone());
+                for cidr in network.cidr.networks() {
+                    gathering.network(cidr, network.port, community.clone());
+                }
             }
         }
         if self.credentials.len() > MAX_CREDENTIALS {
@@ -477,7 +549,9 @@ mod tests {
         );
         assert!(refused("local: {listen: '0.0.0.0:9110'}").contains("expected a loopback address"));
         assert!(refused("networks: [{cidr: 10.0.0.0/8}]").starts_with("networks[0].cidr"));
-        assert!(refused("devices: [{address: printer}]").starts_with("devices[0].address: \"printer\""));
+        assert!(
+            refused("devices: [{address: 10.0.0.x9/}]").starts_with("devices[0].address: \"10.0.0.x9/\"")
+        );
         assert!(refused("devices: [{address: 10.0.0.1}, {address: '10.0.0.1:161'}]").contains("twice"));
         assert!(refused("demonstration: {speedup: 0.5}").starts_with("demonstration.speedup"));
         assert!(refused("spool: {limit_mib: 1}").starts_with("spool.limit_mib"));

@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod device_place;
 pub mod discovery;
 pub mod local_page;
 pub mod mail;

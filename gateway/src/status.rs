@@ -115,6 +115,9 @@ pub struct DeviceStatus {
     pub total: Option<u64>,
     /// Supplies.
     pub supplies: Vec<SupplyStatus>,
+    /// What is odd about who it is: it moved, its card was swapped, another has its serial number, ...
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// A supply.

@@ -33,12 +33,18 @@ pub struct Reading {
     /// Where each counter was read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub evidence: BTreeMap<Counter, Evidence>,
+    /// `prtMarkerLifeCount`, where `total` is the vendor's own count: evidence, never billed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marker_life: Option<Evidence>,
     /// `prtMarkerSuppliesTable`.
     #[serde(default)]
     pub supplies: Vec<Supply>,
     /// `prtInputTable`.
     #[serde(default)]
     pub trays: Vec<Tray>,
+    /// `prtCoverTable`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub covers: Vec<Cover>,
     /// `prtAlertTable`.
     #[serde(default)]
     pub alerts: Vec<Alert>,
@@ -308,6 +314,20 @@ pub struct Tray {
     /// `prtInputStatus`, a sub-unit status as a number (RFC 3805, PrtSubUnitStatusTC).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<i64>,
+}
+
+/// A row of `prtCoverTable`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cover {
+    /// Index of the row, `hrDeviceIndex.prtCoverIndex`.
+    pub index: String,
+    /// `prtCoverDescription`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `prtCoverStatus`: `coverOpen`, `coverClosed`, `interlockOpen`, ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Label>,
 }
 
 /// A row of `prtAlertTable`.

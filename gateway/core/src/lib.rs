@@ -10,4 +10,6 @@ pub mod firmware;
 pub mod inventory;
 pub mod outbox;
 pub mod profiles;
+pub mod search;
+pub mod sensing;
 pub mod traps;

@@ -94,6 +94,7 @@ fn text(status: &Status) -> String {
         let state = if device.online { "answers" } else { "offline" };
         let model = device.model.as_deref().unwrap_or("-");
         lines.push(format!("        {} at {}, {model}, {state}", device.device, device.address));
+        lines.extend(device.notes.iter().map(|note| format!("            {note}")));
     }
     for call in &status.open_calls {
         let (kind, since) = (call.call.name(), call.since);

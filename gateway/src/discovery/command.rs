@@ -1,17 +1,19 @@
-//! `platen-gateway discover`: sweeps networks and prints what is found.
+//! `platen-gateway discover`: searches networks and prints what is found, or what would be searched.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 use gateway_core::profiles::Profiles;
+use gateway_core::search::{ADDRESSES, Part, Span, Sweep, judge_announced};
 use indicatif::{ProgressBar, ProgressStyle};
-use ipnet::IpNet;
 use wire::reading::Reading;
 
-use super::{ADDRESSES, Found, Network, Pace, discover};
+use super::{Found, Pace, Search, announcements, discover, plan};
 use crate::cli::{EXIT_FAILED, EXIT_USAGE, fail};
+use crate::config;
 use crate::profile_files;
 use crate::read::AskArgs;
 use crate::snmp::{Reader, SNMP_PORT};
@@ -19,9 +21,12 @@ use crate::snmp::{Reader, SNMP_PORT};
 /// Arguments of `discover`.
 #[derive(Debug, Args)]
 pub struct DiscoverArgs {
-    /// The networks, as CIDRs; a single address is one too.
-    #[arg(required = true, value_parser = network, value_name = "CIDR")]
-    pub networks: Vec<IpNet>,
+    /// Networks, ranges and addresses: 192.0.2.0/24, 192.0.2.10-192.0.2.99, 192.0.2.7; those of --config when absent.
+    #[arg(value_name = "ADDRESSES")]
+    pub networks: Vec<Span>,
+    /// Addresses that are left out.
+    #[arg(long, value_name = "ADDRESSES")]
+    pub exclude: Vec<Span>,
     /// Port of the agents.
     #[arg(long, default_value_t = SNMP_PORT)]
     pub port: u16,
@@ -31,72 +36,121 @@ pub struct DiscoverArgs {
     /// Addresses asked at once.
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub concurrency: u32,
-    /// Addresses begun in a second.
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub pps: u32,
+    /// Packets sent in a second; 500, or as configured.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub pps: Option<u32>,
+    /// Ask by multicast DNS first; only addresses of the networks are read.
+    #[arg(long)]
+    pub mdns: bool,
+    /// Don't sweep: ask only what announces itself.
+    #[arg(long, requires = "mdns")]
+    pub no_sweep: bool,
+    /// Say what would be searched, and send nothing.
+    #[arg(long)]
+    pub dry_run: bool,
     /// Print JSON, a line for each device.
     #[arg(long)]
     pub json: bool,
 }
 
-fn network(text: &str) -> Result<IpNet, String> {
-    text.parse::<IpNet>()
-        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
-        .map_err(|_| "expected a CIDR or an address, like 192.0.2.0/24".to_owned())
+/// Packets in a second where nothing is said.
+const PACKETS_PER_S: u32 = 500;
+
+/// What is searched, and how.
+struct Order {
+    search: Search,
+    pace: Pace,
+    mdns: bool,
+    names: Vec<String>,
 }
 
-/// Sweeps and prints.
-pub async fn command(args: DiscoverArgs) -> ExitCode {
-    let credentials = match args.ask.credentials() {
-        Ok(credentials) => credentials,
+/// Searches and prints.
+pub async fn command(args: DiscoverArgs, file: Option<&Path>) -> ExitCode {
+    let mut order = match order(&args, file) {
+        Ok(order) => order,
         Err(why) => return fail(EXIT_USAGE, &why),
     };
-    let networks: Vec<Network> = args
-        .networks
-        .iter()
-        .map(|cidr| Network { cidr: *cidr, port: args.port, credentials: credentials.clone() })
-        .collect();
-    let addresses = networks.iter().fold(0_u128, |sum, network| sum.saturating_add(network.addresses()));
-    if addresses > ADDRESSES {
-        return fail(
-            EXIT_USAGE,
-            &format!("{addresses} addresses: expected at most {ADDRESSES} in one sweep"),
-        );
+    let size = order.search.sweep.size();
+    if size > ADDRESSES {
+        return fail(EXIT_USAGE, &format!("{size} addresses: expected at most {ADDRESSES} in one sweep"));
+    }
+    if args.dry_run {
+        return match plan::print(&order.search, order.pace, &order.names, args.json) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(EXIT_FAILED, &format!("standard output: {error}")),
+        };
     }
     let profiles = match profile_files::load(args.ask.profiles.as_deref()) {
         Ok(profiles) => profiles,
         Err(error) => return fail(EXIT_USAGE, &error.to_string()),
     };
-    match sweep(profiles, &networks, &args, u64::try_from(addresses).unwrap_or(u64::MAX)).await {
+    if order.mdns {
+        match announcements::listen(announcements::LISTEN).await {
+            Ok(announced) => {
+                let decided = judge_announced(&order.search.sweep, &announced);
+                for address in decided.passed_over {
+                    tracing::debug!(%address, "announces a printer outside of the networks");
+                }
+                order.search.announced = decided.ask.into_iter().map(|(_, address)| address).collect();
+            }
+            Err(error) => return fail(EXIT_FAILED, &error.to_string()),
+        }
+    }
+    if args.no_sweep {
+        order.search.sweep.parts.iter_mut().for_each(|part| part.swept = false);
+    }
+    match search(profiles, &order, args.json).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => fail(EXIT_FAILED, &why),
     }
 }
 
-async fn sweep(
-    profiles: Profiles,
-    networks: &[Network],
-    args: &DiscoverArgs,
-    addresses: u64,
-) -> Result<(), String> {
-    let reader = Reader::new(Arc::new(profiles)).await.map_err(|error| error.to_string())?;
-    let pace = Pace {
+/// From the arguments, or from the configuration where they name no network.
+fn order(args: &DiscoverArgs, file: Option<&Path>) -> Result<Order, String> {
+    let mut pace = Pace {
         timeout: args.ask.timeout(),
         retries: args.ask.retries,
         concurrency: usize::try_from(args.concurrency).unwrap_or(usize::MAX),
-        packets_per_s: args.pps,
+        packets_per_s: args.pps.unwrap_or(PACKETS_PER_S),
     };
+    let announced = Vec::new();
+    if !args.networks.is_empty() {
+        let part = |span: &Span| Part { span: *span, port: args.port, swept: true };
+        let sweep = Sweep { parts: args.networks.iter().map(part).collect(), exclude: args.exclude.clone() };
+        let search = Search { sweep, announced, credentials: args.ask.credentials()?, skip: 0 };
+        return Ok(Order { search, pace, mdns: args.mdns, names: Vec::new() });
+    }
+    let file = file.ok_or("expected networks, or --config FILE with networks in it")?;
+    let (config, checked) = config::load(file)?;
+    let mut sweep = config.sweep();
+    sweep.exclude.extend(args.exclude.iter().copied());
+    pace.packets_per_s = args.pps.unwrap_or(config.discovery.packets_per_s);
+    pace.retries = config.search_pace().retries;
+    pace.timeout = config.search_pace().timeout;
+    let names = config.named_devices().into_iter().map(|named| named.host).collect();
+    let search = Search { sweep, announced, credentials: checked.credentials, skip: 0 };
+    Ok(Order { search, pace, mdns: args.mdns || config.discovery.mdns, names })
+}
+
+async fn search(profiles: Profiles, order: &Order, json: bool) -> Result<(), String> {
+    let reader = Reader::new(Arc::new(profiles)).await.map_err(|error| error.to_string())?;
+    let swept = plan::estimate(&order.search, order.pace).addresses;
     // Drawn on standard error, and only on a terminal.
-    let bar = ProgressBar::new(addresses);
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} addresses, {msg}, {eta} left");
+    let bar = ProgressBar::new(swept);
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} probes, {msg}, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let (mut devices, mut others, mut broken) = (0_u64, 0_u64, None);
+    let (mut devices, mut others, mut done, mut broken) = (0_u64, 0_u64, 0_u64, None);
     let mut on_address = |found| {
+        done += 1;
         match found {
             Found::Nothing(_) => {}
+            Found::Again(_) => {
+                done -= 1;
+                bar.inc_length(1);
+            }
             Found::Device(_, reading) => {
                 devices += 1;
-                let printed = bar.suspend(|| print(&reading, args.json));
+                let printed = bar.suspend(|| print(&reading, json));
                 broken = broken.take().or(printed.err());
             }
             Found::Other(address, why) => {
@@ -107,10 +161,10 @@ async fn sweep(
         bar.set_message(format!("{devices} devices"));
         bar.inc(1);
     };
-    discover(&reader, networks, pace, &mut on_address).await;
+    discover(&reader, &order.search, order.pace, &mut on_address).await;
     bar.finish_and_clear();
-    if !args.json {
-        let summary = format!("{devices} devices, {others} other agents, {addresses} addresses");
+    if !json {
+        let summary = format!("{devices} devices, {others} other agents, {done} addresses");
         let told = writeln!(io::stderr().lock(), "{summary}");
         broken = broken.or(told.err());
     }

@@ -1,6 +1,9 @@
-//! Discovery: finds the devices of networks by a paced sweep, and `platen-gateway discover`.
+//! Discovery: finds the devices of networks by a paced sweep and by what announces itself, and `platen-gateway discover`.
 
+pub mod announcements;
 mod command;
+mod config;
+mod plan;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,37 +11,29 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use gateway_core::device_reading::is_printer;
-use ipnet::IpNet;
+use gateway_core::search::Sweep;
 use tokio::time::Instant;
 use wire::reading::Reading;
 
 use crate::snmp::{Candidates, ReadError, Reader, Scope, Target};
 
 pub use command::{DiscoverArgs, command};
+pub use config::DiscoveryConfig;
 
-/// Addresses of one sweep.
-pub const ADDRESSES: u128 = 1 << 20;
+/// A sweep that falls behind catches up by at most this: a burst is what a limit is to prevent.
+const CATCH_UP: Duration = Duration::from_millis(50);
 
-/// A network to sweep.
+/// Where devices are looked for.
 #[derive(Debug, Clone)]
-pub struct Network {
-    /// Addresses.
-    pub cidr: IpNet,
-    /// Port of the agents.
-    pub port: u16,
+pub struct Search {
+    /// The networks.
+    pub sweep: Sweep,
+    /// Addresses that are asked first: they announced themselves.
+    pub announced: Vec<SocketAddr>,
     /// With what they are asked.
     pub credentials: Candidates,
-}
-
-impl Network {
-    /// How many addresses it has.
-    #[must_use]
-    pub fn addresses(&self) -> u128 {
-        let bits = u32::from(self.cidr.max_prefix_len() - self.cidr.prefix_len());
-        let all = 1_u128.checked_shl(bits).unwrap_or(u128::MAX);
-        // Network and broadcast address aren't devices.
-        if matches!(self.cidr, IpNet::V4(_)) && bits > 1 { all - 2 } else { all }
-    }
+    /// Addresses of the sweep that were asked before.
+    pub skip: usize,
 }
 
 /// How a sweep goes.
@@ -46,11 +41,11 @@ impl Network {
 pub struct Pace {
     /// Time for an answer.
     pub timeout: Duration,
-    /// Repetitions of a probe.
+    /// Further rounds to addresses that didn't answer.
     pub retries: u32,
     /// Addresses asked at once.
     pub concurrency: usize,
-    /// Addresses begun in a second.
+    /// Packets sent in a second, on the average of any.
     pub packets_per_s: u32,
 }
 
@@ -59,81 +54,95 @@ pub struct Pace {
 pub enum Found {
     /// An address is done, and nothing answered there.
     Nothing(SocketAddr),
+    /// An address didn't answer and is asked again later.
+    Again(SocketAddr),
     /// A printer answered and was read.
     Device(SocketAddr, Box<Reading>),
     /// Something answered and could not be read, or isn't a printer; why.
     Other(SocketAddr, String),
 }
 
-/// Sweeps the networks; `on_address` is called once for each address, in the order of completion.
+/// Searches; `on_address` is called for each address, in the order of completion.
 ///
-/// At most [`ADDRESSES`] are asked.
+/// Each address is asked with one packet of each credential; who is silent is asked again when all others were.
 pub async fn discover(
     reader: &Reader,
-    networks: &[Network],
+    search: &Search,
     pace: Pace,
     on_address: &mut (dyn FnMut(Found) + Send),
 ) {
+    let announced = search.announced.iter().copied();
+    let swept = search.sweep.targets().skip(search.skip).map(|(_, address)| address);
+    let first = announced.chain(swept.filter(|address| !search.announced.contains(address)));
+    let mut silent = round(reader, search, pace, &mut first.into_iter(), pace.retries > 0, on_address).await;
+    for left in (0..pace.retries).rev() {
+        let again = std::mem::take(&mut silent);
+        silent = round(reader, search, pace, &mut again.into_iter(), left > 0, on_address).await;
+    }
+}
+
+/// Asks each address once; gives those that didn't answer, where they are asked `again`.
+async fn round(
+    reader: &Reader,
+    search: &Search,
+    pace: Pace,
+    addresses: &mut (dyn Iterator<Item = SocketAddr> + Send),
+    again: bool,
+    on_address: &mut (dyn FnMut(Found) + Send),
+) -> Vec<SocketAddr> {
     let gap = Duration::from_secs(1) / pace.packets_per_s.max(1);
-    let limit = usize::try_from(ADDRESSES).unwrap_or(usize::MAX);
-    let mut targets = networks.iter().flat_map(|network| network.targets(pace)).take(limit);
-    let mut asked = FuturesUnordered::new();
+    let (mut asked, mut silent) = (FuturesUnordered::new(), Vec::new());
     let mut next_at = Instant::now();
-    let mut next = targets.next();
+    let mut next = addresses.next();
     loop {
         let may_begin = next.is_some() && asked.len() < pace.concurrency.max(1);
         tokio::select! {
             () = tokio::time::sleep_until(next_at), if may_begin => {
-                if let Some(target) = next.take() {
-                    asked.push(ask(reader, target));
+                if let Some(address) = next.take() {
+                    let credentials = search.credentials.clone();
+                    let target = Target { address, credentials, timeout: pace.timeout, retries: 0 };
+                    asked.push(ask(reader, target, pace.retries));
                 }
-                next = targets.next();
-                next_at += gap;
+                next = addresses.next();
+                let latest = Instant::now().checked_sub(CATCH_UP).unwrap_or(next_at);
+                next_at = next_at.max(latest) + gap;
             }
-            Some(found) = asked.next(), if !asked.is_empty() => on_address(found),
-            else => return,
+            Some((found, packets)) = asked.next(), if !asked.is_empty() => {
+                // The first packet was paced when it was sent.
+                next_at += gap * packets.saturating_sub(1);
+                if let (Found::Nothing(address), true) = (&found, again) {
+                    silent.push(*address);
+                    on_address(Found::Again(*address));
+                } else {
+                    on_address(found);
+                }
+            }
+            else => return silent,
         }
     }
 }
 
-impl Network {
-    fn targets(&self, pace: Pace) -> impl Iterator<Item = Target> {
-        self.cidr.hosts().map(move |ip| Target {
-            address: SocketAddr::new(ip, self.port),
-            credentials: self.credentials.clone(),
-            timeout: pace.timeout,
-            retries: pace.retries,
-        })
-    }
-}
-
-async fn ask(reader: &Reader, target: Target) -> Found {
+/// Asks one address, and reads it when it answers; also tells how many packets that took.
+async fn ask(reader: &Reader, mut target: Target, retries: u32) -> (Found, u32) {
     let address = target.address;
+    let packets = match reader.read(&target, Scope::Glance).await {
+        Ok(glance) => glance.requests,
+        Err(ReadError::NoAnswer { attempts, .. }) => return (Found::Nothing(address), attempts),
+        Err(error) => return (Found::Other(address, error.to_string()), 1),
+    };
+    target.retries = retries;
     match reader.read(&target, Scope::Whole).await {
-        Ok(reading) if is_printer(&reading) => Found::Device(address, Box::new(reading)),
+        Ok(reading) if is_printer(&reading) => {
+            let packets = packets.saturating_add(reading.requests);
+            (Found::Device(address, Box::new(reading)), packets)
+        }
         Ok(reading) => {
             let descr = reading.identity.sys_descr.unwrap_or_default();
-            Found::Other(address, format!("not a printer: {descr}"))
+            (
+                Found::Other(address, format!("not a printer: {descr}")),
+                packets.saturating_add(reading.requests),
+            )
         }
-        Err(ReadError::NoAnswer { .. }) => Found::Nothing(address),
-        Err(error) => Found::Other(address, error.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_network_knows_its_size() {
-        let size = |cidr: &str| {
-            let credentials = crate::snmp::Credentials::V2c("public".into()).into();
-            Network { cidr: cidr.parse().unwrap(), port: 161, credentials }.addresses()
-        };
-        assert_eq!(size("127.20.0.0/28"), 14);
-        assert_eq!(size("127.20.0.1/32"), 1);
-        assert_eq!(size("127.20.0.0/31"), 2);
-        assert_eq!(size("2001:db8::/64"), 1 << 64);
-        assert_eq!(size("::/0"), u128::MAX);
+        Err(error) => (Found::Other(address, error.to_string()), packets),
     }
 }

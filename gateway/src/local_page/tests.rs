@@ -53,6 +53,7 @@ fn device(vendor: &str, model: &str, serial: &str, address: &str, levels: [f64; 
         detected_errors: Vec::new(),
         console: vec!["Ready".to_owned()],
         total: Some(184_203),
+        notes: Vec::new(),
         supplies: supplies(levels),
     }
 }

@@ -115,6 +115,34 @@ mod tests {
     }
 
     #[test]
+    fn a_vendors_service_code_is_found_and_what_looks_like_one_is_not() {
+        let profiles = load(None).unwrap();
+        for (vendor, text, code) in [
+            ("ricoh", "Functional problem SC542", Some("SC542")),
+            ("ricoh", "Scanner ready", None),
+            ("kyocera", "Call service person. C7101", Some("C7101")),
+            ("kyocera", "C0800", Some("C0800")),
+            ("kyocera", "TASKalfa C3350", None),
+            ("konica", "Malfunction. Trouble code C-2557", Some("C-2557")),
+            ("konica", "bizhub C3350", None),
+            ("canon", "Error E602-0001", Some("E602-0001")),
+            ("sharp", "Call for service. Code: H3-00", Some("H3-00")),
+            ("sharp", "MX-3140N", None),
+            ("xerox", "Fault 116-324", Some("116-324")),
+            ("xerox", "555-123", None),
+            ("hp", "50.2 Fuser error", Some("50.2")),
+            ("hp", "13.20.00 Jam error", None),
+            ("lexmark", "925.01 Service fan stalled", Some("925.01")),
+            ("brother", "Machine Error 46", Some("46")),
+            ("oki", "Service call 168: error", Some("168")),
+        ] {
+            let codes = &profiles.by_vendor(vendor).unwrap().service_codes;
+            let found = codes.iter().find_map(|pattern| pattern.first(text));
+            assert_eq!(found.as_deref(), code, "{vendor}: {text}");
+        }
+    }
+
+    #[test]
     fn a_directory_replaces_a_vendor_and_its_errors_name_the_file() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("r.yaml"), "vendor: ricoh\nabout: own\nmatch: [{sys_descr: x}]\n")

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use wire::reading::{Alert, Label, LevelState, Reading, Supply, Tray};
+use wire::reading::{Alert, Cover, Label, LevelState, Reading, Supply, Tray};
 
 /// Characters of a bar.
 const BAR: usize = 20;
@@ -14,6 +14,7 @@ pub(super) fn print(out: &mut dyn Write, reading: &Reading) -> io::Result<()> {
     counters(out, reading)?;
     section(out, "Supplies", &reading.supplies, supply)?;
     section(out, "Trays", &reading.trays, tray)?;
+    section(out, "Covers", &reading.covers, cover)?;
     section(out, "Alerts", &reading.alerts, alert)?;
     writeln!(out, "\n{} packets, {} ms, {}", reading.requests, reading.took_ms, reading.read_at)
 }
@@ -66,6 +67,9 @@ fn counters(out: &mut dyn Write, reading: &Reading) -> io::Result<()> {
         let oid = reading.evidence.get(counter).map_or("", |evidence| evidence.oid.as_str());
         writeln!(out, "  {:<12} {value:>10}  {oid}", counter.name())?;
     }
+    if let Some(life) = &reading.marker_life {
+        writeln!(out, "  {:<12} {:>10}  {}", "marker life", life.value, life.oid)?;
+    }
     Ok(())
 }
 
@@ -116,6 +120,11 @@ fn tray(tray: &Tray) -> String {
     format!("{:<8} {name}: {amount} {}", tray.index, tray.media.as_deref().unwrap_or(""))
         .trim_end()
         .to_owned()
+}
+
+fn cover(cover: &Cover) -> String {
+    let name = cover.description.as_deref().unwrap_or("");
+    format!("{:<8} {name}: {}", cover.index, text(cover.status.as_ref()))
 }
 
 fn alert(alert: &Alert) -> String {

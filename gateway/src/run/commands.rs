@@ -32,9 +32,7 @@ impl Engine {
                 Some(begin) => self.begin(id, begin, outcome),
             }
         }
-        if self.wants_search() {
-            outcome.actions.push(Action::Search);
-        }
+        self.begin_searches(outcome);
     }
 
     /// Commands came with a poll.

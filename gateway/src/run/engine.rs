@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gateway_core::commands::CommandRecord;
-use gateway_core::device_reading::Scope;
+use gateway_core::device_reading::{Finished, Scope};
 use gateway_core::firmware::Update;
 use gateway_core::inventory::DeviceRecord;
 use jiff::Timestamp;
@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::command::Command;
 use wire::ids::{CommandId, DeviceId, RolloutId};
-use wire::reading::Reading;
 use wire::report::Report;
 
 use crate::config::Config;
+use crate::device_place::NamedDevice;
 use crate::discovery::Found;
 use crate::snmp::{Candidates, ReadError, Reader};
 use crate::spool::{Changes, QueuedMail, Restored, Spool, SpoolError};
@@ -29,6 +29,7 @@ use crate::traps::Gate;
 use crate::uplink::{Delivery, Facts, Link};
 
 use super::local::Board;
+use super::searches::{Ended, Searches};
 use super::targets::Targets;
 
 /// Events that one commit takes in at most.
@@ -53,6 +54,8 @@ pub(super) struct World {
     pub(super) staging: Option<Arc<StagingClient>>,
     pub(super) mails: Option<mpsc::UnboundedSender<QueuedMail>>,
     pub(super) mails_waiting: Arc<AtomicU64>,
+    /// The site's time zone.
+    pub(super) zone: jiff::tz::TimeZone,
     pub(super) tasks: TaskTracker,
     pub(super) shutdown: CancellationToken,
 }
@@ -61,11 +64,13 @@ pub(super) struct World {
 #[derive(Debug)]
 pub(super) enum Event {
     /// A look at a device ended.
-    Looked(SocketAddr, Scope, Result<Box<Reading>, ReadError>),
+    Looked(SocketAddr, Scope, Result<Box<Finished>, ReadError>),
     /// A search found something.
     Found(Found),
     /// A search ended.
-    Searched { found: usize, took: Duration },
+    Searched(Ended),
+    /// The DNS says where a device is.
+    Resolved(Box<NamedDevice>, SocketAddr),
     /// Commands came.
     Commands(Vec<Command>, oneshot::Sender<()>),
     /// The server has an answer.
@@ -135,7 +140,7 @@ pub(super) struct Engine {
     pub(super) known: Known,
     pub(super) targets: Targets,
     pub(super) looks: usize,
-    pub(super) searching: bool,
+    pub(super) searches: Searches,
     pub(super) board: Arc<Board>,
     events: mpsc::UnboundedSender<Event>,
     received: mpsc::UnboundedReceiver<Event>,
@@ -153,7 +158,7 @@ impl Engine {
             known,
             targets: Targets::default(),
             looks: 0,
-            searching: false,
+            searches: Searches::default(),
             board: Arc::clone(&board),
             events,
             received,
@@ -193,6 +198,7 @@ impl Engine {
             self.advance_updates(&mut outcome);
             self.expire_commands(&mut outcome);
             self.settle(outcome).await;
+            self.begin_due_search();
             self.begin_looks();
             self.publish();
         }
@@ -202,7 +208,8 @@ impl Engine {
         match event {
             Event::Looked(address, scope, result) => self.looked(address, scope, result, outcome),
             Event::Found(found) => self.found(found, outcome),
-            Event::Searched { found, took } => self.searched(found, took, outcome),
+            Event::Searched(ended) => self.searched(&ended, outcome),
+            Event::Resolved(named, address) => self.resolved(*named, address),
             Event::Commands(commands, decided) => self.deliver(&commands, decided, outcome),
             Event::Answered(command, response) => self.answered(command, &response, outcome),
             Event::Staged(rollout, result) => self.staged(rollout, result, outcome),
@@ -296,7 +303,7 @@ impl Engine {
                     tracing::debug!("no more letters are posted: the program ends");
                 }
             }
-            Action::Search => self.search(),
+            Action::Search => self.search(None),
             Action::Stage(rollout) => self.stage(rollout),
             Action::Push(rollout, device) => self.push(rollout, device),
         }

@@ -157,6 +157,11 @@ fn device(record: &DeviceRecord) -> DeviceStatus {
         console: reading.status.console.clone(),
         total: reading.counters.get(&wire::reading::Counter::Total).copied(),
         supplies: reading.supplies.iter().map(supply).collect(),
+        notes: record
+            .findings
+            .iter()
+            .map(|noted| format!("{}, {:.0}", noted.finding.detail, noted.at))
+            .collect(),
     }
 }
 

@@ -10,6 +10,7 @@ mod looks;
 mod mailing;
 mod readings;
 mod schedule;
+mod searches;
 mod targets;
 
 use std::net::SocketAddr;
@@ -114,6 +115,7 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
         staging: checked.staging.map(Arc::new),
         mails: checked.mailer.is_some().then_some(mails),
         mails_waiting: Arc::clone(&mails_waiting),
+        zone: checked.time_zone.clone(),
         tasks: tasks.clone(),
         shutdown: shutdown.clone(),
     };

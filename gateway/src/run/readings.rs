@@ -1,11 +1,12 @@
 //! What a look at a device means: calls, reports, answers to commands, a step of a firmware update.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use gateway_core::calls::CallState;
-use gateway_core::device_reading::Scope;
-use gateway_core::inventory::{self, DeviceRecord, Reported};
-use jiff::Timestamp;
+use gateway_core::device_reading::{Finished, Glimpse, Scope};
+use gateway_core::inventory::{self, DeviceRecord, Finding, Place, Recognition, Reported, Seen};
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use uuid::Uuid;
 use wire::ids::{CommandId, DeviceId};
@@ -22,7 +23,7 @@ impl Engine {
         &mut self,
         address: SocketAddr,
         scope: Scope,
-        result: Result<Box<Reading>, ReadError>,
+        result: Result<Box<Finished>, ReadError>,
         outcome: &mut Outcome,
     ) {
         self.looks = self.looks.saturating_sub(1);
@@ -31,11 +32,25 @@ impl Engine {
         }
         metrics::counter!("platen_gateway_reads_total").increment(1);
         match result {
-            Ok(reading) => self.read(address, scope, &reading, outcome),
+            Ok(seen) if scope == Scope::Glance => self.glanced(address, seen.glimpse),
+            Ok(seen) => self.read(address, scope, &seen.reading, outcome),
             Err(error) => {
                 metrics::counter!("platen_gateway_read_failures_total").increment(1);
                 self.not_read(address, scope, &error, outcome);
             }
+        }
+    }
+
+    /// A device was glanced at: it answers, and where anything changed it is looked at.
+    fn glanced(&mut self, address: SocketAddr, glimpse: Option<Glimpse>) {
+        let rules = self.world.config.sensing_rules();
+        let Some(target) = self.targets.at(address) else { return };
+        if target.attention.on_glance(&rules, glimpse) {
+            target.next = Instant::now();
+            return;
+        }
+        if let Some(record) = target.device.as_ref().and_then(|id| self.known.devices.get_mut(id)) {
+            record.answered_at = Timestamp::now();
         }
     }
 
@@ -50,17 +65,19 @@ impl Engine {
         let now = Timestamp::now();
         let Some(target) = self.targets.at(address) else { return };
         let before = target.device.clone();
-        let known = before.as_ref().and_then(|id| self.known.devices.get(id));
-        let id = match inventory::recognise(reading, known) {
-            Ok(id) => id,
-            Err(error) => {
-                tracing::error!(device.address = super::looks::text(address), error = %error, "a device has no id");
-                return;
-            }
+        let Some(Recognition { device: id, place, findings }) =
+            self.recognise(address, before.as_ref(), reading, now)
+        else {
+            return;
         };
         if scope == Scope::StatusOnly && before.as_ref() != Some(&id) {
             // Another device than expected: only a whole reading says who it is.
             self.targets.look_now(address, Instant::now());
+            return;
+        }
+        if matches!(place, Place::Also(_)) {
+            self.stand_by(address, &id);
+            self.note(&id, findings, now, outcome);
             return;
         }
         self.place(address, &id, before, now, outcome);
@@ -76,6 +93,7 @@ impl Engine {
                 calls: CallState::default(),
                 reported: None,
                 access: None,
+                findings: Vec::new(),
             }
         });
         record.address = address;
@@ -85,7 +103,15 @@ impl Engine {
             record.access = access;
             outcome.devices.insert(id.clone());
         }
-        let calls = record.calls.on_reading(&self.world.config.call_rules(), &id, reading);
+        let profiles = self.world.reader.profiles();
+        let profile = reading.identity.vendor.as_deref().and_then(|vendor| profiles.by_vendor(vendor));
+        let news = Reported::of(&record.reading, now).differs(&Reported::of(reading, now), false);
+        let rules = self.world.config.call_rules();
+        let calls = record.calls.on_reading(&rules, profile.map(AsRef::as_ref), &id, reading);
+        if let Some(target) = self.targets.at(address) {
+            target.attention.on_reading(reading, &record.calls, news);
+            target.next = Instant::now() + target.attention.wait(&self.world.config.sensing_rules());
+        }
         if whole {
             record.reading = reading.clone();
             outcome.devices.insert(id.clone());
@@ -94,6 +120,7 @@ impl Engine {
         }
         let settling = record.calls.is_settling();
         self.confirm(address, settling);
+        self.note(&id, findings, now, outcome);
         self.make_calls(&id, calls, outcome);
         if whole {
             self.inform(&id, now, outcome);
@@ -101,6 +128,56 @@ impl Engine {
             self.read_back(&id, Some(reading.identity.firmware_version()), now, outcome);
         } else {
             self.look_closer(address, &id, reading, now);
+        }
+    }
+
+    /// Which device a reading shows.
+    fn recognise(
+        &self,
+        address: SocketAddr,
+        expected: Option<&DeviceId>,
+        reading: &Reading,
+        now: Timestamp,
+    ) -> Option<Recognition> {
+        let holder = |address| self.targets.holder(address);
+        let (known, lately) = (&self.known.devices, self.lately());
+        let seen = Seen { reading, address, expected, known, holder: &holder, now, lately };
+        match inventory::recognise(&seen) {
+            Ok(recognition) => Some(recognition),
+            Err(error) => {
+                tracing::error!(device.address = super::looks::text(address), error = %error, "a device has no id");
+                None
+            }
+        }
+    }
+
+    /// A device that answered within this is still where it was.
+    fn lately(&self) -> SignedDuration {
+        let rules = self.world.config.sensing_rules();
+        let longest = rules.status.max(rules.idle).max(rules.asleep).saturating_mul(2);
+        SignedDuration::try_from(self.world.config.wait(longest)).unwrap_or(SignedDuration::MAX)
+    }
+
+    /// This is a second address of a device: it is looked at seldom, and at once when the first falls silent.
+    fn stand_by(&mut self, address: SocketAddr, id: &DeviceId) {
+        let config = &self.world.config;
+        let seldom = config.wait(Duration::from_secs(config.sensing.reading_s.into()));
+        if let Some(target) = self.targets.at(address) {
+            target.device = Some(id.clone());
+            (target.also, target.whole, target.next) = (true, true, Instant::now() + seldom);
+        }
+    }
+
+    /// Remembers and tells what is odd about who a device is.
+    fn note(&mut self, id: &DeviceId, findings: Vec<Finding>, now: Timestamp, outcome: &mut Outcome) {
+        let Some(record) = self.known.devices.get_mut(id) else { return };
+        for finding in findings {
+            let (kind, detail) = (finding.kind.name(), finding.detail.clone());
+            if record.note(finding, now) {
+                tracing::warn!(device = %id, finding = kind, detail, "something is odd about who a device is");
+                metrics::counter!("platen_gateway_identity_findings_total", "kind" => kind).increment(1);
+                outcome.devices.insert(id.clone());
+            }
         }
     }
 
@@ -132,6 +209,7 @@ impl Engine {
                 }
             }
             target.device = Some(id.clone());
+            target.also = false;
         }
         if let Some(makeshift) = replaced {
             self.rename(&makeshift, id, now, outcome);
@@ -169,7 +247,14 @@ impl Engine {
         let Some(target) = self.targets.at(address) else { return };
         // What was to be read wholly still is.
         target.whole |= scope == Scope::Whole;
+        target.attention.on_silence();
+        target.next = Instant::now() + target.attention.wait(&self.world.config.sensing_rules());
         let Some(id) = target.device.clone() else { return };
+        if target.also {
+            // It is the device's second address, and the first is what counts.
+            return;
+        }
+        self.targets.try_others(&id, address, Instant::now());
         match error {
             ReadError::NoAnswer { .. } | ReadError::Unreachable { .. } => {
                 self.silent(&id, "no answer", now, outcome);

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use gateway_core::device_reading::Scope;
 use gateway_core::inventory::Reported;
+use gateway_core::sensing::{Attention, SensingRules};
 use tokio::time::Instant;
 use wire::ids::DeviceId;
+
+use crate::snmp::Candidates;
 
 /// An address where a device is, or is said to be.
 #[derive(Debug)]
@@ -26,6 +29,21 @@ pub(super) struct Target {
     pub(super) hinted: bool,
     /// What the last look at the status saw, to find changes between two of them.
     pub(super) status_seen: Option<Reported>,
+    /// With what it is asked, where that is said of it alone.
+    pub(super) credentials: Option<Candidates>,
+    /// How often and how thoroughly it is looked at.
+    pub(super) attention: Attention,
+    /// Whether this is a second address of its device.
+    pub(super) also: bool,
+}
+
+/// A look that is due.
+#[derive(Debug)]
+pub(super) struct Due {
+    pub(super) address: SocketAddr,
+    pub(super) credentials: Option<Candidates>,
+    pub(super) scope: Scope,
+    pub(super) retries: u32,
 }
 
 /// All targets.
@@ -50,6 +68,9 @@ impl Targets {
             busy: false,
             hinted: false,
             status_seen: None,
+            credentials: None,
+            attention: Attention::default(),
+            also: false,
         })
     }
 
@@ -57,20 +78,36 @@ impl Targets {
         self.all.get_mut(&address)
     }
 
+    /// Who answered last at an address.
+    pub(super) fn holder(&self, address: SocketAddr) -> Option<DeviceId> {
+        self.all.get(&address).and_then(|target| target.device.clone())
+    }
+
+    /// A device is silent at its address: its other ones are looked at now.
+    pub(super) fn try_others(&mut self, device: &DeviceId, address: SocketAddr, now: Instant) {
+        for (other, target) in &mut self.all {
+            if target.also && *other != address && target.device.as_ref() == Some(device) {
+                (target.whole, target.next) = (true, now);
+            }
+        }
+    }
+
     pub(super) fn remove(&mut self, address: SocketAddr) {
         self.all.remove(&address);
     }
 
     /// Looks that are due, at most `free` of them; each is marked as under way.
-    pub(super) fn due(&mut self, now: Instant, free: usize, every: Duration) -> Vec<(SocketAddr, Scope)> {
+    pub(super) fn due(&mut self, now: Instant, free: usize, rules: &SensingRules) -> Vec<Due> {
         let mut due: Vec<_> =
             self.all.iter_mut().filter(|(_, target)| !target.busy && target.next <= now).collect();
         due.sort_by_key(|(_, target)| target.next);
         let begin = |(address, target): (&SocketAddr, &mut Target)| {
             target.busy = true;
-            target.next = now + every;
-            let scope = if std::mem::take(&mut target.whole) { Scope::Whole } else { Scope::StatusOnly };
-            (*address, scope)
+            target.next = now + target.attention.wait(rules);
+            let whole = std::mem::take(&mut target.whole);
+            let scope = if whole { Scope::Whole } else { target.attention.scope(rules) };
+            let retries = target.attention.retries(rules);
+            Due { address: *address, credentials: target.credentials.clone(), scope, retries }
         };
         due.into_iter().take(free).map(begin).collect()
     }
@@ -89,6 +126,7 @@ impl Targets {
             if address.ip().to_canonical() == ip {
                 target.next = target.next.min(at);
                 target.hinted = true;
+                target.attention.look_closer();
             }
         }
     }
@@ -102,6 +140,10 @@ impl Targets {
     pub(super) fn look_at_all(&mut self, now: Instant, over: Duration) {
         for target in self.all.values_mut() {
             target.whole = true;
+            if target.attention.is_silent() {
+                // Who doesn't answer isn't asked more often for it.
+                continue;
+            }
             target.next = target.next.min(now + over.mul_f64(rand::random::<f64>()));
         }
     }

@@ -1,16 +1,45 @@
 //! What holds at a device, as one reading shows it: the conditions behind the calls that stay open.
 
+use std::collections::BTreeMap;
+
 use wire::reading::{Alert, Reading, SERVICE_REQUESTED};
 use wire::report::CallKind;
 
-use super::supplies::{self, Supplies};
-use super::{CallRules, OpenCall};
+use super::levels::SupplyMemory;
+use super::{CallRules, OpenCall, supplies};
+use crate::profiles::Pattern;
 
 /// Alert codes that tell of an open cover (RFC 3805 §, `PrtAlertCodeTC`: coverOpen, interlockOpen, doorOpen).
 const COVER_OPEN: [i64; 3] = [3, 5, 501];
 
 /// `jam`.
 const JAM: i64 = 8;
+
+/// What is looked at, and what is known.
+pub(super) struct Look<'a> {
+    pub(super) rules: &'a CallRules,
+    /// What the vendor's service codes look like.
+    pub(super) codes: &'a [Pattern],
+    pub(super) reading: &'a Reading,
+    pub(super) open: &'a [OpenCall],
+    pub(super) supplies: &'a BTreeMap<String, SupplyMemory>,
+}
+
+impl Look<'_> {
+    pub(super) fn is_open(&self, call: CallKind, subject: &str) -> bool {
+        self.open.iter().any(|open| open.call == call && open.subject == subject)
+    }
+
+    pub(super) fn has_bit(&self, bit: &str) -> bool {
+        self.reading.status.detected_errors.iter().any(|error| error == bit)
+    }
+
+    /// The service code in a text: what the vendor's profile says, else `SC542`.
+    fn code(&self, text: &str) -> Option<String> {
+        let vendors = self.codes.iter().find_map(|pattern| pattern.first(text));
+        vendors.map(|code| clip(&code)).or_else(|| service_code(text))
+    }
+}
 
 /// A condition, and whether it holds; `None` where the reading doesn't tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,9 +57,10 @@ impl Condition {
 }
 
 /// What the reading shows; what is not among it does not hold.
-pub(super) fn conditions(rules: &CallRules, reading: &Reading, open: &[OpenCall]) -> Vec<Condition> {
+pub(super) fn conditions(look: &Look<'_>) -> Vec<Condition> {
+    let reading = look.reading;
     let mut seen = Vec::new();
-    if let Some(detail) = service_call(reading) {
+    if let Some(detail) = service_call(look) {
         seen.push(Condition::holding(CallKind::ServiceCall, detail));
     }
     if let Some(detail) = has(reading, "jammed", &[JAM], "paper is jammed") {
@@ -39,24 +69,25 @@ pub(super) fn conditions(rules: &CallRules, reading: &Reading, open: &[OpenCall]
     if let Some(detail) = has(reading, "doorOpen", &COVER_OPEN, "a cover is open") {
         seen.push(Condition::holding(CallKind::CoverOpen, detail));
     }
-    seen.extend(supplies::conditions(&Supplies { rules, reading, open }));
+    seen.extend(supplies::conditions(look));
     seen
 }
 
 /// Why the device asks for a service engineer, if it does.
-fn service_call(reading: &Reading) -> Option<String> {
+fn service_call(look: &Look<'_>) -> Option<String> {
+    let reading = look.reading;
     let row = reading
         .alerts
         .iter()
         .find(|alert| is_critical(alert) && alert.training.as_ref().is_some_and(|t| t.is("fieldService")));
     let bit = reading.status.detected_errors.iter().any(|e| e == SERVICE_REQUESTED);
-    let line = reading.status.console.iter().find(|line| service_code(line).is_some());
+    let line = reading.status.console.iter().find(|line| look.code(line).is_some());
     if row.is_none() && !bit && line.is_none() {
         return None;
     }
     let described = || reading.alerts.iter().filter_map(|alert| alert.description.as_deref());
-    let coded = line.map(String::as_str).or_else(|| described().find(|text| service_code(text).is_some()));
-    if let Some(code) = coded.and_then(service_code) {
+    let coded = line.map(String::as_str).or_else(|| described().find(|text| look.code(text).is_some()));
+    if let Some(code) = coded.and_then(|text| look.code(text)) {
         return Some(code);
     }
     let text = row.and_then(|alert| alert.description.clone()).filter(|text| !text.trim().is_empty());
@@ -89,11 +120,36 @@ fn has(reading: &Reading, bit: &str, codes: &[i64], words: &str) -> Option<Strin
 /// Whether a row is more than a remark.
 pub(super) fn is_alarm(alert: &Alert) -> bool {
     let named = |name| alert.severity.as_ref().is_some_and(|severity| severity.is(name));
-    named("critical") || named("warning") || named("warningBinaryChangeEvent")
+    (named("critical") || named("warning") || named("warningBinaryChangeEvent")) && !is_remark(alert)
+}
+
+/// What devices put into the alert table only to say that nothing is wrong.
+const REMARKS: [&str; 10] = [
+    "sleep",
+    "sleeping",
+    "idle",
+    "ready",
+    "standby",
+    "energy saver",
+    "power save",
+    "power saver",
+    "power saving",
+    "warming up",
+];
+
+/// Whether a row says that nothing is wrong, whatever its severity: `Sleep mode`, `Ready.`
+fn is_remark(alert: &Alert) -> bool {
+    let Some(text) = alert.description.as_deref() else { return false };
+    let plain = text.to_lowercase();
+    let plain = plain.trim_matches(|c: char| !c.is_alphanumeric());
+    let plain = ["mode", "mode on", "to print", "to copy"]
+        .iter()
+        .fold(plain, |text, end| text.strip_suffix(end).unwrap_or(text));
+    REMARKS.contains(&plain.trim().trim_end_matches("..."))
 }
 
 fn is_critical(alert: &Alert) -> bool {
-    alert.severity.as_ref().is_some_and(|severity| severity.is("critical"))
+    alert.severity.as_ref().is_some_and(|severity| severity.is("critical")) && !is_remark(alert)
 }
 
 /// A text for people, of bounded length.

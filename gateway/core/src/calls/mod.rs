@@ -5,6 +5,7 @@
 
 mod conditions;
 mod counters;
+mod levels;
 mod supplies;
 
 use std::collections::BTreeMap;
@@ -15,8 +16,10 @@ use wire::ids::DeviceId;
 use wire::reading::{Counter, Reading};
 use wire::report::{Call, CallKind, Edge};
 
-use self::conditions::{Condition, conditions};
-use self::supplies::SupplyMemory;
+use crate::profiles::Profile;
+
+use self::conditions::{Condition, Look, conditions};
+use self::levels::SupplyMemory;
 pub use self::supplies::name as supply_name;
 
 /// What decides about calls.
@@ -107,15 +110,33 @@ impl CallState {
         self.missed
     }
 
+    /// Whether nothing is going on that the next look might end or confirm: then a glance will do.
+    #[must_use]
+    pub fn is_calm(&self) -> bool {
+        let lasting = |open: &OpenCall| matches!(open.call, CallKind::SupplyNearEnd | CallKind::SupplyEnd);
+        self.missed == 0
+            && self.settling.is_empty()
+            && self.open.iter().all(lasting)
+            && !self.supplies.values().any(SupplyMemory::doubts)
+    }
+
     /// The device answered: what that means. `whole` tells whether everything was read; the counters of a part are
-    /// judged where there are any.
-    pub fn on_reading(&mut self, rules: &CallRules, device: &DeviceId, reading: &Reading) -> Vec<Call> {
+    /// judged where there are any. `profile` is the vendor's: it knows what a service code looks like.
+    pub fn on_reading(
+        &mut self,
+        rules: &CallRules,
+        profile: Option<&Profile>,
+        device: &DeviceId,
+        reading: &Reading,
+    ) -> Vec<Call> {
         let mut calls = Calls { device, at: reading.read_at, made: Vec::new() };
         self.missed = 0;
         self.clear(&mut calls, CallKind::DeviceOffline, "", "answers again");
         counters::judge(&mut self.counters, reading, &mut calls);
-        let seen = conditions(rules, reading, &self.open);
-        supplies::judge(&mut self.supplies, reading, &mut calls);
+        let codes = profile.map(|profile| profile.service_codes.as_slice()).unwrap_or_default();
+        let look = Look { rules, codes, reading, open: &self.open, supplies: &self.supplies };
+        let seen = conditions(&look);
+        levels::judge(&mut self.supplies, reading, &mut calls);
         self.settle(&seen, &mut calls);
         calls.made
     }

@@ -57,7 +57,9 @@ fn reading(look: &Look) -> Reading {
         counter_unit: None,
         evidence: BTreeMap::new(),
         supplies: look.level.map(supply).into_iter().collect(),
+        marker_life: None,
         trays: Vec::new(),
+        covers: Vec::new(),
         alerts: look.alerts.clone(),
     }
 }
@@ -85,7 +87,7 @@ fn short(calls: &[Call]) -> Vec<String> {
 
 fn play(looks: &[Look]) -> Vec<Vec<String>> {
     let mut state = CallState::default();
-    looks.iter().map(|look| short(&state.on_reading(&RULES, &device(), &reading(look)))).collect()
+    looks.iter().map(|look| short(&state.on_reading(&RULES, None, &device(), &reading(look)))).collect()
 }
 
 fn level(level: i64) -> Look {
@@ -186,6 +188,110 @@ fn another_capacity_is_another_supply() {
     assert_eq!(play(&[small, large])[1], ["+supply_replaced:Black Toner 60 %"]);
 }
 
+/// Levels, and what they make: `N` near end, `E` end, `R` replaced, small when it ends.
+#[test]
+fn the_habits_of_sensors_are_no_alarm() {
+    let cases: [(&str, &[i64], &str); 11] = [
+        ("shaken", &[14, 10, 14, 9, 15, 8, 2, 0, 3, 0, 2, 0], ".N.....E...."),
+        ("shaken, then new", &[12, 9, 15, 8, 100, 99], ".N.. Rn."),
+        ("some remaining between", &[12, 9, -3, 9, -2, -3, 8], ".N....."),
+        ("steps of 10", &[30, 20, 10, 20, 10, 20, 10, 0, 10, 0], "..N....E.."),
+        ("steps of 25", &[75, 50, 25, 0, 25, 0, 25, 0], "...E...."),
+        ("steps of 25, new", &[75, 50, 25, 0, 100, 75], "...E Re."),
+        ("gone for one look", &[80, 0, 80, 79], "...."),
+        ("gone for good", &[80, 0, 0, 0], "..E."),
+        ("a used one", &[9, 9, 40], "N. Rn"),
+        ("an emptier one", &[9, 9, 25], "N.n"),
+        ("new at once", &[50, 49, 98], "..R"),
+    ];
+    for (name, levels, expected) in cases {
+        let letter = |call: &String| {
+            let (letter, kind) = (call.chars().next().unwrap(), call.get(1..).unwrap());
+            let kind = if kind.starts_with("supply_near") {
+                'N'
+            } else if kind.starts_with("supply_end") {
+                'E'
+            } else {
+                'R'
+            };
+            if letter == '+' { kind } else { kind.to_ascii_lowercase() }
+        };
+        let looks: Vec<Look> = levels.iter().map(|l| level(*l)).collect();
+        let told: String = play(&looks)
+            .iter()
+            .map(|calls| if calls.is_empty() { ".".to_owned() } else { calls.iter().map(letter).collect() })
+            .collect();
+        assert_eq!(told, expected.replace(' ', ""), "{name}");
+    }
+}
+
+#[test]
+fn a_replaced_supply_is_recognised_by_what_it_says_of_itself() {
+    let described = |text: &str, level: i64| {
+        let mut reading = reading(&Look { level: Some(level), ..Look::default() });
+        reading.supplies[0].description = Some(text.to_owned());
+        reading
+    };
+    for (before, after, replaced) in [
+        (("Black S/N:CRUM-1111", 50), ("Black S/N:CRUM-2222", 40), true),
+        (("Black Toner", 50), ("Black Toner TK-8", 60), true),
+        (("Black Toner", 50), ("Toner noir", 50), false),
+        (("Black Toner", 50), ("Black Toner", 60), false),
+    ] {
+        let mut state = CallState::default();
+        state.on_reading(&RULES, None, &device(), &described(before.0, before.1));
+        let calls = state.on_reading(&RULES, None, &device(), &described(after.0, after.1));
+        assert_eq!(calls.iter().any(|c| c.call == CallKind::SupplyReplaced), replaced, "{after:?}");
+    }
+}
+
+#[test]
+fn a_service_code_is_what_the_vendors_profile_says() {
+    let profile = |pattern: &str| {
+        let yaml = format!("vendor: x\nmatch: [{{model: x}}]\nservice_codes: ['{pattern}']\n");
+        Profile::parse("x.yaml", &yaml).unwrap()
+    };
+    let konica = profile(r"\bC-[0-9A-F]{4}\b");
+    let state = |profile, line| {
+        let look = Look { console: vec![line], ..Look::default() };
+        short(&CallState::default().on_reading(&RULES, profile, &device(), &reading(&look)))
+    };
+    assert_eq!(state(Some(&konica), "Malfunction. C-2557"), ["+service_call:C-2557"]);
+    assert!(state(Some(&konica), "Ready to copy").is_empty() && state(None, "C-2557").is_empty());
+}
+
+#[test]
+fn rows_that_say_that_nothing_is_wrong_are_no_alarm() {
+    for text in [
+        "Sleep",
+        "Sleep mode",
+        "Ready",
+        "Ready to print.",
+        "Idle...",
+        "Energy Saver Mode",
+        "Power saver mode on",
+    ] {
+        let rows = vec![alert("critical", "fieldService", 501, text), alert("warning", "untrained", 8, text)];
+        let look = Look { alerts: rows, ..Look::default() };
+        assert!(play(&[look.clone(), look]).iter().all(Vec::is_empty), "{text}");
+    }
+    let look =
+        Look { alerts: vec![alert("critical", "fieldService", 1, "Not ready: fuser")], ..Look::default() };
+    assert_eq!(play(&[look])[0].len(), 1);
+}
+
+#[test]
+fn a_device_is_calm_when_no_look_is_waited_for() {
+    let mut state = CallState::default();
+    let mut look = |look: Look| {
+        state.on_reading(&RULES, None, &device(), &reading(&look));
+        state.is_calm()
+    };
+    assert!(look(level(80)) && !look(level(0)) && look(level(0)), "an odd fall is looked at again");
+    assert!(!look(Look { bits: vec!["jammed"], ..level(0) }) && look(level(0)));
+    assert!(!look(Look { bits: vec!["serviceRequested"], ..level(0) }));
+}
+
 #[test]
 fn a_falling_counter_is_a_call_and_power_on_is_none() {
     let total = |total| Look { total: Some(total), ..Look::default() };
@@ -196,7 +302,7 @@ fn a_falling_counter_is_a_call_and_power_on_is_none() {
     for value in [9, 0] {
         let mut reading = reading(&bits(&[]));
         reading.counters.insert(Counter::PowerOn, value);
-        assert!(state.on_reading(&RULES, &device(), &reading).is_empty());
+        assert!(state.on_reading(&RULES, None, &device(), &reading).is_empty());
     }
 }
 
@@ -210,7 +316,7 @@ fn a_silent_device_is_offline_once_until_it_is_back() {
     let json = serde_json::to_vec(&state).unwrap();
     let mut state: CallState = serde_json::from_slice(&json).unwrap();
     assert!(short(&state.on_silence(&RULES, &device(), Timestamp::UNIX_EPOCH)).is_empty());
-    let back = short(&state.on_reading(&RULES, &device(), &reading(&bits(&[]))));
+    let back = short(&state.on_reading(&RULES, None, &device(), &reading(&bits(&[]))));
     assert_eq!(back, ["-device_offline:answers again"]);
 }
 
@@ -240,7 +346,7 @@ proptest! {
         let mut open = std::collections::BTreeSet::new();
         for look in looks {
             let calls = match look {
-                Some(look) => state.on_reading(&RULES, &device(), &reading(&look)),
+                Some(look) => state.on_reading(&RULES, None, &device(), &reading(&look)),
                 None => state.on_silence(&RULES, &device(), Timestamp::UNIX_EPOCH),
             };
             for call in calls.into_iter().filter(|call| call.call.stays_open()) {

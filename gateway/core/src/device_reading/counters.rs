@@ -20,6 +20,8 @@ pub(crate) struct Meters {
     pub(crate) evidence: BTreeMap<Counter, Evidence>,
     /// What the marker counts.
     pub(crate) unit: Option<Label>,
+    /// What the marker counts, where `total` is the vendor's own.
+    pub(crate) marker_life: Option<Evidence>,
 }
 
 impl Meters {
@@ -38,8 +40,11 @@ pub(crate) fn meters(mib: &Mib, profile: Option<&Profile>) -> Meters {
         }
     }
     let Some((row, life)) = busiest_marker(mib) else { return meters };
-    if !meters.counters.contains_key(&Counter::Total) {
-        meters.set(Counter::Total, life, join(o::PRT_MARKER_LIFE_COUNT, row).to_string());
+    let oid = join(o::PRT_MARKER_LIFE_COUNT, row).to_string();
+    if meters.counters.contains_key(&Counter::Total) {
+        meters.marker_life = Some(Evidence { oid, value: life });
+    } else {
+        meters.set(Counter::Total, life, oid);
     }
     if let Some(value) = mib.instance(o::PRT_MARKER_POWER_ON_COUNT, row).and_then(Value::count)
         && !meters.counters.contains_key(&Counter::PowerOn)

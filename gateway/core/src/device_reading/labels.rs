@@ -47,6 +47,16 @@ pub fn detected_errors(octets: &[u8]) -> Vec<Cow<'static, str>> {
     (0..DETECTED_ERRORS.len()).filter(|bit| set(*bit)).map(|bit| DETECTED_ERRORS[bit].into()).collect()
 }
 
+/// `PrtCoverStatusTC`.
+pub const COVER_STATUS: Labels = &[
+    (1, "other"),
+    (2, "unknown"),
+    (3, "coverOpen"),
+    (4, "coverClosed"),
+    (5, "interlockOpen"),
+    (6, "interlockClosed"),
+];
+
 /// `PrtMarkerCounterUnitTC`, `PrtMarkerSuppliesSupplyUnitTC` and `PrtCapacityUnitTC`, which agree where they overlap.
 pub const UNITS: Labels = &[
     (1, "other"),

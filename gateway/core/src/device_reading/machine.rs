@@ -7,13 +7,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use wire::reading::Reading;
 
+use super::glimpse::{self, Glimpse};
 use super::limits::{GUESSED_ROWS, REQUESTS_PER_READING, SILENCES_PER_READING, VARBINDS_PER_ANSWER};
 use super::manner::Manner;
 use super::mib::Mib;
 use super::oid::{Oid, join};
 use super::value::Value;
 use super::walk::Walk;
-use super::{charset::Charset, counters, identity, objects, plan, status, supplies, tables};
+use super::{charset::Charset, counters, covers, identity, objects, plan, status, supplies, tables};
 use crate::profiles::{Profile, Profiles};
 
 /// How much is read.
@@ -23,6 +24,8 @@ pub enum Scope {
     Whole,
     /// Status, error bits, alerts, console, supplies, and what names the device: few requests.
     StatusOnly,
+    /// One request: whether anything happened.
+    Glance,
 }
 
 /// A request to send.
@@ -119,6 +122,8 @@ pub struct Finished {
     pub reading: Reading,
     /// Where its values came from.
     pub provenance: Vec<Provenance>,
+    /// What a glance saw; absent where it was no glance, or the device lacks what one needs.
+    pub glimpse: Option<Glimpse>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +178,8 @@ impl DeviceReading {
             silences: 0,
             answered: false,
         };
-        reading.queue(plan::first(scope));
+        let glance = scope == Scope::Glance;
+        reading.queue(if glance { glimpse::objects() } else { plan::first(scope) });
         reading
     }
 
@@ -268,6 +274,7 @@ impl DeviceReading {
 
     fn advance(&mut self) {
         self.phase = match self.phase {
+            Phase::First if self.scope == Scope::Glance => Phase::Done,
             Phase::First => {
                 self.select_profile();
                 if self.profile.is_none() {
@@ -284,8 +291,14 @@ impl DeviceReading {
             Phase::Private if !self.manner.walk => Phase::Columns,
             Phase::Private => {
                 plan::columns(self.scope, &self.mib).into_iter().for_each(|column| self.walk.add(column));
-                if let (Scope::Whole, Some(profile)) = (self.scope, &self.profile) {
-                    profile.columns().iter().for_each(|column| self.walk.add(column.arcs()));
+                match (self.scope, &self.profile) {
+                    (Scope::Whole, Some(profile)) => {
+                        profile.columns().iter().for_each(|column| self.walk.add(column.arcs()));
+                    }
+                    (Scope::StatusOnly, Some(profile)) => {
+                        profile.supply_columns().for_each(|column| self.walk.add(column.arcs()));
+                    }
+                    (Scope::Glance, _) | (_, None) => {}
                 }
                 Phase::Columns
             }
@@ -318,7 +331,7 @@ impl DeviceReading {
 
     fn queue_private(&mut self) {
         let mut private = match (&self.profile, self.scope) {
-            (None, _) => Vec::new(),
+            (None, _) | (_, Scope::Glance) => Vec::new(),
             (Some(profile), Scope::Whole) => profile.objects(),
             (Some(profile), Scope::StatusOnly) => {
                 let serial = self.mib.instance(objects::PRT_GENERAL_SERIAL_NUMBER, &[1]).is_none();
@@ -383,6 +396,12 @@ impl DeviceReading {
             field: format!("counters.{}", counter.name()),
             from: evidence.oid.clone(),
         }));
+        provenance.extend(
+            meters
+                .marker_life
+                .iter()
+                .map(|evidence| Provenance { field: "marker_life".to_owned(), from: evidence.oid.clone() }),
+        );
         let reading = Reading {
             address: at.address,
             read_at: at.read_at,
@@ -393,10 +412,13 @@ impl DeviceReading {
             counters: meters.counters,
             counter_unit: meters.unit,
             evidence: meters.evidence,
+            marker_life: meters.marker_life,
             supplies: supplies::supplies(mib, profile),
             trays: tables::trays(mib),
+            covers: covers::covers(mib),
             alerts: tables::alerts(mib),
         };
-        Finished { reading, provenance }
+        let glimpse = (self.scope == Scope::Glance).then(|| Glimpse::of(mib)).flatten();
+        Finished { reading, provenance, glimpse }
     }
 }

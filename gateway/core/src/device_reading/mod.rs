@@ -7,6 +7,8 @@
 
 mod charset;
 mod counters;
+mod covers;
+mod glimpse;
 mod identity;
 pub mod labels;
 pub mod limits;
@@ -25,10 +27,12 @@ mod text;
 mod value;
 mod walk;
 
+pub use glimpse::Glimpse;
 pub use machine::{Answer, Circumstances, DeviceReading, Finished, Provenance, Refusal, Request, Scope};
 pub use manner::Manner;
 pub use mib::Mib;
 pub use oid::{InvalidOid, Oid, dotted};
+pub(crate) use supplies::level_state;
 pub use supplies::percent;
 pub use text::clean;
 pub use value::Value;

@@ -38,6 +38,14 @@ objects! {
     PRT_GENERAL_PRINTER_NAME = [1, 3, 6, 1, 2, 1, 43, 5, 1, 1, 16];
     /// Printer-MIB.
     PRT_GENERAL_SERIAL_NUMBER = [1, 3, 6, 1, 2, 1, 43, 5, 1, 1, 17];
+    /// Printer-MIB: counts alerts that were critical, not rows.
+    PRT_ALERT_CRITICAL_EVENTS = [1, 3, 6, 1, 2, 1, 43, 5, 1, 1, 18];
+    /// Printer-MIB: counts all alerts, not rows.
+    PRT_ALERT_ALL_EVENTS = [1, 3, 6, 1, 2, 1, 43, 5, 1, 1, 19];
+    /// Printer-MIB.
+    PRT_COVER_DESCRIPTION = [1, 3, 6, 1, 2, 1, 43, 6, 1, 1, 2];
+    /// Printer-MIB.
+    PRT_COVER_STATUS = [1, 3, 6, 1, 2, 1, 43, 6, 1, 1, 3];
     /// Printer-MIB.
     PRT_LOCALIZATION_CHARACTER_SET = [1, 3, 6, 1, 2, 1, 43, 7, 1, 1, 4];
     /// Printer-MIB.

@@ -67,6 +67,9 @@ pub(crate) const TRAYS: [&[u32]; 7] = [
     o::PRT_INPUT_DESCRIPTION,
 ];
 
+/// Columns of `prtCoverTable`.
+pub(crate) const COVERS: [&[u32]; 2] = [o::PRT_COVER_DESCRIPTION, o::PRT_COVER_STATUS];
+
 const MARKERS: [&[u32]; 3] =
     [o::PRT_MARKER_COUNTER_UNIT, o::PRT_MARKER_LIFE_COUNT, o::PRT_MARKER_POWER_ON_COUNT];
 
@@ -100,6 +103,7 @@ pub(crate) fn columns(scope: Scope, mib: &Mib) -> Vec<&'static [u32]> {
     }
     if scope == Scope::Whole {
         columns.extend(TRAYS);
+        columns.extend(COVERS);
     }
     columns
 }

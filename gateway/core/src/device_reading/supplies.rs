@@ -31,7 +31,11 @@ pub fn percent(level: i64, max: i64) -> Option<f64> {
 
 /// The rows of `prtMarkerSuppliesTable`, else the profile's supplies.
 pub(crate) fn supplies(mib: &Mib, profile: Option<&Profile>) -> Vec<Supply> {
-    let rows: Vec<Supply> = mib.instances(&SUPPLIES).iter().map(|row| supply(mib, row)).collect();
+    let mut rows: Vec<Supply> = mib.instances(&SUPPLIES).iter().map(|row| supply(mib, row)).collect();
+    profile
+        .iter()
+        .flat_map(|profile| &profile.supply_tables)
+        .for_each(|table| table.complete(mib, &mut rows));
     if !rows.is_empty() {
         return rows;
     }

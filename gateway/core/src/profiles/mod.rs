@@ -9,6 +9,7 @@ mod octets;
 mod pattern;
 mod schema;
 mod supply;
+mod supply_table;
 mod text;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub use firmware::{FirmwareSource, FirmwareTransport, FirmwareUpdate};
 pub use pattern::Pattern;
 pub use schema::{IdentitySources, MatchRule, Profile, ProfileError};
 pub use supply::SupplySource;
+pub use supply_table::{SupplyTable, TableUse};
 pub use text::{StandardField, StandardTexts, TextSource};
 
 /// All profiles that a gateway knows.

@@ -9,6 +9,7 @@ use super::counter::CounterSource;
 use super::firmware::{FirmwareSource, FirmwareUpdate};
 use super::pattern::Pattern;
 use super::supply::SupplySource;
+use super::supply_table::SupplyTable;
 use super::text::TextSource;
 use crate::device_reading::Oid;
 
@@ -39,12 +40,19 @@ pub struct Profile {
     /// Lines of the panel, for devices whose `prtConsoleDisplayBufferText` is empty.
     #[serde(default)]
     pub console: Vec<TextSource>,
+    /// What a service code looks like in console text, alert descriptions: the first group of the first that matches.
+    /// A console line with one is a service call.
+    #[serde(default)]
+    pub service_codes: Vec<Pattern>,
     /// Supplies, for devices without `prtMarkerSuppliesTable`.
     #[serde(default)]
     pub supplies: Vec<SupplySource>,
     /// SNMP context that has the printer's objects on some devices, tried where the plain one lacks them.
     #[serde(default)]
     pub context: Option<String>,
+    /// Private tables of supplies, besides the standard one.
+    #[serde(default)]
+    pub supply_tables: Vec<SupplyTable>,
     /// How an image is pushed.
     #[serde(default)]
     pub firmware_update: Option<FirmwareUpdate>,
@@ -196,12 +204,18 @@ impl Profile {
         self.console.iter().filter_map(TextSource::object).cloned()
     }
 
+    /// Table columns that every reading of supplies walks.
+    pub(crate) fn supply_columns(&self) -> impl Iterator<Item = &Oid> {
+        self.supply_tables.iter().flat_map(SupplyTable::columns)
+    }
+
     /// Table columns that a whole reading walks.
     #[must_use]
     pub fn columns(&self) -> Vec<Oid> {
         let mut columns = Vec::new();
         self.counters.values().flatten().for_each(|source| source.value.columns(&mut columns));
         self.identity.firmware.iter().for_each(|source| source.columns(&mut columns));
+        columns.extend(self.supply_columns().cloned());
         columns.sort_unstable();
         columns.dedup();
         columns

@@ -9,6 +9,10 @@ use wire::report::{InformationReason, device_id};
 use crate::access::Access;
 use crate::calls::CallState;
 
+pub use recognition::{Finding, FindingKind, Place, Recognition, Seen, recognise};
+
+mod recognition;
+
 /// Changes of a device are reported at most this often.
 const CHANGE_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 
@@ -32,6 +36,36 @@ pub struct DeviceRecord {
     /// With what and how it is asked.
     #[serde(default)]
     pub access: Option<Access>,
+    /// What is odd about who it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Noted>,
+}
+
+/// A finding, and when it was made first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// Findings that are kept of a device.
+const FINDINGS: usize = 8;
+
+impl DeviceRecord {
+    /// Remembers a finding; whether it is news.
+    pub fn note(&mut self, finding: Finding, at: Timestamp) -> bool {
+        if self.findings.iter().any(|noted| noted.finding == finding) {
+            return false;
+        }
+        // The same with other words is the newest state of it.
+        self.findings.retain(|noted| noted.finding.kind != finding.kind);
+        self.findings.push(Noted { at, finding });
+        self.findings.truncate(FINDINGS);
+        true
+    }
 }
 
 /// What was reported of a device, as far as a change of it counts.
@@ -104,20 +138,6 @@ pub fn identify(reading: &Reading) -> Result<DeviceId, InvalidId> {
     )
 }
 
-/// The id of the device that a reading at its address shows, where `known` was there before. A device that doesn't tell
-/// its serial number this time (it starts, or only a part was read) is still the one that it was.
-///
-/// # Errors
-/// Nothing in the reading is usable as an id.
-pub fn recognise(reading: &Reading, known: Option<&DeviceRecord>) -> Result<DeviceId, InvalidId> {
-    let identity = &reading.identity;
-    let same = known.filter(|known| {
-        let mac = &known.reading.identity.mac;
-        identity.serial.is_none() && (identity.mac.is_none() || mac.is_none() || identity.mac == *mac)
-    });
-    same.map_or_else(|| identify(reading), |known| Ok(known.device.clone()))
-}
-
 /// Whether an id was made for want of a serial number, so that a better one may take its place.
 #[must_use]
 pub fn is_makeshift(device: &DeviceId) -> bool {
@@ -143,6 +163,31 @@ pub fn worth_reporting(
 }
 
 #[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// A reading that shows nothing but a model.
+    pub(crate) fn reading() -> Reading {
+        Reading {
+            address: "10.0.0.1".into(),
+            read_at: Timestamp::UNIX_EPOCH,
+            took_ms: 0,
+            requests: 1,
+            identity: Identity { model: Some("M".into()), ..Identity::default() },
+            status: wire::reading::Status::default(),
+            counters: [].into(),
+            counter_unit: None,
+            evidence: [].into(),
+            marker_life: None,
+            supplies: vec![],
+            trays: vec![],
+            covers: vec![],
+            alerts: vec![],
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::borrow::Cow;
@@ -150,20 +195,12 @@ mod tests {
 
     fn reading(errors: &'static str, printer: &'static str, percent: f64) -> Reading {
         Reading {
-            address: "10.0.0.1".into(),
-            read_at: Timestamp::UNIX_EPOCH,
-            took_ms: 0,
-            requests: 1,
-            identity: Identity { model: Some("M".into()), ..Identity::default() },
             status: Status {
                 device: Some(Label::name("running")),
                 printer: Some(Label::name(printer)),
                 detected_errors: if errors.is_empty() { vec![] } else { vec![Cow::Borrowed(errors)] },
                 console: vec![],
             },
-            counters: [].into(),
-            counter_unit: None,
-            evidence: [].into(),
             supplies: vec![Supply {
                 index: "1.1".into(),
                 description: None,
@@ -176,8 +213,7 @@ mod tests {
                 max: Some(100),
                 percent: Some(percent),
             }],
-            trays: vec![],
-            alerts: vec![],
+            ..testing::reading()
         }
     }
 

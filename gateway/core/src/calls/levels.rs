@@ -1,0 +1,163 @@
+//! What is remembered of a supply's level, so that a sensor's habits are no alarm: a shaken cartridge, a sensor in steps
+//! of 10 or 25 %, a level that is gone for one look. A supply was replaced when it has much more than before, or
+//! another serial number, capacity or description.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use wire::reading::{Reading, Supply};
+use wire::report::{CallKind, Edge};
+
+use super::Calls;
+use super::conditions::clip;
+use super::supplies::{is_warming_up, level_percent, name};
+
+/// A rise of so many points is a new supply.
+const REPLACED_RISE: f64 = 30.0;
+
+/// With a sensor that knows only steps, a rise of more than so many of them.
+const REPLACED_STEPS: f64 = 1.5;
+
+/// A fall of more points between two looks is believed when it is seen again.
+const ODD_FALL: f64 = 30.0;
+
+/// A rise of so many points is one, where something else of the supply is new as well.
+const SMALL_RISE: f64 = 5.0;
+
+/// The coarsest step that is believed; who has seen only 100 % and 50 % knows no step yet.
+const STEP_MAX: u32 = 25;
+
+/// What is remembered of a supply.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct SupplyMemory {
+    percent: Option<f64>,
+    max: Option<i64>,
+    serial: Option<String>,
+    #[serde(default)]
+    description: Option<String>,
+    /// A level that is not believed yet.
+    #[serde(default)]
+    doubted: Option<f64>,
+    /// Greatest common divisor of the levels that were seen; 0 before the first.
+    #[serde(default)]
+    divisor: u32,
+}
+
+impl SupplyMemory {
+    /// Whether a level waits to be seen again.
+    pub(super) const fn doubts(&self) -> bool {
+        self.doubted.is_some()
+    }
+
+    fn of(supply: &Supply, percent: f64, divisor: u32) -> Self {
+        let description = supply.description.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        Self {
+            percent: Some(percent),
+            max: supply.max.filter(|max| *max > 0),
+            serial: description.and_then(serial),
+            description: description.map(clip),
+            doubted: None,
+            divisor: common(divisor, percent),
+        }
+    }
+}
+
+/// Points between two levels of the sensor, as far as it is known; never above [`STEP_MAX`].
+pub(super) fn step(memory: Option<&SupplyMemory>) -> f64 {
+    memory.map_or(0.0, |memory| f64::from(memory.divisor.min(STEP_MAX)))
+}
+
+/// Whether a level fell more than printing explains, is seen for the first time, and nothing else tells of it.
+pub(super) fn falls_oddly(memory: Option<&SupplyMemory>, reading: &Reading, supply: &Supply) -> bool {
+    let told = reading.status.detected_errors.iter().any(|error| error == "lowToner" || error == "noToner");
+    let levels = memory.and_then(|memory| memory.percent).zip(level_percent(supply));
+    let falls = levels.is_some_and(|(before, now)| before - now > ODD_FALL);
+    falls && !told && !memory.is_some_and(SupplyMemory::doubts)
+}
+
+/// Whether the row shows another supply than before.
+pub(super) fn is_another_now(memory: Option<&SupplyMemory>, supply: &Supply) -> bool {
+    memory.zip(level_percent(supply)).is_some_and(|(before, percent)| {
+        is_another(before, &SupplyMemory::of(supply, percent, before.divisor))
+    })
+}
+
+/// Compares with what is known of each supply: a replaced one is a call.
+pub(super) fn judge(known: &mut BTreeMap<String, SupplyMemory>, reading: &Reading, calls: &mut Calls<'_>) {
+    if is_warming_up(reading) {
+        return;
+    }
+    for supply in &reading.supplies {
+        let Some(percent) = level_percent(supply) else { continue };
+        let before = known.get(&supply.index);
+        if falls_oddly(before, reading, supply) {
+            if let Some(memory) = known.get_mut(&supply.index) {
+                memory.doubted = Some(percent);
+            }
+            continue;
+        }
+        let now = SupplyMemory::of(supply, percent, before.map_or(0, |before| before.divisor));
+        if before.is_some_and(|before| is_another(before, &now)) {
+            let detail = clip(&format!("{} {percent:.0} %", name(supply)));
+            calls.push(CallKind::SupplyReplaced, Edge::Raised, &supply.index, detail);
+        }
+        known.insert(supply.index.clone(), now);
+    }
+}
+
+fn is_another(before: &SupplyMemory, now: &SupplyMemory) -> bool {
+    let rise = now.percent.zip(before.percent).map_or(0.0, |(now, before)| now - before);
+    let coarse = f64::from(now.divisor.min(STEP_MAX));
+    let max = before.max.is_some() && now.max.is_some() && before.max != now.max;
+    let serial = before.serial.is_some() && now.serial.is_some() && before.serial != now.serial;
+    let described =
+        before.description.is_some() && now.description.is_some() && before.description != now.description;
+    let much = rise >= REPLACED_RISE && rise > coarse * REPLACED_STEPS;
+    much || serial || (max && rise >= 0.0) || (described && rise >= SMALL_RISE)
+}
+
+/// The greatest common divisor of whole percents; a level between them is none of a coarse sensor.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a percentage, clamped before")]
+fn common(divisor: u32, percent: f64) -> u32 {
+    let whole = percent.clamp(0.0, 100.0).round();
+    if (whole - percent).abs() > 0.05 {
+        return 1;
+    }
+    let (mut a, mut b) = (divisor, whole as u32);
+    while b > 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+/// The serial number that some makers put into a supply's description: `Cyan Cartridge, S/N:CRUM-16031200000`.
+fn serial(description: &str) -> Option<String> {
+    let (_, rest) = description.split_once("S/N")?;
+    let rest = rest.trim_start_matches([':', ' ', '.']);
+    let serial: String =
+        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
+    (serial.len() >= 4).then_some(serial)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_supply_tells_its_serial_in_its_description() {
+        let found = serial("Black Toner S/N:CRUM-16031200000; rest").unwrap();
+        assert_eq!(found, "CRUM-16031200000");
+        assert_eq!(serial("Black Toner"), None);
+        assert_eq!(serial("S/N: ?"), None);
+    }
+
+    #[test]
+    fn the_step_of_a_sensor_is_learnt() {
+        let learnt = |levels: &[f64]| levels.iter().fold(0, |divisor, level| common(divisor, *level));
+        assert_eq!(learnt(&[100.0, 75.0, 50.0]), 25);
+        assert_eq!(learnt(&[100.0, 90.0, 0.0]), 10);
+        assert_eq!(learnt(&[80.0, 79.0]), 1);
+        assert_eq!(learnt(&[98.4]), 1);
+        assert_eq!(learnt(&[0.0]), 0);
+    }
+}

@@ -1,0 +1,244 @@
+//! Which device a reading shows: by serial number and hardware address together, because each of them lies at times.
+//!
+//! A serial number may be missing, a default that a maker left in, or carry a prefix in one object and not in another;
+//! a network card is swapped; an address goes to another device; one device answers at two addresses.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use wire::ids::{DeviceId, InvalidId};
+use wire::reading::{Counter, Identity, Reading};
+
+use super::{DeviceRecord, identify};
+
+/// A serial number shorter than this is not compared without its prefix: too many devices would be one.
+const PREFIXED_LENGTH: usize = 4;
+
+/// What is seen at an address, and what is known.
+pub struct Seen<'a> {
+    /// The reading.
+    pub reading: &'a Reading,
+    /// Where it was read.
+    pub address: SocketAddr,
+    /// The device that answered there before.
+    pub expected: Option<&'a DeviceId>,
+    /// All devices.
+    pub known: &'a BTreeMap<DeviceId, DeviceRecord>,
+    /// Who answered last at an address.
+    pub holder: &'a dyn Fn(SocketAddr) -> Option<DeviceId>,
+    /// Now.
+    pub now: Timestamp,
+    /// A device that answered within this is still where it was.
+    pub lately: SignedDuration,
+}
+
+/// Which device it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recognition {
+    /// Its id.
+    pub device: DeviceId,
+    /// Whether this is its address.
+    pub place: Place,
+    /// What a person should know of it.
+    pub findings: Vec<Finding>,
+}
+
+/// Whether a device belongs to the address at which it was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It does: it is new, or was there before.
+    Here,
+    /// It was somewhere else and no longer answers there.
+    Moved(SocketAddr),
+    /// It answers at another address as well; that one stays its address, and nothing read here counts again.
+    Also(SocketAddr),
+}
+
+/// Something odd about who a device is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What it is.
+    pub kind: FindingKind,
+    /// What a person should read.
+    pub detail: String,
+}
+
+/// What can be odd about who a device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingKind {
+    /// It has another address.
+    Moved,
+    /// It has another hardware address.
+    CardSwapped,
+    /// Another device has its serial number.
+    DuplicateSerial,
+    /// It tells its serial number in two ways.
+    PrefixedSerial,
+    /// It answers at two addresses.
+    SeenTwice,
+}
+
+impl FindingKind {
+    /// Name in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Moved => "moved",
+            Self::CardSwapped => "card_swapped",
+            Self::DuplicateSerial => "duplicate_serial",
+            Self::PrefixedSerial => "prefixed_serial",
+            Self::SeenTwice => "seen_twice",
+        }
+    }
+}
+
+/// Which device a reading shows.
+///
+/// # Errors
+/// Nothing in the reading is usable as an id.
+pub fn recognise(seen: &Seen<'_>) -> Result<Recognition, InvalidId> {
+    let mut findings = Vec::new();
+    let device = match known(seen, &mut findings) {
+        Some(device) => device,
+        None => named(seen, &mut findings)?,
+    };
+    let place = place(seen, &device, &mut findings);
+    Ok(Recognition { device, place, findings })
+}
+
+/// The known device that it is without doubt.
+fn known(seen: &Seen<'_>, findings: &mut Vec<Finding>) -> Option<DeviceId> {
+    let identity = &seen.reading.identity;
+    let expected = seen.expected.and_then(|id| seen.known.get(id));
+    let Some(serial) = usable(identity) else {
+        // It starts, or only a part was read: it is still the one that it was.
+        let here = expected.filter(|record| !differ(mac(record), identity.mac.as_deref()));
+        let by_mac = || {
+            seen.known.values().find(|r| same(mac(r), identity.mac.as_deref()) && same_model(r, seen.reading))
+        };
+        return here.or_else(by_mac).map(|record| record.device.clone());
+    };
+    // The one that was expected is right nearly always, and found without a search.
+    let rest = || seen.known.values().filter(|record| Some(&record.device) != seen.expected);
+    let like = |record: &&DeviceRecord| alike(record, identity, serial);
+    let candidates: Vec<&DeviceRecord> =
+        expected.into_iter().filter(like).chain(rest().filter(like)).collect();
+    let exact = |record: &DeviceRecord| usable(&record.reading.identity) == Some(serial);
+    let by_mac = candidates.iter().copied().filter(|r| same(mac(r), identity.mac.as_deref()));
+    if let Some(record) = by_mac.max_by_key(|record| exact(record)) {
+        if !exact(record) {
+            findings.push(prefixed(record, serial));
+        }
+        return Some(record.device.clone());
+    }
+    let undecided = candidates.iter().copied().find(|record| {
+        let here = record.address == seen.address && same_model(record, seen.reading);
+        !differ(mac(record), identity.mac.as_deref()) && (exact(record) || here)
+    });
+    if let Some(record) = undecided.filter(|record| !exact(record)) {
+        findings.push(prefixed(record, serial));
+    }
+    undecided.map(|record| record.device.clone())
+}
+
+fn prefixed(record: &DeviceRecord, serial: &str) -> Finding {
+    let own = usable(&record.reading.identity).unwrap_or_default();
+    Finding {
+        kind: FindingKind::PrefixedSerial,
+        detail: format!("tells its serial number as {own} and as {serial}"),
+    }
+}
+
+/// A device that is new, or has another network card: its serial number is known with another hardware address.
+fn named(seen: &Seen<'_>, findings: &mut Vec<Finding>) -> Result<DeviceId, InvalidId> {
+    let id = identify(seen.reading)?;
+    let identity = &seen.reading.identity;
+    let (Some(serial), Some(own)) = (usable(identity), identity.mac.as_deref()) else { return Ok(id) };
+    let others = seen
+        .known
+        .values()
+        .filter(|r| usable(&r.reading.identity) == Some(serial) && alike(r, identity, serial));
+    let mut others: Vec<&DeviceRecord> = others.collect();
+    others.sort_by_key(|record| record.address != seen.address);
+    let swapped = others.iter().find(|record| {
+        let gone = record.address == seen.address || !is_there(seen, record);
+        gone && same_model(record, seen.reading) && !counts_less(record, seen.reading)
+    });
+    if let Some(record) = swapped {
+        let before = mac(record).unwrap_or("an unknown one");
+        let detail = format!("has the hardware address {own}, before {before}");
+        findings.push(Finding { kind: FindingKind::CardSwapped, detail });
+        return Ok(record.device.clone());
+    }
+    let Some(other) = others.first() else { return Ok(id) };
+    let detail = format!("{} at {} has the serial number {serial} too", other.device, other.address.ip());
+    findings.push(Finding { kind: FindingKind::DuplicateSerial, detail });
+    let hex: String = own.chars().filter(char::is_ascii_hexdigit).collect();
+    format!("{id}/{hex}").parse().or_else(|_| format!("mac:{hex}").parse())
+}
+
+fn place(seen: &Seen<'_>, device: &DeviceId, findings: &mut Vec<Finding>) -> Place {
+    let Some(record) = seen.known.get(device).filter(|record| record.address != seen.address) else {
+        return Place::Here;
+    };
+    let (here, there) = (seen.address, record.address);
+    if is_there(seen, record) {
+        let detail = format!("answers at {there} and at {here}");
+        findings.push(Finding { kind: FindingKind::SeenTwice, detail });
+        return Place::Also(there);
+    }
+    findings.push(Finding { kind: FindingKind::Moved, detail: format!("was at {there}, is at {here}") });
+    Place::Moved(there)
+}
+
+/// Whether a device answered at its own address lately, and nobody else since.
+fn is_there(seen: &Seen<'_>, record: &DeviceRecord) -> bool {
+    let ago = seen.now.duration_since(record.answered_at);
+    record.calls.answers()
+        && (SignedDuration::ZERO..=seen.lately).contains(&ago)
+        && (seen.holder)(record.address).as_ref() == Some(&record.device)
+}
+
+fn mac(record: &DeviceRecord) -> Option<&str> {
+    record.reading.identity.mac.as_deref()
+}
+
+fn same(a: Option<&str>, b: Option<&str>) -> bool {
+    a.is_some() && a == b
+}
+
+fn differ(a: Option<&str>, b: Option<&str>) -> bool {
+    a.is_some() && b.is_some() && a != b
+}
+
+/// A serial number that says something: not only zeros and dashes.
+fn usable(identity: &Identity) -> Option<&str> {
+    let serial = identity.serial.as_deref()?.trim();
+    serial.chars().any(|c| c.is_ascii_alphanumeric() && c != '0').then_some(serial)
+}
+
+/// Whether vendor and serial number agree, a prefix of zeros apart.
+fn alike(record: &DeviceRecord, identity: &Identity, serial: &str) -> bool {
+    let known = &record.reading.identity;
+    let plain = |serial: &str| serial.trim_start_matches('0').to_owned();
+    !differ(known.vendor.as_deref(), identity.vendor.as_deref())
+        && usable(known).is_some_and(|own| {
+            own == serial || (plain(own) == plain(serial) && plain(serial).len() >= PREFIXED_LENGTH)
+        })
+}
+
+fn same_model(record: &DeviceRecord, reading: &Reading) -> bool {
+    !differ(record.reading.identity.model.as_deref(), reading.identity.model.as_deref())
+}
+
+/// A device that counts less than it did is another one.
+fn counts_less(record: &DeviceRecord, reading: &Reading) -> bool {
+    let total = |reading: &Reading| reading.counters.get(&Counter::Total).copied();
+    total(&record.reading).zip(total(reading)).is_some_and(|(before, now)| now < before)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! Addresses that something announces (multicast DNS): a hint where to ask, never a device by itself.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+use super::sweep::Sweep;
+
+/// What is done about announced addresses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Announced {
+    /// Asked by SNMP, with the place of the network that they belong to.
+    pub ask: Vec<(usize, SocketAddr)>,
+    /// Left alone: outside of every network, or left out.
+    pub passed_over: Vec<IpAddr>,
+}
+
+/// Announced addresses at most: anybody on the network can announce any number.
+const ANNOUNCED: usize = 4096;
+
+/// Which announced addresses are asked: those of a configured network only, so that nobody on the network can point
+/// the gateway and its community at a machine elsewhere.
+#[must_use]
+pub fn judge(known: &Sweep, announced: &BTreeSet<IpAddr>) -> Announced {
+    let mut decided = Announced::default();
+    for ip in announced.iter().take(ANNOUNCED) {
+        let ports: BTreeSet<u16> = known.parts.iter().map(|part| part.port).collect();
+        let addresses = ports.into_iter().map(|port| SocketAddr::new(*ip, port));
+        let own: Vec<_> = addresses
+            .filter(|address| !known.leaves_out(*address))
+            .filter_map(|address| Some((known.owner(address)?, address)))
+            .collect();
+        if own.is_empty() {
+            decided.passed_over.push(*ip);
+        }
+        decided.ask.extend(own);
+    }
+    decided
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sweep::Part;
+    use super::*;
+
+    #[test]
+    fn only_an_address_of_a_configured_network_is_asked() {
+        let part = |span: &str, port| Part { span: span.parse().unwrap(), port, swept: false };
+        let known = Sweep {
+            parts: vec![part("10.0.0.0/8", 161), part("10.0.7.0/24", 161), part("10.0.7.0/24", 1161)],
+            exclude: vec!["10.0.9.0/24".parse().unwrap()],
+        };
+        let announced = ["10.0.7.5", "10.0.9.1", "192.0.2.1", "fe80::1", "10.1.1.1"];
+        let decided = judge(&known, &announced.iter().map(|a| a.parse().unwrap()).collect());
+        let asked: Vec<_> = decided.ask.iter().map(|(at, address)| format!("{at} {address}")).collect();
+        assert_eq!(asked, ["1 10.0.7.5:161", "2 10.0.7.5:1161", "0 10.1.1.1:161"]);
+        assert_eq!(decided.passed_over.len(), 3);
+    }
+}

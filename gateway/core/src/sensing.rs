@@ -1,0 +1,251 @@
+//! How often a device is looked at, and how much is asked: little while nothing happens, less while it sleeps, and
+//! ever more seldom while it doesn't answer. Never more often than configured.
+
+use std::time::Duration;
+
+use crate::calls::CallState;
+use crate::device_reading::{Glimpse, Scope};
+use wire::reading::{Label, Reading};
+
+/// A glance sees no level of a supply: so often at least the whole status is asked.
+const STATUS_AT_LEAST: Duration = Duration::from_secs(900);
+
+/// Looks without news after which the pace slackens.
+const PATIENCE: u32 = 10;
+
+/// Longest pause between two looks at a device that doesn't answer.
+const SILENT_MAX: Duration = Duration::from_secs(900);
+
+/// How devices are looked at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SensingRules {
+    /// Between two looks at a device that does something.
+    pub status: Duration,
+    /// Between two looks at a device that has had no news for long.
+    pub idle: Duration,
+    /// Between two looks at a device that sleeps.
+    pub asleep: Duration,
+    /// Looks without an answer after which a device is offline.
+    pub offline_after: u32,
+    /// Repetitions of a request.
+    pub retries: u32,
+    /// Divides every wait, in a demonstration.
+    pub speedup: f64,
+}
+
+/// What is remembered of one device to decide about its next look; not stored.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Attention {
+    quiet: u32,
+    silent: u32,
+    asleep: bool,
+    calm: bool,
+    closer: bool,
+    blind: bool,
+    since_status: Duration,
+    glimpse: Option<Glimpse>,
+}
+
+impl Attention {
+    /// How much the next look asks for, when a whole reading isn't due.
+    #[must_use]
+    pub fn scope(&self, rules: &SensingRules) -> Scope {
+        let fresh = self.since_status + self.wait(rules) <= scaled(rules, STATUS_AT_LEAST);
+        if self.calm && !self.closer && !self.blind && fresh && self.silent == 0 {
+            Scope::Glance
+        } else {
+            Scope::StatusOnly
+        }
+    }
+
+    /// Until the next look.
+    #[must_use]
+    pub fn wait(&self, rules: &SensingRules) -> Duration {
+        let wait = if self.silent > 0 {
+            let doublings = self.silent.saturating_sub(rules.offline_after.max(1)).min(16);
+            rules.status.saturating_mul(1 << doublings).min(SILENT_MAX)
+        } else if self.asleep {
+            rules.asleep
+        } else {
+            let slack = self.quiet.saturating_sub(PATIENCE).min(64);
+            rules.status.saturating_add(rules.status.saturating_mul(slack) / 4).min(rules.idle)
+        };
+        scaled(rules, wait.max(rules.status))
+    }
+
+    /// Repetitions of a request: none at a device that is offline, one packet is enough to find it back.
+    #[must_use]
+    pub const fn retries(&self, rules: &SensingRules) -> u32 {
+        if self.silent >= rules.offline_after { 0 } else { rules.retries }
+    }
+
+    /// A glance was answered: whether there is something to look at.
+    #[must_use]
+    pub fn on_glance(&mut self, rules: &SensingRules, glimpse: Option<Glimpse>) -> bool {
+        self.since_status += self.wait(rules);
+        self.silent = 0;
+        let Some(glimpse) = glimpse else {
+            // A device that a glance doesn't understand is asked properly from now on.
+            (self.blind, self.closer) = (true, true);
+            return true;
+        };
+        let news = self.glimpse.as_ref().is_some_and(|before| *before != glimpse);
+        self.closer |= news;
+        self.glimpse = Some(glimpse);
+        self.quiet = if news { 0 } else { self.quiet.saturating_add(1) };
+        news
+    }
+
+    /// Its status was read; `news` tells whether anything differs from before.
+    pub fn on_reading(&mut self, reading: &Reading, calls: &CallState, news: bool) {
+        let busy = reading.status.printer.as_ref().is_some_and(|p| p.is("printing") || p.is("warmup"));
+        self.silent = 0;
+        self.since_status = Duration::ZERO;
+        self.asleep = is_asleep(reading);
+        self.calm = calls.is_calm();
+        self.closer = false;
+        self.quiet = if news || busy || !self.calm { 0 } else { self.quiet.saturating_add(1) };
+    }
+
+    /// Something hints that there is something to see: the next look is no glance.
+    pub const fn look_closer(&mut self) {
+        self.closer = true;
+    }
+
+    /// Whether it didn't answer when it was looked at last.
+    #[must_use]
+    pub const fn is_silent(&self) -> bool {
+        self.silent > 0
+    }
+
+    /// It didn't answer.
+    pub fn on_silence(&mut self) {
+        self.silent = self.silent.saturating_add(1);
+        self.quiet = 0;
+        self.glimpse = None;
+    }
+}
+
+fn scaled(rules: &SensingRules, wait: Duration) -> Duration {
+    wait.div_f64(if rules.speedup.is_finite() { rules.speedup.max(1.0) } else { 1.0 })
+}
+
+/// Whether a device sleeps: it says so, or it is in standby as RFC 3805 §2.2.13.2 has it (running, printer other, no
+/// error).
+#[must_use]
+pub fn is_asleep(reading: &Reading) -> bool {
+    let status = &reading.status;
+    let is = |label: &Option<Label>, name| label.as_ref().is_some_and(|label| label.is(name));
+    let standby =
+        is(&status.device, "running") && is(&status.printer, "other") && status.detected_errors.is_empty();
+    let rows = reading.alerts.iter().filter_map(|alert| alert.description.as_deref());
+    let mut said = status.console.iter().map(String::as_str).chain(rows);
+    standby || said.any(says_sleep)
+}
+
+/// Whether a text is about sleep.
+fn says_sleep(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["sleep", "power save", "power-save", "energy sav", "low power", "standby"]
+        .iter()
+        .any(|word| text.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::testing;
+    use proptest::prelude::*;
+
+    const RULES: SensingRules = SensingRules {
+        status: Duration::from_secs(60),
+        idle: Duration::from_secs(180),
+        asleep: Duration::from_secs(300),
+        offline_after: 3,
+        retries: 2,
+        speedup: 1.0,
+    };
+
+    fn reading(printer: &'static str) -> Reading {
+        let mut reading = testing::reading();
+        reading.status.device = Some(Label::name("running"));
+        reading.status.printer = Some(Label::name(printer));
+        reading
+    }
+
+    fn wait(attention: &Attention) -> u64 {
+        attention.wait(&RULES).as_secs()
+    }
+
+    #[test]
+    fn an_idle_device_is_asked_less_and_a_busy_one_as_configured() {
+        let (mut attention, calls) = (Attention::default(), CallState::default());
+        assert_eq!((attention.scope(&RULES), wait(&attention)), (Scope::StatusOnly, 60));
+        attention.on_reading(&reading("idle"), &calls, false);
+        assert_eq!(attention.scope(&RULES), Scope::Glance);
+        let glimpse = |value| Some(Glimpse::of_numbers(&[value]));
+        for _ in 0..30 {
+            assert!(!attention.on_glance(&RULES, glimpse(7)));
+        }
+        assert_eq!((attention.scope(&RULES), wait(&attention)), (Scope::StatusOnly, 180));
+        attention.on_reading(&reading("idle"), &calls, false);
+        assert_eq!(attention.scope(&RULES), Scope::Glance);
+        assert!(attention.on_glance(&RULES, glimpse(8)), "a change is looked at");
+        assert_eq!(wait(&attention), 60);
+        attention.on_reading(&reading("printing"), &calls, true);
+        assert_eq!(wait(&attention), 60);
+        assert!(attention.on_glance(&RULES, None) && attention.scope(&RULES) == Scope::StatusOnly);
+    }
+
+    #[test]
+    fn a_sleeping_device_is_let_sleep() {
+        for (mut asleep, text) in
+            [(reading("other"), ""), (reading("idle"), "Sleep Mode"), (reading("idle"), "Energy Saver")]
+        {
+            asleep.status.console = vec![text.to_owned()];
+            let mut attention = Attention::default();
+            attention.on_reading(&asleep, &CallState::default(), false);
+            assert_eq!((attention.scope(&RULES), wait(&attention)), (Scope::Glance, 300), "{text}");
+        }
+        let mut jammed = reading("other");
+        jammed.status.detected_errors.push("jammed".into());
+        assert!(!is_asleep(&jammed) && !is_asleep(&reading("idle")));
+    }
+
+    #[test]
+    fn a_silent_device_costs_a_decaying_number_of_packets() {
+        let mut attention = Attention::default();
+        let mut cost = Vec::new();
+        for _ in 0..14 {
+            let packets = attention.retries(&RULES) + 1;
+            attention.on_silence();
+            cost.push((packets, wait(&attention)));
+        }
+        let (packets, waits): (Vec<u32>, Vec<u64>) = cost.into_iter().unzip();
+        assert_eq!(packets, [3, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(waits, [60, 60, 60, 120, 240, 480, 900, 900, 900, 900, 900, 900, 900, 900]);
+        attention.on_reading(&reading("idle"), &CallState::default(), true);
+        assert_eq!((wait(&attention), attention.retries(&RULES)), (60, 2));
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_often_than_configured_and_never_forgotten(
+            steps in prop::collection::vec(0_u8..6, 0..80), status in 1_u64..100_000, idle in 1_u64..100_000, asleep in 1_u64..100_000,
+        ) {
+            let s = Duration::from_secs;
+            let rules = SensingRules { status: s(status), idle: s(idle), asleep: s(asleep), ..RULES };
+            let mut attention = Attention::default();
+            for step in steps {
+                match step {
+                    0 => attention.on_silence(),
+                    1 => attention.on_reading(&reading("other"), &CallState::default(), false),
+                    2 => attention.on_reading(&reading("printing"), &CallState::default(), true),
+                    _ => { let _news = attention.on_glance(&rules, Some(Glimpse::of_numbers(&[step.into()]))); }
+                }
+                let longest = s(status.max(idle).max(asleep).max(900));
+                prop_assert!(attention.wait(&rules) >= s(status) && attention.wait(&rules) <= longest);
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Where a device is that the configuration names: an address or a DNS name, with a port.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use crate::snmp::{Candidates, SNMP_PORT};
+
+/// Where a device is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DevicePlace {
+    /// At an address.
+    Address(SocketAddr),
+    /// Where the DNS says, asked again from time to time.
+    Named {
+        /// The name.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+}
+
+/// A device that is known by its DNS name.
+#[derive(Debug, Clone)]
+pub struct NamedDevice {
+    /// The name.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// With what it is asked, where that is said of it alone.
+    pub credentials: Option<Candidates>,
+}
+
+/// A text that is no place of a device.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not valid: expected ADDR, ADDR:PORT, NAME or NAME:PORT")]
+pub struct InvalidPlace(String);
+
+impl DevicePlace {
+    /// The address, where it is one.
+    #[must_use]
+    pub const fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Address(address) => Some(*address),
+            Self::Named { .. } => None,
+        }
+    }
+}
+
+impl FromStr for DevicePlace {
+    type Err = InvalidPlace;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPlace> {
+        let text = text.trim();
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Address(address));
+        }
+        if let Ok(ip) = text.parse::<IpAddr>() {
+            return Ok(Self::Address(SocketAddr::new(ip, SNMP_PORT)));
+        }
+        let wrong = || InvalidPlace(text.chars().take(80).collect());
+        let (host, port) = match text.split_once(':') {
+            Some((host, port)) => (host, port.parse().map_err(|_| wrong())?),
+            None => (text, SNMP_PORT),
+        };
+        // A name (RFC 1123 §2.1); one of digits only is an address with a mistake in it.
+        let label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+                && !label.starts_with('-')
+        };
+        let named = host.len() <= 253
+            && host.trim_end_matches('.').split('.').all(label)
+            && host.chars().any(|c| c.is_ascii_alphabetic());
+        if named && port > 0 { Ok(Self::Named { host: host.to_owned(), port }) } else { Err(wrong()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_an_address_or_a_name() {
+        let named = |host: &str, port| DevicePlace::Named { host: host.into(), port };
+        for (text, place) in [
+            ("192.0.2.7", DevicePlace::Address("192.0.2.7:161".parse().unwrap())),
+            ("[2001:db8::7]:1161", DevicePlace::Address("[2001:db8::7]:1161".parse().unwrap())),
+            ("mfp-3.customer.example", named("mfp-3.customer.example", 161)),
+            ("printer:1161", named("printer", 1161)),
+        ] {
+            assert_eq!(text.parse(), Ok(place), "{text}");
+        }
+        for bad in ["", "192.0.2.700", "a b", "printer:x", "printer:0", "-x", "a..b", "10.0.0.0/24"] {
+            assert!(bad.parse::<DevicePlace>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Section `discovery` of the configuration.
+
+use gateway_core::search::{Span, Windows};
+use serde::Deserialize;
+
+/// Section `discovery`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiscoveryConfig {
+    /// Packets that a search sends in a second.
+    pub packets_per_s: u32,
+    /// Whether multicast DNS is asked as well.
+    pub mdns: bool,
+    /// Addresses that are never asked by a search.
+    pub exclude: Vec<Span>,
+    /// When searches may run by themselves, in the site's time zone; always when absent.
+    pub windows: Windows,
+}
+
+impl Default for DiscoveryConfig {
+    fn default() -> Self {
+        Self { packets_per_s: 200, mdns: false, exclude: Vec::new(), windows: Windows::default() }
+    }
+}

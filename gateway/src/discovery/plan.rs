@@ -1,0 +1,51 @@
+//! `discover --dry-run`: what would be asked, how much that is, and how long it takes.
+
+use std::io::{self, Write};
+
+use gateway_core::search::{ADDRESSES, Estimate};
+use serde_json::json;
+
+use super::{Pace, Search};
+
+/// What would be asked.
+pub(super) fn estimate(search: &Search, pace: Pace) -> Estimate {
+    let tries = |address| u32::try_from(search.credentials.at(address).len()).unwrap_or(u32::MAX);
+    search.sweep.estimate(pace.packets_per_s, pace.retries, pace.timeout, tries)
+}
+
+/// Prints the plan; nothing is sent.
+pub(super) fn print(search: &Search, pace: Pace, names: &[String], json: bool) -> io::Result<()> {
+    let estimate = estimate(search, pace);
+    let parts = search.sweep.parts.iter();
+    let mut out = io::stdout().lock();
+    if json {
+        let networks: Vec<_> = parts
+            .map(|part| json!({"addresses": part.span.to_string(), "port": part.port, "swept": part.swept}))
+            .collect();
+        let exclude: Vec<_> = search.sweep.exclude.iter().map(ToString::to_string).collect();
+        let plan = json!({
+            "networks": networks, "exclude": exclude, "names": names, "addresses": estimate.addresses,
+            "packets": estimate.packets, "packets_per_s": pace.packets_per_s, "time_s": estimate.time.as_secs(),
+            "limit": u64::try_from(ADDRESSES).unwrap_or(u64::MAX),
+        });
+        return writeln!(out, "{plan}");
+    }
+    for part in parts {
+        let how = if part.swept { "swept" } else { "asked only where something announces itself" };
+        writeln!(out, "{:<32} port {:<5} {how}", part.span.to_string(), part.port)?;
+    }
+    for span in &search.sweep.exclude {
+        writeln!(out, "{:<32} left out", span.to_string())?;
+    }
+    for name in names {
+        writeln!(out, "{name:<32} by name, not part of the sweep")?;
+    }
+    writeln!(
+        out,
+        "{} addresses; {} packets when none answers, {} s at {} packets a second. Nothing was sent.",
+        estimate.addresses,
+        estimate.packets,
+        estimate.time.as_secs(),
+        pace.packets_per_s
+    )
+}
