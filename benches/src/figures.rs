@@ -27,6 +27,11 @@ impl Figures {
         drop(writeln!(std::io::stdout().lock(), "{line}"));
     }
 
+    /// Tells that a peer isn't installed.
+    pub(crate) fn skip(&self, peer: &str) {
+        drop(writeln!(std::io::stderr().lock(), "benches: {peer} isn't installed: skipped"));
+    }
+
     /// Tells why measuring ended early.
     pub(crate) fn failure(&self, error: &anyhow::Error) {
         drop(writeln!(std::io::stderr().lock(), "benches: {error:#}"));

@@ -3,10 +3,15 @@
 //! Ratios against a peer or a physical limit are taken in the same run; single times on a shared machine are not.
 
 mod counting_proxy;
+mod exporter;
 mod figures;
+mod peers;
 mod process;
 mod reading;
+mod replay;
 mod sizes;
+mod sweep;
+mod virtual_devices;
 mod wire_bytes;
 
 use std::process::ExitCode;
@@ -38,6 +43,21 @@ enum What {
     Wire,
     /// Sizes of the release binaries.
     Sizes,
+    /// One device read by Platen, by prometheus-snmp-exporter and by snmpbulkwalk.
+    Peers {
+        /// How often each reads it.
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+        readings: u32,
+    },
+    /// A /20 swept by Platen and by onesixtyone at the same rate.
+    Sweep {
+        /// Devices in it.
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        devices: u16,
+        /// Packets in a second.
+        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        pps: u32,
+    },
 }
 
 fn main() -> ExitCode {
@@ -61,12 +81,17 @@ fn run(what: Option<What>, figures: &mut Figures) -> Result<()> {
     if all || matches!(what, Some(What::Wire)) {
         runtime.block_on(wire_bytes::measure(figures))?;
     }
-    let devices = match what {
-        Some(What::Reading { devices }) => Some(devices),
-        None => Some(1000),
-        Some(What::Wire | What::Sizes) => None,
-    };
-    if let Some(devices) = devices {
+    if all || matches!(what, Some(What::Peers { .. })) {
+        let readings = if let Some(What::Peers { readings }) = what { readings } else { 200 };
+        runtime.block_on(peers::measure(readings, figures))?;
+    }
+    if all || matches!(what, Some(What::Sweep { .. })) {
+        let (devices, pps) =
+            if let Some(What::Sweep { devices, pps }) = what { (devices, pps) } else { (200, 500) };
+        sweep::measure(devices, pps, figures)?;
+    }
+    if all || matches!(what, Some(What::Reading { .. })) {
+        let devices = if let Some(What::Reading { devices }) = what { devices } else { 1000 };
         runtime.block_on(reading::measure(devices, figures))?;
     }
     Ok(())

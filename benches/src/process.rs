@@ -1,8 +1,10 @@
-//! What the kernel says of another process.
+//! What the kernel says of processes.
 
 use std::fs;
 
 use anyhow::{Context, Result};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 
 /// Clock ticks of `/proc/PID/stat`, for each second: USER_HZ, 100 on every Linux that Platen runs on.
 const TICKS_PER_S: f64 = 100.0;
@@ -14,6 +16,13 @@ pub(crate) fn cpu_s(pid: u32) -> Result<f64> {
     let ticks: Vec<f64> =
         after_name.split_whitespace().skip(11).take(2).filter_map(|f| f.parse().ok()).collect();
     Ok(ticks.iter().sum::<f64>() / TICKS_PER_S)
+}
+
+/// CPU milliseconds used so far by this process, or by its children that have ended; to the microsecond.
+pub(crate) fn own_cpu_ms(who: UsageWho) -> Result<f64> {
+    let usage = getrusage(who).context("getrusage")?;
+    let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Ok(f64::from(u32::try_from(micros / 10)?) / 100.0)
 }
 
 /// Memory in MiB: resident now, and the highest so far.

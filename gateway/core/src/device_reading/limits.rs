@@ -18,11 +18,17 @@ pub const VARBINDS_PER_ANSWER: usize = 1_000;
 /// Rows of one table column; the rest of the table is left unread.
 pub const ROWS_PER_COLUMN: usize = 256;
 
+/// Sub-identifiers of a row's index: printers' tables have 1 to 4. A column ends at a longer one.
+pub const INSTANCE_ARCS: usize = 16;
+
 /// Rows that are tried one by one where a table can't be walked.
 pub const GUESSED_ROWS: u32 = 12;
 
 /// Varbinds kept of one device.
 pub const VARBINDS_PER_READING: usize = 20_000;
+
+/// Octets of strings kept of one device: more than ten times what a talkative one has. What comes after is dropped.
+pub const OCTETS_PER_READING: usize = 128 << 10;
 
 /// Requests of one reading, repetitions not counted.
 pub const REQUESTS_PER_READING: u32 = 200;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::charset::Charset;
-use super::limits::VARBINDS_PER_READING;
+use super::limits::{OCTETS_PER_READING, ROWS_PER_COLUMN, VARBINDS_PER_READING};
 use super::oid::Oid;
 use super::text;
 use super::value::Value;
@@ -13,6 +13,7 @@ use super::value::Value;
 #[derive(Debug, Clone, Default)]
 pub struct Mib {
     values: BTreeMap<Oid, Value>,
+    octets: usize,
     charset: Charset,
 }
 
@@ -21,6 +22,12 @@ impl Mib {
     pub fn insert(&mut self, oid: Oid, value: Value) -> bool {
         if !value.is_there() || self.values.len() >= VARBINDS_PER_READING {
             return false;
+        }
+        if let Value::Octets(octets) = &value {
+            if octets.len() > OCTETS_PER_READING - self.octets {
+                return false;
+            }
+            self.octets += octets.len();
         }
         self.values.insert(oid, value);
         true
@@ -75,13 +82,14 @@ impl Mib {
             .filter(|(instance, _)| !instance.is_empty())
     }
 
-    /// The instances that any of these columns has, in order.
+    /// The instances that any of these columns has, in order; no more than one column may have.
     #[must_use]
     pub fn instances(&self, columns: &[&[u32]]) -> Vec<Vec<u32>> {
         let mut all: Vec<Vec<u32>> =
             columns.iter().flat_map(|column| self.rows(column).map(|(at, _)| at.to_vec())).collect();
         all.sort_unstable();
         all.dedup();
+        all.truncate(ROWS_PER_COLUMN);
         all
     }
 

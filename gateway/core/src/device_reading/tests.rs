@@ -265,6 +265,28 @@ fn a_device_that_falls_silent_is_given_up_after_a_few_requests() {
     assert!(never.next_request().is_some() && !never.absorb(Answer::Silence));
 }
 
+/// Every text as long as a datagram allows, every column with rows of its own, every row with the longest index.
+#[test]
+fn the_largest_reading_that_a_device_can_cause_fits_a_message() {
+    let mut row = 0;
+    let (reading, _) = run(Scope::Whole, |request| {
+        let long = Value::octets(&[0x80; 4_000]);
+        let mut rows = |column: &Oid| {
+            row += 1;
+            (column.join(&[u32::MAX; 90]).join(&[row]), long.clone())
+        };
+        Answer::Varbinds(match request {
+            Request::Get(oids) => oids.iter().map(|oid| (oid.clone(), Value::Missing)).collect(),
+            Request::GetNext(oids) | Request::GetBulk { oids, .. } => {
+                let column = |oid: &Oid| Oid::new(oid.arcs().split(|arc| *arc == u32::MAX).next().unwrap());
+                oids.iter().cycle().take(72).map(|oid| rows(&column(oid))).collect()
+            }
+        })
+    });
+    let json = serde_json::to_vec(&reading).unwrap();
+    assert!(json.len() < wire::limits::BODY_BYTES, "{} octets", json.len());
+}
+
 fn any_value() -> impl Strategy<Value = Value> {
     prop_oneof![
         any::<i64>().prop_map(Value::Integer),

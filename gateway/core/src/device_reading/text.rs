@@ -21,11 +21,13 @@ fn without_utf16(octets: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     encoding.decode(octets).0.into_owned().into_bytes().into()
 }
 
-/// Drops control characters in front, ends at the first NUL after them, turns what is left of control characters
-/// into spaces, and takes the padding off.
+/// Drops control characters and what could not be decoded in front, ends at the first NUL after them, turns what is
+/// left of both into spaces, and takes the padding off.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    let text = text.trim_start_matches(|c: char| c.is_control() || c.is_whitespace() || c == '\u{feff}');
+    let text = text.trim_start_matches(|c: char| {
+        c.is_control() || c.is_whitespace() || c == '\u{feff}' || c == '\u{fffd}'
+    });
     let text = text.split('\0').next().unwrap_or_default();
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -46,7 +48,7 @@ mod tests {
 
     #[test]
     fn what_devices_wrap_around_a_text_goes() {
-        let cases: [(&[u8], Option<&str>); 9] = [
+        let cases: [(&[u8], Option<&str>); 10] = [
             (b"Toner", Some("Toner")),
             (b"Toner\0\0garbage", Some("Toner")),
             (b"\x01\x15LaserJet   9\r\n", Some("LaserJet 9")),
@@ -56,6 +58,7 @@ mod tests {
             (b"\xff\xfeA\0B\0", Some("AB")),
             (b"\x80\xff", Some("\u{20ac}\u{ff}")),
             (b"two\nlines", Some("two lines")),
+            (b"\xff\xfe\x00\xd8z\0", Some("z")),
         ];
         for (octets, text) in cases {
             assert_eq!(decode(octets, Charset::Unnamed).as_deref(), text, "{octets:?}");

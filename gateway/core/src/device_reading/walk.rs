@@ -1,7 +1,7 @@
 //! Walking table columns side by side: by GETBULK, by GETNEXT where a device answers GETBULK badly, and never for ever:
 //! a column ends where its object ends, where the device stops going forward, and at a number of rows.
 
-use super::limits::{REPETITIONS, ROWS_PER_COLUMN};
+use super::limits::{INSTANCE_ARCS, REPETITIONS, ROWS_PER_COLUMN};
 use super::machine::{Refusal, Request};
 use super::manner::Manner;
 use super::mib::Mib;
@@ -85,7 +85,9 @@ impl Walk {
             if closed[turn] {
                 continue;
             }
-            let inside = oid.after(column.root.arcs()).is_some_and(|instance| !instance.is_empty());
+            let inside = oid
+                .after(column.root.arcs())
+                .is_some_and(|instance| (1..=INSTANCE_ARCS).contains(&instance.len()));
             if !inside || value == Value::EndOfView {
                 (closed[turn], column.done, progress) = (true, true, true);
             } else if oid <= column.cursor {

@@ -1,0 +1,120 @@
+//! One virtual device read by Platen, by prometheus-snmp-exporter and by net-snmp's snmpbulkwalk, in one run.
+
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use gateway::snmp::{Credentials, Reader, Scope, Target};
+use nix::sys::resource::UsageWho;
+
+use crate::exporter::{Cost, Exporter};
+use crate::figures::Figures;
+use crate::replay::{self, Recorder};
+use crate::{process, virtual_devices};
+
+/// Subtrees that a walker needs for what a reading holds.
+const SUBTREES: [&str; 3] = ["1.3.6.1.2.1.1", "1.3.6.1.2.1.25", "1.3.6.1.2.1.43"];
+
+/// snmpbulkwalk is a process for each subtree: fewer readings tell as much.
+const WALKS: u32 = 20;
+
+/// Prints the cost of each, and the ratios.
+pub(crate) async fn measure(readings: u32, figures: &mut Figures) -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let network = virtual_devices::network();
+    let [a, b, c, _] = network.octets();
+    let address = std::net::Ipv4Addr::new(a, b, c, 1);
+    let device = SocketAddr::from((address, virtual_devices::PORT));
+    let devices = virtual_devices::start(address, 1, dir.path())?;
+    let own = platen(device, readings, figures).await?;
+    match Exporter::start(dir.path()).await? {
+        None => figures.skip("prometheus-snmp-exporter"),
+        Some(exporter) => {
+            for module in ["printer_mib", "whole"] {
+                let cost = exporter.read(device, module, readings).await?;
+                peer(figures, &format!("snmp_exporter, module {module}"), &cost, &own);
+            }
+        }
+    }
+    match net_snmp(device)? {
+        None => figures.skip("snmpbulkwalk"),
+        Some(cost) => peer(figures, "snmpbulkwalk, a process for each subtree", &cost, &own),
+    }
+    devices.stop()
+}
+
+fn peer(figures: &mut Figures, name: &str, cost: &Cost, own: &Cost) {
+    figures.print(&format!("CPU for each reading, {name}"), 1000.0 * cost.cpu_ms, "us", "");
+    figures.print(&format!("time for each reading, {name}"), 1000.0 * cost.wall_ms, "us", "");
+    let share = |own: f64, peer: f64| if peer > 0.0 { 100.0 * own / peer } else { f64::NAN };
+    figures.print("  Platen's CPU of it", share(own.cpu_ms, cost.cpu_ms), "percent", "");
+    figures.print("  Platen's time of it", share(own.wall_ms, cost.wall_ms), "percent", "");
+}
+
+async fn platen(device: SocketAddr, readings: u32, figures: &mut Figures) -> Result<Cost> {
+    let profiles = Arc::new(gateway::profile_files::load(None)?);
+    let reader = Reader::new(profiles).await?;
+    let recorder = Recorder::start(device)?;
+    let first = reader.read(&target(recorder.address), Scope::Whole).await?;
+    if first.supplies.is_empty() || first.counters.is_empty() {
+        bail!("{device}: a reading without supplies or counters");
+    }
+    let requests = recorder.requests();
+    let (cpu, began) = (process::own_cpu_ms(UsageWho::RUSAGE_SELF)?, Instant::now());
+    for _ in 0..readings {
+        reader.read(&target(device), Scope::Whole).await?;
+    }
+    let each = f64::from(readings);
+    let cost = Cost {
+        wall_ms: 1000.0 * began.elapsed().as_secs_f64() / each,
+        cpu_ms: (process::own_cpu_ms(UsageWho::RUSAGE_SELF)? - cpu) / each,
+    };
+    let get = requests.get(..1).context("a reading without a request")?;
+    let round_trip = 1e6 * replay::round_s(device, get, readings)?;
+    let floor = 1e6 * replay::round_s(device, &requests, readings)?;
+    let count = f64::from(u32::try_from(requests.len())?);
+    figures.print("requests for each reading, Platen", count, "requests", "");
+    figures.print(
+        "CPU for each reading, Platen",
+        1000.0 * cost.cpu_ms,
+        "us",
+        "in this process, sockets included",
+    );
+    figures.print("time for each reading, Platen", 1000.0 * cost.wall_ms, "us", "");
+    figures.print("  a round trip: its first GET from a bare socket", round_trip, "us", "");
+    figures.print("  time of so many such round trips", round_trip * count, "us", "");
+    figures.print("  time of its requests from a bare socket", floor, "us", "nothing decoded");
+    figures.print("  reading / its requests from a bare socket", 1000.0 * cost.wall_ms / floor, "times", "");
+    Ok(cost)
+}
+
+fn target(address: SocketAddr) -> Target {
+    let credentials = Credentials::V2c("public".into());
+    Target { address, credentials: credentials.into(), timeout: Duration::from_secs(2), retries: 1 }
+}
+
+/// Nothing where net-snmp isn't installed.
+fn net_snmp(device: SocketAddr) -> Result<Option<Cost>> {
+    let (cpu, began) = (process::own_cpu_ms(UsageWho::RUSAGE_CHILDREN)?, Instant::now());
+    for _ in 0..WALKS {
+        for subtree in SUBTREES {
+            // No MIB files: they would be parsed anew by each process.
+            let status = Command::new("snmpbulkwalk")
+                .args(["-v2c", "-c", "public", "-m", "", "-On", "-Cr24", &device.to_string(), subtree])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .status();
+            match status {
+                Ok(status) if status.success() => {}
+                Ok(status) => bail!("snmpbulkwalk {device} {subtree}: {status}"),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error).context("snmpbulkwalk"),
+            }
+        }
+    }
+    let each = f64::from(WALKS);
+    let cpu_ms = (process::own_cpu_ms(UsageWho::RUSAGE_CHILDREN)? - cpu) / each;
+    Ok(Some(Cost { cpu_ms, wall_ms: 1000.0 * began.elapsed().as_secs_f64() / each }))
+}

@@ -1,0 +1,48 @@
+//! Profile files, and the reading of a device with a profile that was taken.
+
+use std::sync::Arc;
+
+use gateway_core::device_reading::Scope;
+use gateway_core::profiles::{Profile, Profiles};
+
+use crate::reading::{check, read};
+use crate::tape::Tape;
+
+/// What the device answers: a value of each kind, again and again.
+const ANSWERS: [u8; 4_096] = answers();
+
+/// The input: a profile's YAML.
+///
+/// # Panics
+/// A refusal doesn't name the file, or a profile that was taken breaks a reading.
+pub fn profile(data: &[u8]) {
+    let Ok(yaml) = std::str::from_utf8(data) else { return };
+    let profile = match Profile::parse("given.yaml", yaml) {
+        Ok(profile) => profile,
+        Err(error) => return assert!(error.to_string().contains("given.yaml"), "{error}"),
+    };
+    let (objects, columns) = (profile.objects(), profile.columns());
+    assert!(objects.is_sorted() && columns.is_sorted());
+    let profiles = Arc::new(Profiles::new([profile]));
+    for descr in [None, Some("RICOH IM C3000"), Some(yaml)] {
+        for object in objects.iter().chain(&columns).take(8).map(Some).chain([None]) {
+            drop(profiles.select(object, descr, descr));
+        }
+    }
+    for scope in [Scope::Whole, Scope::StatusOnly] {
+        if let Some(finished) = read(Arc::clone(&profiles), scope, true, &mut Tape::new(&ANSWERS)) {
+            check(&finished);
+        }
+    }
+}
+
+const fn answers() -> [u8; 4_096] {
+    let mut answers = [0; 4_096];
+    let mut at = 0;
+    while at < answers.len() {
+        // An answer with values, then values: small number, number, count, text of three octets.
+        answers[at] = [9, 2, 7, 4, 9, 8, 3, b'4', b'2', b'9', 6, 3, 1, 5][at % 14];
+        at += 1;
+    }
+    answers
+}

@@ -1,0 +1,181 @@
+//! Datagrams, as the SNMP library takes them from the network for the gateway.
+
+use std::cell::OnceCell;
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway_core::device_reading::objects;
+use snmp::message::Message;
+use snmp::v3::UsmSecurityParams;
+use snmp::{
+    Auth, AuthProtocol, Candidate, ClientBuilder, DecodeConfig, Error, MasterKeys, Oid, PrivProtocol,
+    RequestRegistration, Retry, Transport, UsmConfig, Version,
+};
+use tokio::runtime::Runtime;
+
+use crate::tape::Tape;
+
+const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 161);
+
+/// Datagrams of one exchange that are looked at.
+const DATAGRAMS: usize = 8;
+
+/// The input: an octet that says what follows.
+///
+/// `m` a message, `u` security parameters, `v` and `V` the varbinds of a v2c answer to GET and GETBULK, `1` and `2`
+/// datagrams to a v1 and a v2c request, `3` and `4` parts of v3 messages to a request without and with privacy.
+pub fn snmp(data: &[u8]) {
+    let mut tape = Tape::new(data);
+    match tape.octet() {
+        b'm' => drop(Message::decode(Bytes::copy_from_slice(tape.rest()), DecodeConfig::DEFAULT)),
+        b'u' => drop(UsmSecurityParams::decode(Bytes::copy_from_slice(tape.rest()), DecodeConfig::DEFAULT)),
+        b'v' => exchange(Auth::v2c("public"), false, vec![Datagram::Varbinds(tape.rest().to_vec())]),
+        b'V' => exchange(Auth::v2c("public"), true, vec![Datagram::Varbinds(tape.rest().to_vec())]),
+        b'1' => exchange(
+            Auth::v1("public"),
+            false,
+            datagrams(tape, |tape| Datagram::Raw(tape.counted().to_vec())),
+        ),
+        b'2' => exchange(
+            Auth::v2c("public"),
+            true,
+            datagrams(tape, |tape| Datagram::Raw(tape.counted().to_vec())),
+        ),
+        b'3' => exchange(Auth::usm("reader"), false, datagrams(tape, v3)),
+        _ => exchange(private(), true, datagrams(tape, v3)),
+    }
+}
+
+fn datagrams(mut tape: Tape<'_>, mut one: impl FnMut(&mut Tape<'_>) -> Datagram) -> Vec<Datagram> {
+    let mut all = Vec::new();
+    while !tape.is_empty() && all.len() < DATAGRAMS {
+        all.push(one(&mut tape));
+    }
+    all
+}
+
+fn v3(tape: &mut Tape<'_>) -> Datagram {
+    Datagram::V3 { flags: tape.octet(), security: tape.counted().to_vec(), data: tape.counted().to_vec() }
+}
+
+/// A user with keys; they are derived once, which takes a million hashes.
+fn private() -> Auth {
+    static KEYS: OnceLock<MasterKeys> = OnceLock::new();
+    let keys = KEYS.get_or_init(|| {
+        let keys = MasterKeys::new(AuthProtocol::Sha1, b"for the fuzzer").expect("long enough");
+        keys.with_privacy_same_password(PrivProtocol::Aes128).expect("compiled in")
+    });
+    let user = UsmConfig::new("reader").with_master_keys(keys.clone());
+    Auth::Usm(user.expect("compiled in"))
+}
+
+/// A request, answered by these datagrams. How it ends is the library's affair; that it ends is ours.
+fn exchange(auth: Auth, bulk: bool, datagrams: Vec<Datagram>) {
+    thread_local! {
+        static RUNTIME: OnceCell<Runtime> = const { OnceCell::new() };
+    }
+    let oids = [objects::SYS_DESCR, objects::SYS_OBJECT_ID].map(Oid::from_slice);
+    let transport = Script { datagrams: Mutex::new(datagrams.into()) };
+    let client = ClientBuilder::new(auth).retry(Retry::none()).build_with_transport(transport);
+    let client = client.expect("a configuration that the gateway uses");
+    RUNTIME.with(|runtime| {
+        let new = || tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.get_or_init(new).block_on(async {
+            if bulk {
+                drop(client.get_bulk_with_metadata(&oids, 0, 10).await);
+            } else {
+                drop(client.get_many(&oids).await);
+            }
+        });
+    });
+}
+
+/// What comes back.
+enum Datagram {
+    /// As it is.
+    Raw(Vec<u8>),
+    /// The varbind list of a v2c answer to the request.
+    Varbinds(Vec<u8>),
+    /// Parts of a v3 message with the id of the request.
+    V3 { flags: u8, security: Vec<u8>, data: Vec<u8> },
+}
+
+impl Datagram {
+    /// The octets, as an answer to the request.
+    fn octets(self, request: &[u8]) -> Vec<u8> {
+        let id = tlv(0x02, &request_id(request).to_be_bytes());
+        let small = |number: u8| tlv(0x02, &[number]);
+        match self {
+            Self::Raw(octets) => octets,
+            Self::Varbinds(list) => {
+                let pdu = tlv(0xa2, &[id, small(0), small(0), tlv(0x30, &list)].concat());
+                tlv(0x30, &[small(1), tlv(0x04, b"public"), pdu].concat())
+            }
+            Self::V3 { flags, security, data } => {
+                let size = tlv(0x02, &[0x7f, 0xff]);
+                let head = tlv(0x30, &[id, size, tlv(0x04, &[flags]), small(3)].concat());
+                tlv(0x30, &[small(3), head, tlv(0x04, &security), data].concat())
+            }
+        }
+    }
+}
+
+fn request_id(request: &[u8]) -> i32 {
+    let Ok(sent) = Message::decode(Bytes::copy_from_slice(request), DecodeConfig::DEFAULT) else { return 0 };
+    match (sent.value.version(), sent.value) {
+        (Version::V3, Message::V3(message)) => message.global_data().msg_id(),
+        (_, message) => message.pdu().map_or(0, snmp::Pdu::request_id),
+    }
+}
+
+fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes();
+    [&[tag, 0x84], &length[..], value].concat()
+}
+
+/// A transport that gives one datagram after the other, and then nothing.
+struct Script {
+    datagrams: Mutex<VecDeque<Datagram>>,
+}
+
+impl Transport for Script {
+    async fn send(&self, _data: &[u8]) -> snmp::Result<()> {
+        Ok(())
+    }
+
+    async fn request_with<T, F>(
+        &self,
+        data: &[u8],
+        _registration: RequestRegistration,
+        mut validate: F,
+    ) -> snmp::Result<T>
+    where
+        T: Send,
+        F: FnMut(Bytes, SocketAddr) -> snmp::Result<Candidate<T>> + Send,
+    {
+        loop {
+            let next = self.datagrams.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let Some(datagram) = next else {
+                return Err(Box::new(Error::Timeout { target: PEER, elapsed: Duration::ZERO, retries: 0 }));
+            };
+            if let Candidate::Accept(answer) = validate(datagram.octets(data).into(), PEER)? {
+                return Ok(answer);
+            }
+        }
+    }
+
+    fn peer_addr(&self) -> SocketAddr {
+        PEER
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        PEER
+    }
+
+    fn is_reliable(&self) -> bool {
+        false
+    }
+}
