@@ -90,6 +90,8 @@ pub(super) enum Event {
 pub(super) enum Action {
     /// Send urgent reports now.
     SendUrgent,
+    /// Send the reading that belongs to a call now.
+    SendReading,
     /// Send what a command gave, then poll.
     CommandDone,
     /// Answer a command.
@@ -284,6 +286,7 @@ impl Engine {
     fn act(&mut self, action: Action) {
         match action {
             Action::SendUrgent => self.world.link.urgent_made(),
+            Action::SendReading => self.world.link.reading_made(),
             Action::CommandDone => self.world.link.command_done(),
             Action::Respond(id) => {
                 let response = self.known.commands.get(&id).and_then(|record| record.unsent.clone());

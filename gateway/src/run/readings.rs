@@ -92,6 +92,7 @@ impl Engine {
                 answered_at: now,
                 calls: CallState::default(),
                 reported: None,
+                called_at: None,
                 access: None,
                 findings: Vec::new(),
             }
@@ -283,7 +284,8 @@ impl Engine {
 
     /// Calls are reported, mailed, and remembered as open, in one batch.
     fn make_calls(&mut self, id: &DeviceId, calls: Vec<Call>, outcome: &mut Outcome) {
-        let Some(record) = self.known.devices.get(id).filter(|_| !calls.is_empty()) else { return };
+        let Some(record) = self.known.devices.get_mut(id).filter(|_| !calls.is_empty()) else { return };
+        record.called_at = Some(Timestamp::now());
         outcome.devices.insert(id.clone());
         for call in calls {
             tracing::info!(
@@ -312,12 +314,15 @@ impl Engine {
         outcome.actions.push(Action::SendUrgent);
     }
 
-    /// A whole reading is reported when it is new or differs.
+    /// A whole reading is reported when it is new or differs; at once where a call was made.
     fn inform(&mut self, id: &DeviceId, now: Timestamp, outcome: &mut Outcome) {
         let Some(record) = self.known.devices.get(id) else { return };
-        if let Some(reason) = inventory::worth_reporting(record.reported.as_ref(), &record.reading, true, now)
-        {
+        let at_once = record.owes_reading();
+        if let Some(reason) = record.worth_reporting(&record.reading, true, now) {
             self.report_information(id, reason, None, now, outcome);
+            if at_once {
+                outcome.actions.push(Action::SendReading);
+            }
         }
     }
 
@@ -359,12 +364,13 @@ impl Engine {
 
     /// A change of the status asks for a whole reading: only that is reported.
     fn look_closer(&mut self, address: SocketAddr, id: &DeviceId, reading: &Reading, now: Timestamp) {
-        let reported = self.known.devices.get(id).and_then(|record| record.reported.clone());
-        let worth = inventory::worth_reporting(reported.as_ref(), reading, false, now).is_some();
+        let Some(record) = self.known.devices.get(id) else { return };
+        let worth = record.worth_reporting(reading, false, now).is_some();
+        let owed = record.owes_reading();
         let seen = Reported::of(reading, now);
         let Some(target) = self.targets.at(address) else { return };
         let differs = target.status_seen.as_ref().is_none_or(|before| before.differs(&seen, false));
-        if worth && differs {
+        if worth && (differs || owed) {
             target.whole = true;
             target.next = Instant::now();
         }

@@ -75,6 +75,12 @@ impl Link {
         self.wake.notify_one();
     }
 
+    /// The reading that belongs to a call was made: send it now.
+    pub fn reading_made(&self) {
+        self.lock().bulk = true;
+        self.wake.notify_one();
+    }
+
     /// A command was carried out: send what it gave now, then poll.
     pub fn command_done(&self) {
         let mut state = self.lock();

@@ -360,10 +360,9 @@ async fn commands_are_handed_over_and_answered_until_the_server_has_the_answer()
 }
 
 #[tokio::test]
-async fn bulk_waits_for_the_poll_unless_a_command_was_carried_out() {
+async fn bulk_waits_for_the_poll_unless_a_call_or_a_command_wants_it() {
     let site = Site::begin(86_400, |_| {}).await;
     site.server.until("the first poll", |held| held.polls.len() == 1).await;
-    let mut changes = Changes::new();
     let set = wire::report::CounterSet {
         device: "a:1".parse().unwrap(),
         read_at: Timestamp::UNIX_EPOCH,
@@ -372,14 +371,22 @@ async fn bulk_waits_for_the_poll_unless_a_command_was_carried_out() {
         counters: BTreeMap::new(),
         evidence: BTreeMap::new(),
     };
-    changes.report(Timestamp::UNIX_EPOCH, &Report::CounterSet(set)).unwrap();
-    site.spool.commit(changes).await.unwrap();
+    let bulk = async || {
+        let mut changes = Changes::new();
+        changes.report(Timestamp::UNIX_EPOCH, &Report::CounterSet(set.clone())).unwrap();
+        site.spool.commit(changes).await.unwrap();
+    };
+    bulk().await;
     site.make(&["urgent"]).await;
     site.server.until("the urgent one", |held| urgent(held).len() == 1).await;
     assert!(site.server.with(|held| held.reports.bulk.is_empty()));
+    site.link.reading_made();
+    site.server.until("bulk alone", |held| held.reports.bulk.len() == 1).await;
+    assert_eq!(site.server.with(|held| held.polls.len()), 1);
+    bulk().await;
     site.link.command_done();
     site.server
-        .until("bulk, then a poll", |held| held.reports.bulk.len() == 1 && held.polls.len() == 2)
+        .until("bulk, then a poll", |held| held.reports.bulk.len() == 2 && held.polls.len() == 2)
         .await;
 }
 

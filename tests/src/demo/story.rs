@@ -156,9 +156,21 @@ async fn call_for_toner(narrator: &Narrator, demo: &Demo<'_>) -> Result<()> {
                 .control(device.number, reqwest::Method::POST, "faults/toner_near_end?color=cyan")
                 .await?;
             let call = until("the call", PATIENCE, || call(demo, device, "supply_near_end", "open")).await?;
-            Ok(format!("{} {}: {}", device.model, device.serial, call["detail"].as_str().unwrap_or_default()))
+            let percent = until("the level", PATIENCE, || level(demo, &call, "cyan", 10.0)).await?;
+            let detail = call["detail"].as_str().unwrap_or_default();
+            Ok(format!("{} {}: {detail}; the console shows {percent:.0} %", device.model, device.serial))
         })
         .await
+}
+
+/// What the console shows of a supply of the device that called, once it is so low.
+async fn level(demo: &Demo<'_>, call: &Value, color: &str, at_most: f64) -> Result<Option<f64>> {
+    let name = |key: &str| call[key].as_str().unwrap_or_default().to_owned();
+    let path = format!("/api/v1/gateways/{}/devices/{}", name("gateway"), name("device"));
+    let device = demo.operator.get(&path).await?;
+    let supply = |supply: &Value| (supply["color"] == color).then(|| supply["percent"].as_f64())?;
+    let levels = device["reading"]["supplies"].as_array().and_then(|all| all.iter().find_map(supply));
+    Ok(levels.filter(|percent| *percent <= at_most))
 }
 
 async fn call_for_service(narrator: &Narrator, demo: &Demo<'_>, speedup: u32) -> Result<()> {

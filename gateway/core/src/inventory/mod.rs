@@ -13,7 +13,7 @@ pub use recognition::{Finding, FindingKind, Place, Recognition, Seen, recognise}
 
 mod recognition;
 
-/// Changes of a device are reported at most this often.
+/// Changes of a device are reported at most this often, unless a call was made.
 const CHANGE_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 
 /// What is known of a device; stored in the spool.
@@ -33,6 +33,9 @@ pub struct DeviceRecord {
     /// What was reported last, and when.
     #[serde(default)]
     pub reported: Option<Reported>,
+    /// When a call was made of it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called_at: Option<Timestamp>,
     /// With what and how it is asked.
     #[serde(default)]
     pub access: Option<Access>,
@@ -55,6 +58,29 @@ pub struct Noted {
 const FINDINGS: usize = 8;
 
 impl DeviceRecord {
+    /// Whether a call was made after the last report: who reads the call wants to see the device as it is now.
+    #[must_use]
+    pub fn owes_reading(&self) -> bool {
+        self.reported.as_ref().zip(self.called_at).is_some_and(|(reported, called)| called >= reported.at)
+    }
+
+    /// Why a look at the device is worth reporting, if it is. `whole` tells whether everything was read.
+    #[must_use]
+    pub fn worth_reporting(
+        &self,
+        reading: &Reading,
+        whole: bool,
+        now: Timestamp,
+    ) -> Option<InformationReason> {
+        let Some(reported) = &self.reported else {
+            return Some(InformationReason::Found);
+        };
+        let pause = now.duration_since(reported.at);
+        // A clock that was set back must not silence a device for ever.
+        let rested = pause >= CHANGE_PAUSE || pause < SignedDuration::ZERO || self.owes_reading();
+        (rested && reported.differs(&Reported::of(reading, now), whole)).then_some(InformationReason::Changed)
+    }
+
     /// Remembers a finding; whether it is news.
     pub fn note(&mut self, finding: Finding, at: Timestamp) -> bool {
         if self.findings.iter().any(|noted| noted.finding == finding) {
@@ -145,23 +171,6 @@ pub fn is_makeshift(device: &DeviceId) -> bool {
     id.starts_with("addr:") || id.starts_with("mac:")
 }
 
-/// Why a look at a device is worth reporting, if it is. `whole` tells whether everything was read.
-#[must_use]
-pub fn worth_reporting(
-    reported: Option<&Reported>,
-    reading: &Reading,
-    whole: bool,
-    now: Timestamp,
-) -> Option<InformationReason> {
-    let Some(reported) = reported else {
-        return Some(InformationReason::Found);
-    };
-    let pause = now.duration_since(reported.at);
-    // A clock that was set back must not silence a device for ever.
-    let rested = pause >= CHANGE_PAUSE || pause < SignedDuration::ZERO;
-    (rested && reported.differs(&Reported::of(reading, now), whole)).then_some(InformationReason::Changed)
-}
-
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
@@ -217,26 +226,61 @@ mod tests {
         }
     }
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn record(reported: Option<Reported>, called_at: Option<Timestamp>) -> DeviceRecord {
+        DeviceRecord {
+            device: "a:1".parse().unwrap(),
+            address: "127.0.0.1:161".parse().unwrap(),
+            reading: testing::reading(),
+            answered_at: at(0),
+            calls: CallState::default(),
+            reported,
+            called_at,
+            access: None,
+            findings: vec![],
+        }
+    }
+
+    const CHANGED: Option<InformationReason> = Some(InformationReason::Changed);
+
     #[test]
     fn changes_that_matter_are_reported_once_a_minute() {
-        let at = |seconds| Timestamp::from_second(seconds).unwrap();
         let first = reading("", "idle", 50.2);
-        assert_eq!(worth_reporting(None, &first, true, at(0)), Some(InformationReason::Found));
-        let reported = Reported::of(&first, at(0));
-        let changed = Some(InformationReason::Changed);
+        let found = record(None, None).worth_reporting(&first, true, at(0));
+        assert_eq!(found, Some(InformationReason::Found));
+        let record = record(Some(Reported::of(&first, at(0))), None);
         for (newer, seconds, expected) in [
             (reading("", "printing", 50.4), 100, None),
-            (reading("", "idle", 49.0), 100, changed),
+            (reading("", "idle", 49.0), 100, CHANGED),
             (reading("", "idle", 49.0), 30, None),
-            (reading("jammed", "idle", 50.0), 100, changed),
-            (reading("jammed", "idle", 50.0), -100_000, changed),
+            (reading("jammed", "idle", 50.0), 100, CHANGED),
+            (reading("jammed", "idle", 50.0), -100_000, CHANGED),
         ] {
-            assert_eq!(worth_reporting(Some(&reported), &newer, true, at(seconds)), expected, "{newer:?}");
+            assert_eq!(record.worth_reporting(&newer, true, at(seconds)), expected, "{newer:?}");
         }
         let mut part = first.clone();
         part.identity = Identity::default();
         part.supplies.clear();
-        assert_eq!(worth_reporting(Some(&reported), &part, false, at(100)), None);
-        assert_eq!(worth_reporting(Some(&reported), &part, true, at(100)), changed);
+        assert_eq!(record.worth_reporting(&part, false, at(100)), None);
+        assert_eq!(record.worth_reporting(&part, true, at(100)), CHANGED);
+    }
+
+    #[test]
+    fn a_call_takes_the_reading_along() {
+        let first = reading("", "idle", 50.0);
+        for (called, percent, expected) in [
+            (Some(at(31)), 9.0, CHANGED),
+            (Some(at(30)), 9.0, CHANGED),
+            (Some(at(29)), 9.0, None),
+            (Some(at(31)), 50.0, None),
+            (None, 9.0, None),
+        ] {
+            let record = record(Some(Reported::of(&first, at(30))), called);
+            let newer = reading("", "idle", percent);
+            assert_eq!(record.worth_reporting(&newer, true, at(32)), expected, "{called:?} {percent}");
+        }
     }
 }

@@ -58,6 +58,7 @@ impl Gateway {
                 answered_at: now,
                 calls: CallState::default(),
                 reported: None,
+                called_at: None,
                 access: None,
                 findings: Vec::new(),
             });
