@@ -20,7 +20,7 @@ async fn rolled_out(operator: &Operator, device: &Device, version: &str, ends: &
 #[tokio::test(flavor = "multi_thread")]
 async fn success_and_failure_are_both_told() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let mut site = Site::new(SiteSpec::new(dir.path().to_owned()))?;
+    let mut site = Site::new(SiteSpec { speedup: 600, ..SiteSpec::new(dir.path().to_owned()) })?;
     site.make_trust_domain()?;
     site.start_global_server()?;
     site.start_comm_server()?;

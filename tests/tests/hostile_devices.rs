@@ -18,7 +18,7 @@ async fn broken_devices_do_not_delay_a_good_one() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let devices = u16::try_from(FAULTS.len())? + 1;
     let (mut site, operator) = {
-        let mut site = Site::new(SiteSpec { devices, ..SiteSpec::new(dir.path().to_owned()) })?;
+        let mut site = Site::new(SiteSpec { devices, speedup: 600, ..SiteSpec::new(dir.path().to_owned()) })?;
         site.make_trust_domain()?;
         site.start_comm_server()?;
         let lan = site.start_lan()?;

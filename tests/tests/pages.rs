@@ -17,7 +17,7 @@ async fn pages_work_at_both_widths() -> Result<()> {
         return Ok(());
     };
     let dir = tempfile::tempdir()?;
-    let mut site = Site::new(SiteSpec { devices: 6, ..SiteSpec::new(dir.path().to_owned()) })?;
+    let mut site = Site::new(SiteSpec { devices: 6, speedup: 300, ..SiteSpec::new(dir.path().to_owned()) })?;
     site.make_trust_domain()?;
     site.start_global_server()?;
     let lan = site.start_lan()?;

@@ -89,19 +89,21 @@ impl Attention {
             (self.blind, self.closer) = (true, true);
             return true;
         };
-        let news = self.glimpse.as_ref().is_some_and(|before| *before != glimpse);
+        // Without one to compare with, what happened since the last reading is not known.
+        let news = self.glimpse.as_ref().is_none_or(|before| glimpse.differs(before));
         self.closer |= news;
         self.glimpse = Some(glimpse);
         self.quiet = if news { 0 } else { self.quiet.saturating_add(1) };
         news
     }
 
-    /// Its status was read; `news` tells whether anything differs from before.
-    pub fn on_reading(&mut self, reading: &Reading, calls: &CallState, news: bool) {
+    /// Its status was read, and what a glance would have seen with it; `news` tells whether anything differs from before.
+    pub fn on_reading(&mut self, reading: &Reading, glimpse: Option<Glimpse>, calls: &CallState, news: bool) {
         let busy = reading.status.printer.as_ref().is_some_and(|p| p.is("printing") || p.is("warmup"));
         self.silent = 0;
         self.since_status = Duration::ZERO;
         self.asleep = is_asleep(reading);
+        self.glimpse = glimpse;
         self.calm = calls.is_calm();
         self.closer = false;
         self.quiet = if news || busy || !self.calm { 0 } else { self.quiet.saturating_add(1) };
@@ -180,21 +182,34 @@ mod tests {
     #[test]
     fn an_idle_device_is_asked_less_and_a_busy_one_as_configured() {
         let (mut attention, calls) = (Attention::default(), CallState::default());
-        assert_eq!((attention.scope(&RULES), wait(&attention)), (Scope::StatusOnly, 60));
-        attention.on_reading(&reading("idle"), &calls, false);
-        assert_eq!(attention.scope(&RULES), Scope::Glance);
         let glimpse = |value| Some(Glimpse::of_numbers(&[value]));
+        assert_eq!((attention.scope(&RULES), wait(&attention)), (Scope::StatusOnly, 60));
+        attention.on_reading(&reading("idle"), glimpse(7), &calls, false);
+        assert_eq!(attention.scope(&RULES), Scope::Glance);
         for _ in 0..30 {
             assert!(!attention.on_glance(&RULES, glimpse(7)));
         }
         assert_eq!((attention.scope(&RULES), wait(&attention)), (Scope::StatusOnly, 180));
-        attention.on_reading(&reading("idle"), &calls, false);
+        attention.on_reading(&reading("idle"), glimpse(7), &calls, false);
         assert_eq!(attention.scope(&RULES), Scope::Glance);
         assert!(attention.on_glance(&RULES, glimpse(8)), "a change is looked at");
         assert_eq!(wait(&attention), 60);
-        attention.on_reading(&reading("printing"), &calls, true);
+        attention.on_reading(&reading("printing"), glimpse(8), &calls, true);
         assert_eq!(wait(&attention), 60);
         assert!(attention.on_glance(&RULES, None) && attention.scope(&RULES) == Scope::StatusOnly);
+    }
+
+    #[test]
+    fn nothing_escapes_between_a_reading_and_the_first_glance() {
+        let glimpse = |value| Some(Glimpse::of_numbers(&[value]));
+        for (with_reading, at_glance, news) in [(7, 7, false), (7, 8, true)] {
+            let mut attention = Attention::default();
+            attention.on_reading(&reading("idle"), glimpse(with_reading), &CallState::default(), false);
+            assert_eq!(attention.on_glance(&RULES, glimpse(at_glance)), news);
+        }
+        let mut attention = Attention::default();
+        attention.on_reading(&reading("idle"), None, &CallState::default(), false);
+        assert!(attention.on_glance(&RULES, glimpse(7)), "nothing to compare with");
     }
 
     #[test]
@@ -204,7 +219,7 @@ mod tests {
         {
             asleep.status.console = vec![text.to_owned()];
             let mut attention = Attention::default();
-            attention.on_reading(&asleep, &CallState::default(), false);
+            attention.on_reading(&asleep, None, &CallState::default(), false);
             assert_eq!((attention.scope(&RULES), wait(&attention)), (Scope::Glance, 300), "{text}");
         }
         let mut jammed = reading("other");
@@ -224,7 +239,7 @@ mod tests {
         let (packets, waits): (Vec<u32>, Vec<u64>) = cost.into_iter().unzip();
         assert_eq!(packets, [3, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
         assert_eq!(waits, [60, 60, 60, 120, 240, 480, 900, 900, 900, 900, 900, 900, 900, 900]);
-        attention.on_reading(&reading("idle"), &CallState::default(), true);
+        attention.on_reading(&reading("idle"), None, &CallState::default(), true);
         assert_eq!((wait(&attention), attention.retries(&RULES)), (60, 2));
     }
 
@@ -239,8 +254,8 @@ mod tests {
             for step in steps {
                 match step {
                     0 => attention.on_silence(),
-                    1 => attention.on_reading(&reading("other"), &CallState::default(), false),
-                    2 => attention.on_reading(&reading("printing"), &CallState::default(), true),
+                    1 => attention.on_reading(&reading("other"), None, &CallState::default(), false),
+                    2 => attention.on_reading(&reading("printing"), None, &CallState::default(), true),
                     _ => { let _news = attention.on_glance(&rules, Some(Glimpse::of_numbers(&[step.into()]))); }
                 }
                 let longest = s(status.max(idle).max(asleep).max(900));

@@ -33,7 +33,10 @@ impl Engine {
         metrics::counter!("platen_gateway_reads_total").increment(1);
         match result {
             Ok(seen) if scope == Scope::Glance => self.glanced(address, seen.glimpse),
-            Ok(seen) => self.read(address, scope, &seen.reading, outcome),
+            Ok(seen) => {
+                let Finished { reading, glimpse, provenance: _ } = *seen;
+                self.read(address, scope, &reading, glimpse, outcome);
+            }
             Err(error) => {
                 metrics::counter!("platen_gateway_read_failures_total").increment(1);
                 self.not_read(address, scope, &error, outcome);
@@ -60,6 +63,7 @@ impl Engine {
         address: SocketAddr,
         scope: Scope,
         reading: &Reading,
+        glimpse: Option<Glimpse>,
         outcome: &mut Outcome,
     ) {
         let now = Timestamp::now();
@@ -110,7 +114,7 @@ impl Engine {
         let rules = self.world.config.call_rules();
         let calls = record.calls.on_reading(&rules, profile.map(AsRef::as_ref), &id, reading);
         if let Some(target) = self.targets.at(address) {
-            target.attention.on_reading(reading, &record.calls, news);
+            target.attention.on_reading(reading, glimpse, &record.calls, news);
             target.next = Instant::now() + target.attention.wait(&self.world.config.sensing_rules());
         }
         if whole {
@@ -314,13 +318,12 @@ impl Engine {
         outcome.actions.push(Action::SendUrgent);
     }
 
-    /// A whole reading is reported when it is new or differs; at once where a call was made.
+    /// A whole reading is reported when it is new or differs.
     fn inform(&mut self, id: &DeviceId, now: Timestamp, outcome: &mut Outcome) {
         let Some(record) = self.known.devices.get(id) else { return };
-        let at_once = record.owes_reading();
-        if let Some(reason) = record.worth_reporting(&record.reading, true, now) {
-            self.report_information(id, reason, None, now, outcome);
-            if at_once {
+        if let Some(worth) = record.worth_reporting(&record.reading, true, now) {
+            self.report_information(id, worth.reason, None, now, outcome);
+            if worth.at_once {
                 outcome.actions.push(Action::SendReading);
             }
         }

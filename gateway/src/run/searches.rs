@@ -104,7 +104,7 @@ impl Engine {
             return;
         }
         target.whole = false;
-        self.read(address, Scope::Whole, &reading, outcome);
+        self.read(address, Scope::Whole, &reading, None, outcome);
     }
 
     /// A search ended.

@@ -1,13 +1,17 @@
-//! A glance at a device: one request for what changes when anything happens.
+//! A glance at a device: one request for what changes when anything happens. A reading asks the same beside the rest, so
+//! that nothing escapes between it and the first glance.
 
+use std::collections::BTreeMap;
+
+use super::machine::Scope;
 use super::mib::Mib;
 use super::objects as o;
 use super::oid::{Oid, join};
 use super::value::Value;
 
-/// What a glance saw: equal values mean that nothing happened since.
+/// What a glance saw, by the place in [`OBJECTS`]: where none of what was asked both times differs, nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Glimpse(Vec<Option<Value>>);
+pub struct Glimpse(BTreeMap<usize, Option<Value>>);
 
 /// Objects of a glance: who, how, counts of alerts and of pages. The hardware address and the serial number tell when
 /// another device has the address.
@@ -25,15 +29,20 @@ const OBJECTS: [(&[u32], &[u32]); 11] = [
     (o::PRT_MARKER_LIFE_COUNT, &[1, 1]),
 ];
 
-/// The objects.
-pub(crate) fn objects() -> Vec<Oid> {
-    OBJECTS.iter().map(|(object, instance)| join(object, instance)).collect()
+/// The objects that a reading of this scope asks. Pages belong to whole readings: a part of them would be a meter.
+pub(crate) fn objects(scope: Scope) -> Vec<Oid> {
+    asked(scope).map(|(_, (object, instance))| join(object, instance)).collect()
+}
+
+fn asked(scope: Scope) -> impl Iterator<Item = (usize, (&'static [u32], &'static [u32]))> {
+    let pages = move |object: &[u32]| scope == Scope::StatusOnly && object == o::PRT_MARKER_LIFE_COUNT;
+    OBJECTS.into_iter().enumerate().filter(move |(_, (object, _))| !pages(object))
 }
 
 impl Glimpse {
     /// What a device answered; nothing where it lacks what a glance needs: its printer isn't the first row, or its
     /// serial number is elsewhere and it has no hardware address there.
-    pub(crate) fn of(mib: &Mib) -> Option<Self> {
+    pub(crate) fn of(mib: &Mib, scope: Scope) -> Option<Self> {
         let has = |object, instance: &[u32]| mib.instance(object, instance).is_some();
         let state = super::plan::printer_is_device_1(mib)
             && has(o::HR_PRINTER_STATUS, &[1])
@@ -41,13 +50,20 @@ impl Glimpse {
         let who = has(o::PRT_GENERAL_SERIAL_NUMBER, &[1])
             || has(o::IF_PHYS_ADDRESS, &[1])
             || has(o::IF_PHYS_ADDRESS, &[2]);
-        let values =
-            || OBJECTS.iter().map(|(object, instance)| mib.instance(object, instance).cloned()).collect();
-        (state && who).then(|| Self(values()))
+        let value = |(place, (object, instance)): (usize, (&[u32], &[u32]))| {
+            (place, mib.instance(object, instance).cloned())
+        };
+        (state && who).then(|| Self(asked(scope).map(value).collect()))
+    }
+
+    /// Whether anything differs of what was asked both times.
+    #[must_use]
+    pub fn differs(&self, before: &Self) -> bool {
+        self.0.iter().any(|(place, value)| before.0.get(place).is_some_and(|other| other != value))
     }
 
     #[cfg(test)]
     pub(crate) fn of_numbers(numbers: &[i64]) -> Self {
-        Self(numbers.iter().map(|number| Some(Value::Integer(*number))).collect())
+        Self(numbers.iter().map(|number| Some(Value::Integer(*number))).enumerate().collect())
     }
 }

@@ -122,7 +122,7 @@ pub struct Finished {
     pub reading: Reading,
     /// Where its values came from.
     pub provenance: Vec<Provenance>,
-    /// What a glance saw; absent where it was no glance, or the device lacks what one needs.
+    /// What a glance would have seen; absent where the device lacks what one needs.
     pub glimpse: Option<Glimpse>,
 }
 
@@ -178,8 +178,9 @@ impl DeviceReading {
             silences: 0,
             answered: false,
         };
-        let glance = scope == Scope::Glance;
-        reading.queue(if glance { glimpse::objects() } else { plan::first(scope) });
+        let first = if scope == Scope::Glance { Vec::new() } else { plan::first(scope) };
+        let glimpse = glimpse::objects(scope).into_iter().filter(|oid| !first.contains(oid));
+        reading.queue(first.iter().cloned().chain(glimpse));
         reading
     }
 
@@ -418,7 +419,7 @@ impl DeviceReading {
             covers: covers::covers(mib),
             alerts: tables::alerts(mib),
         };
-        let glimpse = (self.scope == Scope::Glance).then(|| Glimpse::of(mib)).flatten();
+        let glimpse = Glimpse::of(mib, self.scope);
         Finished { reading, provenance, glimpse }
     }
 }

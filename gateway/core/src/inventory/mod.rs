@@ -13,7 +13,7 @@ pub use recognition::{Finding, FindingKind, Place, Recognition, Seen, recognise}
 
 mod recognition;
 
-/// Changes of a device are reported at most this often, unless a call was made.
+/// Changes of a device are reported at most this often, unless somebody waits for them.
 const CHANGE_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 
 /// What is known of a device; stored in the spool.
@@ -66,19 +66,17 @@ impl DeviceRecord {
 
     /// Why a look at the device is worth reporting, if it is. `whole` tells whether everything was read.
     #[must_use]
-    pub fn worth_reporting(
-        &self,
-        reading: &Reading,
-        whole: bool,
-        now: Timestamp,
-    ) -> Option<InformationReason> {
+    pub fn worth_reporting(&self, reading: &Reading, whole: bool, now: Timestamp) -> Option<Worth> {
         let Some(reported) = &self.reported else {
-            return Some(InformationReason::Found);
+            return Some(Worth { reason: InformationReason::Found, at_once: false });
         };
         let pause = now.duration_since(reported.at);
         // A clock that was set back must not silence a device for ever.
-        let rested = pause >= CHANGE_PAUSE || pause < SignedDuration::ZERO || self.owes_reading();
-        (rested && reported.differs(&Reported::of(reading, now), whole)).then_some(InformationReason::Changed)
+        let rested = pause >= CHANGE_PAUSE || pause < SignedDuration::ZERO;
+        // Its identity changes seldom: with new firmware, somebody has just made it so.
+        let at_once = self.owes_reading() || (whole && reported.identity != reading.identity);
+        ((rested || at_once) && reported.differs(&Reported::of(reading, now), whole))
+            .then_some(Worth { reason: InformationReason::Changed, at_once })
     }
 
     /// Remembers a finding; whether it is news.
@@ -92,6 +90,15 @@ impl DeviceRecord {
         self.findings.truncate(FINDINGS);
         true
     }
+}
+
+/// Why a reading is worth reporting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Worth {
+    /// As the report says it.
+    pub reason: InformationReason,
+    /// Whether it is sent without waiting for the next poll.
+    pub at_once: bool,
 }
 
 /// What was reported of a device, as far as a change of it counts.
@@ -244,13 +251,14 @@ mod tests {
         }
     }
 
-    const CHANGED: Option<InformationReason> = Some(InformationReason::Changed);
+    const CHANGED: Option<Worth> = Some(Worth { reason: InformationReason::Changed, at_once: false });
+    const AT_ONCE: Option<Worth> = Some(Worth { reason: InformationReason::Changed, at_once: true });
 
     #[test]
     fn changes_that_matter_are_reported_once_a_minute() {
         let first = reading("", "idle", 50.2);
         let found = record(None, None).worth_reporting(&first, true, at(0));
-        assert_eq!(found, Some(InformationReason::Found));
+        assert_eq!(found, Some(Worth { reason: InformationReason::Found, at_once: false }));
         let record = record(Some(Reported::of(&first, at(0))), None);
         for (newer, seconds, expected) in [
             (reading("", "printing", 50.4), 100, None),
@@ -265,15 +273,15 @@ mod tests {
         part.identity = Identity::default();
         part.supplies.clear();
         assert_eq!(record.worth_reporting(&part, false, at(100)), None);
-        assert_eq!(record.worth_reporting(&part, true, at(100)), CHANGED);
+        assert_eq!(record.worth_reporting(&part, true, at(10)), AT_ONCE, "another identity");
     }
 
     #[test]
     fn a_call_takes_the_reading_along() {
         let first = reading("", "idle", 50.0);
         for (called, percent, expected) in [
-            (Some(at(31)), 9.0, CHANGED),
-            (Some(at(30)), 9.0, CHANGED),
+            (Some(at(31)), 9.0, AT_ONCE),
+            (Some(at(30)), 9.0, AT_ONCE),
             (Some(at(29)), 9.0, None),
             (Some(at(31)), 50.0, None),
             (None, 9.0, None),
