@@ -5,6 +5,7 @@ use serde::Serialize;
 use sqlx::any::AnyRow;
 
 use super::page::{self, PAGE_ROWS, Page};
+use super::sightings::{COUNTED, SEEN_BY};
 use super::{Store, StoreError, failed, row};
 
 /// A device.
@@ -42,6 +43,10 @@ pub struct Device {
     pub open_calls: i64,
     /// Open service calls among them.
     pub service_calls: i64,
+    /// Gateways that see it.
+    pub seen_by: i64,
+    /// Whether it counts under this gateway; where several see it, it counts under one.
+    pub counted: bool,
 }
 
 /// A device with its last whole reading.
@@ -64,12 +69,17 @@ pub struct DeviceFilter {
 }
 
 /// Columns of a [`Device`]; the table is `d`.
-const SELECT: &str = "SELECT d.gateway, d.device, d.vendor, d.model, d.serial, d.name, d.mac, d.address, \
-    d.firmware, d.offline, d.read_ms, d.total, d.total_ms, d.first_seen_ms, \
-    (SELECT COUNT(*) FROM calls c WHERE c.tenant = d.tenant AND c.gateway = d.gateway \
-     AND c.device = d.device AND c.is_open = 1) AS open_calls, \
-    (SELECT COUNT(*) FROM calls c WHERE c.tenant = d.tenant AND c.gateway = d.gateway \
-     AND c.device = d.device AND c.is_open = 1 AND c.kind = 'service_call') AS service_calls";
+fn select() -> String {
+    format!(
+        "SELECT d.gateway, d.device, d.vendor, d.model, d.serial, d.name, d.mac, d.address, \
+         d.firmware, d.offline, d.read_ms, d.total, d.total_ms, d.first_seen_ms, \
+         (SELECT COUNT(*) FROM calls c WHERE c.tenant = d.tenant AND c.gateway = d.gateway \
+          AND c.device = d.device AND c.is_open = 1) AS open_calls, \
+         (SELECT COUNT(*) FROM calls c WHERE c.tenant = d.tenant AND c.gateway = d.gateway \
+          AND c.device = d.device AND c.is_open = 1 AND c.kind = 'service_call') AS service_calls, \
+         {SEEN_BY} AS seen_by, CASE WHEN {COUNTED} THEN 1 ELSE 0 END AS counted"
+    )
+}
 
 fn device(row: &AnyRow) -> Result<Device, StoreError> {
     Ok(Device {
@@ -89,11 +99,13 @@ fn device(row: &AnyRow) -> Result<Device, StoreError> {
         first_seen: row::time(row, "first_seen_ms")?,
         open_calls: row::number(row, "open_calls")?,
         service_calls: row::number(row, "service_calls")?,
+        seen_by: row::number(row, "seen_by")?,
+        counted: row::flag(row, "counted")?,
     })
 }
 
 impl Store {
-    /// Devices by gateway and id.
+    /// Devices by gateway and id: each once, or those of one gateway, whether they count there or not.
     ///
     /// # Errors
     /// The database or the cursor.
@@ -104,10 +116,11 @@ impl Store {
         cursor: Option<&str>,
     ) -> Result<Page<Device>, StoreError> {
         let (gateway, id) = page::two_names(cursor)?;
+        let select = select();
         let sql = format!(
-            "{SELECT} FROM devices d WHERE d.tenant = $1 \
+            "{select} FROM devices d WHERE d.tenant = $1 \
              AND (d.gateway > $2 OR (d.gateway = $2 AND d.device > $3)) \
-             AND ($4 = '' OR d.gateway = $4) \
+             AND (d.gateway = $4 OR ($4 = '' AND {COUNTED})) \
              AND ($5 = '' OR LOWER(d.model) LIKE $5 ESCAPE '!' OR LOWER(d.serial) LIKE $5 ESCAPE '!' \
               OR LOWER(d.name) LIKE $5 ESCAPE '!' OR LOWER(d.address) LIKE $5 ESCAPE '!' \
               OR LOWER(d.device) LIKE $5 ESCAPE '!') \
@@ -137,8 +150,9 @@ impl Store {
         gateway: &str,
         id: &str,
     ) -> Result<Option<DeviceDetail>, StoreError> {
+        let select = select();
         let sql = format!(
-            "{SELECT}, d.reading FROM devices d WHERE d.tenant = $1 AND d.gateway = $2 AND d.device = $3"
+            "{select}, d.reading FROM devices d WHERE d.tenant = $1 AND d.gateway = $2 AND d.device = $3"
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(tenant.to_owned())

@@ -19,6 +19,7 @@ mod polls;
 mod quarantine;
 mod rollouts;
 mod row;
+mod sightings;
 mod statistics;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ pub(crate) use polls::Caller;
 pub use polls::Polled;
 pub use quarantine::Quarantined;
 pub use rollouts::{NewRollout, Rollout, RolloutDevice, RolloutError};
+pub use sightings::Sighting;
 pub use statistics::Statistics;
 
 use writer::Writer;

@@ -5,6 +5,7 @@ use sqlx::any::AnyRow;
 use wire::reading::Reading;
 
 use super::page::{self, PAGE_ROWS, Page};
+use super::sightings::{COUNTED, SEEN_BY};
 use super::{Store, StoreError, failed, row};
 
 /// A gateway counts as silent when it is this late beyond twice its interval, milliseconds.
@@ -52,6 +53,7 @@ pub(crate) struct FleetDevice {
     pub(crate) address: String,
     pub(crate) site: String,
     pub(crate) offline: bool,
+    pub(crate) seen_by: i64,
     pub(crate) total: Option<i64>,
     pub(crate) read_at: Option<Timestamp>,
     pub(crate) gravest: Option<Gravest>,
@@ -104,6 +106,7 @@ fn device(row: &AnyRow) -> Result<FleetDevice, StoreError> {
         address: row::text(row, "address")?,
         site: row::text(row, "site")?,
         offline: row::flag(row, "offline")?,
+        seen_by: row::number(row, "seen_by")?,
         total: row::maybe_number(row, "total")?,
         read_at: row::maybe_time(row, "read_ms")?,
         gravest: row::maybe_number(row, "gravest")?.map(gravest),
@@ -118,23 +121,27 @@ impl Store {
         tenant: &str,
         now: Timestamp,
     ) -> Result<FleetNumbers, StoreError> {
-        let counts = sqlx::query(
-            "SELECT (SELECT COUNT(*) FROM devices WHERE tenant = $1) AS devices, \
-             (SELECT COUNT(*) FROM devices WHERE tenant = $1 AND offline = 1) AS offline, \
-             (SELECT COUNT(*) FROM calls WHERE tenant = $1 AND is_open = 1 AND kind = 'service_call') \
-              AS service_calls, \
-             (SELECT COUNT(*) FROM calls WHERE tenant = $1 AND is_open = 1 \
-              AND kind IN ('supply_near_end', 'supply_end')) AS supplies, \
+        let calls = format!(
+            "SELECT COUNT(*) FROM calls c LEFT JOIN devices d ON d.tenant = c.tenant AND d.gateway = c.gateway \
+             AND d.device = c.device WHERE c.tenant = $1 AND c.is_open = 1 \
+             AND (d.device IS NULL OR {COUNTED})"
+        );
+        let sql = format!(
+            "SELECT (SELECT COUNT(*) FROM devices d WHERE d.tenant = $1 AND {COUNTED}) AS devices, \
+             (SELECT COUNT(*) FROM devices d WHERE d.tenant = $1 AND d.offline = 1 AND {COUNTED}) AS offline, \
+             ({calls} AND c.kind = 'service_call') AS service_calls, \
+             ({calls} AND c.kind IN ('supply_near_end', 'supply_end')) AS supplies, \
              (SELECT COUNT(*) FROM gateways WHERE tenant = $1) AS gateways, \
              (SELECT COUNT(*) FROM gateways WHERE tenant = $1 \
-              AND COALESCE(last_poll_ms, first_seen_ms) + 2000 * next_poll_s + $2 < $3) AS silent",
-        )
-        .bind(tenant.to_owned())
-        .bind(SILENT_SLACK_MS)
-        .bind(now.as_millisecond())
-        .fetch_one(self.readers())
-        .await
-        .map_err(failed("to count the fleet"))?;
+              AND COALESCE(last_poll_ms, first_seen_ms) + 2000 * next_poll_s + $2 < $3) AS silent"
+        );
+        let counts = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(tenant.to_owned())
+            .bind(SILENT_SLACK_MS)
+            .bind(now.as_millisecond())
+            .fetch_one(self.readers())
+            .await
+            .map_err(failed("to count the fleet"))?;
         Ok(FleetNumbers {
             devices: row::number(&counts, "devices")?,
             offline: row::number(&counts, "offline")?,
@@ -165,9 +172,9 @@ impl Store {
         };
         let sql = format!(
             "SELECT d.gateway, d.device, d.model, d.serial, d.name, d.address, d.offline, d.total, d.read_ms, \
-             d.reading, COALESCE(g.site, '') AS site, {GRAVEST} AS gravest \
+             d.reading, COALESCE(g.site, '') AS site, {GRAVEST} AS gravest, {SEEN_BY} AS seen_by \
              FROM devices d LEFT JOIN gateways g ON g.tenant = d.tenant AND g.gateway = d.gateway \
-             WHERE d.tenant = $1 AND (d.gateway > $2 OR (d.gateway = $2 AND d.device > $3)) AND {shown} \
+             WHERE d.tenant = $1 AND (d.gateway > $2 OR (d.gateway = $2 AND d.device > $3)) AND {shown} AND {COUNTED} \
              AND ($4 = '' OR LOWER(d.model) LIKE $4 ESCAPE '!' OR LOWER(d.serial) LIKE $4 ESCAPE '!' \
               OR LOWER(d.name) LIKE $4 ESCAPE '!' OR LOWER(d.address) LIKE $4 ESCAPE '!' \
               OR LOWER(d.device) LIKE $4 ESCAPE '!' OR LOWER(d.gateway) LIKE $4 ESCAPE '!' \

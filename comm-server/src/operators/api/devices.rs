@@ -40,6 +40,10 @@ pub(super) struct Device {
     first_seen_at: Timestamp,
     open_calls: i64,
     open_service_calls: i64,
+    /// Gateways that see the device.
+    seen_by: i64,
+    /// Whether the device counts under this gateway: where several see it, under one of them.
+    counted: bool,
 }
 
 /// The latest value of a counter, with its evidence.
@@ -97,6 +101,8 @@ impl From<store::Device> for Device {
             first_seen_at: d.first_seen,
             open_calls: d.open_calls,
             open_service_calls: d.service_calls,
+            seen_by: d.seen_by,
+            counted: d.counted,
         }
     }
 }
@@ -128,7 +134,7 @@ pub(super) struct DeviceParams {
     page: Option<String>,
 }
 
-/// Devices by gateway and id.
+/// Devices by gateway and id: each once; with `gateway`, all that it sees.
 #[utoipa::path(
     get, path = "/api/v1/devices", tag = "fleet", operation_id = "list_devices", params(DeviceParams),
     responses((status = 200, body = List<Device>, description = "A page of devices"), Reading)

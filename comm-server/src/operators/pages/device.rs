@@ -22,7 +22,7 @@ use crate::operators::caller::{Caller, Params};
 use crate::operators::refused::Refused;
 use crate::operators::role::Act;
 use crate::operators::{OperatorState, orders};
-use crate::store::{CallFilter, CounterPoint, Device, DeviceDetail, Gravest, LatestCounter};
+use crate::store::{CallFilter, CounterPoint, Device, DeviceDetail, Gravest, LatestCounter, Sighting};
 
 /// Readings in the table beside the plot.
 const TABLE_POINTS: usize = 30;
@@ -53,6 +53,16 @@ struct DevicePage {
     points: Vec<Point>,
     calls: Vec<CallRow>,
     rollout_href: String,
+    /// Other gateways that see the device.
+    elsewhere: Vec<Elsewhere>,
+    /// Whether the device counts here.
+    counted: bool,
+}
+
+/// Another gateway that sees the device.
+struct Elsewhere {
+    gateway: String,
+    href: String,
 }
 
 struct Head {
@@ -96,6 +106,7 @@ struct Known {
     counters: Vec<LatestCounter>,
     points: Vec<CounterPoint>,
     calls: Vec<crate::store::Call>,
+    others: Vec<Sighting>,
 }
 
 /// `GET /devices/{gateway}/{device}`
@@ -130,7 +141,8 @@ async fn read(
     };
     let calls = store.calls(tenant, &filter, None).await?.items;
     let counters = store.latest_counters(tenant, gateway, device).await?;
-    Ok(Known { detail, site, counters, points, calls })
+    let others = store.other_sightings(tenant, gateway, device).await?;
+    Ok(Known { detail, site, counters, points, calls, others })
 }
 
 fn prepared(shell: Shell, caller: &Caller, known: Known, now: Timestamp) -> DevicePage {
@@ -164,6 +176,12 @@ fn prepared(shell: Shell, caller: &Caller, known: Known, now: Timestamp) -> Devi
         calls: calls::rows(known.calls, now),
         rollout_href: address("/rollouts", &[("vendor", &d.vendor), ("model", &d.model)]),
         facts: facts(&d, reading, now),
+        elsewhere: known
+            .others
+            .into_iter()
+            .map(|other| Elsewhere { href: device_page(&other.gateway, &d.device), gateway: other.gateway })
+            .collect(),
+        counted: d.counted,
         d: Head {
             state: state::of_device(d.offline, gravest, reading.map(|r| &r.status)),
             read_at: d.read_at.map(|at| When::new(at, now)),

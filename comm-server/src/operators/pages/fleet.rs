@@ -70,6 +70,7 @@ struct DeviceRow {
     supplies: Vec<Bar>,
     site: String,
     gateway: String,
+    seen_by: i64,
     total: String,
     read_at: Option<When>,
 }
@@ -175,6 +176,7 @@ fn row(d: FleetDevice, now: Timestamp) -> DeviceRow {
         name,
         site: d.site,
         gateway: d.gateway,
+        seen_by: d.seen_by,
         total: d.total.map_or_else(|| "–".to_owned(), grouped),
         read_at: d.read_at.map(|at| When::new(at, now)),
     }
