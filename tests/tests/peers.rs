@@ -7,8 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::program;
+use tests::site::{PATIENCE, Site, SiteSpec};
+use tests::until::until;
 
 /// A peer that is killed when it is dropped.
 struct Peer(Child);
@@ -148,6 +150,90 @@ fn snmpsims_printer_is_read_in_full() -> Result<()> {
     assert_eq!(reading["alerts"][0]["group_name"], "markerSupplies");
     assert_eq!(reading["alerts"][0]["code"], 1104);
     Ok(())
+}
+
+/// Some print servers show the printer only in a context of its own, asked as `COMMUNITY@CONTEXT`.
+#[test]
+fn a_print_servers_context_is_found() -> Result<()> {
+    let dir = tempfile::Builder::new().prefix("platen-snmpsim-").tempdir()?;
+    let server = "1.3.6.1.2.1.1.1.0|4|HP ETHERNET MULTI-ENVIRONMENT,SN:NONE,FN:NONE\n\
+        1.3.6.1.2.1.1.2.0|6|1.3.6.1.4.1.11.2.3.9.1\n";
+    fs::write(dir.path().join("hp.snmprec"), server)?;
+    let within = RECORDING.replace("1.3.6.1.4.1.99999.1", "1.3.6.1.4.1.11.2.3.9.1");
+    fs::write(dir.path().join("hp@Jetdirect.snmprec"), within)?;
+    let port = free_udp_port()?;
+    let Some(_peer) = snmpsim(dir.path(), port)? else {
+        eprintln!("skipped: PLATEN_SNMPSIM names no snmpsim-command-responder; ./test installs it");
+        return Ok(());
+    };
+    let reading = read_when_up(port, "hp")?;
+    assert_eq!(reading["identity"]["serial"], "MU000042", "{reading:#}");
+    assert_eq!(reading["counters"]["total"], 12345, "{reading:#}");
+    Ok(())
+}
+
+/// Messages for users that the agent doesn't know (SNMP-USER-BASED-SM-MIB `usmStatsUnknownUserNames`).
+fn strangers(port: u16) -> Result<u64> {
+    let output = Command::new("snmpget")
+        .args(["-v2c", "-cpublic", "-Oqv", &format!("127.0.0.1:{port}"), "1.3.6.1.6.3.15.1.1.3.0"])
+        .env("MIBS", "")
+        .output()
+        .context("snmpget isn't installed: ./test installs it")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim().parse().with_context(|| format!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// Readings that the gateway made since it started.
+async fn reads(site: &Site) -> Result<u64> {
+    let text =
+        reqwest::get(format!("http://{}/metrics", site.address("gateway.local")?)).await?.text().await?;
+    let count = text.lines().find_map(|line| line.strip_prefix("platen_gateway_reads_total "));
+    Ok(count.and_then(|count| count.parse().ok()).unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_credential_that_worked_is_remembered_when_the_gateway_restarts() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let port = free_udp_port()?;
+    let (config, password) = (dir.path().join("snmpd.conf"), dir.path().join("password"));
+    fs::write(&config, "rocommunity public 127.0.0.1\nsysDescr A plain host\n")?;
+    fs::write(&password, "correct horse")?;
+    let child = Command::new("/usr/sbin/snmpd")
+        .args(["-f", "-Lf", "/dev/null", "-C", "-c"])
+        .arg(&config)
+        .arg(format!("udp:127.0.0.1:{port}"))
+        .env("SNMP_PERSISTENT_DIR", dir.path().join("snmpd"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("snmpd isn't installed: ./test installs it")?;
+    let _peer = Peer(child);
+    read_when_up(port, "public")?;
+    let gateway = json!({
+        "networks": [], "devices": [{"address": format!("127.0.0.1:{port}")}],
+        "sensing": {"status_s": 20, "idle_s": 20, "asleep_s": 20, "timeout_ms": 300, "discovery_s": 2_592_000},
+        "credentials": [
+            {"name": "stranger", "user": "nobody", "auth": {"protocol": "sha256", "password_file": password}},
+            {"name": "plain", "community": "public"},
+        ],
+    });
+    let mut site = Site::new(SiteSpec { gateway, speedup: 20, ..SiteSpec::new(dir.path().join("site")) })?;
+    site.make_trust_domain()?;
+    site.start_comm_server()?;
+    site.start_gateway()?;
+    let operator = site.first_log_in().await?;
+    until("the host in the fleet", PATIENCE, || async {
+        Ok((operator.list("/api/v1/devices").await?.len() == 1).then_some(()))
+    })
+    .await?;
+    let asked = strangers(port)?;
+    assert!(asked > 0, "the first credential was never tried");
+    site.gateway.take().context("no gateway")?.kill()?;
+    site.start_gateway()?;
+    until("readings after the restart", PATIENCE, || async { Ok((reads(&site).await? >= 3).then_some(())) })
+        .await?;
+    assert_eq!(strangers(port)?, asked, "the credential that fails was tried again");
+    site.stop()
 }
 
 /// Recordings of real devices, where the machine has some: each gives a reading.
