@@ -8,7 +8,7 @@ use tests::site::{PATIENCE, Site, SiteSpec};
 use tests::until::until;
 
 use crate::figures::Figures;
-use crate::process;
+use crate::process::{self, Memory};
 
 /// A site that is small beside the other one: what the gateway needs whatever it watches.
 const FEW: u16 = 50;
@@ -30,7 +30,7 @@ pub(crate) async fn measure(devices: u16, watch: Duration, figures: &mut Figures
     figures.print("requests of one whole reading", requests, "requests", "");
     let note = "sweep, spool and reports included";
     figures.print("CPU for each device found and read", 1000.0 * cpu / each, "ms", note);
-    let (round, _) = memory(pid, "after the first round", figures)?;
+    let round = memory(pid, "after the first round", figures)?;
     if let Some(few) = few {
         let grows = 1024.0 * (round - few) / (each - f64::from(FEW));
         figures.print(
@@ -64,7 +64,7 @@ async fn resident_with_few() -> Result<f64> {
     let mut site = started(FEW, dir.path())?;
     let pid = site.gateway.as_ref().context("the gateway isn't started")?.id();
     whole_round(&site, FEW).await?;
-    let (resident, _) = process::memory_mib(pid)?;
+    let resident = process::memory(pid)?.resident;
     tokio::task::spawn_blocking(move || site.stop()).await??;
     Ok(resident)
 }
@@ -80,12 +80,13 @@ async fn whole_round(site: &Site, devices: u16) -> Result<Value> {
     .await
 }
 
-fn memory(pid: u32, when: &str, figures: &mut Figures) -> Result<(f64, f64)> {
-    let (now, highest) = process::memory_mib(pid)?;
-    figures.print(&format!("memory {when}, resident"), now, "MiB", "");
-    figures.print(&format!("memory {when}, highest so far"), highest, "MiB", "");
-    Ok((now, highest))
+fn memory(pid: u32, when: &str, figures: &mut Figures) -> Result<f64> {
+    let Memory { resident, own, highest } = process::memory(pid)?;
+    let note = format!("{own:.1} its own, the rest pages of the program's file; highest so far {highest:.1}");
+    figures.print(&format!("memory {when}, resident"), resident, "MiB", &note);
+    Ok(resident)
 }
+
 async fn status_of(url: &str) -> Result<Value> {
     let text = tests::operator::plain_client()?.get(url).send().await?.error_for_status()?.text().await?;
     serde_json::from_str(&text).context("status")
