@@ -1,7 +1,7 @@
 //! How a TLS session began, as its server's first message has it (RFC 8446 §4.1.3, which is never encrypted).
 
-/// Octets of a connection's beginning that hold a `ServerHello`.
-pub(crate) const HEAD: usize = 512;
+/// Octets of a connection's beginning that hold a `ServerHello`: a post-quantum key share alone has 1,120.
+pub(crate) const HEAD: usize = 4096;
 
 /// Record header, handshake header, version, random.
 const BEFORE_SESSION_ID: usize = 5 + 4 + 2 + 32;
