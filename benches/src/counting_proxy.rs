@@ -8,11 +8,15 @@ use anyhow::{Context, Result};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::server_hello;
+
 /// Counts of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     up: AtomicU64,
     down: AtomicU64,
+    /// What the server said first.
+    head: Mutex<Vec<u8>>,
 }
 
 impl Counts {
@@ -20,6 +24,29 @@ impl Counts {
     pub(crate) fn bytes(&self) -> u64 {
         self.up.load(Ordering::Relaxed) + self.down.load(Ordering::Relaxed)
     }
+
+    /// Whether its TLS session goes on with an earlier one.
+    fn resumes(&self) -> Option<bool> {
+        server_hello::resumes(&self.head.lock().ok()?)
+    }
+
+    fn heard(&self, octets: &[u8]) {
+        self.down.fetch_add(length(octets), Ordering::Relaxed);
+        if let Ok(mut head) = self.head.lock() {
+            let room = server_hello::HEAD.saturating_sub(head.len());
+            head.extend(octets.iter().take(room));
+        }
+    }
+}
+
+/// What went over several connections.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Talk {
+    pub(crate) bytes: u64,
+    /// Connections with a full handshake.
+    pub(crate) full: u32,
+    /// Connections that resumed a session.
+    pub(crate) resumed: u32,
 }
 
 /// A proxy; its target may be named after it listens.
@@ -55,6 +82,19 @@ impl CountingProxy {
         self.connections.lock().map(|c| c.len()).unwrap_or_default()
     }
 
+    /// What went over all connections from number `first` on.
+    pub(crate) fn talk_since(&self, first: usize) -> Talk {
+        let connections = self.connections.lock().map(|c| c.clone()).unwrap_or_default();
+        connections.iter().skip(first).fold(Talk::default(), |talk, one| {
+            let resumes = one.resumes();
+            Talk {
+                bytes: talk.bytes + one.bytes(),
+                full: talk.full + u32::from(resumes == Some(false)),
+                resumed: talk.resumed + u32::from(resumes == Some(true)),
+            }
+        })
+    }
+
     /// Bytes of all connections from number `first` on.
     pub(crate) fn bytes_since(&self, first: usize) -> u64 {
         let connections = self.connections.lock().map(|c| c.clone()).unwrap_or_default();
@@ -80,8 +120,10 @@ async fn carry(client: TcpStream, target: Option<SocketAddr>, counts: Arc<Counts
     let server = TcpStream::connect(target.context("no target yet")?).await?;
     let (client_in, client_out) = client.into_split();
     let (server_in, server_out) = server.into_split();
-    let up = copy(client_in, server_out, &counts.up);
-    let down = copy(server_in, client_out, &counts.down);
+    let up = copy(client_in, server_out, |octets| {
+        counts.up.fetch_add(length(octets), Ordering::Relaxed);
+    });
+    let down = copy(server_in, client_out, |octets| counts.heard(octets));
     tokio::try_join!(up, down)?;
     Ok(())
 }
@@ -89,7 +131,7 @@ async fn carry(client: TcpStream, target: Option<SocketAddr>, counts: Arc<Counts
 async fn copy(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    count: &AtomicU64,
+    count: impl Fn(&[u8]),
 ) -> Result<()> {
     let mut buffer = vec![0; 16 << 10];
     loop {
@@ -98,7 +140,12 @@ async fn copy(
             to.shutdown().await?;
             return Ok(());
         }
-        to.write_all(buffer.get(..read).unwrap_or_default()).await?;
-        count.fetch_add(u64::try_from(read).unwrap_or(0), Ordering::Relaxed);
+        let octets = buffer.get(..read).unwrap_or_default();
+        to.write_all(octets).await?;
+        count(octets);
     }
+}
+
+fn length(octets: &[u8]) -> u64 {
+    u64::try_from(octets.len()).unwrap_or(0)
 }

@@ -9,6 +9,7 @@ mod peers;
 mod process;
 mod reading;
 mod replay;
+mod server_hello;
 mod sizes;
 mod sweep;
 mod virtual_devices;
@@ -38,6 +39,9 @@ enum What {
         /// Devices, at most 1,000.
         #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=1000))]
         devices: u16,
+        /// Minutes at a status each minute, after the first round.
+        #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=120))]
+        minutes: u8,
     },
     /// Bytes of a meter report and of a service call, TLS handshake included.
     Wire,
@@ -91,8 +95,10 @@ fn run(what: Option<What>, figures: &mut Figures) -> Result<()> {
         sweep::measure(devices, pps, figures)?;
     }
     if all || matches!(what, Some(What::Reading { .. })) {
-        let devices = if let Some(What::Reading { devices }) = what { devices } else { 1000 };
-        runtime.block_on(reading::measure(devices, figures))?;
+        let (devices, minutes) =
+            if let Some(What::Reading { devices, minutes }) = what { (devices, minutes) } else { (1000, 4) };
+        let watch = std::time::Duration::from_secs(60 * u64::from(minutes));
+        runtime.block_on(reading::measure(devices, watch, figures))?;
     }
     Ok(())
 }

@@ -25,12 +25,25 @@ pub(crate) fn own_cpu_ms(who: UsageWho) -> Result<f64> {
     Ok(f64::from(u32::try_from(micros / 10)?) / 100.0)
 }
 
-/// Memory in MiB: resident now, and the highest so far.
-pub(crate) fn memory_mib(pid: u32) -> Result<(f64, f64)> {
+/// Memory in MiB.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    pub(crate) resident: f64,
+    /// Of it the process's own; the rest is the program's file, which the kernel may drop and read again.
+    pub(crate) own: f64,
+    pub(crate) highest: f64,
+}
+
+/// What the kernel says of a process's memory.
+pub(crate) fn memory(pid: u32) -> Result<Memory> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).context("/proc/PID/status")?;
     let field = |name: &str| -> Option<f64> {
         let line = status.lines().find(|l| l.starts_with(name))?;
         line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kib| kib / 1024.0)
     };
-    Ok((field("VmRSS:").context("VmRSS")?, field("VmHWM:").context("VmHWM")?))
+    Ok(Memory {
+        resident: field("VmRSS:").context("VmRSS")?,
+        own: field("RssAnon:").context("RssAnon")?,
+        highest: field("VmHWM:").context("VmHWM")?,
+    })
 }

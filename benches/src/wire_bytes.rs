@@ -9,11 +9,11 @@ use reqwest::Method;
 use rustls_pki_types::ServerName;
 use serde_json::json;
 use tests::operator::Operator;
-use tests::site::{GATEWAY, PATIENCE, Site, SiteSpec};
+use tests::site::{GATEWAY, Lan, PATIENCE, Site, SiteSpec};
 use tests::until::until;
 use tokio::net::TcpStream;
 
-use crate::counting_proxy::CountingProxy;
+use crate::counting_proxy::{CountingProxy, Talk};
 use crate::figures::Figures;
 use crate::sizes::float;
 
@@ -24,21 +24,22 @@ pub(crate) async fn measure(figures: &mut Figures) -> Result<()> {
     let counted = "TCP payload, both directions";
     figures.print("full handshake, mutual, X25519MLKEM768", float(one.full_handshake), "bytes", counted);
     figures.print("resumed handshake", float(one.resumed_handshake), "bytes", counted);
-    let parts = "one connection: handshake, poll, batch, response";
-    figures.print("daily meter report, 1 device", float(one.meters), "bytes", parts);
-    figures.print("daily meter report, 100 devices", float(hundred.meters), "bytes", parts);
-    let further = (float(hundred.meters) - float(one.meters)) / 99.0;
-    figures.print("  of which each further device", further, "bytes", "");
-    let share = 100.0 * float(one.full_handshake) / float(one.meters);
-    figures.print("  handshake's share, 1 device", share, "percent", "");
-    let resumed = float(one.meters) - float(one.full_handshake) + float(one.resumed_handshake);
-    figures.print("  1 device, were the session resumed", resumed, "bytes", "computed from the rows above");
-    figures.print(
-        "service call",
-        float(one.service_call),
-        "bytes",
-        "the connections until the call is on the page",
-    );
+    for (session, handshake, meters, more, call) in [
+        ("full handshake", one.full_handshake, one.meters_full, hundred.meters_full, one.service_call_full),
+        ("session resumed", one.resumed_handshake, one.meters, hundred.meters, one.service_call),
+    ] {
+        let mut print = |what: &str, talk: Talk| {
+            let note = format!("connections: {} in full, {} resumed", talk.full, talk.resumed);
+            figures.print(&format!("{what}, {session}"), float(talk.bytes), "bytes", &note);
+            let share = 100.0 * float(handshake) / float(talk.bytes);
+            figures.print("  of which one handshake", share, "percent", "");
+        };
+        print("daily meter report, 1 device", meters);
+        print("daily meter report, 100 devices", more);
+        print("service call", call);
+        let further = (float(more.bytes) - float(meters.bytes)) / 99.0;
+        figures.print(&format!("each further device, {session}"), further, "bytes", "");
+    }
     Ok(())
 }
 
@@ -48,8 +49,10 @@ const QUIET: Duration = Duration::from_secs(12);
 struct Exchange {
     full_handshake: u64,
     resumed_handshake: u64,
-    meters: u64,
-    service_call: u64,
+    meters: Talk,
+    meters_full: Talk,
+    service_call: Talk,
+    service_call_full: Talk,
 }
 
 async fn exchange(devices: u16) -> Result<Exchange> {
@@ -66,18 +69,16 @@ async fn exchange(devices: u16) -> Result<Exchange> {
     site.start_gateway()?;
     let operator = site.first_log_in().await?;
     quiet(&operator, &proxy, devices).await?;
-    let meters = meters(&operator, &proxy).await?;
+    let meters = report_meters(&mut site, &operator, &proxy, Session::Resumed).await?;
     quiet(&operator, &proxy, devices).await?;
-    let before = proxy.connections();
-    lan.control(0, Method::POST, "faults/sc?code=SC542").await?;
-    until("the service call", PATIENCE, || async {
-        let calls = operator.list("/api/v1/calls?kind=service_call&state=open").await?;
-        Ok((!calls.is_empty()).then_some(()))
-    })
-    .await?;
-    let service_call = proxy.bytes_since(before);
+    let meters_full = report_meters(&mut site, &operator, &proxy, Session::Full).await?;
+    quiet(&operator, &proxy, devices).await?;
+    let service_call = raise_service_call(&mut site, &lan, &operator, &proxy, Session::Resumed).await?;
+    lan.control(0, Method::DELETE, "faults/sc").await?;
+    quiet(&operator, &proxy, devices).await?;
+    let service_call_full = raise_service_call(&mut site, &lan, &operator, &proxy, Session::Full).await?;
     tokio::task::spawn_blocking(move || site.stop()).await??;
-    Ok(Exchange { full_handshake, resumed_handshake, meters, service_call })
+    Ok(Exchange { full_handshake, resumed_handshake, meters, meters_full, service_call, service_call_full })
 }
 
 /// Bytes of a full handshake, and of one that resumes it.
@@ -114,6 +115,10 @@ async fn quiet(operator: &Operator, proxy: &CountingProxy, devices: u16) -> Resu
         Ok((fleet.len() == usize::from(devices)).then_some(()))
     })
     .await?;
+    silence(proxy).await
+}
+
+async fn silence(proxy: &CountingProxy) -> Result<()> {
     until("the gateway to be quiet", PATIENCE * 3, || async {
         let before = proxy.bytes_since(0);
         tokio::time::sleep(QUIET).await;
@@ -122,15 +127,70 @@ async fn quiet(operator: &Operator, proxy: &CountingProxy, devices: u16) -> Resu
     .await
 }
 
-async fn meters(operator: &Operator, proxy: &CountingProxy) -> Result<u64> {
-    let before = proxy.connections();
+/// How the gateway's first connection is to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Session {
+    /// The gateway goes on and has a ticket.
+    Resumed,
+    /// The gateway starts anew: tickets are kept in memory only.
+    Full,
+}
+
+impl Session {
+    /// Does `between`, with the gateway down where its session is to be new; gives the number of connections before.
+    async fn begin<T>(
+        self,
+        site: &mut Site,
+        proxy: &CountingProxy,
+        between: impl Future<Output = Result<T>>,
+    ) -> Result<(usize, T)> {
+        if self == Self::Full {
+            let gateway = site.gateway.take().context("the gateway isn't started")?;
+            tokio::task::spawn_blocking(move || gateway.stop()).await??;
+        }
+        let before = proxy.connections();
+        let done = between.await?;
+        if self == Self::Full {
+            site.start_gateway()?;
+        }
+        Ok((before, done))
+    }
+}
+
+/// Has the meters read: what a gateway says from the poll that brings the order until it is done.
+async fn report_meters(
+    site: &mut Site,
+    operator: &Operator,
+    proxy: &CountingProxy,
+    session: Session,
+) -> Result<Talk> {
     let order = json!({"gateway": GATEWAY, "order": {"kind": "counter_request"}});
-    let command = operator.post("/api/v1/commands", &order).await?;
+    let (before, command) =
+        session.begin(site, proxy, async { operator.post("/api/v1/commands", &order).await }).await?;
     let id = command["command"].as_str().context("a command without an id")?.to_owned();
     until("the counter request to be done", PATIENCE * 3, || async {
         let commands = operator.list(&format!("/api/v1/commands?gateway={GATEWAY}")).await?;
         Ok(commands.iter().any(|c| c["command"] == id.as_str() && c["state"] == "done").then_some(()))
     })
     .await?;
-    Ok(proxy.bytes_since(before))
+    silence(proxy).await?;
+    Ok(proxy.talk_since(before))
+}
+
+/// Has a service call raised: what is said until it is on the page.
+async fn raise_service_call(
+    site: &mut Site,
+    lan: &Lan,
+    operator: &Operator,
+    proxy: &CountingProxy,
+    session: Session,
+) -> Result<Talk> {
+    let fault = async { lan.control(0, Method::POST, "faults/sc?code=SC542").await };
+    let (before, ()) = session.begin(site, proxy, fault).await?;
+    until("the service call", PATIENCE * 3, || async {
+        let calls = operator.list("/api/v1/calls?kind=service_call&state=open").await?;
+        Ok((!calls.is_empty()).then_some(()))
+    })
+    .await?;
+    Ok(proxy.talk_since(before))
 }

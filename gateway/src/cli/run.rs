@@ -16,7 +16,9 @@ pub(super) fn command(file: &Path) -> ExitCode {
     if let Err(error) = program::logging::init(&quieter(&config.log)) {
         return fail(EXIT_USAGE, &chain(&error));
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    // One thread is enough for thousands of devices, and each further one costs memory: glibc's malloc keeps an arena for
+    // every thread. What takes long (the spool, digests of images) has threads of its own.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(EXIT_FAILED, &format!("the runtime can't start: {error}")),
     };

@@ -45,9 +45,12 @@ struct Asked {
 }
 
 /// The page at `/` and its style sheet; `status` is asked anew for each view.
-pub fn router(status: impl Fn() -> Status + Clone + Send + Sync + 'static) -> Router {
+pub fn router<S>(status: impl Fn() -> S + Clone + Send + Sync + 'static) -> Router
+where
+    S: Future<Output = Status> + Send,
+{
     Router::new()
-        .route("/", get(move |Query(asked): Query<Asked>| std::future::ready(show(&status(), &asked))))
+        .route("/", get(async move |Query(asked): Query<Asked>| show(&status().await, &asked)))
         .route("/page.css", get(async || ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], HEADERS, CSS)))
 }
 

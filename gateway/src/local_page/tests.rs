@@ -146,7 +146,9 @@ pub(super) fn status() -> Status {
 async fn get_page(status: Status, uri: &str) -> (String, String) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = tokio::spawn(async move { axum::serve(listener, router(move || status.clone())).await });
+    let server = tokio::spawn(async move {
+        axum::serve(listener, router(move || std::future::ready(status.clone()))).await
+    });
     let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
     let request = format!("GET {uri} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     socket.write_all(request.as_bytes()).await.unwrap();
@@ -232,5 +234,5 @@ async fn an_empty_gateway_says_what_comes_next() {
 async fn serve_for_eyes() {
     let address = std::env::var("PLATEN_PAGE_ADDRESS").unwrap_or_else(|_| "127.0.0.1:9200".to_owned());
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();
-    axum::serve(listener, router(status)).await.unwrap();
+    axum::serve(listener, router(|| std::future::ready(status()))).await.unwrap();
 }

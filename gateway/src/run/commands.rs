@@ -72,7 +72,7 @@ impl Engine {
         match begin {
             Begin::Read => self.look_for(id),
             Begin::Diagnose => {
-                let result = serde_json::to_value(self.board.status()).ok();
+                let result = serde_json::to_value(self.board.status_of(&self.known)).ok();
                 self.change(id, outcome, |record| {
                     record.finish(ResponseState::Done, String::new(), result, now);
                 });

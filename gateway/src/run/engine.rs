@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gateway_core::commands::CommandRecord;
@@ -83,6 +83,8 @@ pub(super) enum Event {
     Hinted(IpAddr, Duration),
     /// The schedule says that it is time.
     Due(super::schedule::Job),
+    /// Somebody looks at what the gateway knows.
+    Asked,
 }
 
 /// What is done after the changes are stored.
@@ -153,7 +155,7 @@ impl Engine {
     pub(super) fn new(world: World, restored: Restored) -> (Self, Arc<Board>) {
         let (events, received) = mpsc::unbounded_channel();
         let Restored { devices, commands, updates, schedule, mails: _, damage: _ } = restored;
-        let board = Arc::new(Board::new(&world));
+        let board = Arc::new(Board::new(&world, events.clone()));
         let known = Known { devices, commands, updates, schedule };
         let mut engine = Self {
             world,
@@ -218,6 +220,8 @@ impl Engine {
             Event::Pushed(rollout, device, result) => self.pushed(rollout, &device, result, outcome),
             Event::Hinted(ip, after) => self.hinted(ip, after),
             Event::Due(job) => self.due(job, outcome),
+            // What is known is shown after the events, however often it was asked.
+            Event::Asked => {}
         }
     }
 
@@ -349,9 +353,4 @@ pub(super) fn told(result: Result<(), SpoolError>) {
     if let Err(error) = result {
         tracing::error!(error = %error, "a record can't be stored");
     }
-}
-
-/// A lock whose holder panicked still guards whole values.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,8 @@
-//! The local port: `/status` as JSON and the page for people, from what the engine published last.
+//! The local port: `/status` as JSON and the page for people, from what the engine shows when it is asked.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::routing::get;
 use axum::{Json, Router};
@@ -12,9 +12,10 @@ use gateway_core::inventory::DeviceRecord;
 use gateway_core::outbox::LaneState;
 use jiff::Timestamp;
 use program::local::Health;
+use tokio::sync::{mpsc, watch};
 use wire::report::Lanes;
 
-use super::engine::{Known, World, is_online, lock};
+use super::engine::{Engine, Event, Known, World, is_online};
 use crate::local_page;
 use crate::spool::Spool;
 use crate::status::{
@@ -26,7 +27,10 @@ use crate::uplink::Link;
 /// Commands that are shown.
 const COMMANDS_SHOWN: usize = 50;
 
-/// What the engine shows to the local port.
+/// An engine that waits for the disk doesn't answer: then what it showed last is shown.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the engine shows to the local port: made only when somebody looks, as it costs with many devices.
 #[derive(Debug)]
 pub(super) struct Board {
     gateway: String,
@@ -35,20 +39,38 @@ pub(super) struct Board {
     spool: Spool,
     link: Arc<Link>,
     mails_waiting: Arc<AtomicU64>,
-    shown: Mutex<Shown>,
+    events: mpsc::UnboundedSender<Event>,
+    asked: AtomicBool,
+    shown: watch::Sender<Arc<Shown>>,
 }
 
 #[derive(Debug, Default)]
 struct Shown {
-    at: Option<Instant>,
     devices: Vec<DeviceStatus>,
     open_calls: Vec<OpenCallStatus>,
     commands: Vec<CommandStatus>,
     firmware: Vec<FirmwareStatus>,
 }
 
+impl Shown {
+    fn of(known: &Known) -> Self {
+        let mut open_calls: Vec<OpenCallStatus> = known.devices.values().flat_map(open_calls).collect();
+        open_calls.sort_by_key(|call| call.since);
+        let mut commands: Vec<&CommandRecord> = known.commands.values().collect();
+        commands.sort_by_key(|record| std::cmp::Reverse(record.received_at));
+        let mut updates: Vec<&Update> = known.updates.values().collect();
+        updates.sort_by_key(|update| std::cmp::Reverse(update.received_at));
+        Self {
+            devices: known.devices.values().map(device).collect(),
+            open_calls,
+            commands: commands.into_iter().take(COMMANDS_SHOWN).map(command).collect(),
+            firmware: updates.into_iter().take(COMMANDS_SHOWN).map(firmware).collect(),
+        }
+    }
+}
+
 impl Board {
-    pub(super) fn new(world: &World) -> Self {
+    pub(super) fn new(world: &World, events: mpsc::UnboundedSender<Event>) -> Self {
         Self {
             gateway: world.config.gateway.to_string(),
             site: world.config.site_name().map(str::to_owned),
@@ -56,35 +78,33 @@ impl Board {
             spool: world.spool.clone(),
             link: Arc::clone(&world.link),
             mails_waiting: Arc::clone(&world.mails_waiting),
-            shown: Mutex::default(),
+            events,
+            asked: AtomicBool::new(false),
+            shown: watch::Sender::default(),
         }
     }
 
-    /// Shows what the gateway knows now; at most twice a second, as it costs with many devices.
+    /// Shows what the gateway knows now, if somebody asked since.
     pub(super) fn publish(&self, known: &Known) {
-        let mut shown = lock(&self.shown);
-        if shown.at.is_some_and(|at| at.elapsed().as_millis() < 500) {
+        if !self.asked.swap(false, Ordering::AcqRel) {
             return;
         }
-        let mut open_calls: Vec<OpenCallStatus> = known.devices.values().flat_map(open_calls).collect();
-        open_calls.sort_by_key(|call| call.since);
-        let mut commands: Vec<&CommandRecord> = known.commands.values().collect();
-        commands.sort_by_key(|record| std::cmp::Reverse(record.received_at));
-        let mut updates: Vec<&Update> = known.updates.values().collect();
-        updates.sort_by_key(|update| std::cmp::Reverse(update.received_at));
-        *shown = Shown {
-            at: Some(Instant::now()),
-            devices: known.devices.values().map(device).collect(),
-            open_calls,
-            commands: commands.into_iter().take(COMMANDS_SHOWN).map(command).collect(),
-            firmware: updates.into_iter().take(COMMANDS_SHOWN).map(firmware).collect(),
-        };
+        self.shown.send_replace(Arc::new(Shown::of(known)));
     }
 
-    /// How the gateway is.
-    pub(super) fn status(&self) -> Status {
+    /// How the gateway is, from what it knows.
+    pub(super) fn status_of(&self, known: &Known) -> Status {
+        self.status_with(&Shown::of(known))
+    }
+
+    /// How the gateway is; asks the engine what it knows.
+    async fn status(&self) -> Status {
+        let shown = self.ask().await;
+        self.status_with(&shown)
+    }
+
+    fn status_with(&self, shown: &Shown) -> Status {
         let spool = self.spool.snapshot();
-        let shown = lock(&self.shown);
         Status {
             gateway: self.gateway.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -107,14 +127,26 @@ impl Board {
             mails_waiting: self.mails_waiting.load(Ordering::Relaxed),
         }
     }
+
+    async fn ask(&self) -> Arc<Shown> {
+        let mut shown = self.shown.subscribe();
+        self.asked.store(true, Ordering::Release);
+        Engine::tell(&self.events, Event::Asked);
+        if tokio::time::timeout(PATIENCE, shown.changed()).await.is_err() {
+            tracing::debug!("the engine is busy: what it showed last is shown");
+        }
+        Arc::clone(&shown.borrow())
+    }
 }
 
 /// `/status` and the page.
 pub(super) fn router(board: Arc<Board>) -> Router {
-    let page = Arc::clone(&board);
-    Router::new()
-        .route("/status", get(move || std::future::ready(Json(board.status()))))
-        .merge(local_page::router(move || page.status()))
+    let asked = move || {
+        let board = Arc::clone(&board);
+        async move { board.status().await }
+    };
+    let page = asked.clone();
+    Router::new().route("/status", get(async move || Json(asked().await))).merge(local_page::router(page))
 }
 
 /// The gateway is well while its spool stores; a server that is away is not its illness.

@@ -26,6 +26,9 @@ const HOLD: Duration = Duration::from_secs(3);
 /// What the commands of one poll mean is decided within this, or they come again with the next.
 const DECISION_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A batch of this gateway, bytes: it is in memory several times while it is sent.
+const BATCH: usize = BATCH_BYTES / 4;
+
 /// Exchanges that end in a gap in a row; then a pause is due.
 const GAPS_MAX: u32 = 4;
 
@@ -302,7 +305,7 @@ impl Uplink {
     }
 
     async fn send(&mut self, lane: Lane) -> Result<(), ExchangeError> {
-        let mut limit = BATCH_BYTES;
+        let mut limit = BATCH;
         let mut gaps = 0;
         loop {
             let waiting = self.spool.waiting(lane, limit).await?;

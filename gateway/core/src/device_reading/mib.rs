@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::charset::Charset;
-use super::limits::{OCTETS_PER_READING, ROWS_PER_COLUMN, VARBINDS_PER_READING};
+use super::limits::{ARCS, OCTETS_PER_READING, ROWS_PER_COLUMN, VARBINDS_PER_READING};
 use super::oid::Oid;
 use super::text;
 use super::value::Value;
@@ -47,7 +47,12 @@ impl Mib {
     /// An instance of an object.
     #[must_use]
     pub fn instance(&self, object: &[u32], instance: &[u32]) -> Option<&Value> {
-        self.values.get(&super::oid::join(object, instance))
+        // Asked hundreds of times for a reading: the key is put together on the stack.
+        let mut key = [0; ARCS];
+        let (head, rest) = key.split_at_mut_checked(object.len())?;
+        head.copy_from_slice(object);
+        rest.get_mut(..instance.len())?.copy_from_slice(instance);
+        self.values.get(key.get(..object.len() + instance.len())?)
     }
 
     /// A text, decoded and cleaned; nothing where nothing readable is left.
