@@ -203,6 +203,11 @@ impl Authority {
         &self.signer(which).certificate
     }
 
+    /// Every generation of both intermediates, oldest first.
+    pub fn intermediates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.signers.iter().map(|signer| &signer.certificate)
+    }
+
     /// Makes a key and issues its certificate; the ledger has it on disk before this returns.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ use crate::spiffe::{PartyKind, SpiffeId};
 use crate::trust::Trust;
 use verifier::PeerVerifier;
 pub use verifier::{PeerRefused, explain};
-pub use words::reason;
+pub use words::{failure_in, label, reason};
 
 /// Why a TLS configuration can't be built.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,10 @@ use sqlx::{AnyPool, SqlSafeStr as _};
 use super::{DEFAULT_TENANT, StoreError, failed};
 
 /// Number, name and SQL of each step.
-const STEPS: [(i64, &str, &str); 1] = [(1, "start", include_str!("../../migrations/0001_start.sql"))];
+const STEPS: [(i64, &str, &str); 2] = [
+    (1, "start", include_str!("../../migrations/0001_start.sql")),
+    (10, "enrolments", include_str!("../../migrations/0010_enrolments.sql")),
+];
 
 /// Brings the tables to this version, and makes the tenant of gateways that nobody has assigned.
 pub(super) async fn run(pool: &AnyPool) -> Result<(), StoreError> {
