@@ -32,7 +32,7 @@ pub use backup::{BackupError, Restored};
 pub use crl::{CrlSet, IssuedList};
 pub use error::AuthorityError;
 use folder::Folder;
-pub(crate) use folder::to_pem;
+pub use folder::to_pem;
 pub use ledger::Record;
 pub use profile::{LEAF_DAYS, Request};
 pub use revoke::{Listed, RevocationRecord, Revoked, State, Whom};

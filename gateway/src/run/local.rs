@@ -34,6 +34,7 @@ pub(super) struct Board {
     began: Instant,
     spool: Spool,
     link: Arc<Link>,
+    certificate: Arc<crate::renewal::Shown>,
     mails_waiting: Arc<AtomicU64>,
     shown: Mutex<Shown>,
 }
@@ -55,6 +56,7 @@ impl Board {
             began: Instant::now(),
             spool: world.spool.clone(),
             link: Arc::clone(&world.link),
+            certificate: Arc::clone(&world.certificate),
             mails_waiting: Arc::clone(&world.mails_waiting),
             shown: Mutex::default(),
         }
@@ -92,6 +94,7 @@ impl Board {
             at: Timestamp::now(),
             uptime_s: self.began.elapsed().as_secs(),
             link: self.link.status(),
+            certificate: self.certificate.status(),
             lanes: Lanes { urgent: lane(&spool.lanes.urgent), bulk: lane(&spool.lanes.bulk) },
             spool: SpoolStatus {
                 id: spool.id,
