@@ -12,7 +12,8 @@ use tests::until::until;
 
 /// A site whose servers know the revocation lists, and whose gateway's certificate has some age.
 fn site(dir: &std::path::Path, days: i64, enrols: bool) -> Result<Site> {
-    let mut spec = SiteSpec::new(dir.to_owned());
+    // A poll every six seconds.
+    let mut spec = SiteSpec { speedup: 600, ..SiteSpec::new(dir.to_owned()) };
     spec.comm_server = json!({"identity": identity_with_lists(dir, "comm-server")});
     if enrols {
         spec.comm_server["enrolment"] = trust::enrolment(dir);

@@ -23,6 +23,7 @@ pub fn reason(error: &Error) -> String {
 fn of_incompatible(incompatible: &PeerIncompatible) -> String {
     match incompatible {
         PeerIncompatible::SupportedVersionsExtensionRequired
+        | PeerIncompatible::SignatureAlgorithmsExtensionRequired
         | PeerIncompatible::Tls13RequiredForQuic
         | PeerIncompatible::ServerDoesNotSupportTls12Or13
         | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => {
@@ -99,6 +100,7 @@ pub fn label(error: &Error) -> &'static str {
         Error::PeerIncompatible(PeerIncompatible::NoKxGroupsInCommon) => "no_common_group",
         Error::PeerIncompatible(
             PeerIncompatible::SupportedVersionsExtensionRequired
+            | PeerIncompatible::SignatureAlgorithmsExtensionRequired
             | PeerIncompatible::Tls13RequiredForQuic
             | PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
