@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use comm_server_core::cadence::{Cadence, InvalidCadence};
-use pki::{IdentityConfig, IdentityError};
+use pki::{IdentityConfig, IdentityError, Tolerance};
 use program::config::ConfigError;
 use program::logging::LogConfig;
 use serde::Deserialize;
+
+use crate::gateways::est::{CannotIssue, Issuer};
 
 /// Name of the database file in the data directory.
 const DATABASE: &str = "platen.db";
@@ -25,12 +27,18 @@ pub struct Config {
     pub database: Option<String>,
     /// Certificate and key.
     pub identity: IdentityConfig,
+    /// How far the verifier of peers bends.
+    #[serde(default)]
+    pub tolerance: Tolerance,
     /// Where gateways come.
     pub gateways: Listen,
     /// Where operators come.
     pub operators: Listen,
     /// Where monitoring comes.
     pub local: Listen,
+    /// Where new gateways enrol.
+    #[serde(default)]
+    pub enrolment: Option<Enrolment>,
     /// Whose published images the console lists.
     #[serde(default)]
     pub global_server: Option<GlobalServer>,
@@ -48,6 +56,16 @@ pub struct Config {
 pub struct Listen {
     /// `ADDRESS:PORT`; port 0 takes a free one, written to `addresses.json` in the data directory.
     pub listen: SocketAddr,
+}
+
+/// Enrolment of gateways.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enrolment {
+    /// Where gateways come that have no certificate yet.
+    pub listen: SocketAddr,
+    /// Folder of the authority: as `platen-pki` made it, without `root-key.pem` and `server-ca-key.pem`.
+    pub authority: PathBuf,
 }
 
 /// The global server.
@@ -81,6 +99,15 @@ pub enum Unusable {
         #[source]
         source: Box<IdentityError>,
     },
+    /// The authority.
+    #[error("{}: enrolment.authority", file.display())]
+    Authority {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: Box<CannotIssue>,
+    },
 }
 
 impl Config {
@@ -100,8 +127,12 @@ impl Config {
     /// As [`Config::load`], or the identity can't be used.
     pub fn check(file: &Path) -> Result<Self, Unusable> {
         let config = Self::load(file)?;
-        pki::Identity::load(&config.identity)
+        let identity = pki::Identity::load_with(&config.identity, config.tolerance)
             .map_err(|source| Unusable::Identity { file: file.to_owned(), source: Box::new(source) })?;
+        if let Some(enrolment) = &config.enrolment {
+            Issuer::open(&enrolment.authority, &identity)
+                .map_err(|source| Unusable::Authority { file: file.to_owned(), source: Box::new(source) })?;
+        }
         Ok(config)
     }
 

@@ -6,13 +6,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use pki::spiffe::PartyKind;
+use program::identity::LiveIdentity;
+use program::listener::{Asks, Door};
 use program::local::Health;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::gateways::est::{CannotIssue, Enrolment};
 use crate::gateways::{self, GatewayState};
 use crate::operators::{self, FirstLoginError, HashError, Images, ImagesError, OperatorState};
 use crate::schedule;
@@ -39,6 +41,9 @@ pub enum RunError {
     /// TLS.
     #[error("TLS can't be configured")]
     Tls(#[from] pki::tls::TlsError),
+    /// Certificates for gateways.
+    #[error("gateways can't be enrolled")]
+    Enrolment(#[from] CannotIssue),
     /// An address.
     #[error("{what} can't listen on {address}")]
     Listen {
@@ -71,6 +76,25 @@ struct Listeners {
     gateways: TcpListener,
     operators: TcpListener,
     local: TcpListener,
+    enrolment: Option<TcpListener>,
+}
+
+/// Who may come where.
+struct Doors {
+    gateways: Door,
+    operators: Door,
+    enrolment: Door,
+}
+
+impl Doors {
+    fn new(identity: &LiveIdentity) -> Result<Self, pki::tls::TlsError> {
+        const GATEWAYS: &[PartyKind] = &[PartyKind::Gateway];
+        Ok(Self {
+            gateways: Door::new("gateways", identity, Asks::For(GATEWAYS))?,
+            operators: Door::new("operators", identity, Asks::Nobody)?,
+            enrolment: Door::new("enrolment", identity, Asks::OrNone(GATEWAYS))?,
+        })
+    }
 }
 
 /// Runs the server until `shutdown`.
@@ -79,15 +103,16 @@ struct Listeners {
 /// It can't begin.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunError> {
     program::local::install_metrics();
-    let identity = pki::Identity::load(&config.identity)?;
+    let identity = LiveIdentity::load(&config.identity, config.tolerance)?;
     let data_dir = |source| RunError::DataDir { path: config.data_dir.clone(), source };
     std::fs::create_dir_all(&config.data_dir).map_err(data_dir)?;
     let (store, writer) = Store::open(&config.database_url().map_err(data_dir)?).await?;
-    let gateways_tls = pki::tls::server_config(&identity, &[PartyKind::Gateway])?;
-    let operators_tls = pki::tls::public_server_config(&identity)?;
-    let images =
-        config.global_server.as_ref().map(|global| Images::new(&identity, &global.url)).transpose()?;
-    let operators = OperatorState::new(store.clone(), images)?;
+    let doors = Doors::new(&identity)?;
+    let images = config.global_server.as_ref().map(|global| Images::new(Arc::clone(&identity), &global.url));
+    let operators = OperatorState::new(store.clone(), images.transpose()?)?;
+    let enrolment = config.enrolment.as_ref();
+    let enrolment = enrolment.map(|it| Enrolment::new(store.clone(), &it.authority, &identity.now()));
+    let enrolment = enrolment.transpose()?;
     let (listeners, addresses) = listen(&config).await?;
     print_first_login(&store).await?;
     let mut scheduler = schedule::start(&store).await?;
@@ -96,11 +121,14 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
 
     let health = health(&store);
     let state = GatewayState::new(store.clone(), config.cadence);
-    let swap = |tls| Arc::new(ArcSwap::from_pointee(tls));
-    let (_, _, local) = tokio::join!(
-        gateways::serve(listeners.gateways, swap(gateways_tls), state, shutdown.clone()),
-        operators::serve(listeners.operators, swap(operators_tls), operators, shutdown.clone()),
-        program::local::serve(listeners.local, health, axum::Router::new(), shutdown.clone()),
+    let renewal = enrolment.as_ref().map(Enrolment::renewal);
+    let end = || shutdown.clone();
+    let (_, _, _, _, local) = tokio::join!(
+        gateways::serve(listeners.gateways, doors.gateways, state, renewal, end()),
+        operators::serve(listeners.operators, doors.operators, operators, end()),
+        gateways::est::serve(listeners.enrolment.zip(enrolment), doors.enrolment, end()),
+        identity.keep_current(end()),
+        program::local::serve(listeners.local, health, axum::Router::new(), end()),
     );
     if let Err(error) = local {
         tracing::error!(error = %error, "the local port failed");
@@ -117,19 +145,18 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
 
 async fn listen(config: &Config) -> Result<(Listeners, BTreeMap<&'static str, SocketAddr>), RunError> {
     let mut addresses = BTreeMap::new();
-    let mut bound = Vec::with_capacity(3);
-    for (what, listen) in
-        [("gateways", &config.gateways), ("operators", &config.operators), ("local", &config.local)]
-    {
-        let address = listen.listen;
+    let mut bound = BTreeMap::new();
+    let enrolment = config.enrolment.as_ref().map(|enrolment| ("enrolment", enrolment.listen));
+    let always = [("gateways", &config.gateways), ("operators", &config.operators), ("local", &config.local)];
+    for (what, address) in always.map(|(what, to)| (what, to.listen)).into_iter().chain(enrolment) {
         let refused = |source| RunError::Listen { what, address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         addresses.insert(what, listener.local_addr().map_err(refused)?);
-        bound.push(listener);
+        bound.insert(what, listener);
     }
-    let mut bound = bound.into_iter();
-    let mut next = || bound.next().expect("three addresses were bound");
-    Ok((Listeners { gateways: next(), operators: next(), local: next() }, addresses))
+    let mut take = |what| bound.remove(what).expect("it was bound above");
+    let (gateways, operators, local) = (take("gateways"), take("operators"), take("local"));
+    Ok((Listeners { gateways, operators, local, enrolment: bound.remove("enrolment") }, addresses))
 }
 
 /// To standard output and nowhere else.

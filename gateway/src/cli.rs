@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::discovery::DiscoverArgs;
+use crate::enrol::EnrollArgs;
 use crate::read::{ProfileCommand, ReadArgs};
 
 /// It could not be done: no answer, no connection, failed.
@@ -41,6 +42,8 @@ pub enum Command {
     Read(ReadArgs),
     /// Find the devices of networks.
     Discover(DiscoverArgs),
+    /// Get the gateway's certificate with a one-time token.
+    Enroll(EnrollArgs),
     /// Try a vendor profile.
     #[command(subcommand)]
     Profile(ProfileCommand),
@@ -64,6 +67,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
     match cli.command {
         Some(Command::Read(args)) => block_on(crate::read::command(args)),
         Some(Command::Discover(args)) => block_on(crate::discovery::command(args, cli.config.as_deref())),
+        Some(Command::Enroll(args)) => block_on(crate::enrol::command(args, cli.config.as_deref())),
         Some(Command::Profile(command)) => block_on(crate::read::profile_command(command)),
         None | Some(Command::Run) => with_config(cli.config.as_deref(), run::command),
         Some(Command::Check { json }) => {

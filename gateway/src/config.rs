@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::calls::CallRules;
@@ -12,7 +13,8 @@ use gateway_core::sensing::SensingRules;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use pki::spiffe::Party;
-use pki::{Identity, IdentityConfig};
+use pki::{IdentityConfig, Tolerance};
+use program::identity::LiveIdentity;
 use program::logging::LogConfig;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -42,6 +44,9 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Certificate, key, root.
     pub identity: IdentityConfig,
+    /// How far the verifier of peers bends.
+    #[serde(default)]
+    pub tolerance: Tolerance,
     /// The communication server.
     pub comm_server: CommServerConfig,
     /// The global server, for firmware.
@@ -255,7 +260,7 @@ impl InvalidConfig {
 #[derive(Debug)]
 pub struct Checked {
     /// The gateway's identity.
-    pub identity: Identity,
+    pub identity: Arc<LiveIdentity>,
     /// The mailer, where mail is configured.
     pub mailer: Option<Mailer>,
     /// The client of the global server, where it is configured.
@@ -275,17 +280,18 @@ impl Config {
         self.check_ranges()?;
         self.check_networks()?;
         let credentials = self.candidates()?;
-        let identity =
-            Identity::load(&self.identity).map_err(|error| InvalidConfig::new("identity", chain(&error)))?;
-        let party = &identity.id().party;
-        if *party != Party::Gateway(self.gateway.to_string()) {
-            let problem = format!("is {}, but the certificate is for {}", self.gateway, identity.id());
+        let identity = LiveIdentity::load(&self.identity, self.tolerance)
+            .map_err(|error| InvalidConfig::new("identity", chain(&error)))?;
+        let own = identity.now();
+        if own.id().party != Party::Gateway(self.gateway.to_string()) {
+            let problem = format!("is {}, but the certificate is for {}", self.gateway, own.id());
             return Err(InvalidConfig::new("gateway", problem));
         }
         crate::uplink::check_url(&self.comm_server.url)
             .map_err(|problem| InvalidConfig::new("comm_server.url", problem))?;
         let proxy = self.comm_server.proxy.as_deref();
-        let staging = self.global_server.as_ref().map(|config| StagingClient::new(config, &identity, proxy));
+        let staging = self.global_server.as_ref();
+        let staging = staging.map(|config| StagingClient::new(config, Arc::clone(&identity), proxy));
         let staging =
             staging.transpose().map_err(|error| InvalidConfig::new("global_server", chain(&error)))?;
         let mailer = self.mail.as_ref().map(Mailer::new).transpose();

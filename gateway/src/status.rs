@@ -24,6 +24,9 @@ pub struct Status {
     pub uptime_s: u64,
     /// The link to the communication server.
     pub link: LinkStatus,
+    /// The gateway's certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateStatus>,
     /// The spool.
     pub spool: SpoolStatus,
     /// Reports of each lane.
@@ -55,6 +58,35 @@ pub struct LinkStatus {
     pub last_error: Option<String>,
     /// Attempts that failed since the last answer.
     pub failures: u32,
+}
+
+/// The gateway's certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// When it ends.
+    pub not_after: Timestamp,
+    /// How it is.
+    pub state: CertificateState,
+    /// When it will be renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renew_at: Option<Timestamp>,
+    /// Why the last attempt to renew it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// How a certificate is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateState {
+    /// Good.
+    Valid,
+    /// It is time to renew it.
+    Due,
+    /// Less than a fifth of its life is left, and renewing it failed.
+    Ending,
+    /// It ended.
+    Expired,
 }
 
 /// The spool.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use pki::IdentityConfig;
+use pki::{IdentityConfig, Tolerance};
 use program::logging::LogConfig;
 use serde::Deserialize;
 
@@ -17,6 +17,9 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Own certificate.
     pub identity: IdentityConfig,
+    /// How far the verifier of peers bends.
+    #[serde(default)]
+    pub tolerance: Tolerance,
     /// Where gateways and communication servers connect.
     pub listen: SocketAddr,
     /// Where health and metrics are.

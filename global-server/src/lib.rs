@@ -12,11 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
-use pki::Identity;
 use pki::spiffe::PartyKind;
-use program::listener;
+use program::identity::LiveIdentity;
+use program::listener::{self, Asks, Door};
 use program::local::{self, Health};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -34,9 +33,10 @@ const WARN_BEFORE: SignedDuration = SignedDuration::from_hours(14 * 24);
 ///
 /// # Errors
 /// The identity or the repository can't be used.
-pub fn prepare(config: &Config) -> Result<(Identity, Repository)> {
-    let identity = Identity::load(&config.identity).context("identity")?;
-    let certified = identity.id().party.name();
+pub fn prepare(config: &Config) -> Result<(Arc<LiveIdentity>, Repository)> {
+    let identity = LiveIdentity::load(&config.identity, config.tolerance).context("identity")?;
+    let own = identity.now();
+    let certified = own.id().party.name();
     ensure!(certified == config.name, "name is {:?}, but the certificate names {certified:?}", config.name);
     let repository = Repository::open(&config.repository)?;
     Ok((identity, repository))
@@ -49,7 +49,7 @@ pub fn prepare(config: &Config) -> Result<(Identity, Repository)> {
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
     let (identity, repository) = prepare(&config)?;
     local::install_metrics();
-    let tls = pki::tls::server_config(&identity, &[PartyKind::Gateway, PartyKind::CommServer])?;
+    let door = Door::new("listen", &identity, Asks::For(&[PartyKind::Gateway, PartyKind::CommServer]))?;
     let public = bind(config.listen).await?;
     let own = bind(config.local.listen).await?;
     std::fs::create_dir_all(&config.data_dir)
@@ -63,9 +63,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
     let health = Health::new(move || verify(watched.clone(), |_| Ok(())));
     let watch = tokio::spawn(watch(repository.clone(), shutdown.clone()));
     let local = tokio::spawn(local::serve(own, health, axum::Router::new(), shutdown.clone()));
-    let tls = Arc::new(ArcSwap::from_pointee(tls));
-    listener::serve(public, tls, server::router(repository), shutdown).await;
+    let current = tokio::spawn(identity.keep_current(shutdown.clone()));
+    listener::serve(public, door, server::router(repository), shutdown).await;
     watch.await?;
+    current.await?;
     local.await?.context("the local port")
 }
 

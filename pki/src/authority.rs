@@ -32,7 +32,7 @@ pub use backup::{BackupError, Restored};
 pub use crl::{CrlSet, IssuedList};
 pub use error::AuthorityError;
 use folder::Folder;
-pub(crate) use folder::to_pem;
+pub use folder::to_pem;
 pub use ledger::Record;
 pub use profile::{LEAF_DAYS, Request};
 pub use revoke::{Listed, RevocationRecord, Revoked, State, Whom};
@@ -201,6 +201,11 @@ impl Authority {
     #[must_use]
     pub fn certificate_of(&self, which: Intermediate) -> &CertificateDer<'static> {
         &self.signer(which).certificate
+    }
+
+    /// Every generation of both intermediates, oldest first.
+    pub fn intermediates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.signers.iter().map(|signer| &signer.certificate)
     }
 
     /// Makes a key and issues its certificate; the ledger has it on disk before this returns.

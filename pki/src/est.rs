@@ -3,6 +3,9 @@
 //! A request proves that its sender has the key, and nothing more: the names in it are never read, the server decides
 //! them. No routes and no sockets here.
 
+use std::path::Path;
+
+use aws_lc_rs::digest;
 use data_encoding::{BASE64, BASE64_MIME_PERMISSIVE};
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PublicKeyData, SubjectPublicKeyInfo};
 use rustls_pki_types::CertificateDer;
@@ -15,6 +18,7 @@ use yasna::{ASN1Error, ASN1ErrorKind, Tag};
 use crate::authority::AuthorityError;
 use crate::facts;
 use crate::leaf::{Key, check_key};
+use crate::pem_file;
 
 /// The largest request or answer, bytes.
 pub const EST_BYTES: usize = 64 << 10;
@@ -62,6 +66,12 @@ pub struct Csr {
 }
 
 impl Csr {
+    /// SHA-256 of the public key (its `SubjectPublicKeyInfo`), hexadecimal.
+    #[must_use]
+    pub fn key_sha256(&self) -> String {
+        hex::encode(digest::digest(&digest::SHA256, &self.public_key.subject_public_key_info()))
+    }
+
     /// Parses it and verifies the proof of possession.
     ///
     /// # Errors
@@ -99,7 +109,19 @@ impl Applicant {
     /// # Errors
     /// No random numbers.
     pub fn new() -> Result<Self, AuthorityError> {
-        let key = KeyPair::generate()?;
+        Self::asking(KeyPair::generate()?)
+    }
+
+    /// The key in a file, and a request for it: what was asked before and perhaps not answered is asked again.
+    ///
+    /// # Errors
+    /// The file is unreadable, can be read by others, or has no key.
+    pub fn with_key(path: &Path) -> Result<Self, AuthorityError> {
+        let key = KeyPair::try_from(&pem_file::private_key(path)?)?;
+        Self::asking(key)
+    }
+
+    fn asking(key: KeyPair) -> Result<Self, AuthorityError> {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         let request = params.serialize_request(&key)?.der().to_vec();

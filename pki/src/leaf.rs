@@ -250,6 +250,31 @@ pub enum Refused {
     },
 }
 
+impl Refused {
+    /// A short name, for a metric's label: one of few.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed_certificate",
+            Self::NotYetValid { .. } => "not_yet_valid",
+            Self::Expired { .. } => "expired",
+            Self::UnknownCriticalExtension(_) => "unknown_critical_extension",
+            Self::WeakSignature(_) => "weak_signature",
+            Self::WeakKey(_) => "weak_key",
+            Self::IsAuthority | Self::MaySignCertificates => "authority_as_party",
+            Self::NoDigitalSignature => "key_usage",
+            Self::NoPurpose | Self::AnyPurpose | Self::WrongPurpose { .. } => "extended_key_usage",
+            Self::UriCount(_) | Self::NotSpiffe(_) | Self::SurplusNames(_) => "name",
+            Self::OtherTrustDomain { .. } => "trust_domain",
+            Self::WrongKind { .. } => "kind",
+            Self::Revoked { .. } => "revoked",
+            Self::UnknownStatus { .. } => "unknown_revocation_status",
+            Self::StaleList { .. } => "stale_revocation_list",
+            Self::WrongIssuer { .. } => "issuer",
+        }
+    }
+}
+
 fn list(kinds: &[PartyKind]) -> String {
     kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" or ")
 }

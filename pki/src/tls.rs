@@ -3,6 +3,7 @@
 //! Each configuration keeps its own resumption store: a new one never resumes what an older one let in. Whoever serves
 //! asks [`crate::revocation::peer_still_good`] after every handshake all the same: a resumed one shows no certificate.
 
+mod first_contact;
 mod verifier;
 mod words;
 
@@ -20,9 +21,10 @@ use crate::identity::Identity;
 use crate::leaf::{self, Refused};
 use crate::spiffe::{PartyKind, SpiffeId};
 use crate::trust::Trust;
+pub use first_contact::first_contact_config;
 use verifier::PeerVerifier;
 pub use verifier::{PeerRefused, explain};
-pub use words::reason;
+pub use words::{failure_in, label, reason};
 
 /// Why a TLS configuration can't be built.
 #[derive(Debug, thiserror::Error)]

@@ -1,25 +1,46 @@
 //! The TLS listener: accepts, shakes hands, and gives every request the peer that its certificate names.
+//!
+//! A peer that was let in is asked again on each request, and its connection is closed once it may no longer stay.
+
+mod door;
+mod guard;
+mod pending;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use axum::{Extension, Router};
+use axum::Router;
+use axum::http::{HeaderValue, Request, header};
+use axum::response::{IntoResponse as _, Response};
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use pki::leaf::Refused;
+use pki::revocation::PeerLeaf;
 use pki::spiffe::SpiffeId;
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+use wire::problem::ProblemCode;
+
+use crate::refusal::Refusal;
+pub use door::{Asks, Door};
+use guard::Guard;
+use pending::{Pending, Place};
 
 /// Connections at once; the next one waits in the system's queue.
 const MAX_CONNECTIONS: usize = 10_000;
+
+/// Handshakes under way at once; one more ends the oldest.
+const MAX_HANDSHAKES: usize = 1_000;
 
 /// A handshake that takes longer is ended.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,53 +54,38 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// After an error of `accept` (no file descriptors left), wait so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Who sent a request: an [`Extension`] of every request.
+/// Who sent a request: an [`axum::Extension`] of every request.
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// Where from.
     pub address: SocketAddr,
-    /// Name in the certificate; `None` where the listener asks for none.
+    /// Name in the certificate; `None` where the listener asks for none, or the client showed none.
     pub id: Option<SpiffeId>,
 }
 
-/// Serves `router` over TLS until `shutdown`, then lets open requests end. A new configuration in `tls` holds for
-/// the next connection.
-pub async fn serve(
-    listener: TcpListener,
-    tls: Arc<ArcSwap<ServerConfig>>,
-    router: Router,
-    shutdown: CancellationToken,
-) {
+/// Serves `router` over TLS until `shutdown`, then lets open requests end.
+pub async fn serve(listener: TcpListener, door: Door, router: Router, shutdown: CancellationToken) {
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let pending = Pending::new(MAX_HANDSHAKES);
+    let following = tokio::spawn(door.clone().follow(shutdown.clone()));
     loop {
         let Some((socket, address, place)) = next(&listener, &places, &shutdown).await else {
             break;
         };
-        let acceptor = TlsAcceptor::from(tls.load_full());
+        let handshake = Handshake { door: door.clone(), socket, address, place: pending.enter() };
         let (router, watcher) = (router.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _place = place;
-            let Some(stream) = shake_hands(acceptor, socket, address).await else {
-                return;
-            };
-            let Some(peer) = peer(&stream, address) else {
-                return;
-            };
-            let service = TowerToHyperService::new(router.layer(Extension(peer)));
-            let mut builder = auto::Builder::new(TokioExecutor::new());
-            builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-            builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
-            let connection = builder
-                .serve_connection_with_upgrades::<_, _, axum::body::Body>(TokioIo::new(stream), service);
-            if let Err(error) = watcher.watch(connection.into_owned()).await {
-                tracing::debug!(peer.address = %address, error = %error, "connection ended");
+            if let Some((stream, peer, guard)) = handshake.shake().await {
+                answer(stream, peer, guard, router, watcher).await;
             }
         });
     }
     if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not end while draining");
     }
+    following.abort();
 }
 
 async fn next(
@@ -106,39 +112,110 @@ async fn next(
     }
 }
 
-async fn shake_hands(
-    acceptor: TlsAcceptor,
+/// A connection before its handshake.
+struct Handshake {
+    door: Door,
     socket: TcpStream,
     address: SocketAddr,
-) -> Option<TlsStream<TcpStream>> {
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(peer.address = %address, error = %error, "TCP_NODELAY is refused");
+    place: Place,
+}
+
+impl Handshake {
+    /// The stream and its peer; `None` when it is refused, which is told.
+    async fn shake(self) -> Option<(TlsStream<TcpStream>, Peer, Guard)> {
+        let Self { door, socket, address, place } = self;
+        let refuse = |label: &'static str, why: String| {
+            let listener = door.name;
+            metrics::counter!("platen_handshakes_refused_total", "listener" => listener, "reason" => label)
+                .increment(1);
+            tracing::warn!(listener, peer.address = %address, reason = label, why, "handshake refused");
+        };
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(peer.address = %address, error = %error, "TCP_NODELAY is refused");
+        }
+        let accepting = TlsAcceptor::from(door.tls()).accept(socket);
+        let accepted = tokio::select! {
+            accepted = tokio::time::timeout(HANDSHAKE_TIMEOUT, accepting) => accepted,
+            () = place.lost.cancelled() => {
+                refuse("crowded_out", format!("more than {MAX_HANDSHAKES} handshakes were under way"));
+                return None;
+            }
+        };
+        drop(place);
+        let stream = match accepted {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                let (label, why) = reason(&error);
+                refuse(label, why);
+                return None;
+            }
+            Err(_) => {
+                refuse("timeout", format!("no handshake within {} s", HANDSHAKE_TIMEOUT.as_secs()));
+                return None;
+            }
+        };
+        match admit(&stream, address, &door) {
+            Ok((peer, guard)) => Some((stream, peer, guard)),
+            Err(refused) => {
+                refuse(refused.label(), refused.to_string());
+                None
+            }
+        }
     }
-    let why = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket)).await {
-        Ok(Ok(stream)) => return Some(stream),
-        Ok(Err(error)) => reason(&error),
-        Err(_) => format!("no handshake within {} s", HANDSHAKE_TIMEOUT.as_secs()),
-    };
-    metrics::counter!("platen_handshakes_refused_total").increment(1);
-    tracing::warn!(peer.address = %address, why, "handshake refused");
-    None
 }
 
 /// The verifier's own words where it was TLS that refused.
-fn reason(error: &std::io::Error) -> String {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    tls.map_or_else(|| error.to_string(), pki::tls::reason)
+fn reason(error: &std::io::Error) -> (&'static str, String) {
+    match pki::tls::failure_in(error) {
+        Some(tls) => (pki::tls::label(tls), pki::tls::reason(tls)),
+        None => ("broken_off", error.to_string()),
+    }
 }
 
-fn peer(stream: &TlsStream<TcpStream>, address: SocketAddr) -> Option<Peer> {
-    let Some(leaf) = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()) else {
-        return Some(Peer { address, id: None });
-    };
-    match pki::tls::peer_id(leaf) {
-        Ok(id) => Some(Peer { address, id: Some(id) }),
-        Err(error) => {
-            tracing::warn!(peer.address = %address, error = %error, "a verified certificate has no usable name");
-            None
+/// Who came. A resumed session showed no certificate this time: it is asked again in any case.
+fn admit(stream: &TlsStream<TcpStream>, address: SocketAddr, door: &Door) -> Result<(Peer, Guard), Refused> {
+    let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let id = leaf.map(pki::tls::peer_id).transpose()?;
+    let guard = Guard::new(leaf.map(PeerLeaf::of).transpose()?, door.identity());
+    guard.check()?;
+    Ok((Peer { address, id }, guard))
+}
+
+/// Answers a connection's requests until either side ends it, or the peer may no longer stay.
+async fn answer(stream: TlsStream<TcpStream>, peer: Peer, guard: Guard, router: Router, watcher: Watcher) {
+    let (address, id) = (peer.address, peer.id.clone());
+    let on_request = guard.clone();
+    let service = tower::service_fn(move |mut request: Request<Incoming>| {
+        let (verdict, peer, router) = (on_request.check(), peer.clone(), router.clone());
+        async move {
+            if let Err(refused) = verdict {
+                return Ok(turned_away(&refused));
+            }
+            request.extensions_mut().insert(peer);
+            router.oneshot(request).await
+        }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
+    let service = TowerToHyperService::new(service);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+    tokio::select! {
+        ended = watcher.watch(connection) => if let Err(error) = ended {
+            tracing::debug!(peer.address = %address, error = %error, "connection ended");
+        },
+        refused = guard.lost() => {
+            let (reason, name) = (refused.label(), id.map(|id| id.to_string()));
+            metrics::counter!("platen_connections_closed_total", "reason" => reason).increment(1);
+            tracing::warn!(peer.address = %address, peer.id = name, reason, why = %refused, "connection closed");
         }
     }
+}
+
+/// The answer to a peer that may no longer stay.
+fn turned_away(refused: &Refused) -> Response {
+    metrics::counter!("platen_requests_refused_total", "reason" => refused.label()).increment(1);
+    let mut response = Refusal::new(ProblemCode::Forbidden, refused.to_string()).into_response();
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }

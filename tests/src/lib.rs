@@ -5,4 +5,5 @@
 pub mod operator;
 pub mod program;
 pub mod site;
+pub mod trust;
 pub mod until;

@@ -33,14 +33,20 @@ pub struct SiteSpec {
     pub uplink_through: Option<SocketAddr>,
     /// Keys of the gateway's configuration that are set as well, as an object; nothing when null.
     pub gateway: Value,
+    /// The same for the communication server.
+    pub comm_server: Value,
+    /// The same for the global server.
+    pub global_server: Value,
 }
 
 impl SiteSpec {
     /// A quiet site with few devices and no mail.
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
-        let (log, gateway) = ("info".to_owned(), Value::Null);
-        Self { dir, devices: 2, speedup: 60, mail: None, log, uplink_through: None, gateway }
+        let (log, gateway, comm_server, global_server) =
+            ("info".to_owned(), Value::Null, Value::Null, Value::Null);
+        let (devices, speedup, mail, uplink_through) = (2, 60, None, None);
+        Self { dir, devices, speedup, mail, log, uplink_through, gateway, comm_server, global_server }
     }
 }
 
@@ -215,6 +221,7 @@ impl Site {
             "name": "global-1", "data_dir": dir, "identity": identity(&dir), "listen": "127.0.0.1:0",
             "local": {"listen": "127.0.0.1:0"}, "repository": repository, "log": {"level": self.spec.log},
         });
+        let config = with(config, &self.spec.global_server);
         self.global_server = Some(self.run("global", "platen-global-server", "serve", &dir, &config)?);
         Ok(())
     }
@@ -256,6 +263,7 @@ impl Site {
         if let Ok(global) = self.address("global.listen") {
             config["global_server"] = json!({"url": format!("https://{global}")});
         }
+        let config = with(config, &self.spec.comm_server);
         self.comm_server = Some(self.run("comm", "platen-comm-server", "run", &dir, &config)?);
         Ok(())
     }
@@ -317,9 +325,7 @@ impl Site {
                 "server": mail, "security": "none", "from": "gateway@demo.example", "to": ["it@demo.example"],
             });
         }
-        for (key, value) in self.spec.gateway.as_object().into_iter().flatten() {
-            config[key] = value.clone();
-        }
+        let config = with(config, &self.spec.gateway);
         self.gateway = Some(self.run("gateway", "platen-gateway", "run", &dir, &config)?);
         Ok(())
     }
@@ -371,6 +377,14 @@ impl Site {
         }
         Ok(running)
     }
+}
+
+/// A configuration with other keys set as well.
+fn with(mut config: Value, more: &Value) -> Value {
+    for (key, value) in more.as_object().into_iter().flatten() {
+        config[key] = value.clone();
+    }
+    config
 }
 
 fn identity(dir: &Path) -> Value {

@@ -3,6 +3,7 @@
 pub mod cadence;
 pub mod calls;
 pub mod commands;
+pub mod enrolment;
 pub mod ingest;
 pub mod meters;
 pub mod rollouts;

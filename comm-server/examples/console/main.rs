@@ -7,16 +7,16 @@ mod fleet;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::Context as _;
-use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use pki::authority::{Authority, Passphrase, Request};
 use pki::spiffe::PartyKind;
 use pki::{Identity, IdentityConfig};
 use platen_comm_server::operators::{self, OperatorState};
 use platen_comm_server::store::Store;
+use program::identity::LiveIdentity;
+use program::listener::{Asks, Door};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -26,7 +26,8 @@ async fn main() -> anyhow::Result<()> {
     let store = Store::open_detached(&url).await?;
     fleet::store(&url, Timestamp::now()).await?;
     let one_time = operators::first_login(&store).await?.context("a new store has no users")?;
-    let tls = pki::tls::public_server_config(&identity(dir.path())?)?;
+    let live = LiveIdentity::fixed(identity(dir.path())?);
+    let door = Door::new("operators", &live, Asks::Nobody)?;
     let listener =
         TcpListener::bind(std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned())).await?;
     let mut out = std::io::stdout().lock();
@@ -35,7 +36,7 @@ async fn main() -> anyhow::Result<()> {
     drop(out);
     let shutdown = program::shutdown::on_signal();
     let state = OperatorState::new(store, None)?;
-    operators::serve(listener, Arc::new(ArcSwap::from_pointee(tls)), state, shutdown).await;
+    operators::serve(listener, door, state, shutdown).await;
     Ok(())
 }
 

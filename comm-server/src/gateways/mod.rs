@@ -5,6 +5,7 @@
 
 mod body;
 mod caller;
+pub mod est;
 mod post_poll;
 mod post_reports;
 mod post_response;
@@ -12,16 +13,14 @@ mod refused;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use axum::Router;
 use axum::http::Method;
 use axum::routing::post;
 use comm_server_core::cadence::Cadence;
+use program::listener::Door;
 use program::refusal::Refusal;
-use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use wire::problem::{Problem, ProblemCode};
@@ -58,14 +57,17 @@ pub fn router(state: GatewayState) -> Router {
         .with_state(state)
 }
 
-/// Serves gateways until `shutdown`; `tls` is [`pki::tls::server_config`] for gateways.
+/// Serves gateways until `shutdown`; `renewal` is what [`est::Enrolment::renewal`] gives.
 pub async fn serve(
     listener: TcpListener,
-    tls: Arc<ArcSwap<ServerConfig>>,
+    door: Door,
     state: GatewayState,
+    renewal: Option<Router>,
     shutdown: CancellationToken,
 ) {
-    program::listener::serve(listener, tls, router(state), shutdown).await;
+    let router = router(state);
+    let router = renewal.into_iter().fold(router, Router::merge);
+    program::listener::serve(listener, door, router, shutdown).await;
 }
 
 async fn nothing_here() -> Refusal {

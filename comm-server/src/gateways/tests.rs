@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use pki::authority::{Authority, Passphrase, Request as CertificateRequest};
 use pki::spiffe::PartyKind;
 use pki::{Identity, IdentityConfig};
+use program::listener::Asks;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
@@ -68,7 +69,8 @@ impl Site {
             crl: None,
         })
         .unwrap();
-        let tls = pki::tls::server_config(&identity, &[PartyKind::Gateway]).unwrap();
+        let live = program::identity::LiveIdentity::fixed(identity);
+        let door = Door::new("gateways", &live, Asks::For(&[PartyKind::Gateway])).unwrap();
         let url = format!("sqlite://{}", dir.path().join("platen.db").display());
         let store = Store::open_detached(&url).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -76,7 +78,7 @@ impl Site {
         let shutdown = CancellationToken::new();
         let body_timeout = Duration::from_secs(1);
         let state = GatewayState { store: store.clone(), cadence: Cadence::default(), body_timeout };
-        tokio::spawn(serve(listener, Arc::new(ArcSwap::from_pointee(tls)), state, shutdown.clone()));
+        tokio::spawn(serve(listener, door, state, None, shutdown.clone()));
         Self { dir, address, store, shutdown }
     }
 

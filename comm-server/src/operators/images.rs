@@ -1,9 +1,11 @@
 //! Published images, as the global server lists them. Whether to trust them is for gateways to say: they verify
 //! the signature, this list only helps people to choose.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use program::identity::{LiveIdentity, Remade};
 use reqwest::{Client, Url};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -47,10 +49,10 @@ pub enum ImagesError {
         /// As it was given.
         url: String,
     },
-    /// The own certificate can't be used.
-    #[error("the identity can't be used as a client")]
-    Tls(#[from] pki::tls::TlsError),
-    /// The client can't be made, or the server can't be reached.
+    /// The client can't be made with the own certificate.
+    #[error("the client of the global server can't be made: {0}")]
+    Client(String),
+    /// The server can't be reached.
     #[error("the global server can't be asked")]
     Http(#[source] reqwest::Error),
     /// The server answered with an error.
@@ -76,7 +78,7 @@ struct Known {
 /// The global server's list, cached.
 #[derive(Debug)]
 pub struct Images {
-    client: Client,
+    client: Remade<Client>,
     targets: Url,
     known: Mutex<Option<Known>>,
 }
@@ -86,18 +88,12 @@ impl Images {
     ///
     /// # Errors
     /// The address or the identity can't be used.
-    pub fn new(identity: &pki::Identity, url: &str) -> Result<Self, ImagesError> {
+    pub fn new(identity: Arc<LiveIdentity>, url: &str) -> Result<Self, ImagesError> {
         let wrong = || ImagesError::Url { url: url.to_owned() };
         let base = Url::parse(url).ok().filter(|base| base.scheme() == "https").ok_or_else(wrong)?;
         let path = wire::METADATA_PATH.replace("{name}", TARGETS);
         let targets = base.join(&path).map_err(|_| wrong())?;
-        let tls = pki::tls::client_config(identity, pki::spiffe::PartyKind::GlobalServer)?;
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(ImagesError::Http)?;
+        let client = Remade::new(identity, client).map_err(ImagesError::Client)?;
         Ok(Self { client, targets, known: Mutex::new(None) })
     }
 
@@ -132,7 +128,8 @@ impl Images {
     }
 
     async fn fetch(&self) -> Result<Vec<Image>, ImagesError> {
-        let mut response = self.client.get(self.targets.clone()).send().await.map_err(ImagesError::Http)?;
+        let mut response =
+            self.client.now().get(self.targets.clone()).send().await.map_err(ImagesError::Http)?;
         if !response.status().is_success() {
             return Err(ImagesError::Status { status: response.status().as_u16() });
         }
@@ -145,6 +142,16 @@ impl Images {
         }
         parse(&file)
     }
+}
+
+fn client(identity: &pki::Identity) -> Result<Client, String> {
+    let tls = pki::tls::client_config(identity, pki::spiffe::PartyKind::GlobalServer);
+    Client::builder()
+        .tls_backend_preconfigured(tls.map_err(|error| chain(&error))?)
+        .timeout(TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|error| chain(&error))
 }
 
 fn parse(file: &[u8]) -> Result<Vec<Image>, ImagesError> {

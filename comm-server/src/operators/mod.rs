@@ -20,11 +20,10 @@ mod tests;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use rustls::ServerConfig;
+use program::listener::Door;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -89,12 +88,7 @@ pub fn router(state: OperatorState) -> Router {
         .with_state(state)
 }
 
-/// Serves operators until `shutdown`; `tls` is [`pki::tls::public_server_config`].
-pub async fn serve(
-    listener: TcpListener,
-    tls: Arc<ArcSwap<ServerConfig>>,
-    state: OperatorState,
-    shutdown: CancellationToken,
-) {
-    program::listener::serve(listener, tls, router(state), shutdown).await;
+/// Serves operators until `shutdown`.
+pub async fn serve(listener: TcpListener, door: Door, state: OperatorState, shutdown: CancellationToken) {
+    program::listener::serve(listener, door, router(state), shutdown).await;
 }

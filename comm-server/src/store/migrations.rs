@@ -9,7 +9,9 @@ use super::{DEFAULT_TENANT, StoreError, failed};
 /// Number, name and SQL of each step.
 const STEPS: &[(i64, &str, &str)] = &[
     (1, "start", include_str!("../../migrations/0001_start.sql")),
+    (10, "enrolments", include_str!("../../migrations/0010_enrolments.sql")),
     (20, "sightings", include_str!("../../migrations/0020_sightings.sql")),
+];
 ];
 
 /// Brings the tables to this version, and makes the tenant of gateways that nobody has assigned.

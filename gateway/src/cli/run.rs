@@ -9,6 +9,12 @@ use program::logging::LogConfig;
 
 /// Runs the gateway until SIGTERM or SIGINT.
 pub(super) fn command(file: &Path) -> ExitCode {
+    // What a crash has interrupted while a certificate was renewed is ended before the files are read.
+    if let Ok(config) = program::config::load::<Config>(file)
+        && let Err(error) = pki::renewal::files::recover(&config.identity)
+    {
+        return fail(EXIT_FAILED, &chain(&error));
+    }
     let (config, checked) = match config::load(file) {
         Ok(loaded) => loaded,
         Err(why) => return fail(EXIT_USAGE, &why),

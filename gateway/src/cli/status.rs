@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{EXIT_FAILED, EXIT_USAGE, fail};
 use crate::config::{Config, chain};
-use crate::status::{LaneStatus, Status};
+use crate::status::{CertificateState, CertificateStatus, LaneStatus, Status};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -64,6 +64,18 @@ fn ask(address: SocketAddr) -> io::Result<Vec<u8>> {
     if is_ok { Ok(body) } else { Err(io::Error::other("the answer is not a status")) }
 }
 
+fn certificate(certificate: &CertificateStatus) -> String {
+    let until = certificate.not_after;
+    let problem =
+        certificate.problem.as_deref().map(|why| format!(", not renewed: {why}")).unwrap_or_default();
+    match certificate.state {
+        CertificateState::Valid => format!("certificate until {until:.0}"),
+        CertificateState::Due => format!("certificate until {until:.0}, to be renewed{problem}"),
+        CertificateState::Ending => format!("certificate ENDS at {until:.0}{problem}"),
+        CertificateState::Expired => format!("certificate ENDED at {until:.0}: enrol anew with a new token"),
+    }
+}
+
 fn text(status: &Status) -> String {
     let mut lines = vec![format!("gateway {} {}, up {} s", status.gateway, status.version, status.uptime_s)];
     let link = &status.link;
@@ -77,6 +89,7 @@ fn text(status: &Status) -> String {
     if let Some(error) = &link.last_error {
         lines.push(format!("        failed {} times: {error}", link.failures));
     }
+    lines.extend(status.certificate.as_ref().map(certificate));
     let lane = |name, lane: &LaneStatus| {
         format!("{name}  made {}, acknowledged {}, waiting {}", lane.made, lane.acknowledged, lane.waiting)
     };

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::status::{
-    DeviceStatus, FirmwareDeviceStatus, FirmwareStatus, LaneStatus, LinkStatus, OpenCallStatus, SpoolStatus,
-    SupplyStatus,
+    CertificateState, CertificateStatus, DeviceStatus, FirmwareDeviceStatus, FirmwareStatus, LaneStatus,
+    LinkStatus, OpenCallStatus, SpoolStatus, SupplyStatus,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -138,6 +138,12 @@ pub(super) fn status() -> Status {
         ],
         commands: Vec::new(),
         firmware: vec![firmware()],
+        certificate: Some(CertificateStatus {
+            not_after: "2026-12-24T03:00:00Z".parse().unwrap(),
+            state: CertificateState::Valid,
+            renew_at: None,
+            problem: None,
+        }),
         mails_waiting: 1,
     }
 }

@@ -7,7 +7,7 @@ use super::Asked;
 use super::devices::Devices;
 use super::firmware::{Update, device_name};
 use super::words::{self, Moment, Tone};
-use crate::status::{LinkStatus, Status};
+use crate::status::{CertificateState, CertificateStatus, LinkStatus, Status};
 
 /// Calls that are listed; the rest is counted.
 const CALLS: usize = 50;
@@ -29,6 +29,7 @@ pub(super) struct Page {
     pub(super) at: Moment,
     pub(super) refresh_s: Option<u32>,
     pub(super) link: Link,
+    pub(super) certificate: Option<Certificate>,
     pub(super) queue: Queue,
     pub(super) calls: Vec<OpenCall>,
     pub(super) more_calls: usize,
@@ -49,6 +50,12 @@ pub(super) struct Link {
     pub(super) cadence: Option<String>,
     pub(super) error: Option<String>,
     pub(super) failures: u32,
+}
+
+/// The gateway's certificate.
+pub(super) struct Certificate {
+    pub(super) ends: Moment,
+    pub(super) alarm: Option<String>,
 }
 
 /// What waits to be sent.
@@ -91,6 +98,7 @@ impl Page {
             at: Moment::new(now, now),
             refresh_s: (asked.refresh != "off").then_some(REFRESH_S),
             link: link(status),
+            certificate: status.certificate.as_ref().map(|it| certificate(it, now)),
             queue: queue(status),
             calls: calls.collect(),
             more_calls: status.open_calls.len().saturating_sub(CALLS),
@@ -121,6 +129,18 @@ fn link(status: &Status) -> Link {
         error: link.last_error.clone(),
         failures: link.failures,
     }
+}
+
+fn certificate(certificate: &CertificateStatus, now: jiff::Timestamp) -> Certificate {
+    let why = certificate.problem.as_deref().unwrap_or_default();
+    let alarm = match certificate.state {
+        CertificateState::Valid | CertificateState::Due => None,
+        CertificateState::Ending => Some(format!("It ends soon, and renewing it fails: {why}")),
+        CertificateState::Expired => Some(
+            "It ended: the server no longer lets this gateway in. Enrol it anew with a new token.".to_owned(),
+        ),
+    };
+    Certificate { ends: Moment::new(certificate.not_after, now), alarm }
 }
 
 fn link_state(link: &LinkStatus) -> (&'static str, Tone) {

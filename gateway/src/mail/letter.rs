@@ -78,6 +78,19 @@ pub(super) fn write(notice: &CallNotice<'_>, from: &Mailbox, to: &[Mailbox]) -> 
         .map_err(|e| wrong(&e))
 }
 
+/// A letter of a few plain sentences.
+pub(super) fn plain(subject: &str, text: &str, from: &Mailbox, to: &[Mailbox]) -> Result<Message, MailError> {
+    let recipients: Mailboxes = to.iter().cloned().collect();
+    Message::builder()
+        .mailbox(header::From::from(Mailboxes::from(from.clone())))
+        .mailbox(header::To::from(recipients))
+        .subject(one_line(subject, 200))
+        .raw_header(fixed("Auto-Submitted", "auto-generated"))
+        .header(header::ContentType::TEXT_PLAIN)
+        .body(text.to_owned())
+        .map_err(|error| MailError::Letter(error.to_string()))
+}
+
 fn fixed(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }

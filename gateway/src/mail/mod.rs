@@ -14,7 +14,7 @@ use lettre::message::Mailbox;
 use lettre::transport::smtp::AsyncSmtpTransportBuilder;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -133,7 +133,7 @@ impl MailError {
 }
 
 /// Delivers letters to one mail server.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Mailer {
     transport: AsyncSmtpTransportBuilder,
     server: String,
@@ -175,7 +175,18 @@ impl Mailer {
     /// # Errors
     /// It was not delivered; [`MailError::is_final`] tells whether trying again can help.
     pub async fn send(&self, notice: &CallNotice<'_>) -> Result<(), MailError> {
-        let letter = letter::write(notice, &self.from, &self.to)?;
+        self.deliver(letter::write(notice, &self.from, &self.to)?).await
+    }
+
+    /// Delivers a plain letter about the gateway itself.
+    ///
+    /// # Errors
+    /// As [`Mailer::send`].
+    pub async fn tell(&self, subject: &str, text: &str) -> Result<(), MailError> {
+        self.deliver(letter::plain(subject, text, &self.from, &self.to)?).await
+    }
+
+    async fn deliver(&self, letter: Message) -> Result<(), MailError> {
         // Letters are rare: a connection kept open would only meet the server's time-out.
         let transport: AsyncSmtpTransport<Tokio1Executor> = self.transport.clone().build();
         let server = || self.server.clone();

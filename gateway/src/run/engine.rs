@@ -47,6 +47,8 @@ pub(super) struct World {
     pub(super) config: Arc<Config>,
     pub(super) spool: Spool,
     pub(super) link: Arc<Link>,
+    /// What is shown of the own certificate.
+    pub(super) certificate: Arc<crate::renewal::Shown>,
     pub(super) reader: Reader,
     pub(super) credentials: Candidates,
     /// Whose traps are taken.

@@ -38,6 +38,7 @@ pub(super) struct Board {
     began: Instant,
     spool: Spool,
     link: Arc<Link>,
+    certificate: Arc<crate::renewal::Shown>,
     mails_waiting: Arc<AtomicU64>,
     events: mpsc::UnboundedSender<Event>,
     asked: AtomicBool,
@@ -77,6 +78,7 @@ impl Board {
             began: Instant::now(),
             spool: world.spool.clone(),
             link: Arc::clone(&world.link),
+            certificate: Arc::clone(&world.certificate),
             mails_waiting: Arc::clone(&world.mails_waiting),
             events,
             asked: AtomicBool::new(false),
@@ -112,6 +114,7 @@ impl Board {
             at: Timestamp::now(),
             uptime_s: self.began.elapsed().as_secs(),
             link: self.link.status(),
+            certificate: self.certificate.status(),
             lanes: Lanes { urgent: lane(&spool.lanes.urgent), bulk: lane(&spool.lanes.bulk) },
             spool: SpoolStatus {
                 id: spool.id,

@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Checked, Config};
 use crate::profile_files;
+use crate::renewal::{Renewal, Shown};
 use crate::snmp::{Candidates, Reader};
 use crate::spool::{Spool, SpoolError, SpoolSettings};
 use crate::traps::{Gate, Receiver, TrapsError};
@@ -91,7 +92,8 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
     let limit_bytes = config.spool.limit_mib << 20;
     let (spool, restored) = Spool::open(SpoolSettings { data_dir: data_dir.clone(), limit_bytes }).await?;
     let comm_server = &config.comm_server;
-    let server = CommServer::new(&comm_server.url, comm_server.proxy.as_deref(), &checked.identity)?;
+    let server =
+        CommServer::new(&comm_server.url, comm_server.proxy.as_deref(), Arc::clone(&checked.identity))?;
     let reader = Reader::new(Arc::new(profile_files::load(None)?)).await?;
     let gate = Gate::default();
     let traps = open_traps(&config, &checked.credentials, gate.clone()).await?;
@@ -103,12 +105,22 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
 
     let tasks = TaskTracker::new();
     let config = Arc::new(config);
+    let certificate = Arc::new(Shown::default());
+    tasks.spawn(Arc::clone(&checked.identity).keep_current(shutdown.clone()));
+    let renewal = Renewal {
+        live: Arc::clone(&checked.identity),
+        config: Arc::clone(&config),
+        mailer: checked.mailer.clone(),
+        shown: Arc::clone(&certificate),
+    };
+    tasks.spawn(renewal.run(shutdown.clone()));
     let (mails, queued) = mpsc::unbounded_channel();
     let mails_waiting = Arc::new(AtomicU64::new(0));
     let world = World {
         config: Arc::clone(&config),
         spool: spool.clone(),
         link,
+        certificate: Arc::clone(&certificate),
         reader,
         credentials: checked.credentials,
         gate,

@@ -1,10 +1,12 @@
 //! The client of the global server: metadata and ranges of images over mutual TLS.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pki::Identity;
 use pki::spiffe::PartyKind;
+use program::identity::{LiveIdentity, Remade};
 use reqwest::header::{CONTENT_ENCODING, IF_RANGE, RANGE};
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
@@ -36,7 +38,7 @@ pub struct GlobalServerConfig {
 /// A client of the global server.
 #[derive(Debug)]
 pub struct StagingClient {
-    http: Client,
+    http: Http,
     url: String,
     root: PathBuf,
     turn: Mutex<()>,
@@ -44,48 +46,39 @@ pub struct StagingClient {
 
 impl StagingClient {
     /// A client with the gateway's certificate, through `proxy` (`http://[user:password@]host:port`) where there is one.
-    /// It is made anew when the certificate was renewed.
+    /// Its connections are made anew when the certificate was renewed.
     ///
     /// # Errors
     /// The identity, the URL or the proxy can't be used.
     pub fn new(
         config: &GlobalServerConfig,
-        identity: &Identity,
+        identity: Arc<LiveIdentity>,
         proxy: Option<&str>,
     ) -> Result<Self, StagingError> {
         let setup = |what: String| StagingError::Setup { what };
-        let tls = pki::tls::client_config(identity, PartyKind::GlobalServer)
-            .map_err(|error| setup(format!("identity: {error}")))?;
         if !config.url.starts_with("https://") {
             return Err(setup("url: expected https://HOST:PORT".to_owned()));
         }
-        let mut builder = Client::builder().tls_backend_preconfigured(tls).https_only(true);
-        builder = match proxy {
-            // The proxy's URL may hold a password: it is not repeated in the error.
-            Some(proxy) => builder.proxy(
-                reqwest::Proxy::all(proxy)
-                    .map_err(|_| setup("proxy: expected http://[user:password@]host:port".to_owned()))?,
-            ),
-            None => builder.no_proxy(),
-        };
-        Self::with_builder(builder, &config.url, &config.root)
+        let proxy = proxy.map(str::to_owned);
+        let http =
+            Remade::new(identity, move |identity| client(identity, proxy.as_deref())).map_err(setup)?;
+        Ok(Self::at(&config.url, &config.root, Http::Live(http)))
     }
 
-    /// A client on another transport: for tests.
+    /// A client on another transport.
+    #[cfg(test)]
     pub(super) fn with_builder(
         builder: reqwest::ClientBuilder,
         url: &str,
         root: &Path,
     ) -> Result<Self, StagingError> {
-        let http = builder
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("platen-gateway/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| StagingError::Setup { what: error.to_string() })?;
+        let http = finish(builder).map_err(|what| StagingError::Setup { what })?;
+        Ok(Self::at(url, root, Http::Fixed(Arc::new(http))))
+    }
+
+    fn at(url: &str, root: &Path, http: Http) -> Self {
         let url = url.trim_end_matches('/').to_owned();
-        Ok(Self { http, url, root: root.to_owned(), turn: Mutex::new(()) })
+        Self { http, url, root: root.to_owned(), turn: Mutex::new(()) }
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -99,14 +92,14 @@ impl StagingClient {
     /// The signed targets file.
     pub(super) async fn targets(&self) -> Result<Vec<u8>, StagingError> {
         let response =
-            self.ask(TARGETS, self.http.get(format!("{}/v1/metadata/{TARGETS}", self.url))).await?;
+            self.ask(TARGETS, self.http.now().get(format!("{}/v1/metadata/{TARGETS}", self.url))).await?;
         body(response, TARGETS, METADATA_BYTES).await
     }
 
     /// The bytes of an image from `offset` on: status 206, or 200 for the whole image. `None`: nothing lies beyond
     /// `offset` (status 416).
     pub(super) async fn image(&self, sha256: &str, offset: u64) -> Result<Option<Response>, StagingError> {
-        let mut request = self.http.get(format!("{}/v1/images/{sha256}", self.url));
+        let mut request = self.http.now().get(format!("{}/v1/images/{sha256}", self.url));
         if offset > 0 {
             request =
                 request.header(RANGE, format!("bytes={offset}-")).header(IF_RANGE, format!("\"{sha256}\""));
@@ -138,6 +131,48 @@ impl StagingClient {
         let detail = detail.chars().filter(|c| !c.is_control()).take(200).collect();
         Err(StagingError::Refused { what: what.to_owned(), status: status.as_u16(), detail })
     }
+}
+
+/// A client for the identity now.
+#[derive(Debug)]
+enum Http {
+    Live(Remade<Client>),
+    #[cfg(test)]
+    Fixed(Arc<Client>),
+}
+
+impl Http {
+    fn now(&self) -> Arc<Client> {
+        match self {
+            Self::Live(remade) => remade.now(),
+            #[cfg(test)]
+            Self::Fixed(client) => Arc::clone(client),
+        }
+    }
+}
+
+fn client(identity: &Identity, proxy: Option<&str>) -> Result<Client, String> {
+    let tls = pki::tls::client_config(identity, PartyKind::GlobalServer)
+        .map_err(|error| format!("identity: {error}"))?;
+    let builder = Client::builder().tls_backend_preconfigured(tls).https_only(true);
+    finish(match proxy {
+        // The proxy's URL may hold a password: it is not repeated in the error.
+        Some(proxy) => builder.proxy(
+            reqwest::Proxy::all(proxy)
+                .map_err(|_| "proxy: expected http://[user:password@]host:port".to_owned())?,
+        ),
+        None => builder.no_proxy(),
+    })
+}
+
+fn finish(builder: reqwest::ClientBuilder) -> Result<Client, String> {
+    builder
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("platen-gateway/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| error.to_string())
 }
 
 /// Reads a whole answer of at most `limit` bytes.

@@ -2,10 +2,12 @@
 //!
 //! HTTP/1.1: for one poll on a new connection it needs fewer bytes than HTTP/2 with its preface and settings.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pki::Identity;
 use pki::spiffe::PartyKind;
+use program::identity::{LiveIdentity, Remade};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Proxy, Url};
 use serde::Serialize;
@@ -77,9 +79,15 @@ pub enum UplinkError {
 /// The communication server, as this gateway sees it.
 #[derive(Debug)]
 pub struct CommServer {
+    clients: Remade<Clients>,
+    url: String,
+}
+
+/// Clients of one certificate.
+#[derive(Debug)]
+struct Clients {
     regular: Client,
     service_call: Client,
-    url: String,
 }
 
 /// Checks the URL of a communication server.
@@ -94,38 +102,17 @@ pub fn check_url(text: &str) -> Result<Url, String> {
 }
 
 impl CommServer {
-    /// A client with the gateway's certificate, through `proxy` where there is one.
+    /// A client with the gateway's certificate, through `proxy` where there is one. Its connections are made anew when
+    /// the certificate was renewed; a request that is under way ends on the old one.
     ///
     /// # Errors
     /// The URL, the proxy or the identity can't be used.
-    pub fn new(url: &str, proxy: Option<&str>, identity: &Identity) -> Result<Self, UplinkError> {
+    pub fn new(url: &str, proxy: Option<&str>, identity: Arc<LiveIdentity>) -> Result<Self, UplinkError> {
         let setup = |problem: String| UplinkError::Setup { problem };
         let url = check_url(url).map_err(setup)?;
-        let mut tls = pki::tls::client_config(identity, PartyKind::CommServer)
-            .map_err(|error| setup(crate::config::chain(&error)))?;
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let client = |idle| {
-            let mut builder = Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                .https_only(true)
-                .http1_only()
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(CONNECT_TIMEOUT)
-                .timeout(REQUEST_TIMEOUT)
-                .pool_max_idle_per_host(1)
-                .pool_idle_timeout(idle);
-            builder = match proxy {
-                // The proxy's URL may hold a password: it is not repeated in the error.
-                Some(proxy) => builder.proxy(
-                    Proxy::all(proxy)
-                        .map_err(|_| setup("proxy: expected http://[USER:PASSWORD@]HOST:PORT".to_owned()))?,
-                ),
-                None => builder.no_proxy(),
-            };
-            builder.build().map_err(|error| setup(crate::config::chain(&error)))
-        };
-        let url = url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { regular: client(IDLE_AFTER_REGULAR)?, service_call: client(IDLE_AFTER_SERVICE_CALL)?, url })
+        let proxy = proxy.map(str::to_owned);
+        let clients = Remade::new(identity, move |own| Clients::new(own, proxy.as_deref())).map_err(setup)?;
+        Ok(Self { clients, url: url.as_str().trim_end_matches('/').to_owned() })
     }
 
     /// Polls. `soon` tells that the next request comes within the minute.
@@ -171,15 +158,15 @@ impl CommServer {
             let source = CodecError::TooLarge { limit: BODY_BYTES };
             return Err(UplinkError::Codec { what, source });
         }
-        let client = if soon { &self.service_call } else { &self.regular };
+        let clients = self.clients.now();
+        let client = if soon { &clients.service_call } else { &clients.regular };
         let mut request = client
             .post(format!("{}{path}", self.url))
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if encoded.compressed {
             request = request.header(CONTENT_ENCODING, HeaderValue::from_static(codec::ZSTD));
         }
-        let unreachable =
-            |error: reqwest::Error| UplinkError::Unreachable { what, problem: crate::config::chain(&error) };
+        let unreachable = |error: reqwest::Error| unreachable(what, &error);
         let mut response = request.body(encoded.bytes).send().await.map_err(unreachable)?;
         let status = response.status();
         let headers = response.headers().clone();
@@ -197,6 +184,44 @@ impl CommServer {
         let encoding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
         codec::decode(&body, encoding, MESSAGE_BYTES).map_err(|source| UplinkError::Codec { what, source })
     }
+}
+
+impl Clients {
+    fn new(identity: &Identity, proxy: Option<&str>) -> Result<Self, String> {
+        let mut tls = pki::tls::client_config(identity, PartyKind::CommServer)
+            .map_err(|error| crate::config::chain(&error))?;
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let client = |idle| {
+            let builder = Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .https_only(true)
+                .http1_only()
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(REQUEST_TIMEOUT)
+                .pool_max_idle_per_host(1)
+                .pool_idle_timeout(idle);
+            let builder = match proxy {
+                // The proxy's URL may hold a password: it is not repeated in the error.
+                Some(proxy) => builder.proxy(
+                    Proxy::all(proxy)
+                        .map_err(|_| "proxy: expected http://[USER:PASSWORD@]HOST:PORT".to_owned())?,
+                ),
+                None => builder.no_proxy(),
+            };
+            builder.build().map_err(|error| crate::config::chain(&error))
+        };
+        Ok(Self { regular: client(IDLE_AFTER_REGULAR)?, service_call: client(IDLE_AFTER_SERVICE_CALL)? })
+    }
+}
+
+/// No answer. That either side refused the other's certificate is counted by its reason, and told in words.
+fn unreachable(what: &'static str, error: &reqwest::Error) -> UplinkError {
+    let Some(tls) = pki::tls::failure_in(error) else {
+        return UplinkError::Unreachable { what, problem: crate::config::chain(error) };
+    };
+    metrics::counter!("platen_gateway_tls_failures_total", "reason" => pki::tls::label(tls)).increment(1);
+    UplinkError::Unreachable { what, problem: format!("TLS: {}", pki::tls::reason(tls)) }
 }
 
 fn refusal(what: &'static str, status: u16, headers: &HeaderMap, body: &[u8]) -> UplinkError {

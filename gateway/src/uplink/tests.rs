@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use axum::body::Bytes;
 use axum::extract::{Path as PathPart, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -17,6 +16,8 @@ use jiff::Timestamp;
 use pki::authority::{Authority, Passphrase, Request as CertificateRequest};
 use pki::spiffe::PartyKind;
 use pki::{Identity, IdentityConfig};
+use program::identity::LiveIdentity;
+use program::listener::{Asks, Door};
 use program::refusal::Refusal;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -198,7 +199,8 @@ fn identity(authority: &Authority, out: &Path, profile: PartyKind, name: &str) -
 }
 
 async fn serve(identity: &Identity, server: Server, shutdown: CancellationToken) -> SocketAddr {
-    let tls = pki::tls::server_config(identity, &[PartyKind::Gateway]).unwrap();
+    let live = LiveIdentity::fixed(identity.clone());
+    let door = Door::new("gateways", &live, Asks::For(&[PartyKind::Gateway])).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = Router::new()
@@ -206,7 +208,7 @@ async fn serve(identity: &Identity, server: Server, shutdown: CancellationToken)
         .route(wire::REPORTS_PATH, post(reports))
         .route(wire::RESPONSES_PATH, post(response))
         .with_state(server);
-    tokio::spawn(program::listener::serve(listener, Arc::new(ArcSwap::from_pointee(tls)), router, shutdown));
+    tokio::spawn(program::listener::serve(listener, door, router, shutdown));
     address
 }
 
@@ -228,7 +230,7 @@ impl Site {
         let (deliveries, delivered) = mpsc::unbounded_channel();
         let link = Arc::new(Link::default());
         let url = format!("https://{address}");
-        let client = CommServer::new(&url, None, &gateway).unwrap();
+        let client = CommServer::new(&url, None, LiveIdentity::fixed(gateway)).unwrap();
         let uplink = Uplink::new(client, spool.clone(), Arc::clone(&link), deliveries, &url, 1000.0);
         tokio::spawn(uplink.run(shutdown.clone()));
         Self { dir, server, spool, link, delivered, shutdown }
@@ -396,7 +398,7 @@ async fn a_server_of_another_authority_is_told_nothing() {
     let foreign = authority(&site.dir.path().join("foreign"));
     let gateway = identity(&foreign, &site.dir.path().join("foreigner"), PartyKind::Gateway, "gw-1");
     let own = site.link.status().url;
-    let client = CommServer::new(&own, None, &gateway).unwrap();
+    let client = CommServer::new(&own, None, LiveIdentity::fixed(gateway)).unwrap();
     let poll = Poll {
         at: Timestamp::now(),
         version: String::new(),

@@ -200,7 +200,8 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
 }
 
 /// A certificate in PEM.
-pub(crate) fn to_pem(certificate: &CertificateDer<'_>) -> String {
+#[must_use]
+pub fn to_pem(certificate: &CertificateDer<'_>) -> String {
     pem_block("CERTIFICATE", certificate)
 }
 

@@ -40,6 +40,15 @@ pub fn stage(
     Ok(IdentityConfig { certificate, key, ..config.clone() })
 }
 
+/// Writes a file aside, syncs it and puts it in its place.
+///
+/// # Errors
+/// It can't be written.
+pub fn place(path: &Path, text: &SecretString, mode: u32) -> Result<(), InstallError> {
+    write(&next(path), text.expose_secret(), mode)?;
+    rename(path)
+}
+
 /// Puts the staged pair in force. Prove it before.
 ///
 /// # Errors

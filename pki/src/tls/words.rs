@@ -2,6 +2,8 @@
 
 use rustls::{CertificateError, Error, OtherError, PeerIncompatible};
 
+use crate::leaf::Refused;
+
 const WEAK: &str =
     "its signature algorithm is not accepted: expected ECDSA, Ed25519 or RSA with SHA-256 or better";
 
@@ -21,6 +23,7 @@ pub fn reason(error: &Error) -> String {
 fn of_incompatible(incompatible: &PeerIncompatible) -> String {
     match incompatible {
         PeerIncompatible::SupportedVersionsExtensionRequired
+        | PeerIncompatible::SignatureAlgorithmsExtensionRequired
         | PeerIncompatible::Tls13RequiredForQuic
         | PeerIncompatible::ServerDoesNotSupportTls12Or13
         | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => {
@@ -85,4 +88,92 @@ fn of_other(shown: &str, name: &str) -> String {
     ];
     let found = known.into_iter().find(|(known, _)| name.contains(known));
     found.map_or_else(|| shown.to_owned(), |(_, words)| words.to_owned())
+}
+
+/// Why a handshake failed, as a short name for a metric's label: one of few.
+#[must_use]
+#[expect(clippy::wildcard_enum_match_arm, reason = "the rest has one name")]
+pub fn label(error: &Error) -> &'static str {
+    match error {
+        Error::InvalidCertificate(fault) => label_of_certificate(fault),
+        Error::NoCertificatesPresented => "no_certificate",
+        Error::PeerIncompatible(PeerIncompatible::NoKxGroupsInCommon) => "no_common_group",
+        Error::PeerIncompatible(
+            PeerIncompatible::SupportedVersionsExtensionRequired
+            | PeerIncompatible::SignatureAlgorithmsExtensionRequired
+            | PeerIncompatible::Tls13RequiredForQuic
+            | PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        ) => "tls_version",
+        Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon) => "no_common_cipher",
+        Error::PeerIncompatible(PeerIncompatible::NoSignatureSchemesInCommon) => "no_common_signature",
+        Error::PeerIncompatible(_) => "incompatible",
+        Error::AlertReceived(_) => "refused_by_peer",
+        Error::InvalidMessage(_)
+        | Error::InappropriateMessage { .. }
+        | Error::InappropriateHandshakeMessage { .. }
+        | Error::PeerMisbehaved(_)
+        | Error::DecryptError => "malformed_handshake",
+        Error::NoApplicationProtocol => "no_common_protocol",
+        _ => "other",
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the rest has one name")]
+fn label_of_certificate(fault: &CertificateError) -> &'static str {
+    match fault {
+        CertificateError::UnknownIssuer => "unknown_issuer",
+        CertificateError::BadSignature => "bad_signature",
+        CertificateError::BadEncoding => "malformed_certificate",
+        CertificateError::UnhandledCriticalExtension => "unknown_critical_extension",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "extended_key_usage"
+        }
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => "weak_signature",
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "not_yet_valid",
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => "name",
+        CertificateError::Revoked => "revoked",
+        CertificateError::UnknownRevocationStatus => "unknown_revocation_status",
+        CertificateError::ExpiredRevocationList | CertificateError::ExpiredRevocationListContext { .. } => {
+            "stale_revocation_list"
+        }
+        CertificateError::Other(OtherError(other)) => other
+            .downcast_ref::<Refused>()
+            .map_or_else(|| label_of_other(&format!("{other:?}")), Refused::label),
+        _ => "other",
+    }
+}
+
+fn label_of_other(name: &str) -> &'static str {
+    let known = [
+        ("UnsupportedCriticalExtension", "unknown_critical_extension"),
+        ("UnsupportedSignatureAlgorithm", "weak_signature"),
+        ("CaUsedAsEndEntity", "authority_as_party"),
+        ("EndEntityUsedAsCa", "authority_as_party"),
+        ("NameConstraintViolation", "name"),
+        ("PathLenConstraintViolated", "issuer"),
+        ("UnsupportedCertVersion", "malformed_certificate"),
+        ("InvalidSerialNumber", "malformed_certificate"),
+    ];
+    known.into_iter().find(|(known, _)| name.contains(known)).map_or("other", |(_, label)| label)
+}
+
+/// The TLS failure among the sources of an error, as HTTP libraries wrap it.
+#[must_use]
+pub fn failure_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(tls) = error.downcast_ref::<Error>() {
+            return Some(tls);
+        }
+        // An I/O error hides what it wraps from `source`.
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = match inner {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
 }

@@ -1,0 +1,123 @@
+//! Who may try an enrolment token: an address that guesses is locked out for a while. Pure; bounded in what it keeps.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Wrong tokens from one address until it is locked out.
+pub const WRONG_TRIES: u32 = 5;
+
+/// How long an address is locked out, and how long wrong tries are remembered.
+pub const LOCKED: SignedDuration = SignedDuration::from_mins(15);
+
+/// Addresses that are remembered.
+const ADDRESSES: usize = 20_000;
+
+#[derive(Debug, Clone, Copy)]
+struct Tries {
+    wrong: u32,
+    last: Timestamp,
+}
+
+/// Wrong tries by address; a network of IPv6 (/64) counts as one.
+#[derive(Debug, Default)]
+pub struct LockOut {
+    tries: HashMap<IpAddr, Tries>,
+}
+
+impl LockOut {
+    /// Until when an address is locked out; `None` when it may try.
+    #[must_use]
+    pub fn until(&self, address: IpAddr, now: Timestamp) -> Option<Timestamp> {
+        let tries = self.tries.get(&site_of(address)).filter(|tries| tries.wrong >= WRONG_TRIES)?;
+        Some(tries.last + LOCKED).filter(|until| now < *until)
+    }
+
+    /// A wrong token came from an address; `true` when that locks it out.
+    pub fn wrong(&mut self, address: IpAddr, now: Timestamp) -> bool {
+        let address = site_of(address);
+        if self.tries.len() >= ADDRESSES && !self.tries.contains_key(&address) {
+            self.tries.retain(|_, tries| now < tries.last + LOCKED);
+            if self.tries.len() >= ADDRESSES
+                && let Some(oldest) = self.tries.iter().min_by_key(|(_, tries)| tries.last).map(|(a, _)| *a)
+            {
+                self.tries.remove(&oldest);
+            }
+        }
+        let tries = self.tries.entry(address).or_insert(Tries { wrong: 0, last: now });
+        if now >= tries.last + LOCKED {
+            tries.wrong = 0;
+        }
+        tries.wrong = tries.wrong.saturating_add(1);
+        tries.last = now;
+        tries.wrong == WRONG_TRIES
+    }
+
+    /// A good token came: what was wrong before was a slip of the hand.
+    pub fn right(&mut self, address: IpAddr) {
+        self.tries.remove(&site_of(address));
+    }
+}
+
+fn site_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn five_wrong_tries_lock_an_address_for_a_quarter_of_an_hour() {
+        let mut lock_out = LockOut::default();
+        for second in 0..4 {
+            assert!(!lock_out.wrong(ip("192.0.2.1"), at(second)));
+            assert_eq!(lock_out.until(ip("192.0.2.1"), at(second)), None);
+        }
+        assert!(lock_out.wrong(ip("192.0.2.1"), at(4)));
+        assert_eq!(lock_out.until(ip("192.0.2.1"), at(5)), Some(at(904)));
+        assert_eq!(lock_out.until(ip("::ffff:192.0.2.1"), at(5)), Some(at(904)));
+        assert_eq!(lock_out.until(ip("192.0.2.2"), at(5)), None);
+        assert_eq!(lock_out.until(ip("192.0.2.1"), at(904)), None);
+        assert!(!lock_out.wrong(ip("192.0.2.1"), at(905)), "it begins anew");
+    }
+
+    #[test]
+    fn a_good_token_forgives_and_a_network_counts_as_one() {
+        let mut lock_out = LockOut::default();
+        for host in 1..=4 {
+            lock_out.wrong(ip(&format!("2001:db8:1:2::{host}")), at(0));
+        }
+        lock_out.right(ip("2001:db8:1:2::9"));
+        assert!(!lock_out.wrong(ip("2001:db8:1:2::1"), at(1)));
+        for host in 1..=4 {
+            lock_out.wrong(ip(&format!("2001:db8:1:2::{host}")), at(1));
+        }
+        assert!(lock_out.until(ip("2001:db8:1:2::ff"), at(2)).is_some());
+        assert!(lock_out.until(ip("2001:db8:1:3::1"), at(2)).is_none());
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut lock_out = LockOut::default();
+        for n in 0..u32::try_from(ADDRESSES).unwrap() + 50 {
+            lock_out.wrong(IpAddr::V4(n.into()), at(i64::from(n) / 1000));
+        }
+        assert_eq!(lock_out.tries.len(), ADDRESSES);
+    }
+}

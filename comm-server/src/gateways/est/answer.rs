@@ -1,0 +1,125 @@
+//! Answers of enrolment: certificates as RFC 7030 wants them, and refusals.
+
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use pki::est::{self, InvalidBody};
+use program::refusal::Refusal;
+use rustls_pki_types::CertificateDer;
+use wire::problem::{Problem, ProblemCode};
+
+use super::CannotIssue;
+use crate::store::StoreError;
+
+const TRANSFER_ENCODING: HeaderName = HeaderName::from_static("content-transfer-encoding");
+
+/// RFC 7030 §4.1.3: all of an authority.
+pub(super) const CACERTS: HeaderValue = HeaderValue::from_static("application/pkcs7-mime");
+
+/// RFC 7030 §4.2.3: one that was issued.
+pub(super) const ISSUED: HeaderValue =
+    HeaderValue::from_static("application/pkcs7-mime; smime-type=certs-only");
+
+/// Seconds after which somebody who came too often may come again.
+const AGAIN_S: i64 = 60;
+
+/// Certificates, base64 of PKCS#7.
+pub(super) fn certificates(media_type: HeaderValue, certificates: &[CertificateDer<'_>]) -> Response {
+    let body = est::to_base64(&est::certs_only(certificates));
+    let encoding = HeaderValue::from_static("base64");
+    ([(header::CONTENT_TYPE, media_type), (TRANSFER_ENCODING, encoding)], body).into_response()
+}
+
+/// Why no certificate is given.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("content type: expected application/pkcs10")]
+    MediaType,
+    #[error(transparent)]
+    Body(#[from] InvalidBody),
+    #[error("an enrolment token is needed: HTTP Basic with the token as the password")]
+    NoToken,
+    /// Unknown and of another gateway alike: nobody is told which tokens there are.
+    #[error("the enrolment token is not known here: is it of this server, and copied whole?")]
+    WrongToken,
+    #[error("the enrolment token expired at {0}: ask for a new one")]
+    Expired(Timestamp),
+    #[error("the enrolment token was used with another key: ask for a new one")]
+    Used,
+    #[error("a gateway's certificate is needed to renew it")]
+    NoCertificate,
+    #[error("too many wrong enrolment tokens came from this address: come again at {until}")]
+    Locked { until: Timestamp, now: Timestamp },
+    #[error("too many requests: come again in a minute")]
+    TooMany,
+    #[error("the authority can't issue")]
+    Issue(#[from] CannotIssue),
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+impl Refused {
+    /// For a metric's label.
+    const fn label(&self) -> &'static str {
+        match self {
+            Self::MediaType | Self::Body(_) => "malformed",
+            Self::NoToken => "no_token",
+            Self::WrongToken => "wrong_token",
+            Self::Expired(_) => "expired_token",
+            Self::Used => "used_token",
+            Self::NoCertificate => "no_certificate",
+            Self::Locked { .. } => "locked_out",
+            Self::TooMany => "too_many",
+            Self::Issue(_) | Self::Store(_) => "failed",
+        }
+    }
+
+    fn problem(&self) -> Problem {
+        let code = match self {
+            Self::MediaType => ProblemCode::UnsupportedEncoding,
+            Self::Body(InvalidBody::TooLarge) => ProblemCode::BodyTooLarge,
+            Self::Body(_) => ProblemCode::MalformedBody,
+            Self::NoToken | Self::WrongToken | Self::Expired(_) => ProblemCode::Unauthorized,
+            Self::Used | Self::NoCertificate => ProblemCode::Forbidden,
+            Self::Locked { .. } | Self::TooMany => ProblemCode::Overloaded,
+            Self::Store(StoreError::Busy) => ProblemCode::Overloaded,
+            Self::Issue(_) | Self::Store(_) => {
+                let detail = "nothing was issued: try again with the same key, the token is still good";
+                return Problem::new(ProblemCode::Internal, detail);
+            }
+        };
+        let problem = Problem::new(code, self.to_string());
+        match self {
+            // RFC 6585 §4.
+            Self::Locked { .. } | Self::TooMany => Problem { status: 429, ..problem },
+            _ => problem,
+        }
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        metrics::counter!("platen_comm_enrolments_refused_total", "reason" => self.label()).increment(1);
+        if let Self::Issue(_) | Self::Store(_) = &self {
+            let error: &dyn std::error::Error = &self;
+            tracing::error!(error, "a certificate could not be issued");
+        }
+        let problem = self.problem();
+        let status = problem.status;
+        let mut response = Refusal(problem).into_response();
+        let headers = response.headers_mut();
+        if status == 401 {
+            let challenge = HeaderValue::from_static("Basic realm=\"platen enrolment\", charset=\"UTF-8\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        let again = match self {
+            Self::Locked { until, now } => Some((until.as_second() - now.as_second()).max(1)),
+            Self::TooMany => Some(AGAIN_S),
+            _ => None,
+        };
+        if let Some(seconds) = again {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}

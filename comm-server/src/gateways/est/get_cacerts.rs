@@ -1,0 +1,13 @@
+//! `GET /.well-known/est/cacerts`: the root and the intermediates (RFC 7030 §4.1). Public: a gateway that has nothing yet
+//! knows the root by its token.
+
+use axum::extract::State;
+use axum::response::Response;
+
+use super::Enrolment;
+use super::answer::{self, Refused};
+
+pub(super) async fn get_cacerts(State(enrolment): State<Enrolment>) -> Result<Response, Refused> {
+    let certificates = enrolment.0.issuer.certificates().await?;
+    Ok(answer::certificates(answer::CACERTS, &certificates))
+}

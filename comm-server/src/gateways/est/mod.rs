@@ -1,0 +1,82 @@
+//! Enrolment over secure transport (RFC 7030): certificates for gateways. A file for each operation.
+//!
+//! The server decides every name: by the token's record at the first enrolment, by the certificate shown at a renewal.
+//! A request gives its public key and the proof that its sender has the private one, nothing else.
+
+mod answer;
+mod get_cacerts;
+mod issuer;
+mod limits;
+mod post_simpleenroll;
+mod post_simplereenroll;
+mod request;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use pki::Identity;
+use pki::est::EST_BYTES;
+use program::listener::Door;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::Store;
+pub use issuer::{CannotIssue, Issuer};
+use limits::Limits;
+
+/// RFC 7030 §3.2.2.
+const CACERTS: &str = "/.well-known/est/cacerts";
+const SIMPLEENROLL: &str = "/.well-known/est/simpleenroll";
+const SIMPLEREENROLL: &str = "/.well-known/est/simplereenroll";
+
+/// What enrolment needs, cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Enrolment(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    issuer: Arc<Issuer>,
+    limits: Limits,
+}
+
+impl Enrolment {
+    /// Enrolment with the authority in `dir`, which must be that of `identity`.
+    ///
+    /// # Errors
+    /// There is none, or it is another one, or it has no key for gateways.
+    pub fn new(store: Store, dir: &Path, identity: &Identity) -> Result<Self, CannotIssue> {
+        let issuer = Arc::new(Issuer::open(dir, identity)?);
+        Ok(Self(Arc::new(Inner { store, issuer, limits: Limits::new() })))
+    }
+
+    /// For gateways that have a certificate, beside their other endpoints: no token is taken here.
+    #[must_use]
+    pub fn renewal(&self) -> Router {
+        Router::new()
+            .route(CACERTS, get(get_cacerts::get_cacerts))
+            .route(SIMPLEREENROLL, post(post_simplereenroll::post_simplereenroll))
+            .layer(DefaultBodyLimit::max(EST_BYTES))
+            .with_state(self.clone())
+    }
+
+    /// For gateways with and without a certificate.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        let first = Router::new()
+            .route(SIMPLEENROLL, post(post_simpleenroll::post_simpleenroll))
+            .layer(DefaultBodyLimit::max(EST_BYTES))
+            .with_state(self.clone());
+        self.renewal().merge(first)
+    }
+}
+
+/// Serves enrolment until `shutdown`, where it is configured.
+pub async fn serve(enrolment: Option<(TcpListener, Enrolment)>, door: Door, shutdown: CancellationToken) {
+    if let Some((listener, enrolment)) = enrolment {
+        program::listener::serve(listener, door, enrolment.router(), shutdown).await;
+    }
+}

@@ -1,0 +1,113 @@
+//! `POST /.well-known/est/simpleenroll`: a gateway's first certificate, for a one-time token (RFC 7030 §4.2).
+//!
+//! In this order: the token is taken for this key, on the disk; the certificate is issued, and is in the ledger; it is
+//! kept beside the token; it is answered. After a crash between any two, the same token with the same key goes on.
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use data_encoding::BASE64;
+use jiff::Timestamp;
+use pki::est::Csr;
+use pki::spiffe::Party;
+use pki::token::{self, TokenRecord, TokenRefused};
+use program::listener::Peer;
+use rustls_pki_types::CertificateDer;
+use secrecy::ExposeSecret as _;
+
+use super::answer::{self, Refused};
+use super::{Enrolment, request};
+use crate::store::{AuditEntry, Claim, Claimed, DEFAULT_TENANT, IssuedFor, StoreError};
+
+pub(super) async fn post_simpleenroll(
+    State(enrolment): State<Enrolment>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    let now = Timestamp::now();
+    let address = peer.address.ip();
+    let limits = &enrolment.0.limits;
+    limits.first(address, now)?;
+    let (user, presented) = request::token(&headers)?;
+    let record = match good_record(&enrolment, &user, presented.expose_secret(), now).await {
+        Ok(record) => record,
+        Err(refused) => {
+            if matches!(refused, Refused::WrongToken | Refused::Expired(_)) {
+                limits.wrong(address, now);
+                note_refusal(&enrolment, &peer, &refused, now).await;
+            }
+            return Err(refused);
+        }
+    };
+    limits.right(address);
+    let csr = request::csr(&headers, &body)?;
+    let certificate = enrol(&enrolment, &record, csr, &peer, now).await.inspect_err(|refused| {
+        tracing::warn!(peer.address = %address, gateway.id = %record.gateway, why = %refused, "enrolment refused");
+    })?;
+    Ok(answer::certificates(answer::ISSUED, &[certificate]))
+}
+
+/// The record of a token that is good now; whose name, if one is given, is the gateway's.
+async fn good_record(
+    enrolment: &Enrolment,
+    user: &str,
+    presented: &str,
+    now: Timestamp,
+) -> Result<TokenRecord, Refused> {
+    let found = enrolment.0.issuer.token(token::record_name(presented)).await?;
+    let record = found.ok_or(Refused::WrongToken)?;
+    token::verify(&record, presented, now).map_err(|refused| match refused {
+        TokenRefused::Unknown => Refused::WrongToken,
+        TokenRefused::Expired { expired_at } => Refused::Expired(expired_at),
+    })?;
+    if user.is_empty() || user == record.gateway.party.name() {
+        return Ok(record);
+    }
+    Err(Refused::WrongToken)
+}
+
+async fn enrol(
+    enrolment: &Enrolment,
+    record: &TokenRecord,
+    csr: Csr,
+    peer: &Peer,
+    now: Timestamp,
+) -> Result<CertificateDer<'static>, Refused> {
+    let Party::Gateway(gateway) = &record.gateway.party else { return Err(Refused::WrongToken) };
+    let claim = Claim {
+        token_sha256: record.token_sha256.clone(),
+        gateway: gateway.clone(),
+        key_sha256: csr.key_sha256(),
+        at: now,
+    };
+    let store = &enrolment.0.store;
+    let kept = match store.claim_token(DEFAULT_TENANT, claim.clone()).await? {
+        Claimed::ByAnother => return Err(Refused::Used),
+        Claimed::Issued(certificate) => certificate,
+        Claimed::Taken => {
+            let (issued, certificate) = enrolment.0.issuer.issue(gateway, csr, now).await?;
+            let detail = format!("serial {} until {} to {}", issued.serial, issued.not_after, peer.address);
+            let certificate = BASE64.encode(&certificate);
+            let issued = IssuedFor { certificate, serial: issued.serial, detail };
+            store.keep_issued(DEFAULT_TENANT, claim, issued).await?
+        }
+    };
+    metrics::counter!("platen_comm_enrolments_total").increment(1);
+    tracing::info!(gateway.id = gateway, peer.address = %peer.address, "a gateway was enrolled");
+    let damaged = |_| Refused::Store(StoreError::Range { what: "certificate" });
+    BASE64.decode(kept.as_bytes()).map(CertificateDer::from).map_err(damaged)
+}
+
+/// The audit tells of wrong tokens; their number is bounded by the lock-out.
+async fn note_refusal(enrolment: &Enrolment, peer: &Peer, refused: &Refused, now: Timestamp) {
+    tracing::warn!(peer.address = %peer.address, why = %refused, "enrolment refused");
+    let entry =
+        AuditEntry::new(now, "enrolment", "certificate.refused", format!("{}: {refused}", peer.address.ip()));
+    if let Err(error) = enrolment.0.store.append_audit(DEFAULT_TENANT, entry).await {
+        let error: &dyn std::error::Error = &error;
+        tracing::error!(error, "the audit was not written");
+    }
+}

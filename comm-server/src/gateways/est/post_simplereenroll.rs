@@ -1,0 +1,36 @@
+//! `POST /.well-known/est/simplereenroll`: a new certificate for the gateway that the certificate of the connection names
+//! (RFC 7030 §4.2.2). Names in the request are not even read: nobody renews for another.
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use jiff::Timestamp;
+use pki::spiffe::Party;
+use program::listener::Peer;
+
+use super::answer::{self, Refused};
+use super::{Enrolment, request};
+use crate::store::{AuditEntry, DEFAULT_TENANT};
+
+pub(super) async fn post_simplereenroll(
+    State(enrolment): State<Enrolment>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    let now = Timestamp::now();
+    let Some(Party::Gateway(gateway)) = peer.id.as_ref().map(|id| &id.party) else {
+        return Err(Refused::NoCertificate);
+    };
+    enrolment.0.limits.renewal(gateway)?;
+    let csr = request::csr(&headers, &body)?;
+    let (issued, certificate) = enrolment.0.issuer.issue(gateway, csr, now).await?;
+    let detail = format!("serial {} until {} to {}", issued.serial, issued.not_after, peer.address);
+    let entry = AuditEntry::new(now, gateway, "certificate.renew", detail);
+    enrolment.0.store.append_audit(DEFAULT_TENANT, entry).await?;
+    metrics::counter!("platen_comm_renewals_total").increment(1);
+    tracing::info!(gateway.id = gateway, serial = issued.serial, "a gateway's certificate was renewed");
+    Ok(answer::certificates(answer::ISSUED, &[certificate]))
+}

@@ -1,0 +1,156 @@
+//! The asking side of EST (RFC 7030): certificates of the authority, and of this gateway.
+
+use std::time::Duration;
+
+use pki::est::{self, EST_BYTES, InvalidBody};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, Proxy, RequestBuilder};
+use rustls_pki_types::CertificateDer;
+use secrecy::{ExposeSecret as _, SecretString};
+use wire::problem::Problem;
+
+use crate::config::chain;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where the operations are (RFC 7030 §3.2.2).
+const PATH: &str = "/.well-known/est";
+
+/// Of a refusal, so much is shown.
+const DETAIL_CHARS: usize = 300;
+
+/// Why the server gives no certificates.
+#[derive(Debug, thiserror::Error)]
+pub enum EstError {
+    /// The client can't be made.
+    #[error("the client can't be made: {0}")]
+    Setup(String),
+    /// No answer, or a server that is refused.
+    #[error("{what}: no answer from {url}: {problem}")]
+    Unreachable {
+        /// What was asked.
+        what: &'static str,
+        /// Whom.
+        url: String,
+        /// Why.
+        problem: String,
+    },
+    /// The server refuses.
+    #[error("{what}: the server refuses with status {status}: {detail}")]
+    Refused {
+        /// What was asked.
+        what: &'static str,
+        /// HTTP status.
+        status: u16,
+        /// Its words.
+        detail: String,
+        /// When it wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// The answer isn't what RFC 7030 says.
+    #[error("{what}: the answer is {source}")]
+    Answer {
+        /// What was asked.
+        what: &'static str,
+        /// What is wrong.
+        source: InvalidBody,
+    },
+}
+
+/// A server of certificates.
+pub(crate) struct Est {
+    http: Client,
+    url: String,
+}
+
+impl Est {
+    /// At `https://HOST:PORT`, through `proxy` where there is one.
+    pub(crate) fn new(
+        url: &str,
+        proxy: Option<&str>,
+        mut tls: rustls::ClientConfig,
+    ) -> Result<Self, EstError> {
+        let url = crate::uplink::check_url(url).map_err(EstError::Setup)?;
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let mut builder = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .https_only(true)
+            .http1_only()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT);
+        builder = match proxy {
+            // The proxy's URL may hold a password: it is not repeated in the error.
+            Some(proxy) => builder.proxy(Proxy::all(proxy).map_err(|_| {
+                EstError::Setup("proxy: expected http://[USER:PASSWORD@]HOST:PORT".to_owned())
+            })?),
+            None => builder.no_proxy(),
+        };
+        let http = builder.build().map_err(|error| EstError::Setup(chain(&error)))?;
+        Ok(Self { http, url: url.as_str().trim_end_matches('/').to_owned() })
+    }
+
+    /// The authority's own certificates.
+    pub(crate) async fn cacerts(&self) -> Result<Vec<CertificateDer<'static>>, EstError> {
+        let request = self.http.get(format!("{}{PATH}/cacerts", self.url));
+        self.ask("certificates of the authority", request).await
+    }
+
+    /// The first certificate, for a token.
+    pub(crate) async fn enroll(
+        &self,
+        request: &[u8],
+        gateway: &str,
+        token: &SecretString,
+    ) -> Result<Vec<CertificateDer<'static>>, EstError> {
+        let asked = self.post("simpleenroll", request).basic_auth(gateway, Some(token.expose_secret()));
+        self.ask("enrolment", asked).await
+    }
+
+    /// A new certificate, for the one that the connection shows.
+    pub(crate) async fn reenroll(&self, request: &[u8]) -> Result<Vec<CertificateDer<'static>>, EstError> {
+        self.ask("renewal", self.post("simplereenroll", request)).await
+    }
+
+    fn post(&self, operation: &str, request: &[u8]) -> RequestBuilder {
+        self.http
+            .post(format!("{}{PATH}/{operation}", self.url))
+            .header(CONTENT_TYPE, "application/pkcs10")
+            .header("content-transfer-encoding", "base64")
+            .body(est::to_base64(request))
+    }
+
+    async fn ask(
+        &self,
+        what: &'static str,
+        request: RequestBuilder,
+    ) -> Result<Vec<CertificateDer<'static>>, EstError> {
+        let unreachable = |error: reqwest::Error| {
+            let problem = pki::tls::failure_in(&error).map_or_else(|| chain(&error), pki::tls::reason);
+            EstError::Unreachable { what, url: self.url.clone(), problem }
+        };
+        let mut response =
+            request.header(ACCEPT, "application/pkcs7-mime").send().await.map_err(unreachable)?;
+        let status = response.status();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = retry_after.and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            if body.len() + chunk.len() > EST_BYTES {
+                return Err(EstError::Answer { what, source: InvalidBody::TooLarge });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        if status.as_u16() != 200 {
+            let detail = match wire::codec::from_json::<Problem>(&body) {
+                Ok(problem) => problem.detail,
+                Err(_) => "without a problem document: is a proxy between?".to_owned(),
+            };
+            let detail = detail.chars().filter(|c| !c.is_control()).take(DETAIL_CHARS).collect();
+            return Err(EstError::Refused { what, status: status.as_u16(), detail, retry_after });
+        }
+        let wrong = |source| EstError::Answer { what, source };
+        est::parse_certs_only(&est::from_base64(&body).map_err(wrong)?).map_err(wrong)
+    }
+}

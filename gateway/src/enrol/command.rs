@@ -1,0 +1,111 @@
+//! `platen-gateway enroll`.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::Timestamp;
+use pki::IdentityConfig;
+use pki::token::{self, Token};
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+
+use super::{Enrolled, Wanted, enrol};
+use crate::cli::{EXIT_FAILED, EXIT_USAGE, fail};
+use crate::config::{Config, chain};
+
+/// Arguments of `enroll`.
+#[derive(Debug, Args)]
+pub struct EnrollArgs {
+    /// Where the communication server enrols: `https://HOST:PORT`.
+    #[arg(long, value_name = "URL")]
+    server: String,
+    /// The one-time token, as `platen-pki token` made it.
+    #[arg(long, value_name = "TOKEN", required_unless_present = "token_file", conflicts_with = "token_file")]
+    token: Option<String>,
+    /// A file that has the token in its first line; keeps it out of the list of processes.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Folder for cert.pem, key.pem and root.pem; with `--config` they go where the configuration says.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// `http://[USER:PASSWORD@]HOST:PORT`; with `--config` the configuration's.
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
+    /// Put the new certificate in the place of one that is there: it expired, or was revoked.
+    #[arg(long)]
+    replace: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the arguments and the configuration come to.
+struct Task {
+    token: Token,
+    files: IdentityConfig,
+    proxy: Option<String>,
+}
+
+/// Enrols and says so.
+pub async fn command(args: EnrollArgs, config: Option<&Path>) -> ExitCode {
+    let task = match task(&args, config) {
+        Ok(task) => task,
+        Err(why) => return fail(EXIT_USAGE, &why),
+    };
+    let wanted = Wanted {
+        server: &args.server,
+        proxy: task.proxy.as_deref(),
+        token: &task.token,
+        files: &task.files,
+        replace: args.replace,
+    };
+    match enrol(&wanted, Timestamp::now()).await {
+        Ok(enrolled) => print(&enrolled, &task.files, args.json),
+        Err(error) => fail(EXIT_FAILED, &chain(&error)),
+    }
+}
+
+fn task(args: &EnrollArgs, config: Option<&Path>) -> Result<Task, String> {
+    let text = match (&args.token, &args.token_file) {
+        (Some(token), _) => token.clone().into(),
+        (None, Some(file)) => pki::secret_file::first_line(file).map_err(|error| chain(&error))?,
+        (None, None) => return Err("--token or --token-file is needed".to_owned()),
+    };
+    let token = token::parse(text.expose_secret()).map_err(|error| chain(&error))?;
+    let config: Option<Config> =
+        config.map(program::config::load).transpose().map_err(|error| chain(&error))?;
+    if let Some(config) = &config
+        && config.gateway.as_str() != token.gateway.party.name()
+    {
+        let theirs = token.gateway.party.name();
+        return Err(format!("the token is for gateway {theirs}, the configuration for {}", config.gateway));
+    }
+    let proxy = config.as_ref().and_then(|config| config.comm_server.proxy.clone());
+    let files = match (&args.out, config) {
+        (Some(_), Some(_)) => return Err("give either --out or --config, not both".to_owned()),
+        (None, None) => return Err("--out DIR or --config FILE is needed".to_owned()),
+        (None, Some(config)) => config.identity,
+        (Some(out), None) => {
+            let file = |name: &str| out.join(name);
+            let (certificate, key, root) = (file("cert.pem"), file("key.pem"), file("root.pem"));
+            IdentityConfig { certificate, key, root, crl: None }
+        }
+    };
+    Ok(Task { token, files, proxy: args.proxy.clone().or(proxy) })
+}
+
+fn print(enrolled: &Enrolled, files: &IdentityConfig, as_json: bool) -> ExitCode {
+    let Enrolled { id, not_after } = enrolled;
+    let line = if as_json {
+        let IdentityConfig { certificate, key, root, crl: _ } = files;
+        json!({"id": id.to_string(), "gateway": id.party.name(), "not_after": not_after,
+            "certificate": certificate, "key": key, "root": root})
+        .to_string()
+    } else {
+        format!("enrolled {id} until {not_after}\n  certificate {}", files.certificate.display())
+    };
+    let printed = writeln!(std::io::stdout().lock(), "{line}");
+    if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) }
+}

@@ -1,0 +1,225 @@
+//! Renewal of the gateway's certificate: at two thirds of its life, by EST, while everything else goes on.
+//!
+//! The new certificate is proven by our own verifier before it takes the old one's place; until then, and whatever
+//! fails, the old one stays. Clients are made anew by who holds them; what is under way ends on its old connection.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use pki::est::{Applicant, InvalidBody};
+use pki::renewal::files::{self, InstallError};
+use pki::renewal::{Due, Unproven, due, prove};
+use pki::spiffe::PartyKind;
+use pki::{Identity, IdentityConfig, IdentityError};
+use program::identity::LiveIdentity;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, chain};
+use crate::enrol::{Est, EstError};
+use crate::mail::Mailer;
+use crate::status::{CertificateState, CertificateStatus};
+
+/// The longest time between two looks: clocks are set, and files are changed.
+const LOOK_EVERY: Duration = Duration::from_secs(3600);
+
+/// First pause after a failure, doubled with each.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// An alarm is mailed again after this.
+const MAIL_EVERY: SignedDuration = SignedDuration::from_hours(24);
+
+/// Why a certificate was not renewed.
+#[derive(Debug, thiserror::Error)]
+enum NotRenewed {
+    #[error("no key can be made")]
+    Key(#[source] pki::authority::AuthorityError),
+    #[error("TLS can't be configured")]
+    Tls(#[from] pki::tls::TlsError),
+    #[error(transparent)]
+    Est(#[from] EstError),
+    #[error("the server's answer can't be used: {0}")]
+    Answer(#[from] InvalidBody),
+    #[error("the new certificate can't be used")]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Unproven(#[from] Unproven),
+    #[error(transparent)]
+    Install(#[from] InstallError),
+    #[error("the new certificate is in its place, and the old one still in force")]
+    Unchanged,
+    #[error("the new certificate was not taken")]
+    NotTaken(#[from] program::identity::NotTaken),
+}
+
+/// What is shown of the certificate.
+#[derive(Debug, Default)]
+pub struct Shown(Mutex<Option<CertificateStatus>>);
+
+impl Shown {
+    /// How the certificate is; `None` before the first look.
+    #[must_use]
+    pub fn status(&self) -> Option<CertificateStatus> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn show(&self, status: CertificateStatus) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+    }
+}
+
+/// Renews.
+#[derive(Debug)]
+pub struct Renewal {
+    /// The identity in force.
+    pub live: Arc<LiveIdentity>,
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Whom to tell, where mail is configured.
+    pub mailer: Option<Mailer>,
+    /// Where to show how it is.
+    pub shown: Arc<Shown>,
+}
+
+impl Renewal {
+    /// Looks after the certificate until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let mut changes = self.live.subscribe();
+        let mut failures = 0_u32;
+        let mut problem = None;
+        let mut mailed: Option<Timestamp> = None;
+        loop {
+            let identity = self.live.now();
+            let now = Timestamp::now();
+            let due = due_of(&identity, now);
+            if matches!(due, Due::Renew | Due::Alarm { .. }) {
+                match self.renew(&identity, now).await {
+                    Ok(()) => {
+                        metrics::counter!("platen_gateway_renewals_total").increment(1);
+                        tracing::info!("the certificate was renewed");
+                        (failures, problem) = (0, None);
+                        continue;
+                    }
+                    Err(error) => {
+                        metrics::counter!("platen_gateway_renewal_failures_total").increment(1);
+                        let error: &dyn std::error::Error = &error;
+                        tracing::warn!(error, failures, "the certificate was not renewed, the old one stays");
+                        problem = Some(chain(error));
+                        failures = failures.saturating_add(1);
+                    }
+                }
+            }
+            let status = status_of(&identity, due, problem.clone());
+            self.alarm(&status, now, &mut mailed).await;
+            self.shown.show(status);
+            let wait = self.wait(due, now, failures);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                changed = changes.changed() => match changed {
+                    Ok(()) => (failures, problem) = (0, None),
+                    Err(_) => return,
+                },
+                () = shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    async fn renew(&self, old: &Identity, now: Timestamp) -> Result<(), NotRenewed> {
+        let place = &self.config.identity;
+        let server = &self.config.comm_server;
+        let tls = pki::tls::client_config(old, PartyKind::CommServer)?;
+        let est = Est::new(&server.url, server.proxy.as_deref(), tls)?;
+        let applicant = Applicant::new().map_err(NotRenewed::Key)?;
+        let mut certificates = est.cacerts().await?;
+        certificates.extend(est.reenroll(&applicant.request).await?);
+        let staged = files::stage(place, &applicant.chain_pem(&certificates)?, &applicant.key_pem())?;
+        if let Err(error) = proven(&staged, old, now) {
+            files::discard(place)?;
+            return Err(error);
+        }
+        self.live.change_files(|| files::install(place))?;
+        self.live.look(Timestamp::now())?;
+        if self.live.now().chain() == old.chain() { Err(NotRenewed::Unchanged) } else { Ok(()) }
+    }
+
+    /// Less than a fifth of its life is left, or none: in the log, by mail once a day, and by a metric.
+    async fn alarm(&self, status: &CertificateStatus, now: Timestamp, mailed: &mut Option<Timestamp>) {
+        let is_alarm = matches!(status.state, CertificateState::Ending | CertificateState::Expired);
+        metrics::gauge!("platen_gateway_certificate_alarm").set(if is_alarm { 1.0 } else { 0.0 });
+        if !is_alarm {
+            *mailed = None;
+            return;
+        }
+        if mailed.is_some_and(|at| now.duration_since(at) < MAIL_EVERY) {
+            return;
+        }
+        let text = words(self.config.gateway.as_str(), status);
+        tracing::error!("{text}");
+        let Some(mailer) = &self.mailer else {
+            *mailed = Some(now);
+            return;
+        };
+        let subject = format!("[Platen] Certificate of gateway {} needs somebody", self.config.gateway);
+        match mailer.tell(&subject, &text).await {
+            Ok(()) => *mailed = Some(now),
+            Err(error) => tracing::warn!(error = chain(&error), "the alarm was not mailed"),
+        }
+    }
+
+    fn wait(&self, due: Due, now: Timestamp, failures: u32) -> Duration {
+        let wait = match due {
+            Due::Wait { until } => Duration::try_from(until.duration_since(now)).unwrap_or_default(),
+            Due::Expired { .. } => LOOK_EVERY,
+            Due::Renew | Due::Alarm { .. } => {
+                let longest = PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(6));
+                longest.mul_f64(1.0 - 0.5 * rand::random::<f64>())
+            }
+        };
+        wait.min(LOOK_EVERY).div_f64(self.config.demonstration.speedup).max(Duration::from_millis(200))
+    }
+}
+
+fn due_of(identity: &Identity, now: Timestamp) -> Due {
+    let at = |second| Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
+    due(at(identity.not_before()), at(identity.not_after()), now, jitter(identity))
+}
+
+/// The same for a certificate always, another for each.
+fn jitter(identity: &Identity) -> f64 {
+    let Some(leaf) = identity.chain().first() else { return 0.0 };
+    let [a, b, ..] = pki::trust::fingerprint(leaf);
+    f64::from(u16::from_be_bytes([a, b])) / f64::from(u16::MAX)
+}
+
+fn proven(staged: &IdentityConfig, old: &Identity, now: Timestamp) -> Result<(), NotRenewed> {
+    let newer = Identity::load_with(staged, old.crls().tolerance())?;
+    prove(&newer, old.id(), Some(old), now)?;
+    Ok(())
+}
+
+fn status_of(identity: &Identity, due: Due, problem: Option<String>) -> CertificateStatus {
+    let (state, renew_at) = match due {
+        Due::Wait { until } => (CertificateState::Valid, Some(until)),
+        Due::Renew => (CertificateState::Due, None),
+        Due::Alarm { .. } => (CertificateState::Ending, None),
+        Due::Expired { .. } => (CertificateState::Expired, None),
+    };
+    let not_after = Timestamp::from_second(identity.not_after()).unwrap_or(Timestamp::MAX);
+    CertificateStatus { not_after, state, renew_at, problem }
+}
+
+fn words(gateway: &str, status: &CertificateStatus) -> String {
+    let until = format!("{:.0}", status.not_after);
+    let why =
+        status.problem.as_deref().map(|why| format!(" The last attempt failed: {why}.")).unwrap_or_default();
+    if status.state == CertificateState::Expired {
+        return format!(
+            "The certificate of gateway {gateway} ended at {until}: the server no longer lets it in.{why} Ask the service \
+             company for a new enrolment token, and run `platen-gateway --config FILE enroll --replace`."
+        );
+    }
+    format!(
+        "The certificate of gateway {gateway} ends at {until}, and renewing it fails.{why} After that the server no longer \
+         lets it in."
+    )
+}

@@ -1,0 +1,54 @@
+//! Whether a peer that was let in may stay: asked after the handshake, on every request, and while nothing is asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pki::Identity;
+use pki::leaf::Refused;
+use pki::revocation::{PeerLeaf, peer_still_good};
+use tokio::sync::watch;
+
+/// How often a connection on which nothing happens is looked at: certificates and revocation lists also end by time.
+const LOOK_EVERY: Duration = Duration::from_secs(20);
+
+/// A peer, and what it is measured by.
+#[derive(Debug, Clone)]
+pub(super) struct Guard {
+    leaf: Option<Arc<PeerLeaf>>,
+    identity: watch::Receiver<Arc<Identity>>,
+}
+
+impl Guard {
+    /// `None`: a peer without a certificate, which nothing is held against.
+    pub(super) fn new(leaf: Option<PeerLeaf>, identity: watch::Receiver<Arc<Identity>>) -> Self {
+        Self { leaf: leaf.map(Arc::new), identity }
+    }
+
+    /// Whether it may stay.
+    pub(super) fn check(&self) -> Result<(), Refused> {
+        let Some(leaf) = &self.leaf else { return Ok(()) };
+        peer_still_good(leaf, self.identity.borrow().crls(), Timestamp::now().as_second())
+    }
+
+    /// Ends when the peer may no longer stay.
+    pub(super) async fn lost(mut self) -> Refused {
+        if self.leaf.is_none() {
+            return std::future::pending().await;
+        }
+        loop {
+            if let Err(refused) = self.check() {
+                return refused;
+            }
+            tokio::select! {
+                changed = self.identity.changed() => {
+                    if changed.is_err() {
+                        // Nobody renews it any more: time alone decides.
+                        tokio::time::sleep(LOOK_EVERY).await;
+                    }
+                }
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+}

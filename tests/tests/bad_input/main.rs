@@ -1,0 +1,160 @@
+//! The matrix of bad input: every listener of the running programs, and a gateway against every bad server. Each is
+//! refused, the log says why, a metric counts it by its reason, and others are served meanwhile.
+
+mod certificates;
+mod clients;
+mod good;
+mod servers;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use jiff::{SignedDuration, Timestamp};
+use pki::authority::Authority;
+use serde_json::json;
+use tests::site::{PATIENCE, Site, SiteSpec};
+use tests::trust::{self, bring_authority, identity_with_lists, metric};
+use tests::until::until;
+
+use certificates::Maker;
+use clients::{Sends, Sent};
+use good::Others;
+
+/// A listener: key of its address, its program, its name in logs and metrics.
+const LISTENERS: [(&str, &str, &str); 4] = [
+    ("comm.gateways", "comm.local", "gateways"),
+    ("comm.enrolment", "comm.local", "enrolment"),
+    ("comm.operators", "comm.local", "operators"),
+    ("global.listen", "global.local", "listen"),
+];
+
+fn site(dir: &std::path::Path) -> Result<Site> {
+    let mut spec = SiteSpec::new(dir.to_owned());
+    // Nothing bends, so that the moment of a refusal is known.
+    let tolerance = json!({"clock_skew_s": 0, "crl_grace_s": 0});
+    spec.comm_server = json!({
+        "identity": identity_with_lists(dir, "comm-server"), "tolerance": tolerance,
+        "enrolment": trust::enrolment(dir),
+    });
+    spec.global_server =
+        json!({"identity": identity_with_lists(dir, "global-server"), "tolerance": tolerance});
+    let mut site = Site::new(spec)?;
+    site.make_trust_domain()?;
+    bring_authority(&site)?;
+    site.issue("gateway", "gw-revoked", &site.dir("revoked"))?;
+    trust::revoke(&site, "gateway/gw-revoked")?;
+    site.start_global_server()?;
+    site.start_comm_server()?;
+    Ok(site)
+}
+
+/// Sends one case to one listener, and sees it refused, counted and told.
+async fn refused(site: &Site, listener: (&str, &str, &str), sent: &Sent) -> Result<()> {
+    let (of, local, name) = listener;
+    let (address, local) = (site.address(of)?, site.address(local)?);
+    let counter =
+        |reason: &str| format!("platen_handshakes_refused_total{{listener=\"{name}\",reason=\"{reason}\"}}");
+    let mut before = Vec::new();
+    for reason in sent.reasons {
+        before.push(metric(local, &counter(reason)).await?);
+    }
+    let answer = sent.send(address).await.with_context(|| format!("{} to {of}", sent.name))?;
+    ensure!(!answer.contains("HTTP/1.1"), "{} to {of} was served: {answer}", sent.name);
+    let what = format!("{} to {of} to be counted as {:?}; it saw: {answer}", sent.name, sent.reasons);
+    let reason = until(&what, Duration::from_secs(15), || async {
+        for (reason, before) in sent.reasons.iter().zip(&before) {
+            if metric(local, &counter(reason)).await? > *before {
+                return Ok(Some(*reason));
+            }
+        }
+        Ok(None)
+    })
+    .await?;
+    let program = if of.starts_with("global") { &site.global_server } else { &site.comm_server };
+    let log = program.as_ref().context("it runs")?.log();
+    let told = log.lines().any(|line| {
+        line.contains("handshake refused")
+            && line.contains(&format!("listener=\"{name}\""))
+            && line.contains(&format!("reason=\"{reason}\""))
+            && line.contains("why=")
+    });
+    ensure!(told, "{} to {of}: the log doesn't say {reason}", sent.name);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_listener_refuses_every_bad_client_and_serves_the_others() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut site = site(dir.path())?;
+    let maker = Maker::new(&site, &dir.path().join("made"))?;
+    let others = Others::start(&site)?;
+    let cases = clients::table(&maker, &site)?;
+    ensure!(cases.len() >= 35, "{} cases", cases.len());
+    // Those that say nothing are let wait beside all the rest.
+    let slow = Sent { name: "slow handshake", sends: Sends::Slow, reasons: &["timeout"], to: &[] };
+    let mut slowly = Vec::new();
+    for listener in LISTENERS {
+        slowly.push(refused(&site, listener, &slow));
+    }
+    let rest = async {
+        let mut wrong = Vec::new();
+        for sent in &cases {
+            for listener in LISTENERS.into_iter().filter(|(_, _, name)| sent.to.contains(name)) {
+                if let Err(error) = refused(&site, listener, sent).await {
+                    wrong.push(format!("{error:#}"));
+                }
+            }
+        }
+        ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+        Ok(())
+    };
+    let slowly = async {
+        for one in slowly {
+            one.await?;
+        }
+        anyhow::Ok(())
+    };
+    tokio::try_join!(rest, slowly)?;
+    let (served, slowest) = others.stop().await?;
+    ensure!(served >= 20, "others were served only {served} times");
+    // A handshake that waits ten seconds beside it delays nobody; a loaded machine may take its time.
+    ensure!(slowest < Duration::from_secs(5), "another client waited {slowest:?}");
+    site.stop()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stale_list_refuses_everybody_and_a_fresh_one_lets_them_in_again() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut site = site(dir.path())?;
+    ensure!(good::is_served(&site, "comm.gateways").await?);
+    let authority = Authority::open(&site.dir("pki"))?;
+    let hour = SignedDuration::from_hours(1);
+    let now = Timestamp::now();
+    authority.revocation_lists(now - hour - hour, now - hour)?.write(&site.dir("lists"))?;
+    let began = Instant::now();
+    for listener in [LISTENERS[0], LISTENERS[1], LISTENERS[3]] {
+        let counter = format!(
+            "platen_handshakes_refused_total{{listener=\"{}\",reason=\"stale_revocation_list\"}}",
+            listener.2
+        );
+        until("a refusal for a stale list", PATIENCE, || async {
+            let served = good::is_served(&site, listener.0).await?;
+            Ok((!served && metric(site.address(listener.1)?, &counter).await? >= 1.0).then_some(()))
+        })
+        .await?;
+    }
+    ensure!(began.elapsed() < Duration::from_secs(60));
+    let log = site.comm_server.as_ref().context("it runs")?.log();
+    until("the error in the log", PATIENCE, || async {
+        let log = site.comm_server.as_ref().context("it runs")?.log();
+        Ok(log.contains("a revocation list is too old: every peer is refused").then_some(()))
+    })
+    .await
+    .context(log)?;
+    trust::publish(&site)?;
+    until("everybody to be let in again", PATIENCE, || async {
+        Ok(good::is_served(&site, "comm.gateways").await?.then_some(()))
+    })
+    .await?;
+    site.stop()
+}
