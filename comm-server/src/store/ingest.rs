@@ -8,6 +8,7 @@ use sqlx::AnyConnection;
 use wire::report::{BatchAnswer, Lane, Quarantined};
 
 use super::polls::{Caller, register};
+use super::writer::Urgency;
 use super::{Store, StoreError, failed, row};
 
 pub(super) use known::{acknowledged, open_service_calls};
@@ -47,7 +48,7 @@ impl Store {
     ) -> Result<Ingested, IngestError> {
         let outcome = self
             .writer()
-            .write(move |connection| {
+            .write_of(caller.key(), urgency(lane), move |connection| {
                 Box::pin(async move { take(connection, &caller, lane, &arrivals).await })
             })
             .await?;
@@ -86,6 +87,13 @@ async fn take(
         quarantined: new.iter().filter_map(put_aside).collect(),
     };
     Ok(Ok(Ingested { answer, fresh: new.len(), duplicates: old.len() }))
+}
+
+const fn urgency(lane: Lane) -> Urgency {
+    match lane {
+        Lane::Urgent => Urgency::Urgent,
+        Lane::Bulk => Urgency::Regular,
+    }
 }
 
 fn put_aside(arrival: &Arrival) -> Option<Quarantined> {
