@@ -75,7 +75,7 @@ impl Site {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let body_timeout = Duration::from_secs(1);
-        let state = GatewayState { store: store.clone(), cadence: Cadence::default(), body_timeout };
+        let state = GatewayState { body_timeout, ..GatewayState::new(store.clone(), Cadence::default()) };
         tokio::spawn(serve(listener, Arc::new(ArcSwap::from_pointee(tls)), state, shutdown.clone()));
         Self { dir, address, store, shutdown }
     }

@@ -4,6 +4,7 @@
 //! them at once and answers each only after its commit is on the disk. All queries are scoped by tenant.
 
 mod audit;
+pub mod backup;
 mod calls;
 mod commands;
 mod counters;
@@ -40,7 +41,7 @@ pub use page::{InvalidCursor, PAGE_ROWS, Page};
 pub use people::{NewUser, Session, User};
 pub(crate) use polls::Caller;
 pub use polls::Polled;
-pub use quarantine::Quarantined;
+pub use quarantine::{Quarantined, Replayed};
 pub use rollouts::{NewRollout, Rollout, RolloutDevice, RolloutError};
 pub use statistics::Statistics;
 
@@ -124,6 +125,29 @@ pub(crate) fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreErr
     move |source| StoreError::Query { what, source }
 }
 
+/// Versions of the tables: that of this program, and the one that a database had before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Migrated {
+    /// Before; 0 for an empty database.
+    pub from: i64,
+    /// Now.
+    pub to: i64,
+}
+
+/// Brings a database to this program's version.
+///
+/// # Errors
+/// As [`Store::open`].
+pub async fn migrate(url: &str) -> Result<Migrated, StoreError> {
+    sqlx::any::install_default_drivers();
+    let (engine, url) = Engine::of(url)?;
+    let pool = engine.pool(&url, 1, false).await?;
+    let from = migrations::version(&pool).await?;
+    migrations::run(engine, &pool).await?;
+    pool.close().await;
+    Ok(Migrated { from, to: migrations::newest() })
+}
+
 /// The store, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -168,6 +192,32 @@ impl Store {
     pub async fn check(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1").execute(&self.readers).await.map_err(failed("a check"))?;
         self.writer.write(|_| Box::pin(async { Ok(()) })).await
+    }
+
+    /// The part of all places for waiting changes that is taken, 0 to 1.
+    #[must_use]
+    pub fn load(&self) -> f64 {
+        self.writer.load()
+    }
+
+    /// Puts something into the writer's queue that changes nothing and takes as long as it likes.
+    #[cfg(test)]
+    pub(crate) fn occupy(
+        &self,
+        with: impl Future<Output = ()> + Send + 'static,
+    ) -> JoinHandle<Result<(), StoreError>> {
+        let (writer, gateway) = (self.writer.clone(), "gw-0".to_owned());
+        let key = writer::Key { tenant: DEFAULT_TENANT.to_owned(), gateway };
+        let urgency = writer::Urgency::Regular;
+        tokio::spawn(async move {
+            let work = writer.write_of(key, urgency, move |_| {
+                Box::pin(async move {
+                    with.await;
+                    Ok(())
+                })
+            });
+            work.await
+        })
     }
 
     /// The readers' pool, for queries in files of this folder.

@@ -17,7 +17,7 @@ use super::*;
 
 pub(crate) mod engines;
 
-use engines::{database, on_every_engine, on_postgresql};
+use engines::{database, on_every_engine};
 
 on_every_engine! {
     a_gateway_is_registered_at_its_first_poll_and_asked_for_its_meters,
@@ -37,6 +37,11 @@ on_every_engine! {
     a_store_is_opened_again_as_it_was,
     a_closed_store_makes_what_waits_and_takes_no_more,
     any_order_of_batches_gives_the_same_state,
+    two_servers_ask_for_meters_once,
+    a_batch_that_two_servers_get_at_once_is_stored_once,
+    an_answer_through_another_server_outlives_the_expiry,
+    a_newer_database_is_refused,
+    what_can_be_used_again_leaves_the_quarantine,
 }
 
 const NOW: Timestamp = Timestamp::constant(1_767_225_600, 0);
@@ -50,6 +55,16 @@ pub(crate) async fn opened() -> Opened {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open_detached(&database(&dir)).await.unwrap();
     Opened { store, dir }
+}
+
+/// A store with something in most tables.
+pub(crate) async fn filled() -> Opened {
+    let (opened, _) = with_two_devices().await;
+    let reports = [call("jam", "raised", "1"), json!({"kind": "nonsense"}), call("jam", "cleared", "1")];
+    send(&opened.store, Lane::Urgent, 1, &reports).await;
+    send(&opened.store, Lane::Bulk, 5, &[meters("ricoh:E1", 10, 1), meters("ricoh:E1", 20, 2)]).await;
+    opened.store.take_poll(caller("gw-1"), poll(), 0).await.unwrap();
+    opened
 }
 
 fn caller(gateway: &str) -> Caller {
@@ -465,7 +480,7 @@ fn report(n: u64) -> Value {
 /// Batches in any order, repeated, overlapping and with gaps leave the state that one clean pass leaves.
 async fn any_order_of_batches_gives_the_same_state() {
     let mut runner = TestRunner::default();
-    for _ in 0..if on_postgresql() { 4 } else { 12 } {
+    for _ in 0..if engines::on_postgresql() { 4 } else { 12 } {
         let batches = proptest::collection::vec((1_u64..14, 1_u64..6), 1..25);
         let batches = batches.new_tree(&mut runner).unwrap().current();
         let messy = opened().await;
@@ -483,4 +498,104 @@ async fn any_order_of_batches_gives_the_same_state() {
         }
         assert_eq!(state(&messy.store).await, state(&clean.store).await, "{batches:?}");
     }
+}
+
+/// Another server on the same database.
+async fn another(opened: &Opened) -> Store {
+    Store::open_detached(&database(&opened.dir)).await.unwrap()
+}
+
+async fn two_servers_ask_for_meters_once() {
+    let opened = opened().await;
+    let (one, two) = (&opened.store, another(&opened).await);
+    for n in 1..=20 {
+        let name = format!("gw-{n}");
+        let id = one.take_poll(caller(&name), poll(), 0).await.unwrap().answer.commands[0].id;
+        let done = Response { state: ResponseState::Done, at: NOW, detail: String::new(), result: None };
+        two.answer_command(DEFAULT_TENANT, &name, id, done, NOW).await.unwrap();
+    }
+    let tomorrow = NOW + SignedDuration::from_hours(24);
+    let (first, second) =
+        tokio::join!(one.ask_due_meters(tomorrow, || 0), two.ask_due_meters(tomorrow, || 0));
+    assert_eq!(first.unwrap() + second.unwrap(), 20);
+    let waiting = one.statistics(DEFAULT_TENANT).await.unwrap().commands;
+    assert_eq!(waiting, [("done".to_owned(), 20), ("queued".to_owned(), 20)]);
+}
+
+async fn a_batch_that_two_servers_get_at_once_is_stored_once() {
+    let opened = opened().await;
+    let (one, two) = (&opened.store, another(&opened).await);
+    one.take_poll(caller("gw-1"), poll(), 0).await.unwrap();
+    for round in 0..10 {
+        let first = round * 2 + 1;
+        let reports = [call("jam", "raised", &format!("{round}")), meters("ricoh:E1", first, first)];
+        let (here, there) = tokio::join!(
+            one.ingest(caller("gw-1"), Lane::Urgent, arrivals(first, &reports)),
+            two.ingest(caller("gw-1"), Lane::Urgent, arrivals(first, &reports)),
+        );
+        let (here, there) = (here.unwrap(), there.unwrap());
+        assert_eq!((here.answer.acknowledged, there.answer.acknowledged), (first + 1, first + 1));
+        assert_eq!((here.fresh + there.fresh, here.duplicates + there.duplicates), (2, 2));
+    }
+    assert_eq!(state(one).await["reports"].len(), 20);
+    assert_eq!(state(one).await["calls"].len(), 10);
+}
+
+async fn an_answer_through_another_server_outlives_the_expiry() {
+    let opened = opened().await;
+    let (one, two) = (&opened.store, another(&opened).await);
+    let id = one.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands[0].id;
+    let late = NOW + SignedDuration::from_hours(400);
+    let (answered, expired) = tokio::join!(answer(&two, id, ResponseState::Done), one.expire_commands(late));
+    answered.unwrap();
+    expired.unwrap();
+    // Whichever came first: what happened in truth is told.
+    let command = one.command(DEFAULT_TENANT, "gw-1", id).await.unwrap().unwrap();
+    assert_eq!(command.state, "done");
+}
+
+async fn a_newer_database_is_refused() {
+    let opened = opened().await;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         SELECT 9999, description, success, checksum, execution_time FROM _sqlx_migrations WHERE version = 1",
+    )
+    .execute(&raw(&opened).await)
+    .await
+    .unwrap();
+    let refused = Store::open_detached(&database(&opened.dir)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Newer { given: 9999, .. }), "{refused}");
+}
+
+async fn what_can_be_used_again_leaves_the_quarantine() {
+    let opened = opened().await;
+    let store = &opened.store;
+    let bad = json!({"kind": "nonsense"});
+    send(store, Lane::Bulk, 1, &[meters("ricoh:E1", 10, 1), bad.clone(), bad, meters("ricoh:E1", 30, 3)])
+        .await;
+    // An impostor bears the number of a report that was accepted: it can't take its place later.
+    let mut other = arrivals(1, &[meters("ricoh:E1", 20, 2)]);
+    other[0].at += SignedDuration::from_hours(1);
+    store.ingest(caller("gw-1"), Lane::Bulk, other).await.unwrap();
+    assert_eq!(store.quarantine(DEFAULT_TENANT, None).await.unwrap().items.len(), 3);
+
+    let nothing = store.replay_quarantine(DEFAULT_TENANT, None, "admin", NOW).await.unwrap();
+    assert_eq!(nothing, Replayed { taken: 0, kept: 3 });
+    // A newer program knows the second one.
+    sqlx::query("UPDATE quarantine SET body = $1 WHERE seq = 2")
+        .bind(meters("ricoh:E1", 20, 2).to_string())
+        .execute(&raw(&opened).await)
+        .await
+        .unwrap();
+    let some = store.replay_quarantine(DEFAULT_TENANT, Some("gw-1"), "admin", NOW).await.unwrap();
+    assert_eq!(some, Replayed { taken: 1, kept: 2 });
+    assert_eq!(store.replay_quarantine(DEFAULT_TENANT, None, "admin", NOW).await.unwrap().taken, 0);
+    let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
+    let series = store.counter_series(DEFAULT_TENANT, "gw-1", "ricoh:E1", "total", from, to).await.unwrap();
+    assert_eq!(series.iter().map(|p| p.value).collect::<Vec<_>>(), [10, 20, 30]);
+    let device = store.device(DEFAULT_TENANT, "gw-1", "ricoh:E1").await.unwrap().unwrap().device;
+    assert_eq!((device.total, device.open_calls), (Some(30), 0));
+    let audit = store.audit(DEFAULT_TENANT, None).await.unwrap().items;
+    let replays: Vec<_> = audit.iter().filter(|entry| entry.what == "quarantine.replay").collect();
+    assert_eq!((replays.len(), replays[0].who.as_str()), (1, "admin"));
 }
