@@ -12,7 +12,8 @@ use wire::ids::RolloutId;
 
 use crate::config::{Config, Unusable};
 use crate::operators::{self, PasswordResetError};
-use crate::store::{DEFAULT_TENANT, NewCommand, NewRollout, RolloutError, Store, StoreError};
+use crate::store::backup::{self, BackupError};
+use crate::store::{self, DEFAULT_TENANT, NewCommand, NewRollout, RolloutError, Store, StoreError};
 
 pub use print::PrintError;
 
@@ -53,6 +54,34 @@ pub enum Action {
     /// Passwords.
     #[command(subcommand)]
     Password(PasswordAction),
+    /// Reports that could not be used.
+    #[command(subcommand)]
+    Quarantine(QuarantineAction),
+    /// Bring the database's tables to this program's version.
+    Migrate,
+    /// Write one state of the whole database to a new file, while the server runs or not.
+    Backup {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Fill an empty database with a backup, whatever engine it came from.
+    Restore {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+/// Reports that could not be used.
+#[derive(Debug, Subcommand)]
+pub enum QuarantineAction {
+    /// List them.
+    List,
+    /// Try them again, and take those that can be used now.
+    Replay {
+        /// Of this gateway only.
+        #[arg(long)]
+        gateway: Option<String>,
+    },
 }
 
 /// Firmware roll-outs.
@@ -156,6 +185,9 @@ pub enum CliError {
     /// A password.
     #[error(transparent)]
     Password(#[from] PasswordResetError),
+    /// A backup.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// Standard output.
     #[error(transparent)]
     Print(#[from] PrintError),
@@ -172,6 +204,7 @@ impl CliError {
             | Self::Rollout(_)
             | Self::NoGateway { .. }
             | Self::Password(_)
+            | Self::Backup(_)
             | Self::Print(_) => ExitCode::FAILURE,
         }
     }
@@ -188,16 +221,38 @@ pub async fn act(arguments: &Arguments) -> Result<(), CliError> {
     }
     let config = Config::load(&arguments.config)?;
     let url = config.database_url().map_err(CliError::DataDir)?;
-    let store = Store::open_detached(&url).await?;
     match &arguments.action {
-        Action::Run | Action::Check => Ok(()),
-        Action::Rollout(action) => rollout(&store, arguments.json, action).await,
-        Action::Gateway(GatewayAction::List) => gateways(&store, arguments.json).await,
+        Action::Migrate => return Ok(print::migrated(arguments.json, store::migrate(&url).await?)?),
+        Action::Backup { file } => {
+            return Ok(print::backed_up(arguments.json, file, &backup::backup(&url, file).await?)?);
+        }
+        Action::Restore { file } => {
+            return Ok(print::restored(arguments.json, file, &backup::restore(&url, file).await?)?);
+        }
+        Action::Run
+        | Action::Check
+        | Action::Rollout(_)
+        | Action::Gateway(_)
+        | Action::Command(_)
+        | Action::Quarantine(_)
+        | Action::Password(_) => {}
+    }
+    on_store(arguments, &Store::open_detached(&url).await?).await
+}
+
+async fn on_store(arguments: &Arguments, store: &Store) -> Result<(), CliError> {
+    match &arguments.action {
+        Action::Run | Action::Check | Action::Migrate | Action::Backup { .. } | Action::Restore { .. } => {
+            Ok(())
+        }
+        Action::Quarantine(action) => quarantine(store, arguments.json, action).await,
+        Action::Rollout(action) => rollout(store, arguments.json, action).await,
+        Action::Gateway(GatewayAction::List) => gateways(store, arguments.json).await,
         Action::Command(CommandAction::Send { gateway, kind }) => {
-            send(&store, arguments.json, gateway, *kind).await
+            send(store, arguments.json, gateway, *kind).await
         }
         Action::Password(PasswordAction::Reset { user }) => {
-            let one_time = operators::reset_password(&store, DEFAULT_TENANT, user, WHO).await?;
+            let one_time = operators::reset_password(store, DEFAULT_TENANT, user, WHO).await?;
             Ok(print::one_time(arguments.json, user, &one_time)?)
         }
     }
@@ -257,6 +312,27 @@ async fn gateways(store: &Store, json: bool) -> Result<(), CliError> {
         cursor = page.next;
         if cursor.is_none() {
             return Ok(print::gateways(json, &all)?);
+        }
+    }
+}
+
+async fn quarantine(store: &Store, json: bool, action: &QuarantineAction) -> Result<(), CliError> {
+    match action {
+        QuarantineAction::List => {
+            let (mut all, mut cursor) = (Vec::new(), None);
+            loop {
+                let page = store.quarantine(DEFAULT_TENANT, cursor.as_deref()).await?;
+                all.extend(page.items);
+                cursor = page.next;
+                if cursor.is_none() {
+                    return Ok(print::quarantine(json, &all)?);
+                }
+            }
+        }
+        QuarantineAction::Replay { gateway } => {
+            let now = Timestamp::now();
+            let done = store.replay_quarantine(DEFAULT_TENANT, gateway.as_deref(), WHO, now).await?;
+            Ok(print::replayed(json, done)?)
         }
     }
 }

@@ -387,7 +387,9 @@ fn with(mut config: Value, more: &Value) -> Value {
     config
 }
 
-fn identity(dir: &Path) -> Value {
+/// The section `identity` for a folder that a certificate was issued into.
+#[must_use]
+pub fn identity(dir: &Path) -> Value {
     let dir = dir.join("identity");
     json!({"certificate": dir.join("cert.pem"), "key": dir.join("key.pem"), "root": dir.join("root.pem")})
 }
@@ -400,7 +402,7 @@ fn bindable(address: Ipv4Addr, port: u16, if_in_use: bool) -> bool {
 }
 
 /// A /22 in 127.0.0.0/8 of which nobody listens on the SNMP port; each process begins its search elsewhere.
-fn free_network(snmp_port: u16) -> Option<[u8; 3]> {
+pub(crate) fn free_network(snmp_port: u16) -> Option<[u8; 3]> {
     let start = std::process::id();
     (0..4096_u32).find_map(|step| {
         let [.., b, c] = (start.wrapping_mul(7).wrapping_add(step)).wrapping_mul(4).to_be_bytes();

@@ -5,10 +5,12 @@
 //! which may be years off, decides nothing.
 
 mod effects;
+mod late;
 mod parse;
 
 pub use effects::{CounterRow, Effect, Known, LastTotal, effects, reaches_devices, readable};
-pub use parse::{Arrival, Content, parse};
+pub use late::{Later, late_effects};
+pub use parse::{Arrival, Content, parse, parse_one};
 
 use wire::limits::BATCH_REPORTS;
 use wire::report::Envelope;

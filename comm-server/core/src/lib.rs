@@ -1,5 +1,6 @@
 //! The communication server's decisions, as values: no clock, no socket, no database. Time and chance are passed in.
 
+pub mod admission;
 pub mod cadence;
 pub mod calls;
 pub mod commands;

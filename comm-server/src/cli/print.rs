@@ -10,7 +10,8 @@ use serde_json::json;
 use wire::ids::CommandId;
 
 use crate::config::Config;
-use crate::store::{Gateway, Rollout, RolloutDevice};
+use crate::store::backup::{BackedUp, Restored};
+use crate::store::{Gateway, Migrated, Quarantined, Replayed, Rollout, RolloutDevice};
 
 /// Standard output refused.
 #[derive(Debug, thiserror::Error)]
@@ -117,4 +118,66 @@ pub(super) fn rollout(json: bool, rollout: &Rollout, devices: &[RolloutDevice]) 
     };
     let headers = ["gateway", "device", "step", "before", "now", "detail"];
     line(&table(&headers, devices.iter().map(row)))
+}
+
+pub(super) fn migrated(json: bool, done: Migrated) -> Result<(), PrintError> {
+    if json {
+        return document(&done);
+    }
+    let Migrated { from, to } = done;
+    line(&if from == to {
+        format!("the tables are at version {to} already")
+    } else {
+        format!("the tables went from version {from} to {to}")
+    })
+}
+
+pub(super) fn backed_up(json: bool, file: &Path, done: &BackedUp) -> Result<(), PrintError> {
+    if json {
+        return document(
+            &json!({"file": file, "tables": done.tables, "rows": done.rows, "bytes": done.bytes}),
+        );
+    }
+    line(&format!(
+        "{}: {} rows, {} bytes, tables of version {}",
+        file.display(),
+        done.rows,
+        done.bytes,
+        done.tables
+    ))
+}
+
+pub(super) fn restored(json: bool, file: &Path, done: &Restored) -> Result<(), PrintError> {
+    if json {
+        return document(&json!({"file": file, "tables": done.tables, "rows": done.rows}));
+    }
+    line(&format!(
+        "{} rows restored from {}, made with tables of version {}",
+        done.rows,
+        file.display(),
+        done.tables
+    ))
+}
+
+pub(super) fn replayed(json: bool, done: Replayed) -> Result<(), PrintError> {
+    if json {
+        return document(&done);
+    }
+    line(&format!("{} reports taken, {} still of no use", done.taken, done.kept))
+}
+
+pub(super) fn quarantine(json: bool, reports: &[Quarantined]) -> Result<(), PrintError> {
+    if json {
+        return document(&reports);
+    }
+    let row = |q: &Quarantined| {
+        vec![
+            q.gateway.clone(),
+            q.lane.clone(),
+            q.seq.to_string(),
+            time(Some(q.received_at)),
+            q.reason.clone(),
+        ]
+    };
+    line(&table(&["gateway", "lane", "number", "received", "why"], reports.iter().map(row)))
 }

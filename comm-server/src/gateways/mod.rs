@@ -6,6 +6,7 @@
 mod body;
 mod caller;
 pub mod est;
+mod gate;
 mod post_poll;
 mod post_reports;
 mod post_response;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use wire::problem::{Problem, ProblemCode};
 
 use crate::store::Store;
+pub use gate::Gate;
 
 /// What the gateways' side needs, cheap to clone.
 #[derive(Debug, Clone)]
@@ -36,13 +38,15 @@ pub struct GatewayState {
     pub cadence: Cadence,
     /// A body that takes longer is given up: slow senders hold no place for ever.
     pub body_timeout: Duration,
+    /// Lets in what can be served.
+    pub gate: Gate,
 }
 
 impl GatewayState {
     /// The state, with the usual patience.
     #[must_use]
-    pub const fn new(store: Store, cadence: Cadence) -> Self {
-        Self { store, cadence, body_timeout: Duration::from_secs(30) }
+    pub fn new(store: Store, cadence: Cadence) -> Self {
+        Self { store, cadence, body_timeout: Duration::from_secs(30), gate: Gate::new() }
     }
 }
 
@@ -52,6 +56,7 @@ pub fn router(state: GatewayState) -> Router {
         .route(wire::POLLS_PATH, post(post_poll::post_poll))
         .route(wire::REPORTS_PATH, post(post_reports::post_reports))
         .route(wire::RESPONSES_PATH, post(post_response::post_response))
+        .route_layer(axum::middleware::from_fn_with_state(state.clone(), gate::pass))
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
         .with_state(state)

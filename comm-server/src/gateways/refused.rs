@@ -12,6 +12,10 @@ pub(super) fn store(gateway: &GatewayId, error: &StoreError) -> Refusal {
     if matches!(error, StoreError::Busy) {
         return Refusal::new(ProblemCode::Overloaded, "too many gateways at once: come again later");
     }
+    if matches!(error, StoreError::Unreachable) {
+        // The writer has told of it once for all of them.
+        return Refusal::new(ProblemCode::Overloaded, "the database can't be reached: nothing was stored");
+    }
     tracing::error!(gateway.id = %gateway, error = error as &dyn std::error::Error, "the store failed");
     Refusal::new(ProblemCode::Internal, "the server's store failed: nothing was stored, send it again")
 }

@@ -77,7 +77,7 @@ impl Site {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let body_timeout = Duration::from_secs(1);
-        let state = GatewayState { store: store.clone(), cadence: Cadence::default(), body_timeout };
+        let state = GatewayState { body_timeout, ..GatewayState::new(store.clone(), Cadence::default()) };
         tokio::spawn(serve(listener, door, state, None, shutdown.clone()));
         Self { dir, address, store, shutdown }
     }

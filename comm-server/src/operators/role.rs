@@ -36,6 +36,8 @@ pub enum Act {
     RollOut,
     /// See reports that were put aside, bodies included.
     SeeQuarantine,
+    /// Try reports again that were put aside.
+    ReplayQuarantine,
     /// See who did what.
     SeeAudit,
 }
@@ -115,15 +117,24 @@ mod tests {
     #[test]
     fn every_role_may_exactly_what_the_table_says() {
         use Act::*;
-        let acts = [SeeFleet, AskCounters, AskStatus, AskGateway, RollOut, SeeQuarantine, SeeAudit];
+        let acts = [
+            SeeFleet,
+            AskCounters,
+            AskStatus,
+            AskGateway,
+            RollOut,
+            SeeQuarantine,
+            SeeAudit,
+            ReplayQuarantine,
+        ];
         let table = [
-            (Role::Viewer, "1000000"),
-            (Role::Dispatcher, "1010000"),
-            (Role::MeterClerk, "1100000"),
-            (Role::FirmwareManager, "1010100"),
-            (Role::AssistanceOperator, "1010000"),
-            (Role::Engineer, "1111000"),
-            (Role::Administrator, "1111111"),
+            (Role::Viewer, "10000000"),
+            (Role::Dispatcher, "10100000"),
+            (Role::MeterClerk, "11000000"),
+            (Role::FirmwareManager, "10101000"),
+            (Role::AssistanceOperator, "10100000"),
+            (Role::Engineer, "11110000"),
+            (Role::Administrator, "11111111"),
         ];
         assert_eq!(table.map(|(role, _)| role), Role::ALL);
         for (role, allowed) in table {

@@ -11,6 +11,7 @@ use wire::ids::CommandId;
 use wire::limits::POLL_COMMANDS;
 
 use super::page::{self, PAGE_ROWS, Page};
+use super::writer::{Key, Urgency};
 use super::{AuditEntry, Store, StoreError, audit, failed, rollouts, row};
 
 /// A command.
@@ -224,12 +225,13 @@ impl Store {
         response: Response,
         now: Timestamp,
     ) -> Result<u64, AnswerError> {
-        let (own_tenant, own_gateway) = (tenant.to_owned(), gateway.to_owned());
+        let key = Key { tenant: tenant.to_owned(), gateway: gateway.to_owned() };
+        let own = key.clone();
         let open_service_calls = self
             .writer()
-            .write(move |connection| {
+            .write_of(key, Urgency::Urgent, move |connection| {
                 Box::pin(async move {
-                    let to = (own_tenant.as_str(), own_gateway.as_str());
+                    let to = (own.tenant.as_str(), own.gateway.as_str());
                     answer(connection, to, id, &response, now).await
                 })
             })
@@ -367,31 +369,39 @@ fn state_of(row: &AnyRow) -> Result<CommandState, StoreError> {
 async fn expire(connection: &mut AnyConnection, now: Timestamp) -> Result<u64, StoreError> {
     let due = sqlx::query(
         "SELECT tenant, gateway, command, state, kind FROM commands \
-         WHERE state IN ('queued', 'delivered', 'accepted') AND expires_ms <= $1 LIMIT 1000",
+         WHERE state IN ('queued', 'delivered', 'accepted') AND expires_ms <= $1 \
+         ORDER BY tenant, gateway LIMIT 1000",
     )
     .bind(now.as_millisecond())
     .fetch_all(&mut *connection)
     .await
     .map_err(failed("to read commands"))?;
+    let mut expired = 0;
     for found in &due {
         let (tenant, gateway) = (row::text(found, "tenant")?, row::text(found, "gateway")?);
         let command = row::text(found, "command")?;
-        let state = state_of(found)?.after(CommandEvent::Expire);
-        sqlx::query(
+        let before = state_of(found)?;
+        // An answer may have come through another server since it was read: that one stays.
+        let done = sqlx::query(
             "UPDATE commands SET state = $4, detail = 'not begun in time' \
-             WHERE tenant = $1 AND gateway = $2 AND command = $3",
+             WHERE tenant = $1 AND gateway = $2 AND command = $3 AND state = $5",
         )
         .bind(tenant.clone())
         .bind(gateway.clone())
         .bind(command.clone())
-        .bind(state.name())
+        .bind(before.after(CommandEvent::Expire).name())
+        .bind(before.name())
         .execute(&mut *connection)
         .await
         .map_err(failed("an expiry"))?;
+        if done.rows_affected() != 1 {
+            continue;
+        }
+        expired += 1;
         if row::text(found, "kind")? == "firmware_update" {
             let at = rollouts::Place { tenant: &tenant, gateway: &gateway, command };
             rollouts::fail_devices(connection, &at, "the command was not begun in time", now).await?;
         }
     }
-    Ok(u64::try_from(due.len()).unwrap_or(u64::MAX))
+    Ok(expired)
 }

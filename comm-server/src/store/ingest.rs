@@ -8,9 +8,11 @@ use sqlx::AnyConnection;
 use wire::report::{BatchAnswer, Lane, Quarantined};
 
 use super::polls::{Caller, register};
+use super::writer::Urgency;
 use super::{Store, StoreError, failed, row};
 
-pub(super) use known::{acknowledged, open_service_calls};
+pub(super) use apply::{Place, apply, stored};
+pub(super) use known::{acknowledged, load, open_service_calls};
 
 /// What a batch led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +49,7 @@ impl Store {
     ) -> Result<Ingested, IngestError> {
         let outcome = self
             .writer()
-            .write(move |connection| {
+            .write_of(caller.key(), urgency(lane), move |connection| {
                 Box::pin(async move { take(connection, &caller, lane, &arrivals).await })
             })
             .await?;
@@ -61,7 +63,7 @@ async fn take(
     lane: Lane,
     arrivals: &[Arrival],
 ) -> Result<Result<Ingested, BatchError>, StoreError> {
-    let at = apply::Place { caller, lane };
+    let at = Place { caller, lane };
     let (tenant, gateway) = (caller.tenant.as_str(), caller.gateway.as_str());
     register(connection, caller).await?;
     let before = acknowledged(connection, (tenant, gateway), lane).await?;
@@ -71,9 +73,9 @@ async fn take(
     };
     let (old, _) = arrivals.split_at(arrivals.len() - new.len());
     apply::put_aside_impostors(connection, &at, old).await?;
-    let known = known::load(connection, (tenant, gateway), new).await?;
+    let known = load(connection, (tenant, gateway), new).await?;
     for effect in effects(known, lane, new) {
-        apply::apply(connection, &at, effect).await?;
+        apply(connection, &at, effect).await?;
     }
     let after = new.last().map_or(before, |last| last.seq);
     if after > before {
@@ -86,6 +88,13 @@ async fn take(
         quarantined: new.iter().filter_map(put_aside).collect(),
     };
     Ok(Ok(Ingested { answer, fresh: new.len(), duplicates: old.len() }))
+}
+
+const fn urgency(lane: Lane) -> Urgency {
+    match lane {
+        Lane::Urgent => Urgency::Urgent,
+        Lane::Bulk => Urgency::Regular,
+    }
 }
 
 fn put_aside(arrival: &Arrival) -> Option<Quarantined> {
@@ -109,7 +118,7 @@ async fn move_lane(
     .bind(tenant.to_owned())
     .bind(gateway.to_owned())
     .bind(lane.name())
-    .bind(apply::stored(acknowledged, "lanes.acknowledged")?)
+    .bind(stored(acknowledged, "lanes.acknowledged")?)
     .execute(connection)
     .await
     .map_err(failed("a lane"))?;

@@ -1,10 +1,11 @@
 //! The tables' history, embedded: every file of `migrations/` in its order, never edited once released.
 
 use jiff::Timestamp;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AnyPool, SqlSafeStr as _};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{AnyPool, AssertSqlSafe, SqlSafeStr as _};
 
-use super::{DEFAULT_TENANT, StoreError, failed};
+use super::engine::Engine;
+use super::{DEFAULT_TENANT, StoreError, failed, row};
 
 /// Number, name and SQL of each step.
 const STEPS: &[(i64, &str, &str)] = &[
@@ -12,14 +13,29 @@ const STEPS: &[(i64, &str, &str)] = &[
     (10, "enrolments", include_str!("../../migrations/0010_enrolments.sql")),
     (20, "sightings", include_str!("../../migrations/0020_sightings.sql")),
 ];
-];
+
+/// The number of the newest step that this program knows.
+pub(super) fn newest() -> i64 {
+    STEPS.iter().map(|&(number, ..)| number).max().unwrap_or(0)
+}
+
+/// The number of the newest step that the database has; 0 for an empty one.
+///
+/// # Errors
+/// The database.
+pub(super) async fn version(pool: &AnyPool) -> Result<i64, StoreError> {
+    // The table of steps is made by the first of them: without it, there is none.
+    let found = sqlx::query("SELECT COALESCE(MAX(version), 0) AS version FROM _sqlx_migrations");
+    match found.fetch_one(pool).await {
+        Ok(found) => row::number(&found, "version"),
+        Err(sqlx::Error::Database(_)) => Ok(0),
+        Err(error) => Err(failed("to read the version of its tables")(error)),
+    }
+}
 
 /// Brings the tables to this version, and makes the tenant of gateways that nobody has assigned.
-pub(super) async fn run(pool: &AnyPool) -> Result<(), StoreError> {
-    let steps = STEPS.iter().map(|&(number, name, sql)| {
-        Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-    });
-    Migrator::with_migrations(steps.collect()).run(pool).await.map_err(StoreError::Migrate)?;
+pub(super) async fn run(engine: Engine, pool: &AnyPool) -> Result<(), StoreError> {
+    run_to(engine, pool, newest()).await?;
     sqlx::query(
         "INSERT INTO tenants (tenant, name, created_ms) VALUES ($1, $1, $2) ON CONFLICT (tenant) DO NOTHING",
     )
@@ -29,4 +45,16 @@ pub(super) async fn run(pool: &AnyPool) -> Result<(), StoreError> {
     .await
     .map_err(failed("the first tenant"))?;
     Ok(())
+}
+
+/// Makes the tables as they were at a step, or leaves them where they are beyond it.
+pub(super) async fn run_to(engine: Engine, pool: &AnyPool, last: i64) -> Result<(), StoreError> {
+    let steps = STEPS.iter().filter(|&&(number, ..)| number <= last).map(|&(number, name, sql)| {
+        let sql = AssertSqlSafe(engine.tables(sql).into_owned()).into_sql_str();
+        Migration::new(number, name.into(), MigrationType::Simple, sql, false)
+    });
+    Migrator::with_migrations(steps.collect()).run(pool).await.map_err(|error| match error {
+        MigrateError::VersionMissing(given) => StoreError::Newer { given, known: newest() },
+        error => StoreError::Migrate(error),
+    })
 }

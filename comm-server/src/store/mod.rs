@@ -4,10 +4,12 @@
 //! them at once and answers each only after its commit is on the disk. All queries are scoped by tenant.
 
 mod audit;
+pub mod backup;
 mod calls;
 mod commands;
 mod counters;
 mod devices;
+mod engine;
 mod enrolments;
 mod gateways;
 mod ingest;
@@ -26,10 +28,7 @@ mod statistics;
 mod tests;
 mod writer;
 
-use std::time::Duration;
-
 use sqlx::AnyPool;
-use sqlx::any::AnyPoolOptions;
 use tokio::task::JoinHandle;
 
 pub use audit::AuditEntry;
@@ -45,27 +44,24 @@ pub use page::{InvalidCursor, PAGE_ROWS, Page};
 pub use people::{NewUser, Session, User};
 pub(crate) use polls::Caller;
 pub use polls::Polled;
-pub use quarantine::Quarantined;
+pub use quarantine::{Quarantined, Replayed};
 pub use rollouts::{NewRollout, Rollout, RolloutDevice, RolloutError};
 pub use sightings::Sighting;
 pub use statistics::Statistics;
 
+use engine::Engine;
 use writer::Writer;
 
 /// The tenant of gateways that nobody has assigned.
 pub const DEFAULT_TENANT: &str = "default";
 
-/// Connections that read.
-const READERS: u32 = 4;
-
-/// How long a reader waits for a lock before it gives up.
-const BUSY_TIMEOUT: &str = "PRAGMA busy_timeout = 5000";
-
 /// What can go wrong with the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database URL isn't one.
-    #[error("database URL {url:?} is not usable: expected sqlite:///path/to/file")]
+    #[error(
+        "database URL {url:?} is not usable: expected sqlite:///path/to/file or postgres://user@host/database"
+    )]
     Url {
         /// As it was given, without what follows a `@`.
         url: String,
@@ -76,6 +72,14 @@ pub enum StoreError {
     /// The tables can't be brought up to date.
     #[error("the database's tables can't be brought to this version")]
     Migrate(#[source] sqlx::migrate::MigrateError),
+    /// The tables were made by a newer program.
+    #[error("the database's tables are at version {given}, this program knows {known}: use a newer program")]
+    Newer {
+        /// The version that it doesn't know.
+        given: i64,
+        /// The newest that it knows.
+        known: i64,
+    },
     /// A query failed.
     #[error("the database refused {what}")]
     Query {
@@ -106,6 +110,9 @@ pub enum StoreError {
     /// More changes wait than the writer can make in time.
     #[error("the store is busy")]
     Busy,
+    /// The database could not be reached, or let go of the connection; nothing was changed.
+    #[error("the database can't be reached")]
+    Unreachable,
     /// The writer has ended: the program is stopping.
     #[error("the store is closed")]
     Closed,
@@ -120,6 +127,29 @@ pub enum StoreError {
 /// A named failure of a query.
 pub(crate) fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
     move |source| StoreError::Query { what, source }
+}
+
+/// Versions of the tables: that of this program, and the one that a database had before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Migrated {
+    /// Before; 0 for an empty database.
+    pub from: i64,
+    /// Now.
+    pub to: i64,
+}
+
+/// Brings a database to this program's version.
+///
+/// # Errors
+/// As [`Store::open`].
+pub async fn migrate(url: &str) -> Result<Migrated, StoreError> {
+    sqlx::any::install_default_drivers();
+    let (engine, url) = Engine::of(url)?;
+    let pool = engine.pool(&url, 1, false).await?;
+    let from = migrations::version(&pool).await?;
+    migrations::run(engine, &pool).await?;
+    pool.close().await;
+    Ok(Migrated { from, to: migrations::newest() })
 }
 
 /// The store, cheap to clone.
@@ -137,11 +167,11 @@ impl Store {
     /// The URL is wrong, the database can't be opened, or its tables are newer than this program.
     pub async fn open(url: &str) -> Result<(Self, JoinHandle<()>), StoreError> {
         sqlx::any::install_default_drivers();
-        let url = engine_url(url)?;
-        let writing = pool(&url, 1, false).await?;
-        migrations::run(&writing).await?;
-        let readers = pool(&url, READERS, true).await?;
-        let (writer, task) = Writer::start(writing);
+        let (engine, url) = Engine::of(url)?;
+        let writing = engine.pool(&url, engine.writers(), false).await?;
+        migrations::run(engine, &writing).await?;
+        let readers = engine.readers(&url).await?;
+        let (writer, task) = Writer::start(engine, writing);
         Ok((Self { readers, writer }, task))
     }
 
@@ -168,6 +198,32 @@ impl Store {
         self.writer.write(|_| Box::pin(async { Ok(()) })).await
     }
 
+    /// The part of all places for waiting changes that is taken, 0 to 1.
+    #[must_use]
+    pub fn load(&self) -> f64 {
+        self.writer.load()
+    }
+
+    /// Puts something into the writer's queue that changes nothing and takes as long as it likes.
+    #[cfg(test)]
+    pub(crate) fn occupy(
+        &self,
+        with: impl Future<Output = ()> + Send + 'static,
+    ) -> JoinHandle<Result<(), StoreError>> {
+        let (writer, gateway) = (self.writer.clone(), "gw-0".to_owned());
+        let key = writer::Key { tenant: DEFAULT_TENANT.to_owned(), gateway };
+        let urgency = writer::Urgency::Regular;
+        tokio::spawn(async move {
+            let work = writer.write_of(key, urgency, move |_| {
+                Box::pin(async move {
+                    with.await;
+                    Ok(())
+                })
+            });
+            work.await
+        })
+    }
+
     /// The readers' pool, for queries in files of this folder.
     pub(crate) const fn readers(&self) -> &AnyPool {
         &self.readers
@@ -177,41 +233,4 @@ impl Store {
     pub(crate) const fn writer(&self) -> &Writer {
         &self.writer
     }
-}
-
-/// `sqlite:` URLs create their file; other engines' URLs are as they are.
-fn engine_url(url: &str) -> Result<String, StoreError> {
-    let Some(path) = url.strip_prefix("sqlite:") else {
-        let url = url.rsplit('@').next().unwrap_or_default().to_owned();
-        return Err(StoreError::Url { url });
-    };
-    let creates = path.contains("mode=");
-    let joint = if path.contains('?') { '&' } else { '?' };
-    Ok(if creates { url.to_owned() } else { format!("{url}{joint}mode=rwc") })
-}
-
-/// WAL lets readers go on beside the writer; `synchronous=FULL` syncs each commit (NORMAL loses acknowledged rows
-/// when the power fails).
-async fn pool(url: &str, connections: u32, reads_only: bool) -> Result<AnyPool, StoreError> {
-    AnyPoolOptions::new()
-        .max_connections(connections)
-        .min_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .acquire_timeout(Duration::from_secs(10))
-        .after_connect(move |connection, _| {
-            Box::pin(async move {
-                sqlx::query(BUSY_TIMEOUT).execute(&mut *connection).await?;
-                sqlx::query("PRAGMA journal_mode = WAL").execute(&mut *connection).await?;
-                sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await?;
-                sqlx::query("PRAGMA cache_size = -16384").execute(&mut *connection).await?;
-                if reads_only {
-                    sqlx::query("PRAGMA query_only = ON").execute(&mut *connection).await?;
-                }
-                Ok(())
-            })
-        })
-        .connect(url)
-        .await
-        .map_err(StoreError::Open)
 }

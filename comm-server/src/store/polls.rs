@@ -12,6 +12,7 @@ use wire::report::{Lane, Lanes};
 
 use super::commands::{Queued, deliver, has_open_meter_request, queue};
 use super::ingest::{acknowledged, open_service_calls};
+use super::writer::{Key, Urgency};
 use super::{AuditEntry, Store, StoreError, audit, failed, row};
 
 /// What a poll led to.
@@ -32,6 +33,13 @@ pub(crate) struct Caller {
     pub(crate) now: Timestamp,
 }
 
+impl Caller {
+    /// Whose changes are made in one order.
+    pub(super) fn key(&self) -> Key {
+        Key { tenant: self.tenant.clone(), gateway: self.gateway.to_string() }
+    }
+}
+
 impl Store {
     /// Takes a poll. `chance` is any number, evenly spread: it gives the time of day of the next meter request.
     ///
@@ -44,7 +52,9 @@ impl Store {
         chance: u32,
     ) -> Result<Polled, StoreError> {
         self.writer()
-            .write(move |connection| Box::pin(async move { take(connection, &caller, &poll, chance).await }))
+            .write_of(caller.key(), Urgency::Regular, move |connection| {
+                Box::pin(async move { take(connection, &caller, &poll, chance).await })
+            })
             .await
     }
 
@@ -55,13 +65,22 @@ impl Store {
     pub async fn ask_due_meters(
         &self,
         now: Timestamp,
-        mut chance: impl FnMut() -> u32 + Send + 'static,
+        chance: impl FnMut() -> u32 + Clone + Send + 'static,
     ) -> Result<u64, StoreError> {
-        self.writer()
-            .write(move |connection| {
-                Box::pin(async move { ask_due_meters(connection, now, &mut chance).await })
-            })
-            .await
+        let mut asked = 0;
+        loop {
+            let mut chance = chance.clone();
+            let (found, some) = self
+                .writer()
+                .write(move |connection| {
+                    Box::pin(async move { ask_due_meters(connection, now, &mut chance).await })
+                })
+                .await?;
+            asked += some;
+            if found < ASKED_AT_ONCE {
+                return Ok(asked);
+            }
+        }
     }
 }
 
@@ -74,7 +93,8 @@ async fn take(
     let (tenant, gateway, now) = (caller.tenant.as_str(), caller.gateway.as_str(), caller.now);
     let registered = register(connection, caller).await?;
     if registered {
-        ask_meters(connection, (tenant, gateway), now, chance).await?;
+        let due = Due { tenant: tenant.to_owned(), gateway: gateway.to_owned(), at: None };
+        ask_meters(connection, &due, now, chance).await?;
     }
     let next_poll_s = caller.cadence.next_poll_s(open_service_calls(connection, tenant, gateway).await?);
     sqlx::query(
@@ -143,49 +163,78 @@ async fn note_made(
     Ok(())
 }
 
-/// Decides about a gateway's meters, and does it; whether it was asked.
+/// Gateways that one transaction asks for their meters.
+const ASKED_AT_ONCE: i64 = 200;
+
+/// A gateway's meters that are due.
+struct Due {
+    tenant: String,
+    gateway: String,
+    /// When; absent for a gateway that is new.
+    at: Option<Timestamp>,
+}
+
+/// Decides about a gateway's meters, and does it; whether it was asked. Of several servers that find the same
+/// gateway due, one moves the time, and only that one asks.
 async fn ask_meters(
     connection: &mut AnyConnection,
-    (tenant, gateway): (&str, &str),
+    due: &Due,
     now: Timestamp,
     chance: u32,
 ) -> Result<bool, StoreError> {
+    let (tenant, gateway) = (due.tenant.as_str(), due.gateway.as_str());
     let outstanding = has_open_meter_request(connection, tenant, gateway, now).await?;
-    let (asks, next) = match meters::decide(None, outstanding, now, chance) {
+    let (asks, next) = match meters::decide(due.at, outstanding, now, chance) {
         MeterDecision::Wait => return Ok(false),
         MeterDecision::Skip { next } => (false, next),
         MeterDecision::Ask { next } => (true, next),
     };
-    if asks {
-        let order = Order::CounterRequest { devices: None };
-        queue(connection, Queued { tenant, gateway, order: &order, by: "server", now }).await?;
+    let moved = sqlx::query(
+        "UPDATE gateways SET meters_due_ms = $3 WHERE tenant = $1 AND gateway = $2 \
+         AND COALESCE(meters_due_ms, -1) = $4",
+    )
+    .bind(tenant.to_owned())
+    .bind(gateway.to_owned())
+    .bind(next.as_millisecond())
+    .bind(due.at.map_or(-1, Timestamp::as_millisecond))
+    .execute(&mut *connection)
+    .await
+    .map_err(failed("the next meter request"))?;
+    if moved.rows_affected() != 1 || !asks {
+        return Ok(false);
     }
-    sqlx::query("UPDATE gateways SET meters_due_ms = $3 WHERE tenant = $1 AND gateway = $2")
-        .bind(tenant.to_owned())
-        .bind(gateway.to_owned())
-        .bind(next.as_millisecond())
-        .execute(connection)
-        .await
-        .map_err(failed("the next meter request"))?;
-    Ok(asks)
+    let order = Order::CounterRequest { devices: None };
+    queue(connection, Queued { tenant, gateway, order: &order, by: "server", now }).await?;
+    Ok(true)
 }
 
+/// How many were due, at most [`ASKED_AT_ONCE`], and how many of them were asked.
 async fn ask_due_meters(
     connection: &mut AnyConnection,
     now: Timestamp,
     chance: &mut (dyn FnMut() -> u32 + Send),
-) -> Result<u64, StoreError> {
-    let due = sqlx::query("SELECT tenant, gateway FROM gateways WHERE meters_due_ms <= $1 LIMIT 1000")
-        .bind(now.as_millisecond())
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(failed("to read due meters"))?;
+) -> Result<(i64, u64), StoreError> {
+    let found = sqlx::query(
+        "SELECT tenant, gateway, meters_due_ms FROM gateways WHERE meters_due_ms <= $1 \
+         ORDER BY meters_due_ms LIMIT $2",
+    )
+    .bind(now.as_millisecond())
+    .bind(ASKED_AT_ONCE)
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(failed("to read due meters"))?;
+    let due = |r| {
+        let (tenant, gateway) = (row::text(r, "tenant")?, row::text(r, "gateway")?);
+        Ok(Due { tenant, gateway, at: row::maybe_time(r, "meters_due_ms")? })
+    };
+    let mut due = found.iter().map(due).collect::<Result<Vec<_>, StoreError>>()?;
+    // In the order in which all changes lock gateways.
+    due.sort_by(|one, other| (&one.tenant, &one.gateway).cmp(&(&other.tenant, &other.gateway)));
     let mut asked = 0;
     for gateway in &due {
-        let (tenant, gateway) = (row::text(gateway, "tenant")?, row::text(gateway, "gateway")?);
-        if ask_meters(connection, (&tenant, &gateway), now, chance()).await? {
+        if ask_meters(connection, gateway, now, chance()).await? {
             asked += 1;
         }
     }
-    Ok(asked)
+    Ok((i64::try_from(due.len()).unwrap_or(i64::MAX), asked))
 }

@@ -1,7 +1,11 @@
 //! Reports that could not be used, put aside where an operator sees them.
 
+mod replay;
+
 use jiff::Timestamp;
 use serde::Serialize;
+
+pub use replay::Replayed;
 
 use super::page::{InvalidCursor, PAGE_ROWS, Page};
 use super::{Store, StoreError, failed, row};

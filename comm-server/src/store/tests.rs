@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use comm_server_core::cadence::Cadence;
 use comm_server_core::ingest::{self, Arrival};
 use jiff::{SignedDuration, Timestamp};
-use proptest::prelude::*;
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use wire::command::{Order, Response, ResponseState};
 use wire::ids::CommandId;
@@ -13,6 +14,35 @@ use wire::poll::Poll;
 use wire::report::{Batch, BatchAnswer, Lane, Lanes};
 
 use super::*;
+
+pub(crate) mod engines;
+
+use engines::{database, on_every_engine};
+
+on_every_engine! {
+    a_gateway_is_registered_at_its_first_poll_and_asked_for_its_meters,
+    meters_are_asked_once_a_day_and_never_twice_at_once,
+    answers_to_commands_are_idempotent_and_the_first_final_one_stays,
+    a_service_call_makes_the_very_answer_a_minute_until_its_reset,
+    gaps_are_refused_and_duplicates_change_nothing,
+    what_a_new_spool_numbers_from_the_start_is_put_aside_and_not_lost,
+    a_reading_describes_the_device_and_a_falling_total_is_a_call,
+    a_rollout_goes_from_its_command_to_done,
+    devices_of_a_failed_command_have_failed_with_its_reason,
+    an_expired_command_fails_its_devices,
+    cancelling_withdraws_what_never_went_out_and_follows_what_did,
+    nothing_to_update_is_said,
+    lists_are_paged_to_their_end,
+    a_failed_change_takes_no_other_with_it,
+    a_store_is_opened_again_as_it_was,
+    a_closed_store_makes_what_waits_and_takes_no_more,
+    any_order_of_batches_gives_the_same_state,
+    two_servers_ask_for_meters_once,
+    a_batch_that_two_servers_get_at_once_is_stored_once,
+    an_answer_through_another_server_outlives_the_expiry,
+    a_newer_database_is_refused,
+    what_can_be_used_again_leaves_the_quarantine,
+}
 
 const NOW: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
@@ -23,12 +53,18 @@ pub(crate) struct Opened {
 
 pub(crate) async fn opened() -> Opened {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open_detached(&url(&dir)).await.unwrap();
+    let store = Store::open_detached(&database(&dir)).await.unwrap();
     Opened { store, dir }
 }
 
-fn url(dir: &tempfile::TempDir) -> String {
-    format!("sqlite://{}", dir.path().join("platen.db").display())
+/// A store with something in most tables.
+pub(crate) async fn filled() -> Opened {
+    let (opened, _) = with_two_devices().await;
+    let reports = [call("jam", "raised", "1"), json!({"kind": "nonsense"}), call("jam", "cleared", "1")];
+    send(&opened.store, Lane::Urgent, 1, &reports).await;
+    send(&opened.store, Lane::Bulk, 5, &[meters("ricoh:E1", 10, 1), meters("ricoh:E1", 20, 2)]).await;
+    opened.store.take_poll(caller("gw-1"), poll(), 0).await.unwrap();
+    opened
 }
 
 fn caller(gateway: &str) -> Caller {
@@ -108,7 +144,6 @@ async fn state(store: &Store) -> BTreeMap<&'static str, Vec<String>> {
     tables
 }
 
-#[tokio::test]
 async fn a_gateway_is_registered_at_its_first_poll_and_asked_for_its_meters() {
     let Opened { store, dir: _dir } = opened().await;
     let polled = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap();
@@ -125,30 +160,29 @@ async fn a_gateway_is_registered_at_its_first_poll_and_asked_for_its_meters() {
     assert_eq!(gateway.meters_due.unwrap().to_string(), "2026-01-02T00:00:00Z");
 }
 
-#[tokio::test]
 async fn meters_are_asked_once_a_day_and_never_twice_at_once() {
-    let Opened { store, dir: _dir } = opened().await;
+    let opened = opened().await;
+    let store = &opened.store;
     let polled = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap();
     let tomorrow = NOW + SignedDuration::from_hours(24);
     assert_eq!(store.ask_due_meters(tomorrow - SignedDuration::from_secs(1), || 0).await.unwrap(), 0);
     let id = polled.answer.commands[0].id;
-    answer(&store, id, ResponseState::Done).await.unwrap();
+    answer(store, id, ResponseState::Done).await.unwrap();
     assert_eq!(store.ask_due_meters(tomorrow, || 0).await.unwrap(), 1);
     assert_eq!(store.ask_due_meters(tomorrow, || 0).await.unwrap(), 0);
     let open = store.commands(DEFAULT_TENANT, Some("gw-1"), None).await.unwrap().items;
     assert_eq!(open.iter().filter(|c| c.state == "queued").count(), 1);
     // The next day the first one is still open, though not expired: nobody is asked twice.
-    sqlx::query("UPDATE commands SET expires_ms = expires_ms * 2").execute(&raw(&store).await).await.unwrap();
+    sqlx::query("UPDATE commands SET expires_ms = expires_ms * 2")
+        .execute(&raw(&opened).await)
+        .await
+        .unwrap();
     assert_eq!(store.ask_due_meters(NOW + SignedDuration::from_hours(48), || 0).await.unwrap(), 0);
 }
 
 /// A connection of the test's own.
-async fn raw(store: &Store) -> AnyPool {
-    let file = sqlx::query("SELECT file AS line FROM pragma_database_list WHERE name = 'main'")
-        .fetch_one(store.readers())
-        .await
-        .unwrap();
-    AnyPool::connect(&format!("sqlite://{}", row::text(&file, "line").unwrap())).await.unwrap()
+async fn raw(opened: &Opened) -> AnyPool {
+    AnyPool::connect(&database(&opened.dir)).await.unwrap()
 }
 
 async fn answer(store: &Store, id: CommandId, state: ResponseState) -> Result<u64, AnswerError> {
@@ -156,7 +190,6 @@ async fn answer(store: &Store, id: CommandId, state: ResponseState) -> Result<u6
     store.answer_command(DEFAULT_TENANT, "gw-1", id, response, NOW).await
 }
 
-#[tokio::test]
 async fn answers_to_commands_are_idempotent_and_the_first_final_one_stays() {
     let Opened { store, dir: _dir } = opened().await;
     let id = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands[0].id;
@@ -176,7 +209,6 @@ async fn answers_to_commands_are_idempotent_and_the_first_final_one_stays() {
     assert!(matches!(answer(&store, foreign, ResponseState::Done).await, Err(AnswerError::NotFound { .. })));
 }
 
-#[tokio::test]
 async fn a_service_call_makes_the_very_answer_a_minute_until_its_reset() {
     let Opened { store, dir: _dir } = opened().await;
     let raised = send(&store, Lane::Urgent, 1, &[call("service_call", "raised", "1.2")]).await;
@@ -190,7 +222,6 @@ async fn a_service_call_makes_the_very_answer_a_minute_until_its_reset() {
     assert!(store.calls(DEFAULT_TENANT, &open, None).await.unwrap().items.is_empty());
 }
 
-#[tokio::test]
 async fn gaps_are_refused_and_duplicates_change_nothing() {
     let Opened { store, dir: _dir } = opened().await;
     let reports = [call("jam", "raised", ""), call("jam", "cleared", "")];
@@ -204,7 +235,6 @@ async fn gaps_are_refused_and_duplicates_change_nothing() {
     assert_eq!(store.acknowledged(DEFAULT_TENANT, "gw-1", Lane::Urgent).await.unwrap(), 2);
 }
 
-#[tokio::test]
 async fn what_a_new_spool_numbers_from_the_start_is_put_aside_and_not_lost() {
     let Opened { store, dir: _dir } = opened().await;
     send(&store, Lane::Bulk, 1, &[meters("ricoh:E1", 10, 1)]).await;
@@ -218,7 +248,6 @@ async fn what_a_new_spool_numbers_from_the_start_is_put_aside_and_not_lost() {
     assert_eq!(device.device.total, Some(10));
 }
 
-#[tokio::test]
 async fn a_reading_describes_the_device_and_a_falling_total_is_a_call() {
     let Opened { store, dir: _dir } = opened().await;
     let reports = [
@@ -287,7 +316,6 @@ async fn rollout_state(store: &Store, id: wire::ids::RolloutId) -> (String, Vec<
     (rollout.state, devices.into_iter().map(|d| format!("{}:{}", d.device, d.step)).collect())
 }
 
-#[tokio::test]
 async fn a_rollout_goes_from_its_command_to_done() {
     let (Opened { store, dir: _dir }, id) = with_two_devices().await;
     assert_eq!(
@@ -313,7 +341,6 @@ async fn a_rollout_goes_from_its_command_to_done() {
     assert!(matches!(cancelled, Err(RolloutError::Ended { .. })));
 }
 
-#[tokio::test]
 async fn devices_of_a_failed_command_have_failed_with_its_reason() {
     let (Opened { store, dir: _dir }, id) = with_two_devices().await;
     let command = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands[0].id;
@@ -324,7 +351,6 @@ async fn devices_of_a_failed_command_have_failed_with_its_reason() {
     assert_eq!(devices[1..], ["ricoh:E1:verified", "ricoh:E2:failed"]);
 }
 
-#[tokio::test]
 async fn an_expired_command_fails_its_devices() {
     let (Opened { store, dir: _dir }, id) = with_two_devices().await;
     assert_eq!(store.expire_commands(NOW + SignedDuration::from_hours(168)).await.unwrap(), 0);
@@ -333,7 +359,6 @@ async fn an_expired_command_fails_its_devices() {
     assert_eq!(rollout_state(&store, id).await.0, "failed");
 }
 
-#[tokio::test]
 async fn cancelling_withdraws_what_never_went_out_and_follows_what_did() {
     let (Opened { store, dir: _dir }, id) = with_two_devices().await;
     store.cancel_rollout(DEFAULT_TENANT, id, "admin", NOW).await.unwrap();
@@ -350,7 +375,6 @@ async fn cancelling_withdraws_what_never_went_out_and_follows_what_did() {
     assert!(audit.iter().any(|entry| entry.what == "rollout.cancel" && entry.who == "admin"));
 }
 
-#[tokio::test]
 async fn nothing_to_update_is_said() {
     let (Opened { store, dir: _dir }, _) = with_two_devices().await;
     let new = |model: &str| NewRollout {
@@ -368,7 +392,6 @@ async fn nothing_to_update_is_said() {
     ));
 }
 
-#[tokio::test]
 async fn lists_are_paged_to_their_end() {
     let Opened { store, dir: _dir } = opened().await;
     let devices: Vec<Value> = (1..=120).map(|n| meters(&format!("ricoh:D{n:03}"), n, n)).collect();
@@ -391,7 +414,6 @@ async fn lists_are_paged_to_their_end() {
     assert!(store.devices(DEFAULT_TENANT, &none, None).await.unwrap().items.is_empty());
 }
 
-#[tokio::test]
 async fn a_failed_change_takes_no_other_with_it() {
     let Opened { store, dir: _dir } = opened().await;
     let bad = store.writer().write(|connection| {
@@ -419,20 +441,18 @@ async fn readers_cannot_write() {
     assert!(written.unwrap_err().to_string().contains("readonly"));
 }
 
-#[tokio::test]
 async fn a_store_is_opened_again_as_it_was() {
     let Opened { store, dir } = opened().await;
     send(&store, Lane::Urgent, 1, &[call("jam", "raised", "")]).await;
     let before = state(&store).await;
     drop(store);
-    let store = Store::open_detached(&url(&dir)).await.unwrap();
+    let store = Store::open_detached(&database(&dir)).await.unwrap();
     assert_eq!(state(&store).await, before);
 }
 
-#[tokio::test]
 async fn a_closed_store_makes_what_waits_and_takes_no_more() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, writer) = Store::open(&url(&dir)).await.unwrap();
+    let (store, writer) = Store::open(&database(&dir)).await.unwrap();
     let waiting = store.take_poll(caller("gw-1"), poll(), 0);
     let (waiting, ()) = tokio::join!(waiting, async { store.close() });
     assert!(waiting.unwrap().registered);
@@ -457,31 +477,125 @@ fn report(n: u64) -> Value {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
-
-    /// Batches in any order, repeated, overlapping and with gaps leave the state that one clean pass leaves.
-    #[test]
-    fn any_order_of_batches_gives_the_same_state(
-        batches in proptest::collection::vec((1_u64..14, 1_u64..6), 1..25)
-    ) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let (messy, clean) = runtime.block_on(async {
-            let messy = opened().await;
-            for (first, count) in batches {
-                let reports: Vec<Value> = (first..first + count).map(report).collect();
-                match messy.store.ingest(caller("gw-1"), Lane::Bulk, arrivals(first, &reports)).await {
-                    Ok(_) | Err(IngestError::Batch(ingest::BatchError::Gap { .. })) => {}
-                    Err(other) => panic!("{other}"),
-                }
+/// Batches in any order, repeated, overlapping and with gaps leave the state that one clean pass leaves.
+async fn any_order_of_batches_gives_the_same_state() {
+    let mut runner = TestRunner::default();
+    for _ in 0..if engines::on_postgresql() { 4 } else { 12 } {
+        let batches = proptest::collection::vec((1_u64..14, 1_u64..6), 1..25);
+        let batches = batches.new_tree(&mut runner).unwrap().current();
+        let messy = opened().await;
+        for &(first, count) in &batches {
+            let reports: Vec<Value> = (first..first + count).map(report).collect();
+            match messy.store.ingest(caller("gw-1"), Lane::Bulk, arrivals(first, &reports)).await {
+                Ok(_) | Err(IngestError::Batch(ingest::BatchError::Gap { .. })) => {}
+                Err(other) => panic!("{other}"),
             }
-            let taken = messy.store.acknowledged(DEFAULT_TENANT, "gw-1", Lane::Bulk).await.unwrap();
-            let clean = opened().await;
-            for n in 1..=taken {
-                send(&clean.store, Lane::Bulk, n, &[report(n)]).await;
-            }
-            (state(&messy.store).await, state(&clean.store).await)
-        });
-        prop_assert_eq!(messy, clean);
+        }
+        let taken = messy.store.acknowledged(DEFAULT_TENANT, "gw-1", Lane::Bulk).await.unwrap();
+        let clean = opened().await;
+        for n in 1..=taken {
+            send(&clean.store, Lane::Bulk, n, &[report(n)]).await;
+        }
+        assert_eq!(state(&messy.store).await, state(&clean.store).await, "{batches:?}");
     }
+}
+
+/// Another server on the same database.
+async fn another(opened: &Opened) -> Store {
+    Store::open_detached(&database(&opened.dir)).await.unwrap()
+}
+
+async fn two_servers_ask_for_meters_once() {
+    let opened = opened().await;
+    let (one, two) = (&opened.store, another(&opened).await);
+    for n in 1..=20 {
+        let name = format!("gw-{n}");
+        let id = one.take_poll(caller(&name), poll(), 0).await.unwrap().answer.commands[0].id;
+        let done = Response { state: ResponseState::Done, at: NOW, detail: String::new(), result: None };
+        two.answer_command(DEFAULT_TENANT, &name, id, done, NOW).await.unwrap();
+    }
+    let tomorrow = NOW + SignedDuration::from_hours(24);
+    let (first, second) =
+        tokio::join!(one.ask_due_meters(tomorrow, || 0), two.ask_due_meters(tomorrow, || 0));
+    assert_eq!(first.unwrap() + second.unwrap(), 20);
+    let waiting = one.statistics(DEFAULT_TENANT).await.unwrap().commands;
+    assert_eq!(waiting, [("done".to_owned(), 20), ("queued".to_owned(), 20)]);
+}
+
+async fn a_batch_that_two_servers_get_at_once_is_stored_once() {
+    let opened = opened().await;
+    let (one, two) = (&opened.store, another(&opened).await);
+    one.take_poll(caller("gw-1"), poll(), 0).await.unwrap();
+    for round in 0..10 {
+        let first = round * 2 + 1;
+        let reports = [call("jam", "raised", &format!("{round}")), meters("ricoh:E1", first, first)];
+        let (here, there) = tokio::join!(
+            one.ingest(caller("gw-1"), Lane::Urgent, arrivals(first, &reports)),
+            two.ingest(caller("gw-1"), Lane::Urgent, arrivals(first, &reports)),
+        );
+        let (here, there) = (here.unwrap(), there.unwrap());
+        assert_eq!((here.answer.acknowledged, there.answer.acknowledged), (first + 1, first + 1));
+        assert_eq!((here.fresh + there.fresh, here.duplicates + there.duplicates), (2, 2));
+    }
+    assert_eq!(state(one).await["reports"].len(), 20);
+    assert_eq!(state(one).await["calls"].len(), 10);
+}
+
+async fn an_answer_through_another_server_outlives_the_expiry() {
+    let opened = opened().await;
+    let (one, two) = (&opened.store, another(&opened).await);
+    let id = one.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands[0].id;
+    let late = NOW + SignedDuration::from_hours(400);
+    let (answered, expired) = tokio::join!(answer(&two, id, ResponseState::Done), one.expire_commands(late));
+    answered.unwrap();
+    expired.unwrap();
+    // Whichever came first: what happened in truth is told.
+    let command = one.command(DEFAULT_TENANT, "gw-1", id).await.unwrap().unwrap();
+    assert_eq!(command.state, "done");
+}
+
+async fn a_newer_database_is_refused() {
+    let opened = opened().await;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         SELECT 9999, description, success, checksum, execution_time FROM _sqlx_migrations WHERE version = 1",
+    )
+    .execute(&raw(&opened).await)
+    .await
+    .unwrap();
+    let refused = Store::open_detached(&database(&opened.dir)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Newer { given: 9999, .. }), "{refused}");
+}
+
+async fn what_can_be_used_again_leaves_the_quarantine() {
+    let opened = opened().await;
+    let store = &opened.store;
+    let bad = json!({"kind": "nonsense"});
+    send(store, Lane::Bulk, 1, &[meters("ricoh:E1", 10, 1), bad.clone(), bad, meters("ricoh:E1", 30, 3)])
+        .await;
+    // An impostor bears the number of a report that was accepted: it can't take its place later.
+    let mut other = arrivals(1, &[meters("ricoh:E1", 20, 2)]);
+    other[0].at += SignedDuration::from_hours(1);
+    store.ingest(caller("gw-1"), Lane::Bulk, other).await.unwrap();
+    assert_eq!(store.quarantine(DEFAULT_TENANT, None).await.unwrap().items.len(), 3);
+
+    let nothing = store.replay_quarantine(DEFAULT_TENANT, None, "admin", NOW).await.unwrap();
+    assert_eq!(nothing, Replayed { taken: 0, kept: 3 });
+    // A newer program knows the second one.
+    sqlx::query("UPDATE quarantine SET body = $1 WHERE seq = 2")
+        .bind(meters("ricoh:E1", 20, 2).to_string())
+        .execute(&raw(&opened).await)
+        .await
+        .unwrap();
+    let some = store.replay_quarantine(DEFAULT_TENANT, Some("gw-1"), "admin", NOW).await.unwrap();
+    assert_eq!(some, Replayed { taken: 1, kept: 2 });
+    assert_eq!(store.replay_quarantine(DEFAULT_TENANT, None, "admin", NOW).await.unwrap().taken, 0);
+    let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
+    let series = store.counter_series(DEFAULT_TENANT, "gw-1", "ricoh:E1", "total", from, to).await.unwrap();
+    assert_eq!(series.iter().map(|p| p.value).collect::<Vec<_>>(), [10, 20, 30]);
+    let device = store.device(DEFAULT_TENANT, "gw-1", "ricoh:E1").await.unwrap().unwrap().device;
+    assert_eq!((device.total, device.open_calls), (Some(30), 0));
+    let audit = store.audit(DEFAULT_TENANT, None).await.unwrap().items;
+    let replays: Vec<_> = audit.iter().filter(|entry| entry.what == "quarantine.replay").collect();
+    assert_eq!((replays.len(), replays[0].who.as_str()), (1, "admin"));
 }

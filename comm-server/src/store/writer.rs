@@ -1,27 +1,25 @@
-//! The one writer: takes the changes that wait, makes them in one transaction, and answers each after the commit.
+//! The writers: each takes the changes that wait, makes them in one transaction, and answers each after the commit.
 //!
 //! A change that fails is undone alone (a savepoint); a commit that fails is told to all. So thousands of gateways
-//! share one sync, and nothing is acknowledged that isn't on the disk.
+//! share one sync, and nothing is acknowledged that isn't on the disk. All changes of a gateway go through the same
+//! writer, in their order; where several servers share a database, the gateway's row is locked first.
+
+mod group;
+mod queue;
 
 use std::future::Future;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::pin::Pin;
-use std::time::Duration;
+use std::sync::Arc;
 
 use sqlx::{AnyConnection, AnyPool};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{StoreError, failed};
-
-/// Changes that may wait before senders have to.
-const WAITING: usize = 1024;
-
-/// How long a sender waits for a place before it is told to come again.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Changes in one transaction.
-const PER_COMMIT: usize = 256;
+use super::StoreError;
+use super::engine::{Engine, Writing};
+use queue::{Entrance, Queue};
 
 /// A future of a change, tied to its connection.
 pub(crate) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
@@ -34,20 +32,57 @@ type Made<'c> = Pin<Box<dyn Future<Output = (bool, Answer)> + Send + 'c>>;
 
 type Change = Box<dyn for<'c> FnOnce(&'c mut AnyConnection) -> Made<'c> + Send>;
 
-/// Hands changes to the writer's task.
+/// The gateway that a change is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key {
+    /// Its tenant.
+    pub(crate) tenant: String,
+    /// Its name.
+    pub(crate) gateway: String,
+}
+
+/// What goes first when not all can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// Calls, operators and answers.
+    Urgent,
+    /// Meters and readings.
+    Regular,
+}
+
+/// A change that waits.
+struct Waiting {
+    key: Option<Key>,
+    change: Change,
+}
+
+/// Hands changes to the writers.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
-    changes: mpsc::Sender<Change>,
+    groups: Arc<[Entrance]>,
+    singles: Option<Entrance>,
     closing: CancellationToken,
 }
 
 impl Writer {
-    /// Starts the task; it ends when the writer is closed or its last clone is gone.
-    pub(crate) fn start(pool: AnyPool) -> (Self, JoinHandle<()>) {
-        let (changes, waiting) = mpsc::channel(WAITING);
+    /// Starts the writers; the task ends when they are closed or their last clone is gone.
+    pub(super) fn start(engine: Engine, pool: AnyPool) -> (Self, JoinHandle<()>) {
         let closing = CancellationToken::new();
-        let task = tokio::spawn(run(pool, waiting, closing.clone()));
-        (Self { changes, closing }, task)
+        let Writing { groups, singles } = engine.writing();
+        let mut tasks = tokio::task::JoinSet::new();
+        let mut entrances = Vec::with_capacity(usize::from(groups));
+        for _ in 0..groups {
+            let (entrance, queue) = Queue::new();
+            entrances.push(entrance);
+            tasks.spawn(group::run(engine, pool.clone(), queue, closing.clone()));
+        }
+        let singles = (singles > 0).then(|| {
+            let (entrance, queue) = Queue::new();
+            tasks.spawn(group::run_singles(engine, pool, queue, closing.clone(), singles));
+            entrance
+        });
+        let task = tokio::spawn(async move { while tasks.join_next().await.is_some() {} });
+        (Self { groups: entrances.into(), singles, closing }, task)
     }
 
     /// Takes no more changes; those that wait are still made.
@@ -55,19 +90,56 @@ impl Writer {
         self.closing.cancel();
     }
 
-    /// Makes a change; the answer comes after the commit.
+    /// The part of all places for changes that is taken, at the fullest writer: 0 to 1.
+    pub(crate) fn load(&self) -> f64 {
+        self.groups.iter().map(Entrance::load).fold(0.0, f64::max)
+    }
+
+    /// Makes a change that is about no single gateway; the answer comes after the commit.
     ///
     /// # Errors
-    /// The change, the commit, or the store is busy or closed.
+    /// The change, the commit, or the store is busy, closed or not to be reached.
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
     {
+        let entrance = self.singles.as_ref().or_else(|| self.groups.first());
+        self.hand_over(entrance, None, Urgency::Urgent, work).await
+    }
+
+    /// Makes a change of a gateway's things; the answer comes after the commit.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub(crate) async fn write_of<T, F>(&self, key: Key, urgency: Urgency, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
+    {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let place = usize::try_from(hasher.finish() % self.groups.len().max(1) as u64).unwrap_or(0);
+        self.hand_over(self.groups.get(place), Some(key), urgency, work).await
+    }
+
+    async fn hand_over<T, F>(
+        &self,
+        entrance: Option<&Entrance>,
+        key: Option<Key>,
+        urgency: Urgency,
+        work: F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
+    {
         let (sender, answer) = oneshot::channel();
-        let place = tokio::time::timeout(PATIENCE, self.changes.reserve()).await;
-        place.map_err(|_| StoreError::Busy)?.map_err(|_| StoreError::Closed)?.send(change(work, sender));
-        answer.await.map_err(|_| StoreError::Closed)?
+        let entrance = entrance.ok_or(StoreError::Closed)?;
+        entrance.enter(urgency, Waiting { key, change: change(work, sender) }).await?;
+        answer.await.map_err(|_| {
+            if self.closing.is_cancelled() { StoreError::Closed } else { StoreError::Unreachable }
+        })?
     }
 }
 
@@ -91,61 +163,4 @@ where
             (keep, Box::new(answer) as Answer)
         })
     })
-}
-
-async fn run(pool: AnyPool, mut waiting: mpsc::Receiver<Change>, closing: CancellationToken) {
-    let mut changes = Vec::with_capacity(PER_COMMIT);
-    loop {
-        let taken = tokio::select! {
-            taken = waiting.recv_many(&mut changes, PER_COMMIT) => taken,
-            () = closing.cancelled(), if !waiting.is_closed() => {
-                waiting.close();
-                continue;
-            }
-        };
-        if taken == 0 {
-            break;
-        }
-        let mut answers = Vec::with_capacity(changes.len());
-        let committed = commit(&pool, &mut changes, &mut answers).await;
-        let committed = committed.map_err(|error| chain(&error));
-        if let Err(reason) = &committed {
-            tracing::error!(reason, "a transaction failed");
-        }
-        changes.clear();
-        for answer in answers {
-            answer(committed.clone());
-        }
-    }
-}
-
-/// Makes the changes in one transaction. What isn't answered because the transaction broke is dropped: its sender
-/// sees the store closed.
-async fn commit(
-    pool: &AnyPool,
-    changes: &mut Vec<Change>,
-    answers: &mut Vec<Answer>,
-) -> Result<(), StoreError> {
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed("to begin"))?;
-    for change in changes.drain(..) {
-        sqlx::query("SAVEPOINT one").execute(&mut *transaction).await.map_err(failed("a savepoint"))?;
-        let (keep, answer) = change(&mut transaction).await;
-        answers.push(answer);
-        if !keep {
-            sqlx::query("ROLLBACK TO one").execute(&mut *transaction).await.map_err(failed("to undo"))?;
-        }
-        sqlx::query("RELEASE one").execute(&mut *transaction).await.map_err(failed("a savepoint"))?;
-    }
-    transaction.commit().await.map_err(failed("to commit"))
-}
-
-/// An error with its sources, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

@@ -5,3 +5,4 @@
 mod kill;
 mod memory;
 mod server;
+mod slow;

@@ -34,10 +34,12 @@ pub enum Content {
 /// Parses each report of a batch.
 #[must_use]
 pub fn parse(batch: &Batch) -> Vec<Arrival> {
-    batch.reports.iter().map(arrival).collect()
+    batch.reports.iter().map(parse_one).collect()
 }
 
-fn arrival(envelope: &Envelope) -> Arrival {
+/// Parses one report.
+#[must_use]
+pub fn parse_one(envelope: &Envelope) -> Arrival {
     let content = match envelope.parse() {
         Ok(report) => match impossible(&report) {
             None => Content::Usable(report),

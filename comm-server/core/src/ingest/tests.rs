@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 use wire::ids::DeviceId;
-use wire::report::{Batch, Envelope, Lane};
+use wire::report::{Batch, Call, CallKind, Envelope, Lane, Report};
 
 use super::*;
 use crate::calls::ReportRef;
@@ -137,6 +137,46 @@ fn a_batch_must_be_a_sequence() {
     assert_eq!(check(&vec![1; 501]), Err(BatchError::TooMany { given: 501 }));
 }
 
+#[test]
+fn a_late_report_is_kept_and_changes_nothing_newer() {
+    let device: DeviceId = "ricoh:E1".parse().unwrap();
+    let hour = |hour| Timestamp::constant(1_767_225_600, 0) + SignedDuration::from_hours(hour);
+    let mut known = Known::default();
+    known.totals.insert(device, LastTotal { value: 100, read_at: hour(5) });
+    let late = |report: &str, later: &Later| {
+        let arrivals = arrivals(&[report]);
+        names(&late_effects(&known, Lane::Bulk, &arrivals[0], later))
+    };
+    let nothing = Later::default();
+    // Older meters count, and are neither the newest total nor a fall of it.
+    assert_eq!(late(&meters(90, 2), &nothing), ["keep", "meet", "counters"]);
+    assert_eq!(late(&meters(110, 6), &nothing), ["keep", "meet", "counters", "total"]);
+    assert_eq!(late(&meters(90, 6), &nothing), ["keep", "meet", "counters", "total", "record"]);
+
+    let Content::Usable(Report::Call(end)) = arrivals(&[&jam("cleared")]).remove(0).content else { panic!() };
+    let ended = Later { calls: vec![end.clone()], ..Later::default() };
+    assert_eq!(late(&jam("raised"), &nothing), ["keep", "meet", "open"]);
+    assert_eq!(late(&jam("raised"), &ended), ["keep", "meet", "record"]);
+    let other = Later { calls: vec![Call { subject: "2".to_owned(), ..end }], ..Later::default() };
+    assert_eq!(late(&jam("raised"), &other), ["keep", "meet", "open"]);
+}
+
+#[test]
+fn a_late_end_closes_only_what_was_raised_before_it() {
+    let mut known = Known::default();
+    let end = arrivals(&[&jam("raised"), &jam("cleared")]).remove(1);
+    let raised = |known: &mut Known, seq| {
+        let by = ReportRef { lane: Lane::Urgent, seq };
+        known.open = crate::calls::OpenCalls::default();
+        known.open.insert("ricoh:E1".parse().unwrap(), CallKind::Jam, String::new(), by);
+    };
+    for (seq, expected) in [(1, vec!["keep", "meet", "close"]), (3, vec!["keep", "meet"])] {
+        raised(&mut known, seq);
+        let effects = late_effects(&known, Lane::Urgent, &end, &Later::default());
+        assert_eq!(names(&effects), expected);
+    }
+}
+
 proptest! {
     /// Whatever order batches come in, however often and with whatever parts missing: what is taken is exactly 1 to n
     /// once each, in order, and a refusal names the next number.
@@ -179,7 +219,7 @@ proptest! {
         if open {
             let device: DeviceId = "ricoh:E1".parse().unwrap();
             let by = ReportRef { lane: Lane::Urgent, seq: 1 };
-            known.open.insert(device, wire::report::CallKind::Jam, String::new(), by);
+            known.open.insert(device, CallKind::Jam, String::new(), by);
         }
         parts.extend(names(&effects(known, Lane::Urgent, tail)));
         prop_assert_eq!(whole, parts);

@@ -77,6 +77,7 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(rollouts::one))
         .routes(routes!(rollouts::cancel))
         .routes(routes!(quarantine::list))
+        .routes(routes!(quarantine::replay))
         .routes(routes!(audit::list))
         .routes(routes!(images::list))
 }
@@ -113,6 +114,7 @@ mod tests {
                 "/api/v1/gateways/{gateway}/devices/{device}/counters",
                 "/api/v1/images",
                 "/api/v1/quarantine",
+                "/api/v1/quarantine/replay",
                 "/api/v1/rollouts",
                 "/api/v1/rollouts/{rollout}",
                 "/api/v1/rollouts/{rollout}/cancel",

@@ -3,13 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::list::{List, PageParams, cursor};
-use super::refusals::Reading;
+use super::list::{List, PageParams, cursor, limited};
+use super::refusals::{Changing, Reading};
 use crate::operators::OperatorState;
-use crate::operators::caller::{Caller, Params};
+use crate::operators::caller::{Body, Caller, Params};
 use crate::operators::refused::Refused;
 use crate::operators::role::Act;
 use crate::store;
@@ -54,4 +54,41 @@ pub(super) async fn list(
     caller.may(Act::SeeQuarantine)?;
     let page = state.store().quarantine(&caller.tenant, cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
+}
+
+/// Which reports are tried again.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Replay {
+    /// Those of this gateway; all if absent.
+    #[schema(max_length = 100)]
+    gateway: Option<String>,
+}
+
+/// What became of them.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Replayed {
+    /// Taken, and no longer in the quarantine.
+    taken: u64,
+    /// Still of no use.
+    kept: u64,
+}
+
+/// Try the reports again, after an update of this server, and take those that can be used now.
+#[utoipa::path(
+    post, path = "/api/v1/quarantine/replay", tag = "administration", operation_id = "replay_quarantine",
+    request_body = Replay,
+    params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
+    responses((status = 200, body = Replayed, description = "Tried"), Changing)
+)]
+pub(super) async fn replay(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    Body(which): Body<Replay>,
+) -> Result<Json<Replayed>, Refused> {
+    caller.may(Act::ReplayQuarantine)?;
+    let gateway = limited("gateway", which.gateway.as_deref(), 100)?;
+    let done =
+        state.store().replay_quarantine(&caller.tenant, gateway, &caller.user, Timestamp::now()).await?;
+    Ok(Json(Replayed { taken: done.taken, kept: done.kept }))
 }

@@ -14,9 +14,9 @@ use crate::store::rollouts::Told;
 use crate::store::{AuditEntry, StoreError, audit, failed, rollouts, row};
 
 /// Whose reports, in which lane.
-pub(super) struct Place<'a> {
-    pub(super) caller: &'a Caller,
-    pub(super) lane: Lane,
+pub(in crate::store) struct Place<'a> {
+    pub(in crate::store) caller: &'a Caller,
+    pub(in crate::store) lane: Lane,
 }
 
 impl Place<'_> {
@@ -34,12 +34,12 @@ impl Place<'_> {
 }
 
 /// A number as the store holds it.
-pub(super) fn stored(number: u64, what: &'static str) -> Result<i64, StoreError> {
+pub(in crate::store) fn stored(number: u64, what: &'static str) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(|_| StoreError::Range { what })
 }
 
 /// Carries out one effect.
-pub(super) async fn apply(
+pub(in crate::store) async fn apply(
     connection: &mut AnyConnection,
     at: &Place<'_>,
     effect: Effect<'_>,

@@ -44,7 +44,7 @@ pub(in crate::store) async fn open_service_calls(
 }
 
 /// Loads what the reports' effects depend on.
-pub(super) async fn load(
+pub(in crate::store) async fn load(
     connection: &mut AnyConnection,
     place: (&str, &str),
     arrivals: &[Arrival],

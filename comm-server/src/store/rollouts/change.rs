@@ -13,6 +13,7 @@ use wire::report::{FirmwareState, FirmwareStep};
 
 use super::NewRollout;
 use crate::store::commands::{Queued, queue};
+use crate::store::engine::Engine;
 use crate::store::{AuditEntry, StoreError, audit, failed, row};
 
 /// A command of a roll-out.
@@ -145,6 +146,7 @@ pub(crate) async fn advance(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let rollout = state.rollout.to_string();
+    lock(connection, tenant, &rollout).await?;
     let named = state.device.as_ref().map(|d| d.as_str().to_owned()).unwrap_or_default();
     let whole = state.device.is_none() && reaches_devices(state.step);
     let rows = sqlx::query(
@@ -178,6 +180,20 @@ pub(crate) async fn advance(
         set_step(connection, (tenant, gateway, &rollout), step, now).await?;
     }
     derive(connection, tenant, &rollout, now).await
+}
+
+/// Locks a roll-out: its state follows from all of its devices, which several servers may be told of at once.
+async fn lock(connection: &mut AnyConnection, tenant: &str, rollout: &str) -> Result<(), StoreError> {
+    let locking = Engine::of_connection(connection).for_update();
+    sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT rollout FROM rollouts WHERE tenant = $1 AND rollout = $2{locking}"
+    )))
+    .bind(tenant.to_owned())
+    .bind(rollout.to_owned())
+    .fetch_optional(connection)
+    .await
+    .map_err(failed("to lock a roll-out"))?;
+    Ok(())
 }
 
 /// Who tells of a step.
@@ -229,6 +245,7 @@ pub(super) async fn cancel(
     now: Timestamp,
 ) -> Result<Cancelled, StoreError> {
     let id = rollout.to_string();
+    lock(connection, tenant, &id).await?;
     let found = sqlx::query("SELECT state FROM rollouts WHERE tenant = $1 AND rollout = $2")
         .bind(tenant.to_owned())
         .bind(id.clone())
@@ -251,9 +268,9 @@ pub(super) async fn cancel(
     .map_err(failed("to read commands"))?;
     for command in &commands {
         let gateway = row::text(command, "gateway")?;
-        if row::text(command, "state")? == CommandState::Queued.name() {
-            withdraw(connection, tenant, &gateway, row::text(command, "command")?).await?;
-        } else {
+        let queued = row::text(command, "state")? == CommandState::Queued.name();
+        let id = row::text(command, "command")?;
+        if !queued || !withdraw(connection, tenant, &gateway, id).await? {
             let order = Order::FirmwareCancel { rollout };
             queue(connection, Queued { tenant, gateway: &gateway, order: &order, by, now }).await?;
         }
@@ -273,16 +290,17 @@ pub(super) async fn cancel(
     Ok(Cancelled::Yes)
 }
 
+/// Takes back what waits for its poll; false if it went out in between, through another server.
 async fn withdraw(
     connection: &mut AnyConnection,
     tenant: &str,
     gateway: &str,
     command: String,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let state = CommandState::Queued.after(CommandEvent::Expire);
-    sqlx::query(
+    let done = sqlx::query(
         "UPDATE commands SET state = $4, detail = 'the roll-out was cancelled' \
-         WHERE tenant = $1 AND gateway = $2 AND command = $3",
+         WHERE tenant = $1 AND gateway = $2 AND command = $3 AND state = 'queued'",
     )
     .bind(tenant.to_owned())
     .bind(gateway.to_owned())
@@ -291,7 +309,7 @@ async fn withdraw(
     .execute(connection)
     .await
     .map_err(failed("a withdrawal"))?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 /// Roll-outs whose date has come are running.

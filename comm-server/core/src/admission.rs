@@ -1,0 +1,107 @@
+//! Who is let in when not all can be served: what is urgent first, and the rest is told when to come again.
+//!
+//! The times are spread over as long as it takes to serve those who were refused, so that they come back as a stream
+//! and not as a second wave.
+
+/// Load above which readings and meters are refused, 0 to 1.
+const BULK_ABOVE: f64 = 0.5;
+
+/// Load above which polls are refused as well.
+const POLLS_ABOVE: f64 = 0.75;
+
+/// The shortest pause that is asked for, seconds.
+const PAUSE_MIN_S: u32 = 5;
+
+/// The longest, seconds.
+const PAUSE_MAX_S: u32 = 900;
+
+/// Length of the window that served and refused requests are counted in, seconds.
+pub const WINDOW_S: u32 = 10;
+
+/// What a gateway wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// To report a call, or to answer a command.
+    Urgent,
+    /// To poll.
+    Poll,
+    /// To report meters and readings.
+    Bulk,
+}
+
+/// How busy the server is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Load {
+    /// The part of the places for waiting changes that is taken, 0 to 1.
+    pub places: f64,
+    /// Requests served in the window of late.
+    pub served: u32,
+    /// Requests refused in it.
+    pub refused: u32,
+}
+
+/// Lets a request in, or says after how many seconds to come again. `chance` is any number, evenly spread.
+///
+/// # Errors
+/// The seconds.
+pub fn admit(load: Load, wish: Wish, chance: u32) -> Result<(), u32> {
+    let above = match wish {
+        Wish::Urgent => return Ok(()),
+        Wish::Poll => POLLS_ABOVE,
+        Wish::Bulk => BULK_ABOVE,
+    };
+    if load.places < above { Ok(()) } else { Err(pause_s(load, chance)) }
+}
+
+/// Seconds after which somebody who is refused may come again.
+#[must_use]
+pub fn pause_s(load: Load, chance: u32) -> u32 {
+    // As many windows as it takes to serve once more as many as were refused in one.
+    let windows = u64::from(load.refused) / u64::from(load.served.max(1)) + 1;
+    let spread = windows.saturating_mul(u64::from(WINDOW_S)).min(u64::from(PAUSE_MAX_S - PAUSE_MIN_S));
+    let part = (u64::from(chance) * (spread + 1)) >> 32;
+    PAUSE_MIN_S + u32::try_from(part).unwrap_or(PAUSE_MAX_S - PAUSE_MIN_S)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn load(places: f64) -> Load {
+        Load { places, served: 10, refused: 0 }
+    }
+
+    #[test]
+    fn what_is_urgent_is_always_let_in_and_bulk_is_refused_first() {
+        let table = [
+            (0.0, [true, true, true]),
+            (0.49, [true, true, true]),
+            (0.5, [true, true, false]),
+            (0.74, [true, true, false]),
+            (0.75, [true, false, false]),
+            (1.0, [true, false, false]),
+        ];
+        for (places, expected) in table {
+            let admitted = [Wish::Urgent, Wish::Poll, Wish::Bulk].map(|w| admit(load(places), w, 0).is_ok());
+            assert_eq!(admitted, expected, "{places}");
+        }
+    }
+
+    #[test]
+    fn the_more_are_refused_the_longer_they_are_spread() {
+        let last = |served, refused| pause_s(Load { places: 1.0, served, refused }, u32::MAX);
+        assert_eq!([last(100, 0), last(100, 100), last(100, 1000), last(0, 5)], [15, 25, 115, 65]);
+        assert_eq!(last(1, 1_000_000), PAUSE_MAX_S);
+        assert_eq!(pause_s(load(1.0), 0), PAUSE_MIN_S);
+    }
+
+    proptest! {
+        #[test]
+        fn pauses_stay_in_their_bounds(served: u32, refused: u32, chance: u32) {
+            let pause = pause_s(Load { places: 1.0, served, refused }, chance);
+            prop_assert!((PAUSE_MIN_S..=PAUSE_MAX_S).contains(&pause));
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Backups: one state of all tables as lines of JSON, compressed. What one engine wrote, another one reads: that is
+//! how a site moves from SQLite to PostgreSQL.
+//!
+//! The first line says what it is, then comes a line for each row, and the last line holds the number of rows and a
+//! digest of all lines before it: half a backup is refused before anything is changed.
+
+mod read;
+mod tables;
+mod write;
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+
+pub use read::{Restored, restore};
+pub use write::{BackedUp, backup};
+
+/// What the first line begins with.
+const FORMAT: &str = "platen-comm-server-backup";
+
+/// Version of the lines' form.
+const FORMAT_VERSION: u32 = 1;
+
+/// The longest line that is read, bytes: a report and its names.
+const LINE_BYTES: u64 = 16 << 20;
+
+/// The first line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    format: String,
+    format_version: u32,
+    /// Version of the tables.
+    tables: i64,
+    engine: String,
+    made_at: jiff::Timestamp,
+}
+
+/// A row: the columns that have a value.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    table: String,
+    row: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The last line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tail {
+    rows: u64,
+    /// SHA-256 of all lines before this one, hexadecimal.
+    sha256: String,
+}
+
+/// Why there is no backup, or nothing was restored.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The file.
+    #[error("{}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file isn't a backup, or not a whole one.
+    #[error("{}: line {line}: {problem}", path.display())]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The database holds something already.
+    #[error("the database isn't empty: it has rows in {table}; restore into a new one")]
+    NotEmpty {
+        /// The first such table.
+        table: &'static str,
+    },
+    /// A column of a type that backups don't know.
+    #[error("{table}.{column} has a type that a backup can't hold")]
+    Type {
+        /// Table.
+        table: &'static str,
+        /// Column.
+        column: String,
+    },
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[cfg(test)]
+mod tests;

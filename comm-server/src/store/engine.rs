@@ -1,0 +1,205 @@
+//! The engines: what differs between them, in one place, so that all other SQL is one set.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use sqlx::any::AnyPoolOptions;
+use sqlx::{AnyConnection, AnyPool};
+
+use super::StoreError;
+
+/// Connections that read.
+const READERS: u32 = 4;
+
+/// Connections of PostgreSQL that write at once; each commits groups of changes of its own gateways.
+const POSTGRESQL_GROUPS: u16 = 4;
+
+/// Connections of PostgreSQL for changes that belong to no single gateway; each of them is a transaction.
+const POSTGRESQL_SINGLES: u16 = 2;
+
+/// A database engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Engine {
+    /// A file beside the program.
+    Sqlite,
+    /// A server that several communication servers share.
+    Postgresql,
+}
+
+/// How changes are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Writing {
+    /// Writers that commit changes of gateways in groups; a gateway always has the same one.
+    pub(super) groups: u16,
+    /// Writers of single changes; where there is none, the groups take them in.
+    pub(super) singles: u16,
+}
+
+impl Engine {
+    /// The engine of a URL, and the URL as its driver wants it.
+    pub(super) fn of(url: &str) -> Result<(Self, String), StoreError> {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let joint = if path.contains('?') { '&' } else { '?' };
+            let creates = path.contains("mode=");
+            let url = if creates { url.to_owned() } else { format!("{url}{joint}mode=rwc") };
+            return Ok((Self::Sqlite, url));
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok((Self::Postgresql, url.to_owned()));
+        }
+        Err(StoreError::Url { url: without_secret(url) })
+    }
+
+    /// The engine behind a connection.
+    pub(super) fn of_connection(connection: &AnyConnection) -> Self {
+        if connection.backend_name() == "SQLite" { Self::Sqlite } else { Self::Postgresql }
+    }
+
+    /// Its name for people.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgresql => "postgresql",
+        }
+    }
+
+    /// Begins a transaction that changes something. SQLite takes its one lock at once; PostgreSQL locks rows.
+    pub(super) const fn begin(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgresql => "BEGIN",
+        }
+    }
+
+    /// Begins a transaction that reads one state of everything.
+    pub(super) const fn begin_snapshot(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN",
+            Self::Postgresql => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        }
+    }
+
+    /// Follows a `SELECT` whose rows are changed next in the same transaction.
+    pub(super) const fn for_update(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgresql => " FOR NO KEY UPDATE",
+        }
+    }
+
+    /// SQL that makes tables. Texts are compared by their bytes, whatever language the database was made for: lists
+    /// are read by keys, and must have one order everywhere.
+    pub(super) fn tables(self, sql: &'static str) -> Cow<'static, str> {
+        match self {
+            Self::Sqlite => Cow::Borrowed(sql),
+            Self::Postgresql => {
+                let comparing = |line: &str| {
+                    if line.trim_start().starts_with("--") {
+                        line.to_owned()
+                    } else {
+                        line.replacen(" TEXT", " TEXT COLLATE \"C\"", 1)
+                    }
+                };
+                Cow::Owned(sql.lines().map(comparing).collect::<Vec<_>>().join("\n"))
+            }
+        }
+    }
+
+    /// How changes are made: SQLite has one writer, PostgreSQL as many as wait for its disk together.
+    pub(super) const fn writing(self) -> Writing {
+        match self {
+            Self::Sqlite => Writing { groups: 1, singles: 0 },
+            Self::Postgresql => Writing { groups: POSTGRESQL_GROUPS, singles: POSTGRESQL_SINGLES },
+        }
+    }
+
+    /// Connections for all writers.
+    pub(super) fn writers(self) -> u32 {
+        let Writing { groups, singles } = self.writing();
+        u32::from(groups) + u32::from(singles)
+    }
+
+    /// What each connection is told first. WAL lets readers go on beside the writer; `synchronous=FULL` syncs each
+    /// commit (NORMAL loses acknowledged rows when the power fails). PostgreSQL is told nothing: behind a pooler no
+    /// session is ours alone.
+    const fn settings(self, reads_only: bool) -> &'static [&'static str] {
+        match (self, reads_only) {
+            (Self::Sqlite, false) => &SQLITE,
+            (Self::Sqlite, true) => &SQLITE_READS,
+            (Self::Postgresql, _) => &[],
+        }
+    }
+
+    /// Readers' connections.
+    pub(super) async fn readers(self, url: &str) -> Result<AnyPool, StoreError> {
+        self.pool(url, READERS, true).await
+    }
+
+    /// A pool of connections.
+    pub(super) async fn pool(
+        self,
+        url: &str,
+        connections: u32,
+        reads_only: bool,
+    ) -> Result<AnyPool, StoreError> {
+        let settings = self.settings(reads_only);
+        AnyPoolOptions::new()
+            .max_connections(connections)
+            .min_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .acquire_timeout(Duration::from_secs(10))
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    for &setting in settings {
+                        sqlx::query(setting).execute(&mut *connection).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .connect(url)
+            .await
+            .map_err(StoreError::Open)
+    }
+}
+
+const SQLITE: [&str; 4] = [
+    // How long a writer waits for another program's lock before it gives up.
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA cache_size = -16384",
+];
+
+const SQLITE_READS: [&str; 5] = [SQLITE[0], SQLITE[1], SQLITE[2], SQLITE[3], "PRAGMA query_only = ON"];
+
+/// A URL without user and password.
+fn without_secret(url: &str) -> String {
+    url.rsplit('@').next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_chooses_the_engine() {
+        let engine = |url: &str| Engine::of(url).map(|(engine, url)| (engine, url));
+        assert_eq!(engine("sqlite:///a.db").unwrap(), (Engine::Sqlite, "sqlite:///a.db?mode=rwc".to_owned()));
+        assert_eq!(engine("sqlite:///a.db?mode=ro").unwrap().1, "sqlite:///a.db?mode=ro");
+        assert_eq!(engine("postgres://u:p@h/d").unwrap().0, Engine::Postgresql);
+        assert_eq!(engine("postgresql://h/d").unwrap().0, Engine::Postgresql);
+        let error = engine("mysql://root:secret@h/d").unwrap_err().to_string();
+        assert!(
+            error.contains("h/d") && error.contains("postgres://") && !error.contains("secret"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn texts_are_compared_by_their_bytes() {
+        let sql =
+            Engine::Postgresql.tables("-- JSON in TEXT\nCREATE TABLE t (\n a TEXT NOT NULL,\n b BIGINT\n);");
+        assert_eq!(sql, "-- JSON in TEXT\nCREATE TABLE t (\n a TEXT COLLATE \"C\" NOT NULL,\n b BIGINT\n);");
+    }
+}

@@ -1,0 +1,200 @@
+//! The ledger check: programs are killed, networks cut and disks filled at random, and then the books are compared.
+//!
+//! Devices print a known number of pages; what they printed, what was acknowledged, what the server stored and what
+//! would be billed must be the same.
+
+pub mod audit;
+pub mod books;
+mod chaos;
+pub mod world;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::until::until;
+use books::{Discrepancy, Stored, Truth};
+use chaos::Panels;
+use world::World;
+
+/// How long everything may take to settle on a loaded machine.
+const SETTLING: Duration = Duration::from_secs(120);
+
+/// Which database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// The file beside the server.
+    Sqlite,
+    /// Debian's PostgreSQL, started for this.
+    #[value(name = "postgres", alias = "postgresql")]
+    Postgresql,
+}
+
+/// What is to be shaken, and how often.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// The database.
+    pub engine: Engine,
+    /// Programs that are killed.
+    pub kills: u32,
+    /// The same seed gives the same choices; the moments are the machine's.
+    pub seed: u64,
+    /// Communication servers; more than one need PostgreSQL.
+    pub servers: usize,
+    /// Gateways.
+    pub gateways: usize,
+    /// Devices of each gateway.
+    pub devices_of_gateway: usize,
+}
+
+impl Spec {
+    /// One server, three gateways with two devices each.
+    #[must_use]
+    pub const fn new(engine: Engine, kills: u32, seed: u64) -> Self {
+        Self { engine, kills, seed, servers: 1, gateways: 3, devices_of_gateway: 2 }
+    }
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy)]
+pub enum Progress {
+    /// Programs are started.
+    Starting,
+    /// So many were killed.
+    Killed(u32),
+    /// Everything is mended and settles.
+    Settling,
+    /// The books are compared.
+    Comparing,
+}
+
+/// What was done and found.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Figures {
+    /// Programs killed by SIGKILL.
+    pub kills: u32,
+    /// Connections that the network broke.
+    pub connections_broken: u64,
+    /// Disks that were filled; 0 where the system lets nobody mount one.
+    pub disks_filled: u32,
+    /// Crashes of the database server.
+    pub database_crashes: u32,
+    /// Pages that devices printed.
+    pub pages_printed: u64,
+    /// Pages that would be billed.
+    pub pages_billed: u64,
+    /// Service calls that devices had.
+    pub service_calls: usize,
+    /// Service calls that the server has.
+    pub service_calls_stored: usize,
+    /// Orders for meters that the server took.
+    pub commands: usize,
+    /// Reports that gateways made.
+    pub reports_made: u64,
+    /// Reports that gateways hold for acknowledged.
+    pub reports_acknowledged: u64,
+    /// Reports that the server stored.
+    pub reports_stored: usize,
+    /// Seconds that it took.
+    pub seconds: u64,
+}
+
+/// The end of a check.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was done.
+    pub figures: Figures,
+    /// What doesn't agree.
+    pub discrepancies: Vec<Discrepancy>,
+}
+
+/// Shakes a world in `dir` and compares the books.
+///
+/// # Errors
+/// A part can't be started, or doesn't settle: then nothing is proven.
+pub async fn check(dir: &Path, spec: &Spec, mut progress: impl FnMut(Progress)) -> Result<Outcome> {
+    let began = Instant::now();
+    progress(Progress::Starting);
+    let mut chance = StdRng::seed_from_u64(spec.seed);
+    let mut figures = Figures::default();
+    let mut world = World::start(dir, spec).await?;
+    let mut panels = Panels::new(world.devices());
+    for number in 0..spec.kills {
+        chaos::round(&mut world, &mut panels, &mut chance, number, &mut figures)
+            .await
+            .with_context(|| format!("round {number}"))?;
+        progress(Progress::Killed(number + 1));
+    }
+    progress(Progress::Settling);
+    settle(&mut world, &mut panels).await?;
+    progress(Progress::Comparing);
+    world.check_devices().await?;
+    let stored = audit::read(&world.database()).await?;
+    let discrepancies = books::compare(&world.truth, &stored);
+    figures.connections_broken = world.network.broken();
+    fill_in(&mut figures, &world.truth, &stored);
+    figures.seconds = began.elapsed().as_secs();
+    drop(world);
+    Ok(Outcome { figures, discrepancies })
+}
+
+/// Ends all calls, asks for all meters, and waits until everything made is acknowledged.
+async fn settle(world: &mut World, panels: &mut Panels) -> Result<()> {
+    let began = Instant::now();
+    while !panels.end(world).await.unwrap_or(false) {
+        anyhow::ensure!(
+            began.elapsed() < SETTLING,
+            "service calls are open {} s after the last",
+            SETTLING.as_secs()
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let names: Vec<String> = world.gateways.iter().map(|gateway| gateway.name.clone()).collect();
+    for gateway in names {
+        let order = json!({"gateway": gateway, "order": {"kind": "counter_request"}});
+        let made = until("an order for the last meters", SETTLING, || async {
+            world.operator.post("/api/v1/commands", &order).await.map(Some)
+        });
+        let made = made.await?["command"].as_str().context("a command without an id")?.to_owned();
+        world.truth.commands.insert(made, gateway);
+    }
+    until("all commands to be done", SETTLING, || async {
+        let commands = world.operator.list("/api/v1/commands").await?;
+        let open = commands.iter().filter(|command| command["state"] != "done").count();
+        if open > 0 {
+            anyhow::bail!("{open} commands are not done");
+        }
+        Ok(Some(()))
+    })
+    .await?;
+    until("all reports to be acknowledged", SETTLING, || async {
+        for number in 0..world.gateways.len() {
+            let status = world.status(number).await?;
+            for lane in ["urgent", "bulk"] {
+                if status["lanes"][lane]["waiting"] != 0 {
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(()))
+    })
+    .await?;
+    world.note_lanes().await
+}
+
+fn fill_in(figures: &mut Figures, truth: &Truth, stored: &Stored) {
+    figures.pages_printed = truth.devices.values().map(|device| device.printed).sum();
+    figures.pages_billed = truth.devices.keys().filter_map(|device| books::billed(stored, device)).sum();
+    figures.service_calls = truth.devices.values().map(|device| device.service_calls).sum();
+    figures.service_calls_stored = stored.calls.iter().filter(|call| call.kind == "service_call").count();
+    figures.commands = truth.commands.len();
+    figures.reports_made = truth.lanes.values().map(|lane| lane.made).sum();
+    figures.reports_acknowledged = truth.lanes.values().map(|lane| lane.acknowledged).sum();
+    figures.reports_stored = stored.reports.len();
+}
