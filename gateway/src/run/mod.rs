@@ -105,15 +105,7 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
 
     let tasks = TaskTracker::new();
     let config = Arc::new(config);
-    let certificate = Arc::new(Shown::default());
-    tasks.spawn(Arc::clone(&checked.identity).keep_current(shutdown.clone()));
-    let renewal = Renewal {
-        live: Arc::clone(&checked.identity),
-        config: Arc::clone(&config),
-        mailer: checked.mailer.clone(),
-        shown: Arc::clone(&certificate),
-    };
-    tasks.spawn(renewal.run(shutdown.clone()));
+    let certificate = keep_certificate(&config, &checked, &tasks, &shutdown);
     let (mails, queued) = mpsc::unbounded_channel();
     let mails_waiting = Arc::new(AtomicU64::new(0));
     let world = World {
@@ -140,8 +132,7 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
     }
     let schedule = schedule::begin(&config, engine.events()).await?;
     tasks.spawn(uplink.run(shutdown.clone()));
-    let page = local::router(Arc::clone(&board));
-    let health = local::health(&board);
+    let (page, health) = (local::router(Arc::clone(&board)), local::health(&board));
     tasks.spawn(serve_local(listener, health, page, shutdown.clone()));
     let mut addresses = std::collections::BTreeMap::from([("local", listens)]);
     if let Some(traps) = traps {
@@ -161,6 +152,25 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
     spool.close().await?;
     tracing::info!("the gateway has ended");
     Ok(())
+}
+
+/// Renews the certificate when its time comes and takes in what changed of it on the disk; what is shown of that.
+fn keep_certificate(
+    config: &Arc<Config>,
+    checked: &Checked,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Arc<Shown> {
+    let shown = Arc::new(Shown::default());
+    let renewal = Renewal {
+        live: Arc::clone(&checked.identity),
+        config: Arc::clone(config),
+        mailer: checked.mailer.clone(),
+        shown: Arc::clone(&shown),
+    };
+    tasks.spawn(Arc::clone(&checked.identity).keep_current(shutdown.clone()));
+    tasks.spawn(renewal.run(shutdown.clone()));
+    shown
 }
 
 /// Tells the engine that a trap came.

@@ -50,6 +50,9 @@ pub enum Delivery {
     Answered(CommandId, Response),
 }
 
+/// What belongs to a call is sent within this.
+const CALL_FOLLOWED: Duration = Duration::from_secs(60);
+
 /// What the rest of the gateway tells the uplink, and what it shows.
 #[derive(Debug, Default)]
 pub struct Link {
@@ -131,6 +134,8 @@ pub struct Uplink {
     deliveries: mpsc::UnboundedSender<Delivery>,
     cadence: Cadence,
     began: Instant,
+    /// When urgent reports were sent last.
+    called: Option<Instant>,
 }
 
 /// Why an exchange ended early.
@@ -161,7 +166,7 @@ impl Uplink {
         // What an earlier run left in the spool goes as soon as there is a link.
         link.lock().urgent = spool.snapshot().lanes.urgent.waiting() > 0;
         let cadence = Cadence::start(Duration::ZERO, rand::random(), speedup);
-        Self { server, spool, link, deliveries, cadence, began: Instant::now() }
+        Self { server, spool, link, deliveries, cadence, began: Instant::now(), called: None }
     }
 
     /// Exchanges until `shutdown`.
@@ -261,8 +266,10 @@ impl Uplink {
         self.link.lock().responses.values().any(|(response, _)| is_final(response))
     }
 
+    /// Whether the next request comes within the minute: at the cadence of a service call, and after a call, whose
+    /// reading follows it.
     fn soon(&self) -> bool {
-        self.cadence.interval_s() <= 60
+        self.cadence.interval_s() <= 60 || self.called.is_some_and(|called| called.elapsed() < CALL_FOLLOWED)
     }
 
     async fn poll(&mut self) -> Result<(), ExchangeError> {
@@ -312,6 +319,9 @@ impl Uplink {
             let Some(first) = waiting.reports.first().map(|report| report.seq) else {
                 return Ok(());
             };
+            if lane == Lane::Urgent {
+                self.called = Some(Instant::now());
+            }
             let (count, size) = (waiting.reports.len(), json_bytes(&waiting.reports));
             match self.server.report(lane, &Batch { reports: waiting.reports }, self.soon()).await {
                 Ok(answer) => {
