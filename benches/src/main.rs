@@ -12,6 +12,7 @@ mod replay;
 mod server_hello;
 mod sizes;
 mod sweep;
+mod tls;
 mod virtual_devices;
 mod wire_bytes;
 
@@ -32,7 +33,7 @@ struct Arguments {
     what: Option<What>,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum What {
     /// CPU, requests and memory of reading virtual devices.
     Reading {
@@ -52,6 +53,20 @@ enum What {
         /// How often each reads it.
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=100_000))]
         readings: u32,
+    },
+    /// Handshakes beside nginx and bare rustls, our checks, enrolments, memory of an idle connection.
+    Tls {
+        /// Handshakes of each kind with each server.
+        #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+        handshakes: u32,
+    },
+    /// What `tls` starts to compare with.
+    #[command(hide = true)]
+    BareTls {
+        #[arg(long)]
+        listen: std::net::SocketAddr,
+        #[arg(long)]
+        identity: std::path::PathBuf,
     },
     /// A /20 swept by Platen and by onesixtyone at the same rate.
     Sweep {
@@ -84,6 +99,13 @@ fn run(what: Option<What>, figures: &mut Figures) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if all || matches!(what, Some(What::Wire)) {
         runtime.block_on(wire_bytes::measure(figures))?;
+    }
+    if let Some(What::BareTls { listen, identity }) = &what {
+        return runtime.block_on(tls::bare(*listen, identity));
+    }
+    if all || matches!(what, Some(What::Tls { .. })) {
+        let handshakes = if let Some(What::Tls { handshakes }) = what { handshakes } else { 4000 };
+        runtime.block_on(tls::measure(handshakes, figures))?;
     }
     if all || matches!(what, Some(What::Peers { .. })) {
         let readings = if let Some(What::Peers { readings }) = what { readings } else { 200 };

@@ -138,6 +138,11 @@ impl Site {
         Ok((site, operator))
     }
 
+    /// Sets keys of the gateway's configuration, from its next start on.
+    pub fn set_gateway(&mut self, keys: Value) {
+        self.spec.gateway = keys;
+    }
+
     /// Folder of a part.
     #[must_use]
     pub fn dir(&self, part: &str) -> PathBuf {

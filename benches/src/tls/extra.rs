@@ -1,0 +1,55 @@
+//! What our own checks cost beside rustls-webpki's: the leaf parsed and judged, its revocation list asked.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use pki::leaf::{Expectation, Role, verify_leaf};
+use pki::revocation::{PeerLeaf, peer_still_good};
+use pki::spiffe::PartyKind;
+use pki::{Identity, IdentityConfig, facts};
+use tests::site::Site;
+
+use crate::figures::Figures;
+
+const TIMES: u32 = 20_000;
+
+/// Prints it, alone and as a part of a whole handshake of `handshake_us`.
+pub(super) fn measure(site: &Site, handshake_us: f64, figures: &mut Figures) -> Result<()> {
+    let load = |part: &str, crl| {
+        let dir = site.dir(part).join("identity");
+        let file = |name: &str| dir.join(name);
+        Identity::load(&IdentityConfig {
+            certificate: file("cert.pem"),
+            key: file("key.pem"),
+            root: file("root.pem"),
+            crl,
+        })
+    };
+    let gateway = load("gateway", None)?;
+    let server = load("comm-server", Some(site.dir("lists").join("crl.pem")))?;
+    let (leaf, intermediates) = gateway.chain().split_first().context("no chain")?;
+    let now = Timestamp::now().as_second();
+    let (trust, kinds) = (server.trust(), [PartyKind::Gateway]);
+    let began = Instant::now();
+    for _ in 0..TIMES {
+        // In the verifier.
+        let expected = Expectation {
+            trust_domain: trust.trust_domain(),
+            role: Role::Client,
+            kinds: &kinds,
+            now,
+            clock_skew_s: 300,
+        };
+        black_box(verify_leaf(&facts::of_leaf(leaf, intermediates)?, &expected)?);
+        peer_still_good(&PeerLeaf::of(leaf)?, server.crls(), now)?;
+        // After the handshake.
+        black_box(pki::tls::peer_id(leaf)?);
+        peer_still_good(&PeerLeaf::of(leaf)?, server.crls(), now)?;
+    }
+    let each = 1e6 * began.elapsed().as_secs_f64() / f64::from(TIMES);
+    figures.print("our own checks, each handshake", each, "us", "");
+    figures.print("  of a full handshake's CPU", 100.0 * each / handshake_us, "percent", "");
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! sslyze and testssl.sh against the listeners: no finding but those that stand in the list below, each with its reason.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tests::site::{Site, SiteSpec};
+use tests::trust::{self, bring_authority};
+
+const LISTENERS: [&str; 4] = ["comm.gateways", "comm.enrolment", "comm.operators", "global.listen"];
+
+/// Findings of testssl.sh that are as they should be: its id, and why.
+const EXPLAINED: [(&str, &str); 6] = [
+    ("cert_chain_of_trust", "the authority is the service company's own, in no public store"),
+    ("cert_caIssuers", "certificates come by EST, not by a pointer in them"),
+    ("cert_crlDistributionPoints", "lists are files that `platen-pki crl` writes, beside each program"),
+    ("cert_revocation", "the same: no pointer to a list or a responder"),
+    ("DNS_CAArecord", "the peers are addresses of loopback"),
+    ("engine_problem", "about testssl.sh's own OpenSSL"),
+];
+
+fn site(dir: &Path) -> Result<Site> {
+    let mut spec = SiteSpec::new(dir.to_owned());
+    spec.comm_server = json!({"enrolment": trust::enrolment(dir)});
+    let mut site = Site::new(spec)?;
+    site.make_trust_domain()?;
+    bring_authority(&site)?;
+    site.start_global_server()?;
+    site.start_comm_server()?;
+    Ok(site)
+}
+
+fn sslyze() -> PathBuf {
+    std::env::var_os("PLATEN_PYTHON")
+        .map(PathBuf::from)
+        .and_then(|python| Some(python.parent()?.to_owned()))
+        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/python/bin"))
+        .join("sslyze")
+}
+
+/// Protocols that `sslyze` found, and what else it says.
+fn by_sslyze(site: &Site, address: SocketAddr, out: &Path) -> Result<()> {
+    let identity = site.dir("gateway").join("identity");
+    let output = Command::new(sslyze())
+        .args(["--quiet", "--mozilla_config=disable", "--json_out"])
+        .arg(out)
+        .args([
+            "--sslv2",
+            "--sslv3",
+            "--tlsv1",
+            "--tlsv1_1",
+            "--tlsv1_2",
+            "--tlsv1_3",
+            "--heartbleed",
+            "--openssl_ccs",
+        ])
+        .args(["--robot", "--reneg", "--compression", "--early_data", "--elliptic_curves"])
+        .arg("--cert")
+        .arg(identity.join("cert.pem"))
+        .arg("--key")
+        .arg(identity.join("key.pem"))
+        .arg(address.to_string())
+        .output()
+        .with_context(|| format!("{}: ./test makes it", sslyze().display()))?;
+    ensure!(out.exists(), "sslyze: {}", String::from_utf8_lossy(&output.stderr));
+    let said: Value = serde_json::from_slice(&std::fs::read(out)?)?;
+    let scan = &said["server_scan_results"][0]["scan_result"];
+    ensure!(scan.is_object(), "{address}: no connection: {said}");
+    // (SSL 2 is asked for by testssl.sh: sslyze can't with a certificate.)
+    for old in ["ssl_3_0", "tls_1_0", "tls_1_1", "tls_1_2"] {
+        let suites = &scan[format!("{old}_cipher_suites")]["result"]["accepted_cipher_suites"];
+        ensure!(suites.as_array().is_some_and(Vec::is_empty), "{address}: {old}: {suites}");
+    }
+    let suites = scan["tls_1_3_cipher_suites"]["result"]["accepted_cipher_suites"].as_array();
+    let mut names: Vec<&str> = suites
+        .context("no TLS 1.3")?
+        .iter()
+        .filter_map(|suite| suite["cipher_suite"]["name"].as_str())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"],
+        "{address}"
+    );
+    let result = |name: &str, field: &str| scan[name]["result"][field].clone();
+    for (name, field) in [
+        ("heartbleed", "is_vulnerable_to_heartbleed"),
+        ("openssl_ccs_injection", "is_vulnerable_to_ccs_injection"),
+        ("tls_compression", "supports_compression"),
+        ("tls_1_3_early_data", "supports_early_data"),
+        ("session_renegotiation", "is_vulnerable_to_client_renegotiation_dos"),
+    ] {
+        // What needs an older version than 1.3 can't even be asked.
+        ensure!(result(name, field) != json!(true), "{address}: {name}: {}", scan[name]);
+    }
+    let robot = result("robot", "robot_result");
+    ensure!(!robot.as_str().is_some_and(|r| r.starts_with("VULNERABLE")), "{address}: {robot}");
+    Ok(())
+}
+
+/// Findings of `testssl.sh` above "info" that nobody has explained.
+fn by_testssl(address: SocketAddr, out: &Path) -> Result<Vec<String>> {
+    let output = Command::new("testssl")
+        .args(["--quiet", "--color", "0", "--warnings", "off", "--nodns", "none"])
+        .args(["--protocols", "--server-defaults", "--vulnerable", "--fast", "--jsonfile"])
+        .arg(out)
+        .arg(address.to_string())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .context("testssl.sh isn't installed: ./test installs it")?;
+    ensure!(out.exists(), "testssl.sh: {}", String::from_utf8_lossy(&output.stdout));
+    let said: Vec<Value> = serde_json::from_slice(&std::fs::read(out)?)?;
+    let asked =
+        said.iter().filter(|finding| finding["id"] == "TLS1_3" && finding["severity"] == "OK").count();
+    ensure!(asked == 1, "{address}: testssl.sh did not see TLS 1.3: {said:?}");
+    let explained = |id: &str| EXPLAINED.iter().any(|(known, _)| id.starts_with(known));
+    let finding = |finding: &Value| {
+        let (id, severity) = (finding["id"].as_str()?, finding["severity"].as_str()?);
+        let is_finding = !matches!(severity, "OK" | "INFO");
+        (is_finding && !explained(id)).then(|| format!("{address} {id}: {severity}: {}", finding["finding"]))
+    };
+    Ok(said.iter().filter_map(finding).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_scanners_find_nothing() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut site = site(dir.path())?;
+    let addresses = LISTENERS.map(|of| site.address(of));
+    let mut findings = Vec::new();
+    std::thread::scope(|scope| -> Result<()> {
+        let mut scans = Vec::new();
+        for (number, address) in addresses.into_iter().enumerate() {
+            let address = address?;
+            let out = |name: &str| dir.path().join(format!("{name}-{number}.json"));
+            by_sslyze(&site, address, &out("sslyze"))?;
+            let out = out("testssl");
+            scans.push(scope.spawn(move || by_testssl(address, &out)));
+        }
+        for scan in scans {
+            findings.extend(scan.join().map_err(|_| anyhow::anyhow!("a scan panicked"))??);
+        }
+        Ok(())
+    })?;
+    ensure!(findings.is_empty(), "{}", findings.join("\n"));
+    site.stop()
+}
