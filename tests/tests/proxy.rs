@@ -1,6 +1,7 @@
 //! squid between the gateway and its servers: enrolment, polls and renewal all go through it, and nothing else is open.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -28,12 +29,13 @@ fn squid(dir: &Path, at: SocketAddr) -> Result<Squid> {
         "http_port {at}\nacl all_loopback dst 127.0.0.0/8\nhttp_access allow CONNECT all_loopback\n\
          http_access deny all\naccess_log stdio:{dir_text}/access.log\ncache_log {dir_text}/cache.log\n\
          pid_filename {dir_text}/squid.pid\ncache deny all\ncoredump_dir {dir_text}\nshutdown_lifetime 1 second\n\
-         cache_effective_user root\nlogfile_rotate 0\npinger_enable off\nmax_filedescriptors 1024\n"
+         cache_effective_user proxy\nlogfile_rotate 0\npinger_enable off\nmemory_cache_shared off\nmax_filedescriptors 1024\n"
     );
     let file = dir.join("squid.conf");
     std::fs::write(&file, config)?;
     let child = Command::new("/usr/sbin/squid")
-        .args(["-N", "-f"])
+        // A name of its own: squids of one name share memory.
+        .args(["-N", "-n", &format!("platen{}", std::process::id()), "-f"])
         .arg(&file)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -49,6 +51,10 @@ async fn enrolment_polls_and_renewal_go_through_squid() -> Result<()> {
     let at: SocketAddr = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let cache = dir.path().join("squid");
     std::fs::create_dir_all(&cache)?;
+    // Started as root, squid becomes another user, who must get there.
+    for (path, mode) in [(dir.path(), 0o755), (cache.as_path(), 0o777)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
     let _squid = squid(&cache, at)?;
     until("squid", PATIENCE, || async { Ok(std::net::TcpStream::connect(at).ok().map(drop)) }).await?;
 
@@ -75,6 +81,8 @@ async fn enrolment_polls_and_renewal_go_through_squid() -> Result<()> {
         Ok((polled && status["certificate"]["state"] == "valid").then_some(()))
     })
     .await?;
+    // A tunnel is written down when it ends.
+    site.gateway.take().context("it runs")?.stop()?;
     let log = std::fs::read_to_string(cache.join("access.log"))?;
     let tunnels = |to: SocketAddr| log.lines().filter(|l| l.contains(&format!("CONNECT {to}"))).count();
     // The first contact and the enrolment; cacerts and the renewal share one, then the polls.

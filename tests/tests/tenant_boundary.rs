@@ -22,7 +22,18 @@ impl Gateway<'_> {
         let url = format!("https://{}{path}", self.site.address(of)?);
         let (certificate, key, root) = (file("cert.pem"), file("key.pem"), file("root.pem"));
         let mut curl = Command::new("curl");
-        curl.args(["-sS", "--max-time", "20", "-X", method, "-w", "\n%{http_code}", "--cert", &certificate]);
+        curl.args([
+            "-sS",
+            "--http1.1",
+            "--max-time",
+            "20",
+            "-X",
+            method,
+            "-w",
+            "\n%{http_code}",
+            "--cert",
+            &certificate,
+        ]);
         curl.args(["--key", &key, "--cacert", &root, "-H", "content-type: application/json", &url]);
         if let Some(body) = body {
             curl.args(["--data-binary", &body.to_string()]);
