@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use pki::spiffe::PartyKind;
 use serde_json::{Value, json};
 use tests::operator::plain_client;
@@ -17,7 +19,10 @@ struct Squid(Child);
 
 impl Drop for Squid {
     fn drop(&mut self) {
-        drop(self.0.kill());
+        // Killed outright, it would leave its shared memory behind.
+        if let Ok(id) = i32::try_from(self.0.id()) {
+            drop(kill(Pid::from_raw(id), Signal::SIGTERM));
+        }
         drop(self.0.wait());
     }
 }
