@@ -127,7 +127,7 @@ impl Est {
         request: RequestBuilder,
     ) -> Result<Vec<CertificateDer<'static>>, EstError> {
         let unreachable = |error: reqwest::Error| {
-            let problem = pki::tls::failure_in(&error).map_or_else(|| chain(&error), pki::tls::reason);
+            let problem = crate::uplink::tls_failure(&error).unwrap_or_else(|| chain(&error));
             EstError::Unreachable { what, url: self.url.clone(), problem }
         };
         let mut response =

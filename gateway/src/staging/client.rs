@@ -118,7 +118,12 @@ impl StagingClient {
     }
 
     async fn ask(&self, what: &str, request: reqwest::RequestBuilder) -> Result<Response, StagingError> {
-        let unreachable = |source| StagingError::Unreachable { what: what.to_owned(), source };
+        let unreachable = |source| {
+            if let Some(why) = crate::uplink::tls_failure(&source) {
+                tracing::warn!(why, "TLS with the global server fails");
+            }
+            StagingError::Unreachable { what: what.to_owned(), source }
+        };
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         if matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {

@@ -217,11 +217,15 @@ impl Clients {
 
 /// No answer. That either side refused the other's certificate is counted by its reason, and told in words.
 fn unreachable(what: &'static str, error: &reqwest::Error) -> UplinkError {
-    let Some(tls) = pki::tls::failure_in(error) else {
-        return UplinkError::Unreachable { what, problem: crate::config::chain(error) };
-    };
+    let problem = tls_failure(error).map_or_else(|| crate::config::chain(error), |why| format!("TLS: {why}"));
+    UplinkError::Unreachable { what, problem }
+}
+
+/// Why TLS failed, in words, if it was that; counted by its reason.
+pub(crate) fn tls_failure(error: &reqwest::Error) -> Option<String> {
+    let tls = pki::tls::failure_in(error)?;
     metrics::counter!("platen_gateway_tls_failures_total", "reason" => pki::tls::label(tls)).increment(1);
-    UplinkError::Unreachable { what, problem: format!("TLS: {}", pki::tls::reason(tls)) }
+    Some(pki::tls::reason(tls))
 }
 
 fn refusal(what: &'static str, status: u16, headers: &HeaderMap, body: &[u8]) -> UplinkError {

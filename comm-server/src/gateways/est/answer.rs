@@ -89,11 +89,9 @@ impl Refused {
             }
         };
         let problem = Problem::new(code, self.to_string());
-        match self {
-            // RFC 6585 §4.
-            Self::Locked { .. } | Self::TooMany => Problem { status: 429, ..problem },
-            _ => problem,
-        }
+        let too_often = matches!(self, Self::Locked { .. } | Self::TooMany);
+        // RFC 6585 §4.
+        if too_often { Problem { status: 429, ..problem } } else { problem }
     }
 }
 
@@ -112,13 +110,11 @@ impl IntoResponse for Refused {
             let challenge = HeaderValue::from_static("Basic realm=\"platen enrolment\", charset=\"UTF-8\"");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        let again = match self {
-            Self::Locked { until, now } => Some((until.as_second() - now.as_second()).max(1)),
-            Self::TooMany => Some(AGAIN_S),
-            _ => None,
-        };
-        if let Some(seconds) = again {
+        if let Self::Locked { until, now } = self {
+            let seconds = (until.as_second() - now.as_second()).max(1);
             headers.insert(header::RETRY_AFTER, seconds.into());
+        } else if status == 429 {
+            headers.insert(header::RETRY_AFTER, AGAIN_S.into());
         }
         response
     }

@@ -54,7 +54,6 @@ impl Enrolment {
     }
 
     /// For gateways that have a certificate, beside their other endpoints: no token is taken here.
-    #[must_use]
     pub fn renewal(&self) -> Router {
         Router::new()
             .route(CACERTS, get(get_cacerts::get_cacerts))
@@ -64,7 +63,6 @@ impl Enrolment {
     }
 
     /// For gateways with and without a certificate.
-    #[must_use]
     pub fn router(&self) -> Router {
         let first = Router::new()
             .route(SIMPLEENROLL, post(post_simpleenroll::post_simpleenroll))
