@@ -53,8 +53,10 @@ pub(super) async fn run_to(engine: Engine, pool: &AnyPool, last: i64) -> Result<
         let sql = AssertSqlSafe(engine.tables(sql).into_owned()).into_sql_str();
         Migration::new(number, name.into(), MigrationType::Simple, sql, false)
     });
-    Migrator::with_migrations(steps.collect()).run(pool).await.map_err(|error| match error {
-        MigrateError::VersionMissing(given) => StoreError::Newer { given, known: newest() },
-        error => StoreError::Migrate(error),
+    Migrator::with_migrations(steps.collect()).run(pool).await.map_err(|error| {
+        if let MigrateError::VersionMissing(given) = error {
+            return StoreError::Newer { given, known: newest() };
+        }
+        StoreError::Migrate(error)
     })
 }
