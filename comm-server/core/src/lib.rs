@@ -6,4 +6,5 @@ pub mod calls;
 pub mod commands;
 pub mod ingest;
 pub mod meters;
+pub mod retention;
 pub mod rollouts;

@@ -8,7 +8,10 @@ use super::engine::Engine;
 use super::{DEFAULT_TENANT, StoreError, failed, row};
 
 /// Number, name and SQL of each step.
-const STEPS: &[(i64, &str, &str)] = &[(1, "start", include_str!("../../migrations/0001_start.sql"))];
+const STEPS: &[(i64, &str, &str)] = &[
+    (1, "start", include_str!("../../migrations/0001_start.sql")),
+    (2, "retention", include_str!("../../migrations/0002_retention.sql")),
+];
 
 /// The number of the newest step that this program knows.
 pub(super) fn newest() -> i64 {

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 use wire::ids::DeviceId;
-use wire::report::{Batch, Envelope, Lane};
+use wire::report::{Batch, Call, CallKind, Envelope, Lane, Report};
 
 use super::*;
 use crate::calls::ReportRef;
@@ -219,7 +219,7 @@ proptest! {
         if open {
             let device: DeviceId = "ricoh:E1".parse().unwrap();
             let by = ReportRef { lane: Lane::Urgent, seq: 1 };
-            known.open.insert(device, wire::report::CallKind::Jam, String::new(), by);
+            known.open.insert(device, CallKind::Jam, String::new(), by);
         }
         parts.extend(names(&effects(known, Lane::Urgent, tail)));
         prop_assert_eq!(whole, parts);
