@@ -10,6 +10,8 @@ use super::{DEFAULT_TENANT, StoreError, failed, row};
 /// Number, name and SQL of each step.
 const STEPS: &[(i64, &str, &str)] = &[
     (1, "start", include_str!("../../migrations/0001_start.sql")),
+    (2, "retention", include_str!("../../migrations/0002_retention.sql")),
+    (3, "spool_life", include_str!("../../migrations/0003_spool_life.sql")),
     (10, "enrolments", include_str!("../../migrations/0010_enrolments.sql")),
     (20, "sightings", include_str!("../../migrations/0020_sightings.sql")),
 ];
@@ -53,10 +55,9 @@ pub(super) async fn run_to(engine: Engine, pool: &AnyPool, last: i64) -> Result<
         let sql = AssertSqlSafe(engine.tables(sql).into_owned()).into_sql_str();
         Migration::new(number, name.into(), MigrationType::Simple, sql, false)
     });
-    Migrator::with_migrations(steps.collect()).run(pool).await.map_err(|error| {
-        if let MigrateError::VersionMissing(given) = error {
-            return StoreError::Newer { given, known: newest() };
-        }
-        StoreError::Migrate(error)
-    })
+    let done = Migrator::with_migrations(steps.collect()).run(pool).await;
+    if let Err(MigrateError::VersionMissing(given)) = done {
+        return Err(StoreError::Newer { given, known: newest() });
+    }
+    done.map_err(StoreError::Migrate)
 }
