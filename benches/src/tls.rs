@@ -111,14 +111,14 @@ fn print(all: &[Measured], handshakes: f64, figures: &mut Figures) {
 }
 
 async fn memory(server: &Measured, tls: &Arc<ClientConfig>, figures: &mut Figures) -> Result<()> {
-    let before = process::memory_mib(server.pid)?.0;
+    let before = process::memory(server.pid)?.resident;
     let began = Instant::now();
     let mut open = Vec::new();
     for _ in 0..IDLE {
         open.push(client::connect(server.address, tls).await?);
     }
     let took = began.elapsed().as_secs_f64();
-    let each = 1024.0 * (process::memory_mib(server.pid)?.0 - before) / f64::from(IDLE);
+    let each = 1024.0 * (process::memory(server.pid)?.resident - before) / f64::from(IDLE);
     figures.print("memory of an idle connection", each, "KiB", &format!("{IDLE} opened in {took:.1} s"));
     Ok(())
 }
