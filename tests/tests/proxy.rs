@@ -21,6 +21,7 @@ impl Drop for Squid {
     fn drop(&mut self) {
         // Killed outright, it would leave its shared memory behind.
         if let Ok(id) = i32::try_from(self.0.id()) {
+            // It may have ended already.
             kill(Pid::from_raw(id), Signal::SIGTERM).ok();
         }
         drop(self.0.wait());

@@ -12,7 +12,7 @@ use tests::site::{PATIENCE, Site, SiteSpec};
 use tests::trust::{self, identity_with_lists, metric};
 use tests::until::until;
 
-use crate::certificates::{Made, Maker, server};
+use crate::certificates::{Made, Maker, Wish, server};
 
 struct Server(Child);
 
@@ -35,40 +35,37 @@ type Row = (&'static str, Made, &'static [&'static str], &'static [&'static str]
 
 /// Name, certificate, other arguments, reasons.
 fn table(maker: &Maker, site: &Site) -> Result<Vec<Row>> {
-    let eku = "extendedKeyUsage=serverAuth,clientAuth\n";
-    let own = "URI:spiffe://demo.example/comm-server/comm-odd";
-    let usage: &[&str] = &["extended_key_usage"];
-    let revoked = site.dir("revoked").join("identity");
-    let make = |name: &str, wish| maker.make(&format!("s-{name}"), &wish);
+    let mut rows = of_authorities(maker)?;
+    rows.extend(of_names(maker)?);
+    rows.extend(of_time_and_strength(maker, site)?);
+    Ok(rows)
+}
+
+fn of_authorities(maker: &Maker) -> Result<Vec<Row>> {
+    let strangers = |name: &str, domain| maker.strangers(name, domain, PartyKind::CommServer);
+    let either: &[&str] = &["bad_signature", "unknown_issuer"];
     Ok(vec![
         ("self-signed", maker.self_signed("s-self", &server())?, &[], &["unknown_issuer"]),
-        (
-            "a namesake's",
-            maker.strangers("s-namesake", "demo.example", PartyKind::CommServer)?,
-            &[],
-            &["bad_signature", "unknown_issuer"],
-        ),
-        (
-            "a stranger's",
-            maker.strangers("s-stranger", "other.example", PartyKind::CommServer)?,
-            &[],
-            &["unknown_issuer"],
-        ),
-        (
-            "a gateway",
-            maker.issued("s-gateway", PartyKind::Gateway, 0)?,
-            &[],
-            &["extended_key_usage", "name"],
-        ),
-        ("a global server", maker.issued("s-global", PartyKind::GlobalServer, 0)?, &[], &["kind"]),
+        ("a namesake's", strangers("s-namesake", "demo.example")?, &[], either),
+        ("a stranger's", strangers("s-stranger", "other.example")?, &[], &["unknown_issuer"]),
+    ])
+}
+
+fn of_names(maker: &Maker) -> Result<Vec<Row>> {
+    let eku = "extendedKeyUsage=serverAuth,clientAuth\n";
+    let any = "extendedKeyUsage=anyExtendedKeyUsage\n";
+    let own = "URI:spiffe://demo.example/comm-server/comm-odd,";
+    let signs = "digitalSignature,keyCertSign";
+    let usage: &[&str] = &["extended_key_usage"];
+    let make = |name: &str, wish| maker.make(&format!("s-{name}"), &wish);
+    let issued = |name: &str, profile| maker.issued(name, profile, 0);
+    let critical = server().and("1.3.6.1.4.1.99999.1=critical,ASN1:NULL");
+    Ok(vec![
+        ("a gateway", issued("s-gateway", PartyKind::Gateway)?, &[], &["extended_key_usage", "name"]),
+        ("a global server", issued("s-global", PartyKind::GlobalServer)?, &[], &["kind"]),
         ("no EKU", make("no-eku", server().with(eku, ""))?, &[], usage),
-        (
-            "any EKU",
-            make("any-eku", server().with(eku, "extendedKeyUsage=anyExtendedKeyUsage\n"))?,
-            &[],
-            usage,
-        ),
-        ("no SPIFFE ID", make("no-id", server().with(&format!("{own},"), ""))?, &[], &["name"]),
+        ("any EKU", make("any-eku", server().with(eku, any))?, &[], usage),
+        ("no SPIFFE ID", make("no-id", server().with(own, ""))?, &[], &["name"]),
         ("another host", make("host", server().with("127.0.0.1", "127.0.0.9"))?, &[], &["name"]),
         (
             "another trust domain",
@@ -78,42 +75,28 @@ fn table(maker: &Maker, site: &Site) -> Result<Vec<Row>> {
         ),
         (
             "keyCertSign",
-            make("sign", server().with("digitalSignature", "digitalSignature,keyCertSign"))?,
+            make("sign", server().with("digitalSignature", signs))?,
             &[],
             &["authority_as_party"],
         ),
-        (
-            "critical",
-            make("critical", server().and("1.3.6.1.4.1.99999.1=critical,ASN1:NULL"))?,
-            &[],
-            &["unknown_critical_extension"],
-        ),
-        ("expired", maker.issued("s-expired", PartyKind::CommServer, 100)?, &[], &["expired"]),
-        ("not yet valid", maker.issued("s-early", PartyKind::CommServer, -2)?, &[], &["not_yet_valid"]),
-        (
-            "revoked",
-            Made { chain: revoked.join("cert.pem"), key: revoked.join("key.pem") },
-            &[],
-            &["revoked"],
-        ),
-        (
-            "RSA-1024",
-            make("rsa", crate::certificates::Wish { key: "rsa:1024", ..server() })?,
-            &[],
-            &["weak_key", "weak_signature"],
-        ),
-        (
-            "SHA-1",
-            make("sha1", crate::certificates::Wish { digest: "-sha1", ..server() })?,
-            &[],
-            &["weak_signature"],
-        ),
-        (
-            "TLS 1.2",
-            maker.issued("s-old", PartyKind::CommServer, 0)?,
-            &["-tls1_2"],
-            &["refused_by_peer", "tls_version", "incompatible"],
-        ),
+        ("critical", make("critical", critical)?, &[], &["unknown_critical_extension"]),
+    ])
+}
+
+fn of_time_and_strength(maker: &Maker, site: &Site) -> Result<Vec<Row>> {
+    let revoked = site.dir("revoked").join("identity");
+    let revoked = Made { chain: revoked.join("cert.pem"), key: revoked.join("key.pem") };
+    let issued = |name: &str, days| maker.issued(name, PartyKind::CommServer, days);
+    let rsa = maker.make("s-rsa", &Wish { key: "rsa:1024", ..server() })?;
+    let sha1 = maker.make("s-sha1", &Wish { digest: "-sha1", ..server() })?;
+    let version: &[&str] = &["refused_by_peer", "tls_version", "incompatible"];
+    Ok(vec![
+        ("expired", issued("s-expired", 100)?, &[], &["expired"]),
+        ("not yet valid", issued("s-early", -2)?, &[], &["not_yet_valid"]),
+        ("revoked", revoked, &[], &["revoked"]),
+        ("RSA-1024", rsa, &[], &["weak_key", "weak_signature"]),
+        ("SHA-1", sha1, &[], &["weak_signature"]),
+        ("TLS 1.2", issued("s-old", 0)?, &["-tls1_2"], version),
     ])
 }
 
