@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use comm_server_core::cadence::{Cadence, InvalidCadence};
+use comm_server_core::retention::{InvalidRetention, Retention};
 use pki::{IdentityConfig, IdentityError, Tolerance};
 use program::config::ConfigError;
 use program::logging::LogConfig;
@@ -45,6 +46,9 @@ pub struct Config {
     /// How often gateways poll.
     #[serde(default)]
     pub cadence: Cadence,
+    /// How long things are kept.
+    #[serde(default)]
+    pub retention: Retention,
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogConfig,
@@ -90,6 +94,14 @@ pub enum Unusable {
         /// What is wrong.
         problem: InvalidCadence,
     },
+    /// The retention.
+    #[error("{}: {problem}", file.display())]
+    Retention {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        problem: InvalidRetention,
+    },
     /// The identity.
     #[error("{}: identity", file.display())]
     Identity {
@@ -118,6 +130,8 @@ impl Config {
     pub fn load(file: &Path) -> Result<Self, Unusable> {
         let config: Self = program::config::load(file)?;
         config.cadence.check().map_err(|problem| Unusable::Cadence { file: file.to_owned(), problem })?;
+        let retained = config.retention.check();
+        retained.map_err(|problem| Unusable::Retention { file: file.to_owned(), problem })?;
         Ok(config)
     }
 

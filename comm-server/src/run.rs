@@ -115,7 +115,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     let enrolment = enrolment.transpose()?;
     let (listeners, addresses) = listen(&config).await?;
     print_first_login(&store).await?;
-    let mut scheduler = schedule::start(&store).await?;
+    let mut scheduler = schedule::start(&store, config.retention).await?;
     program::addresses::write(&config.data_dir, &addresses).map_err(data_dir)?;
     tracing::info!(name = config.name, ?addresses, "listening");
 

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 
+use comm_server_core::retention::Retention;
 use jiff::Timestamp;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
@@ -11,6 +12,9 @@ use crate::store::{DEFAULT_TENANT, Store, StoreError};
 /// At the second 0 of each minute.
 const EACH_MINUTE: &str = "0 * * * * *";
 
+/// At the minute 17 of each hour.
+const EACH_HOUR: &str = "0 17 * * * *";
+
 /// Each 15 seconds.
 const OFTEN: &str = "*/15 * * * * *";
 
@@ -18,12 +22,14 @@ const OFTEN: &str = "*/15 * * * * *";
 ///
 /// # Errors
 /// The scheduler.
-pub async fn start(store: &Store) -> Result<JobScheduler, JobSchedulerError> {
+pub async fn start(store: &Store, retention: Retention) -> Result<JobScheduler, JobSchedulerError> {
     let scheduler = JobScheduler::new().await?;
     scheduler.add(job(EACH_MINUTE, store, "meter requests", ask_meters)?).await?;
     scheduler.add(job(EACH_MINUTE, store, "expiry of commands", expire_commands)?).await?;
     scheduler.add(job(EACH_MINUTE, store, "expiry of sessions", expire_sessions)?).await?;
     scheduler.add(job(EACH_MINUTE, store, "dates of roll-outs", begin_rollouts)?).await?;
+    let tidy = move |store: Store, now| async move { store.tidy(retention, now).await };
+    scheduler.add(job(EACH_HOUR, store, "retention", tidy)?).await?;
     scheduler.add(job(OFTEN, store, "statistics", gauge)?).await?;
     scheduler.start().await?;
     Ok(scheduler)

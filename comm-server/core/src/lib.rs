@@ -7,4 +7,5 @@ pub mod commands;
 pub mod enrolment;
 pub mod ingest;
 pub mod meters;
+pub mod retention;
 pub mod rollouts;

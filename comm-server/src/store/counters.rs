@@ -1,5 +1,6 @@
 //! Counters over time.
 
+use comm_server_core::retention::plot_step_ms;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -35,18 +36,23 @@ impl Store {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<CounterPoint>, StoreError> {
+        let (from, to) = self.extent((tenant, gateway, device, counter), from, to).await?;
         let rows = sqlx::query(
-            "SELECT read_ms, value, oid, raw FROM counters WHERE tenant = $1 AND gateway = $2 \
-             AND device = $3 AND counter = $4 AND read_ms >= $5 AND read_ms <= $6 \
-             ORDER BY read_ms DESC LIMIT $7",
+            "SELECT c.read_ms, c.value, c.oid, c.raw FROM counters c \
+             JOIN (SELECT MAX(read_ms) AS newest FROM counters WHERE tenant = $1 AND gateway = $2 \
+              AND device = $3 AND counter = $4 AND read_ms >= $5 AND read_ms <= $6 GROUP BY read_ms / $8) n \
+             ON n.newest = c.read_ms \
+             WHERE c.tenant = $1 AND c.gateway = $2 AND c.device = $3 AND c.counter = $4 \
+             ORDER BY c.read_ms DESC LIMIT $7",
         )
         .bind(tenant.to_owned())
         .bind(gateway.to_owned())
         .bind(device.to_owned())
         .bind(counter.to_owned())
-        .bind(from.as_millisecond())
-        .bind(to.as_millisecond())
+        .bind(from)
+        .bind(to)
         .bind(POINTS)
+        .bind(plot_step_ms(to.saturating_sub(from)))
         .fetch_all(self.readers())
         .await
         .map_err(failed("to read counters"))?;
@@ -59,5 +65,29 @@ impl Store {
             })
         };
         rows.iter().rev().map(point).collect()
+    }
+
+    /// The times of the first and the last value of a span, milliseconds.
+    async fn extent(
+        &self,
+        (tenant, gateway, device, counter): (&str, &str, &str, &str),
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<(i64, i64), StoreError> {
+        let found = sqlx::query(
+            "SELECT COALESCE(MIN(read_ms), 0) AS oldest, COALESCE(MAX(read_ms), 0) AS newest FROM counters \
+             WHERE tenant = $1 AND gateway = $2 AND device = $3 AND counter = $4 \
+             AND read_ms >= $5 AND read_ms <= $6",
+        )
+        .bind(tenant.to_owned())
+        .bind(gateway.to_owned())
+        .bind(device.to_owned())
+        .bind(counter.to_owned())
+        .bind(from.as_millisecond())
+        .bind(to.as_millisecond())
+        .fetch_one(self.readers())
+        .await
+        .map_err(failed("to read counters"))?;
+        Ok((row::number(&found, "oldest")?, row::number(&found, "newest")?))
     }
 }

@@ -20,6 +20,7 @@ mod page;
 mod people;
 mod polls;
 mod quarantine;
+mod retention;
 mod rollouts;
 mod row;
 mod sightings;

@@ -191,7 +191,7 @@ pub(super) struct SeriesParams {
     to: Option<Timestamp>,
 }
 
-/// A counter over time, oldest first; the newest 5,000 values of the span.
+/// A counter over time, oldest first: every value of a week, the last of each hour of two months, of each day of more.
 #[utoipa::path(
     get, path = "/api/v1/gateways/{gateway}/devices/{device}/counters", tag = "fleet",
     operation_id = "read_counters",
