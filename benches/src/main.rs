@@ -2,9 +2,11 @@
 //!
 //! Ratios against a peer or a physical limit are taken in the same run; single times on a shared machine are not.
 
+mod bare_server;
 mod counting_proxy;
 mod exporter;
 mod figures;
+mod load;
 mod peers;
 mod process;
 mod reading;
@@ -16,6 +18,7 @@ mod tls;
 mod virtual_devices;
 mod wire_bytes;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -77,12 +80,28 @@ enum What {
         #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1000))]
         pps: u32,
     },
+    /// The communication server under the load of many gateways, beside nginx and a bare rustls server.
+    Load {
+        /// Seconds of each load.
+        #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=600))]
+        seconds: u64,
+    },
+    /// The bare server of `load`.
+    #[command(hide = true)]
+    BareServer {
+        /// Folder of its certificate.
+        #[arg(long)]
+        identity: PathBuf,
+        /// Where it writes its address.
+        #[arg(long)]
+        ready_file: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut figures = Figures::new(arguments.json);
-    match run(arguments.what, &mut figures) {
+    match run(arguments.what.as_ref(), &mut figures) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             figures.failure(&error);
@@ -91,12 +110,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(what: Option<What>, figures: &mut Figures) -> Result<()> {
+fn run(what: Option<&What>, figures: &mut Figures) -> Result<()> {
     let all = what.is_none();
     if all || matches!(what, Some(What::Sizes)) {
         sizes::measure(figures)?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if let Some(What::BareServer { identity, ready_file }) = what {
+        return runtime.block_on(bare_server::serve(identity, ready_file));
+    }
+    if all || matches!(what, Some(What::Load { .. })) {
+        let seconds = if let Some(What::Load { seconds }) = what { *seconds } else { 8 };
+        load::measure(seconds, figures)?;
+    }
     if all || matches!(what, Some(What::Wire)) {
         runtime.block_on(wire_bytes::measure(figures))?;
     }
@@ -104,21 +130,21 @@ fn run(what: Option<What>, figures: &mut Figures) -> Result<()> {
         return runtime.block_on(tls::bare(*listen, identity));
     }
     if all || matches!(what, Some(What::Tls { .. })) {
-        let handshakes = if let Some(What::Tls { handshakes }) = what { handshakes } else { 4000 };
+        let handshakes = if let Some(What::Tls { handshakes }) = what { *handshakes } else { 4000 };
         runtime.block_on(tls::measure(handshakes, figures))?;
     }
     if all || matches!(what, Some(What::Peers { .. })) {
-        let readings = if let Some(What::Peers { readings }) = what { readings } else { 200 };
+        let readings = if let Some(What::Peers { readings }) = what { *readings } else { 200 };
         runtime.block_on(peers::measure(readings, figures))?;
     }
     if all || matches!(what, Some(What::Sweep { .. })) {
         let (devices, pps) =
-            if let Some(What::Sweep { devices, pps }) = what { (devices, pps) } else { (200, 500) };
+            if let Some(What::Sweep { devices, pps }) = what { (*devices, *pps) } else { (200, 500) };
         sweep::measure(devices, pps, figures)?;
     }
     if all || matches!(what, Some(What::Reading { .. })) {
         let (devices, minutes) =
-            if let Some(What::Reading { devices, minutes }) = what { (devices, minutes) } else { (1000, 4) };
+            if let Some(What::Reading { devices, minutes }) = what { (*devices, *minutes) } else { (1000, 4) };
         let watch = std::time::Duration::from_secs(60 * u64::from(minutes));
         runtime.block_on(reading::measure(devices, watch, figures))?;
     }

@@ -69,11 +69,19 @@ impl Running {
     /// # Errors
     /// It can't be started.
     pub fn start(name: &str, arguments: &[&str], dir: &Path) -> Result<Self> {
+        let mut command = Command::new(path(name)?);
+        command.args(arguments).stdin(Stdio::null());
+        Self::spawned(name, command, dir)
+    }
+
+    /// Starts any program; logs as [`Running::start`].
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn spawned(name: &str, mut command: Command, dir: &Path) -> Result<Self> {
         let (log, printed) = (dir.join(format!("{name}.log")), dir.join(format!("{name}.out")));
         let open = |path: &Path| File::options().create(true).append(true).open(path);
-        let child = Command::new(path(name)?)
-            .args(arguments)
-            .stdin(Stdio::null())
+        let child = command
             .stdout(open(&printed)?)
             .stderr(open(&log)?)
             .spawn()

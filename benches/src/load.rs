@@ -1,0 +1,238 @@
+//! The communication server under the load of many gateways, beside nginx with a static answer and a bare rustls
+//! server, over the same mutual TLS, on the same machine, one after another in the same run.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use fixtures::postgresql::{Postgresql, PostgresqlError};
+use serde_json::{Value, json};
+use tests::program::{self, Running};
+use tests::site;
+
+use crate::figures::Figures;
+use crate::process::{cpu_s, memory_mib};
+use crate::sizes::float;
+
+/// Gateways with a certificate of their own.
+const GATEWAYS: usize = 200;
+
+/// Calls at the same time.
+const AT_ONCE: usize = 32;
+
+/// Where the identities are, and what is loaded with them.
+struct Bench {
+    dir: PathBuf,
+    seconds: u64,
+}
+
+/// A server under load.
+struct Server {
+    address: SocketAddr,
+    pids: Vec<u32>,
+    _running: Running,
+}
+
+/// Runs everything, `seconds` for each load.
+pub(crate) fn measure(seconds: u64, figures: &mut Figures) -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let bench = Bench { dir: dir.path().to_owned(), seconds };
+    bench.issue()?;
+    let polls = ["--reporting", "0"];
+    let bare = bench.bare()?;
+    bench.load("bare rustls", &bare, &["--root"], figures)?;
+    drop(bare);
+    match bench.nginx()? {
+        None => figures.skip("nginx"),
+        Some(nginx) => {
+            bench.load("nginx static 200", &nginx, &["--root"], figures)?;
+            bench.load("nginx static 200, kept", &nginx, &["--root", "--keep"], figures)?;
+        }
+    }
+    let ours = bench.comm_server("sqlite", None)?;
+    let (fresh, _) = memory_mib(ours.pid()?)?;
+    bench.load("polls into SQLite", &ours, &polls, figures)?;
+    let (busy, highest) = memory_mib(ours.pid()?)?;
+    figures.print("memory of the server, fresh", fresh, "MiB", "");
+    figures.print("memory of the server, after the polls", busy, "MiB", &format!("{highest:.1} at most"));
+    bench.load("polls into SQLite, kept", &ours, &["--reporting", "0", "--keep"], figures)?;
+    bench.reports("SQLite", &ours, figures)?;
+    let database = bench.dir.join("sqlite").join("platen.db");
+    let bytes = std::fs::metadata(&database).context("the database")?.len();
+    figures.print("database after that, SQLite", float(bytes) / 1_048_576.0, "MiB", "");
+    bench.reconnect("SQLite", &ours, figures)?;
+    drop(ours);
+    match Postgresql::start(&[]) {
+        Err(PostgresqlError::NotInstalled) => figures.skip("PostgreSQL"),
+        Err(error) => return Err(error.into()),
+        Ok(engine) => {
+            let url = engine.create_database("platen")?;
+            let ours = bench.comm_server("postgresql", Some(&url))?;
+            bench.load("polls into PostgreSQL", &ours, &polls, figures)?;
+            bench.reports("PostgreSQL", &ours, figures)?;
+            let size = engine.sql("platen", "SELECT pg_database_size('platen')")?;
+            figures.print("database after that, PostgreSQL", float(size.parse()?) / 1_048_576.0, "MiB", "");
+        }
+    }
+    Ok(())
+}
+
+impl Server {
+    fn pid(&self) -> Result<u32> {
+        self.pids.first().copied().context("a server without a process")
+    }
+
+    fn cpu_s(&self) -> Result<f64> {
+        self.pids.iter().map(|&pid| cpu_s(pid)).sum()
+    }
+}
+
+impl Bench {
+    /// A trust domain with a server and many gateways.
+    fn issue(&self) -> Result<()> {
+        let ca = self.dir.join("pki").display().to_string();
+        program::run(
+            "platen-pki",
+            &["init", "--dir", &ca, "--trust-domain", "bench.example", "--insecure-no-passphrase"],
+        )?;
+        let issue = |profile: &str, name: &str, out: &Path| {
+            let out = out.display().to_string();
+            let mut arguments = vec!["issue", "--dir", &ca, "--profile", profile, "--name", name, "--out", &out];
+            if profile == "comm-server" {
+                arguments.extend(["--ip", "127.0.0.1"]);
+            }
+            program::run("platen-pki", &arguments).map(drop)
+        };
+        issue("comm-server", "comm-1", &self.dir.join("server").join("identity"))?;
+        for n in 0..GATEWAYS {
+            issue("gateway", &format!("gw-{n}"), &self.dir.join("gateways").join(format!("{n:05}")))?;
+        }
+        Ok(())
+    }
+
+    fn server_file(&self, name: &str) -> PathBuf {
+        self.dir.join("server").join("identity").join(name)
+    }
+
+    fn comm_server(&self, name: &str, database: Option<&str>) -> Result<Server> {
+        let dir = self.dir.join(name);
+        std::fs::create_dir_all(&dir)?;
+        let any = json!({"listen": "127.0.0.1:0"});
+        let mut config = json!({"name": "comm-1", "data_dir": dir, "gateways": any, "operators": any, "local": any,
+            "identity": site::identity(&self.dir.join("server")), "log": {"level": "warn"}});
+        if let Some(url) = database {
+            config["database"] = json!(url);
+        }
+        let file = dir.join("config.yaml");
+        std::fs::write(&file, config.to_string())?;
+        let file = file.display().to_string();
+        let mut running = Running::start("platen-comm-server", &["--config", &file, "run"], &dir)?;
+        let addresses = running.wait_for_addresses(&dir)?;
+        let address = *addresses.get("gateways").context("no address for gateways")?;
+        Ok(Server { address, pids: vec![running.id()], _running: running })
+    }
+
+    /// This program again, with nothing but TLS and an answer.
+    fn bare(&self) -> Result<Server> {
+        let identity = self.dir.join("server").join("identity").display().to_string();
+        let ready = self.dir.join("bare.address");
+        let file = ready.display().to_string();
+        let arguments = ["bare-server", "--identity", &identity, "--ready-file", &file];
+        let mut running = Running::start("benches", &arguments, &self.dir)?;
+        let address = running.wait_for(&ready)?.trim().parse()?;
+        Ok(Server { address, pids: vec![running.id()], _running: running })
+    }
+
+    fn nginx(&self) -> Result<Option<Server>> {
+        let program = Path::new("/usr/sbin/nginx");
+        if !program.exists() {
+            return Ok(None);
+        }
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let dir = self.dir.join("nginx");
+        std::fs::create_dir_all(&dir)?;
+        let file = |name: &str| self.server_file(name).display().to_string();
+        let config = format!(
+            "daemon off; worker_processes 2; pid {dir}/pid; error_log {dir}/error.log;\n\
+             events {{ worker_connections 4096; }}\n\
+             http {{ access_log off; client_body_temp_path {dir}/body; keepalive_requests 1000000;\n\
+             server {{ listen 127.0.0.1:{port} ssl; ssl_protocols TLSv1.3; ssl_session_tickets off;\n\
+             ssl_session_cache off; ssl_certificate {}; ssl_certificate_key {};\n\
+             ssl_client_certificate {}; ssl_verify_client on; ssl_verify_depth 3;\n\
+             location / {{ return 200 \"{{}}\"; }} }} }}\n",
+            file("cert.pem"),
+            file("key.pem"),
+            file("root.pem"),
+            dir = dir.display()
+        );
+        let path = dir.join("nginx.conf");
+        std::fs::write(&path, config)?;
+        let mut child = Command::new(program);
+        child.arg("-p").arg(&dir).arg("-c").arg(&path).stdin(Stdio::null());
+        let running = Running::spawned("nginx", child, &dir)?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let began = Instant::now();
+        while std::net::TcpStream::connect(address).is_err() {
+            if began.elapsed() > Duration::from_secs(10) {
+                bail!("nginx doesn't listen: {}", running.log());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let mut pids = vec![running.id()];
+        pids.extend(children(running.id())?);
+        Ok(Some(Server { address, pids, _running: running }))
+    }
+
+    /// One load; its figures.
+    fn run(&self, server: &Server, more: &[&str]) -> Result<(Value, f64)> {
+        let identities = self.dir.join("gateways").display().to_string();
+        let (address, seconds, at_once) =
+            (server.address.to_string(), self.seconds.to_string(), AT_ONCE.to_string());
+        let mut arguments =
+            vec![&*address, "--identities", &identities, "--seconds", &seconds, "--at-once", &at_once, "--json"];
+        arguments.extend(more);
+        let before = server.cpu_s()?;
+        let output = program::run("platen-load", &arguments)?;
+        let cpu = server.cpu_s()? - before;
+        Ok((serde_json::from_slice(&output.stdout).context("the load's figures")?, cpu))
+    }
+
+    fn load(&self, name: &str, server: &Server, more: &[&str], figures: &mut Figures) -> Result<()> {
+        let (measured, cpu) = self.run(server, more)?;
+        let number = |key: &str| measured[key].as_f64().unwrap_or_default();
+        let note = format!(
+            "{:.0} in a second of the clock, p50 {:.1} ms, p99 {:.1} ms",
+            number("per_second"),
+            number("p50_ms"),
+            number("p99_ms")
+        );
+        figures.print(&format!("{name}: requests"), number("answered") / cpu.max(0.01), "per CPU s", &note);
+        Ok(())
+    }
+
+    fn reports(&self, engine: &str, server: &Server, figures: &mut Figures) -> Result<()> {
+        let (measured, cpu) = self.run(server, &["--reporting", "100", "--batch", "50", "--keep"])?;
+        let number = |key: &str| measured[key].as_f64().unwrap_or_default();
+        let note = format!("{:.0} per CPU s, p99 {:.0} ms", number("reports") / cpu.max(0.01), number("p99_ms"));
+        figures.print(&format!("reports into {engine}"), number("reports") / number("seconds"), "per s", &note);
+        Ok(())
+    }
+
+    /// All gateways at once, each with a batch and a poll.
+    fn reconnect(&self, engine: &str, server: &Server, figures: &mut Figures) -> Result<()> {
+        let more = ["--scenario", "reconnect", "--batch", "50"];
+        let (measured, _) = self.run(server, &more)?;
+        let number = |key: &str| measured[key].as_f64().unwrap_or_default();
+        let note = format!("{} of {GATEWAYS} served, {} refused meanwhile", number("served"), number("refused"));
+        figures.print(&format!("reconnect of all, {engine}"), number("seconds"), "s", &note);
+        Ok(())
+    }
+}
+
+/// Children of a process.
+fn children(pid: u32) -> Result<Vec<u32>> {
+    let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).context("children")?;
+    Ok(list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+}
