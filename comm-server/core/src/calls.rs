@@ -2,7 +2,7 @@
 //!
 //! A call is known by device, kind and subject while it is open, and by the report that raised it for ever.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wire::ids::DeviceId;
 use wire::report::{Call, CallKind, Edge, Lane};
@@ -72,6 +72,30 @@ impl OpenCalls {
             }
             (kind, Edge::Cleared) => self.close(call, kind).into_iter().collect(),
         }
+    }
+
+    /// The report that raised this call, while it is open.
+    #[must_use]
+    pub fn raised_by(&self, call: &Call) -> Option<ReportRef> {
+        self.by_subject.get(&(call.device.clone(), call.call, call.subject.clone())).copied()
+    }
+
+    /// Forgets the calls of a device that these reports raised; they are given back with their kinds and subjects.
+    pub fn forget(
+        &mut self,
+        device: &DeviceId,
+        raised_by: &BTreeSet<ReportRef>,
+    ) -> Vec<(CallKind, String, ReportRef)> {
+        let gone = |((of, ..), by): &(&(DeviceId, CallKind, String), &ReportRef)| {
+            of == device && raised_by.contains(by)
+        };
+        let gone: Vec<_> = self.by_subject.iter().filter(gone).map(|(key, by)| (key.clone(), *by)).collect();
+        gone.into_iter()
+            .map(|(key, by)| {
+                self.by_subject.remove(&key);
+                (key.1, key.2, by)
+            })
+            .collect()
     }
 
     fn close(&mut self, call: &Call, kind: CallKind) -> Option<CallEffect> {

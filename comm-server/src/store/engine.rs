@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_url_chooses_the_engine() {
-        let engine = |url: &str| Engine::of(url).map(|(engine, url)| (engine, url));
+        let engine = Engine::of;
         assert_eq!(engine("sqlite:///a.db").unwrap(), (Engine::Sqlite, "sqlite:///a.db?mode=rwc".to_owned()));
         assert_eq!(engine("sqlite:///a.db?mode=ro").unwrap().1, "sqlite:///a.db?mode=ro");
         assert_eq!(engine("postgres://u:p@h/d").unwrap().0, Engine::Postgresql);

@@ -11,6 +11,7 @@ use super::{DEFAULT_TENANT, StoreError, failed, row};
 const STEPS: &[(i64, &str, &str)] = &[
     (1, "start", include_str!("../../migrations/0001_start.sql")),
     (2, "retention", include_str!("../../migrations/0002_retention.sql")),
+    (3, "spool_life", include_str!("../../migrations/0003_spool_life.sql")),
     (10, "enrolments", include_str!("../../migrations/0010_enrolments.sql")),
     (20, "sightings", include_str!("../../migrations/0020_sightings.sql")),
 ];

@@ -5,6 +5,7 @@ use comm_server_core::ingest::readable;
 use comm_server_core::meters::{self, MeterDecision};
 use jiff::Timestamp;
 use sqlx::AnyConnection;
+use uuid::Uuid;
 use wire::command::Order;
 use wire::ids::GatewayId;
 use wire::poll::{Poll, PollAnswer};
@@ -99,7 +100,9 @@ async fn take(
     let next_poll_s = caller.cadence.next_poll_s(open_service_calls(connection, tenant, gateway).await?);
     sqlx::query(
         "UPDATE gateways SET version = $3, spool = $4, devices = $5, devices_offline = $6, uptime_s = $7, \
-         last_poll_ms = $8, next_poll_s = $9 WHERE tenant = $1 AND gateway = $2",
+         last_poll_ms = $8, next_poll_s = $9, \
+         spool_since_ms = CASE WHEN spool IN ($4, $10) THEN spool_since_ms ELSE $8 END \
+         WHERE tenant = $1 AND gateway = $2",
     )
     .bind(tenant.to_owned())
     .bind(gateway.to_owned())
@@ -110,6 +113,8 @@ async fn take(
     .bind(i64::try_from(poll.uptime_s).unwrap_or(i64::MAX))
     .bind(now.as_millisecond())
     .bind(i64::from(next_poll_s))
+    // A new spool has no id before the answer to its first poll: what follows is the same life.
+    .bind(Uuid::nil().to_string())
     .execute(&mut *connection)
     .await
     .map_err(failed("a poll"))?;

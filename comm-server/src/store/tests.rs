@@ -44,6 +44,7 @@ on_every_engine! {
     what_can_be_used_again_leaves_the_quarantine,
     meters_are_thinned_and_nothing_that_bills_goes,
     a_plot_of_years_has_a_value_of_each_day,
+    a_call_that_a_lost_spool_forgot_ends_when_its_device_is_found,
 }
 
 const NOW: Timestamp = Timestamp::constant(1_767_225_600, 0);
@@ -656,4 +657,37 @@ async fn a_plot_of_years_has_a_value_of_each_day() {
         NOW + SignedDuration::from_hours(48),
     );
     assert_eq!(week.await.unwrap().len(), 5, "a short span has every value");
+}
+
+async fn a_call_that_a_lost_spool_forgot_ends_when_its_device_is_found() {
+    let opened = opened().await;
+    let store = &opened.store;
+    let later = |seconds: i64| Caller { now: NOW + SignedDuration::from_secs(seconds), ..caller("gw-1") };
+    let with = |spool: &str| Poll { spool: spool.parse().unwrap(), ..poll() };
+    let (first, second) = ("01980000-0000-7000-8000-000000000001", "01980000-0000-7000-8000-000000000002");
+    store.take_poll(later(0), with(first), 0).await.unwrap();
+    let found = || information("ricoh:E1", "IM C3000", "1.0");
+    let open = || async {
+        let filter = CallFilter { open: Some(true), ..CallFilter::default() };
+        let calls = store.calls(DEFAULT_TENANT, &filter, None).await.unwrap().items;
+        calls.into_iter().map(|call| call.subject).collect::<Vec<_>>()
+    };
+    let ingest = |at, lane, seq, reports: Vec<Value>| store.ingest(later(at), lane, arrivals(seq, &reports));
+    let raised = vec![call("service_call", "raised", "gone"), call("service_call", "raised", "still")];
+    ingest(1, Lane::Urgent, 1, raised).await.unwrap();
+    // Found for the first time after its calls were told: they are not forgotten.
+    ingest(2, Lane::Bulk, 1, vec![found()]).await.unwrap();
+    assert_eq!(open().await.len(), 2);
+
+    // The spool is lost. A new one has no id at its first poll, and one of its own at the next.
+    store.take_poll(later(10), with("00000000-0000-0000-0000-000000000000"), 0).await.unwrap();
+    ingest(11, Lane::Urgent, 3, vec![call("service_call", "raised", "still")]).await.unwrap();
+    store.take_poll(later(12), with(second), 0).await.unwrap();
+    ingest(13, Lane::Urgent, 4, vec![call("service_call", "raised", "new")]).await.unwrap();
+    ingest(14, Lane::Bulk, 2, vec![found()]).await.unwrap();
+    let mut left = open().await;
+    left.sort();
+    assert_eq!(left, ["new", "still"]);
+    ingest(15, Lane::Bulk, 3, vec![found()]).await.unwrap();
+    assert_eq!(open().await.len(), 2);
 }

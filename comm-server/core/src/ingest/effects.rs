@@ -1,11 +1,13 @@
 //! Reports as changes of the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use wire::ids::DeviceId;
 use wire::reading::{Counter, Evidence, Reading};
-use wire::report::{Call, CallKind, CounterSet, Edge, FirmwareState, FirmwareStep, Lane, Report};
+use wire::report::{
+    Call, CallKind, CounterSet, Edge, FirmwareState, FirmwareStep, InformationReason, Lane, Report,
+};
 
 use super::parse::{Arrival, Content};
 use crate::calls::{CallEffect, OpenCalls, ReportRef};
@@ -20,6 +22,9 @@ pub struct Known {
     pub open: OpenCalls,
     /// Newest total of each device that the batch is about.
     pub totals: BTreeMap<DeviceId, LastTotal>,
+    /// Open calls that a gateway raised which has lost its memory since, and has not raised again: of devices that
+    /// were known then. When it finds such a device anew, they are over.
+    pub forgotten: BTreeSet<ReportRef>,
     /// When each of these devices last had a call that a counter fell.
     pub regressions: BTreeMap<DeviceId, Timestamp>,
 }
@@ -149,6 +154,9 @@ fn take<'a>(known: &mut Known, by: ReportRef, report: &'a Report, effects: &mut 
         Report::DeviceInformation(information) => {
             let (device, reading) = (&information.device, &information.reading);
             effects.push(Effect::Describe(device, reading));
+            if information.reason == InformationReason::Found {
+                end_forgotten(known, by, device, reading.read_at, effects);
+            }
             let unit = reading.counter_unit.as_ref().map(ToString::to_string).unwrap_or_default();
             let rows = rows(&reading.counters, &reading.evidence);
             if !rows.is_empty() {
@@ -166,6 +174,21 @@ fn take<'a>(known: &mut Known, by: ReportRef, report: &'a Report, effects: &mut 
     }
 }
 
+/// Ends the calls of a device that its gateway no longer knows of.
+fn end_forgotten(
+    known: &mut Known,
+    by: ReportRef,
+    device: &DeviceId,
+    at: Timestamp,
+    effects: &mut Vec<Effect<'_>>,
+) {
+    for (_, _, raised_by) in known.open.forget(device, &known.forgotten) {
+        let detail =
+            "it was gone when the gateway, which had lost its store, found the device again".to_owned();
+        effects.push(Effect::Close { raised_by, by, at, detail });
+    }
+}
+
 fn take_call<'a>(known: &mut Known, by: ReportRef, call: &'a Call, effects: &mut Vec<Effect<'a>>) {
     let device = &call.device;
     if call.call == CallKind::DeviceOffline {
@@ -175,6 +198,12 @@ fn take_call<'a>(known: &mut Known, by: ReportRef, call: &'a Call, effects: &mut
         known.regressions.insert(device.clone(), call.seen_at);
     }
     let call = Call { detail: readable(&call.detail), subject: readable(&call.subject), ..call.clone() };
+    if call.edge == Edge::Raised {
+        // Told again: it is still there.
+        if let Some(again) = known.open.raised_by(&call) {
+            known.forgotten.remove(&again);
+        }
+    }
     for effect in known.open.take(&call, by) {
         effects.push(match effect {
             CallEffect::Open(call) => Effect::Raise { by, call, open: true },

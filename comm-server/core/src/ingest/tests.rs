@@ -162,6 +162,27 @@ fn a_late_report_is_kept_and_changes_nothing_newer() {
 }
 
 #[test]
+fn a_device_found_anew_ends_what_its_gateway_forgot() {
+    let found = r#"{"kind":"device_information","device":"ricoh:E1","reason":"found","reading":{
+        "address":"10.0.0.1","read_at":"2026-01-02T00:00:00Z","took_ms":1,"requests":1,"identity":{},
+        "status":{"detected_errors":[],"console":[]},"counters":{},"evidence":{}}}"#;
+    let by = ReportRef { lane: Lane::Urgent, seq: 7 };
+    let mut known = Known::default();
+    known.open.insert("ricoh:E1".parse().unwrap(), CallKind::Jam, String::new(), by);
+    let closes = |known: &Known, reports: &[&str]| {
+        let arrivals = arrivals(reports);
+        let effects = effects(known.clone(), Lane::Bulk, &arrivals);
+        effects.iter().filter(|e| matches!(e, Effect::Close { raised_by, .. } if *raised_by == by)).count()
+    };
+    assert_eq!(closes(&known, &[found]), 0, "nothing was forgotten");
+    known.forgotten.insert(by);
+    assert_eq!(closes(&known, &[found]), 1);
+    assert_eq!(closes(&known, &[&found.replace("\"found\"", "\"changed\"")]), 0);
+    assert_eq!(closes(&known, &[&found.replace("E1", "E2")]), 0, "another device");
+    assert_eq!(closes(&known, &[&jam("raised"), found]), 0, "it was raised again");
+}
+
+#[test]
 fn a_late_end_closes_only_what_was_raised_before_it() {
     let mut known = Known::default();
     let end = arrivals(&[&jam("raised"), &jam("cleared")]).remove(1);

@@ -1,10 +1,12 @@
 //! What the store knew before a batch.
 
+use std::collections::BTreeSet;
+
 use comm_server_core::calls::ReportRef;
-use comm_server_core::ingest::{Arrival, Content, Known, LastTotal};
+use comm_server_core::ingest::{Arrival, Content, Known, LastTotal, readable};
 use sqlx::AnyConnection;
 use wire::ids::DeviceId;
-use wire::report::{Lane, Report};
+use wire::report::{Edge, InformationReason, Lane, Report};
 
 use crate::store::{StoreError, failed, row};
 
@@ -50,13 +52,15 @@ pub(in crate::store) async fn load(
     arrivals: &[Arrival],
 ) -> Result<Known, StoreError> {
     let mut known = Known::default();
-    let mut calls = false;
+    let (mut calls, mut found) = (false, false);
     for arrival in arrivals {
         let Content::Usable(report) = &arrival.content else { continue };
         match report {
             Report::Call(_) => calls = true,
             Report::CounterSet(set) => load_total(connection, place, &set.device, &mut known).await?,
             Report::DeviceInformation(information) => {
+                calls |= information.reason == InformationReason::Found;
+                found |= information.reason == InformationReason::Found;
                 load_total(connection, place, &information.device, &mut known).await?;
             }
             Report::FirmwareState(_) | Report::Loss(_) => {}
@@ -64,6 +68,9 @@ pub(in crate::store) async fn load(
     }
     if calls {
         load_open_calls(connection, place, &mut known).await?;
+    }
+    if found && !known.open.is_empty() {
+        load_forgotten(connection, place, &mut known).await?;
     }
     Ok(known)
 }
@@ -96,6 +103,55 @@ async fn load_open_calls(
             row::text(found, "subject")?,
             by,
         );
+    }
+    Ok(())
+}
+
+/// Open calls from before the present life of the gateway's spool, of devices that were described then, which were
+/// not raised again in it.
+async fn load_forgotten(
+    connection: &mut AnyConnection,
+    (tenant, gateway): (&str, &str),
+    known: &mut Known,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query(
+        "SELECT c.device, c.kind, c.subject, c.raised_lane, c.raised_seq, g.spool_since_ms FROM calls c \
+         JOIN gateways g ON g.tenant = c.tenant AND g.gateway = c.gateway \
+         JOIN devices d ON d.tenant = c.tenant AND d.gateway = c.gateway AND d.device = c.device \
+         WHERE c.tenant = $1 AND c.gateway = $2 AND c.is_open = 1 AND c.received_ms < g.spool_since_ms \
+         AND d.read_ms IS NOT NULL",
+    )
+    .bind(tenant.to_owned())
+    .bind(gateway.to_owned())
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(failed("to read forgotten calls"))?;
+    let Some(first) = rows.first() else { return Ok(()) };
+    let since = row::number(first, "spool_since_ms")?;
+    let told = sqlx::query(
+        "SELECT body FROM reports WHERE tenant = $1 AND gateway = $2 AND received_ms >= $3 AND kind = 'call'",
+    )
+    .bind(tenant.to_owned())
+    .bind(gateway.to_owned())
+    .bind(since)
+    .fetch_all(connection)
+    .await
+    .map_err(failed("to read calls"))?;
+    let mut again = BTreeSet::new();
+    for found in &told {
+        if let Ok(Report::Call(call)) = serde_json::from_str(&row::text(found, "body")?)
+            && call.edge == Edge::Raised
+        {
+            again.insert((call.device.to_string(), call.call.name().to_owned(), readable(&call.subject)));
+        }
+    }
+    for found in &rows {
+        let key = (row::text(found, "device")?, row::text(found, "kind")?, row::text(found, "subject")?);
+        let lane = row::text(found, "raised_lane")?.parse();
+        let lane = lane.map_err(|_| StoreError::Range { what: "calls.raised_lane" })?;
+        if !again.contains(&key) {
+            known.forgotten.insert(ReportRef { lane, seq: row::count(found, "raised_seq")? });
+        }
     }
     Ok(())
 }
