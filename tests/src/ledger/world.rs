@@ -85,7 +85,7 @@ impl World {
         };
         let mut disks = Disks::default();
         let gateways = gateways(dir, spec, &mut disks)?;
-        let (devices, lan) = devices(dir, spec).await?;
+        let (devices, lan) = devices(dir, spec)?;
         let mut servers = Vec::new();
         for number in 1..=spec.servers {
             let dir = dir.join(format!("comm-{number}")).join("data");
@@ -383,7 +383,7 @@ fn gateways(dir: &Path, spec: &Spec, disks: &mut Disks) -> Result<Vec<Gateway>> 
     Ok(gateways)
 }
 
-async fn devices(dir: &Path, spec: &Spec) -> Result<(Running, Lan)> {
+fn devices(dir: &Path, spec: &Spec) -> Result<(Running, Lan)> {
     let own = dir.join("lan");
     std::fs::create_dir_all(&own)?;
     let ready = own.join("ready.json");

@@ -14,6 +14,7 @@ pub(super) const TABLES: &[&str] = &[
     "rollouts",
     "rollout_devices",
     "users",
+    "enrolments",
     "audit",
 ];
 
