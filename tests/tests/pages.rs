@@ -24,6 +24,9 @@ async fn pages_work_at_both_widths() -> Result<()> {
     let image = dir.path().join("image.bin");
     write_image(&image, &lan.devices[0], "9.02", 1 << 20)?;
     site.publish(&lan.devices[0].vendor, &lan.devices[0].model, "9.02", &image)?;
+    // Published for another maker's devices, which refuse it.
+    let other = &lan.devices[5];
+    site.publish(&other.vendor, &other.model, "9.03", &image)?;
     site.start_comm_server()?;
     site.start_gateway()?;
     let operator = site.first_log_in().await?;
@@ -43,10 +46,18 @@ async fn pages_work_at_both_widths() -> Result<()> {
     let order = json!({"vendor": lan.devices[0].vendor, "model": lan.devices[0].model, "version": "9.02"});
     let rollout = operator.post("/api/v1/rollouts", &order).await?;
     let rollout = rollout["rollout"].as_str().context("no id")?.to_owned();
+    let order = json!({"vendor": other.vendor, "model": other.model, "version": "9.03"});
+    let refused = operator.post("/api/v1/rollouts", &order).await?;
+    let refused = refused["rollout"].as_str().context("no id")?.to_owned();
     let fleet = until("calls of every kind", PATIENCE * 2, || async {
         let calls = operator.list("/api/v1/calls?state=open").await?;
         let fleet = operator.list("/api/v1/devices").await?;
         Ok((calls.len() >= 4).then_some(fleet))
+    })
+    .await?;
+    until("the roll-out to fail", PATIENCE * 3, || async {
+        let rollout = operator.get(&format!("/api/v1/rollouts/{refused}")).await?;
+        Ok((rollout["state"] == "failed").then_some(()))
     })
     .await?;
     let device = fleet[0]["device"].as_str().context("no id")?.replace(':', "%3A").replace('/', "%2F");
@@ -58,7 +69,8 @@ async fn pages_work_at_both_widths() -> Result<()> {
         "screenshots": screenshots()?,
         "pages": [
             ["fleet", "/"], ["gateways", "/gateways"], ["calls", "/calls"], ["rollouts", "/rollouts"],
-            ["rollout", format!("/rollouts/{rollout}")], ["device", format!("/devices/{GATEWAY}/{device}")],
+            ["rollout", format!("/rollouts/{rollout}")], ["rollout-failed", format!("/rollouts/{refused}")],
+            ["device", format!("/devices/{GATEWAY}/{device}")],
             ["commands", "/commands"], ["quarantine", "/quarantine"], ["audit", "/audit"],
         ],
     });
