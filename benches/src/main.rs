@@ -5,6 +5,7 @@
 mod counting_proxy;
 mod exporter;
 mod figures;
+mod large_device;
 mod peers;
 mod process;
 mod reading;
@@ -15,6 +16,7 @@ mod sweep;
 mod virtual_devices;
 mod wire_bytes;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -32,7 +34,7 @@ struct Arguments {
     what: Option<What>,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum What {
     /// CPU, requests and memory of reading virtual devices.
     Reading {
@@ -47,11 +49,14 @@ enum What {
     Wire,
     /// Sizes of the release binaries.
     Sizes,
-    /// One device read by Platen, by prometheus-snmp-exporter and by snmpbulkwalk.
+    /// A virtual device and a larger one read by Platen, by prometheus-snmp-exporter and by snmpbulkwalk.
     Peers {
         /// How often each reads it.
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=100_000))]
         readings: u32,
+        /// The larger device: a recording in snmpsim's format (.snmprec) instead of the made up one.
+        #[arg(long)]
+        recording: Option<PathBuf>,
     },
     /// A /20 swept by Platen and by onesixtyone at the same rate.
     Sweep {
@@ -86,8 +91,14 @@ fn run(what: Option<What>, figures: &mut Figures) -> Result<()> {
         runtime.block_on(wire_bytes::measure(figures))?;
     }
     if all || matches!(what, Some(What::Peers { .. })) {
-        let readings = if let Some(What::Peers { readings }) = what { readings } else { 200 };
-        runtime.block_on(peers::measure(readings, figures))?;
+        let (readings, recording) = if let Some(What::Peers { readings, recording }) = &what {
+            (*readings, recording.as_deref())
+        } else {
+            (200, None)
+        };
+        // As the gateway runs: on one thread.
+        let one = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        one.block_on(peers::measure(readings, recording, figures))?;
     }
     if all || matches!(what, Some(What::Sweep { .. })) {
         let (devices, pps) =
