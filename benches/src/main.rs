@@ -6,6 +6,7 @@ mod bare_server;
 mod counting_proxy;
 mod exporter;
 mod figures;
+mod large_device;
 mod load;
 mod peers;
 mod process;
@@ -51,11 +52,14 @@ enum What {
     Wire,
     /// Sizes of the release binaries.
     Sizes,
-    /// One device read by Platen, by prometheus-snmp-exporter and by snmpbulkwalk.
+    /// A virtual device and a larger one read by Platen, by prometheus-snmp-exporter and by snmpbulkwalk.
     Peers {
         /// How often each reads it.
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=100_000))]
         readings: u32,
+        /// The larger device: a recording in snmpsim's format (.snmprec) instead of the made up one.
+        #[arg(long)]
+        recording: Option<PathBuf>,
     },
     /// Handshakes beside nginx and bare rustls, our checks, enrolments, memory of an idle connection.
     Tls {
@@ -134,8 +138,14 @@ fn run(what: Option<&What>, figures: &mut Figures) -> Result<()> {
         runtime.block_on(tls::measure(handshakes, figures))?;
     }
     if all || matches!(what, Some(What::Peers { .. })) {
-        let readings = if let Some(What::Peers { readings }) = what { *readings } else { 200 };
-        runtime.block_on(peers::measure(readings, figures))?;
+        let (readings, recording) = if let Some(What::Peers { readings, recording }) = what {
+            (*readings, recording.as_deref())
+        } else {
+            (200, None)
+        };
+        // As the gateway runs: on one thread.
+        let one = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        one.block_on(peers::measure(readings, recording, figures))?;
     }
     if all || matches!(what, Some(What::Sweep { .. })) {
         let (devices, pps) =

@@ -1,6 +1,8 @@
-//! One virtual device read by Platen, by prometheus-snmp-exporter and by net-snmp's snmpbulkwalk, in one run.
+//! A virtual device and a larger one, each read by Platen, by prometheus-snmp-exporter and by net-snmp's snmpbulkwalk,
+//! in one run.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +14,7 @@ use nix::sys::resource::UsageWho;
 use crate::exporter::{Cost, Exporter};
 use crate::figures::Figures;
 use crate::replay::{self, Recorder};
-use crate::{process, virtual_devices};
+use crate::{large_device, process, virtual_devices};
 
 /// Subtrees that a walker needs for what a reading holds.
 const SUBTREES: [&str; 3] = ["1.3.6.1.2.1.1", "1.3.6.1.2.1.25", "1.3.6.1.2.1.43"];
@@ -20,16 +22,32 @@ const SUBTREES: [&str; 3] = ["1.3.6.1.2.1.1", "1.3.6.1.2.1.25", "1.3.6.1.2.1.43"
 /// snmpbulkwalk is a process for each subtree: fewer readings tell as much.
 const WALKS: u32 = 20;
 
-/// Prints the cost of each, and the ratios.
-pub(crate) async fn measure(readings: u32, figures: &mut Figures) -> Result<()> {
+/// Prints the cost of each, and the ratios. The larger device is the recording, where there is one.
+pub(crate) async fn measure(readings: u32, recording: Option<&Path>, figures: &mut Figures) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let network = virtual_devices::network();
     let [a, b, c, _] = network.octets();
     let address = std::net::Ipv4Addr::new(a, b, c, 1);
     let device = SocketAddr::from((address, virtual_devices::PORT));
     let devices = virtual_devices::start(address, 1, dir.path())?;
+    let exporter = Exporter::start(dir.path()).await?;
+    figures.print("a virtual device", 1.0, "device", "");
+    compare(device, exporter.as_ref(), readings, figures).await?;
+    let large = large_device::start(recording)?;
+    let objects = f64::from(u32::try_from(large.objects)?);
+    figures.print("a larger device", objects, "objects", "");
+    compare(large.address, exporter.as_ref(), readings, figures).await?;
+    devices.stop()
+}
+
+async fn compare(
+    device: SocketAddr,
+    exporter: Option<&Exporter>,
+    readings: u32,
+    figures: &mut Figures,
+) -> Result<()> {
     let own = platen(device, readings, figures).await?;
-    match Exporter::start(dir.path()).await? {
+    match exporter {
         None => figures.skip("prometheus-snmp-exporter"),
         Some(exporter) => {
             for module in ["printer_mib", "whole"] {
@@ -42,7 +60,7 @@ pub(crate) async fn measure(readings: u32, figures: &mut Figures) -> Result<()> 
         None => figures.skip("snmpbulkwalk"),
         Some(cost) => peer(figures, "snmpbulkwalk, a process for each subtree", &cost, &own),
     }
-    devices.stop()
+    Ok(())
 }
 
 fn peer(figures: &mut Figures, name: &str, cost: &Cost, own: &Cost) {
@@ -62,26 +80,22 @@ async fn platen(device: SocketAddr, readings: u32, figures: &mut Figures) -> Res
         bail!("{device}: a reading without supplies or counters");
     }
     let requests = recorder.requests();
-    let (cpu, began) = (process::own_cpu_ms(UsageWho::RUSAGE_SELF)?, Instant::now());
+    // Everything that Platen does for a reading it does on this thread.
+    let (cpu, began) = (process::own_cpu_ms(UsageWho::RUSAGE_THREAD)?, Instant::now());
     for _ in 0..readings {
         reader.read(&target(device), Scope::Whole).await?;
     }
     let each = f64::from(readings);
     let cost = Cost {
         wall_ms: 1000.0 * began.elapsed().as_secs_f64() / each,
-        cpu_ms: (process::own_cpu_ms(UsageWho::RUSAGE_SELF)? - cpu) / each,
+        cpu_ms: (process::own_cpu_ms(UsageWho::RUSAGE_THREAD)? - cpu) / each,
     };
     let get = requests.get(..1).context("a reading without a request")?;
     let round_trip = 1e6 * replay::round_s(device, get, readings)?;
     let floor = 1e6 * replay::round_s(device, &requests, readings)?;
     let count = f64::from(u32::try_from(requests.len())?);
     figures.print("requests for each reading, Platen", count, "requests", "");
-    figures.print(
-        "CPU for each reading, Platen",
-        1000.0 * cost.cpu_ms,
-        "us",
-        "in this process, sockets included",
-    );
+    figures.print("CPU for each reading, Platen", 1000.0 * cost.cpu_ms, "us", "sockets included");
     figures.print("time for each reading, Platen", 1000.0 * cost.wall_ms, "us", "");
     figures.print("  a round trip: its first GET from a bare socket", round_trip, "us", "");
     figures.print("  time of so many such round trips", round_trip * count, "us", "");

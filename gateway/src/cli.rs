@@ -1,6 +1,7 @@
 //! The command line: which subcommands exist, and who carries them out.
 
 mod check;
+mod malloc;
 mod run;
 mod status;
 

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{EXIT_FAILED, EXIT_USAGE, fail};
+use super::{EXIT_FAILED, EXIT_USAGE, fail, malloc};
 use crate::config::{self, Checked, Config, chain};
 use program::logging::LogConfig;
 
 /// Runs the gateway until SIGTERM or SIGINT.
 pub(super) fn command(file: &Path) -> ExitCode {
+    let settled = malloc::settle();
     // What a crash has interrupted while a certificate was renewed is ended before the files are read.
     if let Ok(config) = program::config::load::<Config>(file)
         && let Err(error) = pki::renewal::files::recover(&config.identity)
@@ -22,8 +23,11 @@ pub(super) fn command(file: &Path) -> ExitCode {
     if let Err(error) = program::logging::init(&quieter(&config.log)) {
         return fail(EXIT_USAGE, &chain(&error));
     }
-    // One thread is enough for thousands of devices, and each further one costs memory: glibc's malloc keeps an arena for
-    // every thread. What takes long (the spool, digests of images) has threads of its own.
+    if let Err(error) = settled {
+        tracing::warn!(error = %error, "malloc keeps its settings: more memory is needed than could be");
+    }
+    // One thread is enough for thousands of devices, and each further one costs memory. What takes long (the spool,
+    // digests of images) has threads of its own.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(EXIT_FAILED, &format!("the runtime can't start: {error}")),

@@ -28,8 +28,8 @@ impl Engine {
             let effects = update.next(now, &rules, |device| {
                 self.known.devices.get(device).map(|record| DeviceView {
                     answers: is_online(record) && record.calls.answers(),
-                    status: &record.reading.status,
-                    version: record.reading.identity.firmware_version(),
+                    status: record.reading.status(),
+                    version: record.reading.identity().firmware_version(),
                 })
             });
             if update != before {
@@ -186,7 +186,7 @@ impl Engine {
             let why = "the device or its image is no longer known".to_owned();
             return Self::tell(&events, Event::Pushed(rollout, device, Err((why, true))));
         };
-        let transport = self.transport(record.reading.identity.vendor.as_deref());
+        let transport = self.transport(record.reading.identity().vendor.as_deref());
         let host = record.address.ip();
         self.world.tasks.spawn(async move {
             let progress = |sent: u64, all: u64| tracing::trace!(sent, all, "pushing");

@@ -170,7 +170,8 @@ fn lane(state: &LaneState) -> LaneStatus {
 }
 
 fn device(record: &DeviceRecord) -> DeviceStatus {
-    let (reading, identity) = (&record.reading, &record.reading.identity);
+    let reading = record.reading.whole();
+    let identity = reading.identity;
     let supply = |supply: &wire::reading::Supply| SupplyStatus {
         name: gateway_core::calls::supply_name(supply),
         color: supply.color.clone(),
@@ -179,18 +180,18 @@ fn device(record: &DeviceRecord) -> DeviceStatus {
     };
     DeviceStatus {
         device: record.device.clone(),
-        address: reading.address.clone(),
-        vendor: identity.vendor.clone(),
-        model: identity.model.clone(),
-        serial: identity.serial.clone(),
-        name: identity.name.clone(),
+        address: reading.address,
         firmware: identity.firmware_version().map(str::to_owned),
+        vendor: identity.vendor,
+        model: identity.model,
+        serial: identity.serial,
+        name: identity.name,
         online: is_online(record),
         read_at: record.answered_at,
-        printer: reading.status.printer.clone(),
+        printer: reading.status.printer,
         detected_errors: reading.status.detected_errors.iter().map(ToString::to_string).collect(),
-        console: reading.status.console.clone(),
-        total: reading.counters.get(&wire::reading::Counter::Total).copied(),
+        console: reading.status.console,
+        total: record.reading.total(),
         supplies: reading.supplies.iter().map(supply).collect(),
         notes: record
             .findings

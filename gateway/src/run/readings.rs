@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gateway_core::calls::CallState;
 use gateway_core::device_reading::{Finished, Glimpse, Scope};
-use gateway_core::inventory::{self, DeviceRecord, Finding, Place, Recognition, Reported, Seen};
+use gateway_core::inventory::{self, DeviceRecord, Finding, LastReading, Place, Recognition, Reported, Seen};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -92,7 +92,7 @@ impl Engine {
             DeviceRecord {
                 device: id.clone(),
                 address,
-                reading: reading.clone(),
+                reading: LastReading::of(reading),
                 answered_at: now,
                 calls: CallState::default(),
                 reported: None,
@@ -110,7 +110,8 @@ impl Engine {
         }
         let profiles = self.world.reader.profiles();
         let profile = reading.identity.vendor.as_deref().and_then(|vendor| profiles.by_vendor(vendor));
-        let news = Reported::of(&record.reading, now).differs(&Reported::of(reading, now), false);
+        let mut last = record.reading.whole();
+        let news = Reported::of(&last, now).differs(&Reported::of(reading, now), false);
         let rules = self.world.config.call_rules();
         let calls = record.calls.on_reading(&rules, profile.map(AsRef::as_ref), &id, reading);
         if let Some(target) = self.targets.at(address) {
@@ -118,17 +119,18 @@ impl Engine {
             target.next = Instant::now() + target.attention.wait(&self.world.config.sensing_rules());
         }
         if whole {
-            record.reading = reading.clone();
+            record.reading = LastReading::of(reading);
             outcome.devices.insert(id.clone());
         } else {
-            merge(&mut record.reading, reading);
+            merge(&mut last, reading);
+            record.reading = LastReading::of(&last);
         }
         let settling = record.calls.is_settling();
         self.confirm(address, settling);
         self.note(&id, findings, now, outcome);
         self.make_calls(&id, calls, outcome);
         if whole {
-            self.inform(&id, now, outcome);
+            self.inform(&id, reading, now, outcome);
             self.answer_read(&id, reading, now, outcome);
             self.read_back(&id, Some(reading.identity.firmware_version()), now, outcome);
         } else {
@@ -294,7 +296,7 @@ impl Engine {
         for call in calls {
             tracing::info!(
                 device = %id,
-                device.serial = record.reading.identity.serial.as_deref().unwrap_or(""),
+                device.serial = record.reading.identity().serial.as_deref().unwrap_or(""),
                 subject = call.subject,
                 detail = call.detail,
                 "{}",
@@ -305,8 +307,8 @@ impl Engine {
                 let mail = QueuedMail {
                     id: Uuid::now_v7(),
                     call: call.clone(),
-                    identity: record.reading.identity.clone(),
-                    address: record.reading.address.clone(),
+                    identity: record.reading.identity().clone(),
+                    address: crate::snmp::address_text(record.address),
                     attempts: 0,
                     not_before: now,
                 };
@@ -319,9 +321,9 @@ impl Engine {
     }
 
     /// A whole reading is reported when it is new or differs.
-    fn inform(&mut self, id: &DeviceId, now: Timestamp, outcome: &mut Outcome) {
+    fn inform(&mut self, id: &DeviceId, reading: &Reading, now: Timestamp, outcome: &mut Outcome) {
         let Some(record) = self.known.devices.get(id) else { return };
-        if let Some(worth) = record.worth_reporting(&record.reading, true, now) {
+        if let Some(worth) = record.worth_reporting(reading, true, now) {
             self.report_information(id, worth.reason, None, now, outcome);
             if worth.at_once {
                 outcome.actions.push(Action::SendReading);
@@ -339,7 +341,7 @@ impl Engine {
         outcome: &mut Outcome,
     ) {
         let Some(record) = self.known.devices.get_mut(id) else { return };
-        let reading = record.reading.clone();
+        let reading = record.reading.whole();
         record.reported = Some(Reported::of(&reading, now));
         let information = DeviceInformation { device: id.clone(), reason, command, reading };
         outcome.report(&Report::DeviceInformation(Box::new(information)), now);

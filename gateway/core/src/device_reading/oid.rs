@@ -5,13 +5,17 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::limits::ARCS;
+
+/// Sub-identifiers that need no memory of their own: those of nearly every object of a printer.
+const INLINE_ARCS: usize = 16;
 
 /// An object identifier, ordered as SNMP orders it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Oid(Vec<u32>);
+pub struct Oid(SmallVec<[u32; INLINE_ARCS]>);
 
 /// Not an object identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +30,7 @@ impl Oid {
     /// From sub-identifiers; more than [`ARCS`] are cut.
     #[must_use]
     pub fn new(arcs: &[u32]) -> Self {
-        Self(arcs.iter().take(ARCS).copied().collect())
+        Self(SmallVec::from_slice(arcs.get(..ARCS).unwrap_or(arcs)))
     }
 
     /// The sub-identifiers.
@@ -84,7 +88,7 @@ impl FromStr for Oid {
 
     fn from_str(text: &str) -> Result<Self, InvalidOid> {
         let invalid = || InvalidOid { given: text.chars().take(60).collect() };
-        let arcs: Vec<u32> = text
+        let arcs: SmallVec<[u32; INLINE_ARCS]> = text
             .strip_prefix('.')
             .unwrap_or(text)
             .split('.')

@@ -9,8 +9,10 @@ use wire::report::{InformationReason, device_id};
 use crate::access::Access;
 use crate::calls::CallState;
 
+pub use last_reading::LastReading;
 pub use recognition::{Finding, FindingKind, Place, Recognition, Seen, recognise};
 
+mod last_reading;
 mod recognition;
 
 /// Changes of a device are reported at most this often, unless somebody waits for them.
@@ -24,7 +26,7 @@ pub struct DeviceRecord {
     /// Where it answers, `ADDR:PORT`.
     pub address: std::net::SocketAddr,
     /// The last whole reading.
-    pub reading: Reading,
+    pub reading: LastReading,
     /// When it answered last, to whatever question.
     pub answered_at: Timestamp,
     /// What is open and what is remembered to find edges.
@@ -241,7 +243,7 @@ mod tests {
         DeviceRecord {
             device: "a:1".parse().unwrap(),
             address: "127.0.0.1:161".parse().unwrap(),
-            reading: testing::reading(),
+            reading: LastReading::of(&testing::reading()),
             answered_at: at(0),
             calls: CallState::default(),
             reported,

@@ -126,7 +126,7 @@ fn known(seen: &Seen<'_>, findings: &mut Vec<Finding>) -> Option<DeviceId> {
     let like = |record: &&DeviceRecord| alike(record, identity, serial);
     let candidates: Vec<&DeviceRecord> =
         expected.into_iter().filter(like).chain(rest().filter(like)).collect();
-    let exact = |record: &DeviceRecord| usable(&record.reading.identity) == Some(serial);
+    let exact = |record: &DeviceRecord| usable(record.reading.identity()) == Some(serial);
     let by_mac = candidates.iter().copied().filter(|r| same(mac(r), identity.mac.as_deref()));
     if let Some(record) = by_mac.max_by_key(|record| exact(record)) {
         if !exact(record) {
@@ -145,7 +145,7 @@ fn known(seen: &Seen<'_>, findings: &mut Vec<Finding>) -> Option<DeviceId> {
 }
 
 fn prefixed(record: &DeviceRecord, serial: &str) -> Finding {
-    let own = usable(&record.reading.identity).unwrap_or_default();
+    let own = usable(record.reading.identity()).unwrap_or_default();
     Finding {
         kind: FindingKind::PrefixedSerial,
         detail: format!("tells its serial number as {own} and as {serial}"),
@@ -160,7 +160,7 @@ fn named(seen: &Seen<'_>, findings: &mut Vec<Finding>) -> Result<DeviceId, Inval
     let others = seen
         .known
         .values()
-        .filter(|r| usable(&r.reading.identity) == Some(serial) && alike(r, identity, serial));
+        .filter(|r| usable(r.reading.identity()) == Some(serial) && alike(r, identity, serial));
     let mut others: Vec<&DeviceRecord> = others.collect();
     others.sort_by_key(|record| record.address != seen.address);
     let swapped = others.iter().find(|record| {
@@ -203,7 +203,7 @@ fn is_there(seen: &Seen<'_>, record: &DeviceRecord) -> bool {
 }
 
 fn mac(record: &DeviceRecord) -> Option<&str> {
-    record.reading.identity.mac.as_deref()
+    record.reading.identity().mac.as_deref()
 }
 
 fn same(a: Option<&str>, b: Option<&str>) -> bool {
@@ -222,7 +222,7 @@ fn usable(identity: &Identity) -> Option<&str> {
 
 /// Whether vendor and serial number agree, a prefix of zeros apart.
 fn alike(record: &DeviceRecord, identity: &Identity, serial: &str) -> bool {
-    let known = &record.reading.identity;
+    let known = record.reading.identity();
     let plain = |serial: &str| serial.trim_start_matches('0').to_owned();
     !differ(known.vendor.as_deref(), identity.vendor.as_deref())
         && usable(known).is_some_and(|own| {
@@ -231,13 +231,13 @@ fn alike(record: &DeviceRecord, identity: &Identity, serial: &str) -> bool {
 }
 
 fn same_model(record: &DeviceRecord, reading: &Reading) -> bool {
-    !differ(record.reading.identity.model.as_deref(), reading.identity.model.as_deref())
+    !differ(record.reading.identity().model.as_deref(), reading.identity.model.as_deref())
 }
 
 /// A device that counts less than it did is another one.
 fn counts_less(record: &DeviceRecord, reading: &Reading) -> bool {
-    let total = |reading: &Reading| reading.counters.get(&Counter::Total).copied();
-    total(&record.reading).zip(total(reading)).is_some_and(|(before, now)| now < before)
+    let total = reading.counters.get(&Counter::Total);
+    record.reading.total().zip(total).is_some_and(|(before, now)| *now < before)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::calls::{CallRules, CallState};
-use crate::inventory::testing;
+use crate::inventory::{LastReading, testing};
 
 /// A device in short: serial, last octet of its hardware address, model, total.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +54,7 @@ impl Gateway {
             let mut record = self.known.remove(&found.device).unwrap_or_else(|| DeviceRecord {
                 device: found.device.clone(),
                 address,
-                reading: reading.clone(),
+                reading: LastReading::of(&reading),
                 answered_at: now,
                 calls: CallState::default(),
                 reported: None,
@@ -65,7 +65,7 @@ impl Gateway {
             record.address = address;
             record.answered_at = now;
             record.calls.on_reading(&CallRules::default(), None, &found.device, &reading);
-            record.reading = reading;
+            record.reading = LastReading::of(&reading);
             self.known.insert(found.device.clone(), record);
         }
         found

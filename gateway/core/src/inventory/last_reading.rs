@@ -1,0 +1,110 @@
+//! The last whole reading of a device as it is remembered. A reading is some hundred small values, and a gateway has
+//! thousands of them: as JSON it takes a third of the memory. What decisions look at again and again is at hand, the
+//! rest is parsed when somebody asks.
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
+use wire::reading::{Counter, Identity, Reading, Status};
+
+/// The last whole reading of a device; stored as the reading itself.
+#[derive(Debug, Clone)]
+pub struct LastReading {
+    identity: Identity,
+    status: Status,
+    total: Option<u64>,
+    json: Box<RawValue>,
+}
+
+impl LastReading {
+    /// Remembers a reading.
+    ///
+    /// # Panics
+    /// Never: a reading has nothing that JSON can't carry.
+    #[must_use]
+    pub fn of(reading: &Reading) -> Self {
+        Self::with(reading, to_raw_value(reading).expect("a reading can be written as JSON"))
+    }
+
+    fn with(reading: &Reading, json: Box<RawValue>) -> Self {
+        Self {
+            identity: reading.identity.clone(),
+            status: reading.status.clone(),
+            total: reading.counters.get(&Counter::Total).copied(),
+            json,
+        }
+    }
+
+    /// Who the device is.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// How it was.
+    #[must_use]
+    pub const fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// All its pages.
+    #[must_use]
+    pub const fn total(&self) -> Option<u64> {
+        self.total
+    }
+
+    /// The whole of it, parsed.
+    ///
+    /// # Panics
+    /// Never: the JSON was written from a reading, or was parsed as one before.
+    #[must_use]
+    pub fn whole(&self) -> Reading {
+        serde_json::from_str(self.json.get()).expect("what was a reading is one")
+    }
+}
+
+impl PartialEq for LastReading {
+    fn eq(&self, other: &Self) -> bool {
+        self.json.get() == other.json.get()
+    }
+}
+
+impl Serialize for LastReading {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.json.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for LastReading {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = Box::<RawValue>::deserialize(deserializer)?;
+        let reading = serde_json::from_str(json.get()).map_err(D::Error::custom)?;
+        Ok(Self::with(&reading, json))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_is_the_reading_and_comes_back_the_same() {
+        let mut reading = super::super::testing::reading();
+        reading.counters.insert(Counter::Total, u64::MAX);
+        reading.status.console = vec!["\"Bereit\" \u{e4}\n".to_owned()];
+        let last = LastReading::of(&reading);
+        assert_eq!(last.whole(), reading);
+        assert_eq!((last.identity(), last.status()), (&reading.identity, &reading.status));
+        assert_eq!(last.total(), Some(u64::MAX));
+        let stored = serde_json::to_string(&last).unwrap();
+        assert_eq!(stored, serde_json::to_string(&reading).unwrap());
+        assert_eq!(serde_json::from_str::<LastReading>(&stored).unwrap(), last);
+    }
+
+    #[test]
+    fn what_is_no_reading_is_refused() {
+        for bad in ["{}", "null", "[]", r#"{"address":7}"#] {
+            assert!(serde_json::from_str::<LastReading>(bad).is_err(), "{bad}");
+        }
+    }
+}
