@@ -1,8 +1,10 @@
 //! The life of certificates in running programs: renewal without a lost connection, revocation live, the way back.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use fixtures::mailbox::Mailbox;
 use pki::spiffe::PartyKind;
 use serde_json::{Value, json};
 use tests::operator::plain_client;
@@ -11,9 +13,9 @@ use tests::trust::{self, bring_authority, enroll, identity_with_lists, issue_day
 use tests::until::until;
 
 /// A site whose servers know the revocation lists, and whose gateway's certificate has some age.
-fn site(dir: &std::path::Path, days: i64, enrols: bool) -> Result<Site> {
+fn site(dir: &std::path::Path, days: i64, enrols: bool, mail: Option<SocketAddr>) -> Result<Site> {
     // A poll every six seconds.
-    let mut spec = SiteSpec { speedup: 600, ..SiteSpec::new(dir.to_owned()) };
+    let mut spec = SiteSpec { speedup: 600, mail, ..SiteSpec::new(dir.to_owned()) };
     spec.comm_server = json!({"identity": identity_with_lists(dir, "comm-server")});
     if enrols {
         spec.comm_server["enrolment"] = trust::enrolment(dir);
@@ -45,7 +47,7 @@ async fn polled(site: &Site) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_renews_at_two_thirds_and_loses_no_connection() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let mut site = site(dir.path(), 66, true)?;
+    let mut site = site(dir.path(), 66, true, None)?;
     let file = site.dir("gateway").join("identity/cert.pem");
     let old = std::fs::read(&file)?;
     site.start_lan()?;
@@ -89,7 +91,7 @@ async fn a_gateway_renews_at_two_thirds_and_loses_no_connection() -> Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_gateway_is_out_within_a_minute_and_comes_back_with_a_token() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let mut site = site(dir.path(), 1, true)?;
+    let mut site = site(dir.path(), 1, true, None)?;
     site.start_lan()?;
     site.start_gateway()?;
     polled(&site).await?;
@@ -129,7 +131,8 @@ async fn a_revoked_gateway_is_out_within_a_minute_and_comes_back_with_a_token() 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_not_be_renewed_is_told_and_the_old_one_stays() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let mut site = site(dir.path(), 75, false)?;
+    let mailbox = Mailbox::start("127.0.0.1:0".parse()?).await?;
+    let mut site = site(dir.path(), 75, false, Some(mailbox.address()))?;
     let file = site.dir("gateway").join("identity/cert.pem");
     let old = std::fs::read(&file)?;
     site.start_lan()?;
@@ -145,6 +148,11 @@ async fn what_can_not_be_renewed_is_told_and_the_old_one_stays() -> Result<()> {
     assert_eq!(metric(local, "platen_gateway_certificate_alarm").await?, 1.0);
     let page = plain_client()?.get(format!("http://{local}/")).send().await?.text().await?;
     assert!(page.contains("renewing it fails"), "{page}");
+    let is_alarm = |text: &str| text.contains("[Platen] Certificate of gateway gw-demo needs somebody");
+    let letter = tokio::time::timeout(PATIENCE, mailbox.wait_for(|letter| is_alarm(&letter.text())));
+    let letter = letter.await.context("no letter in time")?.context("no letter")?;
+    assert_eq!(letter.to, ["it@demo.example"]);
+    assert!(letter.text().contains("renewing it fails"), "{}", letter.text());
     assert_eq!(std::fs::read(&file)?, old);
     assert!(site.gateway.as_ref().context("it runs")?.log().contains("renewing it fails"));
     site.stop()

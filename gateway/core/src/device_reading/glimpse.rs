@@ -9,7 +9,7 @@ use super::objects as o;
 use super::oid::{Oid, join};
 use super::value::Value;
 
-/// What a glance saw, by the place in [`OBJECTS`]: where none of what was asked both times differs, nothing happened.
+/// What a glance saw, by the place in `OBJECTS`: where none of what was asked both times differs, nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glimpse(BTreeMap<usize, Option<Value>>);
 
