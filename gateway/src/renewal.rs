@@ -219,7 +219,7 @@ fn words(gateway: &str, status: &CertificateStatus) -> String {
         );
     }
     format!(
-        "The certificate of gateway {gateway} ends at {until}, and renewing it fails.{why} After that the server no longer \
-         lets it in."
+        "The certificate of gateway {gateway} ends at {until}, then the server no longer lets it in, and renewing it \
+         fails.{why}"
     )
 }

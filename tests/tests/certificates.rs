@@ -152,7 +152,9 @@ async fn what_can_not_be_renewed_is_told_and_the_old_one_stays() -> Result<()> {
     let letter = tokio::time::timeout(PATIENCE, mailbox.wait_for(|letter| is_alarm(&letter.text())));
     let letter = letter.await.context("no letter in time")?.context("no letter")?;
     assert_eq!(letter.to, ["it@demo.example"]);
-    assert!(letter.text().contains("renewing it fails"), "{}", letter.text());
+    // Quoted-printable breaks its lines anywhere.
+    let text = letter.text().replace("=\r\n", "");
+    assert!(text.contains("renewing it fails"), "{text}");
     assert_eq!(std::fs::read(&file)?, old);
     assert!(site.gateway.as_ref().context("it runs")?.log().contains("renewing it fails"));
     site.stop()
