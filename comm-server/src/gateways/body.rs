@@ -83,7 +83,7 @@ async fn collect(body: &mut Body) -> Result<Option<Bytes>, axum::Error> {
 }
 
 /// Reads on for a while and keeps nothing: a connection that is closed with unread bytes takes the answer with it.
-async fn discard(mut body: Body) {
+pub(super) async fn discard(mut body: Body) {
     let reading = async { while let Some(Ok(_)) = body.frame().await {} };
     // In time or not, the refusal is the answer.
     drop(tokio::time::timeout(DISCARD_TIMEOUT, reading).await);
