@@ -4,6 +4,7 @@
 
 mod door;
 mod guard;
+mod heard;
 mod pending;
 #[cfg(test)]
 mod tests;
@@ -192,7 +193,11 @@ async fn answer(stream: TlsStream<TcpStream>, peer: Peer, guard: Guard, router: 
                 return Ok(turned_away(&refused));
             }
             request.extensions_mut().insert(peer);
-            router.oneshot(request).await
+            let (parts, body) = request.into_parts();
+            let (body, rest) = heard::lend(&parts.headers, body);
+            let response = router.oneshot(Request::from_parts(parts, body)).await;
+            rest.hear_out().await;
+            response
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());

@@ -16,9 +16,6 @@ use wire::problem::{Problem, ProblemCode};
 
 use super::GatewayState;
 
-/// How long a refused body is read on.
-const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
-
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Reads and parses a body of at most [`BODY_BYTES`], and of at most `limit` bytes after decompression.
@@ -45,18 +42,11 @@ async fn receive(headers: &HeaderMap, mut body: Body, patience: Duration) -> Res
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let announced = announced.and_then(|length| length.parse::<usize>().ok());
     if announced.is_some_and(|length| length > BODY_BYTES) {
-        // Who asks first whether to send is told no; who sends already is heard out, or would miss the answer.
-        if !headers.contains_key(header::EXPECT) {
-            discard(body).await;
-        }
         return Err(too_large());
     }
     match tokio::time::timeout(patience, collect(&mut body)).await {
         Ok(Ok(Some(bytes))) => Ok(bytes),
-        Ok(Ok(None)) => {
-            discard(body).await;
-            Err(too_large())
-        }
+        Ok(Ok(None)) => Err(too_large()),
         Ok(Err(_)) => Err(Refusal::new(ProblemCode::MalformedBody, "the body ended before its end")),
         Err(_) => {
             let detail = format!("the body did not arrive within {} s", patience.as_secs());
@@ -80,13 +70,6 @@ async fn collect(body: &mut Body) -> Result<Option<Bytes>, axum::Error> {
         bytes.extend_from_slice(&data);
     }
     Ok(Some(bytes.freeze()))
-}
-
-/// Reads on for a while and keeps nothing: a connection that is closed with unread bytes takes the answer with it.
-pub(super) async fn discard(mut body: Body) {
-    let reading = async { while let Some(Ok(_)) = body.frame().await {} };
-    // In time or not, the refusal is the answer.
-    drop(tokio::time::timeout(DISCARD_TIMEOUT, reading).await);
 }
 
 /// An answer; compressed above [`wire::limits::COMPRESS_ABOVE_BYTES`] if the caller accepts that.

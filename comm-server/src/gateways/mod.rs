@@ -17,7 +17,6 @@ mod tests;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
 use axum::http::Method;
 use axum::routing::post;
 use comm_server_core::cadence::Cadence;
@@ -76,14 +75,11 @@ pub async fn serve(
     program::listener::serve(listener, door, router, shutdown).await;
 }
 
-async fn nothing_here(request: Request) -> Refusal {
-    // Who sends a body is heard out, or would miss the answer.
-    body::discard(request.into_body()).await;
+async fn nothing_here() -> Refusal {
     Refusal::new(ProblemCode::NotFound, "there is nothing at this path for gateways")
 }
 
-async fn other_method(method: Method, request: Request) -> Refusal {
-    body::discard(request.into_body()).await;
+async fn other_method(method: Method) -> Refusal {
     let detail = format!("{method} is not allowed here: expected POST");
     Refusal(Problem { status: 405, ..Problem::new(ProblemCode::NotFound, detail) })
 }
