@@ -32,12 +32,7 @@ async fn main() -> ExitCode {
 
 /// An error with its sources, on standard error.
 fn complain(error: &dyn Error, code: ExitCode) -> ExitCode {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
+    let text = program::error::chain(error);
     // Without standard error there is nobody left to tell.
     drop(writeln!(std::io::stderr().lock(), "platen-comm-server: {text}"));
     code

@@ -1,5 +1,7 @@
 //! The configuration file.
 
+mod sections;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,15 +10,15 @@ use std::time::Duration;
 
 use gateway_core::calls::CallRules;
 use gateway_core::firmware::UpdateRules;
-use gateway_core::search::{Part, Span, Sweep};
+use gateway_core::search::{Part, Sweep};
 use gateway_core::sensing::SensingRules;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use pki::spiffe::Party;
 use pki::{IdentityConfig, Tolerance};
+use program::error::chain;
 use program::identity::LiveIdentity;
 use program::logging::LogConfig;
-use secrecy::SecretString;
 use serde::Deserialize;
 use wire::ids::GatewayId;
 
@@ -27,6 +29,11 @@ use crate::snmp::credentials::{CredentialConfig, Gathering};
 use crate::snmp::{Candidates, Credentials};
 use crate::staging::{GlobalServerConfig, StagingClient};
 use crate::traps::TrapsConfig;
+
+pub use sections::{
+    CommServerConfig, DemonstrationConfig, DeviceConfig, LocalConfig, NetworkConfig, SensingConfig,
+    SiteConfig, SpoolConfig,
+};
 
 /// Addresses that all networks together may have.
 const MAX_ADDRESSES: u128 = gateway_core::search::ADDRESSES;
@@ -90,158 +97,6 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// Section `comm_server`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CommServerConfig {
-    /// `https://HOST:PORT`.
-    pub url: String,
-    /// `http://[USER:PASSWORD@]HOST:PORT`, for the global server as well.
-    #[serde(default)]
-    pub proxy: Option<String>,
-}
-
-/// Section `local`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LocalConfig {
-    /// Where `/healthz`, `/metrics`, `/status` and the local page are.
-    pub listen: SocketAddr,
-}
-
-impl Default for LocalConfig {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9110)) }
-    }
-}
-
-/// Section `site`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SiteConfig {
-    /// Its name.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// Its time zone, as the tz database names it.
-    #[serde(default)]
-    pub time_zone: Option<String>,
-}
-
-/// One of `networks`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NetworkConfig {
-    /// Its addresses: a network, a range or one address.
-    #[serde(alias = "range")]
-    pub cidr: Span,
-    /// Addresses that a search leaves out.
-    #[serde(default)]
-    pub exclude: Vec<Span>,
-    /// Whether a search asks every address; else only what announces itself there.
-    #[serde(default = "yes")]
-    pub sweep: bool,
-    /// Port of the agents.
-    #[serde(default = "snmp_port")]
-    pub port: u16,
-    /// SNMP v2c community: the short form of a credential for this alone, tried before the list.
-    #[serde(default, deserialize_with = "secret")]
-    pub community: Option<SecretString>,
-}
-
-/// One of `devices`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DeviceConfig {
-    /// `ADDR`, `ADDR:PORT`, `NAME` or `NAME:PORT`.
-    pub address: String,
-    /// SNMP v2c community: the short form of a credential for this alone, tried before the list.
-    #[serde(default, deserialize_with = "secret")]
-    pub community: Option<SecretString>,
-}
-
-const fn yes() -> bool {
-    true
-}
-
-const fn snmp_port() -> u16 {
-    161
-}
-
-fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
-    Option::<String>::deserialize(deserializer).map(|secret| secret.map(SecretString::from))
-}
-
-/// Section `sensing`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SensingConfig {
-    /// Between two looks at a device's status, seconds; no device is looked at more often.
-    pub status_s: u32,
-    /// Between two looks at a device that has had no news for long, seconds.
-    pub idle_s: u32,
-    /// Between two looks at a device that sleeps, seconds.
-    pub asleep_s: u32,
-    /// Between two whole readings, seconds.
-    pub reading_s: u32,
-    /// Between two searches of the networks, seconds.
-    pub discovery_s: u32,
-    /// Time for one SNMP answer, milliseconds.
-    pub timeout_ms: u32,
-    /// Repetitions of an SNMP request.
-    pub retries: u32,
-    /// Looks without an answer after which a device is offline.
-    pub offline_after: u32,
-    /// Devices that are read at once.
-    pub concurrency: usize,
-    /// A supply is near its end at this percentage and below.
-    pub near_end_percent: f64,
-}
-
-impl Default for SensingConfig {
-    fn default() -> Self {
-        Self {
-            status_s: 60,
-            idle_s: 180,
-            asleep_s: 300,
-            reading_s: 3600,
-            discovery_s: 86_400,
-            timeout_ms: 2000,
-            retries: 2,
-            offline_after: 3,
-            concurrency: 64,
-            near_end_percent: 10.0,
-        }
-    }
-}
-
-/// Section `spool`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SpoolConfig {
-    /// Limit of the whole, MiB.
-    pub limit_mib: u64,
-}
-
-impl Default for SpoolConfig {
-    fn default() -> Self {
-        Self { limit_mib: 256 }
-    }
-}
-
-/// Section `demonstration`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DemonstrationConfig {
-    /// Divides every wait: polls, sensing, looks at a device that restarts. Nothing else.
-    pub speedup: f64,
-}
-
-impl Default for DemonstrationConfig {
-    fn default() -> Self {
-        Self { speedup: 1.0 }
-    }
-}
-
 /// A configuration that can be parsed and can't be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{key}: {problem}")]
@@ -287,7 +142,7 @@ impl Config {
             let problem = format!("is {}, but the certificate is for {}", self.gateway, own.id());
             return Err(InvalidConfig::new("gateway", problem));
         }
-        crate::uplink::check_url(&self.comm_server.url)
+        crate::servers::check_url(&self.comm_server.url)
             .map_err(|problem| InvalidConfig::new("comm_server.url", problem))?;
         let proxy = self.comm_server.proxy.as_deref();
         let staging = self.global_server.as_ref();
@@ -509,17 +364,6 @@ impl Config {
     }
 }
 
-/// An error with what it came from.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
 /// Reads and checks a configuration file; `Err` is what a person should read.
 ///
 /// # Errors
@@ -531,67 +375,4 @@ pub fn load(file: &Path) -> Result<(Config, Checked), String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::snmp::Credentials;
-    use secrecy::ExposeSecret;
-
-    fn config(more: &str) -> Config {
-        let yaml = format!(
-            "{{gateway: gw-1, data_dir: /d, identity: {{certificate: c, key: k, root: r}}, \
-             comm_server: {{url: 'https://c:8443'}}, {more}}}"
-        );
-        program::config::parse(Path::new("gateway.yaml"), &yaml).unwrap()
-    }
-
-    fn refused(more: &str) -> String {
-        config(more).validate().unwrap_err().to_string()
-    }
-
-    #[test]
-    fn what_is_wrong_is_named_with_its_key() {
-        assert!(
-            refused("sensing: {status_s: 0}").starts_with("sensing.status_s: 0 is not valid: expected 1")
-        );
-        assert!(refused("local: {listen: '0.0.0.0:9110'}").contains("expected a loopback address"));
-        assert!(refused("networks: [{cidr: 10.0.0.0/8}]").starts_with("networks[0].cidr"));
-        assert!(
-            refused("devices: [{address: 10.0.0.x9/}]").starts_with("devices[0].address: \"10.0.0.x9/\"")
-        );
-        assert!(refused("devices: [{address: 10.0.0.1}, {address: '10.0.0.1:161'}]").contains("twice"));
-        assert!(refused("demonstration: {speedup: 0.5}").starts_with("demonstration.speedup"));
-        assert!(refused("spool: {limit_mib: 1}").starts_with("spool.limit_mib"));
-        assert!(refused("credentials: [{name: a}]").starts_with("credentials[0]: community: missing"));
-        let twice = "credentials: [{name: a, community: x}, {name: a, community: y}]";
-        assert!(refused(twice).starts_with("credentials[1].name: \"a\" stands there twice"));
-        assert!(refused("site: {name: x}").starts_with("identity: "), "the files are missing");
-    }
-
-    #[test]
-    fn a_device_is_asked_with_its_own_community_or_the_narrowest_networks() {
-        let config = config(
-            "networks: [{cidr: 10.0.0.0/16, community: wide}, {cidr: 10.0.1.0/24, community: narrow}], \
-             devices: [{address: 10.0.1.9, community: own}]",
-        );
-        let candidates = config.candidates().unwrap();
-        let community = |address: &str| match &candidates.at(address.parse().unwrap())[0].credentials {
-            Credentials::V1(community) | Credentials::V2c(community) => community.expose_secret().to_owned(),
-            Credentials::V3(_) => panic!("no user is configured"),
-        };
-        assert_eq!(community("10.0.1.9:161"), "own");
-        assert_eq!(community("10.0.1.8:161"), "narrow");
-        assert_eq!(community("10.0.2.8:161"), "wide");
-        assert_eq!(community("10.0.2.8:1161"), "public");
-        let held = ["10.0.1.9:161", "10.0.2.8:161", "10.0.2.8:1161", "10.1.0.1:161"]
-            .map(|address| config.holds(address.parse().unwrap()));
-        assert_eq!(held, [true, true, false, false]);
-        assert!(!format!("{config:?}").contains("narrow"), "communities are never printed");
-    }
-
-    #[test]
-    fn a_demonstration_divides_waits() {
-        let config = config("demonstration: {speedup: 60}");
-        assert_eq!(config.wait(Duration::from_secs(60)), Duration::from_secs(1));
-        assert_eq!(config.update_rules().restart_limit, SignedDuration::from_secs(30));
-    }
-}
+mod tests;

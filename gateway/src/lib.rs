@@ -12,6 +12,7 @@ pub mod push;
 pub mod read;
 pub mod renewal;
 pub mod run;
+mod servers;
 pub mod snmp;
 pub mod spool;
 pub mod staging;

@@ -7,16 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use pki::est::{Applicant, InvalidBody};
-use pki::renewal::files::{self, InstallError};
-use pki::renewal::{Due, Unproven, due, prove};
+use pki::Identity;
+use pki::est::Applicant;
+use pki::renewal::files;
+use pki::renewal::{Due, due, prove};
 use pki::spiffe::PartyKind;
-use pki::{Identity, IdentityConfig, IdentityError};
+use program::error::chain;
 use program::identity::LiveIdentity;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, chain};
-use crate::enrol::{Est, EstError};
+use crate::config::Config;
+use crate::enrol::{Est, NoCertificate, stage};
 use crate::mail::Mailer;
 use crate::status::{CertificateState, CertificateStatus};
 
@@ -32,20 +33,8 @@ const MAIL_EVERY: SignedDuration = SignedDuration::from_hours(24);
 /// Why a certificate was not renewed.
 #[derive(Debug, thiserror::Error)]
 enum NotRenewed {
-    #[error("no key can be made")]
-    Key(#[source] pki::authority::AuthorityError),
-    #[error("TLS can't be configured")]
-    Tls(#[from] pki::tls::TlsError),
     #[error(transparent)]
-    Est(#[from] EstError),
-    #[error("the server's answer can't be used: {0}")]
-    Answer(#[from] InvalidBody),
-    #[error("the new certificate can't be used")]
-    Identity(#[from] IdentityError),
-    #[error(transparent)]
-    Unproven(#[from] Unproven),
-    #[error(transparent)]
-    Install(#[from] InstallError),
+    NoCertificate(#[from] NoCertificate),
     #[error("the new certificate is in its place, and the old one still in force")]
     Unchanged,
     #[error("the new certificate was not taken")]
@@ -125,21 +114,24 @@ impl Renewal {
     }
 
     async fn renew(&self, old: &Identity, now: Timestamp) -> Result<(), NotRenewed> {
-        let place = &self.config.identity;
+        self.obtain(old, now).await?;
+        self.live.change_files(|| files::install(&self.config.identity)).map_err(NoCertificate::from)?;
+        self.live.look(Timestamp::now())?;
+        if self.live.now().chain() == old.chain() { Err(NotRenewed::Unchanged) } else { Ok(()) }
+    }
+
+    /// Asks for a certificate with a new key; both lie beside the old ones, proven, after this.
+    async fn obtain(&self, old: &Identity, now: Timestamp) -> Result<(), NoCertificate> {
         let server = &self.config.comm_server;
         let tls = pki::tls::client_config(old, PartyKind::CommServer)?;
         let est = Est::new(&server.url, server.proxy.as_deref(), tls)?;
-        let applicant = Applicant::new().map_err(NotRenewed::Key)?;
+        let applicant = Applicant::new().map_err(NoCertificate::Key)?;
         let mut certificates = est.cacerts().await?;
         certificates.extend(est.reenroll(&applicant.request).await?);
-        let staged = files::stage(place, &applicant.chain_pem(&certificates)?, &applicant.key_pem())?;
-        if let Err(error) = proven(&staged, old, now) {
-            files::discard(place)?;
-            return Err(error);
-        }
-        self.live.change_files(|| files::install(place))?;
-        self.live.look(Timestamp::now())?;
-        if self.live.now().chain() == old.chain() { Err(NotRenewed::Unchanged) } else { Ok(()) }
+        stage(&self.config.identity, &applicant, &certificates, |staged| {
+            let newer = Identity::load_with(&staged, old.crls().tolerance())?;
+            Ok(prove(&newer, old.id(), Some(old), now)?)
+        })
     }
 
     /// Less than a fifth of its life is left, or none: in the log, by mail once a day, and by a metric.
@@ -189,12 +181,6 @@ fn jitter(identity: &Identity) -> f64 {
     let Some(leaf) = identity.chain().first() else { return 0.0 };
     let [a, b, ..] = pki::trust::fingerprint(leaf);
     f64::from(u16::from_be_bytes([a, b])) / f64::from(u16::MAX)
-}
-
-fn proven(staged: &IdentityConfig, old: &Identity, now: Timestamp) -> Result<(), NotRenewed> {
-    let newer = Identity::load_with(staged, old.crls().tolerance())?;
-    prove(&newer, old.id(), Some(old), now)?;
-    Ok(())
 }
 
 fn status_of(identity: &Identity, due: Due, problem: Option<String>) -> CertificateStatus {

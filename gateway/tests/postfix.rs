@@ -365,12 +365,7 @@ fn a_user_is_authenticated_over_starttls_and_a_wrong_password_is_told() {
 
     std::fs::write(&file, "another\n").unwrap();
     let refused = send(&config, Edge::Cleared).unwrap_err();
-    let mut said = refused.to_string();
-    let mut source = std::error::Error::source(&refused);
-    while let Some(cause) = source {
-        said.push_str(&cause.to_string());
-        source = cause.source();
-    }
+    let said = program::error::chain(&refused);
     assert!(said.contains("535") && !said.contains("another"), "{said}");
     assert!(postfix.delivered().is_empty());
 }

@@ -4,6 +4,7 @@
 
 pub mod addresses;
 pub mod config;
+pub mod error;
 pub mod identity;
 pub mod listener;
 pub mod local;

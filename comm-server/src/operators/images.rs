@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use pki::spiffe::PartyKind;
+use program::error::{chain, tls_failure};
 use program::identity::{LiveIdentity, Remade};
 use reqwest::{Client, Url};
 use tokio::sync::Mutex;
@@ -120,8 +122,12 @@ impl Images {
             return known.answer.clone();
         }
         let answer = self.fetch().await.map_err(|error| {
-            tracing::warn!(error = &error as &dyn std::error::Error, "published images are unknown");
-            chain(&error)
+            let why = match tls_failure(&error, PartyKind::GlobalServer) {
+                Some(why) => format!("the global server can't be asked: TLS: {why}"),
+                None => chain(&error),
+            };
+            tracing::warn!(why, "published images are unknown");
+            why
         });
         *known = Some(Known { at: Instant::now(), answer: answer.clone() });
         answer
@@ -145,7 +151,7 @@ impl Images {
 }
 
 fn client(identity: &pki::Identity) -> Result<Client, String> {
-    let tls = pki::tls::client_config(identity, pki::spiffe::PartyKind::GlobalServer);
+    let tls = pki::tls::client_config(identity, PartyKind::GlobalServer);
     Client::builder()
         .tls_backend_preconfigured(tls.map_err(|error| chain(&error))?)
         .timeout(TIMEOUT)
@@ -168,16 +174,6 @@ fn parse(file: &[u8]) -> Result<Vec<Image>, ImagesError> {
         published_at: entry.custom.published_at,
     };
     Ok(targets.targets.into_iter().map(image).collect())
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -16,8 +16,14 @@ use wire::report::{Batch, BatchAnswer, Lane, Lanes};
 use super::*;
 
 pub(crate) mod engines;
+mod history;
+mod rollouts;
+mod several_servers;
 
 use engines::{database, on_every_engine};
+use history::*;
+use rollouts::*;
+use several_servers::*;
 
 on_every_engine! {
     a_gateway_is_registered_at_its_first_poll_and_asked_for_its_meters,
@@ -32,6 +38,7 @@ on_every_engine! {
     an_expired_command_fails_its_devices,
     cancelling_withdraws_what_never_went_out_and_follows_what_did,
     nothing_to_update_is_said,
+    another_gateways_word_about_a_rollout_changes_nothing,
     lists_are_paged_to_their_end,
     a_failed_change_takes_no_other_with_it,
     a_store_is_opened_again_as_it_was,
@@ -282,119 +289,6 @@ async fn a_reading_describes_the_device_and_a_falling_total_is_a_call() {
     assert_eq!(values, [7, 100, 90, 120]);
 }
 
-async fn with_two_devices() -> (Opened, wire::ids::RolloutId) {
-    let opened = opened().await;
-    let store = &opened.store;
-    let reports = [
-        information("ricoh:E1", "IM C3000", "1.0"),
-        information("ricoh:E2", "IM C3000", "1.0"),
-        information("ricoh:E3", "IM C3000", "2.0"),
-        information("ricoh:E4", "MP 5055", "1.0"),
-    ];
-    send(store, Lane::Bulk, 1, &reports).await;
-    let new = NewRollout {
-        vendor: "ricoh".to_owned(),
-        model: "IM C3000".to_owned(),
-        version: "2.0".to_owned(),
-        not_before: NOW + SignedDuration::from_hours(1),
-        created_by: "admin".to_owned(),
-    };
-    let id = store.create_rollout(DEFAULT_TENANT, new, NOW).await.unwrap();
-    (opened, id)
-}
-
-fn firmware(rollout: wire::ids::RolloutId, device: Option<&str>, step: &str) -> Value {
-    let mut report = json!({"kind": "firmware_state", "rollout": rollout, "step": step, "at": at(9),
-        "detail": "because"});
-    if let Some(device) = device {
-        report["device"] = json!(device);
-        report["version_now"] = json!("2.0");
-    }
-    report
-}
-
-async fn rollout_state(store: &Store, id: wire::ids::RolloutId) -> (String, Vec<String>) {
-    let rollout = store.rollout(DEFAULT_TENANT, id).await.unwrap().unwrap();
-    let devices = store.rollout_devices(DEFAULT_TENANT, id, None).await.unwrap().items;
-    (rollout.state, devices.into_iter().map(|d| format!("{}:{}", d.device, d.step)).collect())
-}
-
-async fn a_rollout_goes_from_its_command_to_done() {
-    let (Opened { store, dir: _dir }, id) = with_two_devices().await;
-    assert_eq!(
-        rollout_state(&store, id).await,
-        (
-            "scheduled".to_owned(),
-            [":pending", "ricoh:E1:pending", "ricoh:E2:pending"].map(str::to_owned).to_vec()
-        )
-    );
-    let commands = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands;
-    let Order::FirmwareUpdate(update) = commands[0].parse().unwrap() else { panic!("{commands:?}") };
-    assert_eq!((update.target.as_str(), update.devices.len()), ("ricoh/IM-C3000/2.0", 2));
-
-    send(&store, Lane::Bulk, 5, &[firmware(id, None, "staged")]).await;
-    assert_eq!(rollout_state(&store, id).await.0, "running");
-    send(&store, Lane::Bulk, 6, &[firmware(id, Some("ricoh:E1"), "verified")]).await;
-    send(&store, Lane::Bulk, 7, &[firmware(id, Some("ricoh:E2"), "pushed")]).await;
-    let expected = [":staged", "ricoh:E1:verified", "ricoh:E2:pushed"].map(str::to_owned).to_vec();
-    assert_eq!(rollout_state(&store, id).await, ("running".to_owned(), expected));
-    send(&store, Lane::Bulk, 8, &[firmware(id, Some("ricoh:E2"), "verified")]).await;
-    assert_eq!(rollout_state(&store, id).await.0, "done");
-    let cancelled = store.cancel_rollout(DEFAULT_TENANT, id, "admin", NOW).await;
-    assert!(matches!(cancelled, Err(RolloutError::Ended { .. })));
-}
-
-async fn devices_of_a_failed_command_have_failed_with_its_reason() {
-    let (Opened { store, dir: _dir }, id) = with_two_devices().await;
-    let command = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands[0].id;
-    send(&store, Lane::Bulk, 5, &[firmware(id, Some("ricoh:E1"), "verified")]).await;
-    answer(&store, command, ResponseState::Failed).await.unwrap();
-    let (state, devices) = rollout_state(&store, id).await;
-    assert_eq!(state, "failed");
-    assert_eq!(devices[1..], ["ricoh:E1:verified", "ricoh:E2:failed"]);
-}
-
-async fn an_expired_command_fails_its_devices() {
-    let (Opened { store, dir: _dir }, id) = with_two_devices().await;
-    assert_eq!(store.expire_commands(NOW + SignedDuration::from_hours(168)).await.unwrap(), 0);
-    assert_eq!(store.begin_due_rollouts(NOW + SignedDuration::from_hours(1)).await.unwrap(), 1);
-    assert_eq!(store.expire_commands(NOW + SignedDuration::from_hours(169)).await.unwrap(), 1);
-    assert_eq!(rollout_state(&store, id).await.0, "failed");
-}
-
-async fn cancelling_withdraws_what_never_went_out_and_follows_what_did() {
-    let (Opened { store, dir: _dir }, id) = with_two_devices().await;
-    store.cancel_rollout(DEFAULT_TENANT, id, "admin", NOW).await.unwrap();
-    assert_eq!(rollout_state(&store, id).await.0, "cancelled");
-    assert!(store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands.is_empty());
-
-    let (Opened { store, dir: _dir }, id) = with_two_devices().await;
-    store.take_poll(caller("gw-1"), poll(), 0).await.unwrap();
-    store.cancel_rollout(DEFAULT_TENANT, id, "admin", NOW).await.unwrap();
-    let commands = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands;
-    let orders: Vec<Order> = commands.iter().map(|c| c.parse().unwrap()).collect();
-    assert_eq!(orders.last(), Some(&Order::FirmwareCancel { rollout: id }));
-    let audit = store.audit(DEFAULT_TENANT, None).await.unwrap().items;
-    assert!(audit.iter().any(|entry| entry.what == "rollout.cancel" && entry.who == "admin"));
-}
-
-async fn nothing_to_update_is_said() {
-    let (Opened { store, dir: _dir }, _) = with_two_devices().await;
-    let new = |model: &str| NewRollout {
-        vendor: "ricoh".to_owned(),
-        model: model.to_owned(),
-        version: "1.0".to_owned(),
-        not_before: NOW,
-        created_by: "admin".to_owned(),
-    };
-    let none = store.create_rollout(DEFAULT_TENANT, new("MP 5055"), NOW).await.unwrap_err();
-    assert_eq!(none.to_string(), "no device of ricoh MP 5055 lacks version 1.0");
-    assert!(matches!(
-        store.create_rollout(DEFAULT_TENANT, new(" "), NOW).await,
-        Err(RolloutError::Field { field: "model", .. })
-    ));
-}
-
 async fn lists_are_paged_to_their_end() {
     let Opened { store, dir: _dir } = opened().await;
     let devices: Vec<Value> = (1..=120).map(|n| meters(&format!("ricoh:D{n:03}"), n, n)).collect();
@@ -504,59 +398,6 @@ async fn any_order_of_batches_gives_the_same_state() {
 }
 
 /// Another server on the same database.
-async fn another(opened: &Opened) -> Store {
-    Store::open_detached(&database(&opened.dir)).await.unwrap()
-}
-
-async fn two_servers_ask_for_meters_once() {
-    let opened = opened().await;
-    let (one, two) = (&opened.store, another(&opened).await);
-    for n in 1..=20 {
-        let name = format!("gw-{n}");
-        let id = one.take_poll(caller(&name), poll(), 0).await.unwrap().answer.commands[0].id;
-        let done = Response { state: ResponseState::Done, at: NOW, detail: String::new(), result: None };
-        two.answer_command(DEFAULT_TENANT, &name, id, done, NOW).await.unwrap();
-    }
-    let tomorrow = NOW + SignedDuration::from_hours(24);
-    let (first, second) =
-        tokio::join!(one.ask_due_meters(tomorrow, || 0), two.ask_due_meters(tomorrow, || 0));
-    assert_eq!(first.unwrap() + second.unwrap(), 20);
-    let waiting = one.statistics(DEFAULT_TENANT).await.unwrap().commands;
-    assert_eq!(waiting, [("done".to_owned(), 20), ("queued".to_owned(), 20)]);
-}
-
-async fn a_batch_that_two_servers_get_at_once_is_stored_once() {
-    let opened = opened().await;
-    let (one, two) = (&opened.store, another(&opened).await);
-    one.take_poll(caller("gw-1"), poll(), 0).await.unwrap();
-    for round in 0..10 {
-        let first = round * 2 + 1;
-        let reports = [call("jam", "raised", &format!("{round}")), meters("ricoh:E1", first, first)];
-        let (here, there) = tokio::join!(
-            one.ingest(caller("gw-1"), Lane::Urgent, arrivals(first, &reports)),
-            two.ingest(caller("gw-1"), Lane::Urgent, arrivals(first, &reports)),
-        );
-        let (here, there) = (here.unwrap(), there.unwrap());
-        assert_eq!((here.answer.acknowledged, there.answer.acknowledged), (first + 1, first + 1));
-        assert_eq!((here.fresh + there.fresh, here.duplicates + there.duplicates), (2, 2));
-    }
-    assert_eq!(state(one).await["reports"].len(), 20);
-    assert_eq!(state(one).await["calls"].len(), 10);
-}
-
-async fn an_answer_through_another_server_outlives_the_expiry() {
-    let opened = opened().await;
-    let (one, two) = (&opened.store, another(&opened).await);
-    let id = one.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands[0].id;
-    let late = NOW + SignedDuration::from_hours(400);
-    let (answered, expired) = tokio::join!(answer(&two, id, ResponseState::Done), one.expire_commands(late));
-    answered.unwrap();
-    expired.unwrap();
-    // Whichever came first: what happened in truth is told.
-    let command = one.command(DEFAULT_TENANT, "gw-1", id).await.unwrap().unwrap();
-    assert_eq!(command.state, "done");
-}
-
 async fn a_newer_database_is_refused() {
     let opened = opened().await;
     sqlx::query(
@@ -601,62 +442,6 @@ async fn what_can_be_used_again_leaves_the_quarantine() {
     let audit = store.audit(DEFAULT_TENANT, None).await.unwrap().items;
     let replays: Vec<_> = audit.iter().filter(|entry| entry.what == "quarantine.replay").collect();
     assert_eq!((replays.len(), replays[0].who.as_str()), (1, "admin"));
-}
-
-async fn series(store: &Store) -> Vec<(String, i64)> {
-    let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
-    let found = store.counter_series(DEFAULT_TENANT, "gw-1", "ricoh:E1", "total", from, to).await.unwrap();
-    found.iter().map(|point| (point.at.to_string(), point.value)).collect()
-}
-
-async fn meters_are_thinned_and_nothing_that_bills_goes() {
-    let opened = opened().await;
-    let (store, two) = (&opened.store, another(&opened).await);
-    // Every 20 minutes of two hours; then one that falls within its hour.
-    let totals = [1, 2, 3, 4, 5, 6, 7, 8, 3];
-    let reports: Vec<Value> =
-        totals.iter().zip(0..).map(|(&total, n)| meters("ricoh:E1", total, n * 1200)).collect();
-    send(store, Lane::Bulk, 1, &reports).await;
-    let retention = comm_server_core::retention::Retention {
-        meters_raw_days: 10,
-        meters_hourly_days: 20,
-        meters_daily_days: 80,
-        reports_days: 90,
-        ..Default::default()
-    };
-    let after = |days: i64| NOW + SignedDuration::from_hours(24 * days);
-    assert_eq!(store.tidy(retention, after(9)).await.unwrap(), 0);
-    let (here, there) = tokio::join!(store.tidy(retention, after(12)), two.tidy(retention, after(12)));
-    assert_eq!(here.unwrap() + there.unwrap(), 3, "the first stays, and the last of each hour");
-    let times = |series: Vec<(String, i64)>| series.into_iter().map(|(_, value)| value).collect::<Vec<_>>();
-    assert_eq!(times(series(store).await), [1, 3, 6, 7, 8, 3]);
-    assert_eq!(store.tidy(retention, after(12)).await.unwrap(), 0, "one turn a day");
-    assert_eq!(store.tidy(retention, after(22)).await.unwrap(), 1, "what a fall was from stays");
-    assert_eq!(times(series(store).await), [1, 6, 7, 8, 3]);
-    assert!(state(store).await["reports"].len() == 9);
-    assert_eq!(store.tidy(retention, after(95)).await.unwrap(), 9, "the reports' time is over");
-    let device = store.device(DEFAULT_TENANT, "gw-1", "ricoh:E1").await.unwrap().unwrap().device;
-    assert_eq!(device.total, Some(3));
-}
-
-async fn a_plot_of_years_has_a_value_of_each_day() {
-    let opened = opened().await;
-    let store = &opened.store;
-    // Two values on each of 100 days.
-    let reports: Vec<Value> = (0..200).map(|n| meters("ricoh:E1", n, n * 43_200)).collect();
-    send(store, Lane::Bulk, 1, &reports).await;
-    let days = series(store).await;
-    assert_eq!(days.len(), 100);
-    assert_eq!((days[0].1, days[99].1), (1, 199));
-    let week = store.counter_series(
-        DEFAULT_TENANT,
-        "gw-1",
-        "ricoh:E1",
-        "total",
-        NOW,
-        NOW + SignedDuration::from_hours(48),
-    );
-    assert_eq!(week.await.unwrap().len(), 5, "a short span has every value");
 }
 
 async fn a_call_that_a_lost_spool_forgot_ends_when_its_device_is_found() {

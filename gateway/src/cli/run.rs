@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::{EXIT_FAILED, EXIT_USAGE, fail, malloc};
-use crate::config::{self, Checked, Config, chain};
+use crate::config::{self, Checked, Config};
+use program::error::chain;
 use program::logging::LogConfig;
 
 /// Runs the gateway until SIGTERM or SIGINT.

@@ -6,8 +6,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use program::error::chain;
+
 use super::{EXIT_FAILED, EXIT_USAGE, fail};
-use crate::config::{Config, chain};
+use crate::config::Config;
 use crate::status::{CertificateState, CertificateStatus, LaneStatus, Status};
 
 const TIMEOUT: Duration = Duration::from_secs(5);

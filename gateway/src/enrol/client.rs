@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use pki::est::{self, EST_BYTES, InvalidBody};
+use pki::spiffe::PartyKind;
+use program::error::{chain, tls_failure};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, Proxy, RequestBuilder};
+use reqwest::{Client, RequestBuilder};
 use rustls_pki_types::CertificateDer;
 use secrecy::{ExposeSecret as _, SecretString};
 use wire::problem::Problem;
 
-use crate::config::chain;
+use crate::servers;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where the operations are (RFC 7030 §3.2.2).
@@ -66,28 +67,10 @@ pub(crate) struct Est {
 
 impl Est {
     /// At `https://HOST:PORT`, through `proxy` where there is one.
-    pub(crate) fn new(
-        url: &str,
-        proxy: Option<&str>,
-        mut tls: rustls::ClientConfig,
-    ) -> Result<Self, EstError> {
-        let url = crate::uplink::check_url(url).map_err(EstError::Setup)?;
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .https_only(true)
-            .http1_only()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT);
-        builder = match proxy {
-            // The proxy's URL may hold a password: it is not repeated in the error.
-            Some(proxy) => builder.proxy(Proxy::all(proxy).map_err(|_| {
-                EstError::Setup("proxy: expected http://[USER:PASSWORD@]HOST:PORT".to_owned())
-            })?),
-            None => builder.no_proxy(),
-        };
-        let http = builder.build().map_err(|error| EstError::Setup(chain(&error)))?;
+    pub(crate) fn new(url: &str, proxy: Option<&str>, tls: rustls::ClientConfig) -> Result<Self, EstError> {
+        let url = servers::check_url(url).map_err(EstError::Setup)?;
+        let http = servers::client(tls, proxy, |builder| builder.timeout(REQUEST_TIMEOUT));
+        let http = http.map_err(EstError::Setup)?;
         Ok(Self { http, url: url.as_str().trim_end_matches('/').to_owned() })
     }
 
@@ -127,7 +110,7 @@ impl Est {
         request: RequestBuilder,
     ) -> Result<Vec<CertificateDer<'static>>, EstError> {
         let unreachable = |error: reqwest::Error| {
-            let problem = crate::uplink::tls_failure(&error).unwrap_or_else(|| chain(&error));
+            let problem = tls_failure(&error, PartyKind::CommServer).unwrap_or_else(|| chain(&error));
             EstError::Unreachable { what, url: self.url.clone(), problem }
         };
         let mut response =

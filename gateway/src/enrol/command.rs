@@ -8,12 +8,13 @@ use clap::Args;
 use jiff::Timestamp;
 use pki::IdentityConfig;
 use pki::token::{self, Token};
+use program::error::chain;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::{Enrolled, Wanted, enrol};
 use crate::cli::{EXIT_FAILED, EXIT_USAGE, fail};
-use crate::config::{Config, chain};
+use crate::config::Config;
 
 /// Arguments of `enroll`.
 #[derive(Debug, Args)]

@@ -5,24 +5,26 @@
 
 mod client;
 mod command;
+mod staged;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use pki::est::{Applicant, InvalidBody};
+use pki::est::Applicant;
 use pki::renewal::files::{self, InstallError};
-use pki::renewal::{Unproven, prove};
+use pki::renewal::prove;
 use pki::spiffe::{PartyKind, SpiffeId};
-use pki::tls::TlsError;
 use pki::token::Token;
 use pki::trust::TrustError;
-use pki::{Identity, IdentityConfig, IdentityError, Trust};
+use pki::{Identity, IdentityConfig, Trust};
 use rustls_pki_types::CertificateDer;
 
 pub(crate) use client::Est;
 pub use client::EstError;
 pub use command::{EnrollArgs, command};
+pub use staged::NoCertificate;
+pub(crate) use staged::stage;
 
 /// Why a gateway was not enrolled.
 #[derive(Debug, thiserror::Error)]
@@ -44,30 +46,12 @@ pub enum EnrolError {
         /// Why.
         source: std::io::Error,
     },
-    /// The key.
-    #[error("no key can be made or read")]
-    Key(#[source] pki::authority::AuthorityError),
     /// The server is not the one that the token names.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// TLS.
-    #[error("TLS can't be configured")]
-    Tls(#[from] TlsError),
-    /// The server.
+    /// There is no new certificate.
     #[error(transparent)]
-    Est(#[from] EstError),
-    /// What the server gave.
-    #[error("the server's answer can't be used: {0}")]
-    Answer(#[from] InvalidBody),
-    /// What the server gave can't be loaded.
-    #[error("the new certificate can't be used")]
-    Identity(#[from] IdentityError),
-    /// What the server gave is refused by our own verifier.
-    #[error(transparent)]
-    Unproven(#[from] Unproven),
-    /// A file can't be written.
-    #[error(transparent)]
-    Install(#[from] InstallError),
+    NoCertificate(#[from] NoCertificate),
 }
 
 /// What is wanted.
@@ -109,12 +93,8 @@ pub async fn enrol(wanted: &Wanted<'_>, now: Timestamp) -> Result<Enrolled, Enro
     }
     let asked_with = beside(&place.key, ".enrolling");
     let applicant = applicant(place, &asked_with)?;
-    let (trust, mut certificates) = first_contact(wanted).await?;
-    let tls = pki::tls::enrolment_client_config(&trust, PartyKind::CommServer)?;
-    let est = Est::new(wanted.server, wanted.proxy, tls)?;
-    let secret = token.expose().to_owned().into();
-    certificates.extend(est.enroll(&applicant.request, token.gateway.party.name(), &secret).await?);
-    let identity = put(place, &trust, &applicant.chain_pem(&certificates)?, &applicant, wanted, now)?;
+    let (trust, certificates) = first_contact(wanted).await?;
+    let identity = obtain(wanted, &applicant, &trust, certificates, now).await?;
     if let Err(error) = std::fs::remove_file(&asked_with) {
         tracing::warn!(path = %asked_with.display(), error = %error, "a key that is no longer needed stays");
     }
@@ -130,46 +110,48 @@ fn applicant(place: &IdentityConfig, asked_with: &Path) -> Result<Applicant, Enr
             .map_err(|source| EnrolError::Folder { path: folder.to_owned(), source })?;
     }
     if asked_with.exists() {
-        return Applicant::with_key(asked_with).map_err(EnrolError::Key);
+        return Ok(Applicant::with_key(asked_with).map_err(NoCertificate::Key)?);
     }
-    let applicant = Applicant::new().map_err(EnrolError::Key)?;
-    files::place(asked_with, &applicant.key_pem(), 0o600)?;
+    let applicant = Applicant::new().map_err(NoCertificate::Key)?;
+    files::place(asked_with, &applicant.key_pem(), 0o600).map_err(NoCertificate::from)?;
     Ok(applicant)
 }
 
 /// Asks for the authority's certificates, from whoever answers, and trusts the one that the token names.
 async fn first_contact(wanted: &Wanted<'_>) -> Result<(Trust, Vec<CertificateDer<'static>>), EnrolError> {
-    let est = Est::new(wanted.server, wanted.proxy, pki::tls::first_contact_config()?)?;
-    let offered = est.cacerts().await?;
+    let offered = offered(wanted).await?;
     let token = wanted.token;
     let trust = Trust::pinned(token.gateway.trust_domain.clone(), token.root_sha256, &offered)?;
     Ok((trust, offered))
 }
 
-/// Puts the new files in their place once our own verifier has them proven.
-fn put(
-    place: &IdentityConfig,
-    trust: &Trust,
-    chain_pem: &str,
-    applicant: &Applicant,
+async fn offered(wanted: &Wanted<'_>) -> Result<Vec<CertificateDer<'static>>, NoCertificate> {
+    let est = Est::new(wanted.server, wanted.proxy, pki::tls::first_contact_config()?)?;
+    Ok(est.cacerts().await?)
+}
+
+/// Asks for the certificate, and puts the new files in their place once our own verifier has them proven.
+async fn obtain(
     wanted: &Wanted<'_>,
+    applicant: &Applicant,
+    trust: &Trust,
+    mut certificates: Vec<CertificateDer<'static>>,
     now: Timestamp,
-) -> Result<Identity, EnrolError> {
+) -> Result<Identity, NoCertificate> {
+    let Wanted { token, files: place, .. } = wanted;
+    let tls = pki::tls::enrolment_client_config(trust, PartyKind::CommServer)?;
+    let est = Est::new(wanted.server, wanted.proxy, tls)?;
+    let secret = token.expose().to_owned().into();
+    certificates.extend(est.enroll(&applicant.request, token.gateway.party.name(), &secret).await?);
     let root_pem: String = trust.roots().iter().map(pki::authority::to_pem).collect();
     let root = beside(&place.root, ".enrolling");
     files::place(&root, &root_pem.into(), 0o644)?;
-    let staged = files::stage(place, chain_pem, &applicant.key_pem())?;
-    // No revocation list yet: there may be none of this authority here.
-    let proven = Identity::load(&IdentityConfig { root: root.clone(), crl: None, ..staged })
-        .map_err(EnrolError::from)
-        .and_then(|identity| Ok(prove(&identity, &wanted.token.gateway, None, now).map(|()| identity)?));
-    let identity = match proven {
-        Ok(identity) => identity,
-        Err(error) => {
-            files::discard(place)?;
-            return Err(error);
-        }
-    };
+    let identity = stage(place, applicant, &certificates, |staged| {
+        // No revocation list yet: there may be none of this authority here.
+        let identity = Identity::load(&IdentityConfig { root: root.clone(), crl: None, ..staged })?;
+        prove(&identity, &token.gateway, None, now)?;
+        Ok(identity)
+    })?;
     let in_place = |source| InstallError { path: place.root.clone(), source };
     std::fs::rename(&root, &place.root).map_err(in_place)?;
     files::install(place)?;

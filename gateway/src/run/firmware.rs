@@ -172,7 +172,7 @@ impl Engine {
                 staged = staging::stage(&client, &order, &dir, Timestamp::now(), progress) => staged,
                 () = shutdown.cancelled() => return,
             };
-            let staged = staged.map_err(|error| (crate::config::chain(&error), !error.is_final()));
+            let staged = staged.map_err(|error| (program::error::chain(&error), !error.is_final()));
             Self::tell(&events, Event::Staged(rollout, staged));
         });
     }
@@ -194,7 +194,7 @@ impl Engine {
             let pushed = pushed.map(|pushed| {
                 tracing::info!(%rollout, device = %device, bytes = pushed.bytes, closed = pushed.closed, "pushed");
             });
-            let pushed = pushed.map_err(|error| (crate::config::chain(&error), error.nothing_was_sent()));
+            let pushed = pushed.map_err(|error| (program::error::chain(&error), error.nothing_was_sent()));
             Self::tell(&events, Event::Pushed(rollout, device, pushed));
         });
     }

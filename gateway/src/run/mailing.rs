@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use program::error::chain;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::config::{Config, chain};
+use crate::config::Config;
 use crate::mail::{CallNotice, Mailer};
 use crate::spool::{Changes, QueuedMail, Spool};
 

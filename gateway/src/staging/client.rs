@@ -16,8 +16,7 @@ use wire::metadata::TARGETS;
 use wire::problem::Problem;
 
 use super::error::StagingError;
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+use crate::servers;
 
 /// Without a byte for so long, a download counts as cut.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
@@ -72,7 +71,8 @@ impl StagingClient {
         url: &str,
         root: &Path,
     ) -> Result<Self, StagingError> {
-        let http = finish(builder).map_err(|what| StagingError::Setup { what })?;
+        let setup = |error: reqwest::Error| StagingError::Setup { what: error.to_string() };
+        let http = patient(builder).build().map_err(setup)?;
         Ok(Self::at(url, root, Http::Fixed(Arc::new(http))))
     }
 
@@ -119,7 +119,7 @@ impl StagingClient {
 
     async fn ask(&self, what: &str, request: reqwest::RequestBuilder) -> Result<Response, StagingError> {
         let unreachable = |source| {
-            if let Some(why) = crate::uplink::tls_failure(&source) {
+            if let Some(why) = program::error::tls_failure(&source, PartyKind::GlobalServer) {
                 tracing::warn!(why, "TLS with the global server fails");
             }
             StagingError::Unreachable { what: what.to_owned(), source }
@@ -159,25 +159,11 @@ impl Http {
 fn client(identity: &Identity, proxy: Option<&str>) -> Result<Client, String> {
     let tls = pki::tls::client_config(identity, PartyKind::GlobalServer)
         .map_err(|error| format!("identity: {error}"))?;
-    let builder = Client::builder().tls_backend_preconfigured(tls).https_only(true);
-    finish(match proxy {
-        // The proxy's URL may hold a password: it is not repeated in the error.
-        Some(proxy) => builder.proxy(
-            reqwest::Proxy::all(proxy)
-                .map_err(|_| "proxy: expected http://[user:password@]host:port".to_owned())?,
-        ),
-        None => builder.no_proxy(),
-    })
+    servers::client(tls, proxy, patient)
 }
 
-fn finish(builder: reqwest::ClientBuilder) -> Result<Client, String> {
-    builder
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("platen-gateway/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| error.to_string())
+fn patient(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    builder.read_timeout(READ_TIMEOUT).user_agent(concat!("platen-gateway/", env!("CARGO_PKG_VERSION")))
 }
 
 /// Reads a whole answer of at most `limit` bytes.

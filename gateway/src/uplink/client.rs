@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use pki::Identity;
 use pki::spiffe::PartyKind;
+use program::error::{chain, tls_failure};
 use program::identity::{LiveIdentity, Remade};
+use reqwest::Client;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Proxy, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::codec::{self, CodecError};
@@ -20,7 +21,8 @@ use wire::poll::{Poll, PollAnswer};
 use wire::problem::Problem;
 use wire::report::{Batch, BatchAnswer, Lane};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+use crate::servers;
+
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A connection that isn't needed again within the minute is not kept.
@@ -90,17 +92,6 @@ struct Clients {
     service_call: Client,
 }
 
-/// Checks the URL of a communication server.
-///
-/// # Errors
-/// What was expected.
-pub fn check_url(text: &str) -> Result<Url, String> {
-    let expected = || format!("{text:?} is not valid: expected https://HOST:PORT");
-    let url = Url::parse(text).map_err(|_| expected())?;
-    let plain = url.path() == "/" && url.query().is_none() && url.username().is_empty();
-    if url.scheme() == "https" && url.has_host() && plain { Ok(url) } else { Err(expected()) }
-}
-
 impl CommServer {
     /// A client with the gateway's certificate, through `proxy` where there is one. Its connections are made anew when
     /// the certificate was renewed; a request that is under way ends on the old one.
@@ -109,7 +100,7 @@ impl CommServer {
     /// The URL, the proxy or the identity can't be used.
     pub fn new(url: &str, proxy: Option<&str>, identity: Arc<LiveIdentity>) -> Result<Self, UplinkError> {
         let setup = |problem: String| UplinkError::Setup { problem };
-        let url = check_url(url).map_err(setup)?;
+        let url = servers::check_url(url).map_err(setup)?;
         let proxy = proxy.map(str::to_owned);
         let clients = Remade::new(identity, move |own| Clients::new(own, proxy.as_deref())).map_err(setup)?;
         Ok(Self { clients, url: url.as_str().trim_end_matches('/').to_owned() })
@@ -188,28 +179,11 @@ impl CommServer {
 
 impl Clients {
     fn new(identity: &Identity, proxy: Option<&str>) -> Result<Self, String> {
-        let mut tls = pki::tls::client_config(identity, PartyKind::CommServer)
-            .map_err(|error| crate::config::chain(&error))?;
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let tls = pki::tls::client_config(identity, PartyKind::CommServer).map_err(|error| chain(&error))?;
         let client = |idle| {
-            let builder = Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                .https_only(true)
-                .http1_only()
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(CONNECT_TIMEOUT)
-                .timeout(REQUEST_TIMEOUT)
-                .pool_max_idle_per_host(1)
-                .pool_idle_timeout(idle);
-            let builder = match proxy {
-                // The proxy's URL may hold a password: it is not repeated in the error.
-                Some(proxy) => builder.proxy(
-                    Proxy::all(proxy)
-                        .map_err(|_| "proxy: expected http://[USER:PASSWORD@]HOST:PORT".to_owned())?,
-                ),
-                None => builder.no_proxy(),
-            };
-            builder.build().map_err(|error| crate::config::chain(&error))
+            servers::client(tls.clone(), proxy, |builder| {
+                builder.timeout(REQUEST_TIMEOUT).pool_max_idle_per_host(1).pool_idle_timeout(idle)
+            })
         };
         Ok(Self { regular: client(IDLE_AFTER_REGULAR)?, service_call: client(IDLE_AFTER_SERVICE_CALL)? })
     }
@@ -217,15 +191,9 @@ impl Clients {
 
 /// No answer. That either side refused the other's certificate is counted by its reason, and told in words.
 fn unreachable(what: &'static str, error: &reqwest::Error) -> UplinkError {
-    let problem = tls_failure(error).map_or_else(|| crate::config::chain(error), |why| format!("TLS: {why}"));
+    let problem =
+        tls_failure(error, PartyKind::CommServer).map_or_else(|| chain(error), |why| format!("TLS: {why}"));
     UplinkError::Unreachable { what, problem }
-}
-
-/// Why TLS failed, in words, if it was that; counted by its reason.
-pub(crate) fn tls_failure(error: &reqwest::Error) -> Option<String> {
-    let tls = pki::tls::failure_in(error)?;
-    metrics::counter!("platen_gateway_tls_failures_total", "reason" => pki::tls::label(tls)).increment(1);
-    Some(pki::tls::reason(tls))
 }
 
 fn refusal(what: &'static str, status: u16, headers: &HeaderMap, body: &[u8]) -> UplinkError {

@@ -7,8 +7,7 @@ mod client;
 mod exchange;
 mod verdict;
 
-pub(crate) use client::tls_failure;
-pub use client::{CommServer, UplinkError, check_url};
+pub use client::{CommServer, UplinkError};
 pub use exchange::{Delivery, Facts, Link, Uplink};
 
 #[cfg(test)]

@@ -411,11 +411,3 @@ async fn a_server_of_another_authority_is_told_nothing() {
     let error = client.poll(&poll, false).await.unwrap_err();
     assert!(matches!(error, UplinkError::Unreachable { .. }), "{error}");
 }
-
-#[test]
-fn urls_are_checked() {
-    assert!(check_url("https://127.0.0.1:8443").is_ok());
-    for wrong in ["http://a", "https://", "https://a/path", "a:1", "https://u@a"] {
-        assert!(check_url(wrong).unwrap_err().contains("expected https://HOST:PORT"), "{wrong}");
-    }
-}

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use program::error::chain;
 use sqlx::{AnyConnection, AnyPool};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -106,15 +107,4 @@ async fn lock(engine: Engine, connection: &mut AnyConnection, mut keys: Vec<Key>
     }
     select.fetch_all(connection).await.map_err(failed("to lock gateways"))?;
     Ok(())
-}
-
-/// An error with its sources, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

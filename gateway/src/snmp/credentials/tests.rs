@@ -8,7 +8,7 @@ fn config(yaml: &str) -> CredentialConfig {
 
 fn refused(yaml: &str) -> String {
     let error = config(yaml).candidates().unwrap_err();
-    crate::config::chain(&error)
+    program::error::chain(&error)
 }
 
 fn at(text: &str) -> SocketAddr {

@@ -1,0 +1,56 @@
+//! Several servers on one database.
+
+use super::*;
+
+pub(super) async fn another(opened: &Opened) -> Store {
+    Store::open_detached(&database(&opened.dir)).await.unwrap()
+}
+
+pub(super) async fn two_servers_ask_for_meters_once() {
+    let opened = opened().await;
+    let (one, two) = (&opened.store, another(&opened).await);
+    for n in 1..=20 {
+        let name = format!("gw-{n}");
+        let id = one.take_poll(caller(&name), poll(), 0).await.unwrap().answer.commands[0].id;
+        let done = Response { state: ResponseState::Done, at: NOW, detail: String::new(), result: None };
+        two.answer_command(DEFAULT_TENANT, &name, id, done, NOW).await.unwrap();
+    }
+    let tomorrow = NOW + SignedDuration::from_hours(24);
+    let (first, second) =
+        tokio::join!(one.ask_due_meters(tomorrow, || 0), two.ask_due_meters(tomorrow, || 0));
+    assert_eq!(first.unwrap() + second.unwrap(), 20);
+    let waiting = one.statistics(DEFAULT_TENANT).await.unwrap().commands;
+    assert_eq!(waiting, [("done".to_owned(), 20), ("queued".to_owned(), 20)]);
+}
+
+pub(super) async fn a_batch_that_two_servers_get_at_once_is_stored_once() {
+    let opened = opened().await;
+    let (one, two) = (&opened.store, another(&opened).await);
+    one.take_poll(caller("gw-1"), poll(), 0).await.unwrap();
+    for round in 0..10 {
+        let first = round * 2 + 1;
+        let reports = [call("jam", "raised", &format!("{round}")), meters("ricoh:E1", first, first)];
+        let (here, there) = tokio::join!(
+            one.ingest(caller("gw-1"), Lane::Urgent, arrivals(first, &reports)),
+            two.ingest(caller("gw-1"), Lane::Urgent, arrivals(first, &reports)),
+        );
+        let (here, there) = (here.unwrap(), there.unwrap());
+        assert_eq!((here.answer.acknowledged, there.answer.acknowledged), (first + 1, first + 1));
+        assert_eq!((here.fresh + there.fresh, here.duplicates + there.duplicates), (2, 2));
+    }
+    assert_eq!(state(one).await["reports"].len(), 20);
+    assert_eq!(state(one).await["calls"].len(), 10);
+}
+
+pub(super) async fn an_answer_through_another_server_outlives_the_expiry() {
+    let opened = opened().await;
+    let (one, two) = (&opened.store, another(&opened).await);
+    let id = one.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands[0].id;
+    let late = NOW + SignedDuration::from_hours(400);
+    let (answered, expired) = tokio::join!(answer(&two, id, ResponseState::Done), one.expire_commands(late));
+    answered.unwrap();
+    expired.unwrap();
+    // Whichever came first: what happened in truth is told.
+    let command = one.command(DEFAULT_TENANT, "gw-1", id).await.unwrap().unwrap();
+    assert_eq!(command.state, "done");
+}

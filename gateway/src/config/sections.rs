@@ -1,0 +1,159 @@
+//! Sections of the configuration file, with what stands where nothing is written.
+
+use std::net::SocketAddr;
+
+use gateway_core::search::Span;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// Section `comm_server`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommServerConfig {
+    /// `https://HOST:PORT`.
+    pub url: String,
+    /// `http://[USER:PASSWORD@]HOST:PORT`, for the global server as well.
+    #[serde(default)]
+    pub proxy: Option<String>,
+}
+
+/// Section `local`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalConfig {
+    /// Where `/healthz`, `/metrics`, `/status` and the local page are.
+    pub listen: SocketAddr,
+}
+
+impl Default for LocalConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9110)) }
+    }
+}
+
+/// Section `site`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteConfig {
+    /// Its name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Its time zone, as the tz database names it.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+}
+
+/// One of `networks`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// Its addresses: a network, a range or one address.
+    #[serde(alias = "range")]
+    pub cidr: Span,
+    /// Addresses that a search leaves out.
+    #[serde(default)]
+    pub exclude: Vec<Span>,
+    /// Whether a search asks every address; else only what announces itself there.
+    #[serde(default = "yes")]
+    pub sweep: bool,
+    /// Port of the agents.
+    #[serde(default = "snmp_port")]
+    pub port: u16,
+    /// SNMP v2c community: the short form of a credential for this alone, tried before the list.
+    #[serde(default, deserialize_with = "secret")]
+    pub community: Option<SecretString>,
+}
+
+/// One of `devices`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceConfig {
+    /// `ADDR`, `ADDR:PORT`, `NAME` or `NAME:PORT`.
+    pub address: String,
+    /// SNMP v2c community: the short form of a credential for this alone, tried before the list.
+    #[serde(default, deserialize_with = "secret")]
+    pub community: Option<SecretString>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn snmp_port() -> u16 {
+    161
+}
+
+fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(|secret| secret.map(SecretString::from))
+}
+
+/// Section `sensing`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SensingConfig {
+    /// Between two looks at a device's status, seconds; no device is looked at more often.
+    pub status_s: u32,
+    /// Between two looks at a device that has had no news for long, seconds.
+    pub idle_s: u32,
+    /// Between two looks at a device that sleeps, seconds.
+    pub asleep_s: u32,
+    /// Between two whole readings, seconds.
+    pub reading_s: u32,
+    /// Between two searches of the networks, seconds.
+    pub discovery_s: u32,
+    /// Time for one SNMP answer, milliseconds.
+    pub timeout_ms: u32,
+    /// Repetitions of an SNMP request.
+    pub retries: u32,
+    /// Looks without an answer after which a device is offline.
+    pub offline_after: u32,
+    /// Devices that are read at once.
+    pub concurrency: usize,
+    /// A supply is near its end at this percentage and below.
+    pub near_end_percent: f64,
+}
+
+impl Default for SensingConfig {
+    fn default() -> Self {
+        Self {
+            status_s: 60,
+            idle_s: 180,
+            asleep_s: 300,
+            reading_s: 3600,
+            discovery_s: 86_400,
+            timeout_ms: 2000,
+            retries: 2,
+            offline_after: 3,
+            concurrency: 64,
+            near_end_percent: 10.0,
+        }
+    }
+}
+
+/// Section `spool`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpoolConfig {
+    /// Limit of the whole, MiB.
+    pub limit_mib: u64,
+}
+
+impl Default for SpoolConfig {
+    fn default() -> Self {
+        Self { limit_mib: 256 }
+    }
+}
+
+/// Section `demonstration`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DemonstrationConfig {
+    /// Divides every wait: polls, sensing, looks at a device that restarts. Nothing else.
+    pub speedup: f64,
+}
+
+impl Default for DemonstrationConfig {
+    fn default() -> Self {
+        Self { speedup: 1.0 }
+    }
+}
