@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use tests::site::{Site, SiteSpec};
 use tests::trust::{self, bring_authority};
@@ -12,7 +12,7 @@ use tests::trust::{self, bring_authority};
 const LISTENERS: [&str; 4] = ["comm.gateways", "comm.enrolment", "comm.operators", "global.listen"];
 
 /// Findings of testssl.sh that are as they should be: its id, and why.
-const EXPLAINED: [(&str, &str); 5] = [
+const EXPLAINED: [(&str, &str); 4] = [
     ("cert_chain_of_trust", "the authority is the service company's own, in no public store"),
     (
         "cert_revocation",
@@ -23,10 +23,6 @@ const EXPLAINED: [(&str, &str); 5] = [
         "testssl.sh shows no certificate, without which the connection to a mutual listener ends",
     ),
     ("engine_problem", "about testssl.sh's own OpenSSL, not about us"),
-    (
-        "optimal_proto",
-        "testssl.sh's own OpenSSL was too slow to connect, on a busy machine; what it scans is told apart",
-    ),
 ];
 
 fn site(dir: &Path) -> Result<Site> {
@@ -109,8 +105,19 @@ fn by_sslyze(site: &Site, address: SocketAddr, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Findings of `testssl.sh` above "info" that nobody has explained.
-fn by_testssl(address: SocketAddr, out: &Path) -> Result<Vec<String>> {
+/// What `testssl.sh` says; asked again when its own OpenSSL could not connect in time, which is no scan.
+fn testssl(address: SocketAddr, out: &Path) -> Result<Vec<Value>> {
+    for _ in 0..3 {
+        let said = testssl_once(address, out)?;
+        if said.iter().all(|finding| finding["id"] != "optimal_proto") {
+            return Ok(said);
+        }
+        std::fs::remove_file(out)?;
+    }
+    bail!("{address}: testssl.sh could not connect, three times")
+}
+
+fn testssl_once(address: SocketAddr, out: &Path) -> Result<Vec<Value>> {
     let output = Command::new("testssl")
         .args(["--quiet", "--color", "0", "--warnings", "off", "--nodns", "none"])
         .args(["--protocols", "--server-defaults", "--vulnerable", "--fast", "--jsonfile"])
@@ -120,7 +127,12 @@ fn by_testssl(address: SocketAddr, out: &Path) -> Result<Vec<String>> {
         .output()
         .context("testssl.sh isn't installed: ./test installs it")?;
     ensure!(out.exists(), "testssl.sh: {}", String::from_utf8_lossy(&output.stdout));
-    let said: Vec<Value> = serde_json::from_slice(&std::fs::read(out)?)?;
+    Ok(serde_json::from_slice(&std::fs::read(out)?)?)
+}
+
+/// Findings of `testssl.sh` above "info" that nobody has explained.
+fn by_testssl(address: SocketAddr, out: &Path) -> Result<Vec<String>> {
+    let said = testssl(address, out)?;
     let asked =
         said.iter().filter(|finding| finding["id"] == "TLS1_3" && finding["severity"] == "OK").count();
     ensure!(asked == 1, "{address}: testssl.sh did not see TLS 1.3: {said:?}");

@@ -40,9 +40,9 @@ pub(crate) fn gateway() -> Wish<'static> {
     }
 }
 
-/// As `platen-pki` would issue it to a communication server.
-pub(crate) fn server() -> Wish<'static> {
-    let san = "subjectAltName=URI:spiffe://demo.example/comm-server/comm-odd,IP:127.0.0.1\n";
+/// As `platen-pki` would issue it to a server.
+pub(crate) fn server(kind: PartyKind) -> Wish<'static> {
+    let san = format!("subjectAltName=URI:spiffe://demo.example/{kind}/odd,IP:127.0.0.1\n");
     let extensions = format!("{USAGE}extendedKeyUsage=serverAuth,clientAuth\n{san}");
     Wish { extensions, issuer: "server-ca", ..gateway() }
 }

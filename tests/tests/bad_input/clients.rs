@@ -239,7 +239,7 @@ fn of_names(maker: &Maker) -> Result<Vec<Sent>> {
         MUTUAL,
     ));
     cases.push(sent("an operator", maker.issued("anna", PartyKind::Operator, 0)?, &["kind"], MUTUAL));
-    let server = maker.make("server-as-client", &server())?;
+    let server = maker.make("server-as-client", &server(PartyKind::CommServer))?;
     cases.push(sent("a server as a client", server, &["kind"], &["gateways", "enrolment"]));
     Ok(cases)
 }

@@ -1,12 +1,12 @@
-//! The other direction: a running gateway against every bad server, each an `openssl s_server` where the communication
-//! server ought to be.
+//! The other direction: whoever calls a server against every bad one, each an `openssl s_server` where the communication
+//! server, or the global server, ought to be.
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
 use pki::spiffe::PartyKind;
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::operator::plain_client;
 use tests::site::{PATIENCE, Site, SiteSpec};
 use tests::trust::{self, identity_with_lists, metric};
@@ -31,51 +31,53 @@ fn s_server(at: SocketAddr, made: &Made, more: &[&str]) -> Result<Server> {
     Ok(Server(command.spawn()?))
 }
 
+/// A server that ought not to be spoken with: its name, certificate, other arguments, and reasons that may be told.
 type Row = (&'static str, Made, &'static [&'static str], &'static [&'static str]);
 
-/// Name, certificate, other arguments, reasons.
-fn table(maker: &Maker, site: &Site) -> Result<Vec<Row>> {
-    let mut rows = of_authorities(maker)?;
-    rows.extend(of_names(maker)?);
-    rows.extend(of_time_and_strength(maker, site)?);
+/// Bad servers where one of `kind` ought to be.
+fn table(maker: &Maker, site: &Site, kind: PartyKind) -> Result<Vec<Row>> {
+    let mut rows = of_authorities(maker, kind)?;
+    rows.extend(of_names(maker, kind)?);
+    rows.extend(of_time_and_strength(maker, site, kind)?);
     Ok(rows)
 }
 
-fn of_authorities(maker: &Maker) -> Result<Vec<Row>> {
-    let strangers = |name: &str, domain| maker.strangers(name, domain, PartyKind::CommServer);
+fn of_authorities(maker: &Maker, kind: PartyKind) -> Result<Vec<Row>> {
+    let strangers = |name: &str, domain| maker.strangers(name, domain, kind);
     let either: &[&str] = &["bad_signature", "unknown_issuer"];
     Ok(vec![
-        ("self-signed", maker.self_signed("s-self", &server())?, &[], &["unknown_issuer"]),
+        ("self-signed", maker.self_signed("s-self", &server(kind))?, &[], &["unknown_issuer"]),
         ("a namesake's", strangers("s-namesake", "demo.example")?, &[], either),
         ("a stranger's", strangers("s-stranger", "other.example")?, &[], &["unknown_issuer"]),
     ])
 }
 
-fn of_names(maker: &Maker) -> Result<Vec<Row>> {
+fn of_names(maker: &Maker, kind: PartyKind) -> Result<Vec<Row>> {
     let eku = "extendedKeyUsage=serverAuth,clientAuth\n";
     let any = "extendedKeyUsage=anyExtendedKeyUsage\n";
-    let own = "URI:spiffe://demo.example/comm-server/comm-odd,";
+    let own = format!("URI:spiffe://demo.example/{kind}/odd,");
+    let another = if kind == PartyKind::CommServer { PartyKind::GlobalServer } else { PartyKind::CommServer };
     let signs = "digitalSignature,keyCertSign";
     let usage: &[&str] = &["extended_key_usage"];
     let make = |name: &str, wish| maker.make(&format!("s-{name}"), &wish);
     let issued = |name: &str, profile| maker.issued(name, profile, 0);
-    let critical = server().and("1.3.6.1.4.1.99999.1=critical,ASN1:NULL");
+    let critical = server(kind).and("1.3.6.1.4.1.99999.1=critical,ASN1:NULL");
     Ok(vec![
         ("a gateway", issued("s-gateway", PartyKind::Gateway)?, &[], &["extended_key_usage", "name"]),
-        ("a global server", issued("s-global", PartyKind::GlobalServer)?, &[], &["kind"]),
-        ("no EKU", make("no-eku", server().with(eku, ""))?, &[], usage),
-        ("any EKU", make("any-eku", server().with(eku, any))?, &[], usage),
-        ("no SPIFFE ID", make("no-id", server().with(own, ""))?, &[], &["name"]),
-        ("another host", make("host", server().with("127.0.0.1", "127.0.0.9"))?, &[], &["name"]),
+        ("another kind of server", issued("s-other", another)?, &[], &["kind"]),
+        ("no EKU", make("no-eku", server(kind).with(eku, ""))?, &[], usage),
+        ("any EKU", make("any-eku", server(kind).with(eku, any))?, &[], usage),
+        ("no SPIFFE ID", make("no-id", server(kind).with(&own, ""))?, &[], &["name"]),
+        ("another host", make("host", server(kind).with("127.0.0.1", "127.0.0.9"))?, &[], &["name"]),
         (
             "another trust domain",
-            make("domain", server().with("demo.example", "other.example"))?,
+            make("domain", server(kind).with("demo.example", "other.example"))?,
             &[],
             &["trust_domain"],
         ),
         (
             "keyCertSign",
-            make("sign", server().with("digitalSignature", signs))?,
+            make("sign", server(kind).with("digitalSignature", signs))?,
             &[],
             &["authority_as_party"],
         ),
@@ -83,12 +85,12 @@ fn of_names(maker: &Maker) -> Result<Vec<Row>> {
     ])
 }
 
-fn of_time_and_strength(maker: &Maker, site: &Site) -> Result<Vec<Row>> {
+fn of_time_and_strength(maker: &Maker, site: &Site, kind: PartyKind) -> Result<Vec<Row>> {
     let revoked = site.dir("revoked").join("identity");
     let revoked = Made { chain: revoked.join("cert.pem"), key: revoked.join("key.pem") };
-    let issued = |name: &str, days| maker.issued(name, PartyKind::CommServer, days);
-    let rsa = maker.make("s-rsa", &Wish { key: "rsa:1024", ..server() })?;
-    let sha1 = maker.make("s-sha1", &Wish { digest: "-sha1", ..server() })?;
+    let issued = |name: &str, days| maker.issued(name, kind, days);
+    let rsa = maker.make("s-rsa", &Wish { key: "rsa:1024", ..server(kind) })?;
+    let sha1 = maker.make("s-sha1", &Wish { digest: "-sha1", ..server(kind) })?;
     let version: &[&str] = &["refused_by_peer", "tls_version", "incompatible"];
     Ok(vec![
         ("expired", issued("s-expired", 100)?, &[], &["expired"]),
@@ -98,6 +100,45 @@ fn of_time_and_strength(maker: &Maker, site: &Site) -> Result<Vec<Row>> {
         ("SHA-1", sha1, &[], &["weak_signature"]),
         ("TLS 1.2", issued("s-old", 0)?, &["-tls1_2"], version),
     ])
+}
+
+/// Lets a running program call every bad server at `at`; `ask` makes it call, and gives what it tells people.
+async fn refused_all(
+    table: Vec<Row>,
+    kind: PartyKind,
+    at: SocketAddr,
+    local: SocketAddr,
+    ask: impl AsyncFn() -> Result<String>,
+) -> Result<()> {
+    let mut wrong = Vec::new();
+    for (name, made, more, reasons) in table {
+        let count = async |reason: &str| {
+            // (Labels in the order of their names.)
+            let counter = format!("platen_tls_failures_total{{server=\"{kind}\",reason=\"{reason}\"}}");
+            metric(local, &counter).await
+        };
+        let mut before = Vec::new();
+        for reason in reasons {
+            before.push(count(reason).await?);
+        }
+        let _server = s_server(at, &made, more)?;
+        let what = format!("{name} to be counted as {reasons:?}");
+        let counted = until(&what, PATIENCE / 4, || async {
+            let told = ask().await?;
+            for (reason, before) in reasons.iter().zip(&before) {
+                if count(reason).await? > *before && told.contains("TLS: ") {
+                    return Ok(Some(()));
+                }
+            }
+            Ok(None)
+        })
+        .await;
+        if let Err(error) = counted {
+            wrong.push(format!("{error}, it tells: {}", ask().await?));
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,36 +153,43 @@ async fn a_gateway_refuses_every_bad_server_and_says_why() -> Result<()> {
     site.issue("comm-server", "comm-revoked", &site.dir("revoked"))?;
     trust::revoke(&site, "comm-server/comm-revoked")?;
     let maker = Maker::new(&site, &dir.path().join("made"))?;
-    let table = table(&maker, &site)?;
+    let table = table(&maker, &site, PartyKind::CommServer)?;
     site.start_gateway()?;
     let local = site.address("gateway.local")?;
-    let mut wrong = Vec::new();
-    for (name, made, more, reasons) in table {
-        let counter = |reason: &str| format!("platen_gateway_tls_failures_total{{reason=\"{reason}\"}}");
-        let mut before = Vec::new();
-        for reason in reasons {
-            before.push(metric(local, &counter(reason)).await?);
-        }
-        let _server = s_server(at, &made, more)?;
-        let what = format!("{name} to be counted as {reasons:?}");
-        let counted = until(&what, PATIENCE / 4, || async {
-            for (reason, before) in reasons.iter().zip(&before) {
-                if metric(local, &counter(reason)).await? > *before {
-                    return Ok(Some(()));
-                }
-            }
-            Ok(None)
-        })
-        .await;
-        let url = format!("http://{local}/status");
-        let status: serde_json::Value = plain_client()?.get(url).send().await?.json().await?;
-        let told = status["link"]["last_error"].as_str().with_context(|| format!("{name}: {status}"))?;
-        match counted {
-            Err(error) => wrong.push(format!("{error}, it tells: {told}")),
-            Ok(()) if told.contains("TLS: ") => {}
-            Ok(()) => wrong.push(format!("{name}: it tells no reason of TLS: {told}")),
-        }
-    }
-    anyhow::ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let client = plain_client()?;
+    // It polls by itself.
+    refused_all(table, PartyKind::CommServer, at, local, async || {
+        let status: Value = client.get(format!("http://{local}/status")).send().await?.json().await?;
+        Ok(status["link"]["last_error"].as_str().unwrap_or_default().to_owned())
+    })
+    .await?;
+    site.stop()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_communication_server_refuses_every_bad_global_server_and_says_why() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let at: SocketAddr = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let mut spec = SiteSpec::new(dir.path().to_owned());
+    spec.comm_server = json!({
+        "identity": identity_with_lists(dir.path(), "comm-server"),
+        "global_server": {"url": format!("https://{at}")},
+    });
+    let mut site = Site::new(spec)?;
+    site.make_trust_domain()?;
+    site.issue("global-server", "global-revoked", &site.dir("revoked"))?;
+    trust::revoke(&site, "global-server/global-revoked")?;
+    let maker = Maker::new(&site, &dir.path().join("made"))?;
+    let table = table(&maker, &site, PartyKind::GlobalServer)?;
+    site.start_comm_server()?;
+    let operator = site.first_log_in().await?;
+    let wanted = json!({"vendor": "ricoh", "model": "IM C4500", "version": "9.9"});
+    refused_all(table, PartyKind::GlobalServer, at, site.address("comm.local")?, async || {
+        // A roll-out asks for the images as they are now; it is refused here, since there are no devices.
+        ensure!(operator.post("/api/v1/rollouts", &wanted).await.is_err(), "a roll-out without devices");
+        let images = operator.get("/api/v1/images").await?;
+        Ok(images["unknown_because"].as_str().unwrap_or_default().to_owned())
+    })
+    .await?;
     site.stop()
 }
