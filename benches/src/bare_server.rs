@@ -1,9 +1,10 @@
-//! A server that does nothing but mutual TLS and one fixed answer: what TLS alone costs.
+//! A server that does nothing but mutual TLS, by rustls with its own verifier, and one fixed answer: what TLS alone costs.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
@@ -14,29 +15,22 @@ use tokio_rustls::TlsAcceptor;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
 
-/// Serves until it is killed.
-pub(crate) async fn serve(identity: &Path, ready_file: &Path) -> Result<()> {
-    let certificates = |file: &str| -> Result<Vec<CertificateDer<'static>>> {
-        Ok(CertificateDer::pem_file_iter(identity.join(file))?.collect::<Result<_, _>>()?)
-    };
+/// Serves until it is killed; sessions can be resumed.
+pub(crate) async fn serve(listen: SocketAddr, identity: &Path) -> Result<()> {
+    let provider = pki::tls::provider();
     let mut roots = RootCertStore::empty();
-    for root in certificates("root.pem")? {
-        roots.add(root)?;
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    roots.add(CertificateDer::from_pem_file(identity.join("root.pem"))?)?;
     let verifier =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
+    let chain = CertificateDer::pem_file_iter(identity.join("cert.pem"))?.collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(identity.join("key.pem"))?;
     let mut tls = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(
-            certificates("cert.pem")?,
-            PrivateKeyDer::from_pem_file(identity.join("key.pem"))?,
-        )?;
-    tls.send_tls13_tickets = 0;
+        .with_single_cert(chain, key)?;
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(tls));
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    std::fs::write(ready_file, listener.local_addr()?.to_string()).context("ready file")?;
+    let listener = TcpListener::bind(listen).await?;
     loop {
         let (socket, _) = listener.accept().await?;
         let acceptor = acceptor.clone();

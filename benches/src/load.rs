@@ -139,11 +139,11 @@ impl Bench {
     /// This program again, with nothing but TLS and an answer.
     fn bare(&self) -> Result<Server> {
         let identity = self.dir.join("server").join("identity").display().to_string();
-        let ready = self.dir.join("bare.address");
-        let file = ready.display().to_string();
-        let arguments = ["bare-server", "--identity", &identity, "--ready-file", &file];
-        let mut running = Running::start("benches", &arguments, &self.dir)?;
-        let address = running.wait_for(&ready)?.trim().parse()?;
+        let address = free_address()?;
+        let listen = address.to_string();
+        let arguments = ["bare-server", "--identity", &identity, "--listen", &listen];
+        let running = Running::start("benches", &arguments, &self.dir)?;
+        until_it_listens(address, &running)?;
         Ok(Server { address, pids: vec![running.id()], _running: running })
     }
 
@@ -152,7 +152,7 @@ impl Bench {
         if !program.exists() {
             return Ok(None);
         }
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let address = free_address()?;
         let dir = self.dir.join("nginx");
         std::fs::create_dir_all(&dir)?;
         let file = |name: &str| self.server_file(name).display().to_string();
@@ -160,7 +160,7 @@ impl Bench {
             "daemon off; worker_processes 2; pid {dir}/pid; error_log {dir}/error.log;\n\
              events {{ worker_connections 4096; }}\n\
              http {{ access_log off; client_body_temp_path {dir}/body; keepalive_requests 1000000;\n\
-             server {{ listen 127.0.0.1:{port} ssl; ssl_protocols TLSv1.3; ssl_session_tickets off;\n\
+             server {{ listen {address} ssl; ssl_protocols TLSv1.3; ssl_session_tickets off;\n\
              ssl_session_cache off; ssl_certificate {}; ssl_certificate_key {};\n\
              ssl_client_certificate {}; ssl_verify_client on; ssl_verify_depth 3;\n\
              location / {{ return 200 \"{{}}\"; }} }} }}\n",
@@ -174,14 +174,7 @@ impl Bench {
         let mut child = Command::new(program);
         child.arg("-p").arg(&dir).arg("-c").arg(&path).stdin(Stdio::null());
         let running = Running::spawned("nginx", child, &dir)?;
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let began = Instant::now();
-        while std::net::TcpStream::connect(address).is_err() {
-            if began.elapsed() > Duration::from_secs(10) {
-                bail!("nginx doesn't listen: {}", running.log());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until_it_listens(address, &running)?;
         let mut pids = vec![running.id()];
         pids.extend(children(running.id())?);
         Ok(Some(Server { address, pids, _running: running }))
@@ -246,6 +239,21 @@ impl Bench {
         figures.print(&format!("reconnect of all, {engine}"), number("seconds"), "s", &note);
         Ok(())
     }
+}
+
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}
+
+fn until_it_listens(address: SocketAddr, running: &Running) -> Result<()> {
+    let began = Instant::now();
+    while std::net::TcpStream::connect(address).is_err() {
+        if began.elapsed() > Duration::from_secs(10) {
+            bail!("nothing listens at {address}: {}", running.log());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// Children of a process.

@@ -67,14 +67,6 @@ enum What {
         #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
         handshakes: u32,
     },
-    /// What `tls` starts to compare with.
-    #[command(hide = true)]
-    BareTls {
-        #[arg(long)]
-        listen: std::net::SocketAddr,
-        #[arg(long)]
-        identity: PathBuf,
-    },
     /// A /20 swept by Platen and by onesixtyone at the same rate.
     Sweep {
         /// Devices in it.
@@ -90,15 +82,14 @@ enum What {
         #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=600))]
         seconds: u64,
     },
-    /// The bare server of `load`.
+    /// What `tls` and `load` start to compare with.
     #[command(hide = true)]
     BareServer {
+        #[arg(long)]
+        listen: std::net::SocketAddr,
         /// Folder of its certificate.
         #[arg(long)]
         identity: PathBuf,
-        /// Where it writes its address.
-        #[arg(long)]
-        ready_file: PathBuf,
     },
 }
 
@@ -120,8 +111,8 @@ fn run(what: Option<&What>, figures: &mut Figures) -> Result<()> {
         sizes::measure(figures)?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    if let Some(What::BareServer { identity, ready_file }) = what {
-        return runtime.block_on(bare_server::serve(identity, ready_file));
+    if let Some(What::BareServer { listen, identity }) = what {
+        return runtime.block_on(bare_server::serve(*listen, identity));
     }
     if all || matches!(what, Some(What::Load { .. })) {
         let seconds = if let Some(What::Load { seconds }) = what { *seconds } else { 8 };
@@ -129,9 +120,6 @@ fn run(what: Option<&What>, figures: &mut Figures) -> Result<()> {
     }
     if all || matches!(what, Some(What::Wire)) {
         runtime.block_on(wire_bytes::measure(figures))?;
-    }
-    if let Some(What::BareTls { listen, identity }) = what {
-        return runtime.block_on(tls::bare(*listen, identity));
     }
     if all || matches!(what, Some(What::Tls { .. })) {
         let handshakes = if let Some(What::Tls { handshakes }) = what { *handshakes } else { 4000 };

@@ -21,7 +21,6 @@ use tests::trust;
 use crate::figures::Figures;
 use crate::process;
 use client::Kind;
-pub(crate) use servers::bare;
 
 /// Connections that stay open for the memory of one.
 const IDLE: u32 = 1_500;

@@ -3,16 +3,10 @@
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustls::ServerConfig;
-use rustls::server::WebPkiClientVerifier;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tests::site::Site;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// A running server; dropped, it is killed.
 pub(super) struct Server {
@@ -44,11 +38,11 @@ impl Server {
         Ok(server)
     }
 
-    /// This program again, as [`bare`].
+    /// This program again, as [`crate::bare_server`].
     pub(super) async fn bare(site: &Site, dir: &Path) -> Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let child = Command::new(std::env::current_exe()?)
-            .args(["bare-tls", "--listen", &address.to_string(), "--identity"])
+            .args(["bare-server", "--listen", &address.to_string(), "--identity"])
             .arg(site.dir("comm-server").join("identity"))
             .current_dir(dir)
             .stdin(Stdio::null())
@@ -83,34 +77,5 @@ impl Server {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).context("nginx"),
         }
-    }
-}
-
-/// Accepts and shakes hands by rustls alone, with its own verifier, until it is killed.
-pub(crate) async fn bare(address: SocketAddr, identity: &Path) -> Result<()> {
-    let provider = pki::tls::provider();
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(identity.join("root.pem"))?)?;
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
-    let chain = CertificateDer::pem_file_iter(identity.join("cert.pem"))?.collect::<Result<Vec<_>, _>>()?;
-    let key = PrivateKeyDer::from_pem_file(identity.join("key.pem"))?;
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let listener = tokio::net::TcpListener::bind(address).await?;
-    loop {
-        let (socket, _) = listener.accept().await?;
-        let acceptor = acceptor.clone();
-        tokio::spawn(async move {
-            if let Ok(mut stream) = acceptor.accept(socket).await {
-                // Whoever hangs up early is no fault of the server.
-                drop(stream.read(&mut [0; 1024]).await);
-                drop(stream.shutdown().await);
-            }
-        });
     }
 }
