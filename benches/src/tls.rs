@@ -22,8 +22,9 @@ use crate::figures::Figures;
 use crate::process;
 use client::Kind;
 
-/// Connections that stay open for the memory of one.
+/// Connections that stay open for the memory of one, and of how many gateways.
 const IDLE: u32 = 1_500;
+const IDLE_GATEWAYS: u32 = 100;
 
 /// Rounds, one server after the other, so that a slow minute of the machine meets them all.
 const ROUNDS: u32 = 4;
@@ -41,7 +42,7 @@ struct Measured {
 pub(crate) async fn measure(handshakes: u32, figures: &mut Figures) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let mut site = site(dir.path())?;
-    let tls = tls(&site)?;
+    let tls = tls(&site, "gateway")?;
     let pid = site.comm_server.as_ref().context("it runs")?.id();
     let measured = |name, pid, address| Measured { name, pid, address, full_cpu_s: 0.0, resumed_cpu_s: 0.0 };
     let bare = servers::Server::bare(&site, dir.path()).await?;
@@ -72,7 +73,7 @@ pub(crate) async fn measure(handshakes: u32, figures: &mut Figures) -> Result<()
     print(&all, f64::from(each * ROUNDS), figures);
     let own_us = 1e6 * all[0].full_cpu_s / f64::from(each * ROUNDS);
     extra::measure(&site, own_us, figures)?;
-    memory(&all[0], &tls, figures).await?;
+    memory(&site, &all[0], figures).await?;
     enrolment::measure(&site, pid, figures).await?;
     drop((bare, nginx));
     site.stop()
@@ -109,11 +110,17 @@ fn print(all: &[Measured], handshakes: f64, figures: &mut Figures) {
     }
 }
 
-async fn memory(server: &Measured, tls: &Arc<ClientConfig>, figures: &mut Figures) -> Result<()> {
+async fn memory(site: &Site, server: &Measured, figures: &mut Figures) -> Result<()> {
+    let mut gateways = Vec::new();
+    for number in 0..IDLE_GATEWAYS {
+        let name = format!("gw-idle-{number}");
+        site.issue("gateway", &name, &site.dir(&name))?;
+        gateways.push(tls(site, &name)?);
+    }
     let before = process::memory(server.pid)?.resident;
     let began = Instant::now();
     let mut open = Vec::new();
-    for _ in 0..IDLE {
+    for tls in gateways.iter().cycle().zip(0..IDLE).map(|(tls, _)| tls) {
         open.push(client::connect(server.address, tls).await?);
     }
     let took = began.elapsed().as_secs_f64();
@@ -136,8 +143,8 @@ fn site(dir: &Path) -> Result<Site> {
 }
 
 /// The gateway's side, with the one group that all three know.
-fn tls(site: &Site) -> Result<Arc<ClientConfig>> {
-    let dir = site.dir("gateway").join("identity");
+fn tls(site: &Site, gateway: &str) -> Result<Arc<ClientConfig>> {
+    let dir = site.dir(gateway).join("identity");
     let file = |name: &str| dir.join(name);
     let (certificate, key, root) = (file("cert.pem"), file("key.pem"), file("root.pem"));
     let identity = Identity::load(&IdentityConfig { certificate, key, root, crl: None })?;

@@ -55,7 +55,17 @@ pub fn of_leaf(
     leaf: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
 ) -> Result<LeafFacts, Refused> {
-    let certificate = parse(leaf)?;
+    of_parsed(&parse(leaf)?, intermediates)
+}
+
+/// The same, of a leaf that is parsed already.
+///
+/// # Errors
+/// As [`of_leaf`].
+pub fn of_parsed(
+    certificate: &X509Certificate<'_>,
+    intermediates: &[CertificateDer<'_>],
+) -> Result<LeafFacts, Refused> {
     certificate.extensions_map().map_err(|_| Refused::Malformed("an extension occurs twice"))?;
     let mut facts = LeafFacts {
         uris: Vec::new(),
@@ -69,7 +79,7 @@ pub fn of_leaf(
         unknown_critical: None,
         not_before: certificate.validity().not_before.timestamp(),
         not_after: certificate.validity().not_after.timestamp(),
-        issuer: issuer_of(&certificate, intermediates)?,
+        issuer: issuer_of(certificate, intermediates)?,
     };
     for extension in certificate.extensions() {
         let understood = read_extension(extension.parsed_extension(), &mut facts)?;

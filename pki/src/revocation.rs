@@ -13,6 +13,8 @@ use aws_lc_rs::digest;
 use jiff::Timestamp;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::X509Name;
 
 use crate::facts;
 use crate::leaf::{Refused, check_validity};
@@ -119,7 +121,6 @@ pub struct PeerLeaf {
     pub(crate) serial: Vec<u8>,
     pub(crate) issuer: Vec<u8>,
     pub(crate) issuer_key: Option<Vec<u8>>,
-    issuer_name: String,
     validity: (i64, i64),
 }
 
@@ -129,17 +130,25 @@ impl PeerLeaf {
     /// # Errors
     /// It is no certificate.
     pub fn of(leaf: &CertificateDer<'_>) -> Result<Self, Refused> {
-        let certificate = facts::parse(leaf)?;
-        Ok(Self {
+        Ok(Self::of_parsed(&facts::parse(leaf)?))
+    }
+
+    /// The same, of a leaf that is parsed already.
+    #[must_use]
+    pub fn of_parsed(certificate: &X509Certificate<'_>) -> Self {
+        let validity = certificate.validity();
+        Self {
             serial: significant(certificate.raw_serial()).to_vec(),
             issuer: certificate.issuer().as_raw().to_vec(),
-            issuer_key: authority_key(&certificate),
-            issuer_name: certificate.issuer().to_string(),
-            validity: (
-                certificate.validity().not_before.timestamp(),
-                certificate.validity().not_after.timestamp(),
-            ),
-        })
+            issuer_key: authority_key(certificate),
+            validity: (validity.not_before.timestamp(), validity.not_after.timestamp()),
+        }
+    }
+
+    /// For people; made when it is needed, which is seldom.
+    fn issuer_name(&self) -> String {
+        X509Name::from_der(&self.issuer)
+            .map_or_else(|_| "an issuer without a name".to_owned(), |(_, name)| name.to_string())
     }
 }
 
@@ -268,7 +277,7 @@ impl Crls {
         }
         let mut covering = self.lists.iter().filter(|list| list.covers(leaf)).peekable();
         if covering.peek().is_none() {
-            return Err(Refused::UnknownStatus { issuer: leaf.issuer_name.clone() });
+            return Err(Refused::UnknownStatus { issuer: leaf.issuer_name() });
         }
         match covering.find(|list| !self.is_usable(list, now)) {
             None => Ok(()),

@@ -19,6 +19,7 @@ use rustls_pki_types::CertificateDer;
 use crate::facts;
 use crate::identity::Identity;
 use crate::leaf::{self, Refused};
+use crate::revocation::PeerLeaf;
 use crate::spiffe::{PartyKind, SpiffeId};
 use crate::trust::Trust;
 pub use first_contact::first_contact_config;
@@ -127,12 +128,15 @@ fn with_alpn(mut config: ClientConfig) -> ClientConfig {
     config
 }
 
-/// Who the peer is, by the leaf of a connection that one of these configurations has verified.
+/// Who the peer is, by the leaf of a connection that one of these configurations has verified, and what it is measured
+/// by as long as it stays.
 ///
 /// # Errors
 /// The certificate has not exactly one SPIFFE ID: it did not come from such a connection.
-pub fn peer_id(leaf: &CertificateDer<'_>) -> Result<SpiffeId, Refused> {
-    leaf::identity_of(&facts::of_leaf(leaf, &[])?)
+pub fn peer(leaf: &CertificateDer<'_>) -> Result<(SpiffeId, PeerLeaf), Refused> {
+    let certificate = facts::parse(leaf)?;
+    let id = leaf::identity_of(&facts::of_parsed(&certificate, &[])?)?;
+    Ok((id, PeerLeaf::of_parsed(&certificate)))
 }
 
 /// aws-lc-rs with AES-256-GCM and X25519MLKEM768 first.

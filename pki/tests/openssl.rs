@@ -84,7 +84,7 @@ fn greet(connection: &mut ServerConnection, socket: &mut TcpStream) -> io::Resul
         connection.complete_io(socket)?;
     }
     let leaf = &connection.peer_certificates().unwrap()[0];
-    let name = tls::peer_id(leaf).unwrap().to_string();
+    let name = tls::peer(leaf).unwrap().0.to_string();
     Stream::new(connection, socket).write_all(format!("hello {name}\n").as_bytes())
 }
 

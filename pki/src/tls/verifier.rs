@@ -115,7 +115,11 @@ impl<V: ?Sized> PeerVerifier<V> {
         now: UnixTime,
         chain: impl FnOnce(UnixTime) -> Result<T, Error>,
     ) -> Result<(T, SpiffeId), PeerRefused> {
-        let facts = facts::of_leaf(leaf, intermediates);
+        let certificate = facts::parse(leaf);
+        let facts = match &certificate {
+            Ok(certificate) => facts::of_parsed(certificate, intermediates),
+            Err(refused) => Err(refused.clone()),
+        };
         let (seconds, skew) = (unix_seconds(now), self.trust.crls.tolerance().skew());
         // What can't be parsed here is refused below, after webpki had its word on it.
         let instant = facts.as_ref().map_or(now, |facts| {
@@ -128,7 +132,7 @@ impl<V: ?Sized> PeerVerifier<V> {
         let expected =
             Expectation { trust_domain, role, kinds: &self.kinds, now: seconds, clock_skew_s: skew };
         let id = verify_leaf(&facts?, &expected)?;
-        peer_still_good(&PeerLeaf::of(leaf)?, &self.trust.crls, seconds)?;
+        peer_still_good(&PeerLeaf::of_parsed(&certificate?), &self.trust.crls, seconds)?;
         Ok((verified, id))
     }
 }
