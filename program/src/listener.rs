@@ -2,10 +2,10 @@
 //!
 //! A peer that was let in is asked again on each request, and its connection is closed once it may no longer stay.
 
+mod crowd;
 mod door;
 mod guard;
 mod heard;
-mod pending;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +22,6 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use pki::leaf::Refused;
-use pki::revocation::PeerLeaf;
 use pki::spiffe::SpiffeId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -33,15 +32,18 @@ use tower::ServiceExt as _;
 use wire::problem::ProblemCode;
 
 use crate::refusal::Refusal;
+use crowd::{Crowd, Place};
 pub use door::{Asks, Door};
 use guard::Guard;
-use pending::{Pending, Place};
 
 /// Connections at once; the next one waits in the system's queue.
 const MAX_CONNECTIONS: usize = 10_000;
 
 /// Handshakes under way at once; one more ends the oldest.
 const MAX_HANDSHAKES: usize = 1_000;
+
+/// Connections of one certificate at once; one more ends the oldest.
+const MAX_OF_A_PEER: usize = 16;
 
 /// A handshake that takes longer is ended.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -68,18 +70,21 @@ pub struct Peer {
 pub async fn serve(listener: TcpListener, door: Door, router: Router, shutdown: CancellationToken) {
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let pending = Pending::new(MAX_HANDSHAKES);
+    let handshakes = Crowd::new(MAX_HANDSHAKES);
+    let peers = Arc::new(Crowd::new(MAX_OF_A_PEER));
     let following = tokio::spawn(door.clone().follow(shutdown.clone()));
     loop {
         let Some((socket, address, place)) = next(&listener, &places, &shutdown).await else {
             break;
         };
-        let handshake = Handshake { door: door.clone(), socket, address, place: pending.enter() };
-        let (router, watcher) = (router.clone(), graceful.watcher());
+        let handshake = Handshake { door: door.clone(), socket, address, place: handshakes.enter(()) };
+        let (router, watcher, peers) = (router.clone(), graceful.watcher(), Arc::clone(&peers));
         tokio::spawn(async move {
             let _place = place;
             if let Some((stream, peer, guard)) = handshake.shake().await {
-                answer(stream, peer, guard, router, watcher).await;
+                let own = peer.id.clone().map(|id| peers.enter(id));
+                let crowded_out = own.as_ref().map(|own| own.lost.clone()).unwrap_or_default();
+                answer(stream, (peer, guard, crowded_out), router, watcher).await;
             }
         });
     }
@@ -118,7 +123,7 @@ struct Handshake {
     door: Door,
     socket: TcpStream,
     address: SocketAddr,
-    place: Place,
+    place: Place<()>,
 }
 
 impl Handshake {
@@ -176,15 +181,20 @@ fn reason(error: &std::io::Error) -> (&'static str, String) {
 /// Who came. A resumed session showed no certificate this time: it is asked again in any case.
 fn admit(stream: &TlsStream<TcpStream>, address: SocketAddr, door: &Door) -> Result<(Peer, Guard), Refused> {
     let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let id = leaf.map(pki::tls::peer_id).transpose()?;
-    let guard = Guard::new(leaf.map(PeerLeaf::of).transpose()?, door.identity());
+    let (id, leaf) = leaf.map(pki::tls::peer).transpose()?.unzip();
+    let guard = Guard::new(leaf, door.identity());
     guard.check()?;
     Ok((Peer { address, id }, guard))
 }
 
 /// Answers a connection's requests until either side ends it, or the peer may no longer stay.
-async fn answer(stream: TlsStream<TcpStream>, peer: Peer, guard: Guard, router: Router, watcher: Watcher) {
-    let (address, id) = (peer.address, peer.id.clone());
+async fn answer(
+    stream: TlsStream<TcpStream>,
+    (peer, guard, crowded_out): (Peer, Guard, CancellationToken),
+    router: Router,
+    watcher: Watcher,
+) {
+    let peer_named = peer.clone();
     let on_request = guard.clone();
     let service = tower::service_fn(move |mut request: Request<Incoming>| {
         let (verdict, peer, router) = (on_request.check(), peer.clone(), router.clone());
@@ -207,14 +217,20 @@ async fn answer(stream: TlsStream<TcpStream>, peer: Peer, guard: Guard, router: 
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     tokio::select! {
         ended = watcher.watch(connection) => if let Err(error) = ended {
-            tracing::debug!(peer.address = %address, error = %error, "connection ended");
+            tracing::debug!(peer.address = %peer_named.address, error = %error, "connection ended");
         },
-        refused = guard.lost() => {
-            let (reason, name) = (refused.label(), id.map(|id| id.to_string()));
-            metrics::counter!("platen_connections_closed_total", "reason" => reason).increment(1);
-            tracing::warn!(peer.address = %address, peer.id = name, reason, why = %refused, "connection closed");
+        refused = guard.lost() => closed(&peer_named, refused.label(), &refused.to_string()),
+        () = crowded_out.cancelled() => {
+            let why = format!("more than {MAX_OF_A_PEER} connections of one certificate");
+            closed(&peer_named, "crowded_out", &why);
         }
     }
+}
+
+fn closed(peer: &Peer, reason: &'static str, why: &str) {
+    metrics::counter!("platen_connections_closed_total", "reason" => reason).increment(1);
+    let id = peer.id.as_ref().map(ToString::to_string);
+    tracing::warn!(peer.address = %peer.address, peer.id = id, reason, why, "connection closed");
 }
 
 /// The answer to a peer that may no longer stay.

@@ -4,8 +4,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use wire::problem::{MEDIA_TYPE, Problem, ProblemCode};
 
-/// Seconds after which a client may come again when the server is overloaded.
-const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("30");
+/// Seconds after which a client may come again when the server is overloaded: spread, so that not all come at once.
+const RETRY_AFTER_S: std::ops::RangeInclusive<u32> = 20..=60;
 
 /// A [`Problem`] as an answer: `application/problem+json`.
 #[derive(Debug, Clone)]
@@ -32,7 +32,8 @@ impl IntoResponse for Refusal {
         let mut response = (status, axum::Json(self.0)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if overloaded {
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S);
+            let pause_s = rand::random_range(RETRY_AFTER_S);
+            response.headers_mut().insert(header::RETRY_AFTER, pause_s.into());
         }
         response
     }

@@ -128,6 +128,27 @@ async fn who_is_revoked_loses_the_open_connection_and_gets_no_new_one_while_othe
 }
 
 #[tokio::test]
+async fn one_certificate_crowds_out_nobody_but_itself() {
+    let site = Site::begin().await;
+    let (greedy, good) = (connector(&site.gateway("gw-greedy")), connector(&site.gateway("gw-good")));
+    let mut others = site.connect(&good).await.unwrap();
+    assert!(ask(&mut others).await.unwrap().ends_with("hello"));
+    let mut first = site.connect(&greedy).await.unwrap();
+    assert!(ask(&mut first).await.unwrap().ends_with("hello"));
+    let mut more = Vec::new();
+    for _ in 0..MAX_OF_A_PEER {
+        let mut one = site.connect(&greedy).await.unwrap();
+        assert!(ask(&mut one).await.unwrap().ends_with("hello"));
+        more.push(one);
+    }
+    // Its oldest connection is ended, with or without a word.
+    let ended = tokio::time::timeout(PATIENCE, first.read(&mut [0; 16])).await.unwrap();
+    assert!(!matches!(ended, Ok(1..)), "{ended:?}");
+    assert!(ask(more.first_mut().unwrap()).await.unwrap().ends_with("hello"));
+    assert!(ask(&mut others).await.unwrap().ends_with("hello"));
+}
+
+#[tokio::test]
 async fn a_renewed_server_certificate_is_shown_at_once_and_no_connection_is_lost() {
     let site = Site::begin().await;
     let gateway = connector(&site.gateway("gw-1"));
