@@ -1,7 +1,7 @@
 //! What is kept how long: meters raw at first, then one for each hour, day and month; other rows until their time.
 //!
 //! The last meter of an hour, a day or a month stays as it was read, with its evidence; so do the first meter of all
-//! and the last before one that fell.
+//! and those before and after a fall.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -36,6 +36,10 @@ pub struct Retention {
     pub commands_days: u32,
     /// Calls that ended.
     pub calls_days: u32,
+    /// Reports that were put aside.
+    pub quarantine_days: u32,
+    /// Who did what.
+    pub audit_days: u32,
 }
 
 impl Default for Retention {
@@ -47,6 +51,8 @@ impl Default for Retention {
             reports_days: 400,
             commands_days: 400,
             calls_days: 1100,
+            quarantine_days: 400,
+            audit_days: 1100,
         }
     }
 }
@@ -86,6 +92,8 @@ impl Retention {
             ("reports_days", self.reports_days, LONGEST_DAYS),
             ("commands_days", self.commands_days, LONGEST_DAYS),
             ("calls_days", self.calls_days, LONGEST_DAYS),
+            ("quarantine_days", self.quarantine_days, LONGEST_DAYS),
+            ("audit_days", self.audit_days, LONGEST_DAYS),
         ];
         match all.into_iter().find(|&(_, days, most)| days == 0 || days > most) {
             None => Ok(()),

@@ -1,22 +1,76 @@
 //! Bodies: limited in size and time before anything is made of them; answers compressed where that is accepted.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, header};
 use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http_body_util::BodyExt as _;
 use program::refusal::Refusal;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wire::codec::{self, CodecError, ZSTD};
 use wire::limits::BODY_BYTES;
 use wire::problem::{Problem, ProblemCode};
 
 use super::GatewayState;
 
+/// Of each body so much is free; the rest of all of them together takes at most [`BODIES_KIB`].
+const FREE_BYTES: usize = 64 << 10;
+
+/// KiB that all bodies together may take beyond what is free.
+const BODIES_KIB: usize = 128 << 10;
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The memory of bodies; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Memory(Arc<Semaphore>);
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(BODIES_KIB)))
+    }
+}
+
+/// A body that is held.
+#[derive(Debug, Default)]
+struct Held {
+    bytes: BytesMut,
+    memory: Option<OwnedSemaphorePermit>,
+}
+
+/// Why a body isn't taken.
+#[derive(Debug)]
+enum NotTaken {
+    TooLarge,
+    NoMemory,
+    Broken,
+}
+
+impl Held {
+    fn add(&mut self, data: &[u8], memory: &Memory) -> Result<(), NotTaken> {
+        let length = self.bytes.len() + data.len();
+        if length > BODY_BYTES {
+            return Err(NotTaken::TooLarge);
+        }
+        let wanted = length.saturating_sub(FREE_BYTES).div_ceil(1024);
+        let missing =
+            wanted.saturating_sub(self.memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        if let Ok(missing @ 1..) = u32::try_from(missing) {
+            let more = Arc::clone(&memory.0).try_acquire_many_owned(missing);
+            let more = more.map_err(|_| NotTaken::NoMemory)?;
+            match &mut self.memory {
+                Some(memory) => memory.merge(more),
+                none => *none = Some(more),
+            }
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(())
+    }
+}
 
 /// Reads and parses a body of at most [`BODY_BYTES`], and of at most `limit` bytes after decompression.
 pub(super) async fn read<T: DeserializeOwned>(
@@ -26,8 +80,8 @@ pub(super) async fn read<T: DeserializeOwned>(
 ) -> Result<T, Refusal> {
     let (parts, body) = request.into_parts();
     let encoding = encoding(&parts.headers)?;
-    let bytes = receive(&parts.headers, body, state.body_timeout).await?;
-    codec::decode(&bytes, encoding, limit).map_err(|error| Refusal(Problem::from(&error)))
+    let held = receive(&parts.headers, body, state).await?;
+    codec::decode(&held.bytes, encoding, limit).map_err(|error| Refusal(Problem::from(&error)))
 }
 
 fn encoding(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
@@ -38,16 +92,22 @@ fn encoding(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     })
 }
 
-async fn receive(headers: &HeaderMap, mut body: Body, patience: Duration) -> Result<Bytes, Refusal> {
+async fn receive(headers: &HeaderMap, body: Body, state: &GatewayState) -> Result<Held, Refusal> {
+    let patience = state.body_timeout;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let announced = announced.and_then(|length| length.parse::<usize>().ok());
     if announced.is_some_and(|length| length > BODY_BYTES) {
         return Err(too_large());
     }
-    match tokio::time::timeout(patience, collect(&mut body)).await {
-        Ok(Ok(Some(bytes))) => Ok(bytes),
-        Ok(Ok(None)) => Err(too_large()),
-        Ok(Err(_)) => Err(Refusal::new(ProblemCode::MalformedBody, "the body ended before its end")),
+    match tokio::time::timeout(patience, collect(body, &state.memory)).await {
+        Ok(Ok(held)) => Ok(held),
+        Ok(Err(NotTaken::TooLarge)) => Err(too_large()),
+        Ok(Err(NotTaken::NoMemory)) => {
+            Err(Refusal::new(ProblemCode::Overloaded, "too many large bodies at once: come again later"))
+        }
+        Ok(Err(NotTaken::Broken)) => {
+            Err(Refusal::new(ProblemCode::MalformedBody, "the body ended before its end"))
+        }
         Err(_) => {
             let detail = format!("the body did not arrive within {} s", patience.as_secs());
             Err(Refusal::new(ProblemCode::MalformedBody, detail))
@@ -59,17 +119,13 @@ fn too_large() -> Refusal {
     Refusal(Problem::from(&CodecError::TooLarge { limit: BODY_BYTES }))
 }
 
-/// The body, or `None` when it is larger than [`BODY_BYTES`].
-async fn collect(body: &mut Body) -> Result<Option<Bytes>, axum::Error> {
-    let mut bytes = BytesMut::new();
+async fn collect(mut body: Body, memory: &Memory) -> Result<Held, NotTaken> {
+    let mut held = Held::default();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
-        if bytes.len() + data.len() > BODY_BYTES {
-            return Ok(None);
-        }
-        bytes.extend_from_slice(&data);
+        let Ok(data) = frame.map_err(|_| NotTaken::Broken)?.into_data() else { continue };
+        held.add(&data, memory)?;
     }
-    Ok(Some(bytes.freeze()))
+    Ok(held)
 }
 
 /// An answer; compressed above [`wire::limits::COMPRESS_ABOVE_BYTES`] if the caller accepts that.
@@ -94,4 +150,27 @@ fn accepts_zstd(headers: &HeaderMap) -> bool {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .any(|one| one.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(ZSTD)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_bodies_share_a_memory_that_small_ones_do_not_need() {
+        let memory = Memory(Arc::new(Semaphore::new(100)));
+        let (mut first, mut second, mut small) = (Held::default(), Held::default(), Held::default());
+        let kib = |count: usize| vec![b' '; count << 10];
+        first.add(&kib(64), &memory).unwrap();
+        assert_eq!(memory.0.available_permits(), 100);
+        first.add(&kib(60), &memory).unwrap();
+        assert!(matches!(second.add(&kib(105), &memory), Err(NotTaken::NoMemory)));
+        small.add(&kib(64), &memory).unwrap();
+        assert_eq!(memory.0.available_permits(), 40);
+        drop(first);
+        second.add(&kib(105), &memory).unwrap();
+        assert!(matches!(second.add(&vec![b' '; BODY_BYTES], &memory), Err(NotTaken::TooLarge)));
+        drop((second, small));
+        assert_eq!(memory.0.available_permits(), 100);
+    }
 }

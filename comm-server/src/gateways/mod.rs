@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use wire::problem::{Problem, ProblemCode};
 
 use crate::store::Store;
+pub use body::Memory;
 pub use gate::Gate;
 
 /// What the gateways' side needs, cheap to clone.
@@ -40,13 +41,21 @@ pub struct GatewayState {
     pub body_timeout: Duration,
     /// Lets in what can be served.
     pub gate: Gate,
+    /// What bodies share.
+    pub memory: Memory,
 }
 
 impl GatewayState {
     /// The state, with the usual patience.
     #[must_use]
     pub fn new(store: Store, cadence: Cadence) -> Self {
-        Self { store, cadence, body_timeout: Duration::from_secs(30), gate: Gate::new() }
+        Self {
+            store,
+            cadence,
+            body_timeout: Duration::from_secs(30),
+            gate: Gate::new(),
+            memory: Memory::default(),
+        }
     }
 }
 

@@ -26,10 +26,19 @@ impl Store {
                 .await?;
             gone += rows;
             if gateways < AT_ONCE {
-                return Ok(gone);
+                let before_ms = retention::before(now, retention.audit_days);
+                let writer = self.writer();
+                let gone_entries =
+                    writer.write(move |c| Box::pin(async move { forget(c, before_ms).await })).await?;
+                return Ok(gone + gone_entries);
             }
         }
     }
+}
+
+async fn forget(connection: &mut AnyConnection, before_ms: i64) -> Result<u64, StoreError> {
+    let forgotten = sqlx::query("DELETE FROM audit WHERE at_ms < $1").bind(before_ms);
+    Ok(forgotten.execute(connection).await.map_err(failed("to let old audit entries go"))?.rows_affected())
 }
 
 /// How many gateways had their turn, and how many rows went.
@@ -93,6 +102,10 @@ async fn one(
             "DELETE FROM calls WHERE tenant = $1 AND gateway = $2 AND is_open = 0 AND cleared_ms < $3",
             retention.calls_days,
         ),
+        (
+            "DELETE FROM quarantine WHERE tenant = $1 AND gateway = $2 AND received_ms < $3",
+            retention.quarantine_days,
+        ),
     ];
     for (sql, days) in rows {
         let done = sqlx::query(sql)
@@ -117,7 +130,7 @@ async fn oldest_meter(connection: &mut AnyConnection, of: Of<'_>) -> Result<Opti
     row::maybe_number(&found, "oldest")
 }
 
-/// Keeps the last meter of each step, the first of all, and the last before one that fell.
+/// Keeps the last meter of each step, the first of all, and of each fall the meters before and after it.
 async fn thin(connection: &mut AnyConnection, of: Of<'_>, span: Span) -> Result<u64, StoreError> {
     let done = sqlx::query(
         "DELETE FROM counters WHERE tenant = $1 AND gateway = $2 AND read_ms >= $3 AND read_ms < $4 \
@@ -125,10 +138,12 @@ async fn thin(connection: &mut AnyConnection, of: Of<'_>, span: Span) -> Result<
           AND n.gateway = counters.gateway AND n.device = counters.device AND n.counter = counters.counter \
           AND n.read_ms > counters.read_ms AND n.read_ms < $4 \
           AND (n.read_ms - $3) / $5 = (counters.read_ms - $3) / $5) \
-         AND NOT EXISTS (SELECT 1 FROM counters n WHERE n.tenant = counters.tenant \
+         AND NOT COALESCE(counters.value > (SELECT n.value FROM counters n WHERE n.tenant = counters.tenant \
           AND n.gateway = counters.gateway AND n.device = counters.device AND n.counter = counters.counter \
-          AND n.read_ms > counters.read_ms AND n.read_ms < $4 \
-          AND (n.read_ms - $3) / $5 = (counters.read_ms - $3) / $5 AND n.value < counters.value) \
+          AND n.read_ms > counters.read_ms ORDER BY n.read_ms LIMIT 1), FALSE) \
+         AND NOT COALESCE(counters.value < (SELECT b.value FROM counters b WHERE b.tenant = counters.tenant \
+          AND b.gateway = counters.gateway AND b.device = counters.device AND b.counter = counters.counter \
+          AND b.read_ms < counters.read_ms ORDER BY b.read_ms DESC LIMIT 1), FALSE) \
          AND EXISTS (SELECT 1 FROM counters b WHERE b.tenant = counters.tenant \
           AND b.gateway = counters.gateway AND b.device = counters.device AND b.counter = counters.counter \
           AND b.read_ms < counters.read_ms)",

@@ -26,16 +26,44 @@ pub(super) async fn meters_are_thinned_and_nothing_that_bills_goes() {
     let after = |days: i64| NOW + SignedDuration::from_hours(24 * days);
     assert_eq!(store.tidy(retention, after(9)).await.unwrap(), 0);
     let (here, there) = tokio::join!(store.tidy(retention, after(12)), two.tidy(retention, after(12)));
-    assert_eq!(here.unwrap() + there.unwrap(), 3, "the first stays, and the last of each hour");
+    assert_eq!(here.unwrap() + there.unwrap(), 4, "the first stays, the last of each hour, and a fall");
     let times = |series: Vec<(String, i64)>| series.into_iter().map(|(_, value)| value).collect::<Vec<_>>();
-    assert_eq!(times(series(store).await), [1, 3, 6, 7, 8, 3]);
+    assert_eq!(times(series(store).await), [1, 3, 6, 8, 3]);
     assert_eq!(store.tidy(retention, after(12)).await.unwrap(), 0, "one turn a day");
-    assert_eq!(store.tidy(retention, after(22)).await.unwrap(), 1, "what a fall was from stays");
-    assert_eq!(times(series(store).await), [1, 6, 7, 8, 3]);
+    assert_eq!(store.tidy(retention, after(22)).await.unwrap(), 2, "what a fall was from stays");
+    assert_eq!(times(series(store).await), [1, 8, 3]);
     assert!(state(store).await["reports"].len() == 9);
     assert_eq!(store.tidy(retention, after(95)).await.unwrap(), 9, "the reports' time is over");
     let device = store.device(DEFAULT_TENANT, "gw-1", "ricoh:E1").await.unwrap().unwrap().device;
     assert_eq!(device.total, Some(3));
+}
+
+pub(super) async fn one_meter_of_each_month_stays_for_ever_and_other_rows_until_their_time() {
+    let Opened { store, dir: _dir } = opened().await;
+    // A meter each third day of half a year, from January on; the 49th one falls.
+    let reports: Vec<Value> =
+        (0..60).map(|n| meters("ricoh:E1", if n == 49 { 3 } else { n }, n * 3 * 86_400)).collect();
+    send(&store, Lane::Bulk, 1, &reports).await;
+    send(&store, Lane::Urgent, 1, &[json!({"kind": "nonsense"})]).await;
+    let entry =
+        |days: i64| AuditEntry::new(NOW + SignedDuration::from_hours(24 * days), "admin", "test", "an entry");
+    store.append_audit(DEFAULT_TENANT, entry(0)).await.unwrap();
+    store.append_audit(DEFAULT_TENANT, entry(300)).await.unwrap();
+    let retention = comm_server_core::retention::Retention {
+        meters_raw_days: 10,
+        meters_hourly_days: 20,
+        meters_daily_days: 30,
+        quarantine_days: 100,
+        audit_days: 200,
+        ..Default::default()
+    };
+    store.tidy(retention, NOW + SignedDuration::from_hours(24 * 390)).await.unwrap();
+    // The first of all, the last of January to June, and what the fall was from.
+    let kept: Vec<i64> = series(&store).await.into_iter().map(|(_, value)| value).collect();
+    assert_eq!(kept, [0, 10, 19, 29, 39, 48, 3, 50, 59]);
+    assert!(store.quarantine(DEFAULT_TENANT, None).await.unwrap().items.is_empty());
+    let audit = store.audit(DEFAULT_TENANT, None).await.unwrap().items;
+    assert_eq!(audit.iter().filter(|entry| entry.what == "test").count(), 1);
 }
 
 pub(super) async fn a_plot_of_years_has_a_value_of_each_day() {
