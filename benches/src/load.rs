@@ -1,6 +1,8 @@
 //! The communication server under the load of many gateways, beside nginx with a static answer and a bare rustls
 //! server, over the same mutual TLS, on the same machine, one after another in the same run.
 
+mod engines;
+
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,12 +14,18 @@ use serde_json::{Value, json};
 use tests::program::{self, Running};
 use tests::site;
 
+use self::engines::Filled;
 use crate::figures::Figures;
 use crate::process::{cpu_s, memory};
-use crate::sizes::float;
 
 /// Gateways with a certificate of their own.
 const GATEWAYS: usize = 200;
+
+/// Gateways that a server knows and that do not call.
+const KNOWN: u32 = 100_000;
+
+/// A load of polls alone.
+const POLLS: [&str; 2] = ["--reporting", "0"];
 
 /// Calls at the same time.
 const AT_ONCE: usize = 32;
@@ -40,7 +48,6 @@ pub(crate) fn measure(seconds: u64, figures: &mut Figures) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let bench = Bench { dir: dir.path().to_owned(), seconds };
     bench.issue()?;
-    let polls = ["--reporting", "0"];
     let bare = bench.bare()?;
     bench.load("bare rustls", &bare, &["--root"], figures)?;
     drop(bare);
@@ -51,31 +58,12 @@ pub(crate) fn measure(seconds: u64, figures: &mut Figures) -> Result<()> {
             bench.load("nginx static 200, kept", &nginx, &["--root", "--keep"], figures)?;
         }
     }
-    let ours = bench.comm_server("sqlite", None)?;
-    let fresh = memory(ours.pid()?)?.resident;
-    bench.load("polls into SQLite", &ours, &polls, figures)?;
-    let memory = memory(ours.pid()?)?;
-    let (busy, highest) = (memory.resident, memory.highest);
-    figures.print("memory of the server, fresh", fresh, "MiB", "");
-    figures.print("memory of the server, after the polls", busy, "MiB", &format!("{highest:.1} at most"));
-    bench.load("polls into SQLite, kept", &ours, &["--reporting", "0", "--keep"], figures)?;
-    bench.reports("SQLite", &ours, figures)?;
-    let database = bench.dir.join("sqlite").join("platen.db");
-    let bytes = std::fs::metadata(&database).context("the database")?.len();
-    figures.print("database after that, SQLite", float(bytes) / 1_048_576.0, "MiB", "");
-    bench.reconnect("SQLite", &ours, figures)?;
-    drop(ours);
+    bench.on_sqlite(figures)?;
+    bench.many_known(figures)?;
     match Postgresql::start(&[]) {
         Err(PostgresqlError::NotInstalled) => figures.skip("PostgreSQL"),
         Err(error) => return Err(error.into()),
-        Ok(engine) => {
-            let url = engine.create_database("platen")?;
-            let ours = bench.comm_server("postgresql", Some(&url))?;
-            bench.load("polls into PostgreSQL", &ours, &polls, figures)?;
-            bench.reports("PostgreSQL", &ours, figures)?;
-            let size = engine.sql("platen", "SELECT pg_database_size('platen')")?;
-            figures.print("database after that, PostgreSQL", float(size.parse()?) / 1_048_576.0, "MiB", "");
-        }
+        Ok(engine) => bench.on_postgresql(&engine, figures)?,
     }
     Ok(())
 }
@@ -91,6 +79,52 @@ impl Server {
 }
 
 impl Bench {
+    fn on_sqlite(&self, figures: &mut Figures) -> Result<()> {
+        let ours = self.comm_server("sqlite", None)?;
+        let fresh = memory(ours.pid()?)?.resident;
+        self.load("polls into SQLite", &ours, &POLLS, figures)?;
+        let memory = memory(ours.pid()?)?;
+        let (busy, highest) = (memory.resident, memory.highest);
+        figures.print("memory of the server, fresh", fresh, "MiB", "");
+        figures.print("memory of the server, after the polls", busy, "MiB", &format!("{highest:.1} at most"));
+        self.load("polls into SQLite, kept", &ours, &["--reporting", "0", "--keep"], figures)?;
+        let slow = ["--reporting", "0", "--slow", "2000"];
+        self.load("polls into SQLite beside 2,000 slow senders", &ours, &slow, figures)?;
+        let per_s = self.reports("SQLite", &ours, figures)?;
+        self.reconnect("SQLite", &ours, figures)?;
+        drop(ours);
+        let dir = self.dir.join("sqlite");
+        filled("SQLite", per_s, &engines::of_sqlite(&dir.join("platen.db"), &dir)?, figures);
+        Ok(())
+    }
+
+    fn on_postgresql(&self, engine: &Postgresql, figures: &mut Figures) -> Result<()> {
+        let url = engine.create_database("platen")?;
+        let ours = self.comm_server("postgresql", Some(&url))?;
+        self.load("polls into PostgreSQL", &ours, &POLLS, figures)?;
+        let per_s = self.reports("PostgreSQL", &ours, figures)?;
+        self.reconnect("PostgreSQL", &ours, figures)?;
+        drop(ours);
+        filled("PostgreSQL", per_s, &engines::of_postgresql(engine, "platen")?, figures);
+        Ok(())
+    }
+
+    /// The memory of a server that knows many gateways, of which few call.
+    fn many_known(&self, figures: &mut Figures) -> Result<()> {
+        // Its tables are made by a first start.
+        drop(self.comm_server("known", None)?);
+        engines::make_known(&self.dir.join("known").join("platen.db"), KNOWN)?;
+        let ours = self.comm_server("known", None)?;
+        let fresh = memory(ours.pid()?)?.resident;
+        self.run(&ours, &POLLS)?;
+        let busy = memory(ours.pid()?)?.resident;
+        let note = format!(
+            "{KNOWN} gateways and ten times as many devices known; {busy:.1} after the polls of {GATEWAYS}"
+        );
+        figures.print("memory of a server that knows many", fresh, "MiB", &note);
+        Ok(())
+    }
+
     /// A trust domain with a server and many gateways.
     fn issue(&self) -> Result<()> {
         let ca = self.dir.join("pki").display().to_string();
@@ -215,18 +249,14 @@ impl Bench {
         Ok(())
     }
 
-    fn reports(&self, engine: &str, server: &Server, figures: &mut Figures) -> Result<()> {
+    fn reports(&self, engine: &str, server: &Server, figures: &mut Figures) -> Result<f64> {
         let (measured, cpu) = self.run(server, &["--reporting", "100", "--batch", "50", "--keep"])?;
         let number = |key: &str| measured[key].as_f64().unwrap_or_default();
         let note =
             format!("{:.0} per CPU s, p99 {:.0} ms", number("reports") / cpu.max(0.01), number("p99_ms"));
-        figures.print(
-            &format!("reports into {engine}"),
-            number("reports") / number("seconds"),
-            "per s",
-            &note,
-        );
-        Ok(())
+        let per_s = number("reports") / number("seconds");
+        figures.print(&format!("reports into {engine}"), per_s, "per s", &note);
+        Ok(per_s)
     }
 
     /// All gateways at once, each with a batch and a poll.
@@ -254,6 +284,23 @@ fn until_it_listens(address: SocketAddr, running: &Running) -> Result<()> {
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
+}
+
+/// What a load left in a database, and what the engine takes by itself.
+fn filled(engine: &str, per_s: f64, filled: &Filled, figures: &mut Figures) {
+    let note = format!(
+        "{:.0} reports of five meters again; ours is {:.1} %",
+        filled.reports,
+        100.0 * per_s / filled.per_s
+    );
+    figures.print(&format!("the same rows by {engine} alone"), filled.per_s, "per s", &note);
+    let year = 365.0 * filled.octets_each / 1024.0;
+    figures.print(
+        &format!("a report of five meters in {engine}"),
+        filled.octets_each,
+        "bytes",
+        &format!("indices included; {year:.0} KiB for a device and year at one a day"),
+    );
 }
 
 /// Children of a process.
