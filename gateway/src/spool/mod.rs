@@ -5,6 +5,7 @@
 //! itself. A damaged store is put aside, what can be read of it is kept, and the loss is reported.
 
 mod changes;
+mod compact;
 mod disk;
 mod layout;
 mod mark;
@@ -185,7 +186,7 @@ impl Spool {
         self.ask(|answer| Request::PutAside(lane, number, why, answer)).await
     }
 
-    /// Tidies up: measures the disk, keeps the reserve.
+    /// Tidies up: gives the disk space back that an outage took, measures it, keeps the reserve.
     ///
     /// # Errors
     /// The spool is closed.

@@ -9,7 +9,7 @@ use wire::report::{Lane, Loss, Report};
 
 use super::disk::{Disk, DiskError, Reserve};
 use super::layout::{self, Key, Life, Restored};
-use super::{SpoolError, outbox, rescue};
+use super::{SpoolError, compact, outbox, rescue};
 
 /// An open store and what it remembers.
 pub(super) struct Opened {
@@ -23,6 +23,9 @@ pub(super) struct Opened {
 /// and goes on by the mark.
 pub(super) fn open(path: &Path, reserve: &Reserve, mark: Option<Life>) -> Result<Opened, SpoolError> {
     if let Err(error) = path.parent().map_or(Ok(()), fs::create_dir_all) {
+        return Err(refused(path, error));
+    }
+    if let Err(error) = compact::forget_remains(path) {
         return Err(refused(path, error));
     }
     match reserve.room_to_open() {

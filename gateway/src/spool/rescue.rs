@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use gateway_core::outbox::LaneState;
@@ -20,16 +21,24 @@ pub(super) struct Rescued {
     pub(super) records: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
-/// Reads what can be read: from the front until the damage, and from the back.
+/// Reads what can be read: from the front until the damage, and from the back. Where sled panics, the damage begins.
 pub(super) fn read(disk: &Disk) -> Rescued {
     let mut records = BTreeMap::new();
-    for (key, value) in disk.all().map_while(Result::ok) {
-        records.insert(key.to_vec(), value.to_vec());
-    }
-    for (key, value) in disk.all().rev().map_while(Result::ok) {
-        if records.insert(key.to_vec(), value.to_vec()).is_some() {
-            break;
+    let mut front = || {
+        for (key, value) in disk.all().map_while(Result::ok) {
+            records.insert(key.to_vec(), value.to_vec());
         }
+    };
+    let read = catch_unwind(AssertUnwindSafe(&mut front));
+    let mut back = || {
+        for (key, value) in disk.all().rev().map_while(Result::ok) {
+            if records.insert(key.to_vec(), value.to_vec()).is_some() {
+                break;
+            }
+        }
+    };
+    if read.and_then(|()| catch_unwind(AssertUnwindSafe(&mut back))).is_err() {
+        tracing::warn!("the damaged store gave up while it was read");
     }
     Rescued { records }
 }
@@ -141,6 +150,11 @@ fn keep_places(
 /// What a whole store remembers; `Err` is damage that shows when it is read. sled opens a store whose pages are
 /// overwritten as an empty one: that its own state is there and no waiting report is missing is checked here.
 pub(super) fn restore(disk: &Disk, is_new: bool) -> Result<(Life, Restored, u64), DiskError> {
+    catch_unwind(AssertUnwindSafe(|| restore_whole(disk, is_new)))
+        .unwrap_or_else(|_| Err(DiskError::Damaged("it can't be read".to_owned())))
+}
+
+fn restore_whole(disk: &Disk, is_new: bool) -> Result<(Life, Restored, u64), DiskError> {
     let mut restored = Restored::default();
     let mut life: Option<Life> = None;
     let mut places = BTreeSet::new();

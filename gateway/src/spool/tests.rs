@@ -322,3 +322,40 @@ async fn nothing_that_was_durable_is_lost_by_kill_9() {
         spool.close().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn the_disk_gets_its_space_back_after_an_outage() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = open(dir.path()).await;
+    spool.acknowledge(Lane::Bulk, 0).await.unwrap();
+    let random = || (0..200).map(|_| uuid::Uuid::now_v7().to_string()).collect::<String>();
+    for _ in 0..20 {
+        let mut changes = Changes::new();
+        for _ in 0..100 {
+            changes.report(Timestamp::UNIX_EPOCH, &information("a:1", &random())).unwrap();
+        }
+        spool.commit(changes).await.unwrap();
+    }
+    make(&spool, &call(7)).await.unwrap();
+    spool.upkeep().await.unwrap();
+    let outage = spool.snapshot();
+    assert!(outage.disk_bytes > 5 << 20, "{outage:?}");
+    spool.answered(Lane::Bulk, 1990, 1990).await.unwrap();
+    spool.upkeep().await.unwrap();
+    let after = spool.snapshot();
+    assert!(after.disk_bytes < outage.disk_bytes / 4, "{outage:?} {after:?}");
+    // What waits is there, and it goes on.
+    make(&spool, &information("a:2", "new")).await.unwrap();
+    assert_eq!(numbers(&all(&spool, Lane::Bulk).await), (1991..=2001).collect::<Vec<_>>());
+    spool.close().await.unwrap();
+    drop(spool);
+    // A compaction that was interrupted leaves what is not needed.
+    std::fs::create_dir(dir.path().join("spool.compact")).unwrap();
+    let (spool, restored) = Spool::open(settings(dir.path(), 64 << 20)).await.unwrap();
+    assert_eq!(restored.damage, "");
+    assert!(!dir.path().join("spool.compact").exists());
+    spool.answered(Lane::Bulk, 1990, 1990).await.unwrap();
+    assert_eq!(numbers(&all(&spool, Lane::Bulk).await), (1991..=2001).collect::<Vec<_>>());
+    spool.acknowledge(Lane::Urgent, 0).await.unwrap();
+    assert_eq!(all(&spool, Lane::Urgent).await, [(1, call(7))]);
+}

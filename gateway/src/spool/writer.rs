@@ -18,7 +18,7 @@ use super::disk::{Disk, DiskError, Reserve};
 use super::layout::{self, Key, Life, Restored};
 use super::mark::Mark;
 use super::opening::{self, Opened};
-use super::{Snapshot, SpoolError, SpoolSettings, Waiting, outbox};
+use super::{Snapshot, SpoolError, SpoolSettings, Waiting, compact, outbox};
 
 /// Requests that share one sync at most.
 const GROUP_MAX: usize = 256;
@@ -149,7 +149,13 @@ impl Writer {
                         return Flow::Closed;
                     }
                 }
-                Request::Upkeep(answer) => tell(answer, self.upkeep()),
+                Request::Upkeep(answer) => {
+                    self.upkeep();
+                    if self.stay_open(requests) == Flow::Closed {
+                        return Flow::Closed;
+                    }
+                    tell(answer, Ok(()));
+                }
                 Request::Close(answer) => {
                     self.disk.take().into_iter().for_each(Disk::close);
                     tell(answer, Ok(()));
@@ -285,6 +291,25 @@ impl Writer {
         Ok(Stored::Durable)
     }
 
+    /// Opens the store again, however long the disk takes.
+    fn stay_open(&mut self, requests: &Receiver<Request>) -> Flow {
+        while self.disk.is_none() {
+            let life = self.life.clone();
+            match self.reopen(&life) {
+                Ok(Some(disk)) => self.disk = Some(disk),
+                Ok(None) => {}
+                Err(error) => {
+                    self.fail(&error);
+                    if self.wait(requests) == Flow::Closed {
+                        return Flow::Closed;
+                    }
+                }
+            }
+        }
+        self.publish(None);
+        Flow::On
+    }
+
     /// Opens the store again after the disk refused, once there is room; `None` when it is not what it was, and had to be
     /// made anew.
     fn reopen(&mut self, next: &Life) -> Result<Option<Disk>, DiskError> {
@@ -412,12 +437,18 @@ impl Writer {
         flow
     }
 
-    fn upkeep(&self) -> Result<(), SpoolError> {
+    fn upkeep(&mut self) {
+        if let Some(disk) = self.disk.take() {
+            match compact::compact(&self.path, disk, &self.reserve) {
+                Ok(disk) => self.disk = Some(disk),
+                // Nothing is lost: the store is opened again.
+                Err(error) => return self.fail(&error),
+            }
+        }
         if let Err(error) = self.reserve.keep() {
             tracing::warn!(error = %error, "no room for the spool's reserve");
         }
         self.publish(None);
-        self.disk.as_ref().map(|_| ()).ok_or(SpoolError::Closed)
     }
 
     fn publish(&self, problem: Option<String>) {

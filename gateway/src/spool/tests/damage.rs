@@ -180,6 +180,8 @@ enum Harm {
     Cut,
     Zeroed,
     Garbage,
+    /// A block of 512 bytes somewhere, lost.
+    Hole,
 }
 
 fn harm(store: &Path, harm: Harm, bytes: usize) {
@@ -191,6 +193,10 @@ fn harm(store: &Path, harm: Harm, bytes: usize) {
     match harm {
         Harm::Cut => db.set_len(from as u64).unwrap(),
         Harm::Zeroed => db.write_all_at(&vec![0; end - from], from as u64).unwrap(),
+        Harm::Hole => {
+            let from = (end.saturating_sub(512) / 97 * bytes) % end;
+            db.write_all_at(&[0x5e; 512], from as u64).unwrap();
+        }
         Harm::Garbage => db.write_all_at(&vec![0xa7; end - from], from as u64).unwrap(),
     }
 }
@@ -200,8 +206,13 @@ async fn a_log_that_ends_torn_takes_no_number_twice_and_tells_what_is_lost() {
     let whole = tempfile::tempdir().unwrap();
     let durable = work_until(whole.path(), 1, 120);
     let (mut went_back, mut told) = (0, 0);
-    for how in [Harm::Cut, Harm::Zeroed, Harm::Garbage] {
-        for bytes in [1, 60, 700, 3000, 9000, 30_000, 1 << 20] {
+    for (how, amounts) in [
+        (Harm::Cut, [1, 60, 700, 3000, 9000, 30_000, 1 << 20]),
+        (Harm::Zeroed, [1, 60, 700, 3000, 9000, 30_000, 1 << 20]),
+        (Harm::Garbage, [1, 60, 700, 3000, 9000, 30_000, 1 << 20]),
+        (Harm::Hole, [1, 11, 23, 41, 53, 71, 89]),
+    ] {
+        for bytes in amounts {
             let dir = tempfile::tempdir().unwrap();
             copy(whole.path(), dir.path());
             harm(&dir.path().join("gateway/spool"), how, bytes);
@@ -213,11 +224,13 @@ async fn a_log_that_ends_torn_takes_no_number_twice_and_tells_what_is_lost() {
             let distinct: BTreeSet<u64> = calls.iter().copied().collect();
             assert_eq!(distinct.len(), calls.len(), "double; {case}");
             assert!((LATER..LATER + 5).all(|number| distinct.contains(&number)), "lost; {case}");
-            assert_eq!(server.conflicts, [], "numbers taken twice; {case}");
+            // A report of a loss may stand where the server has what was lost.
+            let taken_twice = server.conflicts.iter().filter(|(_, text)| !text.contains(r#""kind":"loss""#));
+            assert_eq!(taken_twice.count(), 0, "{:?}; {case}", server.conflicts);
             // The one that was under way at its end may count as made or not.
             let missing = (1..=durable).filter(|number| !distinct.contains(number)).count() as u64;
             assert!(lost == missing || lost == missing + 1, "{missing} missing, {lost} told; {case}");
-            assert_eq!(damage.is_empty(), lost == 0 && !damage.contains("back"), "{case}");
+            assert!(!damage.is_empty() || lost == 0, "{case}");
             went_back += u64::from(damage.contains("went back"));
             told += lost;
         }
