@@ -6,5 +6,6 @@ pub mod ledger;
 pub mod operator;
 pub mod program;
 pub mod site;
+pub mod small_disk;
 pub mod trust;
 pub mod until;

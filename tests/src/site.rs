@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::operator::{self, Operator};
 use crate::program::{self, Running};
+use crate::small_disk::SmallDisk;
 
 /// Id of the site's gateway.
 pub const GATEWAY: &str = "gw-demo";
@@ -65,6 +67,8 @@ pub struct Site {
     pub comm_server: Option<Running>,
     /// The gateway.
     pub gateway: Option<Running>,
+    /// The disk of the gateway's data, when it is a small one.
+    pub small_disk: Option<SmallDisk>,
     addresses: BTreeMap<String, SocketAddr>,
 }
 
@@ -120,7 +124,19 @@ impl Site {
         let (lan, global_server, comm_server, gateway) = (None, None, None, None);
         let addresses = BTreeMap::new();
         let password = uuid::Uuid::now_v7().simple().to_string();
-        Ok(Self { spec, network, snmp_port, password, lan, global_server, comm_server, gateway, addresses })
+        let small_disk = None;
+        Ok(Self {
+            spec,
+            network,
+            snmp_port,
+            password,
+            lan,
+            global_server,
+            comm_server,
+            gateway,
+            small_disk,
+            addresses,
+        })
     }
 
     /// A site in which everything runs, and its operator.
@@ -306,15 +322,39 @@ impl Site {
         Ok(lan)
     }
 
+    /// Gives the gateway's data a disk of `mib` MiB, from its next start on; `false` where the system doesn't let this
+    /// user.
+    ///
+    /// # Errors
+    /// Its folder can't be made.
+    pub fn mount_small_disk(&mut self, mib: u32) -> Result<bool> {
+        self.small_disk = SmallDisk::mount(&self.dir("small-disk"), mib)?;
+        Ok(self.small_disk.is_some())
+    }
+
+    /// The gateway's data.
+    fn data_dir(&self) -> PathBuf {
+        if self.small_disk.is_some() { self.dir("small-disk") } else { self.dir("gateway") }
+    }
+
     /// Starts the gateway.
     ///
     /// # Errors
     /// It doesn't come up.
     pub fn start_gateway(&mut self) -> Result<()> {
+        self.begin_gateway()?;
+        self.await_gateway()
+    }
+
+    /// Starts the gateway and doesn't wait until it listens.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn begin_gateway(&mut self) -> Result<()> {
         let dir = self.dir("gateway");
         let uplink = self.spec.uplink_through.map_or_else(|| self.address("comm.gateways"), Ok)?;
         let mut config = json!({
-            "gateway": GATEWAY, "data_dir": dir, "identity": identity(&dir),
+            "gateway": GATEWAY, "data_dir": self.data_dir(), "identity": identity(&dir),
             "comm_server": {"url": format!("https://{uplink}")},
             "local": {"listen": self.again("gateway.local")},
             "site": {"name": "Demo site", "time_zone": "Europe/Berlin"},
@@ -331,8 +371,34 @@ impl Site {
             });
         }
         let config = with(config, &self.spec.gateway);
-        self.gateway = Some(self.run("gateway", "platen-gateway", "run", &dir, &config)?);
+        let seen = self.seen_data_dir();
+        let file = prepare(&dir, &seen, &config)?;
+        let arguments = ["--config", &file.display().to_string(), "run"];
+        let mut command = match &self.small_disk {
+            Some(disk) => disk.command(&program::path("platen-gateway")?),
+            None => Command::new(program::path("platen-gateway")?),
+        };
+        command.args(arguments).stdin(Stdio::null());
+        self.gateway = Some(Running::spawned("platen-gateway", command, &dir)?);
         Ok(())
+    }
+
+    /// Waits until the gateway listens.
+    ///
+    /// # Errors
+    /// It doesn't come up.
+    pub fn await_gateway(&mut self) -> Result<()> {
+        let seen = self.seen_data_dir();
+        let running = self.gateway.as_mut().context("the gateway isn't started")?;
+        for (name, address) in running.wait_for_addresses(&seen)? {
+            self.addresses.insert(format!("gateway.{name}"), address);
+        }
+        Ok(())
+    }
+
+    fn seen_data_dir(&self) -> PathBuf {
+        let dir = self.data_dir();
+        self.small_disk.as_ref().map_or_else(|| dir.clone(), |disk| disk.seen(&dir))
     }
 
     /// Logs in with the password that the communication server printed at its first start.
@@ -369,19 +435,25 @@ impl Site {
         dir: &Path,
         config: &Value,
     ) -> Result<Running> {
-        std::fs::create_dir_all(dir)?;
-        let file = dir.join("config.yaml");
-        std::fs::write(&file, serde_yaml::to_string(config)?)?;
-        let addresses = dir.join("addresses.json");
-        if addresses.exists() {
-            std::fs::remove_file(&addresses)?;
-        }
+        let file = prepare(dir, dir, config)?;
         let mut running = Running::start(program, &["--config", &file.display().to_string(), command], dir)?;
         for (name, address) in running.wait_for_addresses(dir)? {
             self.addresses.insert(format!("{part}.{name}"), address);
         }
         Ok(running)
     }
+}
+
+/// Writes a configuration, and forgets where a program listened before; the configuration's file.
+fn prepare(dir: &Path, data_dir: &Path, config: &Value) -> Result<PathBuf> {
+    std::fs::create_dir_all(dir)?;
+    let file = dir.join("config.yaml");
+    std::fs::write(&file, serde_yaml::to_string(config)?)?;
+    let addresses = data_dir.join("addresses.json");
+    if addresses.exists() {
+        std::fs::remove_file(&addresses)?;
+    }
+    Ok(file)
 }
 
 /// A configuration with other keys set as well.

@@ -187,7 +187,11 @@ impl World {
             // Power cut: only what is on the disk stays.
             20 => {
                 let (now, phase) = (self.now, self.chance.random());
-                self.gateways[number].cadence = Cadence::start(now, phase, 1.0);
+                let gateway = &mut self.gateways[number];
+                gateway.cadence = Cadence::start(now, phase, 1.0);
+                for lane in Lane::ALL {
+                    *gateway.lanes.of_mut(lane) = gateway.lanes.of(lane).opened();
+                }
                 self.told.crashes += 1;
             }
             21 => {
@@ -212,6 +216,10 @@ impl World {
         let gateway = &self.gateways[number];
         let may = gateway.cadence.may_call_at() <= self.now;
         let urgent = may && gateway.lanes.urgent.base.is_some() && gateway.lanes.urgent.waiting() > 0;
+        // A spool that was just opened numbers nothing new before the server was heard.
+        if urgent && gateway.lanes.urgent.waits_for_word() && !self.poll(number) {
+            return;
+        }
         if urgent && !self.report(number, Lane::Urgent) {
             return;
         }
@@ -279,6 +287,8 @@ impl World {
             return self.fail(number);
         }
         let body = self.gateways[number].batch(lane);
+        let batch: Batch = serde_json::from_str(&body).unwrap();
+        let last = batch.reports.last().unwrap().seq;
         let acknowledged = self.books[number].take(lane, &body, &mut self.told);
         if !back {
             return self.fail(number);
@@ -286,7 +296,7 @@ impl World {
         let (now, interval) = (self.now, self.books[number].interval());
         let gateway = &mut self.gateways[number];
         gateway.cadence.on_answer(now, interval);
-        gateway.acknowledge(lane, acknowledged);
+        gateway.hear(lane, gateway.lanes.of(lane).judge_batch(acknowledged, last));
         true
     }
 
@@ -325,7 +335,7 @@ impl Gateway {
     /// The oldest waiting reports of a lane, as a body.
     fn batch(&self, lane: Lane) -> String {
         let state = self.lanes.of(lane);
-        let own = || self.waiting.iter().filter(|((of, _), _)| *of == lane);
+        let own = || self.waiting.iter().filter(|((of, place), _)| *of == lane && *place <= state.numbered());
         let length = batch_length(own().map(|(_, (_, report))| report.len()), 2000);
         let mut reports = Vec::new();
         for ((_, place), (at, report)) in own().take(length) {
@@ -336,9 +346,12 @@ impl Gateway {
     }
 
     fn acknowledge(&mut self, lane: Lane, number: u64) {
+        self.hear(lane, self.lanes.of(lane).judge(number));
+    }
+
+    fn hear(&mut self, lane: Lane, judged: Acknowledgement) {
         let state = self.lanes.of_mut(lane);
-        let judged = state.judge(number);
-        assert!(!judged.is_new_life(), "nobody lost anything: {judged:?} at {number}, {state:?}");
+        assert!(!judged.is_new_life(), "nobody lost anything: {judged:?}, {state:?}");
         state.apply(judged);
         if let Acknowledgement::Free { up_to } = judged {
             self.waiting.retain(|(of, place), _| *of != lane || *place > up_to);

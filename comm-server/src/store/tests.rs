@@ -47,6 +47,7 @@ on_every_engine! {
     two_servers_ask_for_meters_once,
     a_batch_that_two_servers_get_at_once_is_stored_once,
     an_answer_through_another_server_outlives_the_expiry,
+    a_token_given_to_two_servers_at_once_is_used_once,
     a_newer_database_is_refused,
     what_can_be_used_again_leaves_the_quarantine,
     meters_are_thinned_and_nothing_that_bills_goes,
@@ -398,7 +399,6 @@ async fn any_order_of_batches_gives_the_same_state() {
     }
 }
 
-/// Another server on the same database.
 async fn a_newer_database_is_refused() {
     let opened = opened().await;
     sqlx::query(

@@ -63,7 +63,12 @@ fn ask(address: SocketAddr) -> io::Result<Vec<u8>> {
     let end = end.ok_or_else(|| io::Error::other("the answer is not HTTP"))?;
     let body = answer.split_off(end + 4);
     let is_ok = answer.split(|byte| *byte == b' ').nth(1) == Some(b"200");
-    if is_ok { Ok(body) } else { Err(io::Error::other("the answer is not a status")) }
+    if is_ok {
+        return Ok(body);
+    }
+    // A gateway that waits says why.
+    let why: String = String::from_utf8_lossy(&body).trim().chars().take(1000).collect();
+    Err(io::Error::other(if why.is_empty() { "the answer is not a status".to_owned() } else { why }))
 }
 
 fn certificate(certificate: &CertificateStatus) -> String {

@@ -12,8 +12,11 @@ mod readings;
 mod schedule;
 mod searches;
 mod targets;
+mod waiting;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -27,7 +30,7 @@ use crate::config::{Checked, Config};
 use crate::profile_files;
 use crate::renewal::{Renewal, Shown};
 use crate::snmp::{Candidates, Reader};
-use crate::spool::{Spool, SpoolError, SpoolSettings};
+use crate::spool::{Restored, Spool, SpoolError, SpoolSettings};
 use crate::traps::{Gate, Receiver, TrapsError};
 use crate::uplink::{CommServer, Link, Uplink, UplinkError};
 
@@ -57,6 +60,9 @@ pub enum RunError {
     /// The spool can't be opened.
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    /// The local port can't tell that the gateway waits.
+    #[error("the local port can't tell that the gateway waits for room on its disk")]
+    Waiting(#[source] std::io::Error),
     /// The client of the communication server can't be made.
     #[error(transparent)]
     Uplink(#[from] UplinkError),
@@ -79,18 +85,9 @@ pub enum RunError {
 /// # Errors
 /// Something that is needed can't be opened.
 pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) -> Result<(), RunError> {
-    let data_dir = config.data_dir.clone();
-    std::fs::create_dir_all(&data_dir)
-        .map_err(|source| RunError::DataDir { path: data_dir.display().to_string(), source })?;
-    let address = config.local.listen;
-    let local = |source| RunError::Local { address, source };
-    let listener = TcpListener::bind(address).await.map_err(local)?;
-    let listens = listener.local_addr().map_err(local)?;
-
-    // Metrics are counted from here on.
-    program::local::install_metrics();
-    let limit_bytes = config.spool.limit_mib << 20;
-    let (spool, restored) = Spool::open(SpoolSettings { data_dir: data_dir.clone(), limit_bytes }).await?;
+    let Some(Begun { listener, listens, spool, restored }) = begin(&config, &shutdown).await? else {
+        return Ok(());
+    };
     let comm_server = &config.comm_server;
     let server =
         CommServer::new(&comm_server.url, comm_server.proxy.as_deref(), Arc::clone(&checked.identity))?;
@@ -134,13 +131,12 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
     tasks.spawn(uplink.run(shutdown.clone()));
     let (page, health) = (local::router(Arc::clone(&board)), local::health(&board));
     tasks.spawn(serve_local(listener, health, page, shutdown.clone()));
-    let mut addresses = std::collections::BTreeMap::from([("local", listens)]);
+    let mut addresses = BTreeMap::from([("local", listens)]);
     if let Some(traps) = traps {
         addresses.insert("traps", traps.address());
         tasks.spawn(traps.run(shutdown.clone(), hint(&engine)));
     }
-    program::addresses::write(&data_dir, &addresses)
-        .map_err(|source| RunError::DataDir { path: data_dir.display().to_string(), source })?;
+    write_addresses(&config.data_dir, &addresses)?;
     tracing::info!(gateway.id = %config.gateway, local = %listens, "the gateway runs");
 
     engine.run(delivered).await;
@@ -152,6 +148,47 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
     spool.close().await?;
     tracing::info!("the gateway has ended");
     Ok(())
+}
+
+/// The local port, and the spool.
+struct Begun {
+    listener: TcpListener,
+    listens: SocketAddr,
+    spool: Spool,
+    restored: Restored,
+}
+
+/// Opens the local port, then the spool; `None` when the program ends before there is room for it.
+async fn begin(config: &Config, shutdown: &CancellationToken) -> Result<Option<Begun>, RunError> {
+    let data_dir = config.data_dir.clone();
+    std::fs::create_dir_all(&data_dir)
+        .map_err(|source| RunError::DataDir { path: data_dir.display().to_string(), source })?;
+    let address = config.local.listen;
+    let local = |source| RunError::Local { address, source };
+    let listener = TcpListener::bind(address).await.map_err(local)?;
+    let listens = listener.local_addr().map_err(local)?;
+    // Metrics are counted from here on.
+    program::local::install_metrics();
+    let settings = SpoolSettings { data_dir, limit_bytes: config.spool.limit_mib << 20 };
+    let listener = listener.into_std().map_err(local)?;
+    let Some((spool, restored)) = waiting::open_spool(settings, &listener, shutdown).await? else {
+        return Ok(None);
+    };
+    let listener = TcpListener::from_std(listener).map_err(local)?;
+    Ok(Some(Begun { listener, listens, spool, restored }))
+}
+
+/// Writes down where the gateway listens.
+fn write_addresses(data_dir: &Path, addresses: &BTreeMap<&str, SocketAddr>) -> Result<(), RunError> {
+    match program::addresses::write(data_dir, addresses) {
+        Ok(()) => Ok(()),
+        // Whoever configured a port knows it without the file.
+        Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+            tracing::warn!(error = %error, "no room to write where the gateway listens");
+            Ok(())
+        }
+        Err(source) => Err(RunError::DataDir { path: data_dir.display().to_string(), source }),
+    }
 }
 
 /// Renews the certificate when its time comes and takes in what changed of it on the disk; what is shown of that.

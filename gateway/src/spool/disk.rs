@@ -1,5 +1,8 @@
 //! The store on the disk: opens it, makes batches durable, keeps a reserve for a full disk.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,6 +13,9 @@ const CACHE_BYTES: u64 = 4 << 20;
 
 /// A file of this size is freed when the disk is full, so that the store can be opened again, bytes.
 const RESERVE_BYTES: usize = 4 << 20;
+
+/// Room that the store needs to be opened, bytes: sled writes its snapshot then.
+const ROOM_BYTES: u64 = 2 << 20;
 
 /// The store could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,12 +47,16 @@ impl From<sled::Error> for DiskError {
 pub(super) struct Disk {
     db: sled::Db,
     file: File,
+    blobs: PathBuf,
+    /// Blobs that are on the disk.
+    synced: RefCell<BTreeSet<OsString>>,
 }
 
 impl Disk {
     /// Opens or begins the store in `path`. sled panics on some damage: that is damage as well.
     pub(super) fn open(path: &Path) -> Result<Self, DiskError> {
         fs::create_dir_all(path)?;
+        forget_half_snapshots(path)?;
         let config = sled::Config::new()
             .path(path)
             .mode(sled::Mode::LowSpace)
@@ -54,16 +64,57 @@ impl Disk {
             .flush_every_ms(None);
         let db = catch_unwind(AssertUnwindSafe(|| config.open()))
             .map_err(|_| DiskError::Damaged("it can't be opened".to_owned()))??;
-        let file = File::open(path.join("db"))?;
-        Ok(Self { db, file })
+        let (file, blobs) = (File::open(path.join("db"))?, path.join("blobs"));
+        for dir in [Some(blobs.as_path()), Some(path), path.parent()].into_iter().flatten() {
+            File::open(dir)?.sync_all()?;
+        }
+        Ok(Self { db, file, blobs, synced: RefCell::default() })
     }
 
-    /// Makes a batch durable. `flush` alone would leave it in the file system's cache: a second handle syncs the file.
+    /// Makes a batch durable. `flush` alone would leave it in the file system's cache: a second handle syncs the file. On a
+    /// disk that refuses, sled may panic: the store is opened anew then, as after any other refusal.
     pub(super) fn apply(&self, batch: sled::Batch) -> Result<(), DiskError> {
-        self.db.apply_batch(batch)?;
-        self.db.flush()?;
-        self.file.sync_all()?;
+        let applied = catch_unwind(AssertUnwindSafe(|| -> Result<(), DiskError> {
+            self.db.apply_batch(batch)?;
+            // Before the log that refers to them.
+            self.sync_blobs()?;
+            self.db.flush()?;
+            self.file.sync_all()?;
+            Ok(())
+        }));
+        applied.unwrap_or_else(|_| Err(DiskError::Io(io::Error::other("the store gave up"))))
+    }
+
+    /// sled writes what is large into files of its own, and never syncs them.
+    fn sync_blobs(&self) -> io::Result<()> {
+        let mut synced = self.synced.borrow_mut();
+        let mut there = BTreeSet::new();
+        let mut is_new = false;
+        for entry in fs::read_dir(&self.blobs)? {
+            let name = entry?.file_name();
+            if !synced.contains(&name) {
+                match File::open(self.blobs.join(&name)) {
+                    Ok(blob) => blob.sync_all()?,
+                    // It was given up meanwhile.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(error),
+                }
+                is_new = true;
+            }
+            there.insert(name);
+        }
+        if is_new {
+            File::open(&self.blobs)?.sync_all()?;
+        }
+        *synced = there;
         Ok(())
+    }
+
+    /// Closes the store. sled may panic when a disk refuses its last sync; what counts was synced before.
+    pub(super) fn close(self) {
+        if catch_unwind(AssertUnwindSafe(|| drop(self))).is_err() {
+            tracing::warn!("the store gave up while it was closed");
+        }
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, DiskError> {
@@ -84,6 +135,40 @@ impl Disk {
 
     pub(super) fn bytes(&self) -> u64 {
         self.db.size_on_disk().unwrap_or(0)
+    }
+}
+
+/// A snapshot that a full disk or a crash has left half written: sled would take it for the newest one, and the whole
+/// store for damaged. The one before it is still there.
+fn forget_half_snapshots(store: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(store)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with("snap.") && name.ends_with(".generating")) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes that are free where `dir` is.
+fn free_bytes(dir: &Path) -> io::Result<u64> {
+    let space = rustix::fs::statvfs(dir)?;
+    Ok(space.f_bavail.saturating_mul(space.f_frsize))
+}
+
+/// Too little room on the disk, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Short {
+    pub(super) free: u64,
+    pub(super) needed: u64,
+}
+
+impl From<Short> for io::Error {
+    fn from(short: Short) -> Self {
+        let Short { free, needed } = short;
+        let why = format!("no room on the disk: {free} bytes are free, {needed} are needed");
+        Self::new(io::ErrorKind::StorageFull, why)
     }
 }
 
@@ -108,6 +193,35 @@ impl Reserve {
             self.free();
         }
         written
+    }
+
+    /// Sees that there is room to open the store, by the reserve where it must be: opened on a full disk, sled would leave
+    /// things half written.
+    pub(super) fn room_to_open(&self) -> io::Result<Result<(), Short>> {
+        let (free, kept) = (self.free_bytes()?, self.kept_bytes());
+        if free.saturating_add(kept) < ROOM_BYTES {
+            return Ok(Err(Short { free, needed: ROOM_BYTES }));
+        }
+        if free < ROOM_BYTES {
+            self.free();
+        }
+        Ok(Ok(()))
+    }
+
+    /// Sees that there is room to go on after the disk was full, the reserve included.
+    pub(super) fn room_to_go_on(&self) -> io::Result<()> {
+        let whole = u64::try_from(RESERVE_BYTES).unwrap_or(u64::MAX);
+        let (free, kept) = (self.free_bytes()?, self.kept_bytes());
+        let needed = ROOM_BYTES.saturating_add(whole.saturating_sub(kept));
+        if free < needed { Err(Short { free, needed }.into()) } else { Ok(()) }
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        self.0.parent().map_or(Ok(u64::MAX), free_bytes)
+    }
+
+    fn kept_bytes(&self) -> u64 {
+        fs::metadata(&self.0).map_or(0, |facts| facts.len())
     }
 
     /// Gives the space to the store.

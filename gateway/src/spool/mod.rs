@@ -5,8 +5,11 @@
 //! itself. A damaged store is put aside, what can be read of it is kept, and the loss is reported.
 
 mod changes;
+mod compact;
 mod disk;
 mod layout;
+mod mark;
+mod opening;
 mod outbox;
 mod rescue;
 mod writer;
@@ -43,6 +46,14 @@ pub enum SpoolError {
         /// The directory.
         path: PathBuf,
         /// Why.
+        problem: String,
+    },
+    /// The disk has no room to open it. Nothing is damaged: it can be opened when there is some.
+    #[error("{}: the spool can't be opened: {problem}; make room on this disk", path.display())]
+    NoRoom {
+        /// The directory.
+        path: PathBuf,
+        /// How much is free and needed.
         problem: String,
     },
     /// A value can't be encoded or decoded.
@@ -141,7 +152,8 @@ impl Spool {
         self.ask(|answer| Request::Commit(changes, answer)).await
     }
 
-    /// The oldest waiting reports of a lane that fit a batch of `byte_limit` bytes; none before the lane's base is known.
+    /// The oldest waiting reports of a lane that fit a batch of `byte_limit` bytes; none that has no number before the
+    /// server was asked.
     ///
     /// # Errors
     /// The store can't be read.
@@ -154,7 +166,16 @@ impl Spool {
     /// # Errors
     /// The spool is closed.
     pub async fn acknowledge(&self, lane: Lane, number: u64) -> Result<Acknowledgement, SpoolError> {
-        self.ask(|answer| Request::Acknowledge(lane, number, answer)).await
+        self.ask(|answer| Request::Acknowledge(lane, number, None, answer)).await
+    }
+
+    /// The same by the server's answer to a batch whose last report had the number `last`: it has compared what it had of
+    /// it already.
+    ///
+    /// # Errors
+    /// The spool is closed.
+    pub async fn answered(&self, lane: Lane, number: u64, last: u64) -> Result<Acknowledgement, SpoolError> {
+        self.ask(|answer| Request::Acknowledge(lane, number, Some(last), answer)).await
     }
 
     /// The server will never take the report of this number: a short report of its loss takes its place.
@@ -165,7 +186,7 @@ impl Spool {
         self.ask(|answer| Request::PutAside(lane, number, why, answer)).await
     }
 
-    /// Tidies up: measures the disk, keeps the reserve.
+    /// Tidies up: gives the disk space back that an outage took, measures it, keeps the reserve.
     ///
     /// # Errors
     /// The spool is closed.

@@ -20,11 +20,12 @@ pub(super) fn waiting(
 ) -> Result<Waiting, SpoolError> {
     let mut reports = Vec::new();
     let mut sizes = Vec::new();
-    if state.base.is_none() || state.waiting() == 0 {
+    let last = state.numbered();
+    if last == state.acknowledged {
         return Ok(Waiting { reports, more: false });
     }
     let from = Key::Report(lane, state.acknowledged.saturating_add(1)).bytes();
-    let to = Key::Report(lane, state.made).bytes();
+    let to = Key::Report(lane, last).bytes();
     let mut more = false;
     for entry in disk.range(&from, &to) {
         let (key, value) = entry.map_err(unreadable)?;

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use gateway_core::outbox::LaneState;
 use jiff::Timestamp;
-use wire::report::{Lane, Loss, Report};
+use wire::report::{Lane, Lanes, Loss, Report};
 
 use super::SpoolError;
 use super::disk::{Disk, DiskError};
@@ -19,16 +21,24 @@ pub(super) struct Rescued {
     pub(super) records: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
-/// Reads what can be read: from the front until the damage, and from the back.
+/// Reads what can be read: from the front until the damage, and from the back. Where sled panics, the damage begins.
 pub(super) fn read(disk: &Disk) -> Rescued {
     let mut records = BTreeMap::new();
-    for (key, value) in disk.all().map_while(Result::ok) {
-        records.insert(key.to_vec(), value.to_vec());
-    }
-    for (key, value) in disk.all().rev().map_while(Result::ok) {
-        if records.insert(key.to_vec(), value.to_vec()).is_some() {
-            break;
+    let mut front = || {
+        for (key, value) in disk.all().map_while(Result::ok) {
+            records.insert(key.to_vec(), value.to_vec());
         }
+    };
+    let read = catch_unwind(AssertUnwindSafe(&mut front));
+    let mut back = || {
+        for (key, value) in disk.all().rev().map_while(Result::ok) {
+            if records.insert(key.to_vec(), value.to_vec()).is_some() {
+                break;
+            }
+        }
+    };
+    if read.and_then(|()| catch_unwind(AssertUnwindSafe(&mut back))).is_err() {
+        tracing::warn!("the damaged store gave up while it was read");
     }
     Rescued { records }
 }
@@ -61,50 +71,45 @@ fn forget_old(store: &Path) {
     }
 }
 
-/// Fills a new store with what was rescued. Where the spool's own state was rescued, numbers go on, and reports that
-/// are missing leave a report of their loss in their place; else the server is asked where it is.
-pub(super) fn refill(disk: &Disk, rescued: Rescued, now: Timestamp) -> Result<String, SpoolError> {
+/// Fills a new store with what was rescued. Where the spool's own state was rescued, or its mark tells it, numbers go on:
+/// reports that are missing between others leave a report of their loss in their place, and of those that are missing
+/// after the last one the server is asked. Where neither is left, the server is asked for the numbers.
+pub(super) fn refill(
+    disk: &Disk,
+    rescued: Rescued,
+    mark: Option<Life>,
+    now: Timestamp,
+) -> Result<String, SpoolError> {
     let mut batch = sled::Batch::default();
     let life_key = Key::Life.bytes();
-    let old: Option<Life> =
-        rescued.records.get(&life_key).and_then(|value| layout::decode(&life_key, value).ok());
+    let own = rescued.records.get(&life_key).and_then(|value| layout::decode::<Life>(&life_key, value).ok());
+    let old = own.into_iter().chain(mark).max_by_key(|life| life.batch);
     let mut life = old.clone().unwrap_or_else(Life::begin);
-    let mut reports: BTreeMap<(Lane, u64), Vec<u8>> = BTreeMap::new();
+    let mut reports: Lanes<BTreeMap<u64, Vec<u8>>> = Lanes::default();
     let mut kept = 0_u64;
     for (key, value) in rescued.records {
-        if let Some(place) = layout::report_key(&key) {
-            reports.insert(place, value);
+        if let Some((lane, place)) = layout::report_key(&key) {
+            reports.of_mut(lane).insert(place, value);
         } else if key != life_key {
             kept += 1;
             batch.insert(key, value);
         }
     }
-    let mut lost = 0_u64;
+    let (mut here, mut lost) = (0, 0);
     for lane in Lane::ALL {
-        let own: Vec<_> = reports.iter().filter(|((of, _), _)| *of == lane).collect();
-        let state = life.lanes.of_mut(lane);
+        let (state, own) = (life.lanes.of_mut(lane), std::mem::take(reports.of_mut(lane)));
+        here += own.len();
         if old.is_none() {
-            for (_, value) in &own {
-                batch.insert(Key::Report(lane, state.make()).bytes(), value.as_slice());
+            for value in own.into_values() {
+                batch.insert(Key::Report(lane, state.make()).bytes(), value);
             }
             continue;
         }
-        for place in state.acknowledged.saturating_add(1)..=state.made {
-            let value = match reports.get(&(lane, place)) {
-                Some(value) => value.clone(),
-                None => {
-                    lost += 1;
-                    let detail = "the spool was damaged".to_owned();
-                    layout::encode_report(now, &Report::Loss(Loss { lane, reports: 1, detail }))?
-                }
-            };
-            batch.insert(Key::Report(lane, place).bytes(), value);
-        }
+        lost += keep_places(&mut batch, lane, state, &own, now)?;
     }
     let numbers = if old.is_some() { "numbers go on" } else { "the server is asked for the numbers" };
     let detail = format!(
-        "the spool was damaged and made anew: {} reports and {kept} records kept, {lost} reports known to be lost, {numbers}",
-        reports.len()
+        "the spool was damaged and made anew: {here} reports and {kept} records kept, {lost} reports known to be lost, {numbers}",
     );
     let loss = Loss { lane: Lane::Bulk, reports: 0, detail: detail.clone() };
     let place = life.lanes.urgent.make();
@@ -115,9 +120,41 @@ pub(super) fn refill(disk: &Disk, rescued: Rescued, now: Timestamp) -> Result<St
     Ok(detail)
 }
 
+/// Puts the rescued reports of a lane into their places, and losses where some are missing between them; how many.
+fn keep_places(
+    batch: &mut sled::Batch,
+    lane: Lane,
+    state: &mut LaneState,
+    own: &BTreeMap<u64, Vec<u8>>,
+    now: Timestamp,
+) -> Result<u64, SpoolError> {
+    let mut lost = 0;
+    let last = own.keys().rev().find(|place| **place <= state.made);
+    let last = last.copied().unwrap_or(0).max(state.acknowledged);
+    for place in state.acknowledged.saturating_add(1)..=last {
+        let value = match own.get(&place) {
+            Some(value) => value.clone(),
+            None => {
+                lost += 1;
+                let detail = "the spool was damaged".to_owned();
+                layout::encode_report(now, &Report::Loss(Loss { lane, reports: 1, detail }))?
+            }
+        };
+        batch.insert(Key::Report(lane, place).bytes(), value);
+    }
+    let found = LaneState { made: last, ..*state };
+    *state = found.continued(state);
+    Ok(lost)
+}
+
 /// What a whole store remembers; `Err` is damage that shows when it is read. sled opens a store whose pages are
 /// overwritten as an empty one: that its own state is there and no waiting report is missing is checked here.
 pub(super) fn restore(disk: &Disk, is_new: bool) -> Result<(Life, Restored, u64), DiskError> {
+    catch_unwind(AssertUnwindSafe(|| restore_whole(disk, is_new)))
+        .unwrap_or_else(|_| Err(DiskError::Damaged("it can't be read".to_owned())))
+}
+
+fn restore_whole(disk: &Disk, is_new: bool) -> Result<(Life, Restored, u64), DiskError> {
     let mut restored = Restored::default();
     let mut life: Option<Life> = None;
     let mut places = BTreeSet::new();

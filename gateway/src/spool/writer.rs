@@ -1,12 +1,13 @@
 //! The thread that owns the store: joins what waits into one sync, and stays until the disk takes it.
 
 use std::collections::VecDeque;
+use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use gateway_core::outbox::Acknowledgement;
+use gateway_core::outbox::{Acknowledgement, LaneState};
 use jiff::Timestamp;
 use tokio::sync::oneshot::Sender;
 use wire::ids::SpoolId;
@@ -15,7 +16,9 @@ use wire::report::{Lane, Loss, Report};
 use super::changes::Changes;
 use super::disk::{Disk, DiskError, Reserve};
 use super::layout::{self, Key, Life, Restored};
-use super::{Snapshot, SpoolError, SpoolSettings, Waiting, outbox, rescue};
+use super::mark::Mark;
+use super::opening::{self, Opened};
+use super::{Snapshot, SpoolError, SpoolSettings, Waiting, compact, outbox};
 
 /// Requests that share one sync at most.
 const GROUP_MAX: usize = 256;
@@ -30,7 +33,8 @@ type Answer<T> = Sender<Result<T, SpoolError>>;
 pub(super) enum Request {
     Commit(Changes, Answer<()>),
     Waiting(Lane, usize, Answer<Waiting>),
-    Acknowledge(Lane, u64, Answer<Acknowledgement>),
+    /// The number that the server has, and the last number of the batch that it answers.
+    Acknowledge(Lane, u64, Option<u64>, Answer<Acknowledgement>),
     PutAside(Lane, u64, String, Answer<()>),
     Upkeep(Answer<()>),
     Close(Answer<()>),
@@ -43,11 +47,21 @@ enum Flow {
     Closed,
 }
 
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stored {
+    Durable,
+    /// The store had to be made anew meanwhile: what was decided before is to be decided again.
+    Anew,
+    Closed,
+}
+
 /// The thread's state.
 pub(super) struct Writer {
     path: PathBuf,
     limit_bytes: u64,
     reserve: Reserve,
+    mark: Mark,
     disk: Option<Disk>,
     life: Life,
     waiting_bytes: u64,
@@ -59,32 +73,12 @@ impl Writer {
     /// Opens the store; a damaged one is put aside first.
     pub(super) fn open(settings: SpoolSettings) -> Result<(Self, Restored), SpoolError> {
         let path = settings.data_dir.join("spool");
-        let unusable = |error: &dyn std::fmt::Display| SpoolError::Unusable {
-            path: path.clone(),
-            problem: error.to_string(),
-        };
         let reserve = Reserve::beside(&path);
-        let is_new = !path.join("db").exists();
-        let opened = Disk::open(&path).or_else(|error| match error {
-            // A full disk: the store needs room to be opened.
-            DiskError::Io(_) => {
-                reserve.free();
-                Disk::open(&path)
-            }
-            damaged @ DiskError::Damaged(_) => Err(damaged),
-        });
-        let (disk, life, mut restored, waiting_bytes) = match opened {
-            Err(DiskError::Io(error)) => return Err(unusable(&error)),
-            Err(DiskError::Damaged(why)) => anew(&path, None, &why)?,
-            Ok(disk) => match rescue::restore(&disk, is_new) {
-                Ok((life, restored, bytes)) => (disk, life, restored, bytes),
-                Err(error) => {
-                    let rescued = rescue::read(&disk);
-                    drop(disk);
-                    anew(&path, Some(rescued), &error.to_string())?
-                }
-            },
-        };
+        let mut mark = Mark::beside(&path);
+        let Opened { disk, life, mut restored, waiting_bytes } = opening::open(&path, &reserve, mark.read())?;
+        if let Err(error) = mark.write(&life) {
+            tracing::warn!(error = %error, "the spool's mark can't be written yet");
+        }
         if let Err(error) = reserve.keep() {
             tracing::warn!(error = %error, "no room for the spool's reserve");
         }
@@ -100,7 +94,7 @@ impl Writer {
         restored.damage.truncate(1000);
         let held = VecDeque::new();
         let writer =
-            Self { path, limit_bytes, reserve, disk: Some(disk), life, waiting_bytes, snapshot, held };
+            Self { path, limit_bytes, reserve, mark, disk: Some(disk), life, waiting_bytes, snapshot, held };
         Ok((writer, restored))
     }
 
@@ -144,8 +138,8 @@ impl Writer {
         for request in rest {
             match request {
                 Request::Waiting(lane, limit, answer) => tell(answer, self.waiting(lane, limit)),
-                Request::Acknowledge(lane, number, answer) => {
-                    match self.acknowledge(lane, number, requests) {
+                Request::Acknowledge(lane, number, last, answer) => {
+                    match self.acknowledge((lane, number, last), requests) {
                         Some(result) => tell(answer, result),
                         None => return Flow::Closed,
                     }
@@ -155,9 +149,15 @@ impl Writer {
                         return Flow::Closed;
                     }
                 }
-                Request::Upkeep(answer) => tell(answer, self.upkeep()),
+                Request::Upkeep(answer) => {
+                    self.upkeep();
+                    if self.stay_open(requests) == Flow::Closed {
+                        return Flow::Closed;
+                    }
+                    tell(answer, Ok(()));
+                }
                 Request::Close(answer) => {
-                    self.disk = None;
+                    self.disk.take().into_iter().for_each(Disk::close);
                     tell(answer, Ok(()));
                     return Flow::Closed;
                 }
@@ -167,44 +167,62 @@ impl Writer {
         Flow::On
     }
 
-    fn commit(&mut self, commits: Vec<(Changes, Answer<()>)>, requests: &Receiver<Request>) -> Flow {
-        let mut batch = sled::Batch::default();
-        let mut next = self.life.clone();
-        let mut bytes = self.waiting_bytes;
-        let mut answers = Vec::new();
-        let mut made = 0_u64;
+    fn commit(&mut self, mut commits: Vec<(Changes, Answer<()>)>, requests: &Receiver<Request>) -> Flow {
+        loop {
+            let gathered = self.gather(commits);
+            let Gathered { batch, next, bytes, made, admitted } = gathered;
+            let stored = self.store(next, bytes, batch, requests);
+            let (result, flow) = match stored {
+                Stored::Durable => {
+                    metrics::counter!("platen_gateway_reports_made_total").increment(made);
+                    (Ok(()), Flow::On)
+                }
+                Stored::Closed => (Err(SpoolError::Closed), Flow::Closed),
+                Stored::Anew => {
+                    commits = admitted;
+                    continue;
+                }
+            };
+            for (_, answer) in admitted {
+                tell(answer, result.clone());
+            }
+            return flow;
+        }
+    }
+
+    /// Joins changes into one batch; those that there is no room for are refused.
+    fn gather(&self, commits: Vec<(Changes, Answer<()>)>) -> Gathered {
+        let mut all = Gathered {
+            batch: sled::Batch::default(),
+            next: self.life.clone(),
+            bytes: self.waiting_bytes,
+            made: 0,
+            admitted: Vec::with_capacity(commits.len()),
+        };
         for (changes, answer) in commits {
             let new: u64 =
                 changes.reports.iter().map(|report| outbox::stored_bytes(&[0; 10], &report.value)).sum();
-            match self.room_for(new, bytes, &mut batch) {
-                Ok(freed) => bytes = bytes.saturating_sub(freed).saturating_add(new),
+            match self.room_for(new, all.bytes, &mut all.batch) {
+                Ok(freed) => all.bytes = all.bytes.saturating_sub(freed).saturating_add(new),
                 Err(error) => {
                     tell(answer, Err(error));
                     continue;
                 }
             }
-            for report in changes.reports {
-                let place = next.lanes.of_mut(report.lane).make();
-                batch.insert(Key::Report(report.lane, place).bytes(), report.value);
-                made += 1;
+            for report in &changes.reports {
+                let place = all.next.lanes.of_mut(report.lane).make();
+                all.batch.insert(Key::Report(report.lane, place).bytes(), report.value.as_slice());
+                all.made += 1;
             }
-            for (key, value) in changes.records {
+            for (key, value) in &changes.records {
                 match value {
-                    Some(value) => batch.insert(key, value),
-                    None => batch.remove(key),
+                    Some(value) => all.batch.insert(key.as_slice(), value.as_slice()),
+                    None => all.batch.remove(key.as_slice()),
                 }
             }
-            answers.push(answer);
+            all.admitted.push((changes, answer));
         }
-        let stored = self.store(next, bytes, batch, requests);
-        if stored == Flow::On {
-            metrics::counter!("platen_gateway_reports_made_total").increment(made);
-        }
-        let result = if stored == Flow::On { Ok(()) } else { Err(SpoolError::Closed) };
-        for answer in answers {
-            tell(answer, result.clone());
-        }
-        stored
+        all
     }
 
     fn room_for(&self, new: u64, bytes: u64, batch: &mut sled::Batch) -> Result<u64, SpoolError> {
@@ -229,7 +247,7 @@ impl Writer {
         waiting_bytes: u64,
         mut batch: sled::Batch,
         requests: &Receiver<Request>,
-    ) -> Flow {
+    ) -> Stored {
         next.batch = next.batch.saturating_add(1);
         match layout::encode(&Key::Life, &next) {
             Ok(value) => batch.insert(Key::Life.bytes(), value),
@@ -237,37 +255,84 @@ impl Writer {
         }
         loop {
             match self.try_store(&next, &batch) {
-                Ok(()) => break,
+                Ok(Stored::Durable) => break,
+                Ok(other @ (Stored::Anew | Stored::Closed)) => {
+                    self.publish(None);
+                    return other;
+                }
                 Err(error) => self.fail(&error),
             }
             if self.wait(requests) == Flow::Closed {
-                return Flow::Closed;
+                return Stored::Closed;
             }
         }
         self.life = next;
         self.waiting_bytes = waiting_bytes;
         self.publish(None);
+        Stored::Durable
+    }
+
+    fn try_store(&mut self, next: &Life, batch: &sled::Batch) -> Result<Stored, DiskError> {
+        let disk = match self.disk.take() {
+            Some(disk) => disk,
+            None => match self.reopen(next)? {
+                Some(disk) => disk,
+                None => return Ok(Stored::Anew),
+            },
+        };
+        let applied = apply_once(&disk, next, batch);
+        if let Err(error) = applied {
+            disk.close();
+            return Err(error);
+        }
+        self.disk = Some(disk);
+        // Before anybody hears of it: a store that goes back behind it is known then.
+        self.mark.write(next)?;
+        Ok(Stored::Durable)
+    }
+
+    /// Opens the store again, however long the disk takes.
+    fn stay_open(&mut self, requests: &Receiver<Request>) -> Flow {
+        while self.disk.is_none() {
+            let life = self.life.clone();
+            match self.reopen(&life) {
+                Ok(Some(disk)) => self.disk = Some(disk),
+                Ok(None) => {}
+                Err(error) => {
+                    self.fail(&error);
+                    if self.wait(requests) == Flow::Closed {
+                        return Flow::Closed;
+                    }
+                }
+            }
+        }
+        self.publish(None);
         Flow::On
     }
 
-    fn try_store(&mut self, next: &Life, batch: &sled::Batch) -> Result<(), DiskError> {
-        let disk = match self.disk.take() {
-            Some(disk) => disk,
-            None => {
-                self.reserve.free();
-                let disk = Disk::open(&self.path)?;
-                self.reserve.keep()?;
-                disk
+    /// Opens the store again after the disk refused, once there is room; `None` when it is not what it was, and had to be
+    /// made anew.
+    fn reopen(&mut self, next: &Life) -> Result<Option<Disk>, DiskError> {
+        self.reserve.room_to_go_on()?;
+        match Disk::open(&self.path) {
+            Ok(disk) => {
+                let found = stored_life(&disk)?;
+                if found.as_ref() == Some(&self.life) || found.as_ref() == Some(next) {
+                    self.reserve.keep()?;
+                    return Ok(Some(disk));
+                }
+                disk.close();
             }
-        };
-        // After a failure the batch may be on the disk all the same: never twice.
-        let stored = disk.get(&Key::Life.bytes())?;
-        let stored = stored.and_then(|value| layout::decode::<Life>(b"l", &value).ok());
-        if stored.as_ref() != Some(next) {
-            disk.apply(batch.clone())?;
+            Err(DiskError::Damaged(why)) => tracing::error!(why, "the store can't be opened again"),
+            Err(error @ DiskError::Io(_)) => return Err(error),
         }
-        self.disk = Some(disk);
-        Ok(())
+        let opened = opening::open(&self.path, &self.reserve, Some(self.life.clone()))
+            .map_err(|error| DiskError::Io(io::Error::other(error.to_string())))?;
+        self.mark.write(&opened.life)?;
+        self.life = opened.life;
+        self.waiting_bytes = opened.waiting_bytes;
+        self.disk = Some(opened.disk);
+        Ok(None)
     }
 
     /// Waits a moment for the disk; a request to close ends the waiting, others are held.
@@ -286,6 +351,7 @@ impl Writer {
         }
     }
 
+    /// Tells that the disk refuses; nothing is answered until it doesn't.
     fn fail(&self, error: &DiskError) {
         let known = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).problem.is_some();
         if !known {
@@ -303,35 +369,42 @@ impl Writer {
     /// `None` when the spool was closed while it waited for the disk.
     fn acknowledge(
         &mut self,
-        lane: Lane,
-        number: u64,
+        (lane, number, last): (Lane, u64, Option<u64>),
         requests: &Receiver<Request>,
     ) -> Option<Result<Acknowledgement, SpoolError>> {
-        let state = *self.life.lanes.of(lane);
-        let judged = state.judge(number);
-        if judged == Acknowledgement::Nothing {
-            return Some(Ok(judged));
-        }
-        let mut next = self.life.clone();
-        next.lanes.of_mut(lane).apply(judged);
-        let mut batch = sled::Batch::default();
-        let mut bytes = self.waiting_bytes;
-        if let Acknowledgement::Free { up_to } = judged {
-            let disk = self.disk.as_ref()?;
-            match outbox::free(disk, &mut batch, lane, state.acknowledged.saturating_add(1), up_to) {
-                Ok(freed) => bytes = bytes.saturating_sub(freed),
-                Err(error) => return Some(Err(SpoolError::Read { problem: error.to_string() })),
+        loop {
+            let state = *self.life.lanes.of(lane);
+            let judged = last.map_or_else(|| state.judge(number), |last| state.judge_batch(number, last));
+            if judged == Acknowledgement::Nothing {
+                return Some(Ok(judged));
             }
-            metrics::counter!("platen_gateway_reports_acknowledged_total")
-                .increment(up_to.saturating_sub(state.acknowledged));
-        }
-        if judged.is_new_life() {
-            next.id = SpoolId(uuid::Uuid::now_v7());
-            bytes = bytes.saturating_add(tell_new_life(&mut next, &mut batch, lane, judged));
-        }
-        match self.store(next, bytes, batch, requests) {
-            Flow::On => Some(Ok(judged)),
-            Flow::Closed => None,
+            let mut next = self.life.clone();
+            next.lanes.of_mut(lane).apply(judged);
+            let mut batch = sled::Batch::default();
+            let mut bytes = self.waiting_bytes;
+            let (from, up_to) = (state.acknowledged.saturating_add(1), next.lanes.of(lane).acknowledged);
+            if from <= up_to {
+                let disk = self.disk.as_ref()?;
+                match outbox::free(disk, &mut batch, lane, from, up_to) {
+                    Ok(freed) => bytes = bytes.saturating_sub(freed),
+                    Err(error) => return Some(Err(SpoolError::Read { problem: error.to_string() })),
+                }
+            }
+            if judged.is_new_life() {
+                next.id = SpoolId(uuid::Uuid::now_v7());
+            }
+            if let Some(loss) = loss(&state, lane, number, judged) {
+                bytes = bytes.saturating_add(report_loss(&mut next, &mut batch, loss));
+            }
+            match self.store(next, bytes, batch, requests) {
+                Stored::Durable => {
+                    let freed = up_to.saturating_sub(state.acknowledged);
+                    metrics::counter!("platen_gateway_reports_acknowledged_total").increment(freed);
+                    return Some(Ok(judged));
+                }
+                Stored::Anew => {}
+                Stored::Closed => return None,
+            }
         }
     }
 
@@ -355,17 +428,27 @@ impl Writer {
         };
         let mut batch = sled::Batch::default();
         batch.insert(Key::Report(lane, place).bytes(), value);
-        let stored = self.store(self.life.clone(), self.waiting_bytes, batch, requests);
-        tell(answer, if stored == Flow::On { Ok(()) } else { Err(SpoolError::Closed) });
-        stored
+        let (result, flow) = match self.store(self.life.clone(), self.waiting_bytes, batch, requests) {
+            // A store that was made anew offers it again, and the server refuses it again.
+            Stored::Durable | Stored::Anew => (Ok(()), Flow::On),
+            Stored::Closed => (Err(SpoolError::Closed), Flow::Closed),
+        };
+        tell(answer, result);
+        flow
     }
 
-    fn upkeep(&self) -> Result<(), SpoolError> {
+    fn upkeep(&mut self) {
+        if let Some(disk) = self.disk.take() {
+            match compact::compact(&self.path, disk, &self.reserve) {
+                Ok(disk) => self.disk = Some(disk),
+                // Nothing is lost: the store is opened again.
+                Err(error) => return self.fail(&error),
+            }
+        }
         if let Err(error) = self.reserve.keep() {
             tracing::warn!(error = %error, "no room for the spool's reserve");
         }
         self.publish(None);
-        self.disk.as_ref().map(|_| ()).ok_or(SpoolError::Closed)
     }
 
     fn publish(&self, problem: Option<String>) {
@@ -378,56 +461,77 @@ impl Writer {
         snapshot.waiting_bytes = self.waiting_bytes;
         snapshot.disk_bytes = self.disk.as_ref().map_or(snapshot.disk_bytes, Disk::bytes);
         snapshot.problem = problem;
+        metrics::gauge!("platen_gateway_spool_stores").set(if snapshot.problem.is_none() {
+            1.0
+        } else {
+            0.0
+        });
         #[expect(clippy::cast_precision_loss, reason = "a gauge")]
         metrics::gauge!("platen_gateway_spool_bytes").set(snapshot.disk_bytes as f64);
     }
 }
 
-/// A damaged store is put aside and made anew.
-fn anew(
-    path: &std::path::Path,
-    rescued: Option<rescue::Rescued>,
-    why: &str,
-) -> Result<(Disk, Life, Restored, u64), SpoolError> {
-    let now = Timestamp::now();
-    let failed =
-        |error: DiskError| SpoolError::Unusable { path: path.to_owned(), problem: error.to_string() };
-    rescue::put_aside(path, now)?;
-    let disk = Disk::open(path).map_err(failed)?;
-    let rescued = rescued.unwrap_or(rescue::Rescued { records: std::collections::BTreeMap::new() });
-    let detail = rescue::refill(&disk, rescued, now)?;
-    tracing::error!(why, detail, "the spool was damaged");
-    let (life, mut restored, bytes) = rescue::restore(&disk, false).map_err(failed)?;
-    restored.damage = detail;
-    Ok((disk, life, restored, bytes))
+/// Changes that share one sync.
+struct Gathered {
+    batch: sled::Batch,
+    next: Life,
+    bytes: u64,
+    made: u64,
+    admitted: Vec<(Changes, Answer<()>)>,
 }
 
-/// Reports that the server and this spool disagreed; gives the bytes that the report takes.
-fn tell_new_life(next: &mut Life, batch: &mut sled::Batch, lane: Lane, judged: Acknowledgement) -> u64 {
+/// Makes a batch durable. After a failure it may be on the disk all the same: never twice.
+fn apply_once(disk: &Disk, next: &Life, batch: &sled::Batch) -> Result<(), DiskError> {
+    if stored_life(disk)?.as_ref() == Some(next) { Ok(()) } else { disk.apply(batch.clone()) }
+}
+
+fn stored_life(disk: &Disk) -> Result<Option<Life>, DiskError> {
+    let stored = disk.get(&Key::Life.bytes())?;
+    Ok(stored.and_then(|value| layout::decode::<Life>(b"l", &value).ok()))
+}
+
+/// What the server's word says of losses, to be reported.
+fn loss(state: &LaneState, lane: Lane, number: u64, judged: Acknowledgement) -> Option<Loss> {
+    let gone = state.gone(number, judged);
+    // That it went back was told when it was opened, unless it is an old copy of everything.
+    let is_old_news = state.doubt.is_some_and(|doubt| doubt.went_back());
     let (reports, detail) = match judged {
         Acknowledgement::ServerBehind { lost, .. } => {
-            (lost, "the server no longer has what it had acknowledged")
+            (gone.saturating_add(lost), "the server no longer has what it had acknowledged")
+        }
+        Acknowledgement::ServerAhead { .. } if !is_old_news => {
+            (gone, "the spool is older than what the server has")
         }
         Acknowledgement::Nothing
+        | Acknowledgement::Confirmed
         | Acknowledgement::Free { .. }
+        | Acknowledgement::Compared { .. }
         | Acknowledgement::Begin { .. }
-        | Acknowledgement::ServerAhead { .. } => (0, "the spool is older than what the server has"),
-    };
-    tracing::error!(%lane, reports, "{detail}: the spool begins a new life");
-    let loss = Report::Loss(Loss { lane, reports, detail: detail.to_owned() });
-    let place = next.lanes.urgent.make();
-    let key = Key::Report(Lane::Urgent, place).bytes();
-    match layout::encode_report(Timestamp::now(), &loss) {
-        Ok(value) => {
-            let bytes = outbox::stored_bytes(&key, &value);
-            batch.insert(key, value);
-            bytes
+        | Acknowledgement::ServerAhead { .. } => {
+            (gone, "they went with a damaged spool, and the server doesn't have them")
         }
+    };
+    if reports == 0 && (is_old_news || !judged.is_new_life()) {
+        return None;
+    }
+    tracing::error!(%lane, reports, "{detail}");
+    metrics::counter!("platen_gateway_reports_lost_total").increment(gone);
+    Some(Loss { lane, reports, detail: detail.to_owned() })
+}
+
+/// Adds the report of a loss; gives the bytes that it takes.
+fn report_loss(next: &mut Life, batch: &mut sled::Batch, loss: Loss) -> u64 {
+    let value = match layout::encode_report(Timestamp::now(), &Report::Loss(loss)) {
+        Ok(value) => value,
         Err(error) => {
             tracing::error!(error = %error, "a loss can't be encoded");
-            0
+            return 0;
         }
-    }
+    };
+    let key = Key::Report(Lane::Urgent, next.lanes.urgent.make()).bytes();
+    let bytes = outbox::stored_bytes(&key, &value);
+    batch.insert(key, value);
+    bytes
 }
 
 fn tell<T>(answer: Answer<T>, result: Result<T, SpoolError>) {

@@ -250,11 +250,22 @@ impl Uplink {
         }
         self.send(Lane::Urgent).await?;
         // What a command gave goes before the word that it is done.
-        if polls || bulk || self.ends_a_command() {
+        let sends_bulk = polls || bulk || self.ends_a_command();
+        if sends_bulk {
             self.send(Lane::Bulk).await?;
         }
+        // A spool that was just opened numbers nothing new before it knows that its numbers are free.
+        let lanes = self.spool.snapshot().lanes;
+        let asks = lanes.urgent.waits_for_word() || (sends_bulk && lanes.bulk.waits_for_word());
+        if asks {
+            self.poll().await?;
+            self.send(Lane::Urgent).await?;
+            if sends_bulk {
+                self.send(Lane::Bulk).await?;
+            }
+        }
         self.respond().await?;
-        if asked || (polls && !is_new) {
+        if asked || (polls && !is_new && !asks) {
             self.poll().await?;
         }
         Ok(())
@@ -316,16 +327,17 @@ impl Uplink {
         let mut gaps = 0;
         loop {
             let waiting = self.spool.waiting(lane, limit).await?;
-            let Some(first) = waiting.reports.first().map(|report| report.seq) else {
+            let (Some(first), Some(last)) = (waiting.reports.first(), waiting.reports.last()) else {
                 return Ok(());
             };
+            let (first, last) = (first.seq, last.seq);
             if lane == Lane::Urgent {
                 self.called = Some(Instant::now());
             }
             let (count, size) = (waiting.reports.len(), json_bytes(&waiting.reports));
             match self.server.report(lane, &Batch { reports: waiting.reports }, self.soon()).await {
                 Ok(answer) => {
-                    self.stored(lane, &answer).await?;
+                    self.stored(lane, &answer, last).await?;
                     if answer.acknowledged < first {
                         return Err(ExchangeError::Disagreement(lane));
                     }
@@ -351,12 +363,12 @@ impl Uplink {
         }
     }
 
-    async fn stored(&mut self, lane: Lane, answer: &BatchAnswer) -> Result<(), ExchangeError> {
+    async fn stored(&mut self, lane: Lane, answer: &BatchAnswer, last: u64) -> Result<(), ExchangeError> {
         self.cadence.on_answer(self.began.elapsed(), answer.next_poll_s);
         for report in &answer.quarantined {
             tracing::error!(%lane, number = report.seq, reason = report.reason, "the server put a report aside");
         }
-        self.spool.acknowledge(lane, answer.acknowledged).await?;
+        self.spool.answered(lane, answer.acknowledged, last).await?;
         Ok(())
     }
 

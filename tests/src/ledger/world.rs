@@ -1,8 +1,6 @@
 //! A world to be shaken: devices, gateways, communication servers and their database, each part a real program.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,6 +16,7 @@ use super::{Engine, Spec};
 use crate::operator::{Operator, plain_client};
 use crate::program::{self, Running};
 use crate::site::{self, Lan};
+use crate::small_disk::Ballast;
 
 /// The gateways' waits are divided by this: an hour is 18 seconds, a minute 0.3.
 const SPEEDUP: u32 = 200;
@@ -322,29 +321,6 @@ impl Drop for Disks {
             // What is left is a folder of memory, and goes with the machine.
             drop(Command::new("umount").arg("--lazy").arg(dir).status());
         }
-    }
-}
-
-/// A file that fills a disk until it is dropped.
-#[derive(Debug)]
-pub struct Ballast(PathBuf);
-
-impl Ballast {
-    fn fill(dir: &Path) -> Result<Self> {
-        let path = dir.join("ballast");
-        let mut file = File::create(&path)?;
-        let ballast = Self(path);
-        for size in [1 << 20, 1 << 12] {
-            while file.write_all(&vec![0x5a; size]).is_ok() {}
-        }
-        Ok(ballast)
-    }
-}
-
-impl Drop for Ballast {
-    fn drop(&mut self) {
-        // Without it the disk stays full, which the books will tell.
-        drop(std::fs::remove_file(&self.0));
     }
 }
 

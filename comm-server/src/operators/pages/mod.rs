@@ -43,6 +43,7 @@ pub(super) fn router() -> Router<OperatorState> {
         .route("/rollouts/{rollout}/cancel", post(rollouts::cancel))
         .route("/commands", get(commands::show).post(commands::create))
         .route("/quarantine", get(quarantine::show))
+        .route("/quarantine/replay", post(quarantine::replay))
         .route("/audit", get(audit::show))
         .route("/assets/{*path}", get(assets::serve))
         .route("/favicon.ico", get(assets::favicon))

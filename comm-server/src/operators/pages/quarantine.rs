@@ -1,8 +1,8 @@
-//! `/quarantine`: reports that could not be used.
+//! `/quarantine`: reports that could not be used, and trying them again.
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -11,22 +11,31 @@ use super::icon::Icon;
 use super::refused::{PageRefused, page};
 use super::shell::Shell;
 use super::time::When;
-use super::visitor::Visitor;
+use super::visitor::{Submitted, Visitor};
 use crate::operators::OperatorState;
 use crate::operators::caller::Params;
+use crate::operators::refused::Refused;
 use crate::operators::role::Act;
+use crate::store::Replayed;
+
+/// A gateway's name in a form is not longer, bytes.
+const NAME_MAX: usize = 100;
 
 /// Where a list goes on.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
     #[serde(default)]
     page: String,
+    done: Option<String>,
 }
 
 #[derive(Template)]
 #[template(path = "quarantine.html")]
 struct QuarantinePage {
     shell: Shell,
+    may_replay: bool,
+    /// Gateways that reports of this page are from.
+    gateways: Vec<String>,
     items: Vec<Item>,
     next: Option<String>,
 }
@@ -58,9 +67,33 @@ pub(super) async fn show(
         reason: q.reason,
         body: q.body,
     };
+    let mut gateways: Vec<String> = found.items.iter().map(|q| q.gateway.clone()).collect();
+    gateways.dedup();
     Ok(page(&QuarantinePage {
-        shell: Shell::new(&caller, "/quarantine", None),
+        shell: Shell::new(&caller, "/quarantine", query.done.as_deref()),
+        may_replay: caller.role.may(Act::ReplayQuarantine),
+        gateways,
         next: found.next.as_deref().map(|next| address("/quarantine", &[("page", next)])),
         items: found.items.into_iter().map(item).collect(),
     }))
+}
+
+/// `POST /quarantine/replay`: of one gateway, or of all where the form names none.
+pub(super) async fn replay(
+    State(state): State<OperatorState>,
+    Submitted { caller, fields }: Submitted,
+) -> Result<Response, PageRefused> {
+    caller.may(Act::ReplayQuarantine)?;
+    let gateway = Some(fields.text("gateway")).filter(|gateway| !gateway.is_empty());
+    if gateway.is_some_and(|gateway| gateway.len() > NAME_MAX) {
+        return Err(Refused::malformed("the gateway's name is too long").into());
+    }
+    let done =
+        state.store().replay_quarantine(&caller.tenant, gateway, &caller.user, Timestamp::now()).await?;
+    let word = match done {
+        Replayed { taken: 0, .. } => "kept",
+        Replayed { kept: 0, .. } => "taken",
+        Replayed { .. } => "partly-taken",
+    };
+    Ok(Redirect::to(&address("/quarantine", &[("done", word)])).into_response())
 }

@@ -37,10 +37,13 @@ const ENTRIES: [(&str, &str, Icon, Act); 7] = [
 ];
 
 /// What was done, by the word that the address carries after it.
-const DONE: [(&str, &str); 4] = [
+const DONE: [(&str, &str); 7] = [
     ("queued", "Queued. The gateway gets it with its next poll."),
     ("planned", "Planned. Gateways get it with their next polls."),
     ("cancelled", "Cancelled. Gateways are told with their next polls."),
+    ("taken", "Tried again. All of them could be used now and were taken."),
+    ("partly-taken", "Tried again. Some could be used now and were taken; the others are still here."),
+    ("kept", "Tried again. None of them can be used by this server yet."),
     ("password", "Your password is changed; your other sessions have ended."),
 ];
 

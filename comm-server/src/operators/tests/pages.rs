@@ -170,3 +170,44 @@ async fn a_list_is_read_page_by_page_without_a_gap() {
     let found = site.get(&client, "/api/v1/devices?q=A:00&gateway=gw-1").await.json();
     assert_eq!(found["items"].as_array().unwrap().len(), 9);
 }
+
+const PUT_ASIDE: &str = "
+    INSERT INTO gateways (tenant, gateway, first_seen_ms, next_poll_s) VALUES ('default', 'gw-1', 1, 3600);
+    INSERT INTO quarantine (tenant, gateway, lane, seq, received_ms, reason, body) VALUES
+     ('default', 'gw-1', 'urgent', 1, 1, 'no such kind', '{\"kind\":\"nonsense\"}'),
+     ('default', 'gw-1', 'urgent', 2, 1, 'at device: an older server did not know it',
+      '{\"kind\":\"call\",\"device\":\"ricoh:E1\",\"call\":\"jam\",\"edge\":\"raised\",\"detail\":\"A1\",
+        \"seen_at\":\"2026-01-01T00:00:00Z\"}')";
+
+#[tokio::test]
+async fn quarantined_reports_are_tried_again_by_a_button() {
+    let (site, client) = Site::with("administrator").await;
+    site.sql(PUT_ASIDE).await;
+    let form = format!("csrf={}&gateway=gw-1", client.csrf);
+    let page = site.get(&client, "/quarantine").await.text;
+    assert!(
+        page.contains("action=\"/quarantine/replay\"") && page.contains("<option>gw-1</option>"),
+        "{page}"
+    );
+    // Without the token, and by somebody who may not, nothing is tried.
+    let forged = site.submit(&client, "/quarantine/replay", "csrf=wrong&gateway=gw-1").await;
+    assert_eq!(forged.status, 403);
+    site.add_user("vera", "viewer", false).await;
+    let viewer = site.log_in("vera", PASSWORD).await;
+    let refused = site.submit(&viewer, "/quarantine/replay", &format!("csrf={}", viewer.csrf)).await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(site.store.quarantine("default", None).await.unwrap().items.len(), 2);
+
+    let other = site.submit(&client, "/quarantine/replay", &form.replace("gw-1", "gw-2")).await;
+    assert_eq!(other.header(header::LOCATION), "/quarantine?done=kept");
+    let done = site.submit(&client, "/quarantine/replay", &form).await;
+    assert_eq!((done.status.as_u16(), done.header(header::LOCATION)), (303, "/quarantine?done=partly-taken"));
+    let page = site.get(&client, "/quarantine?done=partly-taken").await.text;
+    assert!(
+        page.contains("Some could be used now") && page.contains("report 1") && !page.contains("report 2")
+    );
+    assert!(site.get(&client, "/calls").await.text.contains("Paper jam"));
+    let audit = site.store.audit("default", None).await.unwrap().items;
+    let replay = audit.iter().find(|entry| entry.what == "quarantine.replay").unwrap();
+    assert_eq!((replay.who.as_str(), replay.detail.as_str()), ("erin", "1 reports taken, 1 kept"));
+}

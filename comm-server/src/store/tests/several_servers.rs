@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// Another server on the same database.
 pub(super) async fn another(opened: &Opened) -> Store {
     Store::open_detached(&database(&opened.dir)).await.unwrap()
 }
@@ -53,4 +54,42 @@ pub(super) async fn an_answer_through_another_server_outlives_the_expiry() {
     // Whichever came first: what happened in truth is told.
     let command = one.command(DEFAULT_TENANT, "gw-1", id).await.unwrap().unwrap();
     assert_eq!(command.state, "done");
+}
+
+pub(super) async fn a_token_given_to_two_servers_at_once_is_used_once() {
+    let opened = opened().await;
+    let (one, two) = (&opened.store, another(&opened).await);
+    for round in 0..20 {
+        let claim = |key: &str| Claim {
+            token_sha256: format!("token {round}"),
+            gateway: "gw-1".to_owned(),
+            key_sha256: key.to_owned(),
+            at: NOW,
+        };
+        let (here, there) = tokio::join!(
+            one.claim_token(DEFAULT_TENANT, claim("here")),
+            two.claim_token(DEFAULT_TENANT, claim("there")),
+        );
+        let won = match (here.unwrap(), there.unwrap()) {
+            (Claimed::Taken, Claimed::ByAnother) => "here",
+            (Claimed::ByAnother, Claimed::Taken) => "there",
+            both => panic!("{both:?}"),
+        };
+        // Its holder asks both again before an answer came: one certificate is kept, and both give that one.
+        let issued = |certificate: &str| IssuedFor {
+            certificate: certificate.to_owned(),
+            serial: "01".to_owned(),
+            detail: String::new(),
+        };
+        let (first, second) = tokio::join!(
+            one.keep_issued(DEFAULT_TENANT, claim(won), issued("by one")),
+            two.keep_issued(DEFAULT_TENANT, claim(won), issued("by two")),
+        );
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert_eq!(first, second);
+        let again = two.claim_token(DEFAULT_TENANT, claim(won)).await.unwrap();
+        assert_eq!(again, Claimed::Issued(first));
+    }
+    let audit = one.audit(DEFAULT_TENANT, None).await.unwrap().items;
+    assert_eq!(audit.iter().filter(|entry| entry.what == "certificate.enrol").count(), 20);
 }

@@ -1,0 +1,70 @@
+//! A gateway whose disk has no room for its spool: it says so on its local port, and begins when there is some.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use program::local::Health;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::RunError;
+use crate::spool::{Restored, Spool, SpoolError, SpoolSettings};
+
+/// Pause before the disk is looked at again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The local port has so long to end before the gateway takes it over.
+const TAKE_OVER: Duration = Duration::from_secs(2);
+
+/// Opens the spool, however long the disk takes to have room for it; `None` when the program ends before.
+pub(super) async fn open_spool(
+    settings: SpoolSettings,
+    listener: &std::net::TcpListener,
+    shutdown: &CancellationToken,
+) -> Result<Option<(Spool, Restored)>, RunError> {
+    let first = match Spool::open(settings.clone()).await {
+        Err(error @ SpoolError::NoRoom { .. }) => error,
+        opened => return Ok(Some(opened?)),
+    };
+    tracing::error!(error = %first, "the gateway waits until there is room on its disk");
+    let own = listener.try_clone().and_then(TcpListener::from_std).map_err(RunError::Waiting)?;
+    let (told, why) = watch::channel(Arc::<str>::from(first.to_string()));
+    let over = shutdown.child_token();
+    let mut page = tokio::spawn(serve(own, why, over.clone()));
+    let opened = loop {
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = shutdown.cancelled() => break Ok(None),
+        }
+        match Spool::open(settings.clone()).await {
+            Err(error @ SpoolError::NoRoom { .. }) => drop(told.send_replace(error.to_string().into())),
+            Ok(opened) => {
+                tracing::info!("there is room on the disk again: the gateway begins");
+                break Ok(Some(opened));
+            }
+            Err(error) => break Err(error.into()),
+        }
+    };
+    over.cancel();
+    if tokio::time::timeout(TAKE_OVER, &mut page).await.is_err() {
+        page.abort();
+    }
+    opened
+}
+
+/// Answers everybody why the gateway doesn't run.
+async fn serve(listener: TcpListener, why: watch::Receiver<Arc<str>>, over: CancellationToken) {
+    let text = move || format!("The gateway waits: {}\n", &*why.borrow());
+    let health = {
+        let text = text.clone();
+        Health::new(move || std::future::ready(Err(text())))
+    };
+    let answer = move || std::future::ready((StatusCode::SERVICE_UNAVAILABLE, text()));
+    let extra = Router::new().fallback(answer);
+    if let Err(error) = program::local::serve(listener, health, extra, over).await {
+        tracing::error!(error = %error, "the local port ended");
+    }
+}

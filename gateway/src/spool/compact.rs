@@ -1,0 +1,92 @@
+//! Gives the disk its space back: sled keeps what a long outage made its files grow to, so what is left after it is copied
+//! into a new store that takes the old one's place in one step.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::disk::{Disk, DiskError, Reserve};
+
+/// A smaller store isn't worth it, bytes.
+const LEAST_BYTES: u64 = 4 << 20;
+
+/// Nor is one that would stay larger than a part of what it is.
+const PART: u64 = 4;
+
+/// Records that share one batch, bytes.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Where the new store is made.
+fn aside(store: &Path) -> PathBuf {
+    store.with_extension("compact")
+}
+
+/// Forgets what an interrupted compaction left: a half of the new store, or the old one that was replaced.
+pub(super) fn forget_remains(store: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(aside(store)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Copies the store into a smaller one where it is worth it and there is room; the store to go on with.
+pub(super) fn compact(store: &Path, disk: Disk, reserve: &Reserve) -> Result<Disk, DiskError> {
+    let before = disk.bytes();
+    if before < LEAST_BYTES || reserve.room_to_go_on().is_err() {
+        return Ok(disk);
+    }
+    if live_bytes(&disk)?.saturating_mul(PART) > before {
+        return Ok(disk);
+    }
+    let smaller = match copy(store, &disk) {
+        Ok(smaller) => smaller,
+        Err(error) => {
+            tracing::warn!(error = %error, "the spool keeps its size");
+            forget_remains(store)?;
+            return Ok(disk);
+        }
+    };
+    let after = smaller.bytes();
+    disk.close();
+    smaller.close();
+    let swapped = renameat_with(CWD, store, CWD, aside(store), RenameFlags::EXCHANGE);
+    match swapped.map_err(io::Error::from) {
+        Ok(()) => {
+            store.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())?;
+            tracing::info!(before, after, "the spool gave the disk its space back");
+        }
+        Err(error) => {
+            tracing::warn!(error = %error, "the file system can't replace the spool by a smaller one")
+        }
+    }
+    forget_remains(store)?;
+    Disk::open(store)
+}
+
+fn live_bytes(disk: &Disk) -> Result<u64, DiskError> {
+    let mut live = 0_u64;
+    for entry in disk.all() {
+        let (key, value) = entry?;
+        live = live.saturating_add(super::outbox::stored_bytes(&key, &value));
+    }
+    Ok(live)
+}
+
+fn copy(store: &Path, disk: &Disk) -> Result<Disk, DiskError> {
+    forget_remains(store)?;
+    let smaller = Disk::open(&aside(store))?;
+    let (mut batch, mut bytes) = (sled::Batch::default(), 0_usize);
+    for entry in disk.all() {
+        let (key, value) = entry?;
+        bytes = bytes.saturating_add(key.len()).saturating_add(value.len());
+        batch.insert(key, value);
+        if bytes > BATCH_BYTES {
+            smaller.apply(std::mem::take(&mut batch))?;
+            bytes = 0;
+        }
+    }
+    smaller.apply(batch)?;
+    Ok(smaller)
+}

@@ -1,0 +1,142 @@
+//! The mark beside the store: where the spool is, by each batch that was made durable. A store that was opened and is
+//! older than its mark went back, which sled doesn't tell: where its log ends torn, it opens as if nothing had followed.
+//!
+//! Two slots of a page each are written in turn and in place, so that a torn write leaves the other one, and a full disk
+//! has room for both. A slot is its length, a checksum and the [`Life`] as JSON.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::layout::Life;
+
+/// A slot, bytes.
+const SLOT: usize = 4096;
+
+/// Before the JSON of a slot: its length and its checksum, bytes.
+const HEAD: usize = 8;
+
+/// The mark.
+#[derive(Debug)]
+pub(super) struct Mark {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Mark {
+    pub(super) fn beside(store: &Path) -> Self {
+        Self { path: store.with_extension("mark"), file: None }
+    }
+
+    /// What it says; nothing where there is none or it can't be read.
+    pub(super) fn read(&self) -> Option<Life> {
+        let bytes = match fs::read(&self.path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::warn!(error = %error, "the spool's mark can't be read");
+                return None;
+            }
+        };
+        let newest = bytes.chunks(SLOT).take(2).filter_map(decode).max_by_key(|life| life.batch);
+        if newest.is_none() {
+            tracing::warn!("the spool's mark is damaged: whether the store went back can't be told by it");
+        }
+        newest
+    }
+
+    /// Makes it durable that the store is here.
+    pub(super) fn write(&mut self, life: &Life) -> io::Result<()> {
+        let slot = encode(life)?;
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => self.open()?,
+        };
+        let place = if life.batch.is_multiple_of(2) { 0 } else { u64::try_from(SLOT).unwrap_or(u64::MAX) };
+        file.write_all_at(&slot, place)?;
+        file.sync_data()?;
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// The file with both its pages on the disk.
+    fn open(&self) -> io::Result<File> {
+        let whole = u64::try_from(SLOT * 2).unwrap_or(u64::MAX);
+        if !fs::metadata(&self.path).is_ok_and(|facts| facts.len() == whole) {
+            let aside = self.path.with_extension("mark.new");
+            fs::write(&aside, [0; SLOT * 2])?;
+            File::open(&aside)?.sync_all()?;
+            fs::rename(&aside, &self.path)?;
+            self.path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())?;
+        }
+        OpenOptions::new().write(true).open(&self.path)
+    }
+}
+
+fn encode(life: &Life) -> io::Result<Vec<u8>> {
+    let json = serde_json::to_vec(life)?;
+    let length = u32::try_from(json.len()).unwrap_or(u32::MAX);
+    if json.len() > SLOT - HEAD {
+        return Err(io::Error::other("the spool's state is larger than its mark"));
+    }
+    let mut slot = Vec::with_capacity(SLOT);
+    slot.extend(length.to_be_bytes());
+    slot.extend(checksum(&json).to_be_bytes());
+    slot.extend(json);
+    slot.resize(SLOT, 0);
+    Ok(slot)
+}
+
+fn decode(slot: &[u8]) -> Option<Life> {
+    let word = |from: usize| {
+        let bytes = slot.get(from..from + 4)?;
+        Some(u32::from_be_bytes(bytes.try_into().ok()?))
+    };
+    let length = usize::try_from(word(0)?).ok()?;
+    let json = slot.get(HEAD..HEAD.checked_add(length)?)?;
+    (!json.is_empty() && checksum(json) == word(4)?).then(|| serde_json::from_slice(json).ok())?
+}
+
+/// FNV-1a over 32 bits: against a torn page, not against a forger.
+fn checksum(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_mark_leaves_the_one_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("spool");
+        let mut mark = Mark::beside(&store);
+        assert_eq!(mark.read(), None);
+        let mut life = Life::begin();
+        for batch in 1..=5 {
+            life.batch = batch;
+            life.lanes.bulk.make();
+            mark.write(&life).unwrap();
+            assert_eq!(Mark::beside(&store).read().as_ref(), Some(&life));
+        }
+        let whole = fs::read(&mark.path).unwrap();
+        assert_eq!(whole.len(), 2 * SLOT);
+        for torn in [0, 3, 7, 20, 150] {
+            // The fifth is in the second slot.
+            let mut bytes = whole.clone();
+            bytes[SLOT + torn] ^= 0x40;
+            fs::write(&mark.path, &bytes).unwrap();
+            assert_eq!(mark.read().map(|life| life.batch), Some(4), "{torn}");
+        }
+        fs::write(&mark.path, &whole[..SLOT + 100]).unwrap();
+        assert_eq!(mark.read().map(|life| life.batch), Some(4));
+        for nothing in [&b""[..], b"x", &[0xff; 2 * SLOT]] {
+            fs::write(&mark.path, nothing).unwrap();
+            assert_eq!(mark.read(), None);
+        }
+        life.batch = 6;
+        Mark::beside(&store).write(&life).unwrap();
+        assert_eq!(mark.read(), Some(life));
+    }
+}

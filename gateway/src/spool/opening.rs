@@ -1,0 +1,138 @@
+//! Opening the store: sees that there is room, that it is whole, and that it isn't older than its mark.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use jiff::Timestamp;
+use wire::report::{Lane, Loss, Report};
+
+use super::disk::{Disk, DiskError, Reserve};
+use super::layout::{self, Key, Life, Restored};
+use super::{SpoolError, compact, outbox, rescue};
+
+/// An open store and what it remembers.
+pub(super) struct Opened {
+    pub(super) disk: Disk,
+    pub(super) life: Life,
+    pub(super) restored: Restored,
+    pub(super) waiting_bytes: u64,
+}
+
+/// Opens the store, whatever it is like. A damaged one is put aside and made anew; one that is older than `mark` is told,
+/// and goes on by the mark.
+pub(super) fn open(path: &Path, reserve: &Reserve, mark: Option<Life>) -> Result<Opened, SpoolError> {
+    if let Err(error) = path.parent().map_or(Ok(()), fs::create_dir_all) {
+        return Err(refused(path, error));
+    }
+    if let Err(error) = compact::forget_remains(path) {
+        return Err(refused(path, error));
+    }
+    match reserve.room_to_open() {
+        Ok(Ok(())) => {}
+        Ok(Err(short)) => return Err(refused(path, short.into())),
+        Err(error) => return Err(refused(path, error)),
+    }
+    let is_new = mark.is_none() && !path.join("db").exists();
+    let disk = match Disk::open(path) {
+        Ok(disk) => disk,
+        Err(DiskError::Io(error)) => return Err(refused(path, error)),
+        Err(DiskError::Damaged(why)) => return anew(path, None, &why, mark),
+    };
+    match rescue::restore(&disk, is_new) {
+        Ok((mut life, restored, waiting_bytes)) => {
+            if let Some(mark) = mark.filter(|mark| mark.batch > life.batch) {
+                let opened = Opened { disk, life, restored, waiting_bytes };
+                return go_on(opened, &mark).map_err(|error| failed(path, error));
+            }
+            for lane in Lane::ALL {
+                *life.lanes.of_mut(lane) = life.lanes.of(lane).opened();
+            }
+            Ok(Opened { disk, life, restored, waiting_bytes })
+        }
+        Err(DiskError::Io(error)) => Err(refused(path, error)),
+        Err(DiskError::Damaged(why)) => {
+            let rescued = rescue::read(&disk);
+            disk.close();
+            anew(path, Some(rescued), &why, mark)
+        }
+    }
+}
+
+/// A damaged store is put aside and made anew.
+fn anew(
+    path: &Path,
+    rescued: Option<rescue::Rescued>,
+    why: &str,
+    mark: Option<Life>,
+) -> Result<Opened, SpoolError> {
+    let now = Timestamp::now();
+    rescue::put_aside(path, now)?;
+    let disk = Disk::open(path).map_err(|error| failed(path, error))?;
+    let rescued = rescued.unwrap_or(rescue::Rescued { records: std::collections::BTreeMap::new() });
+    let detail = rescue::refill(&disk, rescued, mark, now)?;
+    tracing::error!(why, detail, "the spool was damaged");
+    metrics::counter!("platen_gateway_spool_damages_total").increment(1);
+    let (life, mut restored, waiting_bytes) =
+        rescue::restore(&disk, false).map_err(|error| failed(path, error))?;
+    restored.damage = detail;
+    Ok(Opened { disk, life, restored, waiting_bytes })
+}
+
+/// A store that went back goes on where its mark is: numbers that may have been given are not given again, what the
+/// server is known to have is freed, and the loss is told once the server has said what it has.
+fn go_on(opened: Opened, mark: &Life) -> Result<Opened, DiskError> {
+    let Opened { disk, life: found, mut restored, mut waiting_bytes } = opened;
+    let unusable = |error: SpoolError| DiskError::Damaged(error.to_string());
+    let changes = mark.batch.saturating_sub(found.batch);
+    let mut life = Life { batch: mark.batch.saturating_add(1), ..mark.clone() };
+    let mut batch = sled::Batch::default();
+    let mut went = 0_u64;
+    for lane in Lane::ALL {
+        let (old, marked) = (found.lanes.of(lane), mark.lanes.of(lane));
+        let state = old.continued(marked);
+        let from = old.acknowledged.saturating_add(1);
+        if from <= state.acknowledged {
+            let freed = outbox::free(&disk, &mut batch, lane, from, state.acknowledged)?;
+            waiting_bytes = waiting_bytes.saturating_sub(freed);
+        }
+        went = went.saturating_add(marked.made.saturating_sub(old.made.max(marked.acknowledged)));
+        *life.lanes.of_mut(lane) = state;
+    }
+    let detail = format!(
+        "the spool's store went back by {changes} changes, and {went} reports that waited went with it"
+    );
+    let loss = Report::Loss(Loss { lane: Lane::Bulk, reports: 0, detail: detail.clone() });
+    let key = Key::Report(Lane::Urgent, life.lanes.urgent.make()).bytes();
+    let value = layout::encode_report(Timestamp::now(), &loss).map_err(unusable)?;
+    waiting_bytes = waiting_bytes.saturating_add(outbox::stored_bytes(&key, &value));
+    batch.insert(key, value);
+    batch.insert(Key::Life.bytes(), layout::encode(&Key::Life, &life).map_err(unusable)?);
+    disk.apply(batch)?;
+    tracing::error!(
+        changes,
+        reports = went,
+        "the spool's store is older than it was: it goes on by its mark"
+    );
+    metrics::counter!("platen_gateway_spool_damages_total").increment(1);
+    restored.damage = detail;
+    Ok(Opened { disk, life, restored, waiting_bytes })
+}
+
+fn failed(path: &Path, error: DiskError) -> SpoolError {
+    match error {
+        DiskError::Io(error) => refused(path, error),
+        damaged @ DiskError::Damaged(_) => {
+            SpoolError::Unusable { path: path.to_owned(), problem: damaged.to_string() }
+        }
+    }
+}
+
+fn refused(path: &Path, error: io::Error) -> SpoolError {
+    let (path, problem) = (path.to_owned(), error.to_string());
+    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        SpoolError::NoRoom { path, problem }
+    } else {
+        SpoolError::Unusable { path, problem }
+    }
+}
