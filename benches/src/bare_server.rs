@@ -45,7 +45,7 @@ async fn answer(acceptor: TlsAcceptor, socket: TcpStream) -> std::io::Result<()>
     let mut question = Vec::with_capacity(1024);
     while !question.windows(4).any(|four| four == b"\r\n\r\n") {
         if question.len() > 16 << 10 || connection.read_buf(&mut question).await? == 0 {
-            return Ok(());
+            return connection.shutdown().await;
         }
     }
     connection.write_all(ANSWER).await?;
