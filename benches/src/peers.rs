@@ -75,11 +75,15 @@ async fn platen(device: SocketAddr, readings: u32, figures: &mut Figures) -> Res
     let profiles = Arc::new(gateway::profile_files::load(None)?);
     let reader = Reader::new(profiles).await?;
     let recorder = Recorder::start(device)?;
-    let first = reader.read(&target(recorder.address), Scope::Whole).await?;
-    if first.supplies.is_empty() || first.counters.is_empty() {
+    let reading = reader.read(&target(recorder.address), Scope::Whole).await?;
+    if reading.supplies.is_empty() || reading.counters.is_empty() {
         bail!("{device}: a reading without supplies or counters");
     }
-    let requests = recorder.requests();
+    let first = recorder.requests().len();
+    // What the device has is known now, and it is asked as it is asked from then on.
+    reader.read(&target(recorder.address), Scope::Whole).await?;
+    let requests = recorder.requests().split_off(first);
+    reader.read(&target(device), Scope::Whole).await?;
     // Everything that Platen does for a reading it does on this thread.
     let (cpu, began) = (process::own_cpu_ms(UsageWho::RUSAGE_THREAD)?, Instant::now());
     for _ in 0..readings {
@@ -91,11 +95,14 @@ async fn platen(device: SocketAddr, readings: u32, figures: &mut Figures) -> Res
         cpu_ms: (process::own_cpu_ms(UsageWho::RUSAGE_THREAD)? - cpu) / each,
     };
     let get = requests.get(..1).context("a reading without a request")?;
-    let round_trip = 1e6 * replay::round_s(device, get, readings)?;
-    let floor = 1e6 * replay::round_s(device, &requests, readings)?;
+    let round_trip = 1000.0 * replay::round(device, get, readings)?.wall_ms;
+    let bare = replay::round(device, &requests, readings)?;
+    let (floor, floor_cpu) = (1000.0 * bare.wall_ms, 1000.0 * bare.cpu_ms);
     let count = f64::from(u32::try_from(requests.len())?);
-    figures.print("requests for each reading, Platen", count, "requests", "");
+    let note = format!("{first} for the first one");
+    figures.print("requests for each reading, Platen", count, "requests", &note);
     figures.print("CPU for each reading, Platen", 1000.0 * cost.cpu_ms, "us", "sockets included");
+    figures.print("  CPU of its requests from a bare socket", floor_cpu, "us", "the kernel's part");
     figures.print("time for each reading, Platen", 1000.0 * cost.wall_ms, "us", "");
     figures.print("  a round trip: its first GET from a bare socket", round_trip, "us", "");
     figures.print("  time of so many such round trips", round_trip * count, "us", "");

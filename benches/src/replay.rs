@@ -5,6 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use nix::sys::resource::UsageWho;
+
+use crate::exporter::Cost;
+use crate::process;
 
 const DATAGRAM: usize = 65_535;
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -44,11 +48,11 @@ fn relay(socket: &UdpSocket, device: SocketAddr, requests: &Mutex<Vec<Vec<u8>>>)
     }
 }
 
-/// Seconds of one round of these requests, one after the other: the mean of so many rounds.
-pub(crate) fn round_s(device: SocketAddr, requests: &[Vec<u8>], rounds: u32) -> Result<f64> {
+/// One round of these requests, one after the other: the mean of so many rounds. What is left of the CPU is the kernel's.
+pub(crate) fn round(device: SocketAddr, requests: &[Vec<u8>], rounds: u32) -> Result<Cost> {
     let socket = connected(device)?;
     let mut buffer = vec![0; DATAGRAM];
-    let began = Instant::now();
+    let (cpu, began) = (process::own_cpu_ms(UsageWho::RUSAGE_THREAD)?, Instant::now());
     for _ in 0..rounds {
         for request in requests {
             socket.send(request)?;
@@ -57,7 +61,9 @@ pub(crate) fn round_s(device: SocketAddr, requests: &[Vec<u8>], rounds: u32) -> 
                 .context("the device doesn't answer a request that it answered before")?;
         }
     }
-    Ok(began.elapsed().as_secs_f64() / f64::from(rounds))
+    let each = f64::from(rounds);
+    let wall_ms = 1000.0 * began.elapsed().as_secs_f64() / each;
+    Ok(Cost { cpu_ms: (process::own_cpu_ms(UsageWho::RUSAGE_THREAD)? - cpu) / each, wall_ms })
 }
 
 fn connected(device: SocketAddr) -> Result<UdpSocket> {

@@ -8,17 +8,25 @@ mod reading;
 mod snmp;
 mod tape;
 mod text;
+mod traps;
 mod wire;
 
 pub use self::snmp::snmp;
 pub use profile::profile;
 pub use reading::reading;
 pub use text::text;
+pub use traps::traps;
 pub use wire::wire;
 
 /// A target: its octets are whatever a fuzzer makes of them.
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its folder in `fuzz/corpus`.
-pub const ALL: [(&str, Target); 5] =
-    [("profile", profile), ("reading", reading), ("snmp", snmp), ("text", text), ("wire", wire)];
+pub const ALL: [(&str, Target); 6] = [
+    ("profile", profile),
+    ("reading", reading),
+    ("snmp", snmp),
+    ("text", text),
+    ("traps", traps),
+    ("wire", wire),
+];

@@ -1,4 +1,4 @@
-//! What is remembered of each device that answered: its access, and its SNMPv3 engine.
+//! What is remembered of each device that answered: its access, its SNMPv3 engine, and what it had.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gateway_core::access::{Access, Memory};
+use gateway_core::device_reading::Shape;
 use snmp::EngineCache;
 
 /// Devices that are remembered; more are asked as if they were new.
@@ -18,6 +19,7 @@ const ENGINE_LASTS: Duration = Duration::from_secs(86_400);
 struct Page {
     memory: Memory,
     engine: Option<Arc<EngineCache>>,
+    shape: Option<Arc<Shape>>,
 }
 
 /// What is remembered of each device.
@@ -42,13 +44,24 @@ impl Book {
         known.unwrap_or_else(new_engine)
     }
 
-    /// The spool remembers this.
-    pub(super) fn remember(&self, address: SocketAddr, access: Access) {
-        self.write(address, Memory::new(access), None);
+    /// What the device had when it was read last.
+    pub(super) fn shape(&self, address: SocketAddr) -> Arc<Shape> {
+        self.pages().get(&address).and_then(|page| page.shape.clone()).unwrap_or_default()
     }
 
-    /// The device answered in this way.
-    pub(super) fn worked(&self, address: SocketAddr, access: Access, engine: Option<Arc<EngineCache>>) {
+    /// The spool remembers this.
+    pub(super) fn remember(&self, address: SocketAddr, access: Access) {
+        self.write(address, Memory::new(access), None, None);
+    }
+
+    /// The device answered in this way, and had this.
+    pub(super) fn worked(
+        &self,
+        address: SocketAddr,
+        access: Access,
+        engine: Option<Arc<EngineCache>>,
+        shape: Option<Arc<Shape>>,
+    ) {
         let memory = match self.memory(address) {
             Some(mut memory) => {
                 memory.worked(access);
@@ -56,7 +69,7 @@ impl Book {
             }
             None => Memory::new(access),
         };
-        self.write(address, memory, engine);
+        self.write(address, memory, engine, shape);
     }
 
     /// The device did not answer. Its engine may be another one when it is back.
@@ -67,10 +80,19 @@ impl Book {
         }
     }
 
-    fn write(&self, address: SocketAddr, memory: Memory, engine: Option<Arc<EngineCache>>) {
+    fn write(
+        &self,
+        address: SocketAddr,
+        memory: Memory,
+        engine: Option<Arc<EngineCache>>,
+        shape: Option<Arc<Shape>>,
+    ) {
         let mut pages = self.pages();
-        if pages.len() < DEVICES || pages.contains_key(&address) {
-            pages.insert(address, Page { memory, engine });
+        if let Some(page) = pages.get_mut(&address) {
+            let shape = shape.or_else(|| page.shape.take());
+            *page = Page { memory, engine, shape };
+        } else if pages.len() < DEVICES {
+            pages.insert(address, Page { memory, engine, shape });
         }
     }
 }

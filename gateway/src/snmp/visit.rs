@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use gateway_core::access::{self, Access, Version};
 use gateway_core::device_reading::{
-    Answer, Circumstances, DeviceReading, Finished, Manner, Oid, Request, objects,
+    Answer, Circumstances, DeviceReading, Finished, Manner, Oid, Request, Shape, objects,
 };
 use jiff::Timestamp;
 use snmp::EngineCache;
@@ -49,6 +49,7 @@ impl Miss {
 struct Read {
     finished: Finished,
     manner: Manner,
+    shape: Option<Arc<Shape>>,
     /// Context that the profile knows of.
     context: Option<Arc<str>>,
 }
@@ -142,7 +143,8 @@ impl<'a> Visit<'a> {
             manner: read.manner,
             learned_at: now,
         };
-        self.reader.book.worked(self.target.address, learned, is_v3.then_some(way.engine));
+        let engine = is_v3.then_some(way.engine);
+        self.reader.book.worked(self.target.address, learned, engine, read.shape);
         Ok(read.finished)
     }
 
@@ -192,7 +194,9 @@ impl<'a> Visit<'a> {
         // SNMP v1 has no GETBULK, and that is nothing to be remembered.
         let has_bulk = candidate.credentials.version() != Version::V1;
         let asked_in = Manner { bulk: manner.bulk && has_bulk, ..manner };
-        let mut reading = DeviceReading::in_manner(Arc::clone(&self.reader.profiles), self.scope, asked_in);
+        let (profiles, shape) =
+            (Arc::clone(&self.reader.profiles), self.reader.book.shape(self.target.address));
+        let mut reading = DeviceReading::in_manner(profiles, self.scope, asked_in, shape);
         let mut answered = false;
         while let Some(request) = reading.next_request() {
             let asked = Instant::now();
@@ -204,7 +208,7 @@ impl<'a> Visit<'a> {
                 return Err(self.silent(way, candidate, &agent, &exchange.request, !answered).await);
             }
         }
-        let learned = reading.manner();
+        let (learned, shape) = (reading.manner(), reading.shape().map(Arc::new));
         let context = reading.profile().and_then(|profile| profile.context.as_deref().map(Arc::from));
         let finished = reading.finish(Circumstances {
             address: address_text(self.target.address),
@@ -213,7 +217,7 @@ impl<'a> Visit<'a> {
             requests: self.packets(),
         });
         let bulk = if has_bulk { learned.bulk } else { manner.bulk };
-        Ok(Read { finished, manner: Manner { bulk, ..learned }, context })
+        Ok(Read { finished, manner: Manner { bulk, ..learned }, shape, context })
     }
 
     async fn agent(&self, way: &Way) -> Result<SnmpAgent, Miss> {

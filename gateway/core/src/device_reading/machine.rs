@@ -12,6 +12,7 @@ use super::limits::{GUESSED_ROWS, REQUESTS_PER_READING, SILENCES_PER_READING, VA
 use super::manner::Manner;
 use super::mib::Mib;
 use super::oid::{Oid, join};
+use super::shape::Shape;
 use super::value::Value;
 use super::walk::Walk;
 use super::{charset::Charset, counters, covers, identity, objects, plan, status, supplies, tables};
@@ -142,6 +143,10 @@ pub struct DeviceReading {
     scope: Scope,
     profiles: Arc<Profiles>,
     profile: Option<Arc<Profile>>,
+    /// What the device had when it was read last.
+    shape: Arc<Shape>,
+    /// Objects of the profile that fitted then: they are asked at once.
+    ahead: Vec<Oid>,
     mib: Mib,
     phase: Phase,
     gets: VecDeque<Vec<Oid>>,
@@ -157,17 +162,19 @@ impl DeviceReading {
     /// Begins; `bulk` is false for SNMP v1.
     #[must_use]
     pub fn new(profiles: Arc<Profiles>, scope: Scope, bulk: bool) -> Self {
-        Self::in_manner(profiles, scope, Manner { bulk, ..Manner::default() })
+        Self::in_manner(profiles, scope, Manner { bulk, ..Manner::default() }, Arc::default())
     }
 
-    /// Begins in the manner that the device is known to want.
+    /// Begins in the manner that the device is known to want; what it had before is asked for first.
     #[must_use]
-    pub fn in_manner(profiles: Arc<Profiles>, scope: Scope, manner: Manner) -> Self {
+    pub fn in_manner(profiles: Arc<Profiles>, scope: Scope, manner: Manner, shape: Arc<Shape>) -> Self {
         let manner = manner.bounded();
         let mut reading = Self {
             scope,
             profiles,
             profile: None,
+            ahead: shape.profile().map(|profile| private(profile, scope, false)).unwrap_or_default(),
+            shape,
             mib: Mib::default(),
             phase: Phase::First,
             gets: VecDeque::new(),
@@ -180,7 +187,8 @@ impl DeviceReading {
         };
         let first = if scope == Scope::Glance { Vec::new() } else { plan::first(scope) };
         let glimpse = glimpse::objects(scope).into_iter().filter(|oid| !first.contains(oid));
-        reading.queue(first.iter().cloned().chain(glimpse));
+        let ahead = reading.ahead.clone();
+        reading.queue(first.iter().cloned().chain(glimpse).chain(ahead));
         reading
     }
 
@@ -291,13 +299,15 @@ impl DeviceReading {
             }
             Phase::Private if !self.manner.walk => Phase::Columns,
             Phase::Private => {
-                plan::columns(self.scope, &self.mib).into_iter().for_each(|column| self.walk.add(column));
+                let shape = &self.shape;
+                let mut add = |column: &[u32]| self.walk.add(column, shape.rows(column));
+                plan::columns(self.scope, &self.mib).into_iter().for_each(&mut add);
                 match (self.scope, &self.profile) {
                     (Scope::Whole, Some(profile)) => {
-                        profile.columns().iter().for_each(|column| self.walk.add(column.arcs()));
+                        profile.columns().iter().for_each(|column| add(column.arcs()));
                     }
                     (Scope::StatusOnly, Some(profile)) => {
-                        profile.supply_columns().for_each(|column| self.walk.add(column.arcs()));
+                        profile.supply_columns().for_each(|column| add(column.arcs()));
                     }
                     (Scope::Glance, _) | (_, None) => {}
                 }
@@ -331,15 +341,10 @@ impl DeviceReading {
     }
 
     fn queue_private(&mut self) {
-        let mut private = match (&self.profile, self.scope) {
-            (None, _) | (_, Scope::Glance) => Vec::new(),
-            (Some(profile), Scope::Whole) => profile.objects(),
-            (Some(profile), Scope::StatusOnly) => {
-                let serial = self.mib.instance(objects::PRT_GENERAL_SERIAL_NUMBER, &[1]).is_none();
-                let serial = profile.serial_objects().filter(|_| serial);
-                serial.chain(profile.console_objects()).collect()
-            }
-        };
+        let serial = self.mib.instance(objects::PRT_GENERAL_SERIAL_NUMBER, &[1]).is_none();
+        let wanted = self.profile.as_ref().map(|profile| private(profile, self.scope, serial));
+        let mut private: Vec<Oid> = wanted.unwrap_or_default();
+        private.retain(|oid| !self.ahead.contains(oid));
         if let Some(locale) = self.locale() {
             private.push(join(objects::PRT_LOCALIZATION_CHARACTER_SET, &[1, locale]));
         }
@@ -368,6 +373,12 @@ impl DeviceReading {
         let supplies = self.mib.rows(objects::PRT_MARKER_SUPPLIES_LEVEL).next().is_some();
         let walk = self.manner.walk && !(supplies && self.walk.is_barren());
         self.walk.learned(Manner { walk, ..self.manner })
+    }
+
+    /// What the device had, to be remembered for its next reading; nothing where not everything was read.
+    #[must_use]
+    pub fn shape(&self) -> Option<Shape> {
+        (self.scope == Scope::Whole).then(|| Shape::new(self.profile.clone(), self.walk.columns()))
     }
 
     /// The profile that fits the device, as far as it is known.
@@ -421,5 +432,17 @@ impl DeviceReading {
         };
         let glimpse = Glimpse::of(mib, self.scope);
         Finished { reading, provenance, glimpse }
+    }
+}
+
+/// The vendor's single objects that a reading of this scope asks; without the `serial` number where the standard object
+/// has one and not everything is read.
+fn private(profile: &Profile, scope: Scope, serial: bool) -> Vec<Oid> {
+    match scope {
+        Scope::Whole => profile.objects(),
+        Scope::StatusOnly => {
+            profile.serial_objects().filter(|_| serial).chain(profile.console_objects()).collect()
+        }
+        Scope::Glance => Vec::new(),
     }
 }

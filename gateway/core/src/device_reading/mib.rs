@@ -1,11 +1,10 @@
 //! What a device has answered so far, by object.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use super::charset::Charset;
-use super::limits::{ARCS, OCTETS_PER_READING, ROWS_PER_COLUMN, VARBINDS_PER_READING};
-use super::oid::Oid;
+use super::limits::{OCTETS_PER_READING, ROWS_PER_COLUMN, VARBINDS_PER_READING};
+use super::oid::{Oid, join};
 use super::text;
 use super::value::Value;
 
@@ -41,18 +40,13 @@ impl Mib {
     /// A value.
     #[must_use]
     pub fn value(&self, oid: &[u32]) -> Option<&Value> {
-        self.values.get(oid)
+        self.values.get(&Oid::new(oid))
     }
 
     /// An instance of an object.
     #[must_use]
     pub fn instance(&self, object: &[u32], instance: &[u32]) -> Option<&Value> {
-        // Asked hundreds of times for a reading: the key is put together on the stack.
-        let mut key = [0; ARCS];
-        let (head, rest) = key.split_at_mut_checked(object.len())?;
-        head.copy_from_slice(object);
-        rest.get_mut(..instance.len())?.copy_from_slice(instance);
-        self.values.get(key.get(..object.len() + instance.len())?)
+        self.values.get(&join(object, instance))
     }
 
     /// A text, decoded and cleaned; nothing where nothing readable is left.
@@ -82,7 +76,7 @@ impl Mib {
     /// The rows of a column, instance and value.
     pub fn rows<'a>(&'a self, column: &'a [u32]) -> impl Iterator<Item = (&'a [u32], &'a Value)> {
         self.values
-            .range::<[u32], _>((Bound::Included(column), Bound::Unbounded))
+            .range(Oid::new(column)..)
             .map_while(move |(oid, value)| Some((oid.after(column)?, value)))
             .filter(|(instance, _)| !instance.is_empty())
     }

@@ -18,6 +18,7 @@ mod mib;
 pub mod objects;
 mod oid;
 mod plan;
+mod shape;
 mod status;
 mod supplies;
 mod tables;
@@ -32,6 +33,7 @@ pub use machine::{Answer, Circumstances, DeviceReading, Finished, Provenance, Re
 pub use manner::Manner;
 pub use mib::Mib;
 pub use oid::{InvalidOid, Oid, dotted};
+pub use shape::Shape;
 pub(crate) use supplies::level_state;
 pub use supplies::percent;
 pub use text::clean;

@@ -1,6 +1,6 @@
 //! Object identifiers.
 
-use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -13,7 +13,7 @@ use super::limits::ARCS;
 const INLINE_ARCS: usize = 16;
 
 /// An object identifier, ordered as SNMP orders it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Oid(SmallVec<[u32; INLINE_ARCS]>);
 
@@ -55,7 +55,10 @@ impl Oid {
 /// An object and an instance.
 #[must_use]
 pub(crate) fn join(object: &[u32], instance: &[u32]) -> Oid {
-    Oid(object.iter().chain(instance).take(ARCS).copied().collect())
+    let mut arcs = SmallVec::from_slice(object.get(..ARCS).unwrap_or(object));
+    let left = ARCS - arcs.len();
+    arcs.extend_from_slice(instance.get(..left).unwrap_or(instance));
+    Oid(arcs)
 }
 
 /// Sub-identifiers with dots.
@@ -71,9 +74,23 @@ pub fn dotted(arcs: &[u32]) -> String {
     text
 }
 
-impl Borrow<[u32]> for Oid {
-    fn borrow(&self) -> &[u32] {
-        &self.0
+impl Ord for Oid {
+    /// What two objects have in common, which is nearly all of them, is passed over in fours.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (mut own, mut others) = (self.arcs(), other.arcs());
+        while let (Some((a, left)), Some((b, right))) =
+            (own.split_first_chunk::<4>(), others.split_first_chunk::<4>())
+            && a == b
+        {
+            (own, others) = (left, right);
+        }
+        own.cmp(others)
+    }
+}
+
+impl PartialOrd for Oid {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -116,6 +133,16 @@ impl From<Oid> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn the_order_is_that_of_the_numbers(
+            a in proptest::collection::vec(0_u32..3, 0..20),
+            b in proptest::collection::vec(0_u32..3, 0..20),
+        ) {
+            proptest::prop_assert_eq!(Oid::new(&a).cmp(&Oid::new(&b)), a.cmp(&b));
+        }
+    }
 
     #[test]
     fn text_and_order_are_those_of_snmp() {

@@ -70,8 +70,18 @@ fn orderly(objects: &Objects, request: &Request) -> Answer {
     })
 }
 
-fn run(scope: Scope, mut answer: impl FnMut(&Request) -> Answer) -> (Reading, u32) {
-    let mut machine = DeviceReading::new(profiles(), scope, true);
+fn run(scope: Scope, answer: impl FnMut(&Request) -> Answer) -> (Reading, u32) {
+    let (reading, sent, _) = run_again(scope, Shape::default(), answer);
+    (reading, sent)
+}
+
+/// A reading of a device that had this shape before; and the one that it has now.
+fn run_again(
+    scope: Scope,
+    shape: Shape,
+    mut answer: impl FnMut(&Request) -> Answer,
+) -> (Reading, u32, Option<Shape>) {
+    let mut machine = DeviceReading::in_manner(profiles(), scope, Manner::default(), shape.into());
     let mut sent = 0;
     while let Some(request) = machine.next_request() {
         sent += 1;
@@ -86,7 +96,8 @@ fn run(scope: Scope, mut answer: impl FnMut(&Request) -> Answer) -> (Reading, u3
         took_ms: 1,
         requests: sent,
     };
-    (machine.finish(at).reading, sent)
+    let shape = machine.shape();
+    (machine.finish(at).reading, sent, shape)
 }
 
 fn device() -> Objects {
@@ -130,6 +141,42 @@ fn device() -> Objects {
         ("1.3.6.1.4.1.99999.8.1.4", text("scanner")),
         ("1.3.6.1.4.1.99999.8.2.4", text("0.9")),
     ])
+}
+
+#[test]
+fn what_a_device_had_before_changes_the_requests_and_never_the_reading() {
+    let device = device();
+    let counted = |shape: Shape| {
+        let mut varbinds = 0;
+        let (reading, sent, shape) = run_again(Scope::Whole, shape, |request| {
+            let answer = orderly(&device, request);
+            varbinds += if let Answer::Varbinds(all) = &answer { all.len() } else { 0 };
+            answer
+        });
+        (reading, sent, shape.unwrap(), varbinds)
+    };
+    let (first, sent_first, shape, varbinds_first) = counted(Shape::default());
+    let (again, sent_again, _, varbinds_again) = counted(shape.clone());
+    assert_eq!(Reading { requests: first.requests, ..again }, first);
+    assert!(sent_again <= sent_first, "{sent_again} requests, {sent_first} without");
+    assert!(varbinds_again * 2 < varbinds_first, "{varbinds_again} objects, {varbinds_first} without");
+
+    let mut grown = device.clone();
+    grown.extend(
+        (40..90).map(|row| (Oid::new(&[1, 3, 6, 1, 2, 1, 43, 18, 1, 1, 2, 5, row]), Value::Integer(4))),
+    );
+    let (grown_reading, sent, _) = run_again(Scope::Whole, shape.clone(), |r| orderly(&grown, r));
+    assert_eq!(grown_reading.alerts.len(), 50);
+    assert!(sent <= sent_first + 3, "{sent}");
+    let (status, ..) = run_again(Scope::StatusOnly, shape.clone(), |r| orderly(&grown, r));
+    assert_eq!(status.alerts, grown_reading.alerts);
+
+    let shrunk: Objects = device.into_iter().filter(|(oid, _)| oid.arcs().get(6) != Some(&43)).collect();
+    let (reading, ..) = run_again(Scope::Whole, shape, |r| orderly(&shrunk, r));
+    assert_eq!(
+        reading,
+        Reading { requests: reading.requests, ..run(Scope::Whole, |r| orderly(&shrunk, r)).0 }
+    );
 }
 
 #[test]

@@ -24,7 +24,7 @@ impl Value {
     /// Octets, cut at the limit.
     #[must_use]
     pub fn octets(octets: &[u8]) -> Self {
-        Self::Octets(octets.iter().take(OCTETS).copied().collect())
+        Self::Octets(octets.get(..OCTETS).unwrap_or(octets).to_vec())
     }
 
     /// A number: devices give `INTEGER` where a `Counter32` belongs and the other way round.

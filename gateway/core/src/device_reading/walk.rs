@@ -14,7 +14,18 @@ struct Column {
     root: Oid,
     cursor: Oid,
     rows: usize,
+    /// Rows that it had when the device was read last.
+    expected: Option<usize>,
     done: bool,
+}
+
+impl Column {
+    /// Answers that it still needs, the one behind its last row included; nothing where nobody knows.
+    fn need(&self) -> Option<usize> {
+        let expected = self.expected?;
+        // There is more than before: it may be much more.
+        Some(if self.rows > expected { self.rows.max(3) } else { expected - self.rows + 1 })
+    }
 }
 
 /// Columns on their way.
@@ -44,12 +55,17 @@ impl Walk {
         !self.columns.is_empty() && self.columns.iter().all(|column| column.rows == 0)
     }
 
-    /// Adds a column, once.
-    pub(crate) fn add(&mut self, root: &[u32]) {
+    /// Adds a column, once, with the rows that it had before where that is known.
+    pub(crate) fn add(&mut self, root: &[u32], expected: Option<usize>) {
         if !self.columns.iter().any(|column| column.root.arcs() == root) {
             let root = Oid::new(root);
-            self.columns.push(Column { cursor: root.clone(), root, rows: 0, done: false });
+            self.columns.push(Column { cursor: root.clone(), root, rows: 0, expected, done: false });
         }
+    }
+
+    /// The columns and the rows that each gave.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&Oid, usize)> {
+        self.columns.iter().map(|column| (&column.root, column.rows))
     }
 
     /// Rows that the walk of a column gave.
@@ -59,18 +75,39 @@ impl Walk {
 
     /// The next request, while a column isn't done.
     pub(crate) fn request(&mut self) -> Option<Request> {
-        let open = self.columns.iter().enumerate().filter(|(_, column)| !column.done).map(|(at, _)| at);
-        self.asked = open.take(self.width).collect();
-        if self.asked.is_empty() {
+        let open = self.columns.iter().enumerate().filter(|(_, column)| !column.done);
+        let mut open: Vec<(usize, Option<usize>)> = open.map(|(at, column)| (at, column.need())).collect();
+        if open.is_empty() {
             return None;
         }
+        let known: Option<usize> = if self.bulk { self.fill(&mut open) } else { None };
+        self.asked = open.iter().map(|(at, _)| *at).take(self.width).collect();
         let oids: Vec<Oid> = self.asked.iter().map(|at| self.columns[*at].cursor.clone()).collect();
         if !self.bulk {
             return Some(Request::GetNext(oids));
         }
-        let repetitions = (self.varbinds / oids.len()).clamp(1, REPETITIONS);
+        let repetitions = known.unwrap_or_else(|| (self.varbinds / oids.len()).clamp(1, REPETITIONS));
         let repetitions = u32::try_from(repetitions).unwrap_or(1);
         Some(Request::GetBulk { oids, repetitions })
+    }
+
+    /// Where the needs of all open columns are known: leaves those to ask now, and gives the repetitions. Of all ways to
+    /// fill an answer, the one with the most that is needed.
+    fn fill(&self, open: &mut Vec<(usize, Option<usize>)>) -> Option<usize> {
+        let mut needs: Vec<(usize, usize)> =
+            open.iter().map(|(at, need)| need.map(|need| (need, *at))).collect::<Option<_>>()?;
+        // The columns of a table stay together, in their order.
+        needs.sort_by_key(|(need, _)| std::cmp::Reverse(*need));
+        let taken = |repetitions: usize| (self.varbinds / repetitions).clamp(1, self.width).min(needs.len());
+        let useful = |repetitions: usize| -> usize {
+            needs.iter().take(taken(repetitions)).map(|(need, _)| *need.min(&repetitions)).sum()
+        };
+        let most = REPETITIONS.min(self.varbinds);
+        let choices = needs.iter().map(|(need, _)| (*need).min(most));
+        let best =
+            choices.max_by_key(|choice| (useful(*choice), std::cmp::Reverse(taken(*choice) * choice)))?;
+        *open = needs.iter().take(taken(best)).map(|(need, at)| (*at, Some(*need))).collect();
+        Some(best)
     }
 
     /// Takes an answer: the varbinds of the columns in turn.
@@ -197,7 +234,7 @@ mod tests {
         objects.sort();
         let (mut walk, mut mib) = (Walk::new(Manner::default()), Mib::default());
         for column in 1..=4 {
-            walk.add(&[1, 3, 9, column]);
+            walk.add(&[1, 3, 9, column], None);
         }
         let sent = run(&mut walk, &mut mib, |oids, repetitions| agent(&objects, oids, repetitions));
         assert_eq!(mib.rows(&[1, 3, 9, 1]).count(), 30);
@@ -208,7 +245,7 @@ mod tests {
     #[test]
     fn an_endless_table_and_an_agent_in_a_circle_end() {
         let (mut walk, mut mib) = (Walk::new(Manner::default()), Mib::default());
-        walk.add(&[1, 3, 9, 1]);
+        walk.add(&[1, 3, 9, 1], None);
         let mut row = 0;
         run(&mut walk, &mut mib, |_, repetitions| {
             (0..repetitions)
@@ -220,7 +257,7 @@ mod tests {
         });
         assert_eq!(mib.rows(&[1, 3, 9, 1]).count(), ROWS_PER_COLUMN);
         let (mut walk, mut mib) = (Walk::new(Manner::default()), Mib::default());
-        walk.add(&[1, 3, 9, 1]);
+        walk.add(&[1, 3, 9, 1], None);
         let sent = run(&mut walk, &mut mib, |_, _| vec![(oid("1.3.9.1.7"), Value::Integer(1))]);
         assert!(sent <= 4 && mib.rows(&[1, 3, 9, 1]).count() == 1);
     }
@@ -229,8 +266,8 @@ mod tests {
     fn bad_bulk_falls_back_to_next_and_keeps_what_was_read() {
         let objects = table(2, 4);
         let (mut walk, mut mib) = (Walk::new(Manner::default()), Mib::default());
-        walk.add(&[1, 3, 9, 1]);
-        walk.add(&[1, 3, 9, 2]);
+        walk.add(&[1, 3, 9, 1], None);
+        walk.add(&[1, 3, 9, 2], None);
         run(
             &mut walk,
             &mut mib,
@@ -244,8 +281,8 @@ mod tests {
     #[test]
     fn refusals_narrow_the_request_until_nothing_is_asked() {
         let mut walk = Walk::new(Manner::default());
-        walk.add(&[1, 3, 9, 1]);
-        walk.add(&[1, 3, 9, 2]);
+        walk.add(&[1, 3, 9, 1], None);
+        walk.add(&[1, 3, 9, 2], None);
         for sent in 0..50 {
             if walk.request().is_none() {
                 assert!(sent > 2);
@@ -262,8 +299,8 @@ mod tests {
             answers in prop::collection::vec(prop::collection::vec((prop::collection::vec(0_u32..4, 0..4), 0..3), 0..30), 0..40),
         ) {
             let (mut walk, mut mib) = (Walk::new(Manner::default()), Mib::default());
-            walk.add(&[1, 1]);
-            walk.add(&[1, 2]);
+            walk.add(&[1, 1], None);
+            walk.add(&[1, 2], None);
             let mut answers = answers.into_iter();
             run(&mut walk, &mut mib, |_, _| {
                 let varbinds = answers.next().unwrap_or_default();

@@ -223,11 +223,15 @@ fn usable(identity: &Identity) -> Option<&str> {
 /// Whether vendor and serial number agree, a prefix of zeros apart.
 fn alike(record: &DeviceRecord, identity: &Identity, serial: &str) -> bool {
     let known = record.reading.identity();
-    let plain = |serial: &str| serial.trim_start_matches('0').to_owned();
     !differ(known.vendor.as_deref(), identity.vendor.as_deref())
         && usable(known).is_some_and(|own| {
             own == serial || (plain(own) == plain(serial) && plain(serial).len() >= PREFIXED_LENGTH)
         })
+}
+
+/// A serial number without the zeros in front.
+fn plain(serial: &str) -> &str {
+    serial.trim_start_matches('0')
 }
 
 fn same_model(record: &DeviceRecord, reading: &Reading) -> bool {

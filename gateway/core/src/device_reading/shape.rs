@@ -1,0 +1,63 @@
+//! What a device had when it was read last: with it the next reading needs fewer and smaller answers. It is a guess and
+//! nothing more: each column is still read to its end, whatever was there before.
+
+use std::sync::Arc;
+
+use super::oid::Oid;
+use crate::profiles::Profile;
+
+/// Rows of each column, and the profile that fitted.
+#[derive(Debug, Clone, Default)]
+pub struct Shape {
+    profile: Option<Arc<Profile>>,
+    /// By a short digest of the column, in its order: a thousand devices are remembered, and a mistaken row costs no more
+    /// than a request.
+    rows: Box<[(u16, u8)]>,
+}
+
+impl Shape {
+    pub(crate) fn new<'a>(
+        profile: Option<Arc<Profile>>,
+        columns: impl Iterator<Item = (&'a Oid, usize)>,
+    ) -> Self {
+        let row = |(root, rows): (&Oid, usize)| (digest(root.arcs()), u8::try_from(rows).unwrap_or(u8::MAX));
+        let mut rows: Vec<(u16, u8)> = columns.map(row).collect();
+        rows.sort_unstable();
+        Self { profile, rows: rows.into() }
+    }
+
+    /// The profile that fitted.
+    pub(crate) const fn profile(&self) -> Option<&Arc<Profile>> {
+        self.profile.as_ref()
+    }
+
+    /// Rows that a column had, where it was walked.
+    pub(crate) fn rows(&self, root: &[u32]) -> Option<usize> {
+        let wanted = digest(root);
+        let at = self.rows.binary_search_by_key(&wanted, |(own, _)| *own).ok()?;
+        self.rows.get(at).map(|(_, rows)| usize::from(*rows))
+    }
+}
+
+/// FNV-1a, folded.
+fn digest(arcs: &[u32]) -> u16 {
+    let hash = arcs.iter().fold(0x811c_9dc5_u32, |hash, arc| (hash ^ arc).wrapping_mul(0x0100_0193));
+    let [a, b, c, d] = hash.to_be_bytes();
+    u16::from_be_bytes([a ^ c, b ^ d])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_found_again() {
+        let roots: Vec<Oid> = (1..60).map(|last| Oid::new(&[1, 3, 6, 1, 2, 1, 43, 11, 1, 1, last])).collect();
+        let shape = Shape::new(None, roots.iter().zip((0..).step_by(7)));
+        assert_eq!(shape.rows(roots[0].arcs()), Some(0));
+        assert_eq!(shape.rows(roots[4].arcs()), Some(28));
+        assert_eq!(shape.rows(roots[58].arcs()), Some(255), "more than a column may have");
+        assert_eq!(shape.rows(&[1, 3, 7]), None);
+        assert_eq!(Shape::default().rows(&[1, 3]), None);
+    }
+}
