@@ -77,6 +77,8 @@ pub(super) enum Event {
     Commands(Vec<Command>, oneshot::Sender<()>),
     /// The server has an answer.
     Answered(CommandId, wire::command::Response),
+    /// The server knows of another past than the spool.
+    Disagreed,
     /// An image was staged, or not: what is wrong, and whether trying again may help.
     Staged(RolloutId, Result<StagedImage, (String, bool)>),
     /// A push ended: or what is wrong, and whether the device saw nothing of it.
@@ -156,7 +158,7 @@ impl Engine {
     /// An engine that goes on where the spool's memory ends.
     pub(super) fn new(world: World, restored: Restored) -> (Self, Arc<Board>) {
         let (events, received) = mpsc::unbounded_channel();
-        let Restored { devices, commands, updates, schedule, mails: _, damage: _ } = restored;
+        let Restored { devices, commands, updates, schedule, mails: _, damage } = restored;
         let board = Arc::new(Board::new(&world, events.clone()));
         let known = Known { devices, commands, updates, schedule };
         let mut engine = Self {
@@ -169,6 +171,9 @@ impl Engine {
             events,
             received,
         };
+        if !damage.is_empty() {
+            engine.events.send(Event::Disagreed).ok();
+        }
         engine.restore_targets();
         (engine, board)
     }
@@ -218,6 +223,7 @@ impl Engine {
             Event::Resolved(named, address) => self.resolved(*named, address),
             Event::Commands(commands, decided) => self.deliver(&commands, decided, outcome),
             Event::Answered(command, response) => self.answered(command, &response, outcome),
+            Event::Disagreed => self.tell_again(outcome),
             Event::Staged(rollout, result) => self.staged(rollout, result, outcome),
             Event::Pushed(rollout, device, result) => self.pushed(rollout, &device, result, outcome),
             Event::Hinted(ip, after) => self.hinted(ip, after),
@@ -347,6 +353,7 @@ fn event_of(delivery: Delivery) -> Event {
     match delivery {
         Delivery::Commands(commands, decided) => Event::Commands(commands, decided),
         Delivery::Answered(command, response) => Event::Answered(command, response),
+        Delivery::Disagreed => Event::Disagreed,
     }
 }
 

@@ -320,6 +320,28 @@ impl Engine {
         outcome.actions.push(Action::SendUrgent);
     }
 
+    /// What is open is told once more, and every device described once more: the server may have heard of an end that this
+    /// gateway has forgotten. What it knows already changes nothing there.
+    pub(super) fn tell_again(&mut self, outcome: &mut Outcome) {
+        let now = Timestamp::now();
+        for (id, record) in &mut self.known.devices {
+            record.reported = None;
+            outcome.devices.insert(id.clone());
+            for open in &record.calls.open {
+                let call = Call {
+                    device: id.clone(),
+                    call: open.call,
+                    edge: wire::report::Edge::Raised,
+                    subject: open.subject.clone(),
+                    detail: open.detail.clone(),
+                    seen_at: now,
+                };
+                outcome.report(&Report::Call(call), now);
+            }
+        }
+        outcome.actions.push(Action::SendUrgent);
+    }
+
     /// A whole reading is reported when it is new or differs.
     fn inform(&mut self, id: &DeviceId, reading: &Reading, now: Timestamp, outcome: &mut Outcome) {
         let Some(record) = self.known.devices.get(id) else { return };

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gateway_core::cadence::Cadence;
+use gateway_core::outbox::Acknowledgement;
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
@@ -48,6 +49,8 @@ pub enum Delivery {
     Commands(Vec<Command>, oneshot::Sender<()>),
     /// The server has this answer.
     Answered(CommandId, Response),
+    /// The server knows more or less than this gateway's store: what is open is to be told again.
+    Disagreed,
 }
 
 /// What belongs to a call is sent within this.
@@ -310,7 +313,7 @@ impl Uplink {
             "polled"
         );
         for lane in Lane::ALL {
-            self.spool.acknowledge(lane, *answer.acknowledged.of(lane)).await?;
+            self.judged(self.spool.acknowledge(lane, *answer.acknowledged.of(lane)).await?);
         }
         if !answer.commands.is_empty() {
             let (decided, is_decided) = oneshot::channel();
@@ -346,7 +349,7 @@ impl Uplink {
                     Verdict::Resume { expected } if gaps < GAPS_MAX => {
                         gaps += 1;
                         tracing::warn!(%lane, first, expected, "the server expects another number");
-                        self.spool.acknowledge(lane, expected.saturating_sub(1)).await?;
+                        self.judged(self.spool.acknowledge(lane, expected.saturating_sub(1)).await?);
                     }
                     Verdict::Smaller if count > 1 => limit = size / 2,
                     Verdict::Smaller | Verdict::PutAside if count == 1 => {
@@ -368,8 +371,14 @@ impl Uplink {
         for report in &answer.quarantined {
             tracing::error!(%lane, number = report.seq, reason = report.reason, "the server put a report aside");
         }
-        self.spool.answered(lane, answer.acknowledged, last).await?;
+        self.judged(self.spool.answered(lane, answer.acknowledged, last).await?);
         Ok(())
+    }
+
+    fn judged(&self, judged: Acknowledgement) {
+        if judged.is_new_life() && self.deliveries.send(Delivery::Disagreed).is_err() {
+            tracing::debug!("nobody is left to tell again what is open");
+        }
     }
 
     async fn respond(&mut self) -> Result<(), ExchangeError> {

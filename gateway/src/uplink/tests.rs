@@ -357,6 +357,7 @@ async fn commands_are_handed_over_and_answered_until_the_server_has_the_answer()
                 break;
             }
             Delivery::Commands(_, decided) => decided.send(()).unwrap(),
+            Delivery::Disagreed => {}
         }
     }
 }
