@@ -113,6 +113,8 @@ impl Bench {
     fn many_known(&self, figures: &mut Figures) -> Result<()> {
         // Its tables are made by a first start.
         drop(self.comm_server("known", None)?);
+        // The second start has another address.
+        std::fs::remove_file(self.dir.join("known").join("addresses.json"))?;
         engines::make_known(&self.dir.join("known").join("platen.db"), KNOWN)?;
         let ours = self.comm_server("known", None)?;
         let fresh = memory(ours.pid()?)?.resident;
