@@ -123,6 +123,9 @@ async fn store_device(
     if unread {
         return Ok(());
     }
+    if name == "archive" {
+        store_years(connection, (gateway, &device), total - DAYS * per_day, per_day, ms).await?;
+    }
     for day in 0..DAYS {
         // Away for three weeks: the plot has a gap.
         if (60..81).contains(&day) {
@@ -158,6 +161,32 @@ async fn store_device(
             .execute(&mut *connection)
             .await?;
         }
+    }
+    Ok(())
+}
+
+/// Years before the half year, as the retention leaves them: by month, then by day; the counter was set back once.
+async fn store_years(
+    connection: &mut sqlx::AnyConnection,
+    (gateway, device): (&str, &str),
+    total: i64,
+    per_day: i64,
+    ms: i64,
+) -> Result<()> {
+    let months = (1100..1800).rev().step_by(30);
+    for ago in months.chain((DAYS..1100).rev()) {
+        let before_the_fall = if ago > 400 { 90_000 } else { 0 };
+        let value = total + before_the_fall - (ago - DAYS) * per_day / 4;
+        sqlx::query(
+            "INSERT INTO counters (tenant, gateway, device, counter, read_ms, value, oid, raw, unit) \
+             VALUES ('default', $1, $2, 'total', $3, $4, '1.3.6.1.2.1.43.10.2.1.4.1.1', $4, 'impressions')",
+        )
+        .bind(gateway)
+        .bind(device)
+        .bind(ms - ago * DAY_MS)
+        .bind(value)
+        .execute(&mut *connection)
+        .await?;
     }
     Ok(())
 }
