@@ -26,7 +26,7 @@ impl Scene {
         let primary = Postgresql::start(&[])?;
         primary.create_database("platen")?;
         let standby = primary.standby()?;
-        let mut site = Site::new(SiteSpec::new(dir.to_owned()))?;
+        let site = Site::new(SiteSpec::new(dir.to_owned()))?;
         site.make_trust_domain()?;
         let mut scene = Self { site, primary, standby };
         scene.serve(LONG_S)?;

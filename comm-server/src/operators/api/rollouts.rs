@@ -201,9 +201,9 @@ async fn detail(
     id: RolloutId,
     page: Option<&str>,
 ) -> Result<RolloutDetail, Refused> {
-    let found = state.seen_by(&caller).rollout(&caller.tenant, id).await?;
+    let found = state.seen_by(caller).rollout(&caller.tenant, id).await?;
     let rollout = found.ok_or_else(|| Refused::not_found("roll-out"))?.into();
-    let devices = state.seen_by(&caller).rollout_devices(&caller.tenant, id, page).await?;
+    let devices = state.seen_by(caller).rollout_devices(&caller.tenant, id, page).await?;
     let next = devices.next;
     Ok(RolloutDetail { rollout, devices: devices.items.into_iter().map(Into::into).collect(), next })
 }
