@@ -43,14 +43,18 @@
     let chart = null;
     let shown = "";
 
-    // Where readings fail to come, the line is cut: a gap is not a straight line.
+    // Where readings fail to come, the line is cut: a gap is not a straight line. What comes usually is told by the
+    // readings around: old ones are kept by day, then by month, and a month between two of those is no gap.
+    const isGap = (steps, i) => {
+      const around = [...steps.slice(Math.max(0, i - 3), i), ...steps.slice(i + 1, i + 4)].sort((a, b) => a - b);
+      return around.length > 2 && steps[i] > around[Math.floor(around.length / 2)] * 4;
+    };
     const withGaps = (times, values) => {
-      const steps = times.slice(1).map((time, i) => time - times[i]).sort((a, b) => a - b);
-      const usual = steps.length > 3 ? steps[Math.floor(steps.length / 2)] : Infinity;
+      const steps = times.slice(1).map((time, i) => time - times[i]);
       const x = [];
       const y = [];
       times.forEach((time, i) => {
-        if (i > 0 && time - times[i - 1] > usual * 4) {
+        if (i > 0 && isGap(steps, i - 1)) {
           x.push((time + times[i - 1]) / 2);
           y.push(null);
         }
@@ -58,6 +62,12 @@
         y.push(values[i]);
       });
       return [x, y];
+    };
+    // A reading between two gaps has no line, and is drawn as a point.
+    const isBare = (y, i) => y[i] === null || y[i] === undefined;
+    const alone = (chart, place) => {
+      const y = chart.data[place];
+      return y.map((_, i) => i).filter((i) => !isBare(y, i) && isBare(y, i - 1) && isBare(y, i + 1));
     };
 
     const read = async () => {
@@ -109,7 +119,7 @@
         axes: [{ ...axis, values: moments, space: 72 }, { ...axis, size: 72, values: (_, marks) => marks.map((mark) => number.format(mark)) }],
         series: [
           { label: "Read", value: (_, mark) => (mark === null ? "–" : `${new Date(mark * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`) },
-          { label: "Total", stroke: ink("--accent"), width: 2, spanGaps: false, points: { show: points.length < 80, size: 6, fill: ink("--surface") }, value: (_, v) => (v === null ? "–" : number.format(v)) },
+          { label: "Total", stroke: ink("--accent"), width: 2, spanGaps: false, points: { show: points.length < 80, filter: (u, i) => (points.length < 80 ? null : alone(u, i)), size: 6, fill: ink("--surface") }, value: (_, v) => (v === null ? "–" : number.format(v)) },
         ],
       }, withGaps(times, values), element);
     };

@@ -26,6 +26,12 @@ pub struct Config {
     /// Database URL; by default a file in the data directory.
     #[serde(default)]
     pub database: Option<String>,
+    /// URL of a standby of the database, for what may be shown some seconds old; PostgreSQL only.
+    #[serde(default)]
+    pub database_replica: Option<String>,
+    /// How many seconds the standby may be behind and still be read, 1 to 3600.
+    #[serde(default = "replica_behind_s")]
+    pub database_replica_behind_s: u32,
     /// Certificate and key.
     pub identity: IdentityConfig,
     /// How far the verifier of peers bends.
@@ -52,6 +58,11 @@ pub struct Config {
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogConfig,
+}
+
+/// Seconds that a replica may be behind unless the file says otherwise.
+const fn replica_behind_s() -> u32 {
+    5
 }
 
 /// An address to listen on.
@@ -86,6 +97,16 @@ pub enum Unusable {
     /// The file.
     #[error(transparent)]
     File(#[from] ConfigError),
+    /// The replica.
+    #[error("{}: {key}: {problem}", file.display())]
+    Replica {
+        /// The file.
+        file: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// What is wrong, and what was expected.
+        problem: &'static str,
+    },
     /// The cadence.
     #[error("{}: {problem}", file.display())]
     Cadence {
@@ -132,6 +153,10 @@ impl Config {
         config.cadence.check().map_err(|problem| Unusable::Cadence { file: file.to_owned(), problem })?;
         let retained = config.retention.check();
         retained.map_err(|problem| Unusable::Retention { file: file.to_owned(), problem })?;
+        config.check_replica().map_err(|(key, problem)| {
+            let file = file.to_owned();
+            Unusable::Replica { file, key, problem }
+        })?;
         Ok(config)
     }
 
@@ -148,6 +173,18 @@ impl Config {
                 .map_err(|source| Unusable::Authority { file: file.to_owned(), source: Box::new(source) })?;
         }
         Ok(config)
+    }
+
+    fn check_replica(&self) -> Result<(), (&'static str, &'static str)> {
+        let is_postgresql = |url: &str| url.starts_with("postgres://") || url.starts_with("postgresql://");
+        if !(1..=3600).contains(&self.database_replica_behind_s) {
+            return Err(("database_replica_behind_s", "expected 1 to 3600 seconds"));
+        }
+        let Some(replica) = &self.database_replica else { return Ok(()) };
+        if is_postgresql(replica) && self.database.as_deref().is_some_and(is_postgresql) {
+            return Ok(());
+        }
+        Err(("database_replica", "expected postgres://user@host/database, and database to be PostgreSQL too"))
     }
 
     /// URL of the database.

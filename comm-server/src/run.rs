@@ -106,7 +106,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     let identity = LiveIdentity::load(&config.identity, config.tolerance)?;
     let data_dir = |source| RunError::DataDir { path: config.data_dir.clone(), source };
     std::fs::create_dir_all(&config.data_dir).map_err(data_dir)?;
-    let (store, writer) = Store::open(&config.database_url().map_err(data_dir)?).await?;
+    let (mut store, writer) = Store::open(&config.database_url().map_err(data_dir)?).await?;
+    if let Some(replica) = &config.database_replica {
+        let behind = std::time::Duration::from_secs(config.database_replica_behind_s.into());
+        store = store.with_replica(replica, behind)?;
+    }
     let doors = Doors::new(&identity)?;
     let images = config.global_server.as_ref().map(|global| Images::new(Arc::clone(&identity), &global.url));
     let operators = OperatorState::new(store.clone(), images.transpose()?)?;
@@ -169,11 +173,14 @@ async fn print_first_login(store: &Store) -> Result<(), RunError> {
     Ok(())
 }
 
-/// The server is well if its database reads and commits.
+/// The server is well if its database reads and commits; a replica that isn't read is told and no harm.
 fn health(store: &Store) -> Health {
     let store = store.clone();
-    Health::new(move || {
+    Health::with_note(move || {
         let store = store.clone();
-        async move { store.check().await.map_err(|error| error.to_string()) }
+        async move {
+            store.check().await.map_err(|error| error.to_string())?;
+            Ok(store.replica_unread().map(|why| format!("the replica is not read: {why}")))
+        }
     })
 }

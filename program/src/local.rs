@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-type Check = dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync;
+type Check = dyn Fn() -> Pin<Box<dyn Future<Output = Result<Option<String>, String>> + Send>> + Send + Sync;
 
 /// Whether the program can do its work: a check that answers why not.
 #[derive(Clone)]
@@ -31,6 +31,18 @@ impl Health {
     where
         F: Fn() -> Answer + Send + Sync + 'static,
         Answer: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        Self::with_note(move || {
+            let answer = check();
+            async move { answer.await.map(|()| None) }
+        })
+    }
+
+    /// Wraps a check that may add a note to its yes: what is amiss and doesn't hinder the program's work.
+    pub fn with_note<F, Answer>(check: F) -> Self
+    where
+        F: Fn() -> Answer + Send + Sync + 'static,
+        Answer: Future<Output = Result<Option<String>, String>> + Send + 'static,
     {
         Self(Arc::new(move || Box::pin(check())))
     }
@@ -79,7 +91,8 @@ async fn keep_up(handle: PrometheusHandle, shutdown: CancellationToken) {
 
 async fn answer_health(health: Health) -> impl IntoResponse {
     match (health.0)().await {
-        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+        Ok(None) => (StatusCode::OK, "ok\n".to_owned()),
+        Ok(Some(note)) => (StatusCode::OK, format!("ok\n{note}\n")),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here looks inside a program: a site is known by its addresses, its API, its files and its mail.
 
+pub mod balancer;
 pub mod ledger;
 pub mod operator;
 pub mod program;

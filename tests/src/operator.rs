@@ -75,6 +75,12 @@ impl Operator {
         Self::log_in(base, root, "admin", password).await
     }
 
+    /// The same session at another server's address.
+    #[must_use]
+    pub fn at(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
+    }
+
     /// Asks for a resource.
     ///
     /// # Errors

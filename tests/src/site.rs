@@ -159,6 +159,11 @@ impl Site {
         self.spec.gateway = keys;
     }
 
+    /// Sets keys of the communication server's configuration, from its next start on.
+    pub fn set_comm_server(&mut self, keys: Value) {
+        self.spec.comm_server = keys;
+    }
+
     /// Folder of a part.
     #[must_use]
     pub fn dir(&self, part: &str) -> PathBuf {

@@ -7,5 +7,7 @@ pub mod commands;
 pub mod enrolment;
 pub mod ingest;
 pub mod meters;
+pub mod partitions;
+pub mod replica;
 pub mod retention;
 pub mod rollouts;

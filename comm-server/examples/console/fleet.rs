@@ -71,6 +71,7 @@ pub(super) async fn store(url: &str, now: Timestamp) -> Result<()> {
     for (number, device) in (0_i64..).zip(DEVICES) {
         store_device(&mut one, number, device, ms).await?;
     }
+    store_years(&mut one, ("gw-berlin-1", "ricoh:C748M510033"), 3, ms).await?;
     store_calls(&mut one, ms).await?;
     store_work(&mut one, ms).await?;
     one.commit().await?;
@@ -158,6 +159,32 @@ async fn store_device(
             .execute(&mut *connection)
             .await?;
         }
+    }
+    Ok(())
+}
+
+/// Years before the half year, as the retention leaves them: by month, then by day; the counter was set back once.
+async fn store_years(
+    connection: &mut sqlx::AnyConnection,
+    (gateway, device): (&str, &str),
+    number: i64,
+    ms: i64,
+) -> Result<()> {
+    let (total, per_day) = (40_000 + number * 11_311, 90 + number * 37);
+    let months = (1100..1800).rev().step_by(30);
+    for ago in months.chain((DAYS..1100).rev()) {
+        let before_the_fall = if ago > 400 { 90_000 } else { 0 };
+        let value = total + before_the_fall - (ago - DAYS) * per_day / 4;
+        sqlx::query(
+            "INSERT INTO counters (tenant, gateway, device, counter, read_ms, value, oid, raw, unit) \
+             VALUES ('default', $1, $2, 'total', $3, $4, '1.3.6.1.2.1.43.10.2.1.4.1.1', $4, 'impressions')",
+        )
+        .bind(gateway)
+        .bind(device)
+        .bind(ms - ago * DAY_MS)
+        .bind(value)
+        .execute(&mut *connection)
+        .await?;
     }
     Ok(())
 }

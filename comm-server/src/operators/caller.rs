@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use comm_server_core::replica::sees_own_change;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use wire::codec;
@@ -24,7 +27,12 @@ pub(super) struct Caller {
     pub(super) csrf: String,
     pub(super) must_change: bool,
     pub(super) token_hash: String,
+    /// Whether this session changed something that a replica may not have yet.
+    pub(super) changed_lately: bool,
 }
+
+/// Clocks of two servers differ by so much at the most, milliseconds.
+const CLOCK_SLACK_MS: i64 = 5000;
 
 impl Caller {
     /// Refuses what the role doesn't allow.
@@ -70,6 +78,10 @@ pub(super) async fn identify(state: &OperatorState, headers: &HeaderMap) -> Resu
             state.store().move_session_expiry(&token_hash, moved).await?;
         }
     }
+    let changed_lately = state.store().replica_behind().is_some_and(|behind| {
+        let behind_ms = i64::try_from(behind.as_millis()).unwrap_or(i64::MAX);
+        sees_own_change(found.changed_ms, now.as_millisecond(), behind_ms, CLOCK_SLACK_MS)
+    });
     Ok(Caller {
         tenant: user.tenant,
         user: user.name,
@@ -77,7 +89,29 @@ pub(super) async fn identify(state: &OperatorState, headers: &HeaderMap) -> Resu
         csrf: found.csrf,
         must_change: user.must_change,
         token_hash,
+        changed_lately,
     })
+}
+
+/// Notes after a change, and before its answer, that the session made one: whoever reads the answer and looks sees it,
+/// at whatever server.
+pub(super) async fn note_change(
+    State(state): State<OperatorState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let token =
+        (changes && state.store().is_shared()).then(|| session::token_of(request.headers())).flatten();
+    let answer = next.run(request).await;
+    if let Some(token) = token.filter(|_| !answer.status().is_client_error()) {
+        let noted = state.store().note_change(&session::token_hash(&token), Timestamp::now()).await;
+        if let Err(error) = noted {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "a change was made, but its session may not see it for some seconds");
+        }
+    }
+    answer
 }
 
 /// Whether a page asks on its own: htmx says so, and names the part that is refreshed.

@@ -69,6 +69,12 @@ impl OperatorState {
         &self.0.store
     }
 
+    /// The store for what somebody only looks at: some seconds old where there is a replica, but never so old that it
+    /// lacks what this session changed.
+    fn seen_by(&self, caller: &caller::Caller) -> Store {
+        if caller.changed_lately { self.store().clone() } else { self.store().as_some_seconds_ago() }
+    }
+
     /// Published images, or why they are unknown.
     async fn published_images(&self) -> Result<Vec<Image>, String> {
         match &self.0.images {
@@ -84,6 +90,7 @@ pub fn router(state: OperatorState) -> Router {
         .merge(api::router())
         .merge(pages::router())
         .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(axum::middleware::from_fn_with_state(state.clone(), caller::note_change))
         .layer(axum::middleware::from_fn(headers::guard))
         .with_state(state)
 }

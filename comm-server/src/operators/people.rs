@@ -71,6 +71,7 @@ pub(super) async fn log_in(
         csrf: csrf.clone(),
         created_at: now,
         expires_at: Timestamp::from_millisecond(expires_ms).unwrap_or(now),
+        changed_ms: 0,
     };
     let entry = AuditEntry::new(now, &user.name, "session.begin", format!("from {address}"));
     if !state.store().begin_session(new, entry).await? {

@@ -71,7 +71,7 @@ impl Store {
         .bind(tenant.to_owned())
         .bind(cursor.unwrap_or(page::LAST).to_owned())
         .bind(PAGE_ROWS + 1)
-        .fetch_all(self.readers())
+        .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(failed("to read the audit"))?;
         let entries: Vec<(String, AuditEntry)> = rows

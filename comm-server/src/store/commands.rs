@@ -265,7 +265,7 @@ impl Store {
         .bind(gateway.unwrap_or_default().to_owned())
         .bind(cursor.unwrap_or(page::LAST).to_owned())
         .bind(PAGE_ROWS + 1)
-        .fetch_all(self.readers())
+        .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(failed("to read the commands"))?;
         let items = rows.iter().map(command).collect::<Result<Vec<_>, _>>()?;
@@ -286,7 +286,7 @@ impl Store {
             .bind(tenant.to_owned())
             .bind(gateway.to_owned())
             .bind(id.to_string())
-            .fetch_optional(self.readers())
+            .fetch_optional(&mut *self.reader().await?)
             .await
             .map_err(failed("to read a command"))?;
         row.as_ref().map(command).transpose()

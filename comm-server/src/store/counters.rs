@@ -53,7 +53,7 @@ impl Store {
         .bind(to)
         .bind(POINTS)
         .bind(plot_step_ms(to.saturating_sub(from)))
-        .fetch_all(self.readers())
+        .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(failed("to read counters"))?;
         let point = |r| {
@@ -85,7 +85,7 @@ impl Store {
         .bind(counter.to_owned())
         .bind(from.as_millisecond())
         .bind(to.as_millisecond())
-        .fetch_one(self.readers())
+        .fetch_one(&mut *self.reader().await?)
         .await
         .map_err(failed("to read counters"))?;
         Ok((row::number(&found, "oldest")?, row::number(&found, "newest")?))

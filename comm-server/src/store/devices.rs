@@ -133,7 +133,7 @@ impl Store {
             .bind(filter.gateway.clone().unwrap_or_default())
             .bind(filter.text.as_deref().map(pattern).unwrap_or_default())
             .bind(PAGE_ROWS + 1)
-            .fetch_all(self.readers())
+            .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("to read the devices"))?;
         let items = rows.iter().map(device).collect::<Result<Vec<_>, _>>()?;
@@ -158,7 +158,7 @@ impl Store {
             .bind(tenant.to_owned())
             .bind(gateway.to_owned())
             .bind(id.to_owned())
-            .fetch_optional(self.readers())
+            .fetch_optional(&mut *self.reader().await?)
             .await
             .map_err(failed("to read a device"))?;
         let Some(row) = row else { return Ok(None) };
@@ -175,7 +175,7 @@ impl Store {
              ORDER BY vendor, model LIMIT 1000",
         )
         .bind(tenant.to_owned())
-        .fetch_all(self.readers())
+        .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(failed("to read the models"))?;
         rows.iter().map(|r| Ok((row::text(r, "vendor")?, row::text(r, "model")?))).collect()

@@ -163,6 +163,22 @@ impl Engine {
     }
 }
 
+/// Whether a URL leads through a pooler that lends a session for one transaction: then the driver keeps no statements.
+pub(super) fn is_pooled(url: &str) -> bool {
+    url.split_once('?').is_some_and(|(_, options)| {
+        options.split('&').any(|option| option.trim_end_matches('/') == "statement-cache-capacity=0")
+    })
+}
+
+/// Connections to a replica, made when they are needed: it may be down.
+pub(super) fn replica(url: &str) -> Result<AnyPool, StoreError> {
+    AnyPoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(super::replica::PATIENCE)
+        .connect_lazy(url)
+        .map_err(StoreError::Open)
+}
+
 const SQLITE: [&str; 4] = [
     // How long a writer waits for another program's lock before it gives up.
     "PRAGMA busy_timeout = 5000",
@@ -194,6 +210,12 @@ mod tests {
             error.contains("h/d") && error.contains("postgres://") && !error.contains("secret"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_pooler_is_known_by_what_the_url_forbids() {
+        assert!(is_pooled("postgres://h/d?sslmode=disable&statement-cache-capacity=0"));
+        assert!(!is_pooled("postgres://h/d?statement-cache-capacity=100") && !is_pooled("postgres://h/d"));
     }
 
     #[test]

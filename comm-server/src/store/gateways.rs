@@ -73,7 +73,7 @@ impl Store {
         .bind(tenant.to_owned())
         .bind(cursor.unwrap_or_default().to_owned())
         .bind(PAGE_ROWS + 1)
-        .fetch_all(self.readers())
+        .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(failed("to read the gateways"))?;
         let items = rows.iter().map(gateway).collect::<Result<Vec<_>, _>>()?;
@@ -95,7 +95,7 @@ impl Store {
         )
         .bind(tenant.to_owned())
         .bind(name.to_owned())
-        .fetch_optional(self.readers())
+        .fetch_optional(&mut *self.reader().await?)
         .await
         .map_err(failed("to read a gateway"))?;
         row.as_ref().map(gateway).transpose()

@@ -136,7 +136,7 @@ impl Store {
                 .bind(tenant.to_owned())
                 .bind(gateway.to_owned())
                 .bind(lane.name())
-                .fetch_optional(self.readers())
+                .fetch_optional(&mut *self.reader().await?)
                 .await
                 .map_err(failed("to read a lane"))?;
         found.map_or(Ok(0), |found| row::count(&found, "acknowledged"))

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AnyPool, AssertSqlSafe, SqlSafeStr as _};
 
-use super::engine::Engine;
+use super::engine::{self, Engine};
 use super::{DEFAULT_TENANT, StoreError, failed, row};
 
 /// Number, name and SQL of each step.
@@ -15,6 +15,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (10, "enrolments", include_str!("../../migrations/0010_enrolments.sql")),
     (20, "sightings", include_str!("../../migrations/0020_sightings.sql")),
     (21, "audit_by_time", include_str!("../../migrations/0021_audit_by_time.sql")),
+    (30, "changes_of_sessions", include_str!("../../migrations/0030_changes_of_sessions.sql")),
 ];
 
 /// The number of the newest step that this program knows.
@@ -27,12 +28,29 @@ pub(super) fn newest() -> i64 {
 /// # Errors
 /// The database.
 pub(super) async fn version(pool: &AnyPool) -> Result<i64, StoreError> {
-    // The table of steps is made by the first of them: without it, there is none.
-    let found = sqlx::query("SELECT COALESCE(MAX(version), 0) AS version FROM _sqlx_migrations");
+    // One message, which a pooler may give to any session.
+    let found = sqlx::raw_sql("SELECT COALESCE(MAX(version), 0) AS version FROM _sqlx_migrations");
     match found.fetch_one(pool).await {
         Ok(found) => row::number(&found, "version"),
-        Err(sqlx::Error::Database(_)) => Ok(0),
+        // The table of steps is made by the first of them: without it, there is none.
+        Err(sqlx::Error::Database(error)) if error.message().contains("_sqlx_migrations") => Ok(0),
         Err(error) => Err(failed("to read the version of its tables")(error)),
+    }
+}
+
+/// As [`run`], where the URL leads to the engine itself. Through a pooler nothing is brought anywhere: the lock that
+/// keeps two servers apart would be taken in one session and given back in another, and so never.
+///
+/// # Errors
+/// As [`run`]; through a pooler, the tables have another version.
+pub(super) async fn bring(engine: Engine, pool: &AnyPool, url: &str) -> Result<(), StoreError> {
+    if !engine::is_pooled(url) {
+        return run(engine, pool).await;
+    }
+    match version(pool).await? {
+        given if given > newest() => Err(StoreError::Newer { given, known: newest() }),
+        given if given < newest() => Err(StoreError::Pooled { given, known: newest() }),
+        _ => Ok(()),
     }
 }
 

@@ -17,9 +17,12 @@ mod migrations;
 mod operators_fleet;
 mod operators_people;
 mod page;
+mod partitions;
 mod people;
 mod polls;
 mod quarantine;
+mod reading;
+mod replica;
 mod retention;
 mod rollouts;
 mod row;
@@ -29,7 +32,8 @@ mod statistics;
 mod tests;
 mod writer;
 
-use sqlx::AnyPool;
+use std::time::Duration;
+
 use tokio::task::JoinHandle;
 
 pub use audit::AuditEntry;
@@ -51,6 +55,8 @@ pub use sightings::Sighting;
 pub use statistics::Statistics;
 
 use engine::Engine;
+use reading::{Reader, Reads};
+use replica::Replica;
 use writer::Writer;
 
 /// The tenant of gateways that nobody has assigned.
@@ -81,6 +87,22 @@ pub enum StoreError {
         /// The newest that it knows.
         known: i64,
     },
+    /// Tables can't be made through a pooler: another session's end would leave them half made.
+    #[error(
+        "the database's tables are at version {given} and this program needs {known}, but the URL leads through a \
+         pooler (statement-cache-capacity=0): run `migrate` with a URL that leads to PostgreSQL itself"
+    )]
+    Pooled {
+        /// The version that they have.
+        given: i64,
+        /// The one that they need.
+        known: i64,
+    },
+    /// A replica that isn't one of PostgreSQL.
+    #[error(
+        "database_replica is of PostgreSQL only: expected postgres://user@host/database, as database has"
+    )]
+    NoReplica,
     /// A query failed.
     #[error("the database refused {what}")]
     Query {
@@ -148,7 +170,7 @@ pub async fn migrate(url: &str) -> Result<Migrated, StoreError> {
     let (engine, url) = Engine::of(url)?;
     let pool = engine.pool(&url, 1, false).await?;
     let from = migrations::version(&pool).await?;
-    migrations::run(engine, &pool).await?;
+    migrations::bring(engine, &pool, &url).await?;
     pool.close().await;
     Ok(Migrated { from, to: migrations::newest() })
 }
@@ -156,7 +178,8 @@ pub async fn migrate(url: &str) -> Result<Migrated, StoreError> {
 /// The store, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    readers: AnyPool,
+    reads: Reads,
+    engine: Engine,
     writer: Writer,
 }
 
@@ -170,10 +193,48 @@ impl Store {
         sqlx::any::install_default_drivers();
         let (engine, url) = Engine::of(url)?;
         let writing = engine.pool(&url, engine.writers(), false).await?;
-        migrations::run(engine, &writing).await?;
-        let readers = engine.readers(&url).await?;
+        migrations::bring(engine, &writing, &url).await?;
+        let primary = engine.readers(&url).await?;
+        let in_transactions = engine::is_pooled(&url);
+        let reads = Reads { primary, in_transactions, replica: None, may_be_old: false };
         let (writer, task) = Writer::start(engine, writing);
-        Ok((Self { readers, writer }, task))
+        Ok((Self { reads, engine, writer }, task))
+    }
+
+    /// A store that knows a replica of its database, which is read where what is shown may be as old as `behind`.
+    ///
+    /// # Errors
+    /// The replica's URL, or one of both isn't PostgreSQL. That it doesn't answer is none.
+    pub fn with_replica(mut self, url: &str, behind: Duration) -> Result<Self, StoreError> {
+        if self.engine != Engine::Postgresql {
+            return Err(StoreError::NoReplica);
+        }
+        self.reads.replica = Some(Replica::follow(self.reads.primary.clone(), url, behind)?);
+        Ok(self)
+    }
+
+    /// The same store, for reading what may be some seconds old: never for a decision.
+    #[must_use]
+    pub fn as_some_seconds_ago(&self) -> Self {
+        let mut own = self.clone();
+        own.reads.may_be_old = true;
+        own
+    }
+
+    /// How far a replica that is read may be behind; absent without a replica.
+    pub(crate) fn replica_behind(&self) -> Option<Duration> {
+        self.reads.replica.as_ref().map(|replica| replica.behind())
+    }
+
+    /// Why the replica isn't read now, where there is one; absent while it is.
+    #[must_use]
+    pub fn replica_unread(&self) -> Option<String> {
+        self.reads.replica.as_ref().map(|replica| replica.why_not()).filter(|why| !why.is_empty())
+    }
+
+    /// Whether other servers may read the same database, and each may have a replica of it.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.engine == Engine::Postgresql
     }
 
     /// Opens a store whose writer ends with the runtime.
@@ -195,7 +256,7 @@ impl Store {
     /// # Errors
     /// It doesn't.
     pub async fn check(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.readers).await.map_err(failed("a check"))?;
+        sqlx::query("SELECT 1").execute(&mut *self.reader().await?).await.map_err(failed("a check"))?;
         self.writer.write(|_| Box::pin(async { Ok(()) })).await
     }
 
@@ -225,9 +286,9 @@ impl Store {
         })
     }
 
-    /// The readers' pool, for queries in files of this folder.
-    pub(crate) const fn readers(&self) -> &AnyPool {
-        &self.readers
+    /// A connection for queries in files of this folder.
+    pub(crate) async fn reader(&self) -> Result<Reader, StoreError> {
+        self.reads.reader().await
     }
 
     /// The writer, for changes in files of this folder.

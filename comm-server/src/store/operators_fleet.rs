@@ -139,7 +139,7 @@ impl Store {
             .bind(tenant.to_owned())
             .bind(SILENT_SLACK_MS)
             .bind(now.as_millisecond())
-            .fetch_one(self.readers())
+            .fetch_one(&mut *self.reader().await?)
             .await
             .map_err(failed("to count the fleet"))?;
         Ok(FleetNumbers {
@@ -187,7 +187,7 @@ impl Store {
             .bind(id)
             .bind(super::devices::pattern(text))
             .bind(PAGE_ROWS + 1)
-            .fetch_all(self.readers())
+            .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("to read the fleet"))?;
         let items = rows.iter().map(device).collect::<Result<Vec<_>, _>>()?;
@@ -208,7 +208,7 @@ impl Store {
         .bind(tenant.to_owned())
         .bind(first.to_owned())
         .bind(last.to_owned())
-        .fetch_all(self.readers())
+        .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(failed("to read the lanes"))?;
         let lane = |r| {
@@ -239,7 +239,7 @@ impl Store {
         .bind(tenant.to_owned())
         .bind(gateway.to_owned())
         .bind(device.to_owned())
-        .fetch_all(self.readers())
+        .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(failed("to read the latest counters"))?;
         let counter = |r| {

@@ -108,4 +108,22 @@ impl Store {
             })
             .await
     }
+
+    /// Notes that a session changed something.
+    pub(crate) async fn note_change(&self, token_hash: &str, now: Timestamp) -> Result<(), StoreError> {
+        let token_hash = token_hash.to_owned();
+        self.writer()
+            .write(move |connection| {
+                Box::pin(async move {
+                    sqlx::query("UPDATE sessions SET changed_ms = $2 WHERE token_hash = $1")
+                        .bind(token_hash)
+                        .bind(now.as_millisecond())
+                        .execute(connection)
+                        .await
+                        .map_err(failed("to note a session's change"))?;
+                    Ok(())
+                })
+            })
+            .await
+    }
 }

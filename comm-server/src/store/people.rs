@@ -55,6 +55,8 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// When something was last changed through it, milliseconds; 0 for never.
+    pub changed_ms: i64,
 }
 
 fn user(row: &AnyRow) -> Result<User, StoreError> {
@@ -77,6 +79,7 @@ fn session(row: &AnyRow) -> Result<Session, StoreError> {
         csrf: row::text(row, "csrf")?,
         created_at: row::time(row, "created_ms")?,
         expires_at: row::time(row, "expires_ms")?,
+        changed_ms: row::number(row, "changed_ms")?,
     })
 }
 
@@ -89,7 +92,7 @@ impl Store {
         let row = sqlx::query("SELECT * FROM users WHERE tenant = $1 AND name = $2")
             .bind(tenant.to_owned())
             .bind(name.to_owned())
-            .fetch_optional(self.readers())
+            .fetch_optional(&mut *self.reader().await?)
             .await
             .map_err(failed("to read a user"))?;
         row.as_ref().map(user).transpose()
@@ -102,7 +105,7 @@ impl Store {
     pub async fn users(&self, tenant: &str) -> Result<Vec<User>, StoreError> {
         let rows = sqlx::query("SELECT * FROM users WHERE tenant = $1 ORDER BY name")
             .bind(tenant.to_owned())
-            .fetch_all(self.readers())
+            .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("to read the users"))?;
         rows.iter().map(user).collect()
@@ -249,7 +252,7 @@ impl Store {
         let found = sqlx::query("SELECT * FROM sessions WHERE token_hash = $1 AND expires_ms > $2")
             .bind(token_hash.to_owned())
             .bind(now.as_millisecond())
-            .fetch_optional(self.readers())
+            .fetch_optional(&mut *self.reader().await?)
             .await
             .map_err(failed("to read a session"))?;
         let Some(found) = found.as_ref().map(session).transpose()? else { return Ok(None) };

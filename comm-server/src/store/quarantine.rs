@@ -51,7 +51,7 @@ impl Store {
         .bind(lane)
         .bind(seq)
         .bind(PAGE_ROWS + 1)
-        .fetch_all(self.readers())
+        .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(failed("to read the quarantine"))?;
         let one = |r| {

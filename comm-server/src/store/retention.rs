@@ -4,7 +4,7 @@ use comm_server_core::retention::{self, Retention, Span};
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 
-use super::{Store, StoreError, failed, row};
+use super::{Store, StoreError, failed, partitions, row};
 
 /// Gateways that have their turn in one transaction.
 const AT_ONCE: i64 = 20;
@@ -18,7 +18,10 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn tidy(&self, retention: Retention, now: Timestamp) -> Result<u64, StoreError> {
-        let mut gone = 0;
+        let days = retention.reports_days;
+        let keep =
+            self.writer().write(move |c| Box::pin(async move { partitions::keep(c, now, days).await }));
+        let mut gone = keep.await?;
         loop {
             let (gateways, rows) = self
                 .writer()
@@ -55,6 +58,7 @@ async fn tidy(
     .fetch_all(&mut *connection)
     .await
     .map_err(failed("to read gateways"))?;
+    let in_partitions = !found.is_empty() && partitions::are_used(connection).await?;
     let mut gone = 0;
     for turn in &found {
         let (tenant, gateway) = (row::text(turn, "tenant")?, row::text(turn, "gateway")?);
@@ -71,6 +75,9 @@ async fn tidy(
         .map_err(failed("a gateway's turn"))?;
         if moved.rows_affected() == 1 {
             gone += one(connection, (&tenant, &gateway), retention, now).await?;
+            if !in_partitions {
+                gone += old_reports(connection, (&tenant, &gateway), retention, now).await?;
+            }
         }
     }
     Ok((i64::try_from(found.len()).unwrap_or(i64::MAX), gone))
@@ -90,10 +97,6 @@ async fn one(
     }
     let rows = [
         (
-            "DELETE FROM reports WHERE tenant = $1 AND gateway = $2 AND received_ms < $3",
-            retention.reports_days,
-        ),
-        (
             "DELETE FROM commands WHERE tenant = $1 AND gateway = $2 AND created_ms < $3 \
              AND state IN ('done', 'failed', 'expired')",
             retention.commands_days,
@@ -108,16 +111,30 @@ async fn one(
         ),
     ];
     for (sql, days) in rows {
-        let done = sqlx::query(sql)
-            .bind(of.0.to_owned())
-            .bind(of.1.to_owned())
-            .bind(retention::before(now, days))
-            .execute(&mut *connection)
-            .await
-            .map_err(failed("to let old rows go"))?;
-        gone += done.rows_affected();
+        gone += delete(connection, of, sql, retention::before(now, days)).await?;
     }
     Ok(gone)
+}
+
+/// Reports that aren't in partitions, which go as a whole.
+async fn old_reports(
+    connection: &mut AnyConnection,
+    of: Of<'_>,
+    retention: &Retention,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let sql = "DELETE FROM reports WHERE tenant = $1 AND gateway = $2 AND received_ms < $3";
+    delete(connection, of, sql, retention::before(now, retention.reports_days)).await
+}
+
+async fn delete(
+    connection: &mut AnyConnection,
+    of: Of<'_>,
+    sql: &'static str,
+    before_ms: i64,
+) -> Result<u64, StoreError> {
+    let done = sqlx::query(sql).bind(of.0.to_owned()).bind(of.1.to_owned()).bind(before_ms);
+    Ok(done.execute(connection).await.map_err(failed("to let old rows go"))?.rows_affected())
 }
 
 async fn oldest_meter(connection: &mut AnyConnection, of: Of<'_>) -> Result<Option<i64>, StoreError> {

@@ -45,7 +45,7 @@ impl Store {
             .bind(tenant.to_owned())
             .bind(device.to_owned())
             .bind(gateway.to_owned())
-            .fetch_all(self.readers())
+            .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("to read who sees a device"))?;
         let sighting =

@@ -34,7 +34,7 @@ impl Store {
              (SELECT COUNT(*) FROM quarantine WHERE tenant = $1) AS quarantined",
         )
         .bind(tenant.to_owned())
-        .fetch_one(self.readers())
+        .fetch_one(&mut *self.reader().await?)
         .await
         .map_err(failed("to count"))?;
         Ok(Statistics {
@@ -62,7 +62,7 @@ impl Store {
     async fn counted(&self, sql: &'static str, tenant: &str) -> Result<Vec<(String, i64)>, StoreError> {
         let rows = sqlx::query(sql)
             .bind(tenant.to_owned())
-            .fetch_all(self.readers())
+            .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("to count"))?;
         rows.iter().map(|r| Ok((row::text(r, "name")?, row::number(r, "rows_of_it")?))).collect()

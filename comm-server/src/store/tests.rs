@@ -17,11 +17,13 @@ use super::*;
 
 pub(crate) mod engines;
 mod history;
+mod large;
 mod rollouts;
 mod several_servers;
 
-use engines::{database, on_every_engine};
+use engines::{database, direct, on_every_engine};
 use history::*;
+use large::*;
 use rollouts::*;
 use several_servers::*;
 
@@ -54,6 +56,8 @@ on_every_engine! {
     one_meter_of_each_month_stays_for_ever_and_other_rows_until_their_time,
     a_plot_of_years_has_a_value_of_each_day,
     a_call_that_a_lost_spool_forgot_ends_when_its_device_is_found,
+    reports_are_put_into_partitions_as_the_page_says,
+    every_key_begins_with_the_tenant,
 }
 
 const NOW: Timestamp = Timestamp::constant(1_767_225_600, 0);
@@ -150,7 +154,7 @@ async fn state(store: &Store) -> BTreeMap<&'static str, Vec<String>> {
     ];
     let mut tables = BTreeMap::new();
     for (table, sql) in queries {
-        let rows = sqlx::query(sql).fetch_all(store.readers()).await.unwrap();
+        let rows = sqlx::query(sql).fetch_all(&mut *store.reader().await.unwrap()).await.unwrap();
         tables.insert(table, rows.iter().map(|r| row::text(r, "line").unwrap()).collect());
     }
     tables
@@ -193,8 +197,8 @@ async fn meters_are_asked_once_a_day_and_never_twice_at_once() {
 }
 
 /// A connection of the test's own.
-async fn raw(opened: &Opened) -> AnyPool {
-    AnyPool::connect(&database(&opened.dir)).await.unwrap()
+async fn raw(opened: &Opened) -> sqlx::AnyPool {
+    sqlx::AnyPool::connect(&direct(&opened.dir)).await.unwrap()
 }
 
 async fn answer(store: &Store, id: CommandId, state: ResponseState) -> Result<u64, AnswerError> {
@@ -328,15 +332,16 @@ async fn a_failed_change_takes_no_other_with_it() {
     let (bad, good) = tokio::join!(bad, good);
     assert!(matches!(bad, Err(StoreError::Range { what: "a test" })));
     assert!(good.unwrap().registered);
-    let tenants =
-        sqlx::query("SELECT tenant FROM tenants WHERE tenant = 'x'").fetch_all(store.readers()).await;
+    let tenants = sqlx::query("SELECT tenant FROM tenants WHERE tenant = 'x'")
+        .fetch_all(&mut *store.reader().await.unwrap())
+        .await;
     assert!(tenants.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn readers_cannot_write() {
     let Opened { store, dir: _dir } = opened().await;
-    let written = sqlx::query("DELETE FROM users").execute(store.readers()).await;
+    let written = sqlx::query("DELETE FROM users").execute(&mut *store.reader().await.unwrap()).await;
     assert!(written.unwrap_err().to_string().contains("readonly"));
 }
 

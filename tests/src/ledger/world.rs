@@ -44,6 +44,16 @@ pub struct Server {
     addresses: BTreeMap<String, SocketAddr>,
 }
 
+impl Server {
+    /// Where it listens: `gateways` or `operators`.
+    ///
+    /// # Errors
+    /// It was never started.
+    pub fn address(&self, of: &str) -> Result<SocketAddr> {
+        self.addresses.get(of).copied().context("the server was never started")
+    }
+}
+
 /// Everything.
 #[derive(Debug)]
 pub struct World {

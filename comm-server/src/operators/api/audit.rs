@@ -40,6 +40,6 @@ pub(super) async fn list(
     Params(params): Params<PageParams>,
 ) -> Result<Json<List<AuditEntry>>, Refused> {
     caller.may(Act::SeeAudit)?;
-    let page = state.store().audit(&caller.tenant, cursor(params.page.as_deref())?).await?;
+    let page = state.seen_by(&caller).audit(&caller.tenant, cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }

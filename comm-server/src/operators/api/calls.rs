@@ -106,6 +106,6 @@ pub(super) async fn list(
         gateway: limited("gateway", params.gateway.as_deref(), 100)?.map(str::to_owned),
         device: None,
     };
-    let page = state.store().calls(&caller.tenant, &filter, cursor(params.page.as_deref())?).await?;
+    let page = state.seen_by(&caller).calls(&caller.tenant, &filter, cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }

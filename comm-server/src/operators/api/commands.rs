@@ -137,7 +137,8 @@ pub(super) async fn list(
 ) -> Result<Json<List<Command>>, Refused> {
     caller.may(Act::SeeFleet)?;
     let gateway = limited("gateway", params.gateway.as_deref(), 100)?;
-    let page = state.store().commands(&caller.tenant, gateway, cursor(params.page.as_deref())?).await?;
+    let page =
+        state.seen_by(&caller).commands(&caller.tenant, gateway, cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }
 

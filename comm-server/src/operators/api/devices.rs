@@ -149,7 +149,8 @@ pub(super) async fn list(
         gateway: limited("gateway", params.gateway.as_deref(), NAME_BYTES)?.map(str::to_owned),
         text: limited("q", params.q.as_deref(), NAME_BYTES)?.map(str::to_owned),
     };
-    let page = state.store().devices(&caller.tenant, &filter, cursor(params.page.as_deref())?).await?;
+    let page =
+        state.seen_by(&caller).devices(&caller.tenant, &filter, cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }
 
@@ -168,9 +169,9 @@ pub(super) async fn one(
     Path((gateway, device)): Path<(String, String)>,
 ) -> Result<Json<DeviceDetail>, Refused> {
     caller.may(Act::SeeFleet)?;
-    let found = state.store().device(&caller.tenant, &gateway, &device).await?;
+    let found = state.seen_by(&caller).device(&caller.tenant, &gateway, &device).await?;
     let found = found.ok_or_else(|| Refused::not_found("device"))?;
-    let counters = state.store().latest_counters(&caller.tenant, &gateway, &device).await?;
+    let counters = state.seen_by(&caller).latest_counters(&caller.tenant, &gateway, &device).await?;
     Ok(Json(DeviceDetail {
         device: found.device.into(),
         counters: counters.into_iter().map(Into::into).collect(),
@@ -215,9 +216,10 @@ pub(super) async fn counters(
         return Err(Refused::malformed(format!("counter is not known: expected one of {known}")));
     }
     let (from, to) = (params.from.unwrap_or(Timestamp::UNIX_EPOCH), params.to.unwrap_or(Timestamp::MAX));
-    if state.store().device(&caller.tenant, &gateway, &device).await?.is_none() {
+    if state.seen_by(&caller).device(&caller.tenant, &gateway, &device).await?.is_none() {
         return Err(Refused::not_found("device"));
     }
-    let points = state.store().counter_series(&caller.tenant, &gateway, &device, counter, from, to).await?;
+    let points =
+        state.seen_by(&caller).counter_series(&caller.tenant, &gateway, &device, counter, from, to).await?;
     Ok(Json(List::whole(points.into_iter().map(Into::into).collect())))
 }

@@ -91,7 +91,7 @@ pub(super) async fn list(
     Params(params): Params<PageParams>,
 ) -> Result<Json<List<Gateway>>, Refused> {
     caller.may(Act::SeeFleet)?;
-    let page = state.store().gateways(&caller.tenant, cursor(params.page.as_deref())?).await?;
+    let page = state.seen_by(&caller).gateways(&caller.tenant, cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }
 
@@ -107,8 +107,8 @@ pub(super) async fn one(
     Path(name): Path<String>,
 ) -> Result<Json<GatewayDetail>, Refused> {
     caller.may(Act::SeeFleet)?;
-    let found = state.store().gateway(&caller.tenant, &name).await?;
+    let found = state.seen_by(&caller).gateway(&caller.tenant, &name).await?;
     let gateway = found.ok_or_else(|| Refused::not_found("gateway"))?;
-    let lanes = state.store().lanes(&caller.tenant, &name, &name).await?;
+    let lanes = state.seen_by(&caller).lanes(&caller.tenant, &name, &name).await?;
     Ok(Json(GatewayDetail { gateway: gateway.into(), lanes: lanes.into_iter().map(Into::into).collect() }))
 }

@@ -52,7 +52,7 @@ pub(super) async fn list(
     Params(params): Params<PageParams>,
 ) -> Result<Json<List<Quarantined>>, Refused> {
     caller.may(Act::SeeQuarantine)?;
-    let page = state.store().quarantine(&caller.tenant, cursor(params.page.as_deref())?).await?;
+    let page = state.seen_by(&caller).quarantine(&caller.tenant, cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }
 

@@ -138,7 +138,7 @@ pub(super) async fn list(
     Params(params): Params<PageParams>,
 ) -> Result<Json<List<Rollout>>, Refused> {
     caller.may(Act::SeeFleet)?;
-    let page = state.store().rollouts(&caller.tenant, cursor(params.page.as_deref())?).await?;
+    let page = state.seen_by(&caller).rollouts(&caller.tenant, cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }
 
@@ -201,9 +201,9 @@ async fn detail(
     id: RolloutId,
     page: Option<&str>,
 ) -> Result<RolloutDetail, Refused> {
-    let found = state.store().rollout(&caller.tenant, id).await?;
+    let found = state.seen_by(caller).rollout(&caller.tenant, id).await?;
     let rollout = found.ok_or_else(|| Refused::not_found("roll-out"))?.into();
-    let devices = state.store().rollout_devices(&caller.tenant, id, page).await?;
+    let devices = state.seen_by(caller).rollout_devices(&caller.tenant, id, page).await?;
     let next = devices.next;
     Ok(RolloutDetail { rollout, devices: devices.items.into_iter().map(Into::into).collect(), next })
 }

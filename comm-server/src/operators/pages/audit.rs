@@ -48,7 +48,7 @@ pub(super) async fn show(
     caller.may(Act::SeeAudit)?;
     let now = Timestamp::now();
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
-    let found = state.store().audit(&caller.tenant, cursor).await?;
+    let found = state.seen_by(&caller).audit(&caller.tenant, cursor).await?;
     let entry =
         |e: AuditEntry| Entry { at: When::new(e.at, now), who: e.who, what: e.what, detail: e.detail };
     Ok(page(&AuditPage {

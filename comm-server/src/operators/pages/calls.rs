@@ -91,7 +91,7 @@ pub(super) async fn show(
     if query.kind.is_empty() && query.state.is_empty() && query.page.is_empty() {
         let urgent =
             CallFilter { open: Some(true), kind: Some("service_call".to_owned()), ..CallFilter::default() };
-        let found = state.store().calls(&caller.tenant, &urgent, None).await?;
+        let found = state.seen_by(&caller).calls(&caller.tenant, &urgent, None).await?;
         sections.push(Section {
             id: "service-calls",
             title: "Open service calls",
@@ -99,7 +99,7 @@ pub(super) async fn show(
             calls: rows(found.items, now),
         });
     }
-    let found = state.store().calls(&caller.tenant, &filter, some(&query.page).as_deref()).await?;
+    let found = state.seen_by(&caller).calls(&caller.tenant, &filter, some(&query.page).as_deref()).await?;
     sections.push(Section {
         id: "all-calls",
         title: "Calls, newest first",

@@ -72,8 +72,9 @@ pub(super) async fn show(
     let now = Timestamp::now();
     let some = |text: &'_ str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let (gateway, cursor) = (some(&query.gateway), some(&query.page));
-    let found = state.store().commands(&caller.tenant, gateway.as_deref(), cursor.as_deref()).await?;
-    let gateways = state.store().gateways(&caller.tenant, None).await?;
+    let found =
+        state.seen_by(&caller).commands(&caller.tenant, gateway.as_deref(), cursor.as_deref()).await?;
+    let gateways = state.seen_by(&caller).gateways(&caller.tenant, None).await?;
     let with = |page: &str| address("/commands", &[("gateway", query.gateway.as_str()), ("page", page)]);
     Ok(page(&CommandsPage {
         shell: Shell::new(&caller, "/commands", query.done.as_deref()),

@@ -127,7 +127,7 @@ async fn read(
     gateway: &str,
     device: &str,
 ) -> Result<Known, PageRefused> {
-    let (store, tenant) = (state.store(), caller.tenant.as_str());
+    let (store, tenant) = (state.seen_by(caller), caller.tenant.as_str());
     let detail = store.device(tenant, gateway, device).await?.ok_or_else(|| Refused::not_found("device"))?;
     let site = store.gateway(tenant, gateway).await?.map(|gateway| gateway.site).unwrap_or_default();
     let total = Counter::Total.name();

@@ -88,9 +88,9 @@ pub(super) async fn show(
         "supplies" => Show::Supplies,
         _ => Show::All,
     };
-    let numbers = state.store().fleet_numbers(&caller.tenant, now).await?;
+    let numbers = state.seen_by(&caller).fleet_numbers(&caller.tenant, now).await?;
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
-    let found = state.store().fleet(&caller.tenant, &query.q, show, cursor).await?;
+    let found = state.seen_by(&caller).fleet(&caller.tenant, &query.q, show, cursor).await?;
     let filter = [("q", query.q.as_str()), ("state", query.state.as_str())];
     let with = |page: &str| address("/", &[filter.as_slice(), &[("page", page)]].concat());
     Ok(page(&FleetPage {

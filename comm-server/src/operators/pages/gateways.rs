@@ -68,10 +68,10 @@ pub(super) async fn show(
 ) -> Result<Response, PageRefused> {
     let now = Timestamp::now();
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
-    let found = state.store().gateways(&caller.tenant, cursor).await?;
+    let found = state.seen_by(&caller).gateways(&caller.tenant, cursor).await?;
     let lanes = match (found.items.first(), found.items.last()) {
         (Some(first), Some(last)) => {
-            state.store().lanes(&caller.tenant, &first.gateway, &last.gateway).await?
+            state.seen_by(&caller).lanes(&caller.tenant, &first.gateway, &last.gateway).await?
         }
         (_, _) => Vec::new(),
     };

@@ -58,7 +58,7 @@ pub(super) async fn show(
     caller.may(Act::SeeQuarantine)?;
     let now = Timestamp::now();
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
-    let found = state.store().quarantine(&caller.tenant, cursor).await?;
+    let found = state.seen_by(&caller).quarantine(&caller.tenant, cursor).await?;
     let item = |q: crate::store::Quarantined| Item {
         gateway: q.gateway,
         lane: q.lane,

@@ -140,11 +140,11 @@ async fn listed(
 ) -> Result<RolloutsPage, PageRefused> {
     let now = Timestamp::now();
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
-    let found = state.store().rollouts(&caller.tenant, cursor).await?;
+    let found = state.seen_by(caller).rollouts(&caller.tenant, cursor).await?;
     let may_roll_out = caller.role.may(Act::RollOut);
     let (mut images, mut images_note, mut models) = (Vec::new(), String::new(), Vec::new());
     if may_roll_out {
-        models = state.store().models(&caller.tenant).await?;
+        models = state.seen_by(caller).models(&caller.tenant).await?;
         (images, images_note) = match state.published_images().await {
             Ok(images) if images.is_empty() => (images, "No image is published yet.".to_owned()),
             Ok(images) => (images, "Published versions are offered while you type.".to_owned()),
@@ -285,9 +285,9 @@ pub(super) async fn show_one(
     let now = Timestamp::now();
     let id = parse(&id)?;
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
-    let found = state.store().rollout(&caller.tenant, id).await?;
+    let found = state.seen_by(&caller).rollout(&caller.tenant, id).await?;
     let found = found.ok_or_else(|| Refused::not_found("roll-out"))?;
-    let devices = state.store().rollout_devices(&caller.tenant, id, cursor).await?;
+    let devices = state.seen_by(&caller).rollout_devices(&caller.tenant, id, cursor).await?;
     let ended = matches!(found.state.as_str(), "done" | "failed" | "cancelled");
     let r = row(found, now);
     Ok(page(&RolloutPage {

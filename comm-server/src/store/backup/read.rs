@@ -13,7 +13,7 @@ use sqlx::{AnyConnection, AnyPool};
 
 use super::tables::TABLES;
 use super::{BackupError, FORMAT, FORMAT_VERSION, Head, LINE_BYTES, Row, Tail};
-use crate::store::engine::Engine;
+use crate::store::engine::{self, Engine};
 use crate::store::{StoreError, failed, migrations};
 
 /// What was restored.
@@ -41,7 +41,15 @@ pub async fn restore(url: &str, path: &Path) -> Result<Restored, BackupError> {
     if migrations::version(&pool).await? > 0 {
         must_be_empty(&pool).await?;
     }
-    migrations::run_to(engine, &pool, head.tables).await?;
+    if engine::is_pooled(&url) {
+        // The tables must be there, and as the backup has them.
+        migrations::bring(engine, &pool, &url).await?;
+        if head.tables != migrations::newest() {
+            return Err(StoreError::Pooled { given: head.tables, known: migrations::newest() }.into());
+        }
+    } else {
+        migrations::run_to(engine, &pool, head.tables).await?;
+    }
     let mut transaction = pool.begin_with(engine.begin()).await.map_err(failed("to begin"))?;
     // The tenant that every new database has.
     sqlx::query("DELETE FROM tenants").execute(&mut *transaction).await.map_err(failed("to begin"))?;
@@ -52,7 +60,7 @@ pub async fn restore(url: &str, path: &Path) -> Result<Restored, BackupError> {
         insert(&mut transaction, &lines, &row).await?;
     }
     transaction.commit().await.map_err(failed("to commit"))?;
-    migrations::run(engine, &pool).await?;
+    migrations::bring(engine, &pool, &url).await?;
     pool.close().await;
     Ok(Restored { tables: head.tables, rows })
 }
@@ -88,7 +96,7 @@ fn check(path: &Path) -> Result<(Head, u64), BackupError> {
 async fn must_be_empty(pool: &AnyPool) -> Result<(), BackupError> {
     for &table in TABLES.iter().filter(|table| **table != "tenants") {
         let sql = format!("SELECT 1 AS one FROM {table} LIMIT 1");
-        let found = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_optional(pool).await;
+        let found = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_optional(pool).await;
         if found.map_err(failed("to look into a table"))?.is_some() {
             return Err(BackupError::NotEmpty { table });
         }

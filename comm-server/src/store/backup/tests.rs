@@ -78,7 +78,7 @@ async fn every_table_is_backed_up_or_left_out_on_purpose() {
         "SELECT name AS line FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_sqlx%' ESCAPE '\\' \
          AND name NOT LIKE 'sqlite%'",
     )
-    .fetch_all(opened.store.readers())
+    .fetch_all(&mut *opened.store.reader().await.unwrap())
     .await
     .map_err(failed("to read the tables"))
     .unwrap();

@@ -98,7 +98,7 @@ impl Store {
             .bind(tenant.to_owned())
             .bind(cursor.unwrap_or(page::LAST).to_owned())
             .bind(PAGE_ROWS + 1)
-            .fetch_all(self.readers())
+            .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("to read the roll-outs"))?;
         let items = rows.iter().map(rollout).collect::<Result<Vec<_>, _>>()?;
@@ -114,7 +114,7 @@ impl Store {
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(tenant.to_owned())
             .bind(id.to_string())
-            .fetch_optional(self.readers())
+            .fetch_optional(&mut *self.reader().await?)
             .await
             .map_err(failed("to read a roll-out"))?;
         row.as_ref().map(rollout).transpose()
@@ -141,7 +141,7 @@ impl Store {
         .bind(gateway)
         .bind(device)
         .bind(PAGE_ROWS + 1)
-        .fetch_all(self.readers())
+        .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(failed("to read a roll-out's devices"))?;
         let one = |r| {

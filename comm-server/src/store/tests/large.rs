@@ -1,0 +1,119 @@
+//! What is done to a PostgreSQL that grows: as `docs/scaling.md` says it, word by word.
+
+use std::collections::BTreeSet;
+
+use super::engines::{on_postgresql, script};
+use super::*;
+use comm_server_core::retention::Retention;
+
+/// The page for those who run the service.
+const PAGE: &str = include_str!("../../../../docs/scaling.md");
+
+/// The script of a section of the page.
+fn script_of(title: &str) -> &'static str {
+    let (_, section) = PAGE.split_once(title).expect("the page has the section");
+    let (_, script) = section.split_once("```sql\n").expect("the section has a script");
+    script.split_once("```").expect("the script ends").0
+}
+
+async fn names(opened: &Opened, sql: &'static str) -> BTreeSet<String> {
+    let rows = sqlx::query(sql).fetch_all(&raw(opened).await).await.unwrap();
+    rows.iter().map(|r| row::text(r, "name").unwrap()).collect()
+}
+
+const PARTITIONS: &str = "SELECT CAST(inhrelid::regclass AS TEXT) AS name FROM pg_inherits \
+     WHERE inhparent = 'reports'::regclass";
+
+/// Ingest, retention, replay, lists and a backup go on over partitions.
+pub(super) async fn reports_are_put_into_partitions_as_the_page_says() {
+    if !on_postgresql() {
+        return;
+    }
+    let opened = filled().await;
+    let store = &opened.store;
+    let before = state(store).await;
+    script(&opened.dir, script_of("## Step 5: partitions by month"));
+    assert_eq!(state(store).await, before);
+
+    let (now, retention) = (Timestamp::now(), Retention::default());
+    let later = |days: i64| now + SignedDuration::from_hours(24 * days);
+    assert!(store.tidy(retention, now).await.unwrap() >= 2, "months are made ahead");
+    assert_eq!(names(&opened, PARTITIONS).await.len(), 3, "all before, and two months after it");
+    assert_eq!(store.tidy(retention, now).await.unwrap(), 0);
+
+    // What comes twice changes nothing, and what comes later lands in its month.
+    let again = [call("jam", "raised", "1"), json!({"kind": "nonsense"}), call("jam", "cleared", "1")];
+    let answer = send(store, Lane::Urgent, 1, &again).await;
+    assert_eq!((answer.acknowledged, state(store).await), (3, before.clone()));
+    let from = Caller { now: later(70), ..caller("gw-1") };
+    let reports = arrivals(4, &[call("jam", "raised", "2"), json!({"kind": "nonsense"})]);
+    store.ingest(from, Lane::Urgent, reports).await.unwrap();
+    assert_eq!(state(store).await["reports"].len(), before["reports"].len() + 1);
+    let replayed = store.replay_quarantine(DEFAULT_TENANT, None, "admin", later(70)).await.unwrap();
+    assert_eq!(replayed.taken, 0);
+
+    // The page of the device and the lists read on.
+    assert!(!series(store).await.is_empty());
+    assert!(!store.calls(DEFAULT_TENANT, &CallFilter::default(), None).await.unwrap().items.is_empty());
+
+    // The old table goes as a whole when its newest report is too old, and not before.
+    store.tidy(retention, later(400)).await.unwrap();
+    assert!(names(&opened, PARTITIONS).await.contains("reports_before"));
+    store.tidy(retention, later(400 + 63)).await.unwrap();
+    assert!(!names(&opened, PARTITIONS).await.contains("reports_before"));
+    assert_eq!(state(store).await["reports"].len(), 1, "the later one is there yet");
+
+    // Newer programs find their tables; what was stored is stored once.
+    let two = another(&opened).await;
+    assert_eq!(two.acknowledged(DEFAULT_TENANT, "gw-1", Lane::Urgent).await.unwrap(), 5);
+}
+
+/// Tables whose key doesn't begin with the tenant, with the reason.
+const OTHER_KEYS: &[(&str, &str)] = &[
+    ("_sqlx_migrations", "the program's own steps, a row for each release"),
+    ("sessions", "found by the cookie's token before anybody knows whose it is; ended within 12 hours"),
+];
+
+/// Tables that belong to a tenant and to none of its gateways, with the reason.
+const NO_GATEWAY: &[(&str, &str)] = &[
+    ("tenants", "is the tenant"),
+    ("rollouts", "of many gateways"),
+    ("rollout_devices", "read by roll-out; each row's change is found by roll-out and gateway"),
+    ("users", "work for the whole tenant"),
+    ("enrolments", "found by the token; the gateway may be a new one"),
+    ("audit", "of everything in the tenant"),
+];
+
+/// So that rows can be spread by tenant, and by gateway where one tenant is large.
+pub(super) async fn every_key_begins_with_the_tenant() {
+    if !on_postgresql() {
+        return;
+    }
+    let opened = opened().await;
+    let rows = sqlx::query(
+        "SELECT CAST(c.relname AS TEXT) AS name, (SELECT string_agg(a.attname, ',' ORDER BY k.place) \
+         FROM unnest(i.indkey) WITH ORDINALITY AS k(attnum, place) \
+         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum) AS key \
+         FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary \
+         WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace",
+    )
+    .fetch_all(&raw(&opened).await)
+    .await
+    .unwrap();
+    assert!(rows.len() >= 16, "{}", rows.len());
+    for found in &rows {
+        let (table, key) = (row::text(found, "name").unwrap(), row::text(found, "key").unwrap());
+        if OTHER_KEYS.iter().any(|(name, _)| *name == table) {
+            continue;
+        }
+        let mut columns = key.split(',');
+        assert_eq!(columns.next(), Some("tenant"), "{table} ({key})");
+        if !NO_GATEWAY.iter().any(|(name, _)| *name == table) {
+            assert_eq!(columns.next(), Some("gateway"), "{table} ({key})");
+        }
+    }
+    let tables = "SELECT CAST(tablename AS TEXT) AS name FROM pg_tables WHERE schemaname = 'public'";
+    let sequences = "SELECT CAST(relname AS TEXT) AS name FROM pg_class WHERE relkind = 'S'";
+    assert_eq!(names(&opened, tables).await.len(), rows.len(), "every table has a key");
+    assert_eq!(names(&opened, sequences).await, BTreeSet::new(), "no table-wide sequence");
+}
