@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gateway_core::cadence::Cadence;
-use gateway_core::outbox::Acknowledgement;
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::command::{Command, Response, ResponseState};
-use wire::ids::CommandId;
+use wire::ids::{CommandId, SpoolId};
 use wire::limits::BATCH_BYTES;
 use wire::poll::Poll;
 use wire::report::{Batch, BatchAnswer, Lane};
@@ -139,6 +138,10 @@ pub struct Uplink {
     began: Instant,
     /// When urgent reports were sent last.
     called: Option<Instant>,
+    /// Polls that were answered.
+    polls: u64,
+    /// The life of the spool that the server heard of last.
+    introduced: Option<SpoolId>,
 }
 
 /// Why an exchange ended early.
@@ -169,7 +172,17 @@ impl Uplink {
         // What an earlier run left in the spool goes as soon as there is a link.
         link.lock().urgent = spool.snapshot().lanes.urgent.waiting() > 0;
         let cadence = Cadence::start(Duration::ZERO, rand::random(), speedup);
-        Self { server, spool, link, deliveries, cadence, began: Instant::now(), called: None }
+        Self {
+            server,
+            spool,
+            link,
+            deliveries,
+            cadence,
+            began: Instant::now(),
+            called: None,
+            polls: 0,
+            introduced: None,
+        }
     }
 
     /// Exchanges until `shutdown`.
@@ -245,22 +258,16 @@ impl Uplink {
     }
 
     async fn steps(&mut self, polls: bool, bulk: bool, asked: bool) -> Result<(), ExchangeError> {
-        let lanes = self.spool.snapshot().lanes;
-        let is_new = lanes.urgent.base.is_none() || lanes.bulk.base.is_none();
-        if is_new {
-            // A new spool asks where the server is before it numbers anything.
-            self.poll().await?;
-        }
+        let before = self.polls;
         self.send(Lane::Urgent).await?;
         // What a command gave goes before the word that it is done.
         let sends_bulk = polls || bulk || self.ends_a_command();
         if sends_bulk {
             self.send(Lane::Bulk).await?;
         }
-        // A spool that was just opened numbers nothing new before it knows that its numbers are free.
+        // A spool that is new or was just opened numbers nothing before it knows that its numbers are free.
         let lanes = self.spool.snapshot().lanes;
-        let asks = lanes.urgent.waits_for_word() || (sends_bulk && lanes.bulk.waits_for_word());
-        if asks {
+        if lanes.urgent.waits_for_word() || (sends_bulk && lanes.bulk.waits_for_word()) {
             self.poll().await?;
             self.send(Lane::Urgent).await?;
             if sends_bulk {
@@ -268,7 +275,7 @@ impl Uplink {
             }
         }
         self.respond().await?;
-        if asked || (polls && !is_new && !asks) {
+        if asked || (polls && self.polls == before) {
             self.poll().await?;
         }
         Ok(())
@@ -302,6 +309,8 @@ impl Uplink {
             uptime_s: self.began.elapsed().as_secs(),
         };
         let answer = self.server.poll(&poll, self.soon()).await?;
+        self.polls += 1;
+        self.introduced = Some(poll.spool);
         metrics::counter!("platen_gateway_polls_total").increment(1);
         self.cadence.on_poll(self.began.elapsed(), answer.next_poll_s);
         self.link.lock().status.last_poll = Some(Timestamp::now());
@@ -312,9 +321,11 @@ impl Uplink {
             bulk = answer.acknowledged.bulk,
             "polled"
         );
+        let mut disagrees = false;
         for lane in Lane::ALL {
-            self.judged(self.spool.acknowledge(lane, *answer.acknowledged.of(lane)).await?);
+            disagrees |= self.spool.acknowledge(lane, *answer.acknowledged.of(lane)).await?.is_new_life();
         }
+        self.tell(disagrees);
         if !answer.commands.is_empty() {
             let (decided, is_decided) = oneshot::channel();
             if self.deliveries.send(Delivery::Commands(answer.commands, decided)).is_ok() {
@@ -334,6 +345,15 @@ impl Uplink {
                 return Ok(());
             };
             let (first, last) = (first.seq, last.seq);
+            if self.introduced != Some(self.spool.snapshot().id) {
+                // What is told again in a new life of the spool is taken for that only when the server knows of it.
+                if gaps == GAPS_MAX {
+                    return Err(ExchangeError::Disagreement(lane));
+                }
+                gaps += 1;
+                self.poll().await?;
+                continue;
+            }
             if lane == Lane::Urgent {
                 self.called = Some(Instant::now());
             }
@@ -349,7 +369,8 @@ impl Uplink {
                     Verdict::Resume { expected } if gaps < GAPS_MAX => {
                         gaps += 1;
                         tracing::warn!(%lane, first, expected, "the server expects another number");
-                        self.judged(self.spool.acknowledge(lane, expected.saturating_sub(1)).await?);
+                        let judged = self.spool.acknowledge(lane, expected.saturating_sub(1)).await?;
+                        self.tell(judged.is_new_life());
                     }
                     Verdict::Smaller if count > 1 => limit = size / 2,
                     Verdict::Smaller | Verdict::PutAside if count == 1 => {
@@ -371,12 +392,13 @@ impl Uplink {
         for report in &answer.quarantined {
             tracing::error!(%lane, number = report.seq, reason = report.reason, "the server put a report aside");
         }
-        self.judged(self.spool.answered(lane, answer.acknowledged, last).await?);
+        let judged = self.spool.answered(lane, answer.acknowledged, last).await?;
+        self.tell(judged.is_new_life());
         Ok(())
     }
 
-    fn judged(&self, judged: Acknowledgement) {
-        if judged.is_new_life() && self.deliveries.send(Delivery::Disagreed).is_err() {
+    fn tell(&self, disagrees: bool) {
+        if disagrees && self.deliveries.send(Delivery::Disagreed).is_err() {
             tracing::debug!("nobody is left to tell again what is open");
         }
     }
