@@ -430,6 +430,7 @@ async fn a_server_of_another_authority_is_told_nothing() {
         devices: 0,
         devices_offline: 0,
         uptime_s: 0,
+        storage_problem: None,
     };
     let error = client.poll(&poll, false).await.unwrap_err();
     assert!(matches!(error, UplinkError::Unreachable { .. }), "{error}");
