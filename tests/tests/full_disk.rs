@@ -226,21 +226,12 @@ async fn a_gateway_that_starts_without_room_says_so_and_begins_when_there_is_som
     check_books(&database)
 }
 
-/// Zeroes what was written last, as a disk does that lost its cache.
-fn tear(store: &Path) -> Result<()> {
-    let mut content = std::fs::read(store)?;
-    let end = content.iter().rposition(|byte| *byte != 0).context("an empty store")? + 1;
-    content.get_mut(end.saturating_sub(6000)..).context("a short store")?.fill(0);
-    Ok(std::fs::write(store, content)?)
-}
-
 fn copy(from: &Path, to: &Path) -> Result<()> {
     ensure!(Command::new("cp").arg("-a").arg(from).arg(to).status()?.success(), "cp failed");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "some runs wait for a call that does not come: which one is lost is not known yet"]
 async fn a_spool_that_went_back_takes_no_number_twice() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let Some((mut site, operator, lan)) = begin(dir.path(), None).await? else { return Ok(()) };
@@ -259,9 +250,11 @@ async fn a_spool_that_went_back_takes_no_number_twice() -> Result<()> {
         Ok(open.is_empty().then_some(()))
     })
     .await?;
-    // The end of its log is gone.
+    // The store goes back, and its mark doesn't. Zeroes at the end of its file would not do: that isn't always the end of
+    // its log.
     site.gateway.take().context("no gateway")?.kill()?;
-    tear(&own.join("spool/db"))?;
+    std::fs::remove_dir_all(own.join("spool"))?;
+    copy(&dir.path().join("old/spool"), &own)?;
     site.start_gateway()?;
     all_devices(&lan, Method::POST, "faults/sc?code=SC542").await?;
     all_arrived(&operator).await?;
