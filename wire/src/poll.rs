@@ -25,6 +25,10 @@ pub struct Poll {
     pub devices_offline: u32,
     /// Seconds since the program began.
     pub uptime_s: u64,
+    /// Why the gateway can store nothing at present, as a person reads it: its disk is full, most of the time. Until it
+    /// can, no report is made and no command accepted; absent while all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_problem: Option<String>,
 }
 
 /// The server's answer to a poll.

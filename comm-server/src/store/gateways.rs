@@ -28,6 +28,8 @@ pub struct Gateway {
     pub service_calls: i64,
     /// Seconds since its program began, at its last poll.
     pub uptime_s: i64,
+    /// Why it can store nothing at present, "" while it can.
+    pub storage_problem: String,
     /// When it was first heard of.
     pub first_seen: Timestamp,
     /// Its last poll.
@@ -49,6 +51,7 @@ fn gateway(row: &AnyRow) -> Result<Gateway, StoreError> {
         open_calls: row::number(row, "open_calls")?,
         service_calls: row::number(row, "service_calls")?,
         uptime_s: row::number(row, "uptime_s")?,
+        storage_problem: row::text(row, "storage_problem")?,
         first_seen: row::time(row, "first_seen_ms")?,
         last_poll: row::maybe_time(row, "last_poll_ms")?,
         next_poll_s: row::number(row, "next_poll_s")?,

@@ -100,7 +100,7 @@ async fn take(
     let next_poll_s = caller.cadence.next_poll_s(open_service_calls(connection, tenant, gateway).await?);
     sqlx::query(
         "UPDATE gateways SET version = $3, spool = $4, devices = $5, devices_offline = $6, uptime_s = $7, \
-         last_poll_ms = $8, next_poll_s = $9, \
+         last_poll_ms = $8, next_poll_s = $9, storage_problem = $11, \
          spool_since_ms = CASE WHEN spool IN ($4, $10) THEN spool_since_ms ELSE $8 END \
          WHERE tenant = $1 AND gateway = $2",
     )
@@ -115,6 +115,7 @@ async fn take(
     .bind(i64::from(next_poll_s))
     // A new spool has no id before the answer to its first poll: what follows is the same life.
     .bind(Uuid::nil().to_string())
+    .bind(readable(poll.storage_problem.as_deref().unwrap_or_default()))
     .execute(&mut *connection)
     .await
     .map_err(failed("a poll"))?;

@@ -139,6 +139,7 @@ fn poll() -> Poll {
         devices: 2,
         devices_offline: 1,
         uptime_s: 60,
+        storage_problem: None,
     }
 }
 
@@ -174,6 +175,15 @@ async fn a_gateway_is_registered_at_its_first_poll_and_asked_for_its_meters() {
     let gateway = store.gateway(DEFAULT_TENANT, "gw-1").await.unwrap().unwrap();
     assert_eq!((gateway.devices, gateway.devices_offline, gateway.last_poll), (2, 1, Some(NOW)));
     assert_eq!(gateway.meters_due.unwrap().to_string(), "2026-01-02T00:00:00Z");
+    // What it says of its disk is seen until it says no more of it.
+    let said = async |problem: Option<&str>| {
+        let told = Poll { storage_problem: problem.map(str::to_owned), ..poll() };
+        store.take_poll(caller("gw-1"), told, 0).await.unwrap();
+        store.gateway(DEFAULT_TENANT, "gw-1").await.unwrap().unwrap().storage_problem
+    };
+    assert_eq!(gateway.storage_problem, "");
+    assert_eq!(said(Some("no room on the disk")).await, "no room on the disk");
+    assert_eq!(said(None).await, "");
 }
 
 async fn meters_are_asked_once_a_day_and_never_twice_at_once() {

@@ -16,10 +16,9 @@ mod writer;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway_core::outbox::{Acknowledgement, LaneState};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use wire::ids::SpoolId;
 use wire::report::{Envelope, Lane, Lanes};
 
@@ -76,6 +75,12 @@ pub enum SpoolError {
         /// Why.
         problem: String,
     },
+    /// The disk takes nothing at present. What is to be stored waits; this is the answer to all else.
+    #[error("nothing can be stored until there is room on the gateway's disk: {problem}")]
+    Refuses {
+        /// Why.
+        problem: String,
+    },
     /// The program ends.
     #[error("the spool is closed")]
     Closed,
@@ -111,7 +116,7 @@ pub struct Waiting {
 #[derive(Debug, Clone)]
 pub struct Spool {
     requests: Sender<Request>,
-    snapshot: Arc<Mutex<Snapshot>>,
+    snapshot: watch::Receiver<Snapshot>,
 }
 
 impl Spool {
@@ -156,34 +161,34 @@ impl Spool {
     /// server was asked.
     ///
     /// # Errors
-    /// The store can't be read.
+    /// The store can't be read, or nothing can be stored at present.
     pub async fn waiting(&self, lane: Lane, byte_limit: usize) -> Result<Waiting, SpoolError> {
-        self.ask(|answer| Request::Waiting(lane, byte_limit, answer)).await
+        self.ask_unless_refused(|answer| Request::Waiting(lane, byte_limit, answer)).await
     }
 
     /// The server has everything of the lane up to `number` on its disk: frees it, or finds the lane's base.
     ///
     /// # Errors
-    /// The spool is closed.
+    /// The spool is closed, or nothing can be stored at present: then the server says it again.
     pub async fn acknowledge(&self, lane: Lane, number: u64) -> Result<Acknowledgement, SpoolError> {
-        self.ask(|answer| Request::Acknowledge(lane, number, None, answer)).await
+        self.ask_unless_refused(|answer| Request::Acknowledge(lane, number, None, answer)).await
     }
 
     /// The same by the server's answer to a batch whose last report had the number `last`: it has compared what it had of
     /// it already.
     ///
     /// # Errors
-    /// The spool is closed.
+    /// The spool is closed, or nothing can be stored at present: then the server says it again.
     pub async fn answered(&self, lane: Lane, number: u64, last: u64) -> Result<Acknowledgement, SpoolError> {
-        self.ask(|answer| Request::Acknowledge(lane, number, Some(last), answer)).await
+        self.ask_unless_refused(|answer| Request::Acknowledge(lane, number, Some(last), answer)).await
     }
 
     /// The server will never take the report of this number: a short report of its loss takes its place.
     ///
     /// # Errors
-    /// The store can't be read, or the spool is closed.
+    /// The store can't be read, nothing can be stored at present, or the spool is closed.
     pub async fn put_aside(&self, lane: Lane, number: u64, why: String) -> Result<(), SpoolError> {
-        self.ask(|answer| Request::PutAside(lane, number, why, answer)).await
+        self.ask_unless_refused(|answer| Request::PutAside(lane, number, why, answer)).await
     }
 
     /// Tidies up: gives the disk space back that an outage took, measures it, keeps the reserve.
@@ -205,7 +210,39 @@ impl Spool {
     /// How the spool is.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.snapshot.borrow().clone()
+    }
+
+    /// Why nothing can be stored at present.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        self.snapshot.borrow().problem.clone()
+    }
+
+    /// Waits until the disk `refuses`, or takes again what is stored.
+    pub async fn turned(&self, refuses: bool) {
+        let mut snapshot = self.snapshot.clone();
+        if snapshot.wait_for(|now| now.problem.is_some() == refuses).await.is_err() {
+            // The spool is closed: what it did last is what it does.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Asks what needs no room of its own, and what would only wait for it. The thread may be at it all the same later,
+    /// in the order in which it was asked.
+    async fn ask_unless_refused<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, SpoolError>>) -> Request,
+    ) -> Result<T, SpoolError> {
+        let refused = || SpoolError::Refuses { problem: self.problem().unwrap_or_default() };
+        if self.problem().is_some() {
+            return Err(refused());
+        }
+        tokio::select! {
+            biased;
+            answered = self.ask(request) => answered,
+            () = self.turned(true) => Err(refused()),
+        }
     }
 
     async fn ask<T>(

@@ -194,6 +194,27 @@ async fn a_server_that_lost_reports_and_an_old_copy_of_the_spool_begin_a_new_lif
 }
 
 #[tokio::test]
+async fn lanes_that_went_back_together_begin_one_new_life() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = open(dir.path()).await;
+    spool.acknowledge(Lane::Urgent, 0).await.unwrap();
+    spool.acknowledge(Lane::Bulk, 0).await.unwrap();
+    spool.close().await.unwrap();
+    // It is an old copy: the server has more of both.
+    let spool = open(dir.path()).await;
+    let old = spool.snapshot().id;
+    assert!(spool.acknowledge(Lane::Urgent, 7).await.unwrap().is_new_life());
+    let new = spool.snapshot().id;
+    assert_ne!(old, new);
+    make(&spool, &call(1)).await.unwrap();
+    assert!(spool.acknowledge(Lane::Bulk, 5).await.unwrap().is_new_life());
+    assert_eq!(spool.snapshot().id, new);
+    // That the server lost something is another thing.
+    assert!(spool.acknowledge(Lane::Bulk, 2).await.unwrap().is_new_life());
+    assert_ne!(spool.snapshot().id, new);
+}
+
+#[tokio::test]
 async fn a_report_that_the_server_refuses_for_ever_leaves_its_loss_in_its_place() {
     let dir = tempfile::tempdir().unwrap();
     let spool = open(dir.path()).await;

@@ -1,30 +1,28 @@
 //! The thread that owns the store: joins what waits into one sync, and stays until the disk takes it.
 
-use std::collections::VecDeque;
-use std::io;
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+mod durable;
+mod word;
 
-use gateway_core::outbox::{Acknowledgement, LaneState};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
+
+use gateway_core::outbox::Acknowledgement;
 use jiff::Timestamp;
 use tokio::sync::oneshot::Sender;
-use wire::ids::SpoolId;
-use wire::report::{Lane, Loss, Report};
+use tokio::sync::watch;
+use wire::report::Lane;
 
 use super::changes::Changes;
-use super::disk::{Disk, DiskError, Reserve};
-use super::layout::{self, Key, Life, Restored};
+use super::disk::{Disk, Reserve};
+use super::layout::{Key, Life, Restored};
 use super::mark::Mark;
 use super::opening::{self, Opened};
 use super::{Snapshot, SpoolError, SpoolSettings, Waiting, compact, outbox};
+use durable::Stored;
 
 /// Requests that share one sync at most.
 const GROUP_MAX: usize = 256;
-
-/// Pause before a disk that refused is tried again.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 type Answer<T> = Sender<Result<T, SpoolError>>;
 
@@ -47,15 +45,6 @@ enum Flow {
     Closed,
 }
 
-/// What became of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stored {
-    Durable,
-    /// The store had to be made anew meanwhile: what was decided before is to be decided again.
-    Anew,
-    Closed,
-}
-
 /// The thread's state.
 pub(super) struct Writer {
     path: PathBuf,
@@ -65,8 +54,10 @@ pub(super) struct Writer {
     disk: Option<Disk>,
     life: Life,
     waiting_bytes: u64,
-    snapshot: Arc<Mutex<Snapshot>>,
+    snapshot: watch::Sender<Snapshot>,
     held: VecDeque<Request>,
+    /// Whether the life was renewed for what isn't known since the store was opened.
+    renewed: bool,
 }
 
 impl Writer {
@@ -83,23 +74,33 @@ impl Writer {
             tracing::warn!(error = %error, "no room for the spool's reserve");
         }
         let limit_bytes = settings.limit_bytes / 2;
-        let snapshot = Arc::new(Mutex::new(Snapshot {
+        let snapshot = watch::Sender::new(Snapshot {
             id: life.id,
             lanes: life.lanes,
             waiting_bytes,
             disk_bytes: disk.bytes(),
             limit_bytes,
             problem: None,
-        }));
+        });
         restored.damage.truncate(1000);
-        let held = VecDeque::new();
-        let writer =
-            Self { path, limit_bytes, reserve, mark, disk: Some(disk), life, waiting_bytes, snapshot, held };
+        let (held, renewed) = (VecDeque::new(), false);
+        let writer = Self {
+            path,
+            limit_bytes,
+            reserve,
+            mark,
+            disk: Some(disk),
+            life,
+            waiting_bytes,
+            snapshot,
+            held,
+            renewed,
+        };
         Ok((writer, restored))
     }
 
-    pub(super) fn shared(&self) -> Arc<Mutex<Snapshot>> {
-        Arc::clone(&self.snapshot)
+    pub(super) fn shared(&self) -> watch::Receiver<Snapshot> {
+        self.snapshot.subscribe()
     }
 
     /// Serves until closed or nobody is left to ask.
@@ -240,201 +241,9 @@ impl Writer {
         Ok(freed)
     }
 
-    /// Makes a batch durable, however long the disk takes to have room for it.
-    fn store(
-        &mut self,
-        mut next: Life,
-        waiting_bytes: u64,
-        mut batch: sled::Batch,
-        requests: &Receiver<Request>,
-    ) -> Stored {
-        next.batch = next.batch.saturating_add(1);
-        match layout::encode(&Key::Life, &next) {
-            Ok(value) => batch.insert(Key::Life.bytes(), value),
-            Err(error) => tracing::error!(error = %error, "the spool's own state can't be encoded"),
-        }
-        loop {
-            match self.try_store(&next, &batch) {
-                Ok(Stored::Durable) => break,
-                Ok(other @ (Stored::Anew | Stored::Closed)) => {
-                    self.publish(None);
-                    return other;
-                }
-                Err(error) => self.fail(&error),
-            }
-            if self.wait(requests) == Flow::Closed {
-                return Stored::Closed;
-            }
-        }
-        self.life = next;
-        self.waiting_bytes = waiting_bytes;
-        self.publish(None);
-        Stored::Durable
-    }
-
-    fn try_store(&mut self, next: &Life, batch: &sled::Batch) -> Result<Stored, DiskError> {
-        let disk = match self.disk.take() {
-            Some(disk) => disk,
-            None => match self.reopen(next)? {
-                Some(disk) => disk,
-                None => return Ok(Stored::Anew),
-            },
-        };
-        let applied = apply_once(&disk, next, batch);
-        if let Err(error) = applied {
-            disk.close();
-            return Err(error);
-        }
-        self.disk = Some(disk);
-        // Before anybody hears of it: a store that goes back behind it is known then.
-        self.mark.write(next)?;
-        Ok(Stored::Durable)
-    }
-
-    /// Opens the store again, however long the disk takes.
-    fn stay_open(&mut self, requests: &Receiver<Request>) -> Flow {
-        while self.disk.is_none() {
-            let life = self.life.clone();
-            match self.reopen(&life) {
-                Ok(Some(disk)) => self.disk = Some(disk),
-                Ok(None) => {}
-                Err(error) => {
-                    self.fail(&error);
-                    if self.wait(requests) == Flow::Closed {
-                        return Flow::Closed;
-                    }
-                }
-            }
-        }
-        self.publish(None);
-        Flow::On
-    }
-
-    /// Opens the store again after the disk refused, once there is room; `None` when it is not what it was, and had to be
-    /// made anew.
-    fn reopen(&mut self, next: &Life) -> Result<Option<Disk>, DiskError> {
-        self.reserve.room_to_go_on()?;
-        match Disk::open(&self.path) {
-            Ok(disk) => {
-                let found = stored_life(&disk)?;
-                if found.as_ref() == Some(&self.life) || found.as_ref() == Some(next) {
-                    self.reserve.keep()?;
-                    return Ok(Some(disk));
-                }
-                disk.close();
-            }
-            Err(DiskError::Damaged(why)) => tracing::error!(why, "the store can't be opened again"),
-            Err(error @ DiskError::Io(_)) => return Err(error),
-        }
-        let opened = opening::open(&self.path, &self.reserve, Some(self.life.clone()))
-            .map_err(|error| DiskError::Io(io::Error::other(error.to_string())))?;
-        self.mark.write(&opened.life)?;
-        self.life = opened.life;
-        self.waiting_bytes = opened.waiting_bytes;
-        self.disk = Some(opened.disk);
-        Ok(None)
-    }
-
-    /// Waits a moment for the disk; a request to close ends the waiting, others are held.
-    fn wait(&mut self, requests: &Receiver<Request>) -> Flow {
-        let until = Instant::now() + RETRY_PAUSE;
-        loop {
-            match requests.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Err(RecvTimeoutError::Timeout) => return Flow::On,
-                Err(RecvTimeoutError::Disconnected) => return Flow::Closed,
-                Ok(Request::Close(answer)) => {
-                    tell(answer, Ok(()));
-                    return Flow::Closed;
-                }
-                Ok(request) => self.held.push_back(request),
-            }
-        }
-    }
-
-    /// Tells that the disk refuses; nothing is answered until it doesn't.
-    fn fail(&self, error: &DiskError) {
-        let known = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).problem.is_some();
-        if !known {
-            tracing::error!(error = %error, "the spool can't store: nothing is acknowledged until it can");
-            metrics::counter!("platen_gateway_spool_failures_total").increment(1);
-        }
-        self.publish(Some(error.to_string()));
-    }
-
     fn waiting(&self, lane: Lane, byte_limit: usize) -> Result<Waiting, SpoolError> {
         let disk = self.disk.as_ref().ok_or(SpoolError::Closed)?;
         outbox::waiting(disk, lane, self.life.lanes.of(lane), byte_limit)
-    }
-
-    /// `None` when the spool was closed while it waited for the disk.
-    fn acknowledge(
-        &mut self,
-        (lane, number, last): (Lane, u64, Option<u64>),
-        requests: &Receiver<Request>,
-    ) -> Option<Result<Acknowledgement, SpoolError>> {
-        loop {
-            let state = *self.life.lanes.of(lane);
-            let judged = last.map_or_else(|| state.judge(number), |last| state.judge_batch(number, last));
-            if judged == Acknowledgement::Nothing {
-                return Some(Ok(judged));
-            }
-            let mut next = self.life.clone();
-            next.lanes.of_mut(lane).apply(judged);
-            let mut batch = sled::Batch::default();
-            let mut bytes = self.waiting_bytes;
-            let (from, up_to) = (state.acknowledged.saturating_add(1), next.lanes.of(lane).acknowledged);
-            if from <= up_to {
-                let disk = self.disk.as_ref()?;
-                match outbox::free(disk, &mut batch, lane, from, up_to) {
-                    Ok(freed) => bytes = bytes.saturating_sub(freed),
-                    Err(error) => return Some(Err(SpoolError::Read { problem: error.to_string() })),
-                }
-            }
-            if judged.is_new_life() {
-                next.id = SpoolId(uuid::Uuid::now_v7());
-            }
-            if let Some(loss) = loss(&state, lane, number, judged) {
-                bytes = bytes.saturating_add(report_loss(&mut next, &mut batch, loss));
-            }
-            match self.store(next, bytes, batch, requests) {
-                Stored::Durable => {
-                    let freed = up_to.saturating_sub(state.acknowledged);
-                    metrics::counter!("platen_gateway_reports_acknowledged_total").increment(freed);
-                    return Some(Ok(judged));
-                }
-                Stored::Anew => {}
-                Stored::Closed => return None,
-            }
-        }
-    }
-
-    fn put_aside(
-        &mut self,
-        lane: Lane,
-        number: u64,
-        why: &str,
-        answer: Answer<()>,
-        requests: &Receiver<Request>,
-    ) -> Flow {
-        let state = self.life.lanes.of(lane);
-        let place =
-            (state.acknowledged.saturating_add(1)..=state.made).find(|p| state.number(*p) == Some(number));
-        let why: String = why.chars().take(200).collect();
-        let loss = Loss { lane, reports: 1, detail: format!("the server refused it: {why}") };
-        let (Some(place), Ok(value)) = (place, layout::encode_report(Timestamp::now(), &Report::Loss(loss)))
-        else {
-            tell(answer, Ok(()));
-            return Flow::On;
-        };
-        let mut batch = sled::Batch::default();
-        batch.insert(Key::Report(lane, place).bytes(), value);
-        let (result, flow) = match self.store(self.life.clone(), self.waiting_bytes, batch, requests) {
-            // A store that was made anew offers it again, and the server refuses it again.
-            Stored::Durable | Stored::Anew => (Ok(()), Flow::On),
-            Stored::Closed => (Err(SpoolError::Closed), Flow::Closed),
-        };
-        tell(answer, result);
-        flow
     }
 
     fn upkeep(&mut self) {
@@ -450,25 +259,6 @@ impl Writer {
         }
         self.publish(None);
     }
-
-    fn publish(&self, problem: Option<String>) {
-        let mut snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
-        if problem.is_none() && snapshot.problem.is_some() {
-            tracing::info!("the spool stores again");
-        }
-        snapshot.id = self.life.id;
-        snapshot.lanes = self.life.lanes;
-        snapshot.waiting_bytes = self.waiting_bytes;
-        snapshot.disk_bytes = self.disk.as_ref().map_or(snapshot.disk_bytes, Disk::bytes);
-        snapshot.problem = problem;
-        metrics::gauge!("platen_gateway_spool_stores").set(if snapshot.problem.is_none() {
-            1.0
-        } else {
-            0.0
-        });
-        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-        metrics::gauge!("platen_gateway_spool_bytes").set(snapshot.disk_bytes as f64);
-    }
 }
 
 /// Changes that share one sync.
@@ -478,60 +268,6 @@ struct Gathered {
     bytes: u64,
     made: u64,
     admitted: Vec<(Changes, Answer<()>)>,
-}
-
-/// Makes a batch durable. After a failure it may be on the disk all the same: never twice.
-fn apply_once(disk: &Disk, next: &Life, batch: &sled::Batch) -> Result<(), DiskError> {
-    if stored_life(disk)?.as_ref() == Some(next) { Ok(()) } else { disk.apply(batch.clone()) }
-}
-
-fn stored_life(disk: &Disk) -> Result<Option<Life>, DiskError> {
-    let stored = disk.get(&Key::Life.bytes())?;
-    Ok(stored.and_then(|value| layout::decode::<Life>(b"l", &value).ok()))
-}
-
-/// What the server's word says of losses, to be reported.
-fn loss(state: &LaneState, lane: Lane, number: u64, judged: Acknowledgement) -> Option<Loss> {
-    let gone = state.gone(number, judged);
-    // That it went back was told when it was opened, unless it is an old copy of everything.
-    let is_old_news = state.doubt.is_some_and(|doubt| doubt.went_back());
-    let (reports, detail) = match judged {
-        Acknowledgement::ServerBehind { lost, .. } => {
-            (gone.saturating_add(lost), "the server no longer has what it had acknowledged")
-        }
-        Acknowledgement::ServerAhead { .. } if !is_old_news => {
-            (gone, "the spool is older than what the server has")
-        }
-        Acknowledgement::Nothing
-        | Acknowledgement::Confirmed
-        | Acknowledgement::Free { .. }
-        | Acknowledgement::Compared { .. }
-        | Acknowledgement::Begin { .. }
-        | Acknowledgement::ServerAhead { .. } => {
-            (gone, "they went with a damaged spool, and the server doesn't have them")
-        }
-    };
-    if reports == 0 && (is_old_news || !judged.is_new_life()) {
-        return None;
-    }
-    tracing::error!(%lane, reports, "{detail}");
-    metrics::counter!("platen_gateway_reports_lost_total").increment(gone);
-    Some(Loss { lane, reports, detail: detail.to_owned() })
-}
-
-/// Adds the report of a loss; gives the bytes that it takes.
-fn report_loss(next: &mut Life, batch: &mut sled::Batch, loss: Loss) -> u64 {
-    let value = match layout::encode_report(Timestamp::now(), &Report::Loss(loss)) {
-        Ok(value) => value,
-        Err(error) => {
-            tracing::error!(error = %error, "a loss can't be encoded");
-            return 0;
-        }
-    };
-    let key = Key::Report(Lane::Urgent, next.lanes.urgent.make()).bytes();
-    let bytes = outbox::stored_bytes(&key, &value);
-    batch.insert(key, value);
-    bytes
 }
 
 fn tell<T>(answer: Answer<T>, result: Result<T, SpoolError>) {

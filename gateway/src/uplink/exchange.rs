@@ -1,46 +1,38 @@
 //! The exchange with the communication server, again and again: at the cadence, and at once for what is urgent.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::cadence::Cadence;
-use gateway_core::outbox::Acknowledgement;
 use jiff::Timestamp;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::command::{Command, Response, ResponseState};
-use wire::ids::CommandId;
+use wire::ids::{CommandId, SpoolId};
 use wire::limits::BATCH_BYTES;
-use wire::poll::Poll;
+use wire::poll::{Poll, PollAnswer};
 use wire::report::{Batch, BatchAnswer, Lane};
 
+use super::link::Link;
 use super::verdict::{Verdict, verdict};
 use super::{CommServer, UplinkError};
 use crate::spool::{Spool, SpoolError};
-use crate::status::LinkStatus;
-
-/// An answer that isn't final waits so long: a short command is then answered once, when it is done.
-const HOLD: Duration = Duration::from_secs(3);
 
 /// What the commands of one poll mean is decided within this, or they come again with the next.
 const DECISION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a poll says of the gateway's store is cut to so many characters.
+const PROBLEM_CHARS: usize = 300;
+
+/// A disk that fills and empties in turn makes no more polls of its own than one in this time.
+const REFUSALS_APART: Duration = Duration::from_secs(10);
 
 /// A batch of this gateway, bytes: it is in memory several times while it is sent.
 const BATCH: usize = BATCH_BYTES / 4;
 
 /// Exchanges that end in a gap in a row; then a pause is due.
 const GAPS_MAX: u32 = 4;
-
-/// What a poll says of the gateway.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Facts {
-    /// Devices known.
-    pub devices: u32,
-    /// Devices that do not answer.
-    pub devices_offline: u32,
-}
 
 /// What the uplink tells the gateway.
 #[derive(Debug)]
@@ -56,78 +48,6 @@ pub enum Delivery {
 /// What belongs to a call is sent within this.
 const CALL_FOLLOWED: Duration = Duration::from_secs(60);
 
-/// What the rest of the gateway tells the uplink, and what it shows.
-#[derive(Debug, Default)]
-pub struct Link {
-    wake: Notify,
-    state: Mutex<LinkState>,
-}
-
-#[derive(Debug, Default)]
-struct LinkState {
-    urgent: bool,
-    bulk: bool,
-    poll: bool,
-    responses: BTreeMap<CommandId, (Response, Option<Instant>)>,
-    facts: Facts,
-    status: LinkStatus,
-}
-
-impl Link {
-    fn lock(&self) -> MutexGuard<'_, LinkState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// An urgent report was made: send it now.
-    pub fn urgent_made(&self) {
-        self.lock().urgent = true;
-        self.wake.notify_one();
-    }
-
-    /// The reading that belongs to a call was made: send it now.
-    pub fn reading_made(&self) {
-        self.lock().bulk = true;
-        self.wake.notify_one();
-    }
-
-    /// A command was carried out: send what it gave now, then poll.
-    pub fn command_done(&self) {
-        let mut state = self.lock();
-        state.bulk = true;
-        state.poll = true;
-        drop(state);
-        self.wake.notify_one();
-    }
-
-    /// A command is to be answered; a newer answer takes an older one's place.
-    pub fn respond(&self, command: CommandId, response: Response) {
-        let is_final = matches!(response.state, ResponseState::Done | ResponseState::Failed);
-        let due = (!is_final).then(|| Instant::now() + HOLD);
-        self.lock().responses.insert(command, (response, due));
-        self.wake.notify_one();
-    }
-
-    /// What the next poll says.
-    pub fn tell(&self, facts: Facts) {
-        self.lock().facts = facts;
-    }
-
-    /// How the link is.
-    #[must_use]
-    pub fn status(&self) -> LinkStatus {
-        self.lock().status.clone()
-    }
-
-    /// When the server is to be called for something else than the poll: now, later, or not at all.
-    fn wanted(&self) -> Option<Instant> {
-        let state = self.lock();
-        if state.urgent || state.bulk || state.poll {
-            return Some(Instant::now());
-        }
-        state.responses.values().map(|(_, due)| due.unwrap_or_else(Instant::now)).min()
-    }
-}
-
 /// The uplink.
 #[derive(Debug)]
 pub struct Uplink {
@@ -139,6 +59,12 @@ pub struct Uplink {
     began: Instant,
     /// When urgent reports were sent last.
     called: Option<Instant>,
+    /// Polls that were answered.
+    polls: u64,
+    /// The life of the spool that the server heard of last.
+    introduced: Option<SpoolId>,
+    /// Whether the last poll said that nothing can be stored, and when that changed last.
+    refusal_told: (bool, Option<Instant>),
 }
 
 /// Why an exchange ended early.
@@ -169,7 +95,18 @@ impl Uplink {
         // What an earlier run left in the spool goes as soon as there is a link.
         link.lock().urgent = spool.snapshot().lanes.urgent.waiting() > 0;
         let cadence = Cadence::start(Duration::ZERO, rand::random(), speedup);
-        Self { server, spool, link, deliveries, cadence, began: Instant::now(), called: None }
+        Self {
+            server,
+            spool,
+            link,
+            deliveries,
+            cadence,
+            began: Instant::now(),
+            called: None,
+            polls: 0,
+            introduced: None,
+            refusal_told: (false, None),
+        }
     }
 
     /// Exchanges until `shutdown`.
@@ -179,11 +116,14 @@ impl Uplink {
             let poll_at = self.began + self.cadence.next();
             // The first contact keeps its phase, whatever waits.
             let least = if started { self.began + self.cadence.may_call_at() } else { poll_at };
-            let due = self.link.wanted().map_or(poll_at, |wanted| wanted.max(least).min(poll_at.max(least)));
+            let refuses = self.spool.problem().is_some();
+            let wanted = self.wanted(refuses);
+            let due = wanted.map_or(poll_at, |wanted| wanted.max(least).min(poll_at.max(least)));
             self.show(poll_at);
             tokio::select! {
                 () = tokio::time::sleep_until(due) => {}
                 () = self.link.wake.notified() => continue,
+                () = self.spool.turned(!refuses) => continue,
                 () = shutdown.cancelled() => return,
             }
             started = true;
@@ -193,6 +133,15 @@ impl Uplink {
                 () = shutdown.cancelled() => return,
             }
         }
+    }
+
+    /// When the server is to be called before the next poll. While nothing can be stored there is nothing to send, but that
+    /// it is so, and that it no longer is, is told soon.
+    fn wanted(&self, refuses: bool) -> Option<Instant> {
+        let (told, at) = self.refusal_told;
+        let tells = (told != refuses).then(|| at.map_or_else(Instant::now, |at| at + REFUSALS_APART));
+        let sends = if refuses { None } else { self.link.wanted() };
+        tells.into_iter().chain(sends).min()
     }
 
     fn judge(&mut self, ended: Result<(), ExchangeError>) {
@@ -234,33 +183,43 @@ impl Uplink {
             (state.bulk, state.poll) = (false, false);
             taken
         };
-        let done = self.steps(polls, bulk, asked).await;
+        let done = match self.spool.problem() {
+            Some(problem) => Err(SpoolError::Refuses { problem }.into()),
+            None => self.steps(polls || self.refusal_told.0, bulk, asked).await,
+        };
         if done.is_err() {
             let mut state = self.link.lock();
             state.bulk |= bulk;
             state.poll |= asked;
             state.urgent |= self.spool.snapshot().lanes.urgent.waiting() > 0;
         }
-        done
+        match done {
+            Err(ExchangeError::Spool(SpoolError::Refuses { .. })) => self.show_itself().await,
+            done => done,
+        }
+    }
+
+    /// Polls while nothing can be stored: a gateway with a full disk is not a dead one. What the server has is heard again
+    /// once it can be noted, and commands come with each poll until they are answered: none is begun meanwhile.
+    async fn show_itself(&mut self) -> Result<(), ExchangeError> {
+        let answer = self.ask().await?;
+        if !answer.commands.is_empty() {
+            tracing::warn!(commands = answer.commands.len(), "commands wait until something can be stored");
+        }
+        Ok(())
     }
 
     async fn steps(&mut self, polls: bool, bulk: bool, asked: bool) -> Result<(), ExchangeError> {
-        let lanes = self.spool.snapshot().lanes;
-        let is_new = lanes.urgent.base.is_none() || lanes.bulk.base.is_none();
-        if is_new {
-            // A new spool asks where the server is before it numbers anything.
-            self.poll().await?;
-        }
+        let before = self.polls;
         self.send(Lane::Urgent).await?;
         // What a command gave goes before the word that it is done.
         let sends_bulk = polls || bulk || self.ends_a_command();
         if sends_bulk {
             self.send(Lane::Bulk).await?;
         }
-        // A spool that was just opened numbers nothing new before it knows that its numbers are free.
+        // A spool that is new or was just opened numbers nothing before it knows that its numbers are free.
         let lanes = self.spool.snapshot().lanes;
-        let asks = lanes.urgent.waits_for_word() || (sends_bulk && lanes.bulk.waits_for_word());
-        if asks {
+        if lanes.urgent.waits_for_word() || (sends_bulk && lanes.bulk.waits_for_word()) {
             self.poll().await?;
             self.send(Lane::Urgent).await?;
             if sends_bulk {
@@ -268,7 +227,7 @@ impl Uplink {
             }
         }
         self.respond().await?;
-        if asked || (polls && !is_new && !asks) {
+        if asked || (polls && self.polls == before) {
             self.poll().await?;
         }
         Ok(())
@@ -286,7 +245,8 @@ impl Uplink {
         self.cadence.interval_s() <= 60 || self.called.is_some_and(|called| called.elapsed() < CALL_FOLLOWED)
     }
 
-    async fn poll(&mut self) -> Result<(), ExchangeError> {
+    /// Polls and takes in nothing of the answer but when to come again.
+    async fn ask(&mut self) -> Result<PollAnswer, ExchangeError> {
         let snapshot = self.spool.snapshot();
         let facts = self.link.lock().facts;
         let poll = Poll {
@@ -300,8 +260,15 @@ impl Uplink {
             devices: facts.devices,
             devices_offline: facts.devices_offline,
             uptime_s: self.began.elapsed().as_secs(),
+            storage_problem: snapshot.problem.map(|problem| problem.chars().take(PROBLEM_CHARS).collect()),
         };
         let answer = self.server.poll(&poll, self.soon()).await?;
+        self.polls += 1;
+        self.introduced = Some(poll.spool);
+        let refuses = poll.storage_problem.is_some();
+        if refuses != self.refusal_told.0 {
+            self.refusal_told = (refuses, Some(Instant::now()));
+        }
         metrics::counter!("platen_gateway_polls_total").increment(1);
         self.cadence.on_poll(self.began.elapsed(), answer.next_poll_s);
         self.link.lock().status.last_poll = Some(Timestamp::now());
@@ -312,14 +279,29 @@ impl Uplink {
             bulk = answer.acknowledged.bulk,
             "polled"
         );
+        Ok(answer)
+    }
+
+    async fn poll(&mut self) -> Result<(), ExchangeError> {
+        let answer = self.ask().await?;
+        let mut disagrees = false;
         for lane in Lane::ALL {
-            self.judged(self.spool.acknowledge(lane, *answer.acknowledged.of(lane)).await?);
+            disagrees |= self.spool.acknowledge(lane, *answer.acknowledged.of(lane)).await?.is_new_life();
         }
+        self.tell(disagrees);
         if !answer.commands.is_empty() {
             let (decided, is_decided) = oneshot::channel();
             if self.deliveries.send(Delivery::Commands(answer.commands, decided)).is_ok() {
-                let decided = tokio::time::timeout(DECISION_TIMEOUT, is_decided).await;
-                decided.map_err(|_| ExchangeError::Undecided)?.map_err(|_| ExchangeError::Undecided)?;
+                tokio::select! {
+                    decided = tokio::time::timeout(DECISION_TIMEOUT, is_decided) => {
+                        decided.map_err(|_| ExchangeError::Undecided)?.map_err(|_| ExchangeError::Undecided)?;
+                    }
+                    // They are decided on when there is room, and come again with each poll until then.
+                    () = self.spool.turned(true) => {
+                        let problem = self.spool.problem().unwrap_or_default();
+                        return Err(SpoolError::Refuses { problem }.into());
+                    }
+                }
             }
         }
         Ok(())
@@ -334,6 +316,15 @@ impl Uplink {
                 return Ok(());
             };
             let (first, last) = (first.seq, last.seq);
+            if self.introduced != Some(self.spool.snapshot().id) {
+                // What is told again in a new life of the spool is taken for that only when the server knows of it.
+                if gaps == GAPS_MAX {
+                    return Err(ExchangeError::Disagreement(lane));
+                }
+                gaps += 1;
+                self.poll().await?;
+                continue;
+            }
             if lane == Lane::Urgent {
                 self.called = Some(Instant::now());
             }
@@ -349,7 +340,8 @@ impl Uplink {
                     Verdict::Resume { expected } if gaps < GAPS_MAX => {
                         gaps += 1;
                         tracing::warn!(%lane, first, expected, "the server expects another number");
-                        self.judged(self.spool.acknowledge(lane, expected.saturating_sub(1)).await?);
+                        let judged = self.spool.acknowledge(lane, expected.saturating_sub(1)).await?;
+                        self.tell(judged.is_new_life());
                     }
                     Verdict::Smaller if count > 1 => limit = size / 2,
                     Verdict::Smaller | Verdict::PutAside if count == 1 => {
@@ -371,12 +363,13 @@ impl Uplink {
         for report in &answer.quarantined {
             tracing::error!(%lane, number = report.seq, reason = report.reason, "the server put a report aside");
         }
-        self.judged(self.spool.answered(lane, answer.acknowledged, last).await?);
+        let judged = self.spool.answered(lane, answer.acknowledged, last).await?;
+        self.tell(judged.is_new_life());
         Ok(())
     }
 
-    fn judged(&self, judged: Acknowledgement) {
-        if judged.is_new_life() && self.deliveries.send(Delivery::Disagreed).is_err() {
+    fn tell(&self, disagrees: bool) {
+        if disagrees && self.deliveries.send(Delivery::Disagreed).is_err() {
             tracing::debug!("nobody is left to tell again what is open");
         }
     }

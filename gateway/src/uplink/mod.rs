@@ -5,10 +5,12 @@
 
 mod client;
 mod exchange;
+mod link;
 mod verdict;
 
 pub use client::{CommServer, UplinkError};
-pub use exchange::{Delivery, Facts, Link, Uplink};
+pub use exchange::{Delivery, Uplink};
+pub use link::{Facts, Link};
 
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use wire::codec;
 use wire::command::{Command, Order, Response, ResponseAnswer, ResponseState};
-use wire::ids::CommandId;
+use wire::ids::{CommandId, SpoolId};
 use wire::limits::BATCH_BYTES;
 use wire::poll::{Poll, PollAnswer};
 use wire::problem::{Problem, ProblemCode};
@@ -51,6 +51,8 @@ struct Held {
     reports: Lanes<BTreeMap<u64, Report>>,
     base: Lanes<u64>,
     polls: Vec<Poll>,
+    /// The life of the spool that the last poll named when an urgent report came, by its number.
+    lives: BTreeMap<u64, Option<SpoolId>>,
     commands: Vec<Command>,
     responses: Vec<(String, Response)>,
     trouble: VecDeque<Trouble>,
@@ -143,6 +145,9 @@ async fn reports(
                 return Refusal(problem).into_response();
             }
             if envelope.seq == expected {
+                if lane == Lane::Urgent {
+                    held.lives.insert(envelope.seq, held.polls.last().map(|poll| poll.spool));
+                }
                 held.reports.of_mut(lane).insert(envelope.seq, envelope.parse().unwrap());
             }
         }
@@ -325,6 +330,23 @@ async fn a_server_that_lost_what_it_had_is_told_so_and_goes_on() {
 }
 
 #[tokio::test]
+async fn nothing_of_a_new_life_of_the_spool_comes_before_a_poll_that_names_it() {
+    let site = Site::begin(86_400, |_| {}).await;
+    site.make(&["a", "b", "c"]).await;
+    site.server.until("three", |held| urgent(held).len() == 3).await;
+    let first = site.spool.snapshot().id;
+    // It lost two of them, and learns by a gap that there is another life.
+    site.server.with(|held| held.reports.urgent.retain(|number, _| *number <= 1));
+    site.make(&["d"]).await;
+    site.server.until("the new one", |held| urgent(held).iter().any(|(_, text)| text == "d")).await;
+    let second = site.spool.snapshot().id;
+    assert_ne!(first, second);
+    let (lives, last) = site.server.with(|held| (held.lives.clone(), held.acknowledged(Lane::Urgent)));
+    let new: Vec<_> = (2..=last).map(|number| lives[&number]).collect();
+    assert!(new.iter().all(|life| *life == Some(second)), "{first:?} {second:?} {lives:?}");
+}
+
+#[tokio::test]
 async fn a_report_that_is_refused_for_ever_blocks_nothing() {
     let site = Site::begin(3600, |held| held.refuses = Some("poison")).await;
     site.make(&["a", "b", "poison", "c", "d"]).await;
@@ -408,6 +430,7 @@ async fn a_server_of_another_authority_is_told_nothing() {
         devices: 0,
         devices_offline: 0,
         uptime_s: 0,
+        storage_problem: None,
     };
     let error = client.poll(&poll, false).await.unwrap_err();
     assert!(matches!(error, UplinkError::Unreachable { .. }), "{error}");

@@ -27,6 +27,8 @@ pub(super) struct Gateway {
     open_calls: i64,
     open_service_calls: i64,
     uptime_s: i64,
+    /// Why it can store nothing at present (its disk is full, most of the time); "" while it can.
+    storage_problem: String,
     first_seen_at: Timestamp,
     last_poll_at: Option<Timestamp>,
     /// Seconds from one poll to the next, as it was told last.
@@ -66,6 +68,7 @@ impl From<store::Gateway> for Gateway {
             open_calls: g.open_calls,
             open_service_calls: g.service_calls,
             uptime_s: g.uptime_s,
+            storage_problem: g.storage_problem,
             first_seen_at: g.first_seen,
             last_poll_at: g.last_poll,
             next_poll_s: g.next_poll_s,

@@ -49,6 +49,8 @@ struct GatewayRow {
     next_poll: Option<When>,
     devices: String,
     offline: i64,
+    /// Why it can store nothing at present.
+    problem: String,
     lanes: Vec<LaneRow>,
     version: String,
 }
@@ -99,6 +101,7 @@ fn row(g: Gateway, lanes: &[LaneState], now: Timestamp) -> GatewayRow {
         next_poll: due.filter(|due| *due > now).map(|due| When::new(due, now)),
         devices: grouped(g.devices),
         offline: g.devices_offline,
+        problem: g.storage_problem,
         lanes: own.map(lane).collect(),
         version: g.version,
         site: if g.customer.is_empty() { g.site } else { format!("{} · {}", g.customer, g.site) },

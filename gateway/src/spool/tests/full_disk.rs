@@ -114,6 +114,11 @@ async fn fills_its_disk() {
         assert!(problem.to_lowercase().contains("space") || problem.contains("room"), "{problem}");
         let stuck = spool.snapshot().lanes.bulk.made;
         assert!(stuck < to, "round {round}");
+        // Who asks for something else is not kept waiting.
+        spool.turned(true).await;
+        let refused = spool.acknowledge(Lane::Bulk, 0).await.unwrap_err();
+        assert!(matches!(&refused, SpoolError::Refuses { .. }), "{refused}");
+        assert!(matches!(spool.waiting(Lane::Bulk, 1000).await, Err(SpoolError::Refuses { .. })));
         // What others free a little of is not enough, and is not taken for enough.
         let all = std::fs::metadata(&ballast).unwrap().len();
         std::fs::File::options().write(true).open(&ballast).unwrap().set_len(all - (256 << 10)).unwrap();
@@ -121,6 +126,7 @@ async fn fills_its_disk() {
         assert_eq!((spool.snapshot().lanes.bulk.made, spool.snapshot().problem.is_some()), (stuck, true));
         std::fs::remove_file(&ballast).unwrap();
         assert_eq!(writer.await.unwrap(), to);
+        spool.turned(false).await;
         assert_eq!(spool.snapshot().problem, None);
         made = to;
         let first = spool.waiting(Lane::Bulk, usize::MAX).await.unwrap();

@@ -1,0 +1,173 @@
+//! Makes batches durable, however long the disk refuses. A batch that was begun is never given up for another one: it may
+//! be on the disk although the disk said no.
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::super::disk::{Disk, DiskError};
+use super::super::layout::{self, Key, Life};
+use super::super::opening;
+use super::{Flow, Request, Writer, tell};
+
+/// Pause before a disk that refused is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stored {
+    Durable,
+    /// The store had to be made anew meanwhile: what was decided before is to be decided again.
+    Anew,
+    Closed,
+}
+
+impl Writer {
+    /// Makes a batch durable, however long the disk takes to have room for it.
+    pub(super) fn store(
+        &mut self,
+        mut next: Life,
+        waiting_bytes: u64,
+        mut batch: sled::Batch,
+        requests: &Receiver<Request>,
+    ) -> Stored {
+        next.batch = next.batch.saturating_add(1);
+        match layout::encode(&Key::Life, &next) {
+            Ok(value) => batch.insert(Key::Life.bytes(), value),
+            Err(error) => tracing::error!(error = %error, "the spool's own state can't be encoded"),
+        }
+        loop {
+            match self.try_store(&next, &batch) {
+                Ok(Stored::Durable) => break,
+                Ok(other @ (Stored::Anew | Stored::Closed)) => {
+                    self.publish(None);
+                    return other;
+                }
+                Err(error) => self.fail(&error),
+            }
+            if self.wait(requests) == Flow::Closed {
+                return Stored::Closed;
+            }
+        }
+        self.life = next;
+        self.waiting_bytes = waiting_bytes;
+        self.publish(None);
+        Stored::Durable
+    }
+
+    fn try_store(&mut self, next: &Life, batch: &sled::Batch) -> Result<Stored, DiskError> {
+        let disk = match self.disk.take() {
+            Some(disk) => disk,
+            None => match self.reopen(next)? {
+                Some(disk) => disk,
+                None => return Ok(Stored::Anew),
+            },
+        };
+        let applied = apply_once(&disk, next, batch);
+        if let Err(error) = applied {
+            disk.close();
+            return Err(error);
+        }
+        self.disk = Some(disk);
+        // Before anybody hears of it: a store that goes back behind it is known then.
+        self.mark.write(next)?;
+        Ok(Stored::Durable)
+    }
+
+    /// Opens the store again, however long the disk takes.
+    pub(super) fn stay_open(&mut self, requests: &Receiver<Request>) -> Flow {
+        while self.disk.is_none() {
+            let life = self.life.clone();
+            match self.reopen(&life) {
+                Ok(Some(disk)) => self.disk = Some(disk),
+                Ok(None) => {}
+                Err(error) => {
+                    self.fail(&error);
+                    if self.wait(requests) == Flow::Closed {
+                        return Flow::Closed;
+                    }
+                }
+            }
+        }
+        self.publish(None);
+        Flow::On
+    }
+
+    /// Opens the store again after the disk refused, once there is room; `None` when it is not what it was, and had to be
+    /// made anew.
+    fn reopen(&mut self, next: &Life) -> Result<Option<Disk>, DiskError> {
+        self.reserve.room_to_go_on()?;
+        match Disk::open(&self.path) {
+            Ok(disk) => {
+                let found = stored_life(&disk)?;
+                if found.as_ref() == Some(&self.life) || found.as_ref() == Some(next) {
+                    self.reserve.keep()?;
+                    return Ok(Some(disk));
+                }
+                disk.close();
+            }
+            Err(DiskError::Damaged(why)) => tracing::error!(why, "the store can't be opened again"),
+            Err(error @ DiskError::Io(_)) => return Err(error),
+        }
+        let opened = opening::open(&self.path, &self.reserve, Some(self.life.clone()))
+            .map_err(|error| DiskError::Io(io::Error::other(error.to_string())))?;
+        self.mark.write(&opened.life)?;
+        self.life = opened.life;
+        self.renewed = false;
+        self.waiting_bytes = opened.waiting_bytes;
+        self.disk = Some(opened.disk);
+        Ok(None)
+    }
+
+    /// Waits a moment for the disk; a request to close ends the waiting, others are held.
+    fn wait(&mut self, requests: &Receiver<Request>) -> Flow {
+        let until = Instant::now() + RETRY_PAUSE;
+        loop {
+            match requests.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Err(RecvTimeoutError::Timeout) => return Flow::On,
+                Err(RecvTimeoutError::Disconnected) => return Flow::Closed,
+                Ok(Request::Close(answer)) => {
+                    tell(answer, Ok(()));
+                    return Flow::Closed;
+                }
+                Ok(request) => self.held.push_back(request),
+            }
+        }
+    }
+
+    /// Tells that the disk refuses; nothing is answered until it doesn't.
+    pub(super) fn fail(&self, error: &DiskError) {
+        let known = self.snapshot.borrow().problem.is_some();
+        if !known {
+            tracing::error!(error = %error, "the spool can't store: nothing is acknowledged until it can");
+            metrics::counter!("platen_gateway_spool_failures_total").increment(1);
+        }
+        self.publish(Some(error.to_string()));
+    }
+
+    pub(super) fn publish(&self, problem: Option<String>) {
+        metrics::gauge!("platen_gateway_spool_stores").set(if problem.is_none() { 1.0 } else { 0.0 });
+        self.snapshot.send_modify(|snapshot| {
+            if problem.is_none() && snapshot.problem.is_some() {
+                tracing::info!("the spool stores again");
+            }
+            snapshot.id = self.life.id;
+            snapshot.lanes = self.life.lanes;
+            snapshot.waiting_bytes = self.waiting_bytes;
+            snapshot.disk_bytes = self.disk.as_ref().map_or(snapshot.disk_bytes, Disk::bytes);
+            snapshot.problem = problem;
+            #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+            metrics::gauge!("platen_gateway_spool_bytes").set(snapshot.disk_bytes as f64);
+        });
+    }
+}
+
+/// Makes a batch durable. After a failure it may be on the disk all the same: never twice.
+fn apply_once(disk: &Disk, next: &Life, batch: &sled::Batch) -> Result<(), DiskError> {
+    if stored_life(disk)?.as_ref() == Some(next) { Ok(()) } else { disk.apply(batch.clone()) }
+}
+
+fn stored_life(disk: &Disk) -> Result<Option<Life>, DiskError> {
+    let stored = disk.get(&Key::Life.bytes())?;
+    Ok(stored.and_then(|value| layout::decode::<Life>(b"l", &value).ok()))
+}

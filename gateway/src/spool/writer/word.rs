@@ -1,0 +1,134 @@
+//! What the server's word changes: reports are freed, get their numbers, or leave their loss.
+
+use std::sync::mpsc::Receiver;
+
+use gateway_core::outbox::{Acknowledgement, LaneState};
+use jiff::Timestamp;
+use wire::ids::SpoolId;
+use wire::report::{Lane, Loss, Report};
+
+use super::super::layout::{self, Key, Life};
+use super::super::{SpoolError, outbox};
+use super::durable::Stored;
+use super::{Answer, Flow, Request, Writer, tell};
+
+impl Writer {
+    /// `None` when the spool was closed while it waited for the disk.
+    pub(super) fn acknowledge(
+        &mut self,
+        (lane, number, last): (Lane, u64, Option<u64>),
+        requests: &Receiver<Request>,
+    ) -> Option<Result<Acknowledgement, SpoolError>> {
+        loop {
+            let state = *self.life.lanes.of(lane);
+            let judged = last.map_or_else(|| state.judge(number), |last| state.judge_batch(number, last));
+            if judged == Acknowledgement::Nothing {
+                return Some(Ok(judged));
+            }
+            let mut next = self.life.clone();
+            next.lanes.of_mut(lane).apply(judged);
+            let mut batch = sled::Batch::default();
+            let mut bytes = self.waiting_bytes;
+            let (from, up_to) = (state.acknowledged.saturating_add(1), next.lanes.of(lane).acknowledged);
+            if from <= up_to {
+                let disk = self.disk.as_ref()?;
+                match outbox::free(disk, &mut batch, lane, from, up_to) {
+                    Ok(freed) => bytes = bytes.saturating_sub(freed),
+                    Err(error) => return Some(Err(SpoolError::Read { problem: error.to_string() })),
+                }
+            }
+            // What both lanes forgot when the store was opened was forgotten at once: it is one new life. By a second one the
+            // server would hold what was told again in the first for forgotten as well.
+            let is_same_past = state.doubt.is_some() && self.renewed;
+            if judged.is_new_life() && !is_same_past {
+                next.id = SpoolId(uuid::Uuid::now_v7());
+                self.renewed |= state.doubt.is_some();
+            }
+            if let Some(loss) = loss(&state, lane, number, judged) {
+                bytes = bytes.saturating_add(report_loss(&mut next, &mut batch, loss));
+            }
+            match self.store(next, bytes, batch, requests) {
+                Stored::Durable => {
+                    let freed = up_to.saturating_sub(state.acknowledged);
+                    metrics::counter!("platen_gateway_reports_acknowledged_total").increment(freed);
+                    return Some(Ok(judged));
+                }
+                Stored::Anew => {}
+                Stored::Closed => return None,
+            }
+        }
+    }
+
+    pub(super) fn put_aside(
+        &mut self,
+        lane: Lane,
+        number: u64,
+        why: &str,
+        answer: Answer<()>,
+        requests: &Receiver<Request>,
+    ) -> Flow {
+        let state = self.life.lanes.of(lane);
+        let place =
+            (state.acknowledged.saturating_add(1)..=state.made).find(|p| state.number(*p) == Some(number));
+        let why: String = why.chars().take(200).collect();
+        let loss = Loss { lane, reports: 1, detail: format!("the server refused it: {why}") };
+        let (Some(place), Ok(value)) = (place, layout::encode_report(Timestamp::now(), &Report::Loss(loss)))
+        else {
+            tell(answer, Ok(()));
+            return Flow::On;
+        };
+        let mut batch = sled::Batch::default();
+        batch.insert(Key::Report(lane, place).bytes(), value);
+        let (result, flow) = match self.store(self.life.clone(), self.waiting_bytes, batch, requests) {
+            // A store that was made anew offers it again, and the server refuses it again.
+            Stored::Durable | Stored::Anew => (Ok(()), Flow::On),
+            Stored::Closed => (Err(SpoolError::Closed), Flow::Closed),
+        };
+        tell(answer, result);
+        flow
+    }
+}
+
+/// What the server's word says of losses, to be reported.
+fn loss(state: &LaneState, lane: Lane, number: u64, judged: Acknowledgement) -> Option<Loss> {
+    let gone = state.gone(number, judged);
+    // That it went back was told when it was opened, unless it is an old copy of everything.
+    let is_old_news = state.doubt.is_some_and(|doubt| doubt.went_back());
+    let (reports, detail) = match judged {
+        Acknowledgement::ServerBehind { lost, .. } => {
+            (gone.saturating_add(lost), "the server no longer has what it had acknowledged")
+        }
+        Acknowledgement::ServerAhead { .. } if !is_old_news => {
+            (gone, "the spool is older than what the server has")
+        }
+        Acknowledgement::Nothing
+        | Acknowledgement::Confirmed
+        | Acknowledgement::Free { .. }
+        | Acknowledgement::Compared { .. }
+        | Acknowledgement::Begin { .. }
+        | Acknowledgement::ServerAhead { .. } => {
+            (gone, "they went with a damaged spool, and the server doesn't have them")
+        }
+    };
+    if reports == 0 && (is_old_news || !judged.is_new_life()) {
+        return None;
+    }
+    tracing::error!(%lane, reports, "{detail}");
+    metrics::counter!("platen_gateway_reports_lost_total").increment(gone);
+    Some(Loss { lane, reports, detail: detail.to_owned() })
+}
+
+/// Adds the report of a loss; gives the bytes that it takes.
+fn report_loss(next: &mut Life, batch: &mut sled::Batch, loss: Loss) -> u64 {
+    let value = match layout::encode_report(Timestamp::now(), &Report::Loss(loss)) {
+        Ok(value) => value,
+        Err(error) => {
+            tracing::error!(error = %error, "a loss can't be encoded");
+            return 0;
+        }
+    };
+    let key = Key::Report(Lane::Urgent, next.lanes.urgent.make()).bytes();
+    let bytes = outbox::stored_bytes(&key, &value);
+    batch.insert(key, value);
+    bytes
+}
