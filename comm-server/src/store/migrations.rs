@@ -15,7 +15,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (10, "enrolments", include_str!("../../migrations/0010_enrolments.sql")),
     (20, "sightings", include_str!("../../migrations/0020_sightings.sql")),
     (21, "audit_by_time", include_str!("../../migrations/0021_audit_by_time.sql")),
-    (30, "gateway_clock", include_str!("../../migrations/0030_gateway_clock.sql")),
+    (32, "gateway_clock", include_str!("../../migrations/0032_gateway_clock.sql")),
 ];
 
 /// The number of the newest step that this program knows.
