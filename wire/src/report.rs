@@ -92,6 +92,9 @@ impl<T> Lanes<T> {
 pub struct Batch {
     /// At most [`crate::limits::BATCH_REPORTS`].
     pub reports: Vec<Envelope>,
+    /// What the gateway's clock shows as it sends: the times in the reports are by that clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
 }
 
 /// A numbered report, its body not yet parsed: a body that can't be used is put aside and blocks nothing.

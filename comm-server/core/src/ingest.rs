@@ -2,12 +2,14 @@
 //!
 //! Duplicates are dropped, a gap is refused with the number expected, and a report that can't be used is put aside
 //! with the reason and blocks nothing. The order of a lane's numbers is the order of things; the gateway's clock,
-//! which may be years off, decides nothing.
+//! which may be years off, decides nothing, and is set right by the server's.
 
+mod dates;
 mod effects;
 mod late;
 mod parse;
 
+pub use dates::{CLOCK_TOLERANCE, GatewayClock, in_order};
 pub use effects::{CounterRow, Effect, Known, LastTotal, effects, reaches_devices, readable};
 pub use late::{Later, late_effects};
 pub use parse::{Arrival, Content, parse, parse_one};

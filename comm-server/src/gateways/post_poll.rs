@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::Request;
 use axum::response::Response;
+use comm_server_core::ingest::GatewayClock;
 use program::refusal::Refusal;
 use wire::limits::MESSAGE_BYTES;
 use wire::poll::Poll;
@@ -19,11 +20,15 @@ pub(super) async fn post_poll(
     let accepted = request.headers().clone();
     let poll: Poll = body::read(&state, request, MESSAGE_BYTES).await?;
     let gateway = caller.gateway.clone();
+    let ahead_s = GatewayClock::new(poll.at, caller.now).ahead_s();
     let polled = state.store.take_poll(caller, poll, rand::random()).await;
     let polled = polled.map_err(|error| refused::store(&gateway, &error))?;
     metrics::counter!("platen_comm_polls_total").increment(1);
     if polled.registered {
         tracing::info!(gateway.id = %gateway, "a new gateway polled");
+    }
+    if ahead_s != 0 {
+        tracing::warn!(gateway.id = %gateway, ahead_s, "the gateway's clock is off: its times are set right here");
     }
     for command in &polled.answer.commands {
         tracing::debug!(gateway.id = %gateway, command.id = %command.id, "command delivered");

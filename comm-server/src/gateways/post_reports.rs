@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::Request;
 use axum::response::Response;
-use comm_server_core::ingest;
+use comm_server_core::ingest::{self, GatewayClock};
 use program::refusal::Refusal;
 use wire::limits::BATCH_BYTES;
 use wire::problem::ProblemCode;
@@ -27,7 +27,10 @@ pub(super) async fn post_reports(
     let batch: Batch = body::read(&state, request, BATCH_BYTES).await?;
     ingest::check_sequence(&batch.reports).map_err(|error| refused::sequence(&error))?;
     let gateway = caller.gateway.clone();
-    let ingested = state.store.ingest(caller, lane, ingest::parse(&batch)).await;
+    let clock = batch.at.map_or(GatewayClock::unsaid(caller.now), |at| GatewayClock::new(at, caller.now));
+    let mut arrivals = ingest::parse(&batch);
+    clock.date(&mut arrivals);
+    let ingested = state.store.ingest(caller, lane, arrivals).await;
     let ingested = ingested.map_err(|error| refused::batch(&gateway, &error))?;
     for report in &ingested.answer.quarantined {
         let (seq, reason) = (report.seq, report.reason.as_str());

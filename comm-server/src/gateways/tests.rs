@@ -222,6 +222,36 @@ async fn what_cannot_be_used_is_put_aside_and_the_next_is_taken() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_years_off_is_told_and_set_right() {
+    let site = Site::begin().await;
+    let now = Timestamp::now();
+    let ahead = jiff::SignedDuration::from_hours(20 * 8_766);
+    let mut late = poll();
+    late["at"] = json!(now + ahead);
+    assert_eq!(site.post("gw-1", wire::POLLS_PATH, &late).await.status, 200);
+    let told = site.store.gateway(DEFAULT_TENANT, "gw-1").await.unwrap().unwrap().clock_ahead_s;
+    assert!((told - ahead.as_secs()).abs() < 60, "{told}");
+    let meters = |hours_ago: i64, total: u64| {
+        let read_at = now + ahead - jiff::SignedDuration::from_hours(hours_ago);
+        json!({"seq": total, "at": read_at, "report": {"kind": "counter_set", "device": "ricoh:E1",
+            "read_at": read_at, "counters": {"total": total}, "evidence": {}}})
+    };
+    let mut sent = batch(&[meters(3, 1), meters(1, 2)]);
+    sent["at"] = json!(now + ahead);
+    assert_eq!(site.post("gw-1", "/v1/reports/bulk", &sent).await.body["acknowledged"], 2);
+    // Set right since, by a jump back: the reading that comes next is the newest.
+    let mut sent = batch(&[meters(0, 3)]);
+    sent["at"] = json!(now);
+    assert_eq!(site.post("gw-1", "/v1/reports/bulk", &sent).await.body["acknowledged"], 3);
+    let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
+    let series =
+        site.store.counter_series(DEFAULT_TENANT, "gw-1", "ricoh:E1", "total", from, to).await.unwrap();
+    let seen: Vec<(i64, i64)> =
+        series.iter().map(|p| (p.value, (now.duration_since(p.at).as_secs() + 300) / 600)).collect();
+    assert_eq!(seen, [(1, 18), (2, 6), (3, 0)], "{series:?}");
+}
+
+#[tokio::test]
 async fn a_wrong_envelope_is_refused_with_its_path() {
     let site = Site::begin().await;
     let mut wrong = batch(&[call(1, "jam", "raised"), call(2, "jam", "raised")]);

@@ -36,6 +36,8 @@ pub struct Gateway {
     pub last_poll: Option<Timestamp>,
     /// Seconds that it was given until the next.
     pub next_poll_s: i64,
+    /// Seconds that its clock was ahead of the server's at its last poll; negative behind, 0 when it was right.
+    pub clock_ahead_s: i64,
     /// When its meters are asked for next.
     pub meters_due: Option<Timestamp>,
 }
@@ -55,6 +57,7 @@ fn gateway(row: &AnyRow) -> Result<Gateway, StoreError> {
         first_seen: row::time(row, "first_seen_ms")?,
         last_poll: row::maybe_time(row, "last_poll_ms")?,
         next_poll_s: row::number(row, "next_poll_s")?,
+        clock_ahead_s: row::number(row, "clock_ahead_s")?,
         meters_due: row::maybe_time(row, "meters_due_ms")?,
     })
 }

@@ -3,7 +3,7 @@
 mod apply;
 mod known;
 
-use comm_server_core::ingest::{Arrival, BatchError, Content, effects, fresh};
+use comm_server_core::ingest::{Arrival, BatchError, Content, effects, fresh, in_order};
 use sqlx::AnyConnection;
 use wire::report::{BatchAnswer, Lane, Quarantined};
 
@@ -45,12 +45,12 @@ impl Store {
         &self,
         caller: Caller,
         lane: Lane,
-        arrivals: Vec<Arrival>,
+        mut arrivals: Vec<Arrival>,
     ) -> Result<Ingested, IngestError> {
         let outcome = self
             .writer()
             .write_of(caller.key(), urgency(lane), move |connection| {
-                Box::pin(async move { take(connection, &caller, lane, &arrivals).await })
+                Box::pin(async move { take(connection, &caller, lane, &mut arrivals).await })
             })
             .await?;
         Ok(outcome?)
@@ -61,19 +61,21 @@ async fn take(
     connection: &mut AnyConnection,
     caller: &Caller,
     lane: Lane,
-    arrivals: &[Arrival],
+    arrivals: &mut [Arrival],
 ) -> Result<Result<Ingested, BatchError>, StoreError> {
     let at = Place { caller, lane };
     let (tenant, gateway) = (caller.tenant.as_str(), caller.gateway.as_str());
     register(connection, caller).await?;
     let before = acknowledged(connection, (tenant, gateway), lane).await?;
-    let new = match fresh(before, arrivals) {
-        Ok(new) => new,
+    let duplicates = match fresh(before, arrivals) {
+        Ok(new) => arrivals.len() - new.len(),
         Err(error) => return Ok(Err(error)),
     };
-    let (old, _) = arrivals.split_at(arrivals.len() - new.len());
+    let (old, new) = arrivals.split_at_mut(duplicates);
     apply::put_aside_impostors(connection, &at, old).await?;
     let known = load(connection, (tenant, gateway), new).await?;
+    in_order(&known, new);
+    let new = &*new;
     for effect in effects(known, lane, new) {
         apply(connection, &at, effect).await?;
     }

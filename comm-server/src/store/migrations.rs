@@ -17,6 +17,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (21, "audit_by_time", include_str!("../../migrations/0021_audit_by_time.sql")),
     (30, "changes_of_sessions", include_str!("../../migrations/0030_changes_of_sessions.sql")),
     (31, "storage_problem", include_str!("../../migrations/0031_storage_problem.sql")),
+    (32, "gateway_clock", include_str!("../../migrations/0032_gateway_clock.sql")),
 ];
 
 /// The number of the newest step that this program knows.

@@ -1,7 +1,7 @@
 //! Polls: a gateway says how it is, and takes what waits for it.
 
 use comm_server_core::cadence::Cadence;
-use comm_server_core::ingest::readable;
+use comm_server_core::ingest::{GatewayClock, readable};
 use comm_server_core::meters::{self, MeterDecision};
 use jiff::Timestamp;
 use sqlx::AnyConnection;
@@ -100,7 +100,7 @@ async fn take(
     let next_poll_s = caller.cadence.next_poll_s(open_service_calls(connection, tenant, gateway).await?);
     sqlx::query(
         "UPDATE gateways SET version = $3, spool = $4, devices = $5, devices_offline = $6, uptime_s = $7, \
-         last_poll_ms = $8, next_poll_s = $9, storage_problem = $11, \
+         last_poll_ms = $8, next_poll_s = $9, storage_problem = $11, clock_ahead_s = $12, \
          spool_since_ms = CASE WHEN spool IN ($4, $10) THEN spool_since_ms ELSE $8 END \
          WHERE tenant = $1 AND gateway = $2",
     )
@@ -116,6 +116,7 @@ async fn take(
     // A new spool has no id before the answer to its first poll: what follows is the same life.
     .bind(Uuid::nil().to_string())
     .bind(readable(poll.storage_problem.as_deref().unwrap_or_default()))
+    .bind(GatewayClock::new(poll.at, now).ahead_s())
     .execute(&mut *connection)
     .await
     .map_err(failed("a poll"))?;

@@ -329,7 +329,11 @@ impl Uplink {
                 self.called = Some(Instant::now());
             }
             let (count, size) = (waiting.reports.len(), json_bytes(&waiting.reports));
-            match self.server.report(lane, &Batch { reports: waiting.reports }, self.soon()).await {
+            match self
+                .server
+                .report(lane, &Batch { at: Some(Timestamp::now()), reports: waiting.reports }, self.soon())
+                .await
+            {
                 Ok(answer) => {
                     self.stored(lane, &answer, last).await?;
                     if answer.acknowledged < first {

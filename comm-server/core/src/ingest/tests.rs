@@ -16,7 +16,7 @@ fn envelope(seq: u64, report: &str) -> Envelope {
 
 fn arrivals(reports: &[&str]) -> Vec<Arrival> {
     let reports = reports.iter().zip(1..).map(|(report, seq)| envelope(seq, report)).collect();
-    parse(&Batch { reports })
+    parse(&Batch { at: None, reports })
 }
 
 fn jam(edge: &str) -> String {
@@ -210,7 +210,7 @@ proptest! {
             let acknowledged = taken.len() as u64;
             let reports: Vec<_> = (first..first + count).map(|seq| envelope(seq, "{}")).collect();
             prop_assert_eq!(check_sequence(&reports), Ok(()));
-            let arrivals = parse(&Batch { reports });
+            let arrivals = parse(&Batch { at: None, reports });
             match fresh(acknowledged, &arrivals) {
                 Ok(new) => taken.extend(new.iter().map(|arrival| arrival.seq)),
                 Err(BatchError::Gap { expected, given }) => {

@@ -33,6 +33,8 @@ pub(super) struct Gateway {
     last_poll_at: Option<Timestamp>,
     /// Seconds from one poll to the next, as it was told last.
     next_poll_s: i64,
+    /// Seconds that its clock was ahead of the server's at its last poll; negative behind, 0 when it was right.
+    clock_ahead_s: i64,
     /// When its meters are asked for next.
     meters_due_at: Option<Timestamp>,
 }
@@ -72,6 +74,7 @@ impl From<store::Gateway> for Gateway {
             first_seen_at: g.first_seen,
             last_poll_at: g.last_poll,
             next_poll_s: g.next_poll_s,
+            clock_ahead_s: g.clock_ahead_s,
             meters_due_at: g.meters_due,
         }
     }

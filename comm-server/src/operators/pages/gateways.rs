@@ -11,7 +11,7 @@ use super::icon::Icon;
 use super::refused::{PageRefused, page};
 use super::shell::Shell;
 use super::state::{self, StateBadge};
-use super::time::{When, grouped};
+use super::time::{When, grouped, span};
 use super::visitor::Visitor;
 use crate::operators::OperatorState;
 use crate::operators::caller::Params;
@@ -51,6 +51,7 @@ struct GatewayRow {
     offline: i64,
     /// Why it can store nothing at present.
     problem: String,
+    clock: Option<String>,
     lanes: Vec<LaneRow>,
     version: String,
 }
@@ -102,11 +103,18 @@ fn row(g: Gateway, lanes: &[LaneState], now: Timestamp) -> GatewayRow {
         devices: grouped(g.devices),
         offline: g.devices_offline,
         problem: g.storage_problem,
+        clock: clock(g.clock_ahead_s),
         lanes: own.map(lane).collect(),
         version: g.version,
         site: if g.customer.is_empty() { g.site } else { format!("{} · {}", g.customer, g.site) },
         id: g.gateway,
     }
+}
+
+/// What is said of a clock that is off.
+fn clock(ahead_s: i64) -> Option<String> {
+    let way = if ahead_s > 0 { "ahead" } else { "behind" };
+    (ahead_s != 0).then(|| format!("clock {} {way}", span(ahead_s.saturating_abs())))
 }
 
 fn cadence(seconds: i64) -> String {

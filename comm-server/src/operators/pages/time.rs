@@ -23,16 +23,24 @@ impl When {
 
 fn relative(at: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second() - at.as_second();
-    let (span, past) = (seconds.abs(), seconds >= 0);
-    let text = match span {
+    let (length, past) = (seconds.abs(), seconds >= 0);
+    let text = match length {
         0..=4 => return "just now".to_owned(),
-        5..=89 => format!("{span} s"),
-        90..=5_399 => format!("{} min", (span + 30) / 60),
-        5_400..=129_599 => format!("{} h", (span + 1_800) / 3_600),
-        129_600..=5_183_999 => format!("{} days", (span + 43_200) / 86_400),
+        5..=5_183_999 => span(length),
         _ => return at.strftime("%Y-%m-%d").to_string(),
     };
     if past { format!("{text} ago") } else { format!("in {text}") }
+}
+
+/// A length of time in the unit that suits it.
+pub(super) fn span(seconds: i64) -> String {
+    match seconds {
+        ..=89 => format!("{seconds} s"),
+        90..=5_399 => format!("{} min", (seconds + 30) / 60),
+        5_400..=129_599 => format!("{} h", (seconds + 1_800) / 3_600),
+        129_600..=63_071_999 => format!("{} days", (seconds + 43_200) / 86_400),
+        _ => format!("{} years", (seconds + 15_778_800) / 31_557_600),
+    }
 }
 
 /// A number with thousands set apart.

@@ -1,6 +1,6 @@
 //! Takes reports out of the quarantine that can be used now: this server is newer than the one that put them aside.
 
-use comm_server_core::ingest::{Arrival, Content, Later, late_effects, parse_one};
+use comm_server_core::ingest::{Arrival, Content, GatewayClock, Later, late_effects, parse_one};
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::AnyConnection;
@@ -106,7 +106,8 @@ async fn again(
         return Ok(false);
     };
     let (seq, at) = (row::count(found, "seq")?, row::time(found, "received_ms")?);
-    let arrival = parse_one(&Envelope { seq, at, report });
+    let mut arrival = parse_one(&Envelope { seq, at, report });
+    GatewayClock::unsaid(at).date(std::slice::from_mut(&mut arrival));
     let Content::Usable(report) = &arrival.content else { return Ok(false) };
     if is_taken(connection, (tenant, &gateway), lane, &arrival).await? {
         // It bears the number of another report, that was accepted.

@@ -1,0 +1,176 @@
+//! When things were, by the server's clock: a gateway's own may be off by years, and may be set right in between.
+//!
+//! A request tells what the gateway's clock shows as it is sent, so that the times in it can be set right by the
+//! difference. What was made before a clock was set right can't be told from that: it is dated not after its arrival,
+//! and a device's readings in the order of their numbers.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use wire::ids::DeviceId;
+use wire::report::Report;
+
+use super::effects::Known;
+use super::parse::{Arrival, Content};
+
+/// A clock that is off by no more than this is taken at its word.
+pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// A gateway's clock as a request showed it, beside the server's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GatewayClock {
+    ahead: SignedDuration,
+    received: Timestamp,
+}
+
+impl GatewayClock {
+    /// The gateway's clock showed `said` when the server's showed `received`.
+    #[must_use]
+    pub fn new(said: Timestamp, received: Timestamp) -> Self {
+        Self { ahead: said.duration_since(received), received }
+    }
+
+    /// Of a request that doesn't say what the gateway's clock showed.
+    #[must_use]
+    pub const fn unsaid(received: Timestamp) -> Self {
+        Self { ahead: SignedDuration::ZERO, received }
+    }
+
+    /// How far the gateway's clock is ahead, seconds; negative behind, 0 within [`CLOCK_TOLERANCE`].
+    #[must_use]
+    pub fn ahead_s(&self) -> i64 {
+        if self.is_off() { self.ahead.as_secs() } else { 0 }
+    }
+
+    fn is_off(&self) -> bool {
+        self.ahead.unsigned_abs() > CLOCK_TOLERANCE.unsigned_abs()
+    }
+
+    /// A time that the gateway told, by the server's clock; never after the request.
+    fn dated(&self, said: Timestamp) -> Timestamp {
+        let corrected =
+            if self.is_off() { said.checked_sub(self.ahead).unwrap_or(self.received) } else { said };
+        let is_future = corrected.duration_since(self.received) > CLOCK_TOLERANCE;
+        if is_future { self.received } else { corrected }
+    }
+
+    /// Dates what the reports tell. When a gateway made a report stays as it said: it tells reports apart.
+    pub fn date(&self, arrivals: &mut [Arrival]) {
+        for arrival in arrivals {
+            if let Content::Usable(report) = &mut arrival.content {
+                let at = told_at(report);
+                if let Some(at) = at {
+                    *at = self.dated(*at);
+                }
+            }
+        }
+    }
+}
+
+fn told_at(report: &mut Report) -> Option<&mut Timestamp> {
+    match report {
+        Report::Call(call) => Some(&mut call.seen_at),
+        Report::CounterSet(set) => Some(&mut set.read_at),
+        Report::DeviceInformation(information) => Some(&mut information.reading.read_at),
+        Report::FirmwareState(state) => Some(&mut state.at),
+        Report::Loss(_) => None,
+    }
+}
+
+/// Dates no reading before the one of the same device that came before it: a clock that was set back would put newer
+/// meters behind older ones.
+pub fn in_order(known: &Known, arrivals: &mut [Arrival]) {
+    let mut newest: BTreeMap<DeviceId, Timestamp> =
+        known.totals.iter().map(|(device, total)| (device.clone(), total.read_at)).collect();
+    for arrival in arrivals {
+        let Content::Usable(report) = &mut arrival.content else { continue };
+        let Some(device) = report.device().cloned() else { continue };
+        if !matches!(report, Report::CounterSet(_) | Report::DeviceInformation(_)) {
+            continue;
+        }
+        let Some(read_at) = told_at(report) else { continue };
+        if let Some(before) = newest.get(&device).filter(|before| *read_at < **before) {
+            *read_at = before.checked_add(SignedDuration::from_millis(1)).unwrap_or(*before);
+        }
+        newest.insert(device, *read_at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+    use wire::report::Envelope;
+
+    use super::super::{LastTotal, parse_one};
+    use super::*;
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn meters(seq: u64, read_at: Timestamp) -> Arrival {
+        let body = format!(
+            r#"{{"kind":"counter_set","device":"ricoh:E1","read_at":"{read_at}","counters":{{"total":{seq}}},
+                "evidence":{{}}}}"#
+        );
+        parse_one(&Envelope { seq, at: read_at, report: RawValue::from_string(body).unwrap() })
+    }
+
+    fn dates(arrivals: &mut [Arrival]) -> Vec<String> {
+        arrivals
+            .iter_mut()
+            .map(|arrival| match &mut arrival.content {
+                Content::Usable(report) => told_at(report).unwrap().to_string(),
+                Content::Unusable { reason } => panic!("{reason}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn times_are_told_by_the_servers_clock() {
+        let received = time("2026-11-28T12:00:00Z");
+        let table = [
+            // Right, and a report that waited for three days.
+            (Some("2026-11-28T12:00:02Z"), "2026-11-25T12:00:00Z", "2026-11-25T12:00:00Z", 0),
+            // Somewhat off: taken at its word.
+            (Some("2026-11-28T12:04:00Z"), "2026-11-28T12:03:00Z", "2026-11-28T12:03:00Z", 0),
+            // Years ahead and years behind, read an hour ago.
+            (Some("2038-01-19T03:14:07Z"), "2038-01-19T02:14:07Z", "2026-11-28T11:00:00Z", 351_616_447),
+            (Some("1970-01-01T00:10:00Z"), "1969-12-31T23:10:00Z", "2026-11-28T11:00:00Z", -1_795_866_600),
+            // Set right since it was read in the "future": not after its arrival.
+            (Some("2026-11-28T12:00:00Z"), "2038-01-19T02:14:07Z", "2026-11-28T12:00:00Z", 0),
+            // Not said.
+            (None, "2026-11-28T11:00:00Z", "2026-11-28T11:00:00Z", 0),
+            (None, "9999-12-30T22:00:00Z", "2026-11-28T12:00:00Z", 0),
+        ];
+        for (said, read_at, expected, ahead_s) in table {
+            let clock = said.map_or(GatewayClock::unsaid(received), |s| GatewayClock::new(time(s), received));
+            let mut arrivals = [meters(1, time(read_at))];
+            clock.date(&mut arrivals);
+            assert_eq!(dates(&mut arrivals), [expected], "{said:?} {read_at}");
+            assert_eq!(clock.ahead_s(), ahead_s, "{said:?}");
+            assert_eq!(arrivals[0].at, time(read_at), "made at");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_keeps_readings_in_their_order() {
+        let mut known = Known::default();
+        let newest = LastTotal { value: 1, read_at: time("2026-11-28T12:00:00Z") };
+        known.totals.insert("ricoh:E1".parse().unwrap(), newest);
+        let said = ["2026-11-27T10:00:00Z", "2026-11-27T11:00:00Z", "2026-11-28T13:00:00Z"];
+        let mut arrivals: Vec<Arrival> =
+            said.into_iter().zip(2..).map(|(said, seq)| meters(seq, time(said))).collect();
+        in_order(&known, &mut arrivals);
+        let expected = ["2026-11-28T12:00:00.001Z", "2026-11-28T12:00:00.002Z", "2026-11-28T13:00:00Z"];
+        assert_eq!(dates(&mut arrivals), expected);
+    }
+
+    #[test]
+    fn the_same_reading_in_two_reports_keeps_one_time() {
+        let at = time("2026-11-28T12:00:00Z");
+        let mut arrivals = [meters(1, at), meters(2, at)];
+        in_order(&Known::default(), &mut arrivals);
+        assert_eq!(dates(&mut arrivals), [at.to_string(), at.to_string()]);
+    }
+}
