@@ -25,7 +25,7 @@ pub fn profile(data: &[u8]) {
     assert!(objects.is_sorted() && columns.is_sorted());
     let profiles = Arc::new(Profiles::new([profile]));
     for descr in [None, Some("RICOH IM C3000"), Some(yaml)] {
-        for object in objects.iter().chain(&columns).take(8).map(Some).chain([None]) {
+        for object in objects.iter().chain(columns).take(8).map(Some).chain([None]) {
             drop(profiles.select(object, descr, descr));
         }
     }

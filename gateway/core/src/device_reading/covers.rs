@@ -10,7 +10,7 @@ use super::plan::COVERS;
 
 /// The rows.
 pub(crate) fn covers(mib: &Mib) -> Vec<Cover> {
-    let cover = |row: &Vec<u32>| Cover {
+    let cover = |row: &&[u32]| Cover {
         index: dotted(row),
         description: mib.text(o::PRT_COVER_DESCRIPTION, row),
         status: mib

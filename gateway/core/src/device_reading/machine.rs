@@ -244,8 +244,9 @@ impl DeviceReading {
 
     /// Only what was asked for is kept: an answer to something else says nothing.
     fn absorb_get(&mut self, asked: &[Oid], varbinds: Vec<(Oid, Value)>) {
-        for (oid, value) in varbinds {
-            if asked.contains(&oid) {
+        for (at, (oid, value)) in varbinds.into_iter().enumerate() {
+            // Nearly all devices keep the order.
+            if asked.get(at) == Some(&oid) || asked.contains(&oid) {
                 self.mib.insert(oid, value);
             }
         }
@@ -439,7 +440,7 @@ impl DeviceReading {
 /// has one and not everything is read.
 fn private(profile: &Profile, scope: Scope, serial: bool) -> Vec<Oid> {
     match scope {
-        Scope::Whole => profile.objects(),
+        Scope::Whole => profile.objects().to_vec(),
         Scope::StatusOnly => {
             profile.serial_objects().filter(|_| serial).chain(profile.console_objects()).collect()
         }

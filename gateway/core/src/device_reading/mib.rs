@@ -1,5 +1,6 @@
 //! What a device has answered so far, by object.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::charset::Charset;
@@ -8,10 +9,62 @@ use super::oid::{Oid, join};
 use super::text;
 use super::value::Value;
 
+/// Sub-identifiers that every object of a printer begins with.
+const COMMON: [u32; 4] = [1, 3, 6, 1];
+
+/// Bits of the sub-identifiers behind [`COMMON`] in a digest: `mgmt` or `private` and `mib-2` or `enterprises` are
+/// small, then the MIB or the maker, then tables, columns and rows.
+const BITS: [u32; 13] = [4, 4, 20, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10];
+
+/// An object in the order of the map. A tree compares the same long beginnings again and again: the digest tells nearly
+/// all of them apart by one number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Key {
+    digest: u128,
+    oid: Oid,
+}
+
+impl Key {
+    fn new(oid: Oid) -> Self {
+        Self { digest: digest(oid.arcs()), oid }
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.digest.cmp(&other.digest).then_with(|| self.oid.cmp(&other.oid))
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// A number that never contradicts the order of the objects: of two objects the lesser never has the greater one.
+fn digest(arcs: &[u32]) -> u128 {
+    let Some(own) = arcs.strip_prefix(&COMMON) else {
+        return if arcs < COMMON.as_slice() { 0 } else { u128::MAX };
+    };
+    let (mut digest, mut left) = (0, u128::BITS);
+    for (arc, bits) in own.iter().zip(BITS) {
+        left -= bits;
+        // Nothing is less than zero, and what is too large for its place ends the digest: the rest decides.
+        let most = (1 << bits) - 1;
+        let lane = arc.saturating_add(1).min(most);
+        digest |= u128::from(lane) << left;
+        if lane == most {
+            break;
+        }
+    }
+    digest
+}
+
 /// The objects of one device that were read.
 #[derive(Debug, Clone, Default)]
 pub struct Mib {
-    values: BTreeMap<Oid, Value>,
+    values: BTreeMap<Key, Value>,
     octets: usize,
     charset: Charset,
 }
@@ -28,7 +81,7 @@ impl Mib {
             }
             self.octets += octets.len();
         }
-        self.values.insert(oid, value);
+        self.values.insert(Key::new(oid), value);
         true
     }
 
@@ -40,13 +93,13 @@ impl Mib {
     /// A value.
     #[must_use]
     pub fn value(&self, oid: &[u32]) -> Option<&Value> {
-        self.values.get(&Oid::new(oid))
+        self.values.get(&Key::new(Oid::new(oid)))
     }
 
     /// An instance of an object.
     #[must_use]
     pub fn instance(&self, object: &[u32], instance: &[u32]) -> Option<&Value> {
-        self.values.get(&join(object, instance))
+        self.values.get(&Key::new(join(object, instance)))
     }
 
     /// A text, decoded and cleaned; nothing where nothing readable is left.
@@ -76,16 +129,26 @@ impl Mib {
     /// The rows of a column, instance and value.
     pub fn rows<'a>(&'a self, column: &'a [u32]) -> impl Iterator<Item = (&'a [u32], &'a Value)> {
         self.values
-            .range(Oid::new(column)..)
-            .map_while(move |(oid, value)| Some((oid.after(column)?, value)))
+            .range(Key::new(Oid::new(column))..)
+            .map_while(move |(key, value)| Some((key.oid.after(column)?, value)))
             .filter(|(instance, _)| !instance.is_empty())
     }
 
     /// The instances that any of these columns has, in order; no more than one column may have.
     #[must_use]
-    pub fn instances(&self, columns: &[&[u32]]) -> Vec<Vec<u32>> {
-        let mut all: Vec<Vec<u32>> =
-            columns.iter().flat_map(|column| self.rows(column).map(|(at, _)| at.to_vec())).collect();
+    pub fn instances<'a>(&'a self, columns: &'a [&'a [u32]]) -> Vec<&'a [u32]> {
+        let mut all: Vec<&[u32]> = Vec::new();
+        for column in columns {
+            // Most columns of a table have the same rows.
+            let (mut known, first) = (0, all.len());
+            for (at, _) in self.rows(column) {
+                if all.get(known) == Some(&at) && known < first {
+                    known += 1;
+                } else {
+                    all.push(at);
+                }
+            }
+        }
         all.sort_unstable();
         all.dedup();
         all.truncate(ROWS_PER_COLUMN);
@@ -102,5 +165,50 @@ impl Mib {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Object identifiers with much in common, and with numbers at the edges of their places in a digest.
+    fn arcs() -> impl Strategy<Value = Vec<u32>> {
+        let edge = prop::sample::select(vec![0, 1, 2, 13, 14, 15, 16, 1_021, 1_022, 1_023, 1_024, u32::MAX]);
+        let maker =
+            prop::sample::select(vec![0, 43, 1_048_573, 1_048_574, 1_048_575, u32::MAX - 1, u32::MAX]);
+        let printer = (prop::collection::vec(edge.clone(), 2), maker, prop::collection::vec(edge, 0..13))
+            .prop_map(|(head, maker, tail)| [&COMMON[..], &head, &[maker], &tail].concat());
+        prop_oneof![4 => printer, 1 => prop::collection::vec(0_u32..8, 0..7)]
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_keys_is_that_of_the_objects(a in arcs(), b in arcs(), cut in 0_usize..16) {
+            let key = |arcs: &[u32]| Key::new(Oid::new(arcs));
+            prop_assert_eq!(key(&a).cmp(&key(&b)), a.cmp(&b));
+            let head = &a[..cut.min(a.len())];
+            prop_assert_eq!(key(&a).cmp(&key(head)), a.as_slice().cmp(head));
+        }
+
+        #[test]
+        fn rows_of_unequal_columns_are_all_told_once(
+            columns in prop::collection::vec(prop::collection::btree_set(0_u32..12, 0..8), 1..5),
+        ) {
+            let mut mib = Mib::default();
+            let mut expected = std::collections::BTreeSet::new();
+            let roots: Vec<[u32; 5]> = (1..).zip(&columns).map(|(column, _)| [1, 3, 6, 1, column]).collect();
+            for (root, rows) in roots.iter().zip(&columns) {
+                for row in rows {
+                    mib.insert(join(root, &[1, *row]), Value::Integer(1));
+                    expected.insert(vec![1, *row]);
+                }
+            }
+            let roots: Vec<&[u32]> = roots.iter().map(<[u32; 5]>::as_slice).collect();
+            let expected: Vec<Vec<u32>> = expected.into_iter().collect();
+            prop_assert_eq!(mib.instances(&roots), expected);
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::limits::ARCS;
 const INLINE_ARCS: usize = 16;
 
 /// An object identifier, ordered as SNMP orders it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Oid(SmallVec<[u32; INLINE_ARCS]>);
 
@@ -72,6 +72,13 @@ pub fn dotted(arcs: &[u32]) -> String {
         text.push_str(&arc.to_string());
     }
     text
+}
+
+impl Clone for Oid {
+    /// At once: the derived one copies number by number, and a reading copies each object more than once.
+    fn clone(&self) -> Self {
+        Self(SmallVec::from_slice(&self.0))
+    }
 }
 
 impl Ord for Oid {

@@ -10,7 +10,7 @@ use super::{labels, supplies};
 
 /// The rows of `prtInputTable`.
 pub(crate) fn trays(mib: &Mib) -> Vec<Tray> {
-    let tray = |row: &Vec<u32>| {
+    let tray = |row: &&[u32]| {
         let level = mib.number(o::PRT_INPUT_CURRENT_LEVEL, row);
         let unit = mib.number(o::PRT_INPUT_CAPACITY_UNIT, row);
         Tray {
@@ -29,7 +29,7 @@ pub(crate) fn trays(mib: &Mib) -> Vec<Tray> {
 
 /// The rows of `prtAlertTable`; their indices are sparse and growing.
 pub(crate) fn alerts(mib: &Mib) -> Vec<Alert> {
-    let alert = |row: &Vec<u32>| {
+    let alert = |row: &&[u32]| {
         let label = |object, labels| mib.number(object, row).map(|number| labels::label(labels, number));
         Alert {
             index: dotted(row),

@@ -56,6 +56,12 @@ pub struct Profile {
     /// How an image is pushed.
     #[serde(default)]
     pub firmware_update: Option<FirmwareUpdate>,
+    /// What [`Self::objects`] gives: gathered once, since every reading asks for it.
+    #[serde(skip)]
+    single_objects: Vec<Oid>,
+    /// What [`Self::columns`] gives.
+    #[serde(skip)]
+    table_columns: Vec<Oid>,
 }
 
 /// When a profile is for a device: all that is given must fit.
@@ -161,7 +167,7 @@ impl Profile {
         let shape =
             |path: String, problem: String| ProfileError::Shape { file: file.to_owned(), path, problem };
         let parser = serde_yaml::Deserializer::from_str(yaml);
-        let profile: Self = serde_path_to_error::deserialize(parser).map_err(|error| {
+        let mut profile: Self = serde_path_to_error::deserialize(parser).map_err(|error| {
             let (path, problem) = (error.path().to_string(), error.inner().to_string());
             // A key that is an enumeration has no name in the path; the parser's own message has it.
             match problem.split_once(": ") {
@@ -177,12 +183,24 @@ impl Profile {
         if profile.rules.is_empty() {
             return Err(shape("match".into(), "no rule: the profile would never be used".into()));
         }
+        profile.single_objects = profile.gathered_objects();
+        profile.table_columns = profile.gathered_columns();
         Ok(profile)
     }
 
-    /// Single objects that a whole reading asks for.
+    /// Single objects that a whole reading asks for, in their order.
     #[must_use]
-    pub fn objects(&self) -> Vec<Oid> {
+    pub fn objects(&self) -> &[Oid] {
+        &self.single_objects
+    }
+
+    /// Table columns that a whole reading walks, in their order.
+    #[must_use]
+    pub fn columns(&self) -> &[Oid] {
+        &self.table_columns
+    }
+
+    fn gathered_objects(&self) -> Vec<Oid> {
         let texts = self.identity.model.iter().chain(&self.identity.name).chain(&self.console);
         let mut objects: Vec<Oid> = texts.filter_map(TextSource::object).cloned().collect();
         objects.extend(self.serial_objects());
@@ -209,9 +227,7 @@ impl Profile {
         self.supply_tables.iter().flat_map(SupplyTable::columns)
     }
 
-    /// Table columns that a whole reading walks.
-    #[must_use]
-    pub fn columns(&self) -> Vec<Oid> {
+    fn gathered_columns(&self) -> Vec<Oid> {
         let mut columns = Vec::new();
         self.counters.values().flatten().for_each(|source| source.value.columns(&mut columns));
         self.identity.firmware.iter().for_each(|source| source.columns(&mut columns));
