@@ -21,11 +21,11 @@ pub fn profile(data: &[u8]) {
         Ok(profile) => profile,
         Err(error) => return assert!(error.to_string().contains("given.yaml"), "{error}"),
     };
-    let (objects, columns) = (profile.objects(), profile.columns());
+    let (objects, columns) = (profile.objects().to_vec(), profile.columns().to_vec());
     assert!(objects.is_sorted() && columns.is_sorted());
     let profiles = Arc::new(Profiles::new([profile]));
     for descr in [None, Some("RICOH IM C3000"), Some(yaml)] {
-        for object in objects.iter().chain(columns).take(8).map(Some).chain([None]) {
+        for object in objects.iter().chain(&columns).take(8).map(Some).chain([None]) {
             drop(profiles.select(object, descr, descr));
         }
     }
