@@ -23,6 +23,7 @@ mod quarantine;
 mod retention;
 mod rollouts;
 mod row;
+mod set;
 mod sightings;
 mod statistics;
 #[cfg(test)]

@@ -17,11 +17,13 @@ use super::*;
 
 pub(crate) mod engines;
 mod history;
+mod polls;
 mod rollouts;
 mod several_servers;
 
 use engines::{database, on_every_engine};
 use history::*;
+use polls::*;
 use rollouts::*;
 use several_servers::*;
 
@@ -54,6 +56,9 @@ on_every_engine! {
     one_meter_of_each_month_stays_for_ever_and_other_rows_until_their_time,
     a_plot_of_years_has_a_value_of_each_day,
     a_call_that_a_lost_spool_forgot_ends_when_its_device_is_found,
+    polls_that_come_together_are_answered_each_with_its_own,
+    a_gateway_that_polls_twice_at_once_is_one,
+    a_poll_that_cannot_be_taken_spoils_no_other,
 }
 
 const NOW: Timestamp = Timestamp::constant(1_767_225_600, 0);
