@@ -2,6 +2,7 @@
 
 mod apply;
 mod known;
+mod together;
 
 use comm_server_core::ingest::{Arrival, BatchError, Content, effects, fresh, in_order};
 use sqlx::AnyConnection;
@@ -11,8 +12,9 @@ use super::polls::{Caller, register};
 use super::writer::Urgency;
 use super::{Store, StoreError, failed, row};
 
-pub(super) use apply::{Place, apply, stored};
+pub(super) use apply::{Place, stored};
 pub(super) use known::{acknowledged, load, open_service_calls};
+pub(super) use together::apply_all;
 
 /// What a batch led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,9 +78,7 @@ async fn take(
     let known = load(connection, (tenant, gateway), new).await?;
     in_order(&known, new);
     let new = &*new;
-    for effect in effects(known, lane, new) {
-        apply(connection, &at, effect).await?;
-    }
+    apply_all(connection, &at, effects(known, lane, new)).await?;
     let after = new.last().map_or(before, |last| last.seq);
     if after > before {
         move_lane(connection, (tenant, gateway), lane, after).await?;

@@ -26,6 +26,7 @@ mod replica;
 mod retention;
 mod rollouts;
 mod row;
+mod set;
 mod sightings;
 mod statistics;
 #[cfg(test)]

@@ -18,12 +18,14 @@ use super::*;
 pub(crate) mod engines;
 mod history;
 mod large;
+mod polls;
 mod rollouts;
 mod several_servers;
 
 use engines::{database, direct, on_every_engine};
 use history::*;
 use large::*;
+use polls::*;
 use rollouts::*;
 use several_servers::*;
 
@@ -58,6 +60,9 @@ on_every_engine! {
     a_call_that_a_lost_spool_forgot_ends_when_its_device_is_found,
     reports_are_put_into_partitions_as_the_page_says,
     every_key_begins_with_the_tenant,
+    polls_that_come_together_are_answered_each_with_its_own,
+    a_gateway_that_polls_twice_at_once_is_one,
+    a_poll_that_cannot_be_taken_spoils_no_other,
 }
 
 const NOW: Timestamp = Timestamp::constant(1_767_225_600, 0);

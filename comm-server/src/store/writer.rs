@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::StoreError;
 use super::engine::{Engine, Writing};
+use super::polls::{Asked, Polled};
 use queue::{Entrance, Queue};
 
 /// A future of a change, tied to its connection.
@@ -53,7 +54,15 @@ pub(crate) enum Urgency {
 /// A change that waits.
 struct Waiting {
     key: Option<Key>,
-    change: Change,
+    what: What,
+}
+
+/// What is to be done.
+enum What {
+    /// Anything, by itself.
+    Change(Change),
+    /// A poll, together with others.
+    Poll(Box<Asked>, oneshot::Sender<Result<Polled, StoreError>>),
 }
 
 /// Hands changes to the writers.
@@ -117,10 +126,33 @@ impl Writer {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
     {
+        self.hand_over(self.group_of(&key), Some(key), urgency, work).await
+    }
+
+    /// Takes a poll, together with those that come at the same time; the answer comes after the commit.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub(super) async fn poll(&self, asked: Asked) -> Result<Polled, StoreError> {
+        let (sender, answer) = oneshot::channel();
+        let key = asked.caller.key();
+        let entrance = self.group_of(&key).ok_or(StoreError::Closed)?;
+        let what = What::Poll(Box::new(asked), sender);
+        entrance.enter(Urgency::Regular, Waiting { key: Some(key), what }).await?;
+        answer.await.map_err(|_| self.why_nothing())?
+    }
+
+    /// The writer of a gateway's changes.
+    fn group_of(&self, key: &Key) -> Option<&Entrance> {
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
         let place = usize::try_from(hasher.finish() % self.groups.len().max(1) as u64).unwrap_or(0);
-        self.hand_over(self.groups.get(place), Some(key), urgency, work).await
+        self.groups.get(place)
+    }
+
+    /// Why a change was dropped without an answer.
+    fn why_nothing(&self) -> StoreError {
+        if self.closing.is_cancelled() { StoreError::Closed } else { StoreError::Unreachable }
     }
 
     async fn hand_over<T, F>(
@@ -136,10 +168,8 @@ impl Writer {
     {
         let (sender, answer) = oneshot::channel();
         let entrance = entrance.ok_or(StoreError::Closed)?;
-        entrance.enter(urgency, Waiting { key, change: change(work, sender) }).await?;
-        answer.await.map_err(|_| {
-            if self.closing.is_cancelled() { StoreError::Closed } else { StoreError::Unreachable }
-        })?
+        entrance.enter(urgency, Waiting { key, what: What::Change(change(work, sender)) }).await?;
+        answer.await.map_err(|_| self.why_nothing())?
     }
 }
 
@@ -152,15 +182,22 @@ where
         Box::pin(async move {
             let outcome = work(connection).await;
             let keep = outcome.is_ok();
-            let answer = move |committed: Result<(), String>| {
-                let outcome = match committed {
-                    Ok(()) => outcome,
-                    Err(reason) => outcome.and(Err(StoreError::Commit { reason })),
-                };
-                // Whoever asked may be gone; what was committed stays committed.
-                drop(sender.send(outcome));
-            };
-            (keep, Box::new(answer) as Answer)
+            (keep, answer(outcome, sender))
         })
+    })
+}
+
+/// Tells an outcome once it is known whether it was committed.
+fn answer<T: Send + 'static>(
+    outcome: Result<T, StoreError>,
+    sender: oneshot::Sender<Result<T, StoreError>>,
+) -> Answer {
+    Box::new(move |committed: Result<(), String>| {
+        let outcome = match committed {
+            Ok(()) => outcome,
+            Err(reason) => outcome.and(Err(StoreError::Commit { reason })),
+        };
+        // Whoever asked may be gone; what was committed stays committed.
+        drop(sender.send(outcome));
     })
 }

@@ -1,14 +1,13 @@
 //! Effects of reports, carried out.
 
-use std::fmt::Write as _;
-
-use comm_server_core::ingest::{Arrival, CounterRow, Effect, LastTotal, readable};
+use comm_server_core::ingest::{Arrival, Effect, readable};
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use wire::ids::DeviceId;
 use wire::reading::Reading;
 use wire::report::{Call, Lane};
 
+use super::together::Gathered;
 use crate::store::polls::Caller;
 use crate::store::rollouts::Told;
 use crate::store::{AuditEntry, StoreError, audit, failed, rollouts, row};
@@ -20,15 +19,15 @@ pub(in crate::store) struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn tenant(&self) -> String {
+    pub(super) fn tenant(&self) -> String {
         self.caller.tenant.clone()
     }
 
-    fn gateway(&self) -> String {
+    pub(super) fn gateway(&self) -> String {
         self.caller.gateway.to_string()
     }
 
-    fn now_ms(&self) -> i64 {
+    pub(super) fn now_ms(&self) -> i64 {
         self.caller.now.as_millisecond()
     }
 }
@@ -39,21 +38,19 @@ pub(in crate::store) fn stored(number: u64, what: &'static str) -> Result<i64, S
 }
 
 /// Carries out one effect.
-pub(in crate::store) async fn apply(
+pub(super) async fn apply(
     connection: &mut AnyConnection,
     at: &Place<'_>,
     effect: Effect<'_>,
 ) -> Result<(), StoreError> {
     match effect {
-        Effect::Keep { arrival, kind, device } => keep(connection, at, arrival, kind, device).await,
+        gathered @ (Effect::Keep { .. }
+        | Effect::Meet(_)
+        | Effect::AddCounters { .. }
+        | Effect::SetTotal(..)) => Gathered::of(gathered).write(connection, at).await,
         Effect::Quarantine { arrival, reason } => put_aside(connection, at, arrival, reason).await,
-        Effect::Meet(device) => meet(connection, at, device).await,
         Effect::Describe(device, reading) => describe(connection, at, device, reading).await,
         Effect::SetOffline(device, offline) => set_offline(connection, at, device, offline).await,
-        Effect::AddCounters { device, read_at, unit, rows } => {
-            add_counters(connection, at, device, (read_at, &unit), &rows).await
-        }
-        Effect::SetTotal(device, total) => set_total(connection, at, device, total).await,
         Effect::Raise { by, call, open } => raise(connection, at, by.seq, &call, open).await,
         Effect::Close { raised_by, by, at: ended, detail } => {
             close(connection, at, (raised_by, by.seq), ended, detail).await
@@ -68,32 +65,6 @@ pub(in crate::store) async fn apply(
             audit::append(connection, &at.caller.tenant, &entry).await
         }
     }
-}
-
-async fn keep(
-    connection: &mut AnyConnection,
-    at: &Place<'_>,
-    arrival: &Arrival,
-    kind: &'static str,
-    device: Option<&DeviceId>,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO reports (tenant, gateway, lane, seq, at_ms, received_ms, kind, device, body) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-    )
-    .bind(at.tenant())
-    .bind(at.gateway())
-    .bind(at.lane.name())
-    .bind(stored(arrival.seq, "reports.seq")?)
-    .bind(arrival.at.as_millisecond())
-    .bind(at.now_ms())
-    .bind(kind)
-    .bind(device.map(ToString::to_string))
-    .bind(arrival.body.clone())
-    .execute(connection)
-    .await
-    .map_err(failed("a report"))?;
-    Ok(())
 }
 
 async fn put_aside(
@@ -150,21 +121,6 @@ pub(super) async fn put_aside_impostors(
     Ok(())
 }
 
-async fn meet(connection: &mut AnyConnection, at: &Place<'_>, device: &DeviceId) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO devices (tenant, gateway, device, first_seen_ms) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (tenant, gateway, device) DO NOTHING",
-    )
-    .bind(at.tenant())
-    .bind(at.gateway())
-    .bind(device.to_string())
-    .bind(at.now_ms())
-    .execute(connection)
-    .await
-    .map_err(failed("a device"))?;
-    Ok(())
-}
-
 async fn describe(
     connection: &mut AnyConnection,
     at: &Place<'_>,
@@ -211,69 +167,6 @@ async fn set_offline(
         .execute(connection)
         .await
         .map_err(failed("a device's state"))?;
-    Ok(())
-}
-
-async fn set_total(
-    connection: &mut AnyConnection,
-    at: &Place<'_>,
-    device: &DeviceId,
-    total: LastTotal,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE devices SET total = $4, total_ms = $5 WHERE tenant = $1 AND gateway = $2 AND device = $3",
-    )
-    .bind(at.tenant())
-    .bind(at.gateway())
-    .bind(device.to_string())
-    .bind(stored(total.value, "devices.total")?)
-    .bind(total.read_at.as_millisecond())
-    .execute(connection)
-    .await
-    .map_err(failed("a total"))?;
-    Ok(())
-}
-
-/// Adds the counters of one reading with one statement.
-async fn add_counters(
-    connection: &mut AnyConnection,
-    at: &Place<'_>,
-    device: &DeviceId,
-    (read_at, unit): (Timestamp, &str),
-    rows: &[CounterRow],
-) -> Result<(), StoreError> {
-    let mut sql = String::from(
-        "INSERT INTO counters (tenant, gateway, device, read_ms, unit, counter, value, oid, raw) VALUES ",
-    );
-    for row in 0..rows.len() {
-        let joint = if row == 0 { "" } else { ", " };
-        let first = 6 + row * 4;
-        let written = write!(
-            sql,
-            "{joint}($1, $2, $3, $4, $5, ${first}, ${}, ${}, ${})",
-            first + 1,
-            first + 2,
-            first + 3
-        );
-        written.expect("writing to a string succeeds");
-    }
-    sql.push_str(" ON CONFLICT (tenant, gateway, device, counter, read_ms) DO NOTHING");
-    let mut insert = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(at.tenant())
-        .bind(at.gateway())
-        .bind(device.to_string())
-        .bind(read_at.as_millisecond())
-        .bind(readable(unit));
-    for row in rows {
-        let oid = row.evidence.as_ref().map(|evidence| readable(&evidence.oid)).unwrap_or_default();
-        let raw = row.evidence.as_ref().map_or(row.value, |evidence| evidence.value);
-        insert = insert
-            .bind(row.counter.name())
-            .bind(stored(row.value, "counters.value")?)
-            .bind(oid)
-            .bind(stored(raw, "counters.raw")?);
-    }
-    insert.execute(connection).await.map_err(failed("counters"))?;
     Ok(())
 }
 

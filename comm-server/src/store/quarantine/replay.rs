@@ -120,9 +120,7 @@ async fn again(
     let place = Place { caller: &caller, lane };
     let known = ingest::load(connection, (tenant, &gateway), std::slice::from_ref(&arrival)).await?;
     let later = later(connection, (tenant, &gateway), lane, seq, report).await?;
-    for effect in late_effects(&known, lane, &arrival, &later) {
-        ingest::apply(connection, &place, effect).await?;
-    }
+    ingest::apply_all(connection, &place, late_effects(&known, lane, &arrival, &later)).await?;
     sqlx::query("DELETE FROM quarantine WHERE tenant = $1 AND gateway = $2 AND lane = $3 AND seq = $4")
         .bind(tenant.to_owned())
         .bind(gateway)

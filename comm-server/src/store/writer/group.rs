@@ -1,16 +1,18 @@
 //! Groups of changes, each one transaction.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use program::error::chain;
 use sqlx::{AnyConnection, AnyPool};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::queue::Queue;
-use super::{Answer, Key, Waiting};
+use super::{Answer, Key, Waiting, What, answer};
 use crate::store::engine::Engine;
+use crate::store::polls::{Asked, Polled, take};
 use crate::store::{StoreError, failed};
 
 /// Changes in one transaction.
@@ -76,16 +78,71 @@ async fn commit(
         keys.dedup();
         lock(engine, &mut transaction, keys).await?;
     }
-    for Waiting { change, .. } in changes.drain(..) {
-        sqlx::query("SAVEPOINT one").execute(&mut *transaction).await.map_err(failed("a savepoint"))?;
-        let (keep, answer) = change(&mut transaction).await;
-        answers.push(answer);
-        if !keep {
-            sqlx::query("ROLLBACK TO one").execute(&mut *transaction).await.map_err(failed("to undo"))?;
+    let mut polls = Vec::new();
+    for Waiting { what, .. } in changes.drain(..) {
+        match what {
+            What::Poll(asked, sender) => polls.push((asked, sender)),
+            What::Change(change) => {
+                mark(&mut transaction).await?;
+                let (keep, answer) = change(&mut transaction).await;
+                answers.push(answer);
+                release(&mut transaction, keep).await?;
+            }
         }
-        sqlx::query("RELEASE one").execute(&mut *transaction).await.map_err(failed("a savepoint"))?;
+    }
+    // Last, so that their answers know of what came with them.
+    while !polls.is_empty() {
+        let mut of_others = HashSet::new();
+        let (now, later) = polls.into_iter().partition(|(asked, _)| of_others.insert(asked.caller.key()));
+        take_polls(&mut transaction, now, answers).await?;
+        polls = later;
     }
     transaction.commit().await.map_err(failed("to commit"))
+}
+
+/// A poll that waits.
+type Poll = (Box<Asked>, oneshot::Sender<Result<Polled, StoreError>>);
+
+/// Takes polls, each of another gateway: all together, or, if that fails, each by itself, so that one that can't be
+/// taken spoils no other.
+async fn take_polls(
+    connection: &mut AnyConnection,
+    polls: Vec<Poll>,
+    answers: &mut Vec<Answer>,
+) -> Result<(), StoreError> {
+    mark(connection).await?;
+    let all: Vec<&Asked> = polls.iter().map(|(asked, _)| &**asked).collect();
+    let taken = take(connection, &all).await;
+    release(connection, taken.is_ok()).await?;
+    match taken {
+        Ok(taken) => {
+            answers
+                .extend(polls.into_iter().zip(taken).map(|((_, sender), polled)| answer(Ok(polled), sender)));
+        }
+        Err(error) if polls.len() == 1 => {
+            answers.extend(polls.into_iter().next().map(|(_, sender)| answer(Err(error), sender)));
+        }
+        Err(_) => {
+            for poll in polls {
+                Box::pin(take_polls(connection, vec![poll], answers)).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn mark(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    sqlx::query("SAVEPOINT one").execute(connection).await.map_err(failed("a savepoint"))?;
+    Ok(())
+}
+
+/// Ends what [`mark`] began, and undoes it unless it is to be kept.
+async fn release(connection: &mut AnyConnection, keep: bool) -> Result<(), StoreError> {
+    if !keep {
+        sqlx::query("ROLLBACK TO one").execute(&mut *connection).await.map_err(failed("to undo"))?;
+    }
+    sqlx::query("RELEASE one").execute(connection).await.map_err(failed("a savepoint"))?;
+    Ok(())
 }
 
 /// Locks the rows of the gateways, so that what a change reads of its gateway stays so until it is committed.

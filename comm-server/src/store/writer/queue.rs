@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Urgency, Waiting};
@@ -13,6 +14,10 @@ const PLACES: usize = 1024;
 
 /// How long a sender waits for a place before it is told to come again.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// From one group to the next, unless something urgent waits: under load the regular changes gather meanwhile and share
+/// one transaction, and what comes to an idle writer doesn't wait.
+const PACE: Duration = Duration::from_millis(10);
 
 /// The senders' side.
 #[derive(Debug, Clone)]
@@ -25,6 +30,8 @@ pub(super) struct Entrance {
 pub(super) struct Queue {
     urgent: mpsc::Receiver<Waiting>,
     regular: mpsc::Receiver<Waiting>,
+    /// When the next group of regular changes may begin.
+    next: Instant,
 }
 
 impl Entrance {
@@ -51,7 +58,10 @@ impl Queue {
     pub(super) fn new() -> (Entrance, Self) {
         let (urgent, urgent_ones) = mpsc::channel(PLACES);
         let (regular, regular_ones) = mpsc::channel(PLACES);
-        (Entrance { urgent, regular }, Self { urgent: urgent_ones, regular: regular_ones })
+        (
+            Entrance { urgent, regular },
+            Self { urgent: urgent_ones, regular: regular_ones, next: Instant::now() },
+        )
     }
 
     /// Waits for changes and takes up to `most`, urgent ones first; none when the queue is closed and empty.
@@ -66,18 +76,22 @@ impl Queue {
             if urgent_ended && self.urgent.is_empty() && regular_ended && self.regular.is_empty() {
                 return 0;
             }
-            let first = tokio::select! {
+            let (first, urgent) = tokio::select! {
                 biased;
-                first = self.urgent.recv(), if !(urgent_ended && self.urgent.is_empty()) => first,
-                first = self.regular.recv(), if !(regular_ended && self.regular.is_empty()) => first,
+                first = self.urgent.recv(), if !(urgent_ended && self.urgent.is_empty()) => (first, true),
+                first = self.regular.recv(), if !(regular_ended && self.regular.is_empty()) => (first, false),
                 () = closing.cancelled(), if !urgent_ended || !regular_ended => {
                     self.urgent.close();
                     self.regular.close();
-                    None
+                    (None, true)
                 }
             };
             let Some(first) = first else { continue };
             changes.push(first);
+            if !urgent {
+                self.gather(changes, closing).await;
+            }
+            self.next = Instant::now() + PACE;
             while changes.len() < most {
                 let Ok(next) = self.urgent.try_recv().or_else(|_| self.regular.try_recv()) else { break };
                 changes.push(next);
@@ -85,15 +99,30 @@ impl Queue {
             return changes.len();
         }
     }
+
+    /// Waits for the next group's time, or for a reason not to.
+    async fn gather(&mut self, changes: &mut Vec<Waiting>, closing: &CancellationToken) {
+        if Instant::now() >= self.next || closing.is_cancelled() || self.urgent.is_closed() {
+            return;
+        }
+        tokio::select! {
+            biased;
+            urgent = self.urgent.recv() => changes.extend(urgent),
+            () = closing.cancelled() => {}
+            () = tokio::time::sleep_until(self.next) => {}
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::writer::What;
 
     fn waiting(gateway: &str) -> Waiting {
         let key = super::super::Key { tenant: "t".to_owned(), gateway: gateway.to_owned() };
-        Waiting { key: Some(key), change: Box::new(|_| Box::pin(async { (true, Box::new(|_| ()) as _) })) }
+        let what = What::Change(Box::new(|_| Box::pin(async { (true, Box::new(|_| ()) as _) })));
+        Waiting { key: Some(key), what }
     }
 
     fn names(changes: &[Waiting]) -> Vec<&str> {
@@ -122,6 +151,32 @@ mod tests {
         taken.clear();
         assert_eq!(queue.take(&mut taken, 3, &closing).await, 0);
         assert!(matches!(entrance.enter(Urgency::Urgent, waiting("late")).await, Err(StoreError::Closed)));
+    }
+
+    #[tokio::test]
+    async fn regular_changes_gather_and_what_is_urgent_does_not_wait() {
+        let (entrance, mut queue) = Queue::new();
+        let (closing, mut taken) = (CancellationToken::new(), Vec::new());
+        let enter = |urgency, name| entrance.enter(urgency, waiting(name));
+        enter(Urgency::Regular, "r1").await.unwrap();
+        queue.take(&mut taken, 9, &closing).await;
+        assert_eq!(names(&taken), ["r1"], "it was idle");
+
+        // Never, as far as this test goes.
+        queue.next = Instant::now() + Duration::from_secs(86_400);
+        enter(Urgency::Regular, "r2").await.unwrap();
+        taken.clear();
+        let (_, ()) = tokio::join!(queue.take(&mut taken, 9, &closing), async {
+            enter(Urgency::Regular, "r3").await.unwrap();
+            enter(Urgency::Urgent, "u1").await.unwrap();
+        });
+        assert_eq!(names(&taken), ["r2", "u1", "r3"]);
+
+        queue.next = Instant::now() + Duration::from_secs(86_400);
+        enter(Urgency::Regular, "r4").await.unwrap();
+        taken.clear();
+        closing.cancel();
+        assert_eq!(queue.take(&mut taken, 9, &closing).await, 1, "who closes is not kept waiting");
     }
 
     #[tokio::test]

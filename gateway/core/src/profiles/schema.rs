@@ -16,6 +16,9 @@ use crate::device_reading::Oid;
 /// A profile file, bytes.
 pub(super) const PROFILE_BYTES: usize = 256 << 10;
 
+/// Brackets within brackets; a profile needs three. What the YAML parser needs for each grows with their number.
+const PROFILE_DEPTH: usize = 64;
+
 /// What one maker's devices have besides the standard MIBs.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -166,6 +169,11 @@ impl Profile {
         }
         let shape =
             |path: String, problem: String| ProfileError::Shape { file: file.to_owned(), path, problem };
+        if let Some(line) = nested_too_deep(yaml) {
+            let problem =
+                format!("line {line}: more than {PROFILE_DEPTH} brackets in one another, expected 3");
+            return Err(shape(".".into(), problem));
+        }
         let parser = serde_yaml::Deserializer::from_str(yaml);
         let mut profile: Self = serde_path_to_error::deserialize(parser).map_err(|error| {
             let (path, problem) = (error.path().to_string(), error.inner().to_string());
@@ -238,6 +246,23 @@ impl Profile {
     }
 }
 
+/// The line in which brackets stand too deep in one another, quoted ones included.
+fn nested_too_deep(yaml: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    yaml.lines()
+        .position(|line| {
+            line.bytes().any(|octet| {
+                match octet {
+                    b'[' | b'{' => depth += 1,
+                    b']' | b'}' => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                depth > PROFILE_DEPTH
+            })
+        })
+        .map(|line| line + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,6 +290,7 @@ mod tests {
                 "identity.model[0]",
                 "exactly one of",
             ),
+            (&format!("{head}about: {}", "[".repeat(250_000)), "line 3", "more than 64 brackets"),
             (&format!("{head}firmware_update: {{transport: ftp}}\n"), "firmware_update.transport", "raw9100"),
         ];
         for (yaml, path, problem) in cases {
