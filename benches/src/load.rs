@@ -2,6 +2,7 @@
 //! server, over the same mutual TLS, on the same machine, one after another in the same run.
 
 mod engines;
+mod known;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -20,9 +21,6 @@ use crate::process::{cpu_s, memory};
 
 /// Gateways with a certificate of their own.
 const GATEWAYS: usize = 200;
-
-/// Gateways that a server knows and that do not call.
-const KNOWN: u32 = 100_000;
 
 /// A load of polls alone.
 const POLLS: [&str; 2] = ["--reporting", "0"];
@@ -106,24 +104,6 @@ impl Bench {
         self.reconnect("PostgreSQL", &ours, figures)?;
         drop(ours);
         filled("PostgreSQL", per_s, &engines::of_postgresql(engine, "platen")?, figures);
-        Ok(())
-    }
-
-    /// The memory of a server that knows many gateways, of which few call.
-    fn many_known(&self, figures: &mut Figures) -> Result<()> {
-        // Its tables are made by a first start.
-        drop(self.comm_server("known", None)?);
-        // The second start has another address.
-        std::fs::remove_file(self.dir.join("known").join("addresses.json"))?;
-        engines::make_known(&self.dir.join("known").join("platen.db"), KNOWN)?;
-        let ours = self.comm_server("known", None)?;
-        let fresh = memory(ours.pid()?)?.resident;
-        self.run(&ours, &POLLS)?;
-        let busy = memory(ours.pid()?)?.resident;
-        let note = format!(
-            "{KNOWN} gateways and ten times as many devices known; {busy:.1} after the polls of {GATEWAYS}"
-        );
-        figures.print("memory of a server that knows many", fresh, "MiB", &note);
         Ok(())
     }
 
@@ -218,19 +198,16 @@ impl Bench {
 
     /// One load; its figures.
     fn run(&self, server: &Server, more: &[&str]) -> Result<(Value, f64)> {
+        let at_once = AT_ONCE.to_string();
+        let more: Vec<&str> = ["--at-once", &at_once].into_iter().chain(more.iter().copied()).collect();
+        self.run_for(&self.seconds.to_string(), server, &more)
+    }
+
+    /// The same, for another time and as it is said.
+    fn run_for(&self, seconds: &str, server: &Server, more: &[&str]) -> Result<(Value, f64)> {
         let identities = self.dir.join("gateways").display().to_string();
-        let (address, seconds, at_once) =
-            (server.address.to_string(), self.seconds.to_string(), AT_ONCE.to_string());
-        let mut arguments = vec![
-            &*address,
-            "--identities",
-            &identities,
-            "--seconds",
-            &seconds,
-            "--at-once",
-            &at_once,
-            "--json",
-        ];
+        let address = server.address.to_string();
+        let mut arguments = vec![&*address, "--identities", &identities, "--seconds", seconds, "--json"];
         arguments.extend(more);
         let before = server.cpu_s()?;
         let output = program::run("platen-load", &arguments)?;
@@ -266,8 +243,12 @@ impl Bench {
         let more = ["--scenario", "reconnect", "--batch", "50"];
         let (measured, _) = self.run(server, &more)?;
         let number = |key: &str| measured[key].as_f64().unwrap_or_default();
-        let note =
-            format!("{} of {GATEWAYS} served, {} refused meanwhile", number("served"), number("refused"));
+        let all = 100_000.0 * number("seconds") / number("served").max(1.0);
+        let note = format!(
+            "{} of {GATEWAYS} served, {} refused meanwhile; at the same pace, not measured, {all:.0} s for 100,000",
+            number("served"),
+            number("refused")
+        );
         figures.print(&format!("reconnect of all, {engine}"), number("seconds"), "s", &note);
         Ok(())
     }

@@ -119,7 +119,7 @@ pub(super) fn of_postgresql(engine: &Postgresql, database: &str) -> Result<Fille
     Ok(Filled { reports, per_s, octets_each: float(octets) / reports })
 }
 
-/// Fills a server's database with gateways and devices that it once knew.
+/// Fills a server's database with gateways that it once knew, each with a device and two lanes.
 pub(super) fn make_known(database: &Path, gateways: u32) -> Result<()> {
     sqlite(
         database,
@@ -129,8 +129,9 @@ pub(super) fn make_known(database: &Path, gateways: u32) -> Result<()> {
              INSERT INTO gateways (tenant, gateway, version, first_seen_ms, last_poll_ms, next_poll_s, tidied_ms)\n\
              SELECT 'default', 'known-' || i, '0.1.0', 0, 0, 3600, 9000000000000 FROM n;\n\
              INSERT INTO devices (tenant, gateway, device, vendor, model, serial, total, first_seen_ms)\n\
-             SELECT 'default', 'known-' || n.i, 'ricoh:K' || n.i || '-' || d.i, 'ricoh', 'IM C4500', 'K' || n.i, 1000, 0\n\
-             FROM n, n AS d WHERE d.i <= 10;\n"
+             SELECT 'default', 'known-' || i, 'ricoh:K' || i, 'ricoh', 'IM C4500', 'K' || i, 1000, 0 FROM n;\n\
+             INSERT INTO lanes (tenant, gateway, lane, acknowledged, made)\n\
+             SELECT 'default', 'known-' || i, lane, 9, 9 FROM n, (SELECT 'urgent' AS lane UNION ALL SELECT 'bulk');\n"
         ),
     )
     .map(drop)
