@@ -32,7 +32,7 @@ pub(super) async fn reports_are_put_into_partitions_as_the_page_says() {
     let opened = filled().await;
     let store = &opened.store;
     let before = state(store).await;
-    script(&opened.dir, script_of("## Step 5: partitions by month"));
+    script(&opened.dir, script_of(": partitions by month\n"));
     assert_eq!(state(store).await, before);
 
     let (now, retention) = (Timestamp::now(), Retention::default());
