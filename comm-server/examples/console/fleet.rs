@@ -47,7 +47,8 @@ pub(super) async fn store(url: &str, now: Timestamp) -> Result<()> {
     for (gateway, customer, site, ago, next, missing) in GATEWAYS {
         sqlx::query(
             "INSERT INTO gateways (tenant, gateway, customer, site, version, devices, devices_offline, uptime_s, \
-             first_seen_ms, last_poll_ms, next_poll_s) VALUES ('default', $1, $2, $3, '0.1.0', 6, 0, 86400, $4, $5, $6)",
+             first_seen_ms, last_poll_ms, next_poll_s, clock_ahead_s, storage_problem) \
+             VALUES ('default', $1, $2, $3, '0.1.0', 6, 0, 86400, $4, $5, $6, $7, $8)",
         )
         .bind(gateway)
         .bind(customer)
@@ -55,6 +56,9 @@ pub(super) async fn store(url: &str, now: Timestamp) -> Result<()> {
         .bind(ms - DAYS * DAY_MS)
         .bind(ms - ago * 60_000 - 20_000)
         .bind(next)
+        // The one that has reports to come has a full disk, and a clock that is twelve days behind.
+        .bind(if missing > 0 { -1_036_800_i64 } else { 0 })
+        .bind(if missing > 0 { "no space left on device" } else { "" })
         .execute(&mut *one)
         .await?;
         for (lane, acknowledged) in [("urgent", 214_i64), ("bulk", 18_422)] {

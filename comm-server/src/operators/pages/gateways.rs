@@ -96,7 +96,7 @@ fn row(g: Gateway, lanes: &[LaneState], now: Timestamp) -> GatewayRow {
     let own = lanes.iter().filter(|lane| lane.gateway == g.gateway);
     GatewayRow {
         href: address("/", &[("q", &g.gateway)]),
-        state: state::of_gateway(silent, g.service_calls > 0),
+        state: state::of_gateway(silent, g.storage_problem.is_empty(), g.service_calls > 0),
         last_poll: g.last_poll.map(|at| When::new(at, now)),
         cadence: cadence(g.next_poll_s),
         next_poll: due.filter(|due| *due > now).map(|due| When::new(due, now)),

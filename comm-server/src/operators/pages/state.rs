@@ -50,12 +50,13 @@ pub(super) fn of_device(offline: bool, gravest: Option<Gravest>, status: Option<
     badge("Unknown", "idle", Icon::Question)
 }
 
-/// Whether a gateway was heard from.
-pub(super) const fn of_gateway(silent: bool, service_call: bool) -> StateBadge {
-    match (silent, service_call) {
-        (true, _) => badge("Not heard from", "bad", Icon::Offline),
-        (false, true) => badge("Service call", "warn", Icon::Wrench),
-        (false, false) => badge("On time", "good", Icon::Ok),
+/// Whether a gateway was heard from, and is well.
+pub(super) const fn of_gateway(silent: bool, stores: bool, service_call: bool) -> StateBadge {
+    match (silent, stores, service_call) {
+        (true, _, _) => badge("Not heard from", "bad", Icon::Offline),
+        (false, false, _) => badge("Can store nothing", "bad", Icon::Alert),
+        (false, true, true) => badge("Service call", "warn", Icon::Wrench),
+        (false, true, false) => badge("On time", "good", Icon::Ok),
     }
 }
 
