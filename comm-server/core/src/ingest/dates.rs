@@ -57,11 +57,10 @@ impl GatewayClock {
     /// Dates what the reports tell. When a gateway made a report stays as it said: it tells reports apart.
     pub fn date(&self, arrivals: &mut [Arrival]) {
         for arrival in arrivals {
-            if let Content::Usable(report) = &mut arrival.content {
-                let at = told_at(report);
-                if let Some(at) = at {
-                    *at = self.dated(*at);
-                }
+            if let Content::Usable(report) = &mut arrival.content
+                && let Some(at) = told_at(report)
+            {
+                *at = self.dated(*at);
             }
         }
     }
