@@ -3,6 +3,7 @@
 //! A task asks both databases where they are in their log. While the replica is down, isn't one, or is too far behind,
 //! the primary is read: the log, `/healthz` and the metrics tell.
 
+use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -110,7 +111,7 @@ impl Replica {
     }
 
     /// It can't be reached: nobody else waits for it until it was seen again.
-    pub(super) fn is_gone(&self, error: &StoreError) {
+    pub(super) fn is_gone(&self, error: &dyn Error) {
         let mut known = self.known();
         known.following.lost();
         known.why_not = chain(error);
@@ -166,9 +167,7 @@ async fn keep_looking(replica: Weak<Replica>, primary: AnyPool) {
         every.tick().await;
         let Some(replica) = replica.upgrade() else { return };
         if let Err(unfit) = replica.look(&primary).await {
-            let mut known = replica.known();
-            known.following.lost();
-            known.why_not = chain(&unfit);
+            replica.is_gone(&unfit);
         }
         replica.tell();
     }
