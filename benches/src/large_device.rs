@@ -3,6 +3,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fixtures::agent;
@@ -40,8 +41,8 @@ pub(crate) struct LargeDevice {
     pub(crate) objects: usize,
 }
 
-/// Starts it; its thread ends with the program.
-pub(crate) fn start(recording: Option<&Path>) -> Result<LargeDevice> {
+/// Starts it; it takes so long for each answer. Its thread ends with the program.
+pub(crate) fn start(recording: Option<&Path>, takes: Duration) -> Result<LargeDevice> {
     let objects = match recording {
         Some(file) => recorded(&std::fs::read_to_string(file).with_context(|| file.display().to_string())?)?,
         None => made_up(),
@@ -49,15 +50,18 @@ pub(crate) fn start(recording: Option<&Path>) -> Result<LargeDevice> {
     let count = objects.len();
     let (listed, socket) = (Listed::new(objects), UdpSocket::bind("127.0.0.1:0")?);
     let address = socket.local_addr()?;
-    std::thread::spawn(move || serve(&listed, &socket));
+    std::thread::spawn(move || serve(&listed, &socket, takes));
     Ok(LargeDevice { address, objects: count })
 }
 
-fn serve(listed: &Listed, socket: &UdpSocket) -> Result<()> {
+fn serve(listed: &Listed, socket: &UdpSocket, takes: Duration) -> Result<()> {
     let mut request = vec![0; agent::MAX_REQUEST_BYTES];
     loop {
         let (length, asker) = socket.recv_from(&mut request)?;
         if let Some(answer) = agent::answer(listed, COMMUNITY, request.get(..length).unwrap_or_default()) {
+            if !takes.is_zero() {
+                std::thread::sleep(takes);
+            }
             socket.send_to(&answer, asker)?;
         }
     }

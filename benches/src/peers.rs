@@ -19,6 +19,12 @@ use crate::{large_device, process, virtual_devices};
 /// Subtrees that a walker needs for what a reading holds.
 const SUBTREES: [&str; 3] = ["1.3.6.1.2.1.1", "1.3.6.1.2.1.25", "1.3.6.1.2.1.43"];
 
+/// What a printer takes for an answer, which one on loopback doesn't. Real ones take more.
+const DEVICES_TIME: Duration = Duration::from_millis(5);
+
+/// How often a device that takes its time is read at most.
+const SLOW_READINGS: u32 = 50;
+
 /// snmpbulkwalk is a process for each subtree: fewer readings tell as much.
 const WALKS: u32 = 20;
 
@@ -33,10 +39,14 @@ pub(crate) async fn measure(readings: u32, recording: Option<&Path>, figures: &m
     let exporter = Exporter::start(dir.path()).await?;
     figures.print("a virtual device", 1.0, "device", "");
     compare(device, exporter.as_ref(), readings, figures).await?;
-    let large = large_device::start(recording)?;
+    let large = large_device::start(recording, Duration::ZERO)?;
     let objects = f64::from(u32::try_from(large.objects)?);
     figures.print("a larger device", objects, "objects", "");
     compare(large.address, exporter.as_ref(), readings, figures).await?;
+    let slow = large_device::start(recording, DEVICES_TIME)?;
+    let note = "the same, which takes so long for an answer";
+    figures.print("a larger device that needs time", 1000.0 * DEVICES_TIME.as_secs_f64(), "ms", note);
+    compare(slow.address, exporter.as_ref(), readings.min(SLOW_READINGS), figures).await?;
     devices.stop()
 }
 

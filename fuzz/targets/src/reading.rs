@@ -67,7 +67,7 @@ pub(crate) fn read(
         assert!((1..=limit).contains(&request.oids().len()), "{} objects", request.oids().len());
         assert!(bulk || !matches!(request, Request::GetBulk { .. }), "GETBULK to SNMP v1");
         assert!(!request.to_string().is_empty());
-        if !reading.absorb(device.answer(&request, tape)) {
+        if !reading.absorb(&request, device.answer(&request, tape)) {
             return None;
         }
     }
@@ -192,7 +192,7 @@ fn value(tape: &mut Tape<'_>) -> Value {
         3 => Value::Integer(tape.long().cast_signed()),
         4 => Value::Unsigned(u64::from(tape.octet())),
         5 => Value::Unsigned(tape.long()),
-        6 => Value::Oid(Oid::new(&arcs(tape))),
+        6 => Value::from(Oid::new(&arcs(tape))),
         7 => Value::octets(&vec![tape.octet(); LONG]),
         _ => {
             let length = usize::from(tape.octet());

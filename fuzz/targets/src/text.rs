@@ -51,7 +51,7 @@ pub(crate) fn sys_descr(charset: i64, octets: &[u8]) -> Option<String> {
             Request::GetNext(_) | Request::GetBulk { .. } => Value::EndOfView,
         };
         let answer = request.oids().iter().map(|oid| (oid.clone(), value(oid))).collect();
-        if !reading.absorb(Answer::Varbinds(answer)) {
+        if !reading.absorb(&request, Answer::Varbinds(answer)) {
             return None;
         }
     }

@@ -8,6 +8,7 @@ pub mod commands;
 pub mod device_reading;
 pub mod firmware;
 pub mod inventory;
+pub mod message;
 pub mod outbox;
 pub mod profiles;
 pub mod search;

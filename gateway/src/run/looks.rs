@@ -63,7 +63,7 @@ impl Engine {
             };
             let (reader, events) = (self.world.reader.clone(), self.events());
             self.world.tasks.spawn(async move {
-                let result = reader.read_watched(&target, scope, &mut |_| ()).await.map(Box::new);
+                let result = reader.look(&target, scope).await.map(Box::new);
                 Self::tell(&events, Event::Looked(address, scope, result));
             });
         }

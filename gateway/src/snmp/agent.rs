@@ -1,20 +1,19 @@
 //! One device's agent: a request goes out, an answer of the core comes back.
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-use gateway_core::device_reading::limits::VARBINDS_PER_ANSWER;
-use gateway_core::device_reading::{Answer, Oid, Refusal, Request, Value};
-use snmp::{Client, ClientBuilder, DecodeAnomaly, EngineCache, Error, ErrorStatus, Retry, VarBind};
+use gateway_core::device_reading::{Answer, Request};
+use gateway_core::message::CommunityVersion;
+use snmp::{EngineCache, Retry};
 
+use super::community::CommunityAgent;
 use super::credentials::Credentials;
 use super::denial::Denial;
-use super::salt;
 use super::sockets::Sockets;
-use super::transport::{Tallied, Tally};
+use super::usm::UsmAgent;
 
 /// First pause before a repetition; it doubles.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -55,123 +54,51 @@ impl Way {
     }
 }
 
-/// Something that answers requests.
-pub(super) trait Agent {
-    /// Sends a request, repeats it, and gives the answer: silence is one.
-    fn exchange(&self, request: &Request) -> impl Future<Output = Result<Answer, Failure>> + Send;
+/// The pauses between repetitions.
+pub(super) fn retry(retries: u32) -> Result<Retry, String> {
+    let pauses = Retry::exponential(retries).initial_delay(BACK_OFF).max_delay(BACK_OFF_MAX).jitter(JITTER);
+    pauses.build().map_err(|error| error.to_string())
 }
 
-/// An agent behind UDP.
-pub(super) struct SnmpAgent {
-    client: Client<Tallied>,
-    tally: Arc<Tally>,
+/// Something that answers requests.
+pub(super) enum SnmpAgent {
+    /// SNMP v1 and v2c.
+    Community(CommunityAgent),
+    /// SNMP v3.
+    Usm(Box<UsmAgent>),
 }
 
 impl SnmpAgent {
     /// Prepares; nothing is sent.
     pub(super) async fn new(sockets: &Sockets, way: &Way) -> Result<Self, String> {
-        let handle = sockets.handle(way.address).await.map_err(|error| error.to_string())?;
-        let auth = way.credentials.auth(way.context.as_deref()).map_err(|error| error.to_string())?;
-        let retry = Retry::exponential(way.retries)
-            .initial_delay(BACK_OFF)
-            .max_delay(BACK_OFF_MAX)
-            .jitter(JITTER)
-            .build()
-            .map_err(|error| error.to_string())?;
-        let (transport, tally) = Tallied::new(handle, Arc::clone(&way.sent));
-        let mut builder = ClientBuilder::new(auth)
-            .request_timeout(way.timeout)
-            .retry(retry)
-            .max_oids_per_request(usize::from(u8::MAX))
-            .engine_cache(Arc::clone(&way.engine))
-            // Some devices say unsigned that the clock is wrong. Their word is taken for one packet only, from the
-            // device's own address, and a wrong one only makes that packet useless.
-            .allow_unauthenticated_v3_time_correction(true);
-        if matches!(&way.credentials, Credentials::V3(user) if user.uses_des()) {
-            builder = builder.des_salt_state(salt::of_this_process().map_err(str::to_owned)?);
-        }
-        let client = builder.build_with_transport(transport).map_err(|error| error.to_string())?;
-        Ok(Self { client, tally })
-    }
-
-    /// What was wrong with an answer that was refused.
-    pub(super) fn rejected(&self) -> Option<String> {
-        self.tally.rejected()
-    }
-}
-
-impl Agent for SnmpAgent {
-    async fn exchange(&self, request: &Request) -> Result<Answer, Failure> {
-        let oids: Vec<snmp::Oid> =
-            request.oids().iter().map(|oid| snmp::Oid::from_slice(oid.arcs())).collect();
-        let response = match request {
-            Request::Get(_) => self.client.get_many(&oids).await.map(|r| (r.varbinds, r.metadata)),
-            Request::GetNext(_) => self.client.get_next_many(&oids).await.map(|r| (r.varbinds, r.metadata)),
-            Request::GetBulk { repetitions, .. } => {
-                let response = self.client.get_bulk_with_metadata(&oids, 0, *repetitions).await;
-                response.map(|r| (r.varbinds, r.metadata))
+        let (version, community) = match &way.credentials {
+            Credentials::V1(community) => (CommunityVersion::V1, community),
+            Credentials::V2c(community) => (CommunityVersion::V2c, community),
+            Credentials::V3(user) => {
+                let handle = sockets.handle(way.address).await.map_err(|error| error.to_string())?;
+                return Ok(Self::Usm(Box::new(UsmAgent::new(handle, user, way)?)));
             }
         };
-        match response {
-            // A count that was cut to 32 bits would be a wrong bill: ask for less until it stands alone, and drop it.
-            Ok((_, metadata)) if metadata.decode_anomalies.iter().any(is_cut_number) => {
-                Ok(Answer::Refused(Refusal::Other))
-            }
-            Ok((varbinds, _)) => {
-                Ok(Answer::Varbinds(varbinds.iter().take(VARBINDS_PER_ANSWER).map(varbind).collect()))
-            }
-            Err(error) => match self.tally.denied() {
-                Some(denial) => Err(Failure::Denied(denial)),
-                None => failed(error.exchange_source()),
-            },
+        let mailbox = sockets.mailbox(way.address).await.map_err(|error| error.to_string())?;
+        let community = super::credentials::within(community, way.context.as_deref());
+        let (retry, sent) = (retry(way.retries)?, Arc::clone(&way.sent));
+        let agent = CommunityAgent::new(mailbox, (version, community), way.timeout, retry, sent);
+        Ok(Self::Community(agent))
+    }
+
+    /// Sends a request, repeats it, and gives the answer: silence is one.
+    pub(super) async fn exchange(&mut self, request: &Request) -> Result<Answer, Failure> {
+        match self {
+            Self::Community(agent) => agent.exchange(request).await,
+            Self::Usm(agent) => agent.exchange(request).await,
         }
     }
-}
 
-const fn is_cut_number(anomaly: &DecodeAnomaly) -> bool {
-    matches!(
-        anomaly,
-        DecodeAnomaly::SignedIntegerTruncation { .. } | DecodeAnomaly::Unsigned32Truncation { .. }
-    )
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "the library's errors are non-exhaustive")]
-fn failed(error: &Error) -> Result<Answer, Failure> {
-    match error {
-        Error::Timeout { .. } => Ok(Answer::Silence),
-        Error::Snmp { status: ErrorStatus::TooBig, .. } => Ok(Answer::Refused(Refusal::TooBig)),
-        Error::Snmp { status: ErrorStatus::NoSuchName, index, .. } => {
-            Ok(Answer::Refused(Refusal::NoSuchName(usize::try_from(*index).unwrap_or(0))))
+    /// What was wrong with the first answer that was refused.
+    pub(super) fn rejected(&self) -> Option<String> {
+        match self {
+            Self::Community(agent) => agent.rejected(),
+            Self::Usm(agent) => agent.rejected(),
         }
-        Error::Snmp { .. } | Error::OutboundMessageTooLarge { .. } => Ok(Answer::Refused(Refusal::Other)),
-        Error::Decode(_) | Error::MalformedResponse { .. } | Error::ResponseShape { .. } => {
-            Ok(Answer::Refused(Refusal::Other))
-        }
-        Error::Report { status, .. } => Err(Failure::Denied(Denial::from(status.as_ref()))),
-        Error::Auth { .. } => Err(Failure::Denied(Denial::NotAuthentic)),
-        other => Err(Failure::Send(other.to_string())),
-    }
-}
-
-fn varbind(varbind: &VarBind) -> (Oid, Value) {
-    (Oid::new(varbind.oid.arcs()), value(&varbind.value))
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "the library's values are non-exhaustive")]
-fn value(value: &snmp::Value) -> Value {
-    match value {
-        snmp::Value::Integer(number) => Value::Integer(i64::from(*number)),
-        snmp::Value::Counter32(number)
-        | snmp::Value::Gauge32(number)
-        | snmp::Value::UInteger32(number)
-        | snmp::Value::TimeTicks(number) => Value::Unsigned(u64::from(*number)),
-        snmp::Value::Counter64(number) => Value::Unsigned(*number),
-        snmp::Value::OctetString(octets) | snmp::Value::Opaque(octets) | snmp::Value::Nsap(octets) => {
-            Value::octets(octets)
-        }
-        snmp::Value::IpAddress(octets) => Value::octets(octets),
-        snmp::Value::ObjectIdentifier(oid) => Value::Oid(Oid::new(oid.arcs())),
-        snmp::Value::EndOfMibView => Value::EndOfView,
-        _ => Value::Missing,
     }
 }

@@ -2,12 +2,14 @@
 
 mod agent;
 mod book;
+mod community;
 pub mod credentials;
 mod denial;
-mod diagnosis;
 pub(crate) mod salt;
+mod socket;
 mod sockets;
 mod transport;
+mod usm;
 mod visit;
 
 use std::net::SocketAddr;
@@ -162,10 +164,18 @@ impl Reader {
     /// # Errors
     /// No answer, an answer that isn't SNMP, or this machine can't send.
     pub async fn read(&self, target: &Target, scope: Scope) -> Result<Reading, ReadError> {
-        Ok(self.read_watched(target, scope, &mut |_| ()).await?.reading)
+        Ok(self.look(target, scope).await?.reading)
     }
 
-    /// Reads one device and tells of each request.
+    /// Reads one device; also gives what a glance would have seen.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn look(&self, target: &Target, scope: Scope) -> Result<Finished, ReadError> {
+        Visit::new(self, target, scope, false).read(&mut |_| ()).await
+    }
+
+    /// Reads one device, tells of each request, and where each value came from.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -175,7 +185,7 @@ impl Reader {
         scope: Scope,
         watch: &mut (dyn FnMut(&Exchange) + Send),
     ) -> Result<Finished, ReadError> {
-        Visit::new(self, target, scope).read(watch).await
+        Visit::new(self, target, scope, true).read(watch).await
     }
 
     /// With what and how the device at an address answered last.

@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use snmp::EngineCache;
 use wire::reading::Reading;
 
-use super::agent::{Agent, Failure, SnmpAgent, Way};
+use super::agent::{Failure, SnmpAgent, Way};
 use super::credentials::Candidate;
 use super::denial::Denial;
-use super::{Exchange, READING_TIME, ReadError, Reader, Scope, Target, address_text, book, diagnosis};
+use super::{Exchange, READING_TIME, ReadError, Reader, Scope, Target, address_text, book};
 
 /// Who is told of each request.
 pub(super) type Watch<'a> = dyn FnMut(&Exchange) + Send + 'a;
@@ -25,8 +25,9 @@ pub(super) struct Visit<'a> {
     reader: &'a Reader,
     target: &'a Target,
     scope: Scope,
+    /// Whether the reading is to tell where its values came from.
+    explained: bool,
     begun: Instant,
-    strangers: u64,
     sent: Arc<AtomicU32>,
 }
 
@@ -55,9 +56,8 @@ struct Read {
 }
 
 impl<'a> Visit<'a> {
-    pub(super) fn new(reader: &'a Reader, target: &'a Target, scope: Scope) -> Self {
-        let (begun, strangers) = (Instant::now(), reader.sockets.strangers());
-        Self { reader, target, scope, begun, strangers, sent: Arc::default() }
+    pub(super) fn new(reader: &'a Reader, target: &'a Target, scope: Scope, explained: bool) -> Self {
+        Self { reader, target, scope, explained, begun: Instant::now(), sent: Arc::default() }
     }
 
     /// Tries the credentials in turn.
@@ -173,11 +173,11 @@ impl<'a> Visit<'a> {
 
     /// Asks for one object, to see whether anything is answered.
     async fn probe(&self, way: &Way, candidate: &Candidate) -> Result<(), Miss> {
-        let agent = self.agent(way).await?;
+        let mut agent = self.agent(way).await?;
         let sys_object_id = Oid::new(&[objects::SYS_OBJECT_ID, &[0]].concat());
         let request = Request::Get(vec![sys_object_id]);
-        match self.exchange(&agent, &request, candidate, false).await? {
-            Answer::Silence => Err(self.silent(way, candidate, &agent, &request, true).await),
+        match self.exchange(&mut agent, &request, candidate, false).await? {
+            Answer::Silence => Err(self.silent(way, candidate, &agent, &request, true)),
             Answer::Varbinds(_) | Answer::Refused(_) => Ok(()),
         }
     }
@@ -190,22 +190,25 @@ impl<'a> Visit<'a> {
         manner: Manner,
         watch: &mut Watch<'_>,
     ) -> Result<Read, Miss> {
-        let agent = self.agent(way).await?;
+        let mut agent = self.agent(way).await?;
         // SNMP v1 has no GETBULK, and that is nothing to be remembered.
         let has_bulk = candidate.credentials.version() != Version::V1;
         let asked_in = Manner { bulk: manner.bulk && has_bulk, ..manner };
         let (profiles, shape) =
             (Arc::clone(&self.reader.profiles), self.reader.book.shape(self.target.address));
         let mut reading = DeviceReading::in_manner(profiles, self.scope, asked_in, shape);
+        if self.explained {
+            reading = reading.explained();
+        }
         let mut answered = false;
         while let Some(request) = reading.next_request() {
             let asked = Instant::now();
-            let answer = self.exchange(&agent, &request, candidate, answered).await?;
+            let answer = self.exchange(&mut agent, &request, candidate, answered).await?;
             answered |= answer != Answer::Silence;
             let exchange = Exchange { request, answer, took: asked.elapsed() };
             watch(&exchange);
-            if !reading.absorb(exchange.answer) {
-                return Err(self.silent(way, candidate, &agent, &exchange.request, !answered).await);
+            if !reading.absorb(&exchange.request, exchange.answer) {
+                return Err(self.silent(way, candidate, &agent, &exchange.request, !answered));
             }
         }
         let (learned, shape) = (reading.manner(), reading.shape().map(Arc::new));
@@ -229,7 +232,7 @@ impl<'a> Visit<'a> {
 
     async fn exchange(
         &self,
-        agent: &SnmpAgent,
+        agent: &mut SnmpAgent,
         request: &Request,
         candidate: &Candidate,
         answered: bool,
@@ -261,7 +264,7 @@ impl<'a> Visit<'a> {
     }
 
     /// No usable answer came: tells a device that refuses or sends rubbish from one that sends nothing.
-    async fn silent(
+    fn silent(
         &self,
         way: &Way,
         candidate: &Candidate,
@@ -272,16 +275,8 @@ impl<'a> Visit<'a> {
         if candidate.credentials.version() == Version::V3 && way.knows_engine() {
             return self.refused(candidate, request, &Denial::Mute, next);
         }
-        let problem = match agent.rejected() {
-            Some(problem) => Some(problem),
-            // Only when the socket saw a datagram that fits no request is it worth asking whether it was this device's.
-            None if self.reader.sockets.strangers() > self.strangers => {
-                diagnosis::ask(way.address, &way.credentials, way.timeout).await
-            }
-            None => None,
-        };
         let (address, request) = (self.target.address, request.to_string());
-        let error = match problem {
+        let error = match agent.rejected() {
             Some(problem) => ReadError::Malformed { address, request, problem },
             None => self.no_answer(request),
         };

@@ -3,11 +3,11 @@
 use wire::reading::{Firmware, Identity};
 
 use super::limits::FIRMWARE_COMPONENTS;
-use super::machine::Provenance;
+use super::machine::Notes;
 use super::mib::Mib;
 use super::objects as o;
 use super::value::Value;
-use crate::profiles::{Profile, StandardTexts, TextSource};
+use crate::profiles::{IdentitySources, Profile, StandardTexts, TextSource};
 
 /// Octets of a hardware address.
 const MAC_OCTETS: usize = 6;
@@ -15,13 +15,23 @@ const MAC_OCTETS: usize = 6;
 /// `ifType`s that a hardware address is taken from, the best first.
 const NETWORKS: [i64; 2] = [6, 71];
 
+/// Where a text came from.
+enum From<'a> {
+    Object(&'static str),
+    Profile(&'a TextSource),
+}
+
+impl From<'_> {
+    fn describe(&self) -> String {
+        match self {
+            Self::Object(name) => (*name).to_owned(),
+            Self::Profile(source) => source.describe(),
+        }
+    }
+}
+
 /// The identity; `device` is the printer's row of `hrDeviceTable`.
-pub(crate) fn identity(
-    mib: &Mib,
-    device: u32,
-    profile: Option<&Profile>,
-    provenance: &mut Vec<Provenance>,
-) -> Identity {
+pub(crate) fn identity(mib: &Mib, device: u32, profile: Option<&Profile>, notes: &mut Notes) -> Identity {
     let general = |object: &[u32]| {
         mib.text(object, &[device])
             .or_else(|| mib.text(object, &[1]))
@@ -33,31 +43,32 @@ pub(crate) fn identity(
         printer_name: general(o::PRT_GENERAL_PRINTER_NAME),
     };
     let sources = profile.map(|profile| &profile.identity);
-    let mut told = |field: &str, value: Option<(String, String)>| {
+    let mut told = |field: &str, value: Option<(String, From<'_>)>| {
         let (value, from) = value?;
-        provenance.push(Provenance { field: format!("identity.{field}"), from });
+        notes.note(|| format!("identity.{field}"), || from.describe());
         Some(value)
     };
-    let private = |list: Option<&Vec<TextSource>>| {
-        list?.iter().find_map(|source| Some((source.read(mib, &standard)?, source.describe())))
+    let private = |of: fn(&IdentitySources) -> &[TextSource]| {
+        let found = |source| Some((TextSource::read(source, mib, &standard)?, From::Profile(source)));
+        of(sources?).iter().find_map(found)
     };
-    let named = |value: Option<String>, name: &str| value.map(|value| (value, name.to_owned()));
+    let named = |value: Option<String>, name| value.map(|value| (value, From::Object(name)));
     let model = told(
         "model",
-        private(sources.map(|s| &s.model)).or_else(|| named(standard.device_descr.clone(), "hrDeviceDescr")),
+        private(|sources| &sources.model).or_else(|| named(standard.device_descr.clone(), "hrDeviceDescr")),
     );
     let serial = told(
         "serial",
         named(general(o::PRT_GENERAL_SERIAL_NUMBER), "prtGeneralSerialNumber")
-            .or_else(|| private(sources.map(|s| &s.serial))),
+            .or_else(|| private(|sources| &sources.serial)),
     );
     let name = told(
         "name",
         named(standard.printer_name.clone(), "prtGeneralPrinterName")
             .or_else(|| named(mib.text(o::SYS_NAME, &[0]), "sysName"))
-            .or_else(|| private(sources.map(|s| &s.name))),
+            .or_else(|| private(|sources| &sources.name)),
     );
-    let firmware = firmware(mib, profile, &standard, provenance);
+    let firmware = firmware(mib, profile, &standard, notes);
     let sys_object_id = mib.instance(o::SYS_OBJECT_ID, &[0]).and_then(|value| mib.text_of(value));
     Identity {
         vendor: profile.map(|profile| profile.vendor.clone()),
@@ -76,15 +87,14 @@ fn firmware(
     mib: &Mib,
     profile: Option<&Profile>,
     standard: &StandardTexts,
-    provenance: &mut Vec<Provenance>,
+    notes: &mut Notes,
 ) -> Vec<Firmware> {
     let mut all: Vec<Firmware> = Vec::new();
     for source in profile.iter().flat_map(|profile| &profile.identity.firmware) {
         for found in source.read(mib, standard) {
             let told = all.iter().any(|own| own.component == found.component);
             if !told && all.len() < FIRMWARE_COMPONENTS {
-                let field = format!("identity.firmware.{}", found.component);
-                provenance.push(Provenance { field, from: source.describe() });
+                notes.note(|| format!("identity.firmware.{}", found.component), || source.describe());
                 all.push(found);
             }
         }
@@ -101,12 +111,12 @@ pub(crate) fn mac(mib: &Mib) -> Option<String> {
     mib.rows(o::IF_PHYS_ADDRESS)
         .filter_map(|(row, value)| Some((rank(row)?, address(value)?)))
         .min_by_key(|(rank, _)| *rank)
-        .map(|(_, mac)| mac)
+        .map(|(_, octets)| octets.map(|octet| format!("{octet:02x}")).join(":"))
 }
 
-fn address(value: &Value) -> Option<String> {
+fn address(value: &Value) -> Option<[u8; MAC_OCTETS]> {
     let Value::Octets(octets) = value else { return None };
-    let usable =
-        octets.len() == MAC_OCTETS && octets.iter().any(|o| *o != 0) && octets.iter().any(|o| *o != 0xff);
-    usable.then(|| octets.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":"))
+    let octets = <[u8; MAC_OCTETS]>::try_from(octets.as_slice()).ok()?;
+    let usable = octets.iter().any(|octet| *octet != 0) && octets.iter().any(|octet| *octet != 0xff);
+    usable.then_some(octets)
 }

@@ -3,8 +3,17 @@
 /// Objects asked for in one GET: with their answers they stay within one Ethernet frame on all but a few devices.
 pub const OIDS_PER_GET: usize = 24;
 
+/// Objects asked for in one GET of a device whose answers are known to stay within one Ethernet frame.
+pub const OIDS_PER_KNOWN_GET: usize = 64;
+
+/// Octets of varbinds that surely stay within one Ethernet frame.
+pub const FRAME_OCTETS: usize = 1_300;
+
 /// Columns asked for in one GETBULK or GETNEXT.
 pub const COLUMNS_PER_REQUEST: usize = 12;
+
+/// Columns asked for in one GETBULK of a device whose rows are known.
+pub const COLUMNS_PER_KNOWN_BULK: usize = 24;
 
 /// Varbinds that one GETBULK asks for: columns times repetitions.
 pub const VARBINDS_PER_BULK: usize = 72;

@@ -2,13 +2,17 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use wire::reading::Reading;
 
 use super::glimpse::{self, Glimpse};
-use super::limits::{GUESSED_ROWS, REQUESTS_PER_READING, SILENCES_PER_READING, VARBINDS_PER_ANSWER};
+use super::limits::{
+    GUESSED_ROWS, OIDS_PER_GET, OIDS_PER_KNOWN_GET, REQUESTS_PER_READING, SILENCES_PER_READING,
+    VARBINDS_PER_ANSWER,
+};
 use super::manner::Manner;
 use super::mib::Mib;
 use super::oid::{Oid, join};
@@ -17,6 +21,9 @@ use super::value::Value;
 use super::walk::Walk;
 use super::{charset::Charset, counters, covers, identity, objects, plan, status, supplies, tables};
 use crate::profiles::{Profile, Profiles};
+
+/// Octets of a varbind besides its sub-identifiers and its value: tags and lengths, and longer sub-identifiers.
+const VARBIND_OCTETS: usize = 8;
 
 /// How much is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,10 +128,23 @@ pub struct Provenance {
 pub struct Finished {
     /// The reading.
     pub reading: Reading,
-    /// Where its values came from.
+    /// Where its values came from, where that is [wanted](DeviceReading::explained).
     pub provenance: Vec<Provenance>,
     /// What a glance would have seen; absent where the device lacks what one needs.
     pub glimpse: Option<Glimpse>,
+}
+
+/// Takes down where values came from, where somebody wants to know.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Notes(Option<Vec<Provenance>>);
+
+impl Notes {
+    /// Where a value came from; both texts are made only where they are wanted.
+    pub(crate) fn note(&mut self, field: impl FnOnce() -> String, from: impl FnOnce() -> String) {
+        if let Some(notes) = &mut self.0 {
+            notes.push(Provenance { field: field(), from: from() });
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +163,8 @@ pub struct DeviceReading {
     scope: Scope,
     profiles: Arc<Profiles>,
     profile: Option<Arc<Profile>>,
+    /// Digest of what the profile is chosen by.
+    told: u64,
     /// What the device had when it was read last.
     shape: Arc<Shape>,
     /// Objects of the profile that fitted then: they are asked at once.
@@ -152,10 +174,12 @@ pub struct DeviceReading {
     gets: VecDeque<Vec<Oid>>,
     manner: Manner,
     walk: Walk,
-    outstanding: Option<Request>,
+    /// Octets of the varbinds that answered to GETs.
+    got: usize,
     sent: u32,
     silences: u32,
     answered: bool,
+    notes: Notes,
 }
 
 impl DeviceReading {
@@ -173,6 +197,7 @@ impl DeviceReading {
             scope,
             profiles,
             profile: None,
+            told: 0,
             ahead: shape.profile().map(|profile| private(profile, scope, false)).unwrap_or_default(),
             shape,
             mib: Mib::default(),
@@ -180,16 +205,26 @@ impl DeviceReading {
             gets: VecDeque::new(),
             manner,
             walk: Walk::new(manner),
-            outstanding: None,
+            got: 0,
             sent: 0,
             silences: 0,
             answered: false,
+            notes: Notes::default(),
         };
         let first = if scope == Scope::Glance { Vec::new() } else { plan::first(scope) };
         let glimpse = glimpse::objects(scope).into_iter().filter(|oid| !first.contains(oid));
-        let ahead = reading.ahead.clone();
+        let mut ahead = reading.ahead.clone();
+        if scope != Scope::Glance {
+            ahead.extend(reading.shape.locale().map(character_set));
+        }
         reading.queue(first.iter().cloned().chain(glimpse).chain(ahead));
         reading
+    }
+
+    /// The finished reading is to tell where its values came from.
+    #[must_use]
+    pub fn explained(self) -> Self {
+        Self { notes: Notes(Some(Vec::new())), ..self }
     }
 
     /// The next request; none when the reading is complete.
@@ -198,7 +233,6 @@ impl DeviceReading {
             let request = self.gets.pop_front().map(Request::Get).or_else(|| self.walk.request());
             if request.is_some() {
                 self.sent += 1;
-                self.outstanding.clone_from(&request);
                 return request;
             }
             self.advance();
@@ -208,14 +242,13 @@ impl DeviceReading {
 
     /// Takes the answer to the last request. False when the device has fallen silent and reading on would be rude.
     #[must_use]
-    pub fn absorb(&mut self, answer: Answer) -> bool {
-        let Some(request) = self.outstanding.take() else { return true };
+    pub fn absorb(&mut self, request: &Request, answer: Answer) -> bool {
         match (answer, request) {
             (Answer::Varbinds(mut varbinds), request) => {
                 self.answered = true;
                 varbinds.truncate(VARBINDS_PER_ANSWER);
                 match request {
-                    Request::Get(asked) => self.absorb_get(&asked, varbinds),
+                    Request::Get(asked) => self.absorb_get(asked, varbinds),
                     Request::GetNext(_) | Request::GetBulk { .. } => {
                         self.walk.absorb(varbinds, &mut self.mib)
                     }
@@ -224,7 +257,7 @@ impl DeviceReading {
             (Answer::Refused(refusal), request) => {
                 self.answered = true;
                 match request {
-                    Request::Get(asked) => self.get_refused(asked, refusal),
+                    Request::Get(asked) => self.get_refused(asked.clone(), refusal),
                     Request::GetNext(_) | Request::GetBulk { .. } => self.walk.refused(refusal),
                 }
             }
@@ -234,7 +267,7 @@ impl DeviceReading {
                     return false;
                 }
                 match request {
-                    Request::Get(asked) => self.halve(asked),
+                    Request::Get(asked) => self.halve(asked.clone()),
                     Request::GetNext(_) | Request::GetBulk { .. } => self.walk.silent(),
                 }
             }
@@ -245,6 +278,7 @@ impl DeviceReading {
     /// Only what was asked for is kept: an answer to something else says nothing.
     fn absorb_get(&mut self, asked: &[Oid], varbinds: Vec<(Oid, Value)>) {
         for (at, (oid, value)) in varbinds.into_iter().enumerate() {
+            self.got += oid.arcs().len() + value.octets_len() + VARBIND_OCTETS;
             // Nearly all devices keep the order.
             if asked.get(at) == Some(&oid) || asked.contains(&oid) {
                 self.mib.insert(oid, value);
@@ -278,18 +312,21 @@ impl DeviceReading {
     }
 
     fn queue(&mut self, oids: impl IntoIterator<Item = Oid>) {
-        let new: Vec<Oid> = oids.into_iter().filter(|oid| self.mib.value(oid.arcs()).is_none()).collect();
-        self.gets.extend(new.chunks(self.manner.objects).map(<[Oid]>::to_vec));
+        let known = |oid: &Oid| !self.mib.is_empty() && self.mib.value(oid.arcs()).is_some();
+        let new: Vec<Oid> = oids.into_iter().filter(|oid| !known(oid)).collect();
+        let small = self.manner.objects < OIDS_PER_GET || !self.shape.fits_a_frame();
+        let at_once = if small { self.manner.objects } else { OIDS_PER_KNOWN_GET };
+        self.gets.extend(new.chunks(at_once).map(<[Oid]>::to_vec));
     }
 
     fn advance(&mut self) {
         self.phase = match self.phase {
             Phase::First if self.scope == Scope::Glance => Phase::Done,
             Phase::First => {
-                self.select_profile();
-                if self.profile.is_none() {
-                    let probes: Vec<Oid> = self.profiles.probes().map(|(_, oid)| oid.clone()).collect();
-                    self.queue(probes);
+                self.told = self.told();
+                match self.shape.choice(self.told) {
+                    Some(known) => self.profile = known.cloned(),
+                    None => self.select_profile(),
                 }
                 Phase::Probe
             }
@@ -322,9 +359,20 @@ impl DeviceReading {
         };
     }
 
+    /// Digest of what a profile is chosen by.
+    fn told(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let standard = [(objects::SYS_OBJECT_ID, 0), (objects::SYS_DESCR, 0), (objects::HR_DEVICE_DESCR, 1)];
+        for (object, instance) in standard {
+            self.mib.instance(object, &[instance]).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    /// Chooses by what the device told; where that fits none, single objects of the vendors are tried.
     fn select_profile(&mut self) {
         let object = self.mib.instance(objects::SYS_OBJECT_ID, &[0]).and_then(|value| match value {
-            Value::Oid(oid) => Some(oid),
+            Value::Oid(oid) => Some(&**oid),
             Value::Integer(_) | Value::Unsigned(_) | Value::Octets(_) | Value::Missing | Value::EndOfView => {
                 None
             }
@@ -332,6 +380,10 @@ impl DeviceReading {
         let descr = self.mib.text(objects::SYS_DESCR, &[0]);
         let model = self.mib.text(objects::HR_DEVICE_DESCR, &[1]);
         self.profile = self.profiles.select(object, descr.as_deref(), model.as_deref());
+        if self.profile.is_none() {
+            let probes: Vec<Oid> = self.profiles.probes().map(|(_, oid)| oid.clone()).collect();
+            self.queue(probes);
+        }
     }
 
     fn probed(&mut self) {
@@ -346,9 +398,7 @@ impl DeviceReading {
         let wanted = self.profile.as_ref().map(|profile| private(profile, self.scope, serial));
         let mut private: Vec<Oid> = wanted.unwrap_or_default();
         private.retain(|oid| !self.ahead.contains(oid));
-        if let Some(locale) = self.locale() {
-            private.push(join(objects::PRT_LOCALIZATION_CHARACTER_SET, &[1, locale]));
-        }
+        private.extend(self.locale().filter(|_| self.shape.locale() != self.locale()).map(character_set));
         self.queue(private);
     }
 
@@ -379,7 +429,11 @@ impl DeviceReading {
     /// What the device had, to be remembered for its next reading; nothing where not everything was read.
     #[must_use]
     pub fn shape(&self) -> Option<Shape> {
-        (self.scope == Scope::Whole).then(|| Shape::new(self.profile.clone(), self.walk.columns()))
+        // Who was silent may have more than it told.
+        let told = (self.silences == 0).then_some(self.told);
+        let chosen = (self.profile.clone(), told);
+        (self.scope == Scope::Whole)
+            .then(|| Shape::new(chosen, (self.locale(), self.got), self.walk.columns()))
     }
 
     /// The profile that fits the device, as far as it is known.
@@ -400,21 +454,17 @@ impl DeviceReading {
         let locale = self.locale().unwrap_or(1);
         let charset = self.mib.number(objects::PRT_LOCALIZATION_CHARACTER_SET, &[1, locale]);
         self.mib.set_charset(charset.map_or(Charset::Unnamed, Charset::from_mib_enum));
+        let mut notes = std::mem::take(&mut self.notes);
         let (mib, profile) = (&self.mib, self.profile.as_deref());
         let device = status::device_index(mib);
-        let mut provenance = Vec::new();
-        let identity = identity::identity(mib, device, profile, &mut provenance);
+        let identity = identity::identity(mib, device, profile, &mut notes);
         let meters = counters::meters(mib, profile.filter(|_| self.scope == Scope::Whole));
-        provenance.extend(meters.evidence.iter().map(|(counter, evidence)| Provenance {
-            field: format!("counters.{}", counter.name()),
-            from: evidence.oid.clone(),
-        }));
-        provenance.extend(
-            meters
-                .marker_life
-                .iter()
-                .map(|evidence| Provenance { field: "marker_life".to_owned(), from: evidence.oid.clone() }),
-        );
+        for (counter, evidence) in &meters.evidence {
+            notes.note(|| format!("counters.{}", counter.name()), || evidence.oid.clone());
+        }
+        if let Some(evidence) = &meters.marker_life {
+            notes.note(|| "marker_life".to_owned(), || evidence.oid.clone());
+        }
         let reading = Reading {
             address: at.address,
             read_at: at.read_at,
@@ -432,8 +482,13 @@ impl DeviceReading {
             alerts: tables::alerts(mib),
         };
         let glimpse = Glimpse::of(mib, self.scope);
-        Finished { reading, provenance, glimpse }
+        Finished { reading, provenance: notes.0.unwrap_or_default(), glimpse }
     }
+}
+
+/// The character set of a localization.
+fn character_set(locale: u32) -> Oid {
+    join(objects::PRT_LOCALIZATION_CHARACTER_SET, &[1, locale])
 }
 
 /// The vendor's single objects that a reading of this scope asks; without the `serial` number where the standard object

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::limits::ARCS;
 
 /// Sub-identifiers that need no memory of their own: those of nearly every object of a printer.
-const INLINE_ARCS: usize = 16;
+pub(crate) const INLINE_ARCS: usize = 16;
 
 /// An object identifier, ordered as SNMP orders it.
 #[derive(Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,6 +31,11 @@ impl Oid {
     #[must_use]
     pub fn new(arcs: &[u32]) -> Self {
         Self(SmallVec::from_slice(arcs.get(..ARCS).unwrap_or(arcs)))
+    }
+
+    /// From the first `count` of these sub-identifiers.
+    pub(crate) fn inline(arcs: [u32; INLINE_ARCS], count: usize) -> Self {
+        Self(SmallVec::from_buf_and_len(arcs, count.min(INLINE_ARCS)))
     }
 
     /// The sub-identifiers.
@@ -64,12 +69,12 @@ pub(crate) fn join(object: &[u32], instance: &[u32]) -> Oid {
 /// Sub-identifiers with dots.
 #[must_use]
 pub fn dotted(arcs: &[u32]) -> String {
-    let mut text = String::with_capacity(arcs.len() * 4);
+    let (mut text, mut digits) = (String::with_capacity(arcs.len() * 4), itoa::Buffer::new());
     for (at, arc) in arcs.iter().enumerate() {
         if at > 0 {
             text.push('.');
         }
-        text.push_str(&arc.to_string());
+        text.push_str(digits.format(*arc));
     }
     text
 }

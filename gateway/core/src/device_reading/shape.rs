@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::limits::FRAME_OCTETS;
 use super::oid::Oid;
 use crate::profiles::Profile;
 
@@ -10,6 +11,12 @@ use crate::profiles::Profile;
 #[derive(Debug, Clone, Default)]
 pub struct Shape {
     profile: Option<Arc<Profile>>,
+    /// Digest of what the profile was chosen by; nothing where the choice wasn't sure.
+    told: Option<u64>,
+    /// Index of the localization in use, where it isn't the first.
+    locale: Option<u32>,
+    /// Octets of the varbinds that answered to GETs.
+    got: usize,
     /// By a short digest of the column, in its order: a thousand devices are remembered, and a mistaken row costs no more
     /// than a request.
     rows: Box<[(u16, u8)]>,
@@ -17,18 +24,34 @@ pub struct Shape {
 
 impl Shape {
     pub(crate) fn new<'a>(
-        profile: Option<Arc<Profile>>,
+        (profile, told): (Option<Arc<Profile>>, Option<u64>),
+        (locale, got): (Option<u32>, usize),
         columns: impl Iterator<Item = (&'a Oid, usize)>,
     ) -> Self {
         let row = |(root, rows): (&Oid, usize)| (digest(root.arcs()), u8::try_from(rows).unwrap_or(u8::MAX));
         let mut rows: Vec<(u16, u8)> = columns.map(row).collect();
         rows.sort_unstable();
-        Self { profile, rows: rows.into() }
+        Self { profile, told, locale, got, rows: rows.into() }
     }
 
     /// The profile that fitted.
     pub(crate) const fn profile(&self) -> Option<&Arc<Profile>> {
         self.profile.as_ref()
+    }
+
+    /// The profile that fitted a device that told the same of itself, and nothing where none did.
+    pub(crate) fn choice(&self, told: u64) -> Option<Option<&Arc<Profile>>> {
+        (self.told == Some(told)).then_some(self.profile.as_ref())
+    }
+
+    /// Index of the localization in use, where it isn't the first.
+    pub(crate) const fn locale(&self) -> Option<u32> {
+        self.locale
+    }
+
+    /// Whether all that it answered to GETs fits into one answer.
+    pub(crate) const fn fits_a_frame(&self) -> bool {
+        0 < self.got && self.got <= FRAME_OCTETS
     }
 
     /// Rows that a column had, where it was walked.
@@ -53,7 +76,7 @@ mod tests {
     #[test]
     fn rows_are_found_again() {
         let roots: Vec<Oid> = (1..60).map(|last| Oid::new(&[1, 3, 6, 1, 2, 1, 43, 11, 1, 1, last])).collect();
-        let shape = Shape::new(None, roots.iter().zip((0..).step_by(7)));
+        let shape = Shape::new((None, None), (None, 0), roots.iter().zip((0..).step_by(7)));
         assert_eq!(shape.rows(roots[0].arcs()), Some(0));
         assert_eq!(shape.rows(roots[4].arcs()), Some(28));
         assert_eq!(shape.rows(roots[58].arcs()), Some(255), "more than a column may have");

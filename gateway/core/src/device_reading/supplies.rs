@@ -3,7 +3,7 @@
 use wire::reading::{LevelState, Supply};
 
 use super::labels;
-use super::mib::Mib;
+use super::mib::{Mib, Row};
 use super::objects as o;
 use super::plan::SUPPLIES;
 use crate::profiles::Profile;
@@ -31,7 +31,7 @@ pub fn percent(level: i64, max: i64) -> Option<f64> {
 
 /// The rows of `prtMarkerSuppliesTable`, else the profile's supplies.
 pub(crate) fn supplies(mib: &Mib, profile: Option<&Profile>) -> Vec<Supply> {
-    let mut rows: Vec<Supply> = mib.instances(&SUPPLIES).iter().map(|row| supply(mib, row)).collect();
+    let mut rows: Vec<Supply> = mib.table(&SUPPLIES).iter().map(|row| supply(mib, row)).collect();
     profile
         .iter()
         .flat_map(|profile| &profile.supply_tables)
@@ -43,13 +43,13 @@ pub(crate) fn supplies(mib: &Mib, profile: Option<&Profile>) -> Vec<Supply> {
     private.filter_map(|(at, source)| source.read(mib, format!("private.{}", at + 1))).collect()
 }
 
-fn supply(mib: &Mib, row: &[u32]) -> Supply {
-    let label = |object, labels| mib.number(object, row).map(|number| labels::label(labels, number));
-    let level = mib.number(o::PRT_MARKER_SUPPLIES_LEVEL, row);
-    let max = mib.number(o::PRT_MARKER_SUPPLIES_MAX_CAPACITY, row);
+fn supply(mib: &Mib, row: &Row<'_, { SUPPLIES.len() }>) -> Supply {
+    let label = |object, labels| row.number(object).map(|number| labels::label(labels, number));
+    let level = row.number(o::PRT_MARKER_SUPPLIES_LEVEL);
+    let max = row.number(o::PRT_MARKER_SUPPLIES_MAX_CAPACITY);
     Supply {
-        index: super::oid::dotted(row),
-        description: mib.text(o::PRT_MARKER_SUPPLIES_DESCRIPTION, row),
+        index: super::oid::dotted(row.index),
+        description: row.text(o::PRT_MARKER_SUPPLIES_DESCRIPTION),
         supply_type: label(o::PRT_MARKER_SUPPLIES_TYPE, labels::SUPPLY_TYPE),
         class: label(o::PRT_MARKER_SUPPLIES_CLASS, labels::SUPPLY_CLASS),
         color: color(mib, row),
@@ -62,9 +62,9 @@ fn supply(mib: &Mib, row: &[u32]) -> Supply {
 }
 
 /// `prtMarkerColorantValue` of the supply's colorant; colorant 0 is none.
-fn color(mib: &Mib, row: &[u32]) -> Option<String> {
-    let colorant = u32::try_from(mib.number(o::PRT_MARKER_SUPPLIES_COLORANT_INDEX, row)?).ok()?;
-    let (_, device) = row.split_last()?;
+fn color(mib: &Mib, row: &Row<'_, { SUPPLIES.len() }>) -> Option<String> {
+    let colorant = u32::try_from(row.number(o::PRT_MARKER_SUPPLIES_COLORANT_INDEX)?).ok()?;
+    let (_, device) = row.index.split_last()?;
     let instance = [device, &[colorant]].concat();
     mib.text(o::PRT_MARKER_COLORANT_VALUE, &instance).filter(|_| colorant > 0).map(|text| text.to_lowercase())
 }

@@ -2,7 +2,7 @@
 
 use wire::reading::{Alert, Tray};
 
-use super::mib::Mib;
+use super::mib::{Mib, Row};
 use super::objects as o;
 use super::oid::dotted;
 use super::plan::{ALERTS, TRAYS};
@@ -10,39 +10,39 @@ use super::{labels, supplies};
 
 /// The rows of `prtInputTable`.
 pub(crate) fn trays(mib: &Mib) -> Vec<Tray> {
-    let tray = |row: &&[u32]| {
-        let level = mib.number(o::PRT_INPUT_CURRENT_LEVEL, row);
-        let unit = mib.number(o::PRT_INPUT_CAPACITY_UNIT, row);
+    let tray = |row: &Row<'_, _>| {
+        let level = row.number(o::PRT_INPUT_CURRENT_LEVEL);
+        let unit = row.number(o::PRT_INPUT_CAPACITY_UNIT);
         Tray {
-            index: dotted(row),
-            name: mib.text(o::PRT_INPUT_NAME, row).or_else(|| mib.text(o::PRT_INPUT_DESCRIPTION, row)),
-            media: mib.text(o::PRT_INPUT_MEDIA_NAME, row),
+            index: dotted(row.index),
+            name: row.text(o::PRT_INPUT_NAME).or_else(|| row.text(o::PRT_INPUT_DESCRIPTION)),
+            media: row.text(o::PRT_INPUT_MEDIA_NAME),
             unit: unit.map(|unit| labels::label(labels::UNITS, unit)),
             level,
             level_state: level.map(supplies::level_state),
-            max: mib.number(o::PRT_INPUT_MAX_CAPACITY, row),
-            status: mib.number(o::PRT_INPUT_STATUS, row),
+            max: row.number(o::PRT_INPUT_MAX_CAPACITY),
+            status: row.number(o::PRT_INPUT_STATUS),
         }
     };
-    mib.instances(&TRAYS).iter().map(tray).collect()
+    mib.table(&TRAYS).iter().map(tray).collect()
 }
 
 /// The rows of `prtAlertTable`; their indices are sparse and growing.
 pub(crate) fn alerts(mib: &Mib) -> Vec<Alert> {
-    let alert = |row: &&[u32]| {
-        let label = |object, labels| mib.number(object, row).map(|number| labels::label(labels, number));
+    let alert = |row: &Row<'_, _>| {
+        let label = |object, labels| row.number(object).map(|number| labels::label(labels, number));
         Alert {
-            index: dotted(row),
+            index: dotted(row.index),
             severity: label(o::PRT_ALERT_SEVERITY_LEVEL, labels::ALERT_SEVERITY),
             training: label(o::PRT_ALERT_TRAINING_LEVEL, labels::ALERT_TRAINING),
-            group: mib.number(o::PRT_ALERT_GROUP, row),
+            group: row.number(o::PRT_ALERT_GROUP),
             group_name: label(o::PRT_ALERT_GROUP, labels::ALERT_GROUP),
-            group_index: mib.number(o::PRT_ALERT_GROUP_INDEX, row),
-            location: mib.number(o::PRT_ALERT_LOCATION, row),
-            code: mib.number(o::PRT_ALERT_CODE, row),
+            group_index: row.number(o::PRT_ALERT_GROUP_INDEX),
+            location: row.number(o::PRT_ALERT_LOCATION),
+            code: row.number(o::PRT_ALERT_CODE),
             code_name: label(o::PRT_ALERT_CODE, labels::ALERT_CODE),
-            description: mib.text(o::PRT_ALERT_DESCRIPTION, row),
+            description: row.text(o::PRT_ALERT_DESCRIPTION),
         }
     };
-    mib.instances(&ALERTS).iter().map(alert).collect()
+    mib.table(&ALERTS).iter().map(alert).collect()
 }

@@ -1,18 +1,36 @@
 //! Texts as devices send them: NUL-ended, padded, with control octets before, between and after.
 
+use std::borrow::Cow;
+
 use super::charset::Charset;
 use super::limits::TEXT_BYTES;
 
 /// Decodes and cleans; nothing where nothing readable is left.
-pub(crate) fn decode(octets: &[u8], charset: Charset) -> Option<String> {
+pub(crate) fn decode(octets: &[u8], charset: Charset) -> Option<Cow<'_, str>> {
     let octets = octets.get(..TEXT_BYTES).unwrap_or(octets);
+    if let Some(text) = clean_already(octets) {
+        return Some(text.into());
+    }
     let octets = without_utf16(octets);
     let text = clean(&charset.decode(octets.as_ref()));
-    (!text.is_empty()).then_some(text)
+    (!text.is_empty()).then_some(text.into())
+}
+
+/// Most texts: ASCII with single spaces inside.
+fn clean_already(octets: &[u8]) -> Option<&str> {
+    let mut before = b' ';
+    for octet in octets {
+        match octet {
+            b' ' if before == b' ' => return None,
+            b' '..=b'~' => before = *octet,
+            _ => return None,
+        }
+    }
+    if before == b' ' { None } else { std::str::from_utf8(octets).ok() }
 }
 
 /// UTF-16 with a byte order mark, which a few devices send in `DisplayString`s.
-fn without_utf16(octets: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+fn without_utf16(octets: &[u8]) -> Cow<'_, [u8]> {
     let encoding = match octets {
         [0xfe, 0xff, ..] => encoding_rs::UTF_16BE,
         [0xff, 0xfe, ..] => encoding_rs::UTF_16LE,
@@ -45,6 +63,15 @@ pub fn clean(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_clean_already_stays(text in "[ -~\\n]{0,12}") {
+            if let Some(already) = clean_already(text.as_bytes()) {
+                proptest::prop_assert_eq!(already, clean(&text));
+            }
+        }
+    }
 
     #[test]
     fn what_devices_wrap_around_a_text_goes() {

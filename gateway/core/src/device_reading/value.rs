@@ -4,7 +4,7 @@ use super::limits::OCTETS;
 use super::oid::Oid;
 
 /// A value of a varbind.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Value {
     /// `INTEGER`.
     Integer(i64),
@@ -13,11 +13,17 @@ pub enum Value {
     /// `OCTET STRING`, `IpAddress`, `Opaque`; at most [`OCTETS`] of them are kept.
     Octets(Vec<u8>),
     /// `OBJECT IDENTIFIER`.
-    Oid(Oid),
+    Oid(Box<Oid>),
     /// `NULL`, noSuchObject, noSuchInstance, or a type that no MIB uses: nothing is there.
     Missing,
     /// endOfMibView: nothing comes after.
     EndOfView,
+}
+
+impl From<Oid> for Value {
+    fn from(oid: Oid) -> Self {
+        Self::Oid(Box::new(oid))
+    }
 }
 
 impl Value {
@@ -25,6 +31,16 @@ impl Value {
     #[must_use]
     pub fn octets(octets: &[u8]) -> Self {
         Self::Octets(octets.get(..OCTETS).unwrap_or(octets).to_vec())
+    }
+
+    /// About how many octets it takes on the wire.
+    pub(crate) fn octets_len(&self) -> usize {
+        match self {
+            Self::Integer(_) | Self::Unsigned(_) => 4,
+            Self::Octets(octets) => octets.len(),
+            Self::Oid(oid) => oid.arcs().len(),
+            Self::Missing | Self::EndOfView => 0,
+        }
     }
 
     /// A number: devices give `INTEGER` where a `Counter32` belongs and the other way round.

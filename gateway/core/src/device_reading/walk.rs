@@ -1,12 +1,19 @@
 //! Walking table columns side by side: by GETBULK, by GETNEXT where a device answers GETBULK badly, and never for ever:
 //! a column ends where its object ends, where the device stops going forward, and at a number of rows.
 
-use super::limits::{INSTANCE_ARCS, REPETITIONS, ROWS_PER_COLUMN};
+use std::cmp::Ordering;
+
+use super::limits::{
+    COLUMNS_PER_KNOWN_BULK, COLUMNS_PER_REQUEST, INSTANCE_ARCS, REPETITIONS, ROWS_PER_COLUMN,
+};
 use super::machine::{Refusal, Request};
 use super::manner::Manner;
 use super::mib::Mib;
 use super::oid::Oid;
 use super::value::Value;
+
+/// Columns that there is room for at once: most readings have no more.
+const FIRST_ROOM: usize = 40;
 
 /// A column on its way.
 #[derive(Debug, Clone)]
@@ -16,15 +23,15 @@ struct Column {
     rows: usize,
     /// Rows that it had when the device was read last.
     expected: Option<usize>,
+    /// Place of the column of its table that is read to its end for this one, too: it had as many rows.
+    witness: Option<usize>,
     done: bool,
 }
 
 impl Column {
-    /// Answers that it still needs, the one behind its last row included; nothing where nobody knows.
-    fn need(&self) -> Option<usize> {
-        let expected = self.expected?;
-        // There is more than before: it may be much more.
-        Some(if self.rows > expected { self.rows.max(3) } else { expected - self.rows + 1 })
+    /// The table's entry.
+    fn entry(&self) -> Option<&[u32]> {
+        self.root.arcs().split_last().map(|(_, entry)| entry)
     }
 }
 
@@ -57,9 +64,22 @@ impl Walk {
 
     /// Adds a column, once, with the rows that it had before where that is known.
     pub(crate) fn add(&mut self, root: &[u32], expected: Option<usize>) {
-        if !self.columns.iter().any(|column| column.root.arcs() == root) {
+        // Nearly all of two columns is the same: their ends are not.
+        let is = |own: &[u32]| own.last() == root.last() && own == root;
+        if !self.columns.iter().any(|column| is(column.root.arcs())) {
+            if self.columns.is_empty() {
+                self.columns.reserve(FIRST_ROOM);
+            }
             let root = Oid::new(root);
-            self.columns.push(Column { cursor: root.clone(), root, rows: 0, expected, done: false });
+            let mut column =
+                Column { cursor: root.clone(), root, rows: 0, expected, witness: None, done: false };
+            if expected.is_some() {
+                let table = self.columns.iter().enumerate().rev();
+                let mut table = table.take_while(|(_, own)| own.entry() == column.entry());
+                let sees = |own: &Column| own.witness.is_none() && own.expected == expected;
+                column.witness = table.find(|(_, own)| sees(own)).map(|(at, _)| at);
+            }
+            self.columns.push(column);
         }
     }
 
@@ -76,12 +96,14 @@ impl Walk {
     /// The next request, while a column isn't done.
     pub(crate) fn request(&mut self) -> Option<Request> {
         let open = self.columns.iter().enumerate().filter(|(_, column)| !column.done);
-        let mut open: Vec<(usize, Option<usize>)> = open.map(|(at, column)| (at, column.need())).collect();
+        let mut open: Vec<(usize, Option<usize>)> =
+            open.map(|(at, column)| (at, self.need(column))).filter(|(_, need)| *need != Some(0)).collect();
         if open.is_empty() {
             return None;
         }
         let known: Option<usize> = if self.bulk { self.fill(&mut open) } else { None };
-        self.asked = open.iter().map(|(at, _)| *at).take(self.width).collect();
+        let width = if known.is_some() { self.known_width() } else { self.width };
+        self.asked = open.iter().map(|(at, _)| *at).take(width).collect();
         let oids: Vec<Oid> = self.asked.iter().map(|at| self.columns[*at].cursor.clone()).collect();
         if !self.bulk {
             return Some(Request::GetNext(oids));
@@ -91,6 +113,27 @@ impl Walk {
         Some(Request::GetBulk { oids, repetitions })
     }
 
+    /// Answers that a column still needs, the one behind its last row included; nothing where nobody knows. Where another
+    /// column of the table has shown that this one has no further row, it needs none.
+    fn need(&self, column: &Column) -> Option<usize> {
+        let expected = column.expected?;
+        let seen = column.witness.and_then(|at| self.columns.get(at));
+        match column.rows.cmp(&expected) {
+            // There is more than before: it may be much more.
+            Ordering::Greater => Some(column.rows.max(3)),
+            Ordering::Equal if seen.is_some_and(|witness| !witness.done || witness.rows == expected) => {
+                Some(0)
+            }
+            Ordering::Equal => Some(1),
+            Ordering::Less => Some(expected - column.rows + usize::from(seen.is_none())),
+        }
+    }
+
+    /// Columns of one GETBULK where it is known what they have; a device that wants few at once gets few.
+    const fn known_width(&self) -> usize {
+        if self.width < COLUMNS_PER_REQUEST { self.width } else { COLUMNS_PER_KNOWN_BULK }
+    }
+
     /// Where the needs of all open columns are known: leaves those to ask now, and gives the repetitions. Of all ways to
     /// fill an answer, the one with the most that is needed.
     fn fill(&self, open: &mut Vec<(usize, Option<usize>)>) -> Option<usize> {
@@ -98,7 +141,8 @@ impl Walk {
             open.iter().map(|(at, need)| need.map(|need| (need, *at))).collect::<Option<_>>()?;
         // The columns of a table stay together, in their order.
         needs.sort_by_key(|(need, _)| std::cmp::Reverse(*need));
-        let taken = |repetitions: usize| (self.varbinds / repetitions).clamp(1, self.width).min(needs.len());
+        let taken =
+            |repetitions: usize| (self.varbinds / repetitions).clamp(1, self.known_width()).min(needs.len());
         let useful = |repetitions: usize| -> usize {
             needs.iter().take(taken(repetitions)).map(|(need, _)| *need.min(&repetitions)).sum()
         };
@@ -116,8 +160,9 @@ impl Walk {
         let mut closed = vec![false; asked.len()];
         let mut progress = false;
         let mut backwards = false;
-        for (at, (oid, value)) in varbinds.into_iter().enumerate() {
-            let turn = at % asked.len().max(1);
+        let mut turns = (0..asked.len()).cycle();
+        for (oid, value) in varbinds {
+            let Some(turn) = turns.next() else { break };
             let Some(column) = asked.get(turn).and_then(|at| self.columns.get_mut(*at)) else { break };
             if closed[turn] {
                 continue;
@@ -240,6 +285,34 @@ mod tests {
         assert_eq!(mib.rows(&[1, 3, 9, 1]).count(), 30);
         assert_eq!(mib.rows(&[1, 3, 9, 3]).count(), 5);
         assert_eq!(sent, 2);
+    }
+
+    #[test]
+    fn one_column_shows_for_its_table_that_nothing_was_added() {
+        let read = |objects: &[Oid], expected: [usize; 3]| {
+            let (mut walk, mut mib) = (Walk::new(Manner::default()), Mib::default());
+            for (column, rows) in (1..).zip(expected) {
+                walk.add(&[1, 3, 9, column], Some(rows));
+            }
+            let mut asked = 0;
+            let sent = run(&mut walk, &mut mib, |oids, repetitions| {
+                asked += oids.len() * usize::try_from(repetitions).unwrap();
+                agent(objects, oids, repetitions)
+            });
+            let rows = [1, 2, 3].map(|column| mib.rows(&[1, 3, 9, column]).count());
+            (sent, asked, rows)
+        };
+        let objects = table(3, 4);
+        assert_eq!(read(&objects, [4, 4, 4]), (1, 15, [4, 4, 4]));
+        // A row was added, a row went, all went.
+        assert_eq!(read(&objects, [3, 3, 3]).2, [4, 4, 4]);
+        assert_eq!(read(&objects, [5, 5, 5]).2, [4, 4, 4]);
+        assert_eq!(read(&[], [5, 5, 5]), (1, 18, [0, 0, 0]));
+        // A table that wasn't there is asked for by one of its columns.
+        assert_eq!(read(&[], [0, 0, 0]), (1, 1, [0, 0, 0]));
+        assert_eq!(read(&objects, [0, 0, 0]).2, [4, 4, 4]);
+        // A column that lacked a row has it now.
+        assert_eq!(read(&objects, [4, 3, 4]).2, [4, 4, 4]);
     }
 
     #[test]

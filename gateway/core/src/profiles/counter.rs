@@ -109,8 +109,25 @@ impl RawRows {
     }
 }
 
+/// A label without what devices write now so and now so: its case, and spaces.
 fn normal(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+    text.split_whitespace().map(|word| lower(word).collect()).collect::<Vec<String>>().join(" ")
+}
+
+/// Whether a text has this [normal](normal) form.
+fn is_normally(text: &str, label: &str) -> bool {
+    let (mut words, mut wanted) = (text.split_whitespace(), label.split(' '));
+    loop {
+        match (words.next(), wanted.next()) {
+            (Some(word), Some(wanted)) if lower(word).eq(wanted.chars()) => {}
+            (None, None) => return true,
+            _ => return false,
+        }
+    }
+}
+
+fn lower(word: &str) -> impl Iterator<Item = char> {
+    word.chars().flat_map(char::to_lowercase)
 }
 
 impl CounterSource {
@@ -180,7 +197,7 @@ impl RowChoice {
             Self::Label(column, labels) => {
                 let first = |label: &String| {
                     mib.rows(column.arcs())
-                        .find(|(_, value)| mib.text_of(value).is_some_and(|text| normal(&text) == *label))
+                        .find(|(_, value)| mib.as_text(value).is_some_and(|text| is_normally(&text, label)))
                         .map(|(row, _)| row.to_vec())
                 };
                 labels.iter().filter_map(first).collect()

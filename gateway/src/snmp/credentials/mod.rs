@@ -39,20 +39,6 @@ impl Credentials {
         }
     }
 
-    /// What they are for the library, in an SNMP context. For communities that is `community@context`, as print servers
-    /// have it.
-    pub(super) fn auth(&self, context: Option<&str>) -> Result<snmp::Auth, UsmError> {
-        let within = |community: &SecretString| match context {
-            Some(context) => format!("{}@{context}", community.expose_secret()),
-            None => community.expose_secret().to_owned(),
-        };
-        match self {
-            Self::V1(community) => Ok(snmp::Auth::v1(within(community))),
-            Self::V2c(community) => Ok(snmp::Auth::v2c(within(community))),
-            Self::V3(user) => user.auth(context),
-        }
-    }
-
     /// What is weak about them, if anything is, for a warning. Communities are readable by all on the way; that is said
     /// in the documentation, not at each start.
     #[must_use]
@@ -61,6 +47,14 @@ impl Credentials {
             Self::V1(_) | Self::V2c(_) => None,
             Self::V3(user) => user.weakness(),
         }
+    }
+}
+
+/// A community in an SNMP context: `community@context`, as print servers have it.
+pub(super) fn within(community: &SecretString, context: Option<&str>) -> SecretString {
+    match context {
+        Some(context) => format!("{}@{context}", community.expose_secret()).into(),
+        None => community.clone(),
     }
 }
 

@@ -133,7 +133,7 @@ impl UsmCredentials {
         self.privacy == Some(PrivProtocol::Des)
     }
 
-    pub(super) fn auth(&self, context: Option<&str>) -> Result<snmp::Auth, UsmError> {
+    pub(crate) fn auth(&self, context: Option<&str>) -> Result<snmp::Auth, UsmError> {
         let mut config = UsmConfig::new(self.user.clone());
         if let Some(keys) = &self.keys {
             let problem = |problem| UsmError::Password { what: "keys", problem };

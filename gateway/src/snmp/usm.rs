@@ -1,0 +1,120 @@
+//! A device that is asked as a user: SNMP v3.
+
+use std::sync::Arc;
+
+use gateway_core::device_reading::limits::VARBINDS_PER_ANSWER;
+use gateway_core::device_reading::{Answer, Oid, Refusal, Request, Value};
+use snmp::{Client, ClientBuilder, DecodeAnomaly, Error, ErrorStatus, UdpHandle, VarBind};
+
+use super::agent::{Failure, Way, retry};
+use super::credentials::UsmCredentials;
+use super::denial::Denial;
+use super::salt;
+use super::transport::{Tallied, Tally};
+
+/// The agent of one device.
+pub(super) struct UsmAgent {
+    client: Client<Tallied>,
+    tally: Arc<Tally>,
+}
+
+impl UsmAgent {
+    /// Prepares; nothing is sent.
+    pub(super) fn new(handle: UdpHandle, user: &UsmCredentials, way: &Way) -> Result<Self, String> {
+        let auth = user.auth(way.context.as_deref()).map_err(|error| error.to_string())?;
+        let (transport, tally) = Tallied::new(handle, Arc::clone(&way.sent));
+        let mut builder = ClientBuilder::new(auth)
+            .request_timeout(way.timeout)
+            .retry(retry(way.retries)?)
+            .max_oids_per_request(usize::from(u8::MAX))
+            .engine_cache(Arc::clone(&way.engine))
+            // Some devices say unsigned that the clock is wrong. Their word is taken for one packet only, from the
+            // device's own address, and a wrong one only makes that packet useless.
+            .allow_unauthenticated_v3_time_correction(true);
+        if user.uses_des() {
+            builder = builder.des_salt_state(salt::of_this_process().map_err(str::to_owned)?);
+        }
+        let client = builder.build_with_transport(transport).map_err(|error| error.to_string())?;
+        Ok(Self { client, tally })
+    }
+
+    /// What was wrong with an answer that was refused.
+    pub(super) fn rejected(&self) -> Option<String> {
+        self.tally.rejected()
+    }
+
+    /// Sends a request, repeats it, and gives the answer: silence is one.
+    pub(super) async fn exchange(&self, request: &Request) -> Result<Answer, Failure> {
+        let oids: Vec<snmp::Oid> =
+            request.oids().iter().map(|oid| snmp::Oid::from_slice(oid.arcs())).collect();
+        let response = match request {
+            Request::Get(_) => self.client.get_many(&oids).await.map(|r| (r.varbinds, r.metadata)),
+            Request::GetNext(_) => self.client.get_next_many(&oids).await.map(|r| (r.varbinds, r.metadata)),
+            Request::GetBulk { repetitions, .. } => {
+                let response = self.client.get_bulk_with_metadata(&oids, 0, *repetitions).await;
+                response.map(|r| (r.varbinds, r.metadata))
+            }
+        };
+        match response {
+            // A count that was cut to 32 bits would be a wrong bill: ask for less until it stands alone, and drop it.
+            Ok((_, metadata)) if metadata.decode_anomalies.iter().any(is_cut_number) => {
+                Ok(Answer::Refused(Refusal::Other))
+            }
+            Ok((varbinds, _)) => {
+                Ok(Answer::Varbinds(varbinds.iter().take(VARBINDS_PER_ANSWER).map(varbind).collect()))
+            }
+            Err(error) => match self.tally.denied() {
+                Some(denial) => Err(Failure::Denied(denial)),
+                None => failed(error.exchange_source()),
+            },
+        }
+    }
+}
+
+const fn is_cut_number(anomaly: &DecodeAnomaly) -> bool {
+    matches!(
+        anomaly,
+        DecodeAnomaly::SignedIntegerTruncation { .. } | DecodeAnomaly::Unsigned32Truncation { .. }
+    )
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's errors are non-exhaustive")]
+fn failed(error: &Error) -> Result<Answer, Failure> {
+    match error {
+        Error::Timeout { .. } => Ok(Answer::Silence),
+        Error::Snmp { status: ErrorStatus::TooBig, .. } => Ok(Answer::Refused(Refusal::TooBig)),
+        Error::Snmp { status: ErrorStatus::NoSuchName, index, .. } => {
+            Ok(Answer::Refused(Refusal::NoSuchName(usize::try_from(*index).unwrap_or(0))))
+        }
+        Error::Snmp { .. } | Error::OutboundMessageTooLarge { .. } => Ok(Answer::Refused(Refusal::Other)),
+        Error::Decode(_) | Error::MalformedResponse { .. } | Error::ResponseShape { .. } => {
+            Ok(Answer::Refused(Refusal::Other))
+        }
+        Error::Report { status, .. } => Err(Failure::Denied(Denial::from(status.as_ref()))),
+        Error::Auth { .. } => Err(Failure::Denied(Denial::NotAuthentic)),
+        other => Err(Failure::Send(other.to_string())),
+    }
+}
+
+fn varbind(varbind: &VarBind) -> (Oid, Value) {
+    (Oid::new(varbind.oid.arcs()), value(&varbind.value))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's values are non-exhaustive")]
+fn value(value: &snmp::Value) -> Value {
+    match value {
+        snmp::Value::Integer(number) => Value::Integer(i64::from(*number)),
+        snmp::Value::Counter32(number)
+        | snmp::Value::Gauge32(number)
+        | snmp::Value::UInteger32(number)
+        | snmp::Value::TimeTicks(number) => Value::Unsigned(u64::from(*number)),
+        snmp::Value::Counter64(number) => Value::Unsigned(*number),
+        snmp::Value::OctetString(octets) | snmp::Value::Opaque(octets) | snmp::Value::Nsap(octets) => {
+            Value::octets(octets)
+        }
+        snmp::Value::IpAddress(octets) => Value::octets(octets),
+        snmp::Value::ObjectIdentifier(oid) => Value::from(Oid::new(oid.arcs())),
+        snmp::Value::EndOfMibView => Value::EndOfView,
+        _ => Value::Missing,
+    }
+}
