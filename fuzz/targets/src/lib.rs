@@ -3,6 +3,7 @@
 //!
 //! A target ends without a word or panics: it asserts what must hold of *any* input.
 
+mod community;
 mod profile;
 mod reading;
 mod snmp;

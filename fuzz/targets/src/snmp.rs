@@ -1,4 +1,4 @@
-//! Datagrams, as the SNMP library takes them from the network for the gateway.
+//! Datagrams, as the gateway takes them from the network: answers of SNMP v1 and v2c itself, the rest by its library.
 
 use std::cell::OnceCell;
 use std::collections::VecDeque;
@@ -16,6 +16,7 @@ use snmp::{
 };
 use tokio::runtime::Runtime;
 
+use crate::community;
 use crate::tape::Tape;
 
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 161);
@@ -25,31 +26,21 @@ const DATAGRAMS: usize = 8;
 
 /// The input: an octet that says what follows.
 ///
-/// `m` a message, `u` security parameters, `v` and `V` the varbinds of a v2c answer to GET and GETBULK, `1` and `2`
-/// datagrams to a v1 and a v2c request, `3` and `4` parts of v3 messages to a request without and with privacy.
+/// `m` a message, `u` security parameters, `v` and `V` the varbinds of a v2c answer, `1` and `2` datagrams that may be
+/// answers of v1 and v2c, `3` and `4` parts of v3 messages to a request without and with privacy.
 pub fn snmp(data: &[u8]) {
     let mut tape = Tape::new(data);
     match tape.octet() {
         b'm' => drop(Message::decode(Bytes::copy_from_slice(tape.rest()), DecodeConfig::DEFAULT)),
         b'u' => drop(UsmSecurityParams::decode(Bytes::copy_from_slice(tape.rest()), DecodeConfig::DEFAULT)),
-        b'v' => exchange(Auth::v2c("public"), false, vec![Datagram::Varbinds(tape.rest().to_vec())]),
-        b'V' => exchange(Auth::v2c("public"), true, vec![Datagram::Varbinds(tape.rest().to_vec())]),
-        b'1' => exchange(
-            Auth::v1("public"),
-            false,
-            datagrams(tape, |tape| Datagram::Raw(tape.counted().to_vec())),
-        ),
-        b'2' => exchange(
-            Auth::v2c("public"),
-            true,
-            datagrams(tape, |tape| Datagram::Raw(tape.counted().to_vec())),
-        ),
+        b'v' | b'V' => community::check(&answer(tape.rest())),
+        b'1' | b'2' => datagrams(tape, Tape::counted).into_iter().for_each(community::check),
         b'3' => exchange(Auth::usm("reader"), false, datagrams(tape, v3)),
         _ => exchange(private(), true, datagrams(tape, v3)),
     }
 }
 
-fn datagrams(mut tape: Tape<'_>, mut one: impl FnMut(&mut Tape<'_>) -> Datagram) -> Vec<Datagram> {
+fn datagrams<'a, T>(mut tape: Tape<'a>, mut one: impl FnMut(&mut Tape<'a>) -> T) -> Vec<T> {
     let mut all = Vec::new();
     while !tape.is_empty() && all.len() < DATAGRAMS {
         all.push(one(&mut tape));
@@ -58,7 +49,7 @@ fn datagrams(mut tape: Tape<'_>, mut one: impl FnMut(&mut Tape<'_>) -> Datagram)
 }
 
 fn v3(tape: &mut Tape<'_>) -> Datagram {
-    Datagram::V3 { flags: tape.octet(), security: tape.counted().to_vec(), data: tape.counted().to_vec() }
+    Datagram { flags: tape.octet(), security: tape.counted().to_vec(), data: tape.counted().to_vec() }
 }
 
 /// A user with keys; they are derived once, which takes a million hashes.
@@ -93,14 +84,18 @@ fn exchange(auth: Auth, bulk: bool, datagrams: Vec<Datagram>) {
     });
 }
 
-/// What comes back.
-enum Datagram {
-    /// As it is.
-    Raw(Vec<u8>),
-    /// The varbind list of a v2c answer to the request.
-    Varbinds(Vec<u8>),
-    /// Parts of a v3 message with the id of the request.
-    V3 { flags: u8, security: Vec<u8>, data: Vec<u8> },
+/// A v2c answer with this in its list of varbinds.
+fn answer(varbinds: &[u8]) -> Vec<u8> {
+    let small = |number: u8| tlv(0x02, &[number]);
+    let pdu = tlv(0xa2, &[small(1), small(0), small(0), tlv(0x30, varbinds)].concat());
+    tlv(0x30, &[small(1), tlv(0x04, b"public"), pdu].concat())
+}
+
+/// Parts of a v3 message with the id of the request.
+struct Datagram {
+    flags: u8,
+    security: Vec<u8>,
+    data: Vec<u8>,
 }
 
 impl Datagram {
@@ -108,18 +103,9 @@ impl Datagram {
     fn octets(self, request: &[u8]) -> Vec<u8> {
         let id = tlv(0x02, &request_id(request).to_be_bytes());
         let small = |number: u8| tlv(0x02, &[number]);
-        match self {
-            Self::Raw(octets) => octets,
-            Self::Varbinds(list) => {
-                let pdu = tlv(0xa2, &[id, small(0), small(0), tlv(0x30, &list)].concat());
-                tlv(0x30, &[small(1), tlv(0x04, b"public"), pdu].concat())
-            }
-            Self::V3 { flags, security, data } => {
-                let size = tlv(0x02, &[0x7f, 0xff]);
-                let head = tlv(0x30, &[id, size, tlv(0x04, &[flags]), small(3)].concat());
-                tlv(0x30, &[small(3), head, tlv(0x04, &security), data].concat())
-            }
-        }
+        let size = tlv(0x02, &[0x7f, 0xff]);
+        let head = tlv(0x30, &[id, size, tlv(0x04, &[self.flags]), small(3)].concat());
+        tlv(0x30, &[small(3), head, tlv(0x04, &self.security), self.data].concat())
     }
 }
 

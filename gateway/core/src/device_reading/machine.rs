@@ -193,6 +193,7 @@ impl DeviceReading {
     #[must_use]
     pub fn in_manner(profiles: Arc<Profiles>, scope: Scope, manner: Manner, shape: Arc<Shape>) -> Self {
         let manner = manner.bounded();
+        let shape = if scope == Scope::Whole && shape.is_old() { Arc::default() } else { shape };
         let mut reading = Self {
             scope,
             profiles,
@@ -432,8 +433,8 @@ impl DeviceReading {
         // Who was silent may have more than it told.
         let told = (self.silences == 0).then_some(self.told);
         let chosen = (self.profile.clone(), told);
-        (self.scope == Scope::Whole)
-            .then(|| Shape::new(chosen, (self.locale(), self.got), self.walk.columns()))
+        let shape = || Shape::new(chosen, (self.locale(), self.got), self.walk.columns()).after(&self.shape);
+        (self.scope == Scope::Whole).then(shape)
     }
 
     /// The profile that fits the device, as far as it is known.

@@ -7,6 +7,9 @@ use super::limits::FRAME_OCTETS;
 use super::oid::Oid;
 use crate::profiles::Profile;
 
+/// Whole readings that trust what was there before.
+const READINGS: u8 = 16;
+
 /// Rows of each column, and the profile that fitted.
 #[derive(Debug, Clone, Default)]
 pub struct Shape {
@@ -17,6 +20,8 @@ pub struct Shape {
     locale: Option<u32>,
     /// Octets of the varbinds that answered to GETs.
     got: usize,
+    /// Whole readings that were made with it and its predecessors.
+    readings: u8,
     /// By a short digest of the column, in its order: a thousand devices are remembered, and a mistaken row costs no more
     /// than a request.
     rows: Box<[(u16, u8)]>,
@@ -31,7 +36,17 @@ impl Shape {
         let row = |(root, rows): (&Oid, usize)| (digest(root.arcs()), u8::try_from(rows).unwrap_or(u8::MAX));
         let mut rows: Vec<(u16, u8)> = columns.map(row).collect();
         rows.sort_unstable();
-        Self { profile, told, locale, got, rows: rows.into() }
+        Self { profile, told, locale, got, readings: 0, rows: rows.into() }
+    }
+
+    /// It stands in the place of another one.
+    pub(crate) fn after(self, earlier: &Self) -> Self {
+        Self { readings: earlier.readings.saturating_add(1), ..self }
+    }
+
+    /// Whether so many readings trusted it that the next whole one asks as if nothing was known.
+    pub(crate) const fn is_old(&self) -> bool {
+        self.readings >= READINGS
     }
 
     /// The profile that fitted.

@@ -242,6 +242,35 @@ fn a_device_without_a_system_group_is_known_by_its_probe() {
 }
 
 #[test]
+fn a_choice_of_a_profile_lasts_while_the_device_tells_the_same_and_no_guess_lasts_for_ever() {
+    let device = objects(&[
+        ("1.3.6.1.2.1.1.1.0", text("X1")),
+        ("1.3.6.1.4.1.99999.1.0", text("X1")),
+        ("1.3.6.1.2.1.43.10.2.1.4.1.1", Value::Integer(5)),
+    ]);
+    let read = |device: &Objects, shape| run_again(Scope::Whole, shape, |request| orderly(device, request));
+    let (first, sent_first, shape) = read(&device, Shape::default());
+    let (again, sent_again, shape) = read(&device, shape.unwrap());
+    assert_eq!(first, Reading { requests: first.requests, ..again });
+    assert!(sent_again < sent_first, "{sent_again} of {sent_first}");
+    let mut other = device.clone();
+    other.insert("1.3.6.1.2.1.1.1.0".parse().unwrap(), text("Y1"));
+    other.remove(&"1.3.6.1.4.1.99999.1.0".parse().unwrap());
+    let (reading, ..) = read(&other, shape.clone().unwrap());
+    assert_eq!(reading.identity.vendor, None);
+    let mut shape = shape.unwrap();
+    let sent: Vec<_> = (0..20)
+        .map(|_| {
+            let (reading, sent, next) = read(&device, shape.clone());
+            assert_eq!(reading.identity.vendor.as_deref(), Some("acme"));
+            shape = next.unwrap();
+            sent
+        })
+        .collect();
+    assert_eq!(sent.iter().filter(|sent| **sent == sent_first).count(), 1, "{sent:?}");
+}
+
+#[test]
 fn something_that_is_no_printer_has_an_identity_and_nothing_else() {
     let device = objects(&[
         ("1.3.6.1.2.1.1.1.0", text("Linux")),

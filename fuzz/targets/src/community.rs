@@ -1,0 +1,63 @@
+//! Answers of SNMP v1 and v2c, beside what another decoder makes of them.
+
+use bytes::Bytes;
+use gateway_core::device_reading::limits::VARBINDS_PER_ANSWER;
+use gateway_core::device_reading::{Answer, Oid, Refusal, Value};
+use gateway_core::message::{self, CommunityVersion, Envelope};
+use snmp::message::{CommunityPdu, Message};
+use snmp::pdu::PduType;
+use snmp::{DecodeConfig, Version};
+
+/// Decodes a datagram. Where the library can decode it without changing a value, both must say the same: it is stricter,
+/// and never reads something else.
+pub(crate) fn check(datagram: &[u8]) {
+    let strange = Envelope { version: CommunityVersion::V2c, community: b"public", id: 1 };
+    drop(message::decode(datagram, strange));
+    let Ok(decoded) = Message::decode(Bytes::copy_from_slice(datagram), DecodeConfig::DEFAULT) else {
+        return;
+    };
+    let Message::Community(theirs) = decoded.value else { return };
+    let version = match theirs.version() {
+        Version::V1 => CommunityVersion::V1,
+        Version::V2c => CommunityVersion::V2c,
+        _ => return,
+    };
+    let community = theirs.community().as_bytes().to_vec();
+    let CommunityPdu::Standard(pdu) = theirs.into_community_pdu() else { return };
+    if pdu.pdu_type() != PduType::Response || !decoded.anomalies.is_empty() {
+        return;
+    }
+    let id = pdu.request_id();
+    let ours = message::decode(datagram, Envelope { version, community: &community, id });
+    let expected = match (pdu.error_status(), pdu.error_index()) {
+        (0, _) => Answer::Varbinds(
+            pdu.varbinds()
+                .iter()
+                .take(VARBINDS_PER_ANSWER)
+                .map(|varbind| (Oid::new(varbind.oid.arcs()), value(&varbind.value)))
+                .collect(),
+        ),
+        (1, _) => Answer::Refused(Refusal::TooBig),
+        (2, index) => Answer::Refused(Refusal::NoSuchName(usize::try_from(index).unwrap_or(0))),
+        _ => Answer::Refused(Refusal::Other),
+    };
+    assert_eq!(ours, Ok(expected));
+}
+
+fn value(value: &snmp::Value) -> Value {
+    match value {
+        snmp::Value::Integer(number) => Value::Integer(i64::from(*number)),
+        snmp::Value::Counter32(number)
+        | snmp::Value::Gauge32(number)
+        | snmp::Value::UInteger32(number)
+        | snmp::Value::TimeTicks(number) => Value::Unsigned(u64::from(*number)),
+        snmp::Value::Counter64(number) => Value::Unsigned(*number),
+        snmp::Value::OctetString(octets) | snmp::Value::Opaque(octets) | snmp::Value::Nsap(octets) => {
+            Value::octets(octets)
+        }
+        snmp::Value::IpAddress(octets) => Value::octets(octets),
+        snmp::Value::ObjectIdentifier(oid) => Value::from(Oid::new(oid.arcs())),
+        snmp::Value::EndOfMibView => Value::EndOfView,
+        _ => Value::Missing,
+    }
+}
