@@ -20,6 +20,8 @@ use crate::discovery::{self, Found, Search, announcements};
 pub(super) struct Searches {
     /// Whether one is under way.
     running: bool,
+    /// Whether one was ordered while another one was under way, which may have passed what it is ordered for.
+    again: bool,
     /// Whether one is due and waits for its window.
     due: bool,
     /// Addresses that the last one, which its window cut short, had asked.
@@ -54,9 +56,10 @@ impl Engine {
         }
     }
 
-    /// Searches the networks, once at a time; `until` a time, if there is one.
+    /// Searches the networks, once at a time and one after the other; `until` a time, if there is one.
     pub(super) fn search(&mut self, until: Option<Timestamp>) {
         if self.searches.running {
+            self.searches.again = true;
             return;
         }
         self.searches.running = true;
@@ -110,17 +113,26 @@ impl Engine {
     /// A search ended.
     pub(super) fn searched(&mut self, ended: &Ended, outcome: &mut Outcome) {
         self.searches.running = false;
+        let again = std::mem::take(&mut self.searches.again);
         let (now, took_s) = (Timestamp::now(), ended.took.as_secs());
         if let Some(asked) = ended.cut_after {
             tracing::info!(asked, took_s, "a search goes on when its next window opens");
             (self.searches.asked, self.searches.due) = (asked, true);
+            if again {
+                self.searches.asked = 0;
+                self.search(None);
+            }
             return;
         }
         tracing::info!(found = ended.found, took_s, "the networks were searched");
         metrics::counter!("platen_gateway_searches_total").increment(1);
         self.known.schedule.insert(Job::Search.name().to_owned(), now);
         told(outcome.changes.done_at(Job::Search.name(), now));
-        self.finish_searches(ended.found, now, outcome);
+        if again {
+            self.search(None);
+        } else {
+            self.finish_searches(ended.found, now, outcome);
+        }
     }
 
     /// Whether a search is due at the start: none was made yet, or the last one is too long ago.

@@ -8,7 +8,6 @@ mod tests;
 
 use ber::Reader;
 
-use crate::access::Version;
 use crate::device_reading::limits::VARBINDS_PER_ANSWER;
 use crate::device_reading::{Answer, Oid, Refusal, Request, Value};
 
@@ -58,15 +57,6 @@ impl CommunityVersion {
         match self {
             Self::V1 => 0,
             Self::V2c => 1,
-        }
-    }
-}
-
-impl From<CommunityVersion> for Version {
-    fn from(version: CommunityVersion) -> Self {
-        match version {
-            CommunityVersion::V1 => Self::V1,
-            CommunityVersion::V2c => Self::V2c,
         }
     }
 }
