@@ -264,7 +264,9 @@ impl DeviceReading {
             }
             (Answer::Silence, request) => {
                 self.silences += 1;
-                if !self.answered || self.silences > SILENCES_PER_READING {
+                // A known device may be there, and silent to so many objects.
+                let many = matches!(request, Request::Get(asked) if asked.len() > OIDS_PER_GET);
+                if !(self.answered || many) || self.silences > SILENCES_PER_READING {
                     return false;
                 }
                 match request {
@@ -303,8 +305,12 @@ impl DeviceReading {
         }
     }
 
-    /// Asks for the halves, so that one object which the device can't answer hides no other; a single one is let go.
+    /// Asks for the halves, so that one object which the device can't answer hides no other; a single one is let go. Who
+    /// leaves more than an unknown device is asked for is not asked for so many again.
     fn halve(&mut self, mut asked: Vec<Oid>) {
+        if asked.len() > OIDS_PER_GET {
+            self.manner.objects = self.manner.objects.min(OIDS_PER_GET - 1);
+        }
         if asked.len() > 1 {
             let second = asked.split_off(asked.len() / 2);
             self.gets.push_front(second);

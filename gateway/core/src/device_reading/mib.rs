@@ -325,7 +325,8 @@ mod tests {
                     .map(|(instance, value)| (instance, value.number().unwrap()))
                     .collect();
                 prop_assert_eq!(own, rows);
-                prop_assert_eq!(mib.value(&[arcs.as_slice(), &[7]].concat()).is_some(), tree.contains_key(&[arcs.as_slice(), &[7]].concat()));
+                let further = [arcs.as_slice(), &[7]].concat();
+                prop_assert_eq!(mib.value(&further).is_some(), tree.contains_key(&further));
             }
         }
 

@@ -271,6 +271,37 @@ fn a_choice_of_a_profile_lasts_while_the_device_tells_the_same_and_no_guess_last
 }
 
 #[test]
+fn a_known_device_that_is_silent_to_many_objects_is_read_and_not_asked_for_so_many_again() {
+    let device = device();
+    let many =
+        |request: &Request| matches!(request, Request::Get(_)) && request.oids().len() > limits::OIDS_PER_GET;
+    let read = |manner, shape: Option<Shape>| {
+        let shape = shape.unwrap_or_default().into();
+        let mut machine = DeviceReading::in_manner(profiles(), Scope::Whole, manner, shape);
+        let mut silences = 0;
+        while let Some(request) = machine.next_request() {
+            silences += u32::from(many(&request));
+            let answer = if many(&request) { Answer::Silence } else { orderly(&device, &request) };
+            assert!(machine.absorb(&request, answer));
+        }
+        (machine.mib().len(), silences, machine.manner(), machine.shape())
+    };
+    let (objects, silences, manner, shape) = read(Manner::default(), None);
+    assert_eq!((silences, manner), (0, Manner::default()));
+    let (again, silences, manner, shape) = read(manner, shape);
+    assert_eq!((again, silences), (objects, 1));
+    let (again, silences, _, shape) = read(manner, shape);
+    assert_eq!((again, silences), (objects, 0));
+    // One that is off is given up after one request more.
+    let mut off =
+        DeviceReading::in_manner(profiles(), Scope::Whole, Manner::default(), shape.unwrap().into());
+    let request = off.next_request().unwrap();
+    assert!(many(&request) && off.absorb(&request, Answer::Silence));
+    let request = off.next_request().unwrap();
+    assert!(!many(&request) && !off.absorb(&request, Answer::Silence));
+}
+
+#[test]
 fn something_that_is_no_printer_has_an_identity_and_nothing_else() {
     let device = objects(&[
         ("1.3.6.1.2.1.1.1.0", text("Linux")),

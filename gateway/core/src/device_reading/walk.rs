@@ -210,9 +210,12 @@ impl Walk {
         self.narrow(&asked);
     }
 
-    /// Asks for less: GETNEXT instead of GETBULK, then single columns, then not at all.
+    /// Asks for less: not more columns than of an unknown device, GETNEXT instead of GETBULK, then single columns, then not
+    /// at all.
     fn narrow(&mut self, asked: &[usize]) {
-        if self.bulk {
+        if self.bulk && asked.len() > COLUMNS_PER_REQUEST {
+            self.width = COLUMNS_PER_REQUEST - 1;
+        } else if self.bulk {
             self.bulk = false;
         } else if self.width > 1 && asked.len() > 1 {
             self.width = 1;
@@ -349,6 +352,19 @@ mod tests {
             },
         );
         assert_eq!(mib.len(), 8);
+    }
+
+    #[test]
+    fn who_is_silent_to_many_columns_is_asked_for_fewer_by_getbulk() {
+        let mut walk = Walk::new(Manner::default());
+        (1..=30).for_each(|table| walk.add(&[1, 3, 9, table, 1], Some(1)));
+        assert_eq!(walk.request().map(|request| request.oids().len()), Some(COLUMNS_PER_KNOWN_BULK));
+        walk.silent();
+        assert!(matches!(
+            walk.request(),
+            Some(Request::GetBulk { oids, .. }) if oids.len() < COLUMNS_PER_REQUEST
+        ));
+        assert!(walk.learned(Manner::default()).columns < COLUMNS_PER_REQUEST);
     }
 
     #[test]
