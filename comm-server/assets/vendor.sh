@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fetches what the console needs from npm into assets/vendor/: htmx (live refresh) and uPlot (the plot), each with
-# its licence. The registry's archives are checked against the digests below before anything is unpacked.
+# Fetches what the console needs from npm into assets/vendor/: uPlot (the plot), with its licence. The registry's
+# archives are checked against the digests below before anything is unpacked.
 # Run it only to take a new release: set version and digest (sha256sum of `npm pack NAME@VERSION`), run, look at
 # the console, commit.
 set -eu
@@ -24,5 +24,4 @@ take() {
     rm -rf "$scratch/package"
 }
 
-take htmx.org 2.0.11 165a2655073e9e6e55e307a7c74e8ebcdb76afb7701f9c16cfd106a13add408e dist/htmx.min.js
 take uplot 1.6.32 4b8a8191e425658e3ea8c8c1314b0fc679c861ee3a1af2b20c7b16ba50b5133d dist/uPlot.iife.min.js dist/uPlot.min.css

@@ -7,6 +7,7 @@ pub mod config;
 pub mod error;
 pub mod identity;
 pub mod listener;
+pub mod live;
 pub mod local;
 pub mod logging;
 pub mod refusal;

@@ -39,8 +39,11 @@ const DEVICES: [Device; 13] = [
     (2, "", "", "", "", "unread", [-1, -1, -1, -1]),
 ];
 
-/// Stores the fleet.
-pub(super) async fn store(url: &str, now: Timestamp) -> Result<()> {
+/// Devices behind one of the further gateways.
+const PER_GATEWAY: i64 = 80;
+
+/// Stores the fleet, and `more` devices behind gateways of their own.
+pub(super) async fn store(url: &str, more: i64, now: Timestamp) -> Result<()> {
     let pool = AnyPool::connect(url).await?;
     let mut one = pool.begin().await?;
     let ms = now.as_millisecond();
@@ -78,8 +81,52 @@ pub(super) async fn store(url: &str, now: Timestamp) -> Result<()> {
     store_years(&mut one, ("gw-berlin-1", "ricoh:C748M510033"), 3, ms).await?;
     store_calls(&mut one, ms).await?;
     store_work(&mut one, ms).await?;
+    store_more(&mut one, more, ms).await?;
     one.commit().await?;
     pool.close().await;
+    Ok(())
+}
+
+/// Many devices without a history, each behind a gateway that polled within the last hour.
+async fn store_more(connection: &mut sqlx::AnyConnection, more: i64, ms: i64) -> Result<()> {
+    for first in (0..more).step_by(usize::try_from(PER_GATEWAY)?) {
+        let site = first / PER_GATEWAY;
+        let (gateway, ago) = (format!("gw-{site:04}-site"), (site * 977) % 3_400_000);
+        sqlx::query(
+            "INSERT INTO gateways (tenant, gateway, customer, site, version, devices, first_seen_ms, last_poll_ms, \
+             next_poll_s) VALUES ('default', $1, $2, $3, '0.1.0', $4, $5, $6, 3600)",
+        )
+        .bind(gateway.clone())
+        .bind(format!("Customer {}", site / 3))
+        .bind(format!("Site {site}"))
+        .bind(PER_GATEWAY.min(more - first))
+        .bind(ms - DAYS * DAY_MS)
+        .bind(ms - ago)
+        .execute(&mut *connection)
+        .await?;
+        for number in first..more.min(first + PER_GATEWAY) {
+            let (serial, total) = (format!("E{number:09}"), 40_000 + number * 11);
+            let address = format!("10.{}.{}.{}", site / 250, site % 250, 10 + number % PER_GATEWAY);
+            let toner = [number % 90 + 10, number % 80 + 20, number % 70 + 30, number % 60 + 40];
+            let reading =
+                reading(&address, ("ricoh", "RICOH IM C3000", &serial, ""), "ready", toner, total, ms - ago);
+            sqlx::query(
+                "INSERT INTO devices (tenant, gateway, device, vendor, model, serial, address, firmware, reading, \
+                 read_ms, total, total_ms, first_seen_ms) \
+                 VALUES ('default', $1, $2, 'ricoh', 'RICOH IM C3000', $3, $4, '2.07.1', $5, $6, $7, $6, $8)",
+            )
+            .bind(gateway.clone())
+            .bind(id("ricoh", &serial))
+            .bind(serial)
+            .bind(address)
+            .bind(reading.to_string())
+            .bind(ms - ago)
+            .bind(total)
+            .bind(ms - DAYS * DAY_MS)
+            .execute(&mut *connection)
+            .await?;
+        }
+    }
     Ok(())
 }
 
@@ -100,8 +147,8 @@ async fn store_device(
     let (device, gateway) = (id(vendor, serial), gateway(index));
     let address = format!("10.{index}.0.{}", 20 + number);
     let color = toner.get(1).is_some_and(|cyan| *cyan >= 0);
-    let per_day = 90 + number * 37;
-    let total = 40_000 + number * 11_311 + per_day * DAYS;
+    let per_day = if state == "cover" { 0 } else { 90 + number * 37 };
+    let total = if state == "warmup" { 1_245_000 } else { 40_000 + number * 11_311 + per_day * DAYS };
     let unread = state == "unread";
     let reading = reading(&address, (vendor, model, serial, name), state, toner, total, ms);
     sqlx::query(
@@ -134,7 +181,7 @@ async fn store_device(
             continue;
         }
         let at = ms - (DAYS - day) * DAY_MS + (day * 7919 + number * 104_729) % DAY_MS;
-        let value = total - (DAYS - day) * per_day + (day * 31 + number * 17) % 60;
+        let value = total - (DAYS - day) * per_day + (day * 31 + number * 17) % 60.min(per_day + 1);
         let mut all = vec![("total", value, "1.3.6.1.2.1.43.10.2.1.4.1.1")];
         if day == DAYS - 1 {
             all.extend([
@@ -223,7 +270,7 @@ fn reading(
         }
     }
     supplies.push(json!({"index": "1.5", "description": "waste toner bottle", "type": "wasteToner",
-        "class": "receptacleThatIsFilled", "level": -3, "level_state": "someRemaining", "max": -2}));
+        "class": "receptacleThatIsFilled", "level": 92, "level_state": "units", "max": 100, "percent": 92}));
     supplies.push(
         json!({"index": "1.6", "description": "drum unit", "type": "opc", "class": "supplyThatIsConsumed",
         "level": 71, "level_state": "units", "max": 100, "percent": 71}),

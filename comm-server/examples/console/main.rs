@@ -1,5 +1,6 @@
 //! The console with an example fleet, to look at its pages: `cargo run -p platen-comm-server --example console`.
 //!
+//! `-- LISTEN DEVICES` names the address and how many more devices there are, each 80 behind a gateway of their own.
 //! Everything lives in a temporary folder that is gone afterwards.
 
 mod fleet;
@@ -24,12 +25,13 @@ async fn main() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let url = format!("sqlite://{}", dir.path().join("platen.db").display());
     let store = Store::open_detached(&url).await?;
-    fleet::store(&url, Timestamp::now()).await?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let more = arguments.get(1).map(|text| text.parse()).transpose().context("DEVICES is no number")?;
+    fleet::store(&url, more.unwrap_or(0), Timestamp::now()).await?;
     let one_time = operators::first_login(&store).await?.context("a new store has no users")?;
     let live = LiveIdentity::fixed(identity(dir.path())?);
     let door = Door::new("operators", &live, Asks::Nobody)?;
-    let listener =
-        TcpListener::bind(std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned())).await?;
+    let listener = TcpListener::bind(arguments.first().map_or("127.0.0.1:0", String::as_str)).await?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "console: https://{}\nfirst login: admin {one_time}", listener.local_addr()?)?;
     out.flush()?;

@@ -114,11 +114,9 @@ pub(super) async fn note_change(
     answer
 }
 
-/// Whether a page asks on its own: htmx says so, and names the part that is refreshed.
+/// Whether a page asks on its own, and not because a person chose what it shows.
 fn refreshes_itself(headers: &HeaderMap) -> bool {
-    let by_person = |element: &str| !element.starts_with("live");
-    let trigger = headers.get("hx-trigger").and_then(|value| value.to_str().ok());
-    headers.contains_key("hx-request") && !trigger.is_some_and(by_person)
+    headers.get(program::live::HEADER).is_some_and(|why| why != "search")
 }
 
 /// A caller of the API who may still have a one-time password.
@@ -225,9 +223,8 @@ mod tests {
             let headers = pairs.iter().map(|&(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
             refreshes_itself(&headers.collect::<HeaderMap>())
         };
-        assert!(of(&[("hx-request", "true")]));
-        assert!(of(&[("hx-request", "true"), ("hx-trigger", "live-2")]));
-        assert!(!of(&[("hx-request", "true"), ("hx-trigger", "filters")]));
+        assert!(of(&[(program::live::HEADER, "refresh")]));
+        assert!(!of(&[(program::live::HEADER, "search")]));
         assert!(!of(&[]));
     }
 }

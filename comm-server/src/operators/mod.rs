@@ -5,6 +5,7 @@
 
 mod api;
 mod caller;
+mod compression;
 mod headers;
 mod images;
 mod orders;
@@ -88,9 +89,10 @@ impl OperatorState {
 pub fn router(state: OperatorState) -> Router {
     Router::new()
         .merge(api::router())
-        .merge(pages::router())
+        .merge(pages::router(&state))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(axum::middleware::from_fn_with_state(state.clone(), caller::note_change))
+        .layer(compression::layer())
         .layer(axum::middleware::from_fn(headers::guard))
         .with_state(state)
 }

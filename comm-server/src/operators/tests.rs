@@ -1,5 +1,8 @@
 //! Tests of the whole operators' side, each on a store of its own.
 
+mod deep_links;
+mod finding;
+mod live;
 mod pages;
 mod security;
 mod site;

@@ -1,9 +1,10 @@
 //! Gateways as people see them.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use sqlx::any::AnyRow;
 
+use super::devices::pattern;
 use super::page::{PAGE_ROWS, Page};
 use super::{Store, StoreError, failed, row};
 
@@ -42,6 +43,28 @@ pub struct Gateway {
     pub meters_due: Option<Timestamp>,
 }
 
+/// A gateway counts as silent when it is this late beyond twice its interval, milliseconds.
+pub(super) const SILENT_SLACK_MS: i64 = 60_000;
+
+/// As SQL, of the row `g`: its last sign of life, and twice its interval. Silent once this and the slack are past.
+pub(super) const PATIENCE_MS: &str = "COALESCE(g.last_poll_ms, g.first_seen_ms) + 2000 * g.next_poll_s";
+
+impl Gateway {
+    /// When it is expected to poll again.
+    #[must_use]
+    pub fn next_poll(&self) -> Option<Timestamp> {
+        self.last_poll?.checked_add(SignedDuration::from_secs(self.next_poll_s)).ok()
+    }
+
+    /// Whether it missed its poll by so much that something is wrong; the same as [`PATIENCE_MS`] says in SQL.
+    #[must_use]
+    pub fn is_silent(&self, now: Timestamp) -> bool {
+        let last = self.last_poll.unwrap_or(self.first_seen).as_millisecond();
+        let patience = self.next_poll_s.saturating_mul(2000).saturating_add(SILENT_SLACK_MS);
+        last.saturating_add(patience) < now.as_millisecond()
+    }
+}
+
 fn gateway(row: &AnyRow) -> Result<Gateway, StoreError> {
     Ok(Gateway {
         gateway: row::text(row, "gateway")?,
@@ -68,16 +91,33 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn gateways(&self, tenant: &str, cursor: Option<&str>) -> Result<Page<Gateway>, StoreError> {
+        self.find_gateways(tenant, "", cursor).await
+    }
+
+    /// Gateways by name whose name, customer or site has a text; all for "".
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn find_gateways(
+        &self,
+        tenant: &str,
+        text: &str,
+        cursor: Option<&str>,
+    ) -> Result<Page<Gateway>, StoreError> {
         let rows = sqlx::query(
             "SELECT g.*, \
              (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
               AND c.is_open = 1) AS open_calls, \
              (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
               AND c.is_open = 1 AND c.kind = 'service_call') AS service_calls \
-             FROM gateways g WHERE g.tenant = $1 AND g.gateway > $2 ORDER BY g.gateway LIMIT $3",
+             FROM gateways g WHERE g.tenant = $1 AND g.gateway > $2 \
+             AND ($3 = '' OR LOWER(g.gateway) LIKE $3 ESCAPE '!' OR LOWER(g.customer) LIKE $3 ESCAPE '!' \
+              OR LOWER(g.site) LIKE $3 ESCAPE '!' OR LOWER(g.customer || ' ' || g.site) LIKE $3 ESCAPE '!') \
+             ORDER BY g.gateway LIMIT $4",
         )
         .bind(tenant.to_owned())
         .bind(cursor.unwrap_or_default().to_owned())
+        .bind(pattern(text))
         .bind(PAGE_ROWS + 1)
         .fetch_all(&mut *self.reader().await?)
         .await

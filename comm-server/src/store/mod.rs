@@ -45,7 +45,9 @@ pub use devices::{Device, DeviceDetail, DeviceFilter};
 pub use enrolments::{Claim, Claimed, IssuedFor};
 pub use gateways::Gateway;
 pub use ingest::{IngestError, Ingested};
-pub(crate) use operators_fleet::{FleetDevice, FleetNumbers, Gravest, LaneState, LatestCounter, Show};
+pub(crate) use operators_fleet::{
+    FleetDevice, FleetNumbers, Gravest, LaneState, LatestCounter, Show, SupplyCall,
+};
 pub use page::{InvalidCursor, PAGE_ROWS, Page};
 pub use people::{NewUser, Session, User};
 pub(crate) use polls::Caller;

@@ -4,12 +4,10 @@ use jiff::Timestamp;
 use sqlx::any::AnyRow;
 use wire::reading::Reading;
 
+use super::gateways::{PATIENCE_MS, SILENT_SLACK_MS};
 use super::page::{self, PAGE_ROWS, Page};
 use super::sightings::{COUNTED, SEEN_BY};
 use super::{Store, StoreError, failed, row};
-
-/// A gateway counts as silent when it is this late beyond twice its interval, milliseconds.
-const SILENT_SLACK_MS: i64 = 60_000;
 
 /// The fleet in numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,13 +49,27 @@ pub(crate) struct FleetDevice {
     pub(crate) serial: String,
     pub(crate) name: String,
     pub(crate) address: String,
+    pub(crate) customer: String,
     pub(crate) site: String,
     pub(crate) offline: bool,
+    /// Whether its gateway missed its poll: what is known of it is old.
+    pub(crate) silent: bool,
     pub(crate) seen_by: i64,
     pub(crate) total: Option<i64>,
     pub(crate) read_at: Option<Timestamp>,
     pub(crate) gravest: Option<Gravest>,
     pub(crate) reading: Option<Reading>,
+}
+
+/// An open call about a supply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SupplyCall {
+    pub(crate) gateway: String,
+    pub(crate) device: String,
+    /// The supply's index; "" where the device doesn't say which.
+    pub(crate) subject: String,
+    /// At its end, not only near it.
+    pub(crate) is_end: bool,
 }
 
 /// Reports of one lane: acknowledged here, made there.
@@ -104,7 +116,9 @@ fn device(row: &AnyRow) -> Result<FleetDevice, StoreError> {
         serial: row::text(row, "serial")?,
         name: row::text(row, "name")?,
         address: row::text(row, "address")?,
+        customer: row::text(row, "customer")?,
         site: row::text(row, "site")?,
+        silent: row::flag(row, "silent")?,
         offline: row::flag(row, "offline")?,
         seen_by: row::number(row, "seen_by")?,
         total: row::maybe_number(row, "total")?,
@@ -132,8 +146,7 @@ impl Store {
              ({calls} AND c.kind = 'service_call') AS service_calls, \
              ({calls} AND c.kind IN ('supply_near_end', 'supply_end')) AS supplies, \
              (SELECT COUNT(*) FROM gateways WHERE tenant = $1) AS gateways, \
-             (SELECT COUNT(*) FROM gateways WHERE tenant = $1 \
-              AND COALESCE(last_poll_ms, first_seen_ms) + 2000 * next_poll_s + $2 < $3) AS silent"
+             (SELECT COUNT(*) FROM gateways g WHERE g.tenant = $1 AND {PATIENCE_MS} + $2 < $3) AS silent"
         );
         let counts = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(tenant.to_owned())
@@ -159,6 +172,7 @@ impl Store {
         text: &str,
         show: Show,
         cursor: Option<&str>,
+        now: Timestamp,
     ) -> Result<Page<FleetDevice>, StoreError> {
         let (gateway, id) = page::two_names(cursor)?;
         let shown = match show {
@@ -172,13 +186,15 @@ impl Store {
         };
         let sql = format!(
             "SELECT d.gateway, d.device, d.model, d.serial, d.name, d.address, d.offline, d.total, d.read_ms, \
-             d.reading, COALESCE(g.site, '') AS site, {GRAVEST} AS gravest, {SEEN_BY} AS seen_by \
+             d.reading, COALESCE(g.customer, '') AS customer, COALESCE(g.site, '') AS site, \
+             CASE WHEN {PATIENCE_MS} + $6 < $7 THEN 1 ELSE 0 END AS silent, {GRAVEST} AS gravest, {SEEN_BY} AS seen_by \
              FROM devices d LEFT JOIN gateways g ON g.tenant = d.tenant AND g.gateway = d.gateway \
              WHERE d.tenant = $1 AND (d.gateway > $2 OR (d.gateway = $2 AND d.device > $3)) AND {shown} AND {COUNTED} \
              AND ($4 = '' OR LOWER(d.model) LIKE $4 ESCAPE '!' OR LOWER(d.serial) LIKE $4 ESCAPE '!' \
               OR LOWER(d.name) LIKE $4 ESCAPE '!' OR LOWER(d.address) LIKE $4 ESCAPE '!' \
               OR LOWER(d.device) LIKE $4 ESCAPE '!' OR LOWER(d.gateway) LIKE $4 ESCAPE '!' \
-              OR LOWER(COALESCE(g.site, '')) LIKE $4 ESCAPE '!') \
+              OR LOWER(COALESCE(g.site, '')) LIKE $4 ESCAPE '!' \
+              OR LOWER(COALESCE(g.customer, '')) LIKE $4 ESCAPE '!') \
              ORDER BY d.gateway, d.device LIMIT $5"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -187,11 +203,66 @@ impl Store {
             .bind(id)
             .bind(super::devices::pattern(text))
             .bind(PAGE_ROWS + 1)
+            .bind(SILENT_SLACK_MS)
+            .bind(now.as_millisecond())
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("to read the fleet"))?;
         let items = rows.iter().map(device).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::of(items, |d| format!("{},{}", d.gateway, d.device)))
+    }
+
+    /// The open calls about supplies of the devices from one to another, in the order of the overview, both included.
+    pub(crate) async fn supply_calls(
+        &self,
+        tenant: &str,
+        (first_gateway, first): (&str, &str),
+        (last_gateway, last): (&str, &str),
+    ) -> Result<Vec<SupplyCall>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT gateway, device, subject, kind FROM calls \
+             WHERE tenant = $1 AND is_open = 1 AND kind IN ('supply_near_end', 'supply_end') \
+             AND (gateway > $2 OR (gateway = $2 AND device >= $3)) \
+             AND (gateway < $4 OR (gateway = $4 AND device <= $5))",
+        )
+        .bind(tenant.to_owned())
+        .bind(first_gateway.to_owned())
+        .bind(first.to_owned())
+        .bind(last_gateway.to_owned())
+        .bind(last.to_owned())
+        .fetch_all(&mut *self.reader().await?)
+        .await
+        .map_err(failed("to read calls about supplies"))?;
+        let call = |r| {
+            Ok(SupplyCall {
+                gateway: row::text(r, "gateway")?,
+                device: row::text(r, "device")?,
+                subject: row::text(r, "subject")?,
+                is_end: row::text(r, "kind")? == "supply_end",
+            })
+        };
+        rows.iter().map(call).collect()
+    }
+
+    /// The gravest open call of a device.
+    pub(crate) async fn gravest_call(
+        &self,
+        tenant: &str,
+        gateway: &str,
+        device: &str,
+    ) -> Result<Option<Gravest>, StoreError> {
+        let sql = format!(
+            "SELECT {GRAVEST} AS gravest FROM devices d WHERE d.tenant = $1 AND d.gateway = $2 AND d.device = $3"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(tenant.to_owned())
+            .bind(gateway.to_owned())
+            .bind(device.to_owned())
+            .fetch_optional(&mut *self.reader().await?)
+            .await
+            .map_err(failed("to read the gravest call"))?;
+        let rank = row.as_ref().map(|row| row::maybe_number(row, "gravest")).transpose()?;
+        Ok(rank.flatten().map(gravest))
     }
 
     /// The lanes of gateways from one name to another, both included.

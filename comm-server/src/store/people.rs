@@ -111,6 +111,18 @@ impl Store {
         rows.iter().map(user).collect()
     }
 
+    /// Whether nobody has chosen a password of their own yet.
+    ///
+    /// # Errors
+    /// The database.
+    pub(crate) async fn awaits_first_login(&self) -> Result<bool, StoreError> {
+        let own = sqlx::query("SELECT must_change FROM users WHERE must_change = 0 LIMIT 1")
+            .fetch_optional(&mut *self.reader().await?)
+            .await
+            .map_err(failed("to look for a first login"))?;
+        Ok(own.is_none())
+    }
+
     /// Creates a user; false if one of that name exists.
     ///
     /// # Errors

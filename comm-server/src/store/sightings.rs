@@ -114,7 +114,10 @@ mod tests {
         assert_eq!(counted(store).await, expected);
         let now = Timestamp::from_second(300).unwrap();
         assert_eq!(store.fleet_numbers(DEFAULT_TENANT, now).await.unwrap().devices, 3);
-        assert_eq!(store.fleet(DEFAULT_TENANT, "", Show::All, None).await.unwrap().items.len(), 3);
+        assert_eq!(
+            store.fleet(DEFAULT_TENANT, "", Show::All, None, Timestamp::now()).await.unwrap().items.len(),
+            3
+        );
         let others = store.other_sightings(DEFAULT_TENANT, "gw-a", "ricoh:E1").await.unwrap();
         assert_eq!(others, [Sighting { gateway: "gw-b".to_owned(), counted: true }]);
         let of_gateway = DeviceFilter { gateway: Some("gw-a".to_owned()), text: None };

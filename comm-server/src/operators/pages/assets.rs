@@ -1,13 +1,16 @@
 //! Style, scripts and icons, embedded; their addresses change with their content, so browsers may keep them.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::extract::Path;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use rust_embed::{EmbeddedFile, RustEmbed};
+use rust_embed::RustEmbed;
 
-use super::super::refused::Refused;
+use crate::operators::compression::Secretless;
+use crate::operators::refused::Refused;
 
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/assets"]
@@ -20,7 +23,8 @@ pub(super) struct Assets {
     pub(super) favicon: String,
     pub(super) style: String,
     pub(super) script: String,
-    pub(super) htmx: String,
+    pub(super) live: String,
+    pub(super) plot_script: String,
     pub(super) plot: String,
     pub(super) plot_style: String,
 }
@@ -30,18 +34,26 @@ pub(super) static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
     favicon: versioned("favicon.svg"),
     style: versioned("console.css"),
     script: versioned("console.js"),
-    htmx: versioned("vendor/htmx.min.js"),
+    live: versioned(LIVE),
+    plot_script: versioned("plot.js"),
     plot: versioned("vendor/uPlot.iife.min.js"),
     plot_style: versioned("vendor/uPlot.min.css"),
 });
 
-fn versioned(path: &str) -> String {
-    let digest = Files::get(path).map(|file| tag(&file)).unwrap_or_default();
-    format!("/assets/{path}?v={digest}")
+/// The script that the gateway's local page has as well.
+const LIVE: &str = "live.js";
+
+fn content(path: &str) -> Option<Cow<'static, [u8]>> {
+    if path == LIVE {
+        return Some(Cow::Borrowed(program::live::SCRIPT.as_bytes()));
+    }
+    Files::get(path).map(|file| file.data)
 }
 
-fn tag(file: &EmbeddedFile) -> String {
-    hex::encode(file.metadata.sha256_hash().iter().take(8).copied().collect::<Vec<u8>>())
+fn versioned(path: &str) -> String {
+    let digest = digest(&SHA256, &content(path).unwrap_or_default());
+    let part: Vec<u8> = digest.as_ref().iter().take(8).copied().collect();
+    format!("/assets/{path}?v={}", hex::encode(part))
 }
 
 /// `GET /assets/{*path}`
@@ -55,7 +67,7 @@ pub(super) async fn favicon() -> Redirect {
 }
 
 fn file(path: &str) -> Response {
-    let Some(file) = Files::get(path) else {
+    let Some(content) = content(path) else {
         return Refused::not_found("asset").into_response();
     };
     let media = match path.rsplit_once('.').map(|(_, ending)| ending) {
@@ -68,7 +80,9 @@ fn file(path: &str) -> Response {
         (header::CONTENT_TYPE, HeaderValue::from_static(media)),
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
     ];
-    (headers, file.data.into_owned()).into_response()
+    let mut response = (headers, content.into_owned()).into_response();
+    response.extensions_mut().insert(Secretless);
+    response
 }
 
 #[cfg(test)]
@@ -78,7 +92,7 @@ mod tests {
     #[test]
     fn every_address_that_a_template_names_has_its_file() {
         let a = &*ASSETS;
-        for address in [&a.favicon, &a.style, &a.script, &a.htmx, &a.plot, &a.plot_style] {
+        for address in [&a.favicon, &a.style, &a.script, &a.live, &a.plot_script, &a.plot, &a.plot_style] {
             let (path, digest) = address.split_once("?v=").unwrap();
             assert_eq!(digest.len(), 16, "{address}");
             assert_eq!(file(path.strip_prefix("/assets/").unwrap()).status(), 200);

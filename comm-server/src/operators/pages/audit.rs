@@ -11,9 +11,8 @@ use super::icon::Icon;
 use super::refused::{PageRefused, page};
 use super::shell::Shell;
 use super::time::When;
-use super::visitor::Visitor;
+use super::visitor::{PageParams, Visitor};
 use crate::operators::OperatorState;
-use crate::operators::caller::Params;
 use crate::operators::role::Act;
 use crate::store::AuditEntry;
 
@@ -43,7 +42,7 @@ struct Entry {
 pub(super) async fn show(
     State(state): State<OperatorState>,
     Visitor(caller): Visitor,
-    Params(query): Params<Query>,
+    PageParams(query): PageParams<Query>,
 ) -> Result<Response, PageRefused> {
     caller.may(Act::SeeAudit)?;
     let now = Timestamp::now();

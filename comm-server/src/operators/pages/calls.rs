@@ -6,15 +6,15 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::choice::{Choice, address, choices, device_page, element};
+use super::choice::{Choice, address, check_choice, choices, device_page, element};
 use super::icon::Icon;
-use super::refused::{PageRefused, page};
+use super::live::Wanted;
+use super::refused::PageRefused;
 use super::shell::Shell;
 use super::state::{self, StateBadge};
 use super::time::When;
-use super::visitor::Visitor;
+use super::visitor::{PageParams, Visitor};
 use crate::operators::OperatorState;
-use crate::operators::caller::Params;
 use crate::store::{Call, CallFilter};
 
 const STATES: [(&str, &str); 3] = [("", "Open and closed"), ("open", "Open"), ("closed", "Closed")];
@@ -39,16 +39,27 @@ pub(super) struct Query {
     #[serde(default)]
     kind: String,
     #[serde(default)]
+    gateway: String,
+    #[serde(default)]
+    device: String,
+    #[serde(default)]
     page: String,
 }
 
 #[derive(Template)]
 #[template(path = "calls.html")]
-struct CallsPage {
+struct CallsPage<'a> {
     shell: Shell,
     states: Vec<Choice>,
     kinds: Vec<Choice>,
-    here: String,
+    gateway: &'a str,
+    device: &'a str,
+    live: &'a CallsLive,
+}
+
+#[derive(Template)]
+#[template(path = "calls_live.html")]
+struct CallsLive {
     sections: Vec<Section>,
     next: Option<String>,
 }
@@ -58,6 +69,8 @@ struct Section {
     title: &'static str,
     empty: &'static str,
     calls: Vec<CallRow>,
+    /// Where the rest is, of a section that has no pages.
+    more: Option<String>,
 }
 
 /// A call on a page.
@@ -80,15 +93,29 @@ pub(super) struct CallRow {
 pub(super) async fn show(
     State(state): State<OperatorState>,
     Visitor(caller): Visitor,
-    Params(query): Params<Query>,
+    PageParams(query): PageParams<Query>,
+    wanted: Wanted,
 ) -> Result<Response, PageRefused> {
+    check_choice("state", &STATES, &query.state)?;
+    check_choice("kind", &KINDS, &query.kind)?;
     let now = Timestamp::now();
     let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let open =
         STATES.iter().skip(1).find(|(value, _)| *value == query.state).map(|(value, _)| *value == "open");
-    let filter = CallFilter { open, kind: some(&query.kind), ..CallFilter::default() };
+    let filter = CallFilter {
+        open,
+        kind: some(&query.kind),
+        gateway: some(&query.gateway),
+        device: some(&query.device).filter(|_| !query.gateway.is_empty()),
+    };
     let mut sections = Vec::new();
-    if query.kind.is_empty() && query.state.is_empty() && query.page.is_empty() {
+    let own = [
+        ("state", query.state.as_str()),
+        ("kind", query.kind.as_str()),
+        ("gateway", query.gateway.as_str()),
+        ("device", query.device.as_str()),
+    ];
+    if own.iter().all(|(_, value)| value.is_empty()) && query.page.is_empty() {
         let urgent =
             CallFilter { open: Some(true), kind: Some("service_call".to_owned()), ..CallFilter::default() };
         let found = state.seen_by(&caller).calls(&caller.tenant, &urgent, None).await?;
@@ -96,6 +123,7 @@ pub(super) async fn show(
             id: "service-calls",
             title: "Open service calls",
             empty: "No service call is open.",
+            more: found.next.map(|_| address("/calls", &[("state", "open"), ("kind", "service_call")])),
             calls: rows(found.items, now),
         });
     }
@@ -104,18 +132,24 @@ pub(super) async fn show(
         id: "all-calls",
         title: "Calls, newest first",
         empty: "No call matches. Devices call by themselves when something happens.",
+        more: None,
         calls: rows(found.items, now),
     });
-    let own = [("state", query.state.as_str()), ("kind", query.kind.as_str())];
     let with = |page: &str| address("/calls", &[own.as_slice(), &[("page", page)]].concat());
-    Ok(page(&CallsPage {
+    let live = CallsLive { next: found.next.as_deref().map(with), sections };
+    Ok(wanted.answer(&[&live], || CallsPage {
         shell: Shell::new(&caller, "/calls", None),
         states: choices(&STATES, &query.state),
         kinds: choices(&KINDS, &query.kind),
-        here: with(&query.page),
-        next: found.next.as_deref().map(with),
-        sections,
+        gateway: &query.gateway,
+        device: &query.device,
+        live: &live,
     }))
+}
+
+/// Where all calls of a device are.
+pub(super) fn page_of(gateway: &str, device: &str) -> String {
+    address("/calls", &[("gateway", gateway), ("device", device)])
 }
 
 /// Calls on a page.

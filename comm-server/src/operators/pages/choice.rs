@@ -1,5 +1,7 @@
 //! Choices of a form, and addresses with their query.
 
+use crate::operators::refused::Refused;
+
 /// One choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Choice {
@@ -16,6 +18,17 @@ pub(super) fn choices(all: &[(&str, &str)], chosen: &str) -> Vec<Choice> {
         chosen: *value == chosen,
     };
     all.iter().map(choice).collect()
+}
+
+/// Refuses a value of an address that is none of a form's choices.
+pub(super) fn check_choice(name: &str, all: &[(&str, &str)], value: &str) -> Result<(), Refused> {
+    if all.iter().any(|(own, _)| *own == value) {
+        return Ok(());
+    }
+    let known: Vec<&str> = all.iter().map(|(own, _)| *own).filter(|own| !own.is_empty()).collect();
+    let value: String = value.chars().take(60).collect();
+    let detail = format!("the address asks for the {name} “{value}”: expected {}, or none", known.join(", "));
+    Err(Refused::malformed(detail))
 }
 
 /// A segment of a path, percent-encoded: device ids hold `:` and `/`.

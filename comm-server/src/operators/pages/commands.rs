@@ -9,15 +9,16 @@ use wire::command::Order;
 
 use super::choice::{Choice, address, choices, element};
 use super::icon::Icon;
-use super::refused::{PageRefused, page};
+use super::live::Wanted;
+use super::refused::PageRefused;
 use super::shell::Shell;
 use super::state::{self, StateBadge};
 use super::time::When;
-use super::visitor::{Submitted, Visitor};
-use crate::operators::caller::{Caller, Params};
+use super::visitor::{PageParams, Submitted, Visitor};
+use crate::operators::caller::Caller;
 use crate::operators::refused::Refused;
 use crate::operators::{OperatorState, orders};
-use crate::store::Command;
+use crate::store::{Command, Gateway, Page};
 
 /// Kinds that a form can ask for.
 const KINDS: [(&str, &str); 4] = [
@@ -30,6 +31,8 @@ const KINDS: [(&str, &str); 4] = [
 /// Where a list goes on.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
+    /// What is sought among the gateways; without it, `gateway`.
+    q: Option<String>,
     #[serde(default)]
     gateway: String,
     #[serde(default)]
@@ -39,11 +42,31 @@ pub(super) struct Query {
 
 #[derive(Template)]
 #[template(path = "commands.html")]
-struct CommandsPage {
+struct CommandsPage<'a> {
     shell: Shell,
-    here: String,
     orders: Vec<Choice>,
-    gateways: Vec<String>,
+    q: &'a str,
+    gateway: &'a str,
+    choice: &'a GatewayChoice,
+    live: &'a CommandsLive,
+}
+
+/// The gateways that a search found.
+#[derive(Template)]
+#[template(path = "commands_choice.html")]
+struct GatewayChoice {
+    gateways: Vec<Found>,
+    note: String,
+}
+
+struct Found {
+    id: String,
+    title: String,
+}
+
+#[derive(Template)]
+#[template(path = "commands_live.html")]
+struct CommandsLive {
     commands: Vec<CommandRow>,
     next: Option<String>,
 }
@@ -67,23 +90,57 @@ struct CommandRow {
 pub(super) async fn show(
     State(state): State<OperatorState>,
     Visitor(caller): Visitor,
-    Params(query): Params<Query>,
+    PageParams(query): PageParams<Query>,
+    wanted: Wanted,
 ) -> Result<Response, PageRefused> {
     let now = Timestamp::now();
     let some = |text: &'_ str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let (gateway, cursor) = (some(&query.gateway), some(&query.page));
     let found =
         state.seen_by(&caller).commands(&caller.tenant, gateway.as_deref(), cursor.as_deref()).await?;
-    let gateways = state.seen_by(&caller).gateways(&caller.tenant, None).await?;
+    let q = query.q.as_deref().unwrap_or(&query.gateway);
+    let gateways = state.seen_by(&caller).find_gateways(&caller.tenant, q, None).await?;
+    let choice = found_gateways(gateways, q);
     let with = |page: &str| address("/commands", &[("gateway", query.gateway.as_str()), ("page", page)]);
-    Ok(page(&CommandsPage {
-        shell: Shell::new(&caller, "/commands", query.done.as_deref()),
-        here: with(&query.page),
-        orders: allowed(&caller),
-        gateways: gateways.items.into_iter().map(|gateway| gateway.gateway).collect(),
+    let live = CommandsLive {
         next: found.next.as_deref().map(with),
         commands: found.items.into_iter().map(|command| row(command, now)).collect(),
+    };
+    Ok(wanted.answer(&[&choice, &live], || CommandsPage {
+        shell: Shell::new(&caller, "/commands", query.done.as_deref()),
+        orders: allowed(&caller),
+        q,
+        gateway: &query.gateway,
+        choice: &choice,
+        live: &live,
     }))
+}
+
+/// Where the commands of a gateway are, and it can be asked.
+pub(super) fn page_of(gateway: &str) -> String {
+    address("/commands", &[("gateway", gateway)])
+}
+
+/// What can be chosen, and whether that is all: a list that ends silently hides the gateway that is sought.
+fn found_gateways(found: Page<Gateway>, q: &str) -> GatewayChoice {
+    let (count, is_sought) = (found.items.len(), !q.trim().is_empty());
+    let note = match (count, found.next.is_some(), is_sought) {
+        (0, _, true) => "No gateway matches: try a shorter word.".to_owned(),
+        (0, _, false) => "No gateway has called yet.".to_owned(),
+        (_, true, _) => format!("The first {count} are listed: find others by name, customer or site."),
+        (1, false, true) => "1 gateway matches.".to_owned(),
+        (_, false, true) => format!("{count} gateways match."),
+        (_, false, false) => String::new(),
+    };
+    let title = |g: &Gateway| {
+        let place = [g.customer.as_str(), g.site.as_str()].into_iter().filter(|text| !text.is_empty());
+        std::iter::once(g.gateway.as_str()).chain(place).collect::<Vec<_>>().join(" · ")
+    };
+    let one = |g: Gateway| Found { title: title(&g), id: g.gateway };
+    let mut gateways: Vec<Found> = found.items.into_iter().map(one).collect();
+    // Who names a gateway in full means that one, also where others begin with its name.
+    gateways.sort_by_key(|gateway| gateway.id != q.trim());
+    GatewayChoice { gateways, note }
 }
 
 fn allowed(caller: &Caller) -> Vec<Choice> {
@@ -108,8 +165,9 @@ pub(super) async fn create(
     Submitted { caller, fields }: Submitted,
 ) -> Result<Response, PageRefused> {
     let order = order(fields.text("kind"))?;
-    orders::queue(&state, &caller, fields.text("gateway"), order).await?;
-    Ok(Redirect::to("/commands?done=queued").into_response())
+    let gateway = fields.text("gateway");
+    orders::queue(&state, &caller, gateway, order).await?;
+    Ok(Redirect::to(&address("/commands", &[("gateway", gateway), ("done", "queued")])).into_response())
 }
 
 fn row(c: Command, now: Timestamp) -> CommandRow {

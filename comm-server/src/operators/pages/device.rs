@@ -12,17 +12,21 @@ use wire::reading::{Counter, Reading};
 use super::calls::{self, CallRow};
 use super::choice::{address, device_page, segment};
 use super::icon::Icon;
-use super::refused::{PageRefused, page};
-use super::shell::Shell;
+use super::live::Wanted;
+use super::refused::PageRefused;
+use super::shell::{Done, Shell};
 use super::state::{self, StateBadge};
-use super::supply::{self, Bar};
+use super::supply::{self, Alarms, Bar};
 use super::time::{When, grouped};
-use super::visitor::{Submitted, Visitor};
-use crate::operators::caller::{Caller, Params};
+use super::visitor::{PageParams, Submitted, Visitor};
+use crate::operators::caller::Caller;
 use crate::operators::refused::Refused;
 use crate::operators::role::Act;
 use crate::operators::{OperatorState, orders};
-use crate::store::{CallFilter, CounterPoint, Device, DeviceDetail, Gravest, LatestCounter, Sighting};
+use crate::store::{
+    CallFilter, CounterPoint, Device, DeviceDetail, Gateway, Gravest, LatestCounter, Page, Sighting,
+    StoreError, SupplyCall,
+};
 
 /// Readings in the table beside the plot.
 const TABLE_POINTS: usize = 30;
@@ -35,11 +39,26 @@ pub(super) struct Query {
 
 #[derive(Template)]
 #[template(path = "device.html")]
-struct DevicePage {
+struct DevicePage<'a> {
     shell: Shell,
-    d: Head,
+    d: &'a Head,
     may_count: bool,
     may_sense: bool,
+    unit: &'a str,
+    series: String,
+    points: Vec<Point>,
+    overview: &'a Overview,
+    history: &'a History,
+}
+
+/// What is known of the device now.
+#[derive(Template)]
+#[template(path = "device_overview.html")]
+struct Overview {
+    state: StateBadge,
+    read_at: Option<When>,
+    /// Why what is shown is old.
+    stale: Option<&'static str>,
     may_roll_out: bool,
     console: Vec<String>,
     alerts: Vec<Alert>,
@@ -47,16 +66,22 @@ struct DevicePage {
     trays: Vec<Bar>,
     facts: Vec<Fact>,
     firmware: Vec<Fact>,
-    unit: String,
-    counters: Vec<CounterRow>,
-    series: String,
-    points: Vec<Point>,
-    calls: Vec<CallRow>,
     rollout_href: String,
     /// Other gateways that see the device.
     elsewhere: Vec<Elsewhere>,
     /// Whether the device counts here.
     counted: bool,
+}
+
+/// What was read and what happened.
+#[derive(Template)]
+#[template(path = "device_history.html")]
+struct History {
+    unit: String,
+    counters: Vec<CounterRow>,
+    calls: Vec<CallRow>,
+    more_calls: bool,
+    calls_href: String,
 }
 
 /// Another gateway that sees the device.
@@ -71,8 +96,6 @@ struct Head {
     gateway: String,
     site: String,
     href: String,
-    state: StateBadge,
-    read_at: Option<When>,
 }
 
 struct Fact {
@@ -102,10 +125,11 @@ struct Point {
 /// What the store knows of a device.
 struct Known {
     detail: DeviceDetail,
-    site: String,
+    gateway: Option<Gateway>,
     counters: Vec<LatestCounter>,
-    points: Vec<CounterPoint>,
-    calls: Vec<crate::store::Call>,
+    calls: Page<crate::store::Call>,
+    gravest: Option<Gravest>,
+    supply_calls: Vec<SupplyCall>,
     others: Vec<Sighting>,
 }
 
@@ -114,11 +138,35 @@ pub(super) async fn show(
     State(state): State<OperatorState>,
     Visitor(caller): Visitor,
     Path((gateway, device)): Path<(String, String)>,
-    Params(query): Params<Query>,
+    PageParams(query): PageParams<Query>,
+    wanted: Wanted,
 ) -> Result<Response, PageRefused> {
+    let now = Timestamp::now();
     let known = read(&state, &caller, &gateway, &device).await?;
-    let shell = Shell::new(&caller, "/", query.done.as_deref());
-    Ok(page(&prepared(shell, &caller, known, Timestamp::now())))
+    // The table beside the plot is no live region: it is drawn with the page.
+    let points = match wanted {
+        Wanted::Page => points(&state, &caller, &gateway, &device, now).await?,
+        Wanted::Regions { .. } => Vec::new(),
+    };
+    let done =
+        query.done.filter(|word| word == "queued").map(|_| queued(known.gateway.as_ref(), &gateway, now));
+    let head = Head::of(&known);
+    let (overview, history) = prepared(&caller, known, now);
+    Ok(wanted.answer(&[&overview, &history], || DevicePage {
+        shell: Shell::with(&caller, "/", done),
+        may_count: caller.role.may(Act::AskCounters),
+        may_sense: caller.role.may(Act::AskStatus),
+        series: format!(
+            "/api/v1/gateways/{}/devices/{}/counters?counter=total",
+            segment(&gateway),
+            segment(&device)
+        ),
+        d: &head,
+        unit: &history.unit,
+        points,
+        overview: &overview,
+        history: &history,
+    }))
 }
 
 async fn read(
@@ -129,84 +177,106 @@ async fn read(
 ) -> Result<Known, PageRefused> {
     let (store, tenant) = (state.seen_by(caller), caller.tenant.as_str());
     let detail = store.device(tenant, gateway, device).await?.ok_or_else(|| Refused::not_found("device"))?;
-    let site = store.gateway(tenant, gateway).await?.map(|gateway| gateway.site).unwrap_or_default();
-    let total = Counter::Total.name();
-    let (begin, end) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
-    let mut points = store.counter_series(tenant, gateway, device, total, begin, end).await?;
-    points.drain(..points.len().saturating_sub(TABLE_POINTS));
     let filter = CallFilter {
         gateway: Some(gateway.to_owned()),
         device: Some(device.to_owned()),
         ..CallFilter::default()
     };
-    let calls = store.calls(tenant, &filter, None).await?.items;
-    let counters = store.latest_counters(tenant, gateway, device).await?;
-    let others = store.other_sightings(tenant, gateway, device).await?;
-    Ok(Known { detail, site, counters, points, calls, others })
+    let own = (gateway, device);
+    Ok(Known {
+        detail,
+        gateway: store.gateway(tenant, gateway).await?,
+        counters: store.latest_counters(tenant, gateway, device).await?,
+        calls: store.calls(tenant, &filter, None).await?,
+        gravest: store.gravest_call(tenant, gateway, device).await?,
+        supply_calls: store.supply_calls(tenant, own, own).await?,
+        others: store.other_sightings(tenant, gateway, device).await?,
+    })
 }
 
-fn prepared(shell: Shell, caller: &Caller, known: Known, now: Timestamp) -> DevicePage {
-    let d = known.detail.device;
-    let reading: Option<Reading> = known.detail.reading.and_then(|json| serde_json::from_value(json).ok());
-    let reading = reading.as_ref();
-    let gravest = gravest(&known.calls);
-    let href = device_page(&d.gateway, &d.device);
-    let series = format!(
-        "/api/v1/gateways/{}/devices/{}/counters?counter=total",
-        segment(&d.gateway),
-        segment(&d.device)
-    );
-    DevicePage {
-        may_count: caller.role.may(Act::AskCounters),
-        may_sense: caller.role.may(Act::AskStatus),
-        may_roll_out: caller.role.may(Act::RollOut),
-        console: reading.map(|r| console(&r.status.console)).unwrap_or_default(),
-        alerts: reading.map(|r| r.alerts.iter().filter_map(alert).collect()).unwrap_or_default(),
-        supplies: reading.map(|r| supply::supplies(&r.supplies)).unwrap_or_default(),
-        trays: reading.map(|r| supply::trays(&r.trays)).unwrap_or_default(),
-        firmware: reading.map(firmware).unwrap_or_default(),
-        unit: known.counters.iter().map(|c| c.unit.clone()).find(|unit| !unit.is_empty()).unwrap_or_default(),
-        counters: counters(known.counters, now),
-        points: known
-            .points
-            .iter()
-            .rev()
-            .map(|p| Point { at: When::new(p.at, now), value: grouped(p.value) })
-            .collect(),
-        calls: calls::rows(known.calls, now),
-        rollout_href: address("/rollouts", &[("vendor", &d.vendor), ("model", &d.model)]),
-        facts: facts(&d, reading, now),
-        elsewhere: known
-            .others
-            .into_iter()
-            .map(|other| Elsewhere { href: device_page(&other.gateway, &d.device), gateway: other.gateway })
-            .collect(),
-        counted: d.counted,
-        d: Head {
-            state: state::of_device(d.offline, gravest, reading.map(|r| &r.status)),
-            read_at: d.read_at.map(|at| When::new(at, now)),
-            model: if d.model.is_empty() { d.device } else { d.model },
-            serial: if d.serial.is_empty() { d.address } else { d.serial },
-            site: if known.site.is_empty() { d.gateway.clone() } else { known.site },
-            gateway: d.gateway,
-            href,
-        },
-        series,
-        shell,
+/// The newest readings of the total, the newest first.
+async fn points(
+    state: &OperatorState,
+    caller: &Caller,
+    gateway: &str,
+    device: &str,
+    now: Timestamp,
+) -> Result<Vec<Point>, StoreError> {
+    let (total, begin, end) = (Counter::Total.name(), Timestamp::UNIX_EPOCH, Timestamp::MAX);
+    let store = state.seen_by(caller);
+    let points = store.counter_series(&caller.tenant, gateway, device, total, begin, end).await?;
+    let point = |p: &CounterPoint| Point { at: When::new(p.at, now), value: grouped(p.value) };
+    Ok(points.iter().rev().take(TABLE_POINTS).map(point).collect())
+}
+
+/// What is said after a command was queued: when the gateway takes it, as far as that is known, and where to look.
+fn queued(known: Option<&Gateway>, gateway: &str, now: Timestamp) -> Done {
+    let due = known.and_then(Gateway::next_poll).filter(|due| *due > now);
+    let text = match due {
+        Some(due) => {
+            format!("Queued. {gateway} takes it with its next poll, {}.", When::new(due, now).relative)
+        }
+        None if known.is_some_and(|known| known.is_silent(now)) => {
+            format!("Queued. {gateway} has missed its polls: it takes the command once it polls again.")
+        }
+        None => format!("Queued. {gateway} takes it with its next poll, which is due."),
+    };
+    Done::with_link(text, super::commands::page_of(gateway), "See its commands")
+}
+
+/// Why what is known of a device is old, if it is.
+fn stale(offline: bool, gateway: Option<&Gateway>, now: Timestamp) -> Option<&'static str> {
+    if gateway.is_some_and(|gateway| gateway.is_silent(now)) {
+        return Some("Its gateway has missed its polls.");
+    }
+    offline.then_some("The device does not answer its gateway.")
+}
+
+impl Head {
+    fn of(known: &Known) -> Self {
+        let d = &known.detail.device;
+        let site = known.gateway.as_ref().map(|gateway| gateway.site.as_str()).unwrap_or_default();
+        let or = |text: &str, other: &str| if text.is_empty() { other } else { text }.to_owned();
+        Self {
+            href: device_page(&d.gateway, &d.device),
+            model: or(&d.model, &d.device),
+            serial: or(&d.serial, &d.address),
+            site: or(site, &d.gateway),
+            gateway: d.gateway.clone(),
+        }
     }
 }
 
-/// The gravest open call among a device's newest ones.
-fn gravest(calls: &[crate::store::Call]) -> Option<Gravest> {
-    let open = |kind: &str| calls.iter().any(|call| call.open && call.kind == kind);
-    let ranks = [
-        ("service_call", Gravest::ServiceCall),
-        ("supply_end", Gravest::SupplyEnd),
-        ("jam", Gravest::Jam),
-        ("cover_open", Gravest::CoverOpen),
-        ("supply_near_end", Gravest::SupplyNearEnd),
-    ];
-    ranks.into_iter().find(|(kind, _)| open(kind)).map(|(_, gravest)| gravest)
+fn prepared(caller: &Caller, known: Known, now: Timestamp) -> (Overview, History) {
+    let d = known.detail.device;
+    let reading: Option<Reading> = known.detail.reading.and_then(|json| serde_json::from_value(json).ok());
+    let reading = reading.as_ref();
+    let alarms = Alarms::of(&known.supply_calls, &d.gateway, &d.device);
+    let elsewhere =
+        |other: Sighting| Elsewhere { href: device_page(&other.gateway, &d.device), gateway: other.gateway };
+    let overview = Overview {
+        state: state::of_device(d.offline, known.gravest, reading.map(|r| &r.status)),
+        read_at: d.read_at.map(|at| When::new(at, now)),
+        stale: stale(d.offline, known.gateway.as_ref(), now),
+        may_roll_out: caller.role.may(Act::RollOut),
+        console: reading.map(|r| console(&r.status.console)).unwrap_or_default(),
+        alerts: reading.map(|r| r.alerts.iter().filter_map(alert).collect()).unwrap_or_default(),
+        supplies: reading.map(|r| supply::supplies(&r.supplies, &alarms)).unwrap_or_default(),
+        trays: reading.map(|r| supply::trays(&r.trays)).unwrap_or_default(),
+        firmware: reading.map(firmware).unwrap_or_default(),
+        rollout_href: address("/rollouts", &[("vendor", &d.vendor), ("model", &d.model)]),
+        facts: facts(&d, reading, now),
+        elsewhere: known.others.into_iter().map(elsewhere).collect(),
+        counted: d.counted,
+    };
+    let history = History {
+        unit: known.counters.iter().map(|c| c.unit.clone()).find(|unit| !unit.is_empty()).unwrap_or_default(),
+        counters: counters(known.counters, now),
+        more_calls: known.calls.next.is_some(),
+        calls: calls::rows(known.calls.items, now),
+        calls_href: calls::page_of(&d.gateway, &d.device),
+    };
+    (overview, history)
 }
 
 fn console(lines: &[String]) -> Vec<String> {

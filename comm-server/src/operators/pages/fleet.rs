@@ -6,17 +6,18 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::choice::{Choice, address, choices, device_page, element};
+use super::choice::{Choice, address, check_choice, choices, device_page, element};
 use super::icon::Icon;
-use super::refused::{PageRefused, page};
+use super::live::Wanted;
+use super::refused::PageRefused;
 use super::shell::Shell;
 use super::state::{self, StateBadge};
-use super::supply::{self, Bar};
+use super::supply::{self, Alarms, Bar};
 use super::time::{When, grouped};
-use super::visitor::Visitor;
+use super::visitor::{PageParams, Visitor};
 use crate::operators::OperatorState;
-use crate::operators::caller::Params;
-use crate::store::{FleetDevice, FleetNumbers, Show};
+use crate::operators::caller::Caller;
+use crate::store::{FleetDevice, FleetNumbers, Show, StoreError, SupplyCall};
 
 const STATES: [(&str, &str); 4] = [
     ("", "All devices"),
@@ -39,11 +40,16 @@ pub(super) struct Query {
 
 #[derive(Template)]
 #[template(path = "fleet.html")]
-struct FleetPage {
+struct FleetPage<'a> {
     shell: Shell,
-    q: String,
+    q: &'a str,
     states: Vec<Choice>,
-    here: String,
+    live: &'a FleetLive,
+}
+
+#[derive(Template)]
+#[template(path = "fleet_live.html")]
+struct FleetLive {
     tiles: Vec<Tile>,
     filtered: bool,
     devices: Vec<DeviceRow>,
@@ -68,7 +74,12 @@ struct DeviceRow {
     name: String,
     state: StateBadge,
     supplies: Vec<Bar>,
+    /// Whether what is shown of it is from before it, or its gateway, fell silent.
+    stale: bool,
+    /// Its gateway fell silent.
+    unheard: bool,
     site: String,
+    /// Its customer and its gateway.
     gateway: String,
     seen_by: i64,
     total: String,
@@ -79,8 +90,10 @@ struct DeviceRow {
 pub(super) async fn show(
     State(state): State<OperatorState>,
     Visitor(caller): Visitor,
-    Params(query): Params<Query>,
+    PageParams(query): PageParams<Query>,
+    wanted: Wanted,
 ) -> Result<Response, PageRefused> {
+    check_choice("state", &STATES, &query.state)?;
     let now = Timestamp::now();
     let show = match query.state.as_str() {
         "attention" => Show::Attention,
@@ -90,19 +103,34 @@ pub(super) async fn show(
     };
     let numbers = state.seen_by(&caller).fleet_numbers(&caller.tenant, now).await?;
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
-    let found = state.seen_by(&caller).fleet(&caller.tenant, &query.q, show, cursor).await?;
+    let found = state.seen_by(&caller).fleet(&caller.tenant, &query.q, show, cursor, now).await?;
+    let alarms = alarms(&state, &caller, &found.items).await?;
     let filter = [("q", query.q.as_str()), ("state", query.state.as_str())];
     let with = |page: &str| address("/", &[filter.as_slice(), &[("page", page)]].concat());
-    Ok(page(&FleetPage {
-        shell: Shell::new(&caller, "/", query.done.as_deref()),
-        states: choices(&STATES, &query.state),
-        here: with(&query.page),
+    let live = FleetLive {
         tiles: tiles(&numbers),
         filtered: !query.q.trim().is_empty() || show != Show::All,
         next: found.next.as_deref().map(with),
-        devices: found.items.into_iter().map(|device| row(device, now)).collect(),
-        q: query.q.clone(),
+        devices: found.items.into_iter().map(|device| row(device, &alarms, now)).collect(),
+    };
+    Ok(wanted.answer(&[&live], || FleetPage {
+        shell: Shell::new(&caller, "/", query.done.as_deref()),
+        states: choices(&STATES, &query.state),
+        q: &query.q,
+        live: &live,
     }))
+}
+
+/// What open calls say of the supplies of a page's devices.
+async fn alarms(
+    state: &OperatorState,
+    caller: &Caller,
+    devices: &[FleetDevice],
+) -> Result<Vec<SupplyCall>, StoreError> {
+    let (Some(first), Some(last)) = (devices.first(), devices.last()) else { return Ok(Vec::new()) };
+    let (first, last) =
+        ((first.gateway.as_str(), first.device.as_str()), (last.gateway.as_str(), last.device.as_str()));
+    state.seen_by(caller).supply_calls(&caller.tenant, first, last).await
 }
 
 fn tiles(n: &FleetNumbers) -> Vec<Tile> {
@@ -162,20 +190,27 @@ fn tiles(n: &FleetNumbers) -> Vec<Tile> {
     ]
 }
 
-fn row(d: FleetDevice, now: Timestamp) -> DeviceRow {
+fn row(d: FleetDevice, alarms: &[SupplyCall], now: Timestamp) -> DeviceRow {
     let status = d.reading.as_ref().map(|reading| &reading.status);
+    let own = Alarms::of(alarms, &d.gateway, &d.device);
     // Many makers write the model as the name.
     let name = if d.name == d.model { String::new() } else { d.name };
     DeviceRow {
         element: element("d", &[&d.gateway, &d.device]),
         href: device_page(&d.gateway, &d.device),
         state: state::of_device(d.offline, d.gravest, status),
-        supplies: d.reading.as_ref().map(|reading| supply::minis(&reading.supplies)).unwrap_or_default(),
+        supplies: d
+            .reading
+            .as_ref()
+            .map(|reading| supply::minis(&reading.supplies, &own))
+            .unwrap_or_default(),
+        stale: d.offline || d.silent,
+        unheard: d.silent,
         model: if d.model.is_empty() { d.device.clone() } else { d.model },
         serial: if d.serial.is_empty() { d.address } else { d.serial },
         name,
+        gateway: if d.customer.is_empty() { d.gateway } else { format!("{} · {}", d.customer, d.gateway) },
         site: d.site,
-        gateway: d.gateway,
         seen_by: d.seen_by,
         total: d.total.map_or_else(|| "–".to_owned(), grouped),
         read_at: d.read_at.map(|at| When::new(at, now)),

@@ -3,27 +3,26 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::choice::address;
 use super::icon::Icon;
-use super::refused::{PageRefused, page};
+use super::live::Wanted;
+use super::refused::PageRefused;
 use super::shell::Shell;
 use super::state::{self, StateBadge};
 use super::time::{When, grouped, span};
-use super::visitor::Visitor;
+use super::visitor::{PageParams, Visitor};
 use crate::operators::OperatorState;
-use crate::operators::caller::Params;
 use crate::operators::role::Act;
 use crate::store::{Gateway, LaneState};
-
-/// As the overview counts silent gateways: this late beyond twice the interval.
-const SILENT_SLACK_S: i64 = 60;
 
 /// Where a list goes on.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
+    #[serde(default)]
+    q: String,
     #[serde(default)]
     page: String,
     done: Option<String>,
@@ -31,17 +30,26 @@ pub(super) struct Query {
 
 #[derive(Template)]
 #[template(path = "gateways.html")]
-struct GatewaysPage {
+struct GatewaysPage<'a> {
     shell: Shell,
-    here: String,
-    gateways: Vec<GatewayRow>,
     may_ask: bool,
+    q: &'a str,
+    live: &'a GatewaysLive,
+}
+
+#[derive(Template)]
+#[template(path = "gateways_live.html")]
+struct GatewaysLive {
+    filtered: bool,
+    gateways: Vec<GatewayRow>,
     next: Option<String>,
 }
 
 struct GatewayRow {
     id: String,
     href: String,
+    /// Where its commands are, and it is asked for more.
+    commands: String,
     site: String,
     state: StateBadge,
     last_poll: Option<When>,
@@ -67,35 +75,38 @@ struct LaneRow {
 pub(super) async fn show(
     State(state): State<OperatorState>,
     Visitor(caller): Visitor,
-    Params(query): Params<Query>,
+    PageParams(query): PageParams<Query>,
+    wanted: Wanted,
 ) -> Result<Response, PageRefused> {
     let now = Timestamp::now();
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
-    let found = state.seen_by(&caller).gateways(&caller.tenant, cursor).await?;
+    let found = state.seen_by(&caller).find_gateways(&caller.tenant, &query.q, cursor).await?;
     let lanes = match (found.items.first(), found.items.last()) {
         (Some(first), Some(last)) => {
             state.seen_by(&caller).lanes(&caller.tenant, &first.gateway, &last.gateway).await?
         }
         (_, _) => Vec::new(),
     };
-    let with = |page: &str| address("/gateways", &[("page", page)]);
-    Ok(page(&GatewaysPage {
-        shell: Shell::new(&caller, "/gateways", query.done.as_deref()),
-        here: with(&query.page),
+    let with = |page: &str| address("/gateways", &[("q", &query.q), ("page", page)]);
+    let live = GatewaysLive {
+        filtered: !query.q.trim().is_empty(),
         next: found.next.as_deref().map(with),
         gateways: found.items.into_iter().map(|gateway| row(gateway, &lanes, now)).collect(),
+    };
+    Ok(wanted.answer(&[&live], || GatewaysPage {
+        shell: Shell::new(&caller, "/gateways", query.done.as_deref()),
         may_ask: caller.role.may(Act::AskGateway),
+        q: &query.q,
+        live: &live,
     }))
 }
 
 fn row(g: Gateway, lanes: &[LaneState], now: Timestamp) -> GatewayRow {
-    let last = g.last_poll.unwrap_or(g.first_seen);
-    let patience = SignedDuration::from_secs(g.next_poll_s.saturating_mul(2).saturating_add(SILENT_SLACK_S));
-    let silent = now.duration_since(last) > patience;
-    let due = g.last_poll.and_then(|at| at.checked_add(SignedDuration::from_secs(g.next_poll_s)).ok());
+    let (silent, due) = (g.is_silent(now), g.next_poll());
     let own = lanes.iter().filter(|lane| lane.gateway == g.gateway);
     GatewayRow {
         href: address("/", &[("q", &g.gateway)]),
+        commands: super::commands::page_of(&g.gateway),
         state: state::of_gateway(silent, g.storage_problem.is_empty(), g.service_calls > 0),
         last_poll: g.last_poll.map(|at| When::new(at, now)),
         cadence: cadence(g.next_poll_s),

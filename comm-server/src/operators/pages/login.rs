@@ -7,12 +7,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::CookieJar;
 use program::listener::Peer;
+use serde::Deserialize;
 use wire::problem::ProblemCode;
 
 use super::assets::{ASSETS, Assets};
 use super::icon::Icon;
 use super::refused::{PageRefused, page};
-use super::visitor::{NewSubmitted, Submitted};
+use super::return_to::ReturnTo;
+use super::visitor::{NewSubmitted, PageParams, Submitted};
 use crate::operators::caller::{Fields, identify};
 use crate::operators::{OperatorState, people, session};
 
@@ -22,14 +24,30 @@ struct LoginPage {
     assets: &'static Assets,
     problem: Option<String>,
     user: String,
+    next: Option<ReturnTo>,
+    /// Whether nobody has chosen a password yet: the first login is still to come.
+    is_first: bool,
+}
+
+/// Where a login returns to.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Query {
+    #[serde(default)]
+    next: String,
 }
 
 /// `GET /login`
-pub(super) async fn show(State(state): State<OperatorState>, headers: HeaderMap) -> Response {
+pub(super) async fn show(
+    State(state): State<OperatorState>,
+    PageParams(query): PageParams<Query>,
+    headers: HeaderMap,
+) -> Result<Response, PageRefused> {
+    let next = ReturnTo::parse(&query.next);
     if identify(&state, &headers).await.is_ok() {
-        return Redirect::to("/").into_response();
+        return Ok(Redirect::to(next.as_ref().map_or("/", ReturnTo::as_str)).into_response());
     }
-    page(&LoginPage { assets: &ASSETS, problem: None, user: String::new() })
+    let is_first = state.store().awaits_first_login().await?;
+    Ok(page(&LoginPage { assets: &ASSETS, problem: None, user: String::new(), next, is_first }))
 }
 
 /// `POST /login`
@@ -41,10 +59,15 @@ pub(super) async fn submit(
 ) -> Response {
     let address = people::address_of(peer.as_ref().map(|Extension(peer)| peer));
     let user = fields.text("user").trim();
+    let next = ReturnTo::parse(fields.text("next"));
     match people::log_in(&state, address, user, fields.text("password")).await {
         Ok(begun) => {
-            let to = if begun.must_change { "/password" } else { "/" };
-            (jar.add(session::cookie(begun.token)), Redirect::to(to)).into_response()
+            let to = if begun.must_change {
+                ReturnTo::after("/password", next.as_ref())
+            } else {
+                next.as_ref().map_or("/", ReturnTo::as_str).to_owned()
+            };
+            (jar.add(session::cookie(begun.token)), Redirect::to(&to)).into_response()
         }
         Err(refused) if refused.0.code == ProblemCode::Internal => PageRefused(refused).into_response(),
         Err(refused) => {
@@ -64,8 +87,9 @@ pub(super) async fn submit(
                 | ProblemCode::Internal => "That did not work. Try again.",
             };
             let user = user.chars().take(64).collect();
-            (status, page(&LoginPage { assets: &ASSETS, problem: Some(problem.to_owned()), user }))
-                .into_response()
+            let problem = Some(problem.to_owned());
+            let is_first = state.store().awaits_first_login().await.unwrap_or(false);
+            (status, page(&LoginPage { assets: &ASSETS, problem, user, next, is_first })).into_response()
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The console's pages: what they show is prepared here, how it looks is in `templates/`.
 //!
-//! A page refreshes its live part by asking for itself; everything works without scripts.
+//! A page refreshes its live regions by asking for itself (`live`); everything works without scripts.
 
 mod assets;
 mod audit;
@@ -11,10 +11,12 @@ mod device;
 mod fleet;
 mod gateways;
 mod icon;
+mod live;
 mod login;
 mod password;
 mod quarantine;
 mod refused;
+mod return_to;
 mod rollouts;
 mod shell;
 mod state;
@@ -28,7 +30,7 @@ use axum::routing::{get, post};
 use super::OperatorState;
 
 /// The console's routes.
-pub(super) fn router() -> Router<OperatorState> {
+pub(super) fn router(state: &OperatorState) -> Router<OperatorState> {
     Router::new()
         .route("/", get(fleet::show))
         .route("/login", get(login::show).post(login::submit))
@@ -48,4 +50,5 @@ pub(super) fn router() -> Router<OperatorState> {
         .route("/assets/{*path}", get(assets::serve))
         .route("/favicon.ico", get(assets::favicon))
         .fallback(refused::nothing_here)
+        .layer(axum::middleware::from_fn_with_state(state.clone(), refused::surround))
 }

@@ -4,12 +4,14 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
 use wire::problem::ProblemCode;
 
 use super::assets::{ASSETS, Assets};
 use super::icon::Icon;
 use super::refused::{PageRefused, page};
-use super::visitor::{NewSubmitted, NewVisitor, Submitted};
+use super::return_to::ReturnTo;
+use super::visitor::{NewSubmitted, NewVisitor, PageParams, Submitted};
 use crate::operators::caller::Caller;
 use crate::operators::{OperatorState, people};
 
@@ -21,16 +23,24 @@ struct PasswordPage {
     must_change: bool,
     user: String,
     csrf: String,
+    next: Option<ReturnTo>,
 }
 
-fn shown(caller: Caller, problem: Option<String>) -> Response {
+/// Where the change returns to.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Query {
+    #[serde(default)]
+    next: String,
+}
+
+fn shown(caller: Caller, next: &str, problem: Option<String>) -> Response {
     let Caller { user, csrf, must_change, .. } = caller;
-    page(&PasswordPage { assets: &ASSETS, problem, must_change, user, csrf })
+    page(&PasswordPage { assets: &ASSETS, problem, must_change, user, csrf, next: ReturnTo::parse(next) })
 }
 
 /// `GET /password`
-pub(super) async fn show(NewVisitor(caller): NewVisitor) -> Response {
-    std::future::ready(shown(caller, None)).await
+pub(super) async fn show(NewVisitor(caller): NewVisitor, PageParams(query): PageParams<Query>) -> Response {
+    std::future::ready(shown(caller, &query.next, None)).await
 }
 
 /// `POST /password`
@@ -38,19 +48,23 @@ pub(super) async fn submit(
     State(state): State<OperatorState>,
     NewSubmitted(Submitted { caller, fields }): NewSubmitted,
 ) -> Response {
+    let next = fields.text("next");
     if fields.text("new") != fields.text("again") {
         let problem = "The two new passwords differ.".to_owned();
-        return (StatusCode::BAD_REQUEST, shown(caller, Some(problem))).into_response();
+        return (StatusCode::BAD_REQUEST, shown(caller, next, Some(problem))).into_response();
     }
     match people::change_password(&state, &caller, fields.text("current"), fields.text("new")).await {
-        Ok(()) => Redirect::to("/?done=password").into_response(),
+        Ok(()) => {
+            let next = ReturnTo::parse(next);
+            Redirect::to(next.as_ref().map_or("/?done=password", ReturnTo::as_str)).into_response()
+        }
         Err(refused) if matches!(refused.0.code, ProblemCode::Forbidden | ProblemCode::MalformedBody) => {
             let mut problem = refused.0.detail;
             if let Some(first) = problem.get(..1).map(str::to_uppercase) {
                 problem.replace_range(..1, &first);
             }
             problem.push('.');
-            (StatusCode::BAD_REQUEST, shown(caller, Some(problem))).into_response()
+            (StatusCode::BAD_REQUEST, shown(caller, next, Some(problem))).into_response()
         }
         Err(refused) => PageRefused(refused).into_response(),
     }

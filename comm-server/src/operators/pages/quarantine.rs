@@ -11,9 +11,8 @@ use super::icon::Icon;
 use super::refused::{PageRefused, page};
 use super::shell::Shell;
 use super::time::When;
-use super::visitor::{Submitted, Visitor};
+use super::visitor::{PageParams, Submitted, Visitor};
 use crate::operators::OperatorState;
-use crate::operators::caller::Params;
 use crate::operators::refused::Refused;
 use crate::operators::role::Act;
 use crate::store::Replayed;
@@ -53,7 +52,7 @@ struct Item {
 pub(super) async fn show(
     State(state): State<OperatorState>,
     Visitor(caller): Visitor,
-    Params(query): Params<Query>,
+    PageParams(query): PageParams<Query>,
 ) -> Result<Response, PageRefused> {
     caller.may(Act::SeeQuarantine)?;
     let now = Timestamp::now();
@@ -87,6 +86,11 @@ pub(super) async fn replay(
     let gateway = Some(fields.text("gateway")).filter(|gateway| !gateway.is_empty());
     if gateway.is_some_and(|gateway| gateway.len() > NAME_MAX) {
         return Err(Refused::malformed("the gateway's name is too long").into());
+    }
+    if let Some(name) = gateway
+        && state.store().gateway(&caller.tenant, name).await?.is_none()
+    {
+        return Err(Refused::not_found("gateway").into());
     }
     let done =
         state.store().replay_quarantine(&caller.tenant, gateway, &caller.user, Timestamp::now()).await?;

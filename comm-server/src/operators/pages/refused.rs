@@ -1,21 +1,42 @@
 //! Refusals as pages.
 
 use askama::Template;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri};
+use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use wire::problem::ProblemCode;
 
 use super::assets::{ASSETS, Assets};
+use super::icon::Icon;
+use super::shell::Shell;
+use crate::operators::OperatorState;
+use crate::operators::caller::identify;
 use crate::operators::password::HashError;
 use crate::operators::refused::Refused;
 use crate::store::{RolloutError, StoreError};
 
-#[derive(Template)]
-#[template(path = "problem.html")]
-struct ProblemPage {
-    assets: &'static Assets,
+/// A refusal in words, until it is known who reads it.
+#[derive(Debug, Clone)]
+struct Told {
     title: &'static str,
     detail: String,
+}
+
+/// For somebody without a session.
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct BareProblem {
+    assets: &'static Assets,
+    told: Told,
+}
+
+/// For somebody who can go on by the navigation.
+#[derive(Template)]
+#[template(path = "problem_inside.html")]
+struct ProblemInside {
+    shell: Shell,
+    told: Told,
 }
 
 /// A refusal that people read.
@@ -65,7 +86,25 @@ impl IntoResponse for PageRefused {
         }
         detail.push('.');
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, page(&ProblemPage { assets: &ASSETS, title, detail })).into_response()
+        let told = Told { title, detail };
+        let mut response =
+            (status, page(&BareProblem { assets: &ASSETS, told: told.clone() })).into_response();
+        response.extensions_mut().insert(told);
+        response
+    }
+}
+
+/// Gives a refusal the navigation, where somebody is logged in.
+pub(super) async fn surround(State(state): State<OperatorState>, request: Request, next: Next) -> Response {
+    let headers = request.headers().clone();
+    let mut response = next.run(request).await;
+    let Some(told) = response.extensions_mut().remove::<Told>() else { return response };
+    match identify(&state, &headers).await {
+        Ok(caller) if !caller.must_change => {
+            let shell = Shell::new(&caller, "", None);
+            (response.status(), page(&ProblemInside { shell, told })).into_response()
+        }
+        Ok(_) | Err(_) => response,
     }
 }
 

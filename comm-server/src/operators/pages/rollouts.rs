@@ -42,7 +42,6 @@ pub(super) struct Query {
 #[template(path = "rollouts.html")]
 struct RolloutsPage {
     shell: Shell,
-    here: String,
     may_roll_out: bool,
     problem: Option<String>,
     form: Form,
@@ -103,7 +102,6 @@ struct RolloutPage {
     shell: Shell,
     may_cancel: bool,
     r: RolloutRow,
-    here: String,
     devices: Vec<StepRow>,
     next: Option<String>,
 }
@@ -154,7 +152,6 @@ async fn listed(
     let with = |page: &str| address("/rollouts", &[("page", page)]);
     Ok(RolloutsPage {
         shell: Shell::new(caller, "/rollouts", query.done.as_deref()),
-        here: with(&query.page),
         may_roll_out,
         problem,
         models: models.into_iter().map(|model| choice(&model, &form.model)).collect(),
@@ -293,7 +290,6 @@ pub(super) async fn show_one(
     Ok(page(&RolloutPage {
         shell: Shell::new(&caller, "/rollouts", query.done.as_deref()),
         may_cancel: caller.role.may(Act::RollOut) && !ended,
-        here: address(&r.href, &[("page", &query.page)]),
         next: devices.next.as_deref().map(|next| address(&r.href, &[("page", next)])),
         devices: devices.items.into_iter().map(|device| step(device, now)).collect(),
         r,

@@ -12,9 +12,30 @@ pub(super) struct Shell {
     pub(super) user: String,
     pub(super) role: &'static str,
     pub(super) csrf: String,
-    pub(super) done: Option<&'static str>,
+    pub(super) done: Option<Done>,
     section: &'static str,
     may: Role,
+}
+
+/// A word on what was just done.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) text: String,
+    pub(super) link: Option<Link>,
+}
+
+/// Where to look at it.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) href: String,
+    pub(super) title: &'static str,
+}
+
+impl Done {
+    /// A text, and a link behind it.
+    pub(super) fn with_link(text: String, href: String, title: &'static str) -> Self {
+        Self { text, link: Some(Link { href, title }) }
+    }
 }
 
 /// An entry of the navigation.
@@ -50,7 +71,12 @@ const DONE: [(&str, &str); 7] = [
 impl Shell {
     /// The surroundings of a page of `section`; `done` is the word in the address.
     pub(super) fn new(caller: &Caller, section: &'static str, done: Option<&str>) -> Self {
-        let done = done.and_then(|word| DONE.iter().find(|(own, _)| *own == word)).map(|(_, text)| *text);
+        let known = done.and_then(|word| DONE.iter().find(|(own, _)| *own == word));
+        Self::with(caller, section, known.map(|(_, text)| Done { text: (*text).to_owned(), link: None }))
+    }
+
+    /// The surroundings of a page that has its own word on what was done.
+    pub(super) fn with(caller: &Caller, section: &'static str, done: Option<Done>) -> Self {
         Self {
             assets: &ASSETS,
             user: caller.user.clone(),

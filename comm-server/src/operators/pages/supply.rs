@@ -2,11 +2,10 @@
 
 use wire::reading::{Label, LevelState, Supply, Tray};
 
-/// Below this a supply is marked as low, percent.
-const LOW_PERCENT: f64 = 10.0;
+use crate::store::SupplyCall;
 
-/// A waste box is marked when it is fuller than this, percent.
-const FULL_PERCENT: f64 = 90.0;
+/// What a receptacle's level means is not known.
+const RECEPTACLE: &str = "Space left or used: makers differ";
 
 /// Bars of a device in the overview.
 const MINIS: usize = 4;
@@ -22,19 +21,47 @@ pub(super) struct Bar {
     pub(super) width: Option<String>,
     pub(super) level: String,
     pub(super) long_level: String,
+    /// What has to be known to read the level, "" for most.
+    pub(super) note: &'static str,
+    /// Whether an open call is about it.
     pub(super) low: bool,
 }
 
+/// What open calls say of a device's supplies. Only they mark a supply: its gateway has judged it once, with what the
+/// device's alerts and former levels say, and the overview, the badge and the bar show that same judgement.
+#[derive(Debug, Default)]
+pub(super) struct Alarms<'a>(Vec<&'a SupplyCall>);
+
+impl<'a> Alarms<'a> {
+    /// Those of one device.
+    pub(super) fn of(calls: &'a [SupplyCall], gateway: &str, device: &str) -> Self {
+        Self(calls.iter().filter(|call| call.gateway == gateway && call.device == device).collect())
+    }
+
+    /// Whether a supply is near its end, or at it.
+    fn about(&self, index: &str) -> Option<Alarm> {
+        let own = || self.0.iter().filter(|call| !index.is_empty() && call.subject == index);
+        let near = own().next().map(|_| Alarm::NearEnd);
+        own().any(|call| call.is_end).then_some(Alarm::End).or(near)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Alarm {
+    NearEnd,
+    End,
+}
+
 /// All supplies, the colourants first.
-pub(super) fn supplies(supplies: &[Supply]) -> Vec<Bar> {
-    let mut bars: Vec<Bar> = supplies.iter().map(supply).collect();
+pub(super) fn supplies(supplies: &[Supply], alarms: &Alarms<'_>) -> Vec<Bar> {
+    let mut bars: Vec<Bar> = supplies.iter().map(|one| supply(one, alarms.about(&one.index))).collect();
     bars.sort_by_key(|bar| order(bar.ink));
     bars
 }
 
 /// What the overview shows: colourants, and what else is low.
-pub(super) fn minis(all: &[Supply]) -> Vec<Bar> {
-    let mut bars = supplies(all);
+pub(super) fn minis(all: &[Supply], alarms: &Alarms<'_>) -> Vec<Bar> {
+    let mut bars = supplies(all, alarms);
     bars.retain(|bar| bar.ink != "other" || bar.low);
     bars.truncate(MINIS + usize::from(bars.iter().any(|bar| bar.ink == "other")));
     bars
@@ -44,25 +71,27 @@ fn order(ink: &str) -> usize {
     ["black", "cyan", "magenta", "yellow"].iter().position(|own| *own == ink).unwrap_or(MINIS)
 }
 
-fn supply(supply: &Supply) -> Bar {
+fn supply(supply: &Supply, alarm: Option<Alarm>) -> Bar {
     let fills = supply.class.as_ref().is_some_and(|class| class.is("receptacleThatIsFilled"));
     let name = supply.supply_type.as_ref().map(words).unwrap_or_default();
     let description = supply.description.clone().filter(|text| !text.trim().is_empty());
     let percent = supply.percent.filter(|percent| percent.is_finite()).map(|p| p.clamp(0.0, 100.0));
-    let low = percent.is_some_and(|p| if fills { p >= FULL_PERCENT } else { p <= LOW_PERCENT });
-    let level = level(percent, supply.level_state);
-    let long_level = match (percent, fills) {
-        (Some(_), true) => format!("{level} full"),
-        (Some(_) | None, _) => level.clone(),
+    // RFC 3805 says that a receptacle's level is the space left in it, and makers differ: only a call knows.
+    let (level, note) = match (fills, alarm, percent) {
+        (true, Some(Alarm::End), _) => ("full".to_owned(), ""),
+        (true, Some(Alarm::NearEnd), _) => ("almost full".to_owned(), ""),
+        (true, None, Some(percent)) => (format!("reports {percent:.0} %"), RECEPTACLE),
+        (true, None, None) | (false, _, _) => (level(percent, supply.level_state), ""),
     };
     Bar {
         description: description.unwrap_or_else(|| if name.is_empty() { "Supply".to_owned() } else { name }),
         media: String::new(),
         ink: ink(supply),
-        width: percent.map(|p| format!("{p:.1}")),
+        width: percent.filter(|_| !fills).map(|p| format!("{p:.1}")),
+        long_level: level.clone(),
         level,
-        long_level,
-        low,
+        note,
+        low: alarm.is_some(),
     }
 }
 
@@ -116,6 +145,7 @@ fn tray(tray: &Tray) -> Bar {
         width: permille.map(|permille| format!("{}.{}", permille / 10, permille % 10)),
         level: String::new(),
         long_level,
+        note: "",
         low: level == Some(0),
     }
 }
@@ -140,22 +170,60 @@ pub(super) fn words(label: &Label) -> String {
 mod tests {
     use super::*;
 
-    fn of(json: &str) -> Bar {
-        supply(&serde_json::from_str(json).unwrap())
+    fn of(json: &str, alarm: Option<Alarm>) -> Bar {
+        supply(&serde_json::from_str(json).unwrap(), alarm)
     }
 
     #[test]
     fn a_bar_says_what_is_known_and_no_more() {
-        let toner = of(r#"{"index":"1.1","type":"toner","color":"cyan","percent":9.4}"#);
-        assert_eq!((toner.ink, toner.level.as_str(), toner.low), ("cyan", "9 %", true));
-        let some = of(r#"{"index":"1.1","type":"toner","color":"black","level_state":"someRemaining"}"#);
+        let toner = of(r#"{"index":"1.1","type":"toner","color":"cyan","percent":9.4}"#, None);
+        assert_eq!((toner.ink, toner.level.as_str()), ("cyan", "9 %"));
+        let some = r#"{"index":"1.1","type":"toner","color":"black","level_state":"someRemaining"}"#;
+        let some = of(some, None);
         assert_eq!((some.width, some.level.as_str(), some.low), (None, "some left", false));
-        let waste =
-            of(r#"{"index":"1.2","type":"wasteToner","class":"receptacleThatIsFilled","percent":93}"#);
-        assert_eq!((waste.long_level.as_str(), waste.low, waste.ink), ("93 % full", true, "other"));
-        assert_eq!(waste.description, "Waste toner");
-        let drum = of(r#"{"index":"1.3","type":"opc","color":"black","percent":50}"#);
+        let drum = of(r#"{"index":"1.3","type":"opc","color":"black","percent":50}"#, None);
         assert_eq!(drum.ink, "other");
+    }
+
+    #[test]
+    fn a_receptacle_is_full_only_where_a_call_says_so() {
+        let waste = r#"{"index":"1.2","type":"wasteToner","class":"receptacleThatIsFilled","percent":92}"#;
+        let table = [
+            (None, "reports 92 %", RECEPTACLE, false),
+            (Some(Alarm::NearEnd), "almost full", "", true),
+            (Some(Alarm::End), "full", "", true),
+        ];
+        for (alarm, level, note, low) in table {
+            let bar = of(waste, alarm);
+            assert_eq!((bar.level.as_str(), bar.note, bar.low, bar.width), (level, note, low, None));
+            assert_eq!((bar.ink, bar.description.as_str()), ("other", "Waste toner"));
+        }
+    }
+
+    #[test]
+    fn only_an_open_call_marks_a_supply() {
+        let call = |device: &str, subject: &str, is_end| SupplyCall {
+            gateway: "gw-1".to_owned(),
+            device: device.to_owned(),
+            subject: subject.to_owned(),
+            is_end,
+        };
+        let calls = [
+            call("a:1", "1.1", false),
+            call("a:1", "1.2", false),
+            call("a:1", "1.2", true),
+            call("a:2", "1.3", true),
+            call("a:1", "", true),
+        ];
+        let own = Alarms::of(&calls, "gw-1", "a:1");
+        let table = [("1.1", Some(Alarm::NearEnd)), ("1.2", Some(Alarm::End)), ("1.3", None), ("", None)];
+        for (index, expected) in table {
+            assert_eq!(own.about(index), expected, "{index}");
+        }
+        // A level alone, however low, is nothing but a level: tile, badge and bar agree.
+        let empty: Supply =
+            serde_json::from_str(r#"{"index":"1.3","type":"toner","color":"black","percent":1}"#).unwrap();
+        assert!(!supplies(std::slice::from_ref(&empty), &own)[0].low);
     }
 
     #[test]

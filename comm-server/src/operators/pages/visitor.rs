@@ -2,15 +2,16 @@
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use serde::de::DeserializeOwned;
 use wire::problem::ProblemCode;
 
+use super::live;
 use super::refused::PageRefused;
+use super::return_to::ReturnTo;
 use crate::operators::OperatorState;
-use crate::operators::caller::{Caller, Fields, identify};
-
-const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
+use crate::operators::caller::{Caller, Fields, Params, identify};
 
 /// Somebody who visits a page.
 pub(super) struct Visitor(pub(super) Caller);
@@ -27,32 +28,58 @@ pub(super) struct Submitted {
 /// As [`Submitted`], from somebody who may still have a one-time password.
 pub(super) struct NewSubmitted(pub(super) Submitted);
 
-async fn visitor(state: &OperatorState, headers: &HeaderMap) -> Result<Caller, Response> {
-    match identify(state, headers).await {
-        Ok(caller) => Ok(caller),
-        Err(refused) if refused.0.code == ProblemCode::Unauthorized => Err(elsewhere(headers, "/login")),
-        Err(refused) => Err(PageRefused(refused).into_response()),
+/// The values of a page's address; wrong ones are refused with a page.
+pub(super) struct PageParams<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<OperatorState> for PageParams<T> {
+    type Rejection = PageRefused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, PageRefused> {
+        let Params(value) = Params::from_request_parts(parts, state).await?;
+        Ok(Self(value))
     }
 }
 
-/// A script that refreshes a page follows a redirect silently: it is told to go there as a whole.
-fn elsewhere(headers: &HeaderMap, to: &'static str) -> Response {
-    if headers.contains_key("hx-request") {
-        return (StatusCode::UNAUTHORIZED, [(HX_REDIRECT, HeaderValue::from_static(to))]).into_response();
-    }
-    Redirect::to(to).into_response()
+/// What of a request says where it came from, and where its sender wants to be.
+struct Asked {
+    headers: HeaderMap,
+    page: Option<ReturnTo>,
 }
 
-/// Where somebody with a one-time password is sent.
-fn gate(caller: &Caller, headers: &HeaderMap) -> Option<Response> {
-    caller.must_change.then(|| elsewhere(headers, "/password"))
+impl Asked {
+    fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Self {
+        Self { page: ReturnTo::of(method, uri, headers), headers: headers.clone() }
+    }
+
+    async fn visitor(&self, state: &OperatorState) -> Result<Caller, Response> {
+        match identify(state, &self.headers).await {
+            Ok(caller) => Ok(caller),
+            Err(refused) if refused.0.code == ProblemCode::Unauthorized => Err(self.gate("/login")),
+            Err(refused) => Err(PageRefused(refused).into_response()),
+        }
+    }
+
+    /// Sends somebody with a one-time password to its change.
+    fn password_gate(&self, caller: &Caller) -> Option<Response> {
+        caller.must_change.then(|| self.gate("/password"))
+    }
+
+    /// Sends to a gate that returns to the page afterwards. A script that refreshes a page would follow a redirect
+    /// silently: it is told to go there as a whole.
+    fn gate(&self, gate: &str) -> Response {
+        let to = ReturnTo::after(gate, self.page.as_ref());
+        if live::asks_for_regions(&self.headers) {
+            return (StatusCode::UNAUTHORIZED, [(header::LOCATION, to)]).into_response();
+        }
+        Redirect::to(&to).into_response()
+    }
 }
 
 impl FromRequestParts<OperatorState> for NewVisitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, Response> {
-        visitor(state, &parts.headers).await.map(Self)
+        Asked::of(&parts.method, &parts.uri, &parts.headers).visitor(state).await.map(Self)
     }
 }
 
@@ -60,8 +87,9 @@ impl FromRequestParts<OperatorState> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, Response> {
-        let caller = visitor(state, &parts.headers).await?;
-        gate(&caller, &parts.headers).map_or(Ok(Self(caller)), Err)
+        let asked = Asked::of(&parts.method, &parts.uri, &parts.headers);
+        let caller = asked.visitor(state).await?;
+        asked.password_gate(&caller).map_or(Ok(Self(caller)), Err)
     }
 }
 
@@ -69,7 +97,8 @@ impl FromRequest<OperatorState> for NewSubmitted {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &OperatorState) -> Result<Self, Response> {
-        let caller = visitor(state, request.headers()).await?;
+        let asked = Asked::of(request.method(), request.uri(), request.headers());
+        let caller = asked.visitor(state).await?;
         let refuse = |refused| PageRefused(refused).into_response();
         let fields = Fields::from_request(request, state).await.map_err(refuse)?;
         caller.check_csrf(fields.text("csrf")).map_err(refuse)?;
@@ -81,8 +110,8 @@ impl FromRequest<OperatorState> for Submitted {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &OperatorState) -> Result<Self, Response> {
-        let headers = request.headers().clone();
+        let asked = Asked::of(request.method(), request.uri(), request.headers());
         let NewSubmitted(Self { caller, fields }) = NewSubmitted::from_request(request, state).await?;
-        gate(&caller, &headers).map_or(Ok(Self { caller, fields }), Err)
+        asked.password_gate(&caller).map_or(Ok(Self { caller, fields }), Err)
     }
 }

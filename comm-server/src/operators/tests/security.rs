@@ -72,7 +72,7 @@ async fn sessions_end_by_logout_and_by_time() {
     site.sql("UPDATE sessions SET expires_ms = 1").await;
     assert_eq!(site.get(&client, "/api/v1/calls").await.status, 401);
     let page = site.get(&client, "/calls").await;
-    assert_eq!((page.status.as_u16(), page.header(header::LOCATION)), (303, "/login"));
+    assert_eq!((page.status.as_u16(), page.header(header::LOCATION)), (303, "/login?next=%2Fcalls"));
 }
 
 #[tokio::test]

@@ -90,7 +90,7 @@ impl Site {
         let response: Response<Body> = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         Answer { status: parts.status, headers: parts.headers, text }
     }
 
@@ -108,6 +108,16 @@ impl Site {
 
     pub(super) async fn get(&self, client: &Client, path: &str) -> Answer {
         self.send(client.request("GET", path, None)).await
+    }
+
+    /// As a browser that takes compressed answers, and with headers of its own.
+    pub(super) async fn browse(&self, client: &Client, path: &str, own: &[(&'static str, &str)]) -> Answer {
+        let mut request = client.request("GET", path, None);
+        request.headers_mut().insert(header::ACCEPT_ENCODING, "gzip, deflate, br, zstd".parse().unwrap());
+        for (name, value) in own {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        self.send(request).await
     }
 
     pub(super) async fn post(&self, client: &Client, path: &str, body: &Value) -> Answer {

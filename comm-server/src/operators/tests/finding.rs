@@ -1,0 +1,131 @@
+//! Finding what a list doesn't show at once, and what is said where nothing is found.
+
+use axum::http::header;
+
+use super::pages::{DEVICE, EVIL};
+use super::site::Site;
+
+const MANY: &str = "
+    WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 150)
+    INSERT INTO gateways (tenant, gateway, customer, site, first_seen_ms, last_poll_ms, next_poll_s)
+     SELECT 'default', printf('gw-%04d-site', i), printf('Customer %d', i / 3), printf('Works %d', i), 1,
+      CAST(strftime('%s', 'now') AS INTEGER) * 1000 - 900000, 3600 FROM n;
+    INSERT INTO devices (tenant, gateway, device, first_seen_ms) VALUES ('default', 'gw-0140-site', 'a:1', 1)";
+
+#[tokio::test]
+async fn any_of_many_gateways_can_be_asked() {
+    let (site, client) = Site::with("administrator").await;
+    site.sql(MANY).await;
+    let all = site.get(&client, "/commands").await.text;
+    assert_eq!(all.matches("<option value=\"gw-").count(), 50);
+    assert!(all.contains("The first 50 are listed"), "the list says that it isn't all");
+    for (q, found) in [
+        ("gw-0149", "gw-0149-site"),
+        ("works+148", "gw-0148-site"),
+        ("CUSTOMER+49+works+147", "gw-0147-site"),
+    ] {
+        let page = site.get(&client, &format!("/commands?q={q}")).await.text;
+        assert_eq!(page.matches("<option value=\"gw-").count(), 1, "{q}");
+        assert!(page.contains(&format!("<option value=\"{found}\">{found} · Customer 49")), "{q}: {page}");
+        assert!(page.contains("1 gateway matches."), "{q}");
+        assert_eq!(
+            site.get(&client, &format!("/gateways?q={q}")).await.text.matches("data-key=").count(),
+            1,
+            "{q}"
+        );
+    }
+    assert!(site.get(&client, "/commands?q=nowhere").await.text.contains("No gateway matches"));
+    assert!(site.get(&client, "/gateways?q=nowhere").await.text.contains("No gateway matches"));
+    let form = format!("gateway=gw-0149-site&kind=discovery&csrf={}", client.csrf);
+    let asked = site.submit(&client, "/commands", &form).await;
+    assert_eq!(asked.header(header::LOCATION), "/commands?gateway=gw-0149-site&done=queued");
+    let own = site.get(&client, asked.header(header::LOCATION)).await.text;
+    assert!(
+        own.contains("Commands of gw-0149-site only") && own.contains("<option value=\"gw-0149-site\">"),
+        "{own}"
+    );
+}
+
+#[tokio::test]
+async fn who_queues_a_command_is_told_when_it_goes_out() {
+    let (site, client) = Site::with("administrator").await;
+    site.sql(MANY).await;
+    let page = site.get(&client, "/devices/gw-0140-site/a%3A1?done=queued").await.text;
+    let text = "Queued. gw-0140-site takes it with its next poll, in 45 min. <a href=\"/commands?gateway=gw-0140-site\">";
+    assert!(page.contains(text), "{page}");
+    site.sql("UPDATE gateways SET last_poll_ms = 1").await;
+    let page = site.get(&client, "/devices/gw-0140-site/a%3A1?done=queued").await.text;
+    assert!(page.contains("gw-0140-site has missed its polls"), "{page}");
+    let other = site.get(&client, "/devices/gw-0140-site/a%3A1?done=other").await.text;
+    assert!(!other.contains("Queued."), "{other}");
+}
+
+#[tokio::test]
+async fn unknown_filters_are_refused_with_what_was_expected() {
+    let (site, client) = Site::with("viewer").await;
+    let table = [
+        ("/?state=foo", "state “foo”: expected attention, offline, supplies, or none"),
+        ("/calls?state=foo", "state “foo”: expected open, closed, or none"),
+        ("/calls?kind=foo", "kind “foo”: expected service_call, jam,"),
+        ("/gateways?page=a&page=b", "duplicate field `page`"),
+    ];
+    for (path, text) in table {
+        let page = site.get(&client, path).await;
+        assert_eq!(page.status, 400, "{path}");
+        assert!(page.text.contains(text), "{path}: {}", page.text);
+        assert!(page.text.contains("aria-label=\"Main\""), "{path}: the navigation is there");
+    }
+    for (path, status) in [("/nothing", 404), ("/quarantine", 403), ("/devices/gw-9/x", 404)] {
+        let page = site.get(&client, path).await;
+        assert_eq!(page.status, status, "{path}");
+        assert!(page.text.contains("aria-label=\"Main\"") && page.text.contains("Sign out"), "{path}");
+    }
+    let nobody = site.get(&super::site::Client::default(), "/nothing").await;
+    assert!(nobody.status == 404 && !nobody.text.contains("aria-label=\"Main\""));
+}
+
+#[tokio::test]
+async fn what_is_old_says_so() {
+    let (site, client) = Site::with("viewer").await;
+    site.sql(EVIL).await;
+    site.sql("UPDATE gateways SET last_poll_ms = CAST(strftime('%s', 'now') AS INTEGER) * 1000").await;
+    let fresh = site.get(&client, DEVICE).await.text;
+    assert!(
+        !fresh.contains("class=\"stale\"") && fresh.contains("Text on the device's own display"),
+        "{fresh}"
+    );
+    site.sql("UPDATE devices SET offline = 1").await;
+    let page = site.get(&client, DEVICE).await.text;
+    for text in [
+        "class=\"stale\"",
+        "does not answer its gateway",
+        "1970-01-01 00:00:00 UTC",
+        "showed when it was last read",
+    ] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    assert!(site.get(&client, "/").await.text.contains("class=\"stale\""));
+    site.sql("UPDATE devices SET offline = 0; UPDATE gateways SET last_poll_ms = 1").await;
+    assert!(site.get(&client, DEVICE).await.text.contains("Its gateway has missed its polls."));
+    assert!(site.get(&client, "/").await.text.contains("gateway not heard from"));
+}
+
+#[tokio::test]
+async fn tile_badge_and_bar_agree_on_what_is_near_its_end() {
+    let (site, client) = Site::with("viewer").await;
+    site.sql(EVIL).await;
+    site.sql("UPDATE calls SET is_open = 0").await;
+    // 5 % and no call: the gateway has not judged it to be low, and nothing says so.
+    let low = "supply-level low";
+    assert!(!site.get(&client, DEVICE).await.text.contains(low));
+    assert_eq!(site.get(&client, "/?state=supplies").await.text.matches("data-key=").count(), 0);
+    site.sql(
+        "INSERT INTO calls (tenant, gateway, raised_lane, raised_seq, device, kind, subject, detail, raised_ms, received_ms, is_open)
+          VALUES ('default', 'gw-1', 'urgent', 2, 'ricoh:E1/7', 'supply_near_end', '1', 'low', 1, 1, 1)",
+    )
+    .await;
+    let page = site.get(&client, DEVICE).await.text;
+    assert!(page.contains(low) && page.contains("Supply low"), "{page}");
+    let fleet = site.get(&client, "/?state=supplies").await.text;
+    assert!(fleet.contains("mini-text low") && fleet.contains("Supply low"), "{fleet}");
+}
