@@ -2,20 +2,25 @@
 
 mod print;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
+use program::check::{Invalid, Problem, Report};
+use program::output::EXIT_USAGE;
 use wire::command::Order;
 use wire::ids::RolloutId;
 
-use crate::config::{Config, Unusable};
+use crate::config::Config;
 use crate::operators::{self, PasswordResetError};
 use crate::store::backup::{self, BackupError};
-use crate::store::{self, DEFAULT_TENANT, NewCommand, NewRollout, RolloutError, Store, StoreError};
+use crate::store::{self, DEFAULT_TENANT, Needs, NewCommand, NewRollout, RolloutError, Store, StoreError};
 
 pub use print::PrintError;
+
+/// Name of the program, in front of what it says.
+pub const PROGRAM: &str = "platen-comm-server";
 
 /// Who changes things from here, in the audit.
 const WHO: &str = "cli";
@@ -27,7 +32,7 @@ pub struct Arguments {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// One JSON document instead of a table.
+    /// Print JSON, errors too.
     #[arg(long, global = true)]
     pub json: bool,
     /// What to do.
@@ -166,10 +171,10 @@ pub enum PasswordAction {
 pub enum CliError {
     /// The configuration.
     #[error(transparent)]
-    Config(#[from] Unusable),
-    /// The data directory.
-    #[error("the data directory can't be found")]
-    DataDir(#[source] std::io::Error),
+    Config(#[from] Invalid),
+    /// The database that the configuration names.
+    #[error("{0}")]
+    Database(Problem),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -196,17 +201,31 @@ pub enum CliError {
 impl CliError {
     /// 2 for a wrong configuration, 1 for everything else.
     #[must_use]
-    pub fn exit_code(&self) -> ExitCode {
+    pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) => ExitCode::from(2),
-            Self::DataDir(_)
+            Self::Config(_) => EXIT_USAGE,
+            Self::Database(_)
             | Self::Store(_)
             | Self::Rollout(_)
             | Self::NoGateway { .. }
             | Self::Password(_)
             | Self::Backup(_)
-            | Self::Print(_) => ExitCode::FAILURE,
+            | Self::Print(_) => 1,
         }
+    }
+}
+
+/// What an action needs to be there: only `run` and `restore` make a database.
+const fn needs(action: &Action) -> Needs {
+    match action {
+        Action::Run | Action::Check | Action::Restore { .. } => Needs::Nothing,
+        Action::Migrate => Needs::Database,
+        Action::Backup { .. }
+        | Action::Rollout(_)
+        | Action::Gateway(_)
+        | Action::Command(_)
+        | Action::Quarantine(_)
+        | Action::Password(_) => Needs::Tables,
     }
 }
 
@@ -214,20 +233,35 @@ impl CliError {
 ///
 /// # Errors
 /// Any of the action's own.
-pub async fn act(arguments: &Arguments) -> Result<(), CliError> {
+pub async fn act(arguments: &Arguments) -> Result<ExitCode, CliError> {
     if matches!(arguments.action, Action::Check) {
-        let config = Config::check(&arguments.config)?;
-        return Ok(print::checked(arguments.json, &arguments.config, &config)?);
+        return Ok(check(&arguments.config, arguments.json).await?);
     }
-    let config = Config::load(&arguments.config)?;
-    let url = config.database_url().map_err(CliError::DataDir)?;
+    let (source, config) = Config::read(&arguments.config)?;
+    let url = config.database_url();
+    if matches!(arguments.action, Action::Restore { .. }) && config.database.is_none() {
+        std::fs::create_dir_all(&config.data_dir)
+            .map_err(|error| CliError::Database(source.problem("data_dir", error)))?;
+    }
+    let reached = store::reach(&url, needs(&arguments.action)).await;
+    reached.map_err(|error| CliError::Database(config.database_problem(&source, &error)))?;
+    carry_out(arguments, &url).await.map(|()| ExitCode::SUCCESS)
+}
+
+async fn check(file: &Path, json: bool) -> Result<ExitCode, PrintError> {
+    let problems = Config::check(file).await.err().map(|Invalid(problems)| problems).unwrap_or_default();
+    let report = Report::new(file, problems, Vec::new());
+    Ok(report.print(PROGRAM, json, &format!("{}: in order", file.display()), EXIT_USAGE)?)
+}
+
+async fn carry_out(arguments: &Arguments, url: &str) -> Result<(), CliError> {
     match &arguments.action {
-        Action::Migrate => return Ok(print::migrated(arguments.json, store::migrate(&url).await?)?),
+        Action::Migrate => return Ok(print::migrated(arguments.json, store::migrate(url).await?)?),
         Action::Backup { file } => {
-            return Ok(print::backed_up(arguments.json, file, &backup::backup(&url, file).await?)?);
+            return Ok(print::backed_up(arguments.json, file, &backup::backup(url, file).await?)?);
         }
         Action::Restore { file } => {
-            return Ok(print::restored(arguments.json, file, &backup::restore(&url, file).await?)?);
+            return Ok(print::restored(arguments.json, file, &backup::restore(url, file).await?)?);
         }
         Action::Run
         | Action::Check
@@ -237,7 +271,7 @@ pub async fn act(arguments: &Arguments) -> Result<(), CliError> {
         | Action::Quarantine(_)
         | Action::Password(_) => {}
     }
-    on_store(arguments, &Store::open_detached(&url).await?).await
+    on_store(arguments, &Store::open_detached(url).await?).await
 }
 
 async fn on_store(arguments: &Arguments, store: &Store) -> Result<(), CliError> {

@@ -1,16 +1,22 @@
 //! The configuration file.
 
+mod database;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use comm_server_core::cadence::{Cadence, InvalidCadence};
-use comm_server_core::retention::{InvalidRetention, Retention};
-use pki::{IdentityConfig, IdentityError, Tolerance};
-use program::config::ConfigError;
+use comm_server_core::cadence::Cadence;
+use comm_server_core::retention::Retention;
+use pki::{IdentityConfig, Tolerance};
+use program::check::{Invalid, Problem};
+use program::config::{ConfigError, Paths, Source};
+use program::error::chain;
 use program::logging::LogConfig;
+use program::public_certificate::{CertificateFiles, PublicCertificate};
 use serde::Deserialize;
 
-use crate::gateways::est::{CannotIssue, Issuer};
+use crate::gateways::est::Issuer;
+use crate::store::{self, Needs, StoreError};
 
 /// Name of the database file in the data directory.
 const DATABASE: &str = "platen.db";
@@ -23,7 +29,7 @@ pub struct Config {
     pub name: String,
     /// Where it keeps its files.
     pub data_dir: PathBuf,
-    /// Database URL; by default a file in the data directory.
+    /// Database URL; by default a file in the data directory. A relative path of SQLite is relative to the file's folder.
     #[serde(default)]
     pub database: Option<String>,
     /// URL of a standby of the database, for what may be shown some seconds old; PostgreSQL only.
@@ -40,7 +46,7 @@ pub struct Config {
     /// Where gateways come.
     pub gateways: Listen,
     /// Where operators come.
-    pub operators: Listen,
+    pub operators: Operators,
     /// Where monitoring comes.
     pub local: Listen,
     /// Where new gateways enrol.
@@ -73,6 +79,30 @@ pub struct Listen {
     pub listen: SocketAddr,
 }
 
+/// Where operators come.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operators {
+    /// `ADDRESS:PORT`, as everywhere.
+    pub listen: SocketAddr,
+    /// Certificate of a public authority with its intermediates, PEM, so that browsers don't warn; the identity's when
+    /// absent.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// Its key.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+}
+
+impl Operators {
+    /// The certificate's files, where both are named.
+    #[must_use]
+    pub fn files(&self) -> Option<CertificateFiles> {
+        let (certificate, key) = (self.certificate.clone()?, self.key.clone()?);
+        Some(CertificateFiles { certificate, key })
+    }
+}
+
 /// Enrolment of gateways.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,88 +121,107 @@ pub struct GlobalServer {
     pub url: String,
 }
 
-/// A configuration that can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Unusable {
-    /// The file.
-    #[error(transparent)]
-    File(#[from] ConfigError),
-    /// The replica.
-    #[error("{}: {key}: {problem}", file.display())]
-    Replica {
-        /// The file.
-        file: PathBuf,
-        /// The key.
-        key: &'static str,
-        /// What is wrong, and what was expected.
-        problem: &'static str,
-    },
-    /// The cadence.
-    #[error("{}: {problem}", file.display())]
-    Cadence {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        problem: InvalidCadence,
-    },
-    /// The retention.
-    #[error("{}: {problem}", file.display())]
-    Retention {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        problem: InvalidRetention,
-    },
-    /// The identity.
-    #[error("{}: identity", file.display())]
-    Identity {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        #[source]
-        source: Box<IdentityError>,
-    },
-    /// The authority.
-    #[error("{}: enrolment.authority", file.display())]
-    Authority {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        #[source]
-        source: Box<CannotIssue>,
-    },
+impl Paths for Config {
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        let mut paths = vec![&mut self.data_dir];
+        paths.extend(self.identity.paths());
+        paths.extend(&mut self.operators.certificate);
+        paths.extend(&mut self.operators.key);
+        paths.extend(self.enrolment.as_mut().map(|enrolment| &mut enrolment.authority));
+        paths
+    }
 }
 
 impl Config {
     /// Reads the file.
     ///
     /// # Errors
-    /// The file can't be read, has a wrong key or value, or a cadence that can't be kept.
-    pub fn load(file: &Path) -> Result<Self, Unusable> {
-        let config: Self = program::config::load(file)?;
-        config.cadence.check().map_err(|problem| Unusable::Cadence { file: file.to_owned(), problem })?;
-        let retained = config.retention.check();
-        retained.map_err(|problem| Unusable::Retention { file: file.to_owned(), problem })?;
-        config.check_replica().map_err(|(key, problem)| {
-            let file = file.to_owned();
-            Unusable::Replica { file, key, problem }
-        })?;
-        Ok(config)
+    /// The file can't be read, or has values that can't be used: all of them.
+    pub fn load(file: &Path) -> Result<Self, Invalid> {
+        Ok(Self::read(file)?.1)
     }
 
-    /// Reads the file and what it names.
+    /// As [`Config::load`], with the file for messages about single values.
     ///
     /// # Errors
-    /// As [`Config::load`], or the identity can't be used.
-    pub fn check(file: &Path) -> Result<Self, Unusable> {
-        let config = Self::load(file)?;
-        let identity = pki::Identity::load_with(&config.identity, config.tolerance)
-            .map_err(|source| Unusable::Identity { file: file.to_owned(), source: Box::new(source) })?;
-        if let Some(enrolment) = &config.enrolment {
-            Issuer::open(&enrolment.authority, &identity)
-                .map_err(|source| Unusable::Authority { file: file.to_owned(), source: Box::new(source) })?;
+    /// As [`Config::load`].
+    pub fn read(file: &Path) -> Result<(Source, Self), Invalid> {
+        let (source, config) = Self::parsed(file)?;
+        let problems = config.check_values(&source);
+        if problems.is_empty() { Ok((source, config)) } else { Err(Invalid(problems)) }
+    }
+
+    /// Reads the file and what it names: the certificate, the authority, the database. Nothing is made.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub async fn check(file: &Path) -> Result<Self, Invalid> {
+        let (source, config) = Self::parsed(file)?;
+        let mut problems = config.check_values(&source);
+        let issue = format!(
+            "issue it first, where the authority is: platen-pki issue --dir AUTHORITY --profile comm-server --name {} \
+             --dns HOST --out DIR",
+            config.name
+        );
+        match program::check::identity(&config.identity, config.tolerance, &issue) {
+            Ok(identity) => {
+                let enrolment = config.enrolment.as_ref();
+                if let Some(Err(error)) = enrolment.map(|it| Issuer::open(&it.authority, &identity)) {
+                    problems.push(source.problem("enrolment.authority", chain(&error)));
+                }
+            }
+            Err(faults) => problems.extend(faults.iter().map(|(key, why)| source.problem(key, why))),
         }
-        Ok(config)
+        if let Some(files) = config.operators.files()
+            && let Err(error) = PublicCertificate::load(&files)
+        {
+            problems.push(source.problem("operators.certificate", chain(&error)));
+        }
+        // A wrong URL was found above; the first start makes the data directory.
+        let will_be_made = config.database.is_none() && !config.data_dir.exists();
+        if !will_be_made
+            && store::check_url(&config.database_url()).is_ok()
+            && let Err(error) = store::reach(&config.database_url(), Needs::Nothing).await
+        {
+            problems.push(config.database_problem(&source, &error));
+        }
+        if problems.is_empty() { Ok(config) } else { Err(Invalid(problems)) }
+    }
+
+    fn parsed(file: &Path) -> Result<(Source, Self), ConfigError> {
+        let source = Source::read(file)?;
+        let mut config: Self = source.parse()?;
+        let folder = source.folder();
+        config.database = config.database.map(|url| database::relative_to(&folder, &url));
+        Ok((source, config))
+    }
+
+    /// What can be said of the values alone.
+    fn check_values(&self, source: &Source) -> Vec<Problem> {
+        // Both begin with their key.
+        let of_key = |text: String| match text.split_once(' ') {
+            Some((key, rest)) => source.problem(key, rest),
+            None => Problem::of_file(source.file(), text),
+        };
+        let pair = match (&self.operators.certificate, &self.operators.key) {
+            (Some(_), None) => Some(source.problem("operators.key", "missing: a certificate needs its key")),
+            (None, Some(_)) => {
+                Some(source.problem("operators.certificate", "missing: a key needs its certificate"))
+            }
+            (Some(_), Some(_)) | (None, None) => None,
+        };
+        let cadence = self.cadence.check().err().map(|problem| of_key(problem.to_string()));
+        let retention = self.retention.check().err().map(|problem| of_key(problem.to_string()));
+        let replica = self.check_replica().err().map(|(key, problem)| source.problem(key, problem));
+        let database = store::check_url(&self.database_url()).err();
+        let database = database.map(|error| self.database_problem(source, &error));
+        [pair, cadence, retention, replica, database].into_iter().flatten().collect()
+    }
+
+    /// A problem of the database, at the key that names it.
+    #[must_use]
+    pub fn database_problem(&self, source: &Source, error: &StoreError) -> Problem {
+        source.problem(if self.database.is_some() { "database" } else { "data_dir" }, chain(error))
     }
 
     fn check_replica(&self) -> Result<(), (&'static str, &'static str)> {
@@ -187,16 +236,9 @@ impl Config {
         Err(("database_replica", "expected postgres://user@host/database, and database to be PostgreSQL too"))
     }
 
-    /// URL of the database.
-    ///
-    /// # Errors
-    /// The working directory is unknown, which a relative data directory needs.
-    pub fn database_url(&self) -> std::io::Result<String> {
-        if let Some(url) = &self.database {
-            return Ok(url.clone());
-        }
-        let file = std::path::absolute(self.data_dir.join(DATABASE))?;
-        let path = file.display().to_string().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
-        Ok(format!("sqlite://{path}"))
+    /// URL of the database: with SQLite, by default a file in the data directory.
+    #[must_use]
+    pub fn database_url(&self) -> String {
+        self.database.clone().unwrap_or_else(|| database::of_file(&self.data_dir.join(DATABASE)))
     }
 }

@@ -1,7 +1,6 @@
 //! The running server: store, listeners, jobs, and their orderly end.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +9,8 @@ use pki::spiffe::PartyKind;
 use program::identity::LiveIdentity;
 use program::listener::{Asks, Door};
 use program::local::Health;
+use program::output::Reader;
+use program::public_certificate::{CertificateError, PublicCertificate};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +39,9 @@ pub enum RunError {
     /// The identity.
     #[error("the identity can't be used")]
     Identity(#[from] pki::IdentityError),
+    /// The operators' certificate.
+    #[error("operators.certificate can't be used")]
+    Certificate(#[from] CertificateError),
     /// TLS.
     #[error("TLS can't be configured")]
     Tls(#[from] pki::tls::TlsError),
@@ -64,9 +68,6 @@ pub enum RunError {
     /// The first login.
     #[error("the first login can't be made")]
     FirstLogin(#[from] FirstLoginError),
-    /// Standard output, where the first login goes.
-    #[error("the first login can't be printed")]
-    Print(#[source] std::io::Error),
     /// The jobs.
     #[error("the scheduler can't begin")]
     Schedule(#[from] tokio_cron_scheduler::JobSchedulerError),
@@ -87,11 +88,17 @@ struct Doors {
 }
 
 impl Doors {
-    fn new(identity: &LiveIdentity) -> Result<Self, pki::tls::TlsError> {
+    fn new(
+        identity: &LiveIdentity,
+        public: Option<&Arc<PublicCertificate>>,
+    ) -> Result<Self, pki::tls::TlsError> {
         const GATEWAYS: &[PartyKind] = &[PartyKind::Gateway];
         Ok(Self {
             gateways: Door::new("gateways", identity, Asks::For(GATEWAYS))?,
-            operators: Door::new("operators", identity, Asks::Nobody)?,
+            operators: match public {
+                Some(certificate) => Door::public("operators", identity, Arc::clone(certificate))?,
+                None => Door::new("operators", identity, Asks::Nobody)?,
+            },
             enrolment: Door::new("enrolment", identity, Asks::OrNone(GATEWAYS))?,
         })
     }
@@ -106,12 +113,13 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     let identity = LiveIdentity::load(&config.identity, config.tolerance)?;
     let data_dir = |source| RunError::DataDir { path: config.data_dir.clone(), source };
     std::fs::create_dir_all(&config.data_dir).map_err(data_dir)?;
-    let (mut store, writer) = Store::open(&config.database_url().map_err(data_dir)?).await?;
+    let (mut store, writer) = Store::open(&config.database_url()).await?;
     if let Some(replica) = &config.database_replica {
         let behind = std::time::Duration::from_secs(config.database_replica_behind_s.into());
         store = store.with_replica(replica, behind)?;
     }
-    let doors = Doors::new(&identity)?;
+    let public = config.operators.files().map(|files| PublicCertificate::load(&files)).transpose()?;
+    let doors = Doors::new(&identity, public.as_ref())?;
     let images = config.global_server.as_ref().map(|global| Images::new(Arc::clone(&identity), &global.url));
     let operators = OperatorState::new(store.clone(), images.transpose()?)?;
     let enrolment = config.enrolment.as_ref();
@@ -127,11 +135,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     let state = GatewayState::new(store.clone(), config.cadence);
     let renewal = enrolment.as_ref().map(Enrolment::renewal);
     let end = || shutdown.clone();
-    let (_, _, _, _, local) = tokio::join!(
+    let (_, _, _, _, _, local) = tokio::join!(
         gateways::serve(listeners.gateways, doors.gateways, state, renewal, end()),
         operators::serve(listeners.operators, doors.operators, operators, end()),
         gateways::est::serve(listeners.enrolment.zip(enrolment), doors.enrolment, end()),
         identity.keep_current(end()),
+        keep_current(public, end()),
         program::local::serve(listeners.local, health, axum::Router::new(), end()),
     );
     if let Err(error) = local {
@@ -147,12 +156,22 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     Ok(())
 }
 
+async fn keep_current(certificate: Option<Arc<PublicCertificate>>, shutdown: CancellationToken) {
+    if let Some(certificate) = certificate {
+        certificate.keep_current(shutdown).await;
+    }
+}
+
 async fn listen(config: &Config) -> Result<(Listeners, BTreeMap<&'static str, SocketAddr>), RunError> {
     let mut addresses = BTreeMap::new();
     let mut bound = BTreeMap::new();
     let enrolment = config.enrolment.as_ref().map(|enrolment| ("enrolment", enrolment.listen));
-    let always = [("gateways", &config.gateways), ("operators", &config.operators), ("local", &config.local)];
-    for (what, address) in always.map(|(what, to)| (what, to.listen)).into_iter().chain(enrolment) {
+    let always = [
+        ("gateways", config.gateways.listen),
+        ("operators", config.operators.listen),
+        ("local", config.local.listen),
+    ];
+    for (what, address) in always.into_iter().chain(enrolment) {
         let refused = |source| RunError::Listen { what, address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         addresses.insert(what, listener.local_addr().map_err(refused)?);
@@ -166,9 +185,12 @@ async fn listen(config: &Config) -> Result<(Listeners, BTreeMap<&'static str, So
 /// To standard output and nowhere else.
 async fn print_first_login(store: &Store) -> Result<(), RunError> {
     if let Some(one_time) = operators::first_login(store).await? {
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "first login: admin {one_time}").map_err(RunError::Print)?;
-        out.flush().map_err(RunError::Print)?;
+        match program::output::line(&format!("first login: admin {one_time}")) {
+            Ok(Reader::Present) => {}
+            Ok(Reader::Gone) | Err(_) => tracing::warn!(
+                "the first login can't be printed: get another one by `platen-comm-server password reset admin`"
+            ),
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -49,20 +50,161 @@ fn check_names_the_place_of_a_mistake() {
     let checked = run(dir.path(), &["check", "--json"]);
     assert!(checked.status.success(), "{}", said(&checked));
     let answer: Value = serde_json::from_slice(&checked.stdout).unwrap();
-    assert_eq!(answer["ok"], true);
+    let expected =
+        json!({"file": dir.path().join("config.yaml"), "valid": true, "problems": [], "warnings": []});
+    assert_eq!(answer, expected);
 
     let file = dir.path().join("config.yaml");
     let good = std::fs::read_to_string(&file).unwrap();
     for (bad, expected) in [
         (good.replace("\"name\"", "\"nmae\""), "nmae"),
         (good.replace("127.0.0.1:0", "everywhere"), "config.yaml:1:"),
-        (good.replacen('{', "{\"cadence\":{\"service_call_s\":0},", 1), "cadence.service_call_s is 0"),
+        (good.replacen('{', "{\"cadence\":{\"service_call_s\":0},", 1), "cadence.service_call_s: is 0"),
         (good.replace("key.pem", "cert.pem"), "identity"),
     ] {
         std::fs::write(&file, &bad).unwrap();
         let checked = run(dir.path(), &["check"]);
         assert_eq!(checked.status.code(), Some(2), "{}", said(&checked));
         assert!(said(&checked).contains(expected), "{} lacks {expected}", said(&checked));
+    }
+}
+
+#[test]
+fn check_finds_everything_at_once_and_makes_nothing() {
+    let dir = site();
+    let file = dir.path().join("config.yaml");
+    let good = std::fs::read_to_string(&file).unwrap();
+    // A port that is taken and answers nothing, and one that nobody has.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (more, expected) in [
+        ("\"database\":\"mysql://u:secret@h/d\",".to_owned(), "database: \"h/d\" is no database".to_owned()),
+        ("\"database\":\"sqlite:///nonexistent/a/platen.db\",".to_owned(), "/nonexistent/a".to_owned()),
+        (
+            format!("\"database\":\"postgres://u:secret@{free}/d\","),
+            format!("PostgreSQL at {free}: error communicating with database: Connection refused"),
+        ),
+    ] {
+        let bad = good.replacen('{', &format!("{{{more}\"cadence\":{{\"regular_s\":0}},"), 1);
+        std::fs::write(&file, bad.replace("cert.pem", "absent.pem")).unwrap();
+        let checked = run(dir.path(), &["check"]);
+        let said = said(&checked);
+        assert_eq!(checked.status.code(), Some(2), "{said}");
+        for expected in
+            [expected.as_str(), "cadence.regular_s: is 0", "absent.pem isn't there: issue it first"]
+        {
+            assert!(said.contains(expected), "{said} lacks {expected}");
+        }
+        assert!(!said.contains("secret"), "{said}");
+        let checked = run(dir.path(), &["check", "--json"]);
+        let answer: Value = serde_json::from_slice(&checked.stdout).unwrap();
+        assert_eq!(
+            (&answer["valid"], answer["problems"].as_array().unwrap().len()),
+            (&json!(false), 3),
+            "{answer}"
+        );
+        for problem in answer["problems"].as_array().unwrap() {
+            assert!(
+                problem["line"] == 1 && problem["column"].is_u64() && problem["message"].is_string(),
+                "{problem}"
+            );
+        }
+    }
+    assert!(!dir.path().join("platen.db").exists() && !Path::new("/nonexistent").exists());
+}
+
+#[test]
+fn no_command_makes_a_database_where_there_is_none() {
+    let dir = site();
+    let backup = dir.path().join("backup");
+    let backup = backup.to_str().unwrap();
+    let of_url = |url: &str| {
+        let file = dir.path().join("config.yaml");
+        let config = std::fs::read_to_string(&file).unwrap();
+        let mut config: Value = serde_json::from_str(&config).unwrap();
+        config["database"] = json!(url);
+        std::fs::write(file, config.to_string()).unwrap();
+    };
+    let commands: [&[&str]; 6] = [
+        &["gateway", "list"],
+        &["rollout", "list"],
+        &["quarantine", "list"],
+        &["password", "reset", "admin"],
+        &["backup", backup],
+        &["migrate"],
+    ];
+    for (url, database) in [
+        (None, dir.path().join("platen.db")),
+        (Some("sqlite://own.db"), dir.path().join("own.db")),
+        (Some("sqlite://gone/own.db"), dir.path().join("gone/own.db")),
+    ] {
+        let key = if let Some(url) = url {
+            of_url(url);
+            "database"
+        } else {
+            "data_dir"
+        };
+        for command in commands {
+            let done = run(dir.path(), command);
+            let said = said(&done);
+            assert_eq!(done.status.code(), Some(1), "{command:?}: {said}");
+            let place = format!("{}:1:", dir.path().join("config.yaml").display());
+            let folder = database.parent().unwrap().display().to_string();
+            assert!(
+                said.contains(&place) && said.contains(key) && said.contains(&folder),
+                "{command:?}: {said}"
+            );
+            assert!(!database.exists() && !Path::new(backup).exists(), "{command:?}");
+        }
+    }
+    // A file that holds nothing is no database either.
+    of_url("sqlite://own.db");
+    std::fs::write(dir.path().join("own.db"), "").unwrap();
+    let done = run(dir.path(), &["backup", backup]);
+    assert!(said(&done).contains("has no tables yet"), "{}", said(&done));
+    assert!(done.status.code() == Some(1) && !Path::new(backup).exists());
+}
+
+#[tokio::test]
+async fn a_relative_database_is_beside_the_configuration_and_a_backup_is_private() {
+    let dir = site();
+    let file = dir.path().join("config.yaml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, config.replacen('{', "{\"database\":\"sqlite://platen.db\",", 1)).unwrap();
+    let url = format!("sqlite://{}", dir.path().join("platen.db").display());
+    drop(platen_comm_server::store::Store::open_detached(&url).await.unwrap());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let backup = elsewhere.path().join("backup");
+    let saved = |umask: &str| {
+        let script = format!("umask {umask} && exec \"$0\" \"$@\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_platen-comm-server"), "--config"]).arg(&file);
+        command.arg("backup").arg(&backup).current_dir(elsewhere.path()).output().unwrap()
+    };
+    for umask in ["000", "277"] {
+        let done = saved(umask);
+        assert!(done.status.success(), "{}", said(&done));
+        let mode = std::fs::metadata(&backup).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "umask {umask}");
+        let again = saved(umask);
+        assert_eq!(again.status.code(), Some(1));
+        assert!(
+            said(&again).contains("is there already: no backup takes another's place"),
+            "{}",
+            said(&again)
+        );
+        std::fs::remove_file(&backup).unwrap();
+    }
+    assert!(!elsewhere.path().join("platen.db").exists());
+}
+
+#[test]
+fn errors_are_json_where_json_is_asked_for() {
+    let dir = site();
+    for (arguments, code) in [(&["gateway", "list", "--json"][..], 1), (&["gateway", "lost", "--json"], 2)] {
+        let done = run(dir.path(), arguments);
+        assert_eq!(done.status.code(), Some(code));
+        let answer: Value = serde_json::from_slice(&done.stderr).unwrap();
+        assert!(answer["error"].is_string() && answer.as_object().unwrap().len() == 1, "{answer}");
     }
 }
 

@@ -6,7 +6,6 @@ mod run;
 mod status;
 
 use std::future::Future;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -26,9 +25,12 @@ pub const EXIT_USAGE: u8 = 2;
 #[derive(Debug, Parser)]
 #[command(name = "platen-gateway", version, about = "Remote Communication Gate for printer fleets")]
 pub struct Cli {
-    /// Configuration file; `read` and `discover` work without.
+    /// Configuration file.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Print JSON, errors too.
+    #[arg(long, global = true)]
+    pub json: bool,
     /// What to do; `run` when absent.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -49,39 +51,31 @@ pub enum Command {
     #[command(subcommand)]
     Profile(ProfileCommand),
     /// Validate the configuration.
-    Check {
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Check,
     /// Ask a running gateway how it is.
-    Status {
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Status,
 }
 
 /// Carries out the command line.
 #[must_use]
 pub fn dispatch(cli: Cli) -> ExitCode {
+    let json = cli.json;
     match cli.command {
-        Some(Command::Read(args)) => block_on(crate::read::command(args)),
-        Some(Command::Discover(args)) => block_on(crate::discovery::command(args, cli.config.as_deref())),
-        Some(Command::Enroll(args)) => block_on(crate::enrol::command(args, cli.config.as_deref())),
-        Some(Command::Profile(command)) => block_on(crate::read::profile_command(command)),
+        Some(Command::Read(args)) => block_on(crate::read::command(args, json)),
+        Some(Command::Discover(args)) => {
+            block_on(crate::discovery::command(args, cli.config.as_deref(), json))
+        }
+        Some(Command::Enroll(args)) => block_on(crate::enrol::command(args, cli.config.as_deref(), json)),
+        Some(Command::Profile(command)) => block_on(crate::read::profile_command(command, json)),
         None | Some(Command::Run) => with_config(cli.config.as_deref(), run::command),
-        Some(Command::Check { json }) => {
-            with_config(cli.config.as_deref(), |file| check::command(file, json))
-        }
-        Some(Command::Status { json }) => {
-            with_config(cli.config.as_deref(), |file| status::command(file, json))
-        }
+        Some(Command::Check) => with_config(cli.config.as_deref(), |file| check::command(file, json)),
+        Some(Command::Status) => with_config(cli.config.as_deref(), |file| status::command(file, json)),
     }
 }
 
 fn with_config(file: Option<&Path>, command: impl FnOnce(&Path) -> ExitCode) -> ExitCode {
-    file.map_or_else(|| fail(EXIT_USAGE, "--config FILE is needed"), command)
+    let needed = "--config FILE is needed: packaging/examples/gateway-minimal.yaml is one to begin with";
+    file.map_or_else(|| fail(EXIT_USAGE, needed), command)
 }
 
 /// Runs a command of one device or one sweep: one thread is enough and costs the least.
@@ -92,10 +86,19 @@ fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
     }
 }
 
-/// Says on standard error why a command failed.
+/// Name of the program, in front of what it says.
+pub(crate) const PROGRAM: &str = "platen-gateway";
+
+/// Says on standard error why a command failed; in JSON where the arguments ask for it.
 #[must_use]
 pub fn fail(code: u8, why: &str) -> ExitCode {
-    // A closed standard error leaves nobody to tell.
-    writeln!(std::io::stderr().lock(), "platen-gateway: {why}").ok();
-    ExitCode::from(code)
+    program::output::fail(PROGRAM, code, why)
+}
+
+/// The exit status of a command that has printed its answer, or could not.
+pub(crate) fn printed(printed: std::io::Result<program::output::Reader>) -> ExitCode {
+    match printed {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => fail(EXIT_FAILED, &format!("standard output: {error}")),
+    }
 }

@@ -1,8 +1,8 @@
 //! The configuration file.
 
 mod sections;
+mod validate;
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use gateway_core::search::{Part, Sweep};
 use gateway_core::sensing::SensingRules;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use pki::spiffe::Party;
 use pki::{IdentityConfig, Tolerance};
-use program::error::chain;
+use program::check::Problem;
+use program::config::{Paths, Source};
 use program::identity::LiveIdentity;
 use program::logging::LogConfig;
 use serde::Deserialize;
@@ -25,7 +25,7 @@ use wire::ids::GatewayId;
 use crate::device_place::{DevicePlace, InvalidPlace, NamedDevice};
 use crate::discovery::{DiscoveryConfig, Pace};
 use crate::mail::{MailConfig, Mailer};
-use crate::snmp::credentials::{CredentialConfig, Gathering};
+use crate::snmp::credentials::CredentialConfig;
 use crate::snmp::{Candidates, Credentials};
 use crate::staging::{GlobalServerConfig, StagingClient};
 use crate::traps::TrapsConfig;
@@ -34,12 +34,6 @@ pub use sections::{
     CommServerConfig, DemonstrationConfig, DeviceConfig, LocalConfig, NetworkConfig, SensingConfig,
     SiteConfig, SpoolConfig,
 };
-
-/// Addresses that all networks together may have.
-const MAX_ADDRESSES: u128 = gateway_core::search::ADDRESSES;
-
-/// Credentials in the list.
-const MAX_CREDENTIALS: usize = 16;
 
 /// The configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -127,81 +121,6 @@ pub struct Checked {
 }
 
 impl Config {
-    /// Checks what the parser can't: files, names, ranges.
-    ///
-    /// # Errors
-    /// What is wrong, with its key.
-    pub fn validate(&self) -> Result<Checked, InvalidConfig> {
-        self.check_ranges()?;
-        self.check_networks()?;
-        let credentials = self.candidates()?;
-        let identity = LiveIdentity::load(&self.identity, self.tolerance)
-            .map_err(|error| InvalidConfig::new("identity", chain(&error)))?;
-        let own = identity.now();
-        if own.id().party != Party::Gateway(self.gateway.to_string()) {
-            let problem = format!("is {}, but the certificate is for {}", self.gateway, own.id());
-            return Err(InvalidConfig::new("gateway", problem));
-        }
-        crate::servers::check_url(&self.comm_server.url)
-            .map_err(|problem| InvalidConfig::new("comm_server.url", problem))?;
-        let proxy = self.comm_server.proxy.as_deref();
-        let staging = self.global_server.as_ref();
-        let staging = staging.map(|config| StagingClient::new(config, Arc::clone(&identity), proxy));
-        let staging =
-            staging.transpose().map_err(|error| InvalidConfig::new("global_server", chain(&error)))?;
-        let mailer = self.mail.as_ref().map(Mailer::new).transpose();
-        let mailer = mailer.map_err(|error| InvalidConfig::new("mail", chain(&error)))?;
-        Ok(Checked { identity, mailer, staging, time_zone: self.time_zone()?, credentials })
-    }
-
-    fn check_ranges(&self) -> Result<(), InvalidConfig> {
-        let sensing = &self.sensing;
-        let within = |key: &str, value: u64, low: u64, high: u64| {
-            if (low..=high).contains(&value) {
-                return Ok(());
-            }
-            Err(InvalidConfig::new(key, format!("{value} is not valid: expected {low} to {high}")))
-        };
-        within("sensing.status_s", sensing.status_s.into(), 1, 86_400)?;
-        within("sensing.idle_s", sensing.idle_s.into(), 1, 86_400)?;
-        within("sensing.asleep_s", sensing.asleep_s.into(), 1, 86_400)?;
-        within("discovery.packets_per_s", self.discovery.packets_per_s.into(), 1, 100_000)?;
-        within("sensing.reading_s", sensing.reading_s.into(), 10, 7 * 86_400)?;
-        within("sensing.discovery_s", sensing.discovery_s.into(), 10, 30 * 86_400)?;
-        within("sensing.timeout_ms", sensing.timeout_ms.into(), 50, 60_000)?;
-        within("sensing.retries", sensing.retries.into(), 0, 10)?;
-        within("sensing.offline_after", sensing.offline_after.into(), 1, 100)?;
-        within("sensing.concurrency", u64::try_from(sensing.concurrency).unwrap_or(u64::MAX), 1, 4096)?;
-        within("spool.limit_mib", self.spool.limit_mib, 16, 1 << 20)?;
-        if !(0.0..=100.0).contains(&sensing.near_end_percent) {
-            return Err(InvalidConfig::new("sensing.near_end_percent", "expected 0 to 100"));
-        }
-        if !(1.0..=10_000.0).contains(&self.demonstration.speedup) {
-            return Err(InvalidConfig::new("demonstration.speedup", "expected 1 to 10000"));
-        }
-        if !self.local.listen.ip().is_loopback() {
-            let problem = format!("{} is not valid: expected a loopback address", self.local.listen);
-            return Err(InvalidConfig::new("local.listen", problem));
-        }
-        Ok(())
-    }
-
-    fn check_networks(&self) -> Result<(), InvalidConfig> {
-        let mut addresses = 0_u128;
-        for (at, network) in self.networks.iter().enumerate() {
-            let here = if network.sweep { network.cidr.size() } else { 0 };
-            addresses = addresses.saturating_add(here);
-            if addresses > MAX_ADDRESSES {
-                let problem = format!("{} makes more than {MAX_ADDRESSES} addresses in all", network.cidr);
-                return Err(InvalidConfig::new(format!("networks[{at}].cidr"), problem));
-            }
-            if network.port == 0 {
-                return Err(InvalidConfig::new(format!("networks[{at}].port"), "expected 1 to 65535"));
-            }
-        }
-        Ok(())
-    }
-
     /// The devices that are known beforehand by their address.
     ///
     /// # Errors
@@ -288,48 +207,6 @@ impl Config {
             || self.networks.iter().any(|n| n.cidr.contains(&address.ip()) && n.port == address.port())
     }
 
-    /// With what devices are asked, in the order in which it is tried.
-    ///
-    /// # Errors
-    /// A credential or the address of a device isn't valid, or a secret can't be read.
-    pub fn candidates(&self) -> Result<Candidates, InvalidConfig> {
-        let mut gathering = Gathering::default();
-        for (at, place) in self.placed_devices()? {
-            let community = self.devices.get(at).and_then(|device| device.community.clone());
-            if let (Some(address), Some(community)) = (place.address(), community) {
-                gathering.device(address, community);
-            }
-        }
-        for network in &self.networks {
-            if let Some(community) = &network.community {
-                for cidr in network.cidr.networks() {
-                    gathering.network(cidr, network.port, community.clone());
-                }
-            }
-        }
-        if self.credentials.len() > MAX_CREDENTIALS {
-            let problem = format!("{}: expected at most {MAX_CREDENTIALS}", self.credentials.len());
-            return Err(InvalidConfig::new("credentials", problem));
-        }
-        let mut names = BTreeSet::new();
-        for (at, credential) in self.credentials.iter().enumerate() {
-            if !names.insert(credential.name.as_str()) {
-                let problem = format!("{:?} stands there twice", credential.name);
-                return Err(InvalidConfig::new(format!("credentials[{at}].name"), problem));
-            }
-            let wrong = |error| InvalidConfig::new(format!("credentials[{at}]"), chain(&error));
-            gathering.listed(credential).map_err(wrong)?;
-        }
-        Ok(gathering.finish())
-    }
-
-    fn time_zone(&self) -> Result<TimeZone, InvalidConfig> {
-        let name = self.site.as_ref().and_then(|site| site.time_zone.as_deref());
-        name.map_or(Ok(TimeZone::UTC), |name| {
-            TimeZone::get(name).map_err(|error| InvalidConfig::new("site.time_zone", error))
-        })
-    }
-
     /// What decides about calls.
     #[must_use]
     pub fn call_rules(&self) -> CallRules {
@@ -364,14 +241,55 @@ impl Config {
     }
 }
 
-/// Reads and checks a configuration file; `Err` is what a person should read.
+impl Paths for Config {
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        let mut paths = vec![&mut self.data_dir];
+        paths.extend(self.identity.paths());
+        paths.extend(self.global_server.as_mut().map(|server| &mut server.root));
+        for credential in &mut self.credentials {
+            paths.extend(&mut credential.community_file);
+            paths.extend(credential.auth.as_mut().and_then(|auth| auth.password_file.as_mut()));
+            paths.extend(credential.privacy.as_mut().and_then(|privacy| privacy.password_file.as_mut()));
+        }
+        if let Some(mail) = &mut self.mail {
+            paths.extend(&mut mail.password_file);
+            paths.extend(&mut mail.ca_file);
+        }
+        paths
+    }
+}
+
+/// Reads a configuration file and makes what `run` needs of it.
 ///
 /// # Errors
-/// The file can't be read, parsed or used.
-pub fn load(file: &Path) -> Result<(Config, Checked), String> {
-    let config: Config = program::config::load(file).map_err(|error| chain(&error))?;
-    let checked = config.validate().map_err(|error| format!("{}: {error}", file.display()))?;
+/// The file can't be read or parsed, or has values that can't be used: all of them.
+pub fn load(file: &Path) -> Result<(Config, Checked), Vec<Problem>> {
+    let (source, config) = read(file)?;
+    let checked = config.validate(file).map_err(|wrong| problems(&source, wrong))?;
     Ok((config, checked))
+}
+
+/// As [`load`], and looks into the files that are read later.
+///
+/// # Errors
+/// As [`load`].
+pub fn check(file: &Path) -> Result<(Config, Checked), Vec<Problem>> {
+    let (source, config) = read(file)?;
+    let (validated, later) = (config.validate(file), config.check_files_read_later());
+    match validated {
+        Ok(checked) if later.is_empty() => Ok((config, checked)),
+        Ok(_) => Err(problems(&source, later)),
+        Err(wrong) => Err(problems(&source, wrong.into_iter().chain(later).collect())),
+    }
+}
+
+fn read(file: &Path) -> Result<(Source, Config), Vec<Problem>> {
+    let read = Source::read(file).and_then(|source| Ok((source.parse()?, source)));
+    read.map(|(config, source)| (source, config)).map_err(|error| vec![error.problem()])
+}
+
+fn problems(source: &Source, wrong: Vec<InvalidConfig>) -> Vec<Problem> {
+    wrong.into_iter().map(|wrong| source.problem(&wrong.key, wrong.problem)).collect()
 }
 
 #[cfg(test)]

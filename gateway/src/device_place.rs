@@ -44,6 +44,21 @@ impl DevicePlace {
             Self::Named { .. } => None,
         }
     }
+
+    /// The address now: of a name, the first that the DNS gives.
+    ///
+    /// # Errors
+    /// The name has no address; for people.
+    pub async fn resolve(&self) -> Result<SocketAddr, String> {
+        match self {
+            Self::Address(address) => Ok(*address),
+            Self::Named { host, port } => {
+                let found = tokio::net::lookup_host((host.as_str(), *port)).await;
+                let mut found = found.map_err(|error| format!("{host}: no address by DNS: {error}"))?;
+                found.next().ok_or_else(|| format!("{host}: no address by DNS"))
+            }
+        }
+    }
 }
 
 impl FromStr for DevicePlace {

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use platen_gateway::cli::{self, Cli};
 
 fn main() -> ExitCode {
-    cli::dispatch(Cli::parse())
+    match program::output::arguments::<Cli>() {
+        Ok(cli) => cli::dispatch(cli),
+        Err(code) => code,
+    }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use pki::{IdentityConfig, Tolerance};
+use program::config::Paths;
 use program::logging::LogConfig;
 use serde::Deserialize;
 
@@ -29,6 +30,14 @@ pub struct Config {
     /// Logs.
     #[serde(default)]
     pub log: LogConfig,
+}
+
+impl Paths for Config {
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        let mut paths = vec![&mut self.data_dir, &mut self.repository];
+        paths.extend(self.identity.paths());
+        paths
+    }
 }
 
 /// The local port.

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use global_server::commands::{self, Cli};
 
 fn main() -> ExitCode {
-    commands::dispatch(&Cli::parse())
+    match program::output::arguments::<Cli>() {
+        Ok(cli) => commands::dispatch(&cli),
+        Err(code) => code,
+    }
 }

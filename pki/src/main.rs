@@ -28,6 +28,8 @@ fn main() -> ExitCode {
 fn said(text: &str, status: ExitCode) -> ExitCode {
     match writeln!(io::stdout().lock(), "{}", text.trim_end()) {
         Ok(()) => status,
+        // A reader that closed its end (`| head -1`) has read enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => status,
         Err(error) => {
             complain(&format!("platen-pki: cannot write the answer: {error}"));
             ExitCode::FAILURE

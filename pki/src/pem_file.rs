@@ -104,7 +104,10 @@ pub(crate) fn sections<T: PemObject>(
 }
 
 /// Reads the private key of a file that only its owner can read.
-pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, PemFileError> {
+///
+/// # Errors
+/// The file can't be read, others can read it too, or it holds no private key.
+pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, PemFileError> {
     let expected = "an unencrypted private key";
     let failed = |source| PemFileError::Content { path: path.to_owned(), expected, source };
     PrivateKeyDer::from_pem_slice(&read_secret(path)?).map_err(failed)

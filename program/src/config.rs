@@ -1,12 +1,23 @@
 //! Configuration files: YAML, read once, refused with file, line, column and path.
+//!
+//! A relative path in a file is relative to the folder that the file is in, whatever the working directory is.
+
+mod locate;
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use pki::IdentityConfig;
 use serde::de::DeserializeOwned;
+
+use crate::check::Problem;
 
 /// A configuration file larger than this is a mistake.
 const MAX_BYTES: u64 = 1 << 20;
+
+/// Names that differ in more letters than this are no slip of the hand.
+const SLIP: usize = 3;
 
 /// A configuration file that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +29,16 @@ pub enum ConfigError {
         file: PathBuf,
         /// Why.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
+    },
+    /// It isn't there.
+    #[error(
+        "{}: there is no such file: give --config the path of yours (packaging/examples has one to begin with)",
+        file.display()
+    )]
+    Missing {
+        /// The file.
+        file: PathBuf,
     },
     /// It is too large.
     #[error("{}: larger than {MAX_BYTES} bytes", file.display())]
@@ -40,6 +60,27 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// The same as a problem of a check.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        match self {
+            Self::Unreadable { file, source } => Problem::of_file(file, format!("can't be read: {source}")),
+            Self::Missing { file } | Self::TooLarge { file } => {
+                let text = self.to_string();
+                let prefix = format!("{}: ", file.display());
+                Problem::of_file(file, text.strip_prefix(&prefix).unwrap_or(&text))
+            }
+            Self::Invalid { file, place: Place(place), path, problem } => Problem {
+                line: place.map(|(line, _)| line),
+                column: place.map(|(_, column)| column),
+                key: Some(path.trim_end_matches(": ").to_owned()).filter(|key| !key.is_empty()),
+                ..Problem::of_file(file, problem)
+            },
+        }
+    }
+}
+
 /// A place in a file; empty where the parser knows none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(Option<(usize, usize)>);
@@ -50,19 +91,92 @@ impl fmt::Display for Place {
     }
 }
 
+/// A configuration that names files: each path is made absolute when the configuration is loaded.
+pub trait Paths {
+    /// Every path in it.
+    fn paths(&mut self) -> Vec<&mut PathBuf>;
+}
+
+impl Paths for IdentityConfig {
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        [&mut self.certificate, &mut self.key, &mut self.root].into_iter().chain(&mut self.crl).collect()
+    }
+}
+
+/// A configuration file that was read.
+#[derive(Debug)]
+pub struct Source {
+    file: PathBuf,
+    text: String,
+}
+
+impl Source {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It isn't there, can't be read, or is too large.
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |source: io::Error| {
+            if source.kind() == io::ErrorKind::NotFound {
+                return ConfigError::Missing { file: file.to_owned() };
+            }
+            ConfigError::Unreadable { file: file.to_owned(), source }
+        };
+        if std::fs::metadata(file).map_err(unreadable)?.len() > MAX_BYTES {
+            return Err(ConfigError::TooLarge { file: file.to_owned() });
+        }
+        Ok(Self { file: file.to_owned(), text: std::fs::read_to_string(file).map_err(unreadable)? })
+    }
+
+    /// The configuration in it, with absolute paths.
+    ///
+    /// # Errors
+    /// The text isn't a `T`.
+    pub fn parse<T: DeserializeOwned + Paths>(&self) -> Result<T, ConfigError> {
+        let mut config: T = parse(&self.file, &self.text)?;
+        let folder = self.folder();
+        for path in config.paths() {
+            *path = folder.join(&path);
+        }
+        Ok(config)
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The folder that relative paths begin at, absolute where the system knows the working directory.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        let folder = self.file.parent().unwrap_or(Path::new(""));
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        folder.components().collect()
+    }
+
+    /// A problem with the value of a key, `networks[0].cidr`; its place is that of the nearest key above which is there.
+    pub fn problem(&self, key: &str, message: impl fmt::Display) -> Problem {
+        let place = locate::locate(&self.text, key);
+        Problem {
+            line: place.map(|(line, _)| line),
+            column: place.map(|(_, column)| column),
+            key: Some(key.to_owned()),
+            ..Problem::of_file(&self.file, message)
+        }
+    }
+}
+
 /// Reads a configuration file.
 ///
 /// # Errors
 /// The file can't be read or isn't a `T`.
-pub fn load<T: DeserializeOwned>(file: &Path) -> Result<T, ConfigError> {
-    let unreadable = |source| ConfigError::Unreadable { file: file.to_owned(), source };
-    if std::fs::metadata(file).map_err(unreadable)?.len() > MAX_BYTES {
-        return Err(ConfigError::TooLarge { file: file.to_owned() });
-    }
-    parse(file, &std::fs::read_to_string(file).map_err(unreadable)?)
+pub fn load<T: DeserializeOwned + Paths>(file: &Path) -> Result<T, ConfigError> {
+    Source::read(file)?.parse()
 }
 
-/// Parses a configuration; `file` is for the error only.
+/// Parses a configuration, its paths as they are written; `file` is for the error only.
 ///
 /// # Errors
 /// The text isn't a `T`.
@@ -70,18 +184,19 @@ pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, ConfigEr
     serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.inner();
-        let place = Place(inner.location().map(|l| (l.line(), l.column())));
+        let place = inner.location().map(|l| (l.line(), l.column()));
         ConfigError::Invalid {
             file: file.to_owned(),
-            place,
-            problem: problem(&path, inner),
+            place: Place(place),
+            problem: explained(problem(&path, inner), text, place),
             path: prefix(&path),
         }
     })
 }
 
+/// The path in front of a problem; `.` and `?` are where the parser knows none.
 fn prefix(path: &str) -> String {
-    if path == "." { String::new() } else { format!("{path}: ") }
+    if matches!(path, "." | "?") { String::new() } else { format!("{}: ", path.trim_end_matches(".?")) }
 }
 
 /// The parser's text without what the error says already: the path before it and the place behind it.
@@ -93,6 +208,28 @@ fn problem(path: &str, error: &serde_yaml::Error) -> String {
     };
     let text = text.split_once(" at line ").map_or(text, |(before, _)| before);
     text.to_owned()
+}
+
+/// What the parser found, and what was expected where it doesn't say so itself.
+fn explained(problem: String, text: &str, place: Option<(usize, usize)>) -> String {
+    let line = place.and_then(|(line, _)| text.lines().nth(line.checked_sub(1)?)).unwrap_or("");
+    let is_indented_by_tab = line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t');
+    if problem.contains("cannot start any token") && is_indented_by_tab {
+        return "a tab: expected spaces, as YAML is indented with spaces only".to_owned();
+    }
+    if problem.contains("invalid socket address") {
+        return format!("{problem}: expected ADDRESS:PORT with a port up to 65535, like 127.0.0.1:8443");
+    }
+    problem
+}
+
+/// The name that was meant, where a slip of the hand leads from the given one to it.
+pub fn meant<'n>(given: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let given = given.to_lowercase();
+    let by_distance =
+        names.into_iter().map(|name| (strsim::osa_distance(&given, &name.to_lowercase()), name));
+    let near = by_distance.filter(|(distance, _)| *distance <= SLIP.min(given.chars().count() / 2));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
 }
 
 #[cfg(test)]
@@ -134,5 +271,36 @@ mod tests {
         assert!(broken.starts_with("gateway.yaml:"), "{broken}");
         let config: Config = parse(Path::new("x"), "networks: [{cidr: a, port: 1}]").unwrap();
         assert_eq!((config.networks[0].cidr.as_str(), config.networks[0].port), ("a", 1));
+    }
+
+    #[test]
+    fn what_the_parser_says_badly_is_explained() {
+        assert_eq!(
+            refused("networks:\n\t- cidr: a\n"),
+            "gateway.yaml:2:1: networks: a tab: expected spaces, as YAML is indented with spaces only"
+        );
+        let missing = load::<IdentityConfig>(Path::new("/nonexistent/x.yaml")).unwrap_err();
+        assert!(missing.to_string().starts_with("/nonexistent/x.yaml: there is no such file"), "{missing}");
+        assert!(missing.problem().message.starts_with("there is no such file"), "{missing}");
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("x.yaml");
+        std::fs::write(&file, "{certificate: a.pem, key: /b.pem, root: ../c.pem}").unwrap();
+        let config: IdentityConfig = load(&file).unwrap();
+        assert_eq!(config.certificate, dir.path().join("a.pem"));
+        assert_eq!(config.key, Path::new("/b.pem"));
+        assert_eq!(config.root, dir.path().join("../c.pem"));
+    }
+
+    #[test]
+    fn a_slip_of_the_hand_is_known() {
+        let zones = ["Europe/Berlin", "Europe/Bern", "Asia/Tokyo"];
+        assert_eq!(meant("europe/berln", zones), Some("Europe/Berlin"));
+        assert_eq!(meant("Asia/Tokio", zones), Some("Asia/Tokyo"));
+        assert_eq!(meant("Mars", zones), None);
+        assert_eq!(meant("x", ["y"]), None);
     }
 }

@@ -3,6 +3,7 @@
 //! It knows nothing of printers, reports or firmware.
 
 pub mod addresses;
+pub mod check;
 pub mod config;
 pub mod error;
 pub mod identity;
@@ -10,5 +11,7 @@ pub mod listener;
 pub mod live;
 pub mod local;
 pub mod logging;
+pub mod output;
+pub mod public_certificate;
 pub mod refusal;
 pub mod shutdown;

@@ -1,4 +1,7 @@
 //! Logs: `tracing` to standard error, as text or JSON.
+//!
+//! A line that can't be written (a closed pipe, a full disk) is lost, and nothing else: by default the library reports
+//! its own failure by `eprintln!`, which panics where standard error is closed and takes the logging task down.
 
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
@@ -16,6 +19,20 @@ pub struct LogConfig {
 impl Default for LogConfig {
     fn default() -> Self {
         Self { format: Format::Text, level: "info".to_owned() }
+    }
+}
+
+impl LogConfig {
+    /// The same with levels for libraries, unless the configuration names them itself.
+    #[must_use]
+    pub fn with_libraries(&self, libraries: &[(&str, &str)]) -> Self {
+        let mut log = self.clone();
+        for (library, level) in libraries {
+            if !log.level.contains(library) {
+                log.level = format!("{},{library}={level}", log.level);
+            }
+        }
+        log
     }
 }
 
@@ -50,8 +67,11 @@ pub enum LoggingError {
 pub fn init(config: &LogConfig) -> Result<(), LoggingError> {
     let filter = EnvFilter::try_new(&config.level)
         .map_err(|source| LoggingError::Level { level: config.level.clone(), source })?;
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(true);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(true)
+        .log_internal_errors(false);
     let begun = match config.format {
         Format::Text => builder.with_ansi(false).try_init(),
         Format::Json => builder.json().flatten_event(true).try_init(),

@@ -14,11 +14,13 @@ pub fn on_signal() -> CancellationToken {
     let mut interrupt = signal(SignalKind::interrupt()).expect("the runtime takes signal handlers");
     let cancelled = token.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
-            _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
-        }
+        let signal = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        // Before the log: nothing may come between the signal and the end.
         cancelled.cancel();
+        tracing::info!("{signal}: draining");
     });
     token
 }

@@ -1,6 +1,5 @@
 //! Answers of the command line: one JSON document, or tables for people.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use comfy_table::{ContentArrangement, Table, presets};
@@ -9,7 +8,6 @@ use serde::Serialize;
 use serde_json::json;
 use wire::ids::CommandId;
 
-use crate::config::Config;
 use crate::store::backup::{BackedUp, Restored};
 use crate::store::{Gateway, Migrated, Quarantined, Replayed, Rollout, RolloutDevice};
 
@@ -18,13 +16,15 @@ use crate::store::{Gateway, Migrated, Quarantined, Replayed, Rollout, RolloutDev
 #[error("standard output can't be written")]
 pub struct PrintError(#[from] std::io::Error);
 
+/// A reader that is gone has read enough.
 fn line(text: &str) -> Result<(), PrintError> {
-    Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+    program::output::line(text)?;
+    Ok(())
 }
 
 fn document(value: &impl Serialize) -> Result<(), PrintError> {
-    let text = serde_json::to_string(value).map_err(std::io::Error::from)?;
-    line(&text)
+    program::output::document(value)?;
+    Ok(())
 }
 
 fn table(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
@@ -37,13 +37,6 @@ fn table(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 
 fn time(time: Option<Timestamp>) -> String {
     time.map_or_else(|| "never".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
-}
-
-pub(super) fn checked(json: bool, file: &Path, config: &Config) -> Result<(), PrintError> {
-    if json {
-        return document(&json!({"file": file, "name": config.name, "ok": true}));
-    }
-    line(&format!("{}: in order", file.display()))
 }
 
 pub(super) fn queued(json: bool, gateway: &str, command: CommandId) -> Result<(), PrintError> {

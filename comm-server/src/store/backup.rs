@@ -68,6 +68,12 @@ pub enum BackupError {
         #[source]
         source: io::Error,
     },
+    /// There is a file of that name.
+    #[error("{} is there already: no backup takes another's place, give a new name or remove it first", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file isn't a backup, or not a whole one.
     #[error("{}: line {line}: {problem}", path.display())]
     Content {

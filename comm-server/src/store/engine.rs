@@ -1,6 +1,7 @@
 //! The engines: what differs between them, in one place, so that all other SQL is one set.
 
 use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
@@ -142,6 +143,12 @@ impl Engine {
         connections: u32,
         reads_only: bool,
     ) -> Result<AnyPool, StoreError> {
+        if let Some(folder) = file_of(url).and_then(|file| file.parent().map(Path::to_owned))
+            && !folder.as_os_str().is_empty()
+            && !folder.exists()
+        {
+            return Err(StoreError::NoFolder { folder });
+        }
         let settings = self.settings(reads_only);
         AnyPoolOptions::new()
             .max_connections(connections)
@@ -159,8 +166,30 @@ impl Engine {
             })
             .connect(url)
             .await
-            .map_err(StoreError::Open)
+            .map_err(|source| StoreError::Open { place: place(url), source })
     }
+}
+
+/// The file of an SQLite URL.
+pub(super) fn file_of(url: &str) -> Option<PathBuf> {
+    let rest = url.strip_prefix("sqlite:")?;
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    let path = path.split('?').next().filter(|path| !path.starts_with(":memory:") && !path.is_empty())?;
+    // What `config` encodes; a `%` is last, so that nothing is decoded twice.
+    Some(PathBuf::from(path.replace("%3F", "?").replace("%23", "#").replace("%25", "%")))
+}
+
+/// Where a database is, for people: a file, or PostgreSQL's host and port.
+pub(super) fn place(url: &str) -> String {
+    if let Some(file) = file_of(url) {
+        return file.display().to_string();
+    }
+    let url = without_secret(url);
+    let server = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+    let host = server.split(['/', '?']).next().unwrap_or_default();
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    let port = if has_port { "" } else { ":5432" };
+    format!("PostgreSQL at {host}{port}")
 }
 
 /// Whether a URL leads through a pooler that lends a session for one transaction: then the driver keeps no statements.
@@ -176,7 +205,7 @@ pub(super) fn replica(url: &str) -> Result<AnyPool, StoreError> {
         .max_connections(READERS)
         .acquire_timeout(super::replica::PATIENCE)
         .connect_lazy(url)
-        .map_err(StoreError::Open)
+        .map_err(|source| StoreError::Open { place: place(url), source })
 }
 
 const SQLITE: [&str; 4] = [
@@ -205,6 +234,9 @@ mod tests {
         assert_eq!(engine("sqlite:///a.db?mode=ro").unwrap().1, "sqlite:///a.db?mode=ro");
         assert_eq!(engine("postgres://u:p@h/d").unwrap().0, Engine::Postgresql);
         assert_eq!(engine("postgresql://h/d").unwrap().0, Engine::Postgresql);
+        assert_eq!(place("postgres://u:secret@h/d?sslmode=disable"), "PostgreSQL at h:5432");
+        assert_eq!(place("postgres://u@h:5999/d"), "PostgreSQL at h:5999");
+        assert_eq!(place("sqlite:///a%3Fb.db?mode=rwc"), "/a?b.db");
         let error = engine("mysql://root:secret@h/d").unwrap_err().to_string();
         assert!(
             error.contains("h/d") && error.contains("postgres://") && !error.contains("secret"),

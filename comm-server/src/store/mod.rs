@@ -21,6 +21,7 @@ mod partitions;
 mod people;
 mod polls;
 mod quarantine;
+mod reach;
 mod reading;
 mod replica;
 mod retention;
@@ -33,6 +34,7 @@ mod statistics;
 mod tests;
 mod writer;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -53,6 +55,7 @@ pub use people::{NewUser, Session, User};
 pub(crate) use polls::Caller;
 pub use polls::Polled;
 pub use quarantine::{Quarantined, Replayed};
+pub use reach::{Needs, check_url, reach};
 pub use rollouts::{NewRollout, Rollout, RolloutDevice, RolloutError};
 pub use sightings::Sighting;
 pub use statistics::Statistics;
@@ -70,15 +73,55 @@ pub const DEFAULT_TENANT: &str = "default";
 pub enum StoreError {
     /// The database URL isn't one.
     #[error(
-        "database URL {url:?} is not usable: expected sqlite:///path/to/file or postgres://user@host/database"
+        "{url:?} is no database that this program knows: expected sqlite:///path/to/file or \
+         postgres://user@host/database"
     )]
     Url {
         /// As it was given, without what follows a `@`.
         url: String,
     },
     /// The database can't be opened.
-    #[error("the database can't be opened")]
-    Open(#[source] sqlx::Error),
+    #[error("the database can't be opened: {place}")]
+    Open {
+        /// Where it is.
+        place: String,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The database's server says nothing.
+    #[error("the database can't be opened: {place}: no answer within {seconds} s")]
+    Silent {
+        /// Where it is.
+        place: String,
+        /// How long it was waited, seconds.
+        seconds: u64,
+    },
+    /// The folder of the database file isn't there.
+    #[error("there is no folder {} for the database: make it, or correct the path", folder.display())]
+    NoFolder {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The database file isn't there, and this command makes none.
+    #[error(
+        "there is no database at {}: is this the right configuration? The first `run` makes one, `restore` fills one \
+         from a backup",
+        path.display()
+    )]
+    NoDatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There are no tables, and this command makes none.
+    #[error(
+        "the database has no tables yet: {place}: is it the right one? The first `run` makes them, `restore` fills them \
+         from a backup"
+    )]
+    NoTables {
+        /// Where it is.
+        place: String,
+    },
     /// The tables can't be brought up to date.
     #[error("the database's tables can't be brought to this version")]
     Migrate(#[source] sqlx::migrate::MigrateError),
@@ -195,7 +238,15 @@ impl Store {
     pub async fn open(url: &str) -> Result<(Self, JoinHandle<()>), StoreError> {
         sqlx::any::install_default_drivers();
         let (engine, url) = Engine::of(url)?;
-        let writing = engine.pool(&url, engine.writers(), false).await?;
+        let writing = match engine.pool(&url, engine.writers(), false).await {
+            Ok(writing) => writing,
+            // The pool has tried for a while and doesn't say why.
+            Err(StoreError::Open { source: sqlx::Error::PoolTimedOut, place }) => {
+                reach(&url, Needs::Nothing).await?;
+                return Err(StoreError::Open { place, source: sqlx::Error::PoolTimedOut });
+            }
+            Err(error) => return Err(error),
+        };
         migrations::bring(engine, &writing, &url).await?;
         let primary = engine.readers(&url).await?;
         let in_transactions = engine::is_pooled(&url);

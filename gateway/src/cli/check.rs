@@ -1,15 +1,14 @@
-//! `platen-gateway check`: says what is wrong with a configuration, with file, line and column where known.
+//! `platen-gateway check`: everything that is wrong with a configuration, with file, line and column.
 
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use serde_json::json;
+use program::check::{Problem, Report};
 
-use super::{EXIT_FAILED, EXIT_USAGE, fail};
+use super::{EXIT_FAILED, EXIT_USAGE, PROGRAM, fail};
 use crate::config;
 
-/// Checks and says.
+/// Validates the configuration and prints the result.
 pub(super) fn command(file: &Path, json: bool) -> ExitCode {
     // Clients are made while checking, and some of what makes them wants a runtime.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -17,25 +16,17 @@ pub(super) fn command(file: &Path, json: bool) -> ExitCode {
         Err(error) => return fail(EXIT_FAILED, &format!("the runtime can't start: {error}")),
     };
     let _inside = runtime.enter();
-    let checked =
-        config::load(file).map(|(config, checked)| (config.gateway, checked.credentials.weaknesses()));
-    let name = file.display().to_string();
-    let (code, line) = match checked {
-        Ok((gateway, warnings)) => {
-            let valid = if json {
-                json!({"file": name, "valid": true, "warnings": warnings}).to_string()
-            } else {
-                let warnings: String = warnings.iter().map(|w| format!("{name}: warning: {w}\n")).collect();
-                format!("{warnings}{name}: valid, for gateway {gateway}")
-            };
-            (ExitCode::SUCCESS, valid)
+    let (report, summary) = match config::check(file) {
+        Ok((config, checked)) => {
+            let weaknesses = checked.credentials.weaknesses();
+            let warnings = weaknesses.iter().map(|weakness| Problem::of_file(file, weakness)).collect();
+            let summary = format!("{}: valid, for gateway {}", file.display(), config.gateway);
+            (Report::new(file, Vec::new(), warnings), summary)
         }
-        Err(why) if json => {
-            (ExitCode::from(EXIT_USAGE), json!({"file": name, "valid": false, "error": why}).to_string())
-        }
-        Err(why) => return fail(EXIT_USAGE, &why),
+        Err(problems) => (Report::new(file, problems, Vec::new()), String::new()),
     };
-    // A closed standard output leaves nobody to tell.
-    writeln!(std::io::stdout().lock(), "{line}").ok();
-    code
+    match report.print(PROGRAM, json, &summary, EXIT_USAGE) {
+        Ok(code) => code,
+        Err(error) => fail(EXIT_FAILED, &format!("standard output: {error}")),
+    }
 }

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use super::{EXIT_FAILED, EXIT_USAGE, fail, malloc};
 use crate::config::{self, Checked, Config};
 use program::error::chain;
-use program::logging::LogConfig;
 
 /// Runs the gateway until SIGTERM or SIGINT.
 pub(super) fn command(file: &Path) -> ExitCode {
@@ -19,9 +18,9 @@ pub(super) fn command(file: &Path) -> ExitCode {
     }
     let (config, checked) = match config::load(file) {
         Ok(loaded) => loaded,
-        Err(why) => return fail(EXIT_USAGE, &why),
+        Err(problems) => return fail(EXIT_USAGE, &program::check::text(&problems)),
     };
-    if let Err(error) = program::logging::init(&quieter(&config.log)) {
+    if let Err(error) = program::logging::init(&config.log.with_libraries(&LIBRARIES)) {
         return fail(EXIT_USAGE, &chain(&error));
     }
     if let Err(error) = settled {
@@ -36,17 +35,10 @@ pub(super) fn command(file: &Path) -> ExitCode {
     runtime.block_on(until_signal(config, checked))
 }
 
-/// A device that doesn't answer is no error of this program, and is told by its own name: what the SNMP and schedule
-/// libraries say of it stays out of the log, unless the configuration names them.
-fn quieter(log: &LogConfig) -> LogConfig {
-    let mut log = log.clone();
-    for (library, level) in [("async_snmp", "off"), ("tokio_cron_scheduler", "warn"), ("sled", "warn")] {
-        if !log.level.contains(library) {
-            log.level = format!("{},{library}={level}", log.level);
-        }
-    }
-    log
-}
+/// A device that doesn't answer is no error of this program, and is reported by its own name: what the SNMP and schedule
+/// libraries log of it is left out.
+const LIBRARIES: [(&str, &str); 3] =
+    [("async_snmp", "off"), ("tokio_cron_scheduler", "warn"), ("sled", "warn")];
 
 async fn until_signal(config: Config, checked: Checked) -> ExitCode {
     let shutdown = program::shutdown::on_signal();

@@ -10,6 +10,7 @@ use program::error::chain;
 
 use super::{EXIT_FAILED, EXIT_USAGE, fail};
 use crate::config::Config;
+use crate::local_page::words::bytes;
 use crate::status::{CertificateState, CertificateStatus, LaneStatus, Status};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,15 +31,18 @@ pub(super) fn command(file: &Path, json: bool) -> ExitCode {
     });
     let (body, status) = match asked {
         Ok(answer) => answer,
-        Err(error) => return fail(EXIT_FAILED, &format!("no status from {address}: {error}")),
+        Err(error) => {
+            let running = "is the gateway running?";
+            return fail(EXIT_FAILED, &format!("no status from {address}: {error}: {running}"));
+        }
     };
-    let mut out = io::stdout().lock();
-    let printed = if json {
-        out.write_all(&body).and_then(|()| writeln!(out))
-    } else {
-        out.write_all(text(&status).as_bytes())
-    };
-    if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) }
+    super::printed(program::output::write(|out| {
+        if json {
+            out.write_all(&body).and_then(|()| writeln!(out))
+        } else {
+            out.write_all(text(&status).as_bytes())
+        }
+    }))
 }
 
 /// The configured address, or the one that a gateway with port 0 wrote down.
@@ -104,8 +108,10 @@ fn text(status: &Status) -> String {
     lines.push(lane("bulk  ", &status.lanes.bulk));
     let spool = &status.spool;
     lines.push(format!(
-        "spool   {} of {} bytes wait, {} on disk",
-        spool.waiting_bytes, spool.limit_bytes, spool.disk_bytes
+        "spool   {} of {} wait, {} on disk",
+        bytes(spool.waiting_bytes),
+        bytes(spool.limit_bytes),
+        bytes(spool.disk_bytes)
     ));
     lines.extend(spool.problem.iter().map(|problem| format!("        {problem}")));
     let online = status.devices.iter().filter(|device| device.online).count();

@@ -13,7 +13,8 @@ fn config(more: &str) -> Config {
 }
 
 fn refused(more: &str) -> String {
-    config(more).validate().unwrap_err().to_string()
+    let wrong = config(more).validate(Path::new("gateway.yaml")).unwrap_err();
+    wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -28,7 +29,37 @@ fn what_is_wrong_is_named_with_its_key() {
     assert!(refused("credentials: [{name: a}]").starts_with("credentials[0]: community: missing"));
     let twice = "credentials: [{name: a, community: x}, {name: a, community: y}]";
     assert!(refused(twice).starts_with("credentials[1].name: \"a\" stands there twice"));
-    assert!(refused("site: {name: x}").starts_with("identity: "), "the files are missing");
+    assert!(refused("site: {time_zone: Europe/Berln}").contains("did you mean Europe/Berlin?"));
+    let enrol = refused("site: {name: x}");
+    assert!(enrol.starts_with("identity.certificate: c isn't there: enrol first"), "{enrol}");
+    assert!(enrol.contains("--config gateway.yaml enroll --server https://c:8445"), "{enrol}");
+}
+
+#[test]
+fn everything_that_is_wrong_is_named_at_once() {
+    let config = config(
+        "sensing: {status_s: 0, retries: 11}, credentials: [{name: a}, {name: b}], site: {time_zone: Mars}, \
+         networks: [{cidr: 10.0.0.0/24, port: 0}], mail: {server: m, security: none, from: x, to: [a@b]}, \
+         global_server: {url: 'https://g:8444', root: /nonexistent/root.json}",
+    );
+    let wrong = config.validate(Path::new("gateway.yaml")).unwrap_err();
+    let keys: Vec<_> = wrong.iter().map(|wrong| wrong.key.as_str()).collect();
+    assert_eq!(
+        keys,
+        [
+            "sensing.status_s",
+            "sensing.retries",
+            "networks[0].port",
+            "credentials[0]",
+            "credentials[1]",
+            "identity.certificate",
+            "mail.from",
+            "site.time_zone",
+        ]
+    );
+    let later = config.check_files_read_later();
+    assert_eq!(later.len(), 1);
+    assert!(later[0].to_string().starts_with("global_server.root: /nonexistent/root.json: "), "{later:?}");
 }
 
 #[test]

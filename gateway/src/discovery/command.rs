@@ -9,11 +9,15 @@ use clap::Args;
 use gateway_core::profiles::Profiles;
 use gateway_core::search::{ADDRESSES, Part, Span, Sweep, judge_announced};
 use indicatif::{ProgressBar, ProgressStyle};
+use ipnet::IpNet;
+use program::output::Reader as OutputReader;
+use tokio::sync::Notify;
 use wire::reading::Reading;
 
 use super::{Found, Pace, Search, announcements, discover, plan};
-use crate::cli::{EXIT_FAILED, EXIT_USAGE, fail};
+use crate::cli::{EXIT_FAILED, EXIT_USAGE, fail, printed};
 use crate::config;
+use crate::device_place::DevicePlace;
 use crate::profile_files;
 use crate::read::AskArgs;
 use crate::snmp::{Reader, SNMP_PORT};
@@ -21,9 +25,10 @@ use crate::snmp::{Reader, SNMP_PORT};
 /// Arguments of `discover`.
 #[derive(Debug, Args)]
 pub struct DiscoverArgs {
-    /// Networks, ranges and addresses: 192.0.2.0/24, 192.0.2.10-192.0.2.99, 192.0.2.7; those of --config when absent.
-    #[arg(value_name = "ADDRESSES")]
-    pub networks: Vec<Span>,
+    /// Networks, ranges, addresses and names: 192.0.2.0/24, 192.0.2.10-192.0.2.99, 192.0.2.7, printer.example; those of
+    /// --config when absent.
+    #[arg(value_name = "ADDRESSES", value_parser = where_to_search)]
+    pub networks: Vec<Where>,
     /// Addresses that are left out.
     #[arg(long, value_name = "ADDRESSES")]
     pub exclude: Vec<Span>,
@@ -48,9 +53,22 @@ pub struct DiscoverArgs {
     /// Say what would be searched, and send nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// Print JSON, a line for each device.
-    #[arg(long)]
-    pub json: bool,
+}
+
+/// Where a person wants to search.
+#[derive(Debug, Clone)]
+pub enum Where {
+    /// Addresses.
+    Span(Span),
+    /// The address of a DNS name.
+    Name(DevicePlace),
+}
+
+fn where_to_search(text: &str) -> Result<Where, String> {
+    match (text.parse::<Span>(), text.parse::<DevicePlace>()) {
+        (Err(_), Ok(name @ DevicePlace::Named { port: SNMP_PORT, .. })) => Ok(Where::Name(name)),
+        (span, _) => span.map(Where::Span).map_err(|error| format!("{error}, or a DNS name")),
+    }
 }
 
 /// Packets in a second where nothing is said.
@@ -65,8 +83,8 @@ struct Order {
 }
 
 /// Searches and prints.
-pub async fn command(args: DiscoverArgs, file: Option<&Path>) -> ExitCode {
-    let mut order = match order(&args, file) {
+pub async fn command(args: DiscoverArgs, file: Option<&Path>, json: bool) -> ExitCode {
+    let mut order = match order(&args, file).await {
         Ok(order) => order,
         Err(why) => return fail(EXIT_USAGE, &why),
     };
@@ -75,10 +93,8 @@ pub async fn command(args: DiscoverArgs, file: Option<&Path>) -> ExitCode {
         return fail(EXIT_USAGE, &format!("{size} addresses: expected at most {ADDRESSES} in one sweep"));
     }
     if args.dry_run {
-        return match plan::print(&order.search, order.pace, &order.names, args.json) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(EXIT_FAILED, &format!("standard output: {error}")),
-        };
+        let (search, names) = (&order.search, &order.names);
+        return printed(program::output::write(|out| plan::print(out, search, order.pace, names, json)));
     }
     let profiles = match profile_files::load(args.ask.profiles.as_deref()) {
         Ok(profiles) => profiles,
@@ -99,14 +115,14 @@ pub async fn command(args: DiscoverArgs, file: Option<&Path>) -> ExitCode {
     if args.no_sweep {
         order.search.sweep.parts.iter_mut().for_each(|part| part.swept = false);
     }
-    match search(profiles, &order, args.json).await {
+    match search(profiles, &order, &args, json).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => fail(EXIT_FAILED, &why),
     }
 }
 
 /// From the arguments, or from the configuration where they name no network.
-fn order(args: &DiscoverArgs, file: Option<&Path>) -> Result<Order, String> {
+async fn order(args: &DiscoverArgs, file: Option<&Path>) -> Result<Order, String> {
     let mut pace = Pace {
         timeout: args.ask.timeout(),
         retries: args.ask.retries,
@@ -115,13 +131,20 @@ fn order(args: &DiscoverArgs, file: Option<&Path>) -> Result<Order, String> {
     };
     let announced = Vec::new();
     if !args.networks.is_empty() {
-        let part = |span: &Span| Part { span: *span, port: args.port, swept: true };
-        let sweep = Sweep { parts: args.networks.iter().map(part).collect(), exclude: args.exclude.clone() };
+        let mut parts = Vec::new();
+        for place in &args.networks {
+            let span = match place {
+                Where::Span(span) => *span,
+                Where::Name(name) => IpNet::from(name.resolve().await?.ip()).into(),
+            };
+            parts.push(Part { span, port: args.port, swept: true });
+        }
+        let sweep = Sweep { parts, exclude: args.exclude.clone() };
         let search = Search { sweep, announced, credentials: args.ask.credentials()?, skip: 0 };
         return Ok(Order { search, pace, mdns: args.mdns, names: Vec::new() });
     }
     let file = file.ok_or("expected networks, or --config FILE with networks in it")?;
-    let (config, checked) = config::load(file)?;
+    let (config, checked) = config::load(file).map_err(|problems| program::check::text(&problems))?;
     let mut sweep = config.sweep();
     sweep.exclude.extend(args.exclude.iter().copied());
     pace.packets_per_s = args.pps.unwrap_or(config.discovery.packets_per_s);
@@ -132,7 +155,7 @@ fn order(args: &DiscoverArgs, file: Option<&Path>) -> Result<Order, String> {
     Ok(Order { search, pace, mdns: args.mdns || config.discovery.mdns, names })
 }
 
-async fn search(profiles: Profiles, order: &Order, json: bool) -> Result<(), String> {
+async fn search(profiles: Profiles, order: &Order, args: &DiscoverArgs, json: bool) -> Result<(), String> {
     let reader = Reader::new(Arc::new(profiles)).await.map_err(|error| error.to_string())?;
     let swept = plan::estimate(&order.search, order.pace).addresses;
     // Drawn on standard error, and only on a terminal.
@@ -140,6 +163,7 @@ async fn search(profiles: Profiles, order: &Order, json: bool) -> Result<(), Str
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} probes, {msg}, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let (mut devices, mut others, mut done, mut broken) = (0_u64, 0_u64, 0_u64, None);
+    let enough = Notify::new();
     let mut on_address = |found| {
         done += 1;
         match found {
@@ -150,8 +174,11 @@ async fn search(profiles: Profiles, order: &Order, json: bool) -> Result<(), Str
             }
             Found::Device(_, reading) => {
                 devices += 1;
-                let printed = bar.suspend(|| print(&reading, json));
-                broken = broken.take().or(printed.err());
+                match bar.suspend(|| program::output::write(|out| print(out, &reading, json))) {
+                    Ok(OutputReader::Present) => {}
+                    Ok(OutputReader::Gone) => enough.notify_one(),
+                    Err(error) => broken = Some(error),
+                }
             }
             Found::Other(address, why) => {
                 others += 1;
@@ -161,20 +188,29 @@ async fn search(profiles: Profiles, order: &Order, json: bool) -> Result<(), Str
         bar.set_message(format!("{devices} devices"));
         bar.inc(1);
     };
-    discover(&reader, &order.search, order.pace, &mut on_address).await;
+    let is_whole = tokio::select! {
+        () = discover(&reader, &order.search, order.pace, &mut on_address) => true,
+        // Nobody reads what is found.
+        () = enough.notified() => false,
+    };
     bar.finish_and_clear();
-    if !json {
-        let summary = format!("{devices} devices, {others} other agents, {done} addresses");
-        let told = writeln!(io::stderr().lock(), "{summary}");
-        broken = broken.or(told.err());
+    if is_whole && !json {
+        let nobody = devices == 0 && others == 0;
+        let hint = if nobody {
+            format!("\nNothing answered; {}.", args.ask.silence(args.port))
+        } else {
+            String::new()
+        };
+        let summary = format!("{devices} devices, {others} other agents, {done} addresses{hint}");
+        // A closed standard error leaves nobody to tell.
+        drop(writeln!(io::stderr().lock(), "{summary}"));
     }
     broken.map_or(Ok(()), |error| Err(format!("standard output: {error}")))
 }
 
-fn print(reading: &Reading, json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+fn print(out: &mut dyn Write, reading: &Reading, json: bool) -> io::Result<()> {
     if json {
-        serde_json::to_writer(&mut out, reading)?;
+        serde_json::to_writer(&mut *out, reading)?;
         return writeln!(out);
     }
     let text = |field: &Option<String>| field.clone().unwrap_or_else(|| "-".to_owned());

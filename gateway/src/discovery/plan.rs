@@ -14,10 +14,15 @@ pub(super) fn estimate(search: &Search, pace: Pace) -> Estimate {
 }
 
 /// Prints the plan; nothing is sent.
-pub(super) fn print(search: &Search, pace: Pace, names: &[String], json: bool) -> io::Result<()> {
+pub(super) fn print(
+    out: &mut dyn Write,
+    search: &Search,
+    pace: Pace,
+    names: &[String],
+    json: bool,
+) -> io::Result<()> {
     let estimate = estimate(search, pace);
     let parts = search.sweep.parts.iter();
-    let mut out = io::stdout().lock();
     if json {
         let networks: Vec<_> = parts
             .map(|part| json!({"addresses": part.span.to_string(), "port": part.port, "swept": part.swept}))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pki::est::{self, EST_BYTES, InvalidBody};
 use pki::spiffe::PartyKind;
-use program::error::{chain, tls_failure};
+use program::error::{cause, tls_failure};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder};
 use rustls_pki_types::CertificateDer;
@@ -20,6 +20,24 @@ const PATH: &str = "/.well-known/est";
 
 /// Of a refusal, so much is shown.
 const DETAIL_CHARS: usize = 300;
+
+/// What answers without a problem document is no communication server's enrolment.
+const NOT_EST: &str = "that is not the answer of an enrolment port: is it the operators' port, another service, or a proxy \
+                       between? Enrolment has a port of its own, `enrolment.listen` of the communication server (8445 in \
+                       the examples)";
+
+/// What a person can do about a connection that failed.
+fn advice(error: &reqwest::Error) -> &'static str {
+    match pki::tls::failure_in(error) {
+        Some(rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired)) => {
+            ": this port asks for a certificate, so it is probably the gateways' port: enrol at `enrolment.listen` of \
+             the communication server (8445 in the examples)"
+        }
+        Some(_) => "",
+        None if error.is_connect() => ": is the address right, and the server running?",
+        None => "",
+    }
+}
 
 /// Why the server gives no certificates.
 #[derive(Debug, thiserror::Error)]
@@ -110,8 +128,9 @@ impl Est {
         request: RequestBuilder,
     ) -> Result<Vec<CertificateDer<'static>>, EstError> {
         let unreachable = |error: reqwest::Error| {
-            let problem = tls_failure(&error, PartyKind::CommServer).unwrap_or_else(|| chain(&error));
-            EstError::Unreachable { what, url: self.url.clone(), problem }
+            let problem = tls_failure(&error, PartyKind::CommServer).unwrap_or_else(|| cause(&error));
+            let advice = advice(&error);
+            EstError::Unreachable { what, url: self.url.clone(), problem: format!("{problem}{advice}") }
         };
         let mut response =
             request.header(ACCEPT, "application/pkcs7-mime").send().await.map_err(unreachable)?;
@@ -128,7 +147,7 @@ impl Est {
         if status.as_u16() != 200 {
             let detail = match wire::codec::from_json::<Problem>(&body) {
                 Ok(problem) => problem.detail,
-                Err(_) => "without a problem document: is a proxy between?".to_owned(),
+                Err(_) => NOT_EST.to_owned(),
             };
             let detail = detail.chars().filter(|c| !c.is_control()).take(DETAIL_CHARS).collect();
             return Err(EstError::Refused { what, status: status.as_u16(), detail, retry_after });

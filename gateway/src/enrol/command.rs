@@ -1,6 +1,5 @@
 //! `platen-gateway enroll`.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,7 +12,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::{Enrolled, Wanted, enrol};
-use crate::cli::{EXIT_FAILED, EXIT_USAGE, fail};
+use crate::cli::{EXIT_FAILED, EXIT_USAGE, fail, printed};
 use crate::config::Config;
 
 /// Arguments of `enroll`.
@@ -22,12 +21,9 @@ pub struct EnrollArgs {
     /// Where the communication server enrols: `https://HOST:PORT`.
     #[arg(long, value_name = "URL")]
     server: String,
-    /// The one-time token, as `platen-pki token` made it.
-    #[arg(long, value_name = "TOKEN", required_unless_present = "token_file", conflicts_with = "token_file")]
-    token: Option<String>,
-    /// A file that has the token in its first line; keeps it out of the list of processes.
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    /// The token.
+    #[command(flatten)]
+    token: TokenArgs,
     /// Folder for cert.pem, key.pem and root.pem; with `--config` they go where the configuration says.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -37,9 +33,18 @@ pub struct EnrollArgs {
     /// Put the new certificate in the place of one that is there: it expired, or was revoked.
     #[arg(long)]
     replace: bool,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
+}
+
+/// The one-time token.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct TokenArgs {
+    /// The one-time token, as `platen-pki token` made it.
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+    /// A file that has the token in its first line; keeps it out of the list of processes.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
 }
 
 /// What the arguments and the configuration come to.
@@ -50,7 +55,7 @@ struct Task {
 }
 
 /// Enrols and says so.
-pub async fn command(args: EnrollArgs, config: Option<&Path>) -> ExitCode {
+pub async fn command(args: EnrollArgs, config: Option<&Path>, json: bool) -> ExitCode {
     let task = match task(&args, config) {
         Ok(task) => task,
         Err(why) => return fail(EXIT_USAGE, &why),
@@ -63,13 +68,13 @@ pub async fn command(args: EnrollArgs, config: Option<&Path>) -> ExitCode {
         replace: args.replace,
     };
     match enrol(&wanted, Timestamp::now()).await {
-        Ok(enrolled) => print(&enrolled, &task.files, args.json),
+        Ok(enrolled) => print(&enrolled, &task.files, json),
         Err(error) => fail(EXIT_FAILED, &chain(&error)),
     }
 }
 
 fn task(args: &EnrollArgs, config: Option<&Path>) -> Result<Task, String> {
-    let text = match (&args.token, &args.token_file) {
+    let text = match (&args.token.token, &args.token.token_file) {
         (Some(token), _) => token.clone().into(),
         (None, Some(file)) => pki::secret_file::first_line(file).map_err(|error| chain(&error))?,
         (None, None) => return Err("--token or --token-file is needed".to_owned()),
@@ -107,6 +112,5 @@ fn print(enrolled: &Enrolled, files: &IdentityConfig, as_json: bool) -> ExitCode
     } else {
         format!("enrolled {id} until {not_after}\n  certificate {}", files.certificate.display())
     };
-    let printed = writeln!(std::io::stdout().lock(), "{line}");
-    if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) }
+    printed(program::output::line(&line))
 }

@@ -5,7 +5,7 @@
 mod devices;
 mod firmware;
 mod view;
-mod words;
+pub(crate) mod words;
 
 use askama::Template;
 use axum::Router;

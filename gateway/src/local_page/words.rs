@@ -86,7 +86,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// `512 bytes`, `12 KiB`, `256 MiB`.
-pub(super) fn bytes(number: u64) -> String {
+pub(crate) fn bytes(number: u64) -> String {
     match number {
         0..1024 => format!("{number} bytes"),
         1024..1_048_576 => format!("{} KiB", number / 1024),

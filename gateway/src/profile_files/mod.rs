@@ -40,7 +40,7 @@ const FILES: usize = 256;
 #[derive(Debug, thiserror::Error)]
 pub enum ProfilesError {
     /// A file or the directory can't be read.
-    #[error("profiles: {path:?} can't be read")]
+    #[error("profiles: {} can't be read", path.display())]
     Unreadable {
         /// The file or directory.
         path: PathBuf,
@@ -49,7 +49,7 @@ pub enum ProfilesError {
         source: std::io::Error,
     },
     /// More files than a gateway needs.
-    #[error("profiles: {path:?} holds more than {FILES} files")]
+    #[error("profiles: {} holds more than {FILES} files", path.display())]
     TooMany {
         /// The directory.
         path: PathBuf,
@@ -112,6 +112,9 @@ mod tests {
         assert_eq!(profiles.iter().count(), BUILT_IN.len());
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
         assert_eq!(files(&folder).unwrap().len(), BUILT_IN.len());
+        let mut vendors: Vec<_> = profiles.iter().map(|profile| profile.vendor.as_str()).collect();
+        vendors.sort_unstable();
+        assert_eq!(vendors, wire::vendors::VENDORS, "images are published for the vendors of profiles");
     }
 
     #[test]

@@ -101,6 +101,20 @@ impl AskArgs {
         Ok(Candidates::one(credentials, self.context.as_deref().filter(|context| !context.is_empty())))
     }
 
+    /// What may be wrong where nothing answers, for people: an agent is silent to a wrong community.
+    #[must_use]
+    pub fn silence(&self, port: u16) -> String {
+        let (version, wrong) = match (&self.user.v3_user, self.snmp_version) {
+            (Some(_), _) | (None, Version::V3) => ("3", "--v3-user"),
+            (None, Version::V1) => ("1", "--community"),
+            (None, Version::V2c) => ("2c", "--community"),
+        };
+        format!(
+            "asked by SNMP version {version} at port {port}; is the device on, does it allow this version, and is it \
+             asked as it expects? Devices say nothing to a wrong community. Try {wrong}, --snmp-version or another port"
+        )
+    }
+
     /// Time for one answer.
     #[must_use]
     pub fn timeout(&self) -> Duration {

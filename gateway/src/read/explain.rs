@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use gateway_core::device_reading::{Answer, Provenance, Value, clean, objects};
+use gateway_core::device_reading::{Answer, Provenance, Refusal, Value, clean, objects};
 
 use crate::snmp::Exchange;
 
@@ -20,7 +20,7 @@ pub(super) fn requests(out: &mut dyn Write, exchanges: &[Exchange]) -> io::Resul
                     writeln!(out, "    {} = {}", objects::name(oid.arcs()), show(value))?;
                 }
             }
-            Answer::Refused(refusal) => writeln!(out, "    refused: {refusal:?}")?,
+            Answer::Refused(refusal) => writeln!(out, "    refused: {}", reason(*refusal))?,
             Answer::Silence => writeln!(out, "    no answer")?,
         }
     }
@@ -33,6 +33,15 @@ pub(super) fn provenance(out: &mut dyn Write, provenance: &[Provenance]) -> io::
         writeln!(out, "{} from {}", value.field, value.from)?;
     }
     Ok(())
+}
+
+/// RFC 3416 §3, error-status.
+fn reason(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::TooBig => "tooBig: the answer would not fit".to_owned(),
+        Refusal::NoSuchName(place) => format!("noSuchName: object {place} isn't there"),
+        Refusal::Other => "another error".to_owned(),
+    }
 }
 
 fn show(value: &Value) -> String {

@@ -5,7 +5,6 @@ mod explain;
 mod page;
 
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,18 +13,19 @@ use clap::{Args, Subcommand};
 use gateway_core::device_reading::Finished;
 use gateway_core::profiles::Profiles;
 
-use crate::cli::{EXIT_FAILED, EXIT_USAGE, fail};
+use crate::cli::{EXIT_FAILED, EXIT_USAGE, fail, printed};
+use crate::device_place::DevicePlace;
 use crate::profile_files;
-use crate::snmp::{Exchange, ReadError, Reader, SNMP_PORT, Scope};
+use crate::snmp::{Exchange, ReadError, Reader, Scope};
 
 pub use ask::{AskArgs, UserArgs, Version};
 
 /// Arguments of `read`.
 #[derive(Debug, Args)]
 pub struct ReadArgs {
-    /// The device, `ADDR` or `ADDR:PORT`.
-    #[arg(value_parser = address)]
-    pub address: SocketAddr,
+    /// The device, `ADDR`, `ADDR:PORT`, `NAME` or `NAME:PORT`.
+    #[arg(value_name = "DEVICE")]
+    pub place: DevicePlace,
     /// How it is asked.
     #[command(flatten)]
     pub ask: AskArgs,
@@ -35,28 +35,15 @@ pub struct ReadArgs {
     /// Show each request, and where each value came from.
     #[arg(long)]
     pub explain: bool,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `ADDR` or `ADDR:PORT`; the port is SNMP's where it is absent.
-///
-/// # Errors
-/// Neither.
-pub fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse::<SocketAddr>()
-        .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, SNMP_PORT)))
-        .map_err(|_| "expected ADDR or ADDR:PORT, like 192.0.2.7 or [2001:db8::7]:161".to_owned())
 }
 
 /// Reads and prints.
-pub async fn command(args: ReadArgs) -> ExitCode {
+pub async fn command(args: ReadArgs, json: bool) -> ExitCode {
     let profiles = match profile_files::load(args.ask.profiles.as_deref()) {
         Ok(profiles) => profiles,
         Err(error) => return fail(EXIT_USAGE, &error.to_string()),
     };
-    read_and_print(profiles, &args).await
+    read_and_print(profiles, &args, json).await
 }
 
 /// What can be done with profile files.
@@ -73,32 +60,25 @@ pub enum ProfileCommand {
 }
 
 /// Carries out `platen-gateway profile`.
-pub async fn profile_command(command: ProfileCommand) -> ExitCode {
+pub async fn profile_command(command: ProfileCommand, json: bool) -> ExitCode {
     let ProfileCommand::Test { file, read } = command;
     match profile_files::file(&file) {
-        Ok(profile) => read_and_print(Profiles::new([profile]), &read).await,
+        Ok(profile) => read_and_print(Profiles::new([profile]), &read, json).await,
         Err(error) => fail(EXIT_USAGE, &error.to_string()),
     }
 }
 
 /// Reads with these profiles and prints.
-async fn read_and_print(profiles: Profiles, args: &ReadArgs) -> ExitCode {
+async fn read_and_print(profiles: Profiles, args: &ReadArgs, json: bool) -> ExitCode {
     let mut exchanges = Vec::new();
     let outcome = read(profiles, args, &mut exchanges).await;
-    let mut out = io::stdout().lock();
     let explained =
         if args.explain { explain::requests(&mut io::stderr().lock(), &exchanges) } else { Ok(()) };
     let finished = match outcome {
         Ok(finished) => finished,
         Err(why) => return fail(EXIT_FAILED, &why),
     };
-    let printed = explained.and_then(|()| print(&mut out, &finished, args));
-    match printed {
-        Ok(()) => ExitCode::SUCCESS,
-        // Who reads the output has had enough of it.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => fail(EXIT_FAILED, &format!("standard output: {error}")),
-    }
+    printed(program::output::write(|out| explained.and_then(|()| print(out, &finished, args, json))))
 }
 
 async fn read(
@@ -108,7 +88,7 @@ async fn read(
 ) -> Result<Finished, String> {
     let reader = Reader::new(Arc::new(profiles)).await.map_err(|error| error.to_string())?;
     let scope = if args.status_only { Scope::StatusOnly } else { Scope::Whole };
-    let target = args.ask.target(args.address)?;
+    let target = args.ask.target(args.place.resolve().await?)?;
     for weakness in target.credentials.weaknesses() {
         // A closed standard error leaves nobody to warn.
         writeln!(io::stderr().lock(), "platen-gateway: warning: {weakness}").ok();
@@ -118,11 +98,19 @@ async fn read(
             exchanges.push(exchange.clone());
         }
     };
-    reader.read_watched(&target, scope, &mut watch).await.map_err(|error: ReadError| error.to_string())
+    let read = reader.read_watched(&target, scope, &mut watch).await;
+    read.map_err(|error| {
+        let silent = matches!(error, ReadError::NoAnswer { .. });
+        if silent {
+            format!("{error}: {}", args.ask.silence(target.address.port()))
+        } else {
+            error.to_string()
+        }
+    })
 }
 
-fn print(out: &mut dyn Write, finished: &Finished, args: &ReadArgs) -> io::Result<()> {
-    if args.json {
+fn print(out: &mut dyn Write, finished: &Finished, args: &ReadArgs, json: bool) -> io::Result<()> {
+    if json {
         serde_json::to_writer(&mut *out, &finished.reading)?;
         writeln!(out)?;
     } else {
@@ -132,17 +120,4 @@ fn print(out: &mut dyn Write, finished: &Finished, args: &ReadArgs) -> io::Resul
         explain::provenance(&mut io::stderr().lock(), &finished.provenance)?;
     }
     out.flush()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_is_optional() {
-        assert_eq!(address("192.0.2.7").unwrap().to_string(), "192.0.2.7:161");
-        assert_eq!(address("192.0.2.7:1161").unwrap().port(), 1161);
-        assert_eq!(address("2001:db8::7").unwrap().to_string(), "[2001:db8::7]:161");
-        assert!(address("printer").unwrap_err().contains("ADDR:PORT"));
-    }
 }

@@ -34,6 +34,11 @@ impl From<sled::Error> for DiskError {
             sled::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Self::Damaged(error.to_string())
             }
+            // sled's text for a file that another process has locked is a debug print of the system's error.
+            sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => {
+                let why = "another gateway uses it: stop that one, or give this one a data_dir of its own";
+                Self::Io(io::Error::new(io::ErrorKind::WouldBlock, why))
+            }
             sled::Error::Io(error) => Self::Io(error),
             other @ (sled::Error::CollectionNotFound(_)
             | sled::Error::Unsupported(_)

@@ -64,7 +64,9 @@ pub enum StagingError {
         problem: String,
     },
     /// No such image.
-    #[error("the firmware repository has no image {target:?} (metadata version {version})")]
+    #[error(
+        "the firmware repository has no image {target:?}: withdrawn, or never published (metadata version {version})"
+    )]
     NoTarget {
         /// The target.
         target: String,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pki::Identity;
 use pki::spiffe::PartyKind;
-use program::error::{chain, tls_failure};
+use program::error::{cause, chain, tls_failure};
 use program::identity::{LiveIdentity, Remade};
 use reqwest::Client;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -192,7 +192,7 @@ impl Clients {
 /// No answer. That either side refused the other's certificate is counted by its reason, and told in words.
 fn unreachable(what: &'static str, error: &reqwest::Error) -> UplinkError {
     let problem =
-        tls_failure(error, PartyKind::CommServer).map_or_else(|| chain(error), |why| format!("TLS: {why}"));
+        tls_failure(error, PartyKind::CommServer).map_or_else(|| cause(error), |why| format!("TLS: {why}"));
     UplinkError::Unreachable { what, problem }
 }
 

@@ -4,22 +4,23 @@
 
 mod print;
 mod publish;
+mod withdraw;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
-use program::config::ConfigError;
-use serde::Serialize;
+use program::check::{Invalid, Problem, Report};
+use program::config::{ConfigError, Source};
+use program::output::{self, EXIT_USAGE};
 
 use crate::Config;
-use crate::repository::{Findings, Lifetimes, Repository};
+use crate::repository::{Lifetimes, Repository};
 
+const PROGRAM: &str = "platen-global-server";
 const EXIT_FAILED: u8 = 1;
-const EXIT_USAGE: u8 = 2;
 
 /// Platen's global server.
 #[derive(Debug, Parser)]
@@ -28,7 +29,7 @@ pub struct Cli {
     /// Configuration file.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print JSON.
+    /// Print JSON, errors too.
     #[arg(long, global = true)]
     json: bool,
     /// What to do; `serve` when absent.
@@ -46,6 +47,8 @@ enum Command {
     Init(Place),
     /// Publish an image.
     Publish(publish::PublishArgs),
+    /// Withdraw an image: gateways refuse to stage it, and its file is removed.
+    Withdraw(withdraw::WithdrawArgs),
     /// List the published images.
     List(Place),
     /// Sign the list of images anew, with a later expiry.
@@ -68,16 +71,19 @@ pub fn dispatch(cli: &Cli) -> ExitCode {
         Some(Command::Check(place)) => check(cli, place),
         Some(Command::Init(place)) => init(cli, place),
         Some(Command::Publish(args)) => publish::publish(cli, args),
+        Some(Command::Withdraw(args)) => withdraw::withdraw(cli, args),
         Some(Command::List(place)) => list(cli, place),
         Some(Command::Resign(place)) => resign(cli, place),
     };
     match done {
         Ok(code) => code,
         Err(error) => {
-            // A closed standard error leaves nobody to tell.
-            writeln!(std::io::stderr().lock(), "platen-global-server: {error:#}").ok();
-            let is_usage = error.is::<ConfigError>() || error.is::<NoRepository>();
-            ExitCode::from(if is_usage { EXIT_USAGE } else { EXIT_FAILED })
+            let is_usage = error.is::<ConfigError>()
+                || error.is::<Invalid>()
+                || error.is::<NoRepository>()
+                || error.is::<publish::UnknownVendor>();
+            let code = if is_usage { EXIT_USAGE } else { EXIT_FAILED };
+            output::fail(PROGRAM, code, &program::error::chain(error.as_ref()))
         }
     }
 }
@@ -127,37 +133,62 @@ fn resign(cli: &Cli, place: &Place) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What `check` prints as JSON.
-#[derive(Debug, Serialize)]
-struct Checked {
-    ok: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none", flatten)]
-    repository: Option<Findings>,
+fn check(cli: &Cli, place: &Place) -> Result<ExitCode> {
+    let (file, repository, mut problems) = match (&cli.config, place.repository.as_deref()) {
+        (Some(file), given) => match Source::read(file).and_then(|source| Ok((source.parse()?, source))) {
+            Ok((config, source)) => {
+                let problems = config_problems(&config, &source);
+                (file.clone(), Some(given.map_or(config.repository, Path::to_owned)), problems)
+            }
+            Err(error) => (file.clone(), None, vec![error.problem()]),
+        },
+        (None, _) => {
+            let repository = directory(cli, place.repository.as_deref())?;
+            (repository.clone(), Some(repository), Vec::new())
+        }
+    };
+    let mut summary = String::new();
+    let mut code = EXIT_USAGE;
+    let mut warnings = Vec::new();
+    let found = repository.map(|dir| (Repository::open(&dir).and_then(|it| it.check(Timestamp::now())), dir));
+    match found {
+        None => {}
+        Some((Ok(found), dir)) => {
+            // A sound configuration with a damaged repository: the arguments were right.
+            if problems.is_empty() {
+                code = EXIT_FAILED;
+            }
+            summary = print::summary(&dir, &found);
+            let (faults, notes) = print::findings(&dir, &found);
+            problems.extend(faults);
+            warnings = notes;
+        }
+        Some((Err(error), dir)) => {
+            let text = program::error::chain(&error);
+            let text = text.strip_prefix(&format!("{}: ", dir.display())).unwrap_or(&text).to_owned();
+            if problems.is_empty() {
+                code = EXIT_FAILED;
+            }
+            problems.push(Problem::of_file(&dir, text));
+        }
+    }
+    Ok(Report::new(&file, problems, warnings).print(PROGRAM, cli.json, &summary, code)?)
 }
 
-fn check(cli: &Cli, place: &Place) -> Result<ExitCode> {
-    let found = (|| -> Result<Findings> {
-        if cli.config.is_some() {
-            let config = config(cli)?;
-            crate::prepare(&config)?;
+/// What is wrong with a configuration and the identity that it names.
+fn config_problems(config: &Config, source: &Source) -> Vec<Problem> {
+    let issue = format!(
+        "issue it first, where the authority is: platen-pki issue --dir AUTHORITY --profile global-server --name {} \
+         --dns HOST --out DIR",
+        config.name
+    );
+    match program::check::identity(&config.identity, config.tolerance, &issue) {
+        Ok(own) if own.id().party.name() == config.name => Vec::new(),
+        Ok(own) => {
+            let problem =
+                format!("is {:?}, but the certificate names {:?}", config.name, own.id().party.name());
+            vec![source.problem("name", problem)]
         }
-        let repository = Repository::open(&directory(cli, place.repository.as_deref())?)?;
-        repository.check(Timestamp::now()).context("the repository")
-    })();
-    match found {
-        Ok(findings) => {
-            let ok = findings.is_sound();
-            print::checked(cli.json, &Checked { ok, problem: None, repository: Some(findings) })?;
-            Ok(ExitCode::from(if ok { 0 } else { EXIT_FAILED }))
-        }
-        Err(error) => {
-            if cli.json {
-                let problem = Some(format!("{error:#}"));
-                print::checked(true, &Checked { ok: false, problem, repository: None })?;
-            }
-            Err(error)
-        }
+        Err(faults) => faults.iter().map(|(key, why)| source.problem(key, why)).collect(),
     }
 }

@@ -1,19 +1,24 @@
 //! What the commands print: for people, or one JSON value.
 
-use std::io::{self, Write};
+use std::io;
+use std::path::Path;
 
 use comfy_table::{CellAlignment, Table, presets};
+use program::check::Problem;
+use program::output;
 use serde::Serialize;
 use serde_json::json;
 use wire::metadata::Targets;
 
-use super::Checked;
-use crate::repository::{Finding, Published, Repository, Verified};
+use crate::repository::{Finding, Findings, Published, Repository, Verified, Withdrawn};
 
+/// A reader that is gone has read enough.
 fn as_json(value: &impl Serialize) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, value)?;
-    writeln!(out)
+    output::document(value).map(drop)
+}
+
+fn text(text: &str) -> io::Result<()> {
+    output::line(text).map(drop)
 }
 
 pub(super) fn init(json: bool, repository: &Repository) -> io::Result<()> {
@@ -21,10 +26,13 @@ pub(super) fn init(json: bool, repository: &Repository) -> io::Result<()> {
     if json {
         return as_json(&json!({"repository": repository.dir(), "root": root, "root_key": root_key}));
     }
-    let mut out = io::stdout().lock();
-    writeln!(out, "Repository made in {}.", repository.dir().display())?;
-    writeln!(out, "Bring {} to the gateways: it is what they trust.", root.display())?;
-    writeln!(out, "Take {} offline: it is needed only to change which keys sign.", root_key.display())
+    text(&format!(
+        "Repository made in {}.\nBring {} to the gateways: it is what they trust.\nTake {} offline: it is needed only to \
+         change which keys sign.",
+        repository.dir().display(),
+        root.display(),
+        root_key.display()
+    ))
 }
 
 pub(super) fn published(json: bool, published: &Published) -> io::Result<()> {
@@ -32,8 +40,7 @@ pub(super) fn published(json: bool, published: &Published) -> io::Result<()> {
         return as_json(published);
     }
     let word = if published.already { "was published already" } else { "published" };
-    let mut out = io::stdout().lock();
-    writeln!(out, "{} {word}: {} bytes, SHA-256 {}", published.target, published.length, published.sha256)
+    text(&format!("{} {word}: {} bytes, SHA-256 {}", published.target, published.length, published.sha256))
 }
 
 pub(super) fn list(json: bool, verified: &Verified) -> io::Result<()> {
@@ -57,44 +64,51 @@ pub(super) fn list(json: bool, verified: &Verified) -> io::Result<()> {
         let published = facts.published_at.strftime("%Y-%m-%d %H:%M UTC").to_string();
         table.add_row([&facts.vendor, &facts.model, &facts.version, &target.length.to_string(), &published]);
     }
-    let mut out = io::stdout().lock();
-    match targets.targets.len() {
-        0 => writeln!(out, "No images published.")?,
-        _ => writeln!(out, "{table}")?,
-    }
-    writeln!(out, "Metadata version {}, signed until {}.", targets.version, targets.expires)
+    let images =
+        if targets.targets.is_empty() { "No images published.".to_owned() } else { table.to_string() };
+    text(&format!("{images}\nMetadata version {}, signed until {}.", targets.version, targets.expires))
 }
 
 pub(super) fn resigned(json: bool, targets: &Targets) -> io::Result<()> {
     if json {
         return as_json(&json!({"version": targets.version, "expires": targets.expires}));
     }
-    writeln!(io::stdout().lock(), "Signed: version {}, until {}.", targets.version, targets.expires)
+    text(&format!("Signed: version {}, until {}.", targets.version, targets.expires))
 }
 
-pub(super) fn checked(json: bool, checked: &Checked) -> io::Result<()> {
+pub(super) fn withdrawn(json: bool, withdrawn: &Withdrawn) -> io::Result<()> {
     if json {
-        return as_json(checked);
+        return as_json(withdrawn);
     }
-    let Some(found) = &checked.repository else {
-        return Ok(());
+    let file = if withdrawn.file_removed {
+        "Its file is removed."
+    } else {
+        "Its file stays: another image has the same content."
     };
-    let mut out = io::stdout().lock();
-    for finding in &found.findings {
-        writeln!(out, "{}", sentence(finding))?;
-    }
-    let verdict = if checked.ok { "Sound" } else { "Not sound" };
-    let (images, version) = (found.images, found.metadata_version);
-    writeln!(out, "{verdict}: {images} images as signed, version {version}, until {}.", found.expires)
+    text(&format!(
+        "{} withdrawn: metadata version {}. {file}\nGateways that have it staged already still push it: cancel its \
+         roll-outs.",
+        withdrawn.target, withdrawn.metadata_version
+    ))
+}
+
+/// What a check found in the repository, as problems and warnings.
+pub(super) fn findings(repository: &Path, found: &Findings) -> (Vec<Problem>, Vec<Problem>) {
+    let problem = |finding: &Finding| Problem::of_file(repository, sentence(finding));
+    let (faults, notes): (Vec<_>, Vec<_>) = found.findings.iter().partition(|finding| finding.is_fault());
+    (faults.into_iter().map(problem).collect(), notes.into_iter().map(problem).collect())
+}
+
+pub(super) fn summary(repository: &Path, found: &Findings) -> String {
+    let (images, version, expires) = (found.images, found.metadata_version, found.expires);
+    format!("{}: sound: {images} images as signed, version {version}, until {expires}", repository.display())
 }
 
 fn sentence(finding: &Finding) -> String {
     match finding {
-        Finding::Damaged { target, problem } => format!("DAMAGED  {target}: {problem}"),
-        Finding::Unnamed { file } => {
-            format!("note     images/{file} is named by no metadata and may be removed")
-        }
-        Finding::ExpiresSoon => "note     the metadata expires soon: run `resign`".to_owned(),
-        Finding::RootKeyOnline => "note     keys/root.pk8 is still here: take it offline".to_owned(),
+        Finding::Damaged { target, problem } => format!("{target}: {problem}: publish it again"),
+        Finding::Unnamed { file } => format!("images/{file} is named by no metadata and may be removed"),
+        Finding::ExpiresSoon => "the metadata expires soon: run `resign`".to_owned(),
+        Finding::RootKeyOnline => "keys/root.pk8 is still here: take it offline".to_owned(),
     }
 }

@@ -7,6 +7,8 @@ use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
+use program::config::meant;
+use wire::vendors::VENDORS;
 
 use super::{Cli, directory, print};
 use crate::repository::{Image, Lifetimes, Repository};
@@ -20,6 +22,9 @@ pub(super) struct PublishArgs {
     /// Vendor, as in a reading: `ricoh`.
     #[arg(long)]
     vendor: String,
+    /// Publish for a vendor that no built-in profile of the gateways knows.
+    #[arg(long)]
+    unlisted_vendor: bool,
     /// Model, as in a reading: `IM C4500`.
     #[arg(long)]
     model: String,
@@ -30,7 +35,23 @@ pub(super) struct PublishArgs {
     file: PathBuf,
 }
 
+/// A vendor whose devices no gateway would recognise.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "vendor {given:?} is none that gateways know{}: expected one of {}; for a profile of your own, give --unlisted-vendor",
+    .meant.map(|meant| format!(", did you mean {meant}?")).unwrap_or_default(),
+    VENDORS.join(", ")
+)]
+pub(super) struct UnknownVendor {
+    given: String,
+    meant: Option<&'static str>,
+}
+
 pub(super) fn publish(cli: &Cli, args: &PublishArgs) -> Result<ExitCode> {
+    if !args.unlisted_vendor && !VENDORS.contains(&args.vendor.as_str()) {
+        let meant = meant(&args.vendor, VENDORS.iter().copied());
+        return Err(UnknownVendor { given: args.vendor.clone(), meant }.into());
+    }
     let repository = Repository::open(&directory(cli, args.repository.as_deref())?)?;
     let image = Image { vendor: &args.vendor, model: &args.model, version: &args.version, file: &args.file };
     // Hidden by itself where standard error is no terminal.

@@ -61,12 +61,31 @@ pub enum RepositoryError {
     #[error("the metadata can't be written")]
     Canonical(#[source] serde_json::Error),
     /// A vendor, model or version that can't be.
-    #[error("{what} {given:?} is not valid: expected 1 to 64 characters without control characters")]
+    #[error(
+        "{what} {given:?} is not valid: expected 1 to 64 characters as the device shows them, without control characters \
+         and no path"
+    )]
     InvalidFact {
         /// Vendor, model or version.
         what: &'static str,
         /// As given.
         given: String,
+    },
+    /// A vendor that can't be.
+    #[error(
+        "vendor {given:?} is not valid: expected a short name of a-z, 0-9 and '-', as in a reading, like ricoh"
+    )]
+    InvalidVendor {
+        /// As given.
+        given: String,
+    },
+    /// No such image.
+    #[error("no image {target} is published: {}", published(.known))]
+    NotPublished {
+        /// Name of the target.
+        target: String,
+        /// Names of all targets.
+        known: Vec<String>,
     },
     /// An image without a byte.
     #[error("{}: the image is empty", path.display())]
@@ -92,4 +111,15 @@ pub enum RepositoryError {
         /// Digest of what is published.
         published: String,
     },
+}
+
+/// Targets that are listed in an error.
+const LISTED: usize = 8;
+
+fn published(known: &[String]) -> String {
+    if known.is_empty() {
+        return "there are none at all".to_owned();
+    }
+    let more = if known.len() > LISTED { ", ..." } else { "" };
+    format!("published are {}{more}", known.get(..LISTED).unwrap_or(known).join(", "))
 }

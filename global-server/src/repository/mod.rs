@@ -5,6 +5,7 @@
 //! DIR/metadata/root.json             which keys sign what
 //! DIR/metadata/targets.json          which images there are
 //! DIR/images/SHA256                  the images
+//! DIR/history.jsonl                  what was published and withdrawn, when and why
 //! ```
 //! An image is durable before the metadata that names it is: whatever the moment of a crash, no metadata names an
 //! image that isn't there.
@@ -12,9 +13,11 @@
 mod check;
 mod durable;
 mod error;
+mod history;
 mod keys;
 mod publish;
 mod signing;
+mod withdraw;
 
 use std::fs::File;
 use std::io::Read;
@@ -28,6 +31,7 @@ pub use check::{Finding, Findings};
 pub use error::RepositoryError;
 pub use publish::{Image, Published};
 pub use signing::Lifetimes;
+pub use withdraw::Withdrawn;
 
 /// A firmware repository that was opened.
 #[derive(Debug, Clone)]

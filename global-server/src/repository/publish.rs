@@ -11,6 +11,7 @@ use wire::limits::IMAGE_BYTES;
 use wire::metadata::{Hashes, ImageFacts, Target, target_name};
 
 use super::error::RepositoryError;
+use super::history::{Deed, Entry};
 use super::{Lifetimes, Repository, durable};
 
 const FACT_CHARS: usize = 64;
@@ -76,6 +77,8 @@ impl Repository {
         let hashes = Hashes { sha256: sha256.clone() };
         targets.targets.insert(target.clone(), Target { length, hashes, custom: facts });
         let targets = self.write_targets(&root, targets, lifetimes, now)?;
+        let (at, action, metadata_version) = (now, Deed::Publish, targets.version);
+        self.record(&Entry { at, action, target: &target, sha256: &sha256, metadata_version, reason: None })?;
         Ok(Published { target, sha256, length, metadata_version: targets.version, already: false })
     }
 }
@@ -84,18 +87,28 @@ fn facts(image: &Image<'_>, now: Timestamp) -> Result<ImageFacts, RepositoryErro
     let fact = |what, given: &str| {
         let given = given.trim();
         let count = given.chars().count();
-        if count == 0 || count > FACT_CHARS || given.chars().any(char::is_control) {
+        if count == 0 || count > FACT_CHARS || given.chars().any(char::is_control) || is_path(given) {
             let given = given.chars().take(FACT_CHARS).collect();
             return Err(RepositoryError::InvalidFact { what, given });
         }
         Ok(given.to_owned())
     };
+    let vendor = image.vendor.trim();
+    if vendor.chars().any(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')) {
+        return Err(RepositoryError::InvalidVendor { given: vendor.chars().take(FACT_CHARS).collect() });
+    }
     Ok(ImageFacts {
         vendor: fact("vendor", image.vendor)?,
         model: fact("model", image.model)?,
         version: fact("version", image.version)?,
         published_at: now,
     })
+}
+
+/// Whether a text looks like a path: a slash may stand between the names of a model, and nowhere else.
+fn is_path(text: &str) -> bool {
+    let names_nothing = |part: &str| !part.chars().any(char::is_alphanumeric);
+    text.contains('\\') || text.starts_with('.') || text.contains("..") || text.split('/').any(names_nothing)
 }
 
 /// A copy that isn't named yet; dropped, it goes.

@@ -161,3 +161,55 @@ fn only_the_key_that_the_root_names_signs() {
     let findings = bench.repository.check(now()).unwrap();
     assert!(!findings.findings.contains(&Finding::RootKeyOnline), "{findings:?}");
 }
+
+#[test]
+fn what_is_withdrawn_is_named_by_nothing_and_its_file_goes_with_its_last_name() {
+    let bench = Bench::new();
+    let first = bench.publish("1.0", b"abc").unwrap();
+    bench.publish("1.1", b"abc").unwrap();
+    let withdraw = |version| {
+        let image = ("ricoh", "IM C4500", version);
+        bench.repository.withdraw(image, Some("bricks devices"), Lifetimes::default(), now())
+    };
+    let one = withdraw("1.0").unwrap();
+    assert_eq!(
+        (one.target.as_str(), one.metadata_version, one.file_removed),
+        ("ricoh/IM-C4500/1.0", 4, false)
+    );
+    let targets = bench.repository.verified(now()).unwrap().targets;
+    assert_eq!(targets.targets.keys().collect::<Vec<_>>(), ["ricoh/IM-C4500/1.1"]);
+    assert!(targets.version == 4 && bench.images() == [first.sha256.clone()]);
+    let again = withdraw("1.0").unwrap_err().to_string();
+    assert_eq!(again, "no image ricoh/IM-C4500/1.0 is published: published are ricoh/IM-C4500/1.1");
+    assert!(withdraw("1.1").unwrap().file_removed);
+    assert!(bench.images().is_empty() && bench.repository.check(now()).unwrap().is_sound());
+    let history = std::fs::read_to_string(bench.repository.dir().join("history.jsonl")).unwrap();
+    let last = history.lines().last().unwrap();
+    assert_eq!(history.lines().count(), 4, "{history}");
+    for expected in ["\"withdraw\"", "ricoh/IM-C4500/1.1", &first.sha256, "bricks devices"] {
+        assert!(last.contains(expected), "{last}");
+    }
+    // The same again is a new image: its version of the list is newer than any that named it.
+    assert_eq!(bench.publish("1.0", b"abd").unwrap().metadata_version, 6);
+}
+
+#[test]
+fn names_that_are_paths_are_refused() {
+    let bench = Bench::new();
+    let file = bench.file(b"abc");
+    let publish = |vendor, model, version| {
+        let image = Image { vendor, model, version, file: &file };
+        bench
+            .repository
+            .publish(&image, Lifetimes::default(), now(), |_| {})
+            .map_err(|error| error.to_string())
+    };
+    for vendor in ["../x", "a/b", "Ricoh", "ri coh", ""] {
+        assert!(publish(vendor, "m", "1").unwrap_err().contains("vendor"), "{vendor}");
+    }
+    for name in ["../x", "/etc", "a/../b", "a\\b", ".", ".hidden", "a//b", "a/"] {
+        assert!(publish("ricoh", name, "1").unwrap_err().starts_with("model"), "{name}");
+        assert!(publish("ricoh", "m", name).unwrap_err().starts_with("version"), "{name}");
+    }
+    assert!(publish("ricoh", "iR-ADV C5535/5540 III", "2VK_S000.002.509").is_ok());
+}

@@ -18,7 +18,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     out: PathBuf,
     /// When the next lists are due at the latest, hours from now: servers refuse everybody some time after that.
-    #[arg(long, default_value_t = 168, value_parser = clap::value_parser!(u32).range(1..=8784))]
+    #[arg(long, default_value_t = 168, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=8784))]
     hours: u32,
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     id: String,
     /// How long the token is good for, hours.
-    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=2160))]
+    #[arg(long, default_value_t = 24, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=2160))]
     hours: u32,
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::identity::LiveIdentity;
+use crate::public_certificate::PublicCertificate;
 
 /// What a listener asks of its clients.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +33,8 @@ pub struct Door {
     asks: Asks,
     identity: watch::Receiver<Arc<Identity>>,
     tls: Arc<ArcSwap<ServerConfig>>,
+    /// Whether the certificate is another than the identity's.
+    has_own_certificate: bool,
 }
 
 impl Door {
@@ -42,7 +45,21 @@ impl Door {
     pub fn new(name: &'static str, identity: &LiveIdentity, asks: Asks) -> Result<Self, TlsError> {
         let mut identity = identity.subscribe();
         let tls = Arc::new(ArcSwap::from_pointee(config(&identity.borrow_and_update(), asks)?));
-        Ok(Self { name, asks, identity, tls })
+        Ok(Self { name, asks, identity, tls, has_own_certificate: false })
+    }
+
+    /// A door where anybody may come, with a certificate of a public authority.
+    ///
+    /// # Errors
+    /// TLS can't be configured.
+    pub fn public(
+        name: &'static str,
+        identity: &LiveIdentity,
+        certificate: Arc<PublicCertificate>,
+    ) -> Result<Self, TlsError> {
+        let door = Self::new(name, identity, Asks::Nobody)?;
+        door.tls.store(Arc::new(certificate.server_config()?));
+        Ok(Self { has_own_certificate: true, ..door })
     }
 
     pub(super) fn tls(&self) -> Arc<ServerConfig> {
@@ -61,6 +78,9 @@ impl Door {
                 () = shutdown.cancelled() => return,
             }
             let newest = Arc::clone(&self.identity.borrow_and_update());
+            if self.has_own_certificate {
+                continue;
+            }
             match config(&newest, self.asks) {
                 Ok(tls) => self.tls.store(Arc::new(tls)),
                 Err(error) => {

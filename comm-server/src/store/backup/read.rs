@@ -70,8 +70,8 @@ fn check(path: &Path) -> Result<(Head, u64), BackupError> {
     let mut lines = Lines::open(path)?;
     let head: Head = lines.next()?;
     if head.format != FORMAT || head.format_version != FORMAT_VERSION {
-        let given = (head.format.as_str(), head.format_version);
-        return Err(lines.wrong(format!("{given:?}: expected {:?}", (FORMAT, FORMAT_VERSION))));
+        let (format, version) = (&head.format, head.format_version);
+        return Err(lines.wrong(format!("{format} {version}: expected {FORMAT} {FORMAT_VERSION}")));
     }
     let mut rows = 0_u64;
     loop {

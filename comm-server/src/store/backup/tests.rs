@@ -51,7 +51,7 @@ async fn half_a_backup_and_a_full_database_are_refused() {
     let url = database(&opened.dir);
     let whole = opened.dir.path().join("whole.zst");
     backup(&url, &whole).await.unwrap();
-    assert!(matches!(backup(&url, &whole).await, Err(BackupError::File { .. })), "the file exists");
+    assert!(matches!(backup(&url, &whole).await, Err(BackupError::Exists { .. })), "the file exists");
     let full = restore(&url, &whole).await.unwrap_err();
     assert!(matches!(full, BackupError::NotEmpty { table: "gateways" }), "{full}");
 

@@ -1,7 +1,8 @@
 //! Writes a backup.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::fs::{File, Permissions};
+use std::io::{BufWriter, ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -15,10 +16,13 @@ use sqlx::{AnyConnection, Column as _, Row as _, ValueRef as _};
 use super::tables::TABLES;
 use super::{BackupError, FORMAT, FORMAT_VERSION, Head, Row, Tail};
 use crate::store::engine::Engine;
-use crate::store::{failed, migrations};
+use crate::store::{Needs, failed, migrations, reach};
 
 /// How hard it is compressed; 3 is zstd's own choice.
 const LEVEL: i32 = 3;
+
+/// Nobody but its owner may read or write it.
+const MODE: u32 = 0o600;
 
 /// What was backed up.
 #[derive(Debug, Serialize)]
@@ -31,17 +35,42 @@ pub struct BackedUp {
     pub bytes: u64,
 }
 
-/// Writes one state of the whole database to a new file; the server may go on meanwhile.
+/// Writes one state of the whole database to a new file that only its owner can read: it has hashes of passwords and
+/// customers' data. The server may go on meanwhile.
 ///
 /// # Errors
-/// The file exists or can't be written, or the database.
+/// The database isn't there, has no tables, or refuses; the file exists or can't be written. No file is left then.
 pub async fn backup(url: &str, path: &Path) -> Result<BackedUp, BackupError> {
-    sqlx::any::install_default_drivers();
+    reach(url, Needs::Tables).await?;
+    let made = create(path)?;
+    let done = write(url, path, made).await;
+    if done.is_err()
+        && let Err(error) = std::fs::remove_file(path)
+    {
+        tracing::warn!(path = %path.display(), error = %error, "half a backup can't be removed");
+    }
+    done
+}
+
+/// A new file of mode 0600, whatever the umask is.
+fn create(path: &Path) -> Result<File, BackupError> {
+    let made = File::options().write(true).create_new(true).mode(MODE).open(path);
+    let made = made.and_then(|made| {
+        made.set_permissions(Permissions::from_mode(MODE))?;
+        Ok(made)
+    });
+    made.map_err(|source| {
+        let path = path.to_owned();
+        let is_there = source.kind() == ErrorKind::AlreadyExists;
+        if is_there { BackupError::Exists { path } } else { BackupError::File { path, source } }
+    })
+}
+
+async fn write(url: &str, path: &Path, made: File) -> Result<BackedUp, BackupError> {
     let (engine, url) = Engine::of(url)?;
     let pool = engine.pool(&url, 1, false).await?;
     let tables = migrations::version(&pool).await?;
     let file = |source| BackupError::File { path: path.to_owned(), source };
-    let made = File::options().write(true).create_new(true).open(path).map_err(file)?;
     let compressed = zstd::Encoder::new(BufWriter::new(made), LEVEL).map_err(file)?;
     let mut lines = Lines { path, out: compressed, digest: Context::new(&SHA256), rows: 0 };
     let head = Head {

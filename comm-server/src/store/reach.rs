@@ -1,0 +1,84 @@
+//! Reaching a database before it is used: says in seconds why it can't be, and makes nothing.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::any::AnyPoolOptions;
+use sqlx::{AnyConnection, Connection as _};
+
+use super::engine::{Engine, file_of, place};
+use super::{StoreError, migrations};
+
+/// How long a database may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What must be there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: what isn't there yet will be made.
+    Nothing,
+    /// The database.
+    Database,
+    /// The database, with tables in it.
+    Tables,
+}
+
+/// Whether a URL is one of a database that can be used; nothing is opened.
+///
+/// # Errors
+/// It isn't.
+pub fn check_url(url: &str) -> Result<(), StoreError> {
+    Engine::of(url).map(drop)
+}
+
+/// Reaches a database by one connection, without making or changing anything.
+///
+/// # Errors
+/// The URL is wrong, the database can't be reached or isn't there, its tables are newer than this program, or it lacks
+/// what is needed.
+pub async fn reach(url: &str, needs: Needs) -> Result<(), StoreError> {
+    sqlx::any::install_default_drivers();
+    let (_, mut url) = Engine::of(url)?;
+    if let Some(file) = file_of(&url) {
+        check_file(&file, needs)?;
+        if !file.exists() {
+            return Ok(());
+        }
+        url = url.replace("mode=rwc", "mode=rw");
+    }
+    let version = connected(&url).await?;
+    if version > migrations::newest() {
+        return Err(StoreError::Newer { given: version, known: migrations::newest() });
+    }
+    if version == 0 && needs == Needs::Tables {
+        return Err(StoreError::NoTables { place: place(&url) });
+    }
+    Ok(())
+}
+
+fn check_file(file: &Path, needs: Needs) -> Result<(), StoreError> {
+    let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+    match needs {
+        _ if file.exists() => Ok(()),
+        _ if !folder.exists() => Err(StoreError::NoFolder { folder }),
+        Needs::Nothing => Ok(()),
+        Needs::Database | Needs::Tables => Err(StoreError::NoDatabase { path: file.to_owned() }),
+    }
+}
+
+/// Version of the tables, by a connection of its own.
+async fn connected(url: &str) -> Result<i64, StoreError> {
+    let opening = async {
+        // A single connection says why it is refused; a pool tries again, and says only that it waited too long.
+        AnyConnection::connect(url).await?.close().await?;
+        AnyPoolOptions::new().max_connections(1).connect(url).await
+    };
+    let open = |source| StoreError::Open { place: place(url), source };
+    let pool = match tokio::time::timeout(PATIENCE, opening).await {
+        Ok(pool) => pool.map_err(open)?,
+        Err(_) => return Err(StoreError::Silent { place: place(url), seconds: PATIENCE.as_secs() }),
+    };
+    let version = migrations::version(&pool).await;
+    pool.close().await;
+    version
+}

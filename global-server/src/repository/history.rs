@@ -1,0 +1,51 @@
+//! What was done to the list of images, when, and why: `history.jsonl`, one JSON object on each line.
+
+use std::fs::File;
+use std::io::Write as _;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Repository;
+use super::durable;
+use super::error::RepositoryError;
+
+/// Name of the file in the repository's directory.
+pub(super) const HISTORY: &str = "history.jsonl";
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Deed {
+    /// An image was published.
+    Publish,
+    /// An image was withdrawn.
+    Withdraw,
+}
+
+/// One line.
+#[derive(Debug, Serialize)]
+pub(super) struct Entry<'a> {
+    pub(super) at: Timestamp,
+    pub(super) action: Deed,
+    pub(super) target: &'a str,
+    pub(super) sha256: &'a str,
+    pub(super) metadata_version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<&'a str>,
+}
+
+impl Repository {
+    /// Adds a line, durable when this returns; the caller holds the lock.
+    pub(super) fn record(&self, entry: &Entry<'_>) -> Result<(), RepositoryError> {
+        let path = self.dir().join(HISTORY);
+        let written = || {
+            let mut file = File::options().create(true).append(true).open(&path)?;
+            let mut line = serde_json::to_vec(entry)?;
+            line.push(b'\n');
+            file.write_all(&line)?;
+            file.sync_all()
+        };
+        written().map_err(|source| durable::at(&path, source))
+    }
+}

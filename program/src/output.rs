@@ -1,0 +1,138 @@
+//! Standard output and error of the command lines.
+//!
+//! A reader that closed its end (`| head -1`) has read enough: the command ends quietly, with exit status 0. An error is
+//! one line on standard error, or `{"error": "..."}` where `--json` is among the arguments.
+
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use serde::Serialize;
+use serde_json::json;
+
+/// Exit status of wrong arguments or a wrong configuration.
+pub const EXIT_USAGE: u8 = 2;
+
+/// Who reads standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// It took what was written.
+    Present,
+    /// It closed its end: nothing more needs to be written.
+    Gone,
+}
+
+/// Writes to standard output.
+///
+/// # Errors
+/// Standard output refuses, for another reason than a reader that is gone.
+pub fn write(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Reader> {
+    let mut out = io::stdout().lock();
+    reader(write(&mut out).and_then(|()| out.flush()))
+}
+
+/// What the end of writing says about the reader.
+fn reader(written: io::Result<()>) -> io::Result<Reader> {
+    match written {
+        Ok(()) => Ok(Reader::Present),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(error) => Err(error),
+    }
+}
+
+/// Prints a text and a line feed.
+///
+/// # Errors
+/// As [`write`].
+pub fn line(text: &str) -> io::Result<Reader> {
+    write(|out| writeln!(out, "{text}"))
+}
+
+/// Prints one JSON document on one line.
+///
+/// # Errors
+/// As [`write`], or the value has no JSON form.
+pub fn document(value: &impl Serialize) -> io::Result<Reader> {
+    let text = serde_json::to_string(value).map_err(io::Error::from)?;
+    line(&text)
+}
+
+/// Whether the arguments of this process ask for JSON.
+#[must_use]
+pub fn wants_json() -> bool {
+    std::env::args_os().any(|argument| argument == OsStr::new("--json"))
+}
+
+/// Says on standard error why a command failed.
+#[must_use]
+pub fn fail(program: &str, code: u8, why: &str) -> ExitCode {
+    complain(program, why);
+    ExitCode::from(code)
+}
+
+/// Says something on standard error; a closed one leaves nobody to tell.
+pub fn complain(program: &str, why: &str) {
+    drop(writeln!(io::stderr().lock(), "{}", failure(program, why, wants_json())));
+}
+
+fn failure(program: &str, why: &str, as_json: bool) -> String {
+    if as_json { json!({ "error": why }).to_string() } else { format!("{program}: {why}") }
+}
+
+/// Reads the arguments of this process.
+///
+/// # Errors
+/// There is nothing to do (help or version was printed), or they are wrong, which was reported: the exit status.
+pub fn arguments<T: Parser>() -> Result<T, ExitCode> {
+    T::try_parse().map_err(|error| {
+        if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+            // Printed or not, there is nothing else to do.
+            drop(error.print());
+            return ExitCode::SUCCESS;
+        }
+        if wants_json() {
+            let text = error.to_string();
+            drop(writeln!(io::stderr().lock(), "{}", json!({ "error": reason(&text) })));
+        } else {
+            drop(error.print());
+        }
+        ExitCode::from(EXIT_USAGE)
+    })
+}
+
+/// What is wrong with the arguments, without the usage that follows it.
+fn reason(text: &str) -> &str {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let text = text.split("\n\nUsage:").next().unwrap_or(text);
+    text.split("\n\nFor more information").next().unwrap_or(text).trim_end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usage_error_is_its_reason() {
+        let text = "error: unexpected argument '-1' found\n\n  tip: x\n\nUsage: y\n\nFor more information, try '--help'.\n";
+        assert_eq!(reason(text), "unexpected argument '-1' found\n\n  tip: x");
+        assert_eq!(reason("error: no value\n\nFor more information, try '--help'.\n"), "no value");
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_is_no_error() {
+        assert_eq!(reader(Ok(())).unwrap(), Reader::Present);
+        assert_eq!(reader(Err(io::ErrorKind::BrokenPipe.into())).unwrap(), Reader::Gone);
+        assert_eq!(
+            reader(Err(io::ErrorKind::StorageFull.into())).unwrap_err().kind(),
+            io::ErrorKind::StorageFull
+        );
+    }
+
+    #[test]
+    fn an_error_has_one_shape() {
+        assert_eq!(failure("platen-x", "no \"a\"", false), "platen-x: no \"a\"");
+        assert_eq!(failure("platen-x", "no \"a\"", true), r#"{"error":"no \"a\""}"#);
+    }
+}
