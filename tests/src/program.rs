@@ -37,6 +37,16 @@ pub fn path(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The writing end of a pipe whose reader is gone.
+///
+/// # Errors
+/// The system gives no pipe.
+pub fn unheard() -> std::io::Result<Stdio> {
+    let (reader, writer) = std::io::pipe()?;
+    drop(reader);
+    Ok(writer.into())
+}
+
 /// Runs a program to its end.
 ///
 /// # Errors
@@ -54,6 +64,16 @@ pub fn run(name: &str, arguments: &[&str]) -> Result<Output> {
     Ok(output)
 }
 
+/// Who hears what a program logs and prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Heard {
+    /// `DIR/NAME.log` and `DIR/NAME.out`, both appended.
+    #[default]
+    InFiles,
+    /// Nobody: both are pipes whose reader is gone.
+    ByNobody,
+}
+
 /// A program that runs until it is stopped; dropped, it is killed.
 #[derive(Debug)]
 pub struct Running {
@@ -69,23 +89,39 @@ impl Running {
     /// # Errors
     /// It can't be started.
     pub fn start(name: &str, arguments: &[&str], dir: &Path) -> Result<Self> {
+        Self::start_heard(name, arguments, dir, Heard::InFiles)
+    }
+
+    /// As [`Running::start`], with another end of what it logs and prints.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn start_heard(name: &str, arguments: &[&str], dir: &Path, heard: Heard) -> Result<Self> {
         let mut command = Command::new(path(name)?);
         command.args(arguments).stdin(Stdio::null());
-        Self::spawned(name, command, dir)
+        Self::spawned_heard(name, command, dir, heard)
     }
 
     /// Starts any program; logs as [`Running::start`].
     ///
     /// # Errors
     /// It can't be started.
-    pub fn spawned(name: &str, mut command: Command, dir: &Path) -> Result<Self> {
+    pub fn spawned(name: &str, command: Command, dir: &Path) -> Result<Self> {
+        Self::spawned_heard(name, command, dir, Heard::InFiles)
+    }
+
+    /// As [`Running::spawned`], with another end of what it logs and prints.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub fn spawned_heard(name: &str, mut command: Command, dir: &Path, heard: Heard) -> Result<Self> {
         let (log, printed) = (dir.join(format!("{name}.log")), dir.join(format!("{name}.out")));
         let open = |path: &Path| File::options().create(true).append(true).open(path);
-        let child = command
-            .stdout(open(&printed)?)
-            .stderr(open(&log)?)
-            .spawn()
-            .with_context(|| format!("{name} can't be started"))?;
+        match heard {
+            Heard::InFiles => command.stdout(open(&printed)?).stderr(open(&log)?),
+            Heard::ByNobody => command.stdout(unheard()?).stderr(unheard()?),
+        };
+        let child = command.spawn().with_context(|| format!("{name} can't be started"))?;
         Ok(Self { name: name.to_owned(), child, log, printed })
     }
 

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::operator::{self, Operator};
-use crate::program::{self, Running};
+use crate::program::{self, Heard, Running};
 use crate::small_disk::SmallDisk;
 
 /// Id of the site's gateway.
@@ -69,6 +69,8 @@ pub struct Site {
     pub gateway: Option<Running>,
     /// The disk of the gateway's data, when it is a small one.
     pub small_disk: Option<SmallDisk>,
+    /// Who hears what is started from now on.
+    pub heard: Heard,
     addresses: BTreeMap<String, SocketAddr>,
 }
 
@@ -135,6 +137,7 @@ impl Site {
             comm_server,
             gateway,
             small_disk,
+            heard: Heard::default(),
             addresses,
         })
     }
@@ -317,7 +320,7 @@ impl Site {
             "--ready-file",
             &ready.display().to_string(),
         ];
-        let mut lan = Running::start("platen-mfp", &arguments, &dir)?;
+        let mut lan = Running::start_heard("platen-mfp", &arguments, &dir, self.heard)?;
         let text = lan.wait_for(&ready)?;
         self.lan = Some(lan);
         let mut lan: Lan = serde_json::from_str(&text).context("the LAN's ready file")?;
@@ -384,7 +387,7 @@ impl Site {
             None => Command::new(program::path("platen-gateway")?),
         };
         command.args(arguments).stdin(Stdio::null());
-        self.gateway = Some(Running::spawned("platen-gateway", command, &dir)?);
+        self.gateway = Some(Running::spawned_heard("platen-gateway", command, &dir, self.heard)?);
         Ok(())
     }
 
@@ -441,7 +444,8 @@ impl Site {
         config: &Value,
     ) -> Result<Running> {
         let file = prepare(dir, dir, config)?;
-        let mut running = Running::start(program, &["--config", &file.display().to_string(), command], dir)?;
+        let arguments = ["--config", &file.display().to_string(), command];
+        let mut running = Running::start_heard(program, &arguments, dir, self.heard)?;
         for (name, address) in running.wait_for_addresses(dir)? {
             self.addresses.insert(format!("{part}.{name}"), address);
         }
