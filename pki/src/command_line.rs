@@ -94,7 +94,9 @@ impl CommandLine {
             if !json {
                 return NotRun::Wrong(text);
             }
-            let said = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+            let said = text.strip_prefix("error: ").unwrap_or(&text);
+            let said = said.split("\n\nUsage:").next().unwrap_or(said);
+            let said = said.split("\n\nFor more information").next().unwrap_or(said).trim_end();
             NotRun::Wrong(serde_json::json!({ "error": said }).to_string())
         })
     }

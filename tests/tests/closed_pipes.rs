@@ -14,7 +14,9 @@ use tests::until::until;
 async fn a_log_that_nobody_reads_stops_no_program() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let log = "debug".to_owned();
-    let (mut site, operator) = Site::start(SiteSpec { log, ..SiteSpec::new(dir.path().to_owned()) }).await?;
+    // A poll every six seconds.
+    let spec = SiteSpec { log, speedup: 600, ..SiteSpec::new(dir.path().to_owned()) };
+    let (mut site, operator) = Site::start(spec).await?;
     site.stop()?;
     site.heard = Heard::ByNobody;
     site.start_global_server()?;

@@ -12,9 +12,11 @@ fn example(name: &str) -> PathBuf {
 
 #[test]
 fn shipped_examples_are_valid() -> Result<()> {
-    program::config::load::<gateway::config::Config>(&example("gateway.yaml"))?;
-    program::config::load::<comm_server::Config>(&example("comm-server.yaml"))?;
-    program::config::load::<global_server::Config>(&example("global-server.yaml"))?;
+    for kind in ["", "-minimal"] {
+        program::config::load::<gateway::config::Config>(&example(&format!("gateway{kind}.yaml")))?;
+        comm_server::Config::load(&example(&format!("comm-server{kind}.yaml")))?;
+        program::config::load::<global_server::Config>(&example(&format!("global-server{kind}.yaml")))?;
+    }
     Ok(())
 }
 
