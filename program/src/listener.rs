@@ -79,12 +79,13 @@ pub async fn serve(listener: TcpListener, door: Door, router: Router, shutdown: 
         };
         let handshake = Handshake { door: door.clone(), socket, address, place: handshakes.enter(()) };
         let (router, watcher, peers) = (router.clone(), graceful.watcher(), Arc::clone(&peers));
+        let title_case = door.title_case;
         tokio::spawn(async move {
             let _place = place;
             if let Some((stream, peer, guard)) = handshake.shake().await {
                 let own = peer.id.clone().map(|id| peers.enter(id));
                 let crowded_out = own.as_ref().map(|own| own.lost.clone()).unwrap_or_default();
-                answer(stream, (peer, guard, crowded_out), router, watcher).await;
+                answer(stream, (peer, guard, crowded_out), (router, title_case), watcher).await;
             }
         });
     }
@@ -191,7 +192,7 @@ fn admit(stream: &TlsStream<TcpStream>, address: SocketAddr, door: &Door) -> Res
 async fn answer(
     stream: TlsStream<TcpStream>,
     (peer, guard, crowded_out): (Peer, Guard, CancellationToken),
-    router: Router,
+    (router, title_case): (Router, bool),
     watcher: Watcher,
 ) {
     let peer_named = peer.clone();
@@ -211,7 +212,11 @@ async fn answer(
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .title_case_headers(title_case);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
     let service = TowerToHyperService::new(service);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();

@@ -30,6 +30,8 @@ pub enum Asks {
 pub struct Door {
     /// In logs and metrics: `gateways`, `operators`, `listen`.
     pub(super) name: &'static str,
+    /// Response header names in title case over HTTP/1.
+    pub(super) title_case: bool,
     asks: Asks,
     identity: watch::Receiver<Arc<Identity>>,
     tls: Arc<ArcSwap<ServerConfig>>,
@@ -45,7 +47,7 @@ impl Door {
     pub fn new(name: &'static str, identity: &LiveIdentity, asks: Asks) -> Result<Self, TlsError> {
         let mut identity = identity.subscribe();
         let tls = Arc::new(ArcSwap::from_pointee(config(&identity.borrow_and_update(), asks)?));
-        Ok(Self { name, asks, identity, tls, has_own_certificate: false })
+        Ok(Self { name, title_case: false, asks, identity, tls, has_own_certificate: false })
     }
 
     /// A door where anybody may come, with a certificate of a public authority.
@@ -60,6 +62,12 @@ impl Door {
         let door = Self::new(name, identity, Asks::Nobody)?;
         door.tls.store(Arc::new(certificate.server_config()?));
         Ok(Self { has_own_certificate: true, ..door })
+    }
+
+    /// Sends response header names in title case over HTTP/1, for clients that compare them by case.
+    #[must_use]
+    pub fn with_title_case(self) -> Self {
+        Self { title_case: true, ..self }
     }
 
     pub(super) fn tls(&self) -> Arc<ServerConfig> {
