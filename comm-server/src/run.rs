@@ -99,7 +99,8 @@ impl Doors {
                 Some(certificate) => Door::public("operators", identity, Arc::clone(certificate))?,
                 None => Door::new("operators", identity, Asks::Nobody)?,
             },
-            enrolment: Door::new("enrolment", identity, Asks::OrNone(GATEWAYS))?,
+            // libest compares header names by case.
+            enrolment: Door::new("enrolment", identity, Asks::OrNone(GATEWAYS))?.with_title_case(),
         })
     }
 }

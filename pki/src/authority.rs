@@ -6,6 +6,7 @@
 
 mod backup;
 mod crl;
+mod enrol;
 mod error;
 mod folder;
 mod key_file;
@@ -30,8 +31,10 @@ use crate::token::{self, Token, TokenRecord};
 use crate::trust;
 pub use backup::{BackupError, Restored};
 pub use crl::{CrlSet, IssuedList};
+pub use enrol::HasValid;
 pub use error::AuthorityError;
 use folder::Folder;
+pub(crate) use folder::pem_block;
 pub use folder::to_pem;
 pub use ledger::Record;
 pub use profile::{LEAF_DAYS, Request};
@@ -230,6 +233,16 @@ impl Authority {
         public_key: &impl PublicKeyData,
         now: Timestamp,
     ) -> Result<(Record, CertificateDer<'static>), AuthorityError> {
+        self.sign_for(request, public_key, None, now)
+    }
+
+    fn sign_for(
+        &self,
+        request: &Request,
+        public_key: &impl PublicKeyData,
+        token_sha256: Option<String>,
+        now: Timestamp,
+    ) -> Result<(Record, CertificateDer<'static>), AuthorityError> {
         let which = Intermediate::of(request.profile);
         let signer = self.signer(which);
         let issuer = signer.issuer(&self.folder, now)?;
@@ -252,6 +265,7 @@ impl Authority {
             ips: request.ips.clone(),
             fingerprint_sha256: description.fingerprint_sha256,
             issued_at: now,
+            token_sha256,
         };
         ledger::append(&self.folder.path(ledger::FILE), &record)?;
         Ok((record, leaf))
@@ -268,10 +282,12 @@ impl Authority {
     /// Makes a one-time enrolment token for a gateway; its record is on disk before this returns.
     ///
     /// # Errors
-    /// The name is not valid, or the record can't be written.
+    /// The name is not valid, the gateway has a valid certificate that the token shall not replace, or the record
+    /// can't be written.
     pub fn token(
         &self,
         gateway: &str,
+        has_valid: HasValid,
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<(Token, TokenRecord), AuthorityError> {
@@ -279,8 +295,11 @@ impl Authority {
         let failed = |_| AuthorityError::Crypto("no random numbers from the system".to_owned());
         SystemRandom::new().fill(&mut secret).map_err(failed)?;
         let party = PartyKind::Gateway.named(gateway)?;
+        self.check_enrolled(&party, None, has_valid, now)?;
         let id = SpiffeId { trust_domain: self.trust_domain.clone(), party };
-        let (token, record) = token::mint(&id, trust::fingerprint(&self.root), now, expires_at, &secret)?;
+        let root = trust::fingerprint(&self.root);
+        let (token, record) = token::mint(&id, root, now, expires_at, &secret)?;
+        let record = TokenRecord { replaces: has_valid == HasValid::Replace, ..record };
         ledger::append(&self.folder.path(TOKENS), &record)?;
         Ok((token, record))
     }

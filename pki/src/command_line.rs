@@ -8,6 +8,7 @@ mod crl;
 mod init;
 mod inspect;
 mod issue;
+mod join_crl;
 mod list;
 mod passphrase;
 mod renew_ca;
@@ -48,6 +49,8 @@ enum Command {
     Revoke(revoke::Arguments),
     /// Make the revocation lists anew.
     Crl(crl::Arguments),
+    /// Join the revocation lists of several places into one bundle.
+    JoinCrl(join_crl::Arguments),
     /// Roll an intermediate CA over; the old one's certificates stay good.
     RenewCa(renew_ca::Arguments),
     /// Put the whole authority into one file.
@@ -111,6 +114,7 @@ impl CommandLine {
             Command::Token(arguments) => token::run(arguments),
             Command::Revoke(arguments) => revoke::run(arguments),
             Command::Crl(arguments) => crl::run(arguments),
+            Command::JoinCrl(arguments) => join_crl::run(arguments),
             Command::RenewCa(arguments) => renew_ca::run(arguments),
             Command::Backup(arguments) => backup::backup(arguments),
             Command::Restore(arguments) => backup::restore(arguments),

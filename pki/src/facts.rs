@@ -77,6 +77,7 @@ pub fn of_parsed(
         key: key_of(certificate.public_key()),
         signature: signature_of(&certificate.signature_algorithm),
         unknown_critical: None,
+        serial: certificate.raw_serial().to_vec(),
         not_before: certificate.validity().not_before.timestamp(),
         not_after: certificate.validity().not_after.timestamp(),
         issuer: issuer_of(certificate, intermediates)?,
@@ -170,7 +171,7 @@ pub(crate) fn key_of(spki: &SubjectPublicKeyInfo<'_>) -> Key {
     if *algorithm == oid::OID_PKCS1_RSAENCRYPTION
         && let Ok(PublicKey::RSA(rsa)) = spki.parsed()
     {
-        return Key::Rsa { bits: rsa_bits(rsa.modulus) };
+        return Key::Rsa { bits: rsa_bits(rsa.modulus), exponent: rsa.try_exponent().ok() };
     }
     Key::Other(format!("of algorithm {}", algorithm.to_id_string()))
 }

@@ -8,6 +8,18 @@ use std::fmt;
 use crate::revocation::Reason;
 use crate::spiffe::{InvalidSpiffeId, PartyKind, SpiffeId, TrustDomain};
 
+/// The longest life of a party's certificate, days: what [`crate::authority::LEAF_DAYS`] gives, and a margin.
+pub const MAX_LEAF_DAYS: i64 = 100;
+
+/// The longest serial number, octets (RFC 5280 §4.1.2.2).
+const SERIAL_OCTETS: usize = 20;
+
+/// The one RSA exponent: lower ones are fragile, larger ones only cost the verifier time.
+const RSA_EXPONENT: u64 = 65_537;
+
+/// Bits of an RSA modulus: shorter is weak, longer only costs the verifier time.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
+
 /// What a leaf certificate says, as far as the decision needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeafFacts {
@@ -29,6 +41,8 @@ pub struct LeafFacts {
     pub signature: Signature,
     /// A critical extension that nobody here understands.
     pub unknown_critical: Option<String>,
+    /// Octets of the serial number, a two's complement integer (X.690 §8.3).
+    pub serial: Vec<u8>,
     /// Begin of validity, Unix seconds.
     pub not_before: i64,
     /// End of validity, Unix seconds.
@@ -68,10 +82,12 @@ pub enum Key {
     P384,
     /// Ed25519.
     Ed25519,
-    /// RSA and the bits of its modulus.
+    /// RSA: the bits of its modulus, and its exponent.
     Rsa {
         /// Bits of the modulus.
         bits: usize,
+        /// The public exponent; `None` when it is larger than 64 bits.
+        exponent: Option<u64>,
     },
     /// Anything else, by object identifier.
     Other(String),
@@ -83,7 +99,13 @@ impl fmt::Display for Key {
             Self::P256 => f.write_str("ECDSA P-256"),
             Self::P384 => f.write_str("ECDSA P-384"),
             Self::Ed25519 => f.write_str("Ed25519"),
-            Self::Rsa { bits } => write!(f, "RSA of {bits} bits"),
+            Self::Rsa { bits, exponent: Some(RSA_EXPONENT) } => write!(f, "RSA of {bits} bits"),
+            Self::Rsa { bits, exponent: Some(exponent) } => {
+                write!(f, "RSA of {bits} bits with exponent {exponent}")
+            }
+            Self::Rsa { bits, exponent: None } => {
+                write!(f, "RSA of {bits} bits with an exponent of over 64 bits")
+            }
             Self::Other(name) => f.write_str(name),
         }
     }
@@ -155,6 +177,17 @@ pub enum Refused {
         /// Now.
         now: i64,
     },
+    /// It lives longer than [`MAX_LEAF_DAYS`].
+    #[error(
+        "the certificate lives for {days} days: expected at most {MAX_LEAF_DAYS}, issue it with `platen-pki`"
+    )]
+    LongLived {
+        /// Days of its validity, rounded up.
+        days: i64,
+    },
+    /// The serial number is zero, negative or too long (RFC 5280 §4.1.2.2).
+    #[error("serial number {0} is not valid: expected a positive number of at most {SERIAL_OCTETS} octets")]
+    BadSerial(String),
     /// A critical extension that nobody here understands.
     #[error("unknown critical extension {0}")]
     UnknownCriticalExtension(String),
@@ -162,7 +195,9 @@ pub enum Refused {
     #[error("signed with {0}: expected ECDSA, Ed25519 or RSA with SHA-256 or better")]
     WeakSignature(String),
     /// The key's algorithm or length.
-    #[error("key is {0}: expected ECDSA P-256 or P-384, Ed25519, or RSA of at least 2048 bits")]
+    #[error(
+        "key is {0}: expected ECDSA P-256 or P-384, Ed25519, or RSA of 2048 to 4096 bits with exponent 65537"
+    )]
     WeakKey(String),
     /// It is a CA's certificate.
     #[error("a CA certificate is no party's certificate")]
@@ -179,11 +214,21 @@ pub enum Refused {
     /// `anyExtendedKeyUsage`.
     #[error("extended key usage is `any`: expected exactly the party's own")]
     AnyPurpose,
-    /// An extended key usage that does not belong to the peer's role or kind.
-    #[error("extended key usage is wrong: expected exactly {expected}")]
+    /// An extended key usage that is not exactly that of the peer's kind.
+    #[error("extended key usage is wrong for a party of kind {kind}: expected exactly {expected}")]
     WrongPurpose {
+        /// The peer's kind.
+        kind: PartyKind,
         /// What was expected.
         expected: &'static str,
+    },
+    /// A party whose kind never has this role.
+    #[error("party of kind {kind} never {}", match role { Role::Client => "calls", Role::Server => "listens" })]
+    WrongRole {
+        /// The peer's kind.
+        kind: PartyKind,
+        /// The role that it has taken.
+        role: Role,
     },
     /// Not exactly one URI in the subject alternative name.
     #[error("{0} URIs in the subject alternative name: expected exactly one")]
@@ -226,17 +271,23 @@ pub enum Refused {
         /// The issuer's distinguished name.
         issuer: String,
     },
-    /// Its issuer's revocation list is too old, or of the future.
-    #[error(
-        "the revocation list of {issuer} is for {this_update} to {next_update} (Unix seconds), it is {now}"
-    )]
+    /// Its issuer's revocation list is too old.
+    #[error("the next revocation list of {issuer} was due at {next_update} (Unix seconds), it is {now}")]
     StaleList {
+        /// The issuer's distinguished name.
+        issuer: String,
+        /// End of the list's validity, Unix seconds.
+        next_update: i64,
+        /// Now.
+        now: i64,
+    },
+    /// Its issuer's revocation list is of the future.
+    #[error("the revocation list of {issuer} begins at {this_update} (Unix seconds), it is {now}")]
+    FutureList {
         /// The issuer's distinguished name.
         issuer: String,
         /// Begin of the list's validity, Unix seconds.
         this_update: i64,
-        /// End of the list's validity, Unix seconds.
-        next_update: i64,
         /// Now.
         now: i64,
     },
@@ -258,18 +309,23 @@ impl Refused {
             Self::Malformed(_) => "malformed_certificate",
             Self::NotYetValid { .. } => "not_yet_valid",
             Self::Expired { .. } => "expired",
+            Self::LongLived { .. } => "lifetime",
+            Self::BadSerial(_) => "serial",
             Self::UnknownCriticalExtension(_) => "unknown_critical_extension",
             Self::WeakSignature(_) => "weak_signature",
             Self::WeakKey(_) => "weak_key",
             Self::IsAuthority | Self::MaySignCertificates => "authority_as_party",
             Self::NoDigitalSignature => "key_usage",
-            Self::NoPurpose | Self::AnyPurpose | Self::WrongPurpose { .. } => "extended_key_usage",
+            Self::NoPurpose | Self::AnyPurpose | Self::WrongPurpose { .. } | Self::WrongRole { .. } => {
+                "extended_key_usage"
+            }
             Self::UriCount(_) | Self::NotSpiffe(_) | Self::SurplusNames(_) => "name",
             Self::OtherTrustDomain { .. } => "trust_domain",
             Self::WrongKind { .. } => "kind",
             Self::Revoked { .. } => "revoked",
             Self::UnknownStatus { .. } => "unknown_revocation_status",
             Self::StaleList { .. } => "stale_revocation_list",
+            Self::FutureList { .. } => "future_revocation_list",
             Self::WrongIssuer { .. } => "issuer",
         }
     }
@@ -300,14 +356,14 @@ pub fn verify_leaf(facts: &LeafFacts, expected: &Expectation<'_>) -> Result<Spif
         return Err(Refused::OtherTrustDomain { theirs: id.trust_domain, ours });
     }
     let kind = id.party.kind();
-    check_purposes(facts.purposes, kind, expected.role)?;
     if !expected.kinds.contains(&kind) {
         return Err(Refused::WrongKind { kind, expected: expected.kinds.to_vec() });
     }
+    check_issuer(facts.issuer, kind)?;
+    check_purposes(facts.purposes, kind, expected.role)?;
     if facts.other_names > 0 || (facts.hosts > 0 && !kind.is_server()) {
         return Err(Refused::SurplusNames(kind));
     }
-    check_issuer(facts.issuer, kind)?;
     Ok(id)
 }
 
@@ -354,6 +410,8 @@ pub const fn chain_instant((not_before, not_after): (i64, i64), now: i64, clock_
 }
 
 fn check_form(facts: &LeafFacts) -> Result<(), Refused> {
+    check_lifetime((facts.not_before, facts.not_after))?;
+    check_serial(&facts.serial)?;
     if let Some(oid) = &facts.unknown_critical {
         return Err(Refused::UnknownCriticalExtension(oid.clone()));
     }
@@ -371,15 +429,48 @@ fn check_form(facts: &LeafFacts) -> Result<(), Refused> {
     }
 }
 
-/// Whether a key is strong enough for a party.
+const fn check_lifetime((not_before, not_after): (i64, i64)) -> Result<(), Refused> {
+    const DAY_S: i64 = 86_400;
+    let life_s = not_after.saturating_sub(not_before);
+    if life_s > MAX_LEAF_DAYS * DAY_S {
+        return Err(Refused::LongLived { days: life_s / DAY_S + (life_s % DAY_S != 0) as i64 });
+    }
+    Ok(())
+}
+
+fn check_serial(serial: &[u8]) -> Result<(), Refused> {
+    let negative = serial.first().is_none_or(|first| first & 0x80 != 0);
+    let zero = serial.iter().all(|octet| *octet == 0);
+    if negative || zero || serial.len() > SERIAL_OCTETS {
+        // A certificate has up to 16 KiB for it.
+        let shown: String = hex::encode(serial).chars().take(2 * SERIAL_OCTETS + 2).collect();
+        return Err(Refused::BadSerial(shown));
+    }
+    Ok(())
+}
+
+/// Whether a key is strong enough for a party, and not so large that verifying costs more than it should.
 ///
 /// # Errors
 /// It isn't.
 pub fn check_key(key: &Key) -> Result<(), Refused> {
     match key {
         Key::P256 | Key::P384 | Key::Ed25519 => Ok(()),
-        Key::Rsa { bits } if *bits >= 2048 => Ok(()),
+        Key::Rsa { bits, exponent: Some(RSA_EXPONENT) } if RSA_BITS.contains(bits) => Ok(()),
         weak @ (Key::Rsa { .. } | Key::Other(_)) => Err(Refused::WeakKey(weak.to_string())),
+    }
+}
+
+/// Exactly those of the kind, in either role: a certificate is good for what its party does and nothing else.
+const fn purposes_of(kind: PartyKind) -> (Purposes, &'static str) {
+    let none = Purposes { server: false, client: false, any: false, other: false };
+    match kind {
+        PartyKind::CommServer => {
+            (Purposes { server: true, client: true, ..none }, "serverAuth and clientAuth")
+        }
+        // It never calls anybody.
+        PartyKind::GlobalServer => (Purposes { server: true, ..none }, "serverAuth"),
+        PartyKind::Gateway | PartyKind::Operator => (Purposes { client: true, ..none }, "clientAuth"),
     }
 }
 
@@ -388,19 +479,15 @@ fn check_purposes(purposes: Option<Purposes>, kind: PartyKind, role: Role) -> Re
     if purposes.any {
         return Err(Refused::AnyPurpose);
     }
-    let exact = match role {
-        Role::Client => purposes.client && (kind.is_server() || !purposes.server),
-        Role::Server => purposes.server && kind.is_server(),
-    };
-    if exact && !purposes.other {
-        return Ok(());
+    let (expected, name) = purposes_of(kind);
+    if purposes != expected {
+        return Err(Refused::WrongPurpose { kind, expected: name });
     }
-    let expected = match role {
-        Role::Client if kind.is_server() => "clientAuth, and serverAuth if it also serves",
-        Role::Client => "clientAuth",
-        Role::Server => "serverAuth of a server, and clientAuth if it also calls",
+    let plays = match role {
+        Role::Client => expected.client,
+        Role::Server => expected.server,
     };
-    Err(Refused::WrongPurpose { expected })
+    if plays { Ok(()) } else { Err(Refused::WrongRole { kind, role }) }
 }
 
 /// A compromised gateway CA must not be able to make a server or an operator, in either role.

@@ -4,8 +4,10 @@
 //! verified when it is loaded, up to a trusted root; the check of a peer is then a look-up, cheap enough for every
 //! request. With a bundle, a peer of unknown status is refused; a list that never came is no excuse.
 
+mod join;
 mod list;
 mod reason;
+mod succession;
 
 use std::path::{Path, PathBuf};
 
@@ -20,9 +22,11 @@ use crate::facts;
 use crate::leaf::{Refused, check_validity};
 use crate::pem_file::{self, PemFileError};
 use crate::tolerance::Tolerance;
+pub use join::{Joined, join};
 use list::List;
 pub use list::{ListFault, Revocation};
 pub use reason::{InvalidReason, Reason};
+use succession::{Age, Fault};
 
 /// The largest bundle that is read, bytes: some 200,000 revoked certificates.
 const BUNDLE_BYTES: u64 = 16 << 20;
@@ -64,8 +68,57 @@ pub enum CrlError {
         /// The number in force.
         in_force: String,
     },
+    /// A list has the number of the one in force and other content.
+    #[error(
+        "{} has another list {number} of {issuer} than the one in force: two lists have one number; make a new one \
+         with `platen-pki crl`, in one place only",
+        path.display()
+    )]
+    SameNumber {
+        /// The file.
+        path: PathBuf,
+        /// The issuer's distinguished name.
+        issuer: String,
+        /// The number of both.
+        number: String,
+    },
+    /// A list is of the future.
+    #[error(
+        "{} has list {number} of {issuer}, whose thisUpdate, {this_update}, is in the future: it is not used before; \
+         compare the clock here with that of the machine that made it",
+        path.display()
+    )]
+    Future {
+        /// The file.
+        path: PathBuf,
+        /// The issuer's distinguished name.
+        issuer: String,
+        /// Its number.
+        number: String,
+        /// When it begins.
+        this_update: Timestamp,
+    },
+    /// A list is overdue, and the one in force is better.
+    #[error(
+        "{} has list {number} of {issuer}, whose nextUpdate, {next_update}, has passed: make a new one with \
+         `platen-pki crl`",
+        path.display()
+    )]
+    Overdue {
+        /// The file.
+        path: PathBuf,
+        /// The issuer's distinguished name.
+        issuer: String,
+        /// Its number.
+        number: String,
+        /// When the next one was due.
+        next_update: Timestamp,
+    },
     /// A list that was in force is gone, and its authority has not expired.
-    #[error("{} has no list of {issuer} any more: publish what `platen-pki crl` writes, whole", path.display())]
+    #[error(
+        "{} has no list of {issuer} any more: publish the lists of all authorities in one file (`platen-pki join-crl`)",
+        path.display()
+    )]
     Gone {
         /// The file.
         path: PathBuf,
@@ -74,8 +127,40 @@ pub enum CrlError {
     },
 }
 
+impl CrlError {
+    /// A short name, for a metric's label: one of few.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::TooMany { .. } => "too_many",
+            Self::List { .. } => "invalid",
+            Self::Older { .. } => "older",
+            Self::SameNumber { .. } => "same_number",
+            Self::Future { .. } => "future",
+            Self::Overdue { .. } => "overdue",
+            Self::Gone { .. } => "gone",
+        }
+    }
+
+    /// Whether the same file may be accepted later, as time passes.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Future { .. } | Self::Overdue { .. })
+    }
+}
+
+/// What came of a changed bundle.
+#[derive(Debug)]
+pub struct Reload {
+    /// The lists from now on; `None` when nothing changed.
+    pub taken: Option<Crls>,
+    /// Lists of the bundle that are not used; those in force of the same issuers stay.
+    pub rejected: Vec<CrlError>,
+}
+
 /// How old the lists are: the oldest decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Freshness {
     /// No list is configured.
     NotConfigured,
@@ -86,14 +171,27 @@ pub enum Freshness {
     },
     /// The next one is overdue: an error to report, but peers are let in until then, Unix seconds.
     Grace {
+        /// The issuer's distinguished name.
+        issuer: String,
         /// When the next one was due.
         next_update: i64,
         /// When peers will be refused.
         until: i64,
     },
-    /// Too old, or of the future: peers are refused.
-    Unusable {
+    /// Too old: the issuer's peers are refused.
+    TooOld {
+        /// The issuer's distinguished name.
+        issuer: String,
         /// When the next one was due.
+        next_update: i64,
+    },
+    /// Of the future: the issuer's peers are refused.
+    Future {
+        /// The issuer's distinguished name.
+        issuer: String,
+        /// When it begins.
+        this_update: i64,
+        /// When the next one is due.
         next_update: i64,
     },
 }
@@ -199,30 +297,50 @@ impl Crls {
         Ok(Self { source: Some(source), lists, tolerance })
     }
 
-    /// Loads the bundle again if the file has changed; `None` when it hasn't, or none is configured.
+    /// Loads the bundle again if the file has changed. Each list is judged by itself: one that is rejected leaves the
+    /// one in force of its issuer where it is, and the others are used.
     ///
     /// # Errors
-    /// As [`Crls::load`]; and a list is older than the one in force, or gone. The lists in force stay so.
-    pub fn reload(&self, now: Timestamp) -> Result<Option<Self>, CrlError> {
-        let Some(source) = &self.source else { return Ok(None) };
+    /// As [`Crls::load`]. The lists in force stay so.
+    pub fn reload(&self, now: Timestamp) -> Result<Reload, CrlError> {
+        let unchanged = Reload { taken: None, rejected: Vec::new() };
+        let Some(source) = &self.source else { return Ok(unchanged) };
         let pem = pem_file::read_at_most(&source.path, BUNDLE_BYTES)?;
         if digest::digest(&digest::SHA256, &pem).as_ref() == source.sha256 {
-            return Ok(None);
+            return Ok(unchanged);
         }
         let newer = Self::load(&source.path, &source.roots, self.tolerance)?;
-        for old in &self.lists {
-            let (path, issuer) = (source.path.clone(), old.issuer_name.clone());
-            match newer.lists.iter().find(|list| list.same_issuer(old)) {
-                Some(new) if new.number < old.number => {
-                    let (found, in_force) = (new.number.to_string(), old.number.to_string());
-                    return Err(CrlError::Older { path, issuer, found, in_force });
-                }
-                Some(_) => {}
-                None if old.signer_not_after < now.as_second() => {}
-                None => return Err(CrlError::Gone { path, issuer }),
+        let succession = succession::succeed(&self.lists, newer.lists, now.as_second(), self.tolerance);
+        let rejected = succession.rejected.iter().map(|(list, fault)| self.rejection(source, list, *fault));
+        let gone = succession.gone.iter().map(|list| {
+            let (path, issuer) = (source.path.clone(), list.issuer_name.clone());
+            CrlError::Gone { path, issuer }
+        });
+        let rejected: Vec<CrlError> = rejected.chain(gone).collect();
+        // Read again later, if time may change the verdict.
+        let done = !rejected.iter().any(CrlError::may_pass);
+        let source = if done { newer.source } else { self.source.clone() };
+        let same = succession.lists.len() == self.lists.len()
+            && succession.lists.iter().all(|new| self.lists.iter().any(|old| old.sha256 == new.sha256));
+        let newer = Self { source, lists: succession.lists, tolerance: self.tolerance };
+        let changed = !same || rejected.is_empty();
+        Ok(Reload { taken: changed.then_some(newer), rejected })
+    }
+
+    fn rejection(&self, source: &Source, list: &List, fault: Fault) -> CrlError {
+        let (path, issuer, number) = (source.path.clone(), list.issuer_name.clone(), list.number.to_string());
+        let at = |second| Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
+        match fault {
+            Fault::Older => {
+                let newest =
+                    self.lists.iter().filter(|old| old.same_issuer(list)).map(|old| &old.number).max();
+                let in_force = newest.map(ToString::to_string).unwrap_or_default();
+                CrlError::Older { path, issuer, found: number, in_force }
             }
+            Fault::SameNumber => CrlError::SameNumber { path, issuer, number },
+            Fault::Future => CrlError::Future { path, issuer, number, this_update: at(list.validity.0) },
+            Fault::Overdue => CrlError::Overdue { path, issuer, number, next_update: at(list.validity.1) },
         }
-        Ok(Some(newer))
     }
 
     /// Whether there are lists at all.
@@ -244,26 +362,30 @@ impl Crls {
         self.lists.iter().filter(|list| list.covers(leaf)).find_map(|list| list.revoked.get(&leaf.serial))
     }
 
-    /// How old the lists are; for a metric and an alarm.
+    /// How old the lists are; for a metric and an alarm. Of an issuer with several lists, the best counts.
     #[must_use]
     pub fn freshness(&self, now: i64) -> Freshness {
-        let Some(oldest) = self.lists.iter().min_by_key(|list| list.validity.1) else {
+        let rank = |list: &List| (self.age(list, now), list.validity.1);
+        let is_best = |list: &&List| {
+            !self.lists.iter().any(|other| other.same_issuer(list) && rank(other) > rank(list))
+        };
+        let Some(worst) = self.lists.iter().filter(is_best).min_by_key(|list| rank(list)) else {
             return Freshness::NotConfigured;
         };
-        let next_update = oldest.validity.1;
-        let until = next_update + self.tolerance.skew() + self.tolerance.grace();
-        if self.lists.iter().any(|list| !self.is_usable(list, now)) {
-            return Freshness::Unusable { next_update };
+        let (issuer, (this_update, next_update)) = (worst.issuer_name.clone(), worst.validity);
+        match self.age(worst, now) {
+            Age::Fresh => Freshness::Fresh { next_update },
+            Age::Grace => {
+                let until = next_update + self.tolerance.skew() + self.tolerance.grace();
+                Freshness::Grace { issuer, next_update, until }
+            }
+            Age::TooOld => Freshness::TooOld { issuer, next_update },
+            Age::Future => Freshness::Future { issuer, this_update, next_update },
         }
-        if now > next_update + self.tolerance.skew() {
-            return Freshness::Grace { next_update, until };
-        }
-        Freshness::Fresh { next_update }
     }
 
-    fn is_usable(&self, list: &List, now: i64) -> bool {
-        let (from, until) = list.validity;
-        check_validity((from, until + self.tolerance.grace()), now, self.tolerance.skew()).is_ok()
+    const fn age(&self, list: &List, now: i64) -> Age {
+        succession::age(list.validity, now, self.tolerance)
     }
 
     fn check(&self, leaf: &PeerLeaf, now: i64) -> Result<(), Refused> {
@@ -275,17 +397,19 @@ impl Crls {
             let serial = hex::encode(&leaf.serial);
             return Err(Refused::Revoked { serial, at: revocation.at, reason: revocation.reason });
         }
-        let mut covering = self.lists.iter().filter(|list| list.covers(leaf)).peekable();
-        if covering.peek().is_none() {
+        let covering = self.lists.iter().filter(|list| list.covers(leaf));
+        let Some(best) = covering.max_by_key(|list| self.age(list, now)) else {
             return Err(Refused::UnknownStatus { issuer: leaf.issuer_name() });
+        };
+        let age = self.age(best, now);
+        if age.is_usable() {
+            return Ok(());
         }
-        match covering.find(|list| !self.is_usable(list, now)) {
-            None => Ok(()),
-            Some(list) => {
-                let (issuer, (this_update, next_update)) = (list.issuer_name.clone(), list.validity);
-                Err(Refused::StaleList { issuer, this_update, next_update, now })
-            }
-        }
+        let (issuer, (this_update, next_update)) = (best.issuer_name.clone(), best.validity);
+        Err(match age {
+            Age::Future => Refused::FutureList { issuer, this_update, now },
+            Age::TooOld | Age::Grace | Age::Fresh => Refused::StaleList { issuer, next_update, now },
+        })
     }
 }
 

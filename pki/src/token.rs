@@ -53,6 +53,9 @@ pub struct TokenRecord {
     pub expires_at: Timestamp,
     /// When it was made.
     pub made_at: Timestamp,
+    /// Whether the gateway may have a valid certificate already: it is revoked once the token was used.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replaces: bool,
 }
 
 /// What is wrong with a token's form.
@@ -114,6 +117,7 @@ pub fn mint(
         gateway: gateway.clone(),
         expires_at,
         made_at,
+        replaces: false,
     };
     Ok((Token { gateway: gateway.clone(), root_sha256, expires_at, text: text.into() }, record))
 }

@@ -175,3 +175,59 @@ fn a_token_is_made_a_ca_renewed_and_all_of_it_restored() {
     json(dir, "restore ca.backup --dir back --json");
     assert_eq!(json(dir, "list --dir back --json"), json(dir, "list --dir ca --json"));
 }
+
+#[test]
+fn a_token_for_a_gateway_that_has_a_certificate_says_what_it_will_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    json(dir, "init --dir ca --trust-domain t --insecure-no-passphrase --json");
+    let issued = json(dir, "issue --dir ca --profile gateway --name gw-1 --out g --json");
+    let serial = issued["issued"]["serial"].as_str().unwrap();
+    let refused = platen_pki(dir, "token --dir ca --id gw-1");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said.contains("gw-1 has a valid certificate already") && said.contains(serial), "{said}");
+    assert!(said.contains("--replace"), "{said}");
+    let text = String::from_utf8(platen_pki(dir, "token --dir ca --id gw-1 --replace").stdout).unwrap();
+    assert!(text.contains(&format!("Its certificate {serial}, valid until")), "{text}");
+    let made = json(dir, "token --dir ca --id gw-1 --replace --json");
+    assert_eq!((&made["replaces"][0], &made["record"]["replaces"]), (&serial.into(), &true.into()));
+    // A revoked one is no obstacle.
+    json(dir, "revoke --dir ca --id gateway/gw-1 --json");
+    assert_eq!(json(dir, "token --dir ca --id gw-1 --json")["replaces"], serde_json::json!([]));
+}
+
+#[test]
+fn lists_of_two_places_are_joined_into_one_bundle() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    json(dir, "init --dir ca --trust-domain t --insecure-no-passphrase --json");
+    json(dir, "issue --dir ca --profile gateway --name g --out g --json");
+    // The gateway CA's key is on the server, the server CA's is not.
+    json(dir, "backup --dir ca --out ca.backup --json");
+    json(dir, "restore ca.backup --dir online --json");
+    std::fs::remove_file(dir.join("online/server-ca-key.pem")).unwrap();
+    std::fs::remove_file(dir.join("ca/gateway-ca-key.pem")).unwrap();
+    json(dir, "crl --dir ca --out offline-lists --json");
+    json(dir, "crl --dir online --out old-lists --json");
+    json(dir, "revoke --dir online --id gateway/g --json");
+    json(dir, "crl --dir online --out online-lists --json");
+    let join = "join-crl --root g/root.pem --out crl.pem --json";
+    // An older list beside a newer one is left out, whatever the order.
+    let files = "old-lists/crl.pem offline-lists/crl.pem online-lists/crl.pem old-lists/crl.pem";
+    let joined = json(dir, &format!("{join} {files}"));
+    assert_eq!(joined["lists"].as_array().unwrap().len(), 2, "{joined}");
+    let text = std::fs::read_to_string(dir.join("crl.pem")).unwrap();
+    assert_eq!(text.matches("BEGIN X509 CRL").count(), 2);
+    let output = platen_pki(dir, "inspect g/cert.pem --against g/root.pem --crl crl.pem --json");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("was revoked at"), "{output:?}");
+    // Another authority's root, or a file that is no list: nothing is written.
+    json(dir, "init --dir other --trust-domain t --insecure-no-passphrase --json");
+    for wrong in [
+        "join-crl --root other/root.pem --out new.pem online-lists/crl.pem",
+        "join-crl --root g/root.pem --out new.pem online-lists/crl.pem g/cert.pem",
+    ] {
+        assert_eq!(platen_pki(dir, wrong).status.code(), Some(1), "{wrong}");
+        assert!(!dir.join("new.pem").exists());
+    }
+}

@@ -109,8 +109,20 @@ fn odd_clients_are_refused_with_the_reason() {
         (gateway(|p| p.key_usages.clear()), "NoDigitalSignature"),
         (gateway(|p| p.subject_alt_names.clear()), "UriCount(0)"),
         (gateway(|p| p.subject_alt_names.push(p.subject_alt_names[0].clone())), "UriCount(2)"),
-        (gateway(|p| p.not_after = rcgen::date_time_ymd(2021, 1, 1)), "Expired"),
-        (gateway(|p| p.not_before = rcgen::date_time_ymd(2099, 1, 1)), "NotValidYet"),
+        (
+            gateway(|p| {
+                p.not_before = rcgen::date_time_ymd(2020, 12, 1);
+                p.not_after = rcgen::date_time_ymd(2021, 1, 1);
+            }),
+            "Expired",
+        ),
+        (
+            gateway(|p| {
+                p.not_before = rcgen::date_time_ymd(2099, 1, 1);
+                p.not_after = rcgen::date_time_ymd(2099, 2, 1);
+            }),
+            "NotValidYet",
+        ),
         (gateway(|p| p.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained)), "CaUsedAsEndEntity"),
         (gateway(|p| p.custom_extensions.push(unknown_critical())), "UnsupportedCriticalExtension"),
         (params("spiffe://u/gateway/g", false), "OtherTrustDomain"),
@@ -225,7 +237,7 @@ fn a_gateway_is_not_fooled_by_an_odd_server() {
     for (which, params, expected) in [
         (Intermediate::GatewayCa, params(GATEWAY_URI, false), "NotValidForName"),
         (Intermediate::GatewayCa, params(SERVER_URI, true), "NameConstraintViolation"),
-        (Intermediate::ServerCa, params(GATEWAY_URI, true), "WrongPurpose"),
+        (Intermediate::ServerCa, params(GATEWAY_URI, true), "WrongKind"),
         (Intermediate::ServerCa, params("spiffe://t/global-server/g", true), "WrongKind"),
         (Intermediate::ServerCa, params("spiffe://u/comm-server/c", true), "OtherTrustDomain"),
         (Intermediate::ServerCa, params(SERVER_URI, false), "InvalidPurpose"),

@@ -38,7 +38,9 @@ fn openssl_verifies_our_chains_for_their_purpose_only() {
     for kind in PartyKind::ALL {
         // A dot makes OpenSSL hold a common name for a DNS name.
         let config = site.issue(kind, "n-1.site");
-        for (purpose, good) in [("sslclient", true), ("sslserver", kind.is_server())] {
+        for (purpose, good) in
+            [("sslclient", kind != PartyKind::GlobalServer), ("sslserver", kind.is_server())]
+        {
             let (root, chain) = (text(&config.root), text(&config.certificate));
             let strict =
                 ["verify", "-x509_strict", "-purpose", purpose, "-CAfile", root, "-untrusted", chain, chain];
@@ -156,7 +158,7 @@ fn what_openssl_makes_weak_is_seen_as_weak() {
     let dir = tempfile::tempdir().unwrap();
     let (key, out) = (dir.path().join("key.pem"), dir.path().join("cert.pem"));
     let curve = |name| vec!["-newkey", "ec", "-pkeyopt", name];
-    let rsa = |bits| Key::Rsa { bits };
+    let rsa = |bits| Key::Rsa { bits, exponent: Some(65_537) };
     let weak = |name: &str| Signature::Weak(name.to_owned());
     let other = Key::Other("ECDSA on curve 1.2.840.10045.3.1.1".to_owned());
     let cases = [
@@ -164,6 +166,12 @@ fn what_openssl_makes_weak_is_seen_as_weak() {
         (vec!["-newkey", "rsa:1024", "-sha1"], rsa(1024), weak("RSA with SHA-1")),
         (vec!["-newkey", "rsa:2047", "-sha256"], rsa(2047), Signature::Strong),
         (vec!["-newkey", "rsa:2048", "-sha384"], rsa(2048), Signature::Strong),
+        (
+            vec!["-newkey", "rsa:2048", "-pkeyopt", "rsa_keygen_pubexp:3", "-sha256"],
+            Key::Rsa { bits: 2048, exponent: Some(3) },
+            Signature::Strong,
+        ),
+        (vec!["-newkey", "rsa:4104", "-sha256"], rsa(4104), Signature::Strong),
         ([curve("ec_paramgen_curve:prime192v1"), vec!["-sha1"]].concat(), other, weak("ECDSA with SHA-1")),
         (curve("ec_paramgen_curve:P-256"), Key::P256, Signature::Strong),
         (curve("ec_paramgen_curve:P-384"), Key::P384, Signature::Strong),

@@ -62,9 +62,26 @@ fn table() -> Vec<(Change, &'static str)> {
         (|p| p.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained), "a CA certificate is no party's"),
         (|p| p.key_usages.push(rcgen::KeyUsagePurpose::KeyCertSign), "key usage allows signing certificates"),
         (|p| p.key_usages.clear(), "key usage lacks digitalSignature"),
-        (|p| p.not_after = rcgen::date_time_ymd(2021, 1, 1), "certificate expired"),
-        (|p| p.not_before = rcgen::date_time_ymd(2099, 1, 1), "not valid yet"),
+        (
+            |p| {
+                p.not_before = rcgen::date_time_ymd(2020, 12, 1);
+                p.not_after = rcgen::date_time_ymd(2021, 1, 1);
+            },
+            "certificate expired",
+        ),
+        (
+            |p| {
+                p.not_before = rcgen::date_time_ymd(2099, 1, 1);
+                p.not_after = rcgen::date_time_ymd(2099, 2, 1);
+            },
+            "not valid yet",
+        ),
+        (|p| std::mem::swap(&mut p.not_before, &mut p.not_after), "ends before it begins"),
         (unknown_critical, "unknown critical extension"),
+        (|p| p.not_after = rcgen::date_time_ymd(9999, 12, 31), "days: expected at most 100"),
+        (|p| p.not_after += Duration::from_secs(10 * 86_400), "days: expected at most 100"),
+        (|p| p.serial_number = Some(vec![0].into()), "serial number"),
+        (|p| p.serial_number = Some(vec![0x41; 21].into()), "serial number"),
     ]
 }
 
@@ -160,10 +177,15 @@ fn what_only_openssl_makes_is_refused_in_words() {
         // (Our CA's key is on a curve, with which OpenSSL won't use MD5.)
         ("rsa:2048", "-sha1", "its signature algorithm is not accepted"),
         ("rsa:2048", "-sha256", ""),
+        ("rsa:4104", "-sha256", "key is RSA of 4104 bits: expected"),
+        ("rsa:2048 e=3", "-sha256", "key is RSA of 2048 bits with exponent 3: expected"),
+        ("rsa:2048 e=4294967297", "-sha256", "key is RSA of 2048 bits with exponent 4294967297: expected"),
     ] {
         let fixed = ["req", "-new", "-nodes", "-subj", "/CN=x", "-keyout", &key, "-out", &request];
         let kind: &[&str] = match algorithm {
             "ec:P-192" => &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime192v1"],
+            "rsa:2048 e=3" => &["-newkey", "rsa:2048", "-pkeyopt", "rsa_keygen_pubexp:3"],
+            "rsa:2048 e=4294967297" => &["-newkey", "rsa:2048", "-pkeyopt", "rsa_keygen_pubexp:4294967297"],
             rsa => &["-newkey", rsa],
         };
         openssl(&[&fixed[..], kind].concat());
@@ -178,6 +200,63 @@ fn what_only_openssl_makes_is_refused_in_words() {
         assert!(
             said.contains(expected) && said.is_empty() == expected.is_empty(),
             "{algorithm} {digest}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_life_and_a_serial_number_that_only_openssl_gives_are_refused_in_words() {
+    let site = Site::new("t");
+    let trust = site.identity(PartyKind::CommServer, "c").trust().clone();
+    let file = |name: &str| site.dir.path().join(name).to_str().unwrap().to_owned();
+    let (key, request, out, extensions) = (file("k.pem"), file("r.pem"), file("o.pem"), file("e.cnf"));
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let fixed = ["req", "-new", "-nodes", "-subj", "/CN=x", "-keyout", &key, "-out", &request];
+    openssl(&[&fixed[..], &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]].concat());
+    let now = Timestamp::now().as_second();
+    // Until the last day of year 9999.
+    let forever = ((253_402_214_400 - now) / 86_400).to_string();
+    let long = format!("0x{}", "41".repeat(21));
+    let client = "clientAuth";
+    for (kind, days, serial, purposes, expected) in [
+        ("gateway", "90", "77", client, ""),
+        ("gateway", "100", "77", client, ""),
+        ("gateway", "101", "77", client, "lives for 101 days: expected at most 100"),
+        ("gateway", forever.as_str(), "77", client, "days: expected at most 100"),
+        ("gateway", "90", "0", client, "serial number"),
+        ("gateway", "90", "-5", client, "serial number"),
+        ("gateway", "90", long.as_str(), client, "serial number"),
+        ("comm-server", "90", "77", "serverAuth,clientAuth", ""),
+        ("comm-server", "90", "77", "serverAuth", "expected exactly serverAuth and clientAuth"),
+        ("global-server", "90", "77", "serverAuth", ""),
+        ("global-server", "90", "77", "serverAuth,clientAuth", "expected exactly serverAuth"),
+        ("operator", "90", "77", client, ""),
+        ("operator", "90", "77", "clientAuth,codeSigning", "expected exactly clientAuth"),
+    ] {
+        let text = format!(
+            "basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\nextendedKeyUsage={purposes}\n\
+             subjectAltName=URI:spiffe://t/{kind}/n{}\n",
+            if kind.ends_with("server") { ",DNS:localhost" } else { "" }
+        );
+        std::fs::write(&extensions, text).unwrap();
+        let which = if kind == "gateway" { Intermediate::GatewayCa } else { Intermediate::ServerCa };
+        let path = |name: String| site.ca_file(&name).to_str().unwrap().to_owned();
+        let (ca, ca_key) =
+            (path(format!("{}.pem", which.as_str())), path(format!("{}-key.pem", which.as_str())));
+        let sign = ["x509", "-req", "-in", &request, "-CA", &ca, "-CAkey", &ca_key, "-out", &out];
+        let how = ["-days", days, "-set_serial", serial, "-extfile", &extensions, "-sha256"];
+        openssl(&[&sign[..], &how].concat());
+        let leaf = CertificateDer::from_pem_file(&out).unwrap();
+        let chain = [leaf, site.authority.certificate_of(which).clone()];
+        let role = if kind.ends_with("server") { Role::Server } else { Role::Client };
+        let verdict = tls::explain(&trust, &chain, role, &PartyKind::ALL, now);
+        let said = verdict.err().map(|refused| refused.to_string()).unwrap_or_default();
+        assert!(
+            said.contains(expected) && said.is_empty() == expected.is_empty(),
+            "{kind} of {days} days, serial {serial}, {purposes}: {said}\nexpected: {expected}"
         );
     }
 }
@@ -220,7 +299,7 @@ fn a_revoked_client_is_out_live_and_anew_and_never_resumes() {
 
     site.authority.revoke(&Whom::Party("gateway/g".parse().unwrap()), Reason::KeyCompromise, now).unwrap();
     with_lists(&site);
-    let newer = identity.with_crls(Arc::new(identity.crls().reload(now).unwrap().unwrap()));
+    let newer = identity.with_crls(Arc::new(identity.crls().reload(now).unwrap().taken.unwrap()));
     // The open connection.
     let refused = peer_still_good(&leaf, newer.crls(), now.as_second()).unwrap_err().to_string();
     assert!(refused.contains("was revoked at") && refused.contains("keyCompromise"), "{refused}");

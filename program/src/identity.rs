@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pki::revocation::{CrlError, Crls, Freshness};
 use pki::{Identity, IdentityConfig, IdentityError, Tolerance, renewal};
 use tokio::sync::watch;
@@ -16,8 +16,11 @@ use tokio_util::sync::CancellationToken;
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// How often an overdue revocation list is complained of.
+/// How often an overdue revocation list, or one that is rejected, is complained of.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(3600);
+
+/// When lists are judged again that were rejected for their dates.
+const JUDGE_AGAIN: SignedDuration = SignedDuration::from_secs(30);
 
 /// A file, as far as can be told without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +61,31 @@ pub enum NotTaken {
     /// The revocation lists.
     #[error(transparent)]
     Crl(#[from] CrlError),
+    /// Some revocation lists of the bundle; the others are used.
+    #[error("{}", joined(.0))]
+    Lists(Vec<CrlError>),
+}
+
+impl NotTaken {
+    fn lists(&self) -> &[CrlError] {
+        match self {
+            Self::Crl(error) => std::slice::from_ref(error),
+            Self::Lists(errors) => errors,
+            Self::Load(_) | Self::Unproven(_) => &[],
+        }
+    }
+}
+
+fn joined(errors: &[CrlError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// What was read last.
+#[derive(Debug, Default)]
+struct Seen {
+    stamps: Option<Stamps>,
+    /// When the revocation lists are judged again though their file has not changed.
+    judge_at: Option<Timestamp>,
 }
 
 /// The identity, as it is now.
@@ -67,7 +95,7 @@ pub struct LiveIdentity {
     config: Option<IdentityConfig>,
     tolerance: Tolerance,
     current: watch::Sender<Arc<Identity>>,
-    seen: Mutex<Option<Stamps>>,
+    seen: Mutex<Seen>,
 }
 
 impl LiveIdentity {
@@ -77,7 +105,7 @@ impl LiveIdentity {
     /// As [`Identity::load_with`].
     pub fn load(config: &IdentityConfig, tolerance: Tolerance) -> Result<Arc<Self>, IdentityError> {
         // Before the files are read: what changes meanwhile is read again.
-        let seen = Mutex::new(Some(Stamps::of(config)));
+        let seen = Mutex::new(Seen { stamps: Some(Stamps::of(config)), judge_at: None });
         let current = watch::Sender::new(Arc::new(Identity::load_with(config, tolerance)?));
         Ok(Arc::new(Self { config: Some(config.clone()), tolerance, current, seen }))
     }
@@ -105,37 +133,43 @@ impl LiveIdentity {
     /// Looks at the files, and takes what is new; `true` if something was.
     ///
     /// # Errors
-    /// They changed and can't be used: what was in force stays, and they are tried again when they change again.
+    /// They changed and can't be used, or some of the lists can't: what was in force stays, and they are tried again
+    /// when they change again; lists with a wrong date also as time passes.
     pub fn look(&self, now: Timestamp) -> Result<bool, NotTaken> {
         let Some(config) = &self.config else { return Ok(false) };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let found = Stamps::of(config);
-        let before = seen.replace(found.clone());
+        let before = seen.stamps.replace(found.clone());
         let unchanged = |same: fn(&Stamps, &Stamps) -> bool| before.as_ref().is_some_and(|b| same(b, &found));
+        let judge = seen.judge_at.is_some_and(|at| at <= now) || !unchanged(|a, b| a.crl == b.crl);
         let old = self.now();
-        let mut taken = false;
         let mut newest = Arc::clone(&old);
         let mut trouble = None;
-        if !unchanged(|a, b| a.crl == b.crl) {
+        if judge {
+            seen.judge_at = None;
             match old.crls().reload(now) {
-                Ok(Some(newer)) => {
-                    newest = Arc::new(old.with_crls(Arc::new(newer)));
-                    taken = true;
+                Ok(reload) => {
+                    if let Some(newer) = reload.taken {
+                        newest = Arc::new(old.with_crls(Arc::new(newer)));
+                    }
+                    if reload.rejected.iter().any(CrlError::may_pass) {
+                        seen.judge_at = now.checked_add(JUDGE_AGAIN).ok();
+                    }
+                    if !reload.rejected.is_empty() {
+                        trouble = Some(NotTaken::Lists(reload.rejected));
+                    }
                 }
-                Ok(None) => {}
                 Err(error) => trouble = Some(NotTaken::Crl(error)),
             }
         }
         if !unchanged(|a, b| a.own == b.own) {
             match self.newer(config, &newest, now) {
                 Ok(None) => {}
-                Ok(Some(newer)) => {
-                    newest = Arc::new(newer);
-                    taken = true;
-                }
+                Ok(Some(newer)) => newest = Arc::new(newer),
                 Err(error) => trouble = Some(error),
             }
         }
+        let taken = !Arc::ptr_eq(&newest, &old);
         if taken {
             self.current.send_replace(newest);
         }
@@ -171,7 +205,7 @@ impl LiveIdentity {
     pub async fn keep_current(self: Arc<Self>, shutdown: CancellationToken) {
         let mut every = tokio::time::interval(LOOK_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut complained = None;
+        let (mut complained, mut rejected) = (None, None);
         loop {
             tokio::select! {
                 _ = every.tick() => {}
@@ -186,11 +220,7 @@ impl LiveIdentity {
                     metrics::counter!("platen_identity_reloads_total").increment(1);
                     tracing::info!("certificate, roots or revocation lists were taken anew");
                 }
-                Ok(Err(error)) => {
-                    metrics::counter!("platen_identity_reload_failures_total").increment(1);
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, "changed identity files are not taken, the old ones stay in force");
-                }
+                Ok(Err(error)) => rejected = Some(report(&error, now, rejected.take())),
                 Err(error) => tracing::error!(error = %error, "the identity's files were not looked at"),
             }
             let identity = self.now();
@@ -198,6 +228,25 @@ impl LiveIdentity {
             complained = complain(identity.crls(), now, complained);
         }
     }
+}
+
+/// Reports files that are not taken: each hour while nothing changes. What was reported last, and when.
+fn report(error: &NotTaken, now: Timestamp, last: Option<(String, Timestamp)>) -> (String, Timestamp) {
+    let text = error.to_string();
+    if let Some((before, at)) = last
+        && before == text
+        && error.lists().iter().any(CrlError::may_pass)
+        && now.duration_since(at).unsigned_abs() < COMPLAIN_EVERY
+    {
+        return (before, at);
+    }
+    metrics::counter!("platen_identity_reload_failures_total").increment(1);
+    for list in error.lists() {
+        metrics::counter!("platen_crl_rejected_total", "reason" => list.label()).increment(1);
+    }
+    let error: &dyn std::error::Error = error;
+    tracing::warn!(error, "changed identity files are not taken, the old ones stay in force");
+    (text, now)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds, for a metric")]
@@ -208,7 +257,8 @@ fn measure(identity: &Identity, now: Timestamp) {
         Freshness::NotConfigured => {}
         Freshness::Fresh { next_update }
         | Freshness::Grace { next_update, .. }
-        | Freshness::Unusable { next_update } => {
+        | Freshness::TooOld { next_update, .. }
+        | Freshness::Future { next_update, .. } => {
             metrics::gauge!("platen_crl_next_update_seconds").set(left(next_update));
         }
     }
@@ -217,15 +267,23 @@ fn measure(identity: &Identity, now: Timestamp) {
 /// A list that is overdue is an error, told each hour; when it was told last.
 fn complain(crls: &Crls, now: Timestamp, last: Option<Timestamp>) -> Option<Timestamp> {
     let recently = last.is_some_and(|last| now.duration_since(last).unsigned_abs() < COMPLAIN_EVERY);
+    let at = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
     match crls.freshness(now.as_second()) {
         Freshness::NotConfigured | Freshness::Fresh { .. } => return None,
-        Freshness::Grace { .. } | Freshness::Unusable { .. } if recently => return last,
-        Freshness::Grace { until, .. } => {
-            let until = Timestamp::from_second(until).unwrap_or(Timestamp::MAX);
-            tracing::error!(%until, "a revocation list is overdue: peers are let in until then, publish a new one");
+        Freshness::Grace { .. } | Freshness::TooOld { .. } | Freshness::Future { .. } if recently => {
+            return last;
         }
-        Freshness::Unusable { .. } => {
-            tracing::error!("a revocation list is too old: every peer is refused, publish a new one");
+        Freshness::Grace { issuer, next_update, until } => {
+            let (next_update, until) = (at(next_update), at(until));
+            tracing::error!(issuer, %next_update, %until, "a revocation list is overdue: peers are let in until then, publish a new one");
+        }
+        Freshness::TooOld { issuer, next_update } => {
+            let next_update = at(next_update);
+            tracing::error!(issuer, %next_update, "a revocation list is too old: its issuer's peers are refused, publish a new one");
+        }
+        Freshness::Future { issuer, this_update, .. } => {
+            let this_update = at(this_update);
+            tracing::error!(issuer, %this_update, "a revocation list is of the future: its issuer's peers are refused, compare the clocks and publish a new one");
         }
     }
     Some(now)

@@ -59,7 +59,8 @@ pub fn bring_authority(site: &Site) -> Result<()> {
 /// `platen-pki` refuses.
 pub fn token(site: &Site, gateway: &str) -> Result<String> {
     let dir = online(&site.dir("")).display().to_string();
-    let output = program::run("platen-pki", &["token", "--dir", &dir, "--id", gateway, "--json"])?;
+    let output =
+        program::run("platen-pki", &["token", "--dir", &dir, "--id", gateway, "--replace", "--json"])?;
     let made: Value = serde_json::from_slice(&output.stdout)?;
     Ok(made["token"].as_str().context("no token")?.to_owned())
 }

@@ -246,3 +246,88 @@ async fn a_token_goes_to_no_other_authoritys_server() -> Result<()> {
     site.stop()?;
     tokio::time::timeout(Duration::from_secs(60), async { other.stop() }).await?
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_of_enrolment_are_problem_documents_and_header_names_in_title_case() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut site = server(dir.path())?;
+    let est = Est { site: &site, dir: dir.path() };
+    est.request("any", "gw-any")?;
+    std::fs::write(dir.path().join("large.b64"), "A".repeat(100_000))?;
+    let pkcs10 = ["-H", "Content-Type: application/pkcs10"];
+    let with = |more: &[&'static str]| [&pkcs10[..], more].concat();
+    let token = format!("gw-any:{}", trust::token(&site, "gw-any")?);
+    let large = [&pkcs10[..], &["-u", &token, "--data-binary", "@large.b64"]].concat();
+    let no_request = [&pkcs10[..], &["-u", &token, "--data-binary", "x"]].concat();
+    for (path, arguments, status, code) in [
+        ("cacerts", vec!["-X", "DELETE"], 405, "not_found"),
+        ("simpleenroll", vec![], 405, "not_found"),
+        ("simplereenroll", vec![], 405, "not_found"),
+        ("csrattrs", vec![], 404, "not_found"),
+        ("serverkeygen", with(&["-d", "x"]), 404, "not_found"),
+        ("simpleenroll", with(&["--data-binary", "@any.b64"]), 401, "unauthorized"),
+        ("simpleenroll", large, 413, "body_too_large"),
+        ("simpleenroll", no_request, 400, "malformed_body"),
+        ("simplereenroll", with(&["--data-binary", "@any.b64"]), 403, "forbidden"),
+    ] {
+        let (got, headers, body) = est.curl(path, &arguments)?;
+        assert_eq!(got, status, "{path} {arguments:?}: {headers}\n{body}");
+        assert!(headers.contains("content-type: application/problem+json"), "{path}: {headers}");
+        let problem: Value = serde_json::from_str(&body).with_context(|| format!("{path}: {body}"))?;
+        assert_eq!((&problem["code"], &problem["status"]), (&code.into(), &status.into()), "{problem}");
+        ensure!(!problem["detail"].as_str().unwrap_or_default().is_empty(), "{problem}");
+    }
+    // libest compares names by case.
+    let root = site.root().display().to_string();
+    let url = format!("https://{}/.well-known/est/cacerts", site.address("comm.enrolment")?);
+    let output = Command::new("curl").args(["-sSi", "--http1.1", "--cacert", &root, &url]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    for name in ["\r\nContent-Type: application/pkcs7-mime", "\r\nContent-Transfer-Encoding: base64"] {
+        assert!(text.contains(name), "{text}");
+    }
+    site.stop()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_enrolled_again_keeps_one_valid_certificate() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut site = server(dir.path())?;
+    let ledger = trust::online(dir.path()).display().to_string();
+    let pki = |arguments: &[&str]| -> Result<Value> {
+        let all = [arguments, &["--dir", &ledger, "--json"]].concat();
+        Ok(serde_json::from_slice(&program::run("platen-pki", &all)?.stdout)?)
+    };
+    let states = || -> Result<Vec<String>> {
+        let all = pki(&["list"])?;
+        let of_it = all
+            .as_array()
+            .context("a list")?
+            .iter()
+            .filter(|listed| listed["id"].as_str().is_some_and(|id| id.ends_with("/gateway/gw-twice")));
+        Ok(of_it.map(|listed| listed["state"].as_str().unwrap_or_default().to_owned()).collect())
+    };
+    let made = pki(&["token", "--id", "gw-twice"])?;
+    let early = pki(&["token", "--id", "gw-twice"])?;
+    let word = |made: &Value| made["token"].as_str().unwrap_or_default().to_owned();
+    let out = dir.path().join("machine").display().to_string();
+    let enrolled = enroll(&site, &word(&made), &["--out", &out])?;
+    ensure!(enrolled.status.success(), "{}", String::from_utf8_lossy(&enrolled.stderr));
+    assert_eq!(states()?, ["valid"]);
+    // Another token of before gives no second one; a new one isn't made unasked.
+    let out = dir.path().join("other").display().to_string();
+    let refused = enroll(&site, &word(&early), &["--out", &out])?;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    ensure!(!refused.status.success() && said.contains("has a valid certificate"), "{said}");
+    ensure!(pki(&["token", "--id", "gw-twice"]).is_err(), "a token was made");
+    assert_eq!(states()?, ["valid"]);
+    let replacing = pki(&["token", "--id", "gw-twice", "--replace"])?;
+    assert_eq!(states()?, ["valid"], "the token alone revokes nothing");
+    let out = dir.path().join("machine").display().to_string();
+    let again = enroll(&site, &word(&replacing), &["--out", &out, "--replace"])?;
+    ensure!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+    assert_eq!(states()?, ["revoked", "valid"]);
+    let operator = site.first_log_in().await?;
+    let audit = operator.list("/api/v1/audit").await?;
+    ensure!(audit.iter().any(|entry| entry["what"] == "certificate.revoke"), "{audit:?}");
+    site.stop()
+}

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use jiff::{Timestamp, ToSpan as _};
-use pki::authority::Authority;
+use pki::authority::{Authority, HasValid};
 use pki::est::{Applicant, to_base64};
 use pki::spiffe::PartyKind;
 use pki::{Identity, IdentityConfig};
@@ -35,7 +35,8 @@ pub(super) async fn measure(site: &Site, pid: u32, figures: &mut Figures) -> Res
     for client in 0..CLIENTS {
         let mut requests = Vec::new();
         for number in 0..EACH {
-            let (token, _) = authority.token(&format!("gw-{client}-{number}"), now, now + 1.hour())?;
+            let (token, _) =
+                authority.token(&format!("gw-{client}-{number}"), HasValid::Refuse, now, now + 1.hour())?;
             requests.push((token.expose().to_owned(), to_base64(&Applicant::new()?.request)));
         }
         let tls = pki::tls::enrolment_client_config(identity.trust(), PartyKind::CommServer)?;

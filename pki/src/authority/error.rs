@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::PASSPHRASE_BYTES;
 use super::backup::BackupError;
 use crate::pem_file::PemFileError;
-use crate::spiffe::{InvalidSpiffeId, PartyKind};
+use crate::spiffe::{InvalidSpiffeId, Party, PartyKind};
 use crate::token::InvalidToken;
 
 /// Why the authority can't do what it should.
@@ -100,6 +100,21 @@ pub enum AuthorityError {
     NeverIssued {
         /// The party or serial number asked for.
         whom: String,
+    },
+    /// The gateway has a valid certificate.
+    #[error(
+        "{} has a valid certificate already (serial {serial}, until {not_after}): to enrol the machine again, or another \
+         one in its place, make a token with --replace, which revokes that certificate once the new one is issued; for \
+         one more gateway, choose another --id",
+        party.name()
+    )]
+    AlreadyEnrolled {
+        /// The gateway.
+        party: Party,
+        /// Serial number of its newest certificate, hexadecimal.
+        serial: String,
+        /// When that ends.
+        not_after: Timestamp,
     },
     /// A token's form.
     #[error(transparent)]

@@ -206,7 +206,7 @@ pub fn to_pem(certificate: &CertificateDer<'_>) -> String {
 }
 
 /// DER in PEM.
-pub(super) fn pem_block(label: &str, der: &[u8]) -> String {
+pub(crate) fn pem_block(label: &str, der: &[u8]) -> String {
     let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
     pem::encode_config(&pem::Pem::new(label, der), config)
 }

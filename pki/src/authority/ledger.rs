@@ -43,6 +43,9 @@ pub struct Record {
     pub fingerprint_sha256: String,
     /// When it was issued.
     pub issued_at: Timestamp,
+    /// SHA-256 of the enrolment token that it was issued for, hexadecimal; none at a renewal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_sha256: Option<String>,
 }
 
 pub(super) const fn first() -> u32 {
@@ -119,6 +122,7 @@ mod tests {
             ips: Vec::new(),
             fingerprint_sha256: "00".to_owned(),
             issued_at: Timestamp::UNIX_EPOCH,
+            token_sha256: None,
         }
     }
 

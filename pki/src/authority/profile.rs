@@ -112,10 +112,14 @@ pub(super) fn leaf(
     params.is_ca = IsCa::ExplicitNoCa;
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    if kind.is_server() {
-        params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
-    }
-    params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
+    // The global server never calls: with `clientAuth`, a stolen key would.
+    params.extended_key_usages = match kind {
+        PartyKind::CommServer => {
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth]
+        }
+        PartyKind::GlobalServer => vec![ExtendedKeyUsagePurpose::ServerAuth],
+        PartyKind::Gateway | PartyKind::Operator => vec![ExtendedKeyUsagePurpose::ClientAuth],
+    };
     params.subject_alt_names.push(SanType::URI(id.to_string().try_into()?));
     for given in &request.dns {
         let invalid = || AuthorityError::DnsName { given: given.clone() };

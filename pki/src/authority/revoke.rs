@@ -99,13 +99,22 @@ impl Authority {
             if matches!(whom, Whom::Party(_)) && record.not_after < now {
                 continue;
             }
-            let Record { serial, id, issuer, generation, not_after, .. } = record;
-            let revoked =
-                RevocationRecord { serial, id, issuer, generation, not_after, revoked_at: now, reason };
-            ledger::append(&self.folder.path(FILE), &revoked)?;
-            done.revoked.push(revoked);
+            done.revoked.push(self.append_revoked(&record, reason, now)?);
         }
         Ok(done)
+    }
+
+    /// On disk before this returns; the folder is locked by the caller.
+    pub(super) fn append_revoked(
+        &self,
+        record: &Record,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Result<RevocationRecord, AuthorityError> {
+        let Record { serial, id, issuer, generation, not_after, .. } = record.clone();
+        let revoked = RevocationRecord { serial, id, issuer, generation, not_after, revoked_at: now, reason };
+        ledger::append(&self.folder.path(FILE), &revoked)?;
+        Ok(revoked)
     }
 
     /// Everything revoked, oldest first.

@@ -35,7 +35,10 @@ fn every_profile_passes_our_own_decision_and_is_in_the_ledger() {
             let expected =
                 Expectation { trust_domain, role, kinds: &[kind], now: now.as_second(), clock_skew_s: 0 };
             let verdict = verify_leaf(&facts, &expected);
-            let welcome = role == Role::Client || kind.is_server();
+            let welcome = match role {
+                Role::Client => kind != PartyKind::GlobalServer,
+                Role::Server => kind.is_server(),
+            };
             assert_eq!(verdict.is_ok(), welcome, "{kind} as {role:?}: {verdict:?}");
         }
         assert_eq!(record.id.to_string(), format!("spiffe://platen.example/{kind}/n-1.a"));
@@ -273,7 +276,7 @@ fn an_authority_without_a_key_says_where_it_would_be() {
 fn a_token_is_kept_as_a_record_that_verifies_it() {
     let dir = tempfile::tempdir().unwrap();
     let authority = authority(&dir.path().join("ca"));
-    let (token, record) = authority.token("gw-1", Timestamp::now(), later(1)).unwrap();
+    let (token, record) = authority.token("gw-1", HasValid::Refuse, Timestamp::now(), later(1)).unwrap();
     assert_eq!(authority.tokens().unwrap(), std::slice::from_ref(&record));
     assert_eq!(token::verify(&record, token.expose(), Timestamp::now()), Ok(()));
     let read = token::parse(token.expose()).unwrap();
@@ -283,7 +286,7 @@ fn a_token_is_kept_as_a_record_that_verifies_it() {
     assert_eq!(trust.roots(), [authority.root().clone()]);
     let error = crate::Trust::pinned(domain(), read.root_sha256, &offered[..1]).unwrap_err().to_string();
     assert!(error.contains("is not the one that the token names"), "{error}");
-    assert!(authority.token("G W", Timestamp::now(), later(1)).is_err());
+    assert!(authority.token("G W", HasValid::Refuse, Timestamp::now(), later(1)).is_err());
 }
 
 #[test]
@@ -292,7 +295,7 @@ fn a_backup_gives_everything_back_or_says_what_is_damaged() {
     let (ca, file) = (dir.path().join("ca"), dir.path().join("ca.backup"));
     let authority = authority(&ca);
     authority.issue(&request(PartyKind::Gateway), Timestamp::now()).unwrap();
-    authority.token("g", Timestamp::now(), later(1)).unwrap();
+    authority.token("g", HasValid::Refuse, Timestamp::now(), later(1)).unwrap();
     authority.revocation_lists(Timestamp::now(), later(1)).unwrap();
     let made = authority.backup(&file, Timestamp::now()).unwrap();
     assert!(made.has_root_key);
@@ -330,4 +333,56 @@ fn a_backup_gives_everything_back_or_says_what_is_damaged() {
         assert!(error.contains(expected), "{error}\nexpected: {expected}");
         assert!(!dir.path().join("new").exists());
     }
+}
+
+/// Serial numbers of the gateway's certificates that are valid.
+fn valid(authority: &Authority, gateway: &str) -> Vec<String> {
+    let party = PartyKind::Gateway.named(gateway).unwrap();
+    authority.valid(&party, Timestamp::now()).unwrap().into_iter().map(|record| record.serial).collect()
+}
+
+#[test]
+fn a_gateway_has_one_certificate_by_a_token_and_a_new_one_replaces_it_by_name_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = authority(&dir.path().join("ca"));
+    let now = Timestamp::now;
+    let token = |has_valid| authority.token("gw-1", has_valid, now(), later(1)).map(|(_, record)| record);
+    let enrol = |record: &TokenRecord| authority.enrol(record, &KeyPair::generate().unwrap(), now());
+    let serial = |issued: &(Record, CertificateDer<'static>)| issued.0.serial.clone();
+    // Two tokens before anything is issued: the second one finds the certificate of the first.
+    let (one, two) = (token(HasValid::Refuse).unwrap(), token(HasValid::Refuse).unwrap());
+    let lost = enrol(&one).unwrap();
+    let refused = enrol(&two).err().unwrap();
+    assert!(matches!(refused, AuthorityError::AlreadyEnrolled { .. }), "{refused}");
+    // The program ended before the certificate was kept beside its token: the same token goes on.
+    let first = enrol(&one).unwrap();
+    assert_eq!(authority.supersede(&serial(&first), now()).unwrap().len(), 1);
+    assert_eq!(valid(&authority, "gw-1"), [serial(&first)]);
+    let said = token(HasValid::Refuse).unwrap_err().to_string();
+    assert!(said.contains("gw-1 has a valid certificate already") && said.contains("--replace"), "{said}");
+    assert!(said.contains(&serial(&first)), "{said}");
+    drop(lost);
+
+    // A renewal is no enrolment: both certificates stay good.
+    let gateway = Request { name: "gw-1".to_owned(), ..request(PartyKind::Gateway) };
+    let renewed = authority.sign(&gateway, &KeyPair::generate().unwrap(), now()).unwrap();
+    assert_eq!(valid(&authority, "gw-1"), [serial(&first), serial(&renewed)]);
+
+    let third = token(HasValid::Replace).unwrap();
+    assert_eq!(serde_json::from_str::<TokenRecord>(&serde_json::to_string(&third).unwrap()).unwrap(), third);
+    assert_eq!(valid(&authority, "gw-1").len(), 2, "a token that nobody used revokes nothing");
+    let second = enrol(&third).unwrap();
+    assert_eq!(valid(&authority, "gw-1").len(), 3, "nothing is revoked before the new one is handed out");
+    let revoked = authority.supersede(&serial(&second), now()).unwrap();
+    assert_eq!(revoked.iter().map(|r| r.reason).collect::<Vec<_>>(), [Reason::Superseded; 2]);
+    assert_eq!(valid(&authority, "gw-1"), [serial(&second)]);
+    // The answer got lost and is asked for again, after a renewal: that stays.
+    let newest = authority.sign(&gateway, &KeyPair::generate().unwrap(), now()).unwrap();
+    assert!(authority.supersede(&serial(&second), now()).unwrap().is_empty());
+    assert_eq!(valid(&authority, "gw-1"), [serial(&second), serial(&newest)]);
+    // Others are nobody's business, and a serial number of another ledger is nothing.
+    let other = Request { name: "gw-2".to_owned(), ..gateway };
+    authority.sign(&other, &KeyPair::generate().unwrap(), now()).unwrap();
+    assert!(authority.supersede("00ff", now()).unwrap().is_empty());
+    assert_eq!(valid(&authority, "gw-2").len(), 1);
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use jiff::{Timestamp, ToSpan as _};
-use pki::authority::Authority;
+use pki::authority::{Authority, HasValid, Record};
 use serde_json::json;
 
 use super::Answer;
@@ -20,15 +20,26 @@ pub(super) struct Arguments {
     /// How long the token is good for, hours.
     #[arg(long, default_value_t = 24, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=2160))]
     hours: u32,
+    /// The gateway has a valid certificate, and shall get another: the present one is revoked once the token is used.
+    #[arg(long)]
+    replace: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     let authority = Authority::open(&arguments.dir)?;
     let now = Timestamp::now();
     let expires_at = now.checked_add(i64::from(arguments.hours).hours())?;
-    let (token, record) = authority.token(&arguments.id, now, expires_at)?;
+    let has_valid = if arguments.replace { HasValid::Replace } else { HasValid::Refuse };
+    let (token, record) = authority.token(&arguments.id, has_valid, now, expires_at)?;
+    let former = authority.valid(&record.gateway.party, now)?;
+    let replaced: String = former
+        .iter()
+        .map(|Record { serial, not_after, .. }| {
+            format!("\nIts certificate {serial}, valid until {not_after}, is revoked once the token is used.")
+        })
+        .collect();
     let text = format!(
-        "{}\nEnrols {} once, until {}. It is a secret: give it to who installs the gateway.\n\
+        "{}\nEnrols {} once, until {}. It is a secret: give it to who installs the gateway.{replaced}\n\
          Record for a server that does not share this folder:\n{}",
         token.expose(),
         record.gateway,
@@ -41,6 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         "expires_at": record.expires_at,
         "root_fingerprint_sha256": hex::encode(token.root_sha256),
         "record": record,
+        "replaces": former.iter().map(|record| &record.serial).collect::<Vec<_>>(),
     });
     Answer::new(text, &value)
 }

@@ -10,16 +10,21 @@ fn leaf(kind: PartyKind) -> LeafFacts {
         uris: vec![format!("spiffe://t/{kind}/n")],
         hosts: usize::from(kind.is_server()),
         other_names: 0,
-        purposes: Some(Purposes { client: true, server: kind.is_server(), any: false, other: false }),
+        purposes: Some(purposes_of(kind).0),
         is_ca: false,
         key_usage: Some(KeyUsage { digital_signature: true, authority: false }),
         key: Key::P256,
         signature: Signature::Strong,
         unknown_critical: None,
+        serial: vec![1],
         not_before: 100,
         not_after: 200,
         issuer: if kind == PartyKind::Gateway { Issuer::GatewayAuthority } else { Issuer::ServerAuthority },
     }
+}
+
+const fn rsa(bits: usize) -> Key {
+    Key::Rsa { bits, exponent: Some(65_537) }
 }
 
 fn domain(name: &str) -> TrustDomain {
@@ -33,16 +38,20 @@ fn decide(facts: &LeafFacts, role: Role, kinds: &[PartyKind], now: i64) -> Resul
 #[test]
 fn each_kind_is_accepted_in_its_roles_only() {
     for kind in PartyKind::ALL {
-        let id = decide(&leaf(kind), Role::Client, &PartyKind::ALL, 150).unwrap();
-        assert_eq!(id.party.kind(), kind);
-        let as_server = decide(&leaf(kind), Role::Server, &PartyKind::ALL, 150);
-        if kind.is_server() {
-            as_server.unwrap();
-        } else {
-            assert!(matches!(as_server, Err(Refused::WrongPurpose { .. })), "{as_server:?}");
+        for (role, plays) in
+            [(Role::Client, kind != PartyKind::GlobalServer), (Role::Server, kind.is_server())]
+        {
+            let verdict = decide(&leaf(kind), role, &PartyKind::ALL, 150);
+            match verdict {
+                Ok(id) => assert!(plays && id.party.kind() == kind, "{kind} as {role:?}"),
+                Err(refused) => {
+                    assert_eq!((plays, refused), (false, Refused::WrongRole { kind, role }));
+                }
+            }
         }
+        let role = if kind == PartyKind::GlobalServer { Role::Server } else { Role::Client };
         for expected in PartyKind::ALL {
-            let verdict = decide(&leaf(kind), Role::Client, &[expected], 150);
+            let verdict = decide(&leaf(kind), role, &[expected], 150);
             assert_eq!(verdict.is_ok(), expected == kind, "{kind} for {expected}");
         }
     }
@@ -59,6 +68,63 @@ fn validity_includes_both_ends() {
         (201, Some(Refused::Expired { not_after: 200, now: 201 })),
     ] {
         assert_eq!(decide(&leaf(PartyKind::Gateway), Role::Client, GATEWAY, now).err(), expected);
+    }
+}
+
+#[test]
+fn the_extended_key_usage_is_exactly_that_of_the_kind() {
+    let all = || (0..16_u8).map(|bits| [1, 2, 4, 8].map(|bit| bits & bit != 0));
+    for kind in PartyKind::ALL {
+        for role in [Role::Client, Role::Server] {
+            for [server, client, any, other] in all() {
+                let facts = LeafFacts { purposes: purposes(server, client, any, other), ..leaf(kind) };
+                let exact = !any && !other && facts.purposes == leaf(kind).purposes;
+                let good = exact && decide(&leaf(kind), role, &PartyKind::ALL, 150).is_ok();
+                let verdict = decide(&facts, role, &PartyKind::ALL, 150);
+                assert_eq!(verdict.is_ok(), good, "{kind} as {role:?}: {:?}", facts.purposes);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_life_of_more_than_a_hundred_days_is_refused() {
+    let day = 86_400;
+    // Year 9999 as the end, and the longest that arithmetic knows.
+    for (life, days) in [
+        (90 * day + 3_600, None),
+        (100 * day, None),
+        (100 * day + 1, Some(101)),
+        (101 * day, Some(101)),
+        (253_402_300_799, Some(2_932_897)),
+        (i64::MAX - 100, Some(106_751_991_167_301)),
+    ] {
+        let facts = LeafFacts { not_after: 100 + life, ..leaf(PartyKind::Gateway) };
+        let expected = days.map(|days| Refused::LongLived { days });
+        assert_eq!(decide(&facts, Role::Client, GATEWAY, 150).err(), expected, "{life}");
+    }
+}
+
+#[test]
+fn a_serial_number_is_positive_and_of_twenty_octets_at_most() {
+    let long = [&[1; 20][..], &[0]].concat();
+    for (serial, good) in [
+        (vec![1], true),
+        (vec![0, 0xff], true),
+        (vec![0x7f; 20], true),
+        (vec![0; 19].into_iter().chain([1]).collect(), true),
+        (vec![], false),
+        (vec![0], false),
+        (vec![0, 0], false),
+        (vec![0x80], false),
+        (vec![0xff; 20], false),
+        (long, false),
+        (vec![1; 15_000], false),
+    ] {
+        let facts = LeafFacts { serial: serial.clone(), ..leaf(PartyKind::Gateway) };
+        let verdict = decide(&facts, Role::Client, GATEWAY, 150);
+        assert_eq!(verdict.is_ok(), good, "{serial:?}");
+        assert!(good || verdict.unwrap_err().to_string().len() < 200);
     }
 }
 
@@ -100,15 +166,29 @@ fn check(cases: &[Case], kind: PartyKind, role: Role, kinds: &[PartyKind]) {
 
 #[test]
 fn a_gateway_with_one_thing_wrong_is_refused() {
-    let client_only = Refused::WrongPurpose { expected: "clientAuth" };
+    let client_only = Refused::WrongPurpose { kind: PartyKind::Gateway, expected: "clientAuth" };
     let not_spiffe = "https://t/".parse::<SpiffeId>().unwrap_err();
     let no_kind = "spiffe://t/printer/n".parse::<SpiffeId>().unwrap_err();
     let kind = PartyKind::Gateway;
     let cases: Vec<Case> = vec![
         (|f| f.unknown_critical = Some("1.2.3".into()), Refused::UnknownCriticalExtension("1.2.3".into())),
         (|f| f.signature = Signature::Weak("SHA-1".into()), Refused::WeakSignature("SHA-1".into())),
-        (|f| f.key = Key::Rsa { bits: 512 }, Refused::WeakKey("RSA of 512 bits".into())),
-        (|f| f.key = Key::Rsa { bits: 2047 }, Refused::WeakKey("RSA of 2047 bits".into())),
+        (|f| f.key = rsa(512), Refused::WeakKey("RSA of 512 bits".into())),
+        (|f| f.key = rsa(2047), Refused::WeakKey("RSA of 2047 bits".into())),
+        (|f| f.key = rsa(4097), Refused::WeakKey("RSA of 4097 bits".into())),
+        (|f| f.key = rsa(16_384), Refused::WeakKey("RSA of 16384 bits".into())),
+        (
+            |f| f.key = Key::Rsa { bits: 2048, exponent: Some(3) },
+            Refused::WeakKey("RSA of 2048 bits with exponent 3".into()),
+        ),
+        (
+            |f| f.key = Key::Rsa { bits: 2048, exponent: Some(65_539) },
+            Refused::WeakKey("RSA of 2048 bits with exponent 65539".into()),
+        ),
+        (
+            |f| f.key = Key::Rsa { bits: 2048, exponent: None },
+            Refused::WeakKey("RSA of 2048 bits with an exponent of over 64 bits".into()),
+        ),
         (|f| f.key = Key::Other("P-192".into()), Refused::WeakKey("P-192".into())),
         (|f| f.is_ca = true, Refused::IsAuthority),
         (
@@ -146,35 +226,31 @@ fn a_gateway_with_one_thing_wrong_is_refused() {
 
 #[test]
 fn a_server_with_one_thing_wrong_is_refused() {
-    let expected = "serverAuth of a server, and clientAuth if it also calls";
-    let wrong_purpose = Refused::WrongPurpose { expected };
     let kind = PartyKind::CommServer;
+    let wrong_purpose = Refused::WrongPurpose { kind, expected: "serverAuth and clientAuth" };
+    let instead = |kind| Refused::WrongKind { kind, expected: vec![PartyKind::CommServer] };
     let cases: Vec<Case> = vec![
         (|f| f.purposes = purposes(false, true, false, false), wrong_purpose.clone()),
         (|f| f.purposes = purposes(true, true, false, true), wrong_purpose.clone()),
-        (|f| f.uris = vec!["spiffe://t/gateway/n".into()], wrong_purpose),
+        (|f| f.purposes = purposes(true, false, false, false), wrong_purpose),
+        (|f| f.uris = vec!["spiffe://t/gateway/n".into()], instead(PartyKind::Gateway)),
         (|f| f.other_names = 1, Refused::SurplusNames(kind)),
         (
             |f| f.issuer = Issuer::GatewayAuthority,
             Refused::WrongIssuer { kind, issuer: Issuer::GatewayAuthority },
         ),
-        (
-            |f| f.uris = vec!["spiffe://t/global-server/n".into()],
-            Refused::WrongKind { kind: PartyKind::GlobalServer, expected: vec![PartyKind::CommServer] },
-        ),
+        (|f| f.uris = vec!["spiffe://t/global-server/n".into()], instead(PartyKind::GlobalServer)),
+        (|f| *f = leaf(PartyKind::GlobalServer), instead(PartyKind::GlobalServer)),
     ];
     check(&cases, kind, Role::Server, COMM_SERVER);
 }
 
 #[test]
 fn what_is_strong_enough_is_accepted() {
-    for key in [Key::P256, Key::P384, Key::Ed25519, Key::Rsa { bits: 2048 }, Key::Rsa { bits: 4096 }] {
+    for key in [Key::P256, Key::P384, Key::Ed25519, rsa(2048), rsa(4096)] {
         let facts = LeafFacts { key, ..leaf(PartyKind::Gateway) };
         decide(&facts, Role::Client, GATEWAY, 150).unwrap();
     }
-    let serving_only =
-        LeafFacts { purposes: purposes(true, false, false, false), ..leaf(PartyKind::CommServer) };
-    decide(&serving_only, Role::Server, COMM_SERVER, 150).unwrap();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use aws_lc_rs::digest;
 use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
@@ -57,6 +58,8 @@ pub(super) struct List {
     /// `thisUpdate`, `nextUpdate`.
     pub(super) validity: (i64, i64),
     pub(super) number: BigUint,
+    /// SHA-256 of the whole list.
+    pub(super) sha256: Vec<u8>,
     /// By serial number, without leading zeros.
     pub(super) revoked: HashMap<Vec<u8>, Revocation>,
 }
@@ -85,6 +88,10 @@ impl List {
             }
         }
         let next_update = list.next_update().ok_or(ListFault::Malformed("it names no next update"))?;
+        let validity = (list.last_update().timestamp(), next_update.timestamp());
+        if validity.1 < validity.0 {
+            return Err(ListFault::Malformed("its nextUpdate is before its thisUpdate"));
+        }
         let number = list.crl_number().ok_or(ListFault::Malformed("it has no number"))?;
         let mut revoked = HashMap::new();
         for entry in list.iter_revoked_certificates() {
@@ -96,8 +103,9 @@ impl List {
             issuer_key: extensions.find_map(|extension| key_identifier(extension.parsed_extension())),
             issuer_name: name,
             signer_not_after,
-            validity: (list.last_update().timestamp(), next_update.timestamp()),
+            validity,
             number: number.clone(),
+            sha256: digest::digest(&digest::SHA256, der).as_ref().to_vec(),
             revoked,
         })
     }

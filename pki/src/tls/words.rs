@@ -55,6 +55,8 @@ pub(super) fn of_chain(error: &Error) -> String {
             "its signature or its intermediate's is wrong: an authority of the same name with another key, or damage"
         }
         CertificateError::BadEncoding => "it can't be parsed as an X.509 certificate of version 3",
+        // A date beyond its bounds comes with its context: without one, webpki found the bounds the wrong way round.
+        CertificateError::Expired => "its validity ends before it begins",
         CertificateError::UnhandledCriticalExtension => "it has an unknown critical extension",
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "its extended key usage, or its intermediate's, does not allow this role"
@@ -155,7 +157,7 @@ fn label_of_other(name: &str) -> &'static str {
         ("NameConstraintViolation", "name"),
         ("PathLenConstraintViolated", "issuer"),
         ("UnsupportedCertVersion", "malformed_certificate"),
-        ("InvalidSerialNumber", "malformed_certificate"),
+        ("InvalidSerialNumber", "serial"),
     ];
     known.into_iter().find(|(known, _)| name.contains(known)).map_or("other", |(_, label)| label)
 }

@@ -7,6 +7,7 @@ pub(crate) mod pipe;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use pki::authority::{Authority, Intermediate, Passphrase, Request};
@@ -86,8 +87,11 @@ pub(crate) fn own(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Arc<Sin
 pub(crate) fn params(uri: &str, server: bool) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-    params.not_after = rcgen::date_time_ymd(2100, 1, 1);
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    let now = Duration::from_secs(Timestamp::now().as_second().unsigned_abs());
+    params.not_before = epoch + now - Duration::from_secs(3600);
+    params.not_after = epoch + now + Duration::from_secs(90 * 86_400);
+    params.serial_number = Some(77_u64.into());
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];

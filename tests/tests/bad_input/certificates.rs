@@ -24,6 +24,7 @@ pub(crate) struct Wish<'a> {
     pub(crate) extensions: String,
     pub(crate) issuer: &'a str,
     pub(crate) serial: &'a str,
+    pub(crate) days: &'a str,
 }
 
 const USAGE: &str = "basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\n";
@@ -37,14 +38,25 @@ pub(crate) fn gateway() -> Wish<'static> {
         extensions: format!("{USAGE}extendedKeyUsage=clientAuth\n{san}"),
         issuer: "gateway-ca",
         serial: "0x5001",
+        days: "30",
     }
 }
 
 /// As `platen-pki` would issue it to a server.
 pub(crate) fn server(kind: PartyKind) -> Wish<'static> {
     let san = format!("subjectAltName=URI:spiffe://demo.example/{kind}/odd,IP:127.0.0.1\n");
-    let extensions = format!("{USAGE}extendedKeyUsage=serverAuth,clientAuth\n{san}");
+    let extensions = format!("{USAGE}extendedKeyUsage={}\n{san}", purposes(kind));
     Wish { extensions, issuer: "server-ca", ..gateway() }
+}
+
+/// Exactly what a server of this kind has.
+pub(crate) fn purposes(kind: PartyKind) -> &'static str {
+    if kind == PartyKind::GlobalServer { "serverAuth" } else { "serverAuth,clientAuth" }
+}
+
+/// Days from now until the end of year 9999.
+pub(crate) fn forever() -> String {
+    ((253_402_214_400 - Timestamp::now().as_second()) / 86_400).to_string()
 }
 
 impl Wish<'_> {
@@ -102,13 +114,17 @@ impl Maker {
         std::fs::write(&ext, &wish.extensions)?;
         let new = ["req", "-new", "-nodes", "-subj", "/CN=gw-odd", "-keyout", &key, "-out", &csr];
         let curve = wish.key.strip_prefix("ec:").map(|curve| format!("ec_paramgen_curve:{curve}"));
-        match &curve {
-            Some(curve) => self.openssl(&[&new[..], &["-newkey", "ec", "-pkeyopt", curve]].concat())?,
-            None => self.openssl(&[&new[..], &["-newkey", wish.key]].concat())?,
+        let exponent = wish.key.split_once(" e=").map(|(rsa, e)| (rsa, format!("rsa_keygen_pubexp:{e}")));
+        match (&curve, &exponent) {
+            (Some(curve), _) => self.openssl(&[&new[..], &["-newkey", "ec", "-pkeyopt", curve]].concat())?,
+            (None, Some((rsa, e))) => self.openssl(&[&new[..], &["-newkey", rsa, "-pkeyopt", e]].concat())?,
+            (None, None) => self.openssl(&[&new[..], &["-newkey", wish.key]].concat())?,
         };
         let (ca_text, ca_key) = (text(ca.to_owned()), text(ca_key.to_owned()));
-        let sign =
-            ["x509", "-req", "-in", &csr, "-CA", &ca_text, "-CAkey", &ca_key, "-out", &leaf, "-days", "30"];
+        let sign = [
+            "x509", "-req", "-in", &csr, "-CA", &ca_text, "-CAkey", &ca_key, "-out", &leaf, "-days",
+            wish.days,
+        ];
         let how = ["-set_serial", wish.serial, "-extfile", &ext, wish.digest];
         self.openssl(&[&sign[..], &how].concat())?;
         let chain = file("pem");

@@ -235,9 +235,15 @@ fn of_names(maker: &Maker) -> Result<Vec<Sent>> {
     cases.push(sent(
         "a global server",
         maker.issued("global-9", PartyKind::GlobalServer, 0)?,
-        &["kind"],
+        &["extended_key_usage"],
         MUTUAL,
     ));
+    let calls = server(PartyKind::GlobalServer).with("serverAuth", "serverAuth,clientAuth");
+    let calls = maker.make("global-that-calls", &calls)?;
+    cases.push(sent("a global server that may call", calls, &["kind"], MUTUAL));
+    let half = server(PartyKind::CommServer).with("serverAuth,clientAuth", "clientAuth");
+    let half = maker.make("half-a-server", &half)?;
+    cases.push(sent("a server without serverAuth", half, &["extended_key_usage"], &["listen"]));
     cases.push(sent("an operator", maker.issued("anna", PartyKind::Operator, 0)?, &["kind"], MUTUAL));
     let server = maker.make("server-as-client", &server(PartyKind::CommServer))?;
     cases.push(sent("a server as a client", server, &["kind"], &["gateways", "enrolment"]));
@@ -288,7 +294,16 @@ fn of_time(maker: &Maker, site: &Site) -> Result<Vec<Sent>> {
     let twin = crate::certificates::Wish { serial: &serial, ..gateway() };
     // Lists are found by the issuer's name and key.
     let twin = twin.and("authorityKeyIdentifier=keyid");
-    let rows: [(_, Made, &[&str]); 4] = [
+    let forever = crate::certificates::forever();
+    let wish = |days, serial| crate::certificates::Wish { days, serial, ..gateway() };
+    let serial_21 = format!("0x{}", "41".repeat(21));
+    let (long, serials): (&[&str], &[&str]) = (&["lifetime"], &["serial"]);
+    let rows: [(_, Made, &[&str]); 9] = [
+        ("101 days", maker.make("d101", &wish("101", "0x5002"))?, long),
+        ("year 9999", maker.make("y9999", &wish(&forever, "0x5003"))?, long),
+        ("serial number 0", maker.make("n0", &wish("30", "0"))?, serials),
+        ("a negative serial number", maker.make("n-5", &wish("30", "-5"))?, serials),
+        ("a serial number of 21 octets", maker.make("n21", &wish("30", &serial_21))?, serials),
         ("expired", maker.issued("expired", PartyKind::Gateway, 100)?, &["expired"]),
         ("not yet valid", maker.issued("early", PartyKind::Gateway, -2)?, &["not_yet_valid"]),
         ("revoked", Made { chain: revoked.join("cert.pem"), key: revoked.join("key.pem") }, &["revoked"]),
@@ -305,8 +320,14 @@ fn of_strength(maker: &Maker) -> Result<Vec<Sent>> {
     let weak: &[&str] = &["weak_key", "weak_signature"];
     let rsa = maker.rsa_authority()?;
     let mut cases = Vec::new();
-    for (name, key) in [("RSA-512", "rsa:512"), ("RSA-1024", "rsa:1024"), ("P-192", "ec:prime192v1")] {
-        let made = maker.make(name, &crate::certificates::Wish { key, ..gateway() })?;
+    for (name, key) in [
+        ("RSA-512", "rsa:512"),
+        ("RSA-1024", "rsa:1024"),
+        ("RSA-4104", "rsa:4104"),
+        ("RSA with exponent 3", "rsa:2048 e=3"),
+        ("P-192", "ec:prime192v1"),
+    ] {
+        let made = maker.make(&name.replace(' ', "-"), &crate::certificates::Wish { key, ..gateway() })?;
         cases.push(Sent { name, sends: Sends::Forged(made.chain), reasons: weak, to: MUTUAL });
     }
     let made = maker.make("SHA-1", &crate::certificates::Wish { digest: "-sha1", ..gateway() })?;

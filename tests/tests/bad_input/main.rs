@@ -131,9 +131,8 @@ async fn a_stale_list_refuses_everybody_and_a_fresh_one_lets_them_in_again() -> 
     let mut site = site(dir.path())?;
     ensure!(good::is_served(&site, "comm.gateways").await?);
     let authority = Authority::open(&site.dir("pki"))?;
-    let hour = SignedDuration::from_hours(1);
     let now = Timestamp::now();
-    authority.revocation_lists(now - hour - hour, now - hour)?.write(&site.dir("lists"))?;
+    authority.revocation_lists(now, now + SignedDuration::from_secs(15))?.write(&site.dir("lists"))?;
     let began = Instant::now();
     for listener in [LISTENERS[0], LISTENERS[1], LISTENERS[3]] {
         let counter = format!(
@@ -150,7 +149,7 @@ async fn a_stale_list_refuses_everybody_and_a_fresh_one_lets_them_in_again() -> 
     let log = site.comm_server.as_ref().context("it runs")?.log();
     until("the error in the log", PATIENCE, || async {
         let log = site.comm_server.as_ref().context("it runs")?.log();
-        Ok(log.contains("a revocation list is too old: every peer is refused").then_some(()))
+        Ok(log.contains("a revocation list is too old: its issuer's peers are refused").then_some(()))
     })
     .await
     .context(log)?;
@@ -159,5 +158,42 @@ async fn a_stale_list_refuses_everybody_and_a_fresh_one_lets_them_in_again() -> 
         Ok(good::is_served(&site, "comm.gateways").await?.then_some(()))
     })
     .await?;
+    site.stop()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_from_the_future_or_overdue_never_replaces_a_good_one() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut site = site(dir.path())?;
+    ensure!(good::is_served(&site, "comm.gateways").await?);
+    let authority = Authority::open(&site.dir("pki"))?;
+    let hour = SignedDuration::from_hours(1);
+    let now = Timestamp::now();
+    let rejected = async |reason: &str, date: &str| -> Result<()> {
+        let counter = format!("platen_crl_rejected_total{{reason=\"{reason}\"}}");
+        for local in ["comm.local", "global.local"] {
+            until(&format!("{local} to reject a list: {reason}"), PATIENCE, || async {
+                Ok((metric(site.address(local)?, &counter).await? >= 1.0).then_some(()))
+            })
+            .await?;
+        }
+        for listener in [LISTENERS[0], LISTENERS[1], LISTENERS[3]] {
+            ensure!(good::is_served(&site, listener.0).await?, "{reason}: {} refuses", listener.0);
+        }
+        let log = site.comm_server.as_ref().context("it runs")?.log();
+        ensure!(log.lines().any(|line| line.contains("are not taken") && line.contains(date)), "{log}");
+        Ok(())
+    };
+    authority.revocation_lists(now + hour, now + hour + hour)?.write(&site.dir("lists"))?;
+    rejected("future", "whose thisUpdate, ").await?;
+    authority.revocation_lists(now - hour - hour, now - hour)?.write(&site.dir("lists"))?;
+    rejected("overdue", "whose nextUpdate, ").await?;
+    // What is right is taken after all of that.
+    trust::publish(&site)?;
+    until("new lists", PATIENCE, || async {
+        Ok((metric(site.address("comm.local")?, "platen_identity_reloads_total").await? >= 1.0).then_some(()))
+    })
+    .await?;
+    ensure!(good::is_served(&site, "comm.gateways").await?);
     site.stop()
 }

@@ -12,7 +12,7 @@ use tests::site::{PATIENCE, Site, SiteSpec};
 use tests::trust::{self, identity_with_lists, metric};
 use tests::until::until;
 
-use crate::certificates::{Made, Maker, Wish, server};
+use crate::certificates::{Made, Maker, Wish, forever, purposes, server};
 
 struct Server(Child);
 
@@ -53,7 +53,11 @@ fn of_authorities(maker: &Maker, kind: PartyKind) -> Result<Vec<Row>> {
 }
 
 fn of_names(maker: &Maker, kind: PartyKind) -> Result<Vec<Row>> {
-    let eku = "extendedKeyUsage=serverAuth,clientAuth\n";
+    let eku = format!("extendedKeyUsage={}\n", purposes(kind));
+    let eku = eku.as_str();
+    // More than a global server has, less than a communication server.
+    let other = if kind == PartyKind::GlobalServer { "serverAuth,clientAuth" } else { "serverAuth" };
+    let other = format!("extendedKeyUsage={other}\n");
     let any = "extendedKeyUsage=anyExtendedKeyUsage\n";
     let own = format!("URI:spiffe://demo.example/{kind}/odd,");
     let another = if kind == PartyKind::CommServer { PartyKind::GlobalServer } else { PartyKind::CommServer };
@@ -66,6 +70,7 @@ fn of_names(maker: &Maker, kind: PartyKind) -> Result<Vec<Row>> {
         ("a gateway", issued("s-gateway", PartyKind::Gateway)?, &[], &["extended_key_usage", "name"]),
         ("another kind of server", issued("s-other", another)?, &[], &["kind"]),
         ("no EKU", make("no-eku", server(kind).with(eku, ""))?, &[], usage),
+        ("EKU of another kind", make("other-eku", server(kind).with(eku, &other))?, &[], usage),
         ("any EKU", make("any-eku", server(kind).with(eku, any))?, &[], usage),
         ("no SPIFFE ID", make("no-id", server(kind).with(&own, ""))?, &[], &["name"]),
         ("another host", make("host", server(kind).with("127.0.0.1", "127.0.0.9"))?, &[], &["name"]),
@@ -91,12 +96,18 @@ fn of_time_and_strength(maker: &Maker, site: &Site, kind: PartyKind) -> Result<V
     let issued = |name: &str, days| maker.issued(name, kind, days);
     let rsa = maker.make("s-rsa", &Wish { key: "rsa:1024", ..server(kind) })?;
     let sha1 = maker.make("s-sha1", &Wish { digest: "-sha1", ..server(kind) })?;
+    let e3 = maker.make("s-e3", &Wish { key: "rsa:2048 e=3", ..server(kind) })?;
+    let y9999 = maker.make("s-y9999", &Wish { days: &forever(), ..server(kind) })?;
+    let zero = maker.make("s-zero", &Wish { serial: "0", ..server(kind) })?;
     let version: &[&str] = &["refused_by_peer", "tls_version", "incompatible"];
     Ok(vec![
         ("expired", issued("s-expired", 100)?, &[], &["expired"]),
         ("not yet valid", issued("s-early", -2)?, &[], &["not_yet_valid"]),
         ("revoked", revoked, &[], &["revoked"]),
         ("RSA-1024", rsa, &[], &["weak_key", "weak_signature"]),
+        ("RSA with exponent 3", e3, &[], &["weak_key"]),
+        ("year 9999", y9999, &[], &["lifetime"]),
+        ("serial number 0", zero, &[], &["serial"]),
         ("SHA-1", sha1, &[], &["weak_signature"]),
         ("TLS 1.2", issued("s-old", 0)?, &["-tls1_2"], version),
     ])

@@ -3,6 +3,7 @@
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use pki::authority::AuthorityError;
 use pki::est::{self, InvalidBody};
 use program::refusal::Refusal;
 use rustls_pki_types::CertificateDer;
@@ -37,6 +38,12 @@ pub(super) enum Refused {
     MediaType,
     #[error(transparent)]
     Body(#[from] InvalidBody),
+    #[error("the body ended before its end")]
+    Broken,
+    #[error(
+        "{gateway} has a valid certificate, which this token does not replace: ask for one made with --replace"
+    )]
+    AlreadyEnrolled { gateway: String },
     #[error("an enrolment token is needed: HTTP Basic with the token as the password")]
     NoToken,
     /// Unknown and of another gateway alike: nobody is told which tokens there are.
@@ -53,7 +60,7 @@ pub(super) enum Refused {
     #[error("too many requests: come again in a minute")]
     TooMany,
     #[error("the authority can't issue")]
-    Issue(#[from] CannotIssue),
+    Issue(#[source] CannotIssue),
     #[error("the store failed")]
     Store(#[from] StoreError),
 }
@@ -62,7 +69,8 @@ impl Refused {
     /// For a metric's label.
     const fn label(&self) -> &'static str {
         match self {
-            Self::MediaType | Self::Body(_) => "malformed",
+            Self::MediaType | Self::Body(_) | Self::Broken => "malformed",
+            Self::AlreadyEnrolled { .. } => "already_enrolled",
             Self::NoToken => "no_token",
             Self::WrongToken => "wrong_token",
             Self::Expired(_) => "expired_token",
@@ -78,7 +86,8 @@ impl Refused {
         let code = match self {
             Self::MediaType => ProblemCode::UnsupportedEncoding,
             Self::Body(InvalidBody::TooLarge) => ProblemCode::BodyTooLarge,
-            Self::Body(_) => ProblemCode::MalformedBody,
+            Self::Body(_) | Self::Broken => ProblemCode::MalformedBody,
+            Self::AlreadyEnrolled { .. } => ProblemCode::Conflict,
             Self::NoToken | Self::WrongToken | Self::Expired(_) => ProblemCode::Unauthorized,
             Self::Used | Self::NoCertificate => ProblemCode::Forbidden,
             Self::Locked { .. } | Self::TooMany => ProblemCode::Overloaded,
@@ -92,6 +101,19 @@ impl Refused {
         let too_often = matches!(self, Self::Locked { .. } | Self::TooMany);
         // RFC 6585 §4.
         if too_often { Problem { status: 429, ..problem } } else { problem }
+    }
+}
+
+impl From<CannotIssue> for Refused {
+    fn from(error: CannotIssue) -> Self {
+        match error {
+            CannotIssue::Authority(AuthorityError::AlreadyEnrolled { party, .. }) => {
+                Self::AlreadyEnrolled { gateway: party.name().to_owned() }
+            }
+            other @ (CannotIssue::Authority(_) | CannotIssue::Another { .. } | CannotIssue::Ended) => {
+                Self::Issue(other)
+            }
+        }
     }
 }
 

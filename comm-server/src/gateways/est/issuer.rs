@@ -8,8 +8,9 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 use pki::Identity;
-use pki::authority::{Authority, AuthorityError, Record, Request};
+use pki::authority::{Authority, AuthorityError, Record, Request, RevocationRecord};
 use pki::est::Csr;
+use pki::inspect;
 use pki::spiffe::PartyKind;
 use pki::token::TokenRecord;
 use rustls_pki_types::CertificateDer;
@@ -101,7 +102,31 @@ impl Issuer {
         .await
     }
 
-    /// Issues a gateway's certificate; the ledger has it on the disk before this returns.
+    /// Issues a gateway's certificate for a token; the ledger has it on the disk before this returns.
+    pub(super) async fn enrol(
+        self: &Arc<Self>,
+        token: TokenRecord,
+        csr: Csr,
+        now: Timestamp,
+    ) -> Result<(Record, CertificateDer<'static>), CannotIssue> {
+        self.apart(move |issuer| Ok(issuer.now()?.authority.enrol(&token, &csr.public_key, now)?)).await
+    }
+
+    /// Revokes what a gateway had before this certificate; serial numbers of what was revoked now.
+    pub(super) async fn supersede(
+        self: &Arc<Self>,
+        certificate: CertificateDer<'static>,
+        now: Timestamp,
+    ) -> Result<Vec<RevocationRecord>, CannotIssue> {
+        self.apart(move |issuer| {
+            let described = inspect::describe(&certificate);
+            let serial = described.map_err(|refused| AuthorityError::Crypto(refused.to_string()))?.serial;
+            Ok(issuer.now()?.authority.supersede(&serial, now)?)
+        })
+        .await
+    }
+
+    /// Renews a gateway's certificate; the ledger has it on the disk before this returns.
     pub(super) async fn issue(
         self: &Arc<Self>,
         gateway: &str,

@@ -16,12 +16,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::Method;
 use axum::routing::{get, post};
 use pki::Identity;
 use pki::est::EST_BYTES;
 use program::listener::Door;
+use program::refusal::Refusal;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use wire::problem::{Problem, ProblemCode};
 
 use crate::store::Store;
 pub use issuer::{CannotIssue, Issuer};
@@ -59,6 +62,7 @@ impl Enrolment {
             .route(CACERTS, get(get_cacerts::get_cacerts))
             .route(SIMPLEREENROLL, post(post_simplereenroll::post_simplereenroll))
             .layer(DefaultBodyLimit::max(EST_BYTES))
+            .method_not_allowed_fallback(other_method)
             .with_state(self.clone())
     }
 
@@ -67,9 +71,19 @@ impl Enrolment {
         let first = Router::new()
             .route(SIMPLEENROLL, post(post_simpleenroll::post_simpleenroll))
             .layer(DefaultBodyLimit::max(EST_BYTES))
+            .method_not_allowed_fallback(other_method)
             .with_state(self.clone());
-        self.renewal().merge(first)
+        self.renewal().merge(first).fallback(nothing_here)
     }
+}
+
+async fn nothing_here() -> Refusal {
+    Refusal::new(ProblemCode::NotFound, "there is nothing at this path for enrolment")
+}
+
+async fn other_method(method: Method) -> Refusal {
+    let detail = format!("{method} is not allowed here");
+    Refusal(Problem { status: 405, ..Problem::new(ProblemCode::NotFound, detail) })
 }
 
 /// Serves enrolment until `shutdown`, where it is configured.

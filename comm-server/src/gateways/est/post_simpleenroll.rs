@@ -1,15 +1,15 @@
 //! `POST /.well-known/est/simpleenroll`: a gateway's first certificate, for a one-time token (RFC 7030 §4.2).
 //!
 //! In this order: the token is taken for this key, on the disk; the certificate is issued, and is in the ledger; it is
-//! kept beside the token; it is answered. After a crash between any two, the same token with the same key goes on.
+//! kept beside the token; what the gateway had before is revoked, if the token says so; it is answered. After a crash between any two, the same token with the same key goes on.
 
 use axum::Extension;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use data_encoding::BASE64;
 use jiff::Timestamp;
+use pki::authority::RevocationRecord;
 use pki::est::Csr;
 use pki::spiffe::Party;
 use pki::token::{self, TokenRecord, TokenRefused};
@@ -17,15 +17,16 @@ use program::listener::Peer;
 use rustls_pki_types::CertificateDer;
 use secrecy::ExposeSecret as _;
 
+use super::Enrolment;
 use super::answer::{self, Refused};
-use super::{Enrolment, request};
+use super::request::{self, EstBody};
 use crate::store::{AuditEntry, Claim, Claimed, DEFAULT_TENANT, IssuedFor, StoreError};
 
 pub(super) async fn post_simpleenroll(
     State(enrolment): State<Enrolment>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    body: Bytes,
+    EstBody(body): EstBody,
 ) -> Result<Response, Refused> {
     let now = Timestamp::now();
     let address = peer.address.ip();
@@ -88,7 +89,7 @@ async fn enrol(
         Claimed::ByAnother => return Err(Refused::Used),
         Claimed::Issued(certificate) => certificate,
         Claimed::Taken => {
-            let (issued, certificate) = enrolment.0.issuer.issue(gateway, csr, now).await?;
+            let (issued, certificate) = enrolment.0.issuer.enrol(record.clone(), csr, now).await?;
             let detail = format!("serial {} until {} to {}", issued.serial, issued.not_after, peer.address);
             let certificate = BASE64.encode(&certificate);
             let issued = IssuedFor { certificate, serial: issued.serial, detail };
@@ -98,7 +99,33 @@ async fn enrol(
     metrics::counter!("platen_comm_enrolments_total").increment(1);
     tracing::info!(gateway.id = gateway, peer.address = %peer.address, "a gateway was enrolled");
     let damaged = |_| Refused::Store(StoreError::Range { what: "certificate" });
-    BASE64.decode(kept.as_bytes()).map(CertificateDer::from).map_err(damaged)
+    let certificate = BASE64.decode(kept.as_bytes()).map(CertificateDer::from).map_err(damaged)?;
+    if record.replaces {
+        revoke_former(enrolment, gateway, &certificate, now).await?;
+    }
+    Ok(certificate)
+}
+
+/// Revokes what the gateway had before. The new certificate is durable: whoever has the token and the key gets it again.
+async fn revoke_former(
+    enrolment: &Enrolment,
+    gateway: &str,
+    certificate: &CertificateDer<'static>,
+    now: Timestamp,
+) -> Result<(), Refused> {
+    for revoked in enrolment.0.issuer.supersede(certificate.clone(), now).await? {
+        let RevocationRecord { serial, reason, not_after, .. } = revoked;
+        tracing::warn!(
+            gateway.id = gateway,
+            serial,
+            "a gateway was enrolled again: its former certificate is revoked, in force \
+             once new revocation lists are published"
+        );
+        let detail = format!("serial {serial} until {not_after}, {reason}: a new one was issued for a token");
+        let entry = AuditEntry::new(now, gateway, "certificate.revoke", detail);
+        enrolment.0.store.append_audit(DEFAULT_TENANT, entry).await?;
+    }
+    Ok(())
 }
 
 /// The audit tells of wrong tokens; their number is bounded by the lock-out.

@@ -2,7 +2,6 @@
 //! (RFC 7030 §4.2.2). Names in the request are not even read: nobody renews for another.
 
 use axum::Extension;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -10,15 +9,16 @@ use jiff::Timestamp;
 use pki::spiffe::Party;
 use program::listener::Peer;
 
+use super::Enrolment;
 use super::answer::{self, Refused};
-use super::{Enrolment, request};
+use super::request::{self, EstBody};
 use crate::store::{AuditEntry, DEFAULT_TENANT};
 
 pub(super) async fn post_simplereenroll(
     State(enrolment): State<Enrolment>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    body: Bytes,
+    EstBody(body): EstBody,
 ) -> Result<Response, Refused> {
     let now = Timestamp::now();
     let Some(Party::Gateway(gateway)) = peer.id.as_ref().map(|id| &id.party) else {

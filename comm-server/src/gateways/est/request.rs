@@ -1,9 +1,10 @@
 //! What a request for a certificate carries: RFC 7030 §4.2.1.
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, header};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, StatusCode, header};
 use data_encoding::BASE64;
-use pki::est::{self, Csr};
+use pki::est::{self, Csr, InvalidBody};
 use pki::token::TOKEN_BYTES;
 use secrecy::SecretString;
 
@@ -14,6 +15,22 @@ const USER_BYTES: usize = 128;
 
 /// Media type of a request.
 const PKCS10: &str = "application/pkcs10";
+
+/// A body of at most [`est::EST_BYTES`], refused in the same form as all else.
+pub(super) struct EstBody(pub(super) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for EstBody {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        let body =
+            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => Refused::Body(InvalidBody::TooLarge),
+                _ => Refused::Broken,
+            })?;
+        Ok(Self(body))
+    }
+}
 
 /// The key that a certificate is asked for.
 pub(super) fn csr(headers: &HeaderMap, body: &Bytes) -> Result<Csr, Refused> {

@@ -1,0 +1,43 @@
+//! `join-crl`: the revocation lists of several places as one bundle.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use jiff::Timestamp;
+use pki::pem_file;
+use pki::renewal::files;
+use pki::revocation::{self, Joined};
+use serde_json::json;
+
+use super::Answer;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The root's certificate: every list must lead to it.
+    #[arg(long)]
+    root: PathBuf,
+    /// The bundle, for `identity.crl`; replaced as a whole.
+    #[arg(long)]
+    out: PathBuf,
+    /// What `crl` wrote, in each place; the newest list of each authority is kept.
+    #[arg(required = true, num_args = 1..=32)]
+    files: Vec<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
+    let roots = pem_file::certificates(&arguments.root)?;
+    let Joined { pem, lists } = revocation::join(&arguments.files, &roots, Timestamp::now())?;
+    let out = &arguments.out;
+    files::place(out, &pem.into(), 0o644)?;
+    let mut text = format!("{}", out.display());
+    for (issuer, number, next_update) in &lists {
+        text += &format!("\n  {issuer}  number {number}, next due {next_update}");
+    }
+    let lists: Vec<_> = lists
+        .iter()
+        .map(|(issuer, number, next_update)| {
+            json!({ "issuer": issuer, "number": number, "next_update": next_update })
+        })
+        .collect();
+    Answer::new(text, &json!({ "bundle": out, "lists": lists }))
+}
