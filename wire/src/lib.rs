@@ -12,6 +12,7 @@ pub mod poll;
 pub mod problem;
 pub mod reading;
 pub mod report;
+pub mod text;
 pub mod vendors;
 
 /// The version that every path of the wire begins with.

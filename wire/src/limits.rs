@@ -12,6 +12,15 @@ pub const BODY_BYTES: usize = 1 << 20;
 /// Reports in one batch.
 pub const BATCH_REPORTS: usize = 500;
 
+/// What a person should read in a report (`detail`), bytes.
+pub const DETAIL_BYTES: usize = 2 << 10;
+
+/// Which part of a device a call is about (`subject`), bytes.
+pub const SUBJECT_BYTES: usize = 128;
+
+/// A firmware version in a report, bytes.
+pub const VERSION_BYTES: usize = 256;
+
 /// Commands in one answer to a poll.
 pub const POLL_COMMANDS: usize = 32;
 

@@ -46,6 +46,20 @@ pub enum ProblemCode {
 }
 
 impl ProblemCode {
+    /// Every kind.
+    pub const ALL: [Self; 10] = [
+        Self::MalformedBody,
+        Self::BodyTooLarge,
+        Self::UnsupportedEncoding,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::SequenceGap,
+        Self::Conflict,
+        Self::Unauthorized,
+        Self::Overloaded,
+        Self::Internal,
+    ];
+
     /// The HTTP status that goes with it.
     #[must_use]
     pub const fn status(self) -> u16 {

@@ -3,6 +3,7 @@
 //! A gateway numbers the reports of each lane without gaps, from 1. It makes a report durable before the report
 //! counts as made; the server stores a batch and moves the acknowledged sequence in one transaction.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +14,9 @@ use serde_json::value::RawValue;
 
 use crate::codec::{self, CodecError};
 use crate::ids::{CommandId, DeviceId, InvalidId, RolloutId};
+use crate::limits::{DETAIL_BYTES, SUBJECT_BYTES, VERSION_BYTES};
 use crate::reading::{Counter, Evidence, Label, Reading};
+use crate::text::clipped;
 
 /// The two lanes; `urgent` is sent before `bulk`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -144,7 +147,62 @@ pub enum Report {
     Loss(Loss),
 }
 
+/// A text of a report that is longer than its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{field} has {bytes} bytes: expected at most {limit}")]
+pub struct TooLong {
+    /// Name of the field.
+    pub field: &'static str,
+    /// Its length, bytes.
+    pub bytes: usize,
+    /// Its limit, bytes.
+    pub limit: usize,
+}
+
 impl Report {
+    /// The texts that have a limit: name, text, limit in bytes.
+    fn limited(&mut self) -> Vec<(&'static str, &mut String, usize)> {
+        match self {
+            Self::Call(Call { subject, detail, .. }) => {
+                vec![("subject", subject, SUBJECT_BYTES), ("detail", detail, DETAIL_BYTES)]
+            }
+            Self::FirmwareState(FirmwareState { version_before, version_now, detail, .. }) => {
+                let before = version_before.as_mut().map(|text| ("version_before", text, VERSION_BYTES));
+                let now = version_now.as_mut().map(|text| ("version_now", text, VERSION_BYTES));
+                before.into_iter().chain(now).chain([("detail", detail, DETAIL_BYTES)]).collect()
+            }
+            Self::Loss(Loss { detail, .. }) => vec![("detail", detail, DETAIL_BYTES)],
+            Self::CounterSet(_) | Self::DeviceInformation(_) => Vec::new(),
+        }
+    }
+
+    /// The report with every text cut to its limit, between two characters: what a gateway stores and sends.
+    #[must_use]
+    pub fn within_limits(&self) -> Cow<'_, Self> {
+        match self {
+            Self::CounterSet(_) | Self::DeviceInformation(_) => Cow::Borrowed(self),
+            Self::Call(_) | Self::FirmwareState(_) | Self::Loss(_) => {
+                let mut short = self.clone();
+                for (_, text, limit) in short.limited() {
+                    let end = clipped(text, limit).len();
+                    text.truncate(end);
+                }
+                Cow::Owned(short)
+            }
+        }
+    }
+
+    /// Checks every text's limit: what a server does with a report.
+    ///
+    /// # Errors
+    /// The first that is longer.
+    pub fn check_lengths(&mut self) -> Result<(), TooLong> {
+        match self.limited().into_iter().find(|(_, text, limit)| text.len() > *limit) {
+            Some((field, text, limit)) => Err(TooLong { field, bytes: text.len(), limit }),
+            None => Ok(()),
+        }
+    }
+
     /// The lane it travels in.
     #[must_use]
     pub const fn lane(&self) -> Lane {
@@ -209,6 +267,18 @@ pub enum CallKind {
 }
 
 impl CallKind {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::ServiceCall,
+        Self::Jam,
+        Self::CoverOpen,
+        Self::SupplyNearEnd,
+        Self::SupplyEnd,
+        Self::SupplyReplaced,
+        Self::DeviceOffline,
+        Self::CounterRegression,
+    ];
+
     /// Name on the wire and in the store.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -445,6 +515,28 @@ mod tests {
         assert_eq!(id(Some("ricoh"), Some(" E1 7\0"), Some("00:26:73:aa")), "ricoh:E17");
         assert_eq!(id(Some("ricoh"), Some("0000"), Some("00:26:73:AA")), "mac:002673aa");
         assert_eq!(id(None, None, None), "addr:127.0.0.9");
+    }
+
+    #[test]
+    fn texts_have_limits_of_their_own_and_are_cut_between_characters() {
+        let call = |subject: &str, detail: String| {
+            Report::Call(Call {
+                device: "ricoh:E1".parse().unwrap(),
+                call: CallKind::Jam,
+                edge: Edge::Raised,
+                subject: subject.to_owned(),
+                detail,
+                seen_at: Timestamp::UNIX_EPOCH,
+            })
+        };
+        assert_eq!(call(&"x".repeat(SUBJECT_BYTES), "é".repeat(DETAIL_BYTES / 2)).check_lengths(), Ok(()));
+        let mut long = call("1.1", format!("x{}", "é".repeat(DETAIL_BYTES / 2)));
+        let said = long.check_lengths().unwrap_err().to_string();
+        assert_eq!(said, "detail has 2049 bytes: expected at most 2048");
+        let short = long.within_limits().into_owned();
+        assert_eq!(short, call("1.1", format!("x{}", "é".repeat(DETAIL_BYTES / 2 - 1))));
+        let said = call(&"x".repeat(129), String::new()).check_lengths().unwrap_err();
+        assert_eq!((said.field, said.bytes, said.limit), ("subject", 129, 128));
     }
 
     #[test]

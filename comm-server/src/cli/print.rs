@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use wire::ids::CommandId;
+use wire::text::with_marks;
 
 use crate::store::backup::{BackedUp, Restored};
 use crate::store::{Gateway, Migrated, Quarantined, Replayed, Rollout, RolloutDevice};
@@ -31,7 +32,10 @@ fn table(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(headers);
-    table.add_rows(rows);
+    // Names of devices and reasons come from others: a terminal must not obey them.
+    table.add_rows(
+        rows.map(|row| row.into_iter().map(|cell| with_marks(&cell).into_owned()).collect::<Vec<_>>()),
+    );
     table.to_string()
 }
 

@@ -87,8 +87,7 @@ async fn refuse_login(
     name: &str,
     now: Timestamp,
 ) -> Result<Refused, Refused> {
-    let who: String = name.chars().filter(|c| !c.is_control()).collect();
-    let entry = AuditEntry::new(now, &who, "session.refused", format!("from {address}"));
+    let entry = AuditEntry::new(now, name, "session.refused", format!("from {address}"));
     let until = now.saturating_add(LOCKED).unwrap_or(now);
     state.store().count_login_failure(DEFAULT_TENANT, name, FAILURES, until, entry).await?;
     Ok(Refused::new(ProblemCode::Unauthorized, WRONG))

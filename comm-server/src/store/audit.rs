@@ -4,9 +4,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::AnyConnection;
 use uuid::Uuid;
+use wire::text::{clipped, with_marks};
 
 use super::page::{self, PAGE_ROWS, Page};
 use super::{Store, StoreError, failed, row};
+
+/// A text of an entry, bytes.
+const TEXT_BYTES: usize = 4 << 10;
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,13 +37,18 @@ pub(super) async fn append(
     .bind(tenant.to_owned())
     .bind(Uuid::now_v7().to_string())
     .bind(entry.at.as_millisecond())
-    .bind(entry.who.clone())
+    .bind(evident(&entry.who))
     .bind(entry.what.clone())
-    .bind(entry.detail.clone())
+    .bind(evident(&entry.detail))
     .execute(connection)
     .await
     .map_err(failed("an audit entry"))?;
     Ok(())
+}
+
+/// What somebody wrote, as evidence: hidden characters as marks, so that nobody reads it as something else.
+fn evident(text: &str) -> String {
+    with_marks(clipped(text, TEXT_BYTES)).into_owned()
 }
 
 impl AuditEntry {

@@ -80,7 +80,7 @@ impl Store {
     ) -> Result<RolloutId, RolloutError> {
         for (field, given) in [("vendor", &new.vendor), ("model", &new.model), ("version", &new.version)] {
             let usable = !given.trim().is_empty() && given.chars().count() <= 100;
-            if !usable || given.chars().any(char::is_control) {
+            if !usable || given.chars().any(wire::text::is_hidden) {
                 return Err(RolloutError::Field { field, given: given.chars().take(120).collect() });
             }
         }

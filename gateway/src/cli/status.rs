@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use program::error::chain;
+use wire::text::{lines_with_marks, without_hidden};
 
 use super::{EXIT_FAILED, EXIT_USAGE, fail};
 use crate::config::Config;
@@ -40,7 +41,8 @@ pub(super) fn command(file: &Path, json: bool) -> ExitCode {
         if json {
             out.write_all(&body).and_then(|()| writeln!(out))
         } else {
-            out.write_all(text(&status).as_bytes())
+            // Names come from devices: a terminal must not obey them.
+            out.write_all(lines_with_marks(&text(&status)).as_bytes())
         }
     }))
 }
@@ -71,7 +73,7 @@ fn ask(address: SocketAddr) -> io::Result<Vec<u8>> {
         return Ok(body);
     }
     // A gateway that waits says why.
-    let why: String = String::from_utf8_lossy(&body).trim().chars().take(1000).collect();
+    let why = without_hidden(String::from_utf8_lossy(&body).trim(), 1000);
     Err(io::Error::other(if why.is_empty() { "the answer is not a status".to_owned() } else { why }))
 }
 

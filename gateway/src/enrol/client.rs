@@ -149,7 +149,7 @@ impl Est {
                 Ok(problem) => problem.detail,
                 Err(_) => NOT_EST.to_owned(),
             };
-            let detail = detail.chars().filter(|c| !c.is_control()).take(DETAIL_CHARS).collect();
+            let detail = wire::text::without_hidden(&detail, DETAIL_CHARS);
             return Err(EstError::Refused { what, status: status.as_u16(), detail, retry_after });
         }
         let wrong = |source| EstError::Answer { what, source };

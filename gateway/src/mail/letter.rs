@@ -178,7 +178,8 @@ fn local_time(notice: &CallNotice<'_>) -> String {
 
 /// Text of a device as one line without control characters.
 fn one_line(text: &str, max_chars: usize) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(max_chars).collect();
+    let clean: String =
+        text.chars().map(|c| if wire::text::is_hidden(c) { ' ' } else { c }).take(max_chars).collect();
     clean.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

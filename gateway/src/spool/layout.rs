@@ -96,7 +96,8 @@ pub(super) struct StoredReport {
 
 pub(super) fn encode_report(at: Timestamp, report: &Report) -> Result<Vec<u8>, SpoolError> {
     let failed = |problem: String| SpoolError::Record { key: "report".to_owned(), problem };
-    let report = serde_json::value::to_raw_value(report).map_err(|error| failed(error.to_string()))?;
+    let report = serde_json::value::to_raw_value(&report.within_limits())
+        .map_err(|error| failed(error.to_string()))?;
     pack(&StoredReport { at, report }).map_err(failed)
 }
 

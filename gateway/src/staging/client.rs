@@ -133,7 +133,7 @@ impl StagingClient {
             Ok(bytes) => serde_json::from_slice(&bytes).map_or_else(|_| String::new(), |p: Problem| p.detail),
             Err(_) => String::new(),
         };
-        let detail = detail.chars().filter(|c| !c.is_control()).take(200).collect();
+        let detail = wire::text::without_hidden(&detail, 200);
         Err(StagingError::Refused { what: what.to_owned(), status: status.as_u16(), detail })
     }
 }

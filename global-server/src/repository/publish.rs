@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use wire::limits::IMAGE_BYTES;
 use wire::metadata::{Hashes, ImageFacts, Target, target_name};
+use wire::text::is_hidden;
 
 use super::error::RepositoryError;
 use super::history::{Deed, Entry};
@@ -87,7 +88,7 @@ fn facts(image: &Image<'_>, now: Timestamp) -> Result<ImageFacts, RepositoryErro
     let fact = |what, given: &str| {
         let given = given.trim();
         let count = given.chars().count();
-        if count == 0 || count > FACT_CHARS || given.chars().any(char::is_control) || is_path(given) {
+        if count == 0 || count > FACT_CHARS || given.chars().any(is_hidden) || is_path(given) {
             let given = given.chars().take(FACT_CHARS).collect();
             return Err(RepositoryError::InvalidFact { what, given });
         }

@@ -16,6 +16,13 @@ use super::parse::{Arrival, Content};
 /// A clock that is off by no more than this is taken at its word.
 pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
+/// A reading that was made so long before its arrival, days, has a date of no clock that was ever set: no spool keeps one
+/// so long.
+const OLDEST_DAYS: i64 = 5 * 365;
+
+/// A reading's date that is so far beyond its arrival, days, is no clock's that was about right.
+const AHEAD_DAYS: i64 = 1;
+
 /// A gateway's clock as a request showed it, beside the server's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GatewayClock {
@@ -47,22 +54,57 @@ impl GatewayClock {
     }
 
     /// A time that the gateway told, by the server's clock; never after the request.
-    fn dated(&self, said: Timestamp) -> Timestamp {
-        let corrected =
-            if self.is_off() { said.checked_sub(self.ahead).unwrap_or(self.received) } else { said };
-        let is_future = corrected.duration_since(self.received) > CLOCK_TOLERANCE;
-        if is_future { self.received } else { corrected }
+    fn dated(&self, said: Timestamp) -> Dated {
+        let Ok(corrected) = (if self.is_off() { said.checked_sub(self.ahead) } else { Ok(said) }) else {
+            return Dated::Senseless;
+        };
+        let ahead = corrected.duration_since(self.received);
+        if ahead > SignedDuration::from_hours(24 * AHEAD_DAYS)
+            || ahead < SignedDuration::from_hours(-24 * OLDEST_DAYS)
+        {
+            Dated::Senseless
+        } else if ahead > CLOCK_TOLERANCE {
+            Dated::At(self.received)
+        } else {
+            Dated::At(corrected)
+        }
     }
 
     /// Dates what the reports tell. When a gateway made a report stays as it said: it tells reports apart.
+    ///
+    /// A reading whose date makes no sense can't be used, since a bill would count it in some month. Everything else is
+    /// dated by its arrival: a call is no less open for a wrong date.
     pub fn date(&self, arrivals: &mut [Arrival]) {
         for arrival in arrivals {
-            if let Content::Usable(report) = &mut arrival.content
-                && let Some(at) = told_at(report)
-            {
-                *at = self.dated(*at);
+            let Content::Usable(report) = &mut arrival.content else { continue };
+            let is_reading = is_reading(report);
+            let Some(at) = told_at(report) else { continue };
+            match self.dated(*at) {
+                Dated::At(dated) => *at = dated,
+                Dated::Senseless if is_reading => {
+                    let reason = format!(
+                        "at report.read_at: {at} makes no sense, it arrived at {}: was the gateway's clock set since?",
+                        self.received
+                    );
+                    arrival.content = Content::Unusable { reason };
+                }
+                Dated::Senseless => *at = self.received,
             }
         }
+    }
+}
+
+/// A time by the server's clock.
+enum Dated {
+    At(Timestamp),
+    /// Decades away: before the gateway's clock was ever set, or read from a damaged one.
+    Senseless,
+}
+
+const fn is_reading(report: &Report) -> bool {
+    match report {
+        Report::CounterSet(_) | Report::DeviceInformation(_) => true,
+        Report::Call(_) | Report::FirmwareState(_) | Report::Loss(_) => false,
     }
 }
 
@@ -84,7 +126,7 @@ pub fn in_order(known: &Known, arrivals: &mut [Arrival]) {
     for arrival in arrivals {
         let Content::Usable(report) = &mut arrival.content else { continue };
         let Some(device) = report.device().cloned() else { continue };
-        if !matches!(report, Report::CounterSet(_) | Report::DeviceInformation(_)) {
+        if !is_reading(report) {
             continue;
         }
         let Some(read_at) = told_at(report) else { continue };
@@ -137,10 +179,13 @@ mod tests {
             (Some("2038-01-19T03:14:07Z"), "2038-01-19T02:14:07Z", "2026-11-28T11:00:00Z", 351_616_447),
             (Some("1970-01-01T00:10:00Z"), "1969-12-31T23:10:00Z", "2026-11-28T11:00:00Z", -1_795_866_600),
             // Set right since it was read in the "future": not after its arrival.
-            (Some("2026-11-28T12:00:00Z"), "2038-01-19T02:14:07Z", "2026-11-28T12:00:00Z", 0),
+            (Some("2026-11-28T12:00:00Z"), "2026-11-28T23:00:00Z", "2026-11-28T12:00:00Z", 0),
+            (Some("2026-11-28T12:00:00Z"), "2026-11-29T12:00:00Z", "2026-11-28T12:00:00Z", 0),
+            // A gateway that was without a line for years.
+            (Some("2026-11-28T12:00:00Z"), "2021-11-29T13:00:00Z", "2021-11-29T13:00:00Z", 0),
             // Not said.
             (None, "2026-11-28T11:00:00Z", "2026-11-28T11:00:00Z", 0),
-            (None, "9999-12-30T22:00:00Z", "2026-11-28T12:00:00Z", 0),
+            (None, "2026-11-28T22:00:00Z", "2026-11-28T12:00:00Z", 0),
         ];
         for (said, read_at, expected, ahead_s) in table {
             let clock = said.map_or(GatewayClock::unsaid(received), |s| GatewayClock::new(time(s), received));
@@ -149,6 +194,37 @@ mod tests {
             assert_eq!(dates(&mut arrivals), [expected], "{said:?} {read_at}");
             assert_eq!(clock.ahead_s(), ahead_s, "{said:?}");
             assert_eq!(arrivals[0].at, time(read_at), "made at");
+        }
+    }
+
+    #[test]
+    fn a_reading_whose_date_makes_no_sense_is_quarantined_and_a_call_is_dated_by_its_arrival() {
+        let received = time("2026-11-28T12:00:00Z");
+        for (said, read_at) in [
+            // Read before the clock was set, sent afterwards.
+            (Some("2026-11-28T12:00:00Z"), "1970-01-01T00:10:00Z"),
+            (Some("2026-11-28T12:00:00Z"), "2010-01-01T00:00:00Z"),
+            (Some("2026-11-28T12:00:00Z"), "2021-11-29T11:00:00Z"),
+            (Some("2026-11-28T12:00:00Z"), "2026-11-29T12:00:01Z"),
+            (Some("2026-11-28T12:00:00Z"), "2038-01-19T02:14:07Z"),
+            (Some("2026-11-28T12:00:00Z"), "9999-12-30T22:00:00Z"),
+            (Some("2026-11-28T12:00:00Z"), "-009999-01-02T01:59:59Z"),
+            (None, "9999-12-30T22:00:00Z"),
+            // The other way round: set since to a wrong time.
+            (Some("1970-01-01T00:10:00Z"), "2026-11-28T11:00:00Z"),
+            (Some("1970-01-01T00:10:00Z"), "9999-12-30T22:00:00Z"),
+        ] {
+            let clock = said.map_or(GatewayClock::unsaid(received), |s| GatewayClock::new(time(s), received));
+            let call = format!(
+                r#"{{"kind":"call","device":"ricoh:E1","call":"jam","edge":"raised","detail":"x","seen_at":"{read_at}"}}"#
+            );
+            let call =
+                parse_one(&Envelope { seq: 2, at: received, report: RawValue::from_string(call).unwrap() });
+            let mut arrivals = [meters(1, time(read_at)), call, meters(3, said.map_or(received, time))];
+            clock.date(&mut arrivals);
+            let Content::Unusable { reason } = &arrivals[0].content else { panic!("{said:?} {read_at}") };
+            assert!(reason.starts_with("at report.read_at: "), "{reason}");
+            assert_eq!(dates(&mut arrivals[1..]), [received.to_string(), received.to_string()], "{read_at}");
         }
     }
 

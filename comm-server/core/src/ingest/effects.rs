@@ -8,6 +8,7 @@ use wire::reading::{Counter, Evidence, Reading};
 use wire::report::{
     Call, CallKind, CounterSet, Edge, FirmwareState, FirmwareStep, InformationReason, Lane, Report,
 };
+use wire::text::without_hidden;
 
 use super::parse::{Arrival, Content};
 use crate::calls::{CallEffect, OpenCalls, ReportRef};
@@ -262,10 +263,10 @@ fn rows(counters: &BTreeMap<Counter, u64>, evidence: &BTreeMap<Counter, Evidence
     counters.iter().map(row).collect()
 }
 
-/// A text for people: without control characters (a NUL is no text to PostgreSQL), of bounded length.
+/// A text for people: without hidden characters (a NUL is no text to PostgreSQL), of bounded length.
 #[must_use]
 pub fn readable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(TEXT_CHARS).collect()
+    without_hidden(text, TEXT_CHARS)
 }
 
 /// The steps of devices that follow when a whole gateway reports a step.

@@ -41,7 +41,7 @@ pub fn parse(batch: &Batch) -> Vec<Arrival> {
 #[must_use]
 pub fn parse_one(envelope: &Envelope) -> Arrival {
     let content = match envelope.parse() {
-        Ok(report) => match impossible(&report) {
+        Ok(mut report) => match too_long(&mut report).or_else(|| impossible(&report)) {
             None => Content::Usable(report),
             Some(reason) => Content::Unusable { reason },
         },
@@ -71,6 +71,10 @@ fn located(body: &str) -> Option<String> {
 fn wrong<T: DeserializeOwned>(value: &Value) -> Option<String> {
     let error = serde_path_to_error::deserialize::<_, T>(value).err()?;
     Some(format!("at report.{}: {}", error.path(), error.inner()))
+}
+
+fn too_long(report: &mut Report) -> Option<String> {
+    report.check_lengths().err().map(|error| format!("at report.{error}"))
 }
 
 /// Values that no store can hold.

@@ -105,6 +105,17 @@ fn what_cannot_be_used_is_put_aside_with_its_path_and_blocks_nothing() {
         ),
         (meters(u64::MAX, 1), "at report.counters.total: 18446744073709551615 is larger than"),
         ("[]".to_owned(), "at ."),
+        (
+            jam("raised").replace("{\"", &format!("{{\"subject\":\"{}\",\"", "s".repeat(129))),
+            "at report.subject has 129 bytes: expected at most 128",
+        ),
+        (
+            format!(
+                "{{\"kind\":\"loss\",\"lane\":\"bulk\",\"reports\":1,\"detail\":\"{}\"}}",
+                "é".repeat(1025)
+            ),
+            "at report.detail has 2050 bytes: expected at most 2048",
+        ),
         ("{\"kind\":\"loss\"}".to_owned(), "missing field"),
     ];
     for (bad, expected) in cases {
@@ -119,6 +130,7 @@ fn what_cannot_be_used_is_put_aside_with_its_path_and_blocks_nothing() {
 #[test]
 fn texts_for_people_are_bounded_and_printable() {
     assert_eq!(readable("a\u{0}b\nc"), "abc");
+    assert_eq!(readable("IM \u{202e}0054C\u{2069}\u{feff}\u{1b}[2J"), "IM 0054C[2J");
     assert_eq!(readable(&"x".repeat(10_000)).len(), 500);
 }
 

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use serde::Deserialize;
+use wire::text::lines_with_marks;
 
 use super::choice::address;
 use super::icon::Icon;
@@ -64,7 +65,7 @@ pub(super) async fn show(
         seq: q.seq,
         received_at: When::new(q.received_at, now),
         reason: q.reason,
-        body: q.body,
+        body: lines_with_marks(&q.body).into_owned(),
     };
     let mut gateways: Vec<String> = found.items.iter().map(|q| q.gateway.clone()).collect();
     gateways.dedup();

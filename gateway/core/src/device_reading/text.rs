@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use wire::text::is_hidden;
+
 use super::charset::Charset;
 use super::limits::TEXT_BYTES;
 
@@ -43,9 +45,7 @@ fn without_utf16(octets: &[u8]) -> Cow<'_, [u8]> {
 /// left of both into spaces, and takes the padding off.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    let text = text.trim_start_matches(|c: char| {
-        c.is_control() || c.is_whitespace() || c == '\u{feff}' || c == '\u{fffd}'
-    });
+    let text = text.trim_start_matches(|c: char| is_hidden(c) || c.is_whitespace() || c == '\u{fffd}');
     let text = text.split('\0').next().unwrap_or_default();
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -53,7 +53,7 @@ pub fn clean(text: &str) -> String {
             if !out.ends_with(' ') {
                 out.push(' ');
             }
-        } else {
+        } else if !is_hidden(c) {
             out.push(c);
         }
     }
