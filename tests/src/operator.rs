@@ -75,6 +75,12 @@ impl Operator {
         Self::log_in(base, root, "admin", password).await
     }
 
+    /// The session's cookie, as a request sends it, and its CSRF token.
+    #[must_use]
+    pub fn credentials(&self) -> (&str, &str) {
+        (&self.cookie, &self.csrf)
+    }
+
     /// The same session at another server's address.
     #[must_use]
     pub fn at(&self, base: &str) -> Self {

@@ -15,8 +15,10 @@ use crate::operators::{OperatorState, people};
 #[serde(deny_unknown_fields)]
 pub(super) struct PasswordChange {
     /// The present one.
+    #[schema(max_length = 256)]
     current: String,
     /// The new one: at least 12 characters.
+    #[schema(min_length = 12, max_length = 256)]
     new: String,
 }
 

@@ -77,7 +77,6 @@ pub(super) struct CallParams {
     state: Option<CallState>,
     /// Of this kind only: `service_call`, `jam`, `cover_open`, `supply_near_end`, `supply_end`, `supply_replaced`,
     /// `device_offline` or `counter_regression`.
-    #[param(max_length = 40)]
     kind: Option<String>,
     /// Of this gateway only.
     #[param(max_length = 100)]

@@ -101,6 +101,7 @@ impl From<NewOrder> for Order {
 #[serde(deny_unknown_fields)]
 pub(super) struct NewCommand {
     /// The gateway that is asked.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9._-]+$")]
     gateway: String,
     /// What is asked for.
     order: NewOrder,
@@ -108,7 +109,7 @@ pub(super) struct NewCommand {
 
 /// A command that was queued.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Created {
+pub(super) struct CommandCreated {
     /// Its id.
     command: Uuid,
 }
@@ -147,13 +148,13 @@ pub(super) async fn list(
     post, path = "/api/v1/commands", tag = "commands", operation_id = "create_command",
     request_body = NewCommand,
     params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
-    responses((status = 201, body = Created, description = "Queued"), Changing)
+    responses((status = 201, body = CommandCreated, description = "Queued"), Changing)
 )]
 pub(super) async fn create(
     State(state): State<OperatorState>,
     caller: Caller,
     Body(new): Body<NewCommand>,
-) -> Result<(StatusCode, Json<Created>), Refused> {
+) -> Result<(StatusCode, Json<CommandCreated>), Refused> {
     let command = orders::queue(&state, &caller, &new.gateway, new.order.into()).await?;
-    Ok((StatusCode::CREATED, Json(Created { command: command.0 })))
+    Ok((StatusCode::CREATED, Json(CommandCreated { command: command.0 })))
 }

@@ -184,7 +184,7 @@ pub(super) async fn one(
 #[into_params(parameter_in = Query)]
 pub(super) struct SeriesParams {
     /// `total` if absent.
-    #[param(max_length = 40, example = "total")]
+    #[param(example = "total")]
     counter: Option<String>,
     /// Not before, RFC 3339.
     from: Option<Timestamp>,

@@ -8,6 +8,7 @@ mod devices;
 mod gateways;
 mod images;
 mod list;
+mod parameters;
 mod quarantine;
 mod refusals;
 mod rollouts;
@@ -38,6 +39,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
             come in pages: pass `next` as `page`. Refusals are `application/problem+json`.",
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
     ),
+    components(schemas(refusals::ProblemSchema, refusals::Code)),
     security(("session" = [])),
     modifiers(&CookieSecurity)
 )]
@@ -54,12 +56,19 @@ impl Modify for CookieSecurity {
 
 /// The API's routes, its document among them.
 pub(super) fn router() -> Router<OperatorState> {
-    let (router, document) = described().split_for_parts();
+    let (router, document) = documented();
     router
         .route(DOCUMENT_PATH, get(move || std::future::ready(Json(document))))
         .route("/api", axum::routing::any(nothing_here))
         .route("/api/{*rest}", axum::routing::any(nothing_here))
         .method_not_allowed_fallback(method_not_allowed)
+}
+
+/// The routes, and the document of them.
+fn documented() -> (Router<OperatorState>, utoipa::openapi::OpenApi) {
+    let (router, mut document) = described().split_for_parts();
+    parameters::Parameters.modify(&mut document);
+    (router, document)
 }
 
 fn described() -> OpenApiRouter<OperatorState> {
@@ -94,11 +103,100 @@ async fn method_not_allowed() -> impl IntoResponse {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+
+    /// The source of each file of this folder that has a schema.
+    const SOURCES: [&str; 12] = [
+        include_str!("account.rs"),
+        include_str!("audit.rs"),
+        include_str!("calls.rs"),
+        include_str!("commands.rs"),
+        include_str!("devices.rs"),
+        include_str!("gateways.rs"),
+        include_str!("images.rs"),
+        include_str!("list.rs"),
+        include_str!("quarantine.rs"),
+        include_str!("refusals.rs"),
+        include_str!("rollouts.rs"),
+        include_str!("session.rs"),
+    ];
+
+    /// utoipa keeps one of two schemas with one name, and says nothing.
+    #[test]
+    fn no_two_schemas_share_a_name() {
+        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/operators/api")).unwrap();
+        // `mod.rs` and `parameters.rs` have none.
+        assert_eq!(files.count(), SOURCES.len() + 2, "a file is not in SOURCES");
+        let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
+        for source in SOURCES {
+            let derives = source.match_indices("ToSchema)]").filter_map(|(at, _)| source.get(at..));
+            for rest in derives {
+                let until = rest.find("struct ").into_iter().chain(rest.find("enum ")).min().unwrap();
+                let (attributes, named) = rest.split_at(until);
+                let renamed = attributes.split_once("as = ").map(|(_, name)| name);
+                let name = renamed.or(named.split_once(' ').map(|(_, name)| name)).unwrap();
+                let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap();
+                *seen.entry(name.get(..end).unwrap()).or_default() += 1;
+            }
+        }
+        assert!(seen.len() > 25, "{seen:?}");
+        let twice: Vec<_> = seen.iter().filter(|(_, count)| **count > 1).collect();
+        assert!(twice.is_empty(), "{twice:?}");
+        let json = serde_json::to_value(documented().1).unwrap();
+        let schemas = json["components"]["schemas"].as_object().unwrap();
+        for name in schemas.keys().filter(|name| !name.starts_with("List_")) {
+            assert!(seen.contains_key(name.as_str()), "{name} is not among {:?}", seen.keys());
+        }
+    }
+
+    #[test]
+    fn a_problems_code_is_one_of_a_few_words() {
+        let json = serde_json::to_value(documented().1).unwrap();
+        let schemas = &json["components"]["schemas"];
+        assert_eq!(schemas["Problem"]["properties"]["code"]["$ref"], "#/components/schemas/ProblemCode");
+        assert_eq!(schemas["ProblemCode"]["type"], "string");
+        let words = schemas["ProblemCode"]["enum"].as_array().unwrap();
+        for code in ProblemCode::ALL {
+            let word = serde_json::to_value(code).unwrap();
+            // Of gateways' batches alone.
+            let expected = code != ProblemCode::SequenceGap;
+            assert_eq!(words.contains(&word), expected, "{word}");
+        }
+        for item in json["paths"].as_object().unwrap().values() {
+            for operation in item.as_object().unwrap().values() {
+                for (status, answer) in operation["responses"].as_object().unwrap() {
+                    let problem = &answer["content"]["application/problem+json"]["schema"]["$ref"];
+                    let refusal = !status.starts_with('2');
+                    assert_eq!(problem == "#/components/schemas/Problem", refusal, "{operation}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_parameter_says_how_long_it_may_be() {
+        let json = serde_json::to_value(documented().1).unwrap();
+        let operations =
+            json["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
+        let mut count = 0;
+        for operation in operations {
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let schema = &parameter["schema"];
+                let of = |key: &str| !schema[key].is_null();
+                let fixed = matches!(schema["format"].as_str(), Some("uuid" | "date-time"));
+                assert!(fixed || of("maxLength") || of("enum"), "{}: {parameter}", operation["operationId"]);
+                assert!(parameter["in"] != "path" || fixed || of("pattern"), "{parameter}");
+                count += 1;
+            }
+        }
+        assert!(count > 20, "{count}");
+    }
 
     #[test]
     fn the_document_lists_every_route() {
-        let document = described().into_openapi();
+        let (_, document) = documented();
         let paths: Vec<&str> = document.paths.paths.keys().map(String::as_str).collect();
         assert_eq!(
             paths,

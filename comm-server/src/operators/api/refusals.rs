@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use utoipa::openapi::{ContentBuilder, RefOr, Response, ResponseBuilder, ResponsesBuilder};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder, ResponsesBuilder};
 use utoipa::{IntoResponses, ToSchema};
 use wire::problem::MEDIA_TYPE;
 
@@ -10,9 +10,8 @@ use wire::problem::MEDIA_TYPE;
 #[derive(ToSchema)]
 #[schema(as = Problem)]
 #[expect(dead_code, reason = "it describes wire::problem::Problem, which has no schema of its own")]
-struct ProblemSchema {
-    /// What kind of refusal.
-    #[schema(inline)]
+pub(super) struct ProblemSchema {
+    // Without a description of its own: beside a reference, utoipa would write a second type.
     code: Code,
     /// HTTP status.
     #[schema(minimum = 400, maximum = 599)]
@@ -25,7 +24,7 @@ struct ProblemSchema {
 #[derive(ToSchema)]
 #[schema(as = ProblemCode, rename_all = "snake_case")]
 #[expect(dead_code, reason = "it describes wire::problem::ProblemCode, which has no schema of its own")]
-enum Code {
+pub(super) enum Code {
     MalformedBody,
     BodyTooLarge,
     UnsupportedEncoding,
@@ -74,8 +73,7 @@ impl IntoResponses for Changing {
 }
 
 fn describe(refusals: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
-    let content =
-        ContentBuilder::new().schema(Some(<ProblemSchema as utoipa::PartialSchema>::schema())).build();
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
     let response =
         |text: &str| ResponseBuilder::new().description(text).content(MEDIA_TYPE, content.clone()).build();
     let all = refusals

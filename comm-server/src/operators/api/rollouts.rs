@@ -122,7 +122,7 @@ pub(super) struct NewRollout {
 
 /// A roll-out that was made.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Created {
+pub(super) struct RolloutCreated {
     /// Its id.
     rollout: Uuid,
 }
@@ -147,16 +147,16 @@ pub(super) async fn list(
     post, path = "/api/v1/rollouts", tag = "firmware", operation_id = "create_rollout",
     request_body = NewRollout,
     params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
-    responses((status = 201, body = Created, description = "Planned"), Changing)
+    responses((status = 201, body = RolloutCreated, description = "Planned"), Changing)
 )]
 pub(super) async fn create(
     State(state): State<OperatorState>,
     caller: Caller,
     Body(new): Body<NewRollout>,
-) -> Result<(StatusCode, Json<Created>), Refused> {
+) -> Result<(StatusCode, Json<RolloutCreated>), Refused> {
     let what = (new.vendor.as_str(), new.model.as_str(), new.version.as_str());
     let rollout = orders::roll_out(&state, &caller, what, new.not_before).await?;
-    Ok((StatusCode::CREATED, Json(Created { rollout: rollout.0 })))
+    Ok((StatusCode::CREATED, Json(RolloutCreated { rollout: rollout.0 })))
 }
 
 /// One roll-out with its devices.

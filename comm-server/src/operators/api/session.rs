@@ -18,8 +18,10 @@ use crate::operators::{OperatorState, people, session};
 #[serde(deny_unknown_fields)]
 pub(super) struct Login {
     /// The user's name.
+    #[schema(max_length = 64)]
     user: String,
     /// The password.
+    #[schema(max_length = 256)]
     password: String,
 }
 
