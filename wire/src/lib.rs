@@ -8,6 +8,7 @@ pub mod command;
 pub mod ids;
 pub mod limits;
 pub mod metadata;
+pub mod model;
 pub mod poll;
 pub mod problem;
 pub mod reading;

@@ -259,18 +259,35 @@ pub struct Supply {
     /// `prtMarkerSuppliesSupplyUnit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<Label>,
-    /// `prtMarkerSuppliesLevel` as read, negative states included.
+    /// `prtMarkerSuppliesLevel` as read, negative states included; the vendor's own level where `private` is present.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<i64>,
     /// What the level is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level_state: Option<LevelState>,
-    /// `prtMarkerSuppliesMaxCapacity` as read.
+    /// `prtMarkerSuppliesMaxCapacity` as read; of the vendor's own level where `private` is present.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<i64>,
-    /// Level / max, where both are units; 0 to 100.
+    /// Level / max, where both are units; the level itself where the unit is percent. 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percent: Option<f64>,
+    /// Where the level was read, and what the standard table has in its place; absent where that is the level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private: Option<PrivateLevel>,
+}
+
+/// A level that stands in the vendor's own objects, where the standard table has only a state or nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrivateLevel {
+    /// Object that was read, dotted.
+    pub oid: String,
+    /// `prtMarkerSuppliesLevel` of the row as read: -3 or -2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_level: Option<i64>,
+    /// `prtMarkerSuppliesMaxCapacity` of the row as read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_max: Option<i64>,
 }
 
 /// What a level is (RFC 3805, `prtMarkerSuppliesLevel`).

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use wire::limits::COMMAND_DEVICES;
-use wire::metadata::target_name;
+use wire::model::same_model;
 use wire::report::FirmwareStep;
 
 /// How far a device is.
@@ -195,11 +195,11 @@ pub struct Share {
 /// Chooses the devices of a vendor's model that don't show the version yet, and shares them out to commands.
 #[must_use]
 pub fn share_out(candidates: Vec<Candidate>, vendor: &str, model: &str, version: &str) -> Vec<Share> {
-    let target = target_name(vendor, model, version);
     let mut by_gateway: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
     for candidate in candidates {
-        let own = target_name(&candidate.vendor, &candidate.model, version);
-        if own.eq_ignore_ascii_case(&target) && candidate.version.trim() != version.trim() {
+        let own =
+            candidate.vendor.eq_ignore_ascii_case(vendor) && same_model(vendor, &candidate.model, model);
+        if own && candidate.version.trim() != version.trim() {
             by_gateway.entry(candidate.gateway.clone()).or_default().push(candidate);
         }
     }
@@ -281,11 +281,12 @@ mod tests {
             candidate("g1", "d2", "IM-C3000", "1.0"),
             candidate("g1", "d3", "IM C3000", "2.0"),
             candidate("g1", "d4", "IM C4500", "1.0"),
+            candidate("g3", "d5", "RICOH IM C3000 Series", "1.0"),
         ];
         let shares = share_out(candidates, "Ricoh", "IM C3000", "2.0");
         let names: Vec<_> =
             shares.iter().map(|s| (s.gateway.as_str(), s.devices[0].device.as_str())).collect();
-        assert_eq!(names, [("g1", "d2"), ("g2", "d1")]);
+        assert_eq!(names, [("g1", "d2"), ("g2", "d1"), ("g3", "d5")]);
         assert!(shares.iter().all(|s| s.devices.len() == 1));
     }
 

@@ -147,23 +147,24 @@ async fn oldest_meter(connection: &mut AnyConnection, of: Of<'_>) -> Result<Opti
     row::maybe_number(&found, "oldest")
 }
 
-/// Keeps the last meter of each step, the first of all, and of each fall the meters before and after it.
+/// Of each source of a counter keeps the last meter of each step, the first of all, and of each fall the meters before and
+/// after it.
 async fn thin(connection: &mut AnyConnection, of: Of<'_>, span: Span) -> Result<u64, StoreError> {
     let done = sqlx::query(
         "DELETE FROM counters WHERE tenant = $1 AND gateway = $2 AND read_ms >= $3 AND read_ms < $4 \
          AND EXISTS (SELECT 1 FROM counters n WHERE n.tenant = counters.tenant \
           AND n.gateway = counters.gateway AND n.device = counters.device AND n.counter = counters.counter \
-          AND n.read_ms > counters.read_ms AND n.read_ms < $4 \
+          AND n.oid = counters.oid AND n.read_ms > counters.read_ms AND n.read_ms < $4 \
           AND (n.read_ms - $3) / $5 = (counters.read_ms - $3) / $5) \
          AND NOT COALESCE(counters.value > (SELECT n.value FROM counters n WHERE n.tenant = counters.tenant \
           AND n.gateway = counters.gateway AND n.device = counters.device AND n.counter = counters.counter \
-          AND n.read_ms > counters.read_ms ORDER BY n.read_ms LIMIT 1), FALSE) \
+          AND n.oid = counters.oid AND n.read_ms > counters.read_ms ORDER BY n.read_ms LIMIT 1), FALSE) \
          AND NOT COALESCE(counters.value < (SELECT b.value FROM counters b WHERE b.tenant = counters.tenant \
           AND b.gateway = counters.gateway AND b.device = counters.device AND b.counter = counters.counter \
-          AND b.read_ms < counters.read_ms ORDER BY b.read_ms DESC LIMIT 1), FALSE) \
+          AND b.oid = counters.oid AND b.read_ms < counters.read_ms ORDER BY b.read_ms DESC LIMIT 1), FALSE) \
          AND EXISTS (SELECT 1 FROM counters b WHERE b.tenant = counters.tenant \
           AND b.gateway = counters.gateway AND b.device = counters.device AND b.counter = counters.counter \
-          AND b.read_ms < counters.read_ms)",
+          AND b.oid = counters.oid AND b.read_ms < counters.read_ms)",
     )
     .bind(of.0.to_owned())
     .bind(of.1.to_owned())

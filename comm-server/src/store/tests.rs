@@ -55,6 +55,7 @@ on_every_engine! {
     a_newer_database_is_refused,
     what_can_be_used_again_leaves_the_quarantine,
     meters_are_thinned_and_nothing_that_bills_goes,
+    each_source_of_a_counter_keeps_its_own_meters,
     one_meter_of_each_month_stays_for_ever_and_other_rows_until_their_time,
     a_plot_of_years_has_a_value_of_each_day,
     a_call_that_a_lost_spool_forgot_ends_when_its_device_is_found,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gateway_core::device_reading::Scope;
-use gateway_core::profiles::{Profile, Profiles};
+use gateway_core::profiles::{Profile, Profiles, Told};
 
 use crate::reading::{check, read};
 use crate::tape::Tape;
@@ -26,7 +26,8 @@ pub fn profile(data: &[u8]) {
     let profiles = Arc::new(Profiles::new([profile]));
     for descr in [None, Some("RICOH IM C3000"), Some(yaml)] {
         for object in objects.iter().chain(&columns).take(8).map(Some).chain([None]) {
-            drop(profiles.select(object, descr, descr));
+            let told = Told { sys_object_id: object, sys_descr: descr, device_descr: descr };
+            drop(profiles.select(&told));
         }
     }
     for scope in [Scope::Whole, Scope::StatusOnly] {

@@ -7,7 +7,7 @@ use gateway_core::device_reading::limits::{
     COLUMNS_PER_REQUEST, OIDS_PER_GET, REQUESTS_PER_READING, VARBINDS_PER_READING,
 };
 use gateway_core::device_reading::{
-    Answer, Circumstances, DeviceReading, Finished, Oid, Refusal, Request, Scope, Value, is_printer,
+    Answer, Circumstances, DeviceReading, Finished, Oid, Refusal, Request, Scope, Value,
 };
 use gateway_core::profiles::{Profile, Profiles};
 use jiff::Timestamp;
@@ -94,7 +94,7 @@ pub(crate) fn check(finished: &Finished) {
     for supply in &reading.supplies {
         assert!(supply.percent.is_none_or(|percent| percent.is_finite() && percent >= 0.0), "{supply:?}");
     }
-    assert!(is_printer(reading) || reading.supplies.is_empty());
+    assert!(finished.printer || reading.supplies.is_empty());
 }
 
 /// A device that answers what the input says.

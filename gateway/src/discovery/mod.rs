@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use gateway_core::device_reading::is_printer;
+use gateway_core::device_reading::Finished;
 use gateway_core::search::Sweep;
 use tokio::time::Instant;
 use wire::reading::Reading;
@@ -125,23 +125,20 @@ async fn round(
 /// Asks one address, and reads it when it answers; also tells how many packets that took.
 async fn ask(reader: &Reader, mut target: Target, retries: u32) -> (Found, u32) {
     let address = target.address;
-    let packets = match reader.read(&target, Scope::Glance).await {
-        Ok(glance) => glance.requests,
+    let packets = match reader.read(&target, Scope::Presence).await {
+        Ok(answer) => answer.requests,
         Err(ReadError::NoAnswer { attempts, .. }) => return (Found::Nothing(address), attempts),
         Err(error) => return (Found::Other(address, error.to_string()), 1),
     };
     target.retries = retries;
-    match reader.read(&target, Scope::Whole).await {
-        Ok(reading) if is_printer(&reading) => {
+    match reader.look(&target, Scope::Whole).await {
+        Ok(Finished { reading, printer, .. }) => {
             let packets = packets.saturating_add(reading.requests);
-            (Found::Device(address, Box::new(reading)), packets)
-        }
-        Ok(reading) => {
+            if printer {
+                return (Found::Device(address, Box::new(reading)), packets);
+            }
             let descr = reading.identity.sys_descr.unwrap_or_default();
-            (
-                Found::Other(address, format!("not a printer: {descr}")),
-                packets.saturating_add(reading.requests),
-            )
+            (Found::Other(address, format!("not a printer: {descr}")), packets)
         }
         Err(error) => (Found::Other(address, error.to_string()), packets),
     }

@@ -34,7 +34,7 @@ impl Engine {
         match result {
             Ok(seen) if scope == Scope::Glance => self.glanced(address, seen.glimpse),
             Ok(seen) => {
-                let Finished { reading, glimpse, provenance: _ } = *seen;
+                let Finished { reading, glimpse, provenance: _, printer: _ } = *seen;
                 self.read(address, scope, &reading, glimpse, outcome);
             }
             Err(error) => {

@@ -52,6 +52,14 @@ impl Way {
     pub(super) fn knows_engine(&self) -> bool {
         self.engine.get(&self.address).is_some()
     }
+
+    /// Whether who is silent may only be silent to what was asked: an SNMPv3 engine tells its id before.
+    pub(super) fn may_be_there(&self) -> bool {
+        match self.credentials {
+            Credentials::V1(_) | Credentials::V2c(_) => true,
+            Credentials::V3(_) => self.knows_engine(),
+        }
+    }
 }
 
 /// The pauses between repetitions.
@@ -86,10 +94,11 @@ impl SnmpAgent {
         Ok(Self::Community(agent))
     }
 
-    /// Sends a request, repeats it, and gives the answer: silence is one.
-    pub(super) async fn exchange(&mut self, request: &Request) -> Result<Answer, Failure> {
+    /// Sends a request, repeats it at most so often, and gives the answer: silence is one. The library repeats by itself
+    /// what goes to a user.
+    pub(super) async fn exchange(&mut self, request: &Request, retries: u32) -> Result<Answer, Failure> {
         match self {
-            Self::Community(agent) => agent.exchange(request).await,
+            Self::Community(agent) => agent.exchange(request, retries).await,
             Self::Usm(agent) => agent.exchange(request).await,
         }
     }

@@ -44,17 +44,18 @@ impl CommunityAgent {
         Self { mailbox, version, community, timeout, retry, sent, before_first, id, rejected }
     }
 
-    /// Sends a request, repeats it, and gives the answer: silence is one.
-    pub(super) async fn exchange(&mut self, request: &Request) -> Result<Answer, Failure> {
+    /// Sends a request, repeats it at most so often, and gives the answer: silence is one.
+    pub(super) async fn exchange(&mut self, request: &Request, retries: u32) -> Result<Answer, Failure> {
         self.id += 1;
         let datagram = message::encode(self.envelope(), request);
         if datagram.len() > REQUEST_OCTETS {
             return Ok(Answer::Refused(Refusal::TooBig));
         }
-        for attempt in 0..=self.retry.retries() {
+        let retries = retries.min(self.retry.retries());
+        for attempt in 0..=retries {
             self.sent.fetch_add(1, Ordering::Relaxed);
             self.mailbox.send(&datagram).await.map_err(|error| Failure::Send(error.to_string()))?;
-            let last = attempt == self.retry.retries();
+            let last = attempt == retries;
             // Who is slow is heard during the pause, too.
             let pause = if last { Duration::ZERO } else { self.retry.compute_delay(attempt) };
             if let Ok(answer) = tokio::time::timeout(self.timeout + pause, self.answer()).await {

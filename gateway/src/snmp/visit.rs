@@ -176,7 +176,7 @@ impl<'a> Visit<'a> {
         let mut agent = self.agent(way).await?;
         let sys_object_id = Oid::new(&[objects::SYS_OBJECT_ID, &[0]].concat());
         let request = Request::Get(vec![sys_object_id]);
-        match self.exchange(&mut agent, &request, candidate, false).await? {
+        match self.exchange(&mut agent, &request, way.retries, (candidate, false)).await? {
             Answer::Silence => Err(self.silent(way, candidate, &agent, &request, true)),
             Answer::Varbinds(_) | Answer::Refused(_) => Ok(()),
         }
@@ -203,11 +203,14 @@ impl<'a> Visit<'a> {
         let mut answered = false;
         while let Some(request) = reading.next_request() {
             let asked = Instant::now();
-            let answer = self.exchange(&mut agent, &request, candidate, answered).await?;
+            let retries = reading.repetitions(&request, way.retries);
+            let answer = self.exchange(&mut agent, &request, retries, (candidate, answered)).await?;
+            // Whose SNMPv3 engine has told nothing is off, whatever was asked.
+            let nobody = answer == Answer::Silence && !way.may_be_there();
             answered |= answer != Answer::Silence;
             let exchange = Exchange { request, answer, took: asked.elapsed() };
             watch(&exchange);
-            if !reading.absorb(&exchange.request, exchange.answer) {
+            if !reading.absorb(&exchange.request, exchange.answer) || nobody {
                 return Err(self.silent(way, candidate, &agent, &exchange.request, !answered));
             }
         }
@@ -234,12 +237,12 @@ impl<'a> Visit<'a> {
         &self,
         agent: &mut SnmpAgent,
         request: &Request,
-        candidate: &Candidate,
-        answered: bool,
+        retries: u32,
+        (candidate, answered): (&Candidate, bool),
     ) -> Result<Answer, Miss> {
         let left = READING_TIME.saturating_sub(self.begun.elapsed());
         let address = self.target.address;
-        match tokio::time::timeout(left, agent.exchange(request)).await {
+        match tokio::time::timeout(left, agent.exchange(request, retries)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(Failure::Send(problem))) => {
                 let request = request.to_string();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use wire::ids::DeviceId;
 use wire::reading::{Counter, Evidence, Reading};
 use wire::report::{
@@ -16,6 +16,10 @@ use crate::calls::{CallEffect, OpenCalls, ReportRef};
 /// Characters of a text that people read; the report itself is kept whole.
 const TEXT_CHARS: usize = 500;
 
+/// So long after its last reading the source of a device's total is still the one that counts: a device is read at least
+/// daily, and an object that is missing once comes back.
+const SOURCE_LASTS: SignedDuration = SignedDuration::from_hours(48);
+
 /// What the store knew before the batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
@@ -23,6 +27,8 @@ pub struct Known {
     pub open: OpenCalls,
     /// Newest total of each device that the batch is about.
     pub totals: BTreeMap<DeviceId, LastTotal>,
+    /// Object that each of these totals was read from, where that is known.
+    pub total_sources: BTreeMap<DeviceId, String>,
     /// Open calls that a gateway raised which has lost its memory since, and has not raised again: of devices that
     /// were known then. When it finds such a device anew, they are over.
     pub forgotten: BTreeSet<ReportRef>,
@@ -163,8 +169,7 @@ fn take<'a>(known: &mut Known, by: ReportRef, report: &'a Report, effects: &mut 
             if !rows.is_empty() {
                 effects.push(Effect::AddCounters { device, read_at: reading.read_at, unit, rows });
             }
-            let total = reading.counters.get(&Counter::Total).copied();
-            take_total(known, by, device, total, reading.read_at, effects);
+            take_total(known, by, device, (&reading.counters, &reading.evidence), reading.read_at, effects);
         }
         Report::FirmwareState(state) => {
             effects.push(Effect::Firmware(state));
@@ -222,20 +227,33 @@ fn take_counters<'a>(known: &mut Known, by: ReportRef, set: &'a CounterSet, effe
     if !rows.is_empty() {
         effects.push(Effect::AddCounters { device: &set.device, read_at: set.read_at, unit, rows });
     }
-    take_total(known, by, &set.device, set.counters.get(&Counter::Total).copied(), set.read_at, effects);
+    take_total(known, by, &set.device, (&set.counters, &set.evidence), set.read_at, effects);
 }
 
 /// A total that falls is never taken over in silence: it is a call, made here if the gateway made none since the
-/// total was read that it fell from.
+/// total was read that it fell from. Two sources count differently: what one says is no change of the other, and it takes
+/// the other's place only when that is gone for good.
 fn take_total<'a>(
     known: &mut Known,
     by: ReportRef,
     device: &'a DeviceId,
-    total: Option<u64>,
+    (counters, evidence): (&BTreeMap<Counter, u64>, &BTreeMap<Counter, Evidence>),
     read_at: Timestamp,
     effects: &mut Vec<Effect<'a>>,
 ) {
-    let Some(value) = total else { return };
+    let Some(&value) = counters.get(&Counter::Total) else { return };
+    let source = evidence.get(&Counter::Total).map(|evidence| readable(&evidence.oid));
+    let other = source.as_ref().is_some_and(|source| {
+        known.total_sources.get(device).is_some_and(|own| !own.is_empty() && own != source)
+    });
+    if other {
+        let last = known.totals.get(device).map(|total| total.read_at);
+        if last.is_some_and(|last| read_at.duration_since(last) < SOURCE_LASTS) {
+            return;
+        }
+        known.totals.remove(device);
+    }
+    known.total_sources.insert(device.clone(), source.unwrap_or_default());
     let before = known.totals.insert(device.clone(), LastTotal { value, read_at });
     effects.push(Effect::SetTotal(device, LastTotal { value, read_at }));
     let Some(before) = before.filter(|before| value < before.value) else { return };

@@ -94,6 +94,46 @@ fn a_total_that_falls_is_no_second_call_where_the_gateway_made_one() {
 }
 
 #[test]
+fn totals_of_two_sources_are_never_compared_and_one_takes_the_others_place_when_that_is_gone() {
+    let of = |source: &str, total, hour: u32| {
+        let day = 1 + hour / 24;
+        let at = format!("2026-01-{day:02}T{:02}:", hour % 24);
+        meters(total, 0).replace("2026-01-01T00:", &at).replace("1.3.6", source)
+    };
+    let steps = [
+        ("1.9", 100, 1, true),
+        // The other one counts more, and is seen once.
+        ("1.8", 111, 2, false),
+        ("1.9", 101, 3, true),
+        ("1.8", 112, 50, false),
+        ("1.8", 113, 51, true),
+        ("1.9", 150, 52, false),
+        ("1.8", 114, 53, true),
+    ];
+    let reports: Vec<String> =
+        steps.iter().map(|(source, total, hour, _)| of(source, *total, *hour)).collect();
+    let reports: Vec<&str> = reports.iter().map(String::as_str).collect();
+    let arrivals = arrivals(&reports);
+    let all = effects(Known::default(), Lane::Bulk, &arrivals);
+    let totals: Vec<u64> = all
+        .iter()
+        .filter_map(|effect| if let Effect::SetTotal(_, total) = effect { Some(total.value) } else { None })
+        .collect();
+    let expected: Vec<u64> = steps.iter().filter(|step| step.3).map(|step| step.1).collect();
+    assert_eq!(totals, expected);
+    assert!(!names(&all).contains(&"record"), "{:?}", names(&all));
+    assert_eq!(names(&all).iter().filter(|name| **name == "counters").count(), steps.len());
+    // A fall within one source is one, whatever another said between.
+    let fallen: Vec<String> =
+        [("1.9", 100, 1), ("1.8", 50, 2), ("1.9", 90, 3)].map(|s| of(s.0, s.1, s.2)).into();
+    let arrivals = self::arrivals(&fallen.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(
+        names(&effects(Known::default(), Lane::Bulk, &arrivals)).iter().filter(|n| **n == "record").count(),
+        1
+    );
+}
+
+#[test]
 fn what_cannot_be_used_is_put_aside_with_its_path_and_blocks_nothing() {
     let cases = [
         (jam("raised").replace("detail", "detial"), "at report.detial: unknown field `detial`"),

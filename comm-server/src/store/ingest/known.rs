@@ -167,7 +167,9 @@ async fn load_total(
     }
     let found = sqlx::query(
         "SELECT d.total, d.total_ms, (SELECT MAX(c.raised_ms) FROM calls c WHERE c.tenant = d.tenant \
-         AND c.gateway = d.gateway AND c.device = d.device AND c.kind = 'counter_regression') AS fell_ms \
+         AND c.gateway = d.gateway AND c.device = d.device AND c.kind = 'counter_regression') AS fell_ms, \
+         (SELECT MAX(n.oid) FROM counters n WHERE n.tenant = d.tenant AND n.gateway = d.gateway \
+         AND n.device = d.device AND n.counter = 'total' AND n.read_ms = d.total_ms) AS source \
          FROM devices d WHERE d.tenant = $1 AND d.gateway = $2 AND d.device = $3",
     )
     .bind(tenant.to_owned())
@@ -180,6 +182,9 @@ async fn load_total(
     let total = row::maybe_number(&found, "total")?.and_then(|total| u64::try_from(total).ok());
     if let (Some(value), Some(read_at)) = (total, row::maybe_time(&found, "total_ms")?) {
         known.totals.insert(device.clone(), LastTotal { value, read_at });
+        if let Some(source) = row::maybe_text(&found, "source")? {
+            known.total_sources.insert(device.clone(), source);
+        }
     }
     if let Some(fell) = row::maybe_time(&found, "fell_ms")? {
         known.regressions.insert(device.clone(), fell);

@@ -38,6 +38,34 @@ pub(super) async fn meters_are_thinned_and_nothing_that_bills_goes() {
     assert_eq!(device.total, Some(3));
 }
 
+pub(super) async fn each_source_of_a_counter_keeps_its_own_meters() {
+    let Opened { store, dir: _dir } = opened().await;
+    let from = |oid: &str, total: u64, n: u64| {
+        let mut set = meters("ricoh:E1", total, n * 600);
+        set["evidence"]["total"]["oid"] = json!(oid);
+        set
+    };
+    // Within one hour: the maker's own total, and once the standard one, which counts more and is the last.
+    let reports = [from("1.9", 10, 0), from("1.9", 11, 1), from("1.9", 12, 2), from("1.8", 20, 3)];
+    send(&store, Lane::Bulk, 1, &reports).await;
+    let total =
+        || async { store.device(DEFAULT_TENANT, "gw-1", "ricoh:E1").await.unwrap().unwrap().device.total };
+    assert_eq!(total().await, Some(12), "another source doesn't take its place");
+    send(&store, Lane::Bulk, 5, &[from("1.9", 13, 4)]).await;
+    assert_eq!(total().await, Some(13));
+    let calls = store.calls(DEFAULT_TENANT, &Default::default(), None).await.unwrap().items;
+    assert!(calls.is_empty(), "13 is no fall from 20: {calls:?}");
+    let retention = comm_server_core::retention::Retention { meters_raw_days: 1, ..Default::default() };
+    store.tidy(retention, NOW + SignedDuration::from_hours(24 * 3)).await.unwrap();
+    let kept: Vec<i64> = series(&store).await.into_iter().map(|(_, value)| value).collect();
+    assert_eq!(kept, [10, 20, 13], "the first and the last of the one, and the other");
+    let days = NOW + SignedDuration::from_hours(24 * 3);
+    let mut later = from("1.8", 30, 0);
+    later["read_at"] = json!(days.to_string());
+    send(&store, Lane::Bulk, 6, &[later]).await;
+    assert_eq!(total().await, Some(30), "what was gone so long is gone for good");
+}
+
 pub(super) async fn one_meter_of_each_month_stays_for_ever_and_other_rows_until_their_time() {
     let Opened { store, dir: _dir } = opened().await;
     // A meter each third day of half a year, from January on; the 49th one falls.

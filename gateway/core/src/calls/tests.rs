@@ -40,6 +40,7 @@ fn reading(look: &Look) -> Reading {
         }),
         max: look.max.or(Some(100)),
         percent: (level >= 0).then(|| f64::from(i32::try_from(level).unwrap())),
+        private: None,
     };
     Reading {
         address: "127.0.0.1".into(),

@@ -58,11 +58,18 @@ impl Charset {
         Self::Known(known)
     }
 
+    /// Whether it has two octets for a letter.
+    fn is_utf16(self) -> bool {
+        matches!(self, Self::Known(set) if set == encoding_rs::UTF_16BE || set == encoding_rs::UTF_16LE)
+    }
+
     /// Decodes octets. What is valid UTF-8 is UTF-8 whatever the device names: a text of another character set is
-    /// next to never valid by chance, and many devices name one set and send the other.
+    /// next to never valid by chance, and many devices name one set and send the other. UTF-16 is the exception: much of
+    /// it is valid UTF-8 with control characters, which no text has inside.
     pub(crate) fn decode(self, octets: &[u8]) -> String {
-        if let Ok(text) = std::str::from_utf8(octets) {
-            return text.to_owned();
+        match std::str::from_utf8(octets) {
+            Ok(text) if !self.is_utf16() || !text.contains(is_strange) => return text.to_owned(),
+            Ok(_) | Err(_) => {}
         }
         match self {
             Self::Unnamed => encoding_rs::WINDOWS_1252.decode_without_bom_handling(octets).0.into_owned(),
@@ -70,6 +77,11 @@ impl Charset {
             Self::Roman8 => octets.iter().map(|octet| roman8(*octet)).collect(),
         }
     }
+}
+
+/// A control character that devices put into no text that isn't UTF-16.
+fn is_strange(c: char) -> bool {
+    c.is_control() && !c.is_ascii_whitespace()
 }
 
 /// Upper half of HP Roman-8 from 0xA0 (RFC 1345, `hp-roman8`).

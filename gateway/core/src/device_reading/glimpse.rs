@@ -31,7 +31,8 @@ const OBJECTS: [(&[u32], &[u32]); 11] = [
 
 /// The objects that a reading of this scope asks. Pages belong to whole readings: a part of them would be a meter.
 pub(crate) fn objects(scope: Scope) -> Vec<Oid> {
-    asked(scope).map(|(_, (object, instance))| join(object, instance)).collect()
+    let all = asked(scope).filter(|_| scope != Scope::Presence);
+    all.map(|(_, (object, instance))| join(object, instance)).collect()
 }
 
 fn asked(scope: Scope) -> impl Iterator<Item = (usize, (&'static [u32], &'static [u32]))> {

@@ -5,9 +5,10 @@ use wire::reading::{Firmware, Identity};
 use super::limits::FIRMWARE_COMPONENTS;
 use super::machine::Notes;
 use super::mib::Mib;
+use super::model;
 use super::objects as o;
 use super::value::Value;
-use crate::profiles::{IdentitySources, Profile, StandardTexts, TextSource};
+use crate::profiles::{IdentitySources, Profile, SYSTEM, StandardTexts, TextSource};
 
 /// Octets of a hardware address.
 const MAC_OCTETS: usize = 6;
@@ -53,15 +54,16 @@ pub(crate) fn identity(mib: &Mib, device: u32, profile: Option<&Profile>, notes:
         of(sources?).iter().find_map(found)
     };
     let named = |value: Option<String>, name| value.map(|value| (value, From::Object(name)));
-    let model = told(
-        "model",
-        private(|sources| &sources.model).or_else(|| named(standard.device_descr.clone(), "hrDeviceDescr")),
-    );
     let serial = told(
         "serial",
         named(general(o::PRT_GENERAL_SERIAL_NUMBER), "prtGeneralSerialNumber")
             .or_else(|| private(|sources| &sources.serial)),
     );
+    let models = sources.into_iter().flat_map(|sources| &sources.model);
+    let models = models.filter_map(|source| Some((source.read(mib, &standard)?, From::Profile(source))));
+    let last = named(standard.device_descr.clone(), "hrDeviceDescr");
+    let cleaned = |(text, from): (String, _)| Some((model::model(&text, serial.as_deref())?, from));
+    let model = told("model", models.chain(last).find_map(cleaned));
     let name = told(
         "name",
         named(standard.printer_name.clone(), "prtGeneralPrinterName")
@@ -91,8 +93,12 @@ fn firmware(
 ) -> Vec<Firmware> {
     let mut all: Vec<Firmware> = Vec::new();
     for source in profile.iter().flat_map(|profile| &profile.identity.firmware) {
-        for found in source.read(mib, standard) {
-            let told = all.iter().any(|own| own.component == found.component);
+        for mut found in source.read(mib, standard) {
+            let has = |all: &[Firmware], name: &str| all.iter().any(|own| own.component == name);
+            if source.system() == Some(found.component.as_str()) && !has(&all, SYSTEM) {
+                SYSTEM.clone_into(&mut found.component);
+            }
+            let told = has(&all, &found.component);
             if !told && all.len() < FIRMWARE_COMPONENTS {
                 notes.note(|| format!("identity.firmware.{}", found.component), || source.describe());
                 all.push(found);

@@ -57,6 +57,9 @@ pub const COVER_STATUS: Labels = &[
     (6, "interlockClosed"),
 ];
 
+/// `percent` of `PrtMarkerSuppliesSupplyUnitTC`.
+pub const UNIT_PERCENT: i64 = 19;
+
 /// `PrtMarkerCounterUnitTC`, `PrtMarkerSuppliesSupplyUnitTC` and `PrtCapacityUnitTC`, which agree where they overlap.
 pub const UNITS: Labels = &[
     (1, "other"),

@@ -6,6 +6,9 @@ pub const OIDS_PER_GET: usize = 24;
 /// Objects asked for in one GET of a device whose answers are known to stay within one Ethernet frame.
 pub const OIDS_PER_KNOWN_GET: usize = 64;
 
+/// Objects asked for in one GET of a device that is silent to more.
+pub const OIDS_PER_SHY_GET: usize = 4;
+
 /// Octets of varbinds that surely stay within one Ethernet frame.
 pub const FRAME_OCTETS: usize = 1_300;
 

@@ -10,8 +10,8 @@ use wire::reading::Reading;
 
 use super::glimpse::{self, Glimpse};
 use super::limits::{
-    GUESSED_ROWS, OIDS_PER_GET, OIDS_PER_KNOWN_GET, REQUESTS_PER_READING, SILENCES_PER_READING,
-    VARBINDS_PER_ANSWER,
+    GUESSED_ROWS, OIDS_PER_GET, OIDS_PER_KNOWN_GET, OIDS_PER_SHY_GET, REQUESTS_PER_READING,
+    SILENCES_PER_READING, VARBINDS_PER_ANSWER,
 };
 use super::manner::Manner;
 use super::mib::Mib;
@@ -19,8 +19,8 @@ use super::oid::{Oid, join};
 use super::shape::Shape;
 use super::value::Value;
 use super::walk::Walk;
-use super::{charset::Charset, counters, covers, identity, objects, plan, status, supplies, tables};
-use crate::profiles::{Profile, Profiles};
+use super::{charset::Charset, counters, covers, identity, kind, objects, plan, status, supplies, tables};
+use crate::profiles::{Profile, Profiles, Told};
 
 /// Octets of a varbind besides its sub-identifiers and its value: tags and lengths, and longer sub-identifiers.
 const VARBIND_OCTETS: usize = 8;
@@ -34,6 +34,8 @@ pub enum Scope {
     StatusOnly,
     /// One request: whether anything happened.
     Glance,
+    /// One object: whether anything answers.
+    Presence,
 }
 
 /// A request to send.
@@ -132,6 +134,8 @@ pub struct Finished {
     pub provenance: Vec<Provenance>,
     /// What a glance would have seen; absent where the device lacks what one needs.
     pub glimpse: Option<Glimpse>,
+    /// Whether it is a printer: something with SNMP that isn't one has an identity and nothing else.
+    pub printer: bool,
 }
 
 /// Takes down where values came from, where somebody wants to know.
@@ -212,10 +216,10 @@ impl DeviceReading {
             answered: false,
             notes: Notes::default(),
         };
-        let first = if scope == Scope::Glance { Vec::new() } else { plan::first(scope) };
+        let first = plan::first(scope);
         let glimpse = glimpse::objects(scope).into_iter().filter(|oid| !first.contains(oid));
         let mut ahead = reading.ahead.clone();
-        if scope != Scope::Glance {
+        if matches!(scope, Scope::Whole | Scope::StatusOnly) {
             ahead.extend(reading.shape.locale().map(character_set));
         }
         reading.queue(first.iter().cloned().chain(glimpse).chain(ahead));
@@ -241,12 +245,26 @@ impl DeviceReading {
         None
     }
 
+    /// How often a request is repeated where nothing is answered, of as many `retries` as are configured. A device of which
+    /// nothing is known may be silent only to many objects: one of the repetitions is spent on asking for a single one, so
+    /// that a device that is off costs as many packets as ever.
+    #[must_use]
+    pub fn repetitions(&self, request: &Request, retries: u32) -> u32 {
+        match request {
+            _ if self.answered || self.manner.proven => retries,
+            Request::Get(_) if self.silences > 0 => 0,
+            Request::Get(asked) if asked.len() > OIDS_PER_SHY_GET => retries.saturating_sub(1),
+            Request::Get(_) | Request::GetNext(_) | Request::GetBulk { .. } => retries,
+        }
+    }
+
     /// Takes the answer to the last request. False when the device has fallen silent and reading on would be rude.
     #[must_use]
     pub fn absorb(&mut self, request: &Request, answer: Answer) -> bool {
         match (answer, request) {
             (Answer::Varbinds(mut varbinds), request) => {
                 self.answered = true;
+                self.manner.proven |= is_many(request, OIDS_PER_SHY_GET);
                 varbinds.truncate(VARBINDS_PER_ANSWER);
                 match request {
                     Request::Get(asked) => self.absorb_get(asked, varbinds),
@@ -257,6 +275,7 @@ impl DeviceReading {
             }
             (Answer::Refused(refusal), request) => {
                 self.answered = true;
+                self.manner.proven |= is_many(request, OIDS_PER_SHY_GET);
                 match request {
                     Request::Get(asked) => self.get_refused(asked.clone(), refusal),
                     Request::GetNext(_) | Request::GetBulk { .. } => self.walk.refused(refusal),
@@ -264,12 +283,17 @@ impl DeviceReading {
             }
             (Answer::Silence, request) => {
                 self.silences += 1;
+                let unproven = !self.manner.proven && is_many(request, OIDS_PER_SHY_GET);
                 // A known device may be there, and silent to so many objects.
-                let many = matches!(request, Request::Get(asked) if asked.len() > OIDS_PER_GET);
+                let many = is_many(request, OIDS_PER_GET) || unproven;
                 if !(self.answered || many) || self.silences > SILENCES_PER_READING {
                     return false;
                 }
                 match request {
+                    Request::Get(asked) if unproven && !self.answered => self.ask_for_one(asked.clone()),
+                    Request::Get(asked) if self.manner.objects <= OIDS_PER_SHY_GET => {
+                        self.ask_for_fewer(asked.clone());
+                    }
                     Request::Get(asked) => self.halve(asked.clone()),
                     Request::GetNext(_) | Request::GetBulk { .. } => self.walk.silent(),
                 }
@@ -318,6 +342,33 @@ impl DeviceReading {
         }
     }
 
+    /// Nobody knows whether anything is there: asks for a single object, and for few at once if that is answered.
+    fn ask_for_one(&mut self, asked: Vec<Oid>) {
+        let one = join(objects::SYS_OBJECT_ID, &[0]);
+        let asked = asked.into_iter().filter(|oid| *oid != one).collect();
+        self.again_in_pieces(asked, OIDS_PER_SHY_GET);
+        self.gets.push_front(vec![one]);
+    }
+
+    /// Asks for half as many at once; a single object is let go.
+    fn ask_for_fewer(&mut self, asked: Vec<Oid>) {
+        if asked.len() > 1 {
+            let half = asked.len() / 2;
+            self.again_in_pieces(asked, half);
+        }
+    }
+
+    /// Asks for no more than so many at once, columns of tables as well.
+    fn again_in_pieces(&mut self, asked: Vec<Oid>, at_once: usize) {
+        self.manner.objects = at_once.max(1);
+        if self.phase == Phase::First {
+            self.manner.columns = self.manner.columns.min(self.manner.objects);
+            self.walk = Walk::new(self.manner);
+        }
+        let waiting: Vec<Oid> = asked.into_iter().chain(self.gets.drain(..).flatten()).collect();
+        self.gets.extend(waiting.chunks(self.manner.objects).map(<[Oid]>::to_vec));
+    }
+
     fn queue(&mut self, oids: impl IntoIterator<Item = Oid>) {
         let known = |oid: &Oid| !self.mib.is_empty() && self.mib.value(oid.arcs()).is_some();
         let new: Vec<Oid> = oids.into_iter().filter(|oid| !known(oid)).collect();
@@ -328,7 +379,7 @@ impl DeviceReading {
 
     fn advance(&mut self) {
         self.phase = match self.phase {
-            Phase::First if self.scope == Scope::Glance => Phase::Done,
+            Phase::First if matches!(self.scope, Scope::Glance | Scope::Presence) => Phase::Done,
             Phase::First => {
                 self.told = self.told();
                 match self.shape.choice(self.told) {
@@ -344,6 +395,7 @@ impl DeviceReading {
             }
             Phase::Private if !self.manner.walk => Phase::Columns,
             Phase::Private => {
+                let serial = self.has_serial();
                 let shape = &self.shape;
                 let mut add = |column: &[u32]| self.walk.add(column, shape.rows(column));
                 plan::columns(self.scope, &self.mib).into_iter().for_each(&mut add);
@@ -353,8 +405,10 @@ impl DeviceReading {
                     }
                     (Scope::StatusOnly, Some(profile)) => {
                         profile.supply_columns().for_each(|column| add(column.arcs()));
+                        let serials = profile.serial_columns().filter(|_| !serial);
+                        serials.for_each(|column| add(column.arcs()));
                     }
-                    (Scope::Glance, _) | (_, None) => {}
+                    (Scope::Glance | Scope::Presence, _) | (_, None) => {}
                 }
                 Phase::Columns
             }
@@ -376,27 +430,40 @@ impl DeviceReading {
         hasher.finish()
     }
 
-    /// Chooses by what the device told; where that fits none, single objects of the vendors are tried.
-    fn select_profile(&mut self) {
-        let object = self.mib.instance(objects::SYS_OBJECT_ID, &[0]).and_then(|value| match value {
+    /// Whether a serial number was read, wherever it stands.
+    fn has_serial(&self) -> bool {
+        let objects = self.profile.iter().flat_map(|profile| profile.serial_objects());
+        self.mib.rows(objects::PRT_GENERAL_SERIAL_NUMBER).next().is_some()
+            || objects.into_iter().any(|oid| self.mib.value(oid.arcs()).is_some())
+    }
+
+    /// What the device told of itself, for rules of profiles; the last is the printer's row of `hrDeviceTable`.
+    fn with_told<T>(&self, device: u32, with: impl FnOnce(&Told<'_>) -> T) -> T {
+        let sys_object_id = self.mib.instance(objects::SYS_OBJECT_ID, &[0]).and_then(|value| match value {
             Value::Oid(oid) => Some(&**oid),
             Value::Integer(_) | Value::Unsigned(_) | Value::Octets(_) | Value::Missing | Value::EndOfView => {
                 None
             }
         });
-        let descr = self.mib.text(objects::SYS_DESCR, &[0]);
-        let model = self.mib.text(objects::HR_DEVICE_DESCR, &[1]);
-        self.profile = self.profiles.select(object, descr.as_deref(), model.as_deref());
+        let sys_descr = self.mib.text(objects::SYS_DESCR, &[0]);
+        let device_descr = self.mib.text(objects::HR_DEVICE_DESCR, &[device]);
+        with(&Told { sys_object_id, sys_descr: sys_descr.as_deref(), device_descr: device_descr.as_deref() })
+    }
+
+    /// Chooses by what the device told; where that fits none, single objects of the vendors are tried.
+    fn select_profile(&mut self) {
+        self.profile = self.with_told(1, |told| self.profiles.select(told));
         if self.profile.is_none() {
-            let probes: Vec<Oid> = self.profiles.probes().map(|(_, oid)| oid.clone()).collect();
-            self.queue(probes);
+            let probes = self.with_told(1, |told| self.profiles.probes(told));
+            self.queue(probes.into_iter().map(|(_, oid)| oid));
         }
     }
 
     fn probed(&mut self) {
         if self.profile.is_none() {
-            let found = self.profiles.probes().find(|(_, oid)| self.mib.value(oid.arcs()).is_some());
-            self.profile = found.map(|(profile, _)| Arc::clone(profile));
+            let probes = self.with_told(1, |told| self.profiles.probes(told));
+            let found = probes.into_iter().find(|(_, oid)| self.mib.value(oid.arcs()).is_some());
+            self.profile = found.map(|(profile, _)| profile);
         }
     }
 
@@ -489,8 +556,15 @@ impl DeviceReading {
             alerts: tables::alerts(mib),
         };
         let glimpse = Glimpse::of(mib, self.scope);
-        Finished { reading, provenance: notes.0.unwrap_or_default(), glimpse }
+        let proven = self.with_told(device, |told| kind::is_proven(mib, profile, told));
+        let printer = proven || kind::shows_a_printer(&reading);
+        Finished { reading, provenance: notes.0.unwrap_or_default(), glimpse, printer }
     }
+}
+
+/// Whether a request is a GET of more objects than these.
+fn is_many(request: &Request, objects: usize) -> bool {
+    matches!(request, Request::Get(asked) if asked.len() > objects)
 }
 
 /// The character set of a localization.
@@ -504,8 +578,9 @@ fn private(profile: &Profile, scope: Scope, serial: bool) -> Vec<Oid> {
     match scope {
         Scope::Whole => profile.objects().to_vec(),
         Scope::StatusOnly => {
-            profile.serial_objects().filter(|_| serial).chain(profile.console_objects()).collect()
+            let serials = profile.serial_objects().filter(|_| serial);
+            serials.chain(profile.console_objects()).chain(profile.level_objects()).collect()
         }
-        Scope::Glance => Vec::new(),
+        Scope::Glance | Scope::Presence => Vec::new(),
     }
 }

@@ -18,6 +18,8 @@ pub struct Manner {
     pub varbinds: usize,
     /// Objects of one GET.
     pub objects: usize,
+    /// Whether a GET of many objects was answered; else a silence may only mean that there were too many.
+    pub proven: bool,
 }
 
 impl Default for Manner {
@@ -28,6 +30,7 @@ impl Default for Manner {
             columns: COLUMNS_PER_REQUEST,
             varbinds: VARBINDS_PER_BULK,
             objects: OIDS_PER_GET,
+            proven: false,
         }
     }
 }

@@ -10,11 +10,13 @@ mod counters;
 mod covers;
 mod glimpse;
 mod identity;
+mod kind;
 pub mod labels;
 pub mod limits;
 mod machine;
 mod manner;
 mod mib;
+mod model;
 pub mod objects;
 mod oid;
 mod plan;
@@ -25,6 +27,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod text;
+mod utf16;
 mod value;
 mod walk;
 
@@ -39,16 +42,3 @@ pub(crate) use supplies::level_state;
 pub use supplies::percent;
 pub use text::clean;
 pub use value::Value;
-
-use wire::reading::Reading;
-
-/// Whether a reading is that of a printer: something with SNMP that isn't one has an identity and nothing else.
-#[must_use]
-pub fn is_printer(reading: &Reading) -> bool {
-    reading.identity.vendor.is_some()
-        || reading.status.printer.is_some()
-        || !reading.status.detected_errors.is_empty()
-        || !reading.supplies.is_empty()
-        || !reading.counters.is_empty()
-        || !reading.trays.is_empty()
-}

@@ -9,6 +9,11 @@ use super::value::Value;
 /// Objects of the first request. Instance 1 of the device tables is right on nearly every device; where it isn't,
 /// [`columns`] walks them.
 pub(crate) fn first(scope: Scope) -> Vec<Oid> {
+    match scope {
+        Scope::Whole | Scope::StatusOnly => {}
+        Scope::Glance => return Vec::new(),
+        Scope::Presence => return vec![join(o::SYS_OBJECT_ID, &[0])],
+    }
     let always = [
         (o::SYS_OBJECT_ID, &[0][..]),
         (o::SYS_DESCR, &[0]),

@@ -12,11 +12,13 @@ use crate::profiles::{Profile, Profiles};
 const ACME: &str = "
 vendor: acme
 match: [{sys_object_id: 1.3.6.1.4.1.99999}]
+exclude: [{sys_descr: '(?i)beamer'}]
+printers: [{sys_descr: '\\bprints$'}]
 probe: 1.3.6.1.4.1.99999.1.0
 identity:
-  model: [{oid: 1.3.6.1.4.1.99999.1.0}, {from: sys_descr, pattern: '^Acme (\\S+)'}]
-  serial: [{oid: 1.3.6.1.4.1.99999.2.0}]
-  firmware: [{from: sys_descr, pattern: 'v([\\d.]+)'}, {table: {names: 1.3.6.1.4.1.99999.8.1, versions: 1.3.6.1.4.1.99999.8.2}}]
+  model: [{oid: 1.3.6.1.4.1.99999.1.0}, {line: {column: 1.3.6.1.4.1.99999.9, key: MODEL}}, {from: sys_descr, pattern: '^Acme (\\S+)'}]
+  serial: [{oid: 1.3.6.1.4.1.99999.2.0}, {line: {column: 1.3.6.1.4.1.99999.9, key: SERIAL}}]
+  firmware: [{lines: {column: 1.3.6.1.4.1.99999.9, component: ID, version: VER, system: MAIN}}, {from: sys_descr, pattern: 'v([\\d.]+)'}, {table: {names: 1.3.6.1.4.1.99999.8.1, versions: 1.3.6.1.4.1.99999.8.2}}]
 counters:
   total: [{oid: 1.3.6.1.4.1.99999.3.0}]
   copy_color: [{rows: {key: 1.3.6.1.4.1.99999.7.1, is: [202, 203], value: 1.3.6.1.4.1.99999.7.2}}]
@@ -70,6 +72,24 @@ fn orderly(objects: &Objects, request: &Request) -> Answer {
     })
 }
 
+/// Whether a device with these objects is a printer.
+fn is_printer(device: &Objects) -> bool {
+    let mut machine = DeviceReading::new(profiles(), Scope::Whole, true);
+    while let Some(request) = machine.next_request() {
+        assert!(machine.absorb(&request, orderly(device, &request)));
+    }
+    machine.finish(circumstances(1)).printer
+}
+
+fn circumstances(requests: u32) -> Circumstances {
+    Circumstances {
+        address: "192.0.2.7".to_owned(),
+        read_at: jiff::Timestamp::UNIX_EPOCH,
+        took_ms: 1,
+        requests,
+    }
+}
+
 fn run(scope: Scope, answer: impl FnMut(&Request) -> Answer) -> (Reading, u32) {
     let (reading, sent, _) = run_again(scope, Shape::default(), answer);
     (reading, sent)
@@ -90,14 +110,8 @@ fn run_again(
             break;
         }
     }
-    let at = Circumstances {
-        address: "192.0.2.7".to_owned(),
-        read_at: jiff::Timestamp::UNIX_EPOCH,
-        took_ms: 1,
-        requests: sent,
-    };
     let shape = machine.shape();
-    (machine.finish(at).reading, sent, shape)
+    (machine.finish(circumstances(sent)).reading, sent, shape)
 }
 
 fn device() -> Objects {
@@ -209,7 +223,7 @@ fn a_device_whose_printer_is_not_row_1_is_read_whole() {
             && alert.training.as_ref().unwrap().is("fieldService")
     );
     assert_eq!(alert.code_name, Some(Label::Number(30_000)));
-    assert!(is_printer(&reading));
+    assert!(is_printer(&device));
 }
 
 #[test]
@@ -287,14 +301,14 @@ fn a_known_device_that_is_silent_to_many_objects_is_read_and_not_asked_for_so_ma
         (machine.mib().len(), silences, machine.manner(), machine.shape())
     };
     let (objects, silences, manner, shape) = read(Manner::default(), None);
-    assert_eq!((silences, manner), (0, Manner::default()));
+    assert_eq!((silences, manner), (0, Manner { proven: true, ..Manner::default() }));
     let (again, silences, manner, shape) = read(manner, shape);
     assert_eq!((again, silences), (objects, 1));
     let (again, silences, _, shape) = read(manner, shape);
     assert_eq!((again, silences), (objects, 0));
     // One that is off is given up after one request more.
-    let mut off =
-        DeviceReading::in_manner(profiles(), Scope::Whole, Manner::default(), shape.unwrap().into());
+    let known = Manner { proven: true, ..Manner::default() };
+    let mut off = DeviceReading::in_manner(profiles(), Scope::Whole, known, shape.unwrap().into());
     let request = off.next_request().unwrap();
     assert!(many(&request) && off.absorb(&request, Answer::Silence));
     let request = off.next_request().unwrap();
@@ -309,7 +323,7 @@ fn something_that_is_no_printer_has_an_identity_and_nothing_else() {
     ]);
     let (reading, _) = run(Scope::Whole, |request| orderly(&device, request));
     assert_eq!(reading.identity.sys_descr.as_deref(), Some("Linux"));
-    assert!(!is_printer(&reading));
+    assert!(!is_printer(&device));
 }
 
 #[test]
@@ -368,9 +382,122 @@ fn a_device_that_falls_silent_is_given_up_after_a_few_requests() {
         }
     };
     assert!(gave_up && silences == limits::SILENCES_PER_READING + 1);
+    // Of one that never answered a single object is asked before it is given up, in place of a repetition.
     let mut never = DeviceReading::new(profiles(), Scope::Whole, true);
     let request = never.next_request().unwrap();
+    assert_eq!(never.repetitions(&request, 2), 1);
+    assert!(never.absorb(&request, Answer::Silence));
+    let request = never.next_request().unwrap();
+    assert_eq!((request.oids().len(), never.repetitions(&request, 2)), (1, 0));
     assert!(!never.absorb(&request, Answer::Silence));
+    let known = Manner { proven: true, ..Manner::default() };
+    let mut known = DeviceReading::in_manner(profiles(), Scope::Whole, known, Arc::default());
+    let request = known.next_request().unwrap();
+    assert_eq!(known.repetitions(&request, 2), 2);
+    assert!(!known.absorb(&request, Answer::Silence));
+}
+
+#[test]
+fn who_is_silent_to_more_than_a_few_objects_is_read_at_its_first_reading() {
+    let device = device();
+    let (expected, _) = run(Scope::Whole, |request| orderly(&device, request));
+    for most in 1..=20 {
+        let mut silences = 0;
+        let mut answer = |request: &Request| {
+            let many = !matches!(request, Request::GetBulk { .. }) && request.oids().len() > most;
+            silences += u32::from(many);
+            if many { Answer::Silence } else { orderly(&device, request) }
+        };
+        let mut machine = DeviceReading::new(profiles(), Scope::Whole, true);
+        while let Some(request) = machine.next_request() {
+            let answer = answer(&request);
+            assert!(machine.absorb(&request, answer), "{most}");
+        }
+        let manner = machine.manner();
+        let reading = machine.finish(circumstances(expected.requests)).reading;
+        assert_eq!(reading, expected, "{most}");
+        assert!(silences <= 3 && manner.objects <= most, "{most}: {silences}, {manner:?}");
+        let mut again = DeviceReading::in_manner(profiles(), Scope::Whole, manner, Arc::default());
+        let request = again.next_request().unwrap();
+        assert!(request.oids().len() <= most);
+    }
+}
+
+#[test]
+fn whether_anything_is_there_is_asked_with_one_object() {
+    let mut machine = DeviceReading::new(profiles(), Scope::Presence, true);
+    let request = machine.next_request().unwrap();
+    assert_eq!(request.oids().len(), 1);
+    assert!(machine.absorb(&request, orderly(&device(), &request)));
+    assert_eq!(machine.next_request(), None);
+    assert!(!machine.manner().proven, "nobody knows yet whether it answers to more");
+}
+
+#[test]
+fn a_maker_alone_makes_no_printer() {
+    let system = [
+        ("1.3.6.1.2.1.1.1.0", text("Acme thing")),
+        ("1.3.6.1.2.1.1.2.0", oid_value("1.3.6.1.4.1.99999.1.7")),
+    ];
+    let with = |more: &[(&str, Value)]| objects(&[&system, more].concat());
+    assert!(!is_printer(&with(&[])));
+    for proof in [
+        ("1.3.6.1.2.1.43.5.1.1.17.1", text("A1")),
+        ("1.3.6.1.2.1.25.3.2.1.2.7", oid_value("1.3.6.1.2.1.25.3.1.5")),
+        ("1.3.6.1.2.1.25.3.5.1.1.1", Value::Integer(3)),
+        ("1.3.6.1.4.1.99999.2.0", text("A1")),
+        ("1.3.6.1.4.1.99999.8.1.4", text("scanner")),
+    ] {
+        assert!(is_printer(&with(std::slice::from_ref(&proof))), "{proof:?}");
+    }
+    assert!(!is_printer(&with(&[("1.3.6.1.4.1.99999.2.0", text(""))])));
+    assert!(!is_printer(&with(&[("1.3.6.1.2.1.25.3.2.1.2.7", oid_value("1.3.6.1.2.1.25.3.1.3"))])));
+    let mut printing = system.clone();
+    printing[0].1 = text("Acme thing, prints");
+    assert!(is_printer(&objects(&printing)));
+    let mut beamer = system;
+    beamer[0].1 = text("Acme beamer");
+    let (reading, _) = run(Scope::Whole, |request| orderly(&objects(&beamer), request));
+    assert_eq!(reading.identity.vendor, None, "the profile isn't for it");
+    let answers = objects(&[&beamer[..], &[("1.3.6.1.4.1.99999.1.0", text("B1"))]].concat());
+    assert!(!is_printer(&answers), "not even where its probe answers");
+}
+
+#[test]
+fn lines_of_a_table_tell_who_a_device_is_and_what_runs_on_it() {
+    let device = objects(&[
+        ("1.3.6.1.2.1.1.2.0", oid_value("1.3.6.1.4.1.99999.1.7")),
+        ("1.3.6.1.4.1.99999.9.1", text("MODEL=\"S-1\"")),
+        ("1.3.6.1.4.1.99999.9.2", text("SERIAL = \"S77\"")),
+        ("1.3.6.1.4.1.99999.9.3", text("ID=\"SUB\"")),
+        ("1.3.6.1.4.1.99999.9.4", text("VER=\"0.1\"")),
+        ("1.3.6.1.4.1.99999.9.5", text("ID=\"MAIN\"")),
+        ("1.3.6.1.4.1.99999.9.6", text("VER=\"2.5\"")),
+    ]);
+    for scope in [Scope::Whole, Scope::StatusOnly] {
+        let (reading, _) = run(scope, |request| orderly(&device, request));
+        assert_eq!(reading.identity.serial.as_deref(), Some("S77"), "{scope:?}");
+    }
+    let (reading, _) = run(Scope::Whole, |request| orderly(&device, request));
+    assert_eq!(reading.identity.model.as_deref(), Some("S-1"));
+    assert_eq!(reading.identity.firmware_version(), Some("2.5"), "{:?}", reading.identity.firmware);
+    assert_eq!(reading.identity.firmware[0].component, "SUB");
+}
+
+#[test]
+fn a_model_is_the_same_whatever_firmware_runs() {
+    let model = |text_of: &str| {
+        let device = objects(&[
+            ("1.3.6.1.2.1.25.3.2.1.3.1", text(text_of)),
+            ("1.3.6.1.2.1.43.5.1.1.17.1", text("77X")),
+        ]);
+        run(Scope::Whole, |request| orderly(&device, request)).0.identity.model
+    };
+    let expected = Some("Zeta 5dn".to_owned());
+    for text_of in ["Zeta 5dn", "Zeta 5dn 77X LW1.AB.P1", "Zeta 5dn 77X LW2.AB.P9", "Zeta 5dn; S/N 77X"] {
+        assert_eq!(model(text_of), expected, "{text_of}");
+    }
+    assert_eq!(model("Acme Print Server"), None);
 }
 
 /// Every text as long as a datagram allows, every column with rows of its own, every row with the longest index.

@@ -6,6 +6,7 @@ use wire::text::is_hidden;
 
 use super::charset::Charset;
 use super::limits::TEXT_BYTES;
+use super::utf16;
 
 /// Decodes and cleans; nothing where nothing readable is left.
 pub(crate) fn decode(octets: &[u8], charset: Charset) -> Option<Cow<'_, str>> {
@@ -31,14 +32,23 @@ fn clean_already(octets: &[u8]) -> Option<&str> {
     if before == b' ' { None } else { std::str::from_utf8(octets).ok() }
 }
 
-/// UTF-16 with a byte order mark, which a few devices send in `DisplayString`s.
+/// UTF-16, which some devices send in `DisplayString`s, as UTF-8: by its byte order mark, else by its octets.
 fn without_utf16(octets: &[u8]) -> Cow<'_, [u8]> {
-    let encoding = match octets {
-        [0xfe, 0xff, ..] => encoding_rs::UTF_16BE,
-        [0xff, 0xfe, ..] => encoding_rs::UTF_16LE,
-        _ => return octets.into(),
+    let (encoding, octets) = match octets {
+        [0xfe, 0xff, ..] => (encoding_rs::UTF_16BE, octets),
+        [0xff, 0xfe, ..] => (encoding_rs::UTF_16LE, octets),
+        _ => match utf16::guess(octets) {
+            Some(found) => found,
+            None => return octets.into(),
+        },
     };
-    encoding.decode(octets).0.into_owned().into_bytes().into()
+    // A last octet without its other half is one that a device left out with the NUL at the end.
+    let (whole, half) = octets.split_at(octets.len() & !1);
+    let mut text = encoding.decode(whole).0.into_owned();
+    if encoding == encoding_rs::UTF_16LE {
+        text.extend(half.iter().map(|octet| char::from(*octet)));
+    }
+    text.into_bytes().into()
 }
 
 /// Drops control characters and what could not be decoded in front, ends at the first NUL after them, turns what is
@@ -75,7 +85,7 @@ mod tests {
 
     #[test]
     fn what_devices_wrap_around_a_text_goes() {
-        let cases: [(&[u8], Option<&str>); 10] = [
+        let cases: [(&[u8], Option<&str>); 19] = [
             (b"Toner", Some("Toner")),
             (b"Toner\0\0garbage", Some("Toner")),
             (b"\x01\x15LaserJet   9\r\n", Some("LaserJet 9")),
@@ -86,9 +96,29 @@ mod tests {
             (b"\x80\xff", Some("\u{20ac}\u{ff}")),
             (b"two\nlines", Some("two lines")),
             (b"\xff\xfe\x00\xd8z\0", Some("z")),
+            (b"\0C\0y\0a\0n", Some("Cyan")),
+            (b"C\0y\0a\0n\0\0\0", Some("Cyan")),
+            (b"C\0y\0a\0n", Some("Cyan")),
+            (b"\0G\0r\0\xfc\0n\0\0", Some("Gr\u{fc}n")),
+            (b"\x04\x27\x04\x51\x04\x40\x04\x3d", Some("Ч\u{451}рн")),
+            (b"\0T\0M\x21\x22", Some("TM\u{2122}")),
+            (b"K\0\0\0", Some("K")),
+            (b"\0\0\0K", Some("K")),
+            (b"Ink\0\x01\0", Some("Ink")),
         ];
         for (octets, text) in cases {
             assert_eq!(decode(octets, Charset::Unnamed).as_deref(), text, "{octets:?}");
+        }
+        let utf16 = Charset::from_mib_enum(1013);
+        let named: [(&[u8], &str); 5] = [
+            (b"\x4e\x2d\x65\x87\x58\xa8", "中文墨"),
+            (b"\x30\xc8\x30\xca\x30\xfc", "トナー"),
+            (b"Toner ok", "Toner ok"),
+            ("Tönerö".as_bytes(), "Tönerö"),
+            (b"\x04\x10\x04\x11", "АБ"),
+        ];
+        for (octets, text) in named {
+            assert_eq!(decode(octets, utf16).as_deref(), Some(text), "{octets:?}");
         }
         assert_eq!(decode(&[b'x'; 70_000], Charset::Unnamed).unwrap().len(), TEXT_BYTES);
     }

@@ -230,6 +230,7 @@ mod tests {
                 level_state: Some(LevelState::Units),
                 max: Some(100),
                 percent: Some(percent),
+                private: None,
             }],
             ..testing::reading()
         }

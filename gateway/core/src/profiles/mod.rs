@@ -5,8 +5,10 @@
 
 mod counter;
 mod firmware;
+mod lines;
 mod octets;
 mod pattern;
+mod private_level;
 mod schema;
 mod supply;
 mod supply_table;
@@ -16,10 +18,11 @@ use std::sync::Arc;
 
 use crate::device_reading::Oid;
 
-pub use counter::{CounterSource, CounterValue, RowChoice};
+pub use counter::{CounterSource, CounterValue, RowChoice, Wanted};
+pub(crate) use firmware::SYSTEM;
 pub use firmware::{FirmwareSource, FirmwareTransport, FirmwareUpdate};
 pub use pattern::Pattern;
-pub use schema::{IdentitySources, MatchRule, Profile, ProfileError};
+pub use schema::{IdentitySources, MatchRule, Profile, ProfileError, Told};
 pub use supply::SupplySource;
 pub use supply_table::{SupplyTable, TableUse};
 pub use text::{StandardField, StandardTexts, TextSource};
@@ -53,21 +56,13 @@ impl Profiles {
         self.all.iter()
     }
 
-    /// The profile whose rule fits best: a rule over texts before one over `sysObjectID` alone (a brand on another
-    /// maker's engine), then the longest prefix.
+    /// The profile whose rule fits best, of those that don't exclude the device: a rule over texts before one over
+    /// `sysObjectID` alone (a brand on another maker's engine), then the longest prefix.
     #[must_use]
-    pub fn select(
-        &self,
-        sys_object_id: Option<&Oid>,
-        sys_descr: Option<&str>,
-        device_descr: Option<&str>,
-    ) -> Option<Arc<Profile>> {
-        let weight = |profile: &Profile| {
-            profile.rules.iter().filter_map(|rule| rule.weight(sys_object_id, sys_descr, device_descr)).max()
-        };
+    pub fn select(&self, told: &Told<'_>) -> Option<Arc<Profile>> {
         let mut best: Option<(u32, &Arc<Profile>)> = None;
-        for profile in &self.all {
-            if let Some(weight) = weight(profile)
+        for profile in self.all.iter().filter(|profile| !profile.excludes(told)) {
+            if let Some(weight) = profile.rules.iter().filter_map(|rule| rule.weight(told)).max()
                 && best.is_none_or(|(heaviest, _)| weight > heaviest)
             {
                 best = Some((weight, profile));
@@ -76,8 +71,10 @@ impl Profiles {
         best.map(|(_, profile)| Arc::clone(profile))
     }
 
-    /// Objects that tell the vendor of a device whose system group doesn't, a list for each profile that has some.
-    pub(crate) fn probes(&self) -> impl Iterator<Item = (&Arc<Profile>, &Oid)> {
-        self.all.iter().flat_map(|profile| profile.probe.iter().map(move |oid| (profile, oid)))
+    /// Objects that tell the vendor of a device whose system group doesn't, one for each profile that has one and doesn't
+    /// exclude the device.
+    pub(crate) fn probes(&self, told: &Told<'_>) -> Vec<(Arc<Profile>, Oid)> {
+        let own = self.all.iter().filter(|profile| !profile.excludes(told));
+        own.filter_map(|profile| Some((Arc::clone(profile), profile.probe.clone()?))).collect()
     }
 }

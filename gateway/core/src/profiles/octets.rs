@@ -3,12 +3,13 @@
 /// Octets of a value that are understood.
 const VALUE_OCTETS: usize = 8;
 
-/// The value of the record `id`: the first one that is whole.
-pub(crate) fn value(mut octets: &[u8], id: u8) -> Option<u64> {
+/// The value of the record `id`: the first one that is whole, and of this length where one is given.
+pub(crate) fn value(mut octets: &[u8], id: u8, expected: Option<u8>) -> Option<u64> {
     while let [own, _kind, length, rest @ ..] = octets {
         let length = usize::from(*length);
         let value = rest.get(..length)?;
-        if *own == id && length <= VALUE_OCTETS {
+        let fits = expected.is_none_or(|expected| usize::from(expected) == length);
+        if *own == id && fits && length <= VALUE_OCTETS {
             return Some(value.iter().fold(0, |sum, octet| (sum << 8) | u64::from(*octet)));
         }
         octets = rest.get(length..)?;
@@ -23,12 +24,13 @@ mod tests {
     #[test]
     fn records_of_any_length_are_passed_over() {
         let octets = [0x11, 1, 4, 0, 0, 1, 2, 0x21, 1, 2, 3, 4, 0x31, 1, 1, 9, 0xff];
-        assert_eq!(value(&octets, 0x11), Some(0x102));
-        assert_eq!(value(&octets, 0x21), Some(0x304));
-        assert_eq!(value(&octets, 0x31), Some(9));
-        assert_eq!(value(&octets, 0x41), None);
-        assert_eq!(value(&[0x11, 1, 4, 0], 0x11), None);
-        assert_eq!(value(&[0x11, 1, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0x11), None);
-        assert_eq!(value(&[], 0), None);
+        assert_eq!(value(&octets, 0x11, None), Some(0x102));
+        assert_eq!(value(&octets, 0x21, None), Some(0x304));
+        assert_eq!(value(&octets, 0x31, None), Some(9));
+        assert_eq!(value(&octets, 0x41, None), None);
+        assert_eq!((value(&octets, 0x31, Some(4)), value(&octets, 0x11, Some(4))), (None, Some(0x102)));
+        assert_eq!(value(&[0x11, 1, 4, 0], 0x11, None), None);
+        assert_eq!(value(&[0x11, 1, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0x11, None), None);
+        assert_eq!(value(&[], 0, None), None);
     }
 }

@@ -31,6 +31,12 @@ pub struct Profile {
     /// Which devices it is for; one rule that fits is enough.
     #[serde(rename = "match")]
     pub rules: Vec<MatchRule>,
+    /// Which devices it is not for, whatever else fits: the maker has other things with SNMP than printers.
+    #[serde(default)]
+    pub exclude: Vec<MatchRule>,
+    /// Devices that are printers by this alone: they have no Printer MIB, and none of the private objects here.
+    #[serde(default)]
+    pub printers: Vec<MatchRule>,
     /// An object that only this maker's devices have, asked for when no rule of any profile fits.
     #[serde(default)]
     pub probe: Option<Oid>,
@@ -47,7 +53,7 @@ pub struct Profile {
     /// A console line with one is a service call.
     #[serde(default)]
     pub service_codes: Vec<Pattern>,
-    /// Supplies, for devices without `prtMarkerSuppliesTable`.
+    /// Supplies, for devices without `prtMarkerSuppliesTable` and for rows of it that hide their level.
     #[serde(default)]
     pub supplies: Vec<SupplySource>,
     /// SNMP context that has the printer's objects on some devices, tried where the plain one lacks them.
@@ -95,14 +101,21 @@ impl TryFrom<RawRule> for MatchRule {
     }
 }
 
+/// What a device tells of itself before its profile is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Told<'a> {
+    /// `sysObjectID`.
+    pub sys_object_id: Option<&'a Oid>,
+    /// `sysDescr`.
+    pub sys_descr: Option<&'a str>,
+    /// `hrDeviceDescr` of the printer.
+    pub device_descr: Option<&'a str>,
+}
+
 impl MatchRule {
     /// How much the rule says of this device; nothing where it doesn't fit.
-    pub(crate) fn weight(
-        &self,
-        object: Option<&Oid>,
-        descr: Option<&str>,
-        model: Option<&str>,
-    ) -> Option<u32> {
+    pub(crate) fn weight(&self, told: &Told<'_>) -> Option<u32> {
+        let Told { sys_object_id: object, sys_descr: descr, device_descr: model } = *told;
         let text = |pattern: &Option<Pattern>, text: Option<&str>| match (pattern, text) {
             (None, _) => Some(0),
             (Some(pattern), Some(text)) if pattern.is_in(text) => Some(1_000),
@@ -196,6 +209,18 @@ impl Profile {
         Ok(profile)
     }
 
+    /// Whether a device of this maker isn't one that the profile is for.
+    #[must_use]
+    pub fn excludes(&self, told: &Told<'_>) -> bool {
+        self.exclude.iter().any(|rule| rule.weight(told).is_some())
+    }
+
+    /// Whether what a device tells of itself proves that it is a printer.
+    #[must_use]
+    pub fn proves_printer(&self, told: &Told<'_>) -> bool {
+        self.printers.iter().any(|rule| rule.weight(told).is_some())
+    }
+
     /// Single objects that a whole reading asks for, in their order.
     #[must_use]
     pub fn objects(&self) -> &[Oid] {
@@ -214,7 +239,7 @@ impl Profile {
         objects.extend(self.serial_objects());
         self.identity.firmware.iter().for_each(|source| objects.extend(source.object().cloned()));
         self.counters.values().flatten().for_each(|source| source.value.objects(&mut objects));
-        self.supplies.iter().for_each(|source| source.level.value.objects(&mut objects));
+        objects.extend(self.level_objects());
         objects.sort_unstable();
         objects.dedup();
         objects
@@ -223,6 +248,20 @@ impl Profile {
     /// Single objects that a serial number may be in.
     pub(crate) fn serial_objects(&self) -> impl Iterator<Item = Oid> {
         self.identity.serial.iter().filter_map(TextSource::object).cloned()
+    }
+
+    /// Columns that a serial number may be in.
+    pub(crate) fn serial_columns(&self) -> impl Iterator<Item = &Oid> {
+        self.identity.serial.iter().filter_map(TextSource::column)
+    }
+
+    /// Single objects that levels of supplies may be in.
+    pub(crate) fn level_objects(&self) -> Vec<Oid> {
+        let mut objects = Vec::new();
+        self.supplies.iter().for_each(|source| source.level.value.objects(&mut objects));
+        objects.sort_unstable();
+        objects.dedup();
+        objects
     }
 
     /// Single objects that console text may be in.
@@ -239,6 +278,8 @@ impl Profile {
         let mut columns = Vec::new();
         self.counters.values().flatten().for_each(|source| source.value.columns(&mut columns));
         self.identity.firmware.iter().for_each(|source| source.columns(&mut columns));
+        let texts = [&self.identity.model, &self.identity.serial, &self.identity.name];
+        columns.extend(texts.into_iter().flatten().filter_map(TextSource::column).cloned());
         columns.extend(self.supply_columns().cloned());
         columns.sort_unstable();
         columns.dedup();

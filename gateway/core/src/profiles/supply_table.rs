@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use wire::reading::{Label, LevelState, Supply};
 
+use super::private_level::{Found, color};
 use crate::device_reading::{Mib, Oid, Value, level_state, percent};
 
 /// Rows of one table.
@@ -33,8 +34,8 @@ pub struct SupplyTable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TableUse {
-    /// They fill in names and levels that the standard row of the same last index lacks; without a standard table they
-    /// are the supplies.
+    /// They fill in names and levels that the standard row of the same last index lacks or hides; without a standard table
+    /// they are the supplies.
     Fill,
     /// They stand beside the standard rows, unless one of these has the name.
     Add,
@@ -68,11 +69,18 @@ impl SupplyTable {
         let last = row.last().map(u32::to_string);
         let own = supplies.iter_mut().find(|supply| supply.index.rsplit('.').next() == last.as_deref());
         let Some(supply) = own else { return };
+        let (theirs, ours) = (color(supply.color.as_deref(), supply.description.as_deref()), name.as_deref());
+        if color(None, ours).zip(theirs).is_some_and(|(ours, theirs)| ours != theirs) {
+            // The tables have their rows in different orders.
+            return;
+        }
         if supply.description.as_deref().is_none_or(|text| text.trim().is_empty()) {
             supply.description = name;
         }
         if supply.level.is_none() {
             self.set(supply, level);
+        } else {
+            Found { oid: self.levels.join(row).to_string(), level, max: self.max }.put_into(supply);
         }
     }
 
@@ -93,6 +101,7 @@ impl SupplyTable {
             level_state: None,
             max: None,
             percent: None,
+            private: None,
         };
         self.set(&mut supply, level);
         supplies.push(supply);
@@ -137,10 +146,22 @@ mod tests {
 
     fn standard(index: &str, name: Option<&str>, level: Option<i64>) -> Supply {
         let description = name.map(str::to_owned);
-        let (supply_type, class, color, unit, level_state, max, percent) =
-            (None, None, None, None, None, None, None);
+        let (supply_type, class, color, unit, level_state, max, percent, private) =
+            (None, None, None, None, None, None, None, None);
         let index = index.to_owned();
-        Supply { index, description, supply_type, class, color, unit, level, level_state, max, percent }
+        Supply {
+            index,
+            description,
+            supply_type,
+            class,
+            color,
+            unit,
+            level,
+            level_state,
+            max,
+            percent,
+            private,
+        }
     }
 
     #[test]
@@ -158,9 +179,21 @@ mod tests {
         assert_eq!((supplies[1].description.as_deref(), supplies[1].level), (Some("C"), Some(-100)));
         assert_eq!((supplies[1].level_state, supplies[1].percent), (Some(LevelState::SomeRemaining), None));
         assert_eq!((supplies[2].description.as_deref(), supplies.len()), (None, 3));
-        let mut known = vec![standard("1.1", Some("K"), Some(-2))];
-        table("fill").complete(&mib(), &mut known);
-        assert_eq!((known[0].description.as_deref(), known[0].level), (Some("K"), Some(-2)));
+        let mut hidden = vec![
+            standard("1.1", Some("K"), Some(-2)),
+            standard("1.2", Some("C"), Some(-3)),
+            standard("1.1", Some("Yellow"), Some(-3)),
+        ];
+        table("fill").complete(&mib(), &mut hidden);
+        let kept = hidden[0].private.as_ref().unwrap();
+        assert_eq!(
+            (hidden[0].level, kept.oid.as_str(), kept.standard_level),
+            (Some(70), "1.9.5.1", Some(-2))
+        );
+        assert_eq!((hidden[1].level, hidden[1].private.is_none()), (Some(-3), true));
+        let mut other = hidden.split_off(2);
+        table("fill").complete(&mib(), &mut other);
+        assert_eq!(other[0].level, Some(-3), "the row is of another colour");
     }
 
     #[test]

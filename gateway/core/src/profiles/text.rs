@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::lines;
 use super::pattern::Pattern;
 use crate::device_reading::{Mib, Oid};
 
@@ -47,6 +48,13 @@ pub(crate) enum Origin {
     Object(Oid),
     /// In a standard text.
     Standard(StandardField),
+    /// Behind a key in a column of lines.
+    Line {
+        /// The column.
+        column: Oid,
+        /// The key.
+        key: String,
+    },
 }
 
 /// A text of a device.
@@ -63,15 +71,29 @@ pub struct TextSource {
 struct RawText {
     oid: Option<Oid>,
     from: Option<StandardField>,
+    line: Option<RawLine>,
     id_key: Option<String>,
     pattern: Option<Pattern>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLine {
+    column: Oid,
+    key: String,
 }
 
 impl TryFrom<RawText> for TextSource {
     type Error = &'static str;
 
     fn try_from(raw: RawText) -> Result<Self, &'static str> {
-        let origin = origin(raw.oid, raw.from)?;
+        let origin = match raw.line {
+            Some(_) if raw.oid.is_some() || raw.from.is_some() => {
+                return Err("expected exactly one of oid, from and line");
+            }
+            Some(line) => Origin::Line { column: line.column, key: line.key.to_ascii_uppercase() },
+            None => origin(raw.oid, raw.from)?,
+        };
         Ok(Self { origin, id_key: raw.id_key, pattern: raw.pattern })
     }
 }
@@ -90,6 +112,7 @@ impl Origin {
         match self {
             Self::Object(oid) => mib.text(oid.arcs(), &[]),
             Self::Standard(field) => standard.field(*field).map(str::to_owned),
+            Self::Line { column, key } => lines::value(mib, column, key),
         }
     }
 
@@ -97,7 +120,15 @@ impl Origin {
     pub(crate) fn object(&self) -> Option<&Oid> {
         match self {
             Self::Object(oid) => Some(oid),
-            Self::Standard(_) => None,
+            Self::Standard(_) | Self::Line { .. } => None,
+        }
+    }
+
+    /// The column that must be walked, where it is in one.
+    pub(crate) fn column(&self) -> Option<&Oid> {
+        match self {
+            Self::Line { column, .. } => Some(column),
+            Self::Object(_) | Self::Standard(_) => None,
         }
     }
 
@@ -108,6 +139,7 @@ impl Origin {
             Self::Standard(StandardField::SysDescr) => "sysDescr".to_owned(),
             Self::Standard(StandardField::DeviceDescr) => "hrDeviceDescr".to_owned(),
             Self::Standard(StandardField::PrinterName) => "prtGeneralPrinterName".to_owned(),
+            Self::Line { column, key } => format!("{column} {key}"),
         }
     }
 }
@@ -116,6 +148,11 @@ impl TextSource {
     /// The object that must be asked for.
     pub(crate) fn object(&self) -> Option<&Oid> {
         self.origin.object()
+    }
+
+    /// The column that must be walked.
+    pub(crate) fn column(&self) -> Option<&Oid> {
+        self.origin.column()
     }
 
     /// The text, if the device has it.
