@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't begin fails")]
 
+#[expect(dead_code, reason = "what only hostile answers need")]
 mod hostile;
 
 use std::sync::Arc;
