@@ -118,7 +118,7 @@ fn information(device: &str, model: &str, version: &str) -> Value {
         "identity": {"vendor": "ricoh", "model": model, "serial": "E1\u{0}", "name": "Hall",
             "firmware": [{"component": "system", "version": version}]},
         "status": {"detected_errors": [], "console": []},
-        "counters": {"total": 7}, "evidence": {"total": {"oid": "1.3", "value": 7}}}})
+        "counters": {"total": 7}, "evidence": {"total": {"oid": "1.3.6.1.2.1.43.10.2.1.4.1.1", "value": 7}}}})
 }
 
 fn arrivals(first: u64, reports: &[Value]) -> Vec<Arrival> {
