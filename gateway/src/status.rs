@@ -155,6 +155,12 @@ pub struct DeviceStatus {
 /// A supply.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SupplyStatus {
+    /// Its row, as a call about it names it.
+    #[serde(default)]
+    pub index: String,
+    /// Whether it is filled, like a waste box: makers differ on what its level counts.
+    #[serde(default)]
+    pub is_receptacle: bool,
     /// Description, else colour and type.
     pub name: String,
     /// Colour, where it has one.

@@ -87,6 +87,15 @@ impl Operator {
         Self { base: base.to_owned(), ..self.clone() }
     }
 
+    /// A page of the console, as HTML.
+    ///
+    /// # Errors
+    /// The server refuses or can't be reached.
+    pub async fn page(&self, path: &str) -> Result<String> {
+        let request = self.client.get(format!("{}{path}", self.base)).header(header::COOKIE, &self.cookie);
+        Ok(request.send().await?.error_for_status()?.text().await?)
+    }
+
     /// Asks for a resource.
     ///
     /// # Errors

@@ -1,16 +1,13 @@
 //! The devices: one row each, found by a word, a page at a time.
 
-use jiff::Timestamp;
 use wire::reading::{Label, LevelState};
+use wire::report::CallKind;
 
 use super::words::{Moment, Tone, detected_error, grouped};
-use crate::status::{DeviceStatus, SupplyStatus};
+use crate::status::{DeviceStatus, OpenCallStatus, Status, SupplyStatus};
 
 /// Devices on one page.
 const PAGE_ROWS: usize = 100;
-
-/// Below this a supply counts as low, percent.
-const LOW_PERCENT: f64 = 10.0;
 
 /// Devices of one page.
 pub(super) struct Devices {
@@ -23,6 +20,8 @@ pub(super) struct Devices {
 
 /// One device.
 pub(super) struct Row {
+    /// The same at each look.
+    pub(super) key: String,
     pub(super) model: String,
     pub(super) name: Option<String>,
     pub(super) serial: String,
@@ -34,6 +33,8 @@ pub(super) struct Row {
     pub(super) supplies: Vec<Supply>,
     pub(super) total: Option<String>,
     pub(super) read: Moment,
+    /// Whether it doesn't answer: what is shown of it is old.
+    pub(super) stale: bool,
 }
 
 /// One supply as a bar.
@@ -48,12 +49,12 @@ pub(super) struct Supply {
 }
 
 impl Devices {
-    pub(super) fn of(devices: &[DeviceStatus], now: Timestamp, word: &str, page: usize) -> Self {
-        let found: Vec<&DeviceStatus> = devices.iter().filter(|device| has(device, word)).collect();
+    pub(super) fn of(status: &Status, word: &str, page: usize) -> Self {
+        let found: Vec<&DeviceStatus> = status.devices.iter().filter(|device| has(device, word)).collect();
         let pages = found.len().div_ceil(PAGE_ROWS).max(1);
         let page = page.clamp(1, pages);
         let shown = found.iter().skip((page - 1) * PAGE_ROWS).take(PAGE_ROWS);
-        Self { rows: shown.map(|device| row(device, now)).collect(), found: found.len(), page, pages }
+        Self { rows: shown.map(|device| row(device, status)).collect(), found: found.len(), page, pages }
     }
 }
 
@@ -64,9 +65,11 @@ fn has(device: &DeviceStatus, word: &str) -> bool {
     word.is_empty() || texts.any(|text| text.to_lowercase().contains(&word))
 }
 
-fn row(device: &DeviceStatus, now: Timestamp) -> Row {
+fn row(device: &DeviceStatus, status: &Status) -> Row {
+    let supply = |one: &SupplyStatus| supply(one, alarm(status, device, &one.index));
     let (state, tone) = state(device);
     Row {
+        key: device.device.to_string(),
         model: device
             .model
             .clone()
@@ -81,7 +84,8 @@ fn row(device: &DeviceStatus, now: Timestamp) -> Row {
         tone,
         supplies: device.supplies.iter().map(supply).collect(),
         total: device.total.map(grouped),
-        read: Moment::new(device.read_at, now),
+        read: Moment::new(device.read_at, status.at),
+        stale: !device.online,
     }
 }
 
@@ -112,21 +116,34 @@ pub(super) fn state(device: &DeviceStatus) -> (String, Tone) {
     }
 }
 
-fn supply(supply: &SupplyStatus) -> Supply {
+/// What open calls say of a supply. Only they mark it: the same judgement as in the list of open calls.
+fn alarm(status: &Status, device: &DeviceStatus, index: &str) -> Option<CallKind> {
+    let own =
+        |call: &&OpenCallStatus| call.device == device.device && !index.is_empty() && call.subject == index;
+    let is = |kind| status.open_calls.iter().filter(own).any(|call| call.call == kind);
+    [CallKind::SupplyEnd, CallKind::SupplyNearEnd].into_iter().find(|kind| is(*kind))
+}
+
+fn supply(supply: &SupplyStatus, alarm: Option<CallKind>) -> Supply {
     let percent =
         supply.percent.filter(|percent| percent.is_finite()).map(|percent| percent.clamp(0.0, 100.0));
-    let level = match (percent, supply.level_state) {
-        (Some(percent), _) => format!("{percent:.0} %"),
-        (None, Some(LevelState::SomeRemaining)) => "some left".to_owned(),
-        (None, Some(LevelState::Other)) => "no limit".to_owned(),
-        (None, Some(LevelState::Units | LevelState::Unknown) | None) => "unknown".to_owned(),
+    let is_end = alarm == Some(CallKind::SupplyEnd);
+    let level = match (supply.is_receptacle, alarm.is_some(), percent, supply.level_state) {
+        (true, true, _, _) if is_end => "full".to_owned(),
+        (true, true, _, _) => "almost full".to_owned(),
+        // RFC 3805 says that this is the space left in a receptacle, and makers differ: only a call knows.
+        (true, false, Some(percent), _) => format!("reports {percent:.0} %"),
+        (false, _, Some(percent), _) => format!("{percent:.0} %"),
+        (_, _, None, Some(LevelState::SomeRemaining)) => "some left".to_owned(),
+        (_, _, None, Some(LevelState::Other)) => "no limit".to_owned(),
+        (_, _, None, Some(LevelState::Units | LevelState::Unknown) | None) => "unknown".to_owned(),
     };
     Supply {
         name: supply.name.clone(),
         color: ink(supply.color.as_deref().unwrap_or("")),
-        width: percent.map(|percent| format!("{percent:.1}")),
+        width: percent.filter(|_| !supply.is_receptacle).map(|percent| format!("{percent:.1}")),
         level,
-        is_low: percent.is_some_and(|percent| percent < LOW_PERCENT),
+        is_low: alarm.is_some(),
     }
 }
 

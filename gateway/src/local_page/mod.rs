@@ -1,6 +1,7 @@
 //! The page at the gateway's local port: how the link, the queue, the devices and the firmware updates are.
 //!
-//! It only shows: no scripts, no forms that change anything, nothing from elsewhere.
+//! It only shows: no forms that change anything, nothing from elsewhere. One script keeps it up to date without disturbing
+//! who reads it; without it, a reload does.
 
 mod devices;
 mod firmware;
@@ -16,6 +17,7 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use crate::status::Status;
+use program::live::SCRIPT;
 use view::Page;
 
 const CSS: &str = include_str!("../../templates/page.css");
@@ -24,7 +26,7 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
-            "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+            "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
         ),
     ),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -40,11 +42,9 @@ struct Asked {
     q: String,
     /// Page of the devices, from 1.
     page: Option<usize>,
-    /// `off`: the page does not renew itself.
-    refresh: String,
 }
 
-/// The page at `/` and its style sheet; `status` is asked anew for each view.
+/// The page at `/`, its style sheet and its script; `status` is asked anew for each view.
 pub fn router<S>(status: impl Fn() -> S + Clone + Send + Sync + 'static) -> Router
 where
     S: Future<Output = Status> + Send,
@@ -52,6 +52,10 @@ where
     Router::new()
         .route("/", get(async move |Query(asked): Query<Asked>| show(&status().await, &asked)))
         .route("/page.css", get(async || ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], HEADERS, CSS)))
+        .route(
+            "/live.js",
+            get(async || ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], HEADERS, SCRIPT)),
+        )
 }
 
 fn show(status: &Status, asked: &Asked) -> Response {

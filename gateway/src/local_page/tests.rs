@@ -23,6 +23,8 @@ fn supplies(levels: [f64; 4]) -> Vec<SupplyStatus> {
     let colors = ["black", "cyan", "magenta", "yellow"];
     let mut supplies: Vec<SupplyStatus> = std::iter::zip(colors, levels)
         .map(|(color, percent)| SupplyStatus {
+            index: format!("1.{color}"),
+            is_receptacle: false,
             name: format!("{} toner", if color == "black" { "Black" } else { color }),
             color: Some(color.to_owned()),
             percent: Some(percent),
@@ -30,6 +32,8 @@ fn supplies(levels: [f64; 4]) -> Vec<SupplyStatus> {
         })
         .collect();
     supplies.push(SupplyStatus {
+        index: "1.waste".to_owned(),
+        is_receptacle: true,
         name: "Waste toner".to_owned(),
         color: None,
         percent: None,
@@ -169,7 +173,12 @@ async fn get_page(status: Status, uri: &str) -> (String, String) {
 async fn a_person_sees_the_state_of_everything() {
     let (head, html) = get_page(status(), "/").await;
     assert!(head.starts_with("http/1.1 200"), "{head}");
-    assert!(head.contains("default-src 'none'") && !html.contains("<script") && !html.contains("style="));
+    assert!(head.contains("default-src 'none'") && !html.contains("style="));
+    assert_eq!(
+        html.matches("<script").count(),
+        html.matches("<script src=\"/live.js\" defer></script>").count()
+    );
+    assert!(!html.contains("http-equiv"), "a reload by itself loses what is selected");
     for seen in [
         "gw-demo",
         "Head office",
@@ -192,6 +201,40 @@ async fn a_person_sees_the_state_of_everything() {
     let (head, css) = get_page(status(), "/page.css").await;
     assert!(head.contains("content-type: text/css; charset=utf-8"), "{head}");
     assert!(css.contains("prefers-color-scheme: dark"));
+    let (head, script) = get_page(status(), "/live.js").await;
+    assert!(
+        head.contains("content-type: text/javascript; charset=utf-8") && head.contains("script-src 'self'"),
+        "{head}"
+    );
+    assert_eq!(script, program::live::SCRIPT);
+}
+
+#[tokio::test]
+async fn only_an_open_call_marks_a_supply() {
+    let mut status = status();
+    status.devices.truncate(1);
+    status.devices[0].supplies[4].percent = Some(92.0);
+    status.open_calls.clear();
+    let low = "<li class=\"low\">";
+    let (_, html) = get_page(status.clone(), "/").await;
+    assert!(!html.contains(low) && html.contains("reports 92 %") && html.contains("8 %"), "{html}");
+    for (subject, call, level) in [
+        ("1.black", CallKind::SupplyNearEnd, "8 %"),
+        ("1.waste", CallKind::SupplyNearEnd, "almost full"),
+        ("1.waste", CallKind::SupplyEnd, "full"),
+    ] {
+        status.open_calls = vec![OpenCallStatus {
+            device: status.devices[0].device.clone(),
+            call,
+            subject: subject.to_owned(),
+            detail: String::new(),
+            since: before(60),
+        }];
+        let (_, html) = get_page(status.clone(), "/").await;
+        let (_, marked) = html.split_once(low).unwrap();
+        assert!(marked.split("</li>").next().unwrap().contains(&format!(">{level}<")), "{marked}");
+        assert_eq!(html.matches(low).count(), 1);
+    }
 }
 
 #[tokio::test]
@@ -201,7 +244,7 @@ async fn what_a_device_says_is_escaped() {
     status.open_calls[2].detail = "<img src=x>".to_owned();
     status.link.last_error = Some("<b>".to_owned());
     let (_, html) = get_page(status, "/?q=%22%3E%3Cscript%3E").await;
-    assert!(!html.contains("<script") && !html.contains("<img") && !html.contains("<b>"), "{html}");
+    assert!(!html.contains("<script>") && !html.contains("<img") && !html.contains("<b>"), "{html}");
     assert!(html.contains("Connection lost"));
 }
 
@@ -217,10 +260,8 @@ async fn many_devices_come_a_page_at_a_time_and_are_found_by_a_word() {
     assert!(first.contains("page=2"));
     let (_, last) = get_page(status.clone(), "/?page=99").await;
     assert_eq!(rows(&last), 50);
-    let (_, found) = get_page(status.clone(), "/?q=e90017").await;
+    let (_, found) = get_page(status, "/?q=e90017").await;
     assert_eq!(rows(&found), 1);
-    let (_, paused) = get_page(status, "/?refresh=off").await;
-    assert!(first.contains("http-equiv=\"refresh\"") && !paused.contains("http-equiv=\"refresh\""));
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ const CALLS: usize = 50;
 /// Firmware updates that are shown.
 const UPDATES: usize = 5;
 
-/// The page renews itself so often, seconds.
+/// The page's script asks for it again so often, seconds.
 const REFRESH_S: u32 = 15;
 
 /// The page.
@@ -27,7 +27,7 @@ pub(super) struct Page {
     pub(super) version: String,
     pub(super) uptime: String,
     pub(super) at: Moment,
-    pub(super) refresh_s: Option<u32>,
+    pub(super) refresh_s: u32,
     pub(super) link: Link,
     pub(super) certificate: Option<Certificate>,
     pub(super) queue: Queue,
@@ -96,7 +96,7 @@ impl Page {
             version: status.version.clone(),
             uptime: words::span(status.uptime_s),
             at: Moment::new(now, now),
-            refresh_s: (asked.refresh != "off").then_some(REFRESH_S),
+            refresh_s: REFRESH_S,
             link: link(status),
             certificate: status.certificate.as_ref().map(|it| certificate(it, now)),
             queue: queue(status),
@@ -105,7 +105,7 @@ impl Page {
             all_devices: status.devices.len(),
             offline: status.devices.iter().filter(|device| !device.online).count(),
             q: asked.q.chars().take(64).collect(),
-            devices: Devices::of(&status.devices, now, &asked.q, asked.page.unwrap_or(1)),
+            devices: Devices::of(status, &asked.q, asked.page.unwrap_or(1)),
             updates: status
                 .firmware
                 .iter()

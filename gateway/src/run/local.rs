@@ -173,6 +173,8 @@ fn device(record: &DeviceRecord) -> DeviceStatus {
     let reading = record.reading.whole();
     let identity = reading.identity;
     let supply = |supply: &wire::reading::Supply| SupplyStatus {
+        index: supply.index.clone(),
+        is_receptacle: supply.class.as_ref().is_some_and(|class| class.is("receptacleThatIsFilled")),
         name: gateway_core::calls::supply_name(supply),
         color: supply.color.clone(),
         percent: supply.percent,
