@@ -19,7 +19,7 @@ pub struct Page<T> {
 
 /// A cursor that no page gave.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the page's cursor is not valid: expected one that the page before gave")]
+#[error("the list has no such page: expected `page` as the page before gave it, or none for the first")]
 pub struct InvalidCursor;
 
 impl<T> Page<T> {

@@ -206,7 +206,7 @@ async fn a_person_sees_the_state_of_everything() {
         head.contains("content-type: text/javascript; charset=utf-8") && head.contains("script-src 'self'"),
         "{head}"
     );
-    assert_eq!(script, program::live::SCRIPT);
+    assert_eq!(script, SCRIPT);
 }
 
 #[tokio::test]
