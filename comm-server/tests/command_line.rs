@@ -77,7 +77,10 @@ fn check_finds_everything_at_once_and_makes_nothing() {
     // A port that is taken and answers nothing, and one that nobody has.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (more, expected) in [
-        ("\"database\":\"mysql://u:secret@h/d\",".to_owned(), "database: \"h/d\" is no database".to_owned()),
+        (
+            "\"database\":\"mysql://u:secret@h/d\",".to_owned(),
+            "database: \"mysql://h/d\" is no database".to_owned(),
+        ),
         ("\"database\":\"sqlite:///nonexistent/a/platen.db\",".to_owned(), "/nonexistent/a".to_owned()),
         (
             format!("\"database\":\"postgres://u:secret@{free}/d\","),

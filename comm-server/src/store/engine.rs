@@ -220,7 +220,11 @@ const SQLITE_READS: [&str; 5] = [SQLITE[0], SQLITE[1], SQLITE[2], SQLITE[3], "PR
 
 /// A URL without user and password.
 fn without_secret(url: &str) -> String {
-    url.rsplit('@').next().unwrap_or_default().to_owned()
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, server))) => format!("{scheme}://{server}"),
+        (None, Some((_, server))) => server.to_owned(),
+        (_, None) => url.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -239,7 +243,7 @@ mod tests {
         assert_eq!(place("sqlite:///a%3Fb.db?mode=rwc"), "/a?b.db");
         let error = engine("mysql://root:secret@h/d").unwrap_err().to_string();
         assert!(
-            error.contains("h/d") && error.contains("postgres://") && !error.contains("secret"),
+            error.contains("\"mysql://h/d\"") && error.contains("postgres://") && !error.contains("secret"),
             "{error}"
         );
     }
