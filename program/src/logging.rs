@@ -1,7 +1,10 @@
 //! Logs: `tracing` to standard error, as text or JSON.
 //!
-//! A line that can't be written (a closed pipe, a full disk) is lost, and nothing else: by default the library reports
-//! its own failure by `eprintln!`, which panics where standard error is closed and takes the logging task down.
+//! A line that can't be written (a closed pipe, a full disk, a reader that is stuck) is lost, and nothing else: by default
+//! the library reports its own failure by `eprintln!`, which panics where standard error is closed and takes the logging
+//! task down.
+
+mod stderr;
 
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
@@ -69,7 +72,7 @@ pub fn init(config: &LogConfig) -> Result<(), LoggingError> {
         .map_err(|source| LoggingError::Level { level: config.level.clone(), source })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| stderr::Stderr)
         .with_target(true)
         .log_internal_errors(false);
     let begun = match config.format {

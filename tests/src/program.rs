@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::PipeReader;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -72,6 +74,8 @@ pub enum Heard {
     InFiles,
     /// Nobody: both are pipes whose reader is gone.
     ByNobody,
+    /// Nobody, and the log's reader is there and stuck: its pipe holds one page and is full soon.
+    Stuck,
 }
 
 /// A program that runs until it is stopped; dropped, it is killed.
@@ -81,6 +85,8 @@ pub struct Running {
     child: Child,
     log: PathBuf,
     printed: PathBuf,
+    /// Keeps the pipe open that nobody reads.
+    _stuck: Option<PipeReader>,
 }
 
 impl Running {
@@ -117,12 +123,19 @@ impl Running {
     pub fn spawned_heard(name: &str, mut command: Command, dir: &Path, heard: Heard) -> Result<Self> {
         let (log, printed) = (dir.join(format!("{name}.log")), dir.join(format!("{name}.out")));
         let open = |path: &Path| File::options().create(true).append(true).open(path);
+        let mut stuck = None;
         match heard {
             Heard::InFiles => command.stdout(open(&printed)?).stderr(open(&log)?),
             Heard::ByNobody => command.stdout(unheard()?).stderr(unheard()?),
+            Heard::Stuck => {
+                let (reader, writer) = std::io::pipe()?;
+                fcntl(&writer, FcntlArg::F_SETPIPE_SZ(4096)).context("F_SETPIPE_SZ")?;
+                stuck = Some(reader);
+                command.stdout(unheard()?).stderr(writer)
+            }
         };
         let child = command.spawn().with_context(|| format!("{name} can't be started"))?;
-        Ok(Self { name: name.to_owned(), child, log, printed })
+        Ok(Self { name: name.to_owned(), child, log, printed, _stuck: stuck })
     }
 
     /// Waits for a file that the program writes when it is ready.

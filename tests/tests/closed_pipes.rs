@@ -11,7 +11,16 @@ use tests::site::{GATEWAY, PATIENCE, Site, SiteSpec};
 use tests::until::until;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_nobody_reads_stops_no_program() -> Result<()> {
+async fn a_log_whose_pipe_is_closed_stops_no_program() -> Result<()> {
+    works_and_ends(Heard::ByNobody).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_whose_reader_is_stuck_stops_no_program() -> Result<()> {
+    works_and_ends(Heard::Stuck).await
+}
+
+async fn works_and_ends(heard: Heard) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let log = "debug".to_owned();
     // A poll every six seconds.
@@ -19,9 +28,10 @@ async fn a_log_that_nobody_reads_stops_no_program() -> Result<()> {
     let (mut site, operator) = Site::start(spec).await?;
     site.stop()?;
     site.heard = Heard::ByNobody;
+    site.start_lan()?;
+    site.heard = heard;
     site.start_global_server()?;
     site.start_comm_server()?;
-    site.start_lan()?;
     site.start_gateway()?;
     // Each poll is logged by both sides: after three of them a writer that fails has done all that it could.
     let last_poll = async || {
