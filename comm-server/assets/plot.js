@@ -63,7 +63,7 @@
   const [minute, hour, oneDay] = [60, 3600, 86400];
   const moments = [
     ...[1, 2, 5, 10, 15, 30].map((n) => n * minute), ...[1, 2, 3, 4, 6, 8, 12].map((n) => n * hour),
-    ...[1, 2, 3, 5, 7, 10, 15, 30, 60, 91, 182, 365, 730, 1826].map((n) => n * oneDay),
+    ...[1, 2, 3, 5, 7, 30, 60, 91, 182, 365, 730, 1826].map((n) => n * oneDay),
   ];
 
   const number = new Intl.NumberFormat("en");
