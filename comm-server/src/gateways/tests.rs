@@ -239,16 +239,21 @@ async fn a_clock_that_is_years_off_is_told_and_set_right() {
     let mut sent = batch(&[meters(3, 1), meters(1, 2)]);
     sent["at"] = json!(now + ahead);
     assert_eq!(site.post("gw-1", "/v1/reports/bulk", &sent).await.body["acknowledged"], 2);
-    // Set right since, by a jump back: the reading that comes next is the newest.
-    let mut sent = batch(&[meters(0, 3)]);
+    // Set right since, by a jump back: nothing says any more when the first of these was read. The next one is the newest.
+    let mut right = meters(0, 4);
+    right["report"]["read_at"] = json!(now);
+    let mut sent = batch(&[meters(0, 3), right]);
     sent["at"] = json!(now);
-    assert_eq!(site.post("gw-1", "/v1/reports/bulk", &sent).await.body["acknowledged"], 3);
+    let answer = site.post("gw-1", "/v1/reports/bulk", &sent).await.body;
+    assert_eq!((&answer["acknowledged"], &answer["quarantined"][0]["seq"]), (&json!(4), &json!(3)));
+    let reason = answer["quarantined"][0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("at report.read_at: "), "{reason}");
     let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
     let series =
         site.store.counter_series(DEFAULT_TENANT, "gw-1", "ricoh:E1", "total", from, to).await.unwrap();
     let seen: Vec<(i64, i64)> =
         series.iter().map(|p| (p.value, (now.duration_since(p.at).as_secs() + 300) / 600)).collect();
-    assert_eq!(seen, [(1, 18), (2, 6), (3, 0)], "{series:?}");
+    assert_eq!(seen, [(1, 18), (2, 6), (4, 0)], "{series:?}");
 }
 
 #[tokio::test]
