@@ -11,6 +11,7 @@ use pki::{IdentityConfig, Tolerance};
 use program::check::{Invalid, Problem};
 use program::config::{ConfigError, Paths, Source};
 use program::error::chain;
+use program::listener::Deadlines;
 use program::logging::LogConfig;
 use program::public_certificate::{CertificateFiles, PublicCertificate};
 use serde::Deserialize;
@@ -58,6 +59,9 @@ pub struct Config {
     /// How often gateways poll.
     #[serde(default)]
     pub cadence: Cadence,
+    /// How long a peer may take for each step of a connection, on every port.
+    #[serde(default)]
+    pub deadlines: Deadlines,
     /// How long things are kept.
     #[serde(default)]
     pub retention: Retention,

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pki::spiffe::PartyKind;
+use program::descriptors::{self, TooFew};
 use program::identity::LiveIdentity;
-use program::listener::{Asks, Door};
+use program::listener::{Asks, Door, Limits};
 use program::local::Health;
 use program::output::Reader;
 use program::public_certificate::{CertificateError, PublicCertificate};
@@ -45,6 +46,9 @@ pub enum RunError {
     /// TLS.
     #[error("TLS can't be configured")]
     Tls(#[from] pki::tls::TlsError),
+    /// Too few descriptors.
+    #[error(transparent)]
+    Descriptors(#[from] TooFew),
     /// Certificates for gateways.
     #[error("gateways can't be enrolled")]
     Enrolment(#[from] CannotIssue),
@@ -73,6 +77,10 @@ pub enum RunError {
     Schedule(#[from] tokio_cron_scheduler::JobSchedulerError),
 }
 
+/// Descriptors for the database (readers, writer and replica, three files each with SQLite), requests for the list of
+/// images, and the authority's files.
+const DESCRIPTORS: usize = 128;
+
 struct Listeners {
     gateways: TcpListener,
     operators: TcpListener,
@@ -90,17 +98,26 @@ struct Doors {
 impl Doors {
     fn new(
         identity: &LiveIdentity,
+        config: &Config,
         public: Option<&Arc<PublicCertificate>>,
-    ) -> Result<Self, pki::tls::TlsError> {
+    ) -> Result<Self, RunError> {
         const GATEWAYS: &[PartyKind] = &[PartyKind::Gateway];
+        let enrolment = usize::from(config.enrolment.is_some());
+        let shares = descriptors::share(descriptors::raise(), DESCRIPTORS, [4, 2, enrolment])?;
+        let [gateways, operators, enrolment] =
+            shares.map(|connections| Limits { connections, deadlines: config.deadlines });
+        tracing::debug!(?gateways, ?operators, ?enrolment, "limits of the listeners");
         Ok(Self {
-            gateways: Door::new("gateways", identity, Asks::For(GATEWAYS))?,
+            gateways: Door::new("gateways", identity, Asks::For(GATEWAYS))?.with_limits(gateways),
             operators: match public {
                 Some(certificate) => Door::public("operators", identity, Arc::clone(certificate))?,
                 None => Door::new("operators", identity, Asks::Nobody)?,
-            },
+            }
+            .with_limits(operators),
             // libest compares header names by case.
-            enrolment: Door::new("enrolment", identity, Asks::OrNone(GATEWAYS))?.with_title_case(),
+            enrolment: Door::new("enrolment", identity, Asks::OrNone(GATEWAYS))?
+                .with_title_case()
+                .with_limits(enrolment),
         })
     }
 }
@@ -120,7 +137,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
         store = store.with_replica(replica, behind)?;
     }
     let public = config.operators.files().map(|files| PublicCertificate::load(&files)).transpose()?;
-    let doors = Doors::new(&identity, public.as_ref())?;
+    let doors = Doors::new(&identity, &config, public.as_ref())?;
     let images = config.global_server.as_ref().map(|global| Images::new(Arc::clone(&identity), &global.url));
     let operators = OperatorState::new(store.clone(), images.transpose()?)?;
     let enrolment = config.enrolment.as_ref();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use pki::{IdentityConfig, Tolerance};
 use program::config::Paths;
+use program::listener::Deadlines;
 use program::logging::LogConfig;
 use serde::Deserialize;
 
@@ -25,6 +26,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where health and metrics are.
     pub local: Local,
+    /// How long a peer may take for each step of a connection.
+    #[serde(default)]
+    pub deadlines: Deadlines,
     /// The firmware repository.
     pub repository: PathBuf,
     /// Logs.

@@ -14,8 +14,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use pki::spiffe::PartyKind;
+use program::descriptors;
 use program::identity::LiveIdentity;
-use program::listener::{self, Asks, Door};
+use program::listener::{self, Asks, Door, Limits};
 use program::local::{self, Health};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +50,10 @@ pub fn prepare(config: &Config) -> Result<(Arc<LiveIdentity>, Repository)> {
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
     let (identity, repository) = prepare(&config)?;
     local::install_metrics();
-    let door = Door::new("listen", &identity, Asks::For(&[PartyKind::Gateway, PartyKind::CommServer]))?;
+    // A download has its file open, and a file is opened before it is known whether it is sent.
+    let [connections] = descriptors::share(descriptors::raise(), server::MAX_DOWNLOADS, [1])?;
+    let door = Door::new("listen", &identity, Asks::For(&[PartyKind::Gateway, PartyKind::CommServer]))?
+        .with_limits(Limits { connections, deadlines: config.deadlines });
     let public = bind(config.listen).await?;
     let own = bind(config.local.listen).await?;
     std::fs::create_dir_all(&config.data_dir)

@@ -5,6 +5,7 @@
 pub mod addresses;
 pub mod check;
 pub mod config;
+pub mod descriptors;
 pub mod error;
 pub mod identity;
 pub mod listener;

@@ -1,11 +1,21 @@
-//! The TLS listener: accepts, shakes hands, and gives every request the peer that its certificate names.
+//! The listener: accepts connections, completes TLS handshakes, and gives every request the peer that its certificate
+//! names. A peer that was admitted is checked again on each request, and its connection ends once it may no longer stay.
 //!
-//! A peer that was let in is asked again on each request, and its connection is closed once it may no longer stay.
+//! A connection passes these files: [`places`] (has it a place, and who makes room), [`handshake`], [`exchange`] (HTTP).
+//! [`activity`] knows what it is doing, [`deadlines`] how long it may: a peer that is silent, slow or doesn't read is
+//! ended at every step.
 
-mod crowd;
+mod activity;
+mod deadlines;
 mod door;
+mod exchange;
 mod guard;
-mod heard;
+mod handshake;
+mod places;
+mod request_body;
+mod response_body;
+mod stream;
+mod strict;
 #[cfg(test)]
 mod tests;
 
@@ -14,42 +24,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderValue, Request, header};
-use axum::response::{IntoResponse as _, Response};
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
-use pki::leaf::Refused;
 use pki::spiffe::SpiffeId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
-use wire::problem::ProblemCode;
+use tokio_util::task::TaskTracker;
 
-use crate::refusal::Refusal;
-use crowd::{Crowd, Place};
+use activity::Activity;
+pub use deadlines::Deadlines;
 pub use door::{Asks, Door};
+use exchange::{Connection, Dialect};
 use guard::Guard;
+use places::{Capacity, Places};
+use stream::Watched;
+pub(crate) use strict::{host, is_this_machine};
 
-/// Connections at once; the next one waits in the system's queue.
+/// Connections of a listener at once, unless fewer descriptors are there.
 const MAX_CONNECTIONS: usize = 10_000;
 
-/// Handshakes under way at once; one more ends the oldest.
+/// Connections of the local port at once.
+pub const LOCAL_CONNECTIONS: usize = 32;
+
+/// Handshakes under way at once where every peer must show a certificate.
 const MAX_HANDSHAKES: usize = 1_000;
 
-/// Connections of one certificate at once; one more ends the oldest.
-const MAX_OF_A_PEER: usize = 16;
-
-/// A handshake that takes longer is ended.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A request head that takes longer is ended.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that lost their place and aren't closed yet, at once.
+const ENDING: usize = 16;
 
 /// How long open requests may take once the program drains.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -66,43 +66,110 @@ pub struct Peer {
     pub id: Option<SpiffeId>,
 }
 
+/// Limits of a listener.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections at once.
+    pub connections: usize,
+    /// How long each step of a connection may take.
+    pub deadlines: Deadlines,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: MAX_CONNECTIONS, deadlines: Deadlines::default() }
+    }
+}
+
+/// Descriptors that a listener of so many connections needs.
+#[must_use]
+pub const fn descriptors(connections: usize) -> usize {
+    connections + ENDING + 1
+}
+
+/// What all connections of a listener share.
+#[derive(Clone)]
+struct Shared {
+    name: &'static str,
+    /// `None`: plain HTTP.
+    door: Option<Door>,
+    limits: Limits,
+    places: Places,
+    router: Router,
+    shutdown: CancellationToken,
+}
+
 /// Serves `router` over TLS until `shutdown`, then lets open requests end.
 pub async fn serve(listener: TcpListener, door: Door, router: Router, shutdown: CancellationToken) {
-    let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let handshakes = Crowd::new(MAX_HANDSHAKES);
-    let peers = Arc::new(Crowd::new(MAX_OF_A_PEER));
     let following = tokio::spawn(door.clone().follow(shutdown.clone()));
-    loop {
-        let Some((socket, address, place)) = next(&listener, &places, &shutdown).await else {
-            break;
+    let (name, limits) = (door.name, door.limits);
+    let places = Places::new(capacity(door.asks, limits.connections.min(MAX_CONNECTIONS)));
+    accept_all(listener, Shared { name, door: Some(door), limits, places, router, shutdown }).await;
+    following.abort();
+}
+
+/// Serves `router` over plain HTTP/1, for the machine itself.
+pub async fn serve_plain(
+    listener: TcpListener,
+    name: &'static str,
+    limits: Limits,
+    router: Router,
+    shutdown: CancellationToken,
+) {
+    let places = Places::new(Capacity::new(limits.connections, 0).for_any_network());
+    accept_all(listener, Shared { name, door: None, limits, places, router, shutdown }).await;
+}
+
+/// Places by who may come: where a certificate is demanded, only handshakes are anonymous.
+fn capacity(asks: Asks, connections: usize) -> Capacity {
+    let anonymous = match asks {
+        Asks::For(_) => (connections / 4).min(MAX_HANDSHAKES),
+        Asks::OrNone(_) => connections / 2,
+        Asks::Nobody => return Capacity::new(connections, 0),
+    };
+    Capacity::new(anonymous, connections.saturating_sub(anonymous))
+}
+
+async fn accept_all(listener: TcpListener, shared: Shared) {
+    let tracker = TaskTracker::new();
+    // Never waited for long: who loses a place ends at once.
+    let sockets = Arc::new(Semaphore::new(shared.limits.connections.saturating_add(ENDING)));
+    while let Some((socket, address, descriptor)) = next(&listener, &sockets, &shared.shutdown).await {
+        let activity = Activity::new(shared.door.is_some());
+        let Some(place) = shared.places.enter(address.ip(), activity.clone()) else {
+            metrics::counter!("platen_connections_rejected_total", "listener" => shared.name).increment(1);
+            tracing::debug!(listener = shared.name, peer.address = %address, "connection rejected: no place");
+            continue;
         };
-        let handshake = Handshake { door: door.clone(), socket, address, place: handshakes.enter(()) };
-        let (router, watcher, peers) = (router.clone(), graceful.watcher(), Arc::clone(&peers));
-        let title_case = door.title_case;
-        tokio::spawn(async move {
-            let _place = place;
-            if let Some((stream, peer, guard)) = handshake.shake().await {
-                let own = peer.id.clone().map(|id| peers.enter(id));
-                let crowded_out = own.as_ref().map(|own| own.lost.clone()).unwrap_or_default();
-                answer(stream, (peer, guard, crowded_out), (router, title_case), watcher).await;
-            }
+        let connection = Connection {
+            listener: shared.name,
+            address,
+            activity,
+            deadlines: shared.limits.deadlines,
+            place,
+            shutdown: shared.shutdown.clone(),
+        };
+        let (door, router) = (shared.door.clone(), shared.router.clone());
+        tracker.spawn(async move {
+            answer(socket, connection, door, router).await;
+            drop(descriptor);
         });
     }
-    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not end while draining");
+    drop(listener);
+    tracker.close();
+    if tokio::time::timeout(DRAIN_TIMEOUT, tracker.wait()).await.is_err() {
+        tracing::warn!(listener = shared.name, "some requests did not end while draining");
     }
-    following.abort();
 }
 
 async fn next(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    sockets: &Arc<Semaphore>,
     shutdown: &CancellationToken,
 ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     loop {
-        let place = tokio::select! {
-            place = Arc::clone(places).acquire_owned() => place.ok()?,
+        let descriptor = tokio::select! {
+            descriptor = Arc::clone(sockets).acquire_owned() => descriptor.ok()?,
             () = shutdown.cancelled() => return None,
         };
         let accepted = tokio::select! {
@@ -110,7 +177,7 @@ async fn next(
             () = shutdown.cancelled() => return None,
         };
         match accepted {
-            Ok((socket, address)) => return Some((socket, address, place)),
+            Ok((socket, address)) => return Some((socket, address, descriptor)),
             Err(error) => {
                 tracing::warn!(error = %error, "a connection can't be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -119,129 +186,28 @@ async fn next(
     }
 }
 
-/// A connection before its handshake.
-struct Handshake {
-    door: Door,
-    socket: TcpStream,
-    address: SocketAddr,
-    place: Place<()>,
-}
-
-impl Handshake {
-    /// The stream and its peer; `None` when it is refused, which is told.
-    async fn shake(self) -> Option<(TlsStream<TcpStream>, Peer, Guard)> {
-        let Self { door, socket, address, place } = self;
-        let refuse = |label: &'static str, why: String| {
-            let listener = door.name;
-            metrics::counter!("platen_handshakes_refused_total", "listener" => listener, "reason" => label)
-                .increment(1);
-            tracing::warn!(listener, peer.address = %address, reason = label, why, "handshake refused");
-        };
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(peer.address = %address, error = %error, "TCP_NODELAY is refused");
-        }
-        let accepting = TlsAcceptor::from(door.tls()).accept(socket);
-        let accepted = tokio::select! {
-            accepted = tokio::time::timeout(HANDSHAKE_TIMEOUT, accepting) => accepted,
-            () = place.lost.cancelled() => {
-                refuse("crowded_out", format!("more than {MAX_HANDSHAKES} handshakes were under way"));
-                return None;
-            }
-        };
-        drop(place);
-        let stream = match accepted {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                let (label, why) = reason(&error);
-                refuse(label, why);
-                return None;
-            }
-            Err(_) => {
-                refuse("timeout", format!("no handshake within {} s", HANDSHAKE_TIMEOUT.as_secs()));
-                return None;
-            }
-        };
-        match admit(&stream, address, &door) {
-            Ok((peer, guard)) => Some((stream, peer, guard)),
-            Err(refused) => {
-                refuse(refused.label(), refused.to_string());
-                None
-            }
-        }
+/// One connection, from its socket to its end.
+async fn answer(socket: TcpStream, connection: Connection, door: Option<Door>, router: Router) {
+    let address = connection.address;
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(peer.address = %address, error = %error, "TCP_NODELAY is refused");
     }
-}
-
-/// The verifier's own words where it was TLS that refused.
-fn reason(error: &std::io::Error) -> (&'static str, String) {
-    match pki::tls::failure_in(error) {
-        Some(tls) => (pki::tls::label(tls), pki::tls::reason(tls)),
-        None => ("broken_off", error.to_string()),
+    let socket = Watched::new(socket, connection.activity.clone());
+    let Some(door) = door else {
+        let dialect = Dialect { http2: false, title_case: false };
+        let who = (Peer { address, id: None }, Guard::open());
+        return exchange::exchange(socket, who, router, dialect, connection).await;
+    };
+    let Some((stream, peer, guard)) = handshake::shake(&door, socket, &connection).await else { return };
+    if let Some(id) = &peer.id
+        && !connection.place.certify(id)
+    {
+        let listener = door.name;
+        metrics::counter!("platen_connections_rejected_total", "listener" => listener).increment(1);
+        tracing::warn!(listener, peer.address = %address, peer.id = %id, "connection rejected: no place");
+        return;
     }
-}
-
-/// Who came. A resumed session showed no certificate this time: it is asked again in any case.
-fn admit(stream: &TlsStream<TcpStream>, address: SocketAddr, door: &Door) -> Result<(Peer, Guard), Refused> {
-    let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let (id, leaf) = leaf.map(pki::tls::peer).transpose()?.unzip();
-    let guard = Guard::new(leaf, door.identity());
-    guard.check()?;
-    Ok((Peer { address, id }, guard))
-}
-
-/// Answers a connection's requests until either side ends it, or the peer may no longer stay.
-async fn answer(
-    stream: TlsStream<TcpStream>,
-    (peer, guard, crowded_out): (Peer, Guard, CancellationToken),
-    (router, title_case): (Router, bool),
-    watcher: Watcher,
-) {
-    let peer_named = peer.clone();
-    let on_request = guard.clone();
-    let service = tower::service_fn(move |mut request: Request<Incoming>| {
-        let (verdict, peer, router) = (on_request.check(), peer.clone(), router.clone());
-        async move {
-            if let Err(refused) = verdict {
-                return Ok(turned_away(&refused));
-            }
-            request.extensions_mut().insert(peer);
-            let (parts, body) = request.into_parts();
-            let (body, rest) = heard::lend(&parts.headers, body);
-            let response = router.oneshot(Request::from_parts(parts, body)).await;
-            rest.hear_out().await;
-            response
-        }
-    });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .title_case_headers(title_case);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
-    let service = TowerToHyperService::new(service);
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-    tokio::select! {
-        ended = watcher.watch(connection) => if let Err(error) = ended {
-            tracing::debug!(peer.address = %peer_named.address, error = %error, "connection ended");
-        },
-        refused = guard.lost() => closed(&peer_named, refused.label(), &refused.to_string()),
-        () = crowded_out.cancelled() => {
-            let why = format!("more than {MAX_OF_A_PEER} connections of one certificate");
-            closed(&peer_named, "crowded_out", &why);
-        }
-    }
-}
-
-fn closed(peer: &Peer, reason: &'static str, why: &str) {
-    metrics::counter!("platen_connections_closed_total", "reason" => reason).increment(1);
-    let id = peer.id.as_ref().map(ToString::to_string);
-    tracing::warn!(peer.address = %peer.address, peer.id = id, reason, why, "connection closed");
-}
-
-/// The answer to a peer that may no longer stay.
-fn turned_away(refused: &Refused) -> Response {
-    metrics::counter!("platen_requests_refused_total", "reason" => refused.label()).increment(1);
-    let mut response = Refusal::new(ProblemCode::Forbidden, refused.to_string()).into_response();
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
+    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let dialect = Dialect { http2, title_case: door.title_case };
+    exchange::exchange(stream, (peer, guard), router, dialect, connection).await;
 }

@@ -9,6 +9,7 @@ pub mod ids;
 pub mod limits;
 pub mod metadata;
 pub mod model;
+pub mod network;
 pub mod poll;
 pub mod problem;
 pub mod reading;

@@ -1,9 +1,10 @@
 //! Who may try an enrolment token: an address that guesses is locked out for a while. Pure; bounded in what it keeps.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
+use wire::network::Network;
 
 /// Wrong tokens from one address until it is locked out.
 pub const WRONG_TRIES: u32 = 5;
@@ -23,20 +24,20 @@ struct Tries {
 /// Wrong tries by address; a network of IPv6 (/64) counts as one.
 #[derive(Debug, Default)]
 pub struct LockOut {
-    tries: HashMap<IpAddr, Tries>,
+    tries: HashMap<Network, Tries>,
 }
 
 impl LockOut {
     /// Until when an address is locked out; `None` when it may try.
     #[must_use]
     pub fn until(&self, address: IpAddr, now: Timestamp) -> Option<Timestamp> {
-        let tries = self.tries.get(&site_of(address)).filter(|tries| tries.wrong >= WRONG_TRIES)?;
+        let tries = self.tries.get(&Network::of(address)).filter(|tries| tries.wrong >= WRONG_TRIES)?;
         Some(tries.last + LOCKED).filter(|until| now < *until)
     }
 
     /// A wrong token came from an address; `true` when that locks it out.
     pub fn wrong(&mut self, address: IpAddr, now: Timestamp) -> bool {
-        let address = site_of(address);
+        let address = Network::of(address);
         if self.tries.len() >= ADDRESSES && !self.tries.contains_key(&address) {
             self.tries.retain(|_, tries| now < tries.last + LOCKED);
             if self.tries.len() >= ADDRESSES
@@ -56,17 +57,7 @@ impl LockOut {
 
     /// A good token came: what was wrong before was a slip of the hand.
     pub fn right(&mut self, address: IpAddr) {
-        self.tries.remove(&site_of(address));
-    }
-}
-
-fn site_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
+        self.tries.remove(&Network::of(address));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Bodies: limited in size and time before anything is made of them; answers compressed where that is accepted.
+//! Bodies: limited in size before anything is made of them, and in time by the listener; answers compressed where that is accepted.
 
 use std::sync::Arc;
 
@@ -93,24 +93,20 @@ fn encoding(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
 }
 
 async fn receive(headers: &HeaderMap, body: Body, state: &GatewayState) -> Result<Held, Refusal> {
-    let patience = state.body_timeout;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let announced = announced.and_then(|length| length.parse::<usize>().ok());
     if announced.is_some_and(|length| length > BODY_BYTES) {
         return Err(too_large());
     }
-    match tokio::time::timeout(patience, collect(body, &state.memory)).await {
-        Ok(Ok(held)) => Ok(held),
-        Ok(Err(NotTaken::TooLarge)) => Err(too_large()),
-        Ok(Err(NotTaken::NoMemory)) => {
+    match collect(body, &state.memory).await {
+        Ok(held) => Ok(held),
+        Err(NotTaken::TooLarge) => Err(too_large()),
+        Err(NotTaken::NoMemory) => {
             Err(Refusal::new(ProblemCode::Overloaded, "too many large bodies at once: come again later"))
         }
-        Ok(Err(NotTaken::Broken)) => {
+        // Where it came too slowly, the listener says so.
+        Err(NotTaken::Broken) => {
             Err(Refusal::new(ProblemCode::MalformedBody, "the body ended before its end"))
-        }
-        Err(_) => {
-            let detail = format!("the body did not arrive within {} s", patience.as_secs());
-            Err(Refusal::new(ProblemCode::MalformedBody, detail))
         }
     }
 }

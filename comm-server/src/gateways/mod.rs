@@ -14,8 +14,6 @@ mod refused;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use axum::Router;
 use axum::http::Method;
 use axum::routing::post;
@@ -37,8 +35,6 @@ pub struct GatewayState {
     pub store: Store,
     /// How often gateways poll.
     pub cadence: Cadence,
-    /// A body that takes longer is given up: slow senders hold no place for ever.
-    pub body_timeout: Duration,
     /// Lets in what can be served.
     pub gate: Gate,
     /// What bodies share.
@@ -46,16 +42,10 @@ pub struct GatewayState {
 }
 
 impl GatewayState {
-    /// The state, with the usual patience.
+    /// The state.
     #[must_use]
     pub fn new(store: Store, cadence: Cadence) -> Self {
-        Self {
-            store,
-            cadence,
-            body_timeout: Duration::from_secs(30),
-            gate: Gate::new(),
-            memory: Memory::default(),
-        }
+        Self { store, cadence, gate: Gate::new(), memory: Memory::default() }
     }
 }
 

@@ -1,15 +1,17 @@
 //! The endpoints over real mutual TLS; the gateway is curl, which nobody here wrote.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use comm_server_core::cadence::Cadence;
 use jiff::Timestamp;
 use pki::authority::{Authority, Passphrase, Request as CertificateRequest};
 use pki::spiffe::PartyKind;
 use pki::{Identity, IdentityConfig};
-use program::listener::Asks;
+use program::listener::{Asks, Deadlines, Limits};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
@@ -76,8 +78,9 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let body_timeout = Duration::from_secs(1);
-        let state = GatewayState { body_timeout, ..GatewayState::new(store.clone(), Cadence::default()) };
+        let deadlines = Deadlines { body_s: NonZeroU16::MIN, ..Deadlines::default() };
+        let door = door.with_limits(Limits { deadlines, ..Limits::default() });
+        let state = GatewayState::new(store.clone(), Cadence::default());
         tokio::spawn(serve(listener, door, state, None, shutdown.clone()));
         Self { dir, address, store, shutdown }
     }
@@ -350,7 +353,7 @@ async fn a_slow_sender_is_given_up() {
     never_ending.write_all(head.as_bytes()).await.unwrap();
     let output = tokio::time::timeout(Duration::from_secs(20), child.wait_with_output()).await;
     let text = String::from_utf8_lossy(&output.expect("the server ends it").unwrap().stdout).into_owned();
-    assert!(text.starts_with("HTTP/1.1 400") && text.contains("did not arrive within 1 s"), "{text}");
+    assert!(text.starts_with("HTTP/1.1 408") && text.contains("did not arrive within 1 s"), "{text}");
     drop(never_ending);
 }
 

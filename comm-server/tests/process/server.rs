@@ -1,7 +1,8 @@
 //! The real program with a trust domain of its own.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -37,6 +38,8 @@ pub(super) struct Server {
     pub(super) child: Child,
     /// Where gateways come.
     pub(super) address: String,
+    /// All ports by name.
+    pub(super) addresses: BTreeMap<String, String>,
 }
 
 impl Drop for Server {
@@ -51,28 +54,57 @@ pub(super) fn data_dir(dir: &Path) -> PathBuf {
     dir.join("data")
 }
 
+/// How a server is started.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Options {
+    /// Seconds of each deadline; the program's own without.
+    pub(super) deadline_s: Option<u16>,
+    /// The limit of open files.
+    pub(super) descriptors: Option<u32>,
+    /// With a port for enrolment.
+    pub(super) enrols: bool,
+}
+
 /// Starts the server where it was before, and waits until it says where it listens.
 pub(super) fn start(dir: &Path, listen: &str) -> Server {
+    start_with(dir, listen, Options::default())
+}
+
+/// The same, with options.
+pub(super) fn start_with(dir: &Path, listen: &str, options: Options) -> Server {
+    let file = dir.join("comm-server.yaml");
+    std::fs::write(&file, configuration(dir, listen, options).to_string()).unwrap();
     let addresses = data_dir(dir).join("addresses.json");
     drop(std::fs::remove_file(&addresses));
-    let config = json!({
-        "name": "comm-1", "data_dir": data_dir(dir), "identity": identity(dir, "comm-1"),
-        "gateways": {"listen": listen}, "operators": {"listen": "127.0.0.1:0"},
-        "local": {"listen": "127.0.0.1:0"}, "log": {"level": "warn"},
-    });
-    let file = dir.join("comm-server.yaml");
-    std::fs::write(&file, config.to_string()).unwrap();
-    let child = Command::new(env!("CARGO_BIN_EXE_platen-comm-server"))
+    let limit = options.descriptors.map_or("true".to_owned(), |count| format!("ulimit -n {count}"));
+    let child = Command::new("sh")
+        .args(["-c", &format!("{limit} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_platen-comm-server")])
         .args(["--config".as_ref(), file.as_os_str(), "run".as_ref()])
-        .stdout(Stdio::null())
+        .stdout(std::fs::File::create(dir.join("stdout")).unwrap())
         .spawn()
         .unwrap();
-    let mut server = Server { child, address: String::new() };
+    let mut server = Server { child, address: String::new(), addresses: BTreeMap::new() };
     while !addresses.exists() {
         assert!(server.child.try_wait().unwrap().is_none(), "the server ended");
         std::thread::sleep(Duration::from_millis(10));
     }
-    let addresses: Value = serde_json::from_slice(&std::fs::read(addresses).unwrap()).unwrap();
-    server.address = addresses["gateways"].as_str().unwrap().to_owned();
+    server.addresses = serde_json::from_slice(&std::fs::read(addresses).unwrap()).unwrap();
+    server.address = server.addresses["gateways"].clone();
     server
+}
+
+fn configuration(dir: &Path, listen: &str, options: Options) -> Value {
+    let mut config = json!({
+        "name": "comm-1", "data_dir": data_dir(dir), "identity": identity(dir, "comm-1"),
+        "gateways": {"listen": listen}, "operators": {"listen": "127.0.0.1:0"},
+        "local": {"listen": "127.0.0.1:0"}, "log": {"level": "error"},
+    });
+    if let Some(seconds) = options.deadline_s {
+        let names = ["handshake_s", "head_s", "idle_s", "body_s", "stall_s"];
+        config["deadlines"] = names.into_iter().map(|name| (name.to_owned(), json!(seconds))).collect();
+    }
+    if options.enrols {
+        config["enrolment"] = json!({"listen": "127.0.0.1:0", "authority": dir.join("ca")});
+    }
+    config
 }

@@ -35,6 +35,11 @@ pub(super) async fn answer(
         let detail = "not an image: expected a SHA-256 of 64 lower-case hexadecimal digits";
         return Err(Refusal::new(ProblemCode::NotFound, detail));
     }
+    // Before the file is opened: open files are limited too.
+    let place =
+        shared.downloads.clone().try_acquire_owned().map_err(|_| {
+            Refusal::new(ProblemCode::Overloaded, "too many downloads at once: come again later")
+        })?;
     let (file, length) = open(&shared, &sha256).await?;
     let etag = format!("\"{sha256}\"");
     if is_known(&headers, &etag) {
@@ -63,7 +68,7 @@ pub(super) async fn answer(
     } else {
         let outcome = if status == StatusCode::OK { "whole" } else { "part" };
         metrics::counter!("platen_global_images_served_total", "answer" => outcome).increment(1);
-        body(&shared, file, first, count).await?
+        body(place, file, first, count).await?
     };
     builder.body(body).map_err(internal)
 }
@@ -90,11 +95,7 @@ fn unsatisfiable(length: u64) -> Response {
 }
 
 /// The bytes as a body. A task reads ahead by one chunk, so that a peer that stalls holds neither the file nor its place.
-async fn body(shared: &Shared, mut file: File, first: u64, count: u64) -> Result<Body, Refusal> {
-    let place =
-        shared.downloads.clone().try_acquire_owned().map_err(|_| {
-            Refusal::new(ProblemCode::Overloaded, "too many downloads at once: come again later")
-        })?;
+async fn body(place: OwnedSemaphorePermit, mut file: File, first: u64, count: u64) -> Result<Body, Refusal> {
     file.seek(SeekFrom::Start(first)).await.map_err(internal)?;
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(pump(file, count, sender, place));

@@ -20,7 +20,7 @@ use wire::{IMAGES_PATH, METADATA_PATH};
 use crate::repository::Repository;
 
 /// Downloads of images at once; who comes then is told to come again.
-const MAX_DOWNLOADS: usize = 512;
+pub(crate) const MAX_DOWNLOADS: usize = 512;
 
 /// The head of an answer comes within.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);

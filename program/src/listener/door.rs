@@ -11,6 +11,7 @@ use rustls::ServerConfig;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::Limits;
 use crate::identity::LiveIdentity;
 use crate::public_certificate::PublicCertificate;
 
@@ -32,7 +33,8 @@ pub struct Door {
     pub(super) name: &'static str,
     /// Response header names in title case over HTTP/1.
     pub(super) title_case: bool,
-    asks: Asks,
+    pub(super) limits: Limits,
+    pub(super) asks: Asks,
     identity: watch::Receiver<Arc<Identity>>,
     tls: Arc<ArcSwap<ServerConfig>>,
     /// Whether the certificate is another than the identity's.
@@ -47,7 +49,15 @@ impl Door {
     pub fn new(name: &'static str, identity: &LiveIdentity, asks: Asks) -> Result<Self, TlsError> {
         let mut identity = identity.subscribe();
         let tls = Arc::new(ArcSwap::from_pointee(config(&identity.borrow_and_update(), asks)?));
-        Ok(Self { name, title_case: false, asks, identity, tls, has_own_certificate: false })
+        Ok(Self {
+            name,
+            title_case: false,
+            limits: Limits::default(),
+            asks,
+            identity,
+            tls,
+            has_own_certificate: false,
+        })
     }
 
     /// A door where anybody may come, with a certificate of a public authority.
@@ -62,6 +72,12 @@ impl Door {
         let door = Self::new(name, identity, Asks::Nobody)?;
         door.tls.store(Arc::new(certificate.server_config()?));
         Ok(Self { has_own_certificate: true, ..door })
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Sends response header names in title case over HTTP/1, for clients that compare them by case.
