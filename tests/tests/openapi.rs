@@ -57,7 +57,7 @@ async fn real_answers_are_what_the_document_says() -> Result<()> {
     let people = ["/api/v1/session", "/api/v1/account/password"];
     run(&site, (cookie, csrf), &people.map(|path| ["--exclude-path", path]).concat())?;
     // Nobody is logged in: every answer is a refusal, and in its form.
-    run(&site, ("platen_session=x", "x"), &people.map(|path| ["--exclude-path", path]).concat())?;
+    run(&site, ("__Host-platen_session=x", "x"), &people.map(|path| ["--exclude-path", path]).concat())?;
     // Last, as it ends the session.
     run(&site, (cookie, csrf), &people.map(|path| ["--include-path", path]).concat())?;
     site.stop()

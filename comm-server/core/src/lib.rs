@@ -6,6 +6,7 @@ pub mod calls;
 pub mod commands;
 pub mod enrolment;
 pub mod ingest;
+pub mod logins;
 pub mod meters;
 pub mod partitions;
 pub mod replica;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use comm_server_core::replica::sees_own_change;
@@ -196,7 +196,8 @@ impl FromRequest<OperatorState> for Fields {
             return Err(Refused::new(ProblemCode::UnsupportedEncoding, "expected a form"));
         }
         let form = axum::Form::<Vec<(String, String)>>::from_request(request, state);
-        let axum::Form(pairs) = form.await.map_err(|error| Refused::malformed(error.body_text()))?;
+        let axum::Form(pairs) =
+            form.await.map_err(|error| refused_body(error.status(), error.body_text()))?;
         Ok(Self(pairs.into_iter().collect()))
     }
 }
@@ -207,10 +208,16 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
 }
 
 async fn limited(request: Request, state: &OperatorState) -> Result<Bytes, Refused> {
-    Bytes::from_request(request, state).await.map_err(|_| {
+    let body = Bytes::from_request(request, state).await;
+    body.map_err(|error| refused_body(error.status(), error.body_text()))
+}
+
+fn refused_body(status: StatusCode, why: String) -> Refused {
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
         let detail = format!("the body is larger than {BODY_BYTES} bytes");
-        Refused::new(ProblemCode::BodyTooLarge, detail)
-    })
+        return Refused::new(ProblemCode::BodyTooLarge, detail);
+    }
+    Refused::malformed(why)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod api;
 mod caller;
 mod compression;
+mod device;
 mod headers;
 mod images;
 mod orders;
@@ -18,7 +19,6 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -26,7 +26,9 @@ use axum::extract::DefaultBodyLimit;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use program::listener::Door;
 use tokio::net::TcpListener;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
+use wire::network::Network;
 
 use crate::store::Store;
 
@@ -50,7 +52,8 @@ pub struct OperatorState(Arc<Inner>);
 struct Inner {
     store: Store,
     hasher: password::Hasher,
-    logins: DefaultKeyedRateLimiter<IpAddr>,
+    logins: DefaultKeyedRateLimiter<Network>,
+    devices: OnceCell<device::Devices>,
     images: Option<Images>,
 }
 
@@ -63,7 +66,8 @@ impl OperatorState {
         let at_once = std::num::NonZeroU32::new(LOGINS_AT_ONCE).unwrap_or(std::num::NonZeroU32::MIN);
         let per_minute = std::num::NonZeroU32::new(LOGINS_PER_MINUTE).unwrap_or(std::num::NonZeroU32::MIN);
         let logins = RateLimiter::keyed(Quota::per_minute(per_minute).allow_burst(at_once));
-        Ok(Self(Arc::new(Inner { store, hasher: password::Hasher::new()?, logins, images })))
+        let (hasher, devices) = (password::Hasher::new()?, OnceCell::new());
+        Ok(Self(Arc::new(Inner { store, hasher, logins, devices, images })))
     }
 
     fn store(&self) -> &Store {
@@ -74,6 +78,11 @@ impl OperatorState {
     /// lacks what this session changed.
     fn seen_by(&self, caller: &caller::Caller) -> Store {
         if caller.changed_lately { self.store().clone() } else { self.store().as_some_seconds_ago() }
+    }
+
+    /// The browsers that are known.
+    async fn devices(&self) -> Result<&device::Devices, refused::Refused> {
+        self.0.devices.get_or_try_init(|| device::Devices::load(self)).await
     }
 
     /// Published images, or why they are unknown.

@@ -1,11 +1,16 @@
 //! Logging in and out, changing a password, and the first login of a new server.
 //!
-//! An unknown user and a wrong password get the same answer after the same work; five failures lock an account.
+//! An unknown user and a wrong password get the same answer after the same work; what locks an account, and for whom, is
+//! decided by [`comm_server_core::logins`].
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
-use jiff::{SignedDuration, Timestamp};
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::AppendHeaders;
+use comm_server_core::logins::Source;
+use jiff::Timestamp;
 use program::listener::Peer;
+use wire::network::Network;
 use wire::problem::ProblemCode;
 
 use super::caller::Caller;
@@ -13,13 +18,10 @@ use super::password::{self, HashError};
 use super::refused::Refused;
 use super::role::Role;
 use super::{OperatorState, session};
-use crate::store::{AuditEntry, DEFAULT_TENANT, NewUser, Session, Store, StoreError};
+use crate::store::{Attempt, AuditEntry, DEFAULT_TENANT, NewUser, Session, Store, StoreError};
 
-/// Failures that lock an account.
-const FAILURES: i64 = 5;
-
-/// For how long.
-const LOCKED: SignedDuration = SignedDuration::from_mins(15);
+/// Those who have a session, or the machine's own command line, wait as one network of their own.
+const HERE: Network = Network::V4(Ipv4Addr::LOCALHOST);
 
 /// A name is at most so long.
 const NAME_BYTES: usize = 64;
@@ -27,7 +29,8 @@ const NAME_BYTES: usize = 64;
 /// Addresses that the rate limit remembers before it forgets those at rest.
 const ADDRESSES: usize = 10_000;
 
-const WRONG: &str = "user or password is wrong, or the account is locked for 15 minutes after five failures";
+const WRONG: &str =
+    "user or password is wrong, or there were too many wrong ones: after five, wait 15 minutes";
 
 /// A login that succeeded.
 #[derive(Debug)]
@@ -36,8 +39,11 @@ pub(super) struct LoggedIn {
     pub(super) role: Role,
     pub(super) must_change: bool,
     pub(super) csrf: String,
-    pub(super) token: String,
+    pub(super) cookies: LoggedInCookies,
 }
+
+/// The cookies of a login: of the session, and of the browser that is known from now on.
+pub(super) type LoggedInCookies = AppendHeaders<[(HeaderName, String); 2]>;
 
 /// Where a request comes from; the unspecified address without a listener (in tests).
 pub(super) fn address_of(peer: Option<&Peer>) -> IpAddr {
@@ -48,25 +54,30 @@ pub(super) fn address_of(peer: Option<&Peer>) -> IpAddr {
 pub(super) async fn log_in(
     state: &OperatorState,
     address: IpAddr,
+    headers: &HeaderMap,
     name: &str,
     password: &str,
 ) -> Result<LoggedIn, Refused> {
-    check_rate(state, address)?;
+    let network = Network::of(address);
+    check_rate(state, network)?;
     let name = if name.len() <= NAME_BYTES { name } else { "" };
     let user = state.store().user(DEFAULT_TENANT, name).await?;
     let hash = user.as_ref().map(|user| user.password_hash.as_str());
-    let right = state.0.hasher.verify(password, hash).await?;
+    let right = state.0.hasher.verify(password, hash, network).await?;
     let now = Timestamp::now();
-    let open = user.filter(|user| user.locked_until.is_none_or(|until| until <= now));
-    let (Some(user), true) = (open, right) else {
-        return Err(refuse_login(state, address, name, now).await?);
+    let devices = state.devices().await?;
+    let known = devices.id(headers, DEFAULT_TENANT, name, now);
+    let source = known.map_or(Source::Network(network), Source::Device);
+    let attempt = Attempt { tenant: DEFAULT_TENANT.to_owned(), user: name.to_owned(), source, now };
+    let (Some(user), true) = (user, right) else {
+        return Err(refuse_login(state, address, attempt).await?);
     };
     let role = user.role.parse().map_err(|error| Refused::internal(&error))?;
     let (token, csrf) = (session::random_token()?, session::random_token()?);
     let expires_ms = session::expiry(now.as_millisecond(), now.as_millisecond());
     let new = Session {
         token_hash: session::token_hash(&token),
-        tenant: user.tenant,
+        tenant: user.tenant.clone(),
         user: user.name.clone(),
         csrf: csrf.clone(),
         created_at: now,
@@ -74,42 +85,33 @@ pub(super) async fn log_in(
         changed_ms: 0,
     };
     let entry = AuditEntry::new(now, &user.name, "session.begin", format!("from {address}"));
-    if !state.store().begin_session(new, entry).await? {
-        return Err(refuse_login(state, address, name, now).await?);
+    if !state.store().begin_session(attempt.clone(), new, entry).await? {
+        return Err(refuse_login(state, address, attempt).await?);
     }
-    Ok(LoggedIn { user: user.name, role, must_change: user.must_change, csrf, token })
+    let device = devices.cookie(&user.tenant, &user.name, now)?;
+    let cookies = [session::cookie(token).to_string(), device].map(|cookie| (header::SET_COOKIE, cookie));
+    Ok(LoggedIn {
+        user: user.name,
+        role,
+        must_change: user.must_change,
+        csrf,
+        cookies: AppendHeaders(cookies),
+    })
 }
 
 /// Counts the failure; the same work and answer for every name.
-async fn refuse_login(
-    state: &OperatorState,
-    address: IpAddr,
-    name: &str,
-    now: Timestamp,
-) -> Result<Refused, Refused> {
-    let entry = AuditEntry::new(now, name, "session.refused", format!("from {address}"));
-    let until = now.saturating_add(LOCKED).unwrap_or(now);
-    state.store().count_login_failure(DEFAULT_TENANT, name, FAILURES, until, entry).await?;
+async fn refuse_login(state: &OperatorState, address: IpAddr, attempt: Attempt) -> Result<Refused, Refused> {
+    let entry = AuditEntry::new(attempt.now, &attempt.user, "session.refused", format!("from {address}"));
+    state.store().count_login_failure(attempt, entry).await?;
     Ok(Refused::new(ProblemCode::Unauthorized, WRONG))
 }
 
-fn check_rate(state: &OperatorState, address: IpAddr) -> Result<(), Refused> {
+fn check_rate(state: &OperatorState, network: Network) -> Result<(), Refused> {
     let logins = &state.0.logins;
     if logins.len() > ADDRESSES {
         logins.retain_recent();
     }
-    logins.check_key(&network(address)).map_err(|_| Refused::too_many())
-}
-
-/// Who has one IPv6 address has its whole /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => IpAddr::V4(v4),
-            None => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        },
-    }
+    logins.check_key(&network).map_err(|_| Refused::too_many())
 }
 
 /// Logs out.
@@ -127,19 +129,21 @@ pub(super) async fn change_password(
     new: &str,
 ) -> Result<(), Refused> {
     let user = state.store().user(&caller.tenant, &caller.user).await?.ok_or_else(Refused::not_logged_in)?;
-    if !state.0.hasher.verify(current, Some(&user.password_hash)).await? {
+    let hasher = &state.0.hasher;
+    // One at a time for a session, whatever waits for others.
+    if !hasher.verify(current, Some(&user.password_hash), HERE).await? {
         let now = Timestamp::now();
         let entry = AuditEntry::new(now, &caller.user, "password.refused", "the current one was wrong");
-        let until = now.saturating_add(LOCKED).unwrap_or(now);
-        let locked =
-            state.store().count_login_failure(&caller.tenant, &caller.user, FAILURES, until, entry).await?;
-        if locked {
+        // A session that guesses is a source of its own: nobody else is locked out.
+        let source = Source::Device(format!("session {}", caller.token_hash));
+        let attempt = Attempt { tenant: caller.tenant.clone(), user: caller.user.clone(), source, now };
+        if state.store().count_login_failure(attempt, entry).await? {
             state.store().end_session(&caller.token_hash).await?;
         }
         return Err(Refused::new(ProblemCode::Forbidden, "the current password is wrong"));
     }
     password::check_new(&caller.user, current, new).map_err(|weak| Refused::malformed(weak.to_string()))?;
-    let hash = state.0.hasher.hash(new).await?;
+    let hash = hasher.hash(new, HERE).await?;
     let keep = Some(caller.token_hash.clone());
     state.store().set_password(&caller.tenant, &caller.user, hash, false, keep).await?;
     let entry = AuditEntry::new(Timestamp::now(), &caller.user, "password.change", "");
@@ -170,7 +174,7 @@ pub async fn first_login(store: &Store) -> Result<Option<String>, FirstLoginErro
     let new = NewUser {
         name: "admin".to_owned(),
         role: Role::Administrator.name().to_owned(),
-        password_hash: password::Hasher::new()?.hash(&one_time).await?,
+        password_hash: password::Hasher::new()?.hash(&one_time, HERE).await?,
         must_change: true,
         created_at: Timestamp::now(),
     };
@@ -205,24 +209,11 @@ pub async fn reset_password(
     who: &str,
 ) -> Result<String, PasswordResetError> {
     let one_time = password::one_time()?;
-    let hash = password::Hasher::new()?.hash(&one_time).await?;
+    let hash = password::Hasher::new()?.hash(&one_time, HERE).await?;
     if !store.set_password(tenant, user, hash, true, None).await? {
         return Err(PasswordResetError::NotFound { user: user.to_owned() });
     }
     let entry = AuditEntry::new(Timestamp::now(), who, "password.reset", format!("of {user}"));
     store.append_audit(tenant, entry).await?;
     Ok(one_time)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_ipv6_network_is_limited_as_one() {
-        let of = |text: &str| network(text.parse().unwrap()).to_string();
-        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
-        assert_eq!(of("192.0.2.1"), "192.0.2.1");
-    }
 }

@@ -59,6 +59,7 @@ impl From<HashError> for Refused {
     fn from(error: HashError) -> Self {
         match error {
             HashError::Busy => Self::new(ProblemCode::Overloaded, error.to_string()),
+            HashError::BusyNetwork => Self::too_many(),
             HashError::NoRandom | HashError::Argon(_) => Self::internal(&error),
         }
     }

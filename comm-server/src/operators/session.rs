@@ -10,8 +10,8 @@ use axum_extra::extract::cookie::{Cookie, SameSite};
 
 use super::password::HashError;
 
-/// Name of the cookie.
-pub(super) const COOKIE: &str = "platen_session";
+/// Name of the cookie. With this prefix a browser takes it from this host over HTTPS only (RFC 6265bis §4.1.3.2).
+pub(super) const COOKIE: &str = "__Host-platen_session";
 
 /// Header that a changing request of the API carries.
 pub(super) const CSRF_HEADER: &str = "x-csrf-token";
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn the_cookie_has_every_flag() {
         let text = cookie("abc".to_owned()).to_string();
-        for flag in ["platen_session=abc", "HttpOnly", "Secure", "SameSite=Strict", "Path=/"] {
+        for flag in ["__Host-platen_session=abc", "HttpOnly", "Secure", "SameSite=Strict", "Path=/"] {
             assert!(text.contains(flag), "{text}");
         }
         assert!(ended_cookie().to_string().contains("Max-Age=0"));

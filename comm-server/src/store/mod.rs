@@ -50,6 +50,7 @@ pub use ingest::{IngestError, Ingested};
 pub(crate) use operators_fleet::{
     FleetDevice, FleetNumbers, Gravest, LaneState, LatestCounter, Show, SupplyCall,
 };
+pub(crate) use operators_people::Attempt;
 pub use page::{InvalidCursor, PAGE_ROWS, Page};
 pub use people::{NewUser, Session, User};
 pub(crate) use polls::Caller;

@@ -1,5 +1,6 @@
 //! Users and their sessions.
 
+use comm_server_core::logins::FORGOTTEN;
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::any::AnyRow;
@@ -19,10 +20,6 @@ pub struct User {
     pub password_hash: String,
     /// Whether the password must be changed before anything else.
     pub must_change: bool,
-    /// Wrong passwords since the last right one.
-    pub failures: i64,
-    /// No login before this.
-    pub locked_until: Option<Timestamp>,
 }
 
 /// A user to be created.
@@ -66,8 +63,6 @@ fn user(row: &AnyRow) -> Result<User, StoreError> {
         role: row::text(row, "role")?,
         password_hash: row::text(row, "password_hash")?,
         must_change: row::flag(row, "must_change")?,
-        failures: row::number(row, "failures")?,
-        locked_until: row::maybe_time(row, "locked_until_ms")?,
     })
 }
 
@@ -168,8 +163,7 @@ impl Store {
             .write(move |connection| {
                 Box::pin(async move {
                     let done = sqlx::query(
-                        "UPDATE users SET password_hash = $3, must_change = $4, failures = 0, \
-                         locked_until_ms = NULL WHERE tenant = $1 AND name = $2",
+                        "UPDATE users SET password_hash = $3, must_change = $4 WHERE tenant = $1 AND name = $2",
                     )
                     .bind(tenant.clone())
                     .bind(name.clone())
@@ -178,6 +172,12 @@ impl Store {
                     .execute(&mut *connection)
                     .await
                     .map_err(failed("a password"))?;
+                    sqlx::query("DELETE FROM login_failures WHERE tenant = $1 AND user_name = $2")
+                        .bind(tenant.clone())
+                        .bind(name.clone())
+                        .execute(&mut *connection)
+                        .await
+                        .map_err(failed("to forget login failures"))?;
                     sqlx::query(
                         "DELETE FROM sessions WHERE tenant = $1 AND user_name = $2 AND token_hash <> $3",
                     )
@@ -188,38 +188,6 @@ impl Store {
                     .await
                     .map_err(failed("to end sessions"))?;
                     Ok(done.rows_affected() == 1)
-                })
-            })
-            .await
-    }
-
-    /// Sets how many wrong passwords in a row there were, and until when the user is locked.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn set_login_failures(
-        &self,
-        tenant: &str,
-        name: &str,
-        failures: i64,
-        locked_until: Option<Timestamp>,
-    ) -> Result<(), StoreError> {
-        let (tenant, name) = (tenant.to_owned(), name.to_owned());
-        self.writer()
-            .write(move |connection| {
-                Box::pin(async move {
-                    sqlx::query(
-                        "UPDATE users SET failures = $3, locked_until_ms = $4 \
-                         WHERE tenant = $1 AND name = $2",
-                    )
-                    .bind(tenant)
-                    .bind(name)
-                    .bind(failures)
-                    .bind(locked_until.map(Timestamp::as_millisecond))
-                    .execute(connection)
-                    .await
-                    .map_err(failed("login failures"))?;
-                    Ok(())
                 })
             })
             .await
@@ -291,7 +259,7 @@ impl Store {
             .await
     }
 
-    /// Forgets sessions that have ended; how many.
+    /// Forgets sessions that have ended, and login failures that no longer count; how many sessions.
     ///
     /// # Errors
     /// The database.
@@ -299,6 +267,12 @@ impl Store {
         self.writer()
             .write(move |connection| {
                 Box::pin(async move {
+                    let forgotten = now.saturating_sub(FORGOTTEN).unwrap_or(now);
+                    sqlx::query("DELETE FROM login_failures WHERE last_ms <= $1")
+                        .bind(forgotten.as_millisecond())
+                        .execute(&mut *connection)
+                        .await
+                        .map_err(failed("to forget login failures"))?;
                     let done = sqlx::query("DELETE FROM sessions WHERE expires_ms <= $1")
                         .bind(now.as_millisecond())
                         .execute(connection)

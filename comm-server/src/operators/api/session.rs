@@ -1,7 +1,7 @@
 //! `/api/v1/session`: logging in and out.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use axum_extra::extract::CookieJar;
 use program::listener::Peer;
@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::refusals::Changing;
 use crate::operators::caller::{Body, Newcomer};
+use crate::operators::people::LoggedInCookies;
 use crate::operators::refused::Refused;
 use crate::operators::{OperatorState, people, session};
 
@@ -43,23 +44,23 @@ pub(super) struct Session {
     post, path = "/api/v1/session", tag = "people", operation_id = "begin_session", security(()),
     request_body = Login,
     responses((status = 200, body = Session, description = "Logged in", headers(
-        ("set-cookie" = String, description = "`platen_session`"))), Changing)
+        ("set-cookie" = String, description = "`__Host-platen_session`, and `__Host-platen_device`: keep both"))), Changing)
 )]
 pub(super) async fn begin(
     State(state): State<OperatorState>,
     peer: Option<Extension<Peer>>,
-    jar: CookieJar,
+    headers: HeaderMap,
     Body(login): Body<Login>,
-) -> Result<(CookieJar, Json<Session>), Refused> {
+) -> Result<(LoggedInCookies, Json<Session>), Refused> {
     let address = people::address_of(peer.as_ref().map(|Extension(peer)| peer));
-    let begun = people::log_in(&state, address, &login.user, &login.password).await?;
+    let begun = people::log_in(&state, address, &headers, &login.user, &login.password).await?;
     let session = Session {
         user: begun.user,
         role: begun.role.name(),
         must_change_password: begun.must_change,
         csrf: begun.csrf,
     };
-    Ok((jar.add(session::cookie(begun.token)), Json(session)))
+    Ok((begun.cookies, Json(session)))
 }
 
 /// Log out.

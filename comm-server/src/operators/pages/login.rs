@@ -54,27 +54,27 @@ pub(super) async fn show(
 pub(super) async fn submit(
     State(state): State<OperatorState>,
     peer: Option<Extension<Peer>>,
-    jar: CookieJar,
+    headers: HeaderMap,
     fields: Fields,
 ) -> Response {
     let address = people::address_of(peer.as_ref().map(|Extension(peer)| peer));
     let user = fields.text("user").trim();
     let next = ReturnTo::parse(fields.text("next"));
-    match people::log_in(&state, address, user, fields.text("password")).await {
+    match people::log_in(&state, address, &headers, user, fields.text("password")).await {
         Ok(begun) => {
             let to = if begun.must_change {
                 ReturnTo::after("/password", next.as_ref())
             } else {
                 next.as_ref().map_or("/", ReturnTo::as_str).to_owned()
             };
-            (jar.add(session::cookie(begun.token)), Redirect::to(&to)).into_response()
+            (begun.cookies, Redirect::to(&to)).into_response()
         }
         Err(refused) if refused.0.code == ProblemCode::Internal => PageRefused(refused).into_response(),
         Err(refused) => {
             let status = StatusCode::from_u16(refused.0.status).unwrap_or(StatusCode::UNAUTHORIZED);
             let problem = match refused.0.code {
                 ProblemCode::Unauthorized => {
-                    "User or password is wrong, or the account is locked: five failures lock it for 15 minutes."
+                    "User or password is wrong, or there were too many wrong ones: after five, wait 15 minutes."
                 }
                 ProblemCode::Overloaded => "Too many logins at once. Wait a minute, then try again.",
                 ProblemCode::MalformedBody

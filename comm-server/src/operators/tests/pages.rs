@@ -94,7 +94,11 @@ async fn a_person_logs_in_by_the_form_and_asks_a_device() {
     site.sql(EVIL).await;
     let nobody = super::site::Client::default();
     let wrong = site.submit(&nobody, "/login", "user=erin&password=wrong").await;
-    assert!(wrong.status == 401 && wrong.text.contains("locked") && wrong.text.contains("value=\"erin\""));
+    assert!(
+        wrong.status == 401
+            && wrong.text.contains("after five, wait 15 minutes")
+            && wrong.text.contains("value=\"erin\"")
+    );
     let form = format!("user=erin&password={}", PASSWORD.replace(' ', "+"));
     let right = site.submit(&nobody, "/login", &form).await;
     assert_eq!((right.status.as_u16(), right.header(header::LOCATION)), (303, "/"));

@@ -35,7 +35,7 @@ async fn the_one_time_password_opens_nothing_but_its_change() {
 }
 
 #[tokio::test]
-async fn five_failures_lock_and_the_answer_never_says_why() {
+async fn five_failures_lock_for_their_network_and_the_answer_never_says_why() {
     let (site, _) = Site::with("viewer").await;
     let unknown = site.try_log_in("nobody", PASSWORD).await;
     assert_eq!(unknown.status, 401);
@@ -45,8 +45,51 @@ async fn five_failures_lock_and_the_answer_never_says_why() {
     }
     let locked = site.try_log_in("erin", PASSWORD).await;
     assert_eq!((locked.status, &locked.text), (unknown.status, &unknown.text));
-    site.sql("UPDATE users SET locked_until_ms = 1").await;
+    let elsewhere = site.try_log_in_from("192.0.2.2", "", "erin", PASSWORD).await;
+    assert_eq!(elsewhere.status, 200, "nobody locks others out");
+    site.sql("UPDATE login_failures SET last_ms = 1").await;
     assert_eq!(site.try_log_in("erin", PASSWORD).await.status, 200, "the lock ends");
+}
+
+fn device_cookie(answer: &super::site::Answer) -> String {
+    let cookies = answer.headers.get_all(header::SET_COOKIE).iter().map(|value| value.to_str().unwrap());
+    let device = cookies.filter_map(|cookie| cookie.split(';').next());
+    device.filter(|cookie| cookie.starts_with("__Host-platen_device=")).collect()
+}
+
+#[tokio::test]
+async fn a_known_browser_gets_in_while_many_networks_guess() {
+    let (mut site, _) = Site::with("viewer").await;
+    let first = site.try_log_in_from("192.0.2.1", "", "erin", PASSWORD).await;
+    let known = device_cookie(&first);
+    assert!(!known.is_empty());
+    let mut guesses = 0;
+    for network in 1..=11 {
+        for _ in 0..5 {
+            let address = format!("198.51.100.{network}");
+            guesses += u32::from(site.try_log_in_from(&address, "", "erin", "wrong").await.status == 401);
+        }
+    }
+    assert_eq!(guesses, 55);
+    let fresh = site.try_log_in_from("203.0.113.1", "", "erin", PASSWORD).await;
+    assert_eq!(fresh.status, 401, "the account is guessed at from everywhere");
+    let forged = format!("{known}0");
+    assert_eq!(site.try_log_in_from("203.0.113.2", &forged, "erin", PASSWORD).await.status, 401);
+    let by_known = site.try_log_in_from("203.0.113.3", &known, "erin", PASSWORD).await;
+    assert_eq!(by_known.status, 200, "{}", by_known.text);
+    // At another server of the same database too.
+    let other = crate::operators::OperatorState::new(site.store.clone(), None).unwrap();
+    site.router = crate::operators::router(other);
+    let there = site.try_log_in_from("203.0.113.3", &known, "erin", PASSWORD).await;
+    assert_eq!(there.status, 200, "{}", there.text);
+}
+
+#[tokio::test]
+async fn a_form_that_is_too_large_is_413() {
+    let site = Site::new().await;
+    let form = format!("user=admin&password={}", "x".repeat(70_000));
+    let answer = site.submit(&Client::default(), "/login", &form).await;
+    assert_eq!(answer.status, 413, "{}", answer.text);
 }
 
 #[tokio::test]

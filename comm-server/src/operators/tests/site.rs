@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
+use program::listener::Peer;
 use serde_json::{Value, json};
 use sqlx::AnyPool;
 use tempfile::TempDir;
@@ -12,6 +13,9 @@ use tower::ServiceExt as _;
 
 use crate::operators::{OperatorState, first_login, password, router};
 use crate::store::{DEFAULT_TENANT, NewUser, Store};
+
+/// Where users are made.
+const HERE: wire::network::Network = wire::network::Network::V4(std::net::Ipv4Addr::LOCALHOST);
 
 pub(super) const PASSWORD: &str = "seven quiet printers";
 
@@ -68,7 +72,7 @@ impl Site {
         let new = NewUser {
             name: name.to_owned(),
             role: role.to_owned(),
-            password_hash: password::Hasher::new().unwrap().hash(PASSWORD).await.unwrap(),
+            password_hash: password::Hasher::new().unwrap().hash(PASSWORD, HERE).await.unwrap(),
             must_change,
             created_at: Timestamp::now(),
         };
@@ -95,8 +99,23 @@ impl Site {
     }
 
     pub(super) async fn try_log_in(&self, user: &str, password: &str) -> Answer {
+        self.try_log_in_from("192.0.2.1", "", user, password).await
+    }
+
+    /// From an address, with the cookies of a browser.
+    pub(super) async fn try_log_in_from(
+        &self,
+        address: &str,
+        cookie: &str,
+        user: &str,
+        password: &str,
+    ) -> Answer {
         let body = json!({"user": user, "password": password});
-        self.send(Client::default().request("POST", "/api/v1/session", Some(&body))).await
+        let client = Client { cookie: cookie.to_owned(), ..Client::default() };
+        let mut request = client.request("POST", "/api/v1/session", Some(&body));
+        let address = format!("{address}:1").parse().unwrap();
+        request.extensions_mut().insert(Peer { address, id: None });
+        self.send(request).await
     }
 
     pub(super) async fn log_in(&self, user: &str, password: &str) -> Client {

@@ -71,6 +71,7 @@ pub(super) async fn reports_are_put_into_partitions_as_the_page_says() {
 /// Tables whose key doesn't begin with the tenant, with the reason.
 const OTHER_KEYS: &[(&str, &str)] = &[
     ("_sqlx_migrations", "the program's own steps, a row for each release"),
+    ("server_keys", "they belong to the servers, and are a handful"),
     ("sessions", "found by the cookie's token before anybody knows whose it is; ended within 12 hours"),
 ];
 
@@ -80,6 +81,7 @@ const NO_GATEWAY: &[(&str, &str)] = &[
     ("rollouts", "of many gateways"),
     ("rollout_devices", "read by roll-out; each row's change is found by roll-out and gateway"),
     ("users", "work for the whole tenant"),
+    ("login_failures", "of users"),
     ("enrolments", "found by the token; the gateway may be a new one"),
     ("audit", "of everything in the tenant"),
 ];
