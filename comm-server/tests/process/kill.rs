@@ -23,11 +23,16 @@ const BATCHES_OF_A_LIFE: u64 = 25;
 fn batch(first: u64) -> Value {
     let report = |seq: u64| {
         json!({"seq": seq, "at": "2026-01-01T00:00:00Z", "report": {"kind": "counter_set",
-            "device": format!("ricoh:E{}", seq % 7), "read_at": Timestamp::from_second(i64::try_from(seq).unwrap())
-                .unwrap(), "counters": {"total": seq},
+            "device": format!("ricoh:E{}", seq % 7), "read_at": read_at(seq), "counters": {"total": seq},
             "evidence": {"total": {"oid": "1.3.6.1.2.1.43.10.2.1.4.1.1", "value": seq}}}})
     };
     json!({"reports": (first..first + REPORTS_OF_A_BATCH).map(report).collect::<Vec<_>>()})
+}
+
+/// A second for each report, within what a spool may keep.
+fn read_at(seq: u64) -> Timestamp {
+    "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap()
+        + jiff::SignedDuration::from_secs(seq.try_into().unwrap())
 }
 
 /// Reports until told to stop, and gives the last number that was acknowledged to it.
