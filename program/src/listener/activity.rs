@@ -20,7 +20,7 @@ impl Expired {
     /// For logs and metrics.
     pub(super) const fn label(self) -> &'static str {
         match self {
-            Self::Handshake => "handshake_timeout",
+            Self::Handshake => "timeout",
             Self::Head => "head_timeout",
             Self::Idle => "idle",
             Self::Stall => "stalled",
