@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
+use wire::text::lines_with_marks;
 
 /// The authority of a Platen trust domain.
 #[derive(Debug, Parser)]
@@ -120,7 +121,11 @@ impl CommandLine {
             Command::Restore(arguments) => backup::restore(arguments),
         }?;
         let status = if answer.refused { ExitCode::from(3) } else { ExitCode::SUCCESS };
-        let output = if self.json { serde_json::to_string_pretty(&answer.json)? } else { answer.text };
+        // A name in a stranger's certificate may steer the terminal.
+        let output = match self.json {
+            true => serde_json::to_string_pretty(&answer.json)?,
+            false => lines_with_marks(&answer.text).into_owned(),
+        };
         Ok(Done { output, status })
     }
 
@@ -129,6 +134,6 @@ impl CommandLine {
         if self.json {
             return serde_json::json!({ "error": format!("{error:#}") }).to_string();
         }
-        format!("platen-pki: {error:#}")
+        lines_with_marks(&format!("platen-pki: {error:#}")).into_owned()
     }
 }

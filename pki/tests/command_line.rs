@@ -231,3 +231,20 @@ fn lists_of_two_places_are_joined_into_one_bundle() {
         assert!(!dir.join("new.pem").exists());
     }
 }
+
+#[test]
+fn a_strangers_certificate_does_not_steer_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let subject = "/CN=\u{1b}[2J\u{202e}evil";
+    let made = ["req", "-x509", "-utf8", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    let made = Command::new("openssl")
+        .current_dir(dir.path())
+        .args(made)
+        .args(["-subj", subject, "-keyout", "k.pem", "-out", "c.pem", "-days", "1"])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let text = String::from_utf8(platen_pki(dir.path(), "inspect c.pem").stdout).unwrap();
+    assert!(text.contains("⟨U+001B⟩[2J⟨U+202E⟩evil"), "{text}");
+    assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text}");
+}
