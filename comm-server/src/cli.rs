@@ -1,23 +1,26 @@
 //! The command line, on the store itself: it works whether the server runs or not, and every change is audited.
 
 mod print;
+mod rollout;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use comm_server_core::rollouts::Door;
 use jiff::Timestamp;
 use program::check::{Invalid, Problem, Report};
 use program::output::EXIT_USAGE;
 use wire::command::Order;
-use wire::ids::RolloutId;
 
 use crate::config::Config;
-use crate::operators::{self, PasswordResetError};
+use crate::operators::{self, ImagesError, PasswordResetError};
+use crate::rollouts::OrderError;
 use crate::store::backup::{self, BackupError};
-use crate::store::{self, DEFAULT_TENANT, Needs, NewCommand, NewRollout, RolloutError, Store, StoreError};
+use crate::store::{self, DEFAULT_TENANT, Needs, NewCommand, RolloutError, Store, StoreError};
 
 pub use print::PrintError;
+pub use rollout::RolloutAction;
 
 /// Name of the program, in front of what it says.
 pub const PROGRAM: &str = "platen-comm-server";
@@ -89,38 +92,6 @@ pub enum QuarantineAction {
     },
 }
 
-/// Firmware roll-outs.
-#[derive(Debug, Subcommand)]
-pub enum RolloutAction {
-    /// Update every device of a model that doesn't show the version.
-    Create {
-        /// Vendor's short name, as in a reading.
-        #[arg(long)]
-        vendor: String,
-        /// Model, as in a reading.
-        #[arg(long)]
-        model: String,
-        /// Version that the devices show afterwards.
-        #[arg(long = "version", value_name = "VERSION")]
-        firmware: String,
-        /// Push not before this (RFC 3339); at once when absent.
-        #[arg(long)]
-        date: Option<Timestamp>,
-    },
-    /// List roll-outs, newest first.
-    List,
-    /// One roll-out with its devices.
-    Show {
-        /// Its id.
-        rollout: RolloutId,
-    },
-    /// Cancel what isn't yet pushed.
-    Cancel {
-        /// Its id.
-        rollout: RolloutId,
-    },
-}
-
 /// Gateways.
 #[derive(Debug, Subcommand)]
 pub enum GatewayAction {
@@ -179,8 +150,14 @@ pub enum CliError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A roll-out.
+    #[error("{}", .0.message(Door::CommandLine))]
+    Rollout(OrderError),
+    /// The certificate, with which the global server is asked.
+    #[error("the identity can't be used")]
+    Identity(#[from] pki::IdentityError),
+    /// The list of published images.
     #[error(transparent)]
-    Rollout(#[from] RolloutError),
+    Images(#[from] ImagesError),
     /// No such gateway.
     #[error("there is no gateway {gateway}")]
     NoGateway {
@@ -198,6 +175,26 @@ pub enum CliError {
     Print(#[from] PrintError),
 }
 
+impl From<OrderError> for CliError {
+    fn from(error: OrderError) -> Self {
+        match error {
+            OrderError::Rollout(RolloutError::Store(error)) => Self::Store(error),
+            error @ (OrderError::NoGlobalServer { .. }
+            | OrderError::Unreachable { .. }
+            | OrderError::NotPublished { .. }
+            | OrderError::NotEnded { .. }
+            | OrderError::NothingFailed { .. }
+            | OrderError::Rollout(_)) => Self::Rollout(error),
+        }
+    }
+}
+
+impl From<RolloutError> for CliError {
+    fn from(error: RolloutError) -> Self {
+        OrderError::from(error).into()
+    }
+}
+
 impl CliError {
     /// 2 for a wrong configuration, 1 for everything else.
     #[must_use]
@@ -207,6 +204,8 @@ impl CliError {
             Self::Database(_)
             | Self::Store(_)
             | Self::Rollout(_)
+            | Self::Identity(_)
+            | Self::Images(_)
             | Self::NoGateway { .. }
             | Self::Password(_)
             | Self::Backup(_)
@@ -245,7 +244,7 @@ pub async fn act(arguments: &Arguments) -> Result<ExitCode, CliError> {
     }
     let reached = store::reach(&url, needs(&arguments.action)).await;
     reached.map_err(|error| CliError::Database(config.database_problem(&source, &error)))?;
-    carry_out(arguments, &url).await.map(|()| ExitCode::SUCCESS)
+    carry_out(arguments, &config, &url).await.map(|()| ExitCode::SUCCESS)
 }
 
 async fn check(file: &Path, json: bool) -> Result<ExitCode, PrintError> {
@@ -254,7 +253,7 @@ async fn check(file: &Path, json: bool) -> Result<ExitCode, PrintError> {
     Ok(report.print(PROGRAM, json, &format!("{}: in order", file.display()), EXIT_USAGE)?)
 }
 
-async fn carry_out(arguments: &Arguments, url: &str) -> Result<(), CliError> {
+async fn carry_out(arguments: &Arguments, config: &Config, url: &str) -> Result<(), CliError> {
     match &arguments.action {
         Action::Migrate => return Ok(print::migrated(arguments.json, store::migrate(url).await?)?),
         Action::Backup { file } => {
@@ -271,16 +270,16 @@ async fn carry_out(arguments: &Arguments, url: &str) -> Result<(), CliError> {
         | Action::Quarantine(_)
         | Action::Password(_) => {}
     }
-    on_store(arguments, &Store::open_detached(url).await?).await
+    on_store(arguments, config, &Store::open_detached(url).await?).await
 }
 
-async fn on_store(arguments: &Arguments, store: &Store) -> Result<(), CliError> {
+async fn on_store(arguments: &Arguments, config: &Config, store: &Store) -> Result<(), CliError> {
     match &arguments.action {
         Action::Run | Action::Check | Action::Migrate | Action::Backup { .. } | Action::Restore { .. } => {
             Ok(())
         }
         Action::Quarantine(action) => quarantine(store, arguments.json, action).await,
-        Action::Rollout(action) => rollout(store, arguments.json, action).await,
+        Action::Rollout(action) => rollout::act(store, config, arguments.json, action).await,
         Action::Gateway(GatewayAction::List) => gateways(store, arguments.json).await,
         Action::Command(CommandAction::Send { gateway, kind }) => {
             send(store, arguments.json, gateway, *kind).await
@@ -288,52 +287,6 @@ async fn on_store(arguments: &Arguments, store: &Store) -> Result<(), CliError> 
         Action::Password(PasswordAction::Reset { user }) => {
             let one_time = operators::reset_password(store, DEFAULT_TENANT, user, WHO).await?;
             Ok(print::one_time(arguments.json, user, &one_time)?)
-        }
-    }
-}
-
-async fn rollout(store: &Store, json: bool, action: &RolloutAction) -> Result<(), CliError> {
-    let now = Timestamp::now();
-    match action {
-        RolloutAction::Create { vendor, model, firmware, date } => {
-            let new = NewRollout {
-                vendor: vendor.clone(),
-                model: model.clone(),
-                version: firmware.clone(),
-                not_before: date.unwrap_or(now),
-                created_by: WHO.to_owned(),
-            };
-            let id = store.create_rollout(DEFAULT_TENANT, new, now).await?;
-            show(store, json, id).await
-        }
-        RolloutAction::List => {
-            let (mut all, mut cursor) = (Vec::new(), None);
-            loop {
-                let page = store.rollouts(DEFAULT_TENANT, cursor.as_deref()).await?;
-                all.extend(page.items);
-                cursor = page.next;
-                if cursor.is_none() {
-                    return Ok(print::rollouts(json, &all)?);
-                }
-            }
-        }
-        RolloutAction::Show { rollout } => show(store, json, *rollout).await,
-        RolloutAction::Cancel { rollout } => {
-            store.cancel_rollout(DEFAULT_TENANT, *rollout, WHO, now).await?;
-            show(store, json, *rollout).await
-        }
-    }
-}
-
-async fn show(store: &Store, json: bool, id: RolloutId) -> Result<(), CliError> {
-    let found = store.rollout(DEFAULT_TENANT, id).await?.ok_or(RolloutError::NotFound { rollout: id })?;
-    let (mut devices, mut cursor) = (Vec::new(), None);
-    loop {
-        let page = store.rollout_devices(DEFAULT_TENANT, id, cursor.as_deref()).await?;
-        devices.extend(page.items);
-        cursor = page.next;
-        if cursor.is_none() {
-            return Ok(print::rollout(json, &found, &devices)?);
         }
     }
 }

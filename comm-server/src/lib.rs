@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod gateways;
 pub mod operators;
+pub mod rollouts;
 mod run;
 pub mod schedule;
 pub mod store;

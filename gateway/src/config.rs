@@ -225,6 +225,8 @@ impl Config {
         UpdateRules {
             restart_limit: wait(Duration::from_secs(900), Duration::from_secs(30)),
             read_back: wait(Duration::from_secs(10), Duration::from_millis(500)),
+            push_pause: wait(Duration::from_secs(15), Duration::from_millis(500)),
+            report_pause: wait(Duration::from_secs(60), Duration::from_secs(1)),
         }
     }
 

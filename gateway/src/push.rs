@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use futures_util::stream;
+use gateway_core::firmware::Reach;
 use serde::Deserialize;
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -161,13 +162,17 @@ pub enum PushError {
 }
 
 impl PushError {
-    /// Whether the device surely saw no byte of the image, so that a further push repeats nothing.
+    /// How far the image came.
     #[must_use]
-    pub fn nothing_was_sent(&self) -> bool {
+    pub fn reach(&self) -> Reach {
         match self {
-            Self::Image { .. } | Self::Connect { .. } => true,
-            Self::Http { source, .. } => source.is_connect() || source.is_builder(),
-            Self::Broken { .. } | Self::Stalled { .. } | Self::Refused { .. } => false,
+            Self::Image { .. } => Reach::NoImage,
+            Self::Connect { .. } => Reach::Nothing,
+            Self::Http { source, .. } if source.is_connect() || source.is_builder() => Reach::Nothing,
+            Self::Http { .. } | Self::Broken { .. } | Self::Stalled { .. } => Reach::Unknown,
+            // Too many requests, or unavailable for now (RFC 9110 §15.6.4): what it did with the body isn't said.
+            Self::Refused { status: 429 | 503, .. } => Reach::Unknown,
+            Self::Refused { .. } => Reach::Refused,
         }
     }
 }
@@ -430,7 +435,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let stalled = raw(address, &path).await.unwrap_err();
         assert!(matches!(stalled, PushError::Stalled { sent, .. } if sent > 0), "{stalled}");
-        assert!(!stalled.nothing_was_sent());
+        assert_eq!(stalled.reach(), Reach::Unknown);
 
         let device = tokio::spawn(async move {
             // The first connection in the queue is the stalled one.
@@ -444,7 +449,7 @@ mod tests {
         assert!(matches!(cut, PushError::Broken { .. }), "{cut}");
 
         let closed = raw(address, &path).await.unwrap_err();
-        assert!(matches!(closed, PushError::Connect { .. }) && closed.nothing_was_sent(), "{closed}");
+        assert!(matches!(closed, PushError::Connect { .. }) && closed.reach() == Reach::Nothing, "{closed}");
         let missing = raw(address, Path::new("/nonexistent/image")).await.unwrap_err();
         assert!(matches!(missing, PushError::Image { .. }), "{missing}");
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use wire::ids::{CommandId, DeviceId, RolloutId, SpoolId};
 use wire::reading::{Label, LevelState};
-use wire::report::{CallKind, Lanes};
+use wire::report::{CallKind, Lanes, WaitReason};
 
 /// How the gateway is, at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -216,6 +216,9 @@ pub struct FirmwareStatus {
     pub not_before: Timestamp,
     /// How far the image is: `staging`, `staged` or `failed`.
     pub image: String,
+    /// How much of it is here, or why the last attempt to stage it failed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub image_detail: String,
     /// Devices and how far each is.
     pub devices: Vec<FirmwareDeviceStatus>,
 }
@@ -227,6 +230,9 @@ pub struct FirmwareDeviceStatus {
     pub device: DeviceId,
     /// `waiting`, `pushing`, `rebooting`, `verified`, `failed` or `cancelled`.
     pub state: String,
-    /// What a person should read.
+    /// What it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<WaitReason>,
+    /// What a person should read: what it waits for, or what came of it, with what its panel showed.
     pub detail: String,
 }

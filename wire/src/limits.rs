@@ -27,6 +27,15 @@ pub const POLL_COMMANDS: usize = 32;
 /// Devices that one command names.
 pub const COMMAND_DEVICES: usize = 10_000;
 
+/// Text of a firmware report that a person reads, characters.
+pub const FIRMWARE_DETAIL_CHARS: usize = 500;
+
+/// Text of a device's panel in a firmware report, bytes.
+pub const PANEL_BYTES: usize = 1 << 10;
+
+/// The same as gateways make it, characters.
+pub const FIRMWARE_PANEL_CHARS: usize = 200;
+
 /// A metadata file of the firmware repository, bytes.
 pub const METADATA_BYTES: usize = 4 << 20;
 

@@ -3,6 +3,8 @@
 //! A gateway numbers the reports of each lane without gaps, from 1. It makes a report durable before the report
 //! counts as made; the server stores a batch and moves the acknowledged sequence in one transaction.
 
+mod firmware;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,10 +15,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::codec::{self, CodecError};
-use crate::ids::{CommandId, DeviceId, InvalidId, RolloutId};
-use crate::limits::{DETAIL_BYTES, SUBJECT_BYTES, VERSION_BYTES};
+use crate::ids::{CommandId, DeviceId, InvalidId};
+use crate::limits::{DETAIL_BYTES, PANEL_BYTES, SUBJECT_BYTES, VERSION_BYTES};
 use crate::reading::{Counter, Evidence, Label, Reading};
 use crate::text::clipped;
+
+pub use firmware::{
+    FirmwareProgress, FirmwareState, FirmwareStep, InvalidFirmwareState, NoSuchReason, WaitReason,
+};
 
 /// The two lanes; `urgent` is sent before `bulk`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -166,10 +172,11 @@ impl Report {
             Self::Call(Call { subject, detail, .. }) => {
                 vec![("subject", subject, SUBJECT_BYTES), ("detail", detail, DETAIL_BYTES)]
             }
-            Self::FirmwareState(FirmwareState { version_before, version_now, detail, .. }) => {
+            Self::FirmwareState(FirmwareState { version_before, progress, detail, panel, .. }) => {
                 let before = version_before.as_mut().map(|text| ("version_before", text, VERSION_BYTES));
-                let now = version_now.as_mut().map(|text| ("version_now", text, VERSION_BYTES));
-                before.into_iter().chain(now).chain([("detail", detail, DETAIL_BYTES)]).collect()
+                let now = progress.version_mut().map(|text| ("version_now", text, VERSION_BYTES));
+                let texts = [("detail", detail, DETAIL_BYTES), ("panel", panel, PANEL_BYTES)];
+                before.into_iter().chain(now).chain(texts).collect()
             }
             Self::Loss(Loss { detail, .. }) => vec![("detail", detail, DETAIL_BYTES)],
             Self::CounterSet(_) | Self::DeviceInformation(_) => Vec::new(),
@@ -392,60 +399,6 @@ pub enum InformationReason {
     Changed,
     /// A status sense asked for it.
     Requested,
-}
-
-/// A step of a firmware update.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FirmwareState {
-    /// The roll-out.
-    pub rollout: RolloutId,
-    /// The device; absent for what concerns the whole gateway (staging).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub device: Option<DeviceId>,
-    /// The step.
-    pub step: FirmwareStep,
-    /// When it was reached.
-    pub at: Timestamp,
-    /// Firmware version that the device showed before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version_before: Option<String>,
-    /// Firmware version that the device shows now, read back from it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version_now: Option<String>,
-    /// What a person should read: why it failed, how many bytes were staged.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub detail: String,
-}
-
-/// Steps of a firmware update, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FirmwareStep {
-    /// The image is at the gateway, digest and signature checked.
-    Staged,
-    /// The image was pushed to the device.
-    Pushed,
-    /// The device shows the new version.
-    Verified,
-    /// It failed; `detail` says why. Final.
-    Failed,
-    /// It was cancelled before it was pushed. Final.
-    Cancelled,
-}
-
-impl FirmwareStep {
-    /// Name on the wire and in the store.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Staged => "staged",
-            Self::Pushed => "pushed",
-            Self::Verified => "verified",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
 }
 
 /// The spool was full and had to let superseded data go.

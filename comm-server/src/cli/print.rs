@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use wire::ids::CommandId;
+use wire::report::WaitReason;
 use wire::text::with_marks;
 
 use crate::store::backup::{BackedUp, Restored};
@@ -84,11 +85,21 @@ fn rollout_row(r: &Rollout) -> Vec<String> {
         time(Some(r.not_before)),
         format!("{} of {}", r.verified, r.devices),
         r.failed.to_string(),
+        r.cancelled.to_string(),
         r.created_by.clone(),
     ]
 }
 
-const ROLLOUT: [&str; 7] = ["roll-out", "target", "state", "not before", "verified", "failed", "by"];
+const ROLLOUT: [&str; 8] =
+    ["roll-out", "target", "state", "not before", "verified", "failed", "cancelled", "by"];
+
+/// What a device waits for, what came of it, and what its panel shows.
+fn reason(d: &RolloutDevice) -> String {
+    let waits = d.waiting_for.parse().map(WaitReason::text).unwrap_or_default();
+    let panel = if d.panel.is_empty() { String::new() } else { format!("its panel shows: {}", d.panel) };
+    let parts = [waits, d.detail.as_str(), panel.as_str()];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+}
 
 pub(super) fn rollouts(json: bool, rollouts: &[Rollout]) -> Result<(), PrintError> {
     if json {
@@ -102,6 +113,12 @@ pub(super) fn rollout(json: bool, rollout: &Rollout, devices: &[RolloutDevice]) 
         return document(&json!({"rollout": rollout, "devices": devices}));
     }
     line(&table(&ROLLOUT, std::iter::once(rollout_row(rollout))))?;
+    if let Some(retried) = &rollout.retry_of {
+        line(&format!("orders the failed devices of {retried} again"))?;
+    }
+    if let Some(again) = &rollout.retried_by {
+        line(&format!("its failed devices are ordered again by {again}"))?;
+    }
     let row = |d: &RolloutDevice| {
         let device = if d.device.is_empty() { "(staging)" } else { &d.device };
         vec![
@@ -110,10 +127,10 @@ pub(super) fn rollout(json: bool, rollout: &Rollout, devices: &[RolloutDevice]) 
             d.step.clone(),
             d.version_before.clone(),
             d.version_now.clone(),
-            d.detail.clone(),
+            reason(d),
         ]
     };
-    let headers = ["gateway", "device", "step", "before", "now", "detail"];
+    let headers = ["gateway", "device", "step", "before", "now", "why"];
     line(&table(&headers, devices.iter().map(row)))
 }
 

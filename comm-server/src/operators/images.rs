@@ -80,9 +80,18 @@ struct Known {
 /// The global server's list, cached.
 #[derive(Debug)]
 pub struct Images {
-    client: Remade<Client>,
-    targets: Url,
+    source: Source,
     known: Mutex<Option<Known>>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Server {
+        client: Remade<Client>,
+        targets: Url,
+    },
+    #[cfg(test)]
+    Fixed(Result<Vec<Image>, String>),
 }
 
 impl Images {
@@ -96,7 +105,13 @@ impl Images {
         let path = wire::METADATA_PATH.replace("{name}", TARGETS);
         let targets = base.join(&path).map_err(|_| wrong())?;
         let client = Remade::new(identity, client).map_err(ImagesError::Client)?;
-        Ok(Self { client, targets, known: Mutex::new(None) })
+        Ok(Self { source: Source::Server { client, targets }, known: Mutex::new(None) })
+    }
+
+    /// A list that stays as it is.
+    #[cfg(test)]
+    pub(crate) fn fixed(answer: Result<Vec<Image>, String>) -> Self {
+        Self { source: Source::Fixed(answer), known: Mutex::new(None) }
     }
 
     /// The images, or why they are unknown; at most a minute old.
@@ -121,33 +136,37 @@ impl Images {
         if let Some(known) = known.as_ref().filter(|known| known.at.elapsed() < good_for(known)) {
             return known.answer.clone();
         }
-        let answer = self.fetch().await.map_err(|error| {
-            let why = match tls_failure(&error, PartyKind::GlobalServer) {
-                Some(why) => format!("the global server can't be asked: TLS: {why}"),
-                None => chain(&error),
-            };
-            tracing::warn!(why, "published images are unknown");
-            why
-        });
+        let answer = match &self.source {
+            Source::Server { client, targets } => fetch(&client.now(), targets).await.map_err(|error| {
+                let why = match tls_failure(&error, PartyKind::GlobalServer) {
+                    Some(why) => format!("the global server can't be asked: TLS: {why}"),
+                    None => chain(&error),
+                };
+                let why = format!("{why} ({targets})");
+                tracing::warn!(why, "published images are unknown");
+                why
+            }),
+            #[cfg(test)]
+            Source::Fixed(answer) => answer.clone(),
+        };
         *known = Some(Known { at: Instant::now(), answer: answer.clone() });
         answer
     }
+}
 
-    async fn fetch(&self) -> Result<Vec<Image>, ImagesError> {
-        let mut response =
-            self.client.now().get(self.targets.clone()).send().await.map_err(ImagesError::Http)?;
-        if !response.status().is_success() {
-            return Err(ImagesError::Status { status: response.status().as_u16() });
-        }
-        let mut file = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(ImagesError::Http)? {
-            if file.len() + chunk.len() > METADATA_BYTES {
-                return Err(ImagesError::TooLarge);
-            }
-            file.extend_from_slice(&chunk);
-        }
-        parse(&file)
+async fn fetch(client: &Client, targets: &Url) -> Result<Vec<Image>, ImagesError> {
+    let mut response = client.get(targets.clone()).send().await.map_err(ImagesError::Http)?;
+    if !response.status().is_success() {
+        return Err(ImagesError::Status { status: response.status().as_u16() });
     }
+    let mut file = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(ImagesError::Http)? {
+        if file.len() + chunk.len() > METADATA_BYTES {
+            return Err(ImagesError::TooLarge);
+        }
+        file.extend_from_slice(&chunk);
+    }
+    parse(&file)
 }
 
 fn client(identity: &pki::Identity) -> Result<Client, String> {

@@ -85,6 +85,11 @@ impl OperatorState {
         self.0.devices.get_or_try_init(|| device::Devices::load(self)).await
     }
 
+    /// The list of published images, where a global server is configured.
+    fn images(&self) -> Option<&Images> {
+        self.0.images.as_ref()
+    }
+
     /// Published images, or why they are unknown.
     async fn published_images(&self) -> Result<Vec<Image>, String> {
         match &self.0.images {

@@ -1,17 +1,18 @@
 //! Asking gateways for something and rolling firmware out: what the API and the pages share.
 
+use comm_server_core::rollouts::{Door, PlanError, Wish};
 use jiff::Timestamp;
 use wire::command::Order;
 use wire::ids::{CommandId, RolloutId};
 use wire::limits::COMMAND_DEVICES;
-use wire::metadata::target_name;
 use wire::problem::ProblemCode;
 
 use super::OperatorState;
 use super::caller::Caller;
 use super::refused::Refused;
 use super::role::Act;
-use crate::store::{NewCommand, NewRollout, RolloutError};
+use crate::rollouts::{self, OrderError, Orderer};
+use crate::store::{NewCommand, RolloutError};
 
 /// What an order needs.
 pub(super) const fn act(order: &Order) -> Act {
@@ -51,33 +52,30 @@ pub(super) async fn queue(
     made.ok_or_else(|| Refused::not_found("gateway"))
 }
 
-/// Plans a roll-out. Where the global server is known and answers, the image must be published; where it doesn't
-/// answer, gateways will say whether it is.
+/// Orders a roll-out.
 pub(super) async fn roll_out(
     state: &OperatorState,
     caller: &Caller,
-    (vendor, model, version): (&str, &str, &str),
-    not_before: Option<Timestamp>,
+    wish: Wish,
+    door: Door,
 ) -> Result<RolloutId, Refused> {
     caller.may(Act::RollOut)?;
-    let target = target_name(vendor, model, version);
-    if let Some(images) = &state.0.images {
-        let has = |list: &[super::Image]| list.iter().any(|image| image.target == target);
-        let known = images.list().await.is_ok_and(|list| has(&list));
-        if !known && images.list_now().await.is_ok_and(|list| !has(&list)) {
-            let detail = format!("the global server has published no image {target}");
-            return Err(Refused::new(ProblemCode::Conflict, detail));
-        }
-    }
-    let now = Timestamp::now();
-    let new = NewRollout {
-        vendor: vendor.to_owned(),
-        model: model.to_owned(),
-        version: version.to_owned(),
-        not_before: not_before.unwrap_or(now),
-        created_by: caller.user.clone(),
-    };
-    Ok(state.store().create_rollout(&caller.tenant, new, now).await?)
+    let made = rollouts::create(state.store(), state.images(), orderer(caller), wish).await;
+    made.map_err(|error| refused(error, door))
+}
+
+/// Orders the failed devices of a roll-out again.
+pub(super) async fn retry(
+    state: &OperatorState,
+    caller: &Caller,
+    rollout: RolloutId,
+    allow_downgrade: bool,
+    door: Door,
+) -> Result<RolloutId, Refused> {
+    caller.may(Act::RollOut)?;
+    let made =
+        rollouts::retry(state.store(), state.images(), orderer(caller), rollout, allow_downgrade).await;
+    made.map_err(|error| refused(error, door))
 }
 
 /// Cancels what isn't yet pushed.
@@ -85,25 +83,41 @@ pub(super) async fn cancel(
     state: &OperatorState,
     caller: &Caller,
     rollout: RolloutId,
+    door: Door,
 ) -> Result<(), Refused> {
     caller.may(Act::RollOut)?;
-    Ok(state.store().cancel_rollout(&caller.tenant, rollout, &caller.user, Timestamp::now()).await?)
+    let done = state.store().cancel_rollout(&caller.tenant, rollout, &caller.user, Timestamp::now()).await;
+    done.map_err(|error| refused(error.into(), door))
 }
 
-impl From<RolloutError> for Refused {
-    fn from(error: RolloutError) -> Self {
-        let code = match &error {
-            RolloutError::Field { .. } => ProblemCode::MalformedBody,
-            RolloutError::NoDevices { .. } | RolloutError::Ended { .. } => ProblemCode::Conflict,
-            RolloutError::NotFound { .. } => ProblemCode::NotFound,
-            RolloutError::Store(_) => ProblemCode::Internal,
-        };
-        match error {
-            RolloutError::Store(store) => store.into(),
-            RolloutError::Field { .. }
-            | RolloutError::NoDevices { .. }
-            | RolloutError::NotFound { .. }
-            | RolloutError::Ended { .. } => Self::new(code, error.to_string()),
+fn orderer(caller: &Caller) -> Orderer<'_> {
+    Orderer { tenant: &caller.tenant, by: &caller.user, now: Timestamp::now() }
+}
+
+fn refused(error: OrderError, door: Door) -> Refused {
+    let code = match &error {
+        OrderError::Rollout(RolloutError::Plan(PlanError::Field { .. } | PlanError::Past { .. })) => {
+            ProblemCode::MalformedBody
         }
+        OrderError::Rollout(RolloutError::NotFound { .. }) => ProblemCode::NotFound,
+        OrderError::Unreachable { .. } => ProblemCode::Overloaded,
+        OrderError::NoGlobalServer { .. }
+        | OrderError::NotPublished { .. }
+        | OrderError::NotEnded { .. }
+        | OrderError::NothingFailed { .. }
+        | OrderError::Rollout(
+            RolloutError::Plan(
+                PlanError::UnknownModel { .. }
+                | PlanError::UpToDate { .. }
+                | PlanError::Overlap { .. }
+                | PlanError::Downgrade { .. },
+            )
+            | RolloutError::Ended { .. },
+        ) => ProblemCode::Conflict,
+        OrderError::Rollout(RolloutError::Store(_)) => ProblemCode::Internal,
+    };
+    if let OrderError::Rollout(RolloutError::Store(store)) = error {
+        return store.into();
     }
+    Refused::new(code, error.message(door))
 }

@@ -4,5 +4,6 @@ mod deep_links;
 mod finding;
 mod live;
 mod pages;
+mod rollouts;
 mod security;
 mod site;

@@ -18,6 +18,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (30, "changes_of_sessions", include_str!("../../migrations/0030_changes_of_sessions.sql")),
     (31, "storage_problem", include_str!("../../migrations/0031_storage_problem.sql")),
     (32, "gateway_clock", include_str!("../../migrations/0032_gateway_clock.sql")),
+    (40, "rollout_reasons", include_str!("../../migrations/0040_rollout_reasons.sql")),
     (50, "login_failures", include_str!("../../migrations/0050_login_failures.sql")),
 ];
 

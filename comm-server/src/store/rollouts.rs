@@ -1,12 +1,19 @@
 //! Roll-outs: made of commands, advanced by reports, their state always derived from their devices.
 
-mod change;
+mod cancel;
+mod create;
+mod derive;
 mod read;
+mod steps;
 
 pub use read::{Rollout, RolloutDevice};
 
-pub(super) use change::{Place, Told, advance, begin_due, fail_devices};
+pub(super) use derive::begin_due;
+pub(super) use steps::{Place, advance, fail_devices};
 
+use std::collections::BTreeSet;
+
+use comm_server_core::rollouts::{PlanError, Wish, plan};
 use jiff::Timestamp;
 use wire::ids::RolloutId;
 
@@ -15,14 +22,12 @@ use super::{Store, StoreError};
 /// A roll-out to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRollout {
-    /// Vendor's short name, as in a reading.
-    pub vendor: String,
-    /// Model, as in a reading.
-    pub model: String,
-    /// Version that the devices show afterwards.
-    pub version: String,
-    /// Push not before this.
-    pub not_before: Timestamp,
+    /// What is wished.
+    pub wish: Wish,
+    /// Name of the published image.
+    pub target: String,
+    /// The roll-out whose failed devices these are.
+    pub retry_of: Option<RolloutId>,
     /// Who makes it.
     pub created_by: String,
 }
@@ -30,24 +35,9 @@ pub struct NewRollout {
 /// Why a roll-out isn't made or cancelled.
 #[derive(Debug, thiserror::Error)]
 pub enum RolloutError {
-    /// A text is empty or too long.
-    #[error("{field} {given:?} is not usable: expected 1 to 100 characters")]
-    Field {
-        /// Which.
-        field: &'static str,
-        /// As it was given.
-        given: String,
-    },
-    /// Nothing to do.
-    #[error("no device of {vendor} {model} lacks version {version}")]
-    NoDevices {
-        /// Vendor.
-        vendor: String,
-        /// Model.
-        model: String,
-        /// Version.
-        version: String,
-    },
+    /// The plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// No such roll-out.
     #[error("there is no roll-out {rollout}")]
     NotFound {
@@ -71,29 +61,43 @@ impl Store {
     /// Makes a roll-out: a command for each gateway that has devices of the model which don't show the version.
     ///
     /// # Errors
-    /// A text is unusable, there is no such device, or the database.
+    /// The plan is refused, or the database.
     pub async fn create_rollout(
         &self,
         tenant: &str,
         new: NewRollout,
         now: Timestamp,
     ) -> Result<RolloutId, RolloutError> {
-        for (field, given) in [("vendor", &new.vendor), ("model", &new.model), ("version", &new.version)] {
-            let usable = !given.trim().is_empty() && given.chars().count() <= 100;
-            if !usable || given.chars().any(wire::text::is_hidden) {
-                return Err(RolloutError::Field { field, given: given.chars().take(120).collect() });
-            }
-        }
-        let own = tenant.to_owned();
-        let plan = new.clone();
+        let tenant = tenant.to_owned();
         let made = self
             .writer()
             .write(move |connection| {
-                Box::pin(async move { change::create(connection, &own, &plan, now).await })
+                Box::pin(async move { create::create(connection, &tenant, &new, now).await })
             })
             .await?;
-        let NewRollout { vendor, model, version, .. } = new;
-        made.ok_or(RolloutError::NoDevices { vendor, model, version })
+        Ok(made?)
+    }
+
+    /// Whether [`Store::create_rollout`] would make it, as things are now; changes nothing.
+    ///
+    /// # Errors
+    /// The plan is refused, or the database.
+    pub async fn check_rollout(&self, tenant: &str, wish: &Wish, now: Timestamp) -> Result<(), RolloutError> {
+        let fleet = create::fleet(&mut *self.reader().await?, tenant).await?;
+        plan(wish, &fleet, now)?;
+        Ok(())
+    }
+
+    /// Devices that failed in a roll-out, by gateway and id.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn failed_devices(
+        &self,
+        tenant: &str,
+        rollout: RolloutId,
+    ) -> Result<BTreeSet<(String, String)>, StoreError> {
+        read::failed_devices(&mut *self.reader().await?, tenant, rollout).await
     }
 
     /// Cancels what isn't yet pushed.
@@ -111,13 +115,13 @@ impl Store {
         let outcome = self
             .writer()
             .write(move |connection| {
-                Box::pin(async move { change::cancel(connection, (&tenant, rollout), &by, now).await })
+                Box::pin(async move { cancel::cancel(connection, (&tenant, rollout), &by, now).await })
             })
             .await?;
         match outcome {
-            change::Cancelled::Yes => Ok(()),
-            change::Cancelled::NotFound => Err(RolloutError::NotFound { rollout }),
-            change::Cancelled::Ended(state) => Err(RolloutError::Ended { rollout, state }),
+            cancel::Cancelled::Yes => Ok(()),
+            cancel::Cancelled::NotFound => Err(RolloutError::NotFound { rollout }),
+            cancel::Cancelled::Ended(state) => Err(RolloutError::Ended { rollout, state }),
         }
     }
 

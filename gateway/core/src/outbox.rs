@@ -56,7 +56,7 @@ impl Worth {
             Report::DeviceInformation(information) => Self::Information(information.device.clone()),
             Report::FirmwareState(state) => {
                 let device = state.device.as_ref().map_or("", DeviceId::as_str);
-                Self::Firmware(format!("{}/{device}", state.rollout), state.step)
+                Self::Firmware(format!("{}/{device}", state.rollout), state.progress.step())
             }
             Report::CounterSet(set) => Self::Counters(set.device.clone()),
             Report::Call(_) | Report::Loss(_) => Self::Call,
@@ -77,8 +77,8 @@ pub struct Stored {
     pub worth: Worth,
 }
 
-/// Chooses what goes so that `needed` bytes become free: superseded readings, other readings, superseded steps of
-/// firmware updates, superseded meters, then the oldest of steps, meters and calls. `stored` is in the order of age.
+/// Chooses what goes so that `needed` bytes become free: superseded readings and reasons of firmware updates to wait,
+/// the newest of both, superseded steps of firmware updates, superseded meters, then the oldest of steps, meters and calls. `stored` is in the order of age.
 #[must_use]
 pub fn make_room(stored: &[Stored], needed: u64) -> Vec<(Lane, u64)> {
     let mut newer: BTreeSet<&Worth> = BTreeSet::new();
@@ -87,9 +87,9 @@ pub fn make_room(stored: &[Stored], needed: u64) -> Vec<(Lane, u64)> {
     for entry in stored.iter().rev() {
         let superseded = match &entry.worth {
             Worth::Firmware(update, step) => {
-                let later = steps.get(update.as_str()).is_some_and(|later| later >= step);
-                steps.insert(update, *step);
-                later
+                let later = steps.get(update.as_str()).copied();
+                steps.insert(update, later.map_or(*step, |later| later.max(*step)));
+                later.is_some_and(|later| later >= *step)
             }
             worth @ (Worth::Information(_) | Worth::Counters(_) | Worth::Call) => !newer.insert(worth),
         };
@@ -110,8 +110,8 @@ pub fn make_room(stored: &[Stored], needed: u64) -> Vec<(Lane, u64)> {
 
 const fn rank(worth: &Worth, superseded: bool) -> u8 {
     match (worth, superseded) {
-        (Worth::Information(_), true) => 0,
-        (Worth::Information(_), false) => 1,
+        (Worth::Information(_) | Worth::Firmware(_, FirmwareStep::Waiting), true) => 0,
+        (Worth::Information(_) | Worth::Firmware(_, FirmwareStep::Waiting), false) => 1,
         (Worth::Firmware(..), true) => 2,
         (Worth::Counters(_), true) => 3,
         (Worth::Firmware(..), false) => 4,
@@ -146,10 +146,14 @@ mod tests {
             entry(5, Worth::Firmware("r/d".into(), FirmwareStep::Verified)),
             entry(6, Worth::Counters(device.clone())),
             entry(7, Worth::Information(device)),
+            entry(8, Worth::Firmware("r/e".into(), FirmwareStep::Staged)),
+            entry(9, Worth::Firmware("r/e".into(), FirmwareStep::Waiting)),
+            entry(10, Worth::Firmware("r/e".into(), FirmwareStep::Waiting)),
             Stored { lane: Lane::Urgent, place: 1, bytes: 10, worth: Worth::Call },
         ];
         let going: Vec<u64> = make_room(&stored, u64::MAX).into_iter().map(|(_, place)| place).collect();
-        assert_eq!(going, [3, 2, 7, 4, 1, 5, 6, 1]);
+        // A reason to wait is superseded by whatever follows it, and supersedes no step.
+        assert_eq!(going, [3, 9, 2, 7, 10, 4, 1, 5, 8, 6, 1]);
         assert_eq!(make_room(&stored, 15).len(), 2);
         assert!(make_room(&stored, 0).is_empty());
     }

@@ -41,7 +41,10 @@ impl Update {
         Self {
             target: update.target.clone(),
             version: update.version.clone(),
-            image: capital(&update.image),
+            image: match update.image_detail.as_str() {
+                "" => capital(&update.image),
+                detail => format!("{} ({detail})", capital(&update.image)),
+            },
             image_tone: tone(&update.image),
             not_before: (update.not_before > now).then(|| Moment::new(update.not_before, now)),
             done: update.devices.iter().filter(|step| step.state == "verified").count(),

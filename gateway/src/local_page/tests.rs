@@ -85,6 +85,7 @@ fn firmware() -> FirmwareStatus {
     let step = |device: &str, state: &str, detail: &str| FirmwareDeviceStatus {
         device: device.parse().unwrap(),
         state: state.to_owned(),
+        waiting_for: (state == "waiting").then_some(wire::report::WaitReason::ServiceCall),
         detail: detail.to_owned(),
     };
     FirmwareStatus {
@@ -93,8 +94,9 @@ fn firmware() -> FirmwareStatus {
         version: "2.10".to_owned(),
         not_before: now() + SignedDuration::from_hours(11),
         image: "staged".to_owned(),
+        image_detail: String::new(),
         devices: vec![
-            step("ricoh:E174M210001", "waiting", ""),
+            step("ricoh:E174M210001", "waiting", "waits: service call; its panel shows: SC542"),
             step("ricoh:E174M210002", "verified", "2.04 before, 2.10 now"),
             step("ricoh:E204R910117", "failed", "shows 2.04 after 600 s"),
         ],

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gateway_core::commands::CommandRecord;
 use gateway_core::device_reading::{Finished, Scope};
-use gateway_core::firmware::Update;
+use gateway_core::firmware::{PushFailure, Update};
 use gateway_core::inventory::DeviceRecord;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -81,8 +81,10 @@ pub(super) enum Event {
     Disagreed,
     /// An image was staged, or not: what is wrong, and whether trying again may help.
     Staged(RolloutId, Result<StagedImage, (String, bool)>),
-    /// A push ended: or what is wrong, and whether the device saw nothing of it.
-    Pushed(RolloutId, DeviceId, Result<(), (String, bool)>),
+    /// Of an image that is being staged, so many bytes of so many are here.
+    Staging(RolloutId, u64, u64),
+    /// A push ended: or what is wrong, and how far it came.
+    Pushed(RolloutId, DeviceId, Result<(), PushFailure>),
     /// A trap came from an address: look there after this time.
     Hinted(IpAddr, Duration),
     /// The schedule says that it is time.
@@ -225,6 +227,7 @@ impl Engine {
             Event::Answered(command, response) => self.answered(command, &response, outcome),
             Event::Disagreed => self.tell_again(outcome),
             Event::Staged(rollout, result) => self.staged(rollout, result, outcome),
+            Event::Staging(rollout, here, all) => self.staging(rollout, (here, all), outcome),
             Event::Pushed(rollout, device, result) => self.pushed(rollout, &device, result, outcome),
             Event::Hinted(ip, after) => self.hinted(ip, after),
             Event::Due(job) => self.due(job, outcome),

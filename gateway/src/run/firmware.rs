@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use gateway_core::firmware::{DeviceView, Effect, Image, Update};
+use gateway_core::firmware::{DeviceView, Effect, Image, PushFailure, Reach, Shown, Update};
+use gateway_core::inventory::DeviceRecord;
 use gateway_core::profiles::FirmwareTransport;
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -12,8 +13,17 @@ use wire::ids::{CommandId, DeviceId, RolloutId};
 use wire::report::Report;
 
 use super::engine::{Action, Engine, Event, Outcome, is_online};
-use crate::push::{self, PushLimits, Transport};
+use crate::push::{self, PushError, PushLimits, Transport};
 use crate::staging::{self, StagedImage};
+
+/// A device as an update sees it.
+pub(super) fn view(record: &DeviceRecord) -> DeviceView<'_> {
+    DeviceView {
+        answers: is_online(record) && record.calls.answers(),
+        status: record.reading.status(),
+        version: record.reading.identity().firmware_version(),
+    }
+}
 
 impl Engine {
     /// Goes on with every update.
@@ -25,13 +35,7 @@ impl Engine {
         for rollout in open {
             let Some(mut update) = self.known.updates.remove(&rollout) else { continue };
             let before = update.clone();
-            let effects = update.next(now, &rules, |device| {
-                self.known.devices.get(device).map(|record| DeviceView {
-                    answers: is_online(record) && record.calls.answers(),
-                    status: record.reading.status(),
-                    version: record.reading.identity().firmware_version(),
-                })
-            });
+            let effects = update.next(now, &rules, |device| self.known.devices.get(device).map(view));
             if update != before {
                 outcome.updates.insert(rollout);
             }
@@ -60,7 +64,8 @@ impl Engine {
                 }
                 Effect::Report(state) => {
                     let device = state.device.as_ref().map_or("", DeviceId::as_str);
-                    tracing::info!(%rollout, device, step = state.step.name(), detail = state.detail, "firmware");
+                    let step = state.progress.step().name();
+                    tracing::info!(%rollout, device, step, detail = state.detail, "firmware");
                     outcome.report(&Report::FirmwareState(state), now);
                     outcome.actions.push(Action::CommandDone);
                 }
@@ -97,10 +102,17 @@ impl Engine {
         result: Result<StagedImage, (String, bool)>,
         outcome: &mut Outcome,
     ) {
+        let rules = self.world.config.update_rules();
         self.with_update(rollout, outcome, |update, now| match result {
             Ok(image) => update.on_staged(image.path, image.sha256, image.length, now),
-            Err((why, again)) => update.on_staging_failed(&why, again, now),
+            Err((why, again)) => update.on_staging_failed(&why, again, now, &rules),
         });
+    }
+
+    /// More of an image is here.
+    pub(super) fn staging(&mut self, rollout: RolloutId, (here, all): (u64, u64), outcome: &mut Outcome) {
+        let rules = self.world.config.update_rules();
+        self.with_update(rollout, outcome, |update, now| update.on_staging(here, all, now, &rules));
     }
 
     /// A push ended.
@@ -108,17 +120,18 @@ impl Engine {
         &mut self,
         rollout: RolloutId,
         device: &DeviceId,
-        result: Result<(), (String, bool)>,
+        result: Result<(), PushFailure>,
         outcome: &mut Outcome,
     ) {
-        self.with_update(rollout, outcome, |update, now| update.on_pushed(device, result, now));
+        let rules = self.world.config.update_rules();
+        self.with_update(rollout, outcome, |update, now| update.on_pushed(device, result, now, &rules));
     }
 
     /// A device was looked at; updates that wait for its restart are told.
     pub(super) fn read_back(
         &mut self,
         device: &DeviceId,
-        version: Option<Option<&str>>,
+        shown: Option<Shown<'_>>,
         now: Timestamp,
         outcome: &mut Outcome,
     ) {
@@ -128,7 +141,7 @@ impl Engine {
         let rollouts: Vec<RolloutId> =
             self.known.updates.values().filter(waits).map(|update| update.order.rollout).collect();
         for rollout in rollouts {
-            self.with_update(rollout, outcome, |update, _| update.on_read_back(device, version, now, &rules));
+            self.with_update(rollout, outcome, |update, _| update.on_read_back(device, shown, now, &rules));
         }
     }
 
@@ -167,7 +180,16 @@ impl Engine {
                 let why = "this gateway is configured without a global server".to_owned();
                 return Self::tell(&events, Event::Staged(rollout, Err((why, false))));
             };
-            let progress = |here: u64, all: u64| tracing::debug!(%rollout, here, all, "staging");
+            let mut shown = 0;
+            let told = events.clone();
+            let progress = move |here: u64, all: u64| {
+                tracing::trace!(%rollout, here, all, "staging");
+                let percent = here.saturating_mul(100).checked_div(all).unwrap_or(0);
+                if percent > shown {
+                    shown = percent;
+                    Self::tell(&told, Event::Staging(rollout, here, all));
+                }
+            };
             let staged = tokio::select! {
                 staged = staging::stage(&client, &order, &dir, Timestamp::now(), progress) => staged,
                 () = shutdown.cancelled() => return,
@@ -184,7 +206,8 @@ impl Engine {
         let (Some(record), Some(Image::Staged { path, .. })) = (self.known.devices.get(&device), image)
         else {
             let why = "the device or its image is no longer known".to_owned();
-            return Self::tell(&events, Event::Pushed(rollout, device, Err((why, true))));
+            let failure = PushFailure { why, reach: Reach::NoImage };
+            return Self::tell(&events, Event::Pushed(rollout, device, Err(failure)));
         };
         let transport = self.transport(record.reading.identity().vendor.as_deref());
         let host = record.address.ip();
@@ -194,7 +217,8 @@ impl Engine {
             let pushed = pushed.map(|pushed| {
                 tracing::info!(%rollout, device = %device, bytes = pushed.bytes, closed = pushed.closed, "pushed");
             });
-            let pushed = pushed.map_err(|error| (program::error::chain(&error), error.nothing_was_sent()));
+            let failure = |error: PushError| PushFailure { why: program::error::chain(&error), reach: error.reach() };
+            let pushed = pushed.map_err(failure);
             Self::tell(&events, Event::Pushed(rollout, device, pushed));
         });
     }

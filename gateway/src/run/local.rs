@@ -8,6 +8,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use gateway_core::commands::CommandRecord;
 use gateway_core::firmware::{Image, Update};
+
+use super::firmware::view;
 use gateway_core::inventory::DeviceRecord;
 use gateway_core::outbox::LaneState;
 use jiff::Timestamp;
@@ -55,6 +57,7 @@ struct Shown {
 
 impl Shown {
     fn of(known: &Known) -> Self {
+        let now = Timestamp::now();
         let mut open_calls: Vec<OpenCallStatus> = known.devices.values().flat_map(open_calls).collect();
         open_calls.sort_by_key(|call| call.since);
         let mut commands: Vec<&CommandRecord> = known.commands.values().collect();
@@ -65,7 +68,11 @@ impl Shown {
             devices: known.devices.values().map(device).collect(),
             open_calls,
             commands: commands.into_iter().take(COMMANDS_SHOWN).map(command).collect(),
-            firmware: updates.into_iter().take(COMMANDS_SHOWN).map(firmware).collect(),
+            firmware: updates
+                .into_iter()
+                .take(COMMANDS_SHOWN)
+                .map(|update| firmware(update, known, now))
+                .collect(),
         }
     }
 }
@@ -225,16 +232,25 @@ fn command(record: &CommandRecord) -> CommandStatus {
     }
 }
 
-fn firmware(update: &Update) -> FirmwareStatus {
+fn firmware(update: &Update, known: &Known, now: Timestamp) -> FirmwareStatus {
     let image = match &update.image {
         Image::Wanted { .. } | Image::Staging { .. } => "staging",
         Image::Staged { .. } => "staged",
         Image::Failed { .. } => "failed",
     };
-    let one = |device: &gateway_core::firmware::DeviceUpdate| FirmwareDeviceStatus {
-        device: device.device.clone(),
-        state: device.state.name().to_owned(),
-        detail: device.detail.clone(),
+    let one = |device: &gateway_core::firmware::DeviceUpdate| {
+        let seen = known.devices.get(&device.device).map(view);
+        let wait = update.wait_of(device, seen.as_ref(), now);
+        let ended = || match (device.detail.as_str(), device.panel.as_str()) {
+            (detail, "") => detail.to_owned(),
+            (detail, panel) => format!("{detail}; its panel showed: {panel}"),
+        };
+        FirmwareDeviceStatus {
+            device: device.device.clone(),
+            state: device.state.name().to_owned(),
+            waiting_for: wait.as_ref().map(|wait| wait.reason),
+            detail: wait.map_or_else(ended, |wait| wait.text()),
+        }
     };
     FirmwareStatus {
         rollout: update.order.rollout,
@@ -242,6 +258,7 @@ fn firmware(update: &Update) -> FirmwareStatus {
         version: update.order.version.clone(),
         not_before: update.order.not_before,
         image: image.to_owned(),
+        image_detail: update.staging(),
         devices: update.devices.iter().map(one).collect(),
     }
 }

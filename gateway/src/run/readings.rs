@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gateway_core::calls::CallState;
 use gateway_core::device_reading::{Finished, Glimpse, Scope};
+use gateway_core::firmware::Shown;
 use gateway_core::inventory::{self, DeviceRecord, Finding, LastReading, Place, Recognition, Reported, Seen};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
@@ -16,6 +17,11 @@ use wire::report::{Call, CounterSet, DeviceInformation, InformationReason, Repor
 use super::engine::{Action, Engine, Outcome, told};
 use crate::snmp::ReadError;
 use crate::spool::QueuedMail;
+
+/// A reading as an update that waits for a restart sees it.
+fn shown(reading: &Reading) -> Shown<'_> {
+    Shown { version: reading.identity.firmware_version(), status: &reading.status }
+}
 
 impl Engine {
     /// A look ended.
@@ -132,7 +138,7 @@ impl Engine {
         if whole {
             self.inform(&id, reading, now, outcome);
             self.answer_read(&id, reading, now, outcome);
-            self.read_back(&id, Some(reading.identity.firmware_version()), now, outcome);
+            self.read_back(&id, Some(shown(reading)), now, outcome);
         } else {
             self.look_closer(address, &id, reading, now);
         }

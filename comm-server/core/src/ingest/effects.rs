@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use wire::ids::DeviceId;
 use wire::reading::{Counter, Evidence, Reading};
-use wire::report::{
-    Call, CallKind, CounterSet, Edge, FirmwareState, FirmwareStep, InformationReason, Lane, Report,
-};
+use wire::report::{Call, CallKind, CounterSet, Edge, FirmwareState, InformationReason, Lane, Report};
 use wire::text::without_hidden;
 
 use super::parse::{Arrival, Content};
@@ -285,10 +283,4 @@ fn rows(counters: &BTreeMap<Counter, u64>, evidence: &BTreeMap<Counter, Evidence
 #[must_use]
 pub fn readable(text: &str) -> String {
     without_hidden(text, TEXT_CHARS)
-}
-
-/// The steps of devices that follow when a whole gateway reports a step.
-#[must_use]
-pub const fn reaches_devices(step: FirmwareStep) -> bool {
-    matches!(step, FirmwareStep::Staged | FirmwareStep::Failed | FirmwareStep::Cancelled)
 }

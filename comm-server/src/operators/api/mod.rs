@@ -85,6 +85,7 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(rollouts::list, rollouts::create))
         .routes(routes!(rollouts::one))
         .routes(routes!(rollouts::cancel))
+        .routes(routes!(rollouts::retry))
         .routes(routes!(quarantine::list))
         .routes(routes!(quarantine::replay))
         .routes(routes!(audit::list))
@@ -216,6 +217,7 @@ mod tests {
                 "/api/v1/rollouts",
                 "/api/v1/rollouts/{rollout}",
                 "/api/v1/rollouts/{rollout}/cancel",
+                "/api/v1/rollouts/{rollout}/retry",
                 "/api/v1/session",
             ]
         );

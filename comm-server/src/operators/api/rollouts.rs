@@ -3,11 +3,13 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use comm_server_core::rollouts::{Door, Start, Wish};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 use wire::ids::RolloutId;
+use wire::problem::ProblemCode;
 
 use super::list::{List, PageParams, cursor};
 use super::refusals::{Changing, Reading};
@@ -15,6 +17,7 @@ use crate::operators::caller::{Body, Caller, Params};
 use crate::operators::refused::Refused;
 use crate::operators::role::Act;
 use crate::operators::{OperatorState, orders};
+use crate::rollouts::{parse_date, parse_id};
 use crate::store;
 
 /// A roll-out.
@@ -32,7 +35,11 @@ pub(super) struct Rollout {
     created_at: Timestamp,
     /// `scheduled`, `running`, `done`, `failed` or `cancelled`.
     state: String,
-    /// How many devices are in it, and how they ended.
+    /// The roll-out whose failed devices these are.
+    retry_of: Option<String>,
+    /// The newest roll-out that orders the failed devices of this one again.
+    retried_by: Option<String>,
+    /// How many devices are in it, and how far they are.
     progress: Progress,
 }
 
@@ -40,6 +47,13 @@ pub(super) struct Rollout {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Progress {
     devices: i64,
+    /// No step was reported.
+    pending: i64,
+    /// The image is at their gateway.
+    staged: i64,
+    /// The image was pushed to them.
+    pushed: i64,
+    /// They show the new version.
     verified: i64,
     failed: i64,
     cancelled: i64,
@@ -51,10 +65,22 @@ pub(super) struct RolloutDevice {
     gateway: String,
     /// Its id; empty for the gateway's staging.
     device: String,
+    model: String,
+    serial: String,
+    name: String,
+    /// The gateway's customer.
+    customer: String,
+    /// The gateway's site.
+    site: String,
     /// `pending`, `staged`, `pushed`, `verified`, `failed` or `cancelled`.
     step: String,
-    /// What a person should read: why it failed.
+    /// What it waits for: `date`, `staging`, `turn`, `no_answer`, `offline`, `busy`, `service_call`, `jam`, `cover_open`,
+    /// `no_connection`, `restarting` or `other`; empty at its end.
+    waiting_for: String,
+    /// What a person should read: why it failed, or more about what it waits for.
     detail: String,
+    /// What the device's panel showed, where that explains the state.
+    panel: String,
     version_before: String,
     /// As read back from the device; empty until then.
     version_now: String,
@@ -73,7 +99,15 @@ pub(super) struct RolloutDetail {
 
 impl From<store::Rollout> for Rollout {
     fn from(r: store::Rollout) -> Self {
-        let (devices, verified, failed, cancelled) = (r.devices, r.verified, r.failed, r.cancelled);
+        let progress = Progress {
+            devices: r.devices,
+            pending: r.pending,
+            staged: r.staged,
+            pushed: r.pushed,
+            verified: r.verified,
+            failed: r.failed,
+            cancelled: r.cancelled,
+        };
         Self {
             rollout: r.rollout,
             vendor: r.vendor,
@@ -84,7 +118,9 @@ impl From<store::Rollout> for Rollout {
             created_by: r.created_by,
             created_at: r.created_at,
             state: r.state,
-            progress: Progress { devices, verified, failed, cancelled },
+            retry_of: r.retry_of,
+            retried_by: r.retried_by,
+            progress,
         }
     }
 }
@@ -94,8 +130,15 @@ impl From<store::RolloutDevice> for RolloutDevice {
         Self {
             gateway: d.gateway,
             device: d.device,
+            model: d.model,
+            serial: d.serial,
+            name: d.name,
+            customer: d.customer,
+            site: d.site,
             step: d.step,
+            waiting_for: d.waiting_for,
             detail: d.detail,
+            panel: d.panel,
             version_before: d.version_before,
             version_now: d.version_now,
             updated_at: d.updated_at,
@@ -113,11 +156,24 @@ pub(super) struct NewRollout {
     /// Model, as devices show it.
     #[schema(min_length = 1, max_length = 100)]
     model: String,
-    /// Version that the devices show afterwards.
+    /// Version that the devices show afterwards; it must be published at the global server.
     #[schema(min_length = 1, max_length = 100)]
     version: String,
-    /// Push not before this; at once if absent.
-    not_before: Option<Timestamp>,
+    /// Push not before this, at most five minutes in the past; if absent, each device is updated as soon as it is idle.
+    #[schema(value_type = Option<Timestamp>, format = DateTime)]
+    not_before: Option<String>,
+    /// Whether devices that show a newer version are meant too.
+    #[serde(default)]
+    allow_downgrade: bool,
+}
+
+/// How a roll-out is retried.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Retry {
+    /// Whether devices that show a newer version by now are meant too.
+    #[serde(default)]
+    allow_downgrade: bool,
 }
 
 /// A roll-out that was made.
@@ -154,8 +210,19 @@ pub(super) async fn create(
     caller: Caller,
     Body(new): Body<NewRollout>,
 ) -> Result<(StatusCode, Json<RolloutCreated>), Refused> {
-    let what = (new.vendor.as_str(), new.model.as_str(), new.version.as_str());
-    let rollout = orders::roll_out(&state, &caller, what, new.not_before).await?;
+    let start = match new.not_before.as_deref().map(parse_date).transpose() {
+        Ok(date) => date.map_or(Start::Now, Start::NotBefore),
+        Err(error) => return Err(Refused::malformed(format!("not_before: {error}"))),
+    };
+    let wish = Wish {
+        vendor: new.vendor,
+        model: new.model,
+        version: new.version,
+        start,
+        allow_downgrade: new.allow_downgrade,
+        only: None,
+    };
+    let rollout = orders::roll_out(&state, &caller, wish, Door::Api).await?;
     Ok((StatusCode::CREATED, Json(RolloutCreated { rollout: rollout.0 })))
 }
 
@@ -176,6 +243,26 @@ pub(super) async fn one(
     Ok(Json(detail(&state, &caller, parse(&id)?, page).await?))
 }
 
+/// Order the failed devices of a roll-out that has ended again, as a roll-out of their own that begins at once.
+#[utoipa::path(
+    post, path = "/api/v1/rollouts/{rollout}/retry", tag = "firmware", operation_id = "retry_rollout",
+    request_body = Retry,
+    params(
+        ("rollout" = Uuid, Path, description = "The roll-out's id"),
+        ("x-csrf-token" = String, Header, description = "The session's `csrf`")
+    ),
+    responses((status = 201, body = RolloutCreated, description = "Ordered again"), Changing)
+)]
+pub(super) async fn retry(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(retry): Body<Retry>,
+) -> Result<(StatusCode, Json<RolloutCreated>), Refused> {
+    let made = orders::retry(&state, &caller, parse(&id)?, retry.allow_downgrade, Door::Api).await?;
+    Ok((StatusCode::CREATED, Json(RolloutCreated { rollout: made.0 })))
+}
+
 /// Cancel what isn't yet pushed.
 #[utoipa::path(
     post, path = "/api/v1/rollouts/{rollout}/cancel", tag = "firmware", operation_id = "cancel_rollout",
@@ -191,7 +278,7 @@ pub(super) async fn cancel(
     Path(id): Path<String>,
 ) -> Result<Json<RolloutDetail>, Refused> {
     let id = parse(&id)?;
-    orders::cancel(&state, &caller, id).await?;
+    orders::cancel(&state, &caller, id, Door::Api).await?;
     Ok(Json(detail(&state, &caller, id, None).await?))
 }
 
@@ -209,5 +296,5 @@ async fn detail(
 }
 
 fn parse(id: &str) -> Result<RolloutId, Refused> {
-    id.parse().map_err(|_| Refused::not_found("roll-out"))
+    parse_id(id).map_err(|error| Refused::new(ProblemCode::NotFound, error.to_string()))
 }

@@ -14,6 +14,7 @@ mod icon;
 mod live;
 mod login;
 mod password;
+mod progress;
 mod quarantine;
 mod refused;
 mod return_to;
@@ -43,6 +44,7 @@ pub(super) fn router(state: &OperatorState) -> Router<OperatorState> {
         .route("/rollouts", get(rollouts::show).post(rollouts::create))
         .route("/rollouts/{rollout}", get(rollouts::show_one))
         .route("/rollouts/{rollout}/cancel", post(rollouts::cancel))
+        .route("/rollouts/{rollout}/retry", post(rollouts::retry))
         .route("/commands", get(commands::show).post(commands::create))
         .route("/quarantine", get(quarantine::show))
         .route("/quarantine/replay", post(quarantine::replay))

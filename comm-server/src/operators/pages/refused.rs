@@ -14,7 +14,7 @@ use crate::operators::OperatorState;
 use crate::operators::caller::identify;
 use crate::operators::password::HashError;
 use crate::operators::refused::Refused;
-use crate::store::{RolloutError, StoreError};
+use crate::store::StoreError;
 
 /// A refusal in words, until it is known who reads it.
 #[derive(Debug, Clone)]
@@ -56,12 +56,6 @@ impl From<StoreError> for PageRefused {
 
 impl From<HashError> for PageRefused {
     fn from(error: HashError) -> Self {
-        Self(error.into())
-    }
-}
-
-impl From<RolloutError> for PageRefused {
-    fn from(error: RolloutError) -> Self {
         Self(error.into())
     }
 }

@@ -4,24 +4,29 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use comm_server_core::rollouts::{Door, Start, Wish};
 use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use wire::ids::RolloutId;
+use wire::problem::ProblemCode;
+use wire::size::size_text;
 
-use super::choice::{Choice, address, device_page, element};
+use super::choice::{Choice, address};
 use super::icon::Icon;
+use super::progress::{Progress, StepRow};
 use super::refused::{PageRefused, page};
 use super::shell::Shell;
 use super::state::{self, StateBadge};
-use super::time::{When, grouped};
+use super::time::When;
 use super::visitor::{Submitted, Visitor};
 use crate::operators::caller::{Caller, Params};
 use crate::operators::refused::Refused;
 use crate::operators::role::Act;
 use crate::operators::{Image, OperatorState, orders};
-use crate::store::{Rollout, RolloutDevice};
+use crate::rollouts::parse_id;
+use crate::store::Rollout;
 
 /// Between vendor and model in a form's value; neither holds control characters.
 const BETWEEN: char = '\t';
@@ -60,6 +65,7 @@ struct Form {
     date: String,
     time: String,
     zone: String,
+    allow_downgrade: bool,
 }
 
 struct ImageRow {
@@ -82,18 +88,8 @@ struct RolloutRow {
     not_before: When,
     created_at: When,
     created_by: String,
-}
-
-struct Progress {
-    devices: i64,
-    verified: i64,
-    failed: i64,
-    cancelled: i64,
-    verified_width: i64,
-    failed_from: i64,
-    failed_width: i64,
-    busy_from: i64,
-    busy_width: i64,
+    retry_of: Option<String>,
+    retried_by: Option<String>,
 }
 
 #[derive(Template)]
@@ -101,21 +97,11 @@ struct Progress {
 struct RolloutPage {
     shell: Shell,
     may_cancel: bool,
+    may_retry: bool,
+    problem: Option<String>,
     r: RolloutRow,
     devices: Vec<StepRow>,
     next: Option<String>,
-}
-
-struct StepRow {
-    element: String,
-    href: String,
-    title: String,
-    gateway: String,
-    state: StateBadge,
-    detail: String,
-    version_before: String,
-    version_now: String,
-    updated_at: When,
 }
 
 /// `GET /rollouts`
@@ -179,12 +165,11 @@ fn zones() -> Vec<String> {
 }
 
 fn image_row(image: Image, now: Timestamp) -> ImageRow {
-    let kib = i64::try_from(image.bytes.div_ceil(1024)).unwrap_or(i64::MAX);
     ImageRow {
         vendor: image.vendor,
         model: image.model,
         version: image.version,
-        size: format!("{} KiB", grouped(kib)),
+        size: size_text(image.bytes),
         published_at: When::new(image.published_at, now),
     }
 }
@@ -193,7 +178,7 @@ fn row(r: Rollout, now: Timestamp) -> RolloutRow {
     RolloutRow {
         href: format!("/rollouts/{}", r.rollout),
         state: state::of_rollout(&r.state),
-        progress: progress(&r),
+        progress: Progress::of(&r),
         not_before: When::new(r.not_before, now),
         created_at: When::new(r.created_at, now),
         id: r.rollout,
@@ -202,24 +187,8 @@ fn row(r: Rollout, now: Timestamp) -> RolloutRow {
         version: r.version,
         target: r.target,
         created_by: r.created_by,
-    }
-}
-
-fn progress(r: &Rollout) -> Progress {
-    // Each part ends where the next begins, so that rounding leaves no gap.
-    let at = |devices: i64| devices.saturating_mul(100).checked_div(r.devices).unwrap_or(0);
-    let (verified, ended) = (at(r.verified), at(r.verified + r.failed));
-    let busy = if r.state == "running" { at(r.devices - r.cancelled) } else { ended };
-    Progress {
-        devices: r.devices,
-        verified: r.verified,
-        failed: r.failed,
-        cancelled: r.cancelled,
-        verified_width: verified,
-        failed_from: verified,
-        failed_width: ended - verified,
-        busy_from: ended,
-        busy_width: busy - ended,
+        retry_of: r.retry_of,
+        retried_by: r.retried_by,
     }
 }
 
@@ -235,10 +204,12 @@ pub(super) async fn create(
         date: text("date"),
         time: text("time"),
         zone: text("zone"),
+        allow_downgrade: !fields.text("allow_downgrade").is_empty(),
     };
     match plan(&state, &caller, &form).await {
         Ok(id) => Ok(Redirect::to(&format!("/rollouts/{id}?done=planned")).into_response()),
-        Err(refused) if refused.0.status < 500 => {
+        // Also when the global server can't be asked: what was typed stays.
+        Err(refused) if refused.0.code != ProblemCode::Internal => {
             let status = StatusCode::from_u16(refused.0.status).unwrap_or(StatusCode::BAD_REQUEST);
             let shown = listed(&state, &caller, &Query::default(), form, Some(refused.0.detail)).await?;
             Ok((status, page(&shown)).into_response())
@@ -250,17 +221,34 @@ pub(super) async fn create(
 async fn plan(state: &OperatorState, caller: &Caller, form: &Form) -> Result<RolloutId, Refused> {
     let parts = form.model.split_once(BETWEEN);
     let (vendor, model) = parts.ok_or_else(|| Refused::malformed("choose a model of the list"))?;
-    let not_before = instant(&form.date, &form.time, &form.zone)?;
-    orders::roll_out(state, caller, (vendor, model, &form.version), not_before).await
+    let start = instant(&form.date, &form.time, &form.zone)?.map_or(Start::Now, Start::NotBefore);
+    let wish = Wish {
+        vendor: vendor.to_owned(),
+        model: model.to_owned(),
+        version: form.version.clone(),
+        start,
+        allow_downgrade: form.allow_downgrade,
+        only: None,
+    };
+    orders::roll_out(state, caller, wish, Door::Page).await
 }
 
 /// The instant that a date and a time in a zone are; none without a date. A time that the clocks skip is taken as
 /// an hour later, one that they show twice as the first.
 fn instant(date: &str, time: &str, zone: &str) -> Result<Option<Timestamp>, Refused> {
     if date.is_empty() {
+        if !time.is_empty() {
+            return Err(Refused::malformed(
+                "the time has no date: choose its date too, or leave both empty to update each device as soon as it is idle",
+            ));
+        }
         return Ok(None);
     }
-    let wrong = |what: &str| Refused::malformed(format!("{what} can't be read"));
+    let wrong = |what: &str| {
+        Refused::malformed(format!(
+            "{what} can't be read: expected a date such as 2026-12-31 and a time such as 20:00"
+        ))
+    };
     let date: civil::Date = date.parse().map_err(|_| wrong("the date"))?;
     let time = if time.is_empty() { "00:00" } else { time };
     let time: civil::Time = time.parse().map_err(|_| wrong("the time"))?;
@@ -279,36 +267,32 @@ pub(super) async fn show_one(
     Path(id): Path<String>,
     Params(query): Params<Query>,
 ) -> Result<Response, PageRefused> {
-    let now = Timestamp::now();
-    let id = parse(&id)?;
-    let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
-    let found = state.seen_by(&caller).rollout(&caller.tenant, id).await?;
-    let found = found.ok_or_else(|| Refused::not_found("roll-out"))?;
-    let devices = state.seen_by(&caller).rollout_devices(&caller.tenant, id, cursor).await?;
-    let ended = matches!(found.state.as_str(), "done" | "failed" | "cancelled");
-    let r = row(found, now);
-    Ok(page(&RolloutPage {
-        shell: Shell::new(&caller, "/rollouts", query.done.as_deref()),
-        may_cancel: caller.role.may(Act::RollOut) && !ended,
-        next: devices.next.as_deref().map(|next| address(&r.href, &[("page", next)])),
-        devices: devices.items.into_iter().map(|device| step(device, now)).collect(),
-        r,
-    }))
+    Ok(page(&one(&state, &caller, parse(&id)?, &query, None).await?))
 }
 
-fn step(d: RolloutDevice, now: Timestamp) -> StepRow {
-    let staging = d.device.is_empty();
-    StepRow {
-        element: element("s", &[&d.gateway, &d.device]),
-        href: if staging { String::new() } else { device_page(&d.gateway, &d.device) },
-        title: if staging { "Image at the gateway".to_owned() } else { d.device },
-        state: state::of_step(&d.step),
-        gateway: d.gateway,
-        detail: d.detail,
-        version_before: d.version_before,
-        version_now: d.version_now,
-        updated_at: When::new(d.updated_at, now),
-    }
+async fn one(
+    state: &OperatorState,
+    caller: &Caller,
+    id: RolloutId,
+    query: &Query,
+    problem: Option<String>,
+) -> Result<RolloutPage, PageRefused> {
+    let now = Timestamp::now();
+    let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
+    let found = state.seen_by(caller).rollout(&caller.tenant, id).await?;
+    let found = found.ok_or_else(|| Refused::not_found("roll-out"))?;
+    let devices = state.seen_by(caller).rollout_devices(&caller.tenant, id, cursor).await?;
+    let (may, ended, failed) = (caller.role.may(Act::RollOut), found.has_ended(), found.failed > 0);
+    let r = row(found, now);
+    Ok(RolloutPage {
+        shell: Shell::new(caller, "/rollouts", query.done.as_deref()),
+        may_cancel: may && !ended,
+        may_retry: may && ended && failed,
+        problem,
+        next: devices.next.as_deref().map(|next| address(&r.href, &[("page", next)])),
+        devices: devices.items.into_iter().map(|device| StepRow::of(device, now)).collect(),
+        r,
+    })
 }
 
 /// `POST /rollouts/{rollout}/cancel`
@@ -318,12 +302,43 @@ pub(super) async fn cancel(
     Submitted { caller, .. }: Submitted,
 ) -> Result<Response, PageRefused> {
     let id = parse(&id)?;
-    orders::cancel(&state, &caller, id).await?;
-    Ok(Redirect::to(&format!("/rollouts/{id}?done=cancelled")).into_response())
+    match orders::cancel(&state, &caller, id, Door::Page).await {
+        Ok(()) => Ok(Redirect::to(&format!("/rollouts/{id}?done=cancelled")).into_response()),
+        Err(refused) => again(&state, &caller, id, refused).await,
+    }
+}
+
+/// `POST /rollouts/{rollout}/retry`
+pub(super) async fn retry(
+    State(state): State<OperatorState>,
+    Path(id): Path<String>,
+    Submitted { caller, fields }: Submitted,
+) -> Result<Response, PageRefused> {
+    let id = parse(&id)?;
+    let allow_downgrade = !fields.text("allow_downgrade").is_empty();
+    match orders::retry(&state, &caller, id, allow_downgrade, Door::Page).await {
+        Ok(made) => Ok(Redirect::to(&format!("/rollouts/{made}?done=planned")).into_response()),
+        Err(refused) => again(&state, &caller, id, refused).await,
+    }
+}
+
+/// The roll-out's page with what was refused.
+async fn again(
+    state: &OperatorState,
+    caller: &Caller,
+    id: RolloutId,
+    refused: Refused,
+) -> Result<Response, PageRefused> {
+    if refused.0.code != ProblemCode::Conflict && refused.0.code != ProblemCode::Overloaded {
+        return Err(refused.into());
+    }
+    let status = StatusCode::from_u16(refused.0.status).unwrap_or(StatusCode::CONFLICT);
+    let shown = one(state, caller, id, &Query::default(), Some(refused.0.detail)).await?;
+    Ok((status, page(&shown)).into_response())
 }
 
 fn parse(id: &str) -> Result<RolloutId, Refused> {
-    id.parse().map_err(|_| Refused::not_found("roll-out"))
+    parse_id(id).map_err(|_| Refused::not_found("roll-out"))
 }
 
 #[cfg(test)]
@@ -337,7 +352,8 @@ mod tests {
                 .map(|at| at.map(|at| at.to_string()))
                 .map_err(|refused| refused.0.detail)
         };
-        assert_eq!(at("", "12:00", "Nowhere"), Ok(None));
+        assert_eq!(at("", "", "Nowhere"), Ok(None));
+        assert!(at("", "12:00", "UTC").unwrap_err().contains("no date"), "half a date is no order for now");
         assert_eq!(at("2026-07-01", "02:30", "UTC"), Ok(Some("2026-07-01T02:30:00Z".to_owned())));
         assert_eq!(at("2026-07-01", "02:30", "Europe/Berlin"), Ok(Some("2026-07-01T00:30:00Z".to_owned())));
         // Skipped by the clocks, and shown twice.

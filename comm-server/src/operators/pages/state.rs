@@ -1,6 +1,7 @@
 //! States as a word, an icon and a tone: never a colour alone.
 
 use wire::reading::Status;
+use wire::report::WaitReason;
 
 use super::icon::Icon;
 use crate::store::Gravest;
@@ -91,11 +92,22 @@ pub(super) fn of_rollout(state: &str) -> StateBadge {
     }
 }
 
-/// How far a device of a roll-out is.
-pub(super) fn of_step(step: &str) -> StateBadge {
+/// How far a device of a roll-out is, and what keeps it.
+pub(super) fn of_step(step: &str, waiting_for: Option<WaitReason>) -> StateBadge {
     match step {
-        "pending" => badge("Waiting", "idle", Icon::Clock),
-        "staged" => badge("Image staged", "busy", Icon::Rollout),
+        "pending" | "staged" => match waiting_for {
+            Some(WaitReason::ServiceCall) => badge("Service call", "bad", Icon::Wrench),
+            Some(WaitReason::Jam) => badge("Paper jam", "warn", Icon::Jam),
+            Some(WaitReason::CoverOpen) => badge("Cover open", "warn", Icon::Cover),
+            Some(WaitReason::NoAnswer | WaitReason::Offline) => badge("Offline", "warn", Icon::Offline),
+            Some(WaitReason::NoConnection) => badge("No connection", "warn", Icon::Alert),
+            Some(WaitReason::Busy) => badge("Busy", "busy", Icon::Print),
+            Some(WaitReason::Date) => badge("Scheduled", "idle", Icon::Clock),
+            Some(WaitReason::Staging | WaitReason::Turn | WaitReason::Restarting | WaitReason::Other) => {
+                badge("Waiting", "idle", Icon::Clock)
+            }
+            None => badge("Image staged", "good", Icon::Ok),
+        },
         "pushed" => badge("Pushed, restarting", "busy", Icon::Pulse),
         "verified" => badge("Verified", "good", Icon::Ok),
         "failed" => badge("Failed", "bad", Icon::Alert),

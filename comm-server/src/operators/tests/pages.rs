@@ -119,38 +119,6 @@ async fn a_person_logs_in_by_the_form_and_asks_a_device() {
 }
 
 #[tokio::test]
-async fn a_roll_out_is_planned_and_cancelled() {
-    let (site, client) = Site::with("firmware_manager").await;
-    site.sql(
-        "INSERT INTO gateways (tenant, gateway, first_seen_ms, next_poll_s) VALUES ('default', 'gw-1', 1, 3600);
-         INSERT INTO devices (tenant, gateway, device, vendor, model, firmware, first_seen_ms)
-          VALUES ('default', 'gw-1', 'ricoh:E1', 'ricoh', 'IM C3000', '1.0', 1)",
-    )
-    .await;
-    let none = "model=ricoh%09IM+C3000&version=1.0&csrf=".to_owned() + &client.csrf;
-    let none = site.submit(&client, "/rollouts", &none).await;
-    assert!(none.status == 409 && none.text.contains("no device of ricoh IM C3000"), "{}", none.text);
-    let form = format!(
-        "model=ricoh%09IM+C3000&version=2.0&date=2027-07-01&time=02%3A30&zone=Europe%2FBerlin&csrf={}",
-        client.csrf
-    );
-    let planned = site.submit(&client, "/rollouts", &form).await;
-    assert_eq!(planned.status, 303, "{}", planned.text);
-    let path = planned.header(header::LOCATION).split('?').next().unwrap().to_owned();
-    let detail = site.get(&client, &format!("/api/v1{path}")).await.json();
-    assert_eq!(detail["not_before"], "2027-07-01T00:30:00Z");
-    assert_eq!(detail["state"], "scheduled");
-    assert_eq!(detail["progress"]["devices"], 1);
-    let page = site.get(&client, &path).await.text;
-    assert!(page.contains("Yes, cancel it") && page.contains("2027-07-01 00:30:00 UTC"), "{page}");
-    let cancelled = site.submit(&client, &format!("{path}/cancel"), &format!("csrf={}", client.csrf)).await;
-    assert_eq!(cancelled.status, 303, "{}", cancelled.text);
-    assert_eq!(site.get(&client, &format!("/api/v1{path}")).await.json()["state"], "cancelled");
-    let again = site.send(client.request("POST", &format!("/api/v1{path}/cancel"), None)).await;
-    assert_eq!(again.status, 409, "{}", again.text);
-}
-
-#[tokio::test]
 async fn a_list_is_read_page_by_page_without_a_gap() {
     let (site, client) = Site::with("viewer").await;
     site.sql(

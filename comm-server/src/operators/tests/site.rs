@@ -11,7 +11,7 @@ use sqlx::AnyPool;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-use crate::operators::{OperatorState, first_login, password, router};
+use crate::operators::{Image, Images, OperatorState, first_login, password, router};
 use crate::store::{DEFAULT_TENANT, NewUser, Store};
 
 /// Where users are made.
@@ -58,6 +58,23 @@ impl Site {
         let store = Store::open_detached(&url).await.unwrap();
         let router = router(OperatorState::new(store.clone(), None).unwrap());
         Self { _dir: dir, url, store, router }
+    }
+
+    /// The same site with what the global server has published, or why that is unknown.
+    pub(super) fn publishing(self, published: Result<&[(&str, &str, &str)], &str>) -> Self {
+        let image = |(vendor, model, version): &(&str, &str, &str)| Image {
+            target: wire::metadata::target_name(vendor, model, version),
+            vendor: (*vendor).to_owned(),
+            model: (*model).to_owned(),
+            version: (*version).to_owned(),
+            bytes: 25_165_898,
+            sha256: "ab".repeat(32),
+            published_at: Timestamp::UNIX_EPOCH,
+        };
+        let list = published.map(|list| list.iter().map(image).collect()).map_err(str::to_owned);
+        let images = Some(Images::fixed(list));
+        let router = router(OperatorState::new(self.store.clone(), images).unwrap());
+        Self { router, ..self }
     }
 
     /// A site with somebody of a role, logged in.

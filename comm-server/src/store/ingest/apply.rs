@@ -9,7 +9,6 @@ use wire::report::{Call, Lane};
 
 use super::together::Gathered;
 use crate::store::polls::Caller;
-use crate::store::rollouts::Told;
 use crate::store::{AuditEntry, StoreError, audit, failed, rollouts, row};
 
 /// Whose reports, in which lane.
@@ -57,7 +56,7 @@ pub(super) async fn apply(
         }
         Effect::Firmware(state) => {
             let place = (at.caller.tenant.as_str(), at.caller.gateway.as_str());
-            rollouts::advance(connection, place, state, Told::ByReport, at.caller.now).await
+            rollouts::advance(connection, place, state, at.caller.now).await
         }
         Effect::Lost { reports, detail } => {
             let detail = format!("{reports} reports: {detail}");

@@ -1,5 +1,7 @@
 //! Roll-outs and what gateways tell of them.
 
+use comm_server_core::rollouts::{Start, Wish};
+
 use super::*;
 
 pub(super) async fn with_two_devices() -> (Opened, wire::ids::RolloutId) {
@@ -12,15 +14,34 @@ pub(super) async fn with_two_devices() -> (Opened, wire::ids::RolloutId) {
         information("ricoh:E4", "MP 5055", "1.0"),
     ];
     send(store, Lane::Bulk, 1, &reports).await;
-    let new = NewRollout {
-        vendor: "ricoh".to_owned(),
-        model: "IM C3000".to_owned(),
-        version: "2.0".to_owned(),
-        not_before: NOW + SignedDuration::from_hours(1),
-        created_by: "admin".to_owned(),
-    };
+    let new =
+        NewRollout { wish: Wish { start: later(), ..wish("IM C3000", "2.0") }, ..new("IM C3000", "2.0") };
     let id = store.create_rollout(DEFAULT_TENANT, new, NOW).await.unwrap();
     (opened, id)
+}
+
+fn later() -> Start {
+    Start::NotBefore(NOW + SignedDuration::from_hours(1))
+}
+
+fn wish(model: &str, version: &str) -> Wish {
+    Wish {
+        vendor: "ricoh".to_owned(),
+        model: model.to_owned(),
+        version: version.to_owned(),
+        start: Start::Now,
+        allow_downgrade: false,
+        only: None,
+    }
+}
+
+fn new(model: &str, version: &str) -> NewRollout {
+    NewRollout {
+        wish: wish(model, version),
+        target: wire::metadata::target_name("ricoh", model, version),
+        retry_of: None,
+        created_by: "admin".to_owned(),
+    }
 }
 
 pub(super) fn firmware(rollout: wire::ids::RolloutId, device: Option<&str>, step: &str) -> Value {
@@ -28,7 +49,9 @@ pub(super) fn firmware(rollout: wire::ids::RolloutId, device: Option<&str>, step
         "detail": "because"});
     if let Some(device) = device {
         report["device"] = json!(device);
-        report["version_now"] = json!("2.0");
+        if step == "verified" {
+            report["version_now"] = json!("2.0");
+        }
     }
     report
 }
@@ -99,20 +122,133 @@ pub(super) async fn cancelling_withdraws_what_never_went_out_and_follows_what_di
 }
 
 pub(super) async fn nothing_to_update_is_said() {
-    let (Opened { store, dir: _dir }, _) = with_two_devices().await;
-    let new = |model: &str| NewRollout {
-        vendor: "ricoh".to_owned(),
-        model: model.to_owned(),
-        version: "1.0".to_owned(),
-        not_before: NOW,
-        created_by: "admin".to_owned(),
+    let (Opened { store, dir: _dir }, open) = with_two_devices().await;
+    let refused = async |new: NewRollout| {
+        let refused = store.create_rollout(DEFAULT_TENANT, new.clone(), NOW).await.unwrap_err();
+        let checked = store.check_rollout(DEFAULT_TENANT, &new.wish, NOW).await.unwrap_err();
+        assert_eq!(refused.to_string(), checked.to_string());
+        refused.to_string()
     };
-    let none = store.create_rollout(DEFAULT_TENANT, new("MP 5055"), NOW).await.unwrap_err();
-    assert_eq!(none.to_string(), "no device of ricoh MP 5055 lacks version 1.0");
-    assert!(matches!(
-        store.create_rollout(DEFAULT_TENANT, new(" "), NOW).await,
-        Err(RolloutError::Field { field: "model", .. })
-    ));
+    let none = refused(new("MP 5055", "1.0")).await;
+    assert_eq!(none, "no device of ricoh MP 5055 lacks version 1.0: all 1 show it already");
+    assert!(refused(new(" ", "1.0")).await.starts_with("model \" \" is not usable"));
+    let overlap = refused(new("IM C3000", "3.0")).await;
+    assert!(overlap.starts_with(&format!("2 of 3 devices are in roll-out {open} of")), "{overlap}");
+    assert!(refused(new("MP 5055", "0.9")).await.contains("downgrade"));
+    let mut past = new("MP 5055", "2.0");
+    past.wish.start = Start::NotBefore(NOW - SignedDuration::from_hours(1));
+    assert!(refused(past).await.contains("is in the past"));
+    assert_eq!(store.rollouts(DEFAULT_TENANT, None).await.unwrap().items.len(), 1);
+    // Once it has ended, its devices are free again.
+    store.cancel_rollout(DEFAULT_TENANT, open, "admin", NOW).await.unwrap();
+    store.create_rollout(DEFAULT_TENANT, new("IM C3000", "3.0"), NOW).await.unwrap();
+}
+
+pub(super) async fn a_commands_summary_never_overwrites_what_devices_reported() {
+    // The end of the command among, before and after the devices' own reports.
+    for place in 0..=3 {
+        let (Opened { store, dir: _dir }, id) = with_two_devices().await;
+        let command = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands[0].id;
+        let reports = [
+            firmware(id, Some("ricoh:E1"), "pushed"),
+            firmware(id, Some("ricoh:E2"), "cancelled"),
+            firmware(id, Some("ricoh:E1"), "verified"),
+        ];
+        for (seq, (n, report)) in (5..).zip(reports.iter().enumerate()) {
+            if n == place {
+                answer(&store, command, ResponseState::Failed).await.unwrap();
+            }
+            send(&store, Lane::Bulk, seq, std::slice::from_ref(report)).await;
+        }
+        if place == reports.len() {
+            answer(&store, command, ResponseState::Failed).await.unwrap();
+        }
+        let (state, devices) = rollout_state(&store, id).await;
+        assert_eq!(devices[1..], ["ricoh:E1:verified", "ricoh:E2:cancelled"], "the command ended at {place}");
+        assert_eq!(state, "cancelled", "the command ended at {place}");
+        let rollout = store.rollout(DEFAULT_TENANT, id).await.unwrap().unwrap();
+        assert_eq!((rollout.verified, rollout.failed, rollout.cancelled), (1, 0, 1));
+    }
+    // Cancelled by an operator before the gateway's own report and its command's end.
+    let (Opened { store, dir: _dir }, id) = with_two_devices().await;
+    let command = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands[0].id;
+    store.cancel_rollout(DEFAULT_TENANT, id, "admin", NOW).await.unwrap();
+    answer(&store, command, ResponseState::Failed).await.unwrap();
+    let (state, devices) = rollout_state(&store, id).await;
+    assert_eq!(
+        (state.as_str(), &devices[1..]),
+        ("cancelled", &["ricoh:E1:cancelled".to_owned(), "ricoh:E2:cancelled".to_owned()][..])
+    );
+}
+
+pub(super) async fn verified_counts_only_with_the_version_that_was_ordered() {
+    let (Opened { store, dir: _dir }, id) = with_two_devices().await;
+    let mut without = firmware(id, Some("ricoh:E1"), "verified");
+    without.as_object_mut().unwrap().remove("version_now");
+    let mut other = firmware(id, Some("ricoh:E2"), "verified");
+    other["version_now"] = json!("1.9");
+    let answer = send(&store, Lane::Bulk, 5, &[without, other]).await;
+    assert_eq!((answer.acknowledged, answer.quarantined.len()), (6, 1));
+    assert!(answer.quarantined[0].reason.contains("version_now"), "{answer:?}");
+    let (_, devices) = rollout_state(&store, id).await;
+    assert_eq!(devices[1..], ["ricoh:E1:pending", "ricoh:E2:failed"]);
+    let rows = store.rollout_devices(DEFAULT_TENANT, id, None).await.unwrap().items;
+    assert_eq!(rows[2].detail, "reported as verified with version 1.9, but 2.0 was ordered");
+    assert_eq!(rows[2].version_now, "1.9");
+}
+
+pub(super) async fn why_a_device_waits_is_shown_until_its_next_step() {
+    let (Opened { store, dir: _dir }, id) = with_two_devices().await;
+    let waiting = |reason: &str, panel: &str| {
+        let mut report = firmware(id, Some("ricoh:E1"), "waiting");
+        report["waiting_for"] = json!(reason);
+        report["panel"] = json!(panel);
+        report["detail"] = json!("");
+        report
+    };
+    let shown = async || {
+        let rows = store.rollout_devices(DEFAULT_TENANT, id, None).await.unwrap().items;
+        let row = rows[1].clone();
+        assert_eq!((row.model.as_str(), row.serial.as_str(), row.name.as_str()), ("IM C3000", "E1", "Hall"));
+        (row.step, row.waiting_for, row.panel)
+    };
+    let is = |step: &str, reason: &str, panel: &str| (step.to_owned(), reason.to_owned(), panel.to_owned());
+    send(&store, Lane::Bulk, 5, &[firmware(id, None, "staged"), waiting("service_call", "C7990")]).await;
+    assert_eq!(shown().await, is("staged", "service_call", "C7990"));
+    send(&store, Lane::Bulk, 7, &[waiting("a_reason_of_a_later_version", "")]).await;
+    assert_eq!(shown().await, is("staged", "other", ""));
+    send(
+        &store,
+        Lane::Bulk,
+        8,
+        &[firmware(id, Some("ricoh:E1"), "pushed"), waiting("restarting", "Update refused")],
+    )
+    .await;
+    assert_eq!(shown().await, is("pushed", "restarting", "Update refused"));
+    let mut failed = firmware(id, Some("ricoh:E1"), "failed");
+    failed["panel"] = json!("Update refused");
+    // What was waited for before is no news after the end.
+    send(&store, Lane::Bulk, 10, &[failed, waiting("busy", "Printing")]).await;
+    assert_eq!(shown().await, is("failed", "", "Update refused"));
+}
+
+pub(super) async fn failed_devices_are_ordered_again_as_a_roll_out_of_their_own() {
+    let (Opened { store, dir: _dir }, id) = with_two_devices().await;
+    let reports = [firmware(id, Some("ricoh:E1"), "verified"), firmware(id, Some("ricoh:E2"), "failed")];
+    send(&store, Lane::Bulk, 5, &reports).await;
+    let only = store.failed_devices(DEFAULT_TENANT, id).await.unwrap();
+    assert_eq!(only, [("gw-1".to_owned(), "ricoh:E2".to_owned())].into());
+    let mut again = new("IM C3000", "2.0");
+    again.wish.only = Some(only);
+    again.retry_of = Some(id);
+    let retried = store.create_rollout(DEFAULT_TENANT, again, NOW).await.unwrap();
+    assert_eq!(rollout_state(&store, retried).await.1, [":pending", "ricoh:E2:pending"]);
+    let (old, young) = (id.to_string(), retried.to_string());
+    let of = async |id| store.rollout(DEFAULT_TENANT, id).await.unwrap().unwrap();
+    assert_eq!(of(retried).await.retry_of, Some(old));
+    assert_eq!(of(id).await.retried_by, Some(young));
+    let audit = store.audit(DEFAULT_TENANT, None).await.unwrap().items;
+    assert!(audit.iter().any(|entry| entry.what == "rollout.retry" && entry.detail.contains("1 devices")));
 }
 
 pub(super) async fn another_gateways_word_about_a_rollout_changes_nothing() {

@@ -3,20 +3,26 @@
 //! That an image is about to be pushed is stored before it is pushed. After a restart in between, the version is read
 //! first: an image is never pushed twice blindly. Done is only what the device itself shows.
 
+mod device;
+mod push;
+mod wait;
+
 use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use wire::command::FirmwareUpdate;
 use wire::ids::{CommandId, DeviceId, RolloutId};
+use wire::limits::FIRMWARE_DETAIL_CHARS;
 use wire::reading::Status;
-use wire::report::{FirmwareState, FirmwareStep};
+use wire::report::{FirmwareProgress, FirmwareState, WaitReason};
+use wire::size::size_text;
+
+pub use push::{PushFailure, Reach};
+pub use wait::{Reported, Wait};
 
 /// Devices of a gateway that are updated at once: a firmware that breaks devices breaks one.
 const AT_ONCE: usize = 1;
-
-/// How often an image is pushed to a device at most.
-const PUSHES_MAX: u32 = 2;
 
 /// First pause after a staging that failed for now, doubled with each.
 const STAGING_PAUSE: SignedDuration = SignedDuration::from_secs(30);
@@ -33,8 +39,8 @@ const OLD_READS_MAX: u32 = 5;
 /// A device that doesn't become idle so long after the date is given up.
 const IDLE_WAIT_MAX: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// Errors that a device must not have when an image is pushed.
-const IN_THE_WAY: [&str; 4] = ["jammed", "doorOpen", "serviceRequested", "offline"];
+/// Progress of staging is reported in steps of so many percent.
+const STAGING_STEP_PERCENT: u64 = 10;
 
 /// What decides about updates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +49,10 @@ pub struct UpdateRules {
     pub restart_limit: SignedDuration,
     /// Pause between two looks at a device that restarts.
     pub read_back: SignedDuration,
+    /// First pause before a push is tried again that got no connection.
+    pub push_pause: SignedDuration,
+    /// Least time between two reports of why a device waits, doubled with each.
+    pub report_pause: SignedDuration,
 }
 
 /// One gateway's part of a roll-out; stored in the spool.
@@ -61,6 +71,9 @@ pub struct Update {
     /// Whether the final answer was given.
     #[serde(default)]
     pub answered: bool,
+    /// What was reported of the staging.
+    #[serde(default)]
+    pub reported: Reported,
 }
 
 /// How far the image is.
@@ -73,11 +86,17 @@ pub enum Image {
         attempts: u32,
         /// Not before.
         not_before: Timestamp,
+        /// Why the last attempt failed.
+        #[serde(default)]
+        detail: String,
     },
     /// It is being staged; after a restart of the program it is to be staged again.
     Staging {
         /// Attempts, this one included.
         attempts: u32,
+        /// How much is here, percent, in steps.
+        #[serde(default)]
+        percent: u8,
     },
     /// It is here.
     Staged {
@@ -108,9 +127,24 @@ pub struct DeviceUpdate {
     /// Version that it showed before.
     #[serde(default)]
     pub version_before: Option<String>,
-    /// How often the image was pushed, or begun to be.
+    /// How often the image was pushed, or begun to be, where the device may have seen it.
     #[serde(default)]
     pub pushes: u32,
+    /// How often no connection came about since the image was staged.
+    #[serde(default)]
+    pub tries: u32,
+    /// Not to be tried again before this.
+    #[serde(default)]
+    pub retry_at: Option<Timestamp>,
+    /// What the panel showed before the push.
+    #[serde(default)]
+    pub panel_before: String,
+    /// What the panel showed last after the push that it hadn't shown before.
+    #[serde(default)]
+    pub panel: String,
+    /// What was reported of why it waits.
+    #[serde(default)]
+    pub reported: Reported,
 }
 
 /// How far a device is.
@@ -180,12 +214,23 @@ pub struct DeviceView<'a> {
 }
 
 impl DeviceView<'_> {
-    fn is_idle(&self) -> bool {
-        let printer = self.status.printer.as_ref();
-        let quiet = printer.is_none_or(|printer| printer.is("idle") || printer.is("other"));
-        let well = self.status.detected_errors.iter().all(|error| !IN_THE_WAY.contains(&error.as_ref()));
-        self.answers && quiet && well
+    /// Why nothing can be pushed to it; `None` if it is idle.
+    fn in_the_way(&self) -> Option<Wait> {
+        if self.answers {
+            wait::in_the_way(self.status)
+        } else {
+            Some(Wait::new(WaitReason::NoAnswer, "", ""))
+        }
     }
+}
+
+/// A device after a push, as it was read.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// Version that it shows.
+    pub version: Option<&'a str>,
+    /// How it is.
+    pub status: &'a Status,
 }
 
 /// What the shell does.
@@ -215,16 +260,29 @@ impl Update {
             detail: String::new(),
             version_before: None,
             pushes: 0,
+            tries: 0,
+            retry_at: None,
+            panel_before: String::new(),
+            panel: String::new(),
+            reported: Reported::default(),
         };
         let devices = order.devices.iter().map(device).collect();
-        let image = Image::Wanted { attempts: 0, not_before: now };
-        Self { command, order, received_at: now, image, devices, answered: false }
+        let image = Image::Wanted { attempts: 0, not_before: now, detail: String::new() };
+        Self {
+            command,
+            order,
+            received_at: now,
+            image,
+            devices,
+            answered: false,
+            reported: Reported::default(),
+        }
     }
 
     /// After a restart of the program: what was under way is looked at before anything is repeated.
     pub fn resume(&mut self, now: Timestamp) {
-        if let Image::Staging { attempts } = self.image {
-            self.image = Image::Wanted { attempts, not_before: now };
+        if let Image::Staging { attempts, .. } = self.image {
+            self.image = Image::Wanted { attempts, not_before: now, detail: String::new() };
         }
         for device in &mut self.devices {
             if let DeviceState::Pushing { since } = device.state {
@@ -255,16 +313,16 @@ impl Update {
         let mut effects = Vec::new();
         self.stage(now, &mut effects);
         self.look_back(now, rules, &mut effects);
-        self.push(now, &view, &mut effects);
+        self.push(now, rules, &view, &mut effects);
         self.finish(&mut effects);
         effects
     }
 
     fn stage(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        let Image::Wanted { attempts, not_before } = self.image else { return };
+        let Image::Wanted { attempts, not_before, .. } = self.image else { return };
         let needed = self.devices.iter().any(|device| device.state == DeviceState::Waiting);
         if needed && now >= not_before {
-            self.image = Image::Staging { attempts: attempts.saturating_add(1) };
+            self.image = Image::Staging { attempts: attempts.saturating_add(1), percent: 0 };
             effects.push(Effect::Stage);
         }
     }
@@ -283,35 +341,77 @@ impl Update {
     fn push<'a>(
         &mut self,
         now: Timestamp,
+        rules: &UpdateRules,
         view: &impl Fn(&DeviceId) -> Option<DeviceView<'a>>,
         effects: &mut Vec<Effect>,
     ) {
         if !matches!(self.image, Image::Staged { .. }) || now < self.order.not_before {
             return;
         }
-        let mut free = AT_ONCE.saturating_sub(self.devices.iter().filter(|d| d.state.is_under_way()).count());
+        let mut free = self.free();
         let give_up = now.duration_since(self.order.not_before.max(self.received_at)) > IDLE_WAIT_MAX;
         let context = self.context(now);
         for device in self.devices.iter_mut().filter(|device| device.state == DeviceState::Waiting) {
-            let seen = view(&device.device);
-            let Some(seen) = seen else {
+            let Some(seen) = view(&device.device) else {
                 device.detail = "the gateway doesn't know this device".to_owned();
-                effects.push(device.end(DeviceState::Failed, None, &context));
+                effects.push(device.fail(None, &context));
                 continue;
             };
-            if seen.answers && seen.version == Some(self.order.version.as_str()) {
+            // Whatever the last push seemed to come to: what it shows counts, before anything is repeated.
+            if let Some(version) = seen.version.filter(|v| seen.answers && *v == self.order.version) {
                 device.detail = "it shows this version already".to_owned();
-                effects.push(device.end(DeviceState::Verified, seen.version, &context));
-            } else if free > 0 && seen.is_idle() {
-                free -= 1;
-                device.version_before = seen.version.map(str::to_owned);
-                device.pushes = device.pushes.saturating_add(1);
-                device.state = DeviceState::Pushing { since: now };
-                effects.push(Effect::Push(device.device.clone()));
-            } else if give_up {
-                device.detail = format!("it was not idle within {} days", IDLE_WAIT_MAX.as_hours() / 24);
-                effects.push(device.end(DeviceState::Failed, seen.version, &context));
+                effects.push(device.verify(version, &context));
+                continue;
             }
+            match device.wait(Some(&seen), free > 0, now) {
+                None => {
+                    free -= 1;
+                    device.begin_push(&seen, now);
+                    effects.push(Effect::Push(device.device.clone()));
+                }
+                Some(wait) if give_up => {
+                    let days = IDLE_WAIT_MAX.as_hours() / 24;
+                    device.detail = format!("it was not idle within {days} days: {}", wait.text());
+                    effects.push(device.fail(seen.version, &context));
+                }
+                Some(wait) => effects.extend(device.report_wait(&wait, &context, rules)),
+            }
+        }
+    }
+
+    /// How many more devices may be updated now.
+    fn free(&self) -> usize {
+        AT_ONCE.saturating_sub(self.devices.iter().filter(|d| d.state.is_under_way()).count())
+    }
+
+    /// What a device of the update waits for now; `None` when it doesn't wait.
+    #[must_use]
+    pub fn wait_of(
+        &self,
+        device: &DeviceUpdate,
+        view: Option<&DeviceView<'_>>,
+        now: Timestamp,
+    ) -> Option<Wait> {
+        if !matches!(device.state, DeviceState::Waiting) {
+            return device.wait(view, true, now);
+        }
+        if !matches!(self.image, Image::Staged { .. }) {
+            return Some(Wait::new(WaitReason::Staging, &self.staging(), ""));
+        }
+        if now < self.order.not_before {
+            return Some(Wait::new(WaitReason::Date, &self.order.not_before.to_string(), ""));
+        }
+        device.wait(view, self.free() > 0, now)
+    }
+
+    /// How far the staging is, for people; "" when there is nothing to say.
+    #[must_use]
+    pub fn staging(&self) -> String {
+        match &self.image {
+            Image::Staging { percent, .. } => format!("{percent} %"),
+            Image::Wanted { detail, .. } if !detail.is_empty() => format!("tried again: {detail}"),
+            Image::Failed { detail } => detail.clone(),
+            Image::Wanted { .. } | Image::Staged { .. } => String::new(),
         }
     }
 
@@ -332,38 +432,68 @@ impl Update {
 
     /// The image is here.
     pub fn on_staged(&mut self, path: PathBuf, sha256: String, length: u64, now: Timestamp) -> Vec<Effect> {
-        let detail = format!("{length} bytes, sha256 {sha256}");
+        let detail = format!("{}, sha256 {sha256}", size_text(length));
         self.image = Image::Staged { path, sha256, length };
-        let state = self.context(now).state(None, FirmwareStep::Staged, detail);
+        let state = self.context(now).state(None, FirmwareProgress::Staged, &detail, "");
         vec![Effect::Report(state), Effect::Running("the image is staged".to_owned())]
     }
 
+    /// So much of the image is here, bytes.
+    pub fn on_staging(&mut self, here: u64, all: u64, now: Timestamp, rules: &UpdateRules) -> Vec<Effect> {
+        let Image::Staging { percent, .. } = &mut self.image else { return Vec::new() };
+        let steps = here.saturating_mul(100 / STAGING_STEP_PERCENT).checked_div(all).unwrap_or(0);
+        let reached = u8::try_from(steps.saturating_mul(STAGING_STEP_PERCENT).min(100)).unwrap_or(100);
+        if reached <= *percent {
+            return Vec::new();
+        }
+        *percent = reached;
+        self.report_staging(now, rules)
+    }
+
+    fn report_staging(&mut self, now: Timestamp, rules: &UpdateRules) -> Vec<Effect> {
+        let wait = Wait::new(WaitReason::Staging, &self.staging(), "");
+        if !self.reported.take(&wait, now, rules.report_pause) {
+            return Vec::new();
+        }
+        vec![Effect::Report(self.context(now).waiting(None, &wait))]
+    }
+
     /// The image could not be had; `again` tells whether trying later may help.
-    pub fn on_staging_failed(&mut self, detail: &str, again: bool, now: Timestamp) -> Vec<Effect> {
-        let Image::Staging { attempts } = self.image else { return Vec::new() };
+    pub fn on_staging_failed(
+        &mut self,
+        detail: &str,
+        again: bool,
+        now: Timestamp,
+        rules: &UpdateRules,
+    ) -> Vec<Effect> {
+        let Image::Staging { attempts, .. } = self.image else { return Vec::new() };
         if again && attempts < STAGINGS_MAX {
             let doublings = attempts.saturating_sub(1).min(10);
             let pause = (STAGING_PAUSE * (1 << doublings)).min(STAGING_PAUSE_MAX);
-            self.image = Image::Wanted { attempts, not_before: now + pause };
-            return vec![Effect::Running(format!("staging failed and is tried again: {detail}"))];
+            self.image = Image::Wanted { attempts, not_before: now + pause, detail: detail.to_owned() };
+            let mut effects = self.report_staging(now, rules);
+            effects.push(Effect::Running(format!("staging failed and is tried again: {detail}")));
+            return effects;
         }
         self.image = Image::Failed { detail: detail.to_owned() };
         let context = self.context(now);
-        let mut effects = vec![Effect::Report(context.state(None, FirmwareStep::Failed, detail.to_owned()))];
+        let failed = FirmwareProgress::Failed { version: None };
+        let mut effects = vec![Effect::Report(context.state(None, failed, detail, ""))];
         for device in self.devices.iter_mut().filter(|device| !device.state.is_final()) {
             device.detail = format!("the image could not be staged: {detail}");
-            effects.push(device.end(DeviceState::Failed, None, &context));
+            effects.push(device.fail(None, &context));
         }
         self.finish(&mut effects);
         effects
     }
 
-    /// The push ended: well, or with what a person should read; `untouched` tells that the device saw nothing of it.
+    /// The push ended.
     pub fn on_pushed(
         &mut self,
         id: &DeviceId,
-        result: Result<(), (String, bool)>,
+        result: Result<(), PushFailure>,
         now: Timestamp,
+        rules: &UpdateRules,
     ) -> Vec<Effect> {
         let context = self.context(now);
         let Some(device) = self.devices.iter_mut().find(|device| device.device == *id) else {
@@ -373,29 +503,27 @@ impl Update {
         match result {
             Ok(()) => {
                 device.state = restarting(now, now, true);
-                let before = device.version_before.clone();
-                let mut state = context.state(Some(id), FirmwareStep::Pushed, String::new());
-                state.version_before = before;
+                device.reported = Reported::default();
+                let mut state = context.state(Some(id), FirmwareProgress::Pushed, "", "");
+                state.version_before.clone_from(&device.version_before);
                 effects.push(Effect::Report(state));
             }
-            Err((why, true)) if device.pushes < PUSHES_MAX => {
-                device.state = DeviceState::Waiting;
-                device.detail = why;
-            }
-            Err((why, _)) => {
-                device.detail = format!("the push failed: {why}");
-                effects.push(device.end(DeviceState::Failed, None, &context));
+            Err(failure) => {
+                let stage_again = device.push_failed(&failure, &context, rules, &mut effects);
+                if stage_again {
+                    self.image = Image::Wanted { attempts: 0, not_before: now, detail: failure.why };
+                }
             }
         }
         self.finish(&mut effects);
         effects
     }
 
-    /// The device was looked at after the push: its version, or `None` when it does not answer.
+    /// The device was looked at after the push: what it shows, or `None` when it does not answer.
     pub fn on_read_back(
         &mut self,
         id: &DeviceId,
-        version: Option<Option<&str>>,
+        shown: Option<Shown<'_>>,
         now: Timestamp,
         rules: &UpdateRules,
     ) -> Vec<Effect> {
@@ -404,37 +532,8 @@ impl Update {
         let Some(device) = self.devices.iter_mut().find(|device| device.device == *id) else {
             return Vec::new();
         };
-        let DeviceState::Restarting { since, was_down, old_reads, pushed, .. } = &mut device.state else {
-            return Vec::new();
-        };
         let mut effects = Vec::new();
-        let late = now.duration_since(*since) > rules.restart_limit;
-        match version {
-            Some(shown) if shown == Some(wanted.as_str()) => {
-                device.detail.clear();
-                effects.push(device.end(DeviceState::Verified, shown, &context));
-            }
-            Some(shown) => {
-                *old_reads += u32::from(*was_down);
-                let stays = late || *old_reads >= OLD_READS_MAX;
-                if stays && !*pushed && device.pushes < PUSHES_MAX {
-                    device.state = DeviceState::Waiting;
-                } else if stays {
-                    let shown_text = shown.unwrap_or("no version");
-                    device.detail = format!("it shows {shown_text} after the push, not {wanted}");
-                    effects.push(device.end(DeviceState::Failed, shown, &context));
-                }
-            }
-            None if late => {
-                device.detail =
-                    format!("it does not answer {} s after the push", now.duration_since(*since).as_secs());
-                effects.push(device.end(DeviceState::Failed, None, &context));
-            }
-            None => {
-                *was_down = true;
-                *old_reads = 0;
-            }
-        }
+        device.read_back(shown, &wanted, &context, rules, &mut effects);
         self.finish(&mut effects);
         effects
     }
@@ -445,7 +544,8 @@ impl Update {
         let mut effects = Vec::new();
         for device in self.devices.iter_mut().filter(|device| device.state == DeviceState::Waiting) {
             device.detail = "the roll-out was cancelled".to_owned();
-            effects.push(device.end(DeviceState::Cancelled, None, &context));
+            device.state = DeviceState::Cancelled;
+            effects.push(device.ended(FirmwareProgress::Cancelled, &context));
         }
         let stopped = effects.len();
         self.finish(&mut effects);
@@ -468,34 +568,26 @@ struct Context {
 }
 
 impl Context {
-    fn state(&self, device: Option<&DeviceId>, step: FirmwareStep, detail: String) -> FirmwareState {
+    fn state(
+        &self,
+        device: Option<&DeviceId>,
+        progress: FirmwareProgress,
+        detail: &str,
+        panel: &str,
+    ) -> FirmwareState {
         FirmwareState {
             rollout: self.rollout,
             device: device.cloned(),
-            step,
+            progress,
             at: self.now,
             version_before: None,
-            version_now: None,
-            detail,
+            detail: wait::cut(detail, FIRMWARE_DETAIL_CHARS),
+            panel: panel.to_owned(),
         }
     }
-}
 
-impl DeviceUpdate {
-    fn end(&mut self, state: DeviceState, shown: Option<&str>, context: &Context) -> Effect {
-        let step = match state {
-            DeviceState::Verified => FirmwareStep::Verified,
-            DeviceState::Cancelled => FirmwareStep::Cancelled,
-            DeviceState::Waiting
-            | DeviceState::Pushing { .. }
-            | DeviceState::Restarting { .. }
-            | DeviceState::Failed => FirmwareStep::Failed,
-        };
-        self.state = state;
-        let mut report = context.state(Some(&self.device), step, self.detail.clone());
-        report.version_before.clone_from(&self.version_before);
-        report.version_now = shown.map(str::to_owned);
-        Effect::Report(report)
+    fn waiting(&self, device: Option<&DeviceId>, wait: &Wait) -> FirmwareState {
+        self.state(device, FirmwareProgress::Waiting(wait.reason), &wait.detail, &wait.panel)
     }
 }
 

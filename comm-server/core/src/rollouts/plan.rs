@@ -1,0 +1,339 @@
+//! The plan of a roll-out: the one rule that command line, API and pages ask before anything is ordered.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use wire::ids::RolloutId;
+use wire::limits::COMMAND_DEVICES;
+use wire::model::same_model;
+
+use super::version::compare;
+
+/// A date may be so far in the past: it was typed a moment ago, by a clock that may be a little slow.
+const LATE: SignedDuration = SignedDuration::from_mins(5);
+
+/// How alike a model's name must be to be offered, 0 to 1.
+const ALIKE: f64 = 0.8;
+
+/// How many models are offered.
+const OFFERED: usize = 5;
+
+/// When devices may be pushed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// As soon as each is idle.
+    Now,
+    /// Not before this.
+    NotBefore(Timestamp),
+}
+
+/// What is wished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// Vendor's short name, as in a reading.
+    pub vendor: String,
+    /// Model, as in a reading.
+    pub model: String,
+    /// Version that the devices show afterwards.
+    pub version: String,
+    /// When.
+    pub start: Start,
+    /// Whether devices that show a newer version are meant too.
+    pub allow_downgrade: bool,
+    /// These devices only, by gateway and id: those that failed in another roll-out.
+    pub only: Option<BTreeSet<(String, String)>>,
+}
+
+/// A device that may be updated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its gateway.
+    pub gateway: String,
+    /// Its id.
+    pub device: String,
+    /// Vendor's short name.
+    pub vendor: String,
+    /// Model as it says it.
+    pub model: String,
+    /// Firmware version that it shows.
+    pub version: String,
+}
+
+/// A device that is not at its end in a roll-out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenDevice {
+    /// The roll-out.
+    pub rollout: RolloutId,
+    /// The roll-out's image.
+    pub target: String,
+    /// The device's gateway.
+    pub gateway: String,
+    /// Its id.
+    pub device: String,
+}
+
+/// What is known of the devices.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fleet {
+    /// Devices whose model is known.
+    pub candidates: Vec<Candidate>,
+    /// Devices of roll-outs that have not ended.
+    pub open: Vec<OpenDevice>,
+}
+
+/// The devices of one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// The gateway.
+    pub gateway: String,
+    /// Its devices, at most [`COMMAND_DEVICES`].
+    pub devices: Vec<Candidate>,
+}
+
+/// What is to be ordered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Push not before this.
+    pub not_before: Timestamp,
+    /// A command each.
+    pub shares: Vec<Share>,
+}
+
+/// By which door somebody came: what to do next is said in its terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// `platen-comm-server rollout`.
+    CommandLine,
+    /// `/api/v1/rollouts`.
+    Api,
+    /// The form of the console.
+    Page,
+}
+
+/// Why a roll-out isn't planned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A text is empty or too long.
+    #[error("{field} {given:?} is not usable: expected 1 to 100 characters")]
+    Field {
+        /// Which.
+        field: &'static str,
+        /// As it was given.
+        given: String,
+    },
+    /// The date has passed.
+    #[error("the date {given} is in the past: it is {now} now")]
+    Past {
+        /// The date.
+        given: Timestamp,
+        /// The server's clock, to the second.
+        now: Timestamp,
+    },
+    /// No device is such a model.
+    #[error("no device is a {vendor} {model}; {}", offer(near))]
+    UnknownModel {
+        /// Vendor.
+        vendor: String,
+        /// Model.
+        model: String,
+        /// Models with a similar name, or some that there are.
+        near: Vec<String>,
+    },
+    /// Nothing to do.
+    #[error("no device of {vendor} {model} lacks version {version}: all {devices} show it already")]
+    UpToDate {
+        /// Vendor.
+        vendor: String,
+        /// Model.
+        model: String,
+        /// Version.
+        version: String,
+        /// Devices that were looked at.
+        devices: usize,
+    },
+    /// Some are being updated.
+    #[error("{overlapping} of {devices} devices are in roll-out {rollout} of {target}, which has not ended")]
+    Overlap {
+        /// The other roll-out.
+        rollout: RolloutId,
+        /// Its image.
+        target: String,
+        /// Devices that are in it.
+        overlapping: usize,
+        /// Devices that were to be updated.
+        devices: usize,
+    },
+    /// Some show a newer version.
+    #[error(
+        "{newer} of {devices} devices show a newer version than {version} (such as {shown}): it would be a downgrade"
+    )]
+    Downgrade {
+        /// Version that was to be rolled out.
+        version: String,
+        /// The newest that is shown.
+        shown: String,
+        /// Devices that show a newer one.
+        newer: usize,
+        /// Devices that were to be updated.
+        devices: usize,
+    },
+}
+
+fn offer(near: &[String]) -> String {
+    if near.is_empty() {
+        "no device has reported its model yet".to_owned()
+    } else {
+        format!("there are: {}", near.join(", "))
+    }
+}
+
+impl PlanError {
+    /// What to do next, in the terms of a door.
+    #[must_use]
+    pub fn remedy(&self, door: Door) -> Option<String> {
+        let said = match (self, door) {
+            (Self::Past { .. }, Door::CommandLine) => {
+                "give a --date that is to come, or --now to update each device as soon as it is idle"
+            }
+            (Self::Past { .. }, Door::Api) => {
+                "give a not_before that is to come, or leave it out to update each device as soon as it is idle"
+            }
+            (Self::Past { .. }, Door::Page) => {
+                "choose a date that is to come, or leave it empty to update each device as soon as it is idle"
+            }
+            (Self::Downgrade { .. }, Door::CommandLine) => "add --allow-downgrade if that is meant",
+            (Self::Downgrade { .. }, Door::Api) => "send \"allow_downgrade\": true if that is meant",
+            (Self::Downgrade { .. }, Door::Page) => "tick “Allow a downgrade” if that is meant",
+            (Self::Overlap { rollout, .. }, Door::CommandLine) => {
+                return Some(format!(
+                    "wait for its end (`rollout show {rollout}`), or cancel it (`rollout cancel {rollout}`)"
+                ));
+            }
+            (Self::Overlap { .. }, Door::Api | Door::Page) => "wait for its end, or cancel it",
+            (Self::Field { .. } | Self::UnknownModel { .. } | Self::UpToDate { .. }, _) => return None,
+        };
+        Some(said.to_owned())
+    }
+}
+
+/// Plans a roll-out.
+///
+/// # Errors
+/// It would do something that is hardly meant, or nothing.
+pub fn plan(wish: &Wish, fleet: &Fleet, now: Timestamp) -> Result<Plan, PlanError> {
+    let fields = [("vendor", &wish.vendor), ("model", &wish.model), ("version", &wish.version)];
+    for (field, given) in fields {
+        let usable = !given.trim().is_empty() && given.chars().count() <= 100;
+        if !usable || given.chars().any(wire::text::is_hidden) {
+            return Err(PlanError::Field { field, given: given.chars().take(120).collect() });
+        }
+    }
+    let not_before = date(wish.start, now)?;
+    let of_model = of_model(wish, &fleet.candidates);
+    if of_model.is_empty() {
+        let near = near(wish, &fleet.candidates);
+        return Err(PlanError::UnknownModel { vendor: wish.vendor.clone(), model: wish.model.clone(), near });
+    }
+    let lacking: Vec<&Candidate> =
+        of_model.iter().copied().filter(|device| device.version.trim() != wish.version.trim()).collect();
+    if lacking.is_empty() {
+        return Err(PlanError::UpToDate {
+            vendor: wish.vendor.clone(),
+            model: wish.model.clone(),
+            version: wish.version.clone(),
+            devices: of_model.len(),
+        });
+    }
+    refuse_overlap(&lacking, &fleet.open)?;
+    refuse_downgrade(wish, &lacking)?;
+    Ok(Plan { not_before, shares: share_out(&lacking) })
+}
+
+fn date(start: Start, now: Timestamp) -> Result<Timestamp, PlanError> {
+    match start {
+        Start::Now => Ok(now),
+        Start::NotBefore(given) if now.duration_since(given) > LATE => {
+            let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
+            Err(PlanError::Past { given, now: second })
+        }
+        Start::NotBefore(given) => Ok(given),
+    }
+}
+
+fn of_model<'a>(wish: &Wish, candidates: &'a [Candidate]) -> Vec<&'a Candidate> {
+    let is_meant = |device: &Candidate| {
+        let own = || (device.gateway.clone(), device.device.clone());
+        wish.only.as_ref().is_none_or(|only| only.contains(&own()))
+    };
+    let is_model = |device: &Candidate| {
+        device.vendor.eq_ignore_ascii_case(&wish.vendor)
+            && same_model(&wish.vendor, &device.model, &wish.model)
+    };
+    candidates.iter().filter(|device| is_model(device) && is_meant(device)).collect()
+}
+
+/// Models with a similar name, the most similar first; where there is none, some that there are.
+fn near(wish: &Wish, candidates: &[Candidate]) -> Vec<String> {
+    let models: BTreeSet<String> =
+        candidates.iter().map(|device| format!("{} {}", device.vendor, device.model)).collect();
+    let wished = format!("{} {}", wish.vendor, wish.model).to_lowercase();
+    let mut alike: Vec<(f64, &String)> =
+        models.iter().map(|model| (strsim::jaro_winkler(&wished, &model.to_lowercase()), model)).collect();
+    alike.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let close: Vec<String> =
+        alike.iter().filter(|(score, _)| *score >= ALIKE).map(|(_, model)| (*model).clone()).collect();
+    let offered = if close.is_empty() { models.iter().cloned().collect() } else { close };
+    offered.into_iter().take(OFFERED).collect()
+}
+
+fn refuse_overlap(lacking: &[&Candidate], open: &[OpenDevice]) -> Result<(), PlanError> {
+    let wished: BTreeSet<(&str, &str)> =
+        lacking.iter().map(|device| (device.gateway.as_str(), device.device.as_str())).collect();
+    let is_wished =
+        |device: &&OpenDevice| wished.contains(&(device.gateway.as_str(), device.device.as_str()));
+    let Some(first) = open.iter().find(is_wished) else { return Ok(()) };
+    let overlapping = open.iter().filter(is_wished).filter(|device| device.rollout == first.rollout).count();
+    Err(PlanError::Overlap {
+        rollout: first.rollout,
+        target: first.target.clone(),
+        overlapping,
+        devices: lacking.len(),
+    })
+}
+
+fn refuse_downgrade(wish: &Wish, lacking: &[&Candidate]) -> Result<(), PlanError> {
+    let newer: Vec<&str> = lacking
+        .iter()
+        .map(|device| device.version.as_str())
+        .filter(|shown| compare(shown, &wish.version) == Some(Ordering::Greater))
+        .collect();
+    let newest =
+        newer.iter().copied().reduce(|a, b| if compare(b, a) == Some(Ordering::Greater) { b } else { a });
+    match newest {
+        Some(shown) if !wish.allow_downgrade => Err(PlanError::Downgrade {
+            version: wish.version.clone(),
+            shown: shown.to_owned(),
+            newer: newer.len(),
+            devices: lacking.len(),
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn share_out(devices: &[&Candidate]) -> Vec<Share> {
+    let mut by_gateway: BTreeMap<&str, Vec<Candidate>> = BTreeMap::new();
+    for device in devices {
+        by_gateway.entry(&device.gateway).or_default().push((*device).clone());
+    }
+    let mut shares = Vec::new();
+    for (gateway, devices) in by_gateway {
+        for devices in devices.chunks(COMMAND_DEVICES) {
+            shares.push(Share { gateway: gateway.to_owned(), devices: devices.to_vec() });
+        }
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! How far a whole roll-out is: always derived from its devices.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::step::DeviceStep;
+
+/// How far a roll-out is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RolloutState {
+    /// Its date is to come.
+    Scheduled,
+    /// Some device isn't at its end.
+    Running,
+    /// Every device shows the new version.
+    Done,
+    /// Every device is at its end, and some failed.
+    Failed,
+    /// It was cancelled.
+    Cancelled,
+}
+
+impl RolloutState {
+    /// Name in the store.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl fmt::Display for RolloutState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How many devices are at which step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// No step was reported.
+    pub pending: u64,
+    /// The image is at their gateway.
+    pub staged: u64,
+    /// The image was pushed to them.
+    pub pushed: u64,
+    /// Show the new version.
+    pub verified: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Cancelled.
+    pub cancelled: u64,
+}
+
+impl Progress {
+    /// Counts devices that are at a step.
+    pub const fn count(&mut self, step: DeviceStep, devices: u64) {
+        match step {
+            DeviceStep::Pending => self.pending += devices,
+            DeviceStep::Staged => self.staged += devices,
+            DeviceStep::Pushed => self.pushed += devices,
+            DeviceStep::Verified => self.verified += devices,
+            DeviceStep::Failed => self.failed += devices,
+            DeviceStep::Cancelled => self.cancelled += devices,
+        }
+    }
+
+    /// Devices that are not at their end.
+    #[must_use]
+    pub const fn open(&self) -> u64 {
+        self.pending + self.staged + self.pushed
+    }
+
+    /// All devices.
+    #[must_use]
+    pub const fn devices(&self) -> u64 {
+        self.open() + self.verified + self.failed + self.cancelled
+    }
+
+    /// How far the whole is.
+    #[must_use]
+    pub fn state(&self, not_before: Timestamp, now: Timestamp) -> RolloutState {
+        if self.open() > 0 {
+            let began = self.pending < self.devices() || now >= not_before;
+            return if began { RolloutState::Running } else { RolloutState::Scheduled };
+        }
+        match (self.failed, self.cancelled) {
+            (0, 0) => RolloutState::Done,
+            (0, _) => RolloutState::Cancelled,
+            (_, _) => RolloutState::Failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn the_whole_follows_from_its_devices() {
+        let date = Timestamp::UNIX_EPOCH;
+        let (before, after) = (date - SignedDuration::from_secs(1), date);
+        let cases = [
+            (vec!["pending", "pending"], before, "scheduled"),
+            (vec!["pending", "pending"], after, "running"),
+            (vec!["pending", "staged"], before, "running"),
+            (vec!["verified", "pushed"], after, "running"),
+            (vec!["verified", "verified"], before, "done"),
+            (vec!["verified", "failed"], after, "failed"),
+            (vec!["cancelled", "failed"], after, "failed"),
+            (vec!["verified", "cancelled"], after, "cancelled"),
+        ];
+        for (steps, now, expected) in cases {
+            let mut progress = Progress::default();
+            for step in &steps {
+                progress.count(step.parse().unwrap(), 1);
+            }
+            assert_eq!(progress.state(date, now).name(), expected, "{steps:?}");
+            assert_eq!(progress.devices(), 2);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! One device of an update: what it waits for, and what a push and a look at it afterwards mean.
+
+use jiff::Timestamp;
+use wire::report::{FirmwareProgress, WaitReason};
+
+use super::push::{self, Next, PUSHES_MAX, PushFailure};
+use super::wait::{self, Reported, Wait};
+use super::{
+    Context, DeviceState, DeviceUpdate, DeviceView, Effect, OLD_READS_MAX, Shown, UpdateRules, restarting,
+};
+
+impl DeviceUpdate {
+    /// What it waits for, where the image is here and the date has come; `None` when it can be pushed to or is at its
+    /// end. `free` tells whether the gateway may update one more device.
+    pub(super) fn wait(&self, view: Option<&DeviceView<'_>>, free: bool, now: Timestamp) -> Option<Wait> {
+        match self.state {
+            DeviceState::Waiting => {}
+            DeviceState::Pushing { .. } | DeviceState::Restarting { .. } => {
+                return Some(Wait::new(WaitReason::Restarting, &self.detail, &self.panel));
+            }
+            DeviceState::Verified | DeviceState::Failed | DeviceState::Cancelled => return None,
+        }
+        if let Some(wait) = view.and_then(DeviceView::in_the_way) {
+            return Some(wait);
+        }
+        if self.retry_at.is_some_and(|at| now < at) {
+            return Some(Wait::new(WaitReason::NoConnection, &self.detail, ""));
+        }
+        (!free).then(|| Wait::new(WaitReason::Turn, "", ""))
+    }
+
+    /// Reports what it waits for, where that is due.
+    pub(super) fn report_wait(
+        &mut self,
+        wait: &Wait,
+        context: &Context,
+        rules: &UpdateRules,
+    ) -> Option<Effect> {
+        let due = self.reported.take(wait, context.now, rules.report_pause);
+        due.then(|| Effect::Report(context.waiting(Some(&self.device), wait)))
+    }
+
+    /// The image is about to be pushed.
+    pub(super) fn begin_push(&mut self, seen: &DeviceView<'_>, now: Timestamp) {
+        self.version_before = seen.version.map(str::to_owned);
+        self.panel_before = wait::panel(seen.status);
+        self.panel.clear();
+        self.detail.clear();
+        self.pushes = self.pushes.saturating_add(1);
+        self.retry_at = None;
+        self.state = DeviceState::Pushing { since: now };
+    }
+
+    /// The push failed; whether the image is to be staged again.
+    pub(super) fn push_failed(
+        &mut self,
+        failure: &PushFailure,
+        context: &Context,
+        rules: &UpdateRules,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let (why, now) = (&failure.why, context.now);
+        let tries = self.tries.saturating_add(1);
+        let next = push::after_failure(failure.reach, tries, rules.push_pause);
+        match next {
+            Next::TryAgain(pause) | Next::StageAgain(pause) => {
+                // It saw no byte: that was no push.
+                self.pushes = self.pushes.saturating_sub(1);
+                self.tries = tries;
+                self.retry_at = Some(now + pause);
+                self.state = DeviceState::Waiting;
+                self.detail = format!("try {tries} of {}: {why}", push::TRIES_MAX);
+                let wait = Wait::new(WaitReason::NoConnection, &self.detail, "");
+                effects.extend(self.report_wait(&wait, context, rules));
+            }
+            Next::ReadBack => {
+                self.state = restarting(now, now, false);
+                self.reported = Reported::default();
+                self.detail = format!("the push broke off: {why}");
+                let wait = Wait::new(WaitReason::Restarting, &self.detail, "");
+                effects.extend(self.report_wait(&wait, context, rules));
+            }
+            Next::GiveUp => {
+                self.detail = if self.tries > 0 {
+                    format!("no connection for the push in {tries} tries, the last: {why}")
+                } else {
+                    format!("the push failed: {why}")
+                };
+                effects.push(self.fail(None, context));
+            }
+        }
+        matches!(next, Next::StageAgain(_))
+    }
+
+    /// It was looked at after the push.
+    pub(super) fn read_back(
+        &mut self,
+        shown: Option<Shown<'_>>,
+        wanted: &str,
+        context: &Context,
+        rules: &UpdateRules,
+        effects: &mut Vec<Effect>,
+    ) {
+        let DeviceState::Restarting { since, was_down, old_reads, pushed, .. } = &mut self.state else {
+            return;
+        };
+        let waited = context.now.duration_since(*since);
+        let late = waited > rules.restart_limit;
+        let Some(shown) = shown else {
+            if late {
+                let broke = sentence(&self.detail);
+                self.detail = format!("{broke}it does not answer {} s after the push", waited.as_secs());
+                effects.push(self.fail(None, context));
+            } else {
+                *was_down = true;
+                *old_reads = 0;
+            }
+            return;
+        };
+        if let Some(version) = shown.version.filter(|version| *version == wanted) {
+            self.detail.clear();
+            effects.push(self.verify(version, context));
+            return;
+        }
+        *old_reads += u32::from(*was_down);
+        let stays = late || *old_reads >= OLD_READS_MAX;
+        let repeat = stays && !*pushed && self.pushes < PUSHES_MAX;
+        let panel = wait::panel(shown.status);
+        if panel != self.panel_before {
+            self.panel = panel;
+        }
+        if repeat {
+            self.state = DeviceState::Waiting;
+            self.reported = Reported::default();
+        } else if stays {
+            let (broke, version) = (sentence(&self.detail), shown.version.unwrap_or("no version"));
+            self.detail = format!("{broke}it shows {version} after the push, not {wanted}");
+            effects.push(self.fail(shown.version, context));
+        } else if !self.panel.is_empty() {
+            let wait = Wait::new(WaitReason::Restarting, &self.detail, &self.panel);
+            effects.extend(self.report_wait(&wait, context, rules));
+        }
+    }
+
+    /// It shows the version that was ordered.
+    pub(super) fn verify(&mut self, version: &str, context: &Context) -> Effect {
+        self.state = DeviceState::Verified;
+        self.panel.clear();
+        self.ended(FirmwareProgress::Verified { version: version.to_owned() }, context)
+    }
+
+    /// It has failed; `detail` says why.
+    pub(super) fn fail(&mut self, shown: Option<&str>, context: &Context) -> Effect {
+        self.state = DeviceState::Failed;
+        self.ended(FirmwareProgress::Failed { version: shown.map(str::to_owned) }, context)
+    }
+
+    pub(super) fn ended(&self, progress: FirmwareProgress, context: &Context) -> Effect {
+        let mut report = context.state(Some(&self.device), progress, &self.detail, &self.panel);
+        report.version_before.clone_from(&self.version_before);
+        Effect::Report(report)
+    }
+}
+
+/// A detail as the beginning of a longer one.
+fn sentence(detail: &str) -> String {
+    if detail.is_empty() { String::new() } else { format!("{detail}; ") }
+}
