@@ -226,7 +226,8 @@ async fn the_store_is_used_without_the_server_and_every_change_is_audited() {
     let none = ["rollout", "create", "--vendor", "ricoh", "--model", "IM C3000", "--version", "2.0"];
     let none = run(dir.path(), &none);
     assert_eq!(none.status.code(), Some(1));
-    assert!(said(&none).contains("no device of ricoh IM C3000 lacks version 2.0"), "{}", said(&none));
+    let nothing = "no device is a ricoh IM C3000; no device has reported its model yet";
+    assert!(said(&none).contains(nothing), "{}", said(&none));
 
     let reset = run(dir.path(), &["password", "reset", "admin", "--json"]);
     assert!(reset.status.success(), "{}", said(&reset));
@@ -237,4 +238,50 @@ async fn the_store_is_used_without_the_server_and_every_change_is_audited() {
     let audit = store.audit(platen_comm_server::store::DEFAULT_TENANT, None).await.unwrap().items;
     let resets: Vec<_> = audit.iter().filter(|entry| entry.what == "password.reset").collect();
     assert_eq!((resets.len(), resets[0].who.as_str()), (1, "cli"));
+}
+
+#[tokio::test]
+async fn a_roll_out_is_refused_with_what_to_do_next() {
+    let dir = site();
+    let url = format!("sqlite://{}", dir.path().join("platen.db").display());
+    let store = platen_comm_server::store::Store::open_detached(&url).await.unwrap();
+    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    let fleet = "INSERT INTO gateways (tenant, gateway, first_seen_ms, next_poll_s) VALUES ('default', 'gw-1', 1, 3600);
+         INSERT INTO devices (tenant, gateway, device, vendor, model, firmware, first_seen_ms)
+          VALUES ('default', 'gw-1', 'ricoh:E1', 'ricoh', 'IM C3000', '1.0', 1)";
+    sqlx::raw_sql(fleet).execute(&pool).await.unwrap();
+    let create = |model: &str, version: &str, more: &[&str]| {
+        let order = ["rollout", "create", "--vendor", "ricoh", "--model", model, "--version", version];
+        let output = run(dir.path(), &[&order, more].concat());
+        (output.status.code(), said(&output))
+    };
+    let configured = std::fs::read_to_string(dir.path().join("config.yaml")).unwrap();
+    let table = [
+        (create("IM C3000", "2.0", &["--date", "2020-01-01T00:00:00Z"]), 1, "is in the past", "--now"),
+        (create("IM C3000", "2.0", &["--date", "tomorrow 8pm"]), 2, "tomorrow 8pm", "2026-12-31T20:00:00Z"),
+        (create("IM C300", "2.0", &[]), 1, "no device is a ricoh IM C300", "there are: ricoh IM C3000"),
+        (create("IM C3000", "0.9", &[]), 1, "it would be a downgrade", "--allow-downgrade"),
+        (create("IM C3000", "2.0", &["--now"]), 1, "no global server is configured", "global_server: {url:"),
+    ];
+    for ((code, said), expected, what, next) in table {
+        assert_eq!(code, Some(expected), "{said}");
+        assert!(said.contains(what) && said.contains(next), "{said}");
+    }
+    let both = create("IM C3000", "2.0", &["--now", "--date", "2030-01-01T00:00:00Z"]);
+    assert_eq!(both.0, Some(2), "{}", both.1);
+    let away = configured.replacen('{', r#"{"global_server":{"url":"https://127.0.0.1:1"},"#, 1);
+    std::fs::write(dir.path().join("config.yaml"), away).unwrap();
+    let (code, said) = create("IM C3000", "2.0", &[]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("127.0.0.1:1") && said.contains("nothing was ordered"), "{said}");
+    for action in ["show", "cancel", "retry"] {
+        let short = run(dir.path(), &["rollout", action, "0198abcd"]);
+        let said = String::from_utf8_lossy(&short.stderr).into_owned();
+        assert_eq!(short.status.code(), Some(2));
+        assert!(said.contains("36 characters") && said.contains("rollout list"), "{said}");
+        let unknown = run(dir.path(), &["rollout", action, "01980000-0000-7000-8000-000000000001"]);
+        assert!(String::from_utf8_lossy(&unknown.stderr).contains("there is no roll-out"));
+    }
+    let all = store.rollouts(platen_comm_server::store::DEFAULT_TENANT, None).await.unwrap().items;
+    assert!(all.is_empty(), "{all:?}");
 }

@@ -1,6 +1,7 @@
 //! A roll-out that fails says why, device by device; one whose image was tampered with pushes nothing.
 
 use anyhow::{Context, Result};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tests::operator::Operator;
 use tests::site::{Device, PATIENCE, Site, SiteSpec, write_image};
@@ -45,6 +46,8 @@ async fn success_and_failure_are_both_told() -> Result<()> {
     let rows = failed["devices"].as_array().context("no rows")?;
     let row = rows.iter().find(|r| r["device"] != "" && r["step"] == "failed").context("no failed device")?;
     assert!(row["detail"].as_str().is_some_and(|d| d.contains("9.03")), "{row:#}");
+    // With what its own panel said to it.
+    assert!(row["panel"].as_str().is_some_and(|p| p.contains("Update refused")), "{row:#}");
 
     // An image that changed on the global server's disk: the gateway refuses it, no device sees it.
     write_image(&image, first, "9.04", 1 << 20)?;
@@ -65,5 +68,101 @@ async fn success_and_failure_are_both_told() -> Result<()> {
     let fleet = operator.list("/api/v1/devices").await?;
     let own = fleet.iter().find(|d| d["serial"] == first.serial.as_str()).context("gone")?;
     assert_eq!(own["firmware"], "9.02", "{own:#}");
+    site.stop()
+}
+
+/// The device's row in a roll-out, when it is so.
+async fn row_when(
+    operator: &Operator,
+    path: &str,
+    device: &Device,
+    is: impl Fn(&Value) -> bool,
+) -> Result<Value> {
+    until("the device's row", PATIENCE * 2, || async {
+        let rollout = operator.get(path).await?;
+        let rows = rollout["devices"].as_array().context("no rows")?;
+        let row = rows.iter().find(|r| r["serial"] == device.serial.as_str()).context("no row")?;
+        Ok(is(row).then(|| row.clone()))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_waits_says_why_and_one_that_refused_connections_is_updated_after_all() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut site = Site::new(SiteSpec { speedup: 120, ..SiteSpec::new(dir.path().to_owned()) })?;
+    site.make_trust_domain()?;
+    site.start_global_server()?;
+    site.start_comm_server()?;
+    let lan = site.start_lan()?;
+    let device = &lan.devices[0];
+    let image = dir.path().join("image.bin");
+    write_image(&image, device, "9.02", 1 << 20)?;
+    site.publish(&device.vendor, &device.model, "9.02", &image)?;
+    site.start_gateway()?;
+    let operator = site.first_log_in().await?;
+    until("both devices in the fleet", PATIENCE, || async {
+        Ok((operator.list("/api/v1/devices").await?.len() == 2).then_some(()))
+    })
+    .await?;
+    // A service call, and a port that refuses connections behind it.
+    lan.control(device.number, Method::POST, "faults/sc?code=SC542").await?;
+    lan.control(device.number, Method::POST, "faults/firmware_port_closed").await?;
+    until("the service call", PATIENCE, || async {
+        let calls = operator.list("/api/v1/calls").await?;
+        Ok(calls.iter().any(|call| call["kind"] == "service_call").then_some(()))
+    })
+    .await?;
+    let order = json!({"vendor": device.vendor, "model": device.model, "version": "9.02"});
+    let rollout = operator.post("/api/v1/rollouts", &order).await?;
+    let path = format!("/api/v1/rollouts/{}", rollout["rollout"].as_str().context("no id")?);
+    let waits = row_when(&operator, &path, device, |row| row["waiting_for"] == "service_call").await?;
+    assert!(waits["panel"].as_str().is_some_and(|panel| panel.contains("SC542")), "{waits:#}");
+
+    lan.control(device.number, Method::DELETE, "faults/sc").await?;
+    let refused = row_when(&operator, &path, device, |row| row["waiting_for"] == "no_connection").await?;
+    assert!(refused["detail"].as_str().is_some_and(|d| d.contains("of 10: ")), "{refused:#}");
+    assert_ne!(refused["step"], "failed", "{refused:#}");
+    lan.control(device.number, Method::DELETE, "faults/firmware_port_closed").await?;
+    let ended = |row: &Value| ["verified", "failed"].iter().any(|step| row["step"] == *step);
+    let done = row_when(&operator, &path, device, ended).await?;
+    assert_eq!((&done["step"], &done["version_now"]), (&json!("verified"), &json!("9.02")), "{done:#}");
+    site.stop()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelled_before_the_push_stays_cancelled_when_the_gateways_command_ends() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut site = Site::new(SiteSpec { speedup: 600, ..SiteSpec::new(dir.path().to_owned()) })?;
+    site.make_trust_domain()?;
+    site.start_global_server()?;
+    site.start_comm_server()?;
+    let lan = site.start_lan()?;
+    let device = &lan.devices[0];
+    let image = dir.path().join("image.bin");
+    write_image(&image, device, "9.02", 1 << 20)?;
+    site.publish(&device.vendor, &device.model, "9.02", &image)?;
+    site.start_gateway()?;
+    let operator = site.first_log_in().await?;
+    until("both devices in the fleet", PATIENCE, || async {
+        Ok((operator.list("/api/v1/devices").await?.len() == 2).then_some(()))
+    })
+    .await?;
+    lan.control(device.number, Method::POST, "faults/cover").await?;
+    let order = json!({"vendor": device.vendor, "model": device.model, "version": "9.02"});
+    let rollout = operator.post("/api/v1/rollouts", &order).await?;
+    let path = format!("/api/v1/rollouts/{}", rollout["rollout"].as_str().context("no id")?);
+    row_when(&operator, &path, device, |row| row["waiting_for"] == "cover_open").await?;
+    operator.post(&format!("{path}/cancel"), &json!({})).await?;
+    until("the gateway's command to end", PATIENCE * 2, || async {
+        let commands = operator.list("/api/v1/commands").await?;
+        let own = commands.iter().find(|command| command["kind"] == "firmware_update").context("none")?;
+        Ok((own["state"] == "failed").then_some(()))
+    })
+    .await?;
+    let cancelled = operator.get(&path).await?;
+    assert_eq!(cancelled["state"], "cancelled", "{cancelled:#}");
+    let counts = &cancelled["progress"];
+    assert_eq!((&counts["failed"], &counts["cancelled"]), (&json!(0), &json!(1)), "{cancelled:#}");
     site.stop()
 }

@@ -335,46 +335,120 @@ async fn store_calls(connection: &mut sqlx::AnyConnection, ms: i64) -> Result<()
     Ok(())
 }
 
+/// Gateway, device, step, what it waits for, detail, panel, version before, version now.
+type StepRow = [&'static str; 8];
+
+/// Vendor, model, version, state, hours until its date, its rows.
+type Rollout = (&'static str, &'static str, &'static str, &'static str, i64, &'static [StepRow]);
+
+const ROLLOUTS: [Rollout; 3] = [
+    (
+        "kyocera",
+        "TASKalfa 3554ci",
+        "2YP_S000.002.610",
+        "scheduled",
+        9,
+        &[
+            ["gw-berlin-1", "", "pending", "", "", "", "", ""],
+            ["gw-berlin-1", "kyocera:RVP1Z04411", "pending", "", "", "", "2YP_S000.002.509", ""],
+            ["gw-hamburg-1", "", "pending", "staging", "40 %", "", "", ""],
+            ["gw-hamburg-1", "kyocera:RVP1Z04502", "pending", "", "", "", "2YP_S000.002.509", ""],
+        ],
+    ),
+    (
+        "ricoh",
+        "RICOH IM C6000",
+        "1.18",
+        "failed",
+        -30,
+        &[
+            ["gw-berlin-1", "", "staged", "", "24.0 MiB, sha256 d29c…", "", "", ""],
+            [
+                "gw-berlin-1",
+                "ricoh:3120RB11007",
+                "failed",
+                "",
+                "it shows 1.16 after the push, not 1.18",
+                "Update refused: device is busy",
+                "1.16",
+                "1.16",
+            ],
+            ["gw-muster-2", "", "staged", "", "24.0 MiB, sha256 d29c…", "", "", ""],
+            ["gw-muster-2", "ricoh:3120RB11040", "verified", "", "", "", "1.16", "1.18"],
+        ],
+    ),
+    (
+        "ricoh",
+        "RICOH IM C3000",
+        "2.09.0",
+        "running",
+        -1,
+        &[
+            ["gw-berlin-1", "", "staged", "", "4.0 MiB, sha256 9a0b…", "", "", ""],
+            ["gw-berlin-1", "ricoh:3118RA00421", "verified", "", "", "", "2.07.1", "2.09.0"],
+            [
+                "gw-berlin-1",
+                "ricoh:3118RA00422",
+                "staged",
+                "service_call",
+                "",
+                "C7990 / Call service",
+                "2.07.1",
+                "",
+            ],
+            ["gw-hamburg-1", "", "staged", "", "4.0 MiB, sha256 9a0b…", "", "", ""],
+            ["gw-hamburg-1", "ricoh:3110RC20950", "pushed", "", "", "", "2.07.1", ""],
+            [
+                "gw-hamburg-1",
+                "ricoh:3118RA00611",
+                "staged",
+                "no_connection",
+                "try 3 of 10: 10.1.0.26:9100: no connection for the firmware: connection refused",
+                "",
+                "2.07.1",
+                "",
+            ],
+        ],
+    ),
+];
+
 async fn store_work(connection: &mut sqlx::AnyConnection, ms: i64) -> Result<()> {
-    let rollout = Uuid::now_v7().to_string();
-    sqlx::query(
-        "INSERT INTO rollouts (tenant, rollout, vendor, model, version, target, not_before_ms, created_by, created_ms, \
-         state) VALUES ('default', $1, 'ricoh', 'RICOH IM C3000', '2.09.0', 'ricoh/RICOH-IM-C3000/2.09.0', $2, 'admin', \
-         $2, 'running')",
-    )
-    .bind(rollout.clone())
-    .bind(ms - HOUR_MS)
-    .execute(&mut *connection)
-    .await?;
-    let steps: [(&str, &str, &str, &str, &str, &str); 5] = [
-        ("gw-berlin-1", "", "staged", "4,096 KiB staged, digest and signature are right", "", ""),
-        ("gw-berlin-1", "ricoh:3118RA00421", "verified", "", "2.07.1", "2.09.0"),
-        (
-            "gw-berlin-1",
-            "ricoh:3118RA00422",
-            "failed",
-            "the device still shows 2.07.1 ten minutes after the push",
-            "2.07.1",
-            "2.07.1",
-        ),
-        ("gw-hamburg-1", "", "pending", "", "", ""),
-        ("gw-hamburg-1", "ricoh:3118RA00611", "pushed", "", "2.07.1", ""),
-    ];
-    for (gateway, device, step, detail, before, after) in steps {
+    let mut rollout = String::new();
+    for (vendor, model, version, state, hours, rows) in ROLLOUTS {
+        rollout = Uuid::now_v7().to_string();
         sqlx::query(
-            "INSERT INTO rollout_devices (tenant, rollout, gateway, device, step, detail, version_before, version_now, \
-             updated_ms) VALUES ('default', $1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO rollouts (tenant, rollout, vendor, model, version, target, not_before_ms, created_by, \
+             created_ms, state) VALUES ('default', $1, $2, $3, $4, $5, $6, 'admin', $7, $8)",
         )
         .bind(rollout.clone())
-        .bind(gateway)
-        .bind(device)
-        .bind(step)
-        .bind(detail)
-        .bind(before)
-        .bind(after)
-        .bind(ms - HOUR_MS / 3)
+        .bind(vendor)
+        .bind(model)
+        .bind(version)
+        .bind(wire::metadata::target_name(vendor, model, version))
+        .bind(ms + hours * HOUR_MS)
+        .bind(ms - 2 * HOUR_MS)
+        .bind(state)
         .execute(&mut *connection)
         .await?;
+        for [gateway, device, step, waiting_for, detail, panel, before, after] in rows {
+            sqlx::query(
+                "INSERT INTO rollout_devices (tenant, rollout, gateway, device, step, waiting_for, detail, panel, \
+                 version_before, version_now, updated_ms) \
+                 VALUES ('default', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            )
+            .bind(rollout.clone())
+            .bind(*gateway)
+            .bind(*device)
+            .bind(*step)
+            .bind(*waiting_for)
+            .bind(*detail)
+            .bind(*panel)
+            .bind(*before)
+            .bind(*after)
+            .bind(ms - HOUR_MS / 3)
+            .execute(&mut *connection)
+            .await?;
+        }
     }
     store_commands(&mut *connection, rollout, ms).await?;
     store_quarantine(connection, ms).await

@@ -127,6 +127,8 @@ impl FirmwareStep {
 pub enum WaitReason {
     /// The roll-out's date.
     Date,
+    /// The gateway's next poll, with which it gets the order; known to the server alone.
+    Poll,
     /// The image, which is being staged.
     Staging,
     /// Another device of the gateway, which is being updated.
@@ -159,8 +161,9 @@ pub struct NoSuchReason;
 
 impl WaitReason {
     /// All reasons.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Date,
+        Self::Poll,
         Self::Staging,
         Self::Turn,
         Self::NoAnswer,
@@ -179,6 +182,7 @@ impl WaitReason {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Date => "date",
+            Self::Poll => "poll",
             Self::Staging => "staging",
             Self::Turn => "turn",
             Self::NoAnswer => "no_answer",
@@ -198,8 +202,9 @@ impl WaitReason {
     pub const fn text(self) -> &'static str {
         match self {
             Self::Date => "waits for its date",
+            Self::Poll => "waits for the gateway's next poll, with which it gets the order",
             Self::Staging => "waits for the image, which is being staged",
-            Self::Turn => "waits until the gateway has updated another device",
+            Self::Turn => "waits for its turn: a gateway updates one device at a time",
             Self::NoAnswer => "waits: the device does not answer",
             Self::Offline => "waits: the device was set offline at its panel",
             Self::Busy => "waits: the device is busy",

@@ -6,11 +6,12 @@ use wire::report::WaitReason;
 use super::step::DeviceStep;
 
 /// What a device waits for; `None` at its end. A reason that its gateway reported counts; where none was, it follows from
-/// the step and the date.
+/// the step and the date, and from whether the gateway has fetched its order.
 #[must_use]
 pub fn waits_for(
     step: DeviceStep,
     reported: Option<WaitReason>,
+    fetched: bool,
     not_before: Timestamp,
     now: Timestamp,
 ) -> Option<WaitReason> {
@@ -18,6 +19,7 @@ pub fn waits_for(
         DeviceStep::Verified | DeviceStep::Failed | DeviceStep::Cancelled => return None,
         DeviceStep::Pushed => WaitReason::Restarting,
         DeviceStep::Pending | DeviceStep::Staged if now < not_before => WaitReason::Date,
+        DeviceStep::Pending if !fetched => WaitReason::Poll,
         DeviceStep::Pending => WaitReason::Staging,
         DeviceStep::Staged => WaitReason::Turn,
     };
@@ -42,9 +44,11 @@ mod tests {
             (DeviceStep::Cancelled, None, None),
         ];
         for (step, early, late) in table {
-            assert_eq!(waits_for(step, None, date, before), early, "{step:?}");
-            assert_eq!(waits_for(step, None, date, date), late, "{step:?}");
-            let told = waits_for(step, Some(WaitReason::Jam), date, date);
+            assert_eq!(waits_for(step, None, true, date, before), early, "{step:?}");
+            assert_eq!(waits_for(step, None, true, date, date), late, "{step:?}");
+            let unfetched = if step == DeviceStep::Pending { Some(WaitReason::Poll) } else { late };
+            assert_eq!(waits_for(step, None, false, date, date), unfetched, "{step:?}");
+            let told = waits_for(step, Some(WaitReason::Jam), true, date, date);
             assert_eq!(told, late.map(|_| WaitReason::Jam), "{step:?}");
         }
     }

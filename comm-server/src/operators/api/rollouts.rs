@@ -74,7 +74,7 @@ pub(super) struct RolloutDevice {
     site: String,
     /// `pending`, `staged`, `pushed`, `verified`, `failed` or `cancelled`.
     step: String,
-    /// What it waits for: `date`, `staging`, `turn`, `no_answer`, `offline`, `busy`, `service_call`, `jam`, `cover_open`,
+    /// What it waits for: `date`, `poll`, `staging`, `turn`, `no_answer`, `offline`, `busy`, `service_call`, `jam`, `cover_open`,
     /// `no_connection`, `restarting` or `other`; empty at its end.
     waiting_for: String,
     /// What a person should read: why it failed, or more about what it waits for.

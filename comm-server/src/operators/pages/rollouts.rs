@@ -15,13 +15,14 @@ use wire::size::size_text;
 
 use super::choice::{Choice, address};
 use super::icon::Icon;
+use super::live::Wanted;
 use super::progress::{Progress, StepRow};
 use super::refused::{PageRefused, page};
 use super::shell::Shell;
 use super::state::{self, StateBadge};
 use super::time::When;
-use super::visitor::{Submitted, Visitor};
-use crate::operators::caller::{Caller, Params};
+use super::visitor::{PageParams, Submitted, Visitor};
+use crate::operators::caller::Caller;
 use crate::operators::refused::Refused;
 use crate::operators::role::Act;
 use crate::operators::{Image, OperatorState, orders};
@@ -54,6 +55,13 @@ struct RolloutsPage {
     images: Vec<ImageRow>,
     images_note: String,
     zones: Vec<String>,
+    live: RolloutsLive,
+}
+
+#[derive(Template)]
+#[template(path = "rollouts_live.html")]
+struct RolloutsLive {
+    may_roll_out: bool,
     rollouts: Vec<RolloutRow>,
     next: Option<String>,
 }
@@ -99,6 +107,12 @@ struct RolloutPage {
     may_cancel: bool,
     may_retry: bool,
     problem: Option<String>,
+    live: RolloutLive,
+}
+
+#[derive(Template)]
+#[template(path = "rollout_live.html")]
+struct RolloutLive {
     r: RolloutRow,
     devices: Vec<StepRow>,
     next: Option<String>,
@@ -108,11 +122,13 @@ struct RolloutPage {
 pub(super) async fn show(
     State(state): State<OperatorState>,
     Visitor(caller): Visitor,
-    Params(query): Params<Query>,
+    PageParams(query): PageParams<Query>,
+    wanted: Wanted,
 ) -> Result<Response, PageRefused> {
     let model = format!("{}{BETWEEN}{}", query.vendor, query.model);
     let form = Form { model, zone: "UTC".to_owned(), ..Form::default() };
-    Ok(page(&listed(&state, &caller, &query, form, None).await?))
+    let shown = listed(&state, &caller, &query, form, None).await?;
+    Ok(wanted.answer(&[&shown.live], || &shown))
 }
 
 async fn listed(
@@ -144,8 +160,11 @@ async fn listed(
         images: images.into_iter().map(|image| image_row(image, now)).collect(),
         images_note,
         zones: zones(),
-        next: found.next.as_deref().map(with),
-        rollouts: found.items.into_iter().map(|rollout| row(rollout, now)).collect(),
+        live: RolloutsLive {
+            may_roll_out,
+            next: found.next.as_deref().map(with),
+            rollouts: found.items.into_iter().map(|rollout| row(rollout, now)).collect(),
+        },
         form,
     })
 }
@@ -265,9 +284,11 @@ pub(super) async fn show_one(
     State(state): State<OperatorState>,
     Visitor(caller): Visitor,
     Path(id): Path<String>,
-    Params(query): Params<Query>,
+    PageParams(query): PageParams<Query>,
+    wanted: Wanted,
 ) -> Result<Response, PageRefused> {
-    Ok(page(&one(&state, &caller, parse(&id)?, &query, None).await?))
+    let shown = one(&state, &caller, parse(&id)?, &query, None).await?;
+    Ok(wanted.answer(&[&shown.live], || &shown))
 }
 
 async fn one(
@@ -289,9 +310,11 @@ async fn one(
         may_cancel: may && !ended,
         may_retry: may && ended && failed,
         problem,
-        next: devices.next.as_deref().map(|next| address(&r.href, &[("page", next)])),
-        devices: devices.items.into_iter().map(|device| StepRow::of(device, now)).collect(),
-        r,
+        live: RolloutLive {
+            next: devices.next.as_deref().map(|next| address(&r.href, &[("page", next)])),
+            devices: devices.items.into_iter().map(|device| StepRow::of(device, now)).collect(),
+            r,
+        },
     })
 }
 

@@ -103,9 +103,13 @@ pub(super) fn of_step(step: &str, waiting_for: Option<WaitReason>) -> StateBadge
             Some(WaitReason::NoConnection) => badge("No connection", "warn", Icon::Alert),
             Some(WaitReason::Busy) => badge("Busy", "busy", Icon::Print),
             Some(WaitReason::Date) => badge("Scheduled", "idle", Icon::Clock),
-            Some(WaitReason::Staging | WaitReason::Turn | WaitReason::Restarting | WaitReason::Other) => {
-                badge("Waiting", "idle", Icon::Clock)
-            }
+            Some(
+                WaitReason::Poll
+                | WaitReason::Staging
+                | WaitReason::Turn
+                | WaitReason::Restarting
+                | WaitReason::Other,
+            ) => badge("Waiting", "idle", Icon::Clock),
             None => badge("Image staged", "good", Icon::Ok),
         },
         "pushed" => badge("Pushed, restarting", "busy", Icon::Pulse),

@@ -60,7 +60,7 @@ pub(super) async fn cancel(
     sqlx::query(
         "UPDATE rollout_devices SET step = 'cancelled', waiting_for = '', panel = '', \
          detail = CASE WHEN device = '' THEN detail ELSE 'cancelled before the push' END, updated_ms = $3 \
-         WHERE tenant = $1 AND rollout = $2 AND step IN ('pending', 'staged')",
+         WHERE tenant = $1 AND rollout = $2 AND (step = 'pending' OR (step = 'staged' AND device <> ''))",
     )
     .bind(tenant.to_owned())
     .bind(id.clone())

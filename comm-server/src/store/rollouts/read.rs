@@ -153,7 +153,13 @@ fn rollout(row: &AnyRow) -> Result<Rollout, StoreError> {
 fn rollout_device(row: &AnyRow, now: Timestamp) -> Result<RolloutDevice, StoreError> {
     let (step, reported) = (row::text(row, "step")?, row::text(row, "waiting_for")?);
     let not_before = row::time(row, "not_before_ms")?;
-    let waits = waits_for(step_of(&step)?, reported.parse().ok(), not_before, now);
+    let waits = waits_for(
+        step_of(&step)?,
+        reported.parse().ok(),
+        row::number(row, "unfetched")? == 0,
+        not_before,
+        now,
+    );
     let device = row::text(row, "device")?;
     // A gateway whose image is staged waits for nothing itself.
     let ready = device.is_empty() && step == DeviceStep::Staged.name();
@@ -225,7 +231,10 @@ impl Store {
             "SELECT s.gateway, s.device, s.step, s.waiting_for, s.detail, s.panel, s.version_before, \
              s.version_now, s.updated_ms, r.not_before_ms, COALESCE(d.model, '') AS model, \
              COALESCE(d.serial, '') AS serial, COALESCE(d.name, '') AS name, \
-             COALESCE(g.customer, '') AS customer, COALESCE(g.site, '') AS site FROM rollout_devices s \
+             COALESCE(g.customer, '') AS customer, COALESCE(g.site, '') AS site, \
+             (SELECT COUNT(*) FROM commands c WHERE c.tenant = s.tenant AND c.rollout = s.rollout \
+              AND c.gateway = s.gateway AND c.kind = 'firmware_update' \
+              AND c.state IN ('queued', 'delivered')) AS unfetched FROM rollout_devices s \
              JOIN rollouts r ON r.tenant = s.tenant AND r.rollout = s.rollout \
              LEFT JOIN devices d ON d.tenant = s.tenant AND d.gateway = s.gateway AND d.device = s.device \
              LEFT JOIN gateways g ON g.tenant = s.tenant AND g.gateway = s.gateway \

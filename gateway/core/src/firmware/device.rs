@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use wire::report::{FirmwareProgress, WaitReason};
 
-use super::push::{self, Next, PUSHES_MAX, PushFailure};
+use super::push::{self, Next, PUSHES_MAX, PushFailure, Reach};
 use super::wait::{self, Reported, Wait};
 use super::{
     Context, DeviceState, DeviceUpdate, DeviceView, Effect, OLD_READS_MAX, Shown, UpdateRules, restarting,
@@ -81,10 +81,11 @@ impl DeviceUpdate {
                 effects.extend(self.report_wait(&wait, context, rules));
             }
             Next::GiveUp => {
-                self.detail = if self.tries > 0 {
-                    format!("no connection for the push in {tries} tries, the last: {why}")
-                } else {
-                    format!("the push failed: {why}")
+                self.detail = match failure.reach {
+                    Reach::NoImage | Reach::Nothing => {
+                        format!("no connection for the push in {tries} tries, the last: {why}")
+                    }
+                    Reach::Unknown | Reach::Refused => format!("the push failed: {why}"),
                 };
                 effects.push(self.fail(None, context));
             }

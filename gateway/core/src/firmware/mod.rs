@@ -17,6 +17,7 @@ use wire::limits::FIRMWARE_DETAIL_CHARS;
 use wire::reading::Status;
 use wire::report::{FirmwareProgress, FirmwareState, WaitReason};
 use wire::size::size_text;
+use wire::text::without_hidden;
 
 pub use push::{PushFailure, Reach};
 pub use wait::{Reported, Wait};
@@ -581,7 +582,7 @@ impl Context {
             progress,
             at: self.now,
             version_before: None,
-            detail: wait::cut(detail, FIRMWARE_DETAIL_CHARS),
+            detail: without_hidden(detail, FIRMWARE_DETAIL_CHARS),
             panel: panel.to_owned(),
         }
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use wire::limits::{FIRMWARE_DETAIL_CHARS, FIRMWARE_PANEL_CHARS};
 use wire::reading::Status;
 use wire::report::WaitReason;
+use wire::text::without_hidden;
 
 /// Longest time between two reports of why a device waits.
 const REPORT_PAUSE_MAX: SignedDuration = SignedDuration::from_hours(1);
@@ -28,7 +29,7 @@ pub struct Wait {
 impl Wait {
     /// Waits for this, with a detail; texts are cut to what the wire allows.
     pub(super) fn new(reason: WaitReason, detail: &str, panel: &str) -> Self {
-        Self { reason, detail: cut(detail, FIRMWARE_DETAIL_CHARS), panel: cut(panel, FIRMWARE_PANEL_CHARS) }
+        Self { reason, detail: without_hidden(detail, FIRMWARE_DETAIL_CHARS), panel: without_hidden(panel, FIRMWARE_PANEL_CHARS) }
     }
 
     /// What a person reads.
@@ -100,13 +101,9 @@ pub(super) fn in_the_way(status: &Status) -> Option<Wait> {
 pub(super) fn panel(status: &Status) -> String {
     let lines: Vec<&str> =
         status.console.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
-    cut(&lines.join(" / "), FIRMWARE_PANEL_CHARS)
+    without_hidden(&lines.join(" / "), FIRMWARE_PANEL_CHARS)
 }
 
-/// A text without control characters, of at most so many characters.
-pub(super) fn cut(text: &str, chars: usize) -> String {
-    text.chars().filter(|c| !c.is_control()).take(chars).collect()
-}
 
 #[cfg(test)]
 mod tests {
