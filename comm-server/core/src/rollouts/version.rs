@@ -21,26 +21,25 @@ pub fn compare(a: &str, b: &str) -> Option<Ordering> {
     }
     let (a, b) = (runs(a), runs(b));
     let fraction = is_decimal(&a) && is_decimal(&b);
+    // The first difference decides, but only between texts of one form.
+    let mut decided = Ordering::Equal;
     for (place, (x, y)) in a.iter().zip(&b).enumerate() {
         match (x, y) {
             (Run::Other(x), Run::Other(y)) if x.eq_ignore_ascii_case(y) => {}
-            (Run::Digits(x), Run::Digits(y)) => {
-                let by_number = number(x).cmp(&number(y));
-                let by_digit = x.cmp(y);
-                let fractional = fraction && place == 2;
-                if fractional && x.len() != y.len() && by_number != by_digit {
+            (Run::Digits(x), Run::Digits(y)) if decided == Ordering::Equal => {
+                decided = number(x).cmp(&number(y));
+                let as_fraction = fraction && place == 2 && x.len() != y.len();
+                if as_fraction && decided != x.cmp(y) {
                     return None;
                 }
-                if by_number != Ordering::Equal {
-                    return Some(by_number);
-                }
             }
+            (Run::Digits(_), Run::Digits(_)) => {}
             (Run::Other(_), Run::Other(_) | Run::Digits(_)) | (Run::Digits(_), Run::Other(_)) => return None,
         }
     }
     let common = a.len().min(b.len());
     let (more_a, more_b) = (components(a.get(common..)?)?, components(b.get(common..)?)?);
-    Some(more_a.cmp(&more_b))
+    Some(decided.then(more_a.cmp(&more_b)))
 }
 
 fn runs(text: &str) -> Vec<Run> {
