@@ -29,7 +29,11 @@ pub struct Wait {
 impl Wait {
     /// Waits for this, with a detail; texts are cut to what the wire allows.
     pub(super) fn new(reason: WaitReason, detail: &str, panel: &str) -> Self {
-        Self { reason, detail: without_hidden(detail, FIRMWARE_DETAIL_CHARS), panel: without_hidden(panel, FIRMWARE_PANEL_CHARS) }
+        Self {
+            reason,
+            detail: without_hidden(detail, FIRMWARE_DETAIL_CHARS),
+            panel: without_hidden(panel, FIRMWARE_PANEL_CHARS),
+        }
     }
 
     /// What a person reads.
@@ -103,7 +107,6 @@ pub(super) fn panel(status: &Status) -> String {
         status.console.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
     without_hidden(&lines.join(" / "), FIRMWARE_PANEL_CHARS)
 }
-
 
 #[cfg(test)]
 mod tests {
