@@ -172,8 +172,7 @@ async fn published(images: Option<&Images>, wish: &Wish) -> Result<Image, OrderE
     let target = target_name(&wish.vendor, &wish.model, &wish.version);
     let Some(images) = images else { return Err(OrderError::NoGlobalServer { target }) };
     let of_model = |image: &Image| {
-        image.vendor.eq_ignore_ascii_case(&wish.vendor)
-            && same_model(&wish.vendor, &image.model, &wish.model)
+        image.vendor.eq_ignore_ascii_case(&wish.vendor) && same_model(&wish.vendor, &image.model, &wish.model)
     };
     let is_it = |image: &Image| of_model(image) && image.version.trim() == wish.version.trim();
     if let Ok(list) = images.list().await
@@ -184,8 +183,12 @@ async fn published(images: Option<&Images>, wish: &Wish) -> Result<Image, OrderE
     // It may have been published since the list was read.
     let list =
         images.list_now().await.map_err(|why| OrderError::Unreachable { target: target.clone(), why })?;
-    let versions =
-        list.iter().filter(|image| of_model(image)).map(|image| image.version.clone()).take(OFFERED).collect();
+    let versions = list
+        .iter()
+        .filter(|image| of_model(image))
+        .map(|image| image.version.clone())
+        .take(OFFERED)
+        .collect();
     list.into_iter().find(is_it).ok_or(OrderError::NotPublished { target, versions })
 }
 
