@@ -163,6 +163,9 @@ pub struct SupplyStatus {
     pub is_receptacle: bool,
     /// Description, else colour and type.
     pub name: String,
+    /// `prtMarkerSuppliesType`: `toner`, `inkCartridge`, `wasteToner`, ...
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub supply_type: Option<Label>,
     /// Colour, where it has one.
     pub color: Option<String>,
     /// Percent left, where known.

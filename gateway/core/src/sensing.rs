@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::calls::CallState;
+use crate::calls::{CallState, POWER_SAVER};
 use crate::device_reading::{Glimpse, Scope};
 use wire::reading::{Label, Reading};
 
@@ -102,9 +102,10 @@ impl Attention {
         let busy = reading.status.printer.as_ref().is_some_and(|p| p.is("printing") || p.is("warmup"));
         self.silent = 0;
         self.since_status = Duration::ZERO;
-        self.asleep = is_asleep(reading);
         self.glimpse = glimpse;
         self.calm = calls.is_calm();
+        // Who waits for something to end is asked as configured, asleep or not.
+        self.asleep = self.calm && is_asleep(reading);
         self.closer = false;
         self.quiet = if news || busy || !self.calm { 0 } else { self.quiet.saturating_add(1) };
     }
@@ -132,17 +133,24 @@ fn scaled(rules: &SensingRules, wait: Duration) -> Duration {
     wait.div_f64(if rules.speedup.is_finite() { rules.speedup.max(1.0) } else { 1.0 })
 }
 
-/// Whether a device sleeps: it says so, or it is in standby as RFC 3805 §2.2.13.2 has it (running, printer other, no
-/// error).
+/// `PrtAlertCodeTC`: markerFuserUnderTemperature. Kyocera's devices have such rows while they sleep.
+const FUSER_UNDER_TEMPERATURE: i64 = 1001;
+
+/// Whether a device sleeps: a row of its alert table says so by its code, which is the same in every language; it is in
+/// standby as RFC 3805 §2.2.13.2 has it (running, printer other, no error); its fuser is cold while it waits; or a text says
+/// so in English.
 #[must_use]
 pub fn is_asleep(reading: &Reading) -> bool {
     let status = &reading.status;
     let is = |label: &Option<Label>, name| label.as_ref().is_some_and(|label| label.is(name));
-    let standby =
-        is(&status.device, "running") && is(&status.printer, "other") && status.detected_errors.is_empty();
+    let busy = is(&status.printer, "printing") || is(&status.printer, "warmup");
+    let quiet = !busy && status.detected_errors.is_empty();
+    let standby = is(&status.device, "running") && is(&status.printer, "other") && quiet;
+    let has = |code| reading.alerts.iter().any(|alert| alert.code == Some(code));
+    let coded = (!busy && has(POWER_SAVER)) || (quiet && has(FUSER_UNDER_TEMPERATURE));
     let rows = reading.alerts.iter().filter_map(|alert| alert.description.as_deref());
     let mut said = status.console.iter().map(String::as_str).chain(rows);
-    standby || said.any(says_sleep)
+    standby || coded || said.any(says_sleep)
 }
 
 /// Whether a text is about sleep.
@@ -225,6 +233,38 @@ mod tests {
         let mut jammed = reading("other");
         jammed.status.detected_errors.push("jammed".into());
         assert!(!is_asleep(&jammed) && !is_asleep(&reading("idle")));
+    }
+
+    #[test]
+    fn sleep_is_known_in_every_language() {
+        let row = |code: i64, text: &str| wire::reading::Alert {
+            index: "1.1".into(),
+            severity: Some(Label::name("other")),
+            training: Some(Label::name("noInterventionRequired")),
+            group: Some(5),
+            group_name: None,
+            group_index: Some(-1),
+            location: None,
+            code: Some(code),
+            code_name: None,
+            description: Some(text.into()),
+        };
+        for (printer, code, text, asleep) in [
+            ("idle", 23, "Sleep mode on", true),
+            ("idle", 23, "Bereitschafts-\nmodus ein", true),
+            ("idle", 23, "Mode \u{e9}conomie d'\u{e9}nergie", true),
+            ("other", 23, "", true),
+            ("idle", 1001, "", true),
+            ("printing", 23, "Bereitschafts-\nmodus ein", false),
+            ("warmup", 1001, "", false),
+            ("idle", 507, "Bereit", false),
+        ] {
+            let mut seen = reading(printer);
+            seen.alerts = vec![row(code, text)];
+            let mut attention = Attention::default();
+            attention.on_reading(&seen, None, &CallState::default(), false);
+            assert_eq!(wait(&attention), if asleep { 300 } else { 60 }, "{printer} {code} {text}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The devices: one row each, found by a word, a page at a time.
 
+use gateway_core::calls::Marking;
 use wire::reading::{Label, LevelState};
 use wire::report::CallKind;
 
@@ -100,8 +101,9 @@ pub(super) fn state(device: &DeviceStatus) -> (String, Tone) {
     if !device.online {
         return ("Offline".to_owned(), Tone::Bad);
     }
+    let marking = Marking::of(device.supplies.iter().filter_map(|supply| supply.supply_type.as_ref()));
     let errors: Vec<(String, Tone)> =
-        device.detected_errors.iter().map(|name| detected_error(name)).collect();
+        device.detected_errors.iter().map(|name| detected_error(name, marking)).collect();
     if !errors.is_empty() {
         let bad = errors.iter().any(|(_, tone)| *tone == Tone::Bad);
         let words: Vec<String> = errors.into_iter().map(|(words, _)| words).collect();

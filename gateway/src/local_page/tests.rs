@@ -26,6 +26,7 @@ fn supplies(levels: [f64; 4]) -> Vec<SupplyStatus> {
             index: format!("1.{color}"),
             is_receptacle: false,
             name: format!("{} toner", if color == "black" { "Black" } else { color }),
+            supply_type: Some(Label::name("toner")),
             color: Some(color.to_owned()),
             percent: Some(percent),
             level_state: Some(LevelState::Units),
@@ -35,6 +36,7 @@ fn supplies(levels: [f64; 4]) -> Vec<SupplyStatus> {
         index: "1.waste".to_owned(),
         is_receptacle: true,
         name: "Waste toner".to_owned(),
+        supply_type: Some(Label::name("wasteToner")),
         color: None,
         percent: None,
         level_state: Some(LevelState::SomeRemaining),
@@ -284,4 +286,15 @@ async fn serve_for_eyes() {
     let address = std::env::var("PLATEN_PAGE_ADDRESS").unwrap_or_else(|_| "127.0.0.1:9200".to_owned());
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();
     axum::serve(listener, router(|| std::future::ready(status()))).await.unwrap();
+}
+
+#[test]
+fn a_supply_at_its_end_is_not_listed_as_near_it_too() {
+    let mut status = status();
+    let near = status.open_calls[1].clone();
+    status.open_calls.push(OpenCallStatus { call: CallKind::SupplyEnd, ..near.clone() });
+    status.open_calls.push(OpenCallStatus { subject: "1.9".to_owned(), ..near });
+    let page = Page::of(&status, &Asked::default());
+    let titles: Vec<_> = page.calls.iter().map(|call| call.title).collect();
+    assert_eq!(titles, ["Device offline", "Service call", "Supply end", "Supply near end"]);
 }

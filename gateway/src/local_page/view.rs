@@ -1,13 +1,13 @@
 //! The page as values: everything is decided and worded here, the template only places it.
 
 use askama::Template;
-use wire::report::Lane;
+use wire::report::{CallKind, Lane};
 
 use super::Asked;
 use super::devices::Devices;
 use super::firmware::{Update, device_name};
 use super::words::{self, Moment, Tone};
-use crate::status::{CertificateState, CertificateStatus, LinkStatus, Status};
+use crate::status::{CertificateState, CertificateStatus, LinkStatus, OpenCallStatus, Status};
 
 /// Calls that are listed; the rest is counted.
 const CALLS: usize = 50;
@@ -85,7 +85,14 @@ pub(super) struct OpenCall {
 impl Page {
     pub(super) fn of(status: &Status, asked: &Asked) -> Self {
         let now = status.at;
-        let calls = status.open_calls.iter().take(CALLS).map(|call| {
+        // The end says it all: who looks needs no second line that the same supply is near it.
+        let ended = |near: &OpenCallStatus| {
+            let same = |own: &OpenCallStatus| own.device == near.device && own.subject == near.subject;
+            let end = |own: &OpenCallStatus| own.call == CallKind::SupplyEnd && same(own);
+            near.call == CallKind::SupplyNearEnd && status.open_calls.iter().any(end)
+        };
+        let open: Vec<&OpenCallStatus> = status.open_calls.iter().filter(|call| !ended(call)).collect();
+        let calls = open.iter().take(CALLS).map(|call| {
             let (title, tone) = words::call(call.call);
             let device = device_name(&status.devices, call.device.as_str());
             OpenCall { title, tone, detail: call.detail.clone(), device, since: Moment::new(call.since, now) }
@@ -101,7 +108,7 @@ impl Page {
             certificate: status.certificate.as_ref().map(|it| certificate(it, now)),
             queue: queue(status),
             calls: calls.collect(),
-            more_calls: status.open_calls.len().saturating_sub(CALLS),
+            more_calls: open.len().saturating_sub(CALLS),
             all_devices: status.devices.len(),
             offline: status.devices.iter().filter(|device| !device.online).count(),
             q: asked.q.chars().take(64).collect(),

@@ -1,5 +1,6 @@
 //! Numbers, times and states in words.
 
+use gateway_core::calls::Marking;
 use jiff::Timestamp;
 use wire::report::CallKind;
 
@@ -109,13 +110,14 @@ pub(super) const fn call(kind: CallKind) -> (&'static str, Tone) {
     }
 }
 
-/// A bit of `hrPrinterDetectedErrorState` in words and its tone; one that isn't known as the device says it.
-pub(super) fn detected_error(name: &str) -> (String, Tone) {
+/// A bit of `hrPrinterDetectedErrorState` in words and its tone; one that isn't known as the device says it. The bits'
+/// names say toner where the device may have ink.
+pub(super) fn detected_error(name: &str, marking: Marking) -> (String, Tone) {
     let (words, tone) = match name {
         "lowPaper" => ("Low paper", Tone::Warn),
         "noPaper" => ("No paper", Tone::Bad),
-        "lowToner" => ("Low toner", Tone::Warn),
-        "noToner" => ("No toner", Tone::Bad),
+        "lowToner" => return (format!("Low {}", marking.words()), Tone::Warn),
+        "noToner" => return (format!("No {}", marking.words()), Tone::Bad),
         "doorOpen" => ("Cover open", Tone::Bad),
         "jammed" => ("Paper jam", Tone::Bad),
         "offline" => ("Set offline", Tone::Warn),
@@ -135,6 +137,15 @@ pub(super) fn detected_error(name: &str) -> (String, Tone) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bit_speaks_of_what_the_device_prints_with() {
+        let words = |bit, marking| detected_error(bit, marking).0;
+        assert_eq!(words("lowToner", Marking::Ink), "Low ink");
+        assert_eq!(words("noToner", Marking::Toner), "No toner");
+        assert_eq!(words("noToner", Marking::Either), "No toner or ink");
+        assert_eq!(words("jammed", Marking::Ink), "Paper jam");
+    }
 
     #[test]
     fn times_and_numbers_read_well() {

@@ -183,6 +183,7 @@ fn device(record: &DeviceRecord) -> DeviceStatus {
         index: supply.index.clone(),
         is_receptacle: supply.class.as_ref().is_some_and(|class| class.is("receptacleThatIsFilled")),
         name: gateway_core::calls::supply_name(supply),
+        supply_type: supply.supply_type.clone(),
         color: supply.color.clone(),
         percent: supply.percent,
         level_state: supply.level_state,

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use gateway_core::calls::CallState;
-use gateway_core::device_reading::{Finished, Glimpse, Scope};
+use gateway_core::calls::{CallState, is_told_by_another};
+use gateway_core::device_reading::{Coverage, Finished, Glimpse, Scope};
 use gateway_core::firmware::Shown;
 use gateway_core::inventory::{self, DeviceRecord, Finding, LastReading, Place, Recognition, Reported, Seen};
 use jiff::{SignedDuration, Timestamp};
@@ -40,8 +40,8 @@ impl Engine {
         match result {
             Ok(seen) if scope == Scope::Glance => self.glanced(address, seen.glimpse),
             Ok(seen) => {
-                let Finished { reading, glimpse, provenance: _, printer: _ } = *seen;
-                self.read(address, scope, &reading, glimpse, outcome);
+                let Finished { reading, glimpse, coverage, provenance: _, printer: _ } = *seen;
+                self.read(address, scope, (&reading, coverage), glimpse, outcome);
             }
             Err(error) => {
                 metrics::counter!("platen_gateway_read_failures_total").increment(1);
@@ -68,7 +68,7 @@ impl Engine {
         &mut self,
         address: SocketAddr,
         scope: Scope,
-        reading: &Reading,
+        (reading, coverage): (&Reading, Coverage),
         glimpse: Option<Glimpse>,
         outcome: &mut Outcome,
     ) {
@@ -119,7 +119,8 @@ impl Engine {
         let mut last = record.reading.whole();
         let news = Reported::of(&last, now).differs(&Reported::of(reading, now), false);
         let rules = self.world.config.call_rules();
-        let calls = record.calls.on_reading(&rules, profile.map(AsRef::as_ref), &id, reading);
+        let seen = (reading, coverage);
+        let calls = record.calls.on_reading(&rules, profile.map(AsRef::as_ref), &id, seen);
         if let Some(target) = self.targets.at(address) {
             target.attention.on_reading(reading, glimpse, &record.calls, news);
             target.next = Instant::now() + target.attention.wait(&self.world.config.sensing_rules());
@@ -299,7 +300,7 @@ impl Engine {
         let Some(record) = self.known.devices.get_mut(id).filter(|_| !calls.is_empty()) else { return };
         record.called_at = Some(Timestamp::now());
         outcome.devices.insert(id.clone());
-        for call in calls {
+        for call in &calls {
             tracing::info!(
                 device = %id,
                 device.serial = record.reading.identity().serial.as_deref().unwrap_or(""),
@@ -309,7 +310,7 @@ impl Engine {
                 call.title()
             );
             let now = call.seen_at;
-            if self.world.mails.is_some() {
+            if self.world.mails.is_some() && !is_told_by_another(call, &calls) {
                 let mail = QueuedMail {
                     id: Uuid::now_v7(),
                     call: call.clone(),
@@ -321,7 +322,7 @@ impl Engine {
                 told(outcome.changes.enqueue_mail(&mail));
                 outcome.actions.push(Action::Post(Box::new(mail)));
             }
-            outcome.report(&Report::Call(call), now);
+            outcome.report(&Report::Call(call.clone()), now);
         }
         outcome.actions.push(Action::SendUrgent);
     }

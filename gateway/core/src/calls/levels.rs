@@ -30,7 +30,8 @@ const STEP_MAX: u32 = 25;
 /// What is remembered of a supply.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct SupplyMemory {
-    percent: Option<f64>,
+    /// The last level that was believed.
+    pub(super) percent: Option<f64>,
     max: Option<i64>,
     serial: Option<String>,
     #[serde(default)]
@@ -41,6 +42,9 @@ pub(super) struct SupplyMemory {
     /// Greatest common divisor of the levels that were seen; 0 before the first.
     #[serde(default)]
     divisor: u32,
+    /// The last look showed no level.
+    #[serde(default)]
+    pub(super) silent: bool,
 }
 
 impl SupplyMemory {
@@ -49,15 +53,16 @@ impl SupplyMemory {
         self.doubted.is_some()
     }
 
-    fn of(supply: &Supply, percent: f64, divisor: u32) -> Self {
+    fn of(supply: &Supply, percent: Option<f64>, divisor: u32) -> Self {
         let description = supply.description.as_deref().map(str::trim).filter(|text| !text.is_empty());
         Self {
-            percent: Some(percent),
+            percent,
             max: supply.max.filter(|max| *max > 0),
             serial: description.and_then(serial),
             description: description.map(clip),
             doubted: None,
-            divisor: common(divisor, percent),
+            divisor: percent.map_or(divisor, |percent| common(divisor, percent)),
+            silent: percent.is_none(),
         }
     }
 }
@@ -75,10 +80,10 @@ pub(super) fn falls_oddly(memory: Option<&SupplyMemory>, reading: &Reading, supp
     falls && !told && !memory.is_some_and(SupplyMemory::doubts)
 }
 
-/// Whether the row shows another supply than before.
+/// Whether the row shows another supply than before. One that shows no level can have another serial number.
 pub(super) fn is_another_now(memory: Option<&SupplyMemory>, supply: &Supply) -> bool {
-    memory.zip(level_percent(supply)).is_some_and(|(before, percent)| {
-        is_another(before, &SupplyMemory::of(supply, percent, before.divisor))
+    memory.is_some_and(|before| {
+        is_another(before, &SupplyMemory::of(supply, level_percent(supply), before.divisor))
     })
 }
 
@@ -88,20 +93,43 @@ pub(super) fn judge(known: &mut BTreeMap<String, SupplyMemory>, reading: &Readin
         return;
     }
     for supply in &reading.supplies {
-        let Some(percent) = level_percent(supply) else { continue };
         let before = known.get(&supply.index);
+        let Some(percent) = level_percent(supply) else {
+            if let Some(now) = without_a_level(before, supply, calls) {
+                known.insert(supply.index.clone(), now);
+            }
+            continue;
+        };
         if falls_oddly(before, reading, supply) {
             if let Some(memory) = known.get_mut(&supply.index) {
                 memory.doubted = Some(percent);
             }
             continue;
         }
-        let now = SupplyMemory::of(supply, percent, before.map_or(0, |before| before.divisor));
+        let now = SupplyMemory::of(supply, Some(percent), before.map_or(0, |before| before.divisor));
         if before.is_some_and(|before| is_another(before, &now)) {
             let detail = clip(&format!("{} {percent:.0} %", name(supply)));
             calls.push(CallKind::SupplyReplaced, Edge::Raised, &supply.index, detail);
         }
         known.insert(supply.index.clone(), now);
+    }
+}
+
+/// What is remembered of a supply that shows no level: what it was before, unless it is another one by its serial number.
+fn without_a_level(
+    before: Option<&SupplyMemory>,
+    supply: &Supply,
+    calls: &mut Calls<'_>,
+) -> Option<SupplyMemory> {
+    let now = SupplyMemory::of(supply, None, 0);
+    match before {
+        Some(before) if is_another(before, &now) => {
+            calls.push(CallKind::SupplyReplaced, Edge::Raised, &supply.index, clip(&name(supply)));
+            Some(now)
+        }
+        Some(before) => Some(SupplyMemory { silent: true, ..before.clone() }),
+        // Without a level or a serial number there is nothing to remember.
+        None => now.serial.is_some().then_some(now),
     }
 }
 
@@ -113,7 +141,8 @@ fn is_another(before: &SupplyMemory, now: &SupplyMemory) -> bool {
     let described =
         before.description.is_some() && now.description.is_some() && before.description != now.description;
     let much = rise >= REPLACED_RISE && rise > coarse * REPLACED_STEPS;
-    much || serial || (max && rise >= 0.0) || (described && rise >= SMALL_RISE)
+    let risen = now.percent.is_some() && rise >= 0.0;
+    much || serial || (max && risen) || (described && rise >= SMALL_RISE)
 }
 
 /// The greatest common divisor of whole percents; a level between them is none of a coarse sensor.

@@ -3,9 +3,13 @@
 //! A [`CallState`] remembers what is open, so that nothing is raised twice; it is stored beside the reports that it
 //! caused, in one batch. Rows such as "Sleep" or "Ready" are no alarm: only what a person must act on is.
 
+mod bits;
+mod colorants;
 mod conditions;
 mod counters;
+mod grounds;
 mod levels;
+mod rows;
 mod supplies;
 
 use std::collections::BTreeMap;
@@ -13,12 +17,17 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use wire::ids::DeviceId;
-use wire::reading::{Counter, Reading};
+use wire::reading::Reading;
 use wire::report::{Call, CallKind, Edge};
 
+use crate::device_reading::Coverage;
 use crate::profiles::Profile;
 
-use self::conditions::{Condition, Look, conditions};
+pub use self::colorants::Marking;
+pub(crate) use self::conditions::POWER_SAVER;
+use self::conditions::{Condition, Look, Verdict, conditions};
+use self::counters::Meters;
+use self::grounds::Grounds;
 use self::levels::SupplyMemory;
 pub use self::supplies::name as supply_name;
 
@@ -60,7 +69,10 @@ pub struct CallState {
     settling: Vec<Settling>,
     missed: u32,
     supplies: BTreeMap<String, SupplyMemory>,
-    counters: BTreeMap<Counter, u64>,
+    /// Earlier versions kept `counters` without their sources; there is nothing to compare those with.
+    meters: Meters,
+    /// Whether the bit `lowToner` was set at the last look that read the bits.
+    was_low: Option<bool>,
 }
 
 /// A call that is open.
@@ -74,6 +86,9 @@ pub struct OpenCall {
     pub detail: String,
     /// When it was seen first.
     pub since: Timestamp,
+    /// On what it stands; nothing where an earlier version raised it, and where the device is silent.
+    #[serde(default, skip_serializing_if = "Grounds::is_empty")]
+    grounds: Grounds,
 }
 
 /// A condition that was seen, or is gone, not yet often enough.
@@ -120,22 +135,27 @@ impl CallState {
             && !self.supplies.values().any(SupplyMemory::doubts)
     }
 
-    /// The device answered: what that means. `whole` tells whether everything was read; the counters of a part are
-    /// judged where there are any. `profile` is the vendor's: it knows what a service code looks like.
+    /// The device answered: what that means. The counters of a part are judged where there are any; `coverage` tells what
+    /// was read to its end, so that what isn't there is gone. `profile` is the vendor's: it knows what a service code looks
+    /// like.
     pub fn on_reading(
         &mut self,
         rules: &CallRules,
         profile: Option<&Profile>,
         device: &DeviceId,
-        reading: &Reading,
+        (reading, coverage): (&Reading, Coverage),
     ) -> Vec<Call> {
         let mut calls = Calls { device, at: reading.read_at, made: Vec::new() };
         self.missed = 0;
         self.clear(&mut calls, CallKind::DeviceOffline, "", "answers again");
-        counters::judge(&mut self.counters, reading, &mut calls);
+        counters::judge(&mut self.meters, reading, &mut calls);
         let codes = profile.map(|profile| profile.service_codes.as_slice()).unwrap_or_default();
-        let look = Look { rules, codes, reading, open: &self.open, supplies: &self.supplies };
+        let (open, supplies) = (&self.open, &self.supplies);
+        let look = Look { rules, codes, reading, coverage, open, supplies, was_low: self.was_low };
         let seen = conditions(&look);
+        if coverage.errors {
+            self.was_low = Some(look.has_bit("lowToner"));
+        }
         levels::judge(&mut self.supplies, reading, &mut calls);
         self.settle(&seen, &mut calls);
         calls.made
@@ -147,32 +167,44 @@ impl CallState {
         self.missed = self.missed.saturating_add(1);
         if self.missed >= rules.offline_after.max(1) {
             let detail = format!("no answer {} times in a row", self.missed);
-            self.raise(&mut calls, CallKind::DeviceOffline, "", &detail);
+            let offline = Condition { detail, ..Condition::unknown(CallKind::DeviceOffline, "") };
+            self.raise(&mut calls, &offline);
         }
         calls.made
     }
 
     fn settle(&mut self, seen: &[Condition], calls: &mut Calls<'_>) {
-        for condition in seen.iter().filter(|c| c.holds == Some(true)) {
+        for condition in seen.iter().filter(|c| c.verdict == Verdict::Holds) {
+            let same =
+                |open: &&mut OpenCall| open.call == condition.call && open.subject == condition.subject;
             let (raise_after, _) = settling(condition.call);
-            if self.is_open(condition.call, &condition.subject) {
+            if let Some(open) = self.open.iter_mut().find(same) {
+                open.grounds.extend(&condition.grounds);
                 self.forget(condition.call, &condition.subject);
             } else if self.count(condition.call, &condition.subject, Edge::Raised) >= raise_after {
-                self.raise(calls, condition.call, &condition.subject, &condition.detail);
+                self.raise(calls, condition);
             }
         }
-        let absent = |call: CallKind, subject: &str| {
-            call != CallKind::DeviceOffline
-                && !seen.iter().any(|c| c.call == call && c.subject == subject && c.holds != Some(false))
+        let found = |call, subject: &str| seen.iter().find(|c| c.call == call && c.subject == subject);
+        // Looks after which a call that isn't shown is over; nothing where it isn't known to be.
+        let over = |call: CallKind, subject: &str| -> Option<u8> {
+            match found(call, subject).map(|condition| condition.verdict) {
+                _ if call == CallKind::DeviceOffline => None,
+                Some(Verdict::Holds | Verdict::Unknown) => None,
+                Some(Verdict::Over { looks }) => Some(looks),
+                None => Some(settling(call).1),
+            }
         };
         let open: Vec<_> = self.open.iter().map(|o| (o.call, o.subject.clone(), o.detail.clone())).collect();
-        for (call, subject, detail) in open.into_iter().filter(|(call, subject, _)| absent(*call, subject)) {
-            let (_, clear_after) = settling(call);
-            if self.count(call, &subject, Edge::Cleared) >= clear_after {
-                self.clear(calls, call, &subject, &detail);
+        for (call, subject, detail) in open {
+            let Some(looks) = over(call, &subject) else { continue };
+            if self.count(call, &subject, Edge::Cleared) >= looks {
+                // What is there now says more than what was there when it began.
+                let now = found(call, &subject).map_or(detail.as_str(), |condition| &condition.detail);
+                self.clear(calls, call, &subject, now);
             }
         }
-        self.settling.retain(|s| s.edge == Edge::Cleared || !absent(s.call, &s.subject));
+        self.settling.retain(|s| s.edge == Edge::Cleared || over(s.call, &s.subject).is_none());
     }
 
     fn is_open(&self, call: CallKind, subject: &str) -> bool {
@@ -194,14 +226,14 @@ impl CallState {
         self.settling.retain(|s| s.call != call || s.subject != subject);
     }
 
-    fn raise(&mut self, calls: &mut Calls<'_>, call: CallKind, subject: &str, detail: &str) {
-        self.forget(call, subject);
-        if self.is_open(call, subject) {
+    fn raise(&mut self, calls: &mut Calls<'_>, condition: &Condition) {
+        let Condition { call, subject, verdict: _, detail, grounds } = condition.clone();
+        self.forget(call, &subject);
+        if self.is_open(call, &subject) {
             return;
         }
-        let (subject, detail) = (subject.to_owned(), detail.to_owned());
         calls.push(call, Edge::Raised, &subject, detail.clone());
-        self.open.push(OpenCall { call, subject, detail, since: calls.at });
+        self.open.push(OpenCall { call, subject, detail, since: calls.at, grounds });
     }
 
     fn clear(&mut self, calls: &mut Calls<'_>, call: CallKind, subject: &str, detail: &str) {
@@ -211,6 +243,22 @@ impl CallState {
         self.forget(call, subject);
         self.open.retain(|open| open.call != call || open.subject != subject);
         calls.push(call, Edge::Cleared, subject, detail.to_owned());
+    }
+}
+
+/// Whether another call of the same look tells a person the same: a supply that was replaced is neither near its end nor at
+/// it, and one that is no longer at its end isn't told to be no longer near it as well.
+#[must_use]
+pub fn is_told_by_another(call: &Call, look: &[Call]) -> bool {
+    let same = |other: &&Call| other.device == call.device && other.subject == call.subject;
+    let mut others = look.iter().filter(same);
+    match (call.call, call.edge) {
+        (CallKind::SupplyNearEnd, Edge::Cleared) => others.any(|other| {
+            other.call == CallKind::SupplyReplaced
+                || (other.call == CallKind::SupplyEnd && other.edge == Edge::Cleared)
+        }),
+        (CallKind::SupplyEnd, Edge::Cleared) => others.any(|other| other.call == CallKind::SupplyReplaced),
+        (_, Edge::Raised | Edge::Cleared) => false,
     }
 }
 

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use proptest::prelude::*;
-use wire::reading::{Alert, Identity, Label, LevelState, Status, Supply};
+use wire::reading::{Alert, Counter, Identity, Label, LevelState, Status, Supply};
 
 use super::*;
 
@@ -80,6 +80,10 @@ fn alert(severity: &'static str, training: &'static str, code: i64, description:
     }
 }
 
+fn see(state: &mut CallState, reading: &Reading) -> Vec<Call> {
+    state.on_reading(&RULES, None, &device(), (reading, Coverage::WHOLE))
+}
+
 /// Calls in short: `+service_call:SC542`.
 fn short(calls: &[Call]) -> Vec<String> {
     let sign = |edge| if edge == Edge::Raised { '+' } else { '-' };
@@ -88,7 +92,7 @@ fn short(calls: &[Call]) -> Vec<String> {
 
 fn play(looks: &[Look]) -> Vec<Vec<String>> {
     let mut state = CallState::default();
-    looks.iter().map(|look| short(&state.on_reading(&RULES, None, &device(), &reading(look)))).collect()
+    looks.iter().map(|look| short(&see(&mut state, &reading(look)))).collect()
 }
 
 fn level(level: i64) -> Look {
@@ -150,13 +154,30 @@ fn a_supply_runs_down_and_is_replaced() {
         &[],
         &[
             "+supply_replaced:Black Toner 95 %",
-            "-supply_near_end:Black Toner 10 %",
-            "-supply_end:Black Toner 0 %",
+            "-supply_near_end:Black Toner 95 %",
+            "-supply_end:Black Toner 95 %",
         ],
     ];
     for (calls, expected) in played.iter().zip(expected) {
         assert_eq!(calls, expected);
     }
+}
+
+#[test]
+fn a_replaced_supply_is_told_to_a_person_once() {
+    let mut state = CallState::default();
+    let told = |state: &mut CallState, look: Look| {
+        let calls = see(state, &reading(&look));
+        let news: Vec<Call> =
+            calls.iter().filter(|call| !is_told_by_another(call, &calls)).cloned().collect();
+        short(&news)
+    };
+    assert_eq!(told(&mut state, level(9)), ["+supply_near_end:Black Toner 9 %"]);
+    assert_eq!(told(&mut state, level(0)), ["+supply_end:Black Toner 0 %"]);
+    assert_eq!(told(&mut state, level(95)), ["+supply_replaced:Black Toner 95 %"]);
+    assert_eq!(told(&mut state, level(4)), [""; 0], "an odd fall");
+    assert_eq!(told(&mut state, level(4)), ["+supply_near_end:Black Toner 4 %"]);
+    assert_eq!(told(&mut state, level(26)), ["-supply_near_end:Black Toner 26 %"]);
 }
 
 #[test]
@@ -175,9 +196,9 @@ fn an_empty_supply_is_one_call_and_bits_speak_where_levels_are_silent() {
     let mut empty = level(0);
     empty.bits = vec!["noToner", "lowToner"];
     assert_eq!(play(&[empty])[0], ["+supply_end:Black Toner 0 %"]);
-    assert_eq!(play(&[bits(&["noToner", "lowToner"])])[0], ["+supply_end:no toner"]);
+    assert_eq!(play(&[bits(&["noToner", "lowToner"])])[0], ["+supply_end:no toner or ink"]);
     let low = Look { bits: vec!["lowToner"], ..level(-3) };
-    assert_eq!(play(&[low])[0], ["+supply_near_end:toner is low"]);
+    assert_eq!(play(&[low])[0], ["+supply_near_end:Black Toner is low"]);
     let row = Look { alerts: vec![alert("warning", "untrained", 1104, "Toner low")], ..level(-3) };
     assert_eq!(play(&[row])[0], ["+supply_near_end:Black Toner"]);
 }
@@ -240,8 +261,8 @@ fn a_replaced_supply_is_recognised_by_what_it_says_of_itself() {
         (("Black Toner", 50), ("Black Toner", 60), false),
     ] {
         let mut state = CallState::default();
-        state.on_reading(&RULES, None, &device(), &described(before.0, before.1));
-        let calls = state.on_reading(&RULES, None, &device(), &described(after.0, after.1));
+        see(&mut state, &described(before.0, before.1));
+        let calls = see(&mut state, &described(after.0, after.1));
         assert_eq!(calls.iter().any(|c| c.call == CallKind::SupplyReplaced), replaced, "{after:?}");
     }
 }
@@ -255,7 +276,12 @@ fn a_service_code_is_what_the_vendors_profile_says() {
     let konica = profile(r"\bC-[0-9A-F]{4}\b");
     let state = |profile, line| {
         let look = Look { console: vec![line], ..Look::default() };
-        short(&CallState::default().on_reading(&RULES, profile, &device(), &reading(&look)))
+        short(&CallState::default().on_reading(
+            &RULES,
+            profile,
+            &device(),
+            (&reading(&look), Coverage::WHOLE),
+        ))
     };
     assert_eq!(state(Some(&konica), "Malfunction. C-2557"), ["+service_call:C-2557"]);
     assert!(state(Some(&konica), "Ready to copy").is_empty() && state(None, "C-2557").is_empty());
@@ -285,7 +311,7 @@ fn rows_that_say_that_nothing_is_wrong_are_no_alarm() {
 fn a_device_is_calm_when_no_look_is_waited_for() {
     let mut state = CallState::default();
     let mut look = |look: Look| {
-        state.on_reading(&RULES, None, &device(), &reading(&look));
+        see(&mut state, &reading(&look));
         state.is_calm()
     };
     assert!(look(level(80)) && !look(level(0)) && look(level(0)), "an odd fall is looked at again");
@@ -303,7 +329,7 @@ fn a_falling_counter_is_a_call_and_power_on_is_none() {
     for value in [9, 0] {
         let mut reading = reading(&bits(&[]));
         reading.counters.insert(Counter::PowerOn, value);
-        assert!(state.on_reading(&RULES, None, &device(), &reading).is_empty());
+        assert!(see(&mut state, &reading).is_empty());
     }
 }
 
@@ -317,7 +343,7 @@ fn a_silent_device_is_offline_once_until_it_is_back() {
     let json = serde_json::to_vec(&state).unwrap();
     let mut state: CallState = serde_json::from_slice(&json).unwrap();
     assert!(short(&state.on_silence(&RULES, &device(), Timestamp::UNIX_EPOCH)).is_empty());
-    let back = short(&state.on_reading(&RULES, None, &device(), &reading(&bits(&[]))));
+    let back = short(&see(&mut state, &reading(&bits(&[]))));
     assert_eq!(back, ["-device_offline:answers again"]);
 }
 
@@ -347,7 +373,7 @@ proptest! {
         let mut open = std::collections::BTreeSet::new();
         for look in looks {
             let calls = match look {
-                Some(look) => state.on_reading(&RULES, None, &device(), &reading(&look)),
+                Some(look) => see(&mut state, &reading(&look)),
                 None => state.on_silence(&RULES, &device(), Timestamp::UNIX_EPOCH),
             };
             for call in calls.into_iter().filter(|call| call.call.stays_open()) {
@@ -365,3 +391,5 @@ proptest! {
         }
     }
 }
+
+mod sequences;

@@ -63,8 +63,9 @@ impl Glimpse {
         self.0.iter().any(|(place, value)| before.0.get(place).is_some_and(|other| other != value))
     }
 
-    #[cfg(test)]
-    pub(crate) fn of_numbers(numbers: &[i64]) -> Self {
+    /// What a glance at a model of a device would have seen.
+    #[must_use]
+    pub fn of_numbers(numbers: &[i64]) -> Self {
         Self(numbers.iter().map(|number| Some(Value::Integer(*number))).enumerate().collect())
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use wire::reading::Reading;
 
+use super::coverage::Coverage;
 use super::glimpse::{self, Glimpse};
 use super::limits::{
     GUESSED_ROWS, OIDS_PER_GET, OIDS_PER_KNOWN_GET, OIDS_PER_SHY_GET, REQUESTS_PER_READING,
@@ -136,6 +137,8 @@ pub struct Finished {
     pub glimpse: Option<Glimpse>,
     /// Whether it is a printer: something with SNMP that isn't one has an identity and nothing else.
     pub printer: bool,
+    /// What was read to its end.
+    pub coverage: Coverage,
 }
 
 /// Takes down where values came from, where somebody wants to know.
@@ -558,7 +561,8 @@ impl DeviceReading {
         let glimpse = Glimpse::of(mib, self.scope);
         let proven = self.with_told(device, |told| kind::is_proven(mib, profile, told));
         let printer = proven || kind::shows_a_printer(&reading);
-        Finished { reading, provenance: notes.0.unwrap_or_default(), glimpse, printer }
+        let coverage = Coverage::of(mib, &self.walk, device);
+        Finished { reading, provenance: notes.0.unwrap_or_default(), glimpse, printer, coverage }
     }
 }
 

@@ -101,17 +101,24 @@ pub struct Mib {
     /// Places in `entries`, in the order of the objects.
     order: Vec<u32>,
     octets: usize,
+    /// Something came that there was no room for.
+    dropped: bool,
     charset: Charset,
 }
 
 impl Mib {
     /// Keeps a value, in place of an earlier one; what isn't there is not kept. Whether it was kept.
     pub fn insert(&mut self, oid: Oid, value: Value) -> bool {
-        if !value.is_there() || self.entries.len() >= VARBINDS_PER_READING {
+        if !value.is_there() {
+            return false;
+        }
+        if self.entries.len() >= VARBINDS_PER_READING {
+            self.dropped = true;
             return false;
         }
         if let Value::Octets(octets) = &value {
             if octets.len() > OCTETS_PER_READING - self.octets {
+                self.dropped = true;
                 return false;
             }
             self.octets += octets.len();
@@ -146,6 +153,11 @@ impl Mib {
         let digest = digest(object, instance);
         let first = self.order.partition_point(|at| self.cmp(*at, digest, object, instance).is_lt());
         self.order.iter().skip(first).filter_map(|at| self.entries.get(place(*at)))
+    }
+
+    /// Whether all that came was kept.
+    pub(crate) const fn is_whole(&self) -> bool {
+        !self.dropped
     }
 
     /// Texts are in this character set from now on.

@@ -7,6 +7,7 @@
 
 mod charset;
 mod counters;
+mod coverage;
 mod covers;
 mod glimpse;
 mod identity;
@@ -31,6 +32,7 @@ mod utf16;
 mod value;
 mod walk;
 
+pub use coverage::Coverage;
 pub use glimpse::Glimpse;
 pub use machine::{Answer, Circumstances, DeviceReading, Finished, Provenance, Refusal, Request, Scope};
 pub use manner::Manner;

@@ -26,6 +26,8 @@ struct Column {
     /// Place of the column of its table that is read to its end for this one, too: it had as many rows.
     witness: Option<usize>,
     done: bool,
+    /// It was given up before its end was seen.
+    cut: bool,
 }
 
 impl Column {
@@ -71,8 +73,15 @@ impl Walk {
                 self.columns.reserve(FIRST_ROOM);
             }
             let root = Oid::new(root);
-            let mut column =
-                Column { cursor: root.clone(), root, rows: 0, expected, witness: None, done: false };
+            let mut column = Column {
+                cursor: root.clone(),
+                root,
+                rows: 0,
+                expected,
+                witness: None,
+                done: false,
+                cut: false,
+            };
             if expected.is_some() {
                 let table = self.columns.iter().enumerate().rev();
                 let mut table = table.take_while(|(_, own)| own.entry() == column.entry());
@@ -91,6 +100,14 @@ impl Walk {
     /// Rows that the walk of a column gave.
     pub(crate) fn rows(&self, root: &[u32]) -> usize {
         self.columns.iter().find(|column| column.root.arcs() == root).map_or(0, |column| column.rows)
+    }
+
+    /// Whether these columns were all read to their end, so that a row that isn't there is known to be gone.
+    pub(crate) fn read_whole(&self, roots: &[&[u32]]) -> bool {
+        let whole = |column: &Column| !column.cut && (column.done || self.need(column) == Some(0));
+        roots
+            .iter()
+            .all(|root| self.columns.iter().find(|column| column.root.arcs() == *root).is_some_and(whole))
     }
 
     /// The next request, while a column isn't done.
@@ -175,12 +192,12 @@ impl Walk {
             } else if oid <= column.cursor {
                 // Not forward: by GETNEXT the column ends here, after GETBULK it is tried anew by GETNEXT.
                 (closed[turn], backwards) = (true, true);
-                column.done = !self.bulk;
+                (column.done, column.cut) = (!self.bulk, !self.bulk);
             } else {
                 column.cursor = oid.clone();
                 column.rows += 1;
                 column.done = column.rows >= ROWS_PER_COLUMN;
-                closed[turn] = column.done;
+                (closed[turn], column.cut) = (column.done, column.done);
                 progress = true;
                 mib.insert(oid, value);
             }
@@ -220,7 +237,10 @@ impl Walk {
         } else if self.width > 1 && asked.len() > 1 {
             self.width = 1;
         } else {
-            asked.iter().for_each(|at| self.columns[*at].done = true);
+            for at in asked {
+                let column = &mut self.columns[*at];
+                (column.done, column.cut) = (true, true);
+            }
         }
     }
 }

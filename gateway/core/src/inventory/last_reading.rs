@@ -13,6 +13,8 @@ pub struct LastReading {
     identity: Identity,
     status: Status,
     total: Option<u64>,
+    /// The object that the total was read from.
+    total_source: Option<String>,
     json: Box<RawValue>,
 }
 
@@ -31,6 +33,7 @@ impl LastReading {
             identity: reading.identity.clone(),
             status: reading.status.clone(),
             total: reading.counters.get(&Counter::Total).copied(),
+            total_source: reading.evidence.get(&Counter::Total).map(|evidence| evidence.oid.clone()),
             json,
         }
     }
@@ -51,6 +54,14 @@ impl LastReading {
     #[must_use]
     pub const fn total(&self) -> Option<u64> {
         self.total
+    }
+
+    /// Whether a newer reading counts fewer pages, by the same object.
+    #[must_use]
+    pub fn counts_more_than(&self, newer: &Reading) -> bool {
+        let source = newer.evidence.get(&Counter::Total).map(|evidence| evidence.oid.as_str());
+        let totals = self.total.zip(newer.counters.get(&Counter::Total));
+        self.total_source.as_deref() == source && totals.is_some_and(|(before, now)| *now < before)
     }
 
     /// The whole of it, parsed.

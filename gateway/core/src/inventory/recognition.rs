@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use wire::ids::{DeviceId, InvalidId};
-use wire::reading::{Counter, Identity, Reading};
+use wire::reading::{Identity, Reading};
 
 use super::{DeviceRecord, identify};
 
@@ -240,8 +240,7 @@ fn same_model(record: &DeviceRecord, reading: &Reading) -> bool {
 
 /// A device that counts less than it did is another one.
 fn counts_less(record: &DeviceRecord, reading: &Reading) -> bool {
-    let total = reading.counters.get(&Counter::Total);
-    record.reading.total().zip(total).is_some_and(|(before, now)| *now < before)
+    record.reading.counts_more_than(reading)
 }
 
 #[cfg(test)]

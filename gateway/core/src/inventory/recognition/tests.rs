@@ -19,7 +19,7 @@ fn reading(who: Who) -> Reading {
         mac: who.1.map(|last| format!("00:26:73:00:00:{last:02x}")),
         ..Identity::default()
     };
-    reading.counters.insert(Counter::Total, who.3);
+    reading.counters.insert(wire::reading::Counter::Total, who.3);
     reading
 }
 
@@ -64,7 +64,12 @@ impl Gateway {
             });
             record.address = address;
             record.answered_at = now;
-            record.calls.on_reading(&CallRules::default(), None, &found.device, &reading);
+            record.calls.on_reading(
+                &CallRules::default(),
+                None,
+                &found.device,
+                (&reading, crate::device_reading::Coverage::WHOLE),
+            );
             record.reading = LastReading::of(&reading);
             self.known.insert(found.device.clone(), record);
         }

@@ -1,0 +1,139 @@
+//! The error bits `lowToner` and `noToner`: a device sets them for any toner or ink, and doesn't say for which.
+//!
+//! They count unless every consumed toner or ink shows a level, and unless another one already explains them. If exactly
+//! one shows none, it is that one; else it is the device's.
+
+use wire::report::CallKind;
+
+use super::conditions::Look;
+use super::grounds::Ground;
+use super::rows::{Stage, SupplyRow, only};
+use super::supplies::{END_HYSTERESIS, Judged};
+
+/// What a bit is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    /// The supply at this place.
+    Place(usize),
+    /// Some supply of the device.
+    Device,
+}
+
+/// What the bits are about; nothing where they aren't set or say nothing new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bits {
+    pub(super) near: Option<Target>,
+    pub(super) end: Option<Target>,
+}
+
+impl Bits {
+    pub(super) fn of(look: &Look<'_>, judged: &[Judged<'_>], rows: &[SupplyRow<'_>]) -> Self {
+        let all = All { look, judged, rows };
+        Self { near: all.near(), end: all.end() }
+    }
+}
+
+struct All<'a> {
+    look: &'a Look<'a>,
+    judged: &'a [Judged<'a>],
+    rows: &'a [SupplyRow<'a>],
+}
+
+impl All<'_> {
+    fn colorants(&self) -> impl Iterator<Item = (usize, &Judged<'_>)> {
+        self.judged.iter().enumerate().filter(|(_, own)| own.colors)
+    }
+
+    fn without_level(&self) -> impl Iterator<Item = (usize, &Judged<'_>)> {
+        self.colorants().filter(|(_, own)| !own.shown)
+    }
+
+    /// Whether supplies may be there that were not read: nobody can say which one a bit is about.
+    fn is_cut(&self) -> bool {
+        !self.look.coverage.supplies
+    }
+
+    /// Whether a row about toner or ink names no supply.
+    fn unplaced(&self, stage: Stage) -> bool {
+        self.rows.iter().any(|row| row.colors && row.stage == stage && row.place.is_none())
+    }
+
+    /// What the bit was about when it raised its call.
+    fn same_as_before(&self, call: CallKind) -> Option<Target> {
+        let by_bit = |subject: &str| {
+            self.look.open_call(call, subject).is_some_and(|open| open.grounds.has(Ground::Bit))
+        };
+        let supply = self.without_level().find(|(_, own)| by_bit(&own.supply.index));
+        let device = self.is_cut() && by_bit("");
+        supply.map(|(at, _)| Target::Place(at)).or_else(|| device.then_some(Target::Device))
+    }
+
+    fn near(&self) -> Option<Target> {
+        if !self.look.has_bit("lowToner") {
+            return None;
+        }
+        let same = self.same_as_before(CallKind::SupplyNearEnd);
+        // Devices set both at the end.
+        if same.is_some() || self.is_cut() || self.look.has_bit("noToner") {
+            return same;
+        }
+        let explains = |own: &Judged<'_>| own.near.tells() || own.end.tells();
+        let explaining: Vec<&Judged<'_>> =
+            self.colorants().map(|(_, own)| own).filter(|own| explains(own)).collect();
+        if self.unplaced(Stage::Near) || self.unplaced(Stage::End) {
+            return None;
+        }
+        if !explaining.is_empty() {
+            return self.news(&explaining);
+        }
+        self.one_or_device()
+    }
+
+    /// Another toner or ink is near its end, and the bit may be about that. It is about one that shows no level where it
+    /// was set while nothing changed with the others, or where that one lost its level with it.
+    fn news(&self, explaining: &[&Judged<'_>]) -> Option<Target> {
+        let unchanged = |own: &&Judged<'_>| {
+            let open = self.look.open_call(CallKind::SupplyNearEnd, &own.supply.index);
+            open.is_some() && own.memory.is_some_and(|memory| memory.percent == own.percent)
+        };
+        if self.look.was_low == Some(false) && explaining.iter().all(unchanged) {
+            return only(self.without_level()).map(|(at, _)| Target::Place(at));
+        }
+        let lost =
+            |own: &Judged<'_>| own.memory.is_some_and(|memory| memory.percent.is_some() && !memory.silent);
+        only(self.without_level().filter(|(_, own)| lost(own))).map(|(at, _)| Target::Place(at))
+    }
+
+    fn end(&self) -> Option<Target> {
+        if !self.look.has_bit("noToner") {
+            return None;
+        }
+        let same = self.same_as_before(CallKind::SupplyEnd);
+        let explained = || self.colorants().any(|(_, own)| own.end.tells()) || self.unplaced(Stage::End);
+        if same.is_some() || self.is_cut() || explained() {
+            return same;
+        }
+        let near =
+            |own: &Judged<'_>| self.look.open_call(CallKind::SupplyNearEnd, &own.supply.index).is_some();
+        let nearly_empty = |own: &Judged<'_>| own.percent.is_some_and(|percent| percent <= END_HYSTERESIS);
+        let suspect = only(self.without_level().filter(|(_, own)| near(own)))
+            .or_else(|| only(self.colorants().filter(|(_, own)| nearly_empty(own))));
+        suspect.map(|(at, _)| Target::Place(at)).or_else(|| self.one_or_device()).or_else(|| self.lowest())
+    }
+
+    /// Where all show a level: the lowest one that is near its end. A full one is not at its end, whatever a bit says.
+    fn lowest(&self) -> Option<Target> {
+        let near = self.colorants().filter(|(_, own)| own.near.tells());
+        let levels = near.filter_map(|(at, own)| Some((own.percent?, at)));
+        levels.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, at)| Target::Place(at))
+    }
+
+    fn one_or_device(&self) -> Option<Target> {
+        let mut silent = self.without_level();
+        match (silent.next(), silent.next()) {
+            (Some((at, _)), None) => Some(Target::Place(at)),
+            (Some(_), Some(_)) => Some(Target::Device),
+            (None, _) => self.colorants().next().is_none().then_some(Target::Device),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What colours paper: toner and ink. The error bits `lowToner` and `noToner` speak of these, and of nothing else.
+
+use wire::reading::{Label, Reading, Supply};
+
+const TONER: [&str; 2] = ["toner", "tonerCartridge"];
+
+const INK: [&str; 5] = ["ink", "inkCartridge", "inkRibbon", "solidWax", "ribbonWax"];
+
+/// Types that say nothing.
+const UNTYPED: [&str; 2] = ["other", "unknown"];
+
+/// Whether the supply is of one of these types.
+fn is_of(supply: &Supply, types: &[&str]) -> bool {
+    supply.supply_type.as_ref().is_some_and(|own| types.iter().any(|name| own.is(name)))
+}
+
+/// Whether its type says nothing.
+pub(super) fn is_untyped(supply: &Supply) -> bool {
+    let numbered = |own: &Label| matches!(own, Label::Number(_));
+    supply.supply_type.as_ref().is_none_or(|own| numbered(own) || UNTYPED.iter().any(|name| own.is(name)))
+}
+
+/// Whether it is filled in use: a waste box.
+pub(super) fn is_receptacle(supply: &Supply) -> bool {
+    let waste = ["wasteToner", "wasteInk", "wasteWax", "wasteWater"];
+    supply.class.as_ref().is_some_and(|class| class.is("receptacleThatIsFilled")) || is_of(supply, &waste)
+}
+
+/// Whether it is of a type that colours paper, and is consumed.
+pub(super) fn is_typed_colorant(supply: &Supply) -> bool {
+    (is_of(supply, &TONER) || is_of(supply, &INK)) && !is_receptacle(supply)
+}
+
+/// What a device prints with, as far as its supplies tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marking {
+    /// Toner.
+    Toner,
+    /// Ink.
+    Ink,
+    /// Both, or nobody knows.
+    Either,
+}
+
+impl Marking {
+    /// What a device with supplies of these types prints with.
+    #[must_use]
+    pub fn of<'a>(types: impl Iterator<Item = &'a Label> + Clone) -> Self {
+        let has = |names: &[&str]| types.clone().any(|own| names.iter().any(|name| own.is(name)));
+        match (has(&TONER) || has(&["wasteToner"]), has(&INK) || has(&["wasteInk"])) {
+            (true, false) => Self::Toner,
+            (false, true) => Self::Ink,
+            (true, true) | (false, false) => Self::Either,
+        }
+    }
+
+    /// In words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Toner => "toner",
+            Self::Ink => "ink",
+            Self::Either => "toner or ink",
+        }
+    }
+}
+
+/// Whether each supply of a reading is a consumed toner or ink, in their order. Where none has such a type, those whose
+/// type says nothing are.
+pub(super) fn colorants(reading: &Reading) -> Vec<bool> {
+    let typed: Vec<bool> = reading.supplies.iter().map(is_typed_colorant).collect();
+    if typed.contains(&true) {
+        return typed;
+    }
+    reading.supplies.iter().map(|supply| is_untyped(supply) && !is_receptacle(supply)).collect()
+}
