@@ -96,6 +96,10 @@ const GRAVEST: &str = "(SELECT MIN(CASE c.kind WHEN 'service_call' THEN 1 WHEN '
     WHEN 'jam' THEN 3 WHEN 'cover_open' THEN 4 WHEN 'supply_near_end' THEN 5 ELSE 6 END) FROM calls c \
     WHERE c.tenant = d.tenant AND c.gateway = d.gateway AND c.device = d.device AND c.is_open = 1)";
 
+/// The supply that a call says is near its end is at it: the end stands for both.
+const ENDED: &str = "EXISTS (SELECT 1 FROM calls e WHERE e.tenant = c.tenant AND e.gateway = c.gateway \
+    AND e.device = c.device AND e.subject = c.subject AND e.kind = 'supply_end' AND e.is_open = 1)";
+
 const fn gravest(rank: i64) -> Gravest {
     match rank {
         1 => Gravest::ServiceCall,
@@ -144,7 +148,7 @@ impl Store {
             "SELECT (SELECT COUNT(*) FROM devices d WHERE d.tenant = $1 AND {COUNTED}) AS devices, \
              (SELECT COUNT(*) FROM devices d WHERE d.tenant = $1 AND d.offline = 1 AND {COUNTED}) AS offline, \
              ({calls} AND c.kind = 'service_call') AS service_calls, \
-             ({calls} AND c.kind IN ('supply_near_end', 'supply_end')) AS supplies, \
+             ({calls} AND (c.kind = 'supply_end' OR (c.kind = 'supply_near_end' AND NOT {ENDED}))) AS supplies, \
              (SELECT COUNT(*) FROM gateways WHERE tenant = $1) AS gateways, \
              (SELECT COUNT(*) FROM gateways g WHERE g.tenant = $1 AND {PATIENCE_MS} + $2 < $3) AS silent"
         );
