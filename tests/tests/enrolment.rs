@@ -77,7 +77,7 @@ async fn the_commands_of_an_empty_page_enrol_a_gateway() -> Result<()> {
     std::fs::create_dir(&here)?;
     std::os::unix::fs::symlink(trust::online(&site.dir("")), here.join("online"))?;
     let settings = serde_json::json!({
-        "gateway": "gw-0001", "data_dir": "data", "networks": ["127.77.0.0/30"],
+        "gateway": "gw-0001", "data_dir": "data", "networks": [{"cidr": "127.77.0.0/30"}],
         "comm_server": {"url": format!("https://{}", site.address("comm.gateways")?)},
         "identity": {"certificate": "identity/cert.pem", "key": "identity/key.pem", "root": "identity/root.pem"},
     });
