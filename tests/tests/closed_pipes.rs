@@ -37,7 +37,7 @@ async fn works_and_ends(heard: Heard) -> Result<()> {
     let last_poll = async || {
         let gateways = operator.list("/api/v1/gateways").await?;
         let found = gateways.iter().find(|gateway| gateway["gateway"] == GATEWAY).context("the gateway")?;
-        anyhow::Ok(found["last_poll"].to_string())
+        anyhow::Ok(found["last_poll_at"].to_string())
     };
     for _ in 0..3 {
         let before = last_poll().await?;
