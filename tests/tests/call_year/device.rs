@@ -232,8 +232,8 @@ impl Device {
             }
         }
         match self.trouble.filter(|_| self.trouble_by_row) {
-            Some(kind) if kind == CallKind::Jam => drop(rows.insert((8, 0))),
-            Some(kind) if kind == CallKind::CoverOpen => drop(rows.insert((501, 0))),
+            Some(CallKind::Jam) => drop(rows.insert((8, 0))),
+            Some(CallKind::CoverOpen) => drop(rows.insert((501, 0))),
             Some(_) | None => {}
         }
         if self.asleep && self.sleep_row {
