@@ -1,8 +1,8 @@
 //! The listener: accepts connections, completes TLS handshakes, and gives every request the peer that its certificate
 //! names. A peer that was admitted is checked again on each request, and its connection ends once it may no longer stay.
 //!
-//! A connection passes these files: [`places`] (has it a place, and who makes room), [`handshake`], [`exchange`] (HTTP).
-//! [`activity`] knows what it is doing, [`deadlines`] how long it may: a peer that is silent, slow or doesn't read is
+//! A connection passes these files: `places` (has it a place, and who makes room), `handshake`, `exchange` (HTTP).
+//! `activity` knows what it is doing, `deadlines` how long it may: a peer that is silent, slow or doesn't read is
 //! ended at every step.
 
 mod activity;

@@ -45,7 +45,7 @@ fn reader(written: io::Result<()>) -> io::Result<Reader> {
 /// Prints a text and a line feed.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn line(text: &str) -> io::Result<Reader> {
     write(|out| writeln!(out, "{text}"))
 }
@@ -53,7 +53,7 @@ pub fn line(text: &str) -> io::Result<Reader> {
 /// Prints one JSON document on one line.
 ///
 /// # Errors
-/// As [`write`], or the value has no JSON form.
+/// As [`write()`], or the value has no JSON form.
 pub fn document(value: &impl Serialize) -> io::Result<Reader> {
     let text = serde_json::to_string(value).map_err(io::Error::from)?;
     line(&text)

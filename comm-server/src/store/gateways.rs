@@ -56,7 +56,7 @@ impl Gateway {
         self.last_poll?.checked_add(SignedDuration::from_secs(self.next_poll_s)).ok()
     }
 
-    /// Whether it missed its poll by so much that something is wrong; the same as [`PATIENCE_MS`] says in SQL.
+    /// Whether it missed its poll by so much that something is wrong; the same as `PATIENCE_MS` says in SQL.
     #[must_use]
     pub fn is_silent(&self, now: Timestamp) -> bool {
         let last = self.last_poll.unwrap_or(self.first_seen).as_millisecond();
