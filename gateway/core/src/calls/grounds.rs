@@ -39,6 +39,11 @@ impl Grounds {
         self.0.contains(&ground)
     }
 
+    /// Whether a level may be among them. An earlier version didn't remember on what a call stands.
+    pub(super) fn may_be_a_level(&self) -> bool {
+        self.is_empty() || self.has(Ground::Level)
+    }
+
     pub(super) fn extend(&mut self, more: &Self) {
         self.0.extend(&more.0);
     }

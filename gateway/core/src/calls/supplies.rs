@@ -102,8 +102,11 @@ fn judge<'a>(
     let percent = level_percent(supply).filter(|_| believed);
     let step = levels::step(memory);
     let another = levels::is_another_now(memory, supply);
-    let opened = |call, hysteresis: f64| {
-        if !another && look.is_open(call, &supply.index) { step.max(hysteresis) } else { 0.0 }
+    // A sensor in steps keeps what a level raised. What a row or a bit raised ends with the level that denies it.
+    let opened = |call, hysteresis: f64| match look.open_call(call, &supply.index) {
+        Some(open) if !another && open.grounds.may_be_a_level() => step.max(hysteresis),
+        Some(_) if !another => hysteresis,
+        Some(_) | None => 0.0,
     };
     let end_at = opened(CallKind::SupplyEnd, END_HYSTERESIS);
     let near_at = look.rules.near_end_percent + opened(CallKind::SupplyNearEnd, NEAR_END_HYSTERESIS);

@@ -129,6 +129,10 @@ fn a_bit_counts_beside_levels_and_is_about_the_one_that_shows_none() {
     );
     assert_eq!(calls[0].detail, "Cyanpatron is low");
     assert_eq!(calls[1].detail, "Cyanpatron is empty");
+    plays(
+        "one level is no sensor in steps",
+        &[(rows(30), ""), (rows(-3).bits(LOW), "+near 1.1"), (rows(30), "-near 1.1"), (rows(30), "")],
+    );
     let yellow = |level| see_rows(&[CYAN, GULE.at(level), BLACK, DRUM]);
     let calls = plays("the colour is named", &[(yellow(-2).bits(LOW), "+near 1.3")]);
     assert_eq!(calls[0].detail, "Gul patron (yellow toner) is low");
