@@ -56,6 +56,8 @@ pub(crate) struct Stock {
     end: bool,
     /// It has shown a level.
     pub(crate) has_shown: bool,
+    /// A look was answered while its level showed that it is near its end, and at it.
+    seen: (bool, bool),
 }
 
 impl Stock {
@@ -87,7 +89,12 @@ impl Stock {
     }
 
     /// Somebody shakes it: it shows a little more for a while, and one that was at its end less than that.
+    ///
+    /// What no look was answered about is not known to anybody then: the device was off, or its table was cut.
     pub(crate) fn shake(&mut self) {
+        if self.shown().is_some() {
+            (self.near, self.end) = (self.near && self.seen.0, self.end && self.seen.1);
+        }
         self.left = match (self.shown().is_some(), self.end) {
             (true, false) => (self.left + 7.0).min(17.0),
             (true, true) => 4.0,
@@ -183,6 +190,7 @@ impl Device {
                 near: false,
                 end: false,
                 has_shown: false,
+                seen: (false, false),
             })
             .collect();
         let waste = Stock { index: 5, color: "", kind: "wasteToner", early: false, ..stock[0].clone() };
@@ -247,6 +255,14 @@ impl Device {
     pub(crate) fn replace(&mut self, at: usize, sensor: Sensor) {
         let own = &mut self.stock[at];
         (own.left, own.near, own.end, own.sensor) = (100.0, false, false, sensor);
+        own.seen = (false, false);
+    }
+
+    /// A look was answered with the whole table of supplies; levels of a device that warms up are not believed.
+    pub(crate) fn was_seen(&mut self) {
+        for own in self.stock.iter_mut().filter(|own| !self.warming && own.shown().is_some()) {
+            own.seen = (own.seen.0 || own.near, own.seen.1 || own.end);
+        }
     }
 
     /// What must be called of it.

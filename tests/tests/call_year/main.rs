@@ -305,6 +305,9 @@ impl World {
         }
         self.book.tally.readings += 1;
         let (reading, coverage) = self.device.reading(whole, &mut self.chance);
+        if coverage.supplies {
+            self.device.was_seen();
+        }
         let reading = wire::reading::Reading { read_at, ..reading };
         let calls = self.calls.on_reading(&CALLS, None, id, (&reading, coverage));
         self.attention.on_reading(&reading, Some(glimpse), &self.calls, !calls.is_empty());
