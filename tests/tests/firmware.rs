@@ -1,16 +1,23 @@
 //! A roll-out that fails says why, device by device; one whose image was tampered with pushes nothing.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::operator::Operator;
-use tests::site::{Device, PATIENCE, Site, SiteSpec, write_image};
+use tests::site::{Device, Lan, PATIENCE, Site, SiteSpec, write_image};
 use tests::until::until;
 
-async fn rolled_out(operator: &Operator, device: &Device, version: &str, ends: &[&str]) -> Result<Value> {
+/// Orders a version for the device's model; the path of the roll-out.
+async fn order(operator: &Operator, device: &Device, version: &str) -> Result<String> {
     let order = json!({"vendor": device.vendor, "model": device.model, "version": version});
     let rollout = operator.post("/api/v1/rollouts", &order).await?;
-    let path = format!("/api/v1/rollouts/{}", rollout["rollout"].as_str().context("no id")?);
+    Ok(format!("/api/v1/rollouts/{}", rollout["rollout"].as_str().context("no id")?))
+}
+
+async fn rolled_out(operator: &Operator, device: &Device, version: &str, ends: &[&str]) -> Result<Value> {
+    let path = order(operator, device, version).await?;
     until("the roll-out to end", PATIENCE * 4, || async {
         let rollout = operator.get(&path).await?;
         Ok(ends.iter().any(|end| rollout["state"] == *end).then_some(rollout))
@@ -87,16 +94,15 @@ async fn row_when(
     .await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_waits_says_why_and_one_that_refused_connections_is_updated_after_all() -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let mut site = Site::new(SiteSpec { speedup: 120, ..SiteSpec::new(dir.path().to_owned()) })?;
+/// A site whose two devices are in the fleet, with version 9.02 published for the first one.
+async fn with_image(dir: &Path, speedup: u32) -> Result<(Site, Lan, Operator)> {
+    let mut site = Site::new(SiteSpec { speedup, ..SiteSpec::new(dir.to_owned()) })?;
     site.make_trust_domain()?;
     site.start_global_server()?;
     site.start_comm_server()?;
     let lan = site.start_lan()?;
     let device = &lan.devices[0];
-    let image = dir.path().join("image.bin");
+    let image = dir.join("image.bin");
     write_image(&image, device, "9.02", 1 << 20)?;
     site.publish(&device.vendor, &device.model, "9.02", &image)?;
     site.start_gateway()?;
@@ -105,6 +111,14 @@ async fn a_device_that_waits_says_why_and_one_that_refused_connections_is_update
         Ok((operator.list("/api/v1/devices").await?.len() == 2).then_some(()))
     })
     .await?;
+    Ok((site, lan, operator))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_waits_says_why_and_one_that_refused_connections_is_updated_after_all() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (mut site, lan, operator) = with_image(dir.path(), 120).await?;
+    let device = &lan.devices[0];
     // A service call, and a port that refuses connections behind it.
     lan.control(device.number, Method::POST, "faults/sc?code=SC542").await?;
     lan.control(device.number, Method::POST, "faults/firmware_port_closed").await?;
@@ -113,9 +127,7 @@ async fn a_device_that_waits_says_why_and_one_that_refused_connections_is_update
         Ok(calls.iter().any(|call| call["kind"] == "service_call").then_some(()))
     })
     .await?;
-    let order = json!({"vendor": device.vendor, "model": device.model, "version": "9.02"});
-    let rollout = operator.post("/api/v1/rollouts", &order).await?;
-    let path = format!("/api/v1/rollouts/{}", rollout["rollout"].as_str().context("no id")?);
+    let path = order(&operator, device, "9.02").await?;
     let waits = row_when(&operator, &path, device, |row| row["waiting_for"] == "service_call").await?;
     assert!(waits["panel"].as_str().is_some_and(|panel| panel.contains("SC542")), "{waits:#}");
 
@@ -133,25 +145,10 @@ async fn a_device_that_waits_says_why_and_one_that_refused_connections_is_update
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelled_before_the_push_stays_cancelled_when_the_gateways_command_ends() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let mut site = Site::new(SiteSpec { speedup: 600, ..SiteSpec::new(dir.path().to_owned()) })?;
-    site.make_trust_domain()?;
-    site.start_global_server()?;
-    site.start_comm_server()?;
-    let lan = site.start_lan()?;
+    let (mut site, lan, operator) = with_image(dir.path(), 600).await?;
     let device = &lan.devices[0];
-    let image = dir.path().join("image.bin");
-    write_image(&image, device, "9.02", 1 << 20)?;
-    site.publish(&device.vendor, &device.model, "9.02", &image)?;
-    site.start_gateway()?;
-    let operator = site.first_log_in().await?;
-    until("both devices in the fleet", PATIENCE, || async {
-        Ok((operator.list("/api/v1/devices").await?.len() == 2).then_some(()))
-    })
-    .await?;
     lan.control(device.number, Method::POST, "faults/cover").await?;
-    let order = json!({"vendor": device.vendor, "model": device.model, "version": "9.02"});
-    let rollout = operator.post("/api/v1/rollouts", &order).await?;
-    let path = format!("/api/v1/rollouts/{}", rollout["rollout"].as_str().context("no id")?);
+    let path = order(&operator, device, "9.02").await?;
     row_when(&operator, &path, device, |row| row["waiting_for"] == "cover_open").await?;
     operator.post(&format!("{path}/cancel"), &json!({})).await?;
     until("the gateway's command to end", PATIENCE * 2, || async {
