@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use comm_server_core::replica::Following;
-use program::error::chain;
+use runtime::error::chain;
 use sqlx::{AnyConnection, AnyPool};
 
 use super::engine::{self, Engine};
@@ -112,9 +112,13 @@ impl Replica {
 
     /// It can't be reached: nobody else waits for it until it was seen again.
     pub(super) fn is_gone(&self, error: &dyn Error) {
-        let mut known = self.known();
-        known.following.lost();
-        known.why_not = chain(error);
+        {
+            let mut known = self.known();
+            known.following.lost();
+            known.why_not = chain(error);
+        }
+        // Reported here: it may be back before the next look.
+        self.tell();
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
