@@ -61,7 +61,7 @@ enum What {
         #[arg(long)]
         recording: Option<PathBuf>,
     },
-    /// Handshakes beside nginx and bare rustls, our checks, enrolments, memory of an idle connection.
+    /// Handshakes beside nginx and bare rustls, our checks, enrollments, memory of an idle connection.
     Tls {
         /// Handshakes of each kind with each server.
         #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]

@@ -2,7 +2,7 @@
 //! the same run: CPU of the server's process alone, as the kernel counts it.
 
 mod client;
-mod enrolment;
+mod enrollment;
 mod extra;
 mod servers;
 
@@ -38,7 +38,7 @@ struct Measured {
     resumed_cpu_s: f64,
 }
 
-/// Prints figures of handshakes, checks, enrolments and memory.
+/// Prints figures of handshakes, checks, enrollments and memory.
 pub(crate) async fn measure(handshakes: u32, figures: &mut Figures) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let mut site = site(dir.path())?;
@@ -74,7 +74,7 @@ pub(crate) async fn measure(handshakes: u32, figures: &mut Figures) -> Result<()
     let own_us = 1e6 * all[0].full_cpu_s / f64::from(each * ROUNDS);
     extra::measure(&site, own_us, figures)?;
     memory(&site, &all[0], figures).await?;
-    enrolment::measure(&site, pid, figures).await?;
+    enrollment::measure(&site, pid, figures).await?;
     drop((bare, nginx));
     site.stop()
 }
@@ -132,7 +132,7 @@ async fn memory(site: &Site, server: &Measured, figures: &mut Figures) -> Result
 fn site(dir: &Path) -> Result<Site> {
     let mut spec = SiteSpec { log: "error".to_owned(), ..SiteSpec::new(dir.to_owned()) };
     spec.comm_server = json!({
-        "enrolment": trust::enrolment(dir), "identity": trust::identity_with_lists(dir, "comm-server"),
+        "enrollment": trust::enrollment(dir), "identity": trust::identity_with_lists(dir, "comm-server"),
     });
     let mut site = Site::new(spec)?;
     site.make_trust_domain()?;

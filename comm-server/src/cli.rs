@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use comm_server_core::rollouts::Door;
 use jiff::Timestamp;
-use program::check::{Invalid, Problem, Report};
-use program::output::EXIT_USAGE;
+use runtime::check::{Invalid, Problem, Report};
+use runtime::output::EXIT_USAGE;
 use wire::command::Order;
 
 use crate::config::Config;

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use comm_server_core::cadence::Cadence;
 use comm_server_core::retention::Retention;
 use pki::{IdentityConfig, Tolerance};
-use program::check::{Invalid, Problem};
-use program::config::{ConfigError, Paths, Source};
-use program::error::chain;
-use program::listener::Deadlines;
-use program::logging::LogConfig;
-use program::public_certificate::{CertificateFiles, PublicCertificate};
+use runtime::check::{Invalid, Problem};
+use runtime::config::{ConfigError, Paths, Source};
+use runtime::error::chain;
+use runtime::listener::Deadlines;
+use runtime::logging::LogConfig;
+use runtime::public_certificate::{CertificateFiles, PublicCertificate};
 use serde::Deserialize;
 
 use crate::gateways::est::Issuer;
@@ -50,9 +50,9 @@ pub struct Config {
     pub operators: Operators,
     /// Where monitoring comes.
     pub local: Listen,
-    /// Where new gateways enrol.
+    /// Where new gateways enroll.
     #[serde(default)]
-    pub enrolment: Option<Enrolment>,
+    pub enrollment: Option<Enrollment>,
     /// Whose published images the console lists.
     #[serde(default)]
     pub global_server: Option<GlobalServer>,
@@ -107,10 +107,10 @@ impl Operators {
     }
 }
 
-/// Enrolment of gateways.
+/// Enrollment of gateways.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Enrolment {
+pub struct Enrollment {
     /// Where gateways come that have no certificate yet.
     pub listen: SocketAddr,
     /// Folder of the authority: as `platen-pki` made it, without `root-key.pem` and `server-ca-key.pem`.
@@ -131,7 +131,7 @@ impl Paths for Config {
         paths.extend(self.identity.paths());
         paths.extend(&mut self.operators.certificate);
         paths.extend(&mut self.operators.key);
-        paths.extend(self.enrolment.as_mut().map(|enrolment| &mut enrolment.authority));
+        paths.extend(self.enrollment.as_mut().map(|enrollment| &mut enrollment.authority));
         paths
     }
 }
@@ -167,11 +167,11 @@ impl Config {
              --dns HOST --out DIR",
             config.name
         );
-        match program::check::identity(&config.identity, config.tolerance, &issue) {
+        match runtime::check::identity(&config.identity, config.tolerance, &issue) {
             Ok(identity) => {
-                let enrolment = config.enrolment.as_ref();
-                if let Some(Err(error)) = enrolment.map(|it| Issuer::open(&it.authority, &identity)) {
-                    problems.push(source.problem("enrolment.authority", chain(&error)));
+                let enrollment = config.enrollment.as_ref();
+                if let Some(Err(error)) = enrollment.map(|it| Issuer::open(&it.authority, &identity)) {
+                    problems.push(source.problem("enrollment.authority", chain(&error)));
                 }
             }
             Err(faults) => problems.extend(faults.iter().map(|(key, why)| source.problem(key, why))),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use platen_comm_server::cli::{self, Action, Arguments, PROGRAM};
 use platen_comm_server::{Config, run};
-use program::output::{self, EXIT_USAGE};
+use runtime::output::{self, EXIT_USAGE};
 
 /// Libraries whose own lines say nothing to who runs a server.
 const LIBRARIES: [(&str, &str); 1] = [("tokio_cron_scheduler", "warn")];
@@ -23,10 +23,10 @@ async fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return complain(&error, EXIT_USAGE),
     };
-    if let Err(error) = program::logging::init(&config.log.with_libraries(&LIBRARIES)) {
+    if let Err(error) = runtime::logging::init(&config.log.with_libraries(&LIBRARIES)) {
         return complain(&error, EXIT_USAGE);
     }
-    match run(config, program::shutdown::on_signal()).await {
+    match run(config, runtime::shutdown::on_signal()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error, 1),
     }
@@ -34,5 +34,5 @@ async fn main() -> ExitCode {
 
 /// An error with its sources, on standard error.
 fn complain(error: &dyn Error, code: u8) -> ExitCode {
-    output::fail(PROGRAM, code, &program::error::chain(error))
+    output::fail(PROGRAM, code, &runtime::error::chain(error))
 }

@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pki::spiffe::PartyKind;
-use program::descriptors::{self, TooFew};
-use program::identity::LiveIdentity;
-use program::listener::{Asks, Door, Limits};
-use program::local::Health;
-use program::output::Reader;
-use program::public_certificate::{CertificateError, PublicCertificate};
+use runtime::descriptors::{self, TooFew};
+use runtime::identity::LiveIdentity;
+use runtime::listener::{Asks, Door, Limits};
+use runtime::local::Health;
+use runtime::output::Reader;
+use runtime::public_certificate::{CertificateError, PublicCertificate};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::gateways::est::{CannotIssue, Enrolment};
+use crate::gateways::est::{CannotIssue, Enrollment};
 use crate::gateways::{self, GatewayState};
 use crate::operators::{self, FirstLoginError, HashError, Images, ImagesError, OperatorState};
 use crate::schedule;
@@ -51,7 +51,7 @@ pub enum RunError {
     Descriptors(#[from] TooFew),
     /// Certificates for gateways.
     #[error("gateways can't be enrolled")]
-    Enrolment(#[from] CannotIssue),
+    Enrollment(#[from] CannotIssue),
     /// An address.
     #[error("{what} can't listen on {address}")]
     Listen {
@@ -85,14 +85,14 @@ struct Listeners {
     gateways: TcpListener,
     operators: TcpListener,
     local: TcpListener,
-    enrolment: Option<TcpListener>,
+    enrollment: Option<TcpListener>,
 }
 
 /// Who may come where.
 struct Doors {
     gateways: Door,
     operators: Door,
-    enrolment: Door,
+    enrollment: Door,
 }
 
 impl Doors {
@@ -102,11 +102,11 @@ impl Doors {
         public: Option<&Arc<PublicCertificate>>,
     ) -> Result<Self, RunError> {
         const GATEWAYS: &[PartyKind] = &[PartyKind::Gateway];
-        let enrolment = usize::from(config.enrolment.is_some());
-        let shares = descriptors::share(descriptors::raise(), DESCRIPTORS, [4, 2, enrolment])?;
-        let [gateways, operators, enrolment] =
+        let enrollment = usize::from(config.enrollment.is_some());
+        let shares = descriptors::share(descriptors::raise(), DESCRIPTORS, [4, 2, enrollment])?;
+        let [gateways, operators, enrollment] =
             shares.map(|connections| Limits { connections, deadlines: config.deadlines });
-        tracing::debug!(?gateways, ?operators, ?enrolment, "limits of the listeners");
+        tracing::debug!(?gateways, ?operators, ?enrollment, "limits of the listeners");
         Ok(Self {
             gateways: Door::new("gateways", identity, Asks::For(GATEWAYS))?.with_limits(gateways),
             operators: match public {
@@ -115,9 +115,9 @@ impl Doors {
             }
             .with_limits(operators),
             // libest compares header names by case.
-            enrolment: Door::new("enrolment", identity, Asks::OrNone(GATEWAYS))?
+            enrollment: Door::new("enrollment", identity, Asks::OrNone(GATEWAYS))?
                 .with_title_case()
-                .with_limits(enrolment),
+                .with_limits(enrollment),
         })
     }
 }
@@ -127,7 +127,7 @@ impl Doors {
 /// # Errors
 /// It can't begin.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunError> {
-    program::local::install_metrics();
+    runtime::local::install_metrics();
     let identity = LiveIdentity::load(&config.identity, config.tolerance)?;
     let data_dir = |source| RunError::DataDir { path: config.data_dir.clone(), source };
     std::fs::create_dir_all(&config.data_dir).map_err(data_dir)?;
@@ -140,26 +140,26 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     let doors = Doors::new(&identity, &config, public.as_ref())?;
     let images = config.global_server.as_ref().map(|global| Images::new(Arc::clone(&identity), &global.url));
     let operators = OperatorState::new(store.clone(), images.transpose()?)?;
-    let enrolment = config.enrolment.as_ref();
-    let enrolment = enrolment.map(|it| Enrolment::new(store.clone(), &it.authority, &identity.now()));
-    let enrolment = enrolment.transpose()?;
+    let enrollment = config.enrollment.as_ref();
+    let enrollment = enrollment.map(|it| Enrollment::new(store.clone(), &it.authority, &identity.now()));
+    let enrollment = enrollment.transpose()?;
     let (listeners, addresses) = listen(&config).await?;
     print_first_login(&store).await?;
     let mut scheduler = schedule::start(&store, config.retention).await?;
-    program::addresses::write(&config.data_dir, &addresses).map_err(data_dir)?;
+    runtime::addresses::write(&config.data_dir, &addresses).map_err(data_dir)?;
     tracing::info!(name = config.name, ?addresses, "listening");
 
     let health = health(&store);
     let state = GatewayState::new(store.clone(), config.cadence);
-    let renewal = enrolment.as_ref().map(Enrolment::renewal);
+    let renewal = enrollment.as_ref().map(Enrollment::renewal);
     let end = || shutdown.clone();
     let (_, _, _, _, _, local) = tokio::join!(
         gateways::serve(listeners.gateways, doors.gateways, state, renewal, end()),
         operators::serve(listeners.operators, doors.operators, operators, end()),
-        gateways::est::serve(listeners.enrolment.zip(enrolment), doors.enrolment, end()),
+        gateways::est::serve(listeners.enrollment.zip(enrollment), doors.enrollment, end()),
         identity.keep_current(end()),
         keep_current(public, end()),
-        program::local::serve(listeners.local, health, axum::Router::new(), end()),
+        runtime::local::serve(listeners.local, health, axum::Router::new(), end()),
     );
     if let Err(error) = local {
         tracing::error!(error = %error, "the local port failed");
@@ -183,13 +183,13 @@ async fn keep_current(certificate: Option<Arc<PublicCertificate>>, shutdown: Can
 async fn listen(config: &Config) -> Result<(Listeners, BTreeMap<&'static str, SocketAddr>), RunError> {
     let mut addresses = BTreeMap::new();
     let mut bound = BTreeMap::new();
-    let enrolment = config.enrolment.as_ref().map(|enrolment| ("enrolment", enrolment.listen));
+    let enrollment = config.enrollment.as_ref().map(|enrollment| ("enrollment", enrollment.listen));
     let always = [
         ("gateways", config.gateways.listen),
         ("operators", config.operators.listen),
         ("local", config.local.listen),
     ];
-    for (what, address) in always.into_iter().chain(enrolment) {
+    for (what, address) in always.into_iter().chain(enrollment) {
         let refused = |source| RunError::Listen { what, address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         addresses.insert(what, listener.local_addr().map_err(refused)?);
@@ -197,13 +197,13 @@ async fn listen(config: &Config) -> Result<(Listeners, BTreeMap<&'static str, So
     }
     let mut take = |what| bound.remove(what).expect("it was bound above");
     let (gateways, operators, local) = (take("gateways"), take("operators"), take("local"));
-    Ok((Listeners { gateways, operators, local, enrolment: bound.remove("enrolment") }, addresses))
+    Ok((Listeners { gateways, operators, local, enrollment: bound.remove("enrollment") }, addresses))
 }
 
 /// To standard output and nowhere else.
 async fn print_first_login(store: &Store) -> Result<(), RunError> {
     if let Some(one_time) = operators::first_login(store).await? {
-        match program::output::line(&format!("first login: admin {one_time}")) {
+        match runtime::output::line(&format!("first login: admin {one_time}")) {
             Ok(Reader::Present) => {}
             Ok(Reader::Gone) | Err(_) => tracing::warn!(
                 "the first login can't be printed: get another one by `platen-comm-server password reset admin`"

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::discovery::DiscoverArgs;
-use crate::enrol::EnrollArgs;
+use crate::enroll::EnrollArgs;
 use crate::read::{ProfileCommand, ReadArgs};
 
 /// It could not be done: no answer, no connection, failed.
@@ -65,7 +65,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Some(Command::Discover(args)) => {
             block_on(crate::discovery::command(args, cli.config.as_deref(), json))
         }
-        Some(Command::Enroll(args)) => block_on(crate::enrol::command(args, cli.config.as_deref(), json)),
+        Some(Command::Enroll(args)) => block_on(crate::enroll::command(args, cli.config.as_deref(), json)),
         Some(Command::Profile(command)) => block_on(crate::read::profile_command(command, json)),
         None | Some(Command::Run) => with_config(cli.config.as_deref(), run::command),
         Some(Command::Check) => with_config(cli.config.as_deref(), |file| check::command(file, json)),
@@ -92,11 +92,11 @@ pub(crate) const PROGRAM: &str = "platen-gateway";
 /// Says on standard error why a command failed; in JSON where the arguments ask for it.
 #[must_use]
 pub fn fail(code: u8, why: &str) -> ExitCode {
-    program::output::fail(PROGRAM, code, why)
+    runtime::output::fail(PROGRAM, code, why)
 }
 
 /// The exit status of a command that has printed its answer, or could not.
-pub(crate) fn printed(printed: std::io::Result<program::output::Reader>) -> ExitCode {
+pub(crate) fn printed(printed: std::io::Result<runtime::output::Reader>) -> ExitCode {
     match printed {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => fail(EXIT_FAILED, &format!("standard output: {error}")),

@@ -15,10 +15,10 @@ use gateway_core::sensing::SensingRules;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use pki::{IdentityConfig, Tolerance};
-use program::check::Problem;
-use program::config::{Paths, Source};
-use program::identity::LiveIdentity;
-use program::logging::LogConfig;
+use runtime::check::Problem;
+use runtime::config::{Paths, Source};
+use runtime::identity::LiveIdentity;
+use runtime::logging::LogConfig;
 use serde::Deserialize;
 use wire::ids::GatewayId;
 

@@ -4,7 +4,7 @@ pub mod cli;
 pub mod config;
 pub mod device_place;
 pub mod discovery;
-pub mod enrol;
+pub mod enroll;
 pub mod local_page;
 pub mod mail;
 pub mod profile_files;

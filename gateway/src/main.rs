@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use platen_gateway::cli::{self, Cli};
 
 fn main() -> ExitCode {
-    match program::output::arguments::<Cli>() {
+    match runtime::output::arguments::<Cli>() {
         Ok(cli) => cli::dispatch(cli),
         Err(code) => code,
     }

@@ -12,12 +12,12 @@ use pki::est::Applicant;
 use pki::renewal::files;
 use pki::renewal::{Due, due, prove};
 use pki::spiffe::PartyKind;
-use program::error::chain;
-use program::identity::LiveIdentity;
+use runtime::error::chain;
+use runtime::identity::LiveIdentity;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::enrol::{Est, NoCertificate, stage};
+use crate::enroll::{Est, NoCertificate, stage};
 use crate::mail::Mailer;
 use crate::status::{CertificateState, CertificateStatus};
 
@@ -38,7 +38,7 @@ enum NotRenewed {
     #[error("the new certificate is in its place, and the old one still in force")]
     Unchanged,
     #[error("the new certificate was not taken")]
-    NotTaken(#[from] program::identity::NotTaken),
+    NotTaken(#[from] runtime::identity::NotTaken),
 }
 
 /// What is shown of the certificate.
@@ -201,7 +201,7 @@ fn words(gateway: &str, status: &CertificateStatus) -> String {
     if status.state == CertificateState::Expired {
         return format!(
             "The certificate of gateway {gateway} ended at {until}: the server no longer lets it in.{why} Ask the service \
-             company for a new enrolment token, and run `platen-gateway --config FILE enroll --replace`."
+             company for a new enrollment token, and run `platen-gateway --config FILE enroll --replace`."
         );
     }
     format!(

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use program::error::chain;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Proxy, Url};
+use runtime::error::chain;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 

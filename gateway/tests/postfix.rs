@@ -365,7 +365,7 @@ fn a_user_is_authenticated_over_starttls_and_a_wrong_password_is_told() {
 
     std::fs::write(&file, "another\n").unwrap();
     let refused = send(&config, Edge::Cleared).unwrap_err();
-    let said = program::error::chain(&refused);
+    let said = runtime::error::chain(&refused);
     assert!(said.contains("535") && !said.contains("another"), "{said}");
     assert!(postfix.delivered().is_empty());
 }

@@ -83,7 +83,7 @@ fn credentials(dir: &Path, list: &str) -> Candidates {
         "{{gateway: g, data_dir: /d, identity: {{certificate: c, key: k, root: r}}, \
          comm_server: {{url: 'https://c'}}, credentials: {list}}}"
     );
-    let config: Config = program::config::parse(Path::new("gateway.yaml"), &yaml).unwrap();
+    let config: Config = runtime::config::parse(Path::new("gateway.yaml"), &yaml).unwrap();
     config.candidates().unwrap()
 }
 

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use pki::{IdentityConfig, Tolerance};
-use program::config::Paths;
-use program::listener::Deadlines;
-use program::logging::LogConfig;
+use runtime::config::Paths;
+use runtime::listener::Deadlines;
+use runtime::logging::LogConfig;
 use serde::Deserialize;
 
 /// The configuration file.

@@ -14,10 +14,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use pki::spiffe::PartyKind;
-use program::descriptors;
-use program::identity::LiveIdentity;
-use program::listener::{self, Asks, Door, Limits};
-use program::local::{self, Health};
+use runtime::descriptors;
+use runtime::identity::LiveIdentity;
+use runtime::listener::{self, Asks, Door, Limits};
+use runtime::local::{self, Health};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -59,7 +59,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("{}: can't be made", config.data_dir.display()))?;
     let addresses = BTreeMap::from([("listen", public.local_addr()?), ("local", own.local_addr()?)]);
-    program::addresses::write(&config.data_dir, &addresses)
+    runtime::addresses::write(&config.data_dir, &addresses)
         .with_context(|| format!("{}: can't be written", config.data_dir.display()))?;
     tracing::info!(listen = %addresses["listen"], local = %addresses["local"], "the global server listens");
 

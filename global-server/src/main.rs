@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use global_server::commands::{self, Cli};
 
 fn main() -> ExitCode {
-    match program::output::arguments::<Cli>() {
+    match runtime::output::arguments::<Cli>() {
         Ok(cli) => commands::dispatch(&cli),
         Err(code) => code,
     }

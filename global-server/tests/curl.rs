@@ -109,7 +109,7 @@ fn config(dir: &Path) -> Config {
         identity("key"),
         identity("root")
     );
-    program::config::parse(Path::new("test.yaml"), &yaml).unwrap()
+    runtime::config::parse(Path::new("test.yaml"), &yaml).unwrap()
 }
 
 fn serve(config: Config, shutdown: CancellationToken) -> std::thread::JoinHandle<()> {

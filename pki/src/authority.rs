@@ -6,7 +6,7 @@
 
 mod backup;
 mod crl;
-mod enrol;
+mod enroll;
 mod error;
 mod folder;
 mod key_file;
@@ -31,7 +31,7 @@ use crate::token::{self, Token, TokenRecord};
 use crate::trust;
 pub use backup::{BackupError, Restored};
 pub use crl::{CrlSet, IssuedList};
-pub use enrol::HasValid;
+pub use enroll::HasValid;
 pub use error::AuthorityError;
 use folder::Folder;
 pub(crate) use folder::pem_block;
@@ -50,7 +50,7 @@ pub enum Passphrase {
     InsecureNone,
 }
 
-/// Records of enrolment tokens.
+/// Records of enrollment tokens.
 const TOKENS: &str = "tokens.jsonl";
 
 /// The shortest passphrase, bytes.
@@ -279,7 +279,7 @@ impl Authority {
         ledger::read(&self.folder.path(ledger::FILE))
     }
 
-    /// Makes a one-time enrolment token for a gateway; its record is on disk before this returns.
+    /// Makes a one-time enrollment token for a gateway; its record is on disk before this returns.
     ///
     /// # Errors
     /// The name is not valid, the gateway has a valid certificate that the token shall not replace, or the record

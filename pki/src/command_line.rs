@@ -44,7 +44,7 @@ enum Command {
     List(list::Arguments),
     /// Show every certificate of a PEM file, and whether it would be refused.
     Inspect(inspect::Arguments),
-    /// Make a one-time enrolment token for a gateway.
+    /// Make a one-time enrollment token for a gateway.
     Token(token::Arguments),
     /// Revoke certificates; in force with the next `crl` that is published.
     Revoke(revoke::Arguments),

@@ -1,4 +1,4 @@
-//! What enrolment over secure transport (RFC 7030) carries: PKCS#10 requests in, PKCS#7 certificates out, in base64.
+//! What enrollment over secure transport (RFC 7030) carries: PKCS#10 requests in, PKCS#7 certificates out, in base64.
 //!
 //! A request proves that its sender has the key, and nothing more: the names in it are never read, the server decides
 //! them. No routes and no sockets here.

@@ -1,4 +1,4 @@
-//! Identities of Platen: SPIFFE names, the authority that issues and revokes certificates, enrolment and renewal, and
+//! Identities of Platen: SPIFFE names, the authority that issues and revokes certificates, enrollment and renewal, and
 //! the TLS configurations of all programs.
 //!
 //! One verifier serves every program: the chain by rustls-webpki, then the parsed leaf by [`leaf::verify_leaf`], then

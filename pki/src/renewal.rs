@@ -27,7 +27,7 @@ pub enum Due {
         /// When the certificate ends.
         not_after: Timestamp,
     },
-    /// Too late: only a new enrolment token helps.
+    /// Too late: only a new enrollment token helps.
     Expired {
         /// When it ended.
         not_after: Timestamp,
@@ -84,7 +84,7 @@ pub enum Unproven {
 }
 
 /// Proves a new identity by our own verifier, as its peers will: that its key fits was seen when it was loaded.
-/// `old` is what it replaces; on a first enrolment there is only the name expected.
+/// `old` is what it replaces; on a first enrollment there is only the name expected.
 ///
 /// # Errors
 /// It must not replace the old one, which stays.

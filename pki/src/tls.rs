@@ -51,12 +51,15 @@ pub fn server_config(identity: &Identity, accepts: &[PartyKind]) -> Result<Serve
     asking(identity, PeerVerifier::of_clients(&identity.trust, accepts)?)
 }
 
-/// The same, but a client may come without a certificate: for enrolment, where whoever serves must look at the peer
+/// The same, but a client may come without a certificate: for enrollment, where whoever serves must look at the peer
 /// itself. A certificate that is shown is verified as strictly.
 ///
 /// # Errors
 /// As [`server_config`].
-pub fn enrolment_server_config(identity: &Identity, accepts: &[PartyKind]) -> Result<ServerConfig, TlsError> {
+pub fn enrollment_server_config(
+    identity: &Identity,
+    accepts: &[PartyKind],
+) -> Result<ServerConfig, TlsError> {
     asking(identity, PeerVerifier::of_clients(&identity.trust, accepts)?.or_none())
 }
 
@@ -108,7 +111,7 @@ pub fn client_config(identity: &Identity, expects: PartyKind) -> Result<ClientCo
 ///
 /// # Errors
 /// The roots can't be used.
-pub fn enrolment_client_config(trust: &Trust, expects: PartyKind) -> Result<ClientConfig, TlsError> {
+pub fn enrollment_client_config(trust: &Trust, expects: PartyKind) -> Result<ClientConfig, TlsError> {
     Ok(with_alpn(calling(trust, expects)?.with_no_client_auth()))
 }
 

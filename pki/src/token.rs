@@ -1,4 +1,4 @@
-//! One-time enrolment tokens: pure. The secret and the time come from outside.
+//! One-time enrollment tokens: pure. The secret and the time come from outside.
 //!
 //! A token is one word that a person copies: `platen1-` and base64url of what it says. It names the gateway, pins the
 //! authority's root for the first contact, expires, and carries a secret. The server keeps a [`TokenRecord`], which
@@ -32,7 +32,7 @@ pub const TOKEN_BYTES: usize = 400;
 /// A token, as the gateway gets it.
 #[derive(Clone)]
 pub struct Token {
-    /// The gateway that it enrols.
+    /// The gateway that it enrolls.
     pub gateway: SpiffeId,
     /// SHA-256 of the root's certificate.
     pub root_sha256: [u8; 32],
@@ -47,7 +47,7 @@ pub struct Token {
 pub struct TokenRecord {
     /// SHA-256 of the token, hexadecimal: its name in a store.
     pub token_sha256: String,
-    /// The gateway that it enrols.
+    /// The gateway that it enrolls.
     pub gateway: SpiffeId,
     /// It is worth nothing from then on.
     pub expires_at: Timestamp,
@@ -62,27 +62,27 @@ pub struct TokenRecord {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidToken {
     /// It isn't one.
-    #[error("this is no enrolment token: expected one word that begins with {PREFIX}")]
+    #[error("this is no enrollment token: expected one word that begins with {PREFIX}")]
     Form,
     /// Some of it is missing, or changed.
-    #[error("the enrolment token is damaged: copy it anew, whole")]
+    #[error("the enrollment token is damaged: copy it anew, whole")]
     Damaged,
     /// It names no gateway.
-    #[error("the enrolment token names no gateway")]
+    #[error("the enrollment token names no gateway")]
     Name(#[source] InvalidSpiffeId),
     /// It names another kind of party.
-    #[error("an enrolment token is for a gateway, not for {0}")]
+    #[error("an enrollment token is for a gateway, not for {0}")]
     Kind(SpiffeId),
 }
 
-/// Why a token doesn't enrol.
+/// Why a token doesn't enroll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenRefused {
     /// Another one than the record's.
-    #[error("the enrolment token is unknown")]
+    #[error("the enrollment token is unknown")]
     Unknown,
     /// It is too late.
-    #[error("the enrolment token expired at {expired_at}: make a new one by `platen-pki token`")]
+    #[error("the enrollment token expired at {expired_at}: make a new one by `platen-pki token`")]
     Expired {
         /// When.
         expired_at: Timestamp,
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_enrols_its_gateway_until_it_expires() {
+    fn a_token_enrolls_its_gateway_until_it_expires() {
         let (token, record) = minted("gw-1", 1);
         let (other_secret, _) = minted("gw-1", 2);
         let (other_gateway, _) = minted("gw-2", 1);

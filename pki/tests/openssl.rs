@@ -189,7 +189,7 @@ fn what_openssl_makes_weak_is_seen_as_weak() {
 }
 
 #[test]
-fn openssl_reads_our_lists_and_our_enrolment_messages() {
+fn openssl_reads_our_lists_and_our_enrollment_messages() {
     let site = Site::new("t");
     let (good, bad) = (site.issue(PartyKind::Gateway, "good"), site.issue(PartyKind::Gateway, "bad"));
     let now = Timestamp::now();

@@ -362,11 +362,11 @@ fn clocks_may_differ_by_the_configured_skew_in_a_handshake_too() {
 }
 
 #[test]
-fn a_gateway_enrols_with_nothing_but_a_token_and_a_renewal_is_proven() {
+fn a_gateway_enrolls_with_nothing_but_a_token_and_a_renewal_is_proven() {
     let site = Site::new("t");
     let listener = site.identity(PartyKind::CommServer, "listener");
-    let server = Arc::new(tls::enrolment_server_config(&listener, &[PartyKind::Gateway]).unwrap());
-    let client = tls::enrolment_client_config(listener.trust(), PartyKind::CommServer).unwrap();
+    let server = Arc::new(tls::enrollment_server_config(&listener, &[PartyKind::Gateway]).unwrap());
+    let client = tls::enrollment_client_config(listener.trust(), PartyKind::CommServer).unwrap();
     let anonymous = shake(&Arc::new(client), &server);
     assert_eq!((&anonymous.client, &anonymous.server), (&Ok(()), &Ok(())));
     assert!(anonymous.server_connection.peer_certificates().is_none());

@@ -1,4 +1,4 @@
-//! What tests do with a site's trust domain beyond one certificate for each party: enrolment, lists, certificates of the past.
+//! What tests do with a site's trust domain beyond one certificate for each party: enrollment, lists, certificates of the past.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,9 +14,9 @@ use crate::operator::plain_client;
 use crate::program;
 use crate::site::Site;
 
-/// Section `enrolment` of a communication server, for a folder that [`bring_authority`] makes.
+/// Section `enrollment` of a communication server, for a folder that [`bring_authority`] makes.
 #[must_use]
-pub fn enrolment(site_dir: &Path) -> Value {
+pub fn enrollment(site_dir: &Path) -> Value {
     json!({"listen": "127.0.0.1:0", "authority": online(site_dir)})
 }
 
@@ -107,7 +107,7 @@ pub fn issue_days_ago(site: &Site, profile: PartyKind, name: &str, dir: &Path, d
 /// # Errors
 /// It can't be started.
 pub fn enroll(site: &Site, token: &str, more: &[&str]) -> Result<Output> {
-    let server = format!("https://{}", site.address("comm.enrolment")?);
+    let server = format!("https://{}", site.address("comm.enrollment")?);
     let arguments = ["enroll", "--server", &server, "--token", token, "--json"];
     let mut command = std::process::Command::new(program::path("platen-gateway")?);
     command.args(arguments).args(more).output().context("platen-gateway")

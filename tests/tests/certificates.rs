@@ -13,12 +13,12 @@ use tests::trust::{self, bring_authority, enroll, identity_with_lists, issue_day
 use tests::until::until;
 
 /// A site whose servers know the revocation lists, and whose gateway's certificate has some age.
-fn site(dir: &std::path::Path, days: i64, enrols: bool, mail: Option<SocketAddr>) -> Result<Site> {
+fn site(dir: &std::path::Path, days: i64, enrolls: bool, mail: Option<SocketAddr>) -> Result<Site> {
     // A poll every six seconds.
     let mut spec = SiteSpec { speedup: 600, mail, ..SiteSpec::new(dir.to_owned()) };
     spec.comm_server = json!({"identity": identity_with_lists(dir, "comm-server")});
-    if enrols {
-        spec.comm_server["enrolment"] = trust::enrolment(dir);
+    if enrolls {
+        spec.comm_server["enrollment"] = trust::enrollment(dir);
     }
     spec.global_server = json!({"identity": identity_with_lists(dir, "global-server")});
     let mut site = Site::new(spec)?;

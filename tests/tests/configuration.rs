@@ -13,9 +13,9 @@ fn example(name: &str) -> PathBuf {
 #[test]
 fn shipped_examples_are_valid() -> Result<()> {
     for kind in ["", "-minimal"] {
-        program::config::load::<gateway::config::Config>(&example(&format!("gateway{kind}.yaml")))?;
+        runtime::config::load::<gateway::config::Config>(&example(&format!("gateway{kind}.yaml")))?;
         comm_server::Config::load(&example(&format!("comm-server{kind}.yaml")))?;
-        program::config::load::<global_server::Config>(&example(&format!("global-server{kind}.yaml")))?;
+        runtime::config::load::<global_server::Config>(&example(&format!("global-server{kind}.yaml")))?;
     }
     Ok(())
 }

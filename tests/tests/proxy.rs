@@ -1,4 +1,4 @@
-//! squid between the gateway and its servers: enrolment, polls and renewal all go through it, and nothing else is open.
+//! squid between the gateway and its servers: enrollment, polls and renewal all go through it, and nothing else is open.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -52,7 +52,7 @@ fn squid(dir: &Path, at: SocketAddr) -> Result<Squid> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn enrolment_polls_and_renewal_go_through_squid() -> Result<()> {
+async fn enrollment_polls_and_renewal_go_through_squid() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let at: SocketAddr = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let cache = dir.path().join("squid");
@@ -65,7 +65,7 @@ async fn enrolment_polls_and_renewal_go_through_squid() -> Result<()> {
     until("squid", PATIENCE, || async { Ok(std::net::TcpStream::connect(at).ok().map(drop)) }).await?;
 
     let mut spec = SiteSpec { speedup: 600, ..SiteSpec::new(dir.path().join("site")) };
-    spec.comm_server = json!({"enrolment": trust::enrolment(&dir.path().join("site"))});
+    spec.comm_server = json!({"enrollment": trust::enrollment(&dir.path().join("site"))});
     let mut site = Site::new(spec)?;
     site.make_trust_domain()?;
     issue_days_ago(&site, PartyKind::Gateway, GATEWAY, &site.dir("gateway"), 66)?;
@@ -91,8 +91,8 @@ async fn enrolment_polls_and_renewal_go_through_squid() -> Result<()> {
     site.gateway.take().context("it runs")?.stop()?;
     let log = std::fs::read_to_string(cache.join("access.log"))?;
     let tunnels = |to: SocketAddr| log.lines().filter(|l| l.contains(&format!("CONNECT {to}"))).count();
-    // The first contact and the enrolment; cacerts and the renewal share one, then the polls.
-    ensure!(tunnels(site.address("comm.enrolment")?) >= 2, "{log}");
+    // The first contact and the enrollment; cacerts and the renewal share one, then the polls.
+    ensure!(tunnels(site.address("comm.enrollment")?) >= 2, "{log}");
     ensure!(tunnels(uplink) >= 2, "{log}");
     site.stop()
 }

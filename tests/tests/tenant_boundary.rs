@@ -64,7 +64,7 @@ async fn command(operator: &Operator, gateway: &str) -> Result<String> {
 
 fn site(dir: &Path) -> Result<Site> {
     let mut spec = SiteSpec::new(dir.to_owned());
-    spec.comm_server = json!({"enrolment": trust::enrolment(dir)});
+    spec.comm_server = json!({"enrollment": trust::enrollment(dir)});
     let mut site = Site::new(spec)?;
     site.make_trust_domain()?;
     bring_authority(&site)?;
@@ -122,7 +122,7 @@ async fn gateway_a_can_not_read_answer_or_take_what_is_bs() -> Result<()> {
     assert!(owners.iter().all(|owner| *owner == "gw-a"), "{devices:?}");
     assert!(operator.get("/api/v1/gateways/gw-b/devices/ricoh:SHARED1").await.is_err());
 
-    // Neither enrolment nor anything of operators is open to it, and the global server gives no more than it gives all.
+    // Neither enrollment nor anything of operators is open to it, and the global server gives no more than it gives all.
     let (status, _) = a.ask("comm.gateways", "POST", "/.well-known/est/simpleenroll", None)?;
     assert_eq!(status, 404);
     for path in ["/api/v1/gateways", "/api/v1/gateways/gw-b", "/v1/gateways/gw-b", "/"] {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tests::site::{Site, SiteSpec};
 use tests::trust::{self, bring_authority};
 
-const LISTENERS: [&str; 4] = ["comm.gateways", "comm.enrolment", "comm.operators", "global.listen"];
+const LISTENERS: [&str; 4] = ["comm.gateways", "comm.enrollment", "comm.operators", "global.listen"];
 
 /// Findings of testssl.sh that are as they should be: its id, and why.
 const EXPLAINED: [(&str, &str); 4] = [
@@ -27,7 +27,7 @@ const EXPLAINED: [(&str, &str); 4] = [
 
 fn site(dir: &Path) -> Result<Site> {
     let mut spec = SiteSpec::new(dir.to_owned());
-    spec.comm_server = json!({"enrolment": trust::enrolment(dir)});
+    spec.comm_server = json!({"enrollment": trust::enrollment(dir)});
     let mut site = Site::new(spec)?;
     site.make_trust_domain()?;
     bring_authority(&site)?;

@@ -4,7 +4,7 @@ pub mod admission;
 pub mod cadence;
 pub mod calls;
 pub mod commands;
-pub mod enrolment;
+pub mod enrollment;
 pub mod ingest;
 pub mod logins;
 pub mod meters;

@@ -16,8 +16,8 @@ use pki::spiffe::PartyKind;
 use pki::{Identity, IdentityConfig};
 use platen_comm_server::operators::{self, OperatorState};
 use platen_comm_server::store::Store;
-use program::identity::LiveIdentity;
-use program::listener::{Asks, Door};
+use runtime::identity::LiveIdentity;
+use runtime::listener::{Asks, Door};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -36,7 +36,7 @@ async fn main() -> anyhow::Result<()> {
     writeln!(out, "console: https://{}\nfirst login: admin {one_time}", listener.local_addr()?)?;
     out.flush()?;
     drop(out);
-    let shutdown = program::shutdown::on_signal();
+    let shutdown = runtime::shutdown::on_signal();
     let state = OperatorState::new(store, None)?;
     operators::serve(listener, door, state, shutdown).await;
     Ok(())

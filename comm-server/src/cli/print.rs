@@ -20,12 +20,12 @@ pub struct PrintError(#[from] std::io::Error);
 
 /// A reader that is gone has read enough.
 fn line(text: &str) -> Result<(), PrintError> {
-    program::output::line(text)?;
+    runtime::output::line(text)?;
     Ok(())
 }
 
 fn document(value: &impl Serialize) -> Result<(), PrintError> {
-    program::output::document(value)?;
+    runtime::output::document(value)?;
     Ok(())
 }
 

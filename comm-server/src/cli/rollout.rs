@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use comm_server_core::rollouts::{Start, Wish};
 use jiff::Timestamp;
-use program::identity::LiveIdentity;
+use runtime::identity::LiveIdentity;
 use wire::ids::RolloutId;
 
 use super::{CliError, WHO, print};

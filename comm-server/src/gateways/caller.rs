@@ -5,8 +5,8 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use jiff::Timestamp;
 use pki::spiffe::Party;
-use program::listener::Peer;
-use program::refusal::Refusal;
+use runtime::listener::Peer;
+use runtime::refusal::Refusal;
 use wire::ids::GatewayId;
 use wire::problem::ProblemCode;
 

@@ -13,7 +13,7 @@ use axum::http::{HeaderValue, Request, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use comm_server_core::admission::{self, Load, WINDOW_S, Wish};
-use program::refusal::Refusal;
+use runtime::refusal::Refusal;
 use wire::ids::GatewayId;
 use wire::problem::ProblemCode;
 
@@ -154,7 +154,7 @@ mod tests {
     use std::time::Duration;
 
     use pki::spiffe::SpiffeId;
-    use program::listener::Peer;
+    use runtime::listener::Peer;
     use tower::ServiceExt as _;
 
     use super::*;

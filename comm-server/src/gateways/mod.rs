@@ -18,8 +18,8 @@ use axum::Router;
 use axum::http::Method;
 use axum::routing::post;
 use comm_server_core::cadence::Cadence;
-use program::listener::Door;
-use program::refusal::Refusal;
+use runtime::listener::Door;
+use runtime::refusal::Refusal;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use wire::problem::{Problem, ProblemCode};
@@ -61,7 +61,7 @@ pub fn router(state: GatewayState) -> Router {
         .with_state(state)
 }
 
-/// Serves gateways until `shutdown`; `renewal` is what [`est::Enrolment::renewal`] gives.
+/// Serves gateways until `shutdown`; `renewal` is what [`est::Enrollment::renewal`] gives.
 pub async fn serve(
     listener: TcpListener,
     door: Door,
@@ -71,7 +71,7 @@ pub async fn serve(
 ) {
     let router = router(state);
     let router = renewal.into_iter().fold(router, Router::merge);
-    program::listener::serve(listener, door, router, shutdown).await;
+    runtime::listener::serve(listener, door, router, shutdown).await;
 }
 
 async fn nothing_here() -> Refusal {

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::Request;
 use axum::response::Response;
 use comm_server_core::ingest::GatewayClock;
-use program::refusal::Refusal;
+use runtime::refusal::Refusal;
 use wire::limits::MESSAGE_BYTES;
 use wire::poll::Poll;
 

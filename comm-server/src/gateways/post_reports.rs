@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::Request;
 use axum::response::Response;
 use comm_server_core::ingest::{self, GatewayClock};
-use program::refusal::Refusal;
+use runtime::refusal::Refusal;
 use wire::limits::BATCH_BYTES;
 use wire::problem::ProblemCode;
 use wire::report::{Batch, Lane};

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::Request;
 use axum::response::Response as HttpResponse;
-use program::refusal::Refusal;
+use runtime::refusal::Refusal;
 use wire::command::{Response, ResponseAnswer};
 use wire::ids::CommandId;
 use wire::limits::MESSAGE_BYTES;

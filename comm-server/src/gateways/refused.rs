@@ -1,7 +1,7 @@
 //! Failures of the store, as refusals: logged here once, told to the gateway without their inside.
 
 use comm_server_core::ingest::BatchError;
-use program::refusal::Refusal;
+use runtime::refusal::Refusal;
 use wire::ids::GatewayId;
 use wire::problem::{Problem, ProblemCode};
 

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use pki::authority::{Authority, Passphrase, Request as CertificateRequest};
 use pki::spiffe::PartyKind;
 use pki::{Identity, IdentityConfig};
-use program::listener::{Asks, Deadlines, Limits};
+use runtime::listener::{Asks, Deadlines, Limits};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
@@ -71,7 +71,7 @@ impl Site {
             crl: None,
         })
         .unwrap();
-        let live = program::identity::LiveIdentity::fixed(identity);
+        let live = runtime::identity::LiveIdentity::fixed(identity);
         let door = Door::new("gateways", &live, Asks::For(&[PartyKind::Gateway])).unwrap();
         let url = format!("sqlite://{}", dir.path().join("platen.db").display());
         let store = Store::open_detached(&url).await.unwrap();

@@ -116,7 +116,7 @@ pub(super) async fn note_change(
 
 /// Whether a page asks on its own, and not because a person chose what it shows.
 fn refreshes_itself(headers: &HeaderMap) -> bool {
-    headers.get(program::live::HEADER).is_some_and(|why| why != "search")
+    headers.get(runtime::live::HEADER).is_some_and(|why| why != "search")
 }
 
 /// A caller of the API who may still have a one-time password.
@@ -230,8 +230,8 @@ mod tests {
             let headers = pairs.iter().map(|&(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
             refreshes_itself(&headers.collect::<HeaderMap>())
         };
-        assert!(of(&[(program::live::HEADER, "refresh")]));
-        assert!(!of(&[(program::live::HEADER, "search")]));
+        assert!(of(&[(runtime::live::HEADER, "refresh")]));
+        assert!(!of(&[(runtime::live::HEADER, "search")]));
         assert!(!of(&[]));
     }
 }

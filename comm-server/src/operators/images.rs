@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pki::spiffe::PartyKind;
-use program::error::{chain, tls_failure};
-use program::identity::{LiveIdentity, Remade};
 use reqwest::{Client, Url};
+use runtime::error::{chain, tls_failure};
+use runtime::identity::{LiveIdentity, Remade};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use wire::limits::METADATA_BYTES;

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use program::listener::Door;
+use runtime::listener::Door;
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -113,5 +113,5 @@ pub fn router(state: OperatorState) -> Router {
 
 /// Serves operators until `shutdown`.
 pub async fn serve(listener: TcpListener, door: Door, state: OperatorState, shutdown: CancellationToken) {
-    program::listener::serve(listener, door, router(state), shutdown).await;
+    runtime::listener::serve(listener, door, router(state), shutdown).await;
 }

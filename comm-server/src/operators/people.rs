@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::AppendHeaders;
 use comm_server_core::logins::Source;
 use jiff::Timestamp;
-use program::listener::Peer;
+use runtime::listener::Peer;
 use wire::network::Network;
 use wire::problem::ProblemCode;
 

@@ -1,7 +1,7 @@
 //! Refusals of the operators' side: what went wrong inside is logged with its chain, and told without detail.
 
 use axum::response::{IntoResponse, Response};
-use program::refusal::Refusal;
+use runtime::refusal::Refusal;
 use wire::problem::{Problem, ProblemCode};
 
 use super::password::HashError;

@@ -20,6 +20,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (32, "gateway_clock", include_str!("../../migrations/0032_gateway_clock.sql")),
     (40, "rollout_reasons", include_str!("../../migrations/0040_rollout_reasons.sql")),
     (50, "login_failures", include_str!("../../migrations/0050_login_failures.sql")),
+    (51, "enrollments", include_str!("../../migrations/0051_enrollments.sql")),
 ];
 
 /// The number of the newest step that this program knows.

@@ -10,7 +10,7 @@ mod commands;
 mod counters;
 mod devices;
 mod engine;
-mod enrolments;
+mod enrollments;
 mod gateways;
 mod ingest;
 mod migrations;
@@ -44,7 +44,7 @@ pub use calls::{Call, CallFilter};
 pub use commands::{AnswerError, Command, NewCommand};
 pub use counters::CounterPoint;
 pub use devices::{Device, DeviceDetail, DeviceFilter};
-pub use enrolments::{Claim, Claimed, IssuedFor};
+pub use enrollments::{Claim, Claimed, IssuedFor};
 pub use gateways::Gateway;
 pub use ingest::{IngestError, Ingested};
 pub(crate) use operators_fleet::{

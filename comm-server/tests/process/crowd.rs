@@ -1,4 +1,4 @@
-//! More connections on every port than there are descriptors, idle or with half a request: gateways, operators, enrolment
+//! More connections on every port than there are descriptors, idle or with half a request: gateways, operators, enrollment
 //! and `/healthz` are served all the same, and all of them are ended.
 
 use std::io::Write as _;
@@ -48,7 +48,7 @@ fn certified(dir: &Path, name: &str) -> TlsConnector {
 
 fn bare(dir: &Path) -> TlsConnector {
     let identity = Identity::load(&identity(dir, "gw-1")).unwrap();
-    let mut tls = pki::tls::enrolment_client_config(identity.trust(), PartyKind::CommServer).unwrap();
+    let mut tls = pki::tls::enrollment_client_config(identity.trust(), PartyKind::CommServer).unwrap();
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     TlsConnector::from(Arc::new(tls))
 }
@@ -71,7 +71,7 @@ fn half(number: usize, path: &str) -> String {
 /// Fills every port; what is still open of it.
 async fn crowd(dir: &Path, server: &Server, size: Size) -> Vec<Stream> {
     let ports =
-        [("operators", "/login"), ("enrolment", "/.well-known/est/simpleenroll"), ("gateways", "/v1/polls")];
+        [("operators", "/login"), ("enrollment", "/.well-known/est/simpleenroll"), ("gateways", "/v1/polls")];
     let gateways: Vec<_> =
         (0..size.certificates).map(|number| certified(dir, &format!("crowd-{number}"))).collect();
     let bare = bare(dir);
@@ -121,7 +121,7 @@ async fn is_healthy(server: &Server) -> bool {
 
 async fn survive(size: Size) {
     assert!(
-        program::descriptors::raise() > 4 * (size.idle + size.half),
+        runtime::descriptors::raise() > 4 * (size.idle + size.half),
         "this machine allows fewer open files"
     );
     let dir = tempfile::tempdir().unwrap();
@@ -129,7 +129,7 @@ async fn survive(size: Size) {
     let names: Vec<String> = (0..size.certificates).map(|number| format!("crowd-{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).chain(["gw-1"]).collect();
     make_identities(dir, &names);
-    let options = Options { deadline_s: size.deadline_s, descriptors: Some(size.descriptors), enrols: true };
+    let options = Options { deadline_s: size.deadline_s, descriptors: Some(size.descriptors), enrolls: true };
     let server = start_with(dir, "127.0.0.1:0", options);
     let gateway = Identity::load(&identity(dir, "gw-1")).unwrap();
     // While they come, and while they are there.
@@ -150,7 +150,7 @@ async fn survive(size: Size) {
         assert!(is_healthy(&server).await);
     }
     assert_eq!(ask(dir, &server, "operators", "/login").await, "HTTP/1.1 200 OK");
-    assert_eq!(ask(dir, &server, "enrolment", "/.well-known/est/cacerts").await, "HTTP/1.1 200 OK");
+    assert_eq!(ask(dir, &server, "enrollment", "/.well-known/est/cacerts").await, "HTTP/1.1 200 OK");
     let count = held.len();
     let before_end = Instant::now();
     for mut stream in held {

@@ -108,7 +108,7 @@ async fn many_logins_at_once_leave_no_memory_behind() {
     make_identities(dir, &["gw-1"]);
     let server = start(dir, "127.0.0.1:0");
     let own = pki::Identity::load(&identity(dir, "gw-1")).unwrap();
-    let tls = pki::tls::enrolment_client_config(own.trust(), PartyKind::CommServer).unwrap();
+    let tls = pki::tls::enrollment_client_config(own.trust(), PartyKind::CommServer).unwrap();
     let url = format!("https://{}/api/v1/session", server.addresses["operators"]);
     let before = memory_kib(&server, "VmRSS:");
     let mut logins = tokio::task::JoinSet::new();

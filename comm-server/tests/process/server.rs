@@ -61,8 +61,8 @@ pub(super) struct Options {
     pub(super) deadline_s: Option<u16>,
     /// The limit of open files.
     pub(super) descriptors: Option<u32>,
-    /// With a port for enrolment.
-    pub(super) enrols: bool,
+    /// With a port for enrollment.
+    pub(super) enrolls: bool,
 }
 
 /// Starts the server where it was before, and waits until it says where it listens.
@@ -103,8 +103,8 @@ fn configuration(dir: &Path, listen: &str, options: Options) -> Value {
         let names = ["handshake_s", "head_s", "idle_s", "body_s", "stall_s"];
         config["deadlines"] = names.into_iter().map(|name| (name.to_owned(), json!(seconds))).collect();
     }
-    if options.enrols {
-        config["enrolment"] = json!({"listen": "127.0.0.1:0", "authority": dir.join("ca")});
+    if options.enrolls {
+        config["enrollment"] = json!({"listen": "127.0.0.1:0", "authority": dir.join("ca")});
     }
     config
 }

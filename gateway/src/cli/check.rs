@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use program::check::{Problem, Report};
+use runtime::check::{Problem, Report};
 
 use super::{EXIT_FAILED, EXIT_USAGE, PROGRAM, fail};
 use crate::config;

@@ -5,22 +5,22 @@ use std::process::ExitCode;
 
 use super::{EXIT_FAILED, EXIT_USAGE, fail, malloc};
 use crate::config::{self, Checked, Config};
-use program::error::chain;
+use runtime::error::chain;
 
 /// Runs the gateway until SIGTERM or SIGINT.
 pub(super) fn command(file: &Path) -> ExitCode {
     let settled = malloc::settle();
     // What a crash has interrupted while a certificate was renewed is ended before the files are read.
-    if let Ok(config) = program::config::load::<Config>(file)
+    if let Ok(config) = runtime::config::load::<Config>(file)
         && let Err(error) = pki::renewal::files::recover(&config.identity)
     {
         return fail(EXIT_FAILED, &chain(&error));
     }
     let (config, checked) = match config::load(file) {
         Ok(loaded) => loaded,
-        Err(problems) => return fail(EXIT_USAGE, &program::check::text(&problems)),
+        Err(problems) => return fail(EXIT_USAGE, &runtime::check::text(&problems)),
     };
-    if let Err(error) = program::logging::init(&config.log.with_libraries(&LIBRARIES)) {
+    if let Err(error) = runtime::logging::init(&config.log.with_libraries(&LIBRARIES)) {
         return fail(EXIT_USAGE, &chain(&error));
     }
     if let Err(error) = settled {
@@ -41,7 +41,7 @@ const LIBRARIES: [(&str, &str); 3] =
     [("async_snmp", "off"), ("tokio_cron_scheduler", "warn"), ("sled", "warn")];
 
 async fn until_signal(config: Config, checked: Checked) -> ExitCode {
-    let shutdown = program::shutdown::on_signal();
+    let shutdown = runtime::shutdown::on_signal();
     match crate::run::run(config, checked, shutdown).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(EXIT_FAILED, &chain(&error)),

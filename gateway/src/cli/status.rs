@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use program::error::chain;
+use runtime::error::chain;
 use wire::text::{lines_with_marks, without_hidden};
 
 use super::{EXIT_FAILED, EXIT_USAGE, fail};
@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// Asks and prints.
 pub(super) fn command(file: &Path, json: bool) -> ExitCode {
-    let config: Config = match program::config::load(file) {
+    let config: Config = match runtime::config::load(file) {
         Ok(config) => config,
         Err(error) => return fail(EXIT_USAGE, &chain(&error)),
     };
@@ -37,7 +37,7 @@ pub(super) fn command(file: &Path, json: bool) -> ExitCode {
             return fail(EXIT_FAILED, &format!("no status from {address}: {error}: {running}"));
         }
     };
-    super::printed(program::output::write(|out| {
+    super::printed(runtime::output::write(|out| {
         if json {
             out.write_all(&body).and_then(|()| writeln!(out))
         } else {
@@ -53,7 +53,7 @@ fn address(config: &Config) -> SocketAddr {
     if listen.port() != 0 {
         return listen;
     }
-    let written = std::fs::read(config.data_dir.join(program::addresses::FILE)).ok();
+    let written = std::fs::read(config.data_dir.join(runtime::addresses::FILE)).ok();
     let addresses = written.and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
     addresses.and_then(|a| a.get("local")?.as_str()?.parse().ok()).unwrap_or(listen)
 }
@@ -85,7 +85,7 @@ fn certificate(certificate: &CertificateStatus) -> String {
         CertificateState::Valid => format!("certificate until {until:.0}"),
         CertificateState::Due => format!("certificate until {until:.0}, to be renewed{problem}"),
         CertificateState::Ending => format!("certificate ENDS at {until:.0}{problem}"),
-        CertificateState::Expired => format!("certificate ENDED at {until:.0}: enrol anew with a new token"),
+        CertificateState::Expired => format!("certificate ENDED at {until:.0}: enroll anew with a new token"),
     }
 }
 

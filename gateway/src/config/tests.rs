@@ -9,7 +9,7 @@ fn config(more: &str) -> Config {
         "{{gateway: gw-1, data_dir: /d, identity: {{certificate: c, key: k, root: r}}, \
          comm_server: {{url: 'https://c:8443'}}, {more}}}"
     );
-    program::config::parse(Path::new("gateway.yaml"), &yaml).unwrap()
+    runtime::config::parse(Path::new("gateway.yaml"), &yaml).unwrap()
 }
 
 fn refused(more: &str) -> String {
@@ -30,9 +30,9 @@ fn what_is_wrong_is_named_with_its_key() {
     let twice = "credentials: [{name: a, community: x}, {name: a, community: y}]";
     assert!(refused(twice).starts_with("credentials[1].name: \"a\" stands there twice"));
     assert!(refused("site: {time_zone: Europe/Berln}").contains("did you mean Europe/Berlin?"));
-    let enrol = refused("site: {name: x}");
-    assert!(enrol.starts_with("identity.certificate: c isn't there: enrol first"), "{enrol}");
-    assert!(enrol.contains("--config gateway.yaml enroll --server https://c:8445"), "{enrol}");
+    let enroll = refused("site: {name: x}");
+    assert!(enroll.starts_with("identity.certificate: c isn't there: enroll first"), "{enroll}");
+    assert!(enroll.contains("--config gateway.yaml enroll --server https://c:8445"), "{enroll}");
 }
 
 #[test]

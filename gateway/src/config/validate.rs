@@ -7,11 +7,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pki::spiffe::Party;
-use program::check::Fault;
-use program::config::meant;
-use program::error::chain;
-use program::identity::LiveIdentity;
 use reqwest::Url;
+use runtime::check::Fault;
+use runtime::config::meant;
+use runtime::error::chain;
+use runtime::identity::LiveIdentity;
 use wire::limits::METADATA_BYTES;
 
 use super::{Checked, Config, InvalidConfig};
@@ -86,13 +86,13 @@ impl Config {
         let all = |faults: Vec<Fault>| {
             faults.into_iter().map(|(key, problem)| InvalidConfig::new(key, problem)).collect::<Vec<_>>()
         };
-        let enrol = format!(
-            "enrol first, with a token of the service company: platen-gateway --config {} enroll --server \
+        let enroll = format!(
+            "enroll first, with a token of the service company: platen-gateway --config {} enroll --server \
              https://{}:8445 --token-file FILE",
             file.display(),
             host(&self.comm_server.url)
         );
-        let own = program::check::identity(&self.identity, self.tolerance, &enrol).map_err(all)?;
+        let own = runtime::check::identity(&self.identity, self.tolerance, &enroll).map_err(all)?;
         if own.id().party != Party::Gateway(self.gateway.to_string()) {
             let problem = format!("is {}, but the certificate is for {}", self.gateway, own.id());
             return Err(vec![InvalidConfig::new("gateway", problem)]);
@@ -234,7 +234,7 @@ fn trusted_root(path: &Path) -> Result<(), String> {
     verified.map(drop).map_err(|error| format!("{}: {}: {bring}", path.display(), chain(&error)))
 }
 
-/// Host of a URL, for the advice where to enrol.
+/// Host of a URL, for the advice where to enroll.
 fn host(url: &str) -> String {
     let url = Url::parse(url).ok();
     url.and_then(|url| url.host_str().map(ToOwned::to_owned)).unwrap_or_else(|| "HOST".to_owned())

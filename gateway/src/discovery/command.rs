@@ -10,7 +10,7 @@ use gateway_core::profiles::Profiles;
 use gateway_core::search::{ADDRESSES, Part, Span, Sweep, judge_announced};
 use indicatif::{ProgressBar, ProgressStyle};
 use ipnet::IpNet;
-use program::output::Reader as OutputReader;
+use runtime::output::Reader as OutputReader;
 use tokio::sync::Notify;
 use wire::reading::Reading;
 
@@ -94,7 +94,7 @@ pub async fn command(args: DiscoverArgs, file: Option<&Path>, json: bool) -> Exi
     }
     if args.dry_run {
         let (search, names) = (&order.search, &order.names);
-        return printed(program::output::write(|out| plan::print(out, search, order.pace, names, json)));
+        return printed(runtime::output::write(|out| plan::print(out, search, order.pace, names, json)));
     }
     let profiles = match profile_files::load(args.ask.profiles.as_deref()) {
         Ok(profiles) => profiles,
@@ -144,7 +144,7 @@ async fn order(args: &DiscoverArgs, file: Option<&Path>) -> Result<Order, String
         return Ok(Order { search, pace, mdns: args.mdns, names: Vec::new() });
     }
     let file = file.ok_or("expected networks, or --config FILE with networks in it")?;
-    let (config, checked) = config::load(file).map_err(|problems| program::check::text(&problems))?;
+    let (config, checked) = config::load(file).map_err(|problems| runtime::check::text(&problems))?;
     let mut sweep = config.sweep();
     sweep.exclude.extend(args.exclude.iter().copied());
     pace.packets_per_s = args.pps.unwrap_or(config.discovery.packets_per_s);
@@ -174,7 +174,7 @@ async fn search(profiles: Profiles, order: &Order, args: &DiscoverArgs, json: bo
             }
             Found::Device(_, reading) => {
                 devices += 1;
-                match bar.suspend(|| program::output::write(|out| print(out, &reading, json))) {
+                match bar.suspend(|| runtime::output::write(|out| print(out, &reading, json))) {
                     Ok(OutputReader::Present) => {}
                     Ok(OutputReader::Gone) => enough.notify_one(),
                     Err(error) => broken = Some(error),

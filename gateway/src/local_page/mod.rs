@@ -17,7 +17,7 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use crate::status::Status;
-use program::live::SCRIPT;
+use runtime::live::SCRIPT;
 use view::Page;
 
 const CSS: &str = include_str!("../../templates/page.css");

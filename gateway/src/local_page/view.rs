@@ -144,7 +144,8 @@ fn certificate(certificate: &CertificateStatus, now: jiff::Timestamp) -> Certifi
         CertificateState::Valid | CertificateState::Due => None,
         CertificateState::Ending => Some(format!("It ends soon, and renewing it fails: {why}")),
         CertificateState::Expired => Some(
-            "It ended: the server no longer lets this gateway in. Enrol it anew with a new token.".to_owned(),
+            "It ended: the server no longer lets this gateway in. Enroll it anew with a new token."
+                .to_owned(),
         ),
     };
     Certificate { ends: Moment::new(certificate.not_after, now), alarm }

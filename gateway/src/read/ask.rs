@@ -141,7 +141,7 @@ impl UserArgs {
             let config = password(protocol, self.v3_priv_password_file.as_ref(), PRIV_PASSWORD_VARIABLE);
             config.secret("--v3-priv")
         });
-        let told = |error| program::error::chain(&error);
+        let told = |error| runtime::error::chain(&error);
         let passwords = Passwords {
             auth: auth.transpose().map_err(told)?,
             privacy: privacy.transpose().map_err(told)?,

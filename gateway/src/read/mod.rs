@@ -78,7 +78,7 @@ async fn read_and_print(profiles: Profiles, args: &ReadArgs, json: bool) -> Exit
         Ok(finished) => finished,
         Err(why) => return fail(EXIT_FAILED, &why),
     };
-    printed(program::output::write(|out| explained.and_then(|()| print(out, &finished, args, json))))
+    printed(runtime::output::write(|out| explained.and_then(|()| print(out, &finished, args, json))))
 }
 
 async fn read(

@@ -194,7 +194,7 @@ impl Engine {
                 staged = staging::stage(&client, &order, &dir, Timestamp::now(), progress) => staged,
                 () = shutdown.cancelled() => return,
             };
-            let staged = staged.map_err(|error| (program::error::chain(&error), !error.is_final()));
+            let staged = staged.map_err(|error| (runtime::error::chain(&error), !error.is_final()));
             Self::tell(&events, Event::Staged(rollout, staged));
         });
     }
@@ -217,7 +217,7 @@ impl Engine {
             let pushed = pushed.map(|pushed| {
                 tracing::info!(%rollout, device = %device, bytes = pushed.bytes, closed = pushed.closed, "pushed");
             });
-            let failure = |error: PushError| PushFailure { why: program::error::chain(&error), reach: error.reach() };
+            let failure = |error: PushError| PushFailure { why: runtime::error::chain(&error), reach: error.reach() };
             let pushed = pushed.map_err(failure);
             Self::tell(&events, Event::Pushed(rollout, device, pushed));
         });

@@ -13,7 +13,7 @@ use super::firmware::view;
 use gateway_core::inventory::DeviceRecord;
 use gateway_core::outbox::LaneState;
 use jiff::Timestamp;
-use program::local::Health;
+use runtime::local::Health;
 use tokio::sync::{mpsc, watch};
 use wire::report::Lanes;
 

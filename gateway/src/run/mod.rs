@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use program::local::Health;
+use runtime::local::Health;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -168,7 +168,7 @@ async fn begin(config: &Config, shutdown: &CancellationToken) -> Result<Option<B
     let listener = TcpListener::bind(address).await.map_err(local)?;
     let listens = listener.local_addr().map_err(local)?;
     // Metrics are counted from here on.
-    program::local::install_metrics();
+    runtime::local::install_metrics();
     let settings = SpoolSettings { data_dir, limit_bytes: config.spool.limit_mib << 20 };
     let listener = listener.into_std().map_err(local)?;
     let Some((spool, restored)) = waiting::open_spool(settings, &listener, shutdown).await? else {
@@ -180,7 +180,7 @@ async fn begin(config: &Config, shutdown: &CancellationToken) -> Result<Option<B
 
 /// Writes down where the gateway listens.
 fn write_addresses(data_dir: &Path, addresses: &BTreeMap<&str, SocketAddr>) -> Result<(), RunError> {
-    match program::addresses::write(data_dir, addresses) {
+    match runtime::addresses::write(data_dir, addresses) {
         Ok(()) => Ok(()),
         // Whoever configured a port knows it without the file.
         Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
@@ -235,7 +235,7 @@ async fn serve_local(
     extra: axum::Router,
     shutdown: CancellationToken,
 ) {
-    if let Err(error) = program::local::serve(listener, health, extra, shutdown).await {
+    if let Err(error) = runtime::local::serve(listener, health, extra, shutdown).await {
         tracing::error!(error = %error, "the local port ended");
     }
 }

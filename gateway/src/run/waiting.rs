@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
-use program::local::Health;
+use runtime::local::Health;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -64,7 +64,7 @@ async fn serve(listener: TcpListener, why: watch::Receiver<Arc<str>>, over: Canc
     };
     let answer = move || std::future::ready((StatusCode::SERVICE_UNAVAILABLE, text()));
     let extra = Router::new().fallback(answer);
-    if let Err(error) = program::local::serve(listener, health, extra, over).await {
+    if let Err(error) = runtime::local::serve(listener, health, extra, over).await {
         tracing::error!(error = %error, "the local port ended");
     }
 }

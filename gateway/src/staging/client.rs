@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use pki::Identity;
 use pki::spiffe::PartyKind;
-use program::identity::{LiveIdentity, Remade};
 use reqwest::header::{CONTENT_ENCODING, IF_RANGE, RANGE};
 use reqwest::{Client, Response, StatusCode};
+use runtime::identity::{LiveIdentity, Remade};
 use serde::Deserialize;
 use tokio::sync::{Mutex, MutexGuard};
 use wire::limits::METADATA_BYTES;
@@ -119,7 +119,7 @@ impl StagingClient {
 
     async fn ask(&self, what: &str, request: reqwest::RequestBuilder) -> Result<Response, StagingError> {
         let unreachable = |source| {
-            if let Some(why) = program::error::tls_failure(&source, PartyKind::GlobalServer) {
+            if let Some(why) = runtime::error::tls_failure(&source, PartyKind::GlobalServer) {
                 tracing::warn!(why, "TLS with the global server fails");
             }
             StagingError::Unreachable { what: what.to_owned(), source }

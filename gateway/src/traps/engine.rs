@@ -39,7 +39,7 @@ pub(super) fn begin(data_dir: &Path) -> Result<AuthoritativeEngine, String> {
         }
         Err(error) => return Err(told(error.to_string())),
     };
-    engine.map_err(|error| told(program::error::chain(error.as_ref())))
+    engine.map_err(|error| told(runtime::error::chain(error.as_ref())))
 }
 
 fn store(file: &Path, stored: &Stored) -> io::Result<()> {

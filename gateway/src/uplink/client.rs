@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use pki::Identity;
 use pki::spiffe::PartyKind;
-use program::error::{cause, chain, tls_failure};
-use program::identity::{LiveIdentity, Remade};
 use reqwest::Client;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use runtime::error::{cause, chain, tls_failure};
+use runtime::identity::{LiveIdentity, Remade};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::codec::{self, CodecError};

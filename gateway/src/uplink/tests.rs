@@ -16,9 +16,9 @@ use jiff::Timestamp;
 use pki::authority::{Authority, Passphrase, Request as CertificateRequest};
 use pki::spiffe::PartyKind;
 use pki::{Identity, IdentityConfig};
-use program::identity::LiveIdentity;
-use program::listener::{Asks, Door};
-use program::refusal::Refusal;
+use runtime::identity::LiveIdentity;
+use runtime::listener::{Asks, Door};
+use runtime::refusal::Refusal;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -213,7 +213,7 @@ async fn serve(identity: &Identity, server: Server, shutdown: CancellationToken)
         .route(wire::REPORTS_PATH, post(reports))
         .route(wire::RESPONSES_PATH, post(response))
         .with_state(server);
-    tokio::spawn(program::listener::serve(listener, door, router, shutdown));
+    tokio::spawn(runtime::listener::serve(listener, door, router, shutdown));
     address
 }
 

@@ -12,9 +12,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
-use program::check::{Invalid, Problem, Report};
-use program::config::{ConfigError, Source};
-use program::output::{self, EXIT_USAGE};
+use runtime::check::{Invalid, Problem, Report};
+use runtime::config::{ConfigError, Source};
+use runtime::output::{self, EXIT_USAGE};
 
 use crate::Config;
 use crate::repository::{Lifetimes, Repository};
@@ -83,7 +83,7 @@ pub fn dispatch(cli: &Cli) -> ExitCode {
                 || error.is::<NoRepository>()
                 || error.is::<publish::UnknownVendor>();
             let code = if is_usage { EXIT_USAGE } else { EXIT_FAILED };
-            output::fail(PROGRAM, code, &program::error::chain(error.as_ref()))
+            output::fail(PROGRAM, code, &runtime::error::chain(error.as_ref()))
         }
     }
 }
@@ -94,7 +94,7 @@ struct NoRepository(&'static str, &'static str);
 
 fn config(cli: &Cli) -> Result<Config> {
     let file = cli.config.as_deref().ok_or(NoRepository("configuration", "--config FILE"))?;
-    Ok(program::config::load(file)?)
+    Ok(runtime::config::load(file)?)
 }
 
 fn directory(cli: &Cli, given: Option<&Path>) -> Result<PathBuf> {
@@ -107,9 +107,9 @@ fn directory(cli: &Cli, given: Option<&Path>) -> Result<PathBuf> {
 
 fn serve(cli: &Cli) -> Result<ExitCode> {
     let config = config(cli)?;
-    program::logging::init(&config.log)?;
+    runtime::logging::init(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async { crate::run(config, program::shutdown::on_signal()).await })?;
+    runtime.block_on(async { crate::run(config, runtime::shutdown::on_signal()).await })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -164,7 +164,7 @@ fn check(cli: &Cli, place: &Place) -> Result<ExitCode> {
             warnings = notes;
         }
         Some((Err(error), dir)) => {
-            let text = program::error::chain(&error);
+            let text = runtime::error::chain(&error);
             let text = text.strip_prefix(&format!("{}: ", dir.display())).unwrap_or(&text).to_owned();
             if problems.is_empty() {
                 code = EXIT_FAILED;
@@ -182,7 +182,7 @@ fn config_problems(config: &Config, source: &Source) -> Vec<Problem> {
          --dns HOST --out DIR",
         config.name
     );
-    match program::check::identity(&config.identity, config.tolerance, &issue) {
+    match runtime::check::identity(&config.identity, config.tolerance, &issue) {
         Ok(own) if own.id().party.name() == config.name => Vec::new(),
         Ok(own) => {
             let problem =

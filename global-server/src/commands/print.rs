@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 
 use comfy_table::{CellAlignment, Table, presets};
-use program::check::Problem;
-use program::output;
+use runtime::check::Problem;
+use runtime::output;
 use serde::Serialize;
 use serde_json::json;
 use wire::metadata::Targets;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
-use program::config::meant;
+use runtime::config::meant;
 use wire::vendors::VENDORS;
 
 use super::{Cli, directory, print};

@@ -10,7 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use bytes::Bytes;
-use program::refusal::Refusal;
+use runtime::refusal::Refusal;
 use serde_json::value::RawValue;
 use wire::codec::{self, ZSTD};
 use wire::metadata::{ROOT, TARGETS};

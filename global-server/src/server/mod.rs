@@ -11,7 +11,7 @@ use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use axum::routing::get;
-use program::refusal::Refusal;
+use runtime::refusal::Refusal;
 use tokio::sync::Semaphore;
 use tower_http::timeout::TimeoutLayer;
 use wire::problem::ProblemCode;

@@ -103,7 +103,7 @@ pub enum AuthorityError {
     },
     /// The gateway has a valid certificate.
     #[error(
-        "{} has a valid certificate already (serial {serial}, until {not_after}): to enrol the machine again, or another \
+        "{} has a valid certificate already (serial {serial}, until {not_after}): to enroll the machine again, or another \
          one in its place, make a token with --replace, which revokes that certificate once the new one is issued; for \
          one more gateway, choose another --id",
         party.name()

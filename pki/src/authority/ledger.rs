@@ -43,7 +43,7 @@ pub struct Record {
     pub fingerprint_sha256: String,
     /// When it was issued.
     pub issued_at: Timestamp,
-    /// SHA-256 of the enrolment token that it was issued for, hexadecimal; none at a renewal.
+    /// SHA-256 of the enrollment token that it was issued for, hexadecimal; none at a renewal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_sha256: Option<String>,
 }

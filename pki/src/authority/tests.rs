@@ -258,7 +258,7 @@ fn an_authority_without_a_key_says_where_it_would_be() {
     let dir = tempfile::tempdir().unwrap();
     let ca = dir.path().join("ca");
     authority(&ca);
-    // As a communication server has it, which enrols gateways only.
+    // As a communication server has it, which enrolls gateways only.
     fs::remove_file(ca.join("server-ca-key.pem")).unwrap();
     fs::remove_file(ca.join("root-key.pem")).unwrap();
     let authority = Authority::open(&ca).unwrap();
@@ -347,15 +347,15 @@ fn a_gateway_has_one_certificate_by_a_token_and_a_new_one_replaces_it_by_name_on
     let authority = authority(&dir.path().join("ca"));
     let now = Timestamp::now;
     let token = |has_valid| authority.token("gw-1", has_valid, now(), later(1)).map(|(_, record)| record);
-    let enrol = |record: &TokenRecord| authority.enrol(record, &KeyPair::generate().unwrap(), now());
+    let enroll = |record: &TokenRecord| authority.enroll(record, &KeyPair::generate().unwrap(), now());
     let serial = |issued: &(Record, CertificateDer<'static>)| issued.0.serial.clone();
     // Two tokens before anything is issued: the second one finds the certificate of the first.
     let (one, two) = (token(HasValid::Refuse).unwrap(), token(HasValid::Refuse).unwrap());
-    let lost = enrol(&one).unwrap();
-    let refused = enrol(&two).err().unwrap();
+    let lost = enroll(&one).unwrap();
+    let refused = enroll(&two).err().unwrap();
     assert!(matches!(refused, AuthorityError::AlreadyEnrolled { .. }), "{refused}");
     // The program ended before the certificate was kept beside its token: the same token goes on.
-    let first = enrol(&one).unwrap();
+    let first = enroll(&one).unwrap();
     assert_eq!(authority.supersede(&serial(&first), now()).unwrap().len(), 1);
     assert_eq!(valid(&authority, "gw-1"), [serial(&first)]);
     let said = token(HasValid::Refuse).unwrap_err().to_string();
@@ -363,7 +363,7 @@ fn a_gateway_has_one_certificate_by_a_token_and_a_new_one_replaces_it_by_name_on
     assert!(said.contains(&serial(&first)), "{said}");
     drop(lost);
 
-    // A renewal is no enrolment: both certificates stay good.
+    // A renewal is no enrollment: both certificates stay good.
     let gateway = Request { name: "gw-1".to_owned(), ..request(PartyKind::Gateway) };
     let renewed = authority.sign(&gateway, &KeyPair::generate().unwrap(), now()).unwrap();
     assert_eq!(valid(&authority, "gw-1"), [serial(&first), serial(&renewed)]);
@@ -371,7 +371,7 @@ fn a_gateway_has_one_certificate_by_a_token_and_a_new_one_replaces_it_by_name_on
     let third = token(HasValid::Replace).unwrap();
     assert_eq!(serde_json::from_str::<TokenRecord>(&serde_json::to_string(&third).unwrap()).unwrap(), third);
     assert_eq!(valid(&authority, "gw-1").len(), 2, "a token that nobody used revokes nothing");
-    let second = enrol(&third).unwrap();
+    let second = enroll(&third).unwrap();
     assert_eq!(valid(&authority, "gw-1").len(), 3, "nothing is revoked before the new one is handed out");
     let revoked = authority.supersede(&serial(&second), now()).unwrap();
     assert_eq!(revoked.iter().map(|r| r.reason).collect::<Vec<_>>(), [Reason::Superseded; 2]);

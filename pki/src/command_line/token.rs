@@ -1,4 +1,4 @@
-//! `token`: make a one-time enrolment token.
+//! `token`: make a one-time enrollment token.
 
 use std::path::PathBuf;
 
@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         })
         .collect();
     let text = format!(
-        "{}\nEnrols {} once, until {}. It is a secret: give it to who installs the gateway.{replaced}\n\
+        "{}\nEnrolls {} once, until {}. It is a secret: give it to who installs the gateway.{replaced}\n\
          Record for a server that does not share this folder:\n{}",
         token.expose(),
         record.gateway,

@@ -24,10 +24,10 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
 /// Longer than a listener waits for a handshake.
 const LIMIT: Duration = Duration::from_secs(25);
 
-const ALL: &[&str] = &["gateways", "enrolment", "operators", "listen"];
+const ALL: &[&str] = &["gateways", "enrollment", "operators", "listen"];
 
 /// Those that look at a client's certificate.
-const MUTUAL: &[&str] = &["gateways", "enrolment", "listen"];
+const MUTUAL: &[&str] = &["gateways", "enrollment", "listen"];
 
 /// Those that want one.
 const MANDATORY: &[&str] = &["gateways", "listen"];
@@ -246,7 +246,7 @@ fn of_names(maker: &Maker) -> Result<Vec<Sent>> {
     cases.push(sent("a server without serverAuth", half, &["extended_key_usage"], &["listen"]));
     cases.push(sent("an operator", maker.issued("anna", PartyKind::Operator, 0)?, &["kind"], MUTUAL));
     let server = maker.make("server-as-client", &server(PartyKind::CommServer))?;
-    cases.push(sent("a server as a client", server, &["kind"], &["gateways", "enrolment"]));
+    cases.push(sent("a server as a client", server, &["kind"], &["gateways", "enrollment"]));
     Ok(cases)
 }
 

@@ -46,7 +46,7 @@ impl Others {
     pub(crate) fn start(site: &Site) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let mut tasks = Vec::new();
-        for of in ["comm.gateways", "comm.enrolment", "comm.operators", "global.listen"] {
+        for of in ["comm.gateways", "comm.enrollment", "comm.operators", "global.listen"] {
             tasks.push(tokio::spawn(go_on(client(site, of)?, site.address(of)?, Arc::clone(&stop))));
         }
         Ok(Self { stop, tasks })

@@ -23,7 +23,7 @@ use good::Others;
 /// A listener: key of its address, its program, its name in logs and metrics.
 const LISTENERS: [(&str, &str, &str); 4] = [
     ("comm.gateways", "comm.local", "gateways"),
-    ("comm.enrolment", "comm.local", "enrolment"),
+    ("comm.enrollment", "comm.local", "enrollment"),
     ("comm.operators", "comm.local", "operators"),
     ("global.listen", "global.local", "listen"),
 ];
@@ -34,7 +34,7 @@ fn site(dir: &std::path::Path) -> Result<Site> {
     let tolerance = json!({"clock_skew_s": 0, "crl_grace_s": 0});
     spec.comm_server = json!({
         "identity": identity_with_lists(dir, "comm-server"), "tolerance": tolerance,
-        "enrolment": trust::enrolment(dir),
+        "enrollment": trust::enrollment(dir),
     });
     spec.global_server =
         json!({"identity": identity_with_lists(dir, "global-server"), "tolerance": tolerance});

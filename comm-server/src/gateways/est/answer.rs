@@ -1,11 +1,11 @@
-//! Answers of enrolment: certificates as RFC 7030 wants them, and refusals.
+//! Answers of enrollment: certificates as RFC 7030 wants them, and refusals.
 
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use pki::authority::AuthorityError;
 use pki::est::{self, InvalidBody};
-use program::refusal::Refusal;
+use runtime::refusal::Refusal;
 use rustls_pki_types::CertificateDer;
 use wire::problem::{Problem, ProblemCode};
 
@@ -44,18 +44,18 @@ pub(super) enum Refused {
         "{gateway} has a valid certificate, which this token does not replace: ask for one made with --replace"
     )]
     AlreadyEnrolled { gateway: String },
-    #[error("an enrolment token is needed: HTTP Basic with the token as the password")]
+    #[error("an enrollment token is needed: HTTP Basic with the token as the password")]
     NoToken,
     /// Unknown and of another gateway alike: nobody is told which tokens there are.
-    #[error("the enrolment token is not known here: is it of this server, and copied whole?")]
+    #[error("the enrollment token is not known here: is it of this server, and copied whole?")]
     WrongToken,
-    #[error("the enrolment token expired at {0}: ask for a new one")]
+    #[error("the enrollment token expired at {0}: ask for a new one")]
     Expired(Timestamp),
-    #[error("the enrolment token was used with another key: ask for a new one")]
+    #[error("the enrollment token was used with another key: ask for a new one")]
     Used,
     #[error("a gateway's certificate is needed to renew it")]
     NoCertificate,
-    #[error("too many wrong enrolment tokens came from this address: come again at {until}")]
+    #[error("too many wrong enrollment tokens came from this address: come again at {until}")]
     Locked { until: Timestamp, now: Timestamp },
     #[error("too many requests: come again in a minute")]
     TooMany,
@@ -119,7 +119,7 @@ impl From<CannotIssue> for Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        metrics::counter!("platen_comm_enrolments_refused_total", "reason" => self.label()).increment(1);
+        metrics::counter!("platen_comm_enrollments_refused_total", "reason" => self.label()).increment(1);
         if let Self::Issue(_) | Self::Store(_) = &self {
             let error: &dyn std::error::Error = &self;
             tracing::error!(error, "a certificate could not be issued");
@@ -129,7 +129,7 @@ impl IntoResponse for Refused {
         let mut response = Refusal(problem).into_response();
         let headers = response.headers_mut();
         if status == 401 {
-            let challenge = HeaderValue::from_static("Basic realm=\"platen enrolment\", charset=\"UTF-8\"");
+            let challenge = HeaderValue::from_static("Basic realm=\"platen enrollment\", charset=\"UTF-8\"");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if let Self::Locked { until, now } = self {

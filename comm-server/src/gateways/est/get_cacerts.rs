@@ -4,10 +4,10 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use super::Enrolment;
+use super::Enrollment;
 use super::answer::{self, Refused};
 
-pub(super) async fn get_cacerts(State(enrolment): State<Enrolment>) -> Result<Response, Refused> {
-    let certificates = enrolment.0.issuer.certificates().await?;
+pub(super) async fn get_cacerts(State(enrollment): State<Enrollment>) -> Result<Response, Refused> {
+    let certificates = enrollment.0.issuer.certificates().await?;
     Ok(answer::certificates(answer::CACERTS, &certificates))
 }

@@ -103,13 +103,13 @@ impl Issuer {
     }
 
     /// Issues a gateway's certificate for a token; the ledger has it on the disk before this returns.
-    pub(super) async fn enrol(
+    pub(super) async fn enroll(
         self: &Arc<Self>,
         token: TokenRecord,
         csr: Csr,
         now: Timestamp,
     ) -> Result<(Record, CertificateDer<'static>), CannotIssue> {
-        self.apart(move |issuer| Ok(issuer.now()?.authority.enrol(&token, &csr.public_key, now)?)).await
+        self.apart(move |issuer| Ok(issuer.now()?.authority.enroll(&token, &csr.public_key, now)?)).await
     }
 
     /// Revokes what a gateway had before this certificate; serial numbers of what was revoked now.

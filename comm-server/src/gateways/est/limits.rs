@@ -1,16 +1,16 @@
-//! How often enrolment may be asked for: by address at the first time, by gateway afterwards.
+//! How often enrollment may be asked for: by address at the first time, by gateway afterwards.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use comm_server_core::enrolment::LockOut;
+use comm_server_core::enrollment::LockOut;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use jiff::Timestamp;
 
 use super::answer::Refused;
 
-/// First enrolments from one address in a minute: a workshop that prepares many gateways.
+/// First enrollments from one address in a minute: a workshop that prepares many gateways.
 const FIRST_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).expect("it is not zero");
 
 /// Renewals of one gateway in an hour: two months lie between them when all is well.
@@ -50,8 +50,8 @@ impl Limits {
     /// A wrong token came.
     pub(super) fn wrong(&self, address: IpAddr, now: Timestamp) {
         if self.lock_out().wrong(address, now) {
-            metrics::counter!("platen_comm_enrolment_lock_outs_total").increment(1);
-            tracing::warn!(peer.address = %address, "too many wrong enrolment tokens: the address is locked out");
+            metrics::counter!("platen_comm_enrollment_lock_outs_total").increment(1);
+            tracing::warn!(peer.address = %address, "too many wrong enrollment tokens: the address is locked out");
         }
     }
 

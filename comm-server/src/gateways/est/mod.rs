@@ -1,6 +1,6 @@
-//! Enrolment over secure transport (RFC 7030): certificates for gateways. A file for each operation.
+//! Enrollment over secure transport (RFC 7030): certificates for gateways. A file for each operation.
 //!
-//! The server decides every name: by the token's record at the first enrolment, by the certificate shown at a renewal.
+//! The server decides every name: by the token's record at the first enrollment, by the certificate shown at a renewal.
 //! A request gives its public key and the proof that its sender has the private one, nothing else.
 
 mod answer;
@@ -20,8 +20,8 @@ use axum::http::Method;
 use axum::routing::{get, post};
 use pki::Identity;
 use pki::est::EST_BYTES;
-use program::listener::Door;
-use program::refusal::Refusal;
+use runtime::listener::Door;
+use runtime::refusal::Refusal;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use wire::problem::{Problem, ProblemCode};
@@ -35,9 +35,9 @@ const CACERTS: &str = "/.well-known/est/cacerts";
 const SIMPLEENROLL: &str = "/.well-known/est/simpleenroll";
 const SIMPLEREENROLL: &str = "/.well-known/est/simplereenroll";
 
-/// What enrolment needs, cheap to clone.
+/// What enrollment needs, cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Enrolment(Arc<Inner>);
+pub struct Enrollment(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -46,8 +46,8 @@ struct Inner {
     limits: Limits,
 }
 
-impl Enrolment {
-    /// Enrolment with the authority in `dir`, which must be that of `identity`.
+impl Enrollment {
+    /// Enrollment with the authority in `dir`, which must be that of `identity`.
     ///
     /// # Errors
     /// There is none, or it is another one, or it has no key for gateways.
@@ -78,7 +78,7 @@ impl Enrolment {
 }
 
 async fn nothing_here() -> Refusal {
-    Refusal::new(ProblemCode::NotFound, "there is nothing at this path for enrolment")
+    Refusal::new(ProblemCode::NotFound, "there is nothing at this path for enrollment")
 }
 
 async fn other_method(method: Method) -> Refusal {
@@ -86,9 +86,9 @@ async fn other_method(method: Method) -> Refusal {
     Refusal(Problem { status: 405, ..Problem::new(ProblemCode::NotFound, detail) })
 }
 
-/// Serves enrolment until `shutdown`, where it is configured.
-pub async fn serve(enrolment: Option<(TcpListener, Enrolment)>, door: Door, shutdown: CancellationToken) {
-    if let Some((listener, enrolment)) = enrolment {
-        program::listener::serve(listener, door, enrolment.router(), shutdown).await;
+/// Serves enrollment until `shutdown`, where it is configured.
+pub async fn serve(enrollment: Option<(TcpListener, Enrollment)>, door: Door, shutdown: CancellationToken) {
+    if let Some((listener, enrollment)) = enrollment {
+        runtime::listener::serve(listener, door, enrollment.router(), shutdown).await;
     }
 }

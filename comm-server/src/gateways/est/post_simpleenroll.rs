@@ -13,52 +13,52 @@ use pki::authority::RevocationRecord;
 use pki::est::Csr;
 use pki::spiffe::Party;
 use pki::token::{self, TokenRecord, TokenRefused};
-use program::listener::Peer;
+use runtime::listener::Peer;
 use rustls_pki_types::CertificateDer;
 use secrecy::ExposeSecret as _;
 
-use super::Enrolment;
+use super::Enrollment;
 use super::answer::{self, Refused};
 use super::request::{self, EstBody};
 use crate::store::{AuditEntry, Claim, Claimed, DEFAULT_TENANT, IssuedFor, StoreError};
 
 pub(super) async fn post_simpleenroll(
-    State(enrolment): State<Enrolment>,
+    State(enrollment): State<Enrollment>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     EstBody(body): EstBody,
 ) -> Result<Response, Refused> {
     let now = Timestamp::now();
     let address = peer.address.ip();
-    let limits = &enrolment.0.limits;
+    let limits = &enrollment.0.limits;
     limits.first(address, now)?;
     let (user, presented) = request::token(&headers)?;
-    let record = match good_record(&enrolment, &user, presented.expose_secret(), now).await {
+    let record = match good_record(&enrollment, &user, presented.expose_secret(), now).await {
         Ok(record) => record,
         Err(refused) => {
             if matches!(refused, Refused::WrongToken | Refused::Expired(_)) {
                 limits.wrong(address, now);
-                note_refusal(&enrolment, &peer, &refused, now).await;
+                note_refusal(&enrollment, &peer, &refused, now).await;
             }
             return Err(refused);
         }
     };
     limits.right(address);
     let csr = request::csr(&headers, &body)?;
-    let certificate = enrol(&enrolment, &record, csr, &peer, now).await.inspect_err(|refused| {
-        tracing::warn!(peer.address = %address, gateway.id = %record.gateway, why = %refused, "enrolment refused");
+    let certificate = enroll(&enrollment, &record, csr, &peer, now).await.inspect_err(|refused| {
+        tracing::warn!(peer.address = %address, gateway.id = %record.gateway, why = %refused, "enrollment refused");
     })?;
     Ok(answer::certificates(answer::ISSUED, &[certificate]))
 }
 
 /// The record of a token that is good now; whose name, if one is given, is the gateway's.
 async fn good_record(
-    enrolment: &Enrolment,
+    enrollment: &Enrollment,
     user: &str,
     presented: &str,
     now: Timestamp,
 ) -> Result<TokenRecord, Refused> {
-    let found = enrolment.0.issuer.token(token::record_name(presented)).await?;
+    let found = enrollment.0.issuer.token(token::record_name(presented)).await?;
     let record = found.ok_or(Refused::WrongToken)?;
     token::verify(&record, presented, now).map_err(|refused| match refused {
         TokenRefused::Unknown => Refused::WrongToken,
@@ -70,8 +70,8 @@ async fn good_record(
     Err(Refused::WrongToken)
 }
 
-async fn enrol(
-    enrolment: &Enrolment,
+async fn enroll(
+    enrollment: &Enrollment,
     record: &TokenRecord,
     csr: Csr,
     peer: &Peer,
@@ -84,36 +84,36 @@ async fn enrol(
         key_sha256: csr.key_sha256(),
         at: now,
     };
-    let store = &enrolment.0.store;
+    let store = &enrollment.0.store;
     let kept = match store.claim_token(DEFAULT_TENANT, claim.clone()).await? {
         Claimed::ByAnother => return Err(Refused::Used),
         Claimed::Issued(certificate) => certificate,
         Claimed::Taken => {
-            let (issued, certificate) = enrolment.0.issuer.enrol(record.clone(), csr, now).await?;
+            let (issued, certificate) = enrollment.0.issuer.enroll(record.clone(), csr, now).await?;
             let detail = format!("serial {} until {} to {}", issued.serial, issued.not_after, peer.address);
             let certificate = BASE64.encode(&certificate);
             let issued = IssuedFor { certificate, serial: issued.serial, detail };
             store.keep_issued(DEFAULT_TENANT, claim, issued).await?
         }
     };
-    metrics::counter!("platen_comm_enrolments_total").increment(1);
+    metrics::counter!("platen_comm_enrollments_total").increment(1);
     tracing::info!(gateway.id = gateway, peer.address = %peer.address, "a gateway was enrolled");
     let damaged = |_| Refused::Store(StoreError::Range { what: "certificate" });
     let certificate = BASE64.decode(kept.as_bytes()).map(CertificateDer::from).map_err(damaged)?;
     if record.replaces {
-        revoke_former(enrolment, gateway, &certificate, now).await?;
+        revoke_former(enrollment, gateway, &certificate, now).await?;
     }
     Ok(certificate)
 }
 
 /// Revokes what the gateway had before. The new certificate is durable: whoever has the token and the key gets it again.
 async fn revoke_former(
-    enrolment: &Enrolment,
+    enrollment: &Enrollment,
     gateway: &str,
     certificate: &CertificateDer<'static>,
     now: Timestamp,
 ) -> Result<(), Refused> {
-    for revoked in enrolment.0.issuer.supersede(certificate.clone(), now).await? {
+    for revoked in enrollment.0.issuer.supersede(certificate.clone(), now).await? {
         let RevocationRecord { serial, reason, not_after, .. } = revoked;
         tracing::warn!(
             gateway.id = gateway,
@@ -123,17 +123,21 @@ async fn revoke_former(
         );
         let detail = format!("serial {serial} until {not_after}, {reason}: a new one was issued for a token");
         let entry = AuditEntry::new(now, gateway, "certificate.revoke", detail);
-        enrolment.0.store.append_audit(DEFAULT_TENANT, entry).await?;
+        enrollment.0.store.append_audit(DEFAULT_TENANT, entry).await?;
     }
     Ok(())
 }
 
 /// The audit tells of wrong tokens; their number is bounded by the lock-out.
-async fn note_refusal(enrolment: &Enrolment, peer: &Peer, refused: &Refused, now: Timestamp) {
-    tracing::warn!(peer.address = %peer.address, why = %refused, "enrolment refused");
-    let entry =
-        AuditEntry::new(now, "enrolment", "certificate.refused", format!("{}: {refused}", peer.address.ip()));
-    if let Err(error) = enrolment.0.store.append_audit(DEFAULT_TENANT, entry).await {
+async fn note_refusal(enrollment: &Enrollment, peer: &Peer, refused: &Refused, now: Timestamp) {
+    tracing::warn!(peer.address = %peer.address, why = %refused, "enrollment refused");
+    let entry = AuditEntry::new(
+        now,
+        "enrollment",
+        "certificate.refused",
+        format!("{}: {refused}", peer.address.ip()),
+    );
+    if let Err(error) = enrollment.0.store.append_audit(DEFAULT_TENANT, entry).await {
         let error: &dyn std::error::Error = &error;
         tracing::error!(error, "the audit was not written");
     }

@@ -7,15 +7,15 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use jiff::Timestamp;
 use pki::spiffe::Party;
-use program::listener::Peer;
+use runtime::listener::Peer;
 
-use super::Enrolment;
+use super::Enrollment;
 use super::answer::{self, Refused};
 use super::request::{self, EstBody};
 use crate::store::{AuditEntry, DEFAULT_TENANT};
 
 pub(super) async fn post_simplereenroll(
-    State(enrolment): State<Enrolment>,
+    State(enrollment): State<Enrollment>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     EstBody(body): EstBody,
@@ -24,12 +24,12 @@ pub(super) async fn post_simplereenroll(
     let Some(Party::Gateway(gateway)) = peer.id.as_ref().map(|id| &id.party) else {
         return Err(Refused::NoCertificate);
     };
-    enrolment.0.limits.renewal(gateway)?;
+    enrollment.0.limits.renewal(gateway)?;
     let csr = request::csr(&headers, &body)?;
-    let (issued, certificate) = enrolment.0.issuer.issue(gateway, csr, now).await?;
+    let (issued, certificate) = enrollment.0.issuer.issue(gateway, csr, now).await?;
     let detail = format!("serial {} until {} to {}", issued.serial, issued.not_after, peer.address);
     let entry = AuditEntry::new(now, gateway, "certificate.renew", detail);
-    enrolment.0.store.append_audit(DEFAULT_TENANT, entry).await?;
+    enrollment.0.store.append_audit(DEFAULT_TENANT, entry).await?;
     metrics::counter!("platen_comm_renewals_total").increment(1);
     tracing::info!(gateway.id = gateway, serial = issued.serial, "a gateway's certificate was renewed");
     Ok(answer::certificates(answer::ISSUED, &[certificate]))

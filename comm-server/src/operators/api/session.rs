@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use axum_extra::extract::CookieJar;
-use program::listener::Peer;
+use runtime::listener::Peer;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

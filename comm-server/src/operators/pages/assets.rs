@@ -45,7 +45,7 @@ const LIVE: &str = "live.js";
 
 fn content(path: &str) -> Option<Cow<'static, [u8]>> {
     if path == LIVE {
-        return Some(Cow::Borrowed(program::live::SCRIPT.as_bytes()));
+        return Some(Cow::Borrowed(runtime::live::SCRIPT.as_bytes()));
     }
     Files::get(path).map(|file| file.data)
 }

@@ -38,7 +38,7 @@ impl<S: Sync> FromRequestParts<S> for Wanted {
 
 /// Whether a page's script asks for the live regions.
 pub(super) fn asks_for_regions(headers: &HeaderMap) -> bool {
-    headers.contains_key(program::live::HEADER)
+    headers.contains_key(runtime::live::HEADER)
 }
 
 impl Wanted {
@@ -130,7 +130,7 @@ mod tests {
     fn a_script_asks_for_the_regions_alone() {
         let mut headers = HeaderMap::new();
         assert!(matches!(Wanted::of(&headers), Wanted::Page));
-        headers.insert(program::live::HEADER, HeaderValue::from_static("refresh"));
+        headers.insert(runtime::live::HEADER, HeaderValue::from_static("refresh"));
         assert!(matches!(Wanted::of(&headers), Wanted::Regions { known } if known.is_empty()));
     }
 }

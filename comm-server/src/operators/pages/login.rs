@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::CookieJar;
-use program::listener::Peer;
+use runtime::listener::Peer;
 use serde::Deserialize;
 use wire::problem::ProblemCode;
 

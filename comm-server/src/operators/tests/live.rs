@@ -6,7 +6,7 @@ use serde_json::json;
 use super::pages::{DEVICE, EVIL, PAGES};
 use super::site::{PASSWORD, Site};
 
-const LIVE: &str = program::live::HEADER;
+const LIVE: &str = runtime::live::HEADER;
 
 /// Pages with live regions.
 const LIVELY: [&str; 5] = ["/", "/gateways", "/calls", "/commands", DEVICE];

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
-use program::listener::Peer;
+use runtime::listener::Peer;
 use serde_json::{Value, json};
 use sqlx::AnyPool;
 use tempfile::TempDir;

@@ -14,7 +14,7 @@ pub(super) const TABLES: &[&str] = &[
     "rollouts",
     "rollout_devices",
     "users",
-    "enrolments",
+    "enrollments",
     "audit",
 ];
 

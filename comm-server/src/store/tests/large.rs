@@ -82,7 +82,7 @@ const NO_GATEWAY: &[(&str, &str)] = &[
     ("rollout_devices", "read by roll-out; each row's change is found by roll-out and gateway"),
     ("users", "work for the whole tenant"),
     ("login_failures", "of users"),
-    ("enrolments", "found by the token; the gateway may be a new one"),
+    ("enrollments", "found by the token; the gateway may be a new one"),
     ("audit", "of everything in the tenant"),
 ];
 

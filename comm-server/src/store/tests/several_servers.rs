@@ -91,5 +91,5 @@ pub(super) async fn a_token_given_to_two_servers_at_once_is_used_once() {
         assert_eq!(again, Claimed::Issued(first));
     }
     let audit = one.audit(DEFAULT_TENANT, None).await.unwrap().items;
-    assert_eq!(audit.iter().filter(|entry| entry.what == "certificate.enrol").count(), 20);
+    assert_eq!(audit.iter().filter(|entry| entry.what == "certificate.enroll").count(), 20);
 }

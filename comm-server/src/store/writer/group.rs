@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use program::error::chain;
+use runtime::error::chain;
 use sqlx::{AnyConnection, AnyPool};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;

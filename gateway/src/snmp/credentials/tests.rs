@@ -8,7 +8,7 @@ fn config(yaml: &str) -> CredentialConfig {
 
 fn refused(yaml: &str) -> String {
     let error = config(yaml).candidates().unwrap_err();
-    program::error::chain(&error)
+    runtime::error::chain(&error)
 }
 
 fn at(text: &str) -> SocketAddr {

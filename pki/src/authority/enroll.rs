@@ -1,4 +1,4 @@
-//! Enrolment of a gateway: at most one of its valid certificates comes from a token. A token that may replace those it
+//! Enrollment of a gateway: at most one of its valid certificates comes from a token. A token that may replace those it
 //! has is made by name; the old ones are revoked once the new one has been handed out.
 
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use crate::revocation::Reason;
 use crate::spiffe::{Party, PartyKind};
 use crate::token::TokenRecord;
 
-/// What an enrolment does when the gateway has a valid certificate.
+/// What an enrollment does when the gateway has a valid certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HasValid {
     /// It is refused.
@@ -60,7 +60,7 @@ impl Authority {
     ///
     /// # Errors
     /// As [`Authority::issue`]; or the gateway has a valid certificate that the token does not replace.
-    pub fn enrol(
+    pub fn enroll(
         &self,
         token: &TokenRecord,
         public_key: &impl PublicKeyData,

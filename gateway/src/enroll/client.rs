@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use pki::est::{self, EST_BYTES, InvalidBody};
 use pki::spiffe::PartyKind;
-use program::error::{cause, tls_failure};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder};
+use runtime::error::{cause, tls_failure};
 use rustls_pki_types::CertificateDer;
 use secrecy::{ExposeSecret as _, SecretString};
 use wire::problem::Problem;
@@ -21,16 +21,16 @@ const PATH: &str = "/.well-known/est";
 /// Of a refusal, so much is shown.
 const DETAIL_CHARS: usize = 300;
 
-/// What answers without a problem document is no communication server's enrolment.
-const NOT_EST: &str = "that is not the answer of an enrolment port: is it the operators' port, another service, or a proxy \
-                       between? Enrolment has a port of its own, `enrolment.listen` of the communication server (8445 in \
+/// What answers without a problem document is no communication server's enrollment.
+const NOT_EST: &str = "that is not the answer of an enrollment port: is it the operators' port, another service, or a proxy \
+                       between? Enrollment has a port of its own, `enrollment.listen` of the communication server (8445 in \
                        the examples)";
 
 /// What a person can do about a connection that failed.
 fn advice(error: &reqwest::Error) -> &'static str {
     match pki::tls::failure_in(error) {
         Some(rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired)) => {
-            ": this port asks for a certificate, so it is probably the gateways' port: enrol at `enrolment.listen` of \
+            ": this port asks for a certificate, so it is probably the gateways' port: enroll at `enrollment.listen` of \
              the communication server (8445 in the examples)"
         }
         Some(_) => "",
@@ -106,7 +106,7 @@ impl Est {
         token: &SecretString,
     ) -> Result<Vec<CertificateDer<'static>>, EstError> {
         let asked = self.post("simpleenroll", request).basic_auth(gateway, Some(token.expose_secret()));
-        self.ask("enrolment", asked).await
+        self.ask("enrollment", asked).await
     }
 
     /// A new certificate, for the one that the connection shows.

@@ -1,4 +1,4 @@
-//! Enrolment tokens that were taken: once each, and on the disk before anything is issued.
+//! Enrollment tokens that were taken: once each, and on the disk before anything is issued.
 
 use jiff::Timestamp;
 use sqlx::{AnyConnection, Row as _};
@@ -10,7 +10,7 @@ use super::{AuditEntry, Store, StoreError, audit, failed, row};
 pub struct Claim {
     /// SHA-256 of the token, hexadecimal.
     pub token_sha256: String,
-    /// The gateway that it enrols.
+    /// The gateway that it enrolls.
     pub gateway: String,
     /// SHA-256 of the public key, hexadecimal.
     pub key_sha256: String,
@@ -67,7 +67,7 @@ impl Store {
 
 async fn take(connection: &mut AnyConnection, tenant: &str, claim: &Claim) -> Result<Claimed, StoreError> {
     sqlx::query(
-        "INSERT INTO enrolments (tenant, token_sha256, gateway, key_sha256, taken_ms) \
+        "INSERT INTO enrollments (tenant, token_sha256, gateway, key_sha256, taken_ms) \
          VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, token_sha256) DO NOTHING",
     )
     .bind(tenant.to_owned())
@@ -93,7 +93,7 @@ async fn keep(
     issued: &IssuedFor,
 ) -> Result<String, StoreError> {
     let kept = sqlx::query(
-        "UPDATE enrolments SET certificate = $3, serial = $4 \
+        "UPDATE enrollments SET certificate = $3, serial = $4 \
          WHERE tenant = $1 AND token_sha256 = $2 AND key_sha256 = $5 AND certificate IS NULL",
     )
     .bind(tenant.to_owned())
@@ -105,7 +105,7 @@ async fn keep(
     .await
     .map_err(failed("to keep a certificate"))?;
     if kept.rows_affected() > 0 {
-        let entry = AuditEntry::new(claim.at, &claim.gateway, "certificate.enrol", issued.detail.clone());
+        let entry = AuditEntry::new(claim.at, &claim.gateway, "certificate.enroll", issued.detail.clone());
         audit::append(connection, tenant, &entry).await?;
     }
     let (_, certificate) = read(connection, tenant, claim).await?;
@@ -117,13 +117,14 @@ async fn read(
     tenant: &str,
     claim: &Claim,
 ) -> Result<(String, Option<String>), StoreError> {
-    let found =
-        sqlx::query("SELECT key_sha256, certificate FROM enrolments WHERE tenant = $1 AND token_sha256 = $2")
-            .bind(tenant.to_owned())
-            .bind(claim.token_sha256.clone())
-            .fetch_one(connection)
-            .await
-            .map_err(failed("to read a token"))?;
+    let found = sqlx::query(
+        "SELECT key_sha256, certificate FROM enrollments WHERE tenant = $1 AND token_sha256 = $2",
+    )
+    .bind(tenant.to_owned())
+    .bind(claim.token_sha256.clone())
+    .fetch_one(connection)
+    .await
+    .map_err(failed("to read a token"))?;
     Ok((row::text(&found, "key_sha256")?, found.try_get("certificate").map_err(failed("certificate"))?))
 }
 
@@ -170,6 +171,6 @@ mod tests {
         assert_eq!(after, Claimed::Issued("first".to_owned()));
         assert_eq!(store.claim_token(DEFAULT_TENANT, claim("x")).await.unwrap(), Claimed::ByAnother);
         let audit = store.audit(DEFAULT_TENANT, None).await.unwrap();
-        assert_eq!(audit.items.iter().filter(|entry| entry.what == "certificate.enrol").count(), 1);
+        assert_eq!(audit.items.iter().filter(|entry| entry.what == "certificate.enroll").count(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! First enrolments: token, key, certificate, two commits and a ledger, on the disk before the answer.
+//! First enrollments: token, key, certificate, two commits and a ledger, on the disk before the answer.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
@@ -16,20 +16,20 @@ use tokio::task::JoinSet;
 use crate::figures::Figures;
 use crate::process;
 
-/// Clients at once, each from an address of its own: one may enrol 60 gateways a minute.
+/// Clients at once, each from an address of its own: one may enroll 60 gateways a minute.
 const CLIENTS: u8 = 6;
 
-/// Enrolments of each.
+/// Enrollments of each.
 const EACH: u32 = 50;
 
-/// Prints enrolments for each second, of the clock and of the server's CPU.
+/// Prints enrollments for each second, of the clock and of the server's CPU.
 pub(super) async fn measure(site: &Site, pid: u32, figures: &mut Figures) -> Result<()> {
     let authority = Authority::open(&trust::online(&site.dir("")))?;
     let dir = site.dir("gateway").join("identity");
     let file = |name: &str| dir.join(name);
     let (certificate, key, root) = (file("cert.pem"), file("key.pem"), file("root.pem"));
     let identity = Identity::load(&IdentityConfig { certificate, key, root, crl: None })?;
-    let url = format!("https://{}/.well-known/est/simpleenroll", site.address("comm.enrolment")?);
+    let url = format!("https://{}/.well-known/est/simpleenroll", site.address("comm.enrollment")?);
     let now = Timestamp::now();
     let mut prepared = Vec::new();
     for client in 0..CLIENTS {
@@ -39,7 +39,7 @@ pub(super) async fn measure(site: &Site, pid: u32, figures: &mut Figures) -> Res
                 authority.token(&format!("gw-{client}-{number}"), HasValid::Refuse, now, now + 1.hour())?;
             requests.push((token.expose().to_owned(), to_base64(&Applicant::new()?.request)));
         }
-        let tls = pki::tls::enrolment_client_config(identity.trust(), PartyKind::CommServer)?;
+        let tls = pki::tls::enrollment_client_config(identity.trust(), PartyKind::CommServer)?;
         let from = IpAddr::V4(Ipv4Addr::new(127, 0, 9, client + 1));
         let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).local_address(from);
         // As gateways come: each on a connection of its own.
@@ -63,7 +63,7 @@ pub(super) async fn measure(site: &Site, pid: u32, figures: &mut Figures) -> Res
         client??;
     }
     let count = f64::from(u32::from(CLIENTS) * EACH);
-    figures.print("first enrolments", count / began.elapsed().as_secs_f64(), "each s", "all on the disk");
+    figures.print("first enrollments", count / began.elapsed().as_secs_f64(), "each s", "all on the disk");
     figures.print("  of the server's CPU", count / (process::cpu_s(pid)? - cpu), "each CPU s", "");
     Ok(())
 }

@@ -7,18 +7,18 @@ use clap::Args;
 use jiff::Timestamp;
 use pki::IdentityConfig;
 use pki::token::{self, Token};
-use program::error::chain;
+use runtime::error::chain;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::{Enrolled, Wanted, enrol};
+use super::{Enrolled, Wanted, enroll};
 use crate::cli::{EXIT_FAILED, EXIT_USAGE, fail, printed};
 use crate::config::Config;
 
 /// Arguments of `enroll`.
 #[derive(Debug, Args)]
 pub struct EnrollArgs {
-    /// Where the communication server enrols: `https://HOST:PORT`.
+    /// Where the communication server enrolls: `https://HOST:PORT`.
     #[arg(long, value_name = "URL")]
     server: String,
     /// The token.
@@ -54,7 +54,7 @@ struct Task {
     proxy: Option<String>,
 }
 
-/// Enrols and says so.
+/// Enrolls and says so.
 pub async fn command(args: EnrollArgs, config: Option<&Path>, json: bool) -> ExitCode {
     let task = match task(&args, config) {
         Ok(task) => task,
@@ -67,7 +67,7 @@ pub async fn command(args: EnrollArgs, config: Option<&Path>, json: bool) -> Exi
         files: &task.files,
         replace: args.replace,
     };
-    match enrol(&wanted, Timestamp::now()).await {
+    match enroll(&wanted, Timestamp::now()).await {
         Ok(enrolled) => print(&enrolled, &task.files, json),
         Err(error) => fail(EXIT_FAILED, &chain(&error)),
     }
@@ -81,7 +81,7 @@ fn task(args: &EnrollArgs, config: Option<&Path>) -> Result<Task, String> {
     };
     let token = token::parse(text.expose_secret()).map_err(|error| chain(&error))?;
     let config: Option<Config> =
-        config.map(program::config::load).transpose().map_err(|error| chain(&error))?;
+        config.map(runtime::config::load).transpose().map_err(|error| chain(&error))?;
     if let Some(config) = &config
         && config.gateway.as_str() != token.gateway.party.name()
     {
@@ -112,5 +112,5 @@ fn print(enrolled: &Enrolled, files: &IdentityConfig, as_json: bool) -> ExitCode
     } else {
         format!("enrolled {id} until {not_after}\n  certificate {}", files.certificate.display())
     };
-    printed(program::output::line(&line))
+    printed(runtime::output::line(&line))
 }

@@ -1,4 +1,4 @@
-//! Enrolment: a gateway's first certificate, for a one-time token; also the way back of one whose certificate ended.
+//! Enrollment: a gateway's first certificate, for a one-time token; also the way back of one whose certificate ended.
 //!
 //! The key is on the disk before it is asked for, and the same key is used when the command is run again: the server
 //! gives the same certificate for the same token and key, so that an answer that got lost costs nothing.
@@ -28,7 +28,7 @@ pub(crate) use staged::stage;
 
 /// Why a gateway was not enrolled.
 #[derive(Debug, thiserror::Error)]
-pub enum EnrolError {
+pub enum EnrollError {
     /// There is a certificate already.
     #[error("{} is there already: give --replace to put a new one in its place", path.display())]
     Exists {
@@ -36,7 +36,7 @@ pub enum EnrolError {
         path: PathBuf,
     },
     /// The token is of the past.
-    #[error("the enrolment token expired at {0}: ask for a new one")]
+    #[error("the enrollment token expired at {0}: ask for a new one")]
     Expired(Timestamp),
     /// The folder.
     #[error("{}: can't be made", path.display())]
@@ -57,7 +57,7 @@ pub enum EnrolError {
 /// What is wanted.
 #[derive(Debug)]
 pub struct Wanted<'a> {
-    /// `https://HOST:PORT` of the server's enrolment.
+    /// `https://HOST:PORT` of the server's enrollment.
     pub server: &'a str,
     /// `http://[USER:PASSWORD@]HOST:PORT`.
     pub proxy: Option<&'a str>,
@@ -78,18 +78,18 @@ pub struct Enrolled {
     pub not_after: Timestamp,
 }
 
-/// Enrols.
+/// Enrolls.
 ///
 /// # Errors
 /// It was not; what was in the files' place stays. The same command may be run again.
-pub async fn enrol(wanted: &Wanted<'_>, now: Timestamp) -> Result<Enrolled, EnrolError> {
+pub async fn enroll(wanted: &Wanted<'_>, now: Timestamp) -> Result<Enrolled, EnrollError> {
     let Wanted { token, files: place, .. } = wanted;
     if now >= token.expires_at {
-        return Err(EnrolError::Expired(token.expires_at));
+        return Err(EnrollError::Expired(token.expires_at));
     }
     let taken = [&place.certificate, &place.key].into_iter().find(|path| path.exists());
     if let Some(path) = taken.filter(|_| !wanted.replace) {
-        return Err(EnrolError::Exists { path: path.clone() });
+        return Err(EnrollError::Exists { path: path.clone() });
     }
     let asked_with = beside(&place.key, ".enrolling");
     let applicant = applicant(place, &asked_with)?;
@@ -103,11 +103,11 @@ pub async fn enrol(wanted: &Wanted<'_>, now: Timestamp) -> Result<Enrolled, Enro
 }
 
 /// The key of an attempt before, or a new one.
-fn applicant(place: &IdentityConfig, asked_with: &Path) -> Result<Applicant, EnrolError> {
+fn applicant(place: &IdentityConfig, asked_with: &Path) -> Result<Applicant, EnrollError> {
     for path in [&place.certificate, &place.key, &place.root] {
         let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { continue };
         std::fs::create_dir_all(folder)
-            .map_err(|source| EnrolError::Folder { path: folder.to_owned(), source })?;
+            .map_err(|source| EnrollError::Folder { path: folder.to_owned(), source })?;
     }
     if asked_with.exists() {
         return Ok(Applicant::with_key(asked_with).map_err(NoCertificate::Key)?);
@@ -118,7 +118,7 @@ fn applicant(place: &IdentityConfig, asked_with: &Path) -> Result<Applicant, Enr
 }
 
 /// Asks for the authority's certificates, from whoever answers, and trusts the one that the token names.
-async fn first_contact(wanted: &Wanted<'_>) -> Result<(Trust, Vec<CertificateDer<'static>>), EnrolError> {
+async fn first_contact(wanted: &Wanted<'_>) -> Result<(Trust, Vec<CertificateDer<'static>>), EnrollError> {
     let offered = offered(wanted).await?;
     let token = wanted.token;
     let trust = Trust::pinned(token.gateway.trust_domain.clone(), token.root_sha256, &offered)?;
@@ -139,7 +139,7 @@ async fn obtain(
     now: Timestamp,
 ) -> Result<Identity, NoCertificate> {
     let Wanted { token, files: place, .. } = wanted;
-    let tls = pki::tls::enrolment_client_config(trust, PartyKind::CommServer)?;
+    let tls = pki::tls::enrollment_client_config(trust, PartyKind::CommServer)?;
     let est = Est::new(wanted.server, wanted.proxy, tls)?;
     let secret = token.expose().to_owned().into();
     certificates.extend(est.enroll(&applicant.request, token.gateway.party.name(), &secret).await?);

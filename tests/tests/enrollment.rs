@@ -1,4 +1,4 @@
-//! Enrolment against the real programs: two commands, one use of a token, and nobody else's server.
+//! Enrollment against the real programs: two commands, one use of a token, and nobody else's server.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -11,10 +11,10 @@ use tests::site::{GATEWAY, PATIENCE, Site, SiteSpec};
 use tests::trust::{self, bring_authority, enroll};
 use tests::until::until;
 
-/// A communication server that enrols, and nothing else.
+/// A communication server that enrolls, and nothing else.
 fn server(dir: &std::path::Path) -> Result<Site> {
     let mut spec = SiteSpec::new(dir.to_owned());
-    spec.comm_server = serde_json::json!({"enrolment": trust::enrolment(dir)});
+    spec.comm_server = serde_json::json!({"enrollment": trust::enrollment(dir)});
     let mut site = Site::new(spec)?;
     site.make_trust_domain()?;
     bring_authority(&site)?;
@@ -23,7 +23,7 @@ fn server(dir: &std::path::Path) -> Result<Site> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_commands_enrol_a_gateway_that_then_reports() -> Result<()> {
+async fn two_commands_enroll_a_gateway_that_then_reports() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let mut site = server(dir.path())?;
     let identity = site.dir("gateway").join("identity");
@@ -63,7 +63,7 @@ fn commands_of(html: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_commands_of_an_empty_page_enrol_a_gateway() -> Result<()> {
+async fn the_commands_of_an_empty_page_enroll_a_gateway() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let mut site = server(dir.path())?;
     let operator = site.first_log_in().await?;
@@ -82,10 +82,10 @@ async fn the_commands_of_an_empty_page_enrol_a_gateway() -> Result<()> {
         "identity": {"certificate": "identity/cert.pem", "key": "identity/key.pem", "root": "identity/root.pem"},
     });
     std::fs::write(here.join("gateway.yaml"), settings.to_string())?;
-    let enrolment = format!("https://{}", site.address("comm.enrolment")?);
+    let enrollment = format!("https://{}", site.address("comm.enrollment")?);
     let path = format!("{}:{}", program::folder()?.display(), std::env::var("PATH")?);
     for command in typed {
-        let command = command.replace("https://comm.example:8445", &enrolment);
+        let command = command.replace("https://comm.example:8445", &enrollment);
         let output =
             Command::new("sh").args(["-ec", &command]).current_dir(&here).env("PATH", &path).output()?;
         ensure!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
@@ -121,7 +121,7 @@ impl Est<'_> {
 
     /// What `curl` was answered: status, headers and body.
     fn curl(&self, path: &str, more: &[&str]) -> Result<(u16, String, String)> {
-        let url = format!("https://{}/.well-known/est/{path}", self.site.address("comm.enrolment")?);
+        let url = format!("https://{}/.well-known/est/{path}", self.site.address("comm.enrollment")?);
         let root = self.site.root().display().to_string();
         let fixed =
             ["-sS", "--max-time", "20", "--cacert", &root, "-i", "--http1.1", "-w", "\n%{http_code}", &url];
@@ -151,7 +151,7 @@ impl Est<'_> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn curl_and_openssl_enrol_and_renew_and_the_server_decides_the_names() -> Result<()> {
+async fn curl_and_openssl_enroll_and_renew_and_the_server_decides_the_names() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let mut site = server(dir.path())?;
     let token = trust::token(&site, "gw-curl")?;
@@ -226,7 +226,7 @@ async fn a_token_is_used_once_under_races_and_guessing_locks_out() -> Result<()>
     let dir = tempfile::tempdir()?;
     let mut site = server(dir.path())?;
     let token = trust::token(&site, "gw-race")?;
-    let server = format!("https://{}", site.address("comm.enrolment")?);
+    let server = format!("https://{}", site.address("comm.enrollment")?);
     let racing: Vec<_> = (0..8)
         .map(|n| {
             let out = dir.path().join(format!("racer-{n}"));
@@ -257,7 +257,7 @@ async fn a_token_is_used_once_under_races_and_guessing_locks_out() -> Result<()>
     let elsewhere = [&["--interface", "127.0.0.2", "-u", &user][..], &data].concat();
     assert_eq!(est.curl("simpleenroll", &elsewhere)?.0, 200);
     let local = site.address("comm.local")?;
-    let locked = "platen_comm_enrolments_refused_total{reason=\"locked_out\"}";
+    let locked = "platen_comm_enrollments_refused_total{reason=\"locked_out\"}";
     assert!(trust::metric(local, locked).await? >= 1.0);
     site.stop()
 }
@@ -286,7 +286,7 @@ async fn a_token_goes_to_no_other_authoritys_server() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn errors_of_enrolment_are_problem_documents_and_header_names_in_title_case() -> Result<()> {
+async fn errors_of_enrollment_are_problem_documents_and_header_names_in_title_case() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let mut site = server(dir.path())?;
     let est = Est { site: &site, dir: dir.path() };
@@ -317,7 +317,7 @@ async fn errors_of_enrolment_are_problem_documents_and_header_names_in_title_cas
     }
     // libest compares names by case.
     let root = site.root().display().to_string();
-    let url = format!("https://{}/.well-known/est/cacerts", site.address("comm.enrolment")?);
+    let url = format!("https://{}/.well-known/est/cacerts", site.address("comm.enrollment")?);
     let output = Command::new("curl").args(["-sSi", "--http1.1", "--cacert", &root, &url]).output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     for name in ["\r\nContent-Type: application/pkcs7-mime", "\r\nContent-Transfer-Encoding: base64"] {

@@ -119,7 +119,7 @@ impl Door {
 fn config(identity: &Identity, asks: Asks) -> Result<ServerConfig, TlsError> {
     match asks {
         Asks::For(kinds) => pki::tls::server_config(identity, kinds),
-        Asks::OrNone(kinds) => pki::tls::enrolment_server_config(identity, kinds),
+        Asks::OrNone(kinds) => pki::tls::enrollment_server_config(identity, kinds),
         Asks::Nobody => pki::tls::public_server_config(identity),
     }
 }

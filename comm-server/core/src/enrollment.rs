@@ -1,4 +1,4 @@
-//! Who may try an enrolment token: an address that guesses is locked out for a while. Pure; bounded in what it keeps.
+//! Who may try an enrollment token: an address that guesses is locked out for a while. Pure; bounded in what it keeps.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -1,0 +1,2 @@
+-- The spelling of RFC 7030.
+ALTER TABLE enrolments RENAME TO enrollments;
