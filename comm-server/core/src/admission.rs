@@ -18,9 +18,9 @@ const PAUSE_MAX_S: u32 = 900;
 /// Length of the window that served and refused requests are counted in, seconds.
 pub const WINDOW_S: u32 = 10;
 
-/// What a gateway wants.
+/// What a request is for, by urgency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum RequestClass {
     /// To report a call, or to answer a command.
     Urgent,
     /// To poll.
@@ -32,34 +32,34 @@ pub enum Wish {
 /// How busy the server is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Load {
-    /// The part of the places for waiting changes that is taken, 0 to 1.
-    pub places: f64,
+    /// How full the queue of waiting changes is, 0 to 1.
+    pub queue_fill: f64,
     /// Requests served in the window of late.
     pub served: u32,
     /// Requests refused in it.
     pub refused: u32,
 }
 
-/// Lets a request in, or says after how many seconds to come again. `chance` is any number, evenly spread.
+/// Admits a request, or gives the seconds after which to retry. `jitter` is uniformly random.
 ///
 /// # Errors
 /// The seconds.
-pub fn admit(load: Load, wish: Wish, chance: u32) -> Result<(), u32> {
-    let above = match wish {
-        Wish::Urgent => return Ok(()),
-        Wish::Poll => POLLS_ABOVE,
-        Wish::Bulk => BULK_ABOVE,
+pub fn admit(load: Load, class: RequestClass, jitter: u32) -> Result<(), u32> {
+    let above = match class {
+        RequestClass::Urgent => return Ok(()),
+        RequestClass::Poll => POLLS_ABOVE,
+        RequestClass::Bulk => BULK_ABOVE,
     };
-    if load.places < above { Ok(()) } else { Err(pause_s(load, chance)) }
+    if load.queue_fill < above { Ok(()) } else { Err(pause_s(load, jitter)) }
 }
 
-/// Seconds after which somebody who is refused may come again.
+/// Seconds after which a rejected caller may retry.
 #[must_use]
-pub fn pause_s(load: Load, chance: u32) -> u32 {
+pub fn pause_s(load: Load, jitter: u32) -> u32 {
     // As many windows as it takes to serve once more as many as were refused in one.
     let windows = u64::from(load.refused) / u64::from(load.served.max(1)) + 1;
     let spread = windows.saturating_mul(u64::from(WINDOW_S)).min(u64::from(PAUSE_MAX_S - PAUSE_MIN_S));
-    let part = (u64::from(chance) * (spread + 1)) >> 32;
+    let part = (u64::from(jitter) * (spread + 1)) >> 32;
     PAUSE_MIN_S + u32::try_from(part).unwrap_or(PAUSE_MAX_S - PAUSE_MIN_S)
 }
 
@@ -69,8 +69,8 @@ mod tests {
 
     use super::*;
 
-    const fn load(places: f64) -> Load {
-        Load { places, served: 10, refused: 0 }
+    const fn load(queue_fill: f64) -> Load {
+        Load { queue_fill, served: 10, refused: 0 }
     }
 
     #[test]
@@ -83,15 +83,16 @@ mod tests {
             (0.75, [true, false, false]),
             (1.0, [true, false, false]),
         ];
-        for (places, expected) in table {
-            let admitted = [Wish::Urgent, Wish::Poll, Wish::Bulk].map(|w| admit(load(places), w, 0).is_ok());
-            assert_eq!(admitted, expected, "{places}");
+        for (queue_fill, expected) in table {
+            let admitted = [RequestClass::Urgent, RequestClass::Poll, RequestClass::Bulk]
+                .map(|w| admit(load(queue_fill), w, 0).is_ok());
+            assert_eq!(admitted, expected, "{queue_fill}");
         }
     }
 
     #[test]
     fn the_more_are_refused_the_longer_they_are_spread() {
-        let last = |served, refused| pause_s(Load { places: 1.0, served, refused }, u32::MAX);
+        let last = |served, refused| pause_s(Load { queue_fill: 1.0, served, refused }, u32::MAX);
         assert_eq!([last(100, 0), last(100, 100), last(100, 1000), last(0, 5)], [15, 25, 115, 65]);
         assert_eq!(last(1, 1_000_000), PAUSE_MAX_S);
         assert_eq!(pause_s(load(1.0), 0), PAUSE_MIN_S);
@@ -99,8 +100,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pauses_stay_in_their_bounds(served: u32, refused: u32, chance: u32) {
-            let pause = pause_s(Load { places: 1.0, served, refused }, chance);
+        fn pauses_stay_in_their_bounds(served: u32, refused: u32, jitter: u32) {
+            let pause = pause_s(Load { queue_fill: 1.0, served, refused }, jitter);
             prop_assert!((PAUSE_MIN_S..=PAUSE_MAX_S).contains(&pause));
         }
     }

@@ -1,4 +1,4 @@
-//! When a gateway is asked for its meters: daily, at a time of day that chance gives, one request at a time.
+//! When a gateway is asked for its meters: daily, at a random time of day, one request at a time.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -22,21 +22,21 @@ pub enum MeterDecision {
     },
 }
 
-/// Decides. `chance` is any number, evenly spread.
+/// Decides. `jitter` is uniformly random.
 #[must_use]
-pub fn decide(due: Option<Timestamp>, outstanding: bool, now: Timestamp, chance: u32) -> MeterDecision {
+pub fn decide(due: Option<Timestamp>, outstanding: bool, now: Timestamp, jitter: u32) -> MeterDecision {
     if due.is_some_and(|due| due > now) {
         return MeterDecision::Wait;
     }
-    let next = next_due(now, chance);
+    let next = next_due(now, jitter);
     if outstanding { MeterDecision::Skip { next } } else { MeterDecision::Ask { next } }
 }
 
 /// A moment of tomorrow, UTC.
 #[must_use]
-pub fn next_due(now: Timestamp, chance: u32) -> Timestamp {
+pub fn next_due(now: Timestamp, jitter: u32) -> Timestamp {
     let today = now.as_millisecond().div_euclid(DAY_MS) * DAY_MS;
-    let of_day = i64::from(chance) * DAY_MS / (i64::from(u32::MAX) + 1);
+    let of_day = i64::from(jitter) * DAY_MS / (i64::from(u32::MAX) + 1);
     Timestamp::from_millisecond(today.saturating_add(DAY_MS).saturating_add(of_day))
         .or_else(|_| now.checked_add(SignedDuration::from_hours(24)))
         .unwrap_or(Timestamp::MAX)
@@ -73,9 +73,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_next_time_is_tomorrow(ms in -4_000_000_000_000_i64..4_000_000_000_000, chance: u32) {
+        fn the_next_time_is_tomorrow(ms in -4_000_000_000_000_i64..4_000_000_000_000, jitter: u32) {
             let now = Timestamp::from_millisecond(ms).unwrap();
-            let next = next_due(now, chance).as_millisecond();
+            let next = next_due(now, jitter).as_millisecond();
             prop_assert_eq!(next.div_euclid(DAY_MS), ms.div_euclid(DAY_MS) + 1);
         }
     }

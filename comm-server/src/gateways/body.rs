@@ -27,9 +27,9 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The memory of bodies; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Memory(Arc<Semaphore>);
+pub struct BodyBudget(Arc<Semaphore>);
 
-impl Default for Memory {
+impl Default for BodyBudget {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(BODIES_KIB)))
     }
@@ -37,31 +37,31 @@ impl Default for Memory {
 
 /// A body that is held.
 #[derive(Debug, Default)]
-struct Held {
+struct BufferedBody {
     bytes: BytesMut,
     memory: Option<OwnedSemaphorePermit>,
 }
 
 /// Why a body isn't taken.
 #[derive(Debug)]
-enum NotTaken {
+enum BodyError {
     TooLarge,
     NoMemory,
     Broken,
 }
 
-impl Held {
-    fn add(&mut self, data: &[u8], memory: &Memory) -> Result<(), NotTaken> {
+impl BufferedBody {
+    fn add(&mut self, data: &[u8], memory: &BodyBudget) -> Result<(), BodyError> {
         let length = self.bytes.len() + data.len();
         if length > BODY_BYTES {
-            return Err(NotTaken::TooLarge);
+            return Err(BodyError::TooLarge);
         }
         let wanted = length.saturating_sub(FREE_BYTES).div_ceil(1024);
         let missing =
             wanted.saturating_sub(self.memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
         if let Ok(missing @ 1..) = u32::try_from(missing) {
             let more = Arc::clone(&memory.0).try_acquire_many_owned(missing);
-            let more = more.map_err(|_| NotTaken::NoMemory)?;
+            let more = more.map_err(|_| BodyError::NoMemory)?;
             match &mut self.memory {
                 Some(memory) => memory.merge(more),
                 none => *none = Some(more),
@@ -92,20 +92,20 @@ fn encoding(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     })
 }
 
-async fn receive(headers: &HeaderMap, body: Body, state: &GatewayState) -> Result<Held, Refusal> {
+async fn receive(headers: &HeaderMap, body: Body, state: &GatewayState) -> Result<BufferedBody, Refusal> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let announced = announced.and_then(|length| length.parse::<usize>().ok());
     if announced.is_some_and(|length| length > BODY_BYTES) {
         return Err(too_large());
     }
-    match collect(body, &state.memory).await {
+    match collect(body, &state.body_budget).await {
         Ok(held) => Ok(held),
-        Err(NotTaken::TooLarge) => Err(too_large()),
-        Err(NotTaken::NoMemory) => {
+        Err(BodyError::TooLarge) => Err(too_large()),
+        Err(BodyError::NoMemory) => {
             Err(Refusal::new(ProblemCode::Overloaded, "too many large bodies at once: come again later"))
         }
         // Where it came too slowly, the listener says so.
-        Err(NotTaken::Broken) => {
+        Err(BodyError::Broken) => {
             Err(Refusal::new(ProblemCode::MalformedBody, "the body ended before its end"))
         }
     }
@@ -115,10 +115,10 @@ fn too_large() -> Refusal {
     Refusal(Problem::from(&CodecError::TooLarge { limit: BODY_BYTES }))
 }
 
-async fn collect(mut body: Body, memory: &Memory) -> Result<Held, NotTaken> {
-    let mut held = Held::default();
+async fn collect(mut body: Body, memory: &BodyBudget) -> Result<BufferedBody, BodyError> {
+    let mut held = BufferedBody::default();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| NotTaken::Broken)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
         held.add(&data, memory)?;
     }
     Ok(held)
@@ -154,18 +154,19 @@ mod tests {
 
     #[test]
     fn large_bodies_share_a_memory_that_small_ones_do_not_need() {
-        let memory = Memory(Arc::new(Semaphore::new(100)));
-        let (mut first, mut second, mut small) = (Held::default(), Held::default(), Held::default());
+        let memory = BodyBudget(Arc::new(Semaphore::new(100)));
+        let (mut first, mut second, mut small) =
+            (BufferedBody::default(), BufferedBody::default(), BufferedBody::default());
         let kib = |count: usize| vec![b' '; count << 10];
         first.add(&kib(64), &memory).unwrap();
         assert_eq!(memory.0.available_permits(), 100);
         first.add(&kib(60), &memory).unwrap();
-        assert!(matches!(second.add(&kib(105), &memory), Err(NotTaken::NoMemory)));
+        assert!(matches!(second.add(&kib(105), &memory), Err(BodyError::NoMemory)));
         small.add(&kib(64), &memory).unwrap();
         assert_eq!(memory.0.available_permits(), 40);
         drop(first);
         second.add(&kib(105), &memory).unwrap();
-        assert!(matches!(second.add(&vec![b' '; BODY_BYTES], &memory), Err(NotTaken::TooLarge)));
+        assert!(matches!(second.add(&vec![b' '; BODY_BYTES], &memory), Err(BodyError::TooLarge)));
         drop((second, small));
         assert_eq!(memory.0.available_permits(), 100);
     }

@@ -14,9 +14,9 @@ use super::GatewayState;
 use crate::store::{Caller, DEFAULT_TENANT};
 
 /// The calling gateway, now.
-pub(super) struct Calling(pub(super) Caller);
+pub(super) struct AuthenticatedGateway(pub(super) Caller);
 
-impl FromRequestParts<GatewayState> for Calling {
+impl FromRequestParts<GatewayState> for AuthenticatedGateway {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &GatewayState) -> Result<Self, Refusal> {

@@ -3,14 +3,14 @@
 //! Who calls is said by the certificate alone; no body names another. Bodies are limited before they are read,
 //! decompressed and parsed, and what is acknowledged is on the disk.
 
+mod admission;
 mod body;
 mod caller;
+mod error;
 pub mod est;
-mod gate;
 mod post_poll;
 mod post_reports;
 mod post_response;
-mod refused;
 #[cfg(test)]
 mod tests;
 
@@ -25,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 use wire::problem::{Problem, ProblemCode};
 
 use crate::store::Store;
-pub use body::Memory;
-pub use gate::Gate;
+pub use admission::AdmissionGate;
+pub use body::BodyBudget;
 
 /// What the gateways' side needs, cheap to clone.
 #[derive(Debug, Clone)]
@@ -36,16 +36,16 @@ pub struct GatewayState {
     /// How often gateways poll.
     pub cadence: Cadence,
     /// Lets in what can be served.
-    pub gate: Gate,
+    pub admission: AdmissionGate,
     /// What bodies share.
-    pub memory: Memory,
+    pub body_budget: BodyBudget,
 }
 
 impl GatewayState {
     /// The state.
     #[must_use]
     pub fn new(store: Store, cadence: Cadence) -> Self {
-        Self { store, cadence, gate: Gate::new(), memory: Memory::default() }
+        Self { store, cadence, admission: AdmissionGate::new(), body_budget: BodyBudget::default() }
     }
 }
 
@@ -55,7 +55,7 @@ pub fn router(state: GatewayState) -> Router {
         .route(wire::POLLS_PATH, post(post_poll::post_poll))
         .route(wire::REPORTS_PATH, post(post_reports::post_reports))
         .route(wire::RESPONSES_PATH, post(post_response::post_response))
-        .route_layer(axum::middleware::from_fn_with_state(state.clone(), gate::pass))
+        .route_layer(axum::middleware::from_fn_with_state(state.clone(), admission::pass))
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
         .with_state(state)

@@ -9,12 +9,12 @@ use runtime::refusal::Refusal;
 use wire::limits::MESSAGE_BYTES;
 use wire::poll::Poll;
 
-use super::caller::Calling;
-use super::{GatewayState, body, refused};
+use super::caller::AuthenticatedGateway;
+use super::{GatewayState, body, error};
 
 pub(super) async fn post_poll(
     State(state): State<GatewayState>,
-    Calling(caller): Calling,
+    AuthenticatedGateway(caller): AuthenticatedGateway,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let accepted = request.headers().clone();
@@ -22,7 +22,7 @@ pub(super) async fn post_poll(
     let gateway = caller.gateway.clone();
     let ahead_s = GatewayClock::new(poll.at, caller.now).ahead_s();
     let polled = state.store.take_poll(caller, poll, rand::random()).await;
-    let polled = polled.map_err(|error| refused::store(&gateway, &error))?;
+    let polled = polled.map_err(|error| error::store(&gateway, &error))?;
     metrics::counter!("platen_comm_polls_total").increment(1);
     if polled.registered {
         tracing::info!(gateway.id = %gateway, "a new gateway polled");

@@ -10,13 +10,13 @@ use wire::limits::BATCH_BYTES;
 use wire::problem::ProblemCode;
 use wire::report::{Batch, Lane};
 
-use super::caller::Calling;
-use super::{GatewayState, body, refused};
+use super::caller::AuthenticatedGateway;
+use super::{GatewayState, body, error};
 use crate::store::Ingested;
 
 pub(super) async fn post_reports(
     State(state): State<GatewayState>,
-    Calling(caller): Calling,
+    AuthenticatedGateway(caller): AuthenticatedGateway,
     Path(lane): Path<String>,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
@@ -25,13 +25,13 @@ pub(super) async fn post_reports(
         .map_err(|error: wire::report::NoSuchLane| Refusal::new(ProblemCode::NotFound, error.to_string()))?;
     let accepted = request.headers().clone();
     let batch: Batch = body::read(&state, request, BATCH_BYTES).await?;
-    ingest::check_sequence(&batch.reports).map_err(|error| refused::sequence(&error))?;
+    ingest::check_sequence(&batch.reports).map_err(|error| error::sequence(&error))?;
     let gateway = caller.gateway.clone();
     let clock = batch.at.map_or(GatewayClock::unsaid(caller.now), |at| GatewayClock::new(at, caller.now));
     let mut arrivals = ingest::parse(&batch);
     clock.date(&mut arrivals);
     let ingested = state.store.ingest(caller, lane, arrivals).await;
-    let ingested = ingested.map_err(|error| refused::batch(&gateway, &error))?;
+    let ingested = ingested.map_err(|error| error::batch(&gateway, &error))?;
     for report in &ingested.answer.quarantined {
         let (seq, reason) = (report.seq, report.reason.as_str());
         tracing::warn!(gateway.id = %gateway, lane = %lane, seq, reason, "a report was put aside");

@@ -10,12 +10,12 @@ use wire::ids::CommandId;
 use wire::limits::MESSAGE_BYTES;
 use wire::problem::ProblemCode;
 
-use super::caller::Calling;
-use super::{GatewayState, body, refused};
+use super::caller::AuthenticatedGateway;
+use super::{GatewayState, body, error};
 
 pub(super) async fn post_response(
     State(state): State<GatewayState>,
-    Calling(caller): Calling,
+    AuthenticatedGateway(caller): AuthenticatedGateway,
     Path(command): Path<String>,
     request: Request<Body>,
 ) -> Result<HttpResponse, Refusal> {
@@ -26,7 +26,7 @@ pub(super) async fn post_response(
     let (gateway, cadence) = (caller.gateway.clone(), caller.cadence);
     let step = response.state.name();
     let open = state.store.answer_command(&caller.tenant, gateway.as_str(), command, response, caller.now);
-    let open = open.await.map_err(|error| refused::response(&gateway, &error))?;
+    let open = open.await.map_err(|error| error::response(&gateway, &error))?;
     tracing::info!(gateway.id = %gateway, command.id = %command, state = step, "command answered");
     body::answer(&accepted, &ResponseAnswer { next_poll_s: cadence.next_poll_s(open) })
 }

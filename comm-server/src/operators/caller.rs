@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use wire::codec;
 use wire::problem::ProblemCode;
 
-use super::refused::Refused;
-use super::role::{Act, Role};
+use super::error::ApiError;
+use super::role::{Permission, Role};
 use super::{BODY_BYTES, OperatorState, session};
 
 /// Somebody with a valid session.
@@ -28,7 +28,7 @@ pub(super) struct Caller {
     pub(super) must_change: bool,
     pub(super) token_hash: String,
     /// Whether this session changed something that a replica may not have yet.
-    pub(super) changed_lately: bool,
+    pub(super) recent_write: bool,
 }
 
 /// Clocks of two servers differ by so much at the most, milliseconds.
@@ -36,49 +36,49 @@ const CLOCK_SLACK_MS: i64 = 5000;
 
 impl Caller {
     /// Refuses what the role doesn't allow.
-    pub(super) fn may(&self, act: Act) -> Result<(), Refused> {
+    pub(super) fn may(&self, act: Permission) -> Result<(), ApiError> {
         if self.role.may(act) {
             return Ok(());
         }
         let detail = format!("the role {} does not allow this", self.role.name());
-        Err(Refused::new(ProblemCode::Forbidden, detail))
+        Err(ApiError::new(ProblemCode::Forbidden, detail))
     }
 
     /// Refuses a request without the session's own token.
-    pub(super) fn check_csrf(&self, given: &str) -> Result<(), Refused> {
+    pub(super) fn check_csrf(&self, given: &str) -> Result<(), ApiError> {
         if session::is_own_csrf(&self.csrf, given) {
             return Ok(());
         }
         let detail =
             format!("the session's CSRF token is missing or wrong: expected it in {}", session::CSRF_HEADER);
-        Err(Refused::new(ProblemCode::Forbidden, detail))
+        Err(ApiError::new(ProblemCode::Forbidden, detail))
     }
 
     /// Refuses everything until the one-time password is changed.
-    pub(super) fn check_password_is_own(&self) -> Result<(), Refused> {
+    pub(super) fn check_password_is_own(&self) -> Result<(), ApiError> {
         if !self.must_change {
             return Ok(());
         }
         let detail = "the one-time password must be changed first: PUT /api/v1/account/password";
-        Err(Refused::new(ProblemCode::Forbidden, detail))
+        Err(ApiError::new(ProblemCode::Forbidden, detail))
     }
 }
 
 /// Finds the session. What refreshes itself in a browser does not keep a session alive.
-pub(super) async fn identify(state: &OperatorState, headers: &HeaderMap) -> Result<Caller, Refused> {
-    let token = session::token_of(headers).ok_or_else(Refused::not_logged_in)?;
+pub(super) async fn identify(state: &OperatorState, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let token = session::token_of(headers).ok_or_else(ApiError::not_logged_in)?;
     let token_hash = session::token_hash(&token);
     let now = Timestamp::now();
     let found = state.store().session(&token_hash, now).await?;
-    let (found, user) = found.ok_or_else(Refused::not_logged_in)?;
-    let role = user.role.parse().map_err(|error| Refused::internal(&error))?;
+    let (found, user) = found.ok_or_else(ApiError::not_logged_in)?;
+    let role = user.role.parse().map_err(|error| ApiError::internal(&error))?;
     if !refreshes_itself(headers) {
         let (created, expires) = (found.created_at.as_millisecond(), found.expires_at.as_millisecond());
         if let Some(moved) = session::moved_expiry(created, expires, now.as_millisecond()) {
             state.store().move_session_expiry(&token_hash, moved).await?;
         }
     }
-    let changed_lately = state.store().replica_behind().is_some_and(|behind| {
+    let recent_write = state.store().replica_behind().is_some_and(|behind| {
         let behind_ms = i64::try_from(behind.as_millis()).unwrap_or(i64::MAX);
         sees_own_change(found.changed_ms, now.as_millisecond(), behind_ms, CLOCK_SLACK_MS)
     });
@@ -89,13 +89,13 @@ pub(super) async fn identify(state: &OperatorState, headers: &HeaderMap) -> Resu
         csrf: found.csrf,
         must_change: user.must_change,
         token_hash,
-        changed_lately,
+        recent_write,
     })
 }
 
 /// Notes after a change, and before its answer, that the session made one: whoever reads the answer and looks sees it,
 /// at whatever server.
-pub(super) async fn note_change(
+pub(super) async fn record_write(
     State(state): State<OperatorState>,
     request: Request,
     next: Next,
@@ -120,12 +120,12 @@ fn refreshes_itself(headers: &HeaderMap) -> bool {
 }
 
 /// A caller of the API who may still have a one-time password.
-pub(super) struct Newcomer(pub(super) Caller);
+pub(super) struct UnverifiedCaller(pub(super) Caller);
 
-impl FromRequestParts<OperatorState> for Newcomer {
-    type Rejection = Refused;
+impl FromRequestParts<OperatorState> for UnverifiedCaller {
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, Refused> {
+    async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, ApiError> {
         let caller = identify(state, &parts.headers).await?;
         if !matches!(parts.method, Method::GET | Method::HEAD) {
             let given = parts.headers.get(session::CSRF_HEADER).and_then(|value| value.to_str().ok());
@@ -136,10 +136,10 @@ impl FromRequestParts<OperatorState> for Newcomer {
 }
 
 impl FromRequestParts<OperatorState> for Caller {
-    type Rejection = Refused;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, Refused> {
-        let Newcomer(caller) = Newcomer::from_request_parts(parts, state).await?;
+    async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, ApiError> {
+        let UnverifiedCaller(caller) = UnverifiedCaller::from_request_parts(parts, state).await?;
         caller.check_password_is_own()?;
         Ok(caller)
     }
@@ -149,16 +149,16 @@ impl FromRequestParts<OperatorState> for Caller {
 pub(super) struct Body<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest<OperatorState> for Body<T> {
-    type Rejection = Refused;
+    type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &OperatorState) -> Result<Self, Refused> {
+    async fn from_request(request: Request, state: &OperatorState) -> Result<Self, ApiError> {
         let is_json = media_type(request.headers()).is_some_and(|media| media == "application/json");
         if !is_json {
             let detail = "the body's media type is not known: expected application/json";
-            return Err(Refused::new(ProblemCode::UnsupportedEncoding, detail));
+            return Err(ApiError::new(ProblemCode::UnsupportedEncoding, detail));
         }
         let body = limited(request, state).await?;
-        codec::from_json(&body).map(Self).map_err(|error| Refused::malformed(error.to_string()))
+        codec::from_json(&body).map(Self).map_err(|error| ApiError::malformed(error.to_string()))
     }
 }
 
@@ -166,11 +166,11 @@ impl<T: DeserializeOwned> FromRequest<OperatorState> for Body<T> {
 pub(super) struct Params<T>(pub(super) T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<OperatorState> for Params<T> {
-    type Rejection = Refused;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &OperatorState) -> Result<Self, Refused> {
+    async fn from_request_parts(parts: &mut Parts, _: &OperatorState) -> Result<Self, ApiError> {
         let parsed = std::future::ready(Query::<T>::try_from_uri(&parts.uri)).await;
-        parsed.map(|Query(value)| Self(value)).map_err(|error| Refused::malformed(error.body_text()))
+        parsed.map(|Query(value)| Self(value)).map_err(|error| ApiError::malformed(error.body_text()))
     }
 }
 
@@ -187,13 +187,13 @@ impl Fields {
 
 /// A form larger than the limit is refused by the router's body limit.
 impl FromRequest<OperatorState> for Fields {
-    type Rejection = Refused;
+    type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &OperatorState) -> Result<Self, Refused> {
+    async fn from_request(request: Request, state: &OperatorState) -> Result<Self, ApiError> {
         let is_form =
             media_type(request.headers()).is_some_and(|media| media == "application/x-www-form-urlencoded");
         if !is_form {
-            return Err(Refused::new(ProblemCode::UnsupportedEncoding, "expected a form"));
+            return Err(ApiError::new(ProblemCode::UnsupportedEncoding, "expected a form"));
         }
         let form = axum::Form::<Vec<(String, String)>>::from_request(request, state);
         let axum::Form(pairs) =
@@ -207,17 +207,17 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(value.split(';').next()?.trim().to_ascii_lowercase())
 }
 
-async fn limited(request: Request, state: &OperatorState) -> Result<Bytes, Refused> {
+async fn limited(request: Request, state: &OperatorState) -> Result<Bytes, ApiError> {
     let body = Bytes::from_request(request, state).await;
     body.map_err(|error| refused_body(error.status(), error.body_text()))
 }
 
-fn refused_body(status: StatusCode, why: String) -> Refused {
+fn refused_body(status: StatusCode, why: String) -> ApiError {
     if status == StatusCode::PAYLOAD_TOO_LARGE {
         let detail = format!("the body is larger than {BODY_BYTES} bytes");
-        return Refused::new(ProblemCode::BodyTooLarge, detail);
+        return ApiError::new(ProblemCode::BodyTooLarge, detail);
     }
-    Refused::malformed(why)
+    ApiError::malformed(why)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use axum_extra::extract::CookieJar;
 use jiff::Timestamp;
 
 use super::OperatorState;
-use super::refused::Refused;
+use super::error::ApiError;
 use super::session::random_token;
 
 /// Name of the cookie.
@@ -31,13 +31,13 @@ pub(super) struct Devices(hmac::Key);
 
 impl Devices {
     /// With the key of the database; one is made if there is none.
-    pub(super) async fn load(state: &OperatorState) -> Result<Self, Refused> {
+    pub(super) async fn load(state: &OperatorState) -> Result<Self, ApiError> {
         let secret = state.store().server_key(KEY, random_token()?, Timestamp::now()).await?;
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes())))
     }
 
     /// `Set-Cookie` for a browser that logged in.
-    pub(super) fn cookie(&self, tenant: &str, user: &str, now: Timestamp) -> Result<String, Refused> {
+    pub(super) fn cookie(&self, tenant: &str, user: &str, now: Timestamp) -> Result<String, ApiError> {
         let id: String = random_token()?.chars().take(32).collect();
         let issued_s = now.as_second();
         let signature = hex::encode(hmac::sign(&self.0, signed(tenant, user, &id, issued_s).as_bytes()));

@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use wire::problem::ProblemCode;
 
-use super::refused::Refused;
+use super::error::ApiError;
 use super::session;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -26,7 +26,7 @@ const ALWAYS: [(HeaderName, &str); 7] = [
 pub(super) async fn guard(request: Request, next: Next) -> Response {
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let mut response = if changes && is_foreign(request.headers(), request.uri()) {
-        Refused::new(ProblemCode::Forbidden, "another site made this request").into_response()
+        ApiError::new(ProblemCode::Forbidden, "another site made this request").into_response()
     } else {
         next.run(request).await
     };

@@ -7,13 +7,13 @@ mod api;
 mod caller;
 mod compression;
 mod device;
+mod error;
 mod headers;
 mod images;
 mod orders;
 mod pages;
 mod password;
 mod people;
-mod refused;
 mod role;
 mod session;
 #[cfg(test)]
@@ -35,7 +35,7 @@ use crate::store::Store;
 pub use images::{Image, Images, ImagesError};
 pub use password::HashError;
 pub use people::{FirstLoginError, PasswordResetError, first_login, reset_password};
-pub use role::{Act, NoSuchRole, Role};
+pub use role::{NoSuchRole, Permission, Role};
 
 /// A body that an operator sends, bytes.
 const BODY_BYTES: usize = 64 << 10;
@@ -77,11 +77,11 @@ impl OperatorState {
     /// The store for what somebody only looks at: some seconds old where there is a replica, but never so old that it
     /// lacks what this session changed.
     fn seen_by(&self, caller: &caller::Caller) -> Store {
-        if caller.changed_lately { self.store().clone() } else { self.store().as_some_seconds_ago() }
+        if caller.recent_write { self.store().clone() } else { self.store().as_some_seconds_ago() }
     }
 
     /// The browsers that are known.
-    async fn devices(&self) -> Result<&device::Devices, refused::Refused> {
+    async fn devices(&self) -> Result<&device::Devices, error::ApiError> {
         self.0.devices.get_or_try_init(|| device::Devices::load(self)).await
     }
 
@@ -105,7 +105,7 @@ pub fn router(state: OperatorState) -> Router {
         .merge(api::router())
         .merge(pages::router(&state))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .layer(axum::middleware::from_fn_with_state(state.clone(), caller::note_change))
+        .layer(axum::middleware::from_fn_with_state(state.clone(), caller::record_write))
         .layer(compression::layer())
         .layer(axum::middleware::from_fn(headers::guard))
         .with_state(state)

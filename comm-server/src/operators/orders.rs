@@ -9,18 +9,18 @@ use wire::problem::ProblemCode;
 
 use super::OperatorState;
 use super::caller::Caller;
-use super::refused::Refused;
-use super::role::Act;
+use super::error::ApiError;
+use super::role::Permission;
 use crate::rollouts::{self, OrderError, Orderer};
 use crate::store::{NewCommand, RolloutError};
 
 /// What an order needs.
-pub(super) const fn act(order: &Order) -> Act {
+pub(super) const fn act(order: &Order) -> Permission {
     match order {
-        Order::CounterRequest { .. } => Act::AskCounters,
-        Order::StatusSense { .. } => Act::AskStatus,
-        Order::Diagnostics | Order::Discovery => Act::AskGateway,
-        Order::FirmwareUpdate(_) | Order::FirmwareCancel { .. } => Act::RollOut,
+        Order::CounterRequest { .. } => Permission::AskCounters,
+        Order::StatusSense { .. } => Permission::AskStatus,
+        Order::Diagnostics | Order::Discovery => Permission::AskGateway,
+        Order::FirmwareUpdate(_) | Order::FirmwareCancel { .. } => Permission::RollOut,
     }
 }
 
@@ -30,13 +30,13 @@ pub(super) async fn queue(
     caller: &Caller,
     gateway: &str,
     order: Order,
-) -> Result<CommandId, Refused> {
+) -> Result<CommandId, ApiError> {
     caller.may(act(&order))?;
     match &order {
         Order::CounterRequest { devices: Some(devices) } | Order::StatusSense { devices: Some(devices) } => {
             if devices.is_empty() || devices.len() > COMMAND_DEVICES {
                 let detail = format!("order.devices has {}: expected 1 to {COMMAND_DEVICES}", devices.len());
-                return Err(Refused::malformed(detail));
+                return Err(ApiError::malformed(detail));
             }
         }
         Order::CounterRequest { devices: None }
@@ -44,12 +44,12 @@ pub(super) async fn queue(
         | Order::Diagnostics
         | Order::Discovery => {}
         Order::FirmwareUpdate(_) | Order::FirmwareCancel { .. } => {
-            return Err(Refused::malformed("firmware is updated by roll-outs only: POST /api/v1/rollouts"));
+            return Err(ApiError::malformed("firmware is updated by roll-outs only: POST /api/v1/rollouts"));
         }
     }
     let new = NewCommand { gateway: gateway.to_owned(), order, created_by: caller.user.clone() };
     let made = state.store().create_command(&caller.tenant, new, Timestamp::now()).await?;
-    made.ok_or_else(|| Refused::not_found("gateway"))
+    made.ok_or_else(|| ApiError::not_found("gateway"))
 }
 
 /// Orders a roll-out.
@@ -58,8 +58,8 @@ pub(super) async fn roll_out(
     caller: &Caller,
     wish: Wish,
     door: Door,
-) -> Result<RolloutId, Refused> {
-    caller.may(Act::RollOut)?;
+) -> Result<RolloutId, ApiError> {
+    caller.may(Permission::RollOut)?;
     let made = rollouts::create(state.store(), state.images(), orderer(caller), wish).await;
     made.map_err(|error| refused(error, door))
 }
@@ -71,8 +71,8 @@ pub(super) async fn retry(
     rollout: RolloutId,
     allow_downgrade: bool,
     door: Door,
-) -> Result<RolloutId, Refused> {
-    caller.may(Act::RollOut)?;
+) -> Result<RolloutId, ApiError> {
+    caller.may(Permission::RollOut)?;
     let made =
         rollouts::retry(state.store(), state.images(), orderer(caller), rollout, allow_downgrade).await;
     made.map_err(|error| refused(error, door))
@@ -84,8 +84,8 @@ pub(super) async fn cancel(
     caller: &Caller,
     rollout: RolloutId,
     door: Door,
-) -> Result<(), Refused> {
-    caller.may(Act::RollOut)?;
+) -> Result<(), ApiError> {
+    caller.may(Permission::RollOut)?;
     let done = state.store().cancel_rollout(&caller.tenant, rollout, &caller.user, Timestamp::now()).await;
     done.map_err(|error| refused(error.into(), door))
 }
@@ -94,7 +94,7 @@ fn orderer(caller: &Caller) -> Orderer<'_> {
     Orderer { tenant: &caller.tenant, by: &caller.user, now: Timestamp::now() }
 }
 
-fn refused(error: OrderError, door: Door) -> Refused {
+fn refused(error: OrderError, door: Door) -> ApiError {
     let code = match &error {
         OrderError::Rollout(RolloutError::Plan(PlanError::Field { .. } | PlanError::Past { .. })) => {
             ProblemCode::MalformedBody
@@ -119,5 +119,5 @@ fn refused(error: OrderError, door: Door) -> Refused {
     if let OrderError::Rollout(RolloutError::Store(store)) = error {
         return store.into();
     }
-    Refused::new(code, error.message(door))
+    ApiError::new(code, error.message(door))
 }

@@ -14,8 +14,8 @@ use wire::network::Network;
 use wire::problem::ProblemCode;
 
 use super::caller::Caller;
+use super::error::ApiError;
 use super::password::{self, HashError};
-use super::refused::Refused;
 use super::role::Role;
 use super::{OperatorState, session};
 use crate::store::{Attempt, AuditEntry, DEFAULT_TENANT, NewUser, Session, Store, StoreError};
@@ -57,7 +57,7 @@ pub(super) async fn log_in(
     headers: &HeaderMap,
     name: &str,
     password: &str,
-) -> Result<LoggedIn, Refused> {
+) -> Result<LoggedIn, ApiError> {
     let network = Network::of(address);
     check_rate(state, network)?;
     let name = if name.len() <= NAME_BYTES { name } else { "" };
@@ -72,7 +72,7 @@ pub(super) async fn log_in(
     let (Some(user), true) = (user, right) else {
         return Err(refuse_login(state, address, attempt).await?);
     };
-    let role = user.role.parse().map_err(|error| Refused::internal(&error))?;
+    let role = user.role.parse().map_err(|error| ApiError::internal(&error))?;
     let (token, csrf) = (session::random_token()?, session::random_token()?);
     let expires_ms = session::expiry(now.as_millisecond(), now.as_millisecond());
     let new = Session {
@@ -100,22 +100,26 @@ pub(super) async fn log_in(
 }
 
 /// Counts the failure; the same work and answer for every name.
-async fn refuse_login(state: &OperatorState, address: IpAddr, attempt: Attempt) -> Result<Refused, Refused> {
+async fn refuse_login(
+    state: &OperatorState,
+    address: IpAddr,
+    attempt: Attempt,
+) -> Result<ApiError, ApiError> {
     let entry = AuditEntry::new(attempt.now, &attempt.user, "session.refused", format!("from {address}"));
     state.store().count_login_failure(attempt, entry).await?;
-    Ok(Refused::new(ProblemCode::Unauthorized, WRONG))
+    Ok(ApiError::new(ProblemCode::Unauthorized, WRONG))
 }
 
-fn check_rate(state: &OperatorState, network: Network) -> Result<(), Refused> {
+fn check_rate(state: &OperatorState, network: Network) -> Result<(), ApiError> {
     let logins = &state.0.logins;
     if logins.len() > ADDRESSES {
         logins.retain_recent();
     }
-    logins.check_key(&network).map_err(|_| Refused::too_many())
+    logins.check_key(&network).map_err(|_| ApiError::too_many())
 }
 
 /// Logs out.
-pub(super) async fn log_out(state: &OperatorState, caller: &Caller) -> Result<(), Refused> {
+pub(super) async fn log_out(state: &OperatorState, caller: &Caller) -> Result<(), ApiError> {
     state.store().end_session(&caller.token_hash).await?;
     let entry = AuditEntry::new(Timestamp::now(), &caller.user, "session.end", "");
     Ok(state.store().append_audit(&caller.tenant, entry).await?)
@@ -127,8 +131,8 @@ pub(super) async fn change_password(
     caller: &Caller,
     current: &str,
     new: &str,
-) -> Result<(), Refused> {
-    let user = state.store().user(&caller.tenant, &caller.user).await?.ok_or_else(Refused::not_logged_in)?;
+) -> Result<(), ApiError> {
+    let user = state.store().user(&caller.tenant, &caller.user).await?.ok_or_else(ApiError::not_logged_in)?;
     let hasher = &state.0.hasher;
     // One at a time for a session, whatever waits for others.
     if !hasher.verify(current, Some(&user.password_hash), HERE).await? {
@@ -140,9 +144,9 @@ pub(super) async fn change_password(
         if state.store().count_login_failure(attempt, entry).await? {
             state.store().end_session(&caller.token_hash).await?;
         }
-        return Err(Refused::new(ProblemCode::Forbidden, "the current password is wrong"));
+        return Err(ApiError::new(ProblemCode::Forbidden, "the current password is wrong"));
     }
-    password::check_new(&caller.user, current, new).map_err(|weak| Refused::malformed(weak.to_string()))?;
+    password::check_new(&caller.user, current, new).map_err(|weak| ApiError::malformed(weak.to_string()))?;
     let hash = hasher.hash(new, HERE).await?;
     let keep = Some(caller.token_hash.clone());
     state.store().set_password(&caller.tenant, &caller.user, hash, false, keep).await?;

@@ -23,7 +23,7 @@ pub enum Role {
 
 /// What can be allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
+pub enum Permission {
     /// See gateways, devices, calls, commands, roll-outs and images.
     SeeFleet,
     /// Ask for counters.
@@ -84,8 +84,8 @@ impl Role {
 
     /// Whether this role may do that.
     #[must_use]
-    pub const fn may(self, act: Act) -> bool {
-        use Act::{AskCounters, AskGateway, AskStatus, RollOut, SeeFleet};
+    pub const fn may(self, act: Permission) -> bool {
+        use Permission::{AskCounters, AskGateway, AskStatus, RollOut, SeeFleet};
         match self {
             Self::Viewer => matches!(act, SeeFleet),
             Self::Dispatcher | Self::AssistanceOperator => matches!(act, SeeFleet | AskStatus),
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn every_role_may_exactly_what_the_table_says() {
-        use Act::*;
+        use Permission::*;
         let acts = [
             SeeFleet,
             AskCounters,

@@ -5,9 +5,9 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::refusals::Changing;
-use crate::operators::caller::{Body, Newcomer};
-use crate::operators::refused::Refused;
+use super::errors::WriteErrors;
+use crate::operators::caller::{Body, UnverifiedCaller};
+use crate::operators::error::ApiError;
 use crate::operators::{OperatorState, people};
 
 /// A change of password.
@@ -27,13 +27,13 @@ pub(super) struct PasswordChange {
     put, path = "/api/v1/account/password", tag = "people", operation_id = "change_password",
     request_body = PasswordChange,
     params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
-    responses((status = 204, description = "Changed"), Changing)
+    responses((status = 204, description = "Changed"), WriteErrors)
 )]
 pub(super) async fn change_password(
     State(state): State<OperatorState>,
-    Newcomer(caller): Newcomer,
+    UnverifiedCaller(caller): UnverifiedCaller,
     Body(change): Body<PasswordChange>,
-) -> Result<StatusCode, Refused> {
+) -> Result<StatusCode, ApiError> {
     people::change_password(&state, &caller, &change.current, &change.new).await?;
     Ok(StatusCode::NO_CONTENT)
 }

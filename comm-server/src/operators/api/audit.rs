@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::errors::ReadErrors;
 use super::list::{List, PageParams, cursor};
-use super::refusals::Reading;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Caller, Params};
-use crate::operators::refused::Refused;
-use crate::operators::role::Act;
+use crate::operators::error::ApiError;
+use crate::operators::role::Permission;
 use crate::store;
 
 /// One entry.
@@ -32,14 +32,14 @@ impl From<store::AuditEntry> for AuditEntry {
 /// The audit, newest first.
 #[utoipa::path(
     get, path = "/api/v1/audit", tag = "administration", operation_id = "list_audit", params(PageParams),
-    responses((status = 200, body = List<AuditEntry>, description = "A page of entries"), Reading)
+    responses((status = 200, body = List<AuditEntry>, description = "A page of entries"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
     Params(params): Params<PageParams>,
-) -> Result<Json<List<AuditEntry>>, Refused> {
-    caller.may(Act::SeeAudit)?;
+) -> Result<Json<List<AuditEntry>>, ApiError> {
+    caller.may(Permission::SeeAudit)?;
     let page = state.seen_by(&caller).audit(&caller.tenant, cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }

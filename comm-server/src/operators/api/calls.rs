@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wire::report::CallKind;
 
+use super::errors::ReadErrors;
 use super::list::{List, cursor, limited};
-use super::refusals::Reading;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Caller, Params};
-use crate::operators::refused::Refused;
-use crate::operators::role::Act;
+use crate::operators::error::ApiError;
+use crate::operators::role::Permission;
 use crate::store;
 
 /// Whether a call still stands.
@@ -89,16 +89,16 @@ pub(super) struct CallParams {
 /// Calls, newest first.
 #[utoipa::path(
     get, path = "/api/v1/calls", tag = "fleet", operation_id = "list_calls", params(CallParams),
-    responses((status = 200, body = List<Call>, description = "A page of calls"), Reading)
+    responses((status = 200, body = List<Call>, description = "A page of calls"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
     Params(params): Params<CallParams>,
-) -> Result<Json<List<Call>>, Refused> {
-    caller.may(Act::SeeFleet)?;
+) -> Result<Json<List<Call>>, ApiError> {
+    caller.may(Permission::SeeFleet)?;
     let kind = params.kind.as_deref().map(str::parse::<CallKind>).transpose();
-    let kind = kind.map_err(|error| Refused::malformed(format!("kind: {error}")))?;
+    let kind = kind.map_err(|error| ApiError::malformed(format!("kind: {error}")))?;
     let filter = store::CallFilter {
         open: params.state.map(|state| matches!(state, CallState::Open)),
         kind: kind.map(|kind| kind.name().to_owned()),

@@ -10,11 +10,11 @@ use uuid::Uuid;
 use wire::command::Order;
 use wire::ids::DeviceId;
 
+use super::errors::{ReadErrors, WriteErrors};
 use super::list::{List, cursor, limited};
-use super::refusals::{Changing, Reading};
 use crate::operators::caller::{Body, Caller, Params};
-use crate::operators::refused::Refused;
-use crate::operators::role::Act;
+use crate::operators::error::ApiError;
+use crate::operators::role::Permission;
 use crate::operators::{OperatorState, orders};
 use crate::store;
 
@@ -129,14 +129,14 @@ pub(super) struct CommandParams {
 /// Commands, newest first.
 #[utoipa::path(
     get, path = "/api/v1/commands", tag = "commands", operation_id = "list_commands", params(CommandParams),
-    responses((status = 200, body = List<Command>, description = "A page of commands"), Reading)
+    responses((status = 200, body = List<Command>, description = "A page of commands"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
     Params(params): Params<CommandParams>,
-) -> Result<Json<List<Command>>, Refused> {
-    caller.may(Act::SeeFleet)?;
+) -> Result<Json<List<Command>>, ApiError> {
+    caller.may(Permission::SeeFleet)?;
     let gateway = limited("gateway", params.gateway.as_deref(), 100)?;
     let page =
         state.seen_by(&caller).commands(&caller.tenant, gateway, cursor(params.page.as_deref())?).await?;
@@ -148,13 +148,13 @@ pub(super) async fn list(
     post, path = "/api/v1/commands", tag = "commands", operation_id = "create_command",
     request_body = NewCommand,
     params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
-    responses((status = 201, body = CommandCreated, description = "Queued"), Changing)
+    responses((status = 201, body = CommandCreated, description = "Queued"), WriteErrors)
 )]
 pub(super) async fn create(
     State(state): State<OperatorState>,
     caller: Caller,
     Body(new): Body<NewCommand>,
-) -> Result<(StatusCode, Json<CommandCreated>), Refused> {
+) -> Result<(StatusCode, Json<CommandCreated>), ApiError> {
     let command = orders::queue(&state, &caller, &new.gateway, new.order.into()).await?;
     Ok((StatusCode::CREATED, Json(CommandCreated { command: command.0 })))
 }

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wire::reading::Counter;
 
+use super::errors::ReadErrors;
 use super::list::{List, cursor, limited};
-use super::refusals::Reading;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Caller, Params};
-use crate::operators::refused::Refused;
-use crate::operators::role::Act;
+use crate::operators::error::ApiError;
+use crate::operators::role::Permission;
 use crate::store;
 
 /// A name in a query is at most so long.
@@ -137,14 +137,14 @@ pub(super) struct DeviceParams {
 /// Devices by gateway and id: each once; with `gateway`, all that it sees.
 #[utoipa::path(
     get, path = "/api/v1/devices", tag = "fleet", operation_id = "list_devices", params(DeviceParams),
-    responses((status = 200, body = List<Device>, description = "A page of devices"), Reading)
+    responses((status = 200, body = List<Device>, description = "A page of devices"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
     Params(params): Params<DeviceParams>,
-) -> Result<Json<List<Device>>, Refused> {
-    caller.may(Act::SeeFleet)?;
+) -> Result<Json<List<Device>>, ApiError> {
+    caller.may(Permission::SeeFleet)?;
     let filter = store::DeviceFilter {
         gateway: limited("gateway", params.gateway.as_deref(), NAME_BYTES)?.map(str::to_owned),
         text: limited("q", params.q.as_deref(), NAME_BYTES)?.map(str::to_owned),
@@ -161,16 +161,16 @@ pub(super) async fn list(
         ("gateway" = String, Path, description = "The gateway's name"),
         ("device" = String, Path, description = "The device's id, percent-encoded")
     ),
-    responses((status = 200, body = DeviceDetail, description = "The device"), Reading)
+    responses((status = 200, body = DeviceDetail, description = "The device"), ReadErrors)
 )]
 pub(super) async fn one(
     State(state): State<OperatorState>,
     caller: Caller,
     Path((gateway, device)): Path<(String, String)>,
-) -> Result<Json<DeviceDetail>, Refused> {
-    caller.may(Act::SeeFleet)?;
+) -> Result<Json<DeviceDetail>, ApiError> {
+    caller.may(Permission::SeeFleet)?;
     let found = state.seen_by(&caller).device(&caller.tenant, &gateway, &device).await?;
-    let found = found.ok_or_else(|| Refused::not_found("device"))?;
+    let found = found.ok_or_else(|| ApiError::not_found("device"))?;
     let counters = state.seen_by(&caller).latest_counters(&caller.tenant, &gateway, &device).await?;
     Ok(Json(DeviceDetail {
         device: found.device.into(),
@@ -201,23 +201,23 @@ pub(super) struct SeriesParams {
         ("device" = String, Path, description = "The device's id, percent-encoded"),
         SeriesParams
     ),
-    responses((status = 200, body = List<CounterPoint>, description = "The values"), Reading)
+    responses((status = 200, body = List<CounterPoint>, description = "The values"), ReadErrors)
 )]
 pub(super) async fn counters(
     State(state): State<OperatorState>,
     caller: Caller,
     Path((gateway, device)): Path<(String, String)>,
     Params(params): Params<SeriesParams>,
-) -> Result<Json<List<CounterPoint>>, Refused> {
-    caller.may(Act::SeeFleet)?;
+) -> Result<Json<List<CounterPoint>>, ApiError> {
+    caller.may(Permission::SeeFleet)?;
     let counter = params.counter.as_deref().unwrap_or(Counter::Total.name());
     if !Counter::ALL.iter().any(|known| known.name() == counter) {
         let known = Counter::ALL.map(Counter::name).join(", ");
-        return Err(Refused::malformed(format!("counter is not known: expected one of {known}")));
+        return Err(ApiError::malformed(format!("counter is not known: expected one of {known}")));
     }
     let (from, to) = (params.from.unwrap_or(Timestamp::UNIX_EPOCH), params.to.unwrap_or(Timestamp::MAX));
     if state.seen_by(&caller).device(&caller.tenant, &gateway, &device).await?.is_none() {
-        return Err(Refused::not_found("device"));
+        return Err(ApiError::not_found("device"));
     }
     let points =
         state.seen_by(&caller).counter_series(&caller.tenant, &gateway, &device, counter, from, to).await?;

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::errors::ReadErrors;
 use super::list::{List, PageParams, cursor};
-use super::refusals::Reading;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Caller, Params};
-use crate::operators::refused::Refused;
-use crate::operators::role::Act;
+use crate::operators::error::ApiError;
+use crate::operators::role::Permission;
 use crate::store;
 
 /// A gateway.
@@ -89,14 +89,14 @@ impl From<store::LaneState> for Lane {
 /// Gateways by name.
 #[utoipa::path(
     get, path = "/api/v1/gateways", tag = "fleet", operation_id = "list_gateways", params(PageParams),
-    responses((status = 200, body = List<Gateway>, description = "A page of gateways"), Reading)
+    responses((status = 200, body = List<Gateway>, description = "A page of gateways"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
     Params(params): Params<PageParams>,
-) -> Result<Json<List<Gateway>>, Refused> {
-    caller.may(Act::SeeFleet)?;
+) -> Result<Json<List<Gateway>>, ApiError> {
+    caller.may(Permission::SeeFleet)?;
     let page = state.seen_by(&caller).gateways(&caller.tenant, cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }
@@ -105,16 +105,16 @@ pub(super) async fn list(
 #[utoipa::path(
     get, path = "/api/v1/gateways/{gateway}", tag = "fleet", operation_id = "read_gateway",
     params(("gateway" = String, Path, description = "The gateway's name")),
-    responses((status = 200, body = GatewayDetail, description = "The gateway"), Reading)
+    responses((status = 200, body = GatewayDetail, description = "The gateway"), ReadErrors)
 )]
 pub(super) async fn one(
     State(state): State<OperatorState>,
     caller: Caller,
     Path(name): Path<String>,
-) -> Result<Json<GatewayDetail>, Refused> {
-    caller.may(Act::SeeFleet)?;
+) -> Result<Json<GatewayDetail>, ApiError> {
+    caller.may(Permission::SeeFleet)?;
     let found = state.seen_by(&caller).gateway(&caller.tenant, &name).await?;
-    let gateway = found.ok_or_else(|| Refused::not_found("gateway"))?;
+    let gateway = found.ok_or_else(|| ApiError::not_found("gateway"))?;
     let lanes = state.seen_by(&caller).lanes(&caller.tenant, &name, &name).await?;
     Ok(Json(GatewayDetail { gateway: gateway.into(), lanes: lanes.into_iter().map(Into::into).collect() }))
 }

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::refusals::Reading;
+use super::errors::ReadErrors;
 use crate::operators::caller::Caller;
-use crate::operators::refused::Refused;
-use crate::operators::role::Act;
+use crate::operators::error::ApiError;
+use crate::operators::role::Permission;
 use crate::operators::{OperatorState, images};
 
 /// A published image.
@@ -51,13 +51,13 @@ impl From<images::Image> for Image {
 /// Published images, at most a minute old.
 #[utoipa::path(
     get, path = "/api/v1/images", tag = "firmware", operation_id = "list_images",
-    responses((status = 200, body = ImageList, description = "The images"), Reading)
+    responses((status = 200, body = ImageList, description = "The images"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
-) -> Result<Json<ImageList>, Refused> {
-    caller.may(Act::SeeFleet)?;
+) -> Result<Json<ImageList>, ApiError> {
+    caller.may(Permission::SeeFleet)?;
     let (items, unknown_because) = match state.published_images().await {
         Ok(items) => (items.into_iter().map(Into::into).collect(), None),
         Err(why) => (Vec::new(), Some(why)),

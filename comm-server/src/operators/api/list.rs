@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::operators::refused::Refused;
+use crate::operators::error::ApiError;
 use crate::store::Page;
 
 /// A cursor is at most so long.
@@ -40,7 +40,7 @@ pub(super) struct PageParams {
 }
 
 /// Checks a cursor's length.
-pub(super) fn cursor(page: Option<&str>) -> Result<Option<&str>, Refused> {
+pub(super) fn cursor(page: Option<&str>) -> Result<Option<&str>, ApiError> {
     limited("page", page, CURSOR_BYTES)
 }
 
@@ -49,10 +49,10 @@ pub(super) fn limited<'a>(
     name: &str,
     value: Option<&'a str>,
     bytes: usize,
-) -> Result<Option<&'a str>, Refused> {
+) -> Result<Option<&'a str>, ApiError> {
     match value {
         Some(value) if value.len() > bytes => {
-            Err(Refused::malformed(format!("{name} is longer than {bytes} bytes")))
+            Err(ApiError::malformed(format!("{name} is longer than {bytes} bytes")))
         }
         Some(_) | None => Ok(value),
     }

@@ -5,12 +5,12 @@ mod audit;
 mod calls;
 mod commands;
 mod devices;
+mod errors;
 mod gateways;
 mod images;
 mod list;
 mod parameters;
 mod quarantine;
-mod refusals;
 mod rollouts;
 mod session;
 
@@ -24,7 +24,7 @@ use utoipa_axum::routes;
 use wire::problem::{Problem, ProblemCode};
 
 use super::OperatorState;
-use super::refused::Refused;
+use super::error::ApiError;
 use super::session::COOKIE;
 
 /// Where the OpenAPI document is.
@@ -39,7 +39,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
             come in pages: pass `next` as `page`. Refusals are `application/problem+json`.",
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
     ),
-    components(schemas(refusals::ProblemSchema, refusals::Code)),
+    components(schemas(errors::ProblemSchema, errors::Code)),
     security(("session" = [])),
     modifiers(&CookieSecurity)
 )]
@@ -93,13 +93,13 @@ fn described() -> OpenApiRouter<OperatorState> {
 }
 
 async fn nothing_here() -> impl IntoResponse {
-    std::future::ready(Refused::not_found("resource")).await
+    std::future::ready(ApiError::not_found("resource")).await
 }
 
 async fn method_not_allowed() -> impl IntoResponse {
     let mut problem = Problem::new(ProblemCode::NotFound, "the resource does not know this method");
     problem.status = 405;
-    std::future::ready(Refused(problem)).await
+    std::future::ready(ApiError(problem)).await
 }
 
 #[cfg(test)]
@@ -119,7 +119,7 @@ mod tests {
         include_str!("images.rs"),
         include_str!("list.rs"),
         include_str!("quarantine.rs"),
-        include_str!("refusals.rs"),
+        include_str!("errors.rs"),
         include_str!("rollouts.rs"),
         include_str!("session.rs"),
     ];

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::errors::{ReadErrors, WriteErrors};
 use super::list::{List, PageParams, cursor, limited};
-use super::refusals::{Changing, Reading};
 use crate::operators::OperatorState;
 use crate::operators::caller::{Body, Caller, Params};
-use crate::operators::refused::Refused;
-use crate::operators::role::Act;
+use crate::operators::error::ApiError;
+use crate::operators::role::Permission;
 use crate::store;
 
 /// A report that was put aside.
@@ -44,14 +44,14 @@ impl From<store::Quarantined> for Quarantined {
 #[utoipa::path(
     get, path = "/api/v1/quarantine", tag = "administration", operation_id = "list_quarantine",
     params(PageParams),
-    responses((status = 200, body = List<Quarantined>, description = "A page of reports"), Reading)
+    responses((status = 200, body = List<Quarantined>, description = "A page of reports"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
     Params(params): Params<PageParams>,
-) -> Result<Json<List<Quarantined>>, Refused> {
-    caller.may(Act::SeeQuarantine)?;
+) -> Result<Json<List<Quarantined>>, ApiError> {
+    caller.may(Permission::SeeQuarantine)?;
     let page = state.seen_by(&caller).quarantine(&caller.tenant, cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }
@@ -79,14 +79,14 @@ pub(super) struct Replayed {
     post, path = "/api/v1/quarantine/replay", tag = "administration", operation_id = "replay_quarantine",
     request_body = Replay,
     params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
-    responses((status = 200, body = Replayed, description = "Tried"), Changing)
+    responses((status = 200, body = Replayed, description = "Tried"), WriteErrors)
 )]
 pub(super) async fn replay(
     State(state): State<OperatorState>,
     caller: Caller,
     Body(which): Body<Replay>,
-) -> Result<Json<Replayed>, Refused> {
-    caller.may(Act::ReplayQuarantine)?;
+) -> Result<Json<Replayed>, ApiError> {
+    caller.may(Permission::ReplayQuarantine)?;
     let gateway = limited("gateway", which.gateway.as_deref(), 100)?;
     let done =
         state.store().replay_quarantine(&caller.tenant, gateway, &caller.user, Timestamp::now()).await?;

@@ -11,11 +11,11 @@ use uuid::Uuid;
 use wire::ids::RolloutId;
 use wire::problem::ProblemCode;
 
+use super::errors::{ReadErrors, WriteErrors};
 use super::list::{List, PageParams, cursor};
-use super::refusals::{Changing, Reading};
 use crate::operators::caller::{Body, Caller, Params};
-use crate::operators::refused::Refused;
-use crate::operators::role::Act;
+use crate::operators::error::ApiError;
+use crate::operators::role::Permission;
 use crate::operators::{OperatorState, orders};
 use crate::rollouts::{parse_date, parse_id};
 use crate::store;
@@ -186,14 +186,14 @@ pub(super) struct RolloutCreated {
 /// Roll-outs, newest first.
 #[utoipa::path(
     get, path = "/api/v1/rollouts", tag = "firmware", operation_id = "list_rollouts", params(PageParams),
-    responses((status = 200, body = List<Rollout>, description = "A page of roll-outs"), Reading)
+    responses((status = 200, body = List<Rollout>, description = "A page of roll-outs"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
     Params(params): Params<PageParams>,
-) -> Result<Json<List<Rollout>>, Refused> {
-    caller.may(Act::SeeFleet)?;
+) -> Result<Json<List<Rollout>>, ApiError> {
+    caller.may(Permission::SeeFleet)?;
     let page = state.seen_by(&caller).rollouts(&caller.tenant, cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }
@@ -203,16 +203,16 @@ pub(super) async fn list(
     post, path = "/api/v1/rollouts", tag = "firmware", operation_id = "create_rollout",
     request_body = NewRollout,
     params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
-    responses((status = 201, body = RolloutCreated, description = "Planned"), Changing)
+    responses((status = 201, body = RolloutCreated, description = "Planned"), WriteErrors)
 )]
 pub(super) async fn create(
     State(state): State<OperatorState>,
     caller: Caller,
     Body(new): Body<NewRollout>,
-) -> Result<(StatusCode, Json<RolloutCreated>), Refused> {
+) -> Result<(StatusCode, Json<RolloutCreated>), ApiError> {
     let start = match new.not_before.as_deref().map(parse_date).transpose() {
         Ok(date) => date.map_or(Start::Now, Start::NotBefore),
-        Err(error) => return Err(Refused::malformed(format!("not_before: {error}"))),
+        Err(error) => return Err(ApiError::malformed(format!("not_before: {error}"))),
     };
     let wish = Wish {
         vendor: new.vendor,
@@ -230,15 +230,15 @@ pub(super) async fn create(
 #[utoipa::path(
     get, path = "/api/v1/rollouts/{rollout}", tag = "firmware", operation_id = "read_rollout",
     params(("rollout" = Uuid, Path, description = "The roll-out's id"), PageParams),
-    responses((status = 200, body = RolloutDetail, description = "The roll-out"), Reading)
+    responses((status = 200, body = RolloutDetail, description = "The roll-out"), ReadErrors)
 )]
 pub(super) async fn one(
     State(state): State<OperatorState>,
     caller: Caller,
     Path(id): Path<String>,
     Params(params): Params<PageParams>,
-) -> Result<Json<RolloutDetail>, Refused> {
-    caller.may(Act::SeeFleet)?;
+) -> Result<Json<RolloutDetail>, ApiError> {
+    caller.may(Permission::SeeFleet)?;
     let page = cursor(params.page.as_deref())?;
     Ok(Json(detail(&state, &caller, parse(&id)?, page).await?))
 }
@@ -251,14 +251,14 @@ pub(super) async fn one(
         ("rollout" = Uuid, Path, description = "The roll-out's id"),
         ("x-csrf-token" = String, Header, description = "The session's `csrf`")
     ),
-    responses((status = 201, body = RolloutCreated, description = "Ordered again"), Changing)
+    responses((status = 201, body = RolloutCreated, description = "Ordered again"), WriteErrors)
 )]
 pub(super) async fn retry(
     State(state): State<OperatorState>,
     caller: Caller,
     Path(id): Path<String>,
     Body(retry): Body<Retry>,
-) -> Result<(StatusCode, Json<RolloutCreated>), Refused> {
+) -> Result<(StatusCode, Json<RolloutCreated>), ApiError> {
     let made = orders::retry(&state, &caller, parse(&id)?, retry.allow_downgrade, Door::Api).await?;
     Ok((StatusCode::CREATED, Json(RolloutCreated { rollout: made.0 })))
 }
@@ -270,13 +270,13 @@ pub(super) async fn retry(
         ("rollout" = Uuid, Path, description = "The roll-out's id"),
         ("x-csrf-token" = String, Header, description = "The session's `csrf`")
     ),
-    responses((status = 200, body = RolloutDetail, description = "As it is now"), Changing)
+    responses((status = 200, body = RolloutDetail, description = "As it is now"), WriteErrors)
 )]
 pub(super) async fn cancel(
     State(state): State<OperatorState>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<RolloutDetail>, Refused> {
+) -> Result<Json<RolloutDetail>, ApiError> {
     let id = parse(&id)?;
     orders::cancel(&state, &caller, id, Door::Api).await?;
     Ok(Json(detail(&state, &caller, id, None).await?))
@@ -287,14 +287,14 @@ async fn detail(
     caller: &Caller,
     id: RolloutId,
     page: Option<&str>,
-) -> Result<RolloutDetail, Refused> {
+) -> Result<RolloutDetail, ApiError> {
     let found = state.seen_by(caller).rollout(&caller.tenant, id).await?;
-    let rollout = found.ok_or_else(|| Refused::not_found("roll-out"))?.into();
+    let rollout = found.ok_or_else(|| ApiError::not_found("roll-out"))?.into();
     let devices = state.seen_by(caller).rollout_devices(&caller.tenant, id, page).await?;
     let next = devices.next;
     Ok(RolloutDetail { rollout, devices: devices.items.into_iter().map(Into::into).collect(), next })
 }
 
-fn parse(id: &str) -> Result<RolloutId, Refused> {
-    parse_id(id).map_err(|error| Refused::new(ProblemCode::NotFound, error.to_string()))
+fn parse(id: &str) -> Result<RolloutId, ApiError> {
+    parse_id(id).map_err(|error| ApiError::new(ProblemCode::NotFound, error.to_string()))
 }

@@ -8,10 +8,10 @@ use runtime::listener::Peer;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::refusals::Changing;
-use crate::operators::caller::{Body, Newcomer};
+use super::errors::WriteErrors;
+use crate::operators::caller::{Body, UnverifiedCaller};
+use crate::operators::error::ApiError;
 use crate::operators::people::LoggedInCookies;
-use crate::operators::refused::Refused;
 use crate::operators::{OperatorState, people, session};
 
 /// A login.
@@ -44,14 +44,14 @@ pub(super) struct Session {
     post, path = "/api/v1/session", tag = "people", operation_id = "begin_session", security(()),
     request_body = Login,
     responses((status = 200, body = Session, description = "Logged in", headers(
-        ("set-cookie" = String, description = "`__Host-platen_session`, and `__Host-platen_device`: keep both"))), Changing)
+        ("set-cookie" = String, description = "`__Host-platen_session`, and `__Host-platen_device`: keep both"))), WriteErrors)
 )]
 pub(super) async fn begin(
     State(state): State<OperatorState>,
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     Body(login): Body<Login>,
-) -> Result<(LoggedInCookies, Json<Session>), Refused> {
+) -> Result<(LoggedInCookies, Json<Session>), ApiError> {
     let address = people::address_of(peer.as_ref().map(|Extension(peer)| peer));
     let begun = people::log_in(&state, address, &headers, &login.user, &login.password).await?;
     let session = Session {
@@ -67,13 +67,13 @@ pub(super) async fn begin(
 #[utoipa::path(
     delete, path = "/api/v1/session", tag = "people", operation_id = "end_session",
     params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
-    responses((status = 204, description = "Logged out"), Changing)
+    responses((status = 204, description = "Logged out"), WriteErrors)
 )]
 pub(super) async fn end(
     State(state): State<OperatorState>,
-    Newcomer(caller): Newcomer,
+    UnverifiedCaller(caller): UnverifiedCaller,
     jar: CookieJar,
-) -> Result<(CookieJar, StatusCode), Refused> {
+) -> Result<(CookieJar, StatusCode), ApiError> {
     people::log_out(&state, &caller).await?;
     Ok((jar.add(session::ended_cookie()), StatusCode::NO_CONTENT))
 }

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use rust_embed::RustEmbed;
 
 use crate::operators::compression::Secretless;
-use crate::operators::refused::Refused;
+use crate::operators::error::ApiError;
 
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/assets"]
@@ -68,7 +68,7 @@ pub(super) async fn favicon() -> Redirect {
 
 fn file(path: &str) -> Response {
     let Some(content) = content(path) else {
-        return Refused::not_found("asset").into_response();
+        return ApiError::not_found("asset").into_response();
     };
     let media = match path.rsplit_once('.').map(|(_, ending)| ending) {
         Some("css") => "text/css; charset=utf-8",

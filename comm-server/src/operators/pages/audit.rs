@@ -6,14 +6,14 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::choice::address;
+use super::error::{PageError, page};
 use super::icon::Icon;
-use super::refused::{PageRefused, page};
-use super::shell::Shell;
+use super::layout::Layout;
+use super::session::{PageParams, PageSession};
 use super::time::When;
-use super::visitor::{PageParams, Visitor};
+use super::url::address;
 use crate::operators::OperatorState;
-use crate::operators::role::Act;
+use crate::operators::role::Permission;
 use crate::store::AuditEntry;
 
 /// Where a list goes on.
@@ -26,7 +26,7 @@ pub(super) struct Query {
 #[derive(Template)]
 #[template(path = "audit.html")]
 struct AuditPage {
-    shell: Shell,
+    layout: Layout,
     entries: Vec<Entry>,
     next: Option<String>,
 }
@@ -41,17 +41,17 @@ struct Entry {
 /// `GET /audit`
 pub(super) async fn show(
     State(state): State<OperatorState>,
-    Visitor(caller): Visitor,
+    PageSession(caller): PageSession,
     PageParams(query): PageParams<Query>,
-) -> Result<Response, PageRefused> {
-    caller.may(Act::SeeAudit)?;
+) -> Result<Response, PageError> {
+    caller.may(Permission::SeeAudit)?;
     let now = Timestamp::now();
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
     let found = state.seen_by(&caller).audit(&caller.tenant, cursor).await?;
     let entry =
         |e: AuditEntry| Entry { at: When::new(e.at, now), who: e.who, what: e.what, detail: e.detail };
     Ok(page(&AuditPage {
-        shell: Shell::new(&caller, "/audit", None),
+        layout: Layout::new(&caller, "/audit", None),
         next: found.next.as_deref().map(|next| address("/audit", &[("page", next)])),
         entries: found.items.into_iter().map(entry).collect(),
     }))

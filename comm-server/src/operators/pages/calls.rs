@@ -6,14 +6,15 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::choice::{Choice, address, check_choice, choices, device_page, element};
+use super::error::PageError;
+use super::form::{Choice, check_choice, choices};
 use super::icon::Icon;
+use super::layout::Layout;
 use super::live::Wanted;
-use super::refused::PageRefused;
-use super::shell::Shell;
+use super::session::{PageParams, PageSession};
 use super::state::{self, StateBadge};
 use super::time::When;
-use super::visitor::{PageParams, Visitor};
+use super::url::{address, device_page, element};
 use crate::operators::OperatorState;
 use crate::store::{Call, CallFilter};
 
@@ -49,7 +50,7 @@ pub(super) struct Query {
 #[derive(Template)]
 #[template(path = "calls.html")]
 struct CallsPage<'a> {
-    shell: Shell,
+    layout: Layout,
     states: Vec<Choice>,
     kinds: Vec<Choice>,
     gateway: &'a str,
@@ -92,10 +93,10 @@ pub(super) struct CallRow {
 /// `GET /calls`
 pub(super) async fn show(
     State(state): State<OperatorState>,
-    Visitor(caller): Visitor,
+    PageSession(caller): PageSession,
     PageParams(query): PageParams<Query>,
     wanted: Wanted,
-) -> Result<Response, PageRefused> {
+) -> Result<Response, PageError> {
     check_choice("state", &STATES, &query.state)?;
     check_choice("kind", &KINDS, &query.kind)?;
     let now = Timestamp::now();
@@ -138,7 +139,7 @@ pub(super) async fn show(
     let with = |page: &str| address("/calls", &[own.as_slice(), &[("page", page)]].concat());
     let live = CallsLive { next: found.next.as_deref().map(with), sections };
     Ok(wanted.answer(&[&live], || CallsPage {
-        shell: Shell::new(&caller, "/calls", None),
+        layout: Layout::new(&caller, "/calls", None),
         states: choices(&STATES, &query.state),
         kinds: choices(&KINDS, &query.kind),
         gateway: &query.gateway,

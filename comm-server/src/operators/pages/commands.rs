@@ -7,16 +7,17 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use wire::command::Order;
 
-use super::choice::{Choice, address, choices, element};
+use super::error::PageError;
+use super::form::{Choice, choices};
 use super::icon::Icon;
+use super::layout::Layout;
 use super::live::Wanted;
-use super::refused::PageRefused;
-use super::shell::Shell;
+use super::session::{FormSubmission, PageParams, PageSession};
 use super::state::{self, StateBadge};
 use super::time::When;
-use super::visitor::{PageParams, Submitted, Visitor};
+use super::url::{address, element};
 use crate::operators::caller::Caller;
-use crate::operators::refused::Refused;
+use crate::operators::error::ApiError;
 use crate::operators::{OperatorState, orders};
 use crate::store::{Command, Gateway, Page};
 
@@ -43,7 +44,7 @@ pub(super) struct Query {
 #[derive(Template)]
 #[template(path = "commands.html")]
 struct CommandsPage<'a> {
-    shell: Shell,
+    layout: Layout,
     orders: Vec<Choice>,
     q: &'a str,
     gateway: &'a str,
@@ -89,10 +90,10 @@ struct CommandRow {
 /// `GET /commands`
 pub(super) async fn show(
     State(state): State<OperatorState>,
-    Visitor(caller): Visitor,
+    PageSession(caller): PageSession,
     PageParams(query): PageParams<Query>,
     wanted: Wanted,
-) -> Result<Response, PageRefused> {
+) -> Result<Response, PageError> {
     let now = Timestamp::now();
     let some = |text: &'_ str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let (gateway, cursor) = (some(&query.gateway), some(&query.page));
@@ -107,7 +108,7 @@ pub(super) async fn show(
         commands: found.items.into_iter().map(|command| row(command, now)).collect(),
     };
     Ok(wanted.answer(&[&choice, &live], || CommandsPage {
-        shell: Shell::new(&caller, "/commands", query.done.as_deref()),
+        layout: Layout::new(&caller, "/commands", query.done.as_deref()),
         orders: allowed(&caller),
         q,
         gateway: &query.gateway,
@@ -149,21 +150,21 @@ fn allowed(caller: &Caller) -> Vec<Choice> {
 }
 
 /// The order for all devices that a form names.
-fn order(kind: &str) -> Result<Order, Refused> {
+fn order(kind: &str) -> Result<Order, ApiError> {
     match kind {
         "counter_request" => Ok(Order::CounterRequest { devices: None }),
         "status_sense" => Ok(Order::StatusSense { devices: None }),
         "discovery" => Ok(Order::Discovery),
         "diagnostics" => Ok(Order::Diagnostics),
-        _ => Err(Refused::malformed("there is no command of that kind")),
+        _ => Err(ApiError::malformed("there is no command of that kind")),
     }
 }
 
 /// `POST /commands`
 pub(super) async fn create(
     State(state): State<OperatorState>,
-    Submitted { caller, fields }: Submitted,
-) -> Result<Response, PageRefused> {
+    FormSubmission { caller, fields }: FormSubmission,
+) -> Result<Response, PageError> {
     let order = order(fields.text("kind"))?;
     let gateway = fields.text("gateway");
     orders::queue(&state, &caller, gateway, order).await?;

@@ -10,18 +10,18 @@ use wire::ids::DeviceId;
 use wire::reading::{Counter, Reading};
 
 use super::calls::{self, CallRow};
-use super::choice::{address, device_page, segment};
+use super::error::PageError;
 use super::icon::Icon;
+use super::layout::{Done, Layout};
 use super::live::Wanted;
-use super::refused::PageRefused;
-use super::shell::{Done, Shell};
+use super::session::{FormSubmission, PageParams, PageSession};
 use super::state::{self, StateBadge};
 use super::supply::{self, Alarms, Bar};
 use super::time::{When, grouped};
-use super::visitor::{PageParams, Submitted, Visitor};
+use super::url::{address, device_page, segment};
 use crate::operators::caller::Caller;
-use crate::operators::refused::Refused;
-use crate::operators::role::Act;
+use crate::operators::error::ApiError;
+use crate::operators::role::Permission;
 use crate::operators::{OperatorState, orders};
 use crate::store::{
     CallFilter, CounterPoint, Device, DeviceDetail, Gateway, Gravest, LatestCounter, Page, Sighting,
@@ -40,7 +40,7 @@ pub(super) struct Query {
 #[derive(Template)]
 #[template(path = "device.html")]
 struct DevicePage<'a> {
-    shell: Shell,
+    layout: Layout,
     d: &'a Head,
     may_count: bool,
     may_sense: bool,
@@ -136,11 +136,11 @@ struct Known {
 /// `GET /devices/{gateway}/{device}`
 pub(super) async fn show(
     State(state): State<OperatorState>,
-    Visitor(caller): Visitor,
+    PageSession(caller): PageSession,
     Path((gateway, device)): Path<(String, String)>,
     PageParams(query): PageParams<Query>,
     wanted: Wanted,
-) -> Result<Response, PageRefused> {
+) -> Result<Response, PageError> {
     let now = Timestamp::now();
     let known = read(&state, &caller, &gateway, &device).await?;
     // The table beside the plot is no live region: it is drawn with the page.
@@ -153,9 +153,9 @@ pub(super) async fn show(
     let head = Head::of(&known);
     let (overview, history) = prepared(&caller, known, now);
     Ok(wanted.answer(&[&overview, &history], || DevicePage {
-        shell: Shell::with(&caller, "/", done),
-        may_count: caller.role.may(Act::AskCounters),
-        may_sense: caller.role.may(Act::AskStatus),
+        layout: Layout::with(&caller, "/", done),
+        may_count: caller.role.may(Permission::AskCounters),
+        may_sense: caller.role.may(Permission::AskStatus),
         series: format!(
             "/api/v1/gateways/{}/devices/{}/counters?counter=total",
             segment(&gateway),
@@ -174,9 +174,9 @@ async fn read(
     caller: &Caller,
     gateway: &str,
     device: &str,
-) -> Result<Known, PageRefused> {
+) -> Result<Known, PageError> {
     let (store, tenant) = (state.seen_by(caller), caller.tenant.as_str());
-    let detail = store.device(tenant, gateway, device).await?.ok_or_else(|| Refused::not_found("device"))?;
+    let detail = store.device(tenant, gateway, device).await?.ok_or_else(|| ApiError::not_found("device"))?;
     let filter = CallFilter {
         gateway: Some(gateway.to_owned()),
         device: Some(device.to_owned()),
@@ -258,7 +258,7 @@ fn prepared(caller: &Caller, known: Known, now: Timestamp) -> (Overview, History
         state: state::of_device(d.offline, known.gravest, reading.map(|r| &r.status)),
         read_at: d.read_at.map(|at| When::new(at, now)),
         stale: stale(d.offline, known.gateway.as_ref(), now),
-        may_roll_out: caller.role.may(Act::RollOut),
+        may_roll_out: caller.role.may(Permission::RollOut),
         console: reading.map(|r| console(&r.status.console)).unwrap_or_default(),
         alerts: reading.map(|r| r.alerts.iter().filter_map(alert).collect()).unwrap_or_default(),
         supplies: reading.map(|r| supply::supplies(&r.supplies, &alarms)).unwrap_or_default(),
@@ -354,17 +354,17 @@ fn title(counter: &str) -> String {
 pub(super) async fn ask(
     State(state): State<OperatorState>,
     Path((gateway, device)): Path<(String, String)>,
-    Submitted { caller, fields }: Submitted,
-) -> Result<Response, PageRefused> {
-    let id: DeviceId = device.parse().map_err(|_| Refused::not_found("device"))?;
+    FormSubmission { caller, fields }: FormSubmission,
+) -> Result<Response, PageError> {
+    let id: DeviceId = device.parse().map_err(|_| ApiError::not_found("device"))?;
     if state.store().device(&caller.tenant, &gateway, &device).await?.is_none() {
-        return Err(Refused::not_found("device").into());
+        return Err(ApiError::not_found("device").into());
     }
     let devices = Some(vec![id]);
     let order = match fields.text("kind") {
         "counter_request" => Order::CounterRequest { devices },
         "status_sense" => Order::StatusSense { devices },
-        _ => return Err(Refused::malformed("there is no command of that kind").into()),
+        _ => return Err(ApiError::malformed("there is no command of that kind").into()),
     };
     orders::queue(&state, &caller, &gateway, order).await?;
     Ok(Redirect::to(&address(&device_page(&gateway, &device), &[("done", "queued")])).into_response())

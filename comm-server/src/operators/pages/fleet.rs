@@ -6,15 +6,16 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::choice::{Choice, address, check_choice, choices, device_page, element};
+use super::error::PageError;
+use super::form::{Choice, check_choice, choices};
 use super::icon::Icon;
+use super::layout::Layout;
 use super::live::Wanted;
-use super::refused::PageRefused;
-use super::shell::Shell;
+use super::session::{PageParams, PageSession};
 use super::state::{self, StateBadge};
 use super::supply::{self, Alarms, Bar};
 use super::time::{When, grouped};
-use super::visitor::{PageParams, Visitor};
+use super::url::{address, device_page, element};
 use crate::operators::OperatorState;
 use crate::operators::caller::Caller;
 use crate::store::{FleetDevice, FleetNumbers, Show, StoreError, SupplyCall};
@@ -41,7 +42,7 @@ pub(super) struct Query {
 #[derive(Template)]
 #[template(path = "fleet.html")]
 struct FleetPage<'a> {
-    shell: Shell,
+    layout: Layout,
     q: &'a str,
     states: Vec<Choice>,
     live: &'a FleetLive,
@@ -89,10 +90,10 @@ struct DeviceRow {
 /// `GET /`
 pub(super) async fn show(
     State(state): State<OperatorState>,
-    Visitor(caller): Visitor,
+    PageSession(caller): PageSession,
     PageParams(query): PageParams<Query>,
     wanted: Wanted,
-) -> Result<Response, PageRefused> {
+) -> Result<Response, PageError> {
     check_choice("state", &STATES, &query.state)?;
     let now = Timestamp::now();
     let show = match query.state.as_str() {
@@ -114,7 +115,7 @@ pub(super) async fn show(
         devices: found.items.into_iter().map(|device| row(device, &alarms, now)).collect(),
     };
     Ok(wanted.answer(&[&live], || FleetPage {
-        shell: Shell::new(&caller, "/", query.done.as_deref()),
+        layout: Layout::new(&caller, "/", query.done.as_deref()),
         states: choices(&STATES, &query.state),
         q: &query.q,
         live: &live,

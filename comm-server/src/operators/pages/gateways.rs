@@ -6,16 +6,16 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::choice::address;
+use super::error::PageError;
 use super::icon::Icon;
+use super::layout::Layout;
 use super::live::Wanted;
-use super::refused::PageRefused;
-use super::shell::Shell;
+use super::session::{PageParams, PageSession};
 use super::state::{self, StateBadge};
 use super::time::{When, grouped, span};
-use super::visitor::{PageParams, Visitor};
+use super::url::address;
 use crate::operators::OperatorState;
-use crate::operators::role::Act;
+use crate::operators::role::Permission;
 use crate::store::{Gateway, LaneState};
 
 /// Where a list goes on.
@@ -31,7 +31,7 @@ pub(super) struct Query {
 #[derive(Template)]
 #[template(path = "gateways.html")]
 struct GatewaysPage<'a> {
-    shell: Shell,
+    layout: Layout,
     may_ask: bool,
     q: &'a str,
     live: &'a GatewaysLive,
@@ -74,10 +74,10 @@ struct LaneRow {
 /// `GET /gateways`
 pub(super) async fn show(
     State(state): State<OperatorState>,
-    Visitor(caller): Visitor,
+    PageSession(caller): PageSession,
     PageParams(query): PageParams<Query>,
     wanted: Wanted,
-) -> Result<Response, PageRefused> {
+) -> Result<Response, PageError> {
     let now = Timestamp::now();
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
     let found = state.seen_by(&caller).find_gateways(&caller.tenant, &query.q, cursor).await?;
@@ -94,8 +94,8 @@ pub(super) async fn show(
         gateways: found.items.into_iter().map(|gateway| row(gateway, &lanes, now)).collect(),
     };
     Ok(wanted.answer(&[&live], || GatewaysPage {
-        shell: Shell::new(&caller, "/gateways", query.done.as_deref()),
-        may_ask: caller.role.may(Act::AskGateway),
+        layout: Layout::new(&caller, "/gateways", query.done.as_deref()),
+        may_ask: caller.role.may(Permission::AskGateway),
         q: &query.q,
         live: &live,
     }))

@@ -12,9 +12,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
-use super::refused::page;
+use super::error::page;
 use crate::operators::compression::Secretless;
-use crate::operators::refused::Refused;
+use crate::operators::error::ApiError;
 
 /// What is asked of a page.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Wanted {
             Self::Page => page(&whole()),
             Self::Regions { known } => match drawn(regions) {
                 Ok(html) => fragment(html, known),
-                Err(error) => Refused::internal(&error).into_response(),
+                Err(error) => ApiError::internal(&error).into_response(),
             },
         }
     }

@@ -11,10 +11,10 @@ use serde::Deserialize;
 use wire::problem::ProblemCode;
 
 use super::assets::{ASSETS, Assets};
+use super::error::{PageError, page};
 use super::icon::Icon;
-use super::refused::{PageRefused, page};
 use super::return_to::ReturnTo;
-use super::visitor::{NewSubmitted, PageParams, Submitted};
+use super::session::{FormSubmission, PageParams, UnverifiedFormSubmission};
 use crate::operators::caller::{Fields, identify};
 use crate::operators::{OperatorState, people, session};
 
@@ -41,7 +41,7 @@ pub(super) async fn show(
     State(state): State<OperatorState>,
     PageParams(query): PageParams<Query>,
     headers: HeaderMap,
-) -> Result<Response, PageRefused> {
+) -> Result<Response, PageError> {
     let next = ReturnTo::parse(&query.next);
     if identify(&state, &headers).await.is_ok() {
         return Ok(Redirect::to(next.as_ref().map_or("/", ReturnTo::as_str)).into_response());
@@ -69,7 +69,7 @@ pub(super) async fn submit(
             };
             (begun.cookies, Redirect::to(&to)).into_response()
         }
-        Err(refused) if refused.0.code == ProblemCode::Internal => PageRefused(refused).into_response(),
+        Err(refused) if refused.0.code == ProblemCode::Internal => PageError(refused).into_response(),
         Err(refused) => {
             let status = StatusCode::from_u16(refused.0.status).unwrap_or(StatusCode::UNAUTHORIZED);
             let problem = match refused.0.code {
@@ -98,8 +98,8 @@ pub(super) async fn submit(
 pub(super) async fn leave(
     State(state): State<OperatorState>,
     jar: CookieJar,
-    NewSubmitted(Submitted { caller, .. }): NewSubmitted,
-) -> Result<Response, PageRefused> {
+    UnverifiedFormSubmission(FormSubmission { caller, .. }): UnverifiedFormSubmission,
+) -> Result<Response, PageError> {
     people::log_out(&state, &caller).await?;
     Ok((jar.add(session::ended_cookie()), Redirect::to("/login")).into_response())
 }

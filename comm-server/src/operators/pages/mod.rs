@@ -5,25 +5,26 @@
 mod assets;
 mod audit;
 mod calls;
-mod choice;
 mod commands;
 mod device;
+mod error;
 mod fleet;
+mod form;
 mod gateways;
 mod icon;
+mod layout;
 mod live;
 mod login;
 mod password;
 mod progress;
 mod quarantine;
-mod refused;
 mod return_to;
 mod rollouts;
-mod shell;
+mod session;
 mod state;
 mod supply;
 mod time;
-mod visitor;
+mod url;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -51,6 +52,6 @@ pub(super) fn router(state: &OperatorState) -> Router<OperatorState> {
         .route("/audit", get(audit::show))
         .route("/assets/{*path}", get(assets::serve))
         .route("/favicon.ico", get(assets::favicon))
-        .fallback(refused::nothing_here)
-        .layer(axum::middleware::from_fn_with_state(state.clone(), refused::surround))
+        .fallback(error::nothing_here)
+        .layer(axum::middleware::from_fn_with_state(state.clone(), error::surround))
 }

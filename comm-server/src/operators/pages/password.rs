@@ -8,10 +8,10 @@ use serde::Deserialize;
 use wire::problem::ProblemCode;
 
 use super::assets::{ASSETS, Assets};
+use super::error::{PageError, page};
 use super::icon::Icon;
-use super::refused::{PageRefused, page};
 use super::return_to::ReturnTo;
-use super::visitor::{NewSubmitted, NewVisitor, PageParams, Submitted};
+use super::session::{FormSubmission, PageParams, UnverifiedFormSubmission, UnverifiedPageSession};
 use crate::operators::caller::Caller;
 use crate::operators::{OperatorState, people};
 
@@ -39,14 +39,17 @@ fn shown(caller: Caller, next: &str, problem: Option<String>) -> Response {
 }
 
 /// `GET /password`
-pub(super) async fn show(NewVisitor(caller): NewVisitor, PageParams(query): PageParams<Query>) -> Response {
+pub(super) async fn show(
+    UnverifiedPageSession(caller): UnverifiedPageSession,
+    PageParams(query): PageParams<Query>,
+) -> Response {
     std::future::ready(shown(caller, &query.next, None)).await
 }
 
 /// `POST /password`
 pub(super) async fn submit(
     State(state): State<OperatorState>,
-    NewSubmitted(Submitted { caller, fields }): NewSubmitted,
+    UnverifiedFormSubmission(FormSubmission { caller, fields }): UnverifiedFormSubmission,
 ) -> Response {
     let next = fields.text("next");
     if fields.text("new") != fields.text("again") {
@@ -66,6 +69,6 @@ pub(super) async fn submit(
             problem.push('.');
             (StatusCode::BAD_REQUEST, shown(caller, next, Some(problem))).into_response()
         }
-        Err(refused) => PageRefused(refused).into_response(),
+        Err(refused) => PageError(refused).into_response(),
     }
 }

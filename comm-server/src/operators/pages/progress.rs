@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use wire::report::WaitReason;
 
-use super::choice::{device_page, element};
 use super::state::{self, StateBadge};
 use super::time::{When, grouped};
+use super::url::{device_page, element};
 use crate::store::{Rollout, RolloutDevice};
 
 /// Width of the whole bar.

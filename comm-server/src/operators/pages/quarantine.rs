@@ -7,15 +7,15 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use wire::text::lines_with_marks;
 
-use super::choice::address;
+use super::error::{PageError, page};
 use super::icon::Icon;
-use super::refused::{PageRefused, page};
-use super::shell::Shell;
+use super::layout::Layout;
+use super::session::{FormSubmission, PageParams, PageSession};
 use super::time::When;
-use super::visitor::{PageParams, Submitted, Visitor};
+use super::url::address;
 use crate::operators::OperatorState;
-use crate::operators::refused::Refused;
-use crate::operators::role::Act;
+use crate::operators::error::ApiError;
+use crate::operators::role::Permission;
 use crate::store::Replayed;
 
 /// A gateway's name in a form is not longer, bytes.
@@ -32,7 +32,7 @@ pub(super) struct Query {
 #[derive(Template)]
 #[template(path = "quarantine.html")]
 struct QuarantinePage {
-    shell: Shell,
+    layout: Layout,
     may_replay: bool,
     /// Gateways that reports of this page are from.
     gateways: Vec<String>,
@@ -52,10 +52,10 @@ struct Item {
 /// `GET /quarantine`
 pub(super) async fn show(
     State(state): State<OperatorState>,
-    Visitor(caller): Visitor,
+    PageSession(caller): PageSession,
     PageParams(query): PageParams<Query>,
-) -> Result<Response, PageRefused> {
-    caller.may(Act::SeeQuarantine)?;
+) -> Result<Response, PageError> {
+    caller.may(Permission::SeeQuarantine)?;
     let now = Timestamp::now();
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
     let found = state.seen_by(&caller).quarantine(&caller.tenant, cursor).await?;
@@ -70,8 +70,8 @@ pub(super) async fn show(
     let mut gateways: Vec<String> = found.items.iter().map(|q| q.gateway.clone()).collect();
     gateways.dedup();
     Ok(page(&QuarantinePage {
-        shell: Shell::new(&caller, "/quarantine", query.done.as_deref()),
-        may_replay: caller.role.may(Act::ReplayQuarantine),
+        layout: Layout::new(&caller, "/quarantine", query.done.as_deref()),
+        may_replay: caller.role.may(Permission::ReplayQuarantine),
         gateways,
         next: found.next.as_deref().map(|next| address("/quarantine", &[("page", next)])),
         items: found.items.into_iter().map(item).collect(),
@@ -81,17 +81,17 @@ pub(super) async fn show(
 /// `POST /quarantine/replay`: of one gateway, or of all where the form names none.
 pub(super) async fn replay(
     State(state): State<OperatorState>,
-    Submitted { caller, fields }: Submitted,
-) -> Result<Response, PageRefused> {
-    caller.may(Act::ReplayQuarantine)?;
+    FormSubmission { caller, fields }: FormSubmission,
+) -> Result<Response, PageError> {
+    caller.may(Permission::ReplayQuarantine)?;
     let gateway = Some(fields.text("gateway")).filter(|gateway| !gateway.is_empty());
     if gateway.is_some_and(|gateway| gateway.len() > NAME_MAX) {
-        return Err(Refused::malformed("the gateway's name is too long").into());
+        return Err(ApiError::malformed("the gateway's name is too long").into());
     }
     if let Some(name) = gateway
         && state.store().gateway(&caller.tenant, name).await?.is_none()
     {
-        return Err(Refused::not_found("gateway").into());
+        return Err(ApiError::not_found("gateway").into());
     }
     let done =
         state.store().replay_quarantine(&caller.tenant, gateway, &caller.user, Timestamp::now()).await?;

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, Method, Uri, header};
 
-use super::choice::address;
+use super::url::address;
 
 /// A longer target is not one of ours, bytes.
 const MAX_BYTES: usize = 1024;

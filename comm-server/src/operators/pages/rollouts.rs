@@ -13,18 +13,19 @@ use wire::ids::RolloutId;
 use wire::problem::ProblemCode;
 use wire::size::size_text;
 
-use super::choice::{Choice, address};
+use super::error::{PageError, page};
+use super::form::Choice;
 use super::icon::Icon;
+use super::layout::Layout;
 use super::live::Wanted;
 use super::progress::{Progress, StepRow};
-use super::refused::{PageRefused, page};
-use super::shell::Shell;
+use super::session::{FormSubmission, PageParams, PageSession};
 use super::state::{self, StateBadge};
 use super::time::When;
-use super::visitor::{PageParams, Submitted, Visitor};
+use super::url::address;
 use crate::operators::caller::Caller;
-use crate::operators::refused::Refused;
-use crate::operators::role::Act;
+use crate::operators::error::ApiError;
+use crate::operators::role::Permission;
 use crate::operators::{Image, OperatorState, orders};
 use crate::rollouts::parse_id;
 use crate::store::Rollout;
@@ -47,7 +48,7 @@ pub(super) struct Query {
 #[derive(Template)]
 #[template(path = "rollouts.html")]
 struct RolloutsPage {
-    shell: Shell,
+    layout: Layout,
     may_roll_out: bool,
     problem: Option<String>,
     form: Form,
@@ -103,7 +104,7 @@ struct RolloutRow {
 #[derive(Template)]
 #[template(path = "rollout.html")]
 struct RolloutPage {
-    shell: Shell,
+    layout: Layout,
     may_cancel: bool,
     may_retry: bool,
     problem: Option<String>,
@@ -121,10 +122,10 @@ struct RolloutLive {
 /// `GET /rollouts`
 pub(super) async fn show(
     State(state): State<OperatorState>,
-    Visitor(caller): Visitor,
+    PageSession(caller): PageSession,
     PageParams(query): PageParams<Query>,
     wanted: Wanted,
-) -> Result<Response, PageRefused> {
+) -> Result<Response, PageError> {
     let model = format!("{}{BETWEEN}{}", query.vendor, query.model);
     let form = Form { model, zone: "UTC".to_owned(), ..Form::default() };
     let shown = listed(&state, &caller, &query, form, None).await?;
@@ -137,11 +138,11 @@ async fn listed(
     query: &Query,
     form: Form,
     problem: Option<String>,
-) -> Result<RolloutsPage, PageRefused> {
+) -> Result<RolloutsPage, PageError> {
     let now = Timestamp::now();
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
     let found = state.seen_by(caller).rollouts(&caller.tenant, cursor).await?;
-    let may_roll_out = caller.role.may(Act::RollOut);
+    let may_roll_out = caller.role.may(Permission::RollOut);
     let (mut images, mut images_note, mut models) = (Vec::new(), String::new(), Vec::new());
     if may_roll_out {
         models = state.seen_by(caller).models(&caller.tenant).await?;
@@ -153,7 +154,7 @@ async fn listed(
     }
     let with = |page: &str| address("/rollouts", &[("page", page)]);
     Ok(RolloutsPage {
-        shell: Shell::new(caller, "/rollouts", query.done.as_deref()),
+        layout: Layout::new(caller, "/rollouts", query.done.as_deref()),
         may_roll_out,
         problem,
         models: models.into_iter().map(|model| choice(&model, &form.model)).collect(),
@@ -214,8 +215,8 @@ fn row(r: Rollout, now: Timestamp) -> RolloutRow {
 /// `POST /rollouts`
 pub(super) async fn create(
     State(state): State<OperatorState>,
-    Submitted { caller, fields }: Submitted,
-) -> Result<Response, PageRefused> {
+    FormSubmission { caller, fields }: FormSubmission,
+) -> Result<Response, PageError> {
     let text = |name| fields.text(name).trim().to_owned();
     let form = Form {
         model: fields.text("model").to_owned(),
@@ -237,9 +238,9 @@ pub(super) async fn create(
     }
 }
 
-async fn plan(state: &OperatorState, caller: &Caller, form: &Form) -> Result<RolloutId, Refused> {
+async fn plan(state: &OperatorState, caller: &Caller, form: &Form) -> Result<RolloutId, ApiError> {
     let parts = form.model.split_once(BETWEEN);
-    let (vendor, model) = parts.ok_or_else(|| Refused::malformed("choose a model of the list"))?;
+    let (vendor, model) = parts.ok_or_else(|| ApiError::malformed("choose a model of the list"))?;
     let start = instant(&form.date, &form.time, &form.zone)?.map_or(Start::Now, Start::NotBefore);
     let wish = Wish {
         vendor: vendor.to_owned(),
@@ -254,17 +255,17 @@ async fn plan(state: &OperatorState, caller: &Caller, form: &Form) -> Result<Rol
 
 /// The instant that a date and a time in a zone are; none without a date. A time that the clocks skip is taken as
 /// an hour later, one that they show twice as the first.
-fn instant(date: &str, time: &str, zone: &str) -> Result<Option<Timestamp>, Refused> {
+fn instant(date: &str, time: &str, zone: &str) -> Result<Option<Timestamp>, ApiError> {
     if date.is_empty() {
         if !time.is_empty() {
-            return Err(Refused::malformed(
+            return Err(ApiError::malformed(
                 "the time has no date: choose its date too, or leave both empty to update each device as soon as it is idle",
             ));
         }
         return Ok(None);
     }
     let wrong = |what: &str| {
-        Refused::malformed(format!(
+        ApiError::malformed(format!(
             "{what} can't be read: expected a date such as 2026-12-31 and a time such as 20:00"
         ))
     };
@@ -273,7 +274,7 @@ fn instant(date: &str, time: &str, zone: &str) -> Result<Option<Timestamp>, Refu
     let time: civil::Time = time.parse().map_err(|_| wrong("the time"))?;
     let zone = if zone.is_empty() { "UTC" } else { zone };
     let zone = TimeZone::get(zone).map_err(|_| {
-        Refused::malformed("the time zone is not known: expected a name such as Europe/Berlin")
+        ApiError::malformed("the time zone is not known: expected a name such as Europe/Berlin")
     })?;
     let at = date.to_datetime(time).to_zoned(zone).map_err(|_| wrong("the date"))?;
     Ok(Some(at.timestamp()))
@@ -282,11 +283,11 @@ fn instant(date: &str, time: &str, zone: &str) -> Result<Option<Timestamp>, Refu
 /// `GET /rollouts/{rollout}`
 pub(super) async fn show_one(
     State(state): State<OperatorState>,
-    Visitor(caller): Visitor,
+    PageSession(caller): PageSession,
     Path(id): Path<String>,
     PageParams(query): PageParams<Query>,
     wanted: Wanted,
-) -> Result<Response, PageRefused> {
+) -> Result<Response, PageError> {
     let shown = one(&state, &caller, parse(&id)?, &query, None).await?;
     Ok(wanted.answer(&[&shown.live], || &shown))
 }
@@ -297,16 +298,16 @@ async fn one(
     id: RolloutId,
     query: &Query,
     problem: Option<String>,
-) -> Result<RolloutPage, PageRefused> {
+) -> Result<RolloutPage, PageError> {
     let now = Timestamp::now();
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
     let found = state.seen_by(caller).rollout(&caller.tenant, id).await?;
-    let found = found.ok_or_else(|| Refused::not_found("roll-out"))?;
+    let found = found.ok_or_else(|| ApiError::not_found("roll-out"))?;
     let devices = state.seen_by(caller).rollout_devices(&caller.tenant, id, cursor).await?;
-    let (may, ended, failed) = (caller.role.may(Act::RollOut), found.has_ended(), found.failed > 0);
+    let (may, ended, failed) = (caller.role.may(Permission::RollOut), found.has_ended(), found.failed > 0);
     let r = row(found, now);
     Ok(RolloutPage {
-        shell: Shell::new(caller, "/rollouts", query.done.as_deref()),
+        layout: Layout::new(caller, "/rollouts", query.done.as_deref()),
         may_cancel: may && !ended,
         may_retry: may && ended && failed,
         problem,
@@ -322,8 +323,8 @@ async fn one(
 pub(super) async fn cancel(
     State(state): State<OperatorState>,
     Path(id): Path<String>,
-    Submitted { caller, .. }: Submitted,
-) -> Result<Response, PageRefused> {
+    FormSubmission { caller, .. }: FormSubmission,
+) -> Result<Response, PageError> {
     let id = parse(&id)?;
     match orders::cancel(&state, &caller, id, Door::Page).await {
         Ok(()) => Ok(Redirect::to(&format!("/rollouts/{id}?done=cancelled")).into_response()),
@@ -335,8 +336,8 @@ pub(super) async fn cancel(
 pub(super) async fn retry(
     State(state): State<OperatorState>,
     Path(id): Path<String>,
-    Submitted { caller, fields }: Submitted,
-) -> Result<Response, PageRefused> {
+    FormSubmission { caller, fields }: FormSubmission,
+) -> Result<Response, PageError> {
     let id = parse(&id)?;
     let allow_downgrade = !fields.text("allow_downgrade").is_empty();
     match orders::retry(&state, &caller, id, allow_downgrade, Door::Page).await {
@@ -350,8 +351,8 @@ async fn again(
     state: &OperatorState,
     caller: &Caller,
     id: RolloutId,
-    refused: Refused,
-) -> Result<Response, PageRefused> {
+    refused: ApiError,
+) -> Result<Response, PageError> {
     if refused.0.code != ProblemCode::Conflict && refused.0.code != ProblemCode::Overloaded {
         return Err(refused.into());
     }
@@ -360,8 +361,8 @@ async fn again(
     Ok((status, page(&shown)).into_response())
 }
 
-fn parse(id: &str) -> Result<RolloutId, Refused> {
-    parse_id(id).map_err(|_| Refused::not_found("roll-out"))
+fn parse(id: &str) -> Result<RolloutId, ApiError> {
+    parse_id(id).map_err(|_| ApiError::not_found("roll-out"))
 }
 
 #[cfg(test)]

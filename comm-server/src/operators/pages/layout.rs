@@ -3,11 +3,11 @@
 use super::assets::{ASSETS, Assets};
 use super::icon::Icon;
 use crate::operators::caller::Caller;
-use crate::operators::role::{Act, Role};
+use crate::operators::role::{Permission, Role};
 
 /// The surroundings of a page.
 #[derive(Debug)]
-pub(super) struct Shell {
+pub(super) struct Layout {
     pub(super) assets: &'static Assets,
     pub(super) user: String,
     pub(super) role: &'static str,
@@ -47,14 +47,14 @@ pub(super) struct Entry {
 }
 
 /// Address, title, icon, what it needs.
-const ENTRIES: [(&str, &str, Icon, Act); 7] = [
-    ("/", "Fleet", Icon::Fleet, Act::SeeFleet),
-    ("/gateways", "Gateways", Icon::Gateway, Act::SeeFleet),
-    ("/calls", "Calls", Icon::Call, Act::SeeFleet),
-    ("/rollouts", "Roll-outs", Icon::Rollout, Act::SeeFleet),
-    ("/commands", "Commands", Icon::Command, Act::SeeFleet),
-    ("/quarantine", "Quarantine", Icon::Quarantine, Act::SeeQuarantine),
-    ("/audit", "Audit", Icon::Audit, Act::SeeAudit),
+const ENTRIES: [(&str, &str, Icon, Permission); 7] = [
+    ("/", "Fleet", Icon::Fleet, Permission::SeeFleet),
+    ("/gateways", "Gateways", Icon::Gateway, Permission::SeeFleet),
+    ("/calls", "Calls", Icon::Call, Permission::SeeFleet),
+    ("/rollouts", "Roll-outs", Icon::Rollout, Permission::SeeFleet),
+    ("/commands", "Commands", Icon::Command, Permission::SeeFleet),
+    ("/quarantine", "Quarantine", Icon::Quarantine, Permission::SeeQuarantine),
+    ("/audit", "Audit", Icon::Audit, Permission::SeeAudit),
 ];
 
 /// What was done, by the word that the address carries after it.
@@ -68,7 +68,7 @@ const DONE: [(&str, &str); 7] = [
     ("password", "Your password is changed; your other sessions have ended."),
 ];
 
-impl Shell {
+impl Layout {
     /// The surroundings of a page of `section`; `done` is the word in the address.
     pub(super) fn new(caller: &Caller, section: &'static str, done: Option<&str>) -> Self {
         let known = done.and_then(|word| DONE.iter().find(|(own, _)| *own == word));

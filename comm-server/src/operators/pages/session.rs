@@ -7,34 +7,34 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::de::DeserializeOwned;
 use wire::problem::ProblemCode;
 
+use super::error::PageError;
 use super::live;
-use super::refused::PageRefused;
 use super::return_to::ReturnTo;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Caller, Fields, Params, identify};
 
 /// Somebody who visits a page.
-pub(super) struct Visitor(pub(super) Caller);
+pub(super) struct PageSession(pub(super) Caller);
 
 /// Somebody who may still have a one-time password.
-pub(super) struct NewVisitor(pub(super) Caller);
+pub(super) struct UnverifiedPageSession(pub(super) Caller);
 
 /// A submitted form, its token checked.
-pub(super) struct Submitted {
+pub(super) struct FormSubmission {
     pub(super) caller: Caller,
     pub(super) fields: Fields,
 }
 
-/// As [`Submitted`], from somebody who may still have a one-time password.
-pub(super) struct NewSubmitted(pub(super) Submitted);
+/// As [`FormSubmission`], from somebody who may still have a one-time password.
+pub(super) struct UnverifiedFormSubmission(pub(super) FormSubmission);
 
 /// The values of a page's address; wrong ones are refused with a page.
 pub(super) struct PageParams<T>(pub(super) T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<OperatorState> for PageParams<T> {
-    type Rejection = PageRefused;
+    type Rejection = PageError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, PageRefused> {
+    async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, PageError> {
         let Params(value) = Params::from_request_parts(parts, state).await?;
         Ok(Self(value))
     }
@@ -51,11 +51,11 @@ impl Asked {
         Self { page: ReturnTo::of(method, uri, headers), headers: headers.clone() }
     }
 
-    async fn visitor(&self, state: &OperatorState) -> Result<Caller, Response> {
+    async fn page_session(&self, state: &OperatorState) -> Result<Caller, Response> {
         match identify(state, &self.headers).await {
             Ok(caller) => Ok(caller),
             Err(refused) if refused.0.code == ProblemCode::Unauthorized => Err(self.gate("/login")),
-            Err(refused) => Err(PageRefused(refused).into_response()),
+            Err(refused) => Err(PageError(refused).into_response()),
         }
     }
 
@@ -75,43 +75,44 @@ impl Asked {
     }
 }
 
-impl FromRequestParts<OperatorState> for NewVisitor {
+impl FromRequestParts<OperatorState> for UnverifiedPageSession {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, Response> {
-        Asked::of(&parts.method, &parts.uri, &parts.headers).visitor(state).await.map(Self)
+        Asked::of(&parts.method, &parts.uri, &parts.headers).page_session(state).await.map(Self)
     }
 }
 
-impl FromRequestParts<OperatorState> for Visitor {
+impl FromRequestParts<OperatorState> for PageSession {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, Response> {
         let asked = Asked::of(&parts.method, &parts.uri, &parts.headers);
-        let caller = asked.visitor(state).await?;
+        let caller = asked.page_session(state).await?;
         asked.password_gate(&caller).map_or(Ok(Self(caller)), Err)
     }
 }
 
-impl FromRequest<OperatorState> for NewSubmitted {
+impl FromRequest<OperatorState> for UnverifiedFormSubmission {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &OperatorState) -> Result<Self, Response> {
         let asked = Asked::of(request.method(), request.uri(), request.headers());
-        let caller = asked.visitor(state).await?;
-        let refuse = |refused| PageRefused(refused).into_response();
+        let caller = asked.page_session(state).await?;
+        let refuse = |refused| PageError(refused).into_response();
         let fields = Fields::from_request(request, state).await.map_err(refuse)?;
         caller.check_csrf(fields.text("csrf")).map_err(refuse)?;
-        Ok(Self(Submitted { caller, fields }))
+        Ok(Self(FormSubmission { caller, fields }))
     }
 }
 
-impl FromRequest<OperatorState> for Submitted {
+impl FromRequest<OperatorState> for FormSubmission {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &OperatorState) -> Result<Self, Response> {
         let asked = Asked::of(request.method(), request.uri(), request.headers());
-        let NewSubmitted(Self { caller, fields }) = NewSubmitted::from_request(request, state).await?;
+        let UnverifiedFormSubmission(Self { caller, fields }) =
+            UnverifiedFormSubmission::from_request(request, state).await?;
         asked.password_gate(&caller).map_or(Ok(Self { caller, fields }), Err)
     }
 }

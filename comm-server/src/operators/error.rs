@@ -9,9 +9,9 @@ use crate::store::StoreError;
 
 /// A refusal on its way out.
 #[derive(Debug)]
-pub(crate) struct Refused(pub(crate) Problem);
+pub(crate) struct ApiError(pub(crate) Problem);
 
-impl Refused {
+impl ApiError {
     /// A refusal with a detail.
     pub(crate) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self(Problem::new(code, detail))
@@ -46,7 +46,7 @@ impl Refused {
     }
 }
 
-impl From<StoreError> for Refused {
+impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         if let StoreError::Cursor(cursor) = &error {
             return Self::malformed(cursor.to_string());
@@ -55,7 +55,7 @@ impl From<StoreError> for Refused {
     }
 }
 
-impl From<HashError> for Refused {
+impl From<HashError> for ApiError {
     fn from(error: HashError) -> Self {
         match error {
             HashError::Busy => Self::new(ProblemCode::Overloaded, error.to_string()),
@@ -65,7 +65,7 @@ impl From<HashError> for Refused {
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         Refusal(self.0).into_response()
     }

@@ -12,26 +12,26 @@ use axum::extract::State;
 use axum::http::{HeaderValue, Request, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use comm_server_core::admission::{self, Load, WINDOW_S, Wish};
+use comm_server_core::admission::{self as decision, Load, RequestClass, WINDOW_S};
 use runtime::refusal::Refusal;
 use wire::ids::GatewayId;
 use wire::problem::ProblemCode;
 
 use super::GatewayState;
-use super::caller::Calling;
+use super::caller::AuthenticatedGateway;
 
 /// Requests of one gateway at once.
 const AT_ONCE: u8 = 4;
 
 /// The gate; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Gate(Arc<Inner>);
+pub struct AdmissionGate(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     began: Instant,
     counted: Mutex<Counted>,
-    inside: Mutex<HashMap<GatewayId, u8>>,
+    in_flight: Mutex<HashMap<GatewayId, u8>>,
 }
 
 /// Requests of this window and of the one before.
@@ -57,35 +57,35 @@ impl Counted {
 
 /// A place of a gateway, given back when dropped.
 #[derive(Debug)]
-struct Inside<'a> {
-    gate: &'a Gate,
+struct InFlight<'a> {
+    gate: &'a AdmissionGate,
     gateway: GatewayId,
 }
 
-impl Drop for Inside<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        let mut inside = self.gate.0.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = inside.get_mut(&self.gateway) {
+        let mut in_flight = self.gate.0.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = in_flight.get_mut(&self.gateway) {
             *count -= 1;
             if *count == 0 {
-                inside.remove(&self.gateway);
+                in_flight.remove(&self.gateway);
             }
         }
     }
 }
 
-impl Gate {
+impl AdmissionGate {
     pub(super) fn new() -> Self {
-        let (counted, inside) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { began: Instant::now(), counted, inside }))
+        let (counted, in_flight) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { began: Instant::now(), counted, in_flight }))
     }
 
-    fn load(&self, places: f64) -> Load {
+    fn load(&self, queue_fill: f64) -> Load {
         let mut counted = self.0.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let counted = counted.at(self.window());
         let (served, refused) =
             (counted.served + counted.served_before, counted.refused + counted.refused_before);
-        Load { places, served, refused }
+        Load { queue_fill, served, refused }
     }
 
     fn count(&self, served: bool) {
@@ -99,48 +99,48 @@ impl Gate {
         self.0.began.elapsed().as_secs() / u64::from(WINDOW_S)
     }
 
-    fn enter(&self, gateway: &GatewayId) -> Option<Inside<'_>> {
-        let mut inside = self.0.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = inside.entry(gateway.clone()).or_default();
+    fn enter(&self, gateway: &GatewayId) -> Option<InFlight<'_>> {
+        let mut in_flight = self.0.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = in_flight.entry(gateway.clone()).or_default();
         if *count >= AT_ONCE {
             return None;
         }
         *count += 1;
-        Some(Inside { gate: self, gateway: gateway.clone() })
+        Some(InFlight { gate: self, gateway: gateway.clone() })
     }
 }
 
 /// What a path is about.
-fn wish(path: &str) -> Wish {
+fn request_class(path: &str) -> RequestClass {
     match path {
-        wire::POLLS_PATH => Wish::Poll,
-        "/v1/reports/bulk" => Wish::Bulk,
-        _ => Wish::Urgent,
+        wire::POLLS_PATH => RequestClass::Poll,
+        "/v1/reports/bulk" => RequestClass::Bulk,
+        _ => RequestClass::Urgent,
     }
 }
 
 /// Lets a request pass, or refuses it.
 pub(super) async fn pass(
     State(state): State<GatewayState>,
-    Calling(caller): Calling,
+    AuthenticatedGateway(caller): AuthenticatedGateway,
     request: Request<Body>,
     next: Next,
 ) -> Response {
-    let load = state.gate.load(state.store.load());
-    if let Err(pause_s) = admission::admit(load, wish(request.uri().path()), rand::random()) {
-        return refuse(&state.gate, "load", pause_s);
+    let load = state.admission.load(state.store.load());
+    if let Err(pause_s) = decision::admit(load, request_class(request.uri().path()), rand::random()) {
+        return refuse(&state.admission, "load", pause_s);
     }
-    let Some(inside) = state.gate.enter(&caller.gateway) else {
+    let Some(in_flight) = state.admission.enter(&caller.gateway) else {
         tracing::warn!(gateway.id = %caller.gateway, "more than {AT_ONCE} requests of one gateway at once");
-        return refuse(&state.gate, "gateway", admission::pause_s(load, rand::random()));
+        return refuse(&state.admission, "gateway", decision::pause_s(load, rand::random()));
     };
     let response = next.run(request).await;
-    drop(inside);
-    state.gate.count(true);
+    drop(in_flight);
+    state.admission.count(true);
     response
 }
 
-fn refuse(gate: &Gate, why: &'static str, pause_s: u32) -> Response {
+fn refuse(gate: &AdmissionGate, why: &'static str, pause_s: u32) -> Response {
     gate.count(false);
     metrics::counter!("platen_comm_requests_refused_total", "why" => why).increment(1);
     let detail = format!("too many requests: come again in {pause_s} s");
@@ -162,14 +162,14 @@ mod tests {
 
     #[test]
     fn a_gateway_has_so_many_places_and_leaves_nothing_behind() {
-        let gate = Gate::new();
+        let gate = AdmissionGate::new();
         let (one, two): (GatewayId, GatewayId) = ("gw-1".parse().unwrap(), "gw-2".parse().unwrap());
         let places: Vec<_> = (0..AT_ONCE).map(|_| gate.enter(&one).unwrap()).collect();
         assert!(gate.enter(&one).is_none());
         assert!(gate.enter(&two).is_some());
         drop(places);
         assert!(gate.enter(&one).is_some());
-        assert!(gate.0.inside.lock().unwrap().is_empty());
+        assert!(gate.0.in_flight.lock().unwrap().is_empty());
     }
 
     #[test]

@@ -9,11 +9,11 @@ use wire::problem::ProblemCode;
 
 use super::assets::{ASSETS, Assets};
 use super::icon::Icon;
-use super::shell::Shell;
+use super::layout::Layout;
 use crate::operators::OperatorState;
 use crate::operators::caller::identify;
+use crate::operators::error::ApiError;
 use crate::operators::password::HashError;
-use crate::operators::refused::Refused;
 use crate::store::StoreError;
 
 /// A refusal in words, until it is known who reads it.
@@ -35,32 +35,32 @@ struct BareProblem {
 #[derive(Template)]
 #[template(path = "problem_inside.html")]
 struct ProblemInside {
-    shell: Shell,
+    layout: Layout,
     told: Told,
 }
 
 /// A refusal that people read.
-pub(super) struct PageRefused(pub(super) Refused);
+pub(super) struct PageError(pub(super) ApiError);
 
-impl From<Refused> for PageRefused {
-    fn from(refused: Refused) -> Self {
+impl From<ApiError> for PageError {
+    fn from(refused: ApiError) -> Self {
         Self(refused)
     }
 }
 
-impl From<StoreError> for PageRefused {
+impl From<StoreError> for PageError {
     fn from(error: StoreError) -> Self {
         Self(error.into())
     }
 }
 
-impl From<HashError> for PageRefused {
+impl From<HashError> for PageError {
     fn from(error: HashError) -> Self {
         Self(error.into())
     }
 }
 
-impl IntoResponse for PageRefused {
+impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let problem = self.0.0;
         let title = match problem.code {
@@ -95,8 +95,8 @@ pub(super) async fn surround(State(state): State<OperatorState>, request: Reques
     let Some(told) = response.extensions_mut().remove::<Told>() else { return response };
     match identify(&state, &headers).await {
         Ok(caller) if !caller.must_change => {
-            let shell = Shell::new(&caller, "", None);
-            (response.status(), page(&ProblemInside { shell, told })).into_response()
+            let layout = Layout::new(&caller, "", None);
+            (response.status(), page(&ProblemInside { layout, told })).into_response()
         }
         Ok(_) | Err(_) => response,
     }
@@ -106,12 +106,12 @@ pub(super) async fn surround(State(state): State<OperatorState>, request: Reques
 pub(super) fn page(template: &impl Template) -> Response {
     match template.render() {
         Ok(html) => Html(html).into_response(),
-        Err(error) => Refused::internal(&error).into_response(),
+        Err(error) => ApiError::internal(&error).into_response(),
     }
 }
 
 /// Any path that isn't a page.
 pub(super) async fn nothing_here(uri: Uri) -> Response {
     let detail = format!("there is no page {}", uri.path().chars().take(100).collect::<String>());
-    std::future::ready(PageRefused(Refused::new(ProblemCode::NotFound, detail)).into_response()).await
+    std::future::ready(PageError(ApiError::new(ProblemCode::NotFound, detail)).into_response()).await
 }

@@ -36,7 +36,7 @@ pub(super) enum Code {
     Internal,
 }
 
-const READING: [(&str, &str); 6] = [
+const READ_ERRORS: [(&str, &str); 6] = [
     ("400", "The path or the query isn't what is expected"),
     ("401", "No session"),
     ("403", "The role does not allow this, or the one-time password must be changed first"),
@@ -45,7 +45,7 @@ const READING: [(&str, &str); 6] = [
     ("503", "Too many requests: Retry-After says when to come again"),
 ];
 
-const CHANGING: [(&str, &str); 4] = [
+const WRITE_ERRORS: [(&str, &str); 4] = [
     ("409", "The request doesn't fit the state of things"),
     ("413", "The body is larger than the limit"),
     ("415", "The body's media type isn't application/json"),
@@ -53,30 +53,30 @@ const CHANGING: [(&str, &str); 4] = [
 ];
 
 /// What a request that reads can be refused with.
-pub(super) struct Reading;
+pub(super) struct ReadErrors;
 
-impl IntoResponses for Reading {
+impl IntoResponses for ReadErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        describe(&READING)
+        describe(&READ_ERRORS)
     }
 }
 
 /// What a request that changes things can be refused with.
-pub(super) struct Changing;
+pub(super) struct WriteErrors;
 
-impl IntoResponses for Changing {
+impl IntoResponses for WriteErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let mut all = describe(&READING);
-        all.append(&mut describe(&CHANGING));
+        let mut all = describe(&READ_ERRORS);
+        all.append(&mut describe(&WRITE_ERRORS));
         all
     }
 }
 
-fn describe(refusals: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
+fn describe(errors: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
     let response =
         |text: &str| ResponseBuilder::new().description(text).content(MEDIA_TYPE, content.clone()).build();
-    let all = refusals
+    let all = errors
         .iter()
         .fold(ResponsesBuilder::new(), |all, (status, text)| all.response(*status, response(text)));
     all.build().responses

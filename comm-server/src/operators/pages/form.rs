@@ -1,0 +1,32 @@
+//! Choices of a form.
+
+use crate::operators::error::ApiError;
+
+/// One choice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) value: String,
+    pub(super) title: String,
+    pub(super) chosen: bool,
+}
+
+/// Choices of which one is chosen.
+pub(super) fn choices(all: &[(&str, &str)], chosen: &str) -> Vec<Choice> {
+    let choice = |(value, title): &(&str, &str)| Choice {
+        value: (*value).to_owned(),
+        title: (*title).to_owned(),
+        chosen: *value == chosen,
+    };
+    all.iter().map(choice).collect()
+}
+
+/// Refuses a value of an address that is none of a form's choices.
+pub(super) fn check_choice(name: &str, all: &[(&str, &str)], value: &str) -> Result<(), ApiError> {
+    if all.iter().any(|(own, _)| *own == value) {
+        return Ok(());
+    }
+    let known: Vec<&str> = all.iter().map(|(own, _)| *own).filter(|own| !own.is_empty()).collect();
+    let value: String = value.chars().take(60).collect();
+    let detail = format!("the address asks for the {name} “{value}”: expected {}, or none", known.join(", "));
+    Err(ApiError::malformed(detail))
+}
