@@ -163,7 +163,7 @@ impl Renewal {
             Due::Wait { until } => Duration::try_from(until.duration_since(now)).unwrap_or_default(),
             Due::Expired { .. } => LOOK_EVERY,
             Due::Renew | Due::Alarm { .. } => {
-                let longest = PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(6));
+                let longest = gateway_core::backoff(PAUSE, PAUSE.saturating_mul(64), failures);
                 longest.mul_f64(1.0 - 0.5 * rand::random::<f64>())
             }
         };

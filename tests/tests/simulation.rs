@@ -217,7 +217,7 @@ impl World {
         let may = gateway.cadence.may_call_at() <= self.now;
         let urgent = may && gateway.lanes.urgent.base.is_some() && gateway.lanes.urgent.waiting() > 0;
         // A spool that was just opened numbers nothing new before the server was heard.
-        if urgent && gateway.lanes.urgent.waits_for_word() && !self.poll(number) {
+        if urgent && gateway.lanes.urgent.needs_server_confirmation() && !self.poll(number) {
             return;
         }
         if urgent && !self.report(number, Lane::Urgent) {

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use gateway_core::traps::{TrapGate, TrapRules, Verdict};
+use gateway_core::traps::{TrapRateLimiter, TrapRules, Verdict};
 use snmp::{
     AuthProtocol, AuthoritativeEngine, MasterKeys, NotificationAcceptance, NotificationEnvelope,
     NotificationReceiver, PrivProtocol,
@@ -129,13 +129,13 @@ async fn receiver() -> NotificationReceiver {
 
 /// Decides as the gateway does, with a clock that goes on by each trap.
 struct Gate {
-    gate: TrapGate,
+    gate: TrapRateLimiter,
     now: Duration,
 }
 
 impl Gate {
     fn new() -> Self {
-        let mut gate = TrapGate::new(TrapRules::default());
+        let mut gate = TrapRateLimiter::new(TrapRules::default());
         gate.know(&[Ipv4Addr::LOCALHOST.into()].into());
         Self { gate, now: Duration::ZERO }
     }
@@ -144,7 +144,7 @@ impl Gate {
         self.now += TrapRules::default().refill;
         match self.gate.on_trap(trap.source.ip(), self.now) {
             Verdict::Look(_) | Verdict::Planned => NotificationAcceptance::Accept,
-            Verdict::TooMany | Verdict::Stranger => NotificationAcceptance::Reject,
+            Verdict::TooMany | Verdict::UnknownSender => NotificationAcceptance::Reject,
         }
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::backoff;
+
 /// Interval before the server has said one, seconds.
 const FIRST_INTERVAL_S: u32 = 3600;
 
@@ -78,9 +80,8 @@ impl Cadence {
     }
 
     fn back_off(&self) -> Duration {
-        let doublings = self.failures.saturating_sub(1).min(16);
         let interval = Duration::from_secs(u64::from(self.interval_s)).max(BACK_OFF_FIRST);
-        BACK_OFF_FIRST.saturating_mul(1 << doublings).min(BACK_OFF_MAX).min(interval)
+        backoff(BACK_OFF_FIRST, BACK_OFF_MAX.min(interval), self.failures)
     }
 
     fn wait(&self, wait: Duration) -> Duration {

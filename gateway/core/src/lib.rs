@@ -2,6 +2,7 @@
 //! decision, and carries out what it answers.
 
 pub mod access;
+mod backoff;
 pub mod cadence;
 pub mod calls;
 pub mod commands;
@@ -14,3 +15,6 @@ pub mod profiles;
 pub mod search;
 pub mod sensing;
 pub mod traps;
+pub mod windows;
+
+pub use backoff::backoff;

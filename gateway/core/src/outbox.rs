@@ -12,7 +12,7 @@ use wire::ids::DeviceId;
 use wire::limits::{BATCH_BYTES, BATCH_REPORTS};
 use wire::report::{FirmwareStep, Lane, Report};
 
-pub use lane::{Acknowledgement, Doubt, LaneState};
+pub use lane::{Acknowledgement, LaneState, Unconfirmed};
 
 /// Room for the braces and commas of a batch around its reports, bytes.
 const BATCH_FRAME_BYTES: usize = 64;
@@ -35,9 +35,9 @@ pub fn batch_length(sizes: impl IntoIterator<Item = usize>, byte_limit: usize) -
     reports
 }
 
-/// What a stored report is, as far as its worth in a full spool goes.
+/// What a stored report is, as far as the order of eviction from a full spool goes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Worth {
+pub enum EvictionClass {
     /// A reading of a device, by device.
     Information(DeviceId),
     /// A step of a firmware update, by roll-out and device.
@@ -48,8 +48,8 @@ pub enum Worth {
     Call,
 }
 
-impl Worth {
-    /// The worth of a report.
+impl EvictionClass {
+    /// The class of a report.
     #[must_use]
     pub fn of(report: &Report) -> Self {
         match report {
@@ -74,26 +74,28 @@ pub struct Stored {
     /// Bytes that its going frees.
     pub bytes: u64,
     /// What it is.
-    pub worth: Worth,
+    pub class: EvictionClass,
 }
 
 /// Chooses what goes so that `needed` bytes become free: superseded readings and reasons of firmware updates to wait,
 /// the newest of both, superseded steps of firmware updates, superseded meters, then the oldest of steps, meters and calls. `stored` is in the order of age.
 #[must_use]
 pub fn make_room(stored: &[Stored], needed: u64) -> Vec<(Lane, u64)> {
-    let mut newer: BTreeSet<&Worth> = BTreeSet::new();
+    let mut newer: BTreeSet<&EvictionClass> = BTreeSet::new();
     let mut steps: BTreeMap<&str, FirmwareStep> = BTreeMap::new();
     let mut order = Vec::with_capacity(stored.len());
     for entry in stored.iter().rev() {
-        let superseded = match &entry.worth {
-            Worth::Firmware(update, step) => {
+        let superseded = match &entry.class {
+            EvictionClass::Firmware(update, step) => {
                 let later = steps.get(update.as_str()).copied();
                 steps.insert(update, later.map_or(*step, |later| later.max(*step)));
                 later.is_some_and(|later| later >= *step)
             }
-            worth @ (Worth::Information(_) | Worth::Counters(_) | Worth::Call) => !newer.insert(worth),
+            class @ (EvictionClass::Information(_) | EvictionClass::Counters(_) | EvictionClass::Call) => {
+                !newer.insert(class)
+            }
         };
-        order.push((rank(&entry.worth, superseded), entry));
+        order.push((rank(&entry.class, superseded), entry));
     }
     order.sort_by_key(|(rank, entry)| (*rank, entry.place));
     let mut freed = 0_u64;
@@ -108,15 +110,15 @@ pub fn make_room(stored: &[Stored], needed: u64) -> Vec<(Lane, u64)> {
     going
 }
 
-const fn rank(worth: &Worth, superseded: bool) -> u8 {
-    match (worth, superseded) {
-        (Worth::Information(_) | Worth::Firmware(_, FirmwareStep::Waiting), true) => 0,
-        (Worth::Information(_) | Worth::Firmware(_, FirmwareStep::Waiting), false) => 1,
-        (Worth::Firmware(..), true) => 2,
-        (Worth::Counters(_), true) => 3,
-        (Worth::Firmware(..), false) => 4,
-        (Worth::Counters(_), false) => 5,
-        (Worth::Call, _) => 6,
+const fn rank(class: &EvictionClass, superseded: bool) -> u8 {
+    match (class, superseded) {
+        (EvictionClass::Information(_) | EvictionClass::Firmware(_, FirmwareStep::Waiting), true) => 0,
+        (EvictionClass::Information(_) | EvictionClass::Firmware(_, FirmwareStep::Waiting), false) => 1,
+        (EvictionClass::Firmware(..), true) => 2,
+        (EvictionClass::Counters(_), true) => 3,
+        (EvictionClass::Firmware(..), false) => 4,
+        (EvictionClass::Counters(_), false) => 5,
+        (EvictionClass::Call, _) => 6,
     }
 }
 
@@ -137,19 +139,19 @@ mod tests {
     fn superseded_readings_go_first_and_calls_last() {
         let device: DeviceId = "a:1".parse().unwrap();
         let other: DeviceId = "a:2".parse().unwrap();
-        let entry = |place, worth| Stored { lane: Lane::Bulk, place, bytes: 10, worth };
+        let entry = |place, class| Stored { lane: Lane::Bulk, place, bytes: 10, class };
         let stored = [
-            entry(1, Worth::Counters(device.clone())),
-            entry(2, Worth::Information(other)),
-            entry(3, Worth::Information(device.clone())),
-            entry(4, Worth::Firmware("r/d".into(), FirmwareStep::Staged)),
-            entry(5, Worth::Firmware("r/d".into(), FirmwareStep::Verified)),
-            entry(6, Worth::Counters(device.clone())),
-            entry(7, Worth::Information(device)),
-            entry(8, Worth::Firmware("r/e".into(), FirmwareStep::Staged)),
-            entry(9, Worth::Firmware("r/e".into(), FirmwareStep::Waiting)),
-            entry(10, Worth::Firmware("r/e".into(), FirmwareStep::Waiting)),
-            Stored { lane: Lane::Urgent, place: 1, bytes: 10, worth: Worth::Call },
+            entry(1, EvictionClass::Counters(device.clone())),
+            entry(2, EvictionClass::Information(other)),
+            entry(3, EvictionClass::Information(device.clone())),
+            entry(4, EvictionClass::Firmware("r/d".into(), FirmwareStep::Staged)),
+            entry(5, EvictionClass::Firmware("r/d".into(), FirmwareStep::Verified)),
+            entry(6, EvictionClass::Counters(device.clone())),
+            entry(7, EvictionClass::Information(device)),
+            entry(8, EvictionClass::Firmware("r/e".into(), FirmwareStep::Staged)),
+            entry(9, EvictionClass::Firmware("r/e".into(), FirmwareStep::Waiting)),
+            entry(10, EvictionClass::Firmware("r/e".into(), FirmwareStep::Waiting)),
+            Stored { lane: Lane::Urgent, place: 1, bytes: 10, class: EvictionClass::Call },
         ];
         let going: Vec<u64> = make_room(&stored, u64::MAX).into_iter().map(|(_, place)| place).collect();
         // A reason to wait is superseded by whatever follows it, and supersedes no step.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::backoff;
 use crate::calls::{CallState, POWER_SAVER};
 use crate::device_reading::{Glimpse, Scope};
 use wire::reading::{Label, Reading};
@@ -11,7 +12,7 @@ use wire::reading::{Label, Reading};
 const STATUS_AT_LEAST: Duration = Duration::from_secs(900);
 
 /// Looks without news after which the pace slackens.
-const PATIENCE: u32 = 10;
+const QUIET_READS_BEFORE_BACKOFF: u32 = 10;
 
 /// Longest pause between two looks at a device that doesn't answer.
 const SILENT_MAX: Duration = Duration::from_secs(900);
@@ -35,7 +36,7 @@ pub struct SensingRules {
 
 /// What is remembered of one device to decide about its next look; not stored.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Attention {
+pub struct PollSchedule {
     quiet: u32,
     silent: u32,
     asleep: bool,
@@ -46,7 +47,7 @@ pub struct Attention {
     glimpse: Option<Glimpse>,
 }
 
-impl Attention {
+impl PollSchedule {
     /// How much the next look asks for, when a whole reading isn't due.
     #[must_use]
     pub fn scope(&self, rules: &SensingRules) -> Scope {
@@ -62,12 +63,12 @@ impl Attention {
     #[must_use]
     pub fn wait(&self, rules: &SensingRules) -> Duration {
         let wait = if self.silent > 0 {
-            let doublings = self.silent.saturating_sub(rules.offline_after.max(1)).min(16);
-            rules.status.saturating_mul(1 << doublings).min(SILENT_MAX)
+            let beyond = self.silent.saturating_sub(rules.offline_after.max(1));
+            backoff(rules.status, SILENT_MAX, beyond.saturating_add(1))
         } else if self.asleep {
             rules.asleep
         } else {
-            let slack = self.quiet.saturating_sub(PATIENCE).min(64);
+            let slack = self.quiet.saturating_sub(QUIET_READS_BEFORE_BACKOFF).min(64);
             rules.status.saturating_add(rules.status.saturating_mul(slack) / 4).min(rules.idle)
         };
         scaled(rules, wait.max(rules.status))
@@ -103,7 +104,7 @@ impl Attention {
         self.silent = 0;
         self.since_status = Duration::ZERO;
         self.glimpse = glimpse;
-        self.calm = calls.is_calm();
+        self.calm = calls.allows_change_check();
         // Who waits for something to end is asked as configured, asleep or not.
         self.asleep = self.calm && is_asleep(reading);
         self.closer = false;
@@ -183,41 +184,41 @@ mod tests {
         reading
     }
 
-    fn wait(attention: &Attention) -> u64 {
-        attention.wait(&RULES).as_secs()
+    fn wait(schedule: &PollSchedule) -> u64 {
+        schedule.wait(&RULES).as_secs()
     }
 
     #[test]
     fn an_idle_device_is_asked_less_and_a_busy_one_as_configured() {
-        let (mut attention, calls) = (Attention::default(), CallState::default());
+        let (mut schedule, calls) = (PollSchedule::default(), CallState::default());
         let glimpse = |value| Some(Glimpse::of_numbers(&[value]));
-        assert_eq!((attention.scope(&RULES), wait(&attention)), (Scope::StatusOnly, 60));
-        attention.on_reading(&reading("idle"), glimpse(7), &calls, false);
-        assert_eq!(attention.scope(&RULES), Scope::Glance);
+        assert_eq!((schedule.scope(&RULES), wait(&schedule)), (Scope::StatusOnly, 60));
+        schedule.on_reading(&reading("idle"), glimpse(7), &calls, false);
+        assert_eq!(schedule.scope(&RULES), Scope::Glance);
         for _ in 0..30 {
-            assert!(!attention.on_glance(&RULES, glimpse(7)));
+            assert!(!schedule.on_glance(&RULES, glimpse(7)));
         }
-        assert_eq!((attention.scope(&RULES), wait(&attention)), (Scope::StatusOnly, 180));
-        attention.on_reading(&reading("idle"), glimpse(7), &calls, false);
-        assert_eq!(attention.scope(&RULES), Scope::Glance);
-        assert!(attention.on_glance(&RULES, glimpse(8)), "a change is looked at");
-        assert_eq!(wait(&attention), 60);
-        attention.on_reading(&reading("printing"), glimpse(8), &calls, true);
-        assert_eq!(wait(&attention), 60);
-        assert!(attention.on_glance(&RULES, None) && attention.scope(&RULES) == Scope::StatusOnly);
+        assert_eq!((schedule.scope(&RULES), wait(&schedule)), (Scope::StatusOnly, 180));
+        schedule.on_reading(&reading("idle"), glimpse(7), &calls, false);
+        assert_eq!(schedule.scope(&RULES), Scope::Glance);
+        assert!(schedule.on_glance(&RULES, glimpse(8)), "a change is looked at");
+        assert_eq!(wait(&schedule), 60);
+        schedule.on_reading(&reading("printing"), glimpse(8), &calls, true);
+        assert_eq!(wait(&schedule), 60);
+        assert!(schedule.on_glance(&RULES, None) && schedule.scope(&RULES) == Scope::StatusOnly);
     }
 
     #[test]
     fn nothing_escapes_between_a_reading_and_the_first_glance() {
         let glimpse = |value| Some(Glimpse::of_numbers(&[value]));
         for (with_reading, at_glance, news) in [(7, 7, false), (7, 8, true)] {
-            let mut attention = Attention::default();
-            attention.on_reading(&reading("idle"), glimpse(with_reading), &CallState::default(), false);
-            assert_eq!(attention.on_glance(&RULES, glimpse(at_glance)), news);
+            let mut schedule = PollSchedule::default();
+            schedule.on_reading(&reading("idle"), glimpse(with_reading), &CallState::default(), false);
+            assert_eq!(schedule.on_glance(&RULES, glimpse(at_glance)), news);
         }
-        let mut attention = Attention::default();
-        attention.on_reading(&reading("idle"), None, &CallState::default(), false);
-        assert!(attention.on_glance(&RULES, glimpse(7)), "nothing to compare with");
+        let mut schedule = PollSchedule::default();
+        schedule.on_reading(&reading("idle"), None, &CallState::default(), false);
+        assert!(schedule.on_glance(&RULES, glimpse(7)), "nothing to compare with");
     }
 
     #[test]
@@ -226,9 +227,9 @@ mod tests {
             [(reading("other"), ""), (reading("idle"), "Sleep Mode"), (reading("idle"), "Energy Saver")]
         {
             asleep.status.console = vec![text.to_owned()];
-            let mut attention = Attention::default();
-            attention.on_reading(&asleep, None, &CallState::default(), false);
-            assert_eq!((attention.scope(&RULES), wait(&attention)), (Scope::Glance, 300), "{text}");
+            let mut schedule = PollSchedule::default();
+            schedule.on_reading(&asleep, None, &CallState::default(), false);
+            assert_eq!((schedule.scope(&RULES), wait(&schedule)), (Scope::Glance, 300), "{text}");
         }
         let mut jammed = reading("other");
         jammed.status.detected_errors.push("jammed".into());
@@ -261,26 +262,26 @@ mod tests {
         ] {
             let mut seen = reading(printer);
             seen.alerts = vec![row(code, text)];
-            let mut attention = Attention::default();
-            attention.on_reading(&seen, None, &CallState::default(), false);
-            assert_eq!(wait(&attention), if asleep { 300 } else { 60 }, "{printer} {code} {text}");
+            let mut schedule = PollSchedule::default();
+            schedule.on_reading(&seen, None, &CallState::default(), false);
+            assert_eq!(wait(&schedule), if asleep { 300 } else { 60 }, "{printer} {code} {text}");
         }
     }
 
     #[test]
     fn a_silent_device_costs_a_decaying_number_of_packets() {
-        let mut attention = Attention::default();
+        let mut schedule = PollSchedule::default();
         let mut cost = Vec::new();
         for _ in 0..14 {
-            let packets = attention.retries(&RULES) + 1;
-            attention.on_silence();
-            cost.push((packets, wait(&attention)));
+            let packets = schedule.retries(&RULES) + 1;
+            schedule.on_silence();
+            cost.push((packets, wait(&schedule)));
         }
         let (packets, waits): (Vec<u32>, Vec<u64>) = cost.into_iter().unzip();
         assert_eq!(packets, [3, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
         assert_eq!(waits, [60, 60, 60, 120, 240, 480, 900, 900, 900, 900, 900, 900, 900, 900]);
-        attention.on_reading(&reading("idle"), None, &CallState::default(), true);
-        assert_eq!((wait(&attention), attention.retries(&RULES)), (60, 2));
+        schedule.on_reading(&reading("idle"), None, &CallState::default(), true);
+        assert_eq!((wait(&schedule), schedule.retries(&RULES)), (60, 2));
     }
 
     proptest! {
@@ -290,16 +291,16 @@ mod tests {
         ) {
             let s = Duration::from_secs;
             let rules = SensingRules { status: s(status), idle: s(idle), asleep: s(asleep), ..RULES };
-            let mut attention = Attention::default();
+            let mut schedule = PollSchedule::default();
             for step in steps {
                 match step {
-                    0 => attention.on_silence(),
-                    1 => attention.on_reading(&reading("other"), None, &CallState::default(), false),
-                    2 => attention.on_reading(&reading("printing"), None, &CallState::default(), true),
-                    _ => { let _news = attention.on_glance(&rules, Some(Glimpse::of_numbers(&[step.into()]))); }
+                    0 => schedule.on_silence(),
+                    1 => schedule.on_reading(&reading("other"), None, &CallState::default(), false),
+                    2 => schedule.on_reading(&reading("printing"), None, &CallState::default(), true),
+                    _ => { let _news = schedule.on_glance(&rules, Some(Glimpse::of_numbers(&[step.into()]))); }
                 }
                 let longest = s(status.max(idle).max(asleep).max(900));
-                prop_assert!(attention.wait(&rules) >= s(status) && attention.wait(&rules) <= longest);
+                prop_assert!(schedule.wait(&rules) >= s(status) && schedule.wait(&rules) <= longest);
             }
         }
     }

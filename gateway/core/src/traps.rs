@@ -41,7 +41,7 @@ pub enum Verdict {
     /// Too many from this device: it is ignored.
     TooMany,
     /// No known device has this address: it is ignored.
-    Stranger,
+    UnknownSender,
 }
 
 impl Verdict {
@@ -52,7 +52,7 @@ impl Verdict {
             Self::Look(_) => "look",
             Self::Planned => "planned",
             Self::TooMany => "too_many",
-            Self::Stranger => "stranger",
+            Self::UnknownSender => "stranger",
         }
     }
 }
@@ -68,12 +68,12 @@ struct Source {
 
 /// Who may cause a look, and who did. Holds no more than the known devices.
 #[derive(Debug)]
-pub struct TrapGate {
+pub struct TrapRateLimiter {
     rules: TrapRules,
     sources: BTreeMap<IpAddr, Option<Source>>,
 }
 
-impl TrapGate {
+impl TrapRateLimiter {
     /// Nobody is known yet.
     #[must_use]
     pub const fn new(rules: TrapRules) -> Self {
@@ -91,7 +91,7 @@ impl TrapGate {
     /// A trap came from an address.
     pub fn on_trap(&mut self, from: IpAddr, now: Duration) -> Verdict {
         let rules = self.rules;
-        let Some(source) = self.sources.get_mut(&from.to_canonical()) else { return Verdict::Stranger };
+        let Some(source) = self.sources.get_mut(&from.to_canonical()) else { return Verdict::UnknownSender };
         let source = source.get_or_insert(Source { left: rules.burst, refilled: now, look: None });
         source.refill(&rules, now);
         if source.left == 0 {
@@ -138,8 +138,8 @@ mod tests {
         "192.0.2.7".parse().unwrap()
     }
 
-    fn gate() -> TrapGate {
-        let mut gate = TrapGate::new(TrapRules::default());
+    fn gate() -> TrapRateLimiter {
+        let mut gate = TrapRateLimiter::new(TrapRules::default());
         gate.know(&BTreeSet::from([device()]));
         gate
     }
@@ -162,14 +162,14 @@ mod tests {
     #[test]
     fn strangers_and_floods_are_ignored() {
         let mut gate = gate();
-        assert_eq!(gate.on_trap("192.0.2.8".parse().unwrap(), ms(0)), Verdict::Stranger);
+        assert_eq!(gate.on_trap("192.0.2.8".parse().unwrap(), ms(0)), Verdict::UnknownSender);
         assert_eq!(gate.on_trap("::ffff:192.0.2.7".parse().unwrap(), ms(0)), Verdict::Look(ms(500)));
         let taken = (0..1_000).filter(|_| gate.on_trap(device(), ms(1)) != Verdict::TooMany).count();
         assert_eq!(taken, 19);
         assert_eq!(gate.on_trap(device(), ms(3_000)), Verdict::Planned, "one more after three seconds");
         assert_eq!(gate.on_trap(device(), ms(3_001)), Verdict::TooMany);
         gate.know(&BTreeSet::new());
-        assert_eq!(gate.on_trap(device(), ms(9_000)), Verdict::Stranger);
+        assert_eq!(gate.on_trap(device(), ms(9_000)), Verdict::UnknownSender);
         assert!(gate.sources.is_empty());
     }
 

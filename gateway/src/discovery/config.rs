@@ -1,6 +1,7 @@
 //! Section `discovery` of the configuration.
 
-use gateway_core::search::{Span, Windows};
+use gateway_core::search::Span;
+use gateway_core::windows::Windows;
 use serde::Deserialize;
 
 /// Section `discovery`.

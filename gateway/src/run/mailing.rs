@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -16,10 +17,10 @@ use crate::mail::{CallNotice, Mailer};
 use crate::spool::{Changes, QueuedMail, Spool};
 
 /// First pause before a letter is tried again, doubled with each attempt.
-const PAUSE: SignedDuration = SignedDuration::from_secs(15);
+const PAUSE: Duration = Duration::from_secs(15);
 
 /// Longest pause.
-const PAUSE_MAX: SignedDuration = SignedDuration::from_secs(3600);
+const PAUSE_MAX: Duration = Duration::from_secs(3600);
 
 /// A letter about a call that is older than this helps nobody.
 const GIVE_UP: SignedDuration = SignedDuration::from_hours(24);
@@ -50,9 +51,9 @@ impl Post {
         loop {
             self.count.store(u64::try_from(waiting.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
             let next = waiting.values().min_by_key(|mail| (mail.not_before, mail.id)).cloned();
+            let wait = next.as_ref().map(|mail| mail.not_before.duration_since(Timestamp::now()));
             let wait =
-                next.as_ref().map_or(PAUSE_MAX, |mail| mail.not_before.duration_since(Timestamp::now()));
-            let wait = std::time::Duration::try_from(wait.min(PAUSE_MAX)).unwrap_or_default();
+                wait.map_or(PAUSE_MAX, |wait| Duration::try_from(wait).unwrap_or_default()).min(PAUSE_MAX);
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 mail = queued.recv() => match mail {
@@ -101,9 +102,8 @@ impl Post {
             return None;
         }
         tracing::warn!(error = chain(&error), attempts = mail.attempts, "a letter was not sent");
-        let pause = (PAUSE * (1 << mail.attempts.min(10))).min(PAUSE_MAX);
         mail.attempts = mail.attempts.saturating_add(1);
-        mail.not_before = now + pause;
+        mail.not_before = now + gateway_core::backoff(PAUSE, PAUSE_MAX, mail.attempts);
         let mut changes = Changes::new();
         if let Err(error) = changes.enqueue_mail(&mail) {
             tracing::error!(error = %error, "a letter can't be stored");

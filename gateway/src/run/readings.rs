@@ -6,7 +6,9 @@ use std::time::Duration;
 use gateway_core::calls::{CallState, is_told_by_another};
 use gateway_core::device_reading::{Coverage, Finished, Glimpse, Scope};
 use gateway_core::firmware::Shown;
-use gateway_core::inventory::{self, DeviceRecord, Finding, LastReading, Place, Recognition, Reported, Seen};
+use gateway_core::inventory::{
+    self, AddressRole, DeviceRecord, Finding, LastReading, Recognition, Reported, Sighting,
+};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -54,7 +56,7 @@ impl Engine {
     fn glanced(&mut self, address: SocketAddr, glimpse: Option<Glimpse>) {
         let rules = self.world.config.sensing_rules();
         let Some(target) = self.targets.at(address) else { return };
-        if target.attention.on_glance(&rules, glimpse) {
+        if target.schedule.on_glance(&rules, glimpse) {
             target.next = Instant::now();
             return;
         }
@@ -75,7 +77,7 @@ impl Engine {
         let now = Timestamp::now();
         let Some(target) = self.targets.at(address) else { return };
         let before = target.device.clone();
-        let Some(Recognition { device: id, place, findings }) =
+        let Some(Recognition { device: id, role, findings }) =
             self.recognise(address, before.as_ref(), reading, now)
         else {
             return;
@@ -85,7 +87,7 @@ impl Engine {
             self.targets.look_now(address, Instant::now());
             return;
         }
-        if matches!(place, Place::Also(_)) {
+        if matches!(role, AddressRole::Secondary(_)) {
             self.stand_by(address, &id);
             self.note(&id, findings, now, outcome);
             return;
@@ -122,8 +124,8 @@ impl Engine {
         let seen = (reading, coverage);
         let calls = record.calls.on_reading(&rules, profile.map(AsRef::as_ref), &id, seen);
         if let Some(target) = self.targets.at(address) {
-            target.attention.on_reading(reading, glimpse, &record.calls, news);
-            target.next = Instant::now() + target.attention.wait(&self.world.config.sensing_rules());
+            target.schedule.on_reading(reading, glimpse, &record.calls, news);
+            target.next = Instant::now() + target.schedule.wait(&self.world.config.sensing_rules());
         }
         if whole {
             record.reading = LastReading::of(reading);
@@ -154,8 +156,8 @@ impl Engine {
         now: Timestamp,
     ) -> Option<Recognition> {
         let holder = |address| self.targets.holder(address);
-        let (known, lately) = (&self.known.devices, self.lately());
-        let seen = Seen { reading, address, expected, known, holder: &holder, now, lately };
+        let (known, recent_within) = (&self.known.devices, self.recent_within());
+        let seen = Sighting { reading, address, expected, known, holder: &holder, now, recent_within };
         match inventory::recognise(&seen) {
             Ok(recognition) => Some(recognition),
             Err(error) => {
@@ -166,7 +168,7 @@ impl Engine {
     }
 
     /// A device that answered within this is still where it was.
-    fn lately(&self) -> SignedDuration {
+    fn recent_within(&self) -> SignedDuration {
         let rules = self.world.config.sensing_rules();
         let longest = rules.status.max(rules.idle).max(rules.asleep).saturating_mul(2);
         SignedDuration::try_from(self.world.config.wait(longest)).unwrap_or(SignedDuration::MAX)
@@ -216,7 +218,7 @@ impl Engine {
         if let Some(target) = self.targets.at(address) {
             target.former.retain(|former| former != id);
             if let Some(before) = before.filter(|before| before != id) {
-                if inventory::is_makeshift(&before) {
+                if inventory::is_provisional_id(&before) {
                     replaced = Some(before);
                 } else {
                     target.former.push(before);
@@ -261,8 +263,8 @@ impl Engine {
         let Some(target) = self.targets.at(address) else { return };
         // What was to be read wholly still is.
         target.whole |= scope == Scope::Whole;
-        target.attention.on_silence();
-        target.next = Instant::now() + target.attention.wait(&self.world.config.sensing_rules());
+        target.schedule.on_silence();
+        target.next = Instant::now() + target.schedule.wait(&self.world.config.sensing_rules());
         let Some(id) = target.device.clone() else { return };
         if target.also {
             // It is the device's second address, and the first is what counts.
@@ -352,9 +354,9 @@ impl Engine {
     /// A whole reading is reported when it is new or differs.
     fn inform(&mut self, id: &DeviceId, reading: &Reading, now: Timestamp, outcome: &mut Outcome) {
         let Some(record) = self.known.devices.get(id) else { return };
-        if let Some(worth) = record.worth_reporting(reading, true, now) {
-            self.report_information(id, worth.reason, None, now, outcome);
-            if worth.at_once {
+        if let Some(trigger) = record.report_trigger(reading, true, now) {
+            self.report_information(id, trigger.reason, None, now, outcome);
+            if trigger.at_once {
                 outcome.actions.push(Action::SendReading);
             }
         }
@@ -399,7 +401,7 @@ impl Engine {
     /// A change of the status asks for a whole reading: only that is reported.
     fn look_closer(&mut self, address: SocketAddr, id: &DeviceId, reading: &Reading, now: Timestamp) {
         let Some(record) = self.known.devices.get(id) else { return };
-        let worth = record.worth_reporting(reading, false, now).is_some();
+        let worth = record.report_trigger(reading, false, now).is_some();
         let owed = record.owes_reading();
         let seen = Reported::of(reading, now);
         let Some(target) = self.targets.at(address) else { return };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gateway_core::device_reading::Scope;
 use gateway_core::inventory::Reported;
-use gateway_core::sensing::{Attention, SensingRules};
+use gateway_core::sensing::{PollSchedule, SensingRules};
 use tokio::time::Instant;
 use wire::ids::DeviceId;
 
@@ -32,7 +32,7 @@ pub(super) struct Target {
     /// With what it is asked, where that is said of it alone.
     pub(super) credentials: Option<Candidates>,
     /// How often and how thoroughly it is looked at.
-    pub(super) attention: Attention,
+    pub(super) schedule: PollSchedule,
     /// Whether this is a second address of its device.
     pub(super) also: bool,
 }
@@ -69,7 +69,7 @@ impl Targets {
             hinted: false,
             status_seen: None,
             credentials: None,
-            attention: Attention::default(),
+            schedule: PollSchedule::default(),
             also: false,
         })
     }
@@ -103,10 +103,10 @@ impl Targets {
         due.sort_by_key(|(_, target)| target.next);
         let begin = |(address, target): (&SocketAddr, &mut Target)| {
             target.busy = true;
-            target.next = now + target.attention.wait(rules);
+            target.next = now + target.schedule.wait(rules);
             let whole = std::mem::take(&mut target.whole);
-            let scope = if whole { Scope::Whole } else { target.attention.scope(rules) };
-            let retries = target.attention.retries(rules);
+            let scope = if whole { Scope::Whole } else { target.schedule.scope(rules) };
+            let retries = target.schedule.retries(rules);
             Due { address: *address, credentials: target.credentials.clone(), scope, retries }
         };
         due.into_iter().take(free).map(begin).collect()
@@ -126,7 +126,7 @@ impl Targets {
             if address.ip().to_canonical() == ip {
                 target.next = target.next.min(at);
                 target.hinted = true;
-                target.attention.look_closer();
+                target.schedule.look_closer();
             }
         }
     }
@@ -140,7 +140,7 @@ impl Targets {
     pub(super) fn look_at_all(&mut self, now: Instant, over: Duration) {
         for target in self.all.values_mut() {
             target.whole = true;
-            if target.attention.is_silent() {
+            if target.schedule.is_silent() {
                 // Who doesn't answer isn't asked more often for it.
                 continue;
             }

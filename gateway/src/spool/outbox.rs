@@ -1,6 +1,6 @@
 //! The outbox on the disk: reads batches, frees what is acknowledged, lets superseded reports go when it is full.
 
-use gateway_core::outbox::{self, LaneState, Stored, Worth};
+use gateway_core::outbox::{self, EvictionClass, LaneState, Stored};
 use jiff::Timestamp;
 use wire::report::{Envelope, Lane, Lanes, Loss, Report};
 
@@ -118,7 +118,7 @@ fn stored(disk: &Disk, lanes: &Lanes<LaneState>) -> Result<Vec<Stored>, SpoolErr
                     lane,
                     place,
                     bytes: stored_bytes(&key, &value),
-                    worth: Worth::of(&report),
+                    class: EvictionClass::of(&report),
                 });
             }
         }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use gateway_core::traps::{TrapGate, TrapRules, Verdict};
+use gateway_core::traps::{TrapRateLimiter, TrapRules, Verdict};
 use serde::Deserialize;
 use snmp::{
     InformAckOutcome, NotificationAcceptance, NotificationEnvelope, NotificationPduClass,
@@ -62,14 +62,14 @@ pub struct Gate {
 
 #[derive(Debug)]
 struct Gated {
-    gate: TrapGate,
+    gate: TrapRateLimiter,
     /// What follows from the notification that is accepted just now.
     verdict: Option<Verdict>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        let gate = TrapGate::new(TrapRules::default());
+        let gate = TrapRateLimiter::new(TrapRules::default());
         Self { began: Instant::now(), gate: Arc::new(Mutex::new(Gated { gate, verdict: None })) }
     }
 }
@@ -98,7 +98,7 @@ impl Gate {
         match verdict {
             Verdict::Look(_) | Verdict::Planned => NotificationAcceptance::Accept,
             // Neither is told that somebody listens.
-            Verdict::TooMany | Verdict::Stranger => NotificationAcceptance::Reject,
+            Verdict::TooMany | Verdict::UnknownSender => NotificationAcceptance::Reject,
         }
     }
 
@@ -106,7 +106,7 @@ impl Gate {
     fn look(&self) -> Option<Duration> {
         match self.lock().verdict.take() {
             Some(Verdict::Look(after)) => Some(after),
-            Some(Verdict::Planned | Verdict::TooMany | Verdict::Stranger) | None => None,
+            Some(Verdict::Planned | Verdict::TooMany | Verdict::UnknownSender) | None => None,
         }
     }
 }

@@ -219,7 +219,8 @@ impl Uplink {
         }
         // A spool that is new or was just opened numbers nothing before it knows that its numbers are free.
         let lanes = self.spool.snapshot().lanes;
-        if lanes.urgent.waits_for_word() || (sends_bulk && lanes.bulk.waits_for_word()) {
+        if lanes.urgent.needs_server_confirmation() || (sends_bulk && lanes.bulk.needs_server_confirmation())
+        {
             self.poll().await?;
             self.send(Lane::Urgent).await?;
             if sends_bulk {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use gateway_core::calls::{CallRules, CallState};
 use gateway_core::device_reading::Scope;
-use gateway_core::sensing::{Attention, SensingRules};
+use gateway_core::sensing::{PollSchedule, SensingRules};
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -88,7 +88,7 @@ struct World {
     /// It is elsewhere: another one has its address.
     away: bool,
     calls: CallState,
-    attention: Attention,
+    attention: PollSchedule,
     book: Book,
     events: BinaryHeap<Reverse<(u64, Event)>>,
     asked_for: BTreeSet<usize>,
@@ -106,7 +106,7 @@ fn year(seed: u64, days: u64) -> Tally {
         device,
         away: false,
         calls: CallState::default(),
-        attention: Attention::default(),
+        attention: PollSchedule::default(),
         book: Book::default(),
         events: BinaryHeap::new(),
         asked_for: BTreeSet::new(),

@@ -127,7 +127,7 @@ impl CallState {
 
     /// Whether nothing is going on that the next look might end or confirm: then a glance will do.
     #[must_use]
-    pub fn is_calm(&self) -> bool {
+    pub fn allows_change_check(&self) -> bool {
         let lasting = |open: &OpenCall| matches!(open.call, CallKind::SupplyNearEnd | CallKind::SupplyEnd);
         self.missed == 0
             && self.settling.is_empty()

@@ -312,7 +312,7 @@ fn a_device_is_calm_when_no_look_is_waited_for() {
     let mut state = CallState::default();
     let mut look = |look: Look| {
         see(&mut state, &reading(&look));
-        state.is_calm()
+        state.allows_change_check()
     };
     assert!(look(level(80)) && !look(level(0)) && look(level(0)), "an odd fall is looked at again");
     assert!(!look(Look { bits: vec!["jammed"], ..level(0) }) && look(level(0)));

@@ -469,8 +469,7 @@ impl Update {
     ) -> Vec<Effect> {
         let Image::Staging { attempts, .. } = self.image else { return Vec::new() };
         if again && attempts < STAGINGS_MAX {
-            let doublings = attempts.saturating_sub(1).min(10);
-            let pause = (STAGING_PAUSE * (1 << doublings)).min(STAGING_PAUSE_MAX);
+            let pause = pause(STAGING_PAUSE, STAGING_PAUSE_MAX, attempts);
             self.image = Image::Wanted { attempts, not_before: now + pause, detail: detail.to_owned() };
             let mut effects = self.report_staging(now, rules);
             effects.push(Effect::Running(format!("staging failed and is tried again: {detail}")));
@@ -556,6 +555,12 @@ impl Update {
     fn context(&self, now: Timestamp) -> Context {
         Context { rollout: self.order.rollout, now }
     }
+}
+
+/// The shared back-off over signed durations, which is what timestamps are added to.
+fn pause(first: SignedDuration, max: SignedDuration, n: u32) -> SignedDuration {
+    let pause = crate::backoff(first.unsigned_abs(), max.unsigned_abs(), n);
+    SignedDuration::try_from(pause).unwrap_or(max)
 }
 
 const fn restarting(since: Timestamp, look_at: Timestamp, pushed: bool) -> DeviceState {

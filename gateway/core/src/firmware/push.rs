@@ -50,8 +50,7 @@ pub(super) enum Next {
 
 /// What follows after a push that failed as the `tries`th without a connection; `first` is the first pause.
 pub(super) fn after_failure(reach: Reach, tries: u32, first: SignedDuration) -> Next {
-    let doublings = tries.saturating_sub(1).min(16);
-    let pause = first.saturating_mul(1 << doublings).min(PUSH_PAUSE_MAX.max(first));
+    let pause = super::pause(first, PUSH_PAUSE_MAX.max(first), tries);
     match reach {
         Reach::NoImage | Reach::Nothing if tries >= TRIES_MAX => Next::GiveUp,
         Reach::NoImage => Next::StageAgain(pause),

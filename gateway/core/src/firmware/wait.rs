@@ -66,8 +66,7 @@ impl Reported {
         if self.wait.as_ref() == Some(wait) || self.wait.is_none() && by_itself {
             return false;
         }
-        let doublings = self.times.saturating_sub(1).min(12);
-        let pause = pause.saturating_mul(1 << doublings).min(REPORT_PAUSE_MAX.max(pause));
+        let pause = super::pause(pause, REPORT_PAUSE_MAX.max(pause), self.times);
         if self.at.is_some_and(|at| now.duration_since(at) < pause) {
             return false;
         }

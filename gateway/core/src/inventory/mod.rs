@@ -10,7 +10,7 @@ use crate::access::Access;
 use crate::calls::CallState;
 
 pub use last_reading::LastReading;
-pub use recognition::{Finding, FindingKind, Place, Recognition, Seen, recognise};
+pub use recognition::{AddressRole, Finding, FindingKind, Recognition, Sighting, recognise};
 
 mod last_reading;
 mod recognition;
@@ -68,9 +68,9 @@ impl DeviceRecord {
 
     /// Why a look at the device is worth reporting, if it is. `whole` tells whether everything was read.
     #[must_use]
-    pub fn worth_reporting(&self, reading: &Reading, whole: bool, now: Timestamp) -> Option<Worth> {
+    pub fn report_trigger(&self, reading: &Reading, whole: bool, now: Timestamp) -> Option<ReportTrigger> {
         let Some(reported) = &self.reported else {
-            return Some(Worth { reason: InformationReason::Found, at_once: false });
+            return Some(ReportTrigger { reason: InformationReason::Found, at_once: false });
         };
         let pause = now.duration_since(reported.at);
         // A clock that was set back must not silence a device for ever.
@@ -78,7 +78,7 @@ impl DeviceRecord {
         // Its identity changes seldom: with new firmware, somebody has just made it so.
         let at_once = self.owes_reading() || (whole && reported.identity != reading.identity);
         ((rested || at_once) && reported.differs(&Reported::of(reading, now), whole))
-            .then_some(Worth { reason: InformationReason::Changed, at_once })
+            .then_some(ReportTrigger { reason: InformationReason::Changed, at_once })
     }
 
     /// Remembers a finding; whether it is news.
@@ -96,7 +96,7 @@ impl DeviceRecord {
 
 /// Why a reading is worth reporting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Worth {
+pub struct ReportTrigger {
     /// As the report says it.
     pub reason: InformationReason,
     /// Whether it is sent without waiting for the next poll.
@@ -175,7 +175,7 @@ pub fn identify(reading: &Reading) -> Result<DeviceId, InvalidId> {
 
 /// Whether an id was made for want of a serial number, so that a better one may take its place.
 #[must_use]
-pub fn is_makeshift(device: &DeviceId) -> bool {
+pub fn is_provisional_id(device: &DeviceId) -> bool {
     let id = device.as_str();
     id.starts_with("addr:") || id.starts_with("mac:")
 }
@@ -254,14 +254,16 @@ mod tests {
         }
     }
 
-    const CHANGED: Option<Worth> = Some(Worth { reason: InformationReason::Changed, at_once: false });
-    const AT_ONCE: Option<Worth> = Some(Worth { reason: InformationReason::Changed, at_once: true });
+    const CHANGED: Option<ReportTrigger> =
+        Some(ReportTrigger { reason: InformationReason::Changed, at_once: false });
+    const AT_ONCE: Option<ReportTrigger> =
+        Some(ReportTrigger { reason: InformationReason::Changed, at_once: true });
 
     #[test]
     fn changes_that_matter_are_reported_once_a_minute() {
         let first = reading("", "idle", 50.2);
-        let found = record(None, None).worth_reporting(&first, true, at(0));
-        assert_eq!(found, Some(Worth { reason: InformationReason::Found, at_once: false }));
+        let found = record(None, None).report_trigger(&first, true, at(0));
+        assert_eq!(found, Some(ReportTrigger { reason: InformationReason::Found, at_once: false }));
         let record = record(Some(Reported::of(&first, at(0))), None);
         for (newer, seconds, expected) in [
             (reading("", "printing", 50.4), 100, None),
@@ -270,13 +272,13 @@ mod tests {
             (reading("jammed", "idle", 50.0), 100, CHANGED),
             (reading("jammed", "idle", 50.0), -100_000, CHANGED),
         ] {
-            assert_eq!(record.worth_reporting(&newer, true, at(seconds)), expected, "{newer:?}");
+            assert_eq!(record.report_trigger(&newer, true, at(seconds)), expected, "{newer:?}");
         }
         let mut part = first.clone();
         part.identity = Identity::default();
         part.supplies.clear();
-        assert_eq!(record.worth_reporting(&part, false, at(100)), None);
-        assert_eq!(record.worth_reporting(&part, true, at(10)), AT_ONCE, "another identity");
+        assert_eq!(record.report_trigger(&part, false, at(100)), None);
+        assert_eq!(record.report_trigger(&part, true, at(10)), AT_ONCE, "another identity");
     }
 
     #[test]
@@ -291,7 +293,7 @@ mod tests {
         ] {
             let record = record(Some(Reported::of(&first, at(30))), called);
             let newer = reading("", "idle", percent);
-            assert_eq!(record.worth_reporting(&newer, true, at(32)), expected, "{called:?} {percent}");
+            assert_eq!(record.report_trigger(&newer, true, at(32)), expected, "{called:?} {percent}");
         }
     }
 }

@@ -17,7 +17,7 @@ use super::{DeviceRecord, identify};
 const PREFIXED_LENGTH: usize = 4;
 
 /// What is seen at an address, and what is known.
-pub struct Seen<'a> {
+pub struct Sighting<'a> {
     /// The reading.
     pub reading: &'a Reading,
     /// Where it was read.
@@ -31,7 +31,7 @@ pub struct Seen<'a> {
     /// Now.
     pub now: Timestamp,
     /// A device that answered within this is still where it was.
-    pub lately: SignedDuration,
+    pub recent_within: SignedDuration,
 }
 
 /// Which device it is.
@@ -40,20 +40,20 @@ pub struct Recognition {
     /// Its id.
     pub device: DeviceId,
     /// Whether this is its address.
-    pub place: Place,
+    pub role: AddressRole,
     /// What a person should know of it.
     pub findings: Vec<Finding>,
 }
 
 /// Whether a device belongs to the address at which it was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum AddressRole {
     /// It does: it is new, or was there before.
-    Here,
+    Primary,
     /// It was somewhere else and no longer answers there.
     Moved(SocketAddr),
     /// It answers at another address as well; that one stays its address, and nothing read here counts again.
-    Also(SocketAddr),
+    Secondary(SocketAddr),
 }
 
 /// Something odd about who a device is.
@@ -99,25 +99,27 @@ impl FindingKind {
 ///
 /// # Errors
 /// Nothing in the reading is usable as an id.
-pub fn recognise(seen: &Seen<'_>) -> Result<Recognition, InvalidId> {
+pub fn recognise(seen: &Sighting<'_>) -> Result<Recognition, InvalidId> {
     let mut findings = Vec::new();
     let device = match known(seen, &mut findings) {
         Some(device) => device,
         None => named(seen, &mut findings)?,
     };
-    let place = place(seen, &device, &mut findings);
-    Ok(Recognition { device, place, findings })
+    let role = role(seen, &device, &mut findings);
+    Ok(Recognition { device, role, findings })
 }
 
 /// The known device that it is without doubt.
-fn known(seen: &Seen<'_>, findings: &mut Vec<Finding>) -> Option<DeviceId> {
+fn known(seen: &Sighting<'_>, findings: &mut Vec<Finding>) -> Option<DeviceId> {
     let identity = &seen.reading.identity;
     let expected = seen.expected.and_then(|id| seen.known.get(id));
     let Some(serial) = usable(identity) else {
         // It starts, or only a part was read: it is still the one that it was.
         let here = expected.filter(|record| !differ(mac(record), identity.mac.as_deref()));
         let by_mac = || {
-            seen.known.values().find(|r| same(mac(r), identity.mac.as_deref()) && same_model(r, seen.reading))
+            seen.known
+                .values()
+                .find(|r| same(mac(r), identity.mac.as_deref()) && models_agree(r, seen.reading))
         };
         return here.or_else(by_mac).map(|record| record.device.clone());
     };
@@ -135,7 +137,7 @@ fn known(seen: &Seen<'_>, findings: &mut Vec<Finding>) -> Option<DeviceId> {
         return Some(record.device.clone());
     }
     let undecided = candidates.iter().copied().find(|record| {
-        let here = record.address == seen.address && same_model(record, seen.reading);
+        let here = record.address == seen.address && models_agree(record, seen.reading);
         !differ(mac(record), identity.mac.as_deref()) && (exact(record) || here)
     });
     if let Some(record) = undecided.filter(|record| !exact(record)) {
@@ -153,7 +155,7 @@ fn prefixed(record: &DeviceRecord, serial: &str) -> Finding {
 }
 
 /// A device that is new, or has another network card: its serial number is known with another hardware address.
-fn named(seen: &Seen<'_>, findings: &mut Vec<Finding>) -> Result<DeviceId, InvalidId> {
+fn named(seen: &Sighting<'_>, findings: &mut Vec<Finding>) -> Result<DeviceId, InvalidId> {
     let id = identify(seen.reading)?;
     let identity = &seen.reading.identity;
     let (Some(serial), Some(own)) = (usable(identity), identity.mac.as_deref()) else { return Ok(id) };
@@ -165,7 +167,7 @@ fn named(seen: &Seen<'_>, findings: &mut Vec<Finding>) -> Result<DeviceId, Inval
     others.sort_by_key(|record| record.address != seen.address);
     let swapped = others.iter().find(|record| {
         let gone = record.address == seen.address || !is_there(seen, record);
-        gone && same_model(record, seen.reading) && !counts_less(record, seen.reading)
+        gone && models_agree(record, seen.reading) && !counts_less(record, seen.reading)
     });
     if let Some(record) = swapped {
         let before = mac(record).unwrap_or("an unknown one");
@@ -180,25 +182,25 @@ fn named(seen: &Seen<'_>, findings: &mut Vec<Finding>) -> Result<DeviceId, Inval
     format!("{id}/{hex}").parse().or_else(|_| format!("mac:{hex}").parse())
 }
 
-fn place(seen: &Seen<'_>, device: &DeviceId, findings: &mut Vec<Finding>) -> Place {
+fn role(seen: &Sighting<'_>, device: &DeviceId, findings: &mut Vec<Finding>) -> AddressRole {
     let Some(record) = seen.known.get(device).filter(|record| record.address != seen.address) else {
-        return Place::Here;
+        return AddressRole::Primary;
     };
     let (here, there) = (seen.address, record.address);
     if is_there(seen, record) {
         let detail = format!("answers at {there} and at {here}");
         findings.push(Finding { kind: FindingKind::SeenTwice, detail });
-        return Place::Also(there);
+        return AddressRole::Secondary(there);
     }
     findings.push(Finding { kind: FindingKind::Moved, detail: format!("was at {there}, is at {here}") });
-    Place::Moved(there)
+    AddressRole::Moved(there)
 }
 
 /// Whether a device answered at its own address lately, and nobody else since.
-fn is_there(seen: &Seen<'_>, record: &DeviceRecord) -> bool {
+fn is_there(seen: &Sighting<'_>, record: &DeviceRecord) -> bool {
     let ago = seen.now.duration_since(record.answered_at);
     record.calls.answers()
-        && (SignedDuration::ZERO..=seen.lately).contains(&ago)
+        && (SignedDuration::ZERO..=seen.recent_within).contains(&ago)
         && (seen.holder)(record.address).as_ref() == Some(&record.device)
 }
 
@@ -234,7 +236,7 @@ fn plain(serial: &str) -> &str {
     serial.trim_start_matches('0')
 }
 
-fn same_model(record: &DeviceRecord, reading: &Reading) -> bool {
+fn models_agree(record: &DeviceRecord, reading: &Reading) -> bool {
     !differ(record.reading.identity().model.as_deref(), reading.identity.model.as_deref())
 }
 

@@ -1,9 +1,9 @@
-//! Where a lane is, and what the server's word means for it.
+//! The position of a lane, and what an acknowledgement of the server means for it.
 //!
 //! A store that is opened may be older than the one that was closed: the end of its log is torn, or somebody put back an
-//! old copy. Its numbers may then be taken. So after each opening the lane is in *doubt*: what the store knew is offered
+//! old copy. Its numbers may then be taken. So after each opening the lane is *unconfirmed*: what the store knew is sent
 //! again under its old numbers, where the server drops what it has, and what is made meanwhile gets no number before the
-//! server was heard.
+//! server has confirmed the lane's position.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,25 +17,25 @@ pub struct LaneState {
     pub made: u64,
     /// Place up to which the server has everything on its disk.
     pub acknowledged: u64,
-    /// What isn't known since the store was opened, until the server was heard.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub doubt: Option<Doubt>,
+    /// What isn't known since the store was opened, until the server has confirmed it; stored as `doubt`.
+    #[serde(default, rename = "doubt", skip_serializing_if = "Option::is_none")]
+    pub unconfirmed: Option<Unconfirmed>,
 }
 
 /// What isn't known of a lane since its store was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Doubt {
+pub struct Unconfirmed {
     /// Place of the last report that the store knew. Numbers behind it may be taken.
     pub known: u64,
     /// Place of the last report that was ever numbered, by the mark beside the store; above `known` when the store went
     /// back.
     pub numbered: u64,
-    /// Reports that were made in an earlier doubt, and went with the store before they had a number.
+    /// Reports that were made while the lane was unconfirmed before, and went with the store before they had a number.
     #[serde(default)]
     pub gone: u64,
 }
 
-impl Doubt {
+impl Unconfirmed {
     /// Whether the store went back, as far as its mark tells.
     #[must_use]
     pub const fn went_back(&self) -> bool {
@@ -123,24 +123,24 @@ impl LaneState {
     /// Place of the last report that has a number now.
     #[must_use]
     pub fn numbered(&self) -> u64 {
-        match (self.base, self.doubt) {
+        match (self.base, self.unconfirmed) {
             (None, _) => self.acknowledged,
             (Some(_), None) => self.made,
-            (Some(_), Some(doubt)) => doubt.known.clamp(self.acknowledged, self.made),
+            (Some(_), Some(unconfirmed)) => unconfirmed.known.clamp(self.acknowledged, self.made),
         }
     }
 
     /// Whether reports wait that get no number before the server was polled.
     #[must_use]
-    pub fn waits_for_word(&self) -> bool {
+    pub fn needs_server_confirmation(&self) -> bool {
         self.waiting() > 0 && self.numbered() == self.acknowledged
     }
 
     /// The lane of a store that was just opened.
     #[must_use]
     pub fn opened(mut self) -> Self {
-        if self.base.is_some() && self.doubt.is_none() {
-            self.doubt = Some(Doubt { known: self.made, numbered: self.made, gone: 0 });
+        if self.base.is_some() && self.unconfirmed.is_none() {
+            self.unconfirmed = Some(Unconfirmed { known: self.made, numbered: self.made, gone: 0 });
         }
         self
     }
@@ -150,10 +150,10 @@ impl LaneState {
     #[must_use]
     pub fn continued(self, mark: &Self) -> Self {
         let (known, numbered, gone) =
-            mark.doubt.map_or((mark.made, mark.made, 0), |d| (d.known, d.numbered, d.gone));
-        // Of what was made in the mark's own doubt, the store may still have a part.
+            mark.unconfirmed.map_or((mark.made, mark.made, 0), |d| (d.known, d.numbered, d.gone));
+        // Of what was made while the mark was unconfirmed, the store may still have a part.
         let unnumbered = mark.made.saturating_sub(known).saturating_sub(self.made.saturating_sub(known));
-        let doubt = Doubt {
+        let unconfirmed = Unconfirmed {
             known: known.min(self.made),
             numbered: numbered.max(self.made.min(known)),
             gone: gone.saturating_add(unnumbered),
@@ -162,7 +162,7 @@ impl LaneState {
             base: mark.base.or(self.base),
             made: self.made,
             acknowledged: self.acknowledged.max(mark.acknowledged.min(self.made)),
-            doubt: Some(doubt),
+            unconfirmed: Some(unconfirmed),
         }
     }
 
@@ -199,7 +199,7 @@ impl LaneState {
         let here = u64::try_from(here).unwrap_or(own);
         if here > numbered {
             let compared = compared.clamp(own, numbered);
-            return match self.doubt {
+            return match self.unconfirmed {
                 None => Acknowledgement::ServerAhead { base: base_after(own), up_to: own },
                 Some(_) if compared == numbered => {
                     Acknowledgement::ServerAhead { base: base_after(numbered), up_to: numbered }
@@ -208,7 +208,7 @@ impl LaneState {
                 Some(_) => Acknowledgement::Nothing,
             };
         }
-        match (here == own, self.doubt) {
+        match (here == own, self.unconfirmed) {
             (true, None) => Acknowledgement::Nothing,
             (true, Some(_)) => Acknowledgement::Confirmed,
             (false, _) => Acknowledgement::Free { up_to: here },
@@ -219,16 +219,16 @@ impl LaneState {
     /// [`LaneState::judge`] judged so.
     #[must_use]
     pub fn gone(&self, server: u64, judged: Acknowledgement) -> u64 {
-        let Some(doubt) = self.doubt else { return 0 };
+        let Some(unconfirmed) = self.unconfirmed else { return 0 };
         let has = match judged {
             Acknowledgement::Nothing | Acknowledgement::Compared { .. } => return 0,
-            Acknowledgement::ServerAhead { .. } => self.place(server).unwrap_or(0).max(doubt.known),
+            Acknowledgement::ServerAhead { .. } => self.place(server).unwrap_or(0).max(unconfirmed.known),
             Acknowledgement::Confirmed
             | Acknowledgement::Free { .. }
             | Acknowledgement::Begin { .. }
-            | Acknowledgement::ServerBehind { .. } => doubt.known,
+            | Acknowledgement::ServerBehind { .. } => unconfirmed.known,
         };
-        doubt.numbered.saturating_sub(has).saturating_add(doubt.gone)
+        unconfirmed.numbered.saturating_sub(has).saturating_add(unconfirmed.gone)
     }
 
     /// Carries out what [`LaneState::judge`] said. Places never change.
@@ -236,20 +236,20 @@ impl LaneState {
         let freed = |state: &Self, up_to: u64| state.acknowledged.max(up_to.min(state.made));
         match acknowledgement {
             Acknowledgement::Nothing => {}
-            Acknowledgement::Confirmed => self.doubt = None,
+            Acknowledgement::Confirmed => self.unconfirmed = None,
             Acknowledgement::Compared { up_to } => self.acknowledged = freed(self, up_to),
             Acknowledgement::Free { up_to } => {
                 self.acknowledged = freed(self, up_to);
-                self.doubt = None;
+                self.unconfirmed = None;
             }
             Acknowledgement::Begin { base } | Acknowledgement::ServerBehind { base, .. } => {
                 self.base = Some(base);
-                self.doubt = None;
+                self.unconfirmed = None;
             }
             Acknowledgement::ServerAhead { base, up_to } => {
                 self.acknowledged = freed(self, up_to);
                 self.base = Some(base);
-                self.doubt = None;
+                self.unconfirmed = None;
             }
         }
     }

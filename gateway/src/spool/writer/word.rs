@@ -39,10 +39,10 @@ impl Writer {
             }
             // What both lanes forgot when the store was opened was forgotten at once: it is one new life. By a second one the
             // server would hold what was told again in the first for forgotten as well.
-            let is_same_past = state.doubt.is_some() && self.renewed;
+            let is_same_past = state.unconfirmed.is_some() && self.renewed;
             if judged.is_new_life() && !is_same_past {
                 next.id = SpoolId(uuid::Uuid::now_v7());
-                self.renewed |= state.doubt.is_some();
+                self.renewed |= state.unconfirmed.is_some();
             }
             if let Some(loss) = loss(&state, lane, number, judged) {
                 bytes = bytes.saturating_add(report_loss(&mut next, &mut batch, loss));
@@ -93,7 +93,7 @@ impl Writer {
 fn loss(state: &LaneState, lane: Lane, number: u64, judged: Acknowledgement) -> Option<Loss> {
     let gone = state.gone(number, judged);
     // That it went back was told when it was opened, unless it is an old copy of everything.
-    let is_old_news = state.doubt.is_some_and(|doubt| doubt.went_back());
+    let is_old_news = state.unconfirmed.is_some_and(|unconfirmed| unconfirmed.went_back());
     let (reports, detail) = match judged {
         Acknowledgement::ServerBehind { lost, .. } => {
             (gone.saturating_add(lost), "the server no longer has what it had acknowledged")

@@ -39,18 +39,18 @@ impl Gateway {
     fn see(&mut self, address: SocketAddr, who: Who) -> Recognition {
         let reading = reading(who);
         let now = Timestamp::from_second(self.now).unwrap();
-        let found = recognise(&Seen {
+        let found = recognise(&Sighting {
             reading: &reading,
             address,
             expected: self.holders.get(&address),
             known: &self.known,
             holder: &|address| self.holders.get(&address).cloned(),
             now,
-            lately: SignedDuration::from_secs(180),
+            recent_within: SignedDuration::from_secs(180),
         })
         .unwrap();
         self.holders.insert(address, found.device.clone());
-        if !matches!(found.place, Place::Also(_)) {
+        if !matches!(found.role, AddressRole::Secondary(_)) {
             let mut record = self.known.remove(&found.device).unwrap_or_else(|| DeviceRecord {
                 device: found.device.clone(),
                 address,
@@ -88,7 +88,7 @@ fn kinds(found: &Recognition) -> Vec<FindingKind> {
 }
 
 /// Who is seen, at which last octet, after how many seconds, the old address silent or not; and what is made of it.
-struct Case(&'static str, Who, u8, i64, bool, &'static str, Place, &'static [FindingKind]);
+struct Case(&'static str, Who, u8, i64, bool, &'static str, AddressRole, &'static [FindingKind]);
 
 /// `OLD` is known at 10.0.0.1; then each case by itself.
 fn recognised(cases: &[Case]) {
@@ -100,7 +100,7 @@ fn recognised(cases: &[Case]) {
             gateway.silent("ricoh:E174M1");
         }
         let found = gateway.see(at(*address), *who);
-        assert_eq!((found.device.as_str(), found.place), (*id, *place), "{name}");
+        assert_eq!((found.device.as_str(), found.role), (*id, *place), "{name}");
         assert_eq!(kinds(&found), *findings, "{name}");
     }
 }
@@ -110,33 +110,33 @@ const TWO: &str = "ricoh:E174M1/002673000002";
 
 #[test]
 fn a_device_is_the_same_wherever_it_is() {
+    use AddressRole::{Moved, Primary, Secondary};
     use FindingKind as K;
-    use Place::{Also, Here, Moved};
     let nameless = Who(None, Some(1), "MP 1", 100);
     recognised(&[
-        Case("the same again", OLD, 1, 60, false, ONE, Here, &[]),
-        Case("no serial this time", nameless, 1, 60, false, ONE, Here, &[]),
-        Case("neither serial nor card", Who(None, None, "MP 1", 100), 1, 60, false, ONE, Here, &[]),
+        Case("the same again", OLD, 1, 60, false, ONE, Primary, &[]),
+        Case("no serial this time", nameless, 1, 60, false, ONE, Primary, &[]),
+        Case("neither serial nor card", Who(None, None, "MP 1", 100), 1, 60, false, ONE, Primary, &[]),
         Case("no serial, elsewhere", nameless, 9, 60, true, ONE, Moved(at(1)), &[K::Moved]),
         Case("another address", OLD, 9, 60, true, ONE, Moved(at(1)), &[K::Moved]),
         Case("another address, long after", OLD, 9, 6_000, false, ONE, Moved(at(1)), &[K::Moved]),
-        Case("two addresses at once", OLD, 9, 60, false, ONE, Also(at(1)), &[K::SeenTwice]),
+        Case("two addresses at once", OLD, 9, 60, false, ONE, Secondary(at(1)), &[K::SeenTwice]),
     ]);
 }
 
 #[test]
 fn a_serial_number_is_weighed_with_the_card() {
+    use AddressRole::{Moved, Primary};
     use FindingKind as K;
-    use Place::{Here, Moved};
     let swapped = Who(OLD.0, Some(2), OLD.2, 120);
     let fewer = Who(OLD.0, Some(2), OLD.2, 7);
     let prefixed = Who(Some("00E174M1"), Some(1), "MP 1", 100);
     recognised(&[
-        Case("another card", swapped, 1, 60, false, ONE, Here, &[K::CardSwapped]),
+        Case("another card", swapped, 1, 60, false, ONE, Primary, &[K::CardSwapped]),
         Case("both new", swapped, 9, 60, true, ONE, Moved(at(1)), &[K::CardSwapped, K::Moved]),
-        Case("two with one serial", swapped, 9, 60, false, TWO, Here, &[K::DuplicateSerial]),
-        Case("one serial, counts less", fewer, 9, 60, true, TWO, Here, &[K::DuplicateSerial]),
-        Case("a prefixed serial", prefixed, 1, 60, false, ONE, Here, &[K::PrefixedSerial]),
+        Case("two with one serial", swapped, 9, 60, false, TWO, Primary, &[K::DuplicateSerial]),
+        Case("one serial, counts less", fewer, 9, 60, true, TWO, Primary, &[K::DuplicateSerial]),
+        Case("a prefixed serial", prefixed, 1, 60, false, ONE, Primary, &[K::PrefixedSerial]),
     ]);
 }
 
@@ -145,7 +145,7 @@ fn a_prefix_makes_one_device_only_where_the_card_says_so() {
     let mut gateway = Gateway::default();
     gateway.see(at(1), OLD);
     let other = gateway.see(at(2), Who(Some("00E174M1"), Some(7), "MP 1", 100));
-    assert_eq!((other.device.as_str(), other.place), ("ricoh:00E174M1", Place::Here));
+    assert_eq!((other.device.as_str(), other.role), ("ricoh:00E174M1", AddressRole::Primary));
     let mut gateway = Gateway::default();
     gateway.see(at(1), Who(Some("12"), None, "MP 1", 1));
     assert_eq!(gateway.see(at(1), Who(Some("0012"), None, "MP 1", 1)).device.as_str(), "ricoh:0012");

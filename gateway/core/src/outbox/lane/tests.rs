@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn lane(base: Option<i64>, made: u64, acknowledged: u64) -> LaneState {
-    LaneState { base, made, acknowledged, doubt: None }
+    LaneState { base, made, acknowledged, unconfirmed: None }
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_store_that_went_back_goes_on_by_its_mark() {
         on.make();
     }
     let twice = lane(Some(5), 41, 40).continued(&on);
-    assert_eq!(twice.doubt, Some(Doubt { known: 40, numbered: 50, gone: 2 }));
+    assert_eq!(twice.unconfirmed, Some(Unconfirmed { known: 40, numbered: 50, gone: 2 }));
     assert_eq!(twice.gone(51, twice.judge(51)), 6);
     // Back to before the first poll.
     let first = lane(None, 2, 0).continued(&mark);
@@ -182,7 +182,7 @@ impl World {
         for _ in 0..1000 {
             self.send(3, true);
             self.poll();
-            if self.lane.waiting() == 0 && self.lane.doubt.is_none() {
+            if self.lane.waiting() == 0 && self.lane.unconfirmed.is_none() {
                 return;
             }
         }
