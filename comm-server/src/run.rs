@@ -8,9 +8,9 @@ use std::sync::Arc;
 use pki::spiffe::PartyKind;
 use runtime::descriptors::{self, TooFew};
 use runtime::identity::LiveIdentity;
-use runtime::listener::{Asks, Door, Limits};
+use runtime::listener::{ClientAuth, Limits, ListenerAuth};
 use runtime::local::Health;
-use runtime::output::Reader;
+use runtime::output::OutputReader;
 use runtime::public_certificate::{CertificateError, PublicCertificate};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -90,9 +90,9 @@ struct Listeners {
 
 /// Who may come where.
 struct Doors {
-    gateways: Door,
-    operators: Door,
-    enrollment: Door,
+    gateways: ListenerAuth,
+    operators: ListenerAuth,
+    enrollment: ListenerAuth,
 }
 
 impl Doors {
@@ -108,14 +108,15 @@ impl Doors {
             shares.map(|connections| Limits { connections, deadlines: config.deadlines });
         tracing::debug!(?gateways, ?operators, ?enrollment, "limits of the listeners");
         Ok(Self {
-            gateways: Door::new("gateways", identity, Asks::For(GATEWAYS))?.with_limits(gateways),
+            gateways: ListenerAuth::new("gateways", identity, ClientAuth::Required(GATEWAYS))?
+                .with_limits(gateways),
             operators: match public {
-                Some(certificate) => Door::public("operators", identity, Arc::clone(certificate))?,
-                None => Door::new("operators", identity, Asks::Nobody)?,
+                Some(certificate) => ListenerAuth::public("operators", identity, Arc::clone(certificate))?,
+                None => ListenerAuth::new("operators", identity, ClientAuth::None)?,
             }
             .with_limits(operators),
             // libest compares header names by case.
-            enrollment: Door::new("enrollment", identity, Asks::OrNone(GATEWAYS))?
+            enrollment: ListenerAuth::new("enrollment", identity, ClientAuth::Optional(GATEWAYS))?
                 .with_title_case()
                 .with_limits(enrollment),
         })
@@ -157,8 +158,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
         gateways::serve(listeners.gateways, doors.gateways, state, renewal, end()),
         operators::serve(listeners.operators, doors.operators, operators, end()),
         gateways::est::serve(listeners.enrollment.zip(enrollment), doors.enrollment, end()),
-        identity.keep_current(end()),
-        keep_current(public, end()),
+        identity.watch_files(end()),
+        watch_files(public, end()),
         runtime::local::serve(listeners.local, health, axum::Router::new(), end()),
     );
     if let Err(error) = local {
@@ -174,9 +175,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     Ok(())
 }
 
-async fn keep_current(certificate: Option<Arc<PublicCertificate>>, shutdown: CancellationToken) {
+async fn watch_files(certificate: Option<Arc<PublicCertificate>>, shutdown: CancellationToken) {
     if let Some(certificate) = certificate {
-        certificate.keep_current(shutdown).await;
+        certificate.watch_files(shutdown).await;
     }
 }
 
@@ -204,8 +205,8 @@ async fn listen(config: &Config) -> Result<(Listeners, BTreeMap<&'static str, So
 async fn print_first_login(store: &Store) -> Result<(), RunError> {
     if let Some(one_time) = operators::first_login(store).await? {
         match runtime::output::line(&format!("first login: admin {one_time}")) {
-            Ok(Reader::Present) => {}
-            Ok(Reader::Gone) | Err(_) => tracing::warn!(
+            Ok(OutputReader::Present) => {}
+            Ok(OutputReader::Gone) | Err(_) => tracing::warn!(
                 "the first login can't be printed: get another one by `platen-comm-server password reset admin`"
             ),
         }

@@ -14,7 +14,7 @@ use pki::{Identity, IdentityConfig};
 use platen_comm_server::operators::{self, OperatorState};
 use platen_comm_server::store::Store;
 use runtime::identity::LiveIdentity;
-use runtime::listener::{Asks, Door};
+use runtime::listener::{ClientAuth, ListenerAuth};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -44,12 +44,12 @@ async fn a_person_reads_a_page_while_it_refreshes() -> Result<()> {
     pool.close().await;
     let password = operators::first_login(&store).await?.context("a new store has no users")?;
     let live = LiveIdentity::fixed(identity(dir.path())?);
-    let door = Door::new("operators", &live, Asks::Nobody)?;
+    let auth = ListenerAuth::new("operators", &live, ClientAuth::None)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let shutdown = CancellationToken::new();
     let serving =
-        tokio::spawn(operators::serve(listener, door, OperatorState::new(store, None)?, shutdown.clone()));
+        tokio::spawn(operators::serve(listener, auth, OperatorState::new(store, None)?, shutdown.clone()));
 
     let screenshots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
     let config = json!({"console": format!("https://{address}"), "user": "admin", "password": password,

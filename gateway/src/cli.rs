@@ -96,7 +96,7 @@ pub fn fail(code: u8, why: &str) -> ExitCode {
 }
 
 /// The exit status of a command that has printed its answer, or could not.
-pub(crate) fn printed(printed: std::io::Result<runtime::output::Reader>) -> ExitCode {
+pub(crate) fn printed(printed: std::io::Result<runtime::output::OutputReader>) -> ExitCode {
     match printed {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => fail(EXIT_FAILED, &format!("standard output: {error}")),

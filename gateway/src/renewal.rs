@@ -38,7 +38,7 @@ enum NotRenewed {
     #[error("the new certificate is in its place, and the old one still in force")]
     Unchanged,
     #[error("the new certificate was not taken")]
-    NotTaken(#[from] runtime::identity::NotTaken),
+    ReloadError(#[from] runtime::identity::ReloadError),
 }
 
 /// What is shown of the certificate.
@@ -116,7 +116,7 @@ impl Renewal {
     async fn renew(&self, old: &Identity, now: Timestamp) -> Result<(), NotRenewed> {
         self.obtain(old, now).await?;
         self.live.change_files(|| files::install(&self.config.identity)).map_err(NoCertificate::from)?;
-        self.live.look(Timestamp::now())?;
+        self.live.reload(Timestamp::now())?;
         if self.live.now().chain() == old.chain() { Err(NotRenewed::Unchanged) } else { Ok(()) }
     }
 

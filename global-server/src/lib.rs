@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use pki::spiffe::PartyKind;
 use runtime::descriptors;
 use runtime::identity::LiveIdentity;
-use runtime::listener::{self, Asks, Door, Limits};
+use runtime::listener::{self, ClientAuth, Limits, ListenerAuth};
 use runtime::local::{self, Health};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -52,8 +52,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
     local::install_metrics();
     // A download has its file open, and a file is opened before it is known whether it is sent.
     let [connections] = descriptors::share(descriptors::raise(), server::MAX_DOWNLOADS, [1])?;
-    let door = Door::new("listen", &identity, Asks::For(&[PartyKind::Gateway, PartyKind::CommServer]))?
-        .with_limits(Limits { connections, deadlines: config.deadlines });
+    let auth = ListenerAuth::new(
+        "listen",
+        &identity,
+        ClientAuth::Required(&[PartyKind::Gateway, PartyKind::CommServer]),
+    )?
+    .with_limits(Limits { connections, deadlines: config.deadlines });
     let public = bind(config.listen).await?;
     let own = bind(config.local.listen).await?;
     std::fs::create_dir_all(&config.data_dir)
@@ -67,8 +71,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
     let health = Health::new(move || verify(watched.clone(), |_| Ok(())));
     let watch = tokio::spawn(watch(repository.clone(), shutdown.clone()));
     let local = tokio::spawn(local::serve(own, health, axum::Router::new(), shutdown.clone()));
-    let current = tokio::spawn(identity.keep_current(shutdown.clone()));
-    listener::serve(public, door, server::router(repository), shutdown).await;
+    let current = tokio::spawn(identity.watch_files(shutdown.clone()));
+    listener::serve(public, auth, server::router(repository), shutdown).await;
     watch.await?;
     current.await?;
     local.await?.context("the local port")

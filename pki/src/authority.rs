@@ -252,7 +252,7 @@ impl Authority {
         };
         let params: CertificateParams = profile::leaf(request, &id, now, signer.not_after)?;
         let leaf = CertificateDer::from(params.signed_by(public_key, issuer)?);
-        let crypto = |refused: crate::leaf::Refused| AuthorityError::Crypto(refused.to_string());
+        let crypto = |refused: crate::rejection::Rejection| AuthorityError::Crypto(refused.to_string());
         let description = inspect::describe(&leaf).map_err(crypto)?;
         let record = Record {
             serial: description.serial,

@@ -17,7 +17,8 @@ use yasna::{ASN1Error, ASN1ErrorKind, Tag};
 
 use crate::authority::AuthorityError;
 use crate::facts;
-use crate::leaf::{Key, check_key};
+use crate::leaf::check_key;
+use crate::leaf_facts::Key;
 use crate::pem_file;
 
 /// The largest request or answer, bytes.

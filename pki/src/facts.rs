@@ -10,7 +10,8 @@ use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
-use crate::leaf::{Issuer, Key, KeyUsage, LeafFacts, Purposes, Refused, Signature};
+use crate::leaf_facts::{Issuer, Key, KeyUsage, LeafFacts, Purposes, Signature};
+use crate::rejection::Rejection;
 
 /// The largest certificate that is parsed, bytes.
 pub const CERTIFICATE_BYTES: usize = 16 << 10;
@@ -19,14 +20,14 @@ pub const CERTIFICATE_BYTES: usize = 16 << 10;
 ///
 /// # Errors
 /// It is neither.
-pub fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Refused> {
+pub fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Rejection> {
     if der.len() > CERTIFICATE_BYTES {
-        return Err(Refused::Malformed("it is larger than 16 KiB"));
+        return Err(Rejection::Malformed("it is larger than 16 KiB"));
     }
     let (rest, certificate) =
-        X509Certificate::from_der(der).map_err(|_| Refused::Malformed("it is not an X.509 certificate"))?;
+        X509Certificate::from_der(der).map_err(|_| Rejection::Malformed("it is not an X.509 certificate"))?;
     if !rest.is_empty() {
-        return Err(Refused::Malformed("bytes follow it"));
+        return Err(Rejection::Malformed("bytes follow it"));
     }
     Ok(certificate)
 }
@@ -54,7 +55,7 @@ pub(crate) fn any_host(leaf: &CertificateDer<'_>) -> Option<ServerName<'static>>
 pub fn of_leaf(
     leaf: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
-) -> Result<LeafFacts, Refused> {
+) -> Result<LeafFacts, Rejection> {
     of_parsed(&parse(leaf)?, intermediates)
 }
 
@@ -65,8 +66,8 @@ pub fn of_leaf(
 pub fn of_parsed(
     certificate: &X509Certificate<'_>,
     intermediates: &[CertificateDer<'_>],
-) -> Result<LeafFacts, Refused> {
-    certificate.extensions_map().map_err(|_| Refused::Malformed("an extension occurs twice"))?;
+) -> Result<LeafFacts, Rejection> {
+    certificate.extensions_map().map_err(|_| Rejection::Malformed("an extension occurs twice"))?;
     let mut facts = LeafFacts {
         uris: Vec::new(),
         hosts: 0,
@@ -92,7 +93,7 @@ pub fn of_parsed(
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "whatever is not named here is not understood")]
-fn read_extension(extension: &ParsedExtension<'_>, facts: &mut LeafFacts) -> Result<bool, Refused> {
+fn read_extension(extension: &ParsedExtension<'_>, facts: &mut LeafFacts) -> Result<bool, Rejection> {
     match extension {
         ParsedExtension::BasicConstraints(constraints) => facts.is_ca = constraints.ca,
         ParsedExtension::KeyUsage(usage) => {
@@ -111,7 +112,9 @@ fn read_extension(extension: &ParsedExtension<'_>, facts: &mut LeafFacts) -> Res
                 }
             }
         }
-        ParsedExtension::ParseError { .. } => return Err(Refused::Malformed("an extension can't be parsed")),
+        ParsedExtension::ParseError { .. } => {
+            return Err(Rejection::Malformed("an extension can't be parsed"));
+        }
         _ => return Ok(false),
     }
     Ok(true)
@@ -131,7 +134,7 @@ fn purposes_of(usage: &x509_parser::extensions::ExtendedKeyUsage<'_>) -> Purpose
 }
 
 /// All intermediates that bear the issuer's name must agree: a decoy beside the real one gains nothing.
-fn issuer_of(leaf: &X509Certificate<'_>, intermediates: &[CertificateDer<'_>]) -> Result<Issuer, Refused> {
+fn issuer_of(leaf: &X509Certificate<'_>, intermediates: &[CertificateDer<'_>]) -> Result<Issuer, Rejection> {
     let mut found = None;
     for der in intermediates {
         let intermediate = parse(der)?;
@@ -139,7 +142,7 @@ fn issuer_of(leaf: &X509Certificate<'_>, intermediates: &[CertificateDer<'_>]) -
             continue;
         }
         let usage = intermediate.extended_key_usage();
-        let usage = usage.map_err(|_| Refused::Malformed("an intermediate's key usage can't be parsed"))?;
+        let usage = usage.map_err(|_| Rejection::Malformed("an intermediate's key usage can't be parsed"))?;
         let kind = match usage.map(|extension| purposes_of(extension.value)) {
             Some(Purposes { server: true, any: false, .. }) => Issuer::ServerAuthority,
             Some(Purposes { server: false, client: true, any: false, .. }) => Issuer::GatewayAuthority,

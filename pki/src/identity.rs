@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Tolerance;
 use crate::facts;
-use crate::leaf::{self, Refused};
+use crate::leaf;
 use crate::pem_file::{self, PemFileError};
+use crate::rejection::Rejection;
 use crate::revocation::{CrlError, Crls};
 use crate::spiffe::SpiffeId;
 use crate::tls;
@@ -43,7 +44,7 @@ pub enum IdentityError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: Refused,
+        source: Rejection,
     },
     /// The key is not the certificate's.
     #[error("key {} does not belong to certificate {}: issue both anew", key.display(), certificate.display())]
@@ -161,7 +162,7 @@ fn own_id(
 ) -> Result<(SpiffeId, (i64, i64)), IdentityError> {
     let refused = |source| IdentityError::Certificate { path: config.certificate.clone(), source };
     let Some((own, intermediates)) = chain.split_first() else {
-        return Err(refused(Refused::IsAuthority));
+        return Err(refused(Rejection::IsAuthority));
     };
     let facts = facts::of_leaf(own, intermediates).map_err(refused)?;
     let id = leaf::identity_of(&facts).map_err(refused)?;

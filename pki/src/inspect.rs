@@ -11,8 +11,8 @@ use x509_parser::extensions::{ExtendedKeyUsage, GeneralName, ParsedExtension};
 use x509_parser::time::ASN1Time;
 
 use crate::facts;
-use crate::leaf::Refused;
 use crate::pem_file::{self, PemFileError};
+use crate::rejection::Rejection;
 
 /// A certificate in words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -63,7 +63,7 @@ pub enum InspectError {
         /// Which, from 1.
         number: usize,
         /// Why.
-        source: Refused,
+        source: Rejection,
     },
 }
 
@@ -86,7 +86,7 @@ pub fn file(path: &std::path::Path) -> Result<Vec<Description>, InspectError> {
 ///
 /// # Errors
 /// It can't be parsed.
-pub fn describe(der: &CertificateDer<'_>) -> Result<Description, Refused> {
+pub fn describe(der: &CertificateDer<'_>) -> Result<Description, Rejection> {
     let certificate = facts::parse(der)?;
     let mut description = Description {
         subject: certificate.subject().to_string(),

@@ -5,9 +5,9 @@ pub mod files;
 use jiff::Timestamp;
 
 use crate::identity::Identity;
-use crate::leaf::Role;
+use crate::leaf_facts::Role;
 use crate::spiffe::SpiffeId;
-use crate::tls::{self, PeerRefused};
+use crate::tls::{self, PeerRejection};
 
 /// The jitter spreads renewals over this part of the lifetime, after two thirds: one twentieth.
 const SPREAD: f64 = 0.05;
@@ -61,10 +61,10 @@ const fn as_f64(seconds: i64) -> f64 {
 
 /// Why a new identity may not take the old one's place.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Unproven {
+pub enum ProofError {
     /// Our own verifier, as a peer's would, refuses it.
     #[error("our own verifier refuses the new certificate")]
-    Refused(#[source] PeerRefused),
+    Rejected(#[source] PeerRejection),
     /// It names somebody else.
     #[error("the new certificate is for {got}: expected {expected}")]
     OtherName {
@@ -93,17 +93,18 @@ pub fn prove(
     expected: &SpiffeId,
     old: Option<&Identity>,
     now: Timestamp,
-) -> Result<(), Unproven> {
+) -> Result<(), ProofError> {
     if new.id() != expected {
-        return Err(Unproven::OtherName { expected: expected.clone(), got: new.id().clone() });
+        return Err(ProofError::OtherName { expected: expected.clone(), got: new.id().clone() });
     }
     let kind = expected.party.kind();
     let roles: &[Role] = if kind.is_server() { &[Role::Client, Role::Server] } else { &[Role::Client] };
     for role in roles {
-        tls::explain(new.trust(), new.chain(), *role, &[kind], now.as_second()).map_err(Unproven::Refused)?;
+        tls::explain(new.trust(), new.chain(), *role, &[kind], now.as_second())
+            .map_err(ProofError::Rejected)?;
     }
     match old.map(Identity::not_after) {
-        Some(old) if new.not_after() <= old => Err(Unproven::NoLonger { old, new: new.not_after() }),
+        Some(old) if new.not_after() <= old => Err(ProofError::NoLonger { old, new: new.not_after() }),
         Some(_) | None => Ok(()),
     }
 }

@@ -6,7 +6,6 @@
 
 mod join;
 mod list;
-mod reason;
 mod succession;
 
 use std::path::{Path, PathBuf};
@@ -19,13 +18,13 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::X509Name;
 
 use crate::facts;
-use crate::leaf::{Refused, check_validity};
+use crate::leaf::check_validity;
 use crate::pem_file::{self, PemFileError};
+use crate::rejection::Rejection;
 use crate::tolerance::Tolerance;
 pub use join::{Joined, join};
 use list::List;
-pub use list::{ListFault, Revocation};
-pub use reason::{InvalidReason, Reason};
+pub use list::{CrlFault, Revocation};
 use succession::{Age, Fault};
 
 /// The largest bundle that is read, bytes: some 200,000 revoked certificates.
@@ -54,7 +53,7 @@ pub enum CrlError {
         /// Which, from 1.
         number: usize,
         /// Why.
-        source: ListFault,
+        source: CrlFault,
     },
     /// A list is older than the one in force: somebody would un-revoke.
     #[error("{} has list {found} of {issuer}, older than list {in_force} in force: publish the newest", path.display())]
@@ -227,7 +226,7 @@ impl PeerLeaf {
     ///
     /// # Errors
     /// It is no certificate.
-    pub fn of(leaf: &CertificateDer<'_>) -> Result<Self, Refused> {
+    pub fn of(leaf: &CertificateDer<'_>) -> Result<Self, Rejection> {
         Ok(Self::of_parsed(&facts::parse(leaf)?))
     }
 
@@ -388,18 +387,18 @@ impl Crls {
         succession::age(list.validity, now, self.tolerance)
     }
 
-    fn check(&self, leaf: &PeerLeaf, now: i64) -> Result<(), Refused> {
+    fn check(&self, leaf: &PeerLeaf, now: i64) -> Result<(), Rejection> {
         if self.source.is_none() {
             return Ok(());
         }
         // A stale list that names the peer is reason enough.
         if let Some(revocation) = self.is_revoked(leaf) {
             let serial = hex::encode(&leaf.serial);
-            return Err(Refused::Revoked { serial, at: revocation.at, reason: revocation.reason });
+            return Err(Rejection::Revoked { serial, at: revocation.at, reason: revocation.reason });
         }
         let covering = self.lists.iter().filter(|list| list.covers(leaf));
         let Some(best) = covering.max_by_key(|list| self.age(list, now)) else {
-            return Err(Refused::UnknownStatus { issuer: leaf.issuer_name() });
+            return Err(Rejection::UnknownStatus { issuer: leaf.issuer_name() });
         };
         let age = self.age(best, now);
         if age.is_usable() {
@@ -407,8 +406,8 @@ impl Crls {
         }
         let (issuer, (this_update, next_update)) = (best.issuer_name.clone(), best.validity);
         Err(match age {
-            Age::Future => Refused::FutureList { issuer, this_update, now },
-            Age::TooOld | Age::Grace | Age::Fresh => Refused::StaleList { issuer, next_update, now },
+            Age::Future => Rejection::FutureList { issuer, this_update, now },
+            Age::TooOld | Age::Grace | Age::Fresh => Rejection::StaleList { issuer, next_update, now },
         })
     }
 }
@@ -420,7 +419,7 @@ impl Crls {
 ///
 /// # Errors
 /// It may not.
-pub fn peer_still_good(leaf: &PeerLeaf, crls: &Crls, now: i64) -> Result<(), Refused> {
+pub fn peer_still_good(leaf: &PeerLeaf, crls: &Crls, now: i64) -> Result<(), Rejection> {
     check_validity(leaf.validity, now, crls.tolerance.skew())?;
     crls.check(leaf, now)
 }

@@ -3,9 +3,9 @@
 //! Each configuration keeps its own resumption store: a new one never resumes what an older one let in. Whoever serves
 //! asks [`crate::revocation::peer_still_good`] after every handshake all the same: a resumed one shows no certificate.
 
+mod error_text;
 mod first_contact;
 mod verifier;
-mod words;
 
 use std::sync::Arc;
 
@@ -18,14 +18,15 @@ use rustls_pki_types::CertificateDer;
 
 use crate::facts;
 use crate::identity::Identity;
-use crate::leaf::{self, Refused};
+use crate::leaf;
+use crate::rejection::Rejection;
 use crate::revocation::PeerLeaf;
 use crate::spiffe::{PartyKind, SpiffeId};
 use crate::trust::Trust;
+pub use error_text::{label, reason, tls_error_in};
 pub use first_contact::first_contact_config;
 use verifier::PeerVerifier;
-pub use verifier::{PeerRefused, explain};
-pub use words::{failure_in, label, reason};
+pub use verifier::{PeerRejection, explain};
 
 /// Why a TLS configuration can't be built.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +137,7 @@ fn with_alpn(mut config: ClientConfig) -> ClientConfig {
 ///
 /// # Errors
 /// The certificate has not exactly one SPIFFE ID: it did not come from such a connection.
-pub fn peer(leaf: &CertificateDer<'_>) -> Result<(SpiffeId, PeerLeaf), Refused> {
+pub fn peer(leaf: &CertificateDer<'_>) -> Result<(SpiffeId, PeerLeaf), Rejection> {
     let certificate = facts::parse(leaf)?;
     let id = leaf::identity_of(&facts::of_parsed(&certificate, &[])?)?;
     Ok((id, PeerLeaf::of_parsed(&certificate)))

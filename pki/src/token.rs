@@ -77,7 +77,7 @@ pub enum InvalidToken {
 
 /// Why a token doesn't enroll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TokenRefused {
+pub enum TokenRejection {
     /// Another one than the record's.
     #[error("the enrollment token is unknown")]
     Unknown,
@@ -165,12 +165,12 @@ fn name(bytes: &[u8]) -> Result<(&str, &[u8]), InvalidToken> {
 ///
 /// # Errors
 /// It is another, or it expired.
-pub fn verify(record: &TokenRecord, presented: &str, now: Timestamp) -> Result<(), TokenRefused> {
+pub fn verify(record: &TokenRecord, presented: &str, now: Timestamp) -> Result<(), TokenRejection> {
     let presented = hex::encode(sha256(presented.trim().as_bytes()));
     verify_slices_are_equal(record.token_sha256.as_bytes(), presented.as_bytes())
-        .map_err(|_| TokenRefused::Unknown)?;
+        .map_err(|_| TokenRejection::Unknown)?;
     if now >= record.expires_at {
-        return Err(TokenRefused::Expired { expired_at: record.expires_at });
+        return Err(TokenRejection::Expired { expired_at: record.expires_at });
     }
     Ok(())
 }
@@ -245,8 +245,8 @@ mod tests {
         let (token, record) = minted("gw-1", 1);
         let (other_secret, _) = minted("gw-1", 2);
         let (other_gateway, _) = minted("gw-2", 1);
-        let expired = Err(TokenRefused::Expired { expired_at: at(2_000) });
-        let unknown = Err(TokenRefused::Unknown);
+        let expired = Err(TokenRejection::Expired { expired_at: at(2_000) });
+        let unknown = Err(TokenRejection::Unknown);
         for (presented, now, expected) in [
             (token.expose(), 1_999, Ok(())),
             (token.expose(), 2_000, expired),

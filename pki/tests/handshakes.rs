@@ -8,7 +8,7 @@ use std::fs;
 use std::sync::Arc;
 
 use pki::authority::Intermediate;
-use pki::leaf::Refused;
+use pki::rejection::Rejection;
 use pki::spiffe::PartyKind;
 use pki::{Identity, tls};
 use rcgen::{
@@ -36,7 +36,7 @@ fn caller(site: &Site, name: &str) -> ClientConfig {
 }
 
 /// Our own refusal within what rustls says.
-fn refusal(verdict: &Result<(), Error>) -> Option<&Refused> {
+fn refusal(verdict: &Result<(), Error>) -> Option<&Rejection> {
     match verdict {
         Err(Error::InvalidCertificate(CertificateError::Other(OtherError(reason)))) => reason.downcast_ref(),
         Ok(()) | Err(_) => None,
@@ -198,7 +198,7 @@ fn the_gateway_ca_can_make_no_server_even_with_a_decoy_beside_it() {
         client.client_auth_cert_resolver = own(chain, &key);
         let handshake = shake(&Arc::new(client), &listener);
         let reason = refusal(&handshake.server);
-        assert!(matches!(reason, Some(Refused::WrongIssuer { .. })), "{:?}", handshake.server);
+        assert!(matches!(reason, Some(Rejection::WrongIssuer { .. })), "{:?}", handshake.server);
     }
 }
 

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pki::authority::{Authority, Intermediate, Passphrase, Request, Whom};
-use pki::leaf::{Key, Signature};
-use pki::revocation::Reason;
+use pki::leaf_facts::{Key, Signature};
+use pki::revocation_reason::RevocationReason;
 use pki::spiffe::PartyKind;
 use pki::{Identity, IdentityConfig, est, facts, tls};
 use rustls::{ServerConfig, ServerConnection, Stream};
@@ -193,7 +193,9 @@ fn openssl_reads_our_lists_and_our_enrollment_messages() {
     let site = Site::new("t");
     let (good, bad) = (site.issue(PartyKind::Gateway, "good"), site.issue(PartyKind::Gateway, "bad"));
     let now = Timestamp::now();
-    site.authority.revoke(&Whom::Party("gateway/bad".parse().unwrap()), Reason::KeyCompromise, now).unwrap();
+    site.authority
+        .revoke(&Whom::Party("gateway/bad".parse().unwrap()), RevocationReason::KeyCompromise, now)
+        .unwrap();
     let lists = site.authority.revocation_lists(now, now + Duration::from_secs(3600)).unwrap();
     let out = site.dir.path().join("crl");
     lists.write(&out).unwrap();

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pki::authority::{Intermediate, Whom};
-use pki::leaf::Role;
-use pki::revocation::{Crls, PeerLeaf, Reason, peer_still_good};
+use pki::leaf_facts::Role;
+use pki::revocation::{Crls, PeerLeaf, peer_still_good};
+use pki::revocation_reason::RevocationReason;
 use pki::spiffe::PartyKind;
 use pki::{Identity, Tolerance, renewal, tls};
 use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, KeyPair};
@@ -297,7 +298,9 @@ fn a_revoked_client_is_out_live_and_anew_and_never_resumes() {
     let now = Timestamp::now();
     assert_eq!(peer_still_good(&leaf, identity.crls(), now.as_second()), Ok(()));
 
-    site.authority.revoke(&Whom::Party("gateway/g".parse().unwrap()), Reason::KeyCompromise, now).unwrap();
+    site.authority
+        .revoke(&Whom::Party("gateway/g".parse().unwrap()), RevocationReason::KeyCompromise, now)
+        .unwrap();
     with_lists(&site);
     let newer = identity.with_crls(Arc::new(identity.crls().reload(now).unwrap().taken.unwrap()));
     // The open connection.
@@ -328,7 +331,7 @@ fn a_client_refuses_a_revoked_server() {
     let site = Site::new("t");
     let server = Arc::new(tls::server_config(&with_lists(&site), &[PartyKind::Gateway]).unwrap());
     let whom = Whom::Party("comm-server/listener".parse().unwrap());
-    site.authority.revoke(&whom, Reason::Superseded, Timestamp::now()).unwrap();
+    site.authority.revoke(&whom, RevocationReason::Superseded, Timestamp::now()).unwrap();
     with_lists(&site);
     let mut config = site.issue(PartyKind::Gateway, "g");
     config.crl = Some(site.dir.path().join("crl/crl.pem"));
@@ -385,6 +388,6 @@ fn a_gateway_enrolls_with_nothing_but_a_token_and_a_renewal_is_proven() {
     let other = renewal::prove(&other, old.id(), None, now).unwrap_err().to_string();
     assert!(other.contains("is for spiffe://t/gateway/h: expected spiffe://t/gateway/g"), "{other}");
     let late = now + Duration::from_secs(91 * 86_400);
-    assert!(matches!(renewal::prove(&old, old.id(), None, late), Err(renewal::Unproven::Refused(_))));
+    assert!(matches!(renewal::prove(&old, old.id(), None, late), Err(renewal::ProofError::Rejected(_))));
     assert!(!Crls::none(Tolerance::default()).is_configured());
 }

@@ -223,8 +223,8 @@ fn explained(problem: String, text: &str, place: Option<(usize, usize)>) -> Stri
     problem
 }
 
-/// The name that was meant, where a slip of the hand leads from the given one to it.
-pub fn meant<'n>(given: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+/// The known name closest to a misspelt one, if any is close enough to suggest.
+pub fn closest<'n>(given: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let given = given.to_lowercase();
     let by_distance =
         names.into_iter().map(|name| (strsim::osa_distance(&given, &name.to_lowercase()), name));
@@ -298,9 +298,9 @@ mod tests {
     #[test]
     fn a_slip_of_the_hand_is_known() {
         let zones = ["Europe/Berlin", "Europe/Bern", "Asia/Tokyo"];
-        assert_eq!(meant("europe/berln", zones), Some("Europe/Berlin"));
-        assert_eq!(meant("Asia/Tokio", zones), Some("Asia/Tokyo"));
-        assert_eq!(meant("Mars", zones), None);
-        assert_eq!(meant("x", ["y"]), None);
+        assert_eq!(closest("europe/berln", zones), Some("Europe/Berlin"));
+        assert_eq!(closest("Asia/Tokio", zones), Some("Asia/Tokyo"));
+        assert_eq!(closest("Mars", zones), None);
+        assert_eq!(closest("x", ["y"]), None);
     }
 }

@@ -29,7 +29,7 @@ pub fn cause(error: &dyn std::error::Error) -> String {
 
 /// Why TLS with a server failed, in words, if it was that; counted by the server's kind and the reason.
 pub fn tls_failure(error: &(dyn std::error::Error + 'static), server: PartyKind) -> Option<String> {
-    let tls = pki::tls::failure_in(error)?;
+    let tls = pki::tls::tls_error_in(error)?;
     let (server, reason) = (server.as_str(), pki::tls::label(tls));
     metrics::counter!("platen_tls_failures_total", "server" => server, "reason" => reason).increment(1);
     Some(pki::tls::reason(tls))

@@ -51,13 +51,13 @@ impl Stamps {
 
 /// Why new files are not taken.
 #[derive(Debug, thiserror::Error)]
-pub enum NotTaken {
+pub enum ReloadError {
     /// They can't be loaded.
     #[error(transparent)]
     Load(#[from] IdentityError),
     /// Our own verifier refuses the certificate, or it names somebody else.
     #[error(transparent)]
-    Unproven(#[from] renewal::Unproven),
+    Proof(#[from] renewal::ProofError),
     /// The revocation lists.
     #[error(transparent)]
     Crl(#[from] CrlError),
@@ -66,12 +66,12 @@ pub enum NotTaken {
     Lists(Vec<CrlError>),
 }
 
-impl NotTaken {
+impl ReloadError {
     fn lists(&self) -> &[CrlError] {
         match self {
             Self::Crl(error) => std::slice::from_ref(error),
             Self::Lists(errors) => errors,
-            Self::Load(_) | Self::Unproven(_) => &[],
+            Self::Load(_) | Self::Proof(_) => &[],
         }
     }
 }
@@ -135,7 +135,7 @@ impl LiveIdentity {
     /// # Errors
     /// They changed and can't be used, or some of the lists can't: what was in force stays, and they are tried again
     /// when they change again; lists with a wrong date also as time passes.
-    pub fn look(&self, now: Timestamp) -> Result<bool, NotTaken> {
+    pub fn reload(&self, now: Timestamp) -> Result<bool, ReloadError> {
         let Some(config) = &self.config else { return Ok(false) };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let found = Stamps::of(config);
@@ -156,10 +156,10 @@ impl LiveIdentity {
                         seen.judge_at = now.checked_add(JUDGE_AGAIN).ok();
                     }
                     if !reload.rejected.is_empty() {
-                        trouble = Some(NotTaken::Lists(reload.rejected));
+                        trouble = Some(ReloadError::Lists(reload.rejected));
                     }
                 }
-                Err(error) => trouble = Some(NotTaken::Crl(error)),
+                Err(error) => trouble = Some(ReloadError::Crl(error)),
             }
         }
         if !unchanged(|a, b| a.own == b.own) {
@@ -182,7 +182,7 @@ impl LiveIdentity {
         config: &IdentityConfig,
         old: &Identity,
         now: Timestamp,
-    ) -> Result<Option<Identity>, NotTaken> {
+    ) -> Result<Option<Identity>, ReloadError> {
         let lists = Arc::clone(old.crls());
         let newer = Identity::load_with(config, self.tolerance)?.with_crls(lists);
         if newer.chain() == old.chain() && newer.trust().roots() == old.trust().roots() {
@@ -202,7 +202,7 @@ impl LiveIdentity {
     }
 
     /// Keeps it current until `shutdown`; tells by log and metrics what is near its end.
-    pub async fn keep_current(self: Arc<Self>, shutdown: CancellationToken) {
+    pub async fn watch_files(self: Arc<Self>, shutdown: CancellationToken) {
         let mut every = tokio::time::interval(LOOK_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut complained, mut rejected) = (None, None);
@@ -214,7 +214,7 @@ impl LiveIdentity {
             let now = Timestamp::now();
             let live = Arc::clone(&self);
             // Files, and a signature for each list.
-            match tokio::task::spawn_blocking(move || live.look(now)).await {
+            match tokio::task::spawn_blocking(move || live.reload(now)).await {
                 Ok(Ok(false)) => {}
                 Ok(Ok(true)) => {
                     metrics::counter!("platen_identity_reloads_total").increment(1);
@@ -231,7 +231,7 @@ impl LiveIdentity {
 }
 
 /// Reports files that are not taken: each hour while nothing changes. What was reported last, and when.
-fn report(error: &NotTaken, now: Timestamp, last: Option<(String, Timestamp)>) -> (String, Timestamp) {
+fn report(error: &ReloadError, now: Timestamp, last: Option<(String, Timestamp)>) -> (String, Timestamp) {
     let text = error.to_string();
     if let Some((before, at)) = last
         && before == text
@@ -293,19 +293,19 @@ type Make<T> = dyn Fn(&Identity) -> Result<T, String> + Send + Sync;
 
 /// Something made from the identity, a client for one, and made anew for each new one. What is under way goes on with
 /// the one that it began with.
-pub struct Remade<T> {
+pub struct IdentityBound<T> {
     live: Arc<LiveIdentity>,
     make: Box<Make<T>>,
     made: Mutex<(Arc<Identity>, Arc<T>)>,
 }
 
-impl<T> std::fmt::Debug for Remade<T> {
+impl<T> std::fmt::Debug for IdentityBound<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Remade").field("id", self.live.now().id()).finish_non_exhaustive()
+        f.debug_struct("IdentityBound").field("id", self.live.now().id()).finish_non_exhaustive()
     }
 }
 
-impl<T> Remade<T> {
+impl<T> IdentityBound<T> {
     /// Makes the first.
     ///
     /// # Errors

@@ -13,6 +13,6 @@ pub mod live;
 pub mod local;
 pub mod logging;
 pub mod output;
+pub mod problem_response;
 pub mod public_certificate;
-pub mod refusal;
 pub mod shutdown;

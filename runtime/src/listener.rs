@@ -1,17 +1,16 @@
 //! The listener: accepts connections, completes TLS handshakes, and gives every request the peer that its certificate
 //! names. A peer that was admitted is checked again on each request, and its connection ends once it may no longer stay.
 //!
-//! A connection passes these files: `places` (has it a place, and who makes room), `handshake`, `exchange` (HTTP).
-//! `activity` knows what it is doing, `deadlines` how long it may: a peer that is silent, slow or doesn't read is
-//! ended at every step.
+//! A connection passes `limiter` (admission and eviction), `handshake` and `exchange` (HTTP). `activity` records what it is
+//! doing, `deadlines` how long each step may take: a connection whose peer is silent, slow or doesn't read is closed.
 
 mod activity;
+mod auth;
 mod deadlines;
-mod door;
 mod exchange;
-mod guard;
 mod handshake;
-mod places;
+mod limiter;
+mod peer_check;
 mod request_body;
 mod response_body;
 mod stream;
@@ -31,12 +30,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use activity::Activity;
+pub use auth::{ClientAuth, ListenerAuth};
 pub use deadlines::Deadlines;
-pub use door::{Asks, Door};
 use exchange::{Connection, Dialect};
-use guard::Guard;
-use places::{Capacity, Places};
-use stream::Watched;
+use limiter::{Capacity, ConnectionLimiter};
+use peer_check::PeerCheck;
+use stream::WatchedSocket;
 pub(crate) use strict::{host, is_this_machine};
 
 /// Connections of a listener at once, unless fewer descriptors are there.
@@ -48,7 +47,7 @@ pub const LOCAL_CONNECTIONS: usize = 32;
 /// Handshakes under way at once where every peer must show a certificate.
 const MAX_HANDSHAKES: usize = 1_000;
 
-/// Connections that lost their place and aren't closed yet, at once.
+/// Evicted connections that aren't closed yet, at once.
 const ENDING: usize = 16;
 
 /// How long open requests may take once the program drains.
@@ -62,7 +61,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Peer {
     /// Where from.
     pub address: SocketAddr,
-    /// Name in the certificate; `None` where the listener asks for none, or the client showed none.
+    /// Name in the certificate; `None` when the client presented none.
     pub id: Option<SpiffeId>,
 }
 
@@ -92,19 +91,19 @@ pub const fn descriptors(connections: usize) -> usize {
 struct Shared {
     name: &'static str,
     /// `None`: plain HTTP.
-    door: Option<Door>,
+    auth: Option<ListenerAuth>,
     limits: Limits,
-    places: Places,
+    limiter: ConnectionLimiter,
     router: Router,
     shutdown: CancellationToken,
 }
 
 /// Serves `router` over TLS until `shutdown`, then lets open requests end.
-pub async fn serve(listener: TcpListener, door: Door, router: Router, shutdown: CancellationToken) {
-    let following = tokio::spawn(door.clone().follow(shutdown.clone()));
-    let (name, limits) = (door.name, door.limits);
-    let places = Places::new(capacity(door.asks, limits.connections.min(MAX_CONNECTIONS)));
-    accept_all(listener, Shared { name, door: Some(door), limits, places, router, shutdown }).await;
+pub async fn serve(listener: TcpListener, auth: ListenerAuth, router: Router, shutdown: CancellationToken) {
+    let following = tokio::spawn(auth.clone().follow(shutdown.clone()));
+    let (name, limits) = (auth.name, auth.limits);
+    let limiter = ConnectionLimiter::new(capacity(auth.client_auth, limits.connections.min(MAX_CONNECTIONS)));
+    accept_all(listener, Shared { name, auth: Some(auth), limits, limiter, router, shutdown }).await;
     following.abort();
 }
 
@@ -116,29 +115,29 @@ pub async fn serve_plain(
     router: Router,
     shutdown: CancellationToken,
 ) {
-    let places = Places::new(Capacity::new(limits.connections, 0).for_any_network());
-    accept_all(listener, Shared { name, door: None, limits, places, router, shutdown }).await;
+    let limiter = ConnectionLimiter::new(Capacity::new(limits.connections, 0).for_any_network());
+    accept_all(listener, Shared { name, auth: None, limits, limiter, router, shutdown }).await;
 }
 
-/// Places by who may come: where a certificate is demanded, only handshakes are anonymous.
-fn capacity(asks: Asks, connections: usize) -> Capacity {
-    let anonymous = match asks {
-        Asks::For(_) => (connections / 4).min(MAX_HANDSHAKES),
-        Asks::OrNone(_) => connections / 2,
-        Asks::Nobody => return Capacity::new(connections, 0),
+/// Where a certificate is required, only handshakes are anonymous.
+fn capacity(client_auth: ClientAuth, connections: usize) -> Capacity {
+    let anonymous = match client_auth {
+        ClientAuth::Required(_) => (connections / 4).min(MAX_HANDSHAKES),
+        ClientAuth::Optional(_) => connections / 2,
+        ClientAuth::None => return Capacity::new(connections, 0),
     };
     Capacity::new(anonymous, connections.saturating_sub(anonymous))
 }
 
 async fn accept_all(listener: TcpListener, shared: Shared) {
     let tracker = TaskTracker::new();
-    // Never waited for long: who loses a place ends at once.
+    // Never waits for long: an evicted connection ends at once.
     let sockets = Arc::new(Semaphore::new(shared.limits.connections.saturating_add(ENDING)));
     while let Some((socket, address, descriptor)) = next(&listener, &sockets, &shared.shutdown).await {
-        let activity = Activity::new(shared.door.is_some());
-        let Some(place) = shared.places.enter(address.ip(), activity.clone()) else {
+        let activity = Activity::new(shared.auth.is_some());
+        let Some(permit) = shared.limiter.enter(address.ip(), activity.clone()) else {
             metrics::counter!("platen_connections_rejected_total", "listener" => shared.name).increment(1);
-            tracing::debug!(listener = shared.name, peer.address = %address, "connection rejected: no place");
+            tracing::debug!(listener = shared.name, peer.address = %address, "connection rejected: limit reached");
             continue;
         };
         let connection = Connection {
@@ -146,12 +145,12 @@ async fn accept_all(listener: TcpListener, shared: Shared) {
             address,
             activity,
             deadlines: shared.limits.deadlines,
-            place,
+            permit,
             shutdown: shared.shutdown.clone(),
         };
-        let (door, router) = (shared.door.clone(), shared.router.clone());
+        let (auth, router) = (shared.auth.clone(), shared.router.clone());
         tracker.spawn(async move {
-            answer(socket, connection, door, router).await;
+            answer(socket, connection, auth, router).await;
             drop(descriptor);
         });
     }
@@ -187,27 +186,29 @@ async fn next(
 }
 
 /// One connection, from its socket to its end.
-async fn answer(socket: TcpStream, connection: Connection, door: Option<Door>, router: Router) {
+async fn answer(socket: TcpStream, connection: Connection, auth: Option<ListenerAuth>, router: Router) {
     let address = connection.address;
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(peer.address = %address, error = %error, "TCP_NODELAY is refused");
     }
-    let socket = Watched::new(socket, connection.activity.clone());
-    let Some(door) = door else {
+    let socket = WatchedSocket::new(socket, connection.activity.clone());
+    let Some(auth) = auth else {
         let dialect = Dialect { http2: false, title_case: false };
-        let who = (Peer { address, id: None }, Guard::open());
+        let who = (Peer { address, id: None }, PeerCheck::open());
         return exchange::exchange(socket, who, router, dialect, connection).await;
     };
-    let Some((stream, peer, guard)) = handshake::shake(&door, socket, &connection).await else { return };
+    let Some((stream, peer, peer_check)) = handshake::accept(&auth, socket, &connection).await else {
+        return;
+    };
     if let Some(id) = &peer.id
-        && !connection.place.certify(id)
+        && !connection.permit.certify(id)
     {
-        let listener = door.name;
+        let listener = auth.name;
         metrics::counter!("platen_connections_rejected_total", "listener" => listener).increment(1);
-        tracing::warn!(listener, peer.address = %address, peer.id = %id, "connection rejected: no place");
+        tracing::warn!(listener, peer.address = %address, peer.id = %id, "connection rejected: limit reached");
         return;
     }
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let dialect = Dialect { http2, title_case: door.title_case };
-    exchange::exchange(stream, (peer, guard), router, dialect, connection).await;
+    let dialect = Dialect { http2, title_case: auth.title_case };
+    exchange::exchange(stream, (peer, peer_check), router, dialect, connection).await;
 }

@@ -17,7 +17,7 @@ pub const EXIT_USAGE: u8 = 2;
 
 /// Who reads standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reader {
+pub enum OutputReader {
     /// It took what was written.
     Present,
     /// It closed its end: nothing more needs to be written.
@@ -28,16 +28,16 @@ pub enum Reader {
 ///
 /// # Errors
 /// Standard output refuses, for another reason than a reader that is gone.
-pub fn write(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Reader> {
+pub fn write(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<OutputReader> {
     let mut out = io::stdout().lock();
     reader(write(&mut out).and_then(|()| out.flush()))
 }
 
 /// What the end of writing says about the reader.
-fn reader(written: io::Result<()>) -> io::Result<Reader> {
+fn reader(written: io::Result<()>) -> io::Result<OutputReader> {
     match written {
-        Ok(()) => Ok(Reader::Present),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Ok(()) => Ok(OutputReader::Present),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(OutputReader::Gone),
         Err(error) => Err(error),
     }
 }
@@ -46,7 +46,7 @@ fn reader(written: io::Result<()>) -> io::Result<Reader> {
 ///
 /// # Errors
 /// As [`write()`].
-pub fn line(text: &str) -> io::Result<Reader> {
+pub fn line(text: &str) -> io::Result<OutputReader> {
     write(|out| writeln!(out, "{text}"))
 }
 
@@ -54,7 +54,7 @@ pub fn line(text: &str) -> io::Result<Reader> {
 ///
 /// # Errors
 /// As [`write()`], or the value has no JSON form.
-pub fn document(value: &impl Serialize) -> io::Result<Reader> {
+pub fn document(value: &impl Serialize) -> io::Result<OutputReader> {
     let text = serde_json::to_string(value).map_err(io::Error::from)?;
     line(&text)
 }
@@ -122,8 +122,8 @@ mod tests {
 
     #[test]
     fn a_reader_that_is_gone_is_no_error() {
-        assert_eq!(reader(Ok(())).unwrap(), Reader::Present);
-        assert_eq!(reader(Err(io::ErrorKind::BrokenPipe.into())).unwrap(), Reader::Gone);
+        assert_eq!(reader(Ok(())).unwrap(), OutputReader::Present);
+        assert_eq!(reader(Err(io::ErrorKind::BrokenPipe.into())).unwrap(), OutputReader::Gone);
         assert_eq!(
             reader(Err(io::ErrorKind::StorageFull.into())).unwrap_err().kind(),
             io::ErrorKind::StorageFull

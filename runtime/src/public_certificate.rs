@@ -79,7 +79,7 @@ impl PublicCertificate {
     ///
     /// # Errors
     /// The files changed and can't be used.
-    pub fn look(&self) -> Result<bool, CertificateError> {
+    pub fn reload(&self) -> Result<bool, CertificateError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let found = stamps(&self.files);
         if *seen == found {
@@ -95,7 +95,7 @@ impl PublicCertificate {
     }
 
     /// Keeps it current until `shutdown`.
-    pub async fn keep_current(self: Arc<Self>, shutdown: CancellationToken) {
+    pub async fn watch_files(self: Arc<Self>, shutdown: CancellationToken) {
         let mut every = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
@@ -103,7 +103,7 @@ impl PublicCertificate {
                 () = shutdown.cancelled() => return,
             }
             let own = Arc::clone(&self);
-            match tokio::task::spawn_blocking(move || own.look()).await {
+            match tokio::task::spawn_blocking(move || own.reload()).await {
                 Ok(Ok(false)) => {}
                 Ok(Ok(true)) => {
                     tracing::info!(file = %self.files.certificate.display(), "new certificate in use")
@@ -167,7 +167,7 @@ mod tests {
         let files = CertificateFiles { certificate, key };
         let loaded = PublicCertificate::load(&files).unwrap();
         let first = loaded.current.load_full();
-        assert!(!loaded.look().unwrap());
+        assert!(!loaded.reload().unwrap());
         let replace = |from: &PathBuf, to: &PathBuf| {
             let aside = dir.path().join("aside");
             std::fs::copy(from, &aside).unwrap();
@@ -176,11 +176,11 @@ mod tests {
             std::fs::rename(&aside, to).unwrap();
         };
         replace(&other, &files.certificate);
-        let refused = loaded.look().unwrap_err().to_string();
+        let refused = loaded.reload().unwrap_err().to_string();
         assert!(refused.contains("does not belong to certificate"), "{refused}");
         assert_eq!(loaded.current.load().cert, first.cert);
         replace(&other_key, &files.key);
-        assert!(loaded.look().unwrap());
+        assert!(loaded.reload().unwrap());
         assert_ne!(loaded.current.load().cert, first.cert);
         assert!(Arc::clone(&loaded).server_config().is_ok());
     }

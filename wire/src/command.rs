@@ -147,7 +147,7 @@ impl ResponseState {
 
 /// Answer to a response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ResponseAnswer {
+pub struct CommandResponseAck {
     /// Seconds until the next poll.
     pub next_poll_s: u32,
 }

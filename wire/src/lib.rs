@@ -21,13 +21,13 @@ pub mod vendors;
 /// The version that every path of the wire begins with.
 pub const VERSION: &str = "v1";
 
-/// `POST`: a gateway's poll, answered by [`poll::PollAnswer`].
+/// `POST`: a gateway's poll, answered by [`poll::PollResponse`].
 pub const POLLS_PATH: &str = "/v1/polls";
 
-/// `POST`: a batch of one lane, answered by [`report::BatchAnswer`]; `{lane}` is a [`report::Lane`].
+/// `POST`: a batch of one lane, answered by [`report::BatchResponse`]; `{lane}` is a [`report::Lane`].
 pub const REPORTS_PATH: &str = "/v1/reports/{lane}";
 
-/// `POST`: the answer to a command, answered by [`command::ResponseAnswer`].
+/// `POST`: the answer to a command, answered by [`command::CommandResponseAck`].
 pub const RESPONSES_PATH: &str = "/v1/responses/{command_id}";
 
 /// `GET`: a signed metadata file of the firmware repository, [`metadata::ROOT`] or [`metadata::TARGETS`].

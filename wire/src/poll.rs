@@ -33,7 +33,7 @@ pub struct Poll {
 
 /// The server's answer to a poll.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PollAnswer {
+pub struct PollResponse {
     /// Seconds until the next poll: 3600, or 60 while a service call is open.
     pub next_poll_s: u32,
     /// Number of the last report of each lane that is on the server's disk.

@@ -415,7 +415,7 @@ pub struct Loss {
 
 /// Answer to a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BatchAnswer {
+pub struct BatchResponse {
     /// Everything up to this number is on the server's disk.
     pub acknowledged: u64,
     /// Seconds until the next poll.

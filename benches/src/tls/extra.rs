@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use pki::leaf::{Expectation, Role, verify_leaf};
+use pki::leaf::{Expectation, verify_leaf};
+use pki::leaf_facts::Role;
 use pki::revocation::{PeerLeaf, peer_still_good};
 use pki::spiffe::PartyKind;
 use pki::{Identity, IdentityConfig, facts};

@@ -17,7 +17,7 @@ use pki::{Identity, IdentityConfig};
 use platen_comm_server::operators::{self, OperatorState};
 use platen_comm_server::store::Store;
 use runtime::identity::LiveIdentity;
-use runtime::listener::{Asks, Door};
+use runtime::listener::{ClientAuth, ListenerAuth};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -30,7 +30,7 @@ async fn main() -> anyhow::Result<()> {
     fleet::store(&url, more.unwrap_or(0), Timestamp::now()).await?;
     let one_time = operators::first_login(&store).await?.context("a new store has no users")?;
     let live = LiveIdentity::fixed(identity(dir.path())?);
-    let door = Door::new("operators", &live, Asks::Nobody)?;
+    let auth = ListenerAuth::new("operators", &live, ClientAuth::None)?;
     let listener = TcpListener::bind(arguments.first().map_or("127.0.0.1:0", String::as_str)).await?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "console: https://{}\nfirst login: admin {one_time}", listener.local_addr()?)?;
@@ -38,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
     drop(out);
     let shutdown = runtime::shutdown::on_signal();
     let state = OperatorState::new(store, None)?;
-    operators::serve(listener, door, state, shutdown).await;
+    operators::serve(listener, auth, state, shutdown).await;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use axum::http::{HeaderValue, Request, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use comm_server_core::admission::{self as decision, Load, RequestClass, WINDOW_S};
-use runtime::refusal::Refusal;
+use runtime::problem_response::ProblemResponse;
 use wire::ids::GatewayId;
 use wire::problem::ProblemCode;
 
@@ -144,7 +144,7 @@ fn refuse(gate: &AdmissionGate, why: &'static str, pause_s: u32) -> Response {
     gate.count(false);
     metrics::counter!("platen_comm_requests_refused_total", "why" => why).increment(1);
     let detail = format!("too many requests: come again in {pause_s} s");
-    let mut response = Refusal::new(ProblemCode::Overloaded, detail).into_response();
+    let mut response = ProblemResponse::new(ProblemCode::Overloaded, detail).into_response();
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(pause_s));
     response
 }

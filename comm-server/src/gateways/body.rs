@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, Request, header};
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use http_body_util::BodyExt as _;
-use runtime::refusal::Refusal;
+use runtime::problem_response::ProblemResponse;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -77,22 +77,26 @@ pub(super) async fn read<T: DeserializeOwned>(
     state: &GatewayState,
     request: Request<Body>,
     limit: usize,
-) -> Result<T, Refusal> {
+) -> Result<T, ProblemResponse> {
     let (parts, body) = request.into_parts();
     let encoding = encoding(&parts.headers)?;
     let held = receive(&parts.headers, body, state).await?;
-    codec::decode(&held.bytes, encoding, limit).map_err(|error| Refusal(Problem::from(&error)))
+    codec::decode(&held.bytes, encoding, limit).map_err(|error| ProblemResponse(Problem::from(&error)))
 }
 
-fn encoding(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+fn encoding(headers: &HeaderMap) -> Result<Option<&str>, ProblemResponse> {
     let Some(value) = headers.get(header::CONTENT_ENCODING) else { return Ok(None) };
     value.to_str().map(Some).map_err(|_| {
         let error = CodecError::UnknownEncoding { given: "(not text)".to_owned() };
-        Refusal(Problem::from(&error))
+        ProblemResponse(Problem::from(&error))
     })
 }
 
-async fn receive(headers: &HeaderMap, body: Body, state: &GatewayState) -> Result<BufferedBody, Refusal> {
+async fn receive(
+    headers: &HeaderMap,
+    body: Body,
+    state: &GatewayState,
+) -> Result<BufferedBody, ProblemResponse> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let announced = announced.and_then(|length| length.parse::<usize>().ok());
     if announced.is_some_and(|length| length > BODY_BYTES) {
@@ -101,18 +105,19 @@ async fn receive(headers: &HeaderMap, body: Body, state: &GatewayState) -> Resul
     match collect(body, &state.body_budget).await {
         Ok(held) => Ok(held),
         Err(BodyError::TooLarge) => Err(too_large()),
-        Err(BodyError::NoMemory) => {
-            Err(Refusal::new(ProblemCode::Overloaded, "too many large bodies at once: come again later"))
-        }
+        Err(BodyError::NoMemory) => Err(ProblemResponse::new(
+            ProblemCode::Overloaded,
+            "too many large bodies at once: come again later",
+        )),
         // Where it came too slowly, the listener says so.
         Err(BodyError::Broken) => {
-            Err(Refusal::new(ProblemCode::MalformedBody, "the body ended before its end"))
+            Err(ProblemResponse::new(ProblemCode::MalformedBody, "the body ended before its end"))
         }
     }
 }
 
-fn too_large() -> Refusal {
-    Refusal(Problem::from(&CodecError::TooLarge { limit: BODY_BYTES }))
+fn too_large() -> ProblemResponse {
+    ProblemResponse(Problem::from(&CodecError::TooLarge { limit: BODY_BYTES }))
 }
 
 async fn collect(mut body: Body, memory: &BodyBudget) -> Result<BufferedBody, BodyError> {
@@ -125,8 +130,8 @@ async fn collect(mut body: Body, memory: &BodyBudget) -> Result<BufferedBody, Bo
 }
 
 /// An answer; compressed above [`wire::limits::COMPRESS_ABOVE_BYTES`] if the caller accepts that.
-pub(super) fn answer<T: Serialize>(accepted: &HeaderMap, value: &T) -> Result<Response, Refusal> {
-    let failed = |_| Refusal::new(ProblemCode::Internal, "the answer can't be written");
+pub(super) fn answer<T: Serialize>(accepted: &HeaderMap, value: &T) -> Result<Response, ProblemResponse> {
+    let failed = |_| ProblemResponse::new(ProblemCode::Internal, "the answer can't be written");
     if !accepts_zstd(accepted) {
         let json = serde_json::to_vec(value).map_err(CodecError::Encode).map_err(failed)?;
         return Ok(([(header::CONTENT_TYPE, JSON)], json).into_response());

@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use jiff::Timestamp;
 use pki::spiffe::Party;
 use runtime::listener::Peer;
-use runtime::refusal::Refusal;
+use runtime::problem_response::ProblemResponse;
 use wire::ids::GatewayId;
 use wire::problem::ProblemCode;
 
@@ -17,9 +17,9 @@ use crate::store::{Caller, DEFAULT_TENANT};
 pub(super) struct AuthenticatedGateway(pub(super) Caller);
 
 impl FromRequestParts<GatewayState> for AuthenticatedGateway {
-    type Rejection = Refusal;
+    type Rejection = ProblemResponse;
 
-    async fn from_request_parts(parts: &mut Parts, state: &GatewayState) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, state: &GatewayState) -> Result<Self, ProblemResponse> {
         let peer = Extension::<Peer>::from_request_parts(parts, state).await;
         let id = peer.ok().and_then(|Extension(peer)| peer.id);
         let gateway = gateway(id.as_ref().map(|id| &id.party))?;
@@ -28,8 +28,8 @@ impl FromRequestParts<GatewayState> for AuthenticatedGateway {
     }
 }
 
-fn gateway(party: Option<&Party>) -> Result<GatewayId, Refusal> {
-    let forbidden = |detail: String| Refusal::new(ProblemCode::Forbidden, detail);
+fn gateway(party: Option<&Party>) -> Result<GatewayId, ProblemResponse> {
+    let forbidden = |detail: String| ProblemResponse::new(ProblemCode::Forbidden, detail);
     match party {
         Some(Party::Gateway(name)) => name.parse().map_err(|e| forbidden(format!("certificate: {e}"))),
         Some(other) => Err(forbidden(format!("the certificate of {} is no gateway's", other.name()))),

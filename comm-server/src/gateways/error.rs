@@ -1,27 +1,33 @@
 //! Failures of the store, as refusals: logged here once, told to the gateway without their inside.
 
 use comm_server_core::ingest::BatchError;
-use runtime::refusal::Refusal;
+use runtime::problem_response::ProblemResponse;
 use wire::ids::GatewayId;
 use wire::problem::{Problem, ProblemCode};
 
 use crate::store::{AnswerError, IngestError, StoreError};
 
 /// The store failed.
-pub(super) fn store(gateway: &GatewayId, error: &StoreError) -> Refusal {
+pub(super) fn store(gateway: &GatewayId, error: &StoreError) -> ProblemResponse {
     if matches!(error, StoreError::Busy) {
-        return Refusal::new(ProblemCode::Overloaded, "too many gateways at once: come again later");
+        return ProblemResponse::new(ProblemCode::Overloaded, "too many gateways at once: come again later");
     }
     if matches!(error, StoreError::Unreachable) {
         // The writer has told of it once for all of them.
-        return Refusal::new(ProblemCode::Overloaded, "the database can't be reached: nothing was stored");
+        return ProblemResponse::new(
+            ProblemCode::Overloaded,
+            "the database can't be reached: nothing was stored",
+        );
     }
     tracing::error!(gateway.id = %gateway, error = error as &dyn std::error::Error, "the store failed");
-    Refusal::new(ProblemCode::Internal, "the server's store failed: nothing was stored, send it again")
+    ProblemResponse::new(
+        ProblemCode::Internal,
+        "the server's store failed: nothing was stored, send it again",
+    )
 }
 
 /// A batch isn't taken.
-pub(super) fn batch(gateway: &GatewayId, error: &IngestError) -> Refusal {
+pub(super) fn batch(gateway: &GatewayId, error: &IngestError) -> ProblemResponse {
     match error {
         IngestError::Store(error) => store(gateway, error),
         IngestError::Batch(error) => sequence(error),
@@ -29,23 +35,23 @@ pub(super) fn batch(gateway: &GatewayId, error: &IngestError) -> Refusal {
 }
 
 /// A batch's numbers aren't what they must be.
-pub(super) fn sequence(error: &BatchError) -> Refusal {
+pub(super) fn sequence(error: &BatchError) -> ProblemResponse {
     let detail = error.to_string();
     match error {
-        BatchError::Gap { expected, .. } => Refusal(Problem {
+        BatchError::Gap { expected, .. } => ProblemResponse(Problem {
             expected_seq: Some(*expected),
             ..Problem::new(ProblemCode::SequenceGap, detail)
         }),
         BatchError::NotInSequence { .. } | BatchError::OutOfRange { .. } | BatchError::TooMany { .. } => {
-            Refusal::new(ProblemCode::MalformedBody, detail)
+            ProblemResponse::new(ProblemCode::MalformedBody, detail)
         }
     }
 }
 
 /// An answer to a command isn't taken.
-pub(super) fn response(gateway: &GatewayId, error: &AnswerError) -> Refusal {
+pub(super) fn response(gateway: &GatewayId, error: &AnswerError) -> ProblemResponse {
     match error {
         AnswerError::Store(error) => store(gateway, error),
-        AnswerError::NotFound { .. } => Refusal::new(ProblemCode::NotFound, error.to_string()),
+        AnswerError::NotFound { .. } => ProblemResponse::new(ProblemCode::NotFound, error.to_string()),
     }
 }

@@ -18,8 +18,8 @@ use axum::Router;
 use axum::http::Method;
 use axum::routing::post;
 use comm_server_core::cadence::Cadence;
-use runtime::listener::Door;
-use runtime::refusal::Refusal;
+use runtime::listener::ListenerAuth;
+use runtime::problem_response::ProblemResponse;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use wire::problem::{Problem, ProblemCode};
@@ -64,21 +64,21 @@ pub fn router(state: GatewayState) -> Router {
 /// Serves gateways until `shutdown`; `renewal` is what [`est::Enrollment::renewal`] gives.
 pub async fn serve(
     listener: TcpListener,
-    door: Door,
+    auth: ListenerAuth,
     state: GatewayState,
     renewal: Option<Router>,
     shutdown: CancellationToken,
 ) {
     let router = router(state);
     let router = renewal.into_iter().fold(router, Router::merge);
-    runtime::listener::serve(listener, door, router, shutdown).await;
+    runtime::listener::serve(listener, auth, router, shutdown).await;
 }
 
-async fn nothing_here() -> Refusal {
-    Refusal::new(ProblemCode::NotFound, "there is nothing at this path for gateways")
+async fn nothing_here() -> ProblemResponse {
+    ProblemResponse::new(ProblemCode::NotFound, "there is nothing at this path for gateways")
 }
 
-async fn other_method(method: Method) -> Refusal {
+async fn other_method(method: Method) -> ProblemResponse {
     let detail = format!("{method} is not allowed here: expected POST");
-    Refusal(Problem { status: 405, ..Problem::new(ProblemCode::NotFound, detail) })
+    ProblemResponse(Problem { status: 405, ..Problem::new(ProblemCode::NotFound, detail) })
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::Request;
 use axum::response::Response;
 use comm_server_core::ingest::GatewayClock;
-use runtime::refusal::Refusal;
+use runtime::problem_response::ProblemResponse;
 use wire::limits::MESSAGE_BYTES;
 use wire::poll::Poll;
 
@@ -16,7 +16,7 @@ pub(super) async fn post_poll(
     State(state): State<GatewayState>,
     AuthenticatedGateway(caller): AuthenticatedGateway,
     request: Request<Body>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ProblemResponse> {
     let accepted = request.headers().clone();
     let poll: Poll = body::read(&state, request, MESSAGE_BYTES).await?;
     let gateway = caller.gateway.clone();

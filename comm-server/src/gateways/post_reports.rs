@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::Request;
 use axum::response::Response;
 use comm_server_core::ingest::{self, GatewayClock};
-use runtime::refusal::Refusal;
+use runtime::problem_response::ProblemResponse;
 use wire::limits::BATCH_BYTES;
 use wire::problem::ProblemCode;
 use wire::report::{Batch, Lane};
@@ -19,10 +19,10 @@ pub(super) async fn post_reports(
     AuthenticatedGateway(caller): AuthenticatedGateway,
     Path(lane): Path<String>,
     request: Request<Body>,
-) -> Result<Response, Refusal> {
-    let lane: Lane = lane
-        .parse()
-        .map_err(|error: wire::report::NoSuchLane| Refusal::new(ProblemCode::NotFound, error.to_string()))?;
+) -> Result<Response, ProblemResponse> {
+    let lane: Lane = lane.parse().map_err(|error: wire::report::NoSuchLane| {
+        ProblemResponse::new(ProblemCode::NotFound, error.to_string())
+    })?;
     let accepted = request.headers().clone();
     let batch: Batch = body::read(&state, request, BATCH_BYTES).await?;
     ingest::check_sequence(&batch.reports).map_err(|error| error::sequence(&error))?;

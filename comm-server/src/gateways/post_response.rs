@@ -4,8 +4,8 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::Request;
 use axum::response::Response as HttpResponse;
-use runtime::refusal::Refusal;
-use wire::command::{Response, ResponseAnswer};
+use runtime::problem_response::ProblemResponse;
+use wire::command::{CommandResponseAck, Response};
 use wire::ids::CommandId;
 use wire::limits::MESSAGE_BYTES;
 use wire::problem::ProblemCode;
@@ -18,9 +18,10 @@ pub(super) async fn post_response(
     AuthenticatedGateway(caller): AuthenticatedGateway,
     Path(command): Path<String>,
     request: Request<Body>,
-) -> Result<HttpResponse, Refusal> {
-    let command: CommandId =
-        command.parse().map_err(|_| Refusal::new(ProblemCode::NotFound, "the command's id is not a UUID"))?;
+) -> Result<HttpResponse, ProblemResponse> {
+    let command: CommandId = command
+        .parse()
+        .map_err(|_| ProblemResponse::new(ProblemCode::NotFound, "the command's id is not a UUID"))?;
     let accepted = request.headers().clone();
     let response: Response = body::read(&state, request, MESSAGE_BYTES).await?;
     let (gateway, cadence) = (caller.gateway.clone(), caller.cadence);
@@ -28,5 +29,5 @@ pub(super) async fn post_response(
     let open = state.store.answer_command(&caller.tenant, gateway.as_str(), command, response, caller.now);
     let open = open.await.map_err(|error| error::response(&gateway, &error))?;
     tracing::info!(gateway.id = %gateway, command.id = %command, state = step, "command answered");
-    body::answer(&accepted, &ResponseAnswer { next_poll_s: cadence.next_poll_s(open) })
+    body::answer(&accepted, &CommandResponseAck { next_poll_s: cadence.next_poll_s(open) })
 }

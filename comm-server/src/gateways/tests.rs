@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use pki::authority::{Authority, Passphrase, Request as CertificateRequest};
 use pki::spiffe::PartyKind;
 use pki::{Identity, IdentityConfig};
-use runtime::listener::{Asks, Deadlines, Limits};
+use runtime::listener::{ClientAuth, Deadlines, Limits};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
@@ -72,16 +72,16 @@ impl Site {
         })
         .unwrap();
         let live = runtime::identity::LiveIdentity::fixed(identity);
-        let door = Door::new("gateways", &live, Asks::For(&[PartyKind::Gateway])).unwrap();
+        let auth = ListenerAuth::new("gateways", &live, ClientAuth::Required(&[PartyKind::Gateway])).unwrap();
         let url = format!("sqlite://{}", dir.path().join("platen.db").display());
         let store = Store::open_detached(&url).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let deadlines = Deadlines { body_s: NonZeroU16::MIN, ..Deadlines::default() };
-        let door = door.with_limits(Limits { deadlines, ..Limits::default() });
+        let auth = auth.with_limits(Limits { deadlines, ..Limits::default() });
         let state = GatewayState::new(store.clone(), Cadence::default());
-        tokio::spawn(serve(listener, door, state, None, shutdown.clone()));
+        tokio::spawn(serve(listener, auth, state, None, shutdown.clone()));
         Self { dir, address, store, shutdown }
     }
 

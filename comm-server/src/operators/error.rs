@@ -1,7 +1,7 @@
 //! Refusals of the operators' side: what went wrong inside is logged with its chain, and told without detail.
 
 use axum::response::{IntoResponse, Response};
-use runtime::refusal::Refusal;
+use runtime::problem_response::ProblemResponse;
 use wire::problem::{Problem, ProblemCode};
 
 use super::password::HashError;
@@ -67,6 +67,6 @@ impl From<HashError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        Refusal(self.0).into_response()
+        ProblemResponse(self.0).into_response()
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use pki::spiffe::PartyKind;
 use reqwest::{Client, Url};
 use runtime::error::{chain, tls_failure};
-use runtime::identity::{LiveIdentity, Remade};
+use runtime::identity::{IdentityBound, LiveIdentity};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use wire::limits::METADATA_BYTES;
@@ -87,7 +87,7 @@ pub struct Images {
 #[derive(Debug)]
 enum Source {
     Server {
-        client: Remade<Client>,
+        client: IdentityBound<Client>,
         targets: Url,
     },
     #[cfg(test)]
@@ -104,7 +104,7 @@ impl Images {
         let base = Url::parse(url).ok().filter(|base| base.scheme() == "https").ok_or_else(wrong)?;
         let path = wire::METADATA_PATH.replace("{name}", TARGETS);
         let targets = base.join(&path).map_err(|_| wrong())?;
-        let client = Remade::new(identity, client).map_err(ImagesError::Client)?;
+        let client = IdentityBound::new(identity, client).map_err(ImagesError::Client)?;
         Ok(Self { source: Source::Server { client, targets }, known: Mutex::new(None) })
     }
 

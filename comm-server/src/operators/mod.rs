@@ -24,7 +24,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use runtime::listener::Door;
+use runtime::listener::ListenerAuth;
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -112,6 +112,11 @@ pub fn router(state: OperatorState) -> Router {
 }
 
 /// Serves operators until `shutdown`.
-pub async fn serve(listener: TcpListener, door: Door, state: OperatorState, shutdown: CancellationToken) {
-    runtime::listener::serve(listener, door, router(state), shutdown).await;
+pub async fn serve(
+    listener: TcpListener,
+    auth: ListenerAuth,
+    state: OperatorState,
+    shutdown: CancellationToken,
+) {
+    runtime::listener::serve(listener, auth, router(state), shutdown).await;
 }

@@ -6,7 +6,7 @@ mod together;
 
 use comm_server_core::ingest::{Arrival, BatchError, Content, effects, fresh, in_order};
 use sqlx::AnyConnection;
-use wire::report::{BatchAnswer, Lane, Quarantined};
+use wire::report::{BatchResponse, Lane, Quarantined};
 
 use super::polls::{Caller, register};
 use super::writer::Urgency;
@@ -20,7 +20,7 @@ pub(super) use together::apply_all;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ingested {
     /// The answer; what it acknowledges is on the disk.
-    pub answer: BatchAnswer,
+    pub answer: BatchResponse,
     /// Reports that were new, those put aside included.
     pub fresh: usize,
     /// Reports that were there already.
@@ -84,7 +84,7 @@ async fn take(
         move_lane(connection, (tenant, gateway), lane, after).await?;
     }
     let open = open_service_calls(connection, tenant, gateway).await?;
-    let answer = BatchAnswer {
+    let answer = BatchResponse {
         acknowledged: after,
         next_poll_s: caller.cadence.next_poll_s(open),
         quarantined: new.iter().filter_map(put_aside).collect(),

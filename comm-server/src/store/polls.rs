@@ -7,7 +7,7 @@ use comm_server_core::cadence::Cadence;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use wire::ids::GatewayId;
-use wire::poll::{Poll, PollAnswer};
+use wire::poll::{Poll, PollResponse};
 
 use super::writer::Key;
 use super::{AuditEntry, Store, StoreError, audit, failed};
@@ -17,7 +17,7 @@ pub(super) use together::take;
 #[derive(Debug, Clone)]
 pub struct Polled {
     /// The answer, on the disk already.
-    pub answer: PollAnswer,
+    pub answer: PollResponse,
     /// Whether the gateway was not known before.
     pub registered: bool,
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use wire::command::{Order, Response, ResponseState};
 use wire::ids::CommandId;
 use wire::poll::Poll;
-use wire::report::{Batch, BatchAnswer, Lane, Lanes};
+use wire::report::{Batch, BatchResponse, Lane, Lanes};
 
 use super::*;
 
@@ -136,7 +136,7 @@ fn arrivals(first: u64, reports: &[Value]) -> Vec<Arrival> {
     ingest::parse(&batch)
 }
 
-async fn send(store: &Store, lane: Lane, first: u64, reports: &[Value]) -> BatchAnswer {
+async fn send(store: &Store, lane: Lane, first: u64, reports: &[Value]) -> BatchResponse {
     store.ingest(caller("gw-1"), lane, arrivals(first, reports)).await.unwrap().answer
 }
 

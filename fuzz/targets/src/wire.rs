@@ -7,10 +7,10 @@ use wire::codec::{self, ZSTD};
 use wire::command::{Command, Response};
 use wire::limits::{BATCH_BYTES, MESSAGE_BYTES, METADATA_BYTES};
 use wire::metadata::{Root, Targets, verify_root, verify_targets};
-use wire::poll::{Poll, PollAnswer};
+use wire::poll::{Poll, PollResponse};
 use wire::problem::Problem;
 use wire::reading::Reading;
-use wire::report::{Batch, BatchAnswer};
+use wire::report::{Batch, BatchResponse};
 
 /// When the metadata is looked at: the files of the corpus are still valid then.
 const NOW_S: i64 = 1_796_083_200;
@@ -30,7 +30,7 @@ pub fn wire(data: &[u8]) {
     let message = Message { body, encoding };
     match name {
         "batch" => message.batch(),
-        "batch-answer" => drop(message.decode::<BatchAnswer>(MESSAGE_BYTES)),
+        "batch-answer" => drop(message.decode::<BatchResponse>(MESSAGE_BYTES)),
         "poll" => drop(message.decode::<Poll>(MESSAGE_BYTES)),
         "poll-answer" => message.poll_answer(),
         "response" => drop(message.decode::<Response>(MESSAGE_BYTES)),
@@ -77,7 +77,7 @@ impl Message<'_> {
 
     /// Orders are parsed apart.
     fn poll_answer(&self) {
-        for command in self.decode::<PollAnswer>(MESSAGE_BYTES).into_iter().flat_map(|a| a.commands) {
+        for command in self.decode::<PollResponse>(MESSAGE_BYTES).into_iter().flat_map(|a| a.commands) {
             if let Ok(order) = command.parse() {
                 let again = Command::new(command.id, command.expires_at, &order).expect("encodes");
                 assert_eq!(again.parse().expect("is parsed again"), order);

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use pki::spiffe::Party;
 use reqwest::Url;
 use runtime::check::Fault;
-use runtime::config::meant;
+use runtime::config::closest;
 use runtime::error::chain;
 use runtime::identity::LiveIdentity;
 use wire::limits::METADATA_BYTES;
@@ -204,7 +204,7 @@ impl Config {
 
 fn unknown_zone(name: &str) -> String {
     let known: Vec<_> = jiff::tz::db().available().map(|zone| zone.as_str().to_owned()).collect();
-    let meant = meant(name, known.iter().map(String::as_str));
+    let meant = closest(name, known.iter().map(String::as_str));
     let meant = meant.map(|meant| format!(", did you mean {meant}?")).unwrap_or_default();
     format!("{name:?} is no time zone: expected a name of the tz database, like Europe/Berlin{meant}")
 }

@@ -10,7 +10,7 @@ use gateway_core::profiles::Profiles;
 use gateway_core::search::{ADDRESSES, Part, Span, Sweep, judge_announced};
 use indicatif::{ProgressBar, ProgressStyle};
 use ipnet::IpNet;
-use runtime::output::Reader as OutputReader;
+use runtime::output::OutputReader;
 use tokio::sync::Notify;
 use wire::reading::Reading;
 

@@ -28,7 +28,7 @@ const NOT_EST: &str = "that is not the answer of an enrollment port: is it the o
 
 /// What a person can do about a connection that failed.
 fn advice(error: &reqwest::Error) -> &'static str {
-    match pki::tls::failure_in(error) {
+    match pki::tls::tls_error_in(error) {
         Some(rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired)) => {
             ": this port asks for a certificate, so it is probably the gateways' port: enroll at `enrollment.listen` of \
              the communication server (8445 in the examples)"

@@ -1,7 +1,7 @@
 //! A new certificate beside the old one: nothing takes its place before our own verifier has it proven.
 
 use pki::est::{Applicant, InvalidBody};
-use pki::renewal::Unproven;
+use pki::renewal::ProofError;
 use pki::renewal::files::{self, InstallError};
 use pki::tls::TlsError;
 use pki::{IdentityConfig, IdentityError};
@@ -29,7 +29,7 @@ pub enum NoCertificate {
     Identity(#[from] IdentityError),
     /// What the server gave is refused by our own verifier.
     #[error(transparent)]
-    Unproven(#[from] Unproven),
+    Proof(#[from] ProofError),
     /// A file can't be written.
     #[error(transparent)]
     Install(#[from] InstallError),

@@ -205,7 +205,7 @@ fn keep_certificate(
         mailer: checked.mailer.clone(),
         shown: Arc::clone(&shown),
     };
-    tasks.spawn(Arc::clone(&checked.identity).keep_current(shutdown.clone()));
+    tasks.spawn(Arc::clone(&checked.identity).watch_files(shutdown.clone()));
     tasks.spawn(renewal.run(shutdown.clone()));
     shown
 }

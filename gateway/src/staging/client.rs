@@ -8,7 +8,7 @@ use pki::Identity;
 use pki::spiffe::PartyKind;
 use reqwest::header::{CONTENT_ENCODING, IF_RANGE, RANGE};
 use reqwest::{Client, Response, StatusCode};
-use runtime::identity::{LiveIdentity, Remade};
+use runtime::identity::{IdentityBound, LiveIdentity};
 use serde::Deserialize;
 use tokio::sync::{Mutex, MutexGuard};
 use wire::limits::METADATA_BYTES;
@@ -59,8 +59,8 @@ impl StagingClient {
             return Err(setup("url: expected https://HOST:PORT".to_owned()));
         }
         let proxy = proxy.map(str::to_owned);
-        let http =
-            Remade::new(identity, move |identity| client(identity, proxy.as_deref())).map_err(setup)?;
+        let http = IdentityBound::new(identity, move |identity| client(identity, proxy.as_deref()))
+            .map_err(setup)?;
         Ok(Self::at(&config.url, &config.root, Http::Live(http)))
     }
 
@@ -141,7 +141,7 @@ impl StagingClient {
 /// A client for the identity now.
 #[derive(Debug)]
 enum Http {
-    Live(Remade<Client>),
+    Live(IdentityBound<Client>),
     #[cfg(test)]
     Fixed(Arc<Client>),
 }

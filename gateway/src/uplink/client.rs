@@ -10,16 +10,16 @@ use pki::spiffe::PartyKind;
 use reqwest::Client;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use runtime::error::{cause, chain, tls_failure};
-use runtime::identity::{LiveIdentity, Remade};
+use runtime::identity::{IdentityBound, LiveIdentity};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::codec::{self, CodecError};
-use wire::command::{Response, ResponseAnswer};
+use wire::command::{CommandResponseAck, Response};
 use wire::ids::CommandId;
 use wire::limits::{BODY_BYTES, MESSAGE_BYTES};
-use wire::poll::{Poll, PollAnswer};
+use wire::poll::{Poll, PollResponse};
 use wire::problem::Problem;
-use wire::report::{Batch, BatchAnswer, Lane};
+use wire::report::{Batch, BatchResponse, Lane};
 
 use crate::servers;
 
@@ -81,7 +81,7 @@ pub enum UplinkError {
 /// The communication server, as this gateway sees it.
 #[derive(Debug)]
 pub struct CommServer {
-    clients: Remade<Clients>,
+    clients: IdentityBound<Clients>,
     url: String,
 }
 
@@ -102,7 +102,8 @@ impl CommServer {
         let setup = |problem: String| UplinkError::Setup { problem };
         let url = servers::check_url(url).map_err(setup)?;
         let proxy = proxy.map(str::to_owned);
-        let clients = Remade::new(identity, move |own| Clients::new(own, proxy.as_deref())).map_err(setup)?;
+        let clients =
+            IdentityBound::new(identity, move |own| Clients::new(own, proxy.as_deref())).map_err(setup)?;
         Ok(Self { clients, url: url.as_str().trim_end_matches('/').to_owned() })
     }
 
@@ -110,7 +111,7 @@ impl CommServer {
     ///
     /// # Errors
     /// No answer, or a refusal.
-    pub async fn poll(&self, poll: &Poll, soon: bool) -> Result<PollAnswer, UplinkError> {
+    pub async fn poll(&self, poll: &Poll, soon: bool) -> Result<PollResponse, UplinkError> {
         self.post("poll", wire::POLLS_PATH, poll, soon).await
     }
 
@@ -118,7 +119,7 @@ impl CommServer {
     ///
     /// # Errors
     /// No answer, or a refusal.
-    pub async fn report(&self, lane: Lane, batch: &Batch, soon: bool) -> Result<BatchAnswer, UplinkError> {
+    pub async fn report(&self, lane: Lane, batch: &Batch, soon: bool) -> Result<BatchResponse, UplinkError> {
         let path = wire::REPORTS_PATH.replace("{lane}", lane.name());
         self.post("reports", &path, batch, soon).await
     }
@@ -132,7 +133,7 @@ impl CommServer {
         command: CommandId,
         response: &Response,
         soon: bool,
-    ) -> Result<ResponseAnswer, UplinkError> {
+    ) -> Result<CommandResponseAck, UplinkError> {
         let path = wire::RESPONSES_PATH.replace("{command_id}", &command.to_string());
         self.post("response", &path, response, soon).await
     }

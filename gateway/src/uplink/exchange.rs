@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use wire::command::{Command, Response, ResponseState};
 use wire::ids::{CommandId, SpoolId};
 use wire::limits::BATCH_BYTES;
-use wire::poll::{Poll, PollAnswer};
-use wire::report::{Batch, BatchAnswer, Lane};
+use wire::poll::{Poll, PollResponse};
+use wire::report::{Batch, BatchResponse, Lane};
 
 use super::link::Link;
 use super::verdict::{Verdict, verdict};
@@ -247,7 +247,7 @@ impl Uplink {
     }
 
     /// Polls and takes in nothing of the answer but when to come again.
-    async fn ask(&mut self) -> Result<PollAnswer, ExchangeError> {
+    async fn ask(&mut self) -> Result<PollResponse, ExchangeError> {
         let snapshot = self.spool.snapshot();
         let facts = self.link.lock().facts;
         let poll = Poll {
@@ -363,7 +363,7 @@ impl Uplink {
         }
     }
 
-    async fn stored(&mut self, lane: Lane, answer: &BatchAnswer, last: u64) -> Result<(), ExchangeError> {
+    async fn stored(&mut self, lane: Lane, answer: &BatchResponse, last: u64) -> Result<(), ExchangeError> {
         self.cadence.on_answer(self.began.elapsed(), answer.next_poll_s);
         for report in &answer.quarantined {
             tracing::error!(%lane, number = report.seq, reason = report.reason, "the server put a report aside");

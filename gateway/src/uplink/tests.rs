@@ -17,19 +17,19 @@ use pki::authority::{Authority, Passphrase, Request as CertificateRequest};
 use pki::spiffe::PartyKind;
 use pki::{Identity, IdentityConfig};
 use runtime::identity::LiveIdentity;
-use runtime::listener::{Asks, Door};
-use runtime::refusal::Refusal;
+use runtime::listener::{ClientAuth, ListenerAuth};
+use runtime::problem_response::ProblemResponse;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use wire::codec;
-use wire::command::{Command, Order, Response, ResponseAnswer, ResponseState};
+use wire::command::{Command, CommandResponseAck, Order, Response, ResponseState};
 use wire::ids::{CommandId, SpoolId};
 use wire::limits::BATCH_BYTES;
-use wire::poll::{Poll, PollAnswer};
+use wire::poll::{Poll, PollResponse};
 use wire::problem::{Problem, ProblemCode};
-use wire::report::{Batch, BatchAnswer, Call, CallKind, Edge, Lane, Lanes, Report};
+use wire::report::{Batch, BatchResponse, Call, CallKind, Edge, Lane, Lanes, Report};
 
 use super::*;
 use crate::spool::{Changes, Spool, SpoolSettings};
@@ -100,7 +100,7 @@ fn trouble(held: &mut Held) -> Option<HttpResponse> {
         Trouble::Overloaded => Problem::new(ProblemCode::Overloaded, "later"),
         Trouble::Fails => Problem::new(ProblemCode::Internal, "nothing was stored"),
     };
-    Some(Refusal(problem).into_response())
+    Some(ProblemResponse(problem).into_response())
 }
 
 async fn poll(State(server): State<Server>, body: Bytes) -> HttpResponse {
@@ -113,7 +113,7 @@ async fn poll(State(server): State<Server>, body: Bytes) -> HttpResponse {
         let acknowledged =
             Lanes { urgent: held.acknowledged(Lane::Urgent), bulk: held.acknowledged(Lane::Bulk) };
         let commands = held.commands.clone();
-        Json(PollAnswer { next_poll_s: server.next_poll_s, acknowledged, commands }).into_response()
+        Json(PollResponse { next_poll_s: server.next_poll_s, acknowledged, commands }).into_response()
     })
 }
 
@@ -134,7 +134,7 @@ async fn reports(
         let is_refused = |detail: &str| held.refuses.is_some_and(|refused| detail == refused);
         for envelope in &batch.reports {
             if matches!(envelope.parse().unwrap(), Report::Call(call) if is_refused(&call.detail)) {
-                return Refusal::new(ProblemCode::MalformedBody, "never").into_response();
+                return ProblemResponse::new(ProblemCode::MalformedBody, "never").into_response();
             }
         }
         for envelope in batch.reports {
@@ -142,7 +142,7 @@ async fn reports(
             if envelope.seq > expected {
                 let mut problem = Problem::new(ProblemCode::SequenceGap, "a gap");
                 problem.expected_seq = Some(expected);
-                return Refusal(problem).into_response();
+                return ProblemResponse(problem).into_response();
             }
             if envelope.seq == expected {
                 if lane == Lane::Urgent {
@@ -154,7 +154,7 @@ async fn reports(
         if lost && let Some(trouble) = trouble(held) {
             return trouble;
         }
-        let answer = BatchAnswer {
+        let answer = BatchResponse {
             acknowledged: held.acknowledged(lane),
             next_poll_s: server.next_poll_s,
             quarantined: Vec::new(),
@@ -168,7 +168,7 @@ async fn response(State(server): State<Server>, PathPart(id): PathPart<String>, 
     server.with(|held| {
         held.commands.retain(|command| command.id.to_string() != id);
         held.responses.push((id, response));
-        Json(ResponseAnswer { next_poll_s: server.next_poll_s }).into_response()
+        Json(CommandResponseAck { next_poll_s: server.next_poll_s }).into_response()
     })
 }
 
@@ -205,7 +205,7 @@ fn identity(authority: &Authority, out: &Path, profile: PartyKind, name: &str) -
 
 async fn serve(identity: &Identity, server: Server, shutdown: CancellationToken) -> SocketAddr {
     let live = LiveIdentity::fixed(identity.clone());
-    let door = Door::new("gateways", &live, Asks::For(&[PartyKind::Gateway])).unwrap();
+    let auth = ListenerAuth::new("gateways", &live, ClientAuth::Required(&[PartyKind::Gateway])).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = Router::new()
@@ -213,7 +213,7 @@ async fn serve(identity: &Identity, server: Server, shutdown: CancellationToken)
         .route(wire::REPORTS_PATH, post(reports))
         .route(wire::RESPONSES_PATH, post(response))
         .with_state(server);
-    tokio::spawn(runtime::listener::serve(listener, door, router, shutdown));
+    tokio::spawn(runtime::listener::serve(listener, auth, router, shutdown));
     address
 }
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
-use runtime::config::meant;
+use runtime::config::closest;
 use wire::vendors::VENDORS;
 
 use super::{Cli, directory, print};
@@ -49,7 +49,7 @@ pub(super) struct UnknownVendor {
 
 pub(super) fn publish(cli: &Cli, args: &PublishArgs) -> Result<ExitCode> {
     if !args.unlisted_vendor && !VENDORS.contains(&args.vendor.as_str()) {
-        let meant = meant(&args.vendor, VENDORS.iter().copied());
+        let meant = closest(&args.vendor, VENDORS.iter().copied());
         return Err(UnknownVendor { given: args.vendor.clone(), meant }.into());
     }
     let repository = Repository::open(&directory(cli, args.repository.as_deref())?)?;

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use runtime::refusal::Refusal;
+use runtime::problem_response::ProblemResponse;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -30,16 +30,15 @@ pub(super) async fn answer(
     Path(sha256): Path<String>,
     method: Method,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ProblemResponse> {
     if !is_digest(&sha256) {
         let detail = "not an image: expected a SHA-256 of 64 lower-case hexadecimal digits";
-        return Err(Refusal::new(ProblemCode::NotFound, detail));
+        return Err(ProblemResponse::new(ProblemCode::NotFound, detail));
     }
     // Before the file is opened: open files are limited too.
-    let place =
-        shared.downloads.clone().try_acquire_owned().map_err(|_| {
-            Refusal::new(ProblemCode::Overloaded, "too many downloads at once: come again later")
-        })?;
+    let place = shared.downloads.clone().try_acquire_owned().map_err(|_| {
+        ProblemResponse::new(ProblemCode::Overloaded, "too many downloads at once: come again later")
+    })?;
     let (file, length) = open(&shared, &sha256).await?;
     let etag = format!("\"{sha256}\"");
     if is_known(&headers, &etag) {
@@ -73,11 +72,14 @@ pub(super) async fn answer(
     builder.body(body).map_err(internal)
 }
 
-async fn open(shared: &Shared, sha256: &str) -> Result<(File, u64), Refusal> {
+async fn open(shared: &Shared, sha256: &str) -> Result<(File, u64), ProblemResponse> {
     let file = match File::open(shared.repository.image_path(sha256)).await {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Refusal::new(ProblemCode::NotFound, "the repository has no image of that digest"));
+            return Err(ProblemResponse::new(
+                ProblemCode::NotFound,
+                "the repository has no image of that digest",
+            ));
         }
         Err(error) => return Err(internal(error)),
     };
@@ -91,11 +93,16 @@ fn unsatisfiable(length: u64) -> Response {
         ..Problem::new(ProblemCode::Conflict, format!("the range lies outside the image of {length} bytes"))
     };
     let range = [(header::CONTENT_RANGE, format!("bytes */{length}"))];
-    (range, Refusal(problem)).into_response()
+    (range, ProblemResponse(problem)).into_response()
 }
 
 /// The bytes as a body. A task reads ahead by one chunk, so that a peer that stalls holds neither the file nor its place.
-async fn body(place: OwnedSemaphorePermit, mut file: File, first: u64, count: u64) -> Result<Body, Refusal> {
+async fn body(
+    place: OwnedSemaphorePermit,
+    mut file: File,
+    first: u64,
+    count: u64,
+) -> Result<Body, ProblemResponse> {
     file.seek(SeekFrom::Start(first)).await.map_err(internal)?;
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(pump(file, count, sender, place));

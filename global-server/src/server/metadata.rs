@@ -10,7 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use bytes::Bytes;
-use runtime::refusal::Refusal;
+use runtime::problem_response::ProblemResponse;
 use serde_json::value::RawValue;
 use wire::codec::{self, ZSTD};
 use wire::metadata::{ROOT, TARGETS};
@@ -44,10 +44,10 @@ pub(super) async fn answer(
     State(shared): State<Shared>,
     Path(name): Path<String>,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ProblemResponse> {
     let name = [ROOT, TARGETS].into_iter().find(|known| *known == name);
     let name = name.ok_or_else(|| {
-        Refusal::new(ProblemCode::NotFound, format!("no such metadata: expected {ROOT} or {TARGETS}"))
+        ProblemResponse::new(ProblemCode::NotFound, format!("no such metadata: expected {ROOT} or {TARGETS}"))
     })?;
     let read = tokio::task::spawn_blocking(move || shared.metadata.read(&shared.repository, name));
     let cached = read.await.map_err(internal)?.map_err(internal)?;

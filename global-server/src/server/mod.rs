@@ -11,7 +11,7 @@ use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use axum::routing::get;
-use runtime::refusal::Refusal;
+use runtime::problem_response::ProblemResponse;
 use tokio::sync::Semaphore;
 use tower_http::timeout::TimeoutLayer;
 use wire::problem::ProblemCode;
@@ -40,7 +40,7 @@ pub fn router(repository: Repository) -> Router {
     Router::new()
         .route(METADATA_PATH, get(metadata::answer))
         .route(IMAGES_PATH, get(images::answer))
-        .fallback(async || Refusal::new(ProblemCode::NotFound, "there is nothing at this path"))
+        .fallback(async || ProblemResponse::new(ProblemCode::NotFound, "there is nothing at this path"))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_TIMEOUT))
         .with_state(shared)
 }
@@ -52,7 +52,7 @@ fn is_known(headers: &HeaderMap, etag: &str) -> bool {
         .is_some_and(|tags| tags.trim() == "*" || tags.split(',').any(|tag| weak(tag) == etag))
 }
 
-fn not_modified(etag: &str) -> Result<Response, Refusal> {
+fn not_modified(etag: &str) -> Result<Response, ProblemResponse> {
     let builder = Response::builder().status(StatusCode::NOT_MODIFIED).header(header::ETAG, etag);
     builder.body(axum::body::Body::empty()).map_err(internal)
 }
@@ -62,7 +62,7 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
 }
 
 /// The cause is for the log, not for the peer.
-fn internal(error: impl std::error::Error) -> Refusal {
+fn internal(error: impl std::error::Error) -> ProblemResponse {
     tracing::error!(error = %error, "a request can't be answered");
-    Refusal::new(ProblemCode::Internal, "the repository can't be read")
+    ProblemResponse::new(ProblemCode::Internal, "the repository can't be read")
 }

@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rcgen::{
-    CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, RevocationReason, RevokedCertParams,
-};
+use rcgen::{CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, RevokedCertParams};
 use serde::{Deserialize, Serialize};
 
 use super::folder::{Folder, pem_block, to_pem};
@@ -14,7 +12,7 @@ use super::revoke::{self, RevocationRecord};
 use super::signer::Signer;
 use super::{Authority, AuthorityError};
 use crate::pem_file;
-use crate::revocation::Reason;
+use crate::revocation_reason::RevocationReason;
 
 /// The number of the last lists, on disk before they are handed out.
 pub(super) const FILE: &str = "crl.json";
@@ -162,16 +160,16 @@ fn sign(
 }
 
 /// "unspecified" is said by saying nothing (RFC 5280 §5.3.1).
-const fn reason_code(reason: Reason) -> Option<RevocationReason> {
+const fn reason_code(reason: RevocationReason) -> Option<rcgen::RevocationReason> {
     match reason {
-        Reason::Unspecified => None,
-        Reason::KeyCompromise => Some(RevocationReason::KeyCompromise),
-        Reason::CaCompromise => Some(RevocationReason::CaCompromise),
-        Reason::AffiliationChanged => Some(RevocationReason::AffiliationChanged),
-        Reason::Superseded => Some(RevocationReason::Superseded),
-        Reason::CessationOfOperation => Some(RevocationReason::CessationOfOperation),
-        Reason::CertificateHold => Some(RevocationReason::CertificateHold),
-        Reason::PrivilegeWithdrawn => Some(RevocationReason::PrivilegeWithdrawn),
-        Reason::AaCompromise => Some(RevocationReason::AaCompromise),
+        RevocationReason::Unspecified => None,
+        RevocationReason::KeyCompromise => Some(rcgen::RevocationReason::KeyCompromise),
+        RevocationReason::CaCompromise => Some(rcgen::RevocationReason::CaCompromise),
+        RevocationReason::AffiliationChanged => Some(rcgen::RevocationReason::AffiliationChanged),
+        RevocationReason::Superseded => Some(rcgen::RevocationReason::Superseded),
+        RevocationReason::CessationOfOperation => Some(rcgen::RevocationReason::CessationOfOperation),
+        RevocationReason::CertificateHold => Some(rcgen::RevocationReason::CertificateHold),
+        RevocationReason::PrivilegeWithdrawn => Some(rcgen::RevocationReason::PrivilegeWithdrawn),
+        RevocationReason::AaCompromise => Some(rcgen::RevocationReason::AaCompromise),
     }
 }

@@ -7,7 +7,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::revoke::{Listed, State};
 use super::{Authority, AuthorityError, Record, Request, RevocationRecord};
-use crate::revocation::Reason;
+use crate::revocation_reason::RevocationReason;
 use crate::spiffe::{Party, PartyKind};
 use crate::token::TokenRecord;
 
@@ -94,6 +94,6 @@ impl Authority {
         let (before, rest) = issued.split_at(at);
         let Some(party) = rest.first().map(|listed| &listed.record.id.party) else { return Ok(Vec::new()) };
         let former = before.iter().filter(|old| old.state == State::Valid && old.record.id.party == *party);
-        former.map(|old| self.append_revoked(&old.record, Reason::Superseded, now)).collect()
+        former.map(|old| self.append_revoked(&old.record, RevocationReason::Superseded, now)).collect()
     }
 }

@@ -59,7 +59,7 @@ impl Authority {
             Unreadable::WrongPassphrase => AuthorityError::WrongPassphrase { path },
             Unreadable::Damaged(what) => self.folder.damaged(ROOT_KEY, &what),
         })?;
-        let crypto = |refused: crate::leaf::Refused| AuthorityError::Crypto(refused.to_string());
+        let crypto = |refused: crate::rejection::Rejection| AuthorityError::Crypto(refused.to_string());
         let root = facts::parse(&self.root).map_err(crypto)?;
         if root.public_key().raw != key.subject_public_key_info() {
             return Err(self.folder.damaged(ROOT_KEY, &"it is not the key of root.pem"));

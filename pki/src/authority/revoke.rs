@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Authority, AuthorityError, Intermediate, Record, ledger};
-use crate::revocation::Reason;
+use crate::revocation_reason::RevocationReason;
 use crate::spiffe::{Party, SpiffeId};
 
 pub(super) const FILE: &str = "revoked.jsonl";
@@ -29,7 +29,7 @@ pub struct RevocationRecord {
     /// When it was revoked.
     pub revoked_at: Timestamp,
     /// Why.
-    pub reason: Reason,
+    pub reason: RevocationReason,
 }
 
 /// Whose certificates to revoke.
@@ -75,7 +75,7 @@ pub struct Listed {
     pub revoked_at: Option<Timestamp>,
     /// Why it was revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
+    pub reason: Option<RevocationReason>,
 }
 
 impl Authority {
@@ -83,7 +83,12 @@ impl Authority {
     ///
     /// # Errors
     /// Nothing of the sort was issued here, or a ledger can't be read or written.
-    pub fn revoke(&self, whom: &Whom, reason: Reason, now: Timestamp) -> Result<Revoked, AuthorityError> {
+    pub fn revoke(
+        &self,
+        whom: &Whom,
+        reason: RevocationReason,
+        now: Timestamp,
+    ) -> Result<Revoked, AuthorityError> {
         let _lock = self.folder.lock()?;
         let issued: Vec<Record> = self.issued()?.into_iter().filter(|record| whom.means(record)).collect();
         if issued.is_empty() {
@@ -108,7 +113,7 @@ impl Authority {
     pub(super) fn append_revoked(
         &self,
         record: &Record,
-        reason: Reason,
+        reason: RevocationReason,
         now: Timestamp,
     ) -> Result<RevocationRecord, AuthorityError> {
         let Record { serial, id, issuer, generation, not_after, .. } = record.clone();
@@ -133,7 +138,7 @@ impl Authority {
     /// # Errors
     /// A ledger can't be read, or a line of one is damaged.
     pub fn certificates(&self, now: Timestamp) -> Result<Vec<Listed>, AuthorityError> {
-        let revoked: HashMap<String, (Timestamp, Reason)> = self
+        let revoked: HashMap<String, (Timestamp, RevocationReason)> = self
             .revocations()?
             .into_iter()
             .map(|record| (record.serial, (record.revoked_at, record.reason)))

@@ -6,7 +6,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::folder::Folder;
 use super::{AuthorityError, Intermediate};
-use crate::leaf::Refused;
+use crate::rejection::Rejection;
 use crate::{facts, inspect};
 
 /// One generation of an intermediate.
@@ -29,7 +29,7 @@ impl Signer {
     ) -> Result<Self, AuthorityError> {
         let (name, key_name) = (which.file(generation), which.key_file(generation));
         let certificate = folder.certificate(&name)?;
-        let unreadable = |refused: Refused| folder.damaged(&name, &refused);
+        let unreadable = |refused: Rejection| folder.damaged(&name, &refused);
         let (parsed, parsed_root) =
             (facts::parse(&certificate).map_err(unreadable)?, facts::parse(root).map_err(unreadable)?);
         if parsed.verify_signature(Some(parsed_root.public_key())).is_err() {

@@ -7,8 +7,9 @@ use rcgen::CertificateParams;
 
 use super::*;
 use crate::facts;
-use crate::leaf::{Expectation, Role, verify_leaf};
-use crate::revocation::Reason;
+use crate::leaf::{Expectation, verify_leaf};
+use crate::leaf_facts::Role;
+use crate::revocation_reason::RevocationReason;
 
 fn authority(dir: &Path) -> Authority {
     let domain = "platen.example".parse().unwrap();
@@ -224,12 +225,12 @@ fn what_is_revoked_is_listed_for_good() {
     let serials =
         |records: &[RevocationRecord]| records.iter().map(|record| record.serial.clone()).collect::<Vec<_>>();
     let one = Whom::Serial(first.serial.to_uppercase());
-    let done = authority.revoke(&one, Reason::KeyCompromise, now).unwrap();
+    let done = authority.revoke(&one, RevocationReason::KeyCompromise, now).unwrap();
     assert_eq!(serials(&done.revoked), std::slice::from_ref(&first.serial));
-    let done = authority.revoke(&party, Reason::Superseded, now).unwrap();
+    let done = authority.revoke(&party, RevocationReason::Superseded, now).unwrap();
     assert_eq!((serials(&done.revoked), serials(&done.already)), (vec![second.serial], vec![first.serial]));
     let nobody = Whom::Party("gateway/nobody".parse().unwrap());
-    let error = authority.revoke(&nobody, Reason::Unspecified, now).unwrap_err().to_string();
+    let error = authority.revoke(&nobody, RevocationReason::Unspecified, now).unwrap_err().to_string();
     assert!(error.contains("no certificate of gateway/nobody was issued here"), "{error}");
 
     let states =
@@ -374,7 +375,7 @@ fn a_gateway_has_one_certificate_by_a_token_and_a_new_one_replaces_it_by_name_on
     let second = enroll(&third).unwrap();
     assert_eq!(valid(&authority, "gw-1").len(), 3, "nothing is revoked before the new one is handed out");
     let revoked = authority.supersede(&serial(&second), now()).unwrap();
-    assert_eq!(revoked.iter().map(|r| r.reason).collect::<Vec<_>>(), [Reason::Superseded; 2]);
+    assert_eq!(revoked.iter().map(|r| r.reason).collect::<Vec<_>>(), [RevocationReason::Superseded; 2]);
     assert_eq!(valid(&authority, "gw-1"), [serial(&second)]);
     // The answer got lost and is asked for again, after a renewal: that stays.
     let newest = authority.sign(&gateway, &KeyPair::generate().unwrap(), now()).unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use pki::leaf::Role;
+use pki::leaf_facts::Role;
 use pki::revocation::Crls;
 use pki::spiffe::{PartyKind, TrustDomain};
 use pki::{Tolerance, Trust, pem_file, tls, trust};

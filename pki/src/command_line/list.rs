@@ -7,7 +7,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 use pki::authority::{Authority, Listed, State};
-use pki::revocation::Reason;
+use pki::revocation_reason::RevocationReason;
 
 use super::Answer;
 
@@ -39,6 +39,6 @@ fn state(certificate: &Listed) -> String {
     match (certificate.state, certificate.reason) {
         (State::Valid, _) => "valid".to_owned(),
         (State::Expired, _) => "expired".to_owned(),
-        (State::Revoked, reason) => format!("revoked ({})", reason.unwrap_or(Reason::Unspecified)),
+        (State::Revoked, reason) => format!("revoked ({})", reason.unwrap_or(RevocationReason::Unspecified)),
     }
 }

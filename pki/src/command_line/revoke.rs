@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use jiff::Timestamp;
 use pki::authority::{Authority, RevocationRecord, Whom};
-use pki::revocation::Reason;
+use pki::revocation_reason::RevocationReason;
 use pki::spiffe::Party;
 
 use super::Answer;
@@ -19,7 +19,7 @@ pub(super) struct Arguments {
     whom: WhomArguments,
     /// Why, in RFC 5280's words: keyCompromise, superseded, cessationOfOperation, privilegeWithdrawn, ...
     #[arg(long, default_value = "unspecified")]
-    reason: Reason,
+    reason: RevocationReason,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! The decision as a table: a good leaf of each kind, then one thing wrong at a time.
 
 use super::*;
+use crate::leaf_facts::KeyUsage;
 
 const GATEWAY: &[PartyKind] = &[PartyKind::Gateway];
 const COMM_SERVER: &[PartyKind] = &[PartyKind::CommServer];
@@ -31,7 +32,7 @@ fn domain(name: &str) -> TrustDomain {
     name.parse().unwrap()
 }
 
-fn decide(facts: &LeafFacts, role: Role, kinds: &[PartyKind], now: i64) -> Result<SpiffeId, Refused> {
+fn decide(facts: &LeafFacts, role: Role, kinds: &[PartyKind], now: i64) -> Result<SpiffeId, Rejection> {
     verify_leaf(facts, &Expectation { trust_domain: &domain("t"), role, kinds, now, clock_skew_s: 0 })
 }
 
@@ -45,7 +46,7 @@ fn each_kind_is_accepted_in_its_roles_only() {
             match verdict {
                 Ok(id) => assert!(plays && id.party.kind() == kind, "{kind} as {role:?}"),
                 Err(refused) => {
-                    assert_eq!((plays, refused), (false, Refused::WrongRole { kind, role }));
+                    assert_eq!((plays, refused), (false, Rejection::WrongRole { kind, role }));
                 }
             }
         }
@@ -56,16 +57,16 @@ fn each_kind_is_accepted_in_its_roles_only() {
         }
     }
     let verdict = decide(&leaf(PartyKind::Gateway), Role::Client, &[], 150);
-    assert_eq!(verdict, Err(Refused::WrongKind { kind: PartyKind::Gateway, expected: Vec::new() }));
+    assert_eq!(verdict, Err(Rejection::WrongKind { kind: PartyKind::Gateway, expected: Vec::new() }));
 }
 
 #[test]
 fn validity_includes_both_ends() {
     for (now, expected) in [
-        (99, Some(Refused::NotYetValid { not_before: 100, now: 99 })),
+        (99, Some(Rejection::NotYetValid { not_before: 100, now: 99 })),
         (100, None),
         (200, None),
-        (201, Some(Refused::Expired { not_after: 200, now: 201 })),
+        (201, Some(Rejection::Expired { not_after: 200, now: 201 })),
     ] {
         assert_eq!(decide(&leaf(PartyKind::Gateway), Role::Client, GATEWAY, now).err(), expected);
     }
@@ -100,7 +101,7 @@ fn a_life_of_more_than_a_hundred_days_is_refused() {
         (i64::MAX - 100, Some(106_751_991_167_301)),
     ] {
         let facts = LeafFacts { not_after: 100 + life, ..leaf(PartyKind::Gateway) };
-        let expected = days.map(|days| Refused::LongLived { days });
+        let expected = days.map(|days| Rejection::LongLived { days });
         assert_eq!(decide(&facts, Role::Client, GATEWAY, 150).err(), expected, "{life}");
     }
 }
@@ -149,7 +150,7 @@ fn clocks_may_differ_by_the_tolerance_and_no_more() {
 }
 
 /// Changes a good leaf, and what must be said of it.
-type Case = (fn(&mut LeafFacts), Refused);
+type Case = (fn(&mut LeafFacts), Rejection);
 
 fn purposes(server: bool, client: bool, any: bool, other: bool) -> Option<Purposes> {
     Some(Purposes { server, client, any, other })
@@ -166,60 +167,60 @@ fn check(cases: &[Case], kind: PartyKind, role: Role, kinds: &[PartyKind]) {
 
 #[test]
 fn a_gateway_with_one_thing_wrong_is_refused() {
-    let client_only = Refused::WrongPurpose { kind: PartyKind::Gateway, expected: "clientAuth" };
+    let client_only = Rejection::WrongPurpose { kind: PartyKind::Gateway, expected: "clientAuth" };
     let not_spiffe = "https://t/".parse::<SpiffeId>().unwrap_err();
     let no_kind = "spiffe://t/printer/n".parse::<SpiffeId>().unwrap_err();
     let kind = PartyKind::Gateway;
     let cases: Vec<Case> = vec![
-        (|f| f.unknown_critical = Some("1.2.3".into()), Refused::UnknownCriticalExtension("1.2.3".into())),
-        (|f| f.signature = Signature::Weak("SHA-1".into()), Refused::WeakSignature("SHA-1".into())),
-        (|f| f.key = rsa(512), Refused::WeakKey("RSA of 512 bits".into())),
-        (|f| f.key = rsa(2047), Refused::WeakKey("RSA of 2047 bits".into())),
-        (|f| f.key = rsa(4097), Refused::WeakKey("RSA of 4097 bits".into())),
-        (|f| f.key = rsa(16_384), Refused::WeakKey("RSA of 16384 bits".into())),
+        (|f| f.unknown_critical = Some("1.2.3".into()), Rejection::UnknownCriticalExtension("1.2.3".into())),
+        (|f| f.signature = Signature::Weak("SHA-1".into()), Rejection::WeakSignature("SHA-1".into())),
+        (|f| f.key = rsa(512), Rejection::WeakKey("RSA of 512 bits".into())),
+        (|f| f.key = rsa(2047), Rejection::WeakKey("RSA of 2047 bits".into())),
+        (|f| f.key = rsa(4097), Rejection::WeakKey("RSA of 4097 bits".into())),
+        (|f| f.key = rsa(16_384), Rejection::WeakKey("RSA of 16384 bits".into())),
         (
             |f| f.key = Key::Rsa { bits: 2048, exponent: Some(3) },
-            Refused::WeakKey("RSA of 2048 bits with exponent 3".into()),
+            Rejection::WeakKey("RSA of 2048 bits with exponent 3".into()),
         ),
         (
             |f| f.key = Key::Rsa { bits: 2048, exponent: Some(65_539) },
-            Refused::WeakKey("RSA of 2048 bits with exponent 65539".into()),
+            Rejection::WeakKey("RSA of 2048 bits with exponent 65539".into()),
         ),
         (
             |f| f.key = Key::Rsa { bits: 2048, exponent: None },
-            Refused::WeakKey("RSA of 2048 bits with an exponent of over 64 bits".into()),
+            Rejection::WeakKey("RSA of 2048 bits with an exponent of over 64 bits".into()),
         ),
-        (|f| f.key = Key::Other("P-192".into()), Refused::WeakKey("P-192".into())),
-        (|f| f.is_ca = true, Refused::IsAuthority),
+        (|f| f.key = Key::Other("P-192".into()), Rejection::WeakKey("P-192".into())),
+        (|f| f.is_ca = true, Rejection::IsAuthority),
         (
             |f| f.key_usage = Some(KeyUsage { digital_signature: true, authority: true }),
-            Refused::MaySignCertificates,
+            Rejection::MaySignCertificates,
         ),
-        (|f| f.key_usage = Some(KeyUsage::default()), Refused::NoDigitalSignature),
-        (|f| f.key_usage = None, Refused::NoDigitalSignature),
-        (|f| f.uris.clear(), Refused::UriCount(0)),
-        (|f| f.uris.push("spiffe://t/gateway/m".into()), Refused::UriCount(2)),
-        (|f| f.uris.push("https://x".into()), Refused::UriCount(2)),
-        (|f| f.uris = vec!["https://t/".into()], Refused::NotSpiffe(not_spiffe)),
-        (|f| f.uris = vec!["spiffe://t/printer/n".into()], Refused::NotSpiffe(no_kind)),
+        (|f| f.key_usage = Some(KeyUsage::default()), Rejection::NoDigitalSignature),
+        (|f| f.key_usage = None, Rejection::NoDigitalSignature),
+        (|f| f.uris.clear(), Rejection::UriCount(0)),
+        (|f| f.uris.push("spiffe://t/gateway/m".into()), Rejection::UriCount(2)),
+        (|f| f.uris.push("https://x".into()), Rejection::UriCount(2)),
+        (|f| f.uris = vec!["https://t/".into()], Rejection::NotSpiffe(not_spiffe)),
+        (|f| f.uris = vec!["spiffe://t/printer/n".into()], Rejection::NotSpiffe(no_kind)),
         (
             |f| f.uris = vec!["spiffe://u/gateway/n".into()],
-            Refused::OtherTrustDomain { theirs: domain("u"), ours: domain("t") },
+            Rejection::OtherTrustDomain { theirs: domain("u"), ours: domain("t") },
         ),
-        (|f| f.purposes = None, Refused::NoPurpose),
-        (|f| f.purposes = purposes(false, true, true, false), Refused::AnyPurpose),
-        (|f| f.purposes = purposes(false, false, true, false), Refused::AnyPurpose),
+        (|f| f.purposes = None, Rejection::NoPurpose),
+        (|f| f.purposes = purposes(false, true, true, false), Rejection::AnyPurpose),
+        (|f| f.purposes = purposes(false, false, true, false), Rejection::AnyPurpose),
         (|f| f.purposes = purposes(true, true, false, false), client_only.clone()),
         (|f| f.purposes = purposes(true, false, false, false), client_only.clone()),
         (|f| f.purposes = purposes(false, true, false, true), client_only.clone()),
         (|f| f.purposes = purposes(false, false, false, false), client_only),
-        (|f| f.hosts = 1, Refused::SurplusNames(kind)),
-        (|f| f.other_names = 1, Refused::SurplusNames(kind)),
+        (|f| f.hosts = 1, Rejection::SurplusNames(kind)),
+        (|f| f.other_names = 1, Rejection::SurplusNames(kind)),
         (
             |f| f.issuer = Issuer::ServerAuthority,
-            Refused::WrongIssuer { kind, issuer: Issuer::ServerAuthority },
+            Rejection::WrongIssuer { kind, issuer: Issuer::ServerAuthority },
         ),
-        (|f| f.issuer = Issuer::Unclear, Refused::WrongIssuer { kind, issuer: Issuer::Unclear }),
+        (|f| f.issuer = Issuer::Unclear, Rejection::WrongIssuer { kind, issuer: Issuer::Unclear }),
     ];
     check(&cases, kind, Role::Client, GATEWAY);
 }
@@ -227,17 +228,17 @@ fn a_gateway_with_one_thing_wrong_is_refused() {
 #[test]
 fn a_server_with_one_thing_wrong_is_refused() {
     let kind = PartyKind::CommServer;
-    let wrong_purpose = Refused::WrongPurpose { kind, expected: "serverAuth and clientAuth" };
-    let instead = |kind| Refused::WrongKind { kind, expected: vec![PartyKind::CommServer] };
+    let wrong_purpose = Rejection::WrongPurpose { kind, expected: "serverAuth and clientAuth" };
+    let instead = |kind| Rejection::WrongKind { kind, expected: vec![PartyKind::CommServer] };
     let cases: Vec<Case> = vec![
         (|f| f.purposes = purposes(false, true, false, false), wrong_purpose.clone()),
         (|f| f.purposes = purposes(true, true, false, true), wrong_purpose.clone()),
         (|f| f.purposes = purposes(true, false, false, false), wrong_purpose),
         (|f| f.uris = vec!["spiffe://t/gateway/n".into()], instead(PartyKind::Gateway)),
-        (|f| f.other_names = 1, Refused::SurplusNames(kind)),
+        (|f| f.other_names = 1, Rejection::SurplusNames(kind)),
         (
             |f| f.issuer = Issuer::GatewayAuthority,
-            Refused::WrongIssuer { kind, issuer: Issuer::GatewayAuthority },
+            Rejection::WrongIssuer { kind, issuer: Issuer::GatewayAuthority },
         ),
         (|f| f.uris = vec!["spiffe://t/global-server/n".into()], instead(PartyKind::GlobalServer)),
         (|f| *f = leaf(PartyKind::GlobalServer), instead(PartyKind::GlobalServer)),
@@ -255,7 +256,7 @@ fn what_is_strong_enough_is_accepted() {
 
 #[test]
 fn a_refusal_says_what_was_expected() {
-    let refused = Refused::WrongKind {
+    let refused = Rejection::WrongKind {
         kind: PartyKind::Operator,
         expected: vec![PartyKind::Gateway, PartyKind::CommServer],
     };
@@ -263,6 +264,6 @@ fn a_refusal_says_what_was_expected() {
         refused.to_string(),
         "party of kind operator is not accepted here: expected gateway or comm-server"
     );
-    let refused = Refused::WrongIssuer { kind: PartyKind::CommServer, issuer: Issuer::GatewayAuthority };
+    let refused = Rejection::WrongIssuer { kind: PartyKind::CommServer, issuer: Issuer::GatewayAuthority };
     assert_eq!(refused.to_string(), "party of kind comm-server must not be issued by the gateway CA");
 }

@@ -11,12 +11,13 @@ use x509_parser::num_bigint::BigUint;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::revocation_list::{CertificateRevocationList, RevokedCertificate};
 
-use super::{PeerLeaf, Reason, significant};
+use super::{PeerLeaf, significant};
 use crate::facts;
+use crate::revocation_reason::RevocationReason;
 
 /// What is wrong with a list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ListFault {
+pub enum CrlFault {
     /// It can't be parsed.
     #[error("it can't be parsed: {0}")]
     Malformed(&'static str),
@@ -45,7 +46,7 @@ pub struct Revocation {
     /// Since when, Unix seconds.
     pub at: i64,
     /// Why.
-    pub reason: Reason,
+    pub reason: RevocationReason,
 }
 
 /// A verified list.
@@ -70,29 +71,29 @@ impl List {
         der: &[u8],
         signers: &[CertificateDer<'_>],
         roots: &[CertificateDer<'_>],
-    ) -> Result<Self, ListFault> {
+    ) -> Result<Self, CrlFault> {
         let (rest, list) = CertificateRevocationList::from_der(der)
-            .map_err(|_| ListFault::Malformed("it is not an X.509 revocation list"))?;
+            .map_err(|_| CrlFault::Malformed("it is not an X.509 revocation list"))?;
         if !rest.is_empty() {
-            return Err(ListFault::Malformed("bytes follow it"));
+            return Err(CrlFault::Malformed("bytes follow it"));
         }
         // The outer one is not signed (RFC 5280 §5.1.1.2).
         if list.signature_algorithm != list.tbs_cert_list.signature || list.signature_value.unused_bits != 0 {
-            return Err(ListFault::Malformed("its two signature algorithms differ"));
+            return Err(CrlFault::Malformed("its two signature algorithms differ"));
         }
         let name = list.issuer().to_string();
         let signer_not_after = check_signer(&list, &name, signers, roots)?;
         for extension in list.extensions() {
             if extension.critical {
-                return Err(ListFault::Critical(extension.oid.to_id_string()));
+                return Err(CrlFault::Critical(extension.oid.to_id_string()));
             }
         }
-        let next_update = list.next_update().ok_or(ListFault::Malformed("it names no next update"))?;
+        let next_update = list.next_update().ok_or(CrlFault::Malformed("it names no next update"))?;
         let validity = (list.last_update().timestamp(), next_update.timestamp());
         if validity.1 < validity.0 {
-            return Err(ListFault::Malformed("its nextUpdate is before its thisUpdate"));
+            return Err(CrlFault::Malformed("its nextUpdate is before its thisUpdate"));
         }
-        let number = list.crl_number().ok_or(ListFault::Malformed("it has no number"))?;
+        let number = list.crl_number().ok_or(CrlFault::Malformed("it has no number"))?;
         let mut revoked = HashMap::new();
         for entry in list.iter_revoked_certificates() {
             revoked.entry(significant(entry.raw_serial()).to_vec()).or_insert(revocation(entry)?);
@@ -127,19 +128,19 @@ fn check_signer(
     name: &str,
     signers: &[CertificateDer<'_>],
     roots: &[CertificateDer<'_>],
-) -> Result<i64, ListFault> {
+) -> Result<i64, CrlFault> {
     let (signers, roots) = (parse_all(signers), parse_all(roots));
     let mut named =
         signers.iter().filter(|signer| signer.subject().as_raw() == list.issuer().as_raw()).peekable();
     if named.peek().is_none() {
-        return Err(ListFault::NoSigner(name.to_owned()));
+        return Err(CrlFault::NoSigner(name.to_owned()));
     }
     let signer = named
         .find(|signer| list.verify_signature(signer.public_key()).is_ok())
-        .ok_or_else(|| ListFault::Signature(name.to_owned()))?;
+        .ok_or_else(|| CrlFault::Signature(name.to_owned()))?;
     let usage = signer.key_usage().ok().flatten();
     if !signer.is_ca() || !usage.is_some_and(|usage| usage.value.crl_sign()) {
-        return Err(ListFault::NoAuthority(name.to_owned()));
+        return Err(CrlFault::NoAuthority(name.to_owned()));
     }
     let leads_to = |root: &&X509Certificate<'_>| {
         root.subject().as_raw() == signer.issuer().as_raw()
@@ -147,7 +148,7 @@ fn check_signer(
     };
     match roots.iter().find(leads_to) {
         Some(_) => Ok(signer.validity().not_after.timestamp()),
-        None => Err(ListFault::Untrusted(name.to_owned())),
+        None => Err(CrlFault::Untrusted(name.to_owned())),
     }
 }
 
@@ -156,11 +157,13 @@ fn parse_all<'a>(ders: &'a [CertificateDer<'_>]) -> Vec<X509Certificate<'a>> {
     ders.iter().filter_map(|der| facts::parse(der).ok()).collect()
 }
 
-fn revocation(entry: &RevokedCertificate<'_>) -> Result<Revocation, ListFault> {
+fn revocation(entry: &RevokedCertificate<'_>) -> Result<Revocation, CrlFault> {
     if let Some(extension) = entry.extensions().iter().find(|extension| extension.critical) {
-        return Err(ListFault::Critical(extension.oid.to_id_string()));
+        return Err(CrlFault::Critical(extension.oid.to_id_string()));
     }
-    let reason = entry.reason_code().map_or(Reason::Unspecified, |(_, code)| Reason::of_code(code.0));
+    let reason = entry
+        .reason_code()
+        .map_or(RevocationReason::Unspecified, |(_, code)| RevocationReason::of_code(code.0));
     Ok(Revocation { at: entry.revocation_date.timestamp(), reason })
 }
 

@@ -5,11 +5,12 @@ use std::fs;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
     CrlIssuingDistributionPoint, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    RevocationReason, RevokedCertParams,
+    RevokedCertParams,
 };
 use tempfile::TempDir;
 
 use super::*;
+use crate::revocation_reason::RevocationReason;
 
 /// A root and one authority below it, in a folder with the bundle.
 struct Pki {
@@ -51,7 +52,7 @@ fn list(number: u64) -> CertificateRevocationListParams {
         revoked_certs: vec![RevokedCertParams {
             serial_number: 7_u64.into(),
             revocation_time: at(900),
-            reason_code: Some(RevocationReason::KeyCompromise),
+            reason_code: Some(rcgen::RevocationReason::KeyCompromise),
             invalidity_date: None,
         }],
         key_identifier_method: rcgen::KeyIdMethod::Sha256,
@@ -92,26 +93,27 @@ fn a_peer_stays_while_it_is_valid_listed_nowhere_and_the_list_is_fresh() {
     let crls = pki.load().unwrap();
     let (good, bad) = (pki.leaf(8), pki.leaf(7));
     let issuer = "CN=ca".to_owned();
-    let stale = |now| Err(Refused::StaleList { issuer: issuer.clone(), next_update: 2_000, now });
+    let stale = |now| Err(Rejection::StaleList { issuer: issuer.clone(), next_update: 2_000, now });
     for (now, expected) in [
-        (989, Err(Refused::FutureList { issuer: issuer.clone(), this_update: 1_000, now: 989 })),
+        (989, Err(Rejection::FutureList { issuer: issuer.clone(), this_update: 1_000, now: 989 })),
         (990, Ok(())),
         (1_500, Ok(())),
         (2_010, Ok(())),
         (2_110, Ok(())),
         (2_111, stale(2_111)),
         (10_010, stale(10_010)),
-        (10_011, Err(Refused::Expired { not_after: 10_000, now: 10_011 })),
-        (-11, Err(Refused::NotYetValid { not_before: 0, now: -11 })),
+        (10_011, Err(Rejection::Expired { not_after: 10_000, now: 10_011 })),
+        (-11, Err(Rejection::NotYetValid { not_before: 0, now: -11 })),
     ] {
         assert_eq!(peer_still_good(&good, &crls, now), expected, "{now}");
     }
-    let revoked = Err(Refused::Revoked { serial: "07".into(), at: 900, reason: Reason::KeyCompromise });
+    let revoked =
+        Err(Rejection::Revoked { serial: "07".into(), at: 900, reason: RevocationReason::KeyCompromise });
     // A stale list still revokes.
     for now in [0, 1_500, 9_000] {
         assert_eq!(peer_still_good(&bad, &crls, now), revoked, "{now}");
     }
-    assert_eq!(crls.is_revoked(&bad), Some(&Revocation { at: 900, reason: Reason::KeyCompromise }));
+    assert_eq!(crls.is_revoked(&bad), Some(&Revocation { at: 900, reason: RevocationReason::KeyCompromise }));
     assert_eq!(crls.is_revoked(&good), None);
 }
 
@@ -126,7 +128,7 @@ fn without_lists_only_validity_counts_and_with_them_an_unknown_issuer_is_refused
     pki.publish(&list(1));
     let crls = pki.load().unwrap();
     // The same name with another key is another issuer.
-    let unknown = Err(Refused::UnknownStatus { issuer: "CN=ca".into() });
+    let unknown = Err(Rejection::UnknownStatus { issuer: "CN=ca".into() });
     assert_eq!(peer_still_good(&other.leaf(8), &crls, 1_500), unknown);
 }
 
@@ -147,7 +149,7 @@ fn the_age_is_a_decision() {
     }
 }
 
-fn fault(pki: &Pki) -> ListFault {
+fn fault(pki: &Pki) -> CrlFault {
     let error = pki.load().unwrap_err();
     let CrlError::List { number: 1, source, .. } = error else { panic!("{error}") };
     source
@@ -161,29 +163,29 @@ fn a_list_that_cant_be_trusted_is_refused_with_the_reason() {
         params.distinguished_name.push(DnType::CommonName, "other");
     });
     no_signer.publish(&list(1));
-    assert_eq!(fault(&no_signer), ListFault::NoSigner(name()));
+    assert_eq!(fault(&no_signer), CrlFault::NoSigner(name()));
 
     let no_right = pki(|params| params.key_usages = vec![KeyUsagePurpose::KeyCertSign]);
     no_right.publish(&list(1));
-    assert_eq!(fault(&no_right), ListFault::NoAuthority(name()));
+    assert_eq!(fault(&no_right), CrlFault::NoAuthority(name()));
 
     let no_authority = pki(|params| params.is_ca = IsCa::ExplicitNoCa);
     no_authority.publish(&list(1));
-    assert_eq!(fault(&no_authority), ListFault::NoAuthority(name()));
+    assert_eq!(fault(&no_authority), CrlFault::NoAuthority(name()));
 
     let forged = Pki { issuer: pki(|_| {}).issuer, ..pki(|_| {}) };
     forged.publish(&list(1));
-    assert_eq!(fault(&forged), ListFault::Signature(name()));
+    assert_eq!(fault(&forged), CrlFault::Signature(name()));
 
     let foreign = Pki { root: pki(|_| {}).root, ..pki(|_| {}) };
     foreign.publish(&list(1));
-    assert_eq!(fault(&foreign), ListFault::Untrusted(name()));
+    assert_eq!(fault(&foreign), CrlFault::Untrusted(name()));
 
     let partial = pki(|_| {});
     let point = CrlDistributionPoint { uris: vec!["http://x".into()] };
     let partly = CrlIssuingDistributionPoint { distribution_point: point, scope: None };
     partial.publish(&CertificateRevocationListParams { issuing_distribution_point: Some(partly), ..list(1) });
-    assert_eq!(fault(&partial), ListFault::Critical("2.5.29.28".into()));
+    assert_eq!(fault(&partial), CrlFault::Critical("2.5.29.28".into()));
 }
 
 #[test]
@@ -389,13 +391,13 @@ fn each_authoritys_list_is_judged_by_itself() {
 
 #[test]
 fn reasons_are_read_in_both_spellings() {
-    for reason in Reason::ALL {
+    for reason in RevocationReason::ALL {
         assert_eq!(reason.as_str().parse(), Ok(reason));
-        assert_eq!(Reason::of_code(reason.code()), reason);
+        assert_eq!(RevocationReason::of_code(reason.code()), reason);
     }
-    assert_eq!("key-compromise".parse(), Ok(Reason::KeyCompromise));
-    assert_eq!("ca-compromise".parse(), Ok(Reason::CaCompromise));
-    let error = "stolen".parse::<Reason>().unwrap_err().to_string();
+    assert_eq!("key-compromise".parse(), Ok(RevocationReason::KeyCompromise));
+    assert_eq!("ca-compromise".parse(), Ok(RevocationReason::CaCompromise));
+    let error = "stolen".parse::<RevocationReason>().unwrap_err().to_string();
     assert!(
         error.contains("\"stolen\" is no reason of RFC 5280: expected one of unspecified, keyComp"),
         "{error}"

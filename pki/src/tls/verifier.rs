@@ -13,39 +13,41 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use super::{TlsError, provider, words};
+use super::{TlsError, error_text, provider};
 use crate::facts;
-use crate::leaf::{Expectation, Refused, Role, chain_instant, verify_leaf};
+use crate::leaf::{Expectation, chain_instant, verify_leaf};
+use crate::leaf_facts::Role;
+use crate::rejection::Rejection;
 use crate::revocation::{PeerLeaf, peer_still_good};
 use crate::spiffe::{PartyKind, SpiffeId};
 use crate::trust::Trust;
 
 /// Why a peer's certificate is refused. `Display` is a sentence for people.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum PeerRefused {
+pub enum PeerRejection {
     /// Its chain, by rustls-webpki.
-    #[error("{}", words::of_chain(.0))]
+    #[error("{}", error_text::of_chain(.0))]
     Chain(Error),
     /// A rule of ours.
     #[error(transparent)]
-    Rule(#[from] Refused),
+    Rule(#[from] Rejection),
 }
 
 /// What the peer is told (an alert) and rustls reports.
-impl From<PeerRefused> for Error {
+impl From<PeerRejection> for Error {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the rest has no name in rustls")]
-    fn from(refused: PeerRefused) -> Self {
+    fn from(refused: PeerRejection) -> Self {
         let refused = match refused {
-            PeerRefused::Chain(error) => return error,
-            PeerRefused::Rule(refused) => refused,
+            PeerRejection::Chain(error) => return error,
+            PeerRejection::Rule(refused) => refused,
         };
         let at = |seconds: i64| {
             UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds.max(0).unsigned_abs()))
         };
         Self::InvalidCertificate(match &refused {
-            Refused::Revoked { .. } => CertificateError::Revoked,
-            Refused::UnknownStatus { .. } => CertificateError::UnknownRevocationStatus,
-            Refused::StaleList { next_update, now, .. } => CertificateError::ExpiredRevocationListContext {
+            Rejection::Revoked { .. } => CertificateError::Revoked,
+            Rejection::UnknownStatus { .. } => CertificateError::UnknownRevocationStatus,
+            Rejection::StaleList { next_update, now, .. } => CertificateError::ExpiredRevocationListContext {
                 time: at(*now),
                 next_update: at(*next_update),
             },
@@ -81,7 +83,7 @@ impl PeerVerifier<dyn ClientCertVerifier> {
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<(ClientCertVerified, SpiffeId), PeerRefused> {
+    ) -> Result<(ClientCertVerified, SpiffeId), PeerRejection> {
         let chain = |at| self.chain.verify_client_cert(leaf, intermediates, at);
         self.verify_by(Role::Client, leaf, intermediates, now, chain)
     }
@@ -100,7 +102,7 @@ impl PeerVerifier<WebPkiServerVerifier> {
         intermediates: &[CertificateDer<'_>],
         name: &ServerName<'_>,
         now: UnixTime,
-    ) -> Result<(ServerCertVerified, SpiffeId), PeerRefused> {
+    ) -> Result<(ServerCertVerified, SpiffeId), PeerRejection> {
         let chain = |at| self.chain.verify_server_cert(leaf, intermediates, name, &[], at);
         self.verify_by(Role::Server, leaf, intermediates, now, chain)
     }
@@ -114,7 +116,7 @@ impl<V: ?Sized> PeerVerifier<V> {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
         chain: impl FnOnce(UnixTime) -> Result<T, Error>,
-    ) -> Result<(T, SpiffeId), PeerRefused> {
+    ) -> Result<(T, SpiffeId), PeerRejection> {
         let certificate = facts::parse(leaf);
         let facts = match &certificate {
             Ok(certificate) => facts::of_parsed(certificate, intermediates),
@@ -127,7 +129,7 @@ impl<V: ?Sized> PeerVerifier<V> {
             u64::try_from(instant)
                 .map_or(now, |at| UnixTime::since_unix_epoch(std::time::Duration::from_secs(at)))
         });
-        let verified = chain(instant).map_err(PeerRefused::Chain)?;
+        let verified = chain(instant).map_err(PeerRejection::Chain)?;
         let trust_domain = &self.trust.trust_domain;
         let expected =
             Expectation { trust_domain, role, kinds: &self.kinds, now: seconds, clock_skew_s: skew };
@@ -151,11 +153,11 @@ pub fn explain(
     role: Role,
     kinds: &[PartyKind],
     now: i64,
-) -> Result<SpiffeId, PeerRefused> {
+) -> Result<SpiffeId, PeerRejection> {
     let (leaf, intermediates) =
-        chain.split_first().ok_or(PeerRefused::Rule(Refused::Malformed("there is none")))?;
+        chain.split_first().ok_or(PeerRejection::Rule(Rejection::Malformed("there is none")))?;
     let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now.max(0).unsigned_abs()));
-    let no_root = |error: TlsError| PeerRefused::Chain(Error::General(error.to_string()));
+    let no_root = |error: TlsError| PeerRejection::Chain(Error::General(error.to_string()));
     match role {
         Role::Client => {
             let verifier = PeerVerifier::of_clients(trust, kinds).map_err(no_root)?;
@@ -171,7 +173,7 @@ pub fn explain(
 }
 
 /// The client sees no more than an alert: the reason belongs in the server's log.
-fn log_refusal(leaf: &CertificateDer<'_>, reason: &PeerRefused) {
+fn log_refusal(leaf: &CertificateDer<'_>, reason: &PeerRejection) {
     let claimed = facts::of_leaf(leaf, &[]).map(|facts| facts.uris.into_iter().take(2).collect::<Vec<_>>());
     let claimed = claimed.map(|uris| uris.join(" ").chars().take(200).collect::<String>());
     tracing::warn!(%reason, peer.claims = ?claimed.unwrap_or_default(), "client certificate refused");

@@ -1,5 +1,5 @@
 //! HTTP on an open stream: requests in, responses out, until either side ends it, a deadline passes, another connection
-//! takes the place, or the peer may no longer stay.
+//! evicts it, or the peer's certificate is no longer accepted.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -17,7 +17,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::graceful::GracefulConnection;
-use pki::leaf::Refused;
+use pki::rejection::Rejection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -26,11 +26,11 @@ use wire::problem::{Problem, ProblemCode};
 use super::Peer;
 use super::activity::{Activity, Expired};
 use super::deadlines::Deadlines;
-use super::guard::Guard;
-use super::places::Place;
+use super::limiter::Permit;
+use super::peer_check::PeerCheck;
 use super::response_body::ResponseBody;
 use super::{request_body, strict};
-use crate::refusal::Refusal;
+use crate::problem_response::ProblemResponse;
 
 /// A request's head, HTTP/1 and HTTP/2; more is answered with 431.
 const HEAD_BYTES: u32 = 64 << 10;
@@ -73,20 +73,20 @@ impl fmt::Display for Ended {
             Self::Expired(Expired::Head) => "no request came in time",
             Self::Expired(Expired::Idle) => "nothing was requested for a while",
             Self::Expired(Expired::Stall) => "the peer took nothing and sent nothing for too long",
-            Self::Evicted => "a newer connection has its place",
+            Self::Evicted => "evicted in favour of a newer connection",
             Self::Shutdown => "the program ends",
         })
     }
 }
 
-/// A connection's place, activity and deadlines.
+/// A connection's permit, activity and deadlines.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) listener: &'static str,
     pub(super) address: SocketAddr,
     pub(super) activity: Activity,
     pub(super) deadlines: Deadlines,
-    pub(super) place: Place,
+    pub(super) permit: Permit,
     pub(super) shutdown: CancellationToken,
 }
 
@@ -95,7 +95,7 @@ impl Connection {
     pub(super) async fn ended(&self) -> Ended {
         tokio::select! {
             expired = self.activity.expired(&self.deadlines) => Ended::Expired(expired),
-            () = self.place.evicted.cancelled() => Ended::Evicted,
+            () = self.permit.evicted.cancelled() => Ended::Evicted,
             () = self.shutdown.cancelled() => Ended::Shutdown,
         }
     }
@@ -106,7 +106,7 @@ impl Connection {
 struct Shared {
     router: Router,
     peer: Peer,
-    guard: Guard,
+    peer_check: PeerCheck,
     activity: Activity,
     deadlines: Deadlines,
 }
@@ -123,18 +123,19 @@ pub(super) struct Dialect {
 /// Answers a connection's requests.
 pub(super) async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
-    (peer, guard): (Peer, Guard),
+    (peer, peer_check): (Peer, PeerCheck),
     router: Router,
     dialect: Dialect,
     connection: Connection,
 ) {
     let Connection { activity, deadlines, .. } = &connection;
-    let lost = guard.clone();
+    let watched_peer = peer_check.clone();
     let named = peer.clone();
-    let shared = Arc::new(Shared { router, peer, guard, activity: activity.clone(), deadlines: *deadlines });
+    let shared =
+        Arc::new(Shared { router, peer, peer_check, activity: activity.clone(), deadlines: *deadlines });
     let service = service_fn(move |request| respond(Arc::clone(&shared), request));
     let io = TokioIo::new(stream);
-    let watched = Watch { lost, peer: named, connection: &connection };
+    let watched = Watch { peer_check: watched_peer, peer: named, connection: &connection };
     if dialect.http2 {
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.max_concurrent_streams(STREAMS)
@@ -156,7 +157,7 @@ pub(super) async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>
 
 /// What may end a connection.
 struct Watch<'a> {
-    lost: Guard,
+    peer_check: PeerCheck,
     peer: Peer,
     connection: &'a Connection,
 }
@@ -168,7 +169,7 @@ impl Watch<'_> {
         H::Error: fmt::Display,
     {
         let mut http = pin!(http);
-        let lost = self.lost.clone();
+        let peer_check = self.peer_check.clone();
         let ended = tokio::select! {
             done = http.as_mut() => {
                 if let Err(error) = done {
@@ -176,7 +177,7 @@ impl Watch<'_> {
                 }
                 return;
             }
-            refused = lost.lost() => return self.close(refused.label(), &refused.to_string(), true),
+            refused = peer_check.rejected() => return self.close(refused.label(), &refused.to_string(), true),
             ended = self.connection.ended() => ended,
         };
         let patience = match ended {
@@ -195,7 +196,7 @@ impl Watch<'_> {
             tokio::select! {
                 // In time or not, it ends.
                 _ = tokio::time::timeout(patience, http.as_mut()) => {}
-                () = self.connection.place.evicted.cancelled() => {}
+                () = self.connection.permit.evicted.cancelled() => {}
             }
         }
     }
@@ -222,10 +223,13 @@ async fn respond(
     let open = shared.activity.request();
     let is_http2 = request.version() == Version::HTTP_2;
     let (parts, body) = request.into_parts();
-    let response = if let Err(refused) = shared.guard.check() {
+    let response = if let Err(refused) = shared.peer_check.check() {
         ending(forbidden(&refused), is_http2)
     } else if let Err(ambiguous) = strict::check(&parts) {
-        ending(Refusal::new(ProblemCode::MalformedBody, ambiguous.to_string()).into_response(), is_http2)
+        ending(
+            ProblemResponse::new(ProblemCode::MalformedBody, ambiguous.to_string()).into_response(),
+            is_http2,
+        )
     } else {
         handle(&shared, Request::from_parts(parts, body), is_http2).await
     };
@@ -260,11 +264,11 @@ fn ending(mut response: Response, is_http2: bool) -> Response {
 fn timed_out(after: Duration) -> Response {
     let detail = format!("the body did not arrive within {} s", after.as_secs());
     let status = StatusCode::REQUEST_TIMEOUT.as_u16();
-    Refusal(Problem { status, ..Problem::new(ProblemCode::MalformedBody, detail) }).into_response()
+    ProblemResponse(Problem { status, ..Problem::new(ProblemCode::MalformedBody, detail) }).into_response()
 }
 
 /// The response to a peer that may no longer stay.
-fn forbidden(refused: &Refused) -> Response {
+fn forbidden(refused: &Rejection) -> Response {
     metrics::counter!("platen_requests_refused_total", "reason" => refused.label()).increment(1);
-    Refusal::new(ProblemCode::Forbidden, refused.to_string()).into_response()
+    ProblemResponse::new(ProblemCode::Forbidden, refused.to_string()).into_response()
 }

@@ -1,32 +1,32 @@
-//! TLS handshakes: who came, or why not.
+//! TLS handshakes: the peer's identity, or the reason of a rejection.
 
 use std::net::SocketAddr;
 
-use pki::leaf::Refused;
+use pki::rejection::Rejection;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::Peer;
-use super::door::Door;
+use super::auth::ListenerAuth;
 use super::exchange::Connection;
-use super::guard::Guard;
-use super::stream::Watched;
+use super::peer_check::PeerCheck;
+use super::stream::WatchedSocket;
 
-/// The stream and its peer; `None` when it is refused, which is logged.
-pub(super) async fn shake(
-    door: &Door,
-    socket: Watched,
+/// Completes the handshake; a rejected one is logged and gives `None`.
+pub(super) async fn accept(
+    auth: &ListenerAuth,
+    socket: WatchedSocket,
     connection: &Connection,
-) -> Option<(TlsStream<Watched>, Peer, Guard)> {
+) -> Option<(TlsStream<WatchedSocket>, Peer, PeerCheck)> {
     let address = connection.address;
     let refuse = |label: &'static str, why: String| {
-        let listener = door.name;
+        let listener = auth.name;
         metrics::counter!("platen_handshakes_refused_total", "listener" => listener, "reason" => label)
             .increment(1);
         tracing::warn!(listener, peer.address = %address, reason = label, why, "handshake refused");
     };
     let accepted = tokio::select! {
-        accepted = TlsAcceptor::from(door.tls()).accept(socket) => accepted,
+        accepted = TlsAcceptor::from(auth.tls()).accept(socket) => accepted,
         ended = connection.ended() => {
             refuse(ended.label(), ended.to_string());
             return None;
@@ -40,10 +40,10 @@ pub(super) async fn shake(
             return None;
         }
     };
-    match admit(&stream, address, door) {
-        Ok((peer, guard)) => {
+    match admit(&stream, address, auth) {
+        Ok((peer, peer_check)) => {
             connection.activity.established();
-            Some((stream, peer, guard))
+            Some((stream, peer, peer_check))
         }
         Err(refused) => {
             refuse(refused.label(), refused.to_string());
@@ -52,19 +52,23 @@ pub(super) async fn shake(
     }
 }
 
-/// The verifier's own words where it was TLS that refused.
+/// The verifier's reason where TLS rejected the peer.
 fn reason(error: &std::io::Error) -> (&'static str, String) {
-    match pki::tls::failure_in(error) {
+    match pki::tls::tls_error_in(error) {
         Some(tls) => (pki::tls::label(tls), pki::tls::reason(tls)),
         None => ("broken_off", error.to_string()),
     }
 }
 
-/// Who came. A resumed session showed no certificate this time: it is asked again in any case.
-fn admit(stream: &TlsStream<Watched>, address: SocketAddr, door: &Door) -> Result<(Peer, Guard), Refused> {
+/// Identifies the peer and checks it. A resumed session presents no certificate again, so this check is its only one.
+fn admit(
+    stream: &TlsStream<WatchedSocket>,
+    address: SocketAddr,
+    auth: &ListenerAuth,
+) -> Result<(Peer, PeerCheck), Rejection> {
     let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let (id, leaf) = leaf.map(pki::tls::peer).transpose()?.unzip();
-    let guard = Guard::new(leaf, door.identity());
-    guard.check()?;
-    Ok((Peer { address, id }, guard))
+    let peer_check = PeerCheck::new(leaf, auth.identity());
+    peer_check.check()?;
+    Ok((Peer { address, id }, peer_check))
 }

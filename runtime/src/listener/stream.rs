@@ -1,4 +1,4 @@
-//! The socket under TLS: tells the connection's activity when the peer takes nothing more.
+//! The socket under TLS: records in the connection's activity when the peer stops reading.
 
 use std::io;
 use std::pin::Pin;
@@ -11,13 +11,13 @@ use super::activity::Activity;
 
 /// A watched socket.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct WatchedSocket {
     socket: TcpStream,
     activity: Activity,
     is_blocked: bool,
 }
 
-impl Watched {
+impl WatchedSocket {
     pub(super) fn new(socket: TcpStream, activity: Activity) -> Self {
         Self { socket, activity, is_blocked: false }
     }
@@ -38,7 +38,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for WatchedSocket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -48,7 +48,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for WatchedSocket {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

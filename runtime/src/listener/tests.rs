@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use axum::routing::get;
 use jiff::{Timestamp, ToSpan as _};
 use pki::authority::{Authority, Passphrase, Request as CertificateRequest, Whom};
-use pki::revocation::Reason;
+use pki::revocation_reason::RevocationReason;
 use pki::spiffe::{Party, PartyKind};
 use pki::{Identity, IdentityConfig, Tolerance};
 use rustls_pki_types::ServerName;
@@ -61,12 +61,12 @@ impl Site {
         let crl = server.join("crl.pem");
         publish(&authority, &server);
         let live = LiveIdentity::load(&config(&server, Some(crl)), Tolerance::default()).unwrap();
-        let door = Door::new("gateways", &live, Asks::For(&[PartyKind::Gateway])).unwrap();
+        let auth = ListenerAuth::new("gateways", &live, ClientAuth::Required(&[PartyKind::Gateway])).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let door = door.with_limits(limits);
-        tokio::spawn(serve(listener, door, router, shutdown.clone()));
+        let auth = auth.with_limits(limits);
+        tokio::spawn(serve(listener, auth, router, shutdown.clone()));
         Self { dir, authority, live, address, shutdown }
     }
 
@@ -93,7 +93,7 @@ fn connector(gateway: &Identity) -> TlsConnector {
     TlsConnector::from(Arc::new(tls))
 }
 
-/// Asks on an open connection; what comes until `hello`, or all there is.
+/// Sends a request; returns what arrives up to `hello`, or up to the end.
 async fn ask(stream: &mut client::TlsStream<TcpStream>) -> std::io::Result<String> {
     stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await?;
     let mut answer = Vec::new();
@@ -118,9 +118,9 @@ async fn who_is_revoked_loses_the_open_connection_and_gets_no_new_one_while_othe
     assert_eq!(session, Some(rustls::HandshakeKind::Full));
 
     let whom = Whom::Party(Party::Gateway("gw-bad".to_owned()));
-    site.authority.revoke(&whom, Reason::KeyCompromise, Timestamp::now()).unwrap();
+    site.authority.revoke(&whom, RevocationReason::KeyCompromise, Timestamp::now()).unwrap();
     publish(&site.authority, &site.dir.path().join("server"));
-    assert!(site.live.look(Timestamp::now()).unwrap());
+    assert!(site.live.reload(Timestamp::now()).unwrap());
 
     // Nothing is asked on it, and it ends all the same.
     let mut rest = Vec::new();
@@ -168,7 +168,7 @@ async fn a_renewed_server_certificate_is_shown_at_once_and_no_connection_is_lost
     for name in ["cert.pem", "key.pem"] {
         std::fs::copy(newer.join(name), server.join(name)).unwrap();
     }
-    assert!(site.live.look(Timestamp::now()).unwrap());
+    assert!(site.live.reload(Timestamp::now()).unwrap());
     let second = tokio::time::timeout(PATIENCE, async {
         loop {
             let stream =
@@ -187,7 +187,7 @@ async fn a_renewed_server_certificate_is_shown_at_once_and_no_connection_is_lost
     for name in ["cert.pem", "key.pem"] {
         std::fs::copy(other.join(name), server.join(name)).unwrap();
     }
-    assert!(site.live.look(Timestamp::now()).is_err());
+    assert!(site.live.reload(Timestamp::now()).is_err());
     assert_eq!(site.live.now().id().party.name(), "comm-1");
 }
 
@@ -224,12 +224,12 @@ fn a_list_that_goes_back_is_not_taken_and_what_was_in_force_stays() {
     let first = std::fs::read(&crl).unwrap();
     publish(&authority, &server);
     let live = LiveIdentity::load(&config(&server, Some(crl.clone())), Tolerance::default()).unwrap();
-    assert!(!live.look(now).unwrap());
+    assert!(!live.reload(now).unwrap());
     for wrong in [first, b"not PEM".to_vec()] {
         std::fs::write(&crl, wrong).unwrap();
-        assert!(live.look(now).is_err());
-        assert!(!live.look(now).unwrap(), "it is told once for each change");
+        assert!(live.reload(now).is_err());
+        assert!(!live.reload(now).unwrap(), "it is told once for each change");
     }
     publish(&authority, &server);
-    assert!(live.look(now).unwrap());
+    assert!(live.reload(now).unwrap());
 }

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use pki::authority::AuthorityError;
 use pki::est::{self, InvalidBody};
-use runtime::refusal::Refusal;
+use runtime::problem_response::ProblemResponse;
 use rustls_pki_types::CertificateDer;
 use wire::problem::{Problem, ProblemCode};
 
@@ -126,7 +126,7 @@ impl IntoResponse for Refused {
         }
         let problem = self.problem();
         let status = problem.status;
-        let mut response = Refusal(problem).into_response();
+        let mut response = ProblemResponse(problem).into_response();
         let headers = response.headers_mut();
         if status == 401 {
             let challenge = HeaderValue::from_static("Basic realm=\"platen enrollment\", charset=\"UTF-8\"");

@@ -20,8 +20,8 @@ use axum::http::Method;
 use axum::routing::{get, post};
 use pki::Identity;
 use pki::est::EST_BYTES;
-use runtime::listener::Door;
-use runtime::refusal::Refusal;
+use runtime::listener::ListenerAuth;
+use runtime::problem_response::ProblemResponse;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use wire::problem::{Problem, ProblemCode};
@@ -77,18 +77,22 @@ impl Enrollment {
     }
 }
 
-async fn nothing_here() -> Refusal {
-    Refusal::new(ProblemCode::NotFound, "there is nothing at this path for enrollment")
+async fn nothing_here() -> ProblemResponse {
+    ProblemResponse::new(ProblemCode::NotFound, "there is nothing at this path for enrollment")
 }
 
-async fn other_method(method: Method) -> Refusal {
+async fn other_method(method: Method) -> ProblemResponse {
     let detail = format!("{method} is not allowed here");
-    Refusal(Problem { status: 405, ..Problem::new(ProblemCode::NotFound, detail) })
+    ProblemResponse(Problem { status: 405, ..Problem::new(ProblemCode::NotFound, detail) })
 }
 
 /// Serves enrollment until `shutdown`, where it is configured.
-pub async fn serve(enrollment: Option<(TcpListener, Enrollment)>, door: Door, shutdown: CancellationToken) {
+pub async fn serve(
+    enrollment: Option<(TcpListener, Enrollment)>,
+    auth: ListenerAuth,
+    shutdown: CancellationToken,
+) {
     if let Some((listener, enrollment)) = enrollment {
-        runtime::listener::serve(listener, door, enrollment.router(), shutdown).await;
+        runtime::listener::serve(listener, auth, enrollment.router(), shutdown).await;
     }
 }

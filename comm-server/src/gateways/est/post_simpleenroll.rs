@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use pki::authority::RevocationRecord;
 use pki::est::Csr;
 use pki::spiffe::Party;
-use pki::token::{self, TokenRecord, TokenRefused};
+use pki::token::{self, TokenRecord, TokenRejection};
 use runtime::listener::Peer;
 use rustls_pki_types::CertificateDer;
 use secrecy::ExposeSecret as _;
@@ -61,8 +61,8 @@ async fn good_record(
     let found = enrollment.0.issuer.token(token::record_name(presented)).await?;
     let record = found.ok_or(Refused::WrongToken)?;
     token::verify(&record, presented, now).map_err(|refused| match refused {
-        TokenRefused::Unknown => Refused::WrongToken,
-        TokenRefused::Expired { expired_at } => Refused::Expired(expired_at),
+        TokenRejection::Unknown => Refused::WrongToken,
+        TokenRejection::Expired { expired_at } => Refused::Expired(expired_at),
     })?;
     if user.is_empty() || user == record.gateway.party.name() {
         return Ok(record);

@@ -4,7 +4,7 @@
 use comm_server_core::ingest::{GatewayClock, readable};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
-use wire::poll::PollAnswer;
+use wire::poll::PollResponse;
 use wire::report::{Lane, Lanes};
 
 use super::meters::{Due, ask_meters};
@@ -95,7 +95,7 @@ pub(in crate::store) async fn take(
             Vec::new()
         };
         let next_poll_s = caller.cadence.next_poll_s(known.service_calls);
-        let answer = PollAnswer { next_poll_s, acknowledged: known.acknowledged, commands };
+        let answer = PollResponse { next_poll_s, acknowledged: known.acknowledged, commands };
         polled.push(Polled { answer, registered });
     }
     Ok(polled)

@@ -1,8 +1,8 @@
-//! Places for connections. Peers without a certificate (that includes every handshake) and peers with one have places of
-//! their own, so that nobody takes a certified peer's by coming often; each network and each certificate has a limit.
+//! Limits the connections of a listener. Peers with a certificate and peers without one (every handshake among them) have
+//! separate limits, so that connecting often evicts no certified peer; each network and each certificate has a limit too.
 //!
-//! Where a limit is reached, the oldest connection makes room on which no request is under way, then the oldest one that
-//! waits for its peer. One for which the server is at work is never ended: then the newcomer has no place.
+//! At a limit, the oldest connection without an open request is evicted, or else the oldest one whose request waits for
+//! its peer. A connection for which the server is working is never evicted: the new connection is rejected instead.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
@@ -18,21 +18,21 @@ use super::activity::{Activity, Standing};
 /// Connections of one certificate at once.
 const PER_CERTIFICATE: usize = 16;
 
-/// How many places there are.
+/// The limits of a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Capacity {
-    /// For peers without a certificate, and for handshakes.
+    /// Connections of peers without a certificate, handshakes included.
     pub(super) anonymous: usize,
-    /// For peers with one.
+    /// Connections of peers with a certificate.
     pub(super) certified: usize,
-    /// Of the anonymous ones, for an address of IPv4 or a /64 of IPv6.
+    /// Anonymous connections of one IPv4 address or IPv6 /64.
     pub(super) per_network: usize,
-    /// Of the anonymous ones, for a /48 of IPv6.
+    /// Anonymous connections of one IPv6 /48.
     pub(super) per_site: usize,
 }
 
 impl Capacity {
-    /// One network has at most half of the anonymous places, a /48 three quarters.
+    /// One network gets at most half of the anonymous connections, a /48 three quarters.
     pub(super) fn new(anonymous: usize, certified: usize) -> Self {
         let anonymous = anonymous.max(1);
         Self {
@@ -43,13 +43,13 @@ impl Capacity {
         }
     }
 
-    /// The same places with no limit for a network.
+    /// Removes the limits for networks.
     pub(super) fn for_any_network(self) -> Self {
         Self { per_network: self.anonymous, per_site: self.anonymous, ..self }
     }
 }
 
-/// Whose place it is.
+/// Who holds a permit.
 #[derive(Debug, Clone)]
 enum Owner {
     Anonymous(Network),
@@ -117,7 +117,7 @@ impl Taken {
         Some(entry)
     }
 
-    /// The one of these that makes room.
+    /// The connection to evict from these, if any may be.
     fn expendable(&self, numbers: &BTreeSet<u64>) -> Option<u64> {
         let mut waiting = None;
         for number in numbers {
@@ -136,7 +136,7 @@ impl Taken {
         }
     }
 
-    /// Makes room among these if there are `limit` already; false if none can go.
+    /// Evicts one of these if there are `limit` already; `false` if none may be evicted.
     fn make_room(&mut self, limit: usize, among: impl Fn(&Self) -> Option<&BTreeSet<u64>>) -> bool {
         let full = among(self).filter(|numbers| numbers.len() >= limit);
         let Some(expendable) = full.map(|numbers| self.expendable(numbers)) else { return limit > 0 };
@@ -144,23 +144,23 @@ impl Taken {
     }
 }
 
-/// The places of a listener; cheap to clone.
+/// Gives out the permits of a listener; cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Places {
+pub(super) struct ConnectionLimiter {
     capacity: Capacity,
     taken: Arc<Mutex<Taken>>,
 }
 
-/// A connection's place, until it is dropped.
+/// Lets one connection stay open; dropping it frees the slot.
 #[derive(Debug)]
-pub(super) struct Place {
-    /// Cancelled when another one has it now.
+pub(super) struct Permit {
+    /// Cancelled when the connection is evicted.
     pub(super) evicted: CancellationToken,
     number: u64,
-    places: Places,
+    limiter: ConnectionLimiter,
 }
 
-impl Places {
+impl ConnectionLimiter {
     pub(super) fn new(capacity: Capacity) -> Self {
         Self { capacity, taken: Arc::default() }
     }
@@ -169,8 +169,8 @@ impl Places {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for one more connection, whose peer isn't known yet.
-    pub(super) fn enter(&self, address: IpAddr, activity: Activity) -> Option<Place> {
+    /// Admits a connection whose peer is not known yet.
+    pub(super) fn enter(&self, address: IpAddr, activity: Activity) -> Option<Permit> {
         let network = Network::of(address);
         let Capacity { anonymous, per_network, per_site, .. } = self.capacity;
         let mut taken = self.lock();
@@ -188,23 +188,23 @@ impl Places {
         let entry = Entry { owner: Owner::Anonymous(network), activity, evicted: evicted.clone() };
         taken.insert(number, entry);
         drop(taken);
-        Some(Place { evicted, number, places: self.clone() })
+        Some(Permit { evicted, number, limiter: self.clone() })
     }
 }
 
-impl Place {
-    /// The peer has shown this certificate; false if there is no place for it.
+impl Permit {
+    /// Moves the connection to the limits of this certificate; `false` if they leave no room for it.
     pub(super) fn certify(&self, id: &SpiffeId) -> bool {
-        let mut taken = self.places.lock();
-        // It may have lost its place meanwhile.
+        let mut taken = self.limiter.lock();
+        // It may have been evicted meanwhile.
         let Some(entry) = taken.remove(self.number) else { return false };
         let of_it = taken.by_certificate.get(id).filter(|numbers| numbers.len() >= PER_CERTIFICATE);
-        // One certificate has no right to go on but its own: its oldest one goes in any case.
+        // At a certificate's own limit its oldest connection is evicted even while the server works for it.
         let oldest = of_it.and_then(|numbers| taken.expendable(numbers).or(numbers.first().copied()));
         if let Some(oldest) = oldest {
             taken.evict(oldest);
         }
-        if !taken.make_room(self.places.capacity.certified, |taken| Some(&taken.certified)) {
+        if !taken.make_room(self.limiter.capacity.certified, |taken| Some(&taken.certified)) {
             return false;
         }
         taken.insert(self.number, Entry { owner: Owner::Certified(id.clone()), ..entry });
@@ -212,9 +212,9 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.places.lock().remove(self.number);
+        self.limiter.lock().remove(self.number);
     }
 }
 
@@ -234,64 +234,64 @@ mod tests {
 
     #[tokio::test]
     async fn the_oldest_idle_one_makes_room_before_one_that_waits_and_never_one_that_works() {
-        let places = Places::new(Capacity::new(3, 0).for_any_network());
+        let limiter = ConnectionLimiter::new(Capacity::new(3, 0).for_any_network());
         let activities = [(); 3].map(|()| Activity::new(false));
         let [first, second, third] =
-            [0, 1, 2].map(|n: usize| places.enter(ip("192.0.2.1"), activities[n].clone()).unwrap());
+            [0, 1, 2].map(|n: usize| limiter.enter(ip("192.0.2.1"), activities[n].clone()).unwrap());
         let (open, waiting) = (activities[0].request(), activities[1].request());
         let waits = activities[1].wait(Turn::Send);
-        let fourth = places.enter(ip("192.0.2.2"), activities[0].clone()).unwrap();
+        let fourth = limiter.enter(ip("192.0.2.2"), activities[0].clone()).unwrap();
         assert!(third.evicted.is_cancelled() && !first.evicted.is_cancelled());
         assert!(!second.evicted.is_cancelled());
-        let fifth = places.enter(ip("192.0.2.2"), activities[0].clone()).unwrap();
+        let fifth = limiter.enter(ip("192.0.2.2"), activities[0].clone()).unwrap();
         assert!(second.evicted.is_cancelled());
-        assert!(places.enter(ip("192.0.2.3"), Activity::new(false)).is_none(), "all of them work");
+        assert!(limiter.enter(ip("192.0.2.3"), Activity::new(false)).is_none(), "all of them work");
         drop((open, waiting, waits, first, second, third, fourth, fifth));
-        let taken = places.lock();
+        let taken = limiter.lock();
         assert!(taken.entries.is_empty() && taken.by_network.is_empty() && taken.anonymous.is_empty());
     }
 
     #[tokio::test]
     async fn a_network_crowds_out_only_itself() {
-        let places = Places::new(Capacity::new(8, 0));
-        let enter = |address: &str| places.enter(ip(address), Activity::new(true)).unwrap();
+        let limiter = ConnectionLimiter::new(Capacity::new(8, 0));
+        let enter = |address: &str| limiter.enter(ip(address), Activity::new(true)).unwrap();
         let other = enter("192.0.2.9");
         let of_one: Vec<_> = (0..5).map(|host| enter(&format!("2001:db8:1:2::{host}"))).collect();
         assert!(of_one[0].evicted.is_cancelled() && !of_one[1].evicted.is_cancelled());
         let of_site: Vec<_> = (3..6).map(|net| enter(&format!("2001:db8:1:{net}::1"))).collect();
         assert!(of_one[1].evicted.is_cancelled(), "the /48 has six");
-        assert!(!of_site.iter().any(|place| place.evicted.is_cancelled()));
+        assert!(!of_site.iter().any(|permit| permit.evicted.is_cancelled()));
         assert!(!other.evicted.is_cancelled());
     }
 
     #[tokio::test]
     async fn who_shows_a_certificate_is_not_crowded_out_by_those_who_show_none() {
-        let places = Places::new(Capacity::new(2, 2).for_any_network());
+        let limiter = ConnectionLimiter::new(Capacity::new(2, 2).for_any_network());
         let certified = |name: &str| {
-            let place = places.enter(ip("192.0.2.1"), Activity::new(true)).unwrap();
-            place.certify(&gateway(name)).then_some(place)
+            let permit = limiter.enter(ip("192.0.2.1"), Activity::new(true)).unwrap();
+            permit.certify(&gateway(name)).then_some(permit)
         };
         let (first, second) = (certified("a").unwrap(), certified("b").unwrap());
         let silent: Vec<_> =
-            (0..5).map(|_| places.enter(ip("192.0.2.1"), Activity::new(true)).unwrap()).collect();
+            (0..5).map(|_| limiter.enter(ip("192.0.2.1"), Activity::new(true)).unwrap()).collect();
         assert!(!first.evicted.is_cancelled() && !second.evicted.is_cancelled());
-        assert_eq!(silent.iter().filter(|place| !place.evicted.is_cancelled()).count(), 2);
-        // Only one of its own kind takes the place of one that is idle.
+        assert_eq!(silent.iter().filter(|permit| !permit.evicted.is_cancelled()).count(), 2);
+        // Only another certified connection evicts an idle certified one.
         let third = certified("c").unwrap();
         assert!(first.evicted.is_cancelled() && !second.evicted.is_cancelled());
         assert!(!third.evicted.is_cancelled());
-        assert!(!silent[0].certify(&gateway("d")), "its place was lost before");
+        assert!(!silent[0].certify(&gateway("d")), "it was evicted before");
     }
 
     #[tokio::test]
     async fn one_certificate_has_so_many_connections_even_when_all_are_at_work() {
-        let places = Places::new(Capacity::new(1, 100));
+        let limiter = ConnectionLimiter::new(Capacity::new(1, 100));
         let mut held = Vec::new();
         for _ in 0..=PER_CERTIFICATE {
             let activity = Activity::new(true);
-            let place = places.enter(ip("192.0.2.1"), activity.clone()).unwrap();
-            assert!(place.certify(&gateway("greedy")));
-            held.push((place, activity.request()));
+            let permit = limiter.enter(ip("192.0.2.1"), activity.clone()).unwrap();
+            assert!(permit.certify(&gateway("greedy")));
+            held.push((permit, activity.request()));
         }
         assert!(held[0].0.evicted.is_cancelled() && !held[1].0.evicted.is_cancelled());
     }
@@ -302,29 +302,29 @@ mod tests {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
             let _inside = runtime.enter();
             let capacity = Capacity::new(6, 4);
-            let places = Places::new(capacity);
-            let mut held: Vec<(Place, Activity)> = Vec::new();
+            let limiter = ConnectionLimiter::new(capacity);
+            let mut held: Vec<(Permit, Activity)> = Vec::new();
             let mut open = Vec::new();
             for (step, number, works) in steps {
                 match step {
                     0 | 1 => {
                         let address = ip(&format!("2001:db8:0:{number}::1"));
                         let activity = Activity::new(true);
-                        if let Some(place) = places.enter(address, activity.clone()) {
+                        if let Some(permit) = limiter.enter(address, activity.clone()) {
                             if works {
                                 open.push(activity.request());
                             }
-                            held.push((place, activity));
+                            held.push((permit, activity));
                         }
                     }
-                    2 => if let Some((place, _)) = held.get(usize::from(number)) {
-                        place.certify(&gateway(&format!("g{number}")));
+                    2 => if let Some((permit, _)) = held.get(usize::from(number)) {
+                        permit.certify(&gateway(&format!("g{number}")));
                     },
                     _ => if !held.is_empty() {
                         held.remove(usize::from(number) % held.len());
                     },
                 }
-                let taken = places.lock();
+                let taken = limiter.lock();
                 prop_assert!(taken.anonymous.len() <= capacity.anonymous);
                 prop_assert!(taken.certified.len() <= capacity.certified);
                 for (network, numbers) in &taken.by_network {
@@ -334,7 +334,7 @@ mod tests {
                     };
                     prop_assert!(numbers.len() <= most);
                 }
-                let inside = held.iter().filter(|(place, _)| taken.entries.contains_key(&place.number)).count();
+                let inside = held.iter().filter(|(permit, _)| taken.entries.contains_key(&permit.number)).count();
                 prop_assert_eq!(inside, taken.entries.len());
             }
         }

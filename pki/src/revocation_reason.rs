@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Why a certificate was revoked. `removeFromCRL` is for delta lists, which Platen has none of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
-pub enum Reason {
+pub enum RevocationReason {
     /// Not said.
     Unspecified,
     /// The party's key got into other hands.
@@ -32,16 +32,16 @@ pub enum Reason {
 /// No such reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{given:?} is no reason of RFC 5280: expected one of {}", names())]
-pub struct InvalidReason {
+pub struct InvalidRevocationReason {
     /// What was given, shortened.
     given: String,
 }
 
 fn names() -> String {
-    Reason::ALL.map(Reason::as_str).join(", ")
+    RevocationReason::ALL.map(RevocationReason::as_str).join(", ")
 }
 
-impl Reason {
+impl RevocationReason {
     /// All of them.
     pub const ALL: [Self; 9] = [
         Self::Unspecified,
@@ -88,38 +88,38 @@ impl Reason {
     }
 
     /// By its code; an unknown one revokes as well.
-    pub(super) fn of_code(code: u8) -> Self {
+    pub(crate) fn of_code(code: u8) -> Self {
         Self::ALL.into_iter().find(|reason| reason.code() == code).unwrap_or(Self::Unspecified)
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for RevocationReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl FromStr for Reason {
-    type Err = InvalidReason;
+impl FromStr for RevocationReason {
+    type Err = InvalidRevocationReason;
 
     /// `keyCompromise`, also as `key-compromise`.
-    fn from_str(text: &str) -> Result<Self, InvalidReason> {
+    fn from_str(text: &str) -> Result<Self, InvalidRevocationReason> {
         let plain = |name: &str| name.replace('-', "").to_ascii_lowercase();
         let found = Self::ALL.into_iter().find(|reason| plain(reason.as_str()) == plain(text));
-        found.ok_or_else(|| InvalidReason { given: text.chars().take(40).collect() })
+        found.ok_or_else(|| InvalidRevocationReason { given: text.chars().take(40).collect() })
     }
 }
 
-impl From<Reason> for &'static str {
-    fn from(reason: Reason) -> Self {
+impl From<RevocationReason> for &'static str {
+    fn from(reason: RevocationReason) -> Self {
         reason.as_str()
     }
 }
 
-impl TryFrom<String> for Reason {
-    type Error = InvalidReason;
+impl TryFrom<String> for RevocationReason {
+    type Error = InvalidRevocationReason;
 
-    fn try_from(text: String) -> Result<Self, InvalidReason> {
+    fn try_from(text: String) -> Result<Self, InvalidRevocationReason> {
         text.parse()
     }
 }

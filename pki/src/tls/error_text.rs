@@ -2,7 +2,7 @@
 
 use rustls::{CertificateError, Error, OtherError, PeerIncompatible};
 
-use crate::leaf::Refused;
+use crate::rejection::Rejection;
 
 const WEAK: &str =
     "its signature algorithm is not accepted: expected ECDSA, Ed25519 or RSA with SHA-256 or better";
@@ -142,8 +142,8 @@ fn label_of_certificate(fault: &CertificateError) -> &'static str {
             "stale_revocation_list"
         }
         CertificateError::Other(OtherError(other)) => other
-            .downcast_ref::<Refused>()
-            .map_or_else(|| label_of_other(&format!("{other:?}")), Refused::label),
+            .downcast_ref::<Rejection>()
+            .map_or_else(|| label_of_other(&format!("{other:?}")), Rejection::label),
         _ => "other",
     }
 }
@@ -164,7 +164,7 @@ fn label_of_other(name: &str) -> &'static str {
 
 /// The TLS failure among the sources of an error, as HTTP libraries wrap it.
 #[must_use]
-pub fn failure_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+pub fn tls_error_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(tls) = error.downcast_ref::<Error>() {

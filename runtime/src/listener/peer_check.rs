@@ -1,43 +1,43 @@
-//! Whether a peer that was let in may stay: asked after the handshake, on every request, and while nothing is asked.
+//! Checks an admitted peer again: after the handshake, on every request, and periodically on an idle connection.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use pki::Identity;
-use pki::leaf::Refused;
+use pki::rejection::Rejection;
 use pki::revocation::{PeerLeaf, peer_still_good};
 use tokio::sync::watch;
 
-/// How often a connection on which nothing happens is looked at: certificates and revocation lists also end by time.
-const LOOK_EVERY: Duration = Duration::from_secs(20);
+/// How often an idle connection is checked: certificates and revocation lists also expire.
+const CHECK_INTERVAL: Duration = Duration::from_secs(20);
 
-/// A peer, and what it is measured by.
+/// A peer's leaf, and the identity whose revocation lists it is checked against.
 #[derive(Debug, Clone)]
-pub(super) struct Guard {
+pub(super) struct PeerCheck {
     leaf: Option<Arc<PeerLeaf>>,
     identity: Option<watch::Receiver<Arc<Identity>>>,
 }
 
-impl Guard {
-    /// `None`: a peer without a certificate, which nothing is held against.
+impl PeerCheck {
+    /// `None`: a peer without a certificate, which always passes.
     pub(super) fn new(leaf: Option<PeerLeaf>, identity: watch::Receiver<Arc<Identity>>) -> Self {
         Self { leaf: leaf.map(Arc::new), identity: Some(identity) }
     }
 
-    /// Nothing is held against anybody: a listener without TLS.
+    /// Accepts every peer: a listener without TLS.
     pub(super) const fn open() -> Self {
         Self { leaf: None, identity: None }
     }
 
-    /// Whether it may stay.
-    pub(super) fn check(&self) -> Result<(), Refused> {
+    /// Fails once the certificate has expired or was revoked.
+    pub(super) fn check(&self) -> Result<(), Rejection> {
         let (Some(leaf), Some(identity)) = (&self.leaf, &self.identity) else { return Ok(()) };
         peer_still_good(leaf, identity.borrow().crls(), Timestamp::now().as_second())
     }
 
-    /// Ends when the peer may no longer stay.
-    pub(super) async fn lost(mut self) -> Refused {
+    /// Waits until [`Self::check`] fails.
+    pub(super) async fn rejected(mut self) -> Rejection {
         loop {
             if let Err(refused) = self.check() {
                 return refused;
@@ -48,11 +48,11 @@ impl Guard {
             tokio::select! {
                 changed = identity.changed() => {
                     if changed.is_err() {
-                        // Nobody renews it any more: time alone decides.
-                        tokio::time::sleep(LOOK_EVERY).await;
+                        // The identity no longer changes: only time does.
+                        tokio::time::sleep(CHECK_INTERVAL).await;
                     }
                 }
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(CHECK_INTERVAL) => {}
             }
         }
     }

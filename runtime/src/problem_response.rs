@@ -9,9 +9,9 @@ const RETRY_AFTER_S: std::ops::RangeInclusive<u32> = 20..=60;
 
 /// A [`Problem`] as an answer: `application/problem+json`.
 #[derive(Debug, Clone)]
-pub struct Refusal(pub Problem);
+pub struct ProblemResponse(pub Problem);
 
-impl Refusal {
+impl ProblemResponse {
     /// A refusal with a detail.
     #[must_use]
     pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
@@ -19,13 +19,13 @@ impl Refusal {
     }
 }
 
-impl From<Problem> for Refusal {
+impl From<Problem> for ProblemResponse {
     fn from(problem: Problem) -> Self {
         Self(problem)
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ProblemResponse {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let overloaded = self.0.code == ProblemCode::Overloaded;
