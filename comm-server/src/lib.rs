@@ -10,7 +10,7 @@ pub mod operators;
 pub mod rollouts;
 mod run;
 pub mod schedule;
-pub mod store;
 
+pub use comm_server_store as store;
 pub use config::Config;
 pub use run::{RunError, run};

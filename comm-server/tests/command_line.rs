@@ -245,11 +245,11 @@ async fn a_roll_out_is_refused_with_what_to_do_next() {
     let dir = site();
     let url = format!("sqlite://{}", dir.path().join("platen.db").display());
     let store = platen_comm_server::store::Store::open_detached(&url).await.unwrap();
-    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    let database = platen_comm_server::store::testing::Database::connect(&url).await.unwrap();
     let fleet = "INSERT INTO gateways (tenant, gateway, first_seen_ms, next_poll_s) VALUES ('default', 'gw-1', 1, 3600);
          INSERT INTO devices (tenant, gateway, device, vendor, model, firmware, first_seen_ms)
           VALUES ('default', 'gw-1', 'ricoh:E1', 'ricoh', 'IM C3000', '1.0', 1)";
-    sqlx::raw_sql(fleet).execute(&pool).await.unwrap();
+    database.execute(fleet).await.unwrap();
     let create = |model: &str, version: &str, more: &[&str]| {
         let order = ["rollout", "create", "--vendor", "ricoh", "--model", model, "--version", version];
         let output = run(dir.path(), &[&order, more].concat());

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
+use platen_comm_server::store::testing::{Connection, Database, query};
 use serde_json::{Value, json};
-use sqlx::AnyPool;
 use uuid::Uuid;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -44,11 +44,11 @@ const PER_GATEWAY: i64 = 80;
 
 /// Stores the fleet, and `more` devices behind gateways of their own.
 pub(super) async fn store(url: &str, more: i64, now: Timestamp) -> Result<()> {
-    let pool = AnyPool::connect(url).await?;
-    let mut one = pool.begin().await?;
+    let database = Database::connect(url).await?;
+    let mut one = database.begin().await?;
     let ms = now.as_millisecond();
     for (gateway, customer, site, ago, next, missing) in GATEWAYS {
-        sqlx::query(
+        query(
             "INSERT INTO gateways (tenant, gateway, customer, site, version, devices, devices_offline, uptime_s, \
              first_seen_ms, last_poll_ms, next_poll_s, clock_ahead_s, storage_problem) \
              VALUES ('default', $1, $2, $3, '0.1.0', 6, 0, 86400, $4, $5, $6, $7, $8)",
@@ -62,16 +62,16 @@ pub(super) async fn store(url: &str, more: i64, now: Timestamp) -> Result<()> {
         // The one that has reports to come has a full disk, and a clock that is twelve days behind.
         .bind(if missing > 0 { -1_036_800_i64 } else { 0 })
         .bind(if missing > 0 { "no space left on device" } else { "" })
-        .execute(&mut *one)
+        .execute(&mut one)
         .await?;
         for (lane, acknowledged) in [("urgent", 214_i64), ("bulk", 18_422)] {
             let made = acknowledged + if lane == "bulk" { missing } else { 0 };
-            sqlx::query("INSERT INTO lanes (tenant, gateway, lane, acknowledged, made) VALUES ('default', $1, $2, $3, $4)")
+            query("INSERT INTO lanes (tenant, gateway, lane, acknowledged, made) VALUES ('default', $1, $2, $3, $4)")
                 .bind(gateway)
                 .bind(lane)
                 .bind(acknowledged)
                 .bind(made)
-                .execute(&mut *one)
+                .execute(&mut one)
                 .await?;
         }
     }
@@ -83,16 +83,16 @@ pub(super) async fn store(url: &str, more: i64, now: Timestamp) -> Result<()> {
     store_work(&mut one, ms).await?;
     store_more(&mut one, more, ms).await?;
     one.commit().await?;
-    pool.close().await;
+    database.close().await;
     Ok(())
 }
 
 /// Many devices without a history, each behind a gateway that polled within the last hour.
-async fn store_more(connection: &mut sqlx::AnyConnection, more: i64, ms: i64) -> Result<()> {
+async fn store_more(connection: &mut Connection, more: i64, ms: i64) -> Result<()> {
     for first in (0..more).step_by(usize::try_from(PER_GATEWAY)?) {
         let site = first / PER_GATEWAY;
         let (gateway, ago) = (format!("gw-{site:04}-site"), (site * 977) % 3_400_000);
-        sqlx::query(
+        query(
             "INSERT INTO gateways (tenant, gateway, customer, site, version, devices, first_seen_ms, last_poll_ms, \
              next_poll_s) VALUES ('default', $1, $2, $3, '0.1.0', $4, $5, $6, 3600)",
         )
@@ -102,7 +102,7 @@ async fn store_more(connection: &mut sqlx::AnyConnection, more: i64, ms: i64) ->
         .bind(PER_GATEWAY.min(more - first))
         .bind(ms - DAYS * DAY_MS)
         .bind(ms - ago)
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
         for number in first..more.min(first + PER_GATEWAY) {
             let (serial, total) = (format!("E{number:09}"), 40_000 + number * 11);
@@ -110,7 +110,7 @@ async fn store_more(connection: &mut sqlx::AnyConnection, more: i64, ms: i64) ->
             let toner = [number % 90 + 10, number % 80 + 20, number % 70 + 30, number % 60 + 40];
             let reading =
                 reading(&address, ("ricoh", "RICOH IM C3000", &serial, ""), "ready", toner, total, ms - ago);
-            sqlx::query(
+            query(
                 "INSERT INTO devices (tenant, gateway, device, vendor, model, serial, address, firmware, reading, \
                  read_ms, total, total_ms, first_seen_ms) \
                  VALUES ('default', $1, $2, 'ricoh', 'RICOH IM C3000', $3, $4, '2.07.1', $5, $6, $7, $6, $8)",
@@ -123,7 +123,7 @@ async fn store_more(connection: &mut sqlx::AnyConnection, more: i64, ms: i64) ->
             .bind(ms - ago)
             .bind(total)
             .bind(ms - DAYS * DAY_MS)
-            .execute(&mut *connection)
+            .execute(connection)
             .await?;
         }
     }
@@ -139,7 +139,7 @@ fn gateway(index: usize) -> &'static str {
 }
 
 async fn store_device(
-    connection: &mut sqlx::AnyConnection,
+    connection: &mut Connection,
     number: i64,
     (index, vendor, model, serial, name, state, toner): Device,
     ms: i64,
@@ -151,7 +151,7 @@ async fn store_device(
     let total = if state == "warmup" { 1_245_000 } else { 40_000 + number * 11_311 + per_day * DAYS };
     let unread = state == "unread";
     let reading = reading(&address, (vendor, model, serial, name), state, toner, total, ms);
-    sqlx::query(
+    query(
         "INSERT INTO devices (tenant, gateway, device, vendor, model, serial, name, mac, address, firmware, offline, \
          reading, read_ms, total, total_ms, first_seen_ms) \
          VALUES ('default', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $12, $14)",
@@ -170,7 +170,7 @@ async fn store_device(
     .bind((!unread).then_some(if state == "offline" { ms - 31 * HOUR_MS } else { ms - 60_000 * (number + 1) }))
     .bind((!unread).then_some(total))
     .bind(ms - DAYS * DAY_MS)
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
     if unread {
         return Ok(());
@@ -197,7 +197,7 @@ async fn store_device(
             }
         }
         for (counter, value, oid) in all {
-            sqlx::query(
+            query(
                 "INSERT INTO counters (tenant, gateway, device, counter, read_ms, value, oid, raw, unit) \
                  VALUES ('default', $1, $2, $3, $4, $5, $6, $5, 'impressions')",
             )
@@ -207,7 +207,7 @@ async fn store_device(
             .bind(at)
             .bind(value)
             .bind(oid)
-            .execute(&mut *connection)
+            .execute(connection)
             .await?;
         }
     }
@@ -216,7 +216,7 @@ async fn store_device(
 
 /// Years before the half year, as the retention leaves them: by month, then by day; the counter was set back once.
 async fn store_years(
-    connection: &mut sqlx::AnyConnection,
+    connection: &mut Connection,
     (gateway, device): (&str, &str),
     number: i64,
     ms: i64,
@@ -226,7 +226,7 @@ async fn store_years(
     for ago in months.chain((DAYS..1100).rev()) {
         let before_the_fall = if ago > 400 { 90_000 } else { 0 };
         let value = total + before_the_fall - (ago - DAYS) * per_day / 4;
-        sqlx::query(
+        query(
             "INSERT INTO counters (tenant, gateway, device, counter, read_ms, value, oid, raw, unit) \
              VALUES ('default', $1, $2, 'total', $3, $4, '1.3.6.1.2.1.43.10.2.1.4.1.1', $4, 'impressions')",
         )
@@ -234,7 +234,7 @@ async fn store_years(
         .bind(device)
         .bind(ms - ago * DAY_MS)
         .bind(value)
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
     }
     Ok(())
@@ -298,7 +298,7 @@ fn reading(
         "alerts": alerts})
 }
 
-async fn store_calls(connection: &mut sqlx::AnyConnection, ms: i64) -> Result<()> {
+async fn store_calls(connection: &mut Connection, ms: i64) -> Result<()> {
     let calls: [Call; 10] = [
         (2, "service_call", "", "SC542: fusing temperature does not rise", 2, None),
         (4, "jam", "1.1", "Paper misfeed: B", 1, None),
@@ -314,7 +314,7 @@ async fn store_calls(connection: &mut sqlx::AnyConnection, ms: i64) -> Result<()
     for (seq, (index, kind, subject, detail, ago, ended)) in (1_i64..).zip(calls) {
         let Some((at, vendor, _, serial, ..)) = DEVICES.get(index) else { continue };
         let raised = ms - ago * HOUR_MS;
-        sqlx::query(
+        query(
             "INSERT INTO calls (tenant, gateway, raised_lane, raised_seq, device, kind, subject, detail, raised_ms, \
              received_ms, is_open, cleared_ms, cleared_detail) \
              VALUES ('default', $1, 'urgent', $2, $3, $4, $5, $6, $7, $7, $8, $9, $10)",
@@ -329,7 +329,7 @@ async fn store_calls(connection: &mut sqlx::AnyConnection, ms: i64) -> Result<()
         .bind(i64::from(ended.is_none()))
         .bind(ended.map(|hours| raised + hours * HOUR_MS))
         .bind(ended.filter(|_| kind == "service_call").map(|_| "SC reset"))
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
     }
     Ok(())
@@ -412,11 +412,11 @@ const ROLLOUTS: [Rollout; 3] = [
     ),
 ];
 
-async fn store_work(connection: &mut sqlx::AnyConnection, ms: i64) -> Result<()> {
+async fn store_work(connection: &mut Connection, ms: i64) -> Result<()> {
     let mut rollout = String::new();
     for (vendor, model, version, state, hours, rows) in ROLLOUTS {
         rollout = Uuid::now_v7().to_string();
-        sqlx::query(
+        query(
             "INSERT INTO rollouts (tenant, rollout, vendor, model, version, target, not_before_ms, created_by, \
              created_ms, state) VALUES ('default', $1, $2, $3, $4, $5, $6, 'admin', $7, $8)",
         )
@@ -428,10 +428,10 @@ async fn store_work(connection: &mut sqlx::AnyConnection, ms: i64) -> Result<()>
         .bind(ms + hours * HOUR_MS)
         .bind(ms - 2 * HOUR_MS)
         .bind(state)
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
         for [gateway, device, step, waiting_for, detail, panel, before, after] in rows {
-            sqlx::query(
+            query(
                 "INSERT INTO rollout_devices (tenant, rollout, gateway, device, step, waiting_for, detail, panel, \
                  version_before, version_now, updated_ms) \
                  VALUES ('default', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -446,15 +446,15 @@ async fn store_work(connection: &mut sqlx::AnyConnection, ms: i64) -> Result<()>
             .bind(*before)
             .bind(*after)
             .bind(ms - HOUR_MS / 3)
-            .execute(&mut *connection)
+            .execute(connection)
             .await?;
         }
     }
-    store_commands(&mut *connection, rollout, ms).await?;
+    store_commands(connection, rollout, ms).await?;
     store_quarantine(connection, ms).await
 }
 
-async fn store_commands(connection: &mut sqlx::AnyConnection, rollout: String, ms: i64) -> Result<()> {
+async fn store_commands(connection: &mut Connection, rollout: String, ms: i64) -> Result<()> {
     let commands = [
         ("firmware_update", "running", "staging: 62 %", Some(rollout)),
         ("counter_request", "done", "13 of 13 devices read", None),
@@ -466,7 +466,7 @@ async fn store_commands(connection: &mut sqlx::AnyConnection, rollout: String, m
         let at = ms - minutes * 17 * 60_000;
         let id = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, at.unsigned_abs() / 1000, 0));
         let answered = matches!(state, "done" | "failed" | "running");
-        sqlx::query(
+        query(
             "INSERT INTO commands (tenant, gateway, command, kind, body, rollout, created_by, created_ms, expires_ms, \
              state, delivered_ms, answered_ms, detail) \
              VALUES ('default', 'gw-berlin-1', $1, $2, '{}', $3, 'admin', $4, $5, $6, $7, $8, $9)",
@@ -480,16 +480,16 @@ async fn store_commands(connection: &mut sqlx::AnyConnection, rollout: String, m
         .bind(answered.then_some(at + 40_000))
         .bind(answered.then_some(at + 52_000))
         .bind(detail)
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
     }
     Ok(())
 }
 
-async fn store_quarantine(connection: &mut sqlx::AnyConnection, ms: i64) -> Result<()> {
+async fn store_quarantine(connection: &mut Connection, ms: i64) -> Result<()> {
     let body = json!({"kind": "counter_set", "device": "kyocera:RVP1Z04411", "read_at": "2026-11-20T09:14:00Z",
         "counters": {"total": "12x"}, "evidence": {}});
-    sqlx::query(
+    query(
         "INSERT INTO quarantine (tenant, gateway, lane, seq, received_ms, reason, body) \
          VALUES ('default', 'gw-hamburg-1', 'bulk', 17311, $1, $2, $3)",
     )

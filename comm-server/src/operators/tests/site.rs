@@ -7,11 +7,11 @@ use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use runtime::listener::Peer;
 use serde_json::{Value, json};
-use sqlx::AnyPool;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use crate::operators::{Image, Images, OperatorState, first_login, password, router};
+use crate::store::testing::Database;
 use crate::store::{DEFAULT_TENANT, NewUser, Store};
 
 /// Where users are made.
@@ -102,9 +102,9 @@ impl Site {
 
     /// Rows as another part of the server would store them.
     pub(super) async fn sql(&self, sql: &'static str) {
-        let pool = AnyPool::connect(&self.url).await.unwrap();
-        sqlx::raw_sql(sql).execute(&pool).await.unwrap();
-        pool.close().await;
+        let database = Database::connect(&self.url).await.unwrap();
+        database.execute(sql).await.unwrap();
+        database.close().await;
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Answer {

@@ -1,0 +1,144 @@
+//! The same tests on every engine: each one on SQLite by itself, and all of them on one PostgreSQL, once directly and
+//! once through a pooler that gives each transaction another session.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use fixtures::pgbouncer::Pgbouncer;
+use fixtures::postgresql::{Postgresql, PostgresqlError};
+use tempfile::TempDir;
+
+/// A server with the databases that were made on it.
+struct Databases {
+    pooler: Option<Pgbouncer>,
+    server: Postgresql,
+    made: BTreeSet<String>,
+}
+
+thread_local! {
+    /// The server of the tests that run in this thread, where it is PostgreSQL.
+    static DATABASES: RefCell<Option<Databases>> = const { RefCell::new(None) };
+}
+
+fn name(dir: &TempDir) -> String {
+    let name = dir.path().file_name().unwrap().to_str().unwrap();
+    let name: String = name.bytes().map(|b| format!("{b:02x}")).collect();
+    format!("test_{name}")
+}
+
+/// URL of the folder's database for the test's own queries, past a pooler.
+pub(crate) fn direct(dir: &TempDir) -> String {
+    let through = database(dir);
+    DATABASES.with_borrow(|databases| {
+        databases.as_ref().map_or(through, |databases| databases.server.url(&name(dir)))
+    })
+}
+
+/// URL of the folder's database, empty when it is first asked for.
+pub(crate) fn database(dir: &TempDir) -> String {
+    let name = name(dir);
+    DATABASES.with_borrow_mut(|databases| match databases {
+        None => format!("sqlite://{}", dir.path().join("platen.db").display()),
+        Some(Databases { pooler, server, made }) => {
+            let direct = server.url(&name);
+            if made.insert(name.clone()) {
+                server.create_database(&name).unwrap();
+                if pooler.is_some() {
+                    // As docs/scaling.md says: not through the pooler.
+                    migrate_apart(&direct);
+                }
+            }
+            pooler.as_ref().map_or(direct, |pooler| pooler.url(&name))
+        }
+    })
+}
+
+fn migrate_apart(url: &str) {
+    let url = url.to_owned();
+    let migrate = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(crate::migrate(&url)).unwrap();
+    };
+    std::thread::spawn(migrate).join().unwrap();
+}
+
+/// Whether the test runs on PostgreSQL.
+pub(crate) fn on_postgresql() -> bool {
+    DATABASES.with_borrow(Option::is_some)
+}
+
+/// Where a test finds its database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Through {
+    /// At the server itself.
+    Nothing,
+    /// Behind pgbouncer in transaction mode.
+    Pooler,
+}
+
+fn start(through: Through) -> Result<Databases, PostgresqlError> {
+    let server = Postgresql::start(&["fsync=off"])?;
+    let pooler = (through == Through::Pooler).then(|| Pgbouncer::start(&server)).transpose()?;
+    Ok(Databases { pooler, server, made: BTreeSet::new() })
+}
+
+/// Runs a script of psql's on the folder's database, which is one of PostgreSQL.
+pub(crate) fn script(dir: &TempDir, script: &str) {
+    DATABASES.with_borrow(|databases| {
+        databases.as_ref().expect("on PostgreSQL").server.script(&name(dir), script).unwrap();
+    });
+}
+
+/// Runs tests one after another, each with a database of its own, and tells which of them failed.
+pub(crate) fn all_on_postgresql(through: Through, tests: &[(&str, fn())]) {
+    let databases = match start(through) {
+        Ok(databases) => databases,
+        Err(error @ PostgresqlError::NotInstalled) => {
+            println!("skipped: {error}");
+            return;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    DATABASES.set(Some(databases));
+    let mut failed = Vec::new();
+    for (name, test) in tests {
+        if catch_unwind(AssertUnwindSafe(test)).is_err() {
+            failed.push(*name);
+        }
+    }
+    DATABASES.set(None);
+    assert!(failed.is_empty(), "failed on PostgreSQL ({through:?} between): {failed:?}");
+}
+
+/// Makes a test of each function for each engine.
+macro_rules! on_every_engine {
+    ($($test:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test().await;
+            })+
+        }
+
+        fn run(test: impl Future<Output = ()>) {
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+        }
+
+        const TESTS: &[(&str, fn())] = &[$((stringify!($test), || run($test())),)+];
+
+        #[test]
+        fn on_postgresql() {
+            use $crate::tests::engines::{Through, all_on_postgresql};
+            all_on_postgresql(Through::Nothing, TESTS);
+        }
+
+        #[test]
+        fn through_a_pooler() {
+            use $crate::tests::engines::{Through, all_on_postgresql};
+            all_on_postgresql(Through::Pooler, TESTS);
+        }
+    };
+}
+
+pub(crate) use on_every_engine;
