@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use gateway::snmp::{Credentials, Reader, Scope, Target};
+use gateway::snmp::{Credentials, ReadScope, Reader, Target};
 use nix::sys::resource::UsageWho;
 
 use crate::exporter::{Cost, Exporter};
@@ -85,19 +85,19 @@ async fn platen(device: SocketAddr, readings: u32, figures: &mut Figures) -> Res
     let profiles = Arc::new(gateway::profile_files::load(None)?);
     let reader = Reader::new(profiles).await?;
     let recorder = Recorder::start(device)?;
-    let reading = reader.read(&target(recorder.address), Scope::Whole).await?;
+    let reading = reader.read(&target(recorder.address), ReadScope::Full).await?;
     if reading.supplies.is_empty() || reading.counters.is_empty() {
         bail!("{device}: a reading without supplies or counters");
     }
     let first = recorder.requests().len();
     // What the device has is known now, and it is asked as it is asked from then on.
-    reader.read(&target(recorder.address), Scope::Whole).await?;
+    reader.read(&target(recorder.address), ReadScope::Full).await?;
     let requests = recorder.requests().split_off(first);
-    reader.read(&target(device), Scope::Whole).await?;
+    reader.read(&target(device), ReadScope::Full).await?;
     // Everything that Platen does for a reading it does on this thread.
     let (cpu, began) = (process::own_cpu_ms(UsageWho::RUSAGE_THREAD)?, Instant::now());
     for _ in 0..readings {
-        reader.read(&target(device), Scope::Whole).await?;
+        reader.read(&target(device), ReadScope::Full).await?;
     }
     let each = f64::from(readings);
     let cost = Cost {

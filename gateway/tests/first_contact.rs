@@ -14,7 +14,7 @@ use gateway_core::search::{Part, Sweep};
 use hostile::{Agent, GET, Request, response, tlv};
 use platen_gateway::discovery::{Found, Pace, Search, discover};
 use platen_gateway::profile_files;
-use platen_gateway::snmp::{Credentials, ReadError, Reader, Scope, Target};
+use platen_gateway::snmp::{Credentials, ReadError, ReadScope, Reader, Target};
 use wire::reading::Counter;
 
 const SYS_OBJECT_ID: &str = "1.3.6.1.2.1.1.2.0";
@@ -58,12 +58,12 @@ async fn who_is_silent_to_many_objects_is_read_at_once_and_asked_for_few_from_th
     for most in [1, 4, 10] {
         let (reader, agent) = (reader().await, shy(most).await);
         for retries in [0, 2] {
-            let reading = reader.read(&target(&agent, retries), Scope::Whole).await.unwrap();
+            let reading = reader.read(&target(&agent, retries), ReadScope::Full).await.unwrap();
             assert_eq!(reading.counters.get(&Counter::Total), Some(&256), "{most}");
         }
-        let manner = reader.access(agent.address).unwrap().manner;
+        let manner = reader.access(agent.address).unwrap().quirks;
         assert!(manner.objects <= most, "{most}: {manner:?}");
-        let status = reader.read(&target(&agent, 0), Scope::Glance).await.unwrap();
+        let status = reader.read(&target(&agent, 0), ReadScope::ChangeCheck).await.unwrap();
         assert_eq!(status.identity.sys_object_id, None);
     }
 }
@@ -78,7 +78,7 @@ async fn a_device_that_is_off_costs_as_many_packets_as_before() {
             Vec::new()
         })
         .await;
-        let error = reader().await.read(&target(&agent, retries), Scope::Whole).await.unwrap_err();
+        let error = reader().await.read(&target(&agent, retries), ReadScope::Full).await.unwrap_err();
         assert!(matches!(error, ReadError::NoAnswer { attempts, .. } if attempts == expected), "{error}");
         assert_eq!(asked.load(Ordering::SeqCst), expected);
     }

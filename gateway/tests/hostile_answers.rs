@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use hostile::{Agent, GET, GETBULK, Request, integer, response, tlv};
 use platen_gateway::profile_files;
-use platen_gateway::snmp::{Credentials, ReadError, Reader, Scope, Target};
+use platen_gateway::snmp::{Credentials, ReadError, ReadScope, Reader, Target};
 use wire::reading::Counter;
 
 const SYS_OBJECT_ID: &str = "1.3.6.1.2.1.1.2.0";
@@ -43,7 +43,7 @@ fn good(request: &Request) -> Vec<Vec<u8>> {
 
 async fn malformed(answer: impl Fn(&Request) -> Vec<Vec<u8>> + Send + 'static) -> String {
     let agent = Agent::start(answer).await;
-    let error = reader().await.read(&target(&agent), Scope::Whole).await.unwrap_err();
+    let error = reader().await.read(&target(&agent), ReadScope::Full).await.unwrap_err();
     assert!(matches!(error, ReadError::Malformed { .. }), "{error}");
     let text = error.to_string();
     assert!(text.contains(&agent.address.to_string()) && text.contains("GET SYS_OBJECT_ID.0"), "{text}");
@@ -75,7 +75,7 @@ async fn rubbish_is_told_from_silence_and_named() {
 async fn a_device_that_says_nothing_is_no_answer_and_a_late_answer_is_nobodys() {
     let agent = Agent::start(|_| Vec::new()).await;
     let reader = reader().await;
-    let error = reader.read(&target(&agent), Scope::Whole).await.unwrap_err();
+    let error = reader.read(&target(&agent), ReadScope::Full).await.unwrap_err();
     assert!(matches!(error, ReadError::NoAnswer { attempts: 2, .. }) && error.is_silence(), "{error}");
 
     // Everything is answered one request late, as by a device that needs longer than the time-out.
@@ -86,7 +86,7 @@ async fn a_device_that_says_nothing_is_no_answer_and_a_late_answer_is_nobodys() 
     })
     .await;
     for _ in 0..3 {
-        assert!(reader.read(&target(&agent), Scope::StatusOnly).await.is_err());
+        assert!(reader.read(&target(&agent), ReadScope::Status).await.is_err());
     }
 }
 
@@ -103,7 +103,7 @@ async fn an_endless_table_and_a_circle_give_a_bounded_reading() {
         }
     })
     .await;
-    let reading = reader().await.read(&target(&endless), Scope::Whole).await.unwrap();
+    let reading = reader().await.read(&target(&endless), ReadScope::Full).await.unwrap();
     assert!(reading.requests <= 250 && reading.supplies.len() <= 10_000, "{}", reading.requests);
 
     let circle = Agent::start(|request| match request.tag {
@@ -114,7 +114,7 @@ async fn an_endless_table_and_a_circle_give_a_bounded_reading() {
         )],
     })
     .await;
-    let reading = reader().await.read(&target(&circle), Scope::Whole).await.unwrap();
+    let reading = reader().await.read(&target(&circle), ReadScope::Full).await.unwrap();
     assert_eq!(reading.counters[&Counter::Total], 256);
     assert!(reading.requests < 100, "{}", reading.requests);
 }
@@ -133,14 +133,14 @@ async fn getbulk_that_is_refused_or_unanswered_falls_back_to_getnext() {
         }
     };
     let agent = Agent::start(supplies).await;
-    let reading = reader().await.read(&target(&agent), Scope::Whole).await.unwrap();
+    let reading = reader().await.read(&target(&agent), ReadScope::Full).await.unwrap();
     assert_eq!(reading.supplies[0].level, Some(40));
     let agent = Agent::start(move |request| match request.tag {
         GETBULK => vec![hostile::error(request, 5, 0)],
         _ => supplies(request),
     })
     .await;
-    let reading = reader().await.read(&target(&agent), Scope::Whole).await.unwrap();
+    let reading = reader().await.read(&target(&agent), ReadScope::Full).await.unwrap();
     assert_eq!(reading.supplies[0].level, Some(40));
 }
 
@@ -148,7 +148,7 @@ async fn getbulk_that_is_refused_or_unanswered_falls_back_to_getnext() {
 async fn every_refusal_ends_and_large_requests_are_halved() {
     for status in 1..=18 {
         let agent = Agent::start(move |request| vec![hostile::error(request, status, 1)]).await;
-        let reading = reader().await.read(&target(&agent), Scope::Whole).await.unwrap();
+        let reading = reader().await.read(&target(&agent), ReadScope::Full).await.unwrap();
         assert!(reading.counters.is_empty() && reading.requests <= 250, "{status}: {}", reading.requests);
     }
     let small = Agent::start(|request| match request.oids.len() {
@@ -156,7 +156,7 @@ async fn every_refusal_ends_and_large_requests_are_halved() {
         _ => vec![hostile::error(request, 1, 0)],
     })
     .await;
-    let reading = reader().await.read(&target(&small), Scope::Whole).await.unwrap();
+    let reading = reader().await.read(&target(&small), ReadScope::Full).await.unwrap();
     assert_eq!(reading.counters[&Counter::Total], 256);
 }
 
@@ -174,7 +174,7 @@ async fn a_count_that_does_not_fit_is_dropped_and_hides_no_other() {
         }
     })
     .await;
-    let reading = reader().await.read(&target(&agent), Scope::Whole).await.unwrap();
+    let reading = reader().await.read(&target(&agent), ReadScope::Full).await.unwrap();
     assert_eq!(reading.identity.sys_object_id.as_deref(), Some("1.3.6.1"));
     assert!(reading.counters.is_empty(), "{:?}", reading.counters);
 }
@@ -188,9 +188,9 @@ async fn hostile_devices_do_not_hold_up_a_good_one() {
     let patient = |agent: &Agent| Target { timeout: Duration::from_secs(20), ..target(agent) };
     let bad: Vec<Target> = silent.iter().chain(&noisy).map(patient).collect();
     let well = patient(&well);
-    let hostile = join_all(bad.iter().map(|target| reader.read(target, Scope::Whole)));
+    let hostile = join_all(bad.iter().map(|target| reader.read(target, ReadScope::Full)));
     tokio::select! {
-        reading = reader.read(&well, Scope::Whole) => {
+        reading = reader.read(&well, ReadScope::Full) => {
             assert_eq!(reading.unwrap().counters[&Counter::Total], 256);
         }
         _ = hostile => panic!("the hostile ones were waited for"),
@@ -221,10 +221,10 @@ async fn the_fall_back_from_getbulk_is_remembered() {
     let agent = Agent::start(without_bulk).await;
     let reader = reader().await;
     let target = target(&agent);
-    let first = reader.read(&target, Scope::StatusOnly).await.unwrap();
-    let second = reader.read(&target, Scope::StatusOnly).await.unwrap();
+    let first = reader.read(&target, ReadScope::Status).await.unwrap();
+    let second = reader.read(&target, ReadScope::Status).await.unwrap();
     assert_eq!(first.supplies.len(), 1);
     assert_eq!(first.supplies, second.supplies);
     assert_eq!(second.requests + 2, first.requests, "a GETBULK and its repetition are spared");
-    assert!(!reader.access(agent.address).unwrap().manner.bulk);
+    assert!(!reader.access(agent.address).unwrap().quirks.bulk);
 }

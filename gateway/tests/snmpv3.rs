@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use gateway_core::access::Version;
 use platen_gateway::config::Config;
 use platen_gateway::profile_files;
-use platen_gateway::snmp::{Candidates, ReadError, Reader, Scope, Target};
+use platen_gateway::snmp::{Candidates, ReadError, ReadScope, Reader, Target};
 
 const ENGINE: &str = "exactEngineID 0x80001f8880e338413f4277026b\n";
 
@@ -107,7 +107,7 @@ async fn reader() -> Reader {
 async fn read_when_up(reader: &Reader, target: &Target) {
     let began = Instant::now();
     loop {
-        match reader.read(target, Scope::StatusOnly).await {
+        match reader.read(target, ReadScope::Status).await {
             Ok(reading) => return assert_eq!(reading.identity.sys_descr.as_deref(), Some("A plain host")),
             Err(error) => assert!(began.elapsed() < Duration::from_secs(30), "{error}"),
         }
@@ -134,7 +134,7 @@ async fn each_level_reads_and_each_refusal_says_why() {
         (user("aes128", "sha256 right", "aes128 private", ""), "wrong digest"),
         (user("aes128", "sha1 right", "aes128 wrong", ""), "password"),
     ] {
-        let error = reader().await.read(&target(&written), Scope::StatusOnly).await.unwrap_err();
+        let error = reader().await.read(&target(&written), ReadScope::Status).await.unwrap_err();
         let text = error.to_string();
         assert!(matches!(error, ReadError::Refused { .. }) && !error.is_silence(), "{written}: {text}");
         assert!(text.contains(expected) && text.contains("GET SYS_OBJECT_ID.0"), "{written}: {text}");
@@ -142,7 +142,7 @@ async fn each_level_reads_and_each_refusal_says_why() {
     }
     let nobody = free_address();
     let absent = Target { address: nobody, ..target(&user("aes128", "sha1 right", "aes128 private", "")) };
-    let error = reader().await.read(&absent, Scope::StatusOnly).await.unwrap_err();
+    let error = reader().await.read(&absent, ReadScope::Status).await.unwrap_err();
     assert!(error.is_silence(), "an agent that isn't there refuses nobody: {error}");
 }
 
@@ -165,8 +165,8 @@ async fn an_engine_that_starts_anew_is_read_on() {
     std::fs::remove_dir_all(dir.path().join("persistent")).unwrap();
     let _agent = Snmpd::start(dir.path(), address);
     read_when_up(&reader, &target).await;
-    let known = reader.read(&target, Scope::StatusOnly).await.unwrap();
-    let again = reader.read(&target, Scope::StatusOnly).await.unwrap();
+    let known = reader.read(&target, ReadScope::Status).await.unwrap();
+    let again = reader.read(&target, ReadScope::Status).await.unwrap();
     assert_eq!(known.requests, again.requests, "nothing is discovered again");
 }
 
@@ -183,13 +183,13 @@ async fn the_credential_that_works_is_remembered() {
     read_when_up(&reader, &target).await;
     let access = reader.access(agent.address).unwrap();
     assert_eq!((access.credential.as_str(), access.version), ("plain", Version::V2c));
-    let known = reader.read(&target, Scope::StatusOnly).await.unwrap();
+    let known = reader.read(&target, ReadScope::Status).await.unwrap();
     // What the spool kept serves a gateway that starts anew.
     let restarted = self::reader().await;
-    let new = restarted.read(&target, Scope::StatusOnly).await.unwrap();
+    let new = restarted.read(&target, ReadScope::Status).await.unwrap();
     assert!(new.requests > known.requests + 3, "{} and {}", new.requests, known.requests);
     let restored = self::reader().await;
     restored.remember(agent.address, access);
-    let reading = restored.read(&target, Scope::StatusOnly).await.unwrap();
+    let reading = restored.read(&target, ReadScope::Status).await.unwrap();
     assert_eq!(reading.requests, known.requests);
 }

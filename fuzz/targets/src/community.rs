@@ -1,9 +1,9 @@
 //! Answers of SNMP v1 and v2c, beside what another decoder makes of them.
 
 use bytes::Bytes;
-use gateway_core::device_reading::limits::VARBINDS_PER_ANSWER;
-use gateway_core::device_reading::{Answer, Oid, Refusal, Value};
 use gateway_core::message::{self, CommunityVersion, Envelope};
+use gateway_core::reading::limits::VARBINDS_PER_RESPONSE;
+use gateway_core::reading::{ErrorStatus, Oid, Response, Value};
 use snmp::message::{CommunityPdu, Message};
 use snmp::pdu::PduType;
 use snmp::{DecodeConfig, Version};
@@ -30,16 +30,16 @@ pub(crate) fn check(datagram: &[u8]) {
     let id = pdu.request_id();
     let ours = message::decode(datagram, Envelope { version, community: &community, id });
     let expected = match (pdu.error_status(), pdu.error_index()) {
-        (0, _) => Answer::Varbinds(
+        (0, _) => Response::Varbinds(
             pdu.varbinds()
                 .iter()
-                .take(VARBINDS_PER_ANSWER)
+                .take(VARBINDS_PER_RESPONSE)
                 .map(|varbind| (Oid::new(varbind.oid.arcs()), value(&varbind.value)))
                 .collect(),
         ),
-        (1, _) => Answer::Refused(Refusal::TooBig),
-        (2, index) => Answer::Refused(Refusal::NoSuchName(usize::try_from(index).unwrap_or(0))),
-        _ => Answer::Refused(Refusal::Other),
+        (1, _) => Response::Error(ErrorStatus::TooBig),
+        (2, index) => Response::Error(ErrorStatus::NoSuchName(usize::try_from(index).unwrap_or(0))),
+        _ => Response::Error(ErrorStatus::Other),
     };
     assert_eq!(ours, Ok(expected));
 }

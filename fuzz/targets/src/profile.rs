@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use gateway_core::device_reading::Scope;
-use gateway_core::profiles::{Profile, Profiles, Told};
+use gateway_core::reading::ReadScope;
+use gateway_core::reading::profiles::{Profile, Profiles, SystemIdentity};
 
 use crate::reading::{check, read};
 use crate::tape::Tape;
@@ -26,11 +26,11 @@ pub fn profile(data: &[u8]) {
     let profiles = Arc::new(Profiles::new([profile]));
     for descr in [None, Some("RICOH IM C3000"), Some(yaml)] {
         for object in objects.iter().chain(&columns).take(8).map(Some).chain([None]) {
-            let told = Told { sys_object_id: object, sys_descr: descr, device_descr: descr };
+            let told = SystemIdentity { sys_object_id: object, sys_descr: descr, device_descr: descr };
             drop(profiles.select(&told));
         }
     }
-    for scope in [Scope::Whole, Scope::StatusOnly] {
+    for scope in [ReadScope::Full, ReadScope::Status] {
         if let Some(finished) = read(Arc::clone(&profiles), scope, true, &mut Tape::new(&ANSWERS)) {
             check(&finished);
         }

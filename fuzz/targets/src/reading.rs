@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
-use gateway_core::device_reading::limits::{
+use gateway_core::reading::limits::{
     COLUMNS_PER_REQUEST, OIDS_PER_GET, REQUESTS_PER_READING, VARBINDS_PER_READING,
 };
-use gateway_core::device_reading::{
-    Answer, Circumstances, DeviceReading, Finished, Oid, Refusal, Request, Scope, Value,
+use gateway_core::reading::profiles::{Profile, Profiles};
+use gateway_core::reading::{
+    CompletedReading, DeviceReading, ErrorStatus, Oid, ReadContext, ReadScope, Request, Response, Value,
 };
-use gateway_core::profiles::{Profile, Profiles};
 use jiff::Timestamp;
 use wire::limits::BATCH_BYTES;
 use wire::reading::Reading;
@@ -38,7 +38,7 @@ const LONG: usize = 5_000;
 pub fn reading(data: &[u8]) {
     let mut tape = Tape::new(data);
     let kind = tape.octet();
-    let scope = if kind & 1 == 0 { Scope::Whole } else { Scope::StatusOnly };
+    let scope = if kind & 1 == 0 { ReadScope::Full } else { ReadScope::Status };
     if let Some(finished) = read(built_in(), scope, kind & 2 == 0, &mut tape) {
         check(&finished);
     }
@@ -53,10 +53,10 @@ fn built_in() -> Arc<Profiles> {
 /// A reading with these profiles; nothing when the machine gave the device up.
 pub(crate) fn read(
     profiles: Arc<Profiles>,
-    scope: Scope,
+    scope: ReadScope,
     bulk: bool,
     tape: &mut Tape<'_>,
-) -> Option<Finished> {
+) -> Option<CompletedReading> {
     let mut reading = DeviceReading::new(profiles, scope, bulk);
     let mut device = Device::default();
     let mut requests = 0;
@@ -67,12 +67,12 @@ pub(crate) fn read(
         assert!((1..=limit).contains(&request.oids().len()), "{} objects", request.oids().len());
         assert!(bulk || !matches!(request, Request::GetBulk { .. }), "GETBULK to SNMP v1");
         assert!(!request.to_string().is_empty());
-        if !reading.absorb(&request, device.answer(&request, tape)) {
+        if !reading.handle_response(&request, device.answer(&request, tape)) {
             return None;
         }
     }
     assert!(reading.mib().len() <= VARBINDS_PER_READING);
-    Some(reading.finish(Circumstances {
+    Some(reading.finish(ReadContext {
         address: "192.0.2.7".to_owned(),
         read_at: Timestamp::UNIX_EPOCH,
         took_ms: 1,
@@ -81,7 +81,7 @@ pub(crate) fn read(
 }
 
 /// A finished reading can be sent and is understood as it was.
-pub(crate) fn check(finished: &Finished) {
+pub(crate) fn check(finished: &CompletedReading) {
     let reading = &finished.reading;
     let json = serde_json::to_string(reading).expect("a reading serialises");
     assert!(json.len() <= BATCH_BYTES / 2, "{} octets of JSON", json.len());
@@ -105,23 +105,23 @@ struct Device {
 
 impl Device {
     /// Missing everywhere once the input is at its end, so that the reading ends too.
-    fn answer(&mut self, request: &Request, tape: &mut Tape<'_>) -> Answer {
+    fn answer(&mut self, request: &Request, tape: &mut Tape<'_>) -> Response {
         if tape.is_empty() {
-            return Answer::Varbinds(
+            return Response::Varbinds(
                 request.oids().iter().map(|oid| (oid.clone(), Value::EndOfView)).collect(),
             );
         }
         match tape.octet() % 10 {
-            0 => Answer::Silence,
-            1 => Answer::Refused(Refusal::TooBig),
-            2 => Answer::Refused(Refusal::NoSuchName(usize::from(tape.octet()))),
-            3 => Answer::Refused(Refusal::Other),
-            4 => Answer::Varbinds(strangers(tape)),
+            0 => Response::Timeout,
+            1 => Response::Error(ErrorStatus::TooBig),
+            2 => Response::Error(ErrorStatus::NoSuchName(usize::from(tape.octet()))),
+            3 => Response::Error(ErrorStatus::Other),
+            4 => Response::Varbinds(strangers(tape)),
             5 => {
                 // The same again and again, or backwards.
                 let value = value(tape);
                 let count = usize::from(tape.octet()) * 8;
-                Answer::Varbinds(
+                Response::Varbinds(
                     request
                         .oids()
                         .iter()
@@ -131,7 +131,7 @@ impl Device {
                         .collect(),
                 )
             }
-            _ => Answer::Varbinds(self.varbinds(request, tape)),
+            _ => Response::Varbinds(self.varbinds(request, tape)),
         }
     }
 

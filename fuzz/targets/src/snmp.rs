@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_core::device_reading::objects;
+use gateway_core::reading::objects;
 use snmp::message::Message;
 use snmp::v3::UsmSecurityParams;
 use snmp::{

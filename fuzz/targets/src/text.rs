@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use gateway_core::device_reading::limits::TEXT_BYTES;
-use gateway_core::device_reading::{
-    Answer, Circumstances, DeviceReading, Oid, Request, Scope, Value, clean, objects,
+use gateway_core::reading::limits::TEXT_BYTES;
+use gateway_core::reading::profiles::Profiles;
+use gateway_core::reading::{
+    DeviceReading, Oid, ReadContext, ReadScope, Request, Response, Value, clean, objects,
 };
-use gateway_core::profiles::Profiles;
 use jiff::Timestamp;
 
 /// UTF-8 octets that one octet of a text becomes at most.
@@ -34,7 +34,7 @@ pub fn text(data: &[u8]) {
 
 /// What a reading makes of `sysDescr`.
 pub(crate) fn sys_descr(charset: i64, octets: &[u8]) -> Option<String> {
-    let mut reading = DeviceReading::new(Arc::new(Profiles::default()), Scope::StatusOnly, true);
+    let mut reading = DeviceReading::new(Arc::new(Profiles::default()), ReadScope::Status, true);
     let own = |oid: &Oid| {
         let is = |object: &[u32]| oid.after(object).is_some();
         if is(objects::SYS_DESCR) {
@@ -51,12 +51,12 @@ pub(crate) fn sys_descr(charset: i64, octets: &[u8]) -> Option<String> {
             Request::GetNext(_) | Request::GetBulk { .. } => Value::EndOfView,
         };
         let answer = request.oids().iter().map(|oid| (oid.clone(), value(oid))).collect();
-        if !reading.absorb(&request, Answer::Varbinds(answer)) {
+        if !reading.handle_response(&request, Response::Varbinds(answer)) {
             return None;
         }
     }
     let address = "192.0.2.7".to_owned();
-    let at = Circumstances { address, read_at: Timestamp::UNIX_EPOCH, took_ms: 1, requests: 1 };
+    let at = ReadContext { address, read_at: Timestamp::UNIX_EPOCH, took_ms: 1, requests: 1 };
     reading.finish(at).reading.identity.sys_descr
 }
 

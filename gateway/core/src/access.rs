@@ -6,10 +6,10 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::device_reading::Manner;
+use crate::reading::AgentQuirks;
 
 /// After this a device is asked in the best manner again: its firmware may have learned.
-const MANNER_LASTS: SignedDuration = SignedDuration::from_hours(24);
+const QUIRKS_LAST: SignedDuration = SignedDuration::from_hours(24);
 
 /// A silent device is asked with its other credentials at the 2nd, 4th, 8th ... look, and then each time so many more
 /// looks were in vain.
@@ -50,8 +50,8 @@ pub struct Access {
     #[serde(default)]
     pub context: Option<String>,
     /// How it wants to be asked.
-    #[serde(default)]
-    pub manner: Manner,
+    #[serde(default, rename = "manner")]
+    pub quirks: AgentQuirks,
     /// When this was found out.
     pub learned_at: Timestamp,
 }
@@ -62,13 +62,13 @@ impl Access {
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         let age = now.duration_since(self.learned_at);
         // A clock that was set back is no reason to trust what was learned in its future.
-        age < MANNER_LASTS && age >= SignedDuration::ZERO
+        age < QUIRKS_LAST && age >= SignedDuration::ZERO
     }
 
     /// In which manner the device is asked now.
     #[must_use]
-    pub fn manner_now(&self, now: Timestamp) -> Manner {
-        if self.is_fresh(now) { self.manner } else { Manner::default() }
+    pub fn quirks_now(&self, now: Timestamp) -> AgentQuirks {
+        if self.is_fresh(now) { self.quirks } else { AgentQuirks::default() }
     }
 }
 
@@ -150,7 +150,7 @@ mod tests {
             credential: credential.into(),
             version,
             context: None,
-            manner: Manner::default(),
+            quirks: AgentQuirks::default(),
             learned_at: at(hours),
         }
     }
@@ -194,13 +194,14 @@ mod tests {
 
     #[test]
     fn what_was_learned_keeps_its_date_and_ages() {
-        let narrow = Access { manner: Manner { bulk: false, ..Manner::default() }, ..access("old", V2c, 0) };
+        let narrow =
+            Access { quirks: AgentQuirks { bulk: false, ..AgentQuirks::default() }, ..access("old", V2c, 0) };
         let mut memory = Memory::new(narrow.clone());
         memory.worked(Access { learned_at: at(12), ..narrow.clone() });
         assert_eq!(memory.access.learned_at, at(0));
-        assert_eq!(memory.access.manner_now(at(12)), narrow.manner);
-        assert_eq!(memory.access.manner_now(at(24)), Manner::default());
-        assert_eq!(memory.access.manner_now(at(-1)), Manner::default());
+        assert_eq!(memory.access.quirks_now(at(12)), narrow.quirks);
+        assert_eq!(memory.access.quirks_now(at(24)), AgentQuirks::default());
+        assert_eq!(memory.access.quirks_now(at(-1)), AgentQuirks::default());
         memory.worked(Access { learned_at: at(24), ..narrow });
         assert_eq!(memory.access.learned_at, at(24), "it was proved again");
     }

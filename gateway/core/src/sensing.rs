@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::backoff;
 use crate::calls::{CallState, POWER_SAVER};
-use crate::device_reading::{Glimpse, Scope};
+use crate::reading::{ChangeFingerprint, ReadScope};
 use wire::reading::{Label, Reading};
 
 /// A glance sees no level of a supply: so often at least the whole status is asked.
@@ -44,18 +44,18 @@ pub struct PollSchedule {
     closer: bool,
     blind: bool,
     since_status: Duration,
-    glimpse: Option<Glimpse>,
+    fingerprint: Option<ChangeFingerprint>,
 }
 
 impl PollSchedule {
     /// How much the next look asks for, when a whole reading isn't due.
     #[must_use]
-    pub fn scope(&self, rules: &SensingRules) -> Scope {
+    pub fn scope(&self, rules: &SensingRules) -> ReadScope {
         let fresh = self.since_status + self.wait(rules) <= scaled(rules, STATUS_AT_LEAST);
         if self.calm && !self.closer && !self.blind && fresh && self.silent == 0 {
-            Scope::Glance
+            ReadScope::ChangeCheck
         } else {
-            Scope::StatusOnly
+            ReadScope::Status
         }
     }
 
@@ -82,28 +82,34 @@ impl PollSchedule {
 
     /// A glance was answered: whether there is something to look at.
     #[must_use]
-    pub fn on_glance(&mut self, rules: &SensingRules, glimpse: Option<Glimpse>) -> bool {
+    pub fn on_glance(&mut self, rules: &SensingRules, fingerprint: Option<ChangeFingerprint>) -> bool {
         self.since_status += self.wait(rules);
         self.silent = 0;
-        let Some(glimpse) = glimpse else {
+        let Some(fingerprint) = fingerprint else {
             // A device that a glance doesn't understand is asked properly from now on.
             (self.blind, self.closer) = (true, true);
             return true;
         };
         // Without one to compare with, what happened since the last reading is not known.
-        let news = self.glimpse.as_ref().is_none_or(|before| glimpse.differs(before));
+        let news = self.fingerprint.as_ref().is_none_or(|before| fingerprint.differs(before));
         self.closer |= news;
-        self.glimpse = Some(glimpse);
+        self.fingerprint = Some(fingerprint);
         self.quiet = if news { 0 } else { self.quiet.saturating_add(1) };
         news
     }
 
     /// Its status was read, and what a glance would have seen with it; `news` tells whether anything differs from before.
-    pub fn on_reading(&mut self, reading: &Reading, glimpse: Option<Glimpse>, calls: &CallState, news: bool) {
+    pub fn on_reading(
+        &mut self,
+        reading: &Reading,
+        fingerprint: Option<ChangeFingerprint>,
+        calls: &CallState,
+        news: bool,
+    ) {
         let busy = reading.status.printer.as_ref().is_some_and(|p| p.is("printing") || p.is("warmup"));
         self.silent = 0;
         self.since_status = Duration::ZERO;
-        self.glimpse = glimpse;
+        self.fingerprint = fingerprint;
         self.calm = calls.allows_change_check();
         // Who waits for something to end is asked as configured, asleep or not.
         self.asleep = self.calm && is_asleep(reading);
@@ -126,7 +132,7 @@ impl PollSchedule {
     pub fn on_silence(&mut self) {
         self.silent = self.silent.saturating_add(1);
         self.quiet = 0;
-        self.glimpse = None;
+        self.fingerprint = None;
     }
 }
 
@@ -191,34 +197,34 @@ mod tests {
     #[test]
     fn an_idle_device_is_asked_less_and_a_busy_one_as_configured() {
         let (mut schedule, calls) = (PollSchedule::default(), CallState::default());
-        let glimpse = |value| Some(Glimpse::of_numbers(&[value]));
-        assert_eq!((schedule.scope(&RULES), wait(&schedule)), (Scope::StatusOnly, 60));
-        schedule.on_reading(&reading("idle"), glimpse(7), &calls, false);
-        assert_eq!(schedule.scope(&RULES), Scope::Glance);
+        let fingerprint = |value| Some(ChangeFingerprint::of_numbers(&[value]));
+        assert_eq!((schedule.scope(&RULES), wait(&schedule)), (ReadScope::Status, 60));
+        schedule.on_reading(&reading("idle"), fingerprint(7), &calls, false);
+        assert_eq!(schedule.scope(&RULES), ReadScope::ChangeCheck);
         for _ in 0..30 {
-            assert!(!schedule.on_glance(&RULES, glimpse(7)));
+            assert!(!schedule.on_glance(&RULES, fingerprint(7)));
         }
-        assert_eq!((schedule.scope(&RULES), wait(&schedule)), (Scope::StatusOnly, 180));
-        schedule.on_reading(&reading("idle"), glimpse(7), &calls, false);
-        assert_eq!(schedule.scope(&RULES), Scope::Glance);
-        assert!(schedule.on_glance(&RULES, glimpse(8)), "a change is looked at");
+        assert_eq!((schedule.scope(&RULES), wait(&schedule)), (ReadScope::Status, 180));
+        schedule.on_reading(&reading("idle"), fingerprint(7), &calls, false);
+        assert_eq!(schedule.scope(&RULES), ReadScope::ChangeCheck);
+        assert!(schedule.on_glance(&RULES, fingerprint(8)), "a change is looked at");
         assert_eq!(wait(&schedule), 60);
-        schedule.on_reading(&reading("printing"), glimpse(8), &calls, true);
+        schedule.on_reading(&reading("printing"), fingerprint(8), &calls, true);
         assert_eq!(wait(&schedule), 60);
-        assert!(schedule.on_glance(&RULES, None) && schedule.scope(&RULES) == Scope::StatusOnly);
+        assert!(schedule.on_glance(&RULES, None) && schedule.scope(&RULES) == ReadScope::Status);
     }
 
     #[test]
     fn nothing_escapes_between_a_reading_and_the_first_glance() {
-        let glimpse = |value| Some(Glimpse::of_numbers(&[value]));
+        let fingerprint = |value| Some(ChangeFingerprint::of_numbers(&[value]));
         for (with_reading, at_glance, news) in [(7, 7, false), (7, 8, true)] {
             let mut schedule = PollSchedule::default();
-            schedule.on_reading(&reading("idle"), glimpse(with_reading), &CallState::default(), false);
-            assert_eq!(schedule.on_glance(&RULES, glimpse(at_glance)), news);
+            schedule.on_reading(&reading("idle"), fingerprint(with_reading), &CallState::default(), false);
+            assert_eq!(schedule.on_glance(&RULES, fingerprint(at_glance)), news);
         }
         let mut schedule = PollSchedule::default();
         schedule.on_reading(&reading("idle"), None, &CallState::default(), false);
-        assert!(schedule.on_glance(&RULES, glimpse(7)), "nothing to compare with");
+        assert!(schedule.on_glance(&RULES, fingerprint(7)), "nothing to compare with");
     }
 
     #[test]
@@ -229,7 +235,7 @@ mod tests {
             asleep.status.console = vec![text.to_owned()];
             let mut schedule = PollSchedule::default();
             schedule.on_reading(&asleep, None, &CallState::default(), false);
-            assert_eq!((schedule.scope(&RULES), wait(&schedule)), (Scope::Glance, 300), "{text}");
+            assert_eq!((schedule.scope(&RULES), wait(&schedule)), (ReadScope::ChangeCheck, 300), "{text}");
         }
         let mut jammed = reading("other");
         jammed.status.detected_errors.push("jammed".into());
@@ -297,7 +303,7 @@ mod tests {
                     0 => schedule.on_silence(),
                     1 => schedule.on_reading(&reading("other"), None, &CallState::default(), false),
                     2 => schedule.on_reading(&reading("printing"), None, &CallState::default(), true),
-                    _ => { let _news = schedule.on_glance(&rules, Some(Glimpse::of_numbers(&[step.into()]))); }
+                    _ => { let _news = schedule.on_glance(&rules, Some(ChangeFingerprint::of_numbers(&[step.into()]))); }
                 }
                 let longest = s(status.max(idle).max(asleep).max(900));
                 prop_assert!(schedule.wait(&rules) >= s(status) && schedule.wait(&rules) <= longest);

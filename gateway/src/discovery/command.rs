@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use gateway_core::profiles::Profiles;
+use gateway_core::reading::profiles::Profiles;
 use gateway_core::search::{ADDRESSES, Part, Span, Sweep, judge_announced};
 use indicatif::{ProgressBar, ProgressStyle};
 use ipnet::IpNet;

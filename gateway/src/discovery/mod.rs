@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use gateway_core::device_reading::Finished;
+use gateway_core::reading::CompletedReading;
 use gateway_core::search::Sweep;
 use tokio::time::Instant;
 use wire::reading::Reading;
 
-use crate::snmp::{Candidates, ReadError, Reader, Scope, Target};
+use crate::snmp::{Candidates, ReadError, ReadScope, Reader, Target};
 
 pub use command::{DiscoverArgs, command};
 pub use config::DiscoveryConfig;
@@ -125,14 +125,14 @@ async fn round(
 /// Asks one address, and reads it when it answers; also tells how many packets that took.
 async fn ask(reader: &Reader, mut target: Target, retries: u32) -> (Found, u32) {
     let address = target.address;
-    let packets = match reader.read(&target, Scope::Presence).await {
+    let packets = match reader.read(&target, ReadScope::Presence).await {
         Ok(answer) => answer.requests,
         Err(ReadError::NoAnswer { attempts, .. }) => return (Found::Nothing(address), attempts),
         Err(error) => return (Found::Other(address, error.to_string()), 1),
     };
     target.retries = retries;
-    match reader.look(&target, Scope::Whole).await {
-        Ok(Finished { reading, printer, .. }) => {
+    match reader.look(&target, ReadScope::Full).await {
+        Ok(CompletedReading { reading, printer, .. }) => {
             let packets = packets.saturating_add(reading.requests);
             if printer {
                 return (Found::Device(address, Box::new(reading)), packets);

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gateway_core::profiles::{Profile, ProfileError, Profiles};
+use gateway_core::reading::profiles::{Profile, ProfileError, Profiles};
 
 macro_rules! built_in {
     ($($name:literal),+ $(,)?) => {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use gateway_core::device_reading::{Answer, Provenance, Refusal, Value, clean, objects};
+use gateway_core::reading::{ErrorStatus, Provenance, Response, Value, clean, objects};
 
 use crate::snmp::Exchange;
 
@@ -15,13 +15,13 @@ pub(super) fn requests(out: &mut dyn Write, exchanges: &[Exchange]) -> io::Resul
         let took = exchange.took.as_secs_f64() * 1_000.0;
         writeln!(out, "request {}: {} ({took:.1} ms)", number + 1, exchange.request)?;
         match &exchange.answer {
-            Answer::Varbinds(varbinds) => {
+            Response::Varbinds(varbinds) => {
                 for (oid, value) in varbinds {
                     writeln!(out, "    {} = {}", objects::name(oid.arcs()), show(value))?;
                 }
             }
-            Answer::Refused(refusal) => writeln!(out, "    refused: {}", reason(*refusal))?,
-            Answer::Silence => writeln!(out, "    no answer")?,
+            Response::Error(refusal) => writeln!(out, "    refused: {}", reason(*refusal))?,
+            Response::Timeout => writeln!(out, "    no answer")?,
         }
     }
     Ok(())
@@ -36,11 +36,11 @@ pub(super) fn provenance(out: &mut dyn Write, provenance: &[Provenance]) -> io::
 }
 
 /// RFC 3416 §3, error-status.
-fn reason(refusal: Refusal) -> String {
+fn reason(refusal: ErrorStatus) -> String {
     match refusal {
-        Refusal::TooBig => "tooBig: the answer would not fit".to_owned(),
-        Refusal::NoSuchName(place) => format!("noSuchName: object {place} isn't there"),
-        Refusal::Other => "another error".to_owned(),
+        ErrorStatus::TooBig => "tooBig: the answer would not fit".to_owned(),
+        ErrorStatus::NoSuchName(place) => format!("noSuchName: object {place} isn't there"),
+        ErrorStatus::Other => "another error".to_owned(),
     }
 }
 

@@ -10,13 +10,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use gateway_core::device_reading::Finished;
-use gateway_core::profiles::Profiles;
+use gateway_core::reading::CompletedReading;
+use gateway_core::reading::profiles::Profiles;
 
 use crate::cli::{EXIT_FAILED, EXIT_USAGE, fail, printed};
 use crate::device_place::DevicePlace;
 use crate::profile_files;
-use crate::snmp::{Exchange, ReadError, Reader, Scope};
+use crate::snmp::{Exchange, ReadError, ReadScope, Reader};
 
 pub use ask::{AskArgs, UserArgs, Version};
 
@@ -85,9 +85,9 @@ async fn read(
     profiles: Profiles,
     args: &ReadArgs,
     exchanges: &mut Vec<Exchange>,
-) -> Result<Finished, String> {
+) -> Result<CompletedReading, String> {
     let reader = Reader::new(Arc::new(profiles)).await.map_err(|error| error.to_string())?;
-    let scope = if args.status_only { Scope::StatusOnly } else { Scope::Whole };
+    let scope = if args.status_only { ReadScope::Status } else { ReadScope::Full };
     let target = args.ask.target(args.place.resolve().await?)?;
     for weakness in target.credentials.weaknesses() {
         // A closed standard error leaves nobody to warn.
@@ -109,7 +109,7 @@ async fn read(
     })
 }
 
-fn print(out: &mut dyn Write, finished: &Finished, args: &ReadArgs, json: bool) -> io::Result<()> {
+fn print(out: &mut dyn Write, finished: &CompletedReading, args: &ReadArgs, json: bool) -> io::Result<()> {
     if json {
         serde_json::to_writer(&mut *out, &finished.reading)?;
         writeln!(out)?;

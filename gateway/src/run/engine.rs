@@ -8,9 +8,9 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use gateway_core::commands::CommandRecord;
-use gateway_core::device_reading::{Finished, Scope};
 use gateway_core::firmware::{PushFailure, Update};
 use gateway_core::inventory::DeviceRecord;
+use gateway_core::reading::{CompletedReading, ReadScope};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -66,7 +66,7 @@ pub(super) struct World {
 #[derive(Debug)]
 pub(super) enum Event {
     /// A look at a device ended.
-    Looked(SocketAddr, Scope, Result<Box<Finished>, ReadError>),
+    Looked(SocketAddr, ReadScope, Result<Box<CompletedReading>, ReadError>),
     /// A search found something.
     Found(Found),
     /// A search ended.
@@ -102,7 +102,7 @@ pub(super) enum Action {
     SendReading,
     /// Send what a command gave, then poll.
     CommandDone,
-    /// Answer a command.
+    /// Response a command.
     Respond(CommandId),
     /// Tell the uplink that the commands of its poll are stored.
     Decided(oneshot::Sender<()>),

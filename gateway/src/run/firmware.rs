@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use gateway_core::firmware::{DeviceView, Effect, Image, PushFailure, Reach, Shown, Update};
 use gateway_core::inventory::DeviceRecord;
-use gateway_core::profiles::FirmwareTransport;
+use gateway_core::reading::profiles::FirmwareTransport;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use wire::command::ResponseState;

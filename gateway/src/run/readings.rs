@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use gateway_core::calls::{CallState, is_told_by_another};
-use gateway_core::device_reading::{Coverage, Finished, Glimpse, Scope};
 use gateway_core::firmware::Shown;
 use gateway_core::inventory::{
     self, AddressRole, DeviceRecord, Finding, LastReading, Recognition, Reported, Sighting,
 };
+use gateway_core::reading::{ChangeFingerprint, CompletedReading, Coverage, ReadScope};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -30,8 +30,8 @@ impl Engine {
     pub(super) fn looked(
         &mut self,
         address: SocketAddr,
-        scope: Scope,
-        result: Result<Box<Finished>, ReadError>,
+        scope: ReadScope,
+        result: Result<Box<CompletedReading>, ReadError>,
         outcome: &mut Outcome,
     ) {
         self.looks = self.looks.saturating_sub(1);
@@ -40,10 +40,10 @@ impl Engine {
         }
         metrics::counter!("platen_gateway_reads_total").increment(1);
         match result {
-            Ok(seen) if scope == Scope::Glance => self.glanced(address, seen.glimpse),
+            Ok(seen) if scope == ReadScope::ChangeCheck => self.glanced(address, seen.fingerprint),
             Ok(seen) => {
-                let Finished { reading, glimpse, coverage, provenance: _, printer: _ } = *seen;
-                self.read(address, scope, (&reading, coverage), glimpse, outcome);
+                let CompletedReading { reading, fingerprint, coverage, provenance: _, printer: _ } = *seen;
+                self.read(address, scope, (&reading, coverage), fingerprint, outcome);
             }
             Err(error) => {
                 metrics::counter!("platen_gateway_read_failures_total").increment(1);
@@ -53,10 +53,10 @@ impl Engine {
     }
 
     /// A device was glanced at: it answers, and where anything changed it is looked at.
-    fn glanced(&mut self, address: SocketAddr, glimpse: Option<Glimpse>) {
+    fn glanced(&mut self, address: SocketAddr, fingerprint: Option<ChangeFingerprint>) {
         let rules = self.world.config.sensing_rules();
         let Some(target) = self.targets.at(address) else { return };
-        if target.schedule.on_glance(&rules, glimpse) {
+        if target.schedule.on_glance(&rules, fingerprint) {
             target.next = Instant::now();
             return;
         }
@@ -69,9 +69,9 @@ impl Engine {
     pub(super) fn read(
         &mut self,
         address: SocketAddr,
-        scope: Scope,
+        scope: ReadScope,
         (reading, coverage): (&Reading, Coverage),
-        glimpse: Option<Glimpse>,
+        fingerprint: Option<ChangeFingerprint>,
         outcome: &mut Outcome,
     ) {
         let now = Timestamp::now();
@@ -82,7 +82,7 @@ impl Engine {
         else {
             return;
         };
-        if scope == Scope::StatusOnly && before.as_ref() != Some(&id) {
+        if scope == ReadScope::Status && before.as_ref() != Some(&id) {
             // Another device than expected: only a whole reading says who it is.
             self.targets.look_now(address, Instant::now());
             return;
@@ -94,7 +94,7 @@ impl Engine {
         }
         self.place(address, &id, before, now, outcome);
         self.silence_former(address, now, outcome);
-        let whole = scope == Scope::Whole;
+        let whole = scope == ReadScope::Full;
         let record = self.known.devices.entry(id.clone()).or_insert_with(|| {
             tracing::info!(device = %id, device.address = super::looks::text(address), "a device is new");
             DeviceRecord {
@@ -124,7 +124,7 @@ impl Engine {
         let seen = (reading, coverage);
         let calls = record.calls.on_reading(&rules, profile.map(AsRef::as_ref), &id, seen);
         if let Some(target) = self.targets.at(address) {
-            target.schedule.on_reading(reading, glimpse, &record.calls, news);
+            target.schedule.on_reading(reading, fingerprint, &record.calls, news);
             target.next = Instant::now() + target.schedule.wait(&self.world.config.sensing_rules());
         }
         if whole {
@@ -258,11 +258,11 @@ impl Engine {
         }
     }
 
-    fn not_read(&mut self, address: SocketAddr, scope: Scope, error: &ReadError, outcome: &mut Outcome) {
+    fn not_read(&mut self, address: SocketAddr, scope: ReadScope, error: &ReadError, outcome: &mut Outcome) {
         let now = Timestamp::now();
         let Some(target) = self.targets.at(address) else { return };
         // What was to be read wholly still is.
-        target.whole |= scope == Scope::Whole;
+        target.whole |= scope == ReadScope::Full;
         target.schedule.on_silence();
         target.next = Instant::now() + target.schedule.wait(&self.world.config.sensing_rules());
         let Some(id) = target.device.clone() else { return };
@@ -280,7 +280,7 @@ impl Engine {
                 self.answer_silence(&id, &error.to_string(), now, outcome);
             }
         }
-        if scope == Scope::Whole {
+        if scope == ReadScope::Full {
             self.read_back(&id, None, now, outcome);
         }
         self.silence_former(address, now, outcome);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::device_reading::{Coverage, Scope};
+use gateway_core::reading::{Coverage, ReadScope};
 use gateway_core::search::{Sweep, judge_announced};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -108,7 +108,7 @@ impl Engine {
         }
         target.whole = false;
         // A search doesn't say what was read to its end: it ends nothing that isn't contradicted.
-        self.read(address, Scope::Whole, (&reading, Coverage::NOTHING), None, outcome);
+        self.read(address, ReadScope::Full, (&reading, Coverage::NOTHING), None, outcome);
     }
 
     /// A search ended.

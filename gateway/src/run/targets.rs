@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use gateway_core::device_reading::Scope;
 use gateway_core::inventory::Reported;
+use gateway_core::reading::ReadScope;
 use gateway_core::sensing::{PollSchedule, SensingRules};
 use tokio::time::Instant;
 use wire::ids::DeviceId;
@@ -42,7 +42,7 @@ pub(super) struct Target {
 pub(super) struct Due {
     pub(super) address: SocketAddr,
     pub(super) credentials: Option<Candidates>,
-    pub(super) scope: Scope,
+    pub(super) scope: ReadScope,
     pub(super) retries: u32,
 }
 
@@ -105,7 +105,7 @@ impl Targets {
             target.busy = true;
             target.next = now + target.schedule.wait(rules);
             let whole = std::mem::take(&mut target.whole);
-            let scope = if whole { Scope::Whole } else { target.schedule.scope(rules) };
+            let scope = if whole { ReadScope::Full } else { target.schedule.scope(rules) };
             let retries = target.schedule.retries(rules);
             Due { address: *address, credentials: target.credentials.clone(), scope, retries }
         };

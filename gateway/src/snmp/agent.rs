@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-use gateway_core::device_reading::{Answer, Request};
 use gateway_core::message::CommunityVersion;
+use gateway_core::reading::{Request, Response};
 use snmp::{EngineCache, Retry};
 
 use super::community::CommunityAgent;
@@ -96,7 +96,7 @@ impl SnmpAgent {
 
     /// Sends a request, repeats it at most so often, and gives the answer: silence is one. The library repeats by itself
     /// what goes to a user.
-    pub(super) async fn exchange(&mut self, request: &Request, retries: u32) -> Result<Answer, Failure> {
+    pub(super) async fn exchange(&mut self, request: &Request, retries: u32) -> Result<Response, Failure> {
         match self {
             Self::Community(agent) => agent.exchange(request, retries).await,
             Self::Usm(agent) => agent.exchange(request).await,

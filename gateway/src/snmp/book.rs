@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gateway_core::access::{Access, Memory};
-use gateway_core::device_reading::Shape;
+use gateway_core::reading::TableHints;
 use snmp::EngineCache;
 
 /// Devices that are remembered; more are asked as if they were new.
@@ -19,7 +19,7 @@ const ENGINE_LASTS: Duration = Duration::from_secs(86_400);
 struct Page {
     memory: Memory,
     engine: Option<Arc<EngineCache>>,
-    shape: Option<Arc<Shape>>,
+    hints: Option<Arc<TableHints>>,
 }
 
 /// What is remembered of each device.
@@ -45,8 +45,8 @@ impl Book {
     }
 
     /// What the device had when it was read last.
-    pub(super) fn shape(&self, address: SocketAddr) -> Arc<Shape> {
-        self.pages().get(&address).and_then(|page| page.shape.clone()).unwrap_or_default()
+    pub(super) fn hints(&self, address: SocketAddr) -> Arc<TableHints> {
+        self.pages().get(&address).and_then(|page| page.hints.clone()).unwrap_or_default()
     }
 
     /// The spool remembers this.
@@ -60,7 +60,7 @@ impl Book {
         address: SocketAddr,
         access: Access,
         engine: Option<Arc<EngineCache>>,
-        shape: Option<Arc<Shape>>,
+        hints: Option<Arc<TableHints>>,
     ) {
         let memory = match self.memory(address) {
             Some(mut memory) => {
@@ -69,7 +69,7 @@ impl Book {
             }
             None => Memory::new(access),
         };
-        self.write(address, memory, engine, shape);
+        self.write(address, memory, engine, hints);
     }
 
     /// The device did not answer. Its engine may be another one when it is back.
@@ -85,14 +85,14 @@ impl Book {
         address: SocketAddr,
         memory: Memory,
         engine: Option<Arc<EngineCache>>,
-        shape: Option<Arc<Shape>>,
+        hints: Option<Arc<TableHints>>,
     ) {
         let mut pages = self.pages();
         if let Some(page) = pages.get_mut(&address) {
-            let shape = shape.or_else(|| page.shape.take());
-            *page = Page { memory, engine, shape };
+            let hints = hints.or_else(|| page.hints.take());
+            *page = Page { memory, engine, hints };
         } else if pages.len() < DEVICES {
-            pages.insert(address, Page { memory, engine, shape });
+            pages.insert(address, Page { memory, engine, hints });
         }
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use gateway_core::device_reading::{Answer, Refusal, Request};
 use gateway_core::message::{self, CommunityVersion, Envelope, Malformed};
+use gateway_core::reading::{ErrorStatus, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
 use snmp::Retry;
 
@@ -45,11 +45,11 @@ impl CommunityAgent {
     }
 
     /// Sends a request, repeats it at most so often, and gives the answer: silence is one.
-    pub(super) async fn exchange(&mut self, request: &Request, retries: u32) -> Result<Answer, Failure> {
+    pub(super) async fn exchange(&mut self, request: &Request, retries: u32) -> Result<Response, Failure> {
         self.id += 1;
         let datagram = message::encode(self.envelope(), request);
         if datagram.len() > REQUEST_OCTETS {
-            return Ok(Answer::Refused(Refusal::TooBig));
+            return Ok(Response::Error(ErrorStatus::TooBig));
         }
         let retries = retries.min(self.retry.retries());
         for attempt in 0..=retries {
@@ -62,7 +62,7 @@ impl CommunityAgent {
                 return Ok(answer);
             }
         }
-        Ok(Answer::Silence)
+        Ok(Response::Timeout)
     }
 
     /// What was wrong with the first answer that was refused.
@@ -75,7 +75,7 @@ impl CommunityAgent {
     }
 
     /// Waits for the answer to the request that was sent last.
-    async fn answer(&mut self) -> Answer {
+    async fn answer(&mut self) -> Response {
         loop {
             let datagram = self.mailbox.receive().await;
             match message::decode(&datagram, self.envelope()) {

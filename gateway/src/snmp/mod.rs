@@ -1,4 +1,4 @@
-//! SNMP: carries out the requests of [`gateway_core::device_reading`] over one shared socket for each address family.
+//! SNMP: carries out the requests of [`gateway_core::reading`] over one shared socket for each address family.
 
 mod agent;
 mod book;
@@ -17,12 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::access::Access;
-use gateway_core::device_reading::{Answer, Finished, Request};
-use gateway_core::profiles::Profiles;
+use gateway_core::reading::profiles::Profiles;
+use gateway_core::reading::{CompletedReading, Request, Response};
 use wire::reading::Reading;
 
 pub use credentials::{Candidates, Credentials};
-pub use gateway_core::device_reading::Scope;
+pub use gateway_core::reading::ReadScope;
 
 use book::Book;
 use sockets::Sockets;
@@ -125,7 +125,7 @@ pub struct Exchange {
     /// The request.
     pub request: Request,
     /// The answer.
-    pub answer: Answer,
+    pub answer: Response,
     /// How long it took, repetitions included.
     pub took: Duration,
 }
@@ -163,7 +163,7 @@ impl Reader {
     ///
     /// # Errors
     /// No answer, an answer that isn't SNMP, or this machine can't send.
-    pub async fn read(&self, target: &Target, scope: Scope) -> Result<Reading, ReadError> {
+    pub async fn read(&self, target: &Target, scope: ReadScope) -> Result<Reading, ReadError> {
         Ok(self.look(target, scope).await?.reading)
     }
 
@@ -171,7 +171,7 @@ impl Reader {
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub async fn look(&self, target: &Target, scope: Scope) -> Result<Finished, ReadError> {
+    pub async fn look(&self, target: &Target, scope: ReadScope) -> Result<CompletedReading, ReadError> {
         Visit::new(self, target, scope, false).read(&mut |_| ()).await
     }
 
@@ -182,9 +182,9 @@ impl Reader {
     pub async fn read_watched(
         &self,
         target: &Target,
-        scope: Scope,
+        scope: ReadScope,
         watch: &mut (dyn FnMut(&Exchange) + Send),
-    ) -> Result<Finished, ReadError> {
+    ) -> Result<CompletedReading, ReadError> {
         Visit::new(self, target, scope, true).read(watch).await
     }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use gateway_core::device_reading::limits::VARBINDS_PER_ANSWER;
-use gateway_core::device_reading::{Answer, Oid, Refusal, Request, Value};
-use snmp::{Client, ClientBuilder, DecodeAnomaly, Error, ErrorStatus, UdpHandle, VarBind};
+use gateway_core::reading::limits::VARBINDS_PER_RESPONSE;
+use gateway_core::reading::{ErrorStatus, Oid, Request, Response, Value};
+use snmp::{Client, ClientBuilder, DecodeAnomaly, Error, ErrorStatus as WireStatus, UdpHandle, VarBind};
 
 use super::agent::{Failure, Way, retry};
 use super::credentials::UsmCredentials;
@@ -44,7 +44,7 @@ impl UsmAgent {
     }
 
     /// Sends a request, repeats it, and gives the answer: silence is one.
-    pub(super) async fn exchange(&self, request: &Request) -> Result<Answer, Failure> {
+    pub(super) async fn exchange(&self, request: &Request) -> Result<Response, Failure> {
         let oids: Vec<snmp::Oid> =
             request.oids().iter().map(|oid| snmp::Oid::from_slice(oid.arcs())).collect();
         let response = match request {
@@ -58,10 +58,10 @@ impl UsmAgent {
         match response {
             // A count that was cut to 32 bits would be a wrong bill: ask for less until it stands alone, and drop it.
             Ok((_, metadata)) if metadata.decode_anomalies.iter().any(is_cut_number) => {
-                Ok(Answer::Refused(Refusal::Other))
+                Ok(Response::Error(ErrorStatus::Other))
             }
             Ok((varbinds, _)) => {
-                Ok(Answer::Varbinds(varbinds.iter().take(VARBINDS_PER_ANSWER).map(varbind).collect()))
+                Ok(Response::Varbinds(varbinds.iter().take(VARBINDS_PER_RESPONSE).map(varbind).collect()))
             }
             Err(error) => match self.tally.denied() {
                 Some(denial) => Err(Failure::Denied(denial)),
@@ -79,16 +79,16 @@ const fn is_cut_number(anomaly: &DecodeAnomaly) -> bool {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library's errors are non-exhaustive")]
-fn failed(error: &Error) -> Result<Answer, Failure> {
+fn failed(error: &Error) -> Result<Response, Failure> {
     match error {
-        Error::Timeout { .. } => Ok(Answer::Silence),
-        Error::Snmp { status: ErrorStatus::TooBig, .. } => Ok(Answer::Refused(Refusal::TooBig)),
-        Error::Snmp { status: ErrorStatus::NoSuchName, index, .. } => {
-            Ok(Answer::Refused(Refusal::NoSuchName(usize::try_from(*index).unwrap_or(0))))
+        Error::Timeout { .. } => Ok(Response::Timeout),
+        Error::Snmp { status: WireStatus::TooBig, .. } => Ok(Response::Error(ErrorStatus::TooBig)),
+        Error::Snmp { status: WireStatus::NoSuchName, index, .. } => {
+            Ok(Response::Error(ErrorStatus::NoSuchName(usize::try_from(*index).unwrap_or(0))))
         }
-        Error::Snmp { .. } | Error::OutboundMessageTooLarge { .. } => Ok(Answer::Refused(Refusal::Other)),
+        Error::Snmp { .. } | Error::OutboundMessageTooLarge { .. } => Ok(Response::Error(ErrorStatus::Other)),
         Error::Decode(_) | Error::MalformedResponse { .. } | Error::ResponseShape { .. } => {
-            Ok(Answer::Refused(Refusal::Other))
+            Ok(Response::Error(ErrorStatus::Other))
         }
         Error::Report { status, .. } => Err(Failure::Denied(Denial::from(status.as_ref()))),
         Error::Auth { .. } => Err(Failure::Denied(Denial::NotAuthentic)),

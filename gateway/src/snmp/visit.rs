@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use gateway_core::access::{self, Access, Version};
-use gateway_core::device_reading::{
-    Answer, Circumstances, DeviceReading, Finished, Manner, Oid, Request, Shape, objects,
+use gateway_core::reading::{
+    AgentQuirks, CompletedReading, DeviceReading, Oid, ReadContext, Request, Response, TableHints, objects,
 };
 use jiff::Timestamp;
 use snmp::EngineCache;
@@ -15,7 +15,7 @@ use wire::reading::Reading;
 use super::agent::{Failure, SnmpAgent, Way};
 use super::credentials::Candidate;
 use super::denial::Denial;
-use super::{Exchange, READING_TIME, ReadError, Reader, Scope, Target, address_text, book};
+use super::{Exchange, READING_TIME, ReadError, ReadScope, Reader, Target, address_text, book};
 
 /// Who is told of each request.
 pub(super) type Watch<'a> = dyn FnMut(&Exchange) + Send + 'a;
@@ -24,7 +24,7 @@ pub(super) type Watch<'a> = dyn FnMut(&Exchange) + Send + 'a;
 pub(super) struct Visit<'a> {
     reader: &'a Reader,
     target: &'a Target,
-    scope: Scope,
+    scope: ReadScope,
     /// Whether the reading is to tell where its values came from.
     explained: bool,
     begun: Instant,
@@ -48,20 +48,20 @@ impl Miss {
 
 /// What a credential gave.
 struct Read {
-    finished: Finished,
-    manner: Manner,
-    shape: Option<Arc<Shape>>,
+    finished: CompletedReading,
+    quirks: AgentQuirks,
+    hints: Option<Arc<TableHints>>,
     /// Context that the profile knows of.
     context: Option<Arc<str>>,
 }
 
 impl<'a> Visit<'a> {
-    pub(super) fn new(reader: &'a Reader, target: &'a Target, scope: Scope, explained: bool) -> Self {
+    pub(super) fn new(reader: &'a Reader, target: &'a Target, scope: ReadScope, explained: bool) -> Self {
         Self { reader, target, scope, explained, begun: Instant::now(), sent: Arc::default() }
     }
 
     /// Tries the credentials in turn.
-    pub(super) async fn read(&self, watch: &mut Watch<'_>) -> Result<Finished, ReadError> {
+    pub(super) async fn read(&self, watch: &mut Watch<'_>) -> Result<CompletedReading, ReadError> {
         let (address, book) = (self.target.address, &self.reader.book);
         let candidates = self.target.credentials.at(address);
         let names: Vec<(&str, Version)> =
@@ -102,7 +102,7 @@ impl<'a> Visit<'a> {
         retries: u32,
         engine: &mut Arc<EngineCache>,
         watch: &mut Watch<'_>,
-    ) -> Result<Finished, Miss> {
+    ) -> Result<CompletedReading, Miss> {
         let now = Timestamp::now();
         let context = own.and_then(|access| access.context.as_deref().map(Arc::from));
         let mut way = Way {
@@ -114,19 +114,19 @@ impl<'a> Visit<'a> {
             engine: Arc::clone(engine),
             sent: Arc::clone(&self.sent),
         };
-        let manner = own.map_or_else(Manner::default, |access| access.manner_now(now));
+        let quirks = own.map_or_else(AgentQuirks::default, |access| access.quirks_now(now));
         let is_v3 = candidate.credentials.version() == Version::V3;
         let knew_engine = is_v3 && way.knows_engine();
         if retries < way.retries {
             self.probe(&Way { retries, ..way.clone() }, candidate).await?;
         }
-        let mut read = self.visit(&way, candidate, manner, watch).await;
+        let mut read = self.visit(&way, candidate, quirks, watch).await;
         if knew_engine && read.as_ref().is_err_and(|miss| miss.next && miss.engine) {
             // Another device, or one that lost count of its starts: only a new discovery tells.
             *engine = book::new_engine();
             way.engine = Arc::clone(engine);
             self.probe(&Way { retries: 0, ..way.clone() }, candidate).await?;
-            read = self.visit(&way, candidate, manner, watch).await;
+            read = self.visit(&way, candidate, quirks, watch).await;
         }
         let mut read = read?;
         if own.is_none_or(|access| !access.is_fresh(now)) {
@@ -140,11 +140,11 @@ impl<'a> Visit<'a> {
                 .as_deref()
                 .filter(|context| candidate.context.as_deref() != Some(*context))
                 .map(str::to_owned),
-            manner: read.manner,
+            quirks: read.quirks,
             learned_at: now,
         };
         let engine = is_v3.then_some(way.engine);
-        self.reader.book.worked(self.target.address, learned, engine, read.shape);
+        self.reader.book.worked(self.target.address, learned, engine, read.hints);
         Ok(read.finished)
     }
 
@@ -157,14 +157,14 @@ impl<'a> Visit<'a> {
         watch: &mut Watch<'_>,
     ) {
         let Some(context) = read.context.take().filter(|_| way.context.is_none()) else { return };
-        if self.scope != Scope::Whole || !lacks(&read.finished.reading) {
+        if self.scope != ReadScope::Full || !lacks(&read.finished.reading) {
             return;
         }
         let other = Way { context: Some(context), ..way.clone() };
         if self.probe(&Way { retries: 0, ..other.clone() }, candidate).await.is_err() {
             return;
         }
-        if let Ok(better) = self.visit(&other, candidate, read.manner, watch).await
+        if let Ok(better) = self.visit(&other, candidate, read.quirks, watch).await
             && !lacks(&better.finished.reading)
         {
             (*way, *read) = (other, better);
@@ -177,8 +177,8 @@ impl<'a> Visit<'a> {
         let sys_object_id = Oid::new(&[objects::SYS_OBJECT_ID, &[0]].concat());
         let request = Request::Get(vec![sys_object_id]);
         match self.exchange(&mut agent, &request, way.retries, (candidate, false)).await? {
-            Answer::Silence => Err(self.silent(way, candidate, &agent, &request, true)),
-            Answer::Varbinds(_) | Answer::Refused(_) => Ok(()),
+            Response::Timeout => Err(self.silent(way, candidate, &agent, &request, true)),
+            Response::Varbinds(_) | Response::Error(_) => Ok(()),
         }
     }
 
@@ -187,43 +187,43 @@ impl<'a> Visit<'a> {
         &self,
         way: &Way,
         candidate: &Candidate,
-        manner: Manner,
+        quirks: AgentQuirks,
         watch: &mut Watch<'_>,
     ) -> Result<Read, Miss> {
         let mut agent = self.agent(way).await?;
         // SNMP v1 has no GETBULK, and that is nothing to be remembered.
         let has_bulk = candidate.credentials.version() != Version::V1;
-        let asked_in = Manner { bulk: manner.bulk && has_bulk, ..manner };
-        let (profiles, shape) =
-            (Arc::clone(&self.reader.profiles), self.reader.book.shape(self.target.address));
-        let mut reading = DeviceReading::in_manner(profiles, self.scope, asked_in, shape);
+        let asked_in = AgentQuirks { bulk: quirks.bulk && has_bulk, ..quirks };
+        let (profiles, hints) =
+            (Arc::clone(&self.reader.profiles), self.reader.book.hints(self.target.address));
+        let mut reading = DeviceReading::with_quirks(profiles, self.scope, asked_in, hints);
         if self.explained {
             reading = reading.explained();
         }
         let mut answered = false;
         while let Some(request) = reading.next_request() {
             let asked = Instant::now();
-            let retries = reading.repetitions(&request, way.retries);
+            let retries = reading.retries(&request, way.retries);
             let answer = self.exchange(&mut agent, &request, retries, (candidate, answered)).await?;
             // Whose SNMPv3 engine has told nothing is off, whatever was asked.
-            let nobody = answer == Answer::Silence && !way.may_be_there();
-            answered |= answer != Answer::Silence;
+            let nobody = answer == Response::Timeout && !way.may_be_there();
+            answered |= answer != Response::Timeout;
             let exchange = Exchange { request, answer, took: asked.elapsed() };
             watch(&exchange);
-            if !reading.absorb(&exchange.request, exchange.answer) || nobody {
+            if !reading.handle_response(&exchange.request, exchange.answer) || nobody {
                 return Err(self.silent(way, candidate, &agent, &exchange.request, !answered));
             }
         }
-        let (learned, shape) = (reading.manner(), reading.shape().map(Arc::new));
+        let (learned, hints) = (reading.quirks(), reading.hints().map(Arc::new));
         let context = reading.profile().and_then(|profile| profile.context.as_deref().map(Arc::from));
-        let finished = reading.finish(Circumstances {
+        let finished = reading.finish(ReadContext {
             address: address_text(self.target.address),
             read_at: Timestamp::now(),
             took_ms: self.took_ms(),
             requests: self.packets(),
         });
-        let bulk = if has_bulk { learned.bulk } else { manner.bulk };
-        Ok(Read { finished, manner: Manner { bulk, ..learned }, shape, context })
+        let bulk = if has_bulk { learned.bulk } else { quirks.bulk };
+        Ok(Read { finished, quirks: AgentQuirks { bulk, ..learned }, hints, context })
     }
 
     async fn agent(&self, way: &Way) -> Result<SnmpAgent, Miss> {
@@ -239,7 +239,7 @@ impl<'a> Visit<'a> {
         request: &Request,
         retries: u32,
         (candidate, answered): (&Candidate, bool),
-    ) -> Result<Answer, Miss> {
+    ) -> Result<Response, Miss> {
         let left = READING_TIME.saturating_sub(self.begun.elapsed());
         let address = self.target.address;
         match tokio::time::timeout(left, agent.exchange(request, retries)).await {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use gateway_core::device_reading::{Coverage, Glimpse};
+use gateway_core::reading::{ChangeFingerprint, Coverage};
 use jiff::Timestamp;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
@@ -316,11 +316,11 @@ impl Device {
     }
 
     /// What a glance sees.
-    pub(crate) fn glimpse(&self) -> Glimpse {
+    pub(crate) fn fingerprint(&self) -> ChangeFingerprint {
         let bits: i64 = self.errors().iter().map(|bit| i64::try_from(bit.len()).unwrap_or(0)).sum();
         let printer = i64::try_from(self.printer().len()).unwrap_or(0);
         let pages = i64::try_from(self.pages).unwrap_or(0);
-        Glimpse::of_numbers(&[printer, bits, self.all_events, pages])
+        ChangeFingerprint::of_numbers(&[printer, bits, self.all_events, pages])
     }
 
     /// What a look reads. A table may be lost on the way, or be cut short.

@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use gateway_core::calls::{CallRules, CallState};
-use gateway_core::device_reading::Scope;
+use gateway_core::reading::ReadScope;
 use gateway_core::sensing::{PollSchedule, SensingRules};
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
@@ -295,9 +295,9 @@ impl World {
 
     fn answered(&mut self, id: &wire::ids::DeviceId, read_at: Timestamp) {
         let whole = self.now >= self.whole_at;
-        let glimpse = self.device.glimpse();
-        let glance = !whole && self.attention.scope(&SENSING) == Scope::Glance;
-        if glance && !self.attention.on_glance(&SENSING, Some(glimpse.clone())) {
+        let fingerprint = self.device.fingerprint();
+        let glance = !whole && self.attention.scope(&SENSING) == ReadScope::ChangeCheck;
+        if glance && !self.attention.on_glance(&SENSING, Some(fingerprint.clone())) {
             return self.book.look(&self.calls);
         }
         if whole {
@@ -310,7 +310,7 @@ impl World {
         }
         let reading = wire::reading::Reading { read_at, ..reading };
         let calls = self.calls.on_reading(&CALLS, None, id, (&reading, coverage));
-        self.attention.on_reading(&reading, Some(glimpse), &self.calls, !calls.is_empty());
+        self.attention.on_reading(&reading, Some(fingerprint), &self.calls, !calls.is_empty());
         self.book.take(&calls);
         assert!(!self.calls.has_open(CallKind::DeviceOffline), "it answers");
         self.book.look(&self.calls);

@@ -8,8 +8,8 @@ use wire::report::CallKind;
 use super::grounds::{Ground, Grounds};
 use super::levels::SupplyMemory;
 use super::{CallRules, OpenCall, supplies};
-use crate::device_reading::Coverage;
-use crate::profiles::Pattern;
+use crate::reading::Coverage;
+use crate::reading::profiles::Pattern;
 
 /// Alert codes that tell of an open cover (RFC 3805 §, `PrtAlertCodeTC`: coverOpen, interlockOpen, doorOpen).
 const COVER_OPEN: [i64; 3] = [3, 5, 501];

@@ -20,8 +20,8 @@ use wire::ids::DeviceId;
 use wire::reading::Reading;
 use wire::report::{Call, CallKind, Edge};
 
-use crate::device_reading::Coverage;
-use crate::profiles::Profile;
+use crate::reading::Coverage;
+use crate::reading::profiles::Profile;
 
 pub use self::colorants::Marking;
 pub(crate) use self::conditions::POWER_SAVER;

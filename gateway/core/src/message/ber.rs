@@ -1,8 +1,8 @@
 //! BER (X.690) as SNMP uses it (RFC 3417 §8): definite lengths, tags of one octet, 32-bit sub-identifiers.
 
 use super::Malformed;
-use crate::device_reading::limits::ARCS;
-use crate::device_reading::{INLINE_ARCS, Oid};
+use crate::reading::limits::ARCS;
+use crate::reading::{INLINE_ARCS, Oid};
 
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const OCTET_STRING: u8 = 0x04;

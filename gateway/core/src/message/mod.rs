@@ -8,8 +8,8 @@ mod tests;
 
 use ber::Reader;
 
-use crate::device_reading::limits::VARBINDS_PER_ANSWER;
-use crate::device_reading::{Answer, Oid, Refusal, Request, Value};
+use crate::reading::limits::VARBINDS_PER_RESPONSE;
+use crate::reading::{ErrorStatus, Oid, Request, Response, Value};
 
 /// The largest datagram, octets.
 pub const DATAGRAM: usize = 65_535;
@@ -149,7 +149,7 @@ fn null_varbinds(oids: &[Oid]) -> Vec<u8> {
 ///
 /// # Errors
 /// It is none, or can't be decoded.
-pub fn decode(datagram: &[u8], envelope: Envelope<'_>) -> Result<Answer, Malformed> {
+pub fn decode(datagram: &[u8], envelope: Envelope<'_>) -> Result<Response, Malformed> {
     let (id, mut pdu) = open(datagram, envelope.version, envelope.community)?;
     if id != envelope.id {
         return Err(Malformed::Id { id });
@@ -157,10 +157,10 @@ pub fn decode(datagram: &[u8], envelope: Envelope<'_>) -> Result<Answer, Malform
     let status = pdu.integer("an error status")?;
     let index = pdu.integer("an error index")?;
     match status {
-        0 => varbinds(pdu.expect(ber::SEQUENCE, "varbinds")?).map(Answer::Varbinds),
-        TOO_BIG => Ok(Answer::Refused(Refusal::TooBig)),
-        NO_SUCH_NAME => Ok(Answer::Refused(Refusal::NoSuchName(usize::try_from(index).unwrap_or(0)))),
-        _ => Ok(Answer::Refused(Refusal::Other)),
+        0 => varbinds(pdu.expect(ber::SEQUENCE, "varbinds")?).map(Response::Varbinds),
+        TOO_BIG => Ok(Response::Error(ErrorStatus::TooBig)),
+        NO_SUCH_NAME => Ok(Response::Error(ErrorStatus::NoSuchName(usize::try_from(index).unwrap_or(0)))),
+        _ => Ok(Response::Error(ErrorStatus::Other)),
     }
 }
 
@@ -196,8 +196,8 @@ fn open<'a>(
 fn varbinds(mut list: Reader<'_>) -> Result<Vec<(Oid, Value)>, Malformed> {
     // A varbind has no fewer octets than these.
     const SMALLEST: usize = 16;
-    let mut varbinds = Vec::with_capacity((list.len() / SMALLEST).min(VARBINDS_PER_ANSWER));
-    while !list.is_empty() && varbinds.len() < VARBINDS_PER_ANSWER {
+    let mut varbinds = Vec::with_capacity((list.len() / SMALLEST).min(VARBINDS_PER_RESPONSE));
+    while !list.is_empty() && varbinds.len() < VARBINDS_PER_RESPONSE {
         let mut varbind = list.expect(ber::SEQUENCE, "a varbind")?;
         let name = varbind.expect(ber::OBJECT_IDENTIFIER, "an object identifier")?;
         let oid = ber::object_identifier(name.octets());

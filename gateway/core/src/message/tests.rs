@@ -27,7 +27,7 @@ fn with_value(value: &[u8]) -> Vec<u8> {
 
 fn value_of(octets: &[u8]) -> Value {
     match decode(&with_value(octets), ENVELOPE) {
-        Ok(Answer::Varbinds(varbinds)) if varbinds.len() == 1 && varbinds[0].0 == oid("1.3.6") => {
+        Ok(Response::Varbinds(varbinds)) if varbinds.len() == 1 && varbinds[0].0 == oid("1.3.6") => {
             varbinds[0].1.clone()
         }
         other => panic!("{octets:02x?}: {other:?}"),
@@ -106,15 +106,15 @@ fn each_type_of_value_is_read() {
 #[test]
 fn an_error_status_is_a_refusal() {
     let cases = [
-        (1, 0, Refusal::TooBig),
-        (2, 3, Refusal::NoSuchName(3)),
-        (2, 0xff, Refusal::NoSuchName(0)),
-        (5, 1, Refusal::Other),
-        (0xff, 0, Refusal::Other),
+        (1, 0, ErrorStatus::TooBig),
+        (2, 3, ErrorStatus::NoSuchName(3)),
+        (2, 0xff, ErrorStatus::NoSuchName(0)),
+        (5, 1, ErrorStatus::Other),
+        (0xff, 0, ErrorStatus::Other),
     ];
     for (status, index, refusal) in cases {
         let datagram = answer(1, b"public", ENVELOPE.id, &[2, 1, status, 2, 1, index, 0x30, 0]);
-        assert_eq!(decode(&datagram, ENVELOPE), Ok(Answer::Refused(refusal)), "{status}");
+        assert_eq!(decode(&datagram, ENVELOPE), Ok(Response::Error(refusal)), "{status}");
     }
 }
 
@@ -145,13 +145,13 @@ fn what_is_wrong_is_named() {
 fn what_follows_a_message_is_passed_over_and_a_huge_answer_is_bounded() {
     let mut datagram = with_value(&[2, 1, 7]);
     datagram.extend([0; 40]);
-    assert!(matches!(decode(&datagram, ENVELOPE), Ok(Answer::Varbinds(varbinds)) if varbinds.len() == 1));
+    assert!(matches!(decode(&datagram, ENVELOPE), Ok(Response::Varbinds(varbinds)) if varbinds.len() == 1));
     let list = [0x30, 6, 6, 1, 0x2b, 2, 1, 1].repeat(8_000);
     let datagram =
         answer(1, b"public", ENVELOPE.id, &[&[2, 1, 0, 2, 1, 0][..], &tlv(0x30, &[&list])].concat());
     assert!(datagram.len() < DATAGRAM);
     let decoded = decode(&datagram, ENVELOPE);
-    assert!(matches!(decoded, Ok(Answer::Varbinds(varbinds)) if varbinds.len() == VARBINDS_PER_ANSWER));
+    assert!(matches!(decoded, Ok(Response::Varbinds(varbinds)) if varbinds.len() == VARBINDS_PER_RESPONSE));
 }
 
 #[test]

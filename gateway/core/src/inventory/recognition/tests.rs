@@ -68,7 +68,7 @@ impl Gateway {
                 &CallRules::default(),
                 None,
                 &found.device,
-                (&reading, crate::device_reading::Coverage::WHOLE),
+                (&reading, crate::reading::Coverage::WHOLE),
             );
             record.reading = LastReading::of(&reading);
             self.known.insert(found.device.clone(), record);

@@ -1,0 +1,36 @@
+//! Whether something with SNMP is a printer. A maker's enterprise number alone says nothing: makers of printers make
+//! projectors, cameras and displays.
+
+use wire::reading::Reading;
+
+use crate::reading::mib::Mib;
+use crate::reading::mib::Value;
+use crate::reading::mib::objects as o;
+use crate::reading::profiles::{Profile, SystemIdentity};
+
+/// The Printer MIB.
+const PRINTER_MIB: &[u32] = &[1, 3, 6, 1, 2, 1, 43];
+
+/// Whether a reading has what only printers have.
+pub(crate) fn shows_a_printer(reading: &Reading) -> bool {
+    reading.status.printer.is_some()
+        || !reading.status.detected_errors.is_empty()
+        || !reading.supplies.is_empty()
+        || !reading.counters.is_empty()
+        || !reading.trays.is_empty()
+}
+
+/// Whether the objects prove a printer: the Printer MIB, a device of that type, private objects that the profile names, or
+/// what its rules say.
+pub(crate) fn is_proven(mib: &Mib, profile: Option<&Profile>, system: &SystemIdentity<'_>) -> bool {
+    let printer = |value: &Value| matches!(value, Value::Oid(kind) if kind.arcs() == o::HR_DEVICE_PRINTER);
+    let says = |value: &Value| mib.as_text(value).is_some();
+    let private = |profile: &Profile| {
+        profile.objects().iter().any(|oid| mib.value(oid.arcs()).is_some_and(says))
+            || profile.columns().iter().any(|column| mib.rows(column.arcs()).any(|(_, value)| says(value)))
+            || profile.proves_printer(system)
+    };
+    mib.rows(PRINTER_MIB).next().is_some()
+        || mib.rows(o::HR_DEVICE_TYPE).any(|(_, value)| printer(value))
+        || profile.is_some_and(private)
+}

@@ -1,0 +1,71 @@
+//! A glance at a device: one request for what changes when anything happens. A reading asks the same beside the rest, so
+//! that nothing escapes between it and the first glance.
+
+use std::collections::BTreeMap;
+
+use super::scope::ReadScope;
+use crate::reading::mib::Mib;
+use crate::reading::mib::Value;
+use crate::reading::mib::objects as o;
+use crate::reading::mib::{Oid, join};
+
+/// What a glance saw, by the place in `OBJECTS`: where none of what was asked both times differs, nothing happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeFingerprint(BTreeMap<usize, Option<Value>>);
+
+/// Objects of a glance: who, how, counts of alerts and of pages. The hardware address and the serial number tell when
+/// another device has the address.
+const OBJECTS: [(&[u32], &[u32]); 11] = [
+    (o::SYS_OBJECT_ID, &[0]),
+    (o::PRT_GENERAL_SERIAL_NUMBER, &[1]),
+    (o::IF_PHYS_ADDRESS, &[1]),
+    (o::IF_PHYS_ADDRESS, &[2]),
+    (o::HR_DEVICE_TYPE, &[1]),
+    (o::HR_DEVICE_STATUS, &[1]),
+    (o::HR_PRINTER_STATUS, &[1]),
+    (o::HR_PRINTER_DETECTED_ERROR_STATE, &[1]),
+    (o::PRT_ALERT_CRITICAL_EVENTS, &[1]),
+    (o::PRT_ALERT_ALL_EVENTS, &[1]),
+    (o::PRT_MARKER_LIFE_COUNT, &[1, 1]),
+];
+
+/// The objects that a reading of this scope asks. Pages belong to whole readings: a part of them would be a meter.
+pub(crate) fn objects(scope: ReadScope) -> Vec<Oid> {
+    let all = asked(scope).filter(|_| scope != ReadScope::Presence);
+    all.map(|(_, (object, instance))| join(object, instance)).collect()
+}
+
+fn asked(scope: ReadScope) -> impl Iterator<Item = (usize, (&'static [u32], &'static [u32]))> {
+    let pages = move |object: &[u32]| scope == ReadScope::Status && object == o::PRT_MARKER_LIFE_COUNT;
+    OBJECTS.into_iter().enumerate().filter(move |(_, (object, _))| !pages(object))
+}
+
+impl ChangeFingerprint {
+    /// What a device answered; nothing where it lacks what a glance needs: its printer isn't the first row, or its
+    /// serial number is elsewhere and it has no hardware address there.
+    pub(crate) fn of(mib: &Mib, scope: ReadScope) -> Option<Self> {
+        let has = |object, instance: &[u32]| mib.instance(object, instance).is_some();
+        let state = crate::reading::interpret::printer_is_device_1(mib)
+            && has(o::HR_PRINTER_STATUS, &[1])
+            && has(o::HR_PRINTER_DETECTED_ERROR_STATE, &[1]);
+        let who = has(o::PRT_GENERAL_SERIAL_NUMBER, &[1])
+            || has(o::IF_PHYS_ADDRESS, &[1])
+            || has(o::IF_PHYS_ADDRESS, &[2]);
+        let value = |(place, (object, instance)): (usize, (&[u32], &[u32]))| {
+            (place, mib.instance(object, instance).cloned())
+        };
+        (state && who).then(|| Self(asked(scope).map(value).collect()))
+    }
+
+    /// Whether anything differs of what was asked both times.
+    #[must_use]
+    pub fn differs(&self, before: &Self) -> bool {
+        self.0.iter().any(|(place, value)| before.0.get(place).is_some_and(|other| other != value))
+    }
+
+    /// What a glance at a model of a device would have seen.
+    #[must_use]
+    pub fn of_numbers(numbers: &[i64]) -> Self {
+        Self(numbers.iter().map(|number| Some(Value::Integer(*number))).enumerate().collect())
+    }
+}

@@ -1,0 +1,81 @@
+//! A completed reading: the objects that were read, interpreted.
+
+use jiff::Timestamp;
+use wire::reading::Reading;
+
+use super::change_check::ChangeFingerprint;
+use super::coverage::Coverage;
+use super::machine::DeviceReading;
+use super::scope::ReadScope;
+use crate::reading::interpret::{self, Provenance};
+use crate::reading::mib::{Charset, objects};
+
+/// What the core can't know of a reading.
+#[derive(Debug, Clone)]
+pub struct ReadContext {
+    /// Address that was read.
+    pub address: String,
+    /// When it was complete.
+    pub read_at: Timestamp,
+    /// How long it took, milliseconds.
+    pub took_ms: u64,
+    /// Requests sent, repetitions included.
+    pub requests: u32,
+}
+
+/// A finished reading.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CompletedReading {
+    /// The reading.
+    pub reading: Reading,
+    /// Where its values came from, where that is [wanted](DeviceReading::explained).
+    pub provenance: Vec<Provenance>,
+    /// What a glance would have seen; absent where the device lacks what one needs.
+    pub fingerprint: Option<ChangeFingerprint>,
+    /// Whether it is a printer: something with SNMP that isn't one has an identity and nothing else.
+    pub printer: bool,
+    /// What was read to its end.
+    pub coverage: Coverage,
+}
+
+impl DeviceReading {
+    /// The reading of what was answered.
+    #[must_use]
+    pub fn finish(mut self, at: ReadContext) -> CompletedReading {
+        let locale = self.locale().unwrap_or(1);
+        let charset = self.mib.number(objects::PRT_LOCALIZATION_CHARACTER_SET, &[1, locale]);
+        self.mib.set_charset(charset.map_or(Charset::Unnamed, Charset::from_mib_enum));
+        let mut notes = std::mem::take(&mut self.notes);
+        let (mib, profile) = (&self.mib, self.profile.as_deref());
+        let device = interpret::device_index(mib);
+        let identity = interpret::identity(mib, device, profile, &mut notes);
+        let meters = interpret::meters(mib, profile.filter(|_| self.scope == ReadScope::Full));
+        for (counter, evidence) in &meters.evidence {
+            notes.note(|| format!("counters.{}", counter.name()), || evidence.oid.clone());
+        }
+        if let Some(evidence) = &meters.marker_life {
+            notes.note(|| "marker_life".to_owned(), || evidence.oid.clone());
+        }
+        let reading = Reading {
+            address: at.address,
+            read_at: at.read_at,
+            took_ms: at.took_ms,
+            requests: at.requests,
+            identity,
+            status: interpret::status(mib, device, profile),
+            counters: meters.counters,
+            counter_unit: meters.unit,
+            evidence: meters.evidence,
+            marker_life: meters.marker_life,
+            supplies: interpret::supplies(mib, profile),
+            trays: interpret::trays(mib),
+            covers: interpret::covers(mib),
+            alerts: interpret::alerts(mib),
+        };
+        let fingerprint = ChangeFingerprint::of(mib, self.scope);
+        let proven = self.with_identity(device, |system| interpret::is_proven(mib, profile, system));
+        let printer = proven || interpret::shows_a_printer(&reading);
+        let coverage = Coverage::of(mib, &self.walk, device);
+        CompletedReading { reading, provenance: notes.into_provenance(), fingerprint, printer, coverage }
+    }
+}

@@ -1,0 +1,567 @@
+//! The whole state machine against small agents of our own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use wire::reading::{Counter, Label, LevelState, Reading};
+
+use super::*;
+use crate::reading::profiles::{Profile, Profiles};
+
+const ACME: &str = "
+vendor: acme
+match: [{sys_object_id: 1.3.6.1.4.1.99999}]
+exclude: [{sys_descr: '(?i)beamer'}]
+printers: [{sys_descr: '\\bprints$'}]
+probe: 1.3.6.1.4.1.99999.1.0
+identity:
+  model: [{oid: 1.3.6.1.4.1.99999.1.0}, {line: {column: 1.3.6.1.4.1.99999.9, key: MODEL}}, {from: sys_descr, pattern: '^Acme (\\S+)'}]
+  serial: [{oid: 1.3.6.1.4.1.99999.2.0}, {line: {column: 1.3.6.1.4.1.99999.9, key: SERIAL}}]
+  firmware: [{lines: {column: 1.3.6.1.4.1.99999.9, component: ID, version: VER, system: MAIN}}, {from: sys_descr, pattern: 'v([\\d.]+)'}, {table: {names: 1.3.6.1.4.1.99999.8.1, versions: 1.3.6.1.4.1.99999.8.2}}]
+counters:
+  total: [{oid: 1.3.6.1.4.1.99999.3.0}]
+  copy_color: [{rows: {key: 1.3.6.1.4.1.99999.7.1, plus_if_there: [202, 203], value: 1.3.6.1.4.1.99999.7.2}}]
+console: [{oid: 1.3.6.1.4.1.99999.5.0}]
+supplies: [{description: Ink, type: ink, color: black, max: 10000, level: {oid: 1.3.6.1.4.1.99999.6.0}}]
+";
+
+fn profiles() -> Arc<Profiles> {
+    Arc::new(Profiles::new([Profile::parse("acme.yaml", ACME).unwrap()]))
+}
+
+fn text(text: &str) -> Value {
+    Value::octets(text.as_bytes())
+}
+
+fn oid_value(oid: &str) -> Value {
+    Value::Oid(Box::new(oid.parse().unwrap()))
+}
+
+type Objects = BTreeMap<Oid, Value>;
+
+fn objects(rows: &[(&str, Value)]) -> Objects {
+    rows.iter().map(|(oid, value)| (oid.parse().unwrap(), value.clone())).collect()
+}
+
+/// What an orderly agent answers.
+fn orderly(objects: &Objects, request: &Request) -> Response {
+    let next = |cursor: &Oid| objects.range(cursor.clone()..).find(|(oid, _)| *oid > cursor);
+    Response::Varbinds(match request {
+        Request::Get(oids) => oids
+            .iter()
+            .map(|oid| (oid.clone(), objects.get(oid).cloned().unwrap_or(Value::Missing)))
+            .collect(),
+        Request::GetNext(_) | Request::GetBulk { .. } => {
+            let rounds = if let Request::GetBulk { repetitions, .. } = request { *repetitions } else { 1 };
+            let mut cursors = request.oids().to_vec();
+            let mut varbinds = Vec::new();
+            for _ in 0..rounds {
+                for cursor in &mut cursors {
+                    match next(cursor) {
+                        Some((oid, value)) => {
+                            *cursor = oid.clone();
+                            varbinds.push((oid.clone(), value.clone()));
+                        }
+                        None => varbinds.push((cursor.clone(), Value::EndOfView)),
+                    }
+                }
+            }
+            varbinds
+        }
+    })
+}
+
+/// Whether a device with these objects is a printer.
+fn is_printer(device: &Objects) -> bool {
+    let mut machine = DeviceReading::new(profiles(), ReadScope::Full, true);
+    while let Some(request) = machine.next_request() {
+        assert!(machine.handle_response(&request, orderly(device, &request)));
+    }
+    machine.finish(circumstances(1)).printer
+}
+
+fn circumstances(requests: u32) -> ReadContext {
+    ReadContext {
+        address: "192.0.2.7".to_owned(),
+        read_at: jiff::Timestamp::UNIX_EPOCH,
+        took_ms: 1,
+        requests,
+    }
+}
+
+fn run(scope: ReadScope, answer: impl FnMut(&Request) -> Response) -> (Reading, u32) {
+    let (reading, sent, _) = run_again(scope, TableHints::default(), answer);
+    (reading, sent)
+}
+
+/// A reading of a device that had this hints before; and the one that it has now.
+fn run_again(
+    scope: ReadScope,
+    hints: TableHints,
+    mut answer: impl FnMut(&Request) -> Response,
+) -> (Reading, u32, Option<TableHints>) {
+    let mut machine = DeviceReading::with_quirks(profiles(), scope, AgentQuirks::default(), hints.into());
+    let mut sent = 0;
+    while let Some(request) = machine.next_request() {
+        sent += 1;
+        assert!(sent <= limits::REQUESTS_PER_READING);
+        if !machine.handle_response(&request, answer(&request)) {
+            break;
+        }
+    }
+    let hints = machine.hints();
+    (machine.finish(circumstances(sent)).reading, sent, hints)
+}
+
+fn device() -> Objects {
+    objects(&[
+        ("1.3.6.1.2.1.1.1.0", text("Acme X9 v1.2; rest")),
+        ("1.3.6.1.2.1.1.2.0", oid_value("1.3.6.1.4.1.99999.1.7")),
+        ("1.3.6.1.2.1.1.5.0", text("mfp-3")),
+        ("1.3.6.1.2.1.2.2.1.3.1", Value::Integer(24)),
+        ("1.3.6.1.2.1.2.2.1.3.2", Value::Integer(6)),
+        ("1.3.6.1.2.1.2.2.1.6.1", text("")),
+        ("1.3.6.1.2.1.2.2.1.6.2", Value::octets(&[0, 0x26, 0x73, 1, 2, 3])),
+        ("1.3.6.1.2.1.25.3.2.1.2.1", oid_value("1.3.6.1.2.1.25.3.1.3")),
+        ("1.3.6.1.2.1.25.3.2.1.2.5", oid_value("1.3.6.1.2.1.25.3.1.5")),
+        ("1.3.6.1.2.1.25.3.2.1.3.1", text("CPU")),
+        ("1.3.6.1.2.1.25.3.2.1.3.5", text("Acme X9 MFP")),
+        ("1.3.6.1.2.1.25.3.2.1.5.5", Value::Integer(3)),
+        ("1.3.6.1.2.1.25.3.5.1.1.5", Value::Integer(5)),
+        ("1.3.6.1.2.1.25.3.5.1.2.5", Value::octets(&[0x01])),
+        ("1.3.6.1.2.1.43.8.2.1.9.5.1", Value::Integer(500)),
+        ("1.3.6.1.2.1.43.8.2.1.10.5.1", Value::Integer(-3)),
+        ("1.3.6.1.2.1.43.8.2.1.18.5.1", text("Tray 1")),
+        ("1.3.6.1.2.1.43.10.2.1.3.5.0", Value::Integer(7)),
+        ("1.3.6.1.2.1.43.10.2.1.4.5.0", Value::Unsigned(900)),
+        ("1.3.6.1.2.1.43.10.2.1.4.5.1", Value::Unsigned(800)),
+        ("1.3.6.1.2.1.43.10.2.1.5.5.0", Value::Unsigned(12)),
+        ("1.3.6.1.2.1.43.11.1.1.3.5.9", Value::Integer(2)),
+        ("1.3.6.1.2.1.43.11.1.1.5.5.9", Value::Integer(3)),
+        ("1.3.6.1.2.1.43.11.1.1.8.5.9", Value::Integer(200)),
+        ("1.3.6.1.2.1.43.11.1.1.8.5.30", Value::Integer(-2)),
+        ("1.3.6.1.2.1.43.11.1.1.9.5.9", Value::Integer(50)),
+        ("1.3.6.1.2.1.43.11.1.1.9.5.30", Value::Integer(-3)),
+        ("1.3.6.1.2.1.43.12.1.1.4.5.2", text("Cyan\0")),
+        ("1.3.6.1.2.1.43.18.1.1.2.5.77", Value::Integer(3)),
+        ("1.3.6.1.2.1.43.18.1.1.3.5.77", Value::Integer(5)),
+        ("1.3.6.1.2.1.43.18.1.1.7.5.77", Value::Integer(30_000)),
+        ("1.3.6.1.4.1.99999.2.0", text("  A-77 ")),
+        ("1.3.6.1.4.1.99999.3.0", Value::Unsigned(700)),
+        ("1.3.6.1.4.1.99999.5.0", text("\u{1}SC542")),
+        ("1.3.6.1.4.1.99999.7.1.1", Value::Integer(203)),
+        ("1.3.6.1.4.1.99999.7.2.1", Value::Unsigned(31)),
+        ("1.3.6.1.4.1.99999.8.1.4", text("scanner")),
+        ("1.3.6.1.4.1.99999.8.2.4", text("0.9")),
+    ])
+}
+
+#[test]
+fn what_a_device_had_before_changes_the_requests_and_never_the_reading() {
+    let device = device();
+    let counted = |hints: TableHints| {
+        let mut varbinds = 0;
+        let (reading, sent, hints) = run_again(ReadScope::Full, hints, |request| {
+            let answer = orderly(&device, request);
+            varbinds += if let Response::Varbinds(all) = &answer { all.len() } else { 0 };
+            answer
+        });
+        (reading, sent, hints.unwrap(), varbinds)
+    };
+    let (first, sent_first, hints, varbinds_first) = counted(TableHints::default());
+    let (again, sent_again, _, varbinds_again) = counted(hints.clone());
+    assert_eq!(Reading { requests: first.requests, ..again }, first);
+    assert!(sent_again <= sent_first, "{sent_again} requests, {sent_first} without");
+    assert!(varbinds_again * 2 < varbinds_first, "{varbinds_again} objects, {varbinds_first} without");
+
+    let mut grown = device.clone();
+    grown.extend(
+        (40..90).map(|row| (Oid::new(&[1, 3, 6, 1, 2, 1, 43, 18, 1, 1, 2, 5, row]), Value::Integer(4))),
+    );
+    let (grown_reading, sent, _) = run_again(ReadScope::Full, hints.clone(), |r| orderly(&grown, r));
+    assert_eq!(grown_reading.alerts.len(), 50);
+    assert!(sent <= sent_first + 3, "{sent}");
+    let (status, ..) = run_again(ReadScope::Status, hints.clone(), |r| orderly(&grown, r));
+    assert_eq!(status.alerts, grown_reading.alerts);
+
+    let shrunk: Objects = device.into_iter().filter(|(oid, _)| oid.arcs().get(6) != Some(&43)).collect();
+    let (reading, ..) = run_again(ReadScope::Full, hints, |r| orderly(&shrunk, r));
+    assert_eq!(
+        reading,
+        Reading { requests: reading.requests, ..run(ReadScope::Full, |r| orderly(&shrunk, r)).0 }
+    );
+}
+
+#[test]
+fn a_device_whose_printer_is_not_row_1_is_read_whole() {
+    let device = device();
+    let (reading, _) = run(ReadScope::Full, |request| orderly(&device, request));
+    let identity = &reading.identity;
+    assert_eq!(identity.vendor.as_deref(), Some("acme"));
+    assert_eq!(identity.model.as_deref(), Some("X9"));
+    assert_eq!(identity.serial.as_deref(), Some("A-77"));
+    assert_eq!(identity.name.as_deref(), Some("mfp-3"));
+    assert_eq!(identity.mac.as_deref(), Some("00:26:73:01:02:03"));
+    assert_eq!(identity.firmware_version(), Some("1.2"));
+    assert_eq!(identity.firmware[1].component, "scanner");
+    assert!(reading.status.printer.as_ref().unwrap().is("warmup"));
+    assert_eq!(reading.status.detected_errors, ["serviceRequested"]);
+    assert_eq!(reading.status.console, ["SC542"]);
+    assert_eq!(reading.counters[&Counter::Total], 700);
+    assert_eq!(reading.counters[&Counter::CopyColor], 31);
+    assert_eq!(reading.evidence[&Counter::CopyColor].oid, "1.3.6.1.4.1.99999.7.2.1");
+    assert_eq!(reading.counters[&Counter::PowerOn], 12);
+    assert!(reading.counter_unit.as_ref().unwrap().is("impressions"));
+    let [cyan, waste] = reading.supplies.as_slice() else { panic!("{:?}", reading.supplies) };
+    assert_eq!((cyan.index.as_str(), cyan.percent, cyan.color.as_deref()), ("5.9", Some(25.0), Some("cyan")));
+    assert_eq!((waste.level_state, waste.percent), (Some(LevelState::SomeRemaining), None));
+    assert_eq!(reading.trays[0].name.as_deref(), Some("Tray 1"));
+    let alert = &reading.alerts[0];
+    assert!(
+        alert.severity.as_ref().unwrap().is("critical")
+            && alert.training.as_ref().unwrap().is("fieldService")
+    );
+    assert_eq!(alert.code_name, Some(Label::Number(30_000)));
+    assert!(is_printer(&device));
+}
+
+#[test]
+fn the_status_alone_takes_fewer_requests_and_names_the_same_device() {
+    let device = device();
+    let (whole, all) = run(ReadScope::Full, |request| orderly(&device, request));
+    let (status, few) = run(ReadScope::Status, |request| orderly(&device, request));
+    assert!(few < all, "{few} of {all}");
+    assert_eq!(status.identity.serial, whole.identity.serial);
+    assert_eq!(status.identity.vendor, whole.identity.vendor);
+    assert_eq!(
+        (&status.status, &status.alerts, &status.supplies),
+        (&whole.status, &whole.alerts, &whole.supplies)
+    );
+    assert!(status.counters.is_empty() && status.trays.is_empty());
+}
+
+#[test]
+fn a_device_without_a_system_group_is_known_by_its_probe() {
+    let device = objects(&[
+        ("1.3.6.1.4.1.99999.1.0", text("X1")),
+        ("1.3.6.1.4.1.99999.6.0", Value::Integer(2_550)),
+        ("1.3.6.1.2.1.43.10.2.1.4.1.1", Value::Integer(5)),
+    ]);
+    let (reading, _) = run(ReadScope::Full, |request| orderly(&device, request));
+    assert_eq!(reading.identity.vendor.as_deref(), Some("acme"));
+    assert_eq!(reading.identity.model.as_deref(), Some("X1"));
+    assert_eq!(reading.counters[&Counter::Total], 5);
+    assert_eq!((reading.supplies[0].index.as_str(), reading.supplies[0].percent), ("private.1", Some(25.5)));
+}
+
+#[test]
+fn a_choice_of_a_profile_lasts_while_the_device_tells_the_same_and_no_guess_lasts_for_ever() {
+    let device = objects(&[
+        ("1.3.6.1.2.1.1.1.0", text("X1")),
+        ("1.3.6.1.4.1.99999.1.0", text("X1")),
+        ("1.3.6.1.2.1.43.10.2.1.4.1.1", Value::Integer(5)),
+    ]);
+    let read =
+        |device: &Objects, hints| run_again(ReadScope::Full, hints, |request| orderly(device, request));
+    let (first, sent_first, hints) = read(&device, TableHints::default());
+    let (again, sent_again, hints) = read(&device, hints.unwrap());
+    assert_eq!(first, Reading { requests: first.requests, ..again });
+    assert!(sent_again < sent_first, "{sent_again} of {sent_first}");
+    let mut other = device.clone();
+    other.insert("1.3.6.1.2.1.1.1.0".parse().unwrap(), text("Y1"));
+    other.remove(&"1.3.6.1.4.1.99999.1.0".parse().unwrap());
+    let (reading, ..) = read(&other, hints.clone().unwrap());
+    assert_eq!(reading.identity.vendor, None);
+    let mut hints = hints.unwrap();
+    let sent: Vec<_> = (0..20)
+        .map(|_| {
+            let (reading, sent, next) = read(&device, hints.clone());
+            assert_eq!(reading.identity.vendor.as_deref(), Some("acme"));
+            hints = next.unwrap();
+            sent
+        })
+        .collect();
+    assert_eq!(sent.iter().filter(|sent| **sent == sent_first).count(), 1, "{sent:?}");
+}
+
+#[test]
+fn a_known_device_that_is_silent_to_many_objects_is_read_and_not_asked_for_so_many_again() {
+    let device = device();
+    let many =
+        |request: &Request| matches!(request, Request::Get(_)) && request.oids().len() > limits::OIDS_PER_GET;
+    let read = |quirks, hints: Option<TableHints>| {
+        let hints = hints.unwrap_or_default().into();
+        let mut machine = DeviceReading::with_quirks(profiles(), ReadScope::Full, quirks, hints);
+        let mut timeouts = 0;
+        while let Some(request) = machine.next_request() {
+            timeouts += u32::from(many(&request));
+            let answer = if many(&request) { Response::Timeout } else { orderly(&device, &request) };
+            assert!(machine.handle_response(&request, answer));
+        }
+        (machine.mib().len(), timeouts, machine.quirks(), machine.hints())
+    };
+    let (objects, timeouts, quirks, hints) = read(AgentQuirks::default(), None);
+    assert_eq!((timeouts, quirks), (0, AgentQuirks { proven: true, ..AgentQuirks::default() }));
+    let (again, timeouts, quirks, hints) = read(quirks, hints);
+    assert_eq!((again, timeouts), (objects, 1));
+    let (again, timeouts, _, hints) = read(quirks, hints);
+    assert_eq!((again, timeouts), (objects, 0));
+    // One that is off is given up after one request more.
+    let known = AgentQuirks { proven: true, ..AgentQuirks::default() };
+    let mut off = DeviceReading::with_quirks(profiles(), ReadScope::Full, known, hints.unwrap().into());
+    let request = off.next_request().unwrap();
+    assert!(many(&request) && off.handle_response(&request, Response::Timeout));
+    let request = off.next_request().unwrap();
+    assert!(!many(&request) && !off.handle_response(&request, Response::Timeout));
+}
+
+#[test]
+fn something_that_is_no_printer_has_an_identity_and_nothing_else() {
+    let device = objects(&[
+        ("1.3.6.1.2.1.1.1.0", text("Linux")),
+        ("1.3.6.1.2.1.1.2.0", oid_value("1.3.6.1.4.1.8072.3.2.10")),
+    ]);
+    let (reading, _) = run(ReadScope::Full, |request| orderly(&device, request));
+    assert_eq!(reading.identity.sys_descr.as_deref(), Some("Linux"));
+    assert!(!is_printer(&device));
+}
+
+#[test]
+fn rows_that_only_get_gives_are_guessed() {
+    let device = objects(&[
+        ("1.3.6.1.2.1.43.11.1.1.9.1.1", Value::Integer(50)),
+        ("1.3.6.1.2.1.43.11.1.1.9.1.2", Value::Integer(60)),
+    ]);
+    let (reading, _) = run(ReadScope::Full, |request| match request {
+        Request::Get(_) => orderly(&device, request),
+        Request::GetNext(_) | Request::GetBulk { .. } => orderly(&Objects::new(), request),
+    });
+    assert_eq!(reading.supplies.len(), 2);
+}
+
+#[test]
+fn the_character_set_of_the_language_in_use_decodes_texts() {
+    let device = objects(&[
+        ("1.3.6.1.2.1.43.5.1.1.2.1", Value::Integer(2)),
+        ("1.3.6.1.2.1.43.7.1.1.4.1.1", Value::Integer(106)),
+        ("1.3.6.1.2.1.43.7.1.1.4.1.2", Value::Integer(5)),
+        ("1.3.6.1.2.1.43.16.5.1.2.1.1", Value::octets(b"u\xb6pienie")),
+    ]);
+    let (reading, _) = run(ReadScope::Full, |request| orderly(&device, request));
+    assert_eq!(reading.status.console, ["uśpienie"]);
+}
+
+#[test]
+fn a_v1_agent_that_lacks_objects_is_read_all_the_same() {
+    let device = device();
+    let mut machine = DeviceReading::new(profiles(), ReadScope::Full, false);
+    while let Some(request) = machine.next_request() {
+        assert!(!matches!(request, Request::GetBulk { .. }));
+        let Response::Varbinds(varbinds) = orderly(&device, &request) else { unreachable!() };
+        let lacking = varbinds.iter().position(|(_, value)| !value.is_there());
+        let answer = lacking
+            .map_or(Response::Varbinds(varbinds), |at| Response::Error(ErrorStatus::NoSuchName(at + 1)));
+        assert!(machine.handle_response(&request, answer));
+    }
+    assert_eq!(machine.mib().number(objects::PRT_MARKER_SUPPLIES_LEVEL, &[5, 9]), Some(50));
+}
+
+#[test]
+fn a_device_that_falls_silent_is_given_up_after_a_few_requests() {
+    let device = device();
+    let mut machine = DeviceReading::new(profiles(), ReadScope::Full, true);
+    let mut answers = 2;
+    let mut timeouts = 0;
+    let gave_up = loop {
+        let Some(request) = machine.next_request() else { break false };
+        let answer = if answers > 0 { orderly(&device, &request) } else { Response::Timeout };
+        timeouts += u32::from(answers == 0);
+        answers = i32::max(answers - 1, 0);
+        if !machine.handle_response(&request, answer) {
+            break true;
+        }
+    };
+    assert!(gave_up && timeouts == limits::TIMEOUTS_PER_READING + 1);
+    // Of one that never answered a single object is asked before it is given up, in place of a repetition.
+    let mut never = DeviceReading::new(profiles(), ReadScope::Full, true);
+    let request = never.next_request().unwrap();
+    assert_eq!(never.retries(&request, 2), 1);
+    assert!(never.handle_response(&request, Response::Timeout));
+    let request = never.next_request().unwrap();
+    assert_eq!((request.oids().len(), never.retries(&request, 2)), (1, 0));
+    assert!(!never.handle_response(&request, Response::Timeout));
+    let known = AgentQuirks { proven: true, ..AgentQuirks::default() };
+    let mut known = DeviceReading::with_quirks(profiles(), ReadScope::Full, known, Arc::default());
+    let request = known.next_request().unwrap();
+    assert_eq!(known.retries(&request, 2), 2);
+    assert!(!known.handle_response(&request, Response::Timeout));
+}
+
+#[test]
+fn who_is_silent_to_more_than_a_few_objects_is_read_at_its_first_reading() {
+    let device = device();
+    let (expected, _) = run(ReadScope::Full, |request| orderly(&device, request));
+    for most in 1..=12 {
+        let mut timeouts = 0;
+        let mut answer = |request: &Request| {
+            let many = !matches!(request, Request::GetBulk { .. }) && request.oids().len() > most;
+            timeouts += u32::from(many);
+            if many { Response::Timeout } else { orderly(&device, request) }
+        };
+        let mut machine = DeviceReading::new(profiles(), ReadScope::Full, true);
+        while let Some(request) = machine.next_request() {
+            let answer = answer(&request);
+            assert!(machine.handle_response(&request, answer), "{most}");
+        }
+        let quirks = machine.quirks();
+        let reading = machine.finish(circumstances(expected.requests)).reading;
+        assert_eq!(reading, expected, "{most}");
+        assert!(timeouts <= 3 && quirks.objects <= most, "{most}: {timeouts}, {quirks:?}");
+        let mut again = DeviceReading::with_quirks(profiles(), ReadScope::Full, quirks, Arc::default());
+        let request = again.next_request().unwrap();
+        assert!(request.oids().len() <= most);
+    }
+}
+
+#[test]
+fn whether_anything_is_there_is_asked_with_one_object() {
+    let mut machine = DeviceReading::new(profiles(), ReadScope::Presence, true);
+    let request = machine.next_request().unwrap();
+    assert_eq!(request.oids().len(), 1);
+    assert!(machine.handle_response(&request, orderly(&device(), &request)));
+    assert_eq!(machine.next_request(), None);
+    assert!(!machine.quirks().proven, "nobody knows yet whether it answers to more");
+}
+
+#[test]
+fn a_maker_alone_makes_no_printer() {
+    let system = [
+        ("1.3.6.1.2.1.1.1.0", text("Acme thing")),
+        ("1.3.6.1.2.1.1.2.0", oid_value("1.3.6.1.4.1.99999.1.7")),
+    ];
+    let with = |more: &[(&str, Value)]| objects(&[&system, more].concat());
+    assert!(!is_printer(&with(&[])));
+    for proof in [
+        ("1.3.6.1.2.1.43.5.1.1.17.1", text("A1")),
+        ("1.3.6.1.2.1.25.3.2.1.2.7", oid_value("1.3.6.1.2.1.25.3.1.5")),
+        ("1.3.6.1.2.1.25.3.5.1.1.1", Value::Integer(3)),
+        ("1.3.6.1.4.1.99999.2.0", text("A1")),
+        ("1.3.6.1.4.1.99999.8.1.4", text("scanner")),
+    ] {
+        assert!(is_printer(&with(std::slice::from_ref(&proof))), "{proof:?}");
+    }
+    assert!(!is_printer(&with(&[("1.3.6.1.4.1.99999.2.0", text(""))])));
+    assert!(!is_printer(&with(&[("1.3.6.1.2.1.25.3.2.1.2.7", oid_value("1.3.6.1.2.1.25.3.1.3"))])));
+    let mut printing = system.clone();
+    printing[0].1 = text("Acme thing, prints");
+    assert!(is_printer(&objects(&printing)));
+    let mut beamer = system;
+    beamer[0].1 = text("Acme beamer");
+    let (reading, _) = run(ReadScope::Full, |request| orderly(&objects(&beamer), request));
+    assert_eq!(reading.identity.vendor, None, "the profile isn't for it");
+    let answers = objects(&[&beamer[..], &[("1.3.6.1.4.1.99999.1.0", text("B1"))]].concat());
+    assert!(!is_printer(&answers), "not even where its probe answers");
+}
+
+#[test]
+fn lines_of_a_table_tell_who_a_device_is_and_what_runs_on_it() {
+    let device = objects(&[
+        ("1.3.6.1.2.1.1.2.0", oid_value("1.3.6.1.4.1.99999.1.7")),
+        ("1.3.6.1.4.1.99999.9.1", text("MODEL=\"S-1\"")),
+        ("1.3.6.1.4.1.99999.9.2", text("SERIAL = \"S77\"")),
+        ("1.3.6.1.4.1.99999.9.3", text("ID=\"SUB\"")),
+        ("1.3.6.1.4.1.99999.9.4", text("VER=\"0.1\"")),
+        ("1.3.6.1.4.1.99999.9.5", text("ID=\"MAIN\"")),
+        ("1.3.6.1.4.1.99999.9.6", text("VER=\"2.5\"")),
+    ]);
+    for scope in [ReadScope::Full, ReadScope::Status] {
+        let (reading, _) = run(scope, |request| orderly(&device, request));
+        assert_eq!(reading.identity.serial.as_deref(), Some("S77"), "{scope:?}");
+    }
+    let (reading, _) = run(ReadScope::Full, |request| orderly(&device, request));
+    assert_eq!(reading.identity.model.as_deref(), Some("S-1"));
+    assert_eq!(reading.identity.firmware_version(), Some("2.5"), "{:?}", reading.identity.firmware);
+    assert_eq!(reading.identity.firmware[0].component, "SUB");
+}
+
+#[test]
+fn a_model_is_the_same_whatever_firmware_runs() {
+    let model = |text_of: &str| {
+        let device = objects(&[
+            ("1.3.6.1.2.1.25.3.2.1.3.1", text(text_of)),
+            ("1.3.6.1.2.1.43.5.1.1.17.1", text("77X")),
+        ]);
+        run(ReadScope::Full, |request| orderly(&device, request)).0.identity.model
+    };
+    let expected = Some("Zeta 5dn".to_owned());
+    for text_of in ["Zeta 5dn", "Zeta 5dn 77X LW1.AB.P1", "Zeta 5dn 77X LW2.AB.P9", "Zeta 5dn; S/N 77X"] {
+        assert_eq!(model(text_of), expected, "{text_of}");
+    }
+    assert_eq!(model("Acme Print Server"), None);
+}
+
+/// Every text as long as a datagram allows, every column with rows of its own, every row with the longest index.
+#[test]
+fn the_largest_reading_that_a_device_can_cause_fits_a_message() {
+    let mut row = 0;
+    let (reading, _) = run(ReadScope::Full, |request| {
+        let long = Value::octets(&[0x80; 4_000]);
+        let mut rows = |column: &Oid| {
+            row += 1;
+            (column.join(&[u32::MAX; 90]).join(&[row]), long.clone())
+        };
+        Response::Varbinds(match request {
+            Request::Get(oids) => oids.iter().map(|oid| (oid.clone(), Value::Missing)).collect(),
+            Request::GetNext(oids) | Request::GetBulk { oids, .. } => {
+                let column = |oid: &Oid| Oid::new(oid.arcs().split(|arc| *arc == u32::MAX).next().unwrap());
+                oids.iter().cycle().take(72).map(|oid| rows(&column(oid))).collect()
+            }
+        })
+    });
+    let json = serde_json::to_vec(&reading).unwrap();
+    assert!(json.len() < wire::limits::BODY_BYTES, "{} octets", json.len());
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<i64>().prop_map(Value::Integer),
+        any::<u64>().prop_map(Value::Unsigned),
+        prop::collection::vec(any::<u8>(), 0..60).prop_map(|octets| Value::octets(&octets)),
+        prop::collection::vec(any::<u32>(), 0..20).prop_map(|arcs| Value::from(Oid::new(&arcs))),
+        Just(Value::Missing),
+        Just(Value::EndOfView),
+    ]
+}
+
+fn any_answer() -> impl Strategy<Value = (u8, Vec<(u8, Vec<u32>, Value)>)> {
+    let varbind =
+        (any::<u8>(), prop::collection::vec(prop_oneof![0..12_u32, any::<u32>()], 0..4), any_value());
+    (0..12_u8, prop::collection::vec(varbind, 0..40))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn no_answers_make_it_panic_or_go_on_for_ever(answers in prop::collection::vec(any_answer(), 1..30)) {
+        let mut at = 0;
+        run(ReadScope::Full, |request| {
+            at += 1;
+            let (kind, varbinds) = &answers[at % answers.len()];
+            match kind {
+                0 => Response::Timeout,
+                1 => Response::Error(ErrorStatus::TooBig),
+                2 => Response::Error(ErrorStatus::NoSuchName(varbinds.len())),
+                3 => Response::Error(ErrorStatus::Other),
+                _ => {
+                    // Varbinds near what was asked: that is where harm could be done.
+                    let oids = request.oids();
+                    let near = |(which, more, value): &(u8, Vec<u32>, Value)| {
+                        (oids[usize::from(*which) % oids.len()].join(more), value.clone())
+                    };
+                    Response::Varbinds(varbinds.iter().map(near).collect())
+                }
+            }
+        });
+    }
+}
