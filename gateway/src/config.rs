@@ -22,7 +22,7 @@ use runtime::logging::LogConfig;
 use serde::Deserialize;
 use wire::ids::GatewayId;
 
-use crate::device_place::{DevicePlace, InvalidPlace, NamedDevice};
+use crate::device_address::{DeviceAddress, InvalidAddress, NamedDevice};
 use crate::discovery::{DiscoveryConfig, Pace};
 use crate::mail::{MailConfig, Mailer};
 use crate::snmp::credentials::CredentialConfig;
@@ -134,8 +134,8 @@ impl Config {
     #[must_use]
     pub fn named_devices(&self) -> Vec<NamedDevice> {
         let placed = self.placed_devices().unwrap_or_default().into_iter();
-        let named = |(at, place): (usize, DevicePlace)| match place {
-            DevicePlace::Named { host, port } => {
+        let named = |(at, place): (usize, DeviceAddress)| match place {
+            DeviceAddress::Named { host, port } => {
                 let community = self.devices.get(at).and_then(|device| device.community.clone());
                 Some(NamedDevice {
                     host,
@@ -143,18 +143,18 @@ impl Config {
                     credentials: community.map(|own| Credentials::V2c(own).into()),
                 })
             }
-            DevicePlace::Address(_) => None,
+            DeviceAddress::Address(_) => None,
         };
         placed.filter_map(named).collect()
     }
 
     /// Where each device is, with its place in the list.
-    fn placed_devices(&self) -> Result<Vec<(usize, DevicePlace)>, InvalidConfig> {
-        let mut placed: Vec<(usize, DevicePlace)> = Vec::new();
+    fn placed_devices(&self) -> Result<Vec<(usize, DeviceAddress)>, InvalidConfig> {
+        let mut placed: Vec<(usize, DeviceAddress)> = Vec::new();
         for (at, device) in self.devices.iter().enumerate() {
             let key = || format!("devices[{at}].address");
-            let wrong = |problem: InvalidPlace| InvalidConfig::new(key(), problem);
-            let place: DevicePlace = device.address.parse().map_err(wrong)?;
+            let wrong = |problem: InvalidAddress| InvalidConfig::new(key(), problem);
+            let place: DeviceAddress = device.address.parse().map_err(wrong)?;
             if placed.iter().any(|(_, other)| *other == place) {
                 let problem = format!("{} stands there twice", device.address.trim());
                 return Err(InvalidConfig::new(key(), problem));

@@ -2,9 +2,10 @@
 
 pub mod cli;
 pub mod config;
-pub mod device_place;
+pub mod device_address;
 pub mod discovery;
 pub mod enroll;
+mod https_client;
 pub mod local_page;
 pub mod mail;
 pub mod profile_files;
@@ -12,7 +13,6 @@ pub mod push;
 pub mod read;
 pub mod renewal;
 pub mod run;
-mod servers;
 pub mod snmp;
 pub mod spool;
 pub mod staging;

@@ -55,7 +55,7 @@ impl Config {
         self.check_networks(&mut wrong);
         let credentials = wrong.keep(self.candidates());
         let identity = wrong.keep(self.own_identity(file));
-        if let Err(problem) = crate::servers::check_url(&self.comm_server.url) {
+        if let Err(problem) = crate::https_client::check_url(&self.comm_server.url) {
             wrong.push("comm_server.url", problem);
         }
         let staging = identity.as_ref().and_then(|identity| wrong.keep_one(self.staging(identity)));

@@ -17,7 +17,7 @@ use wire::reading::Reading;
 use super::{Found, Pace, Search, announcements, discover, plan};
 use crate::cli::{EXIT_FAILED, EXIT_USAGE, fail, printed};
 use crate::config;
-use crate::device_place::DevicePlace;
+use crate::device_address::DeviceAddress;
 use crate::profile_files;
 use crate::read::AskArgs;
 use crate::snmp::{Reader, SNMP_PORT};
@@ -61,12 +61,12 @@ pub enum Where {
     /// Addresses.
     Span(Span),
     /// The address of a DNS name.
-    Name(DevicePlace),
+    Name(DeviceAddress),
 }
 
 fn where_to_search(text: &str) -> Result<Where, String> {
-    match (text.parse::<Span>(), text.parse::<DevicePlace>()) {
-        (Err(_), Ok(name @ DevicePlace::Named { port: SNMP_PORT, .. })) => Ok(Where::Name(name)),
+    match (text.parse::<Span>(), text.parse::<DeviceAddress>()) {
+        (Err(_), Ok(name @ DeviceAddress::Named { port: SNMP_PORT, .. })) => Ok(Where::Name(name)),
         (span, _) => span.map(Where::Span).map_err(|error| format!("{error}, or a DNS name")),
     }
 }

@@ -11,7 +11,7 @@ use rustls_pki_types::CertificateDer;
 use secrecy::{ExposeSecret as _, SecretString};
 use wire::problem::Problem;
 
-use crate::servers;
+use crate::https_client;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -86,8 +86,8 @@ pub(crate) struct Est {
 impl Est {
     /// At `https://HOST:PORT`, through `proxy` where there is one.
     pub(crate) fn new(url: &str, proxy: Option<&str>, tls: rustls::ClientConfig) -> Result<Self, EstError> {
-        let url = servers::check_url(url).map_err(EstError::Setup)?;
-        let http = servers::client(tls, proxy, |builder| builder.timeout(REQUEST_TIMEOUT));
+        let url = https_client::check_url(url).map_err(EstError::Setup)?;
+        let http = https_client::client(tls, proxy, |builder| builder.timeout(REQUEST_TIMEOUT));
         let http = http.map_err(EstError::Setup)?;
         Ok(Self { http, url: url.as_str().trim_end_matches('/').to_owned() })
     }

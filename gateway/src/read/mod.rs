@@ -14,7 +14,7 @@ use gateway_core::reading::CompletedReading;
 use gateway_core::reading::profiles::Profiles;
 
 use crate::cli::{EXIT_FAILED, EXIT_USAGE, fail, printed};
-use crate::device_place::DevicePlace;
+use crate::device_address::DeviceAddress;
 use crate::profile_files;
 use crate::snmp::{Exchange, ReadError, ReadScope, Reader};
 
@@ -25,7 +25,7 @@ pub use ask::{AskArgs, UserArgs, Version};
 pub struct ReadArgs {
     /// The device, `ADDR`, `ADDR:PORT`, `NAME` or `NAME:PORT`.
     #[arg(value_name = "DEVICE")]
-    pub place: DevicePlace,
+    pub place: DeviceAddress,
     /// How it is asked.
     #[command(flatten)]
     pub ask: AskArgs,

@@ -20,7 +20,7 @@ use wire::ids::{CommandId, DeviceId, RolloutId};
 use wire::report::Report;
 
 use crate::config::Config;
-use crate::device_place::NamedDevice;
+use crate::device_address::NamedDevice;
 use crate::discovery::Found;
 use crate::snmp::{Candidates, ReadError, Reader};
 use crate::spool::{Changes, QueuedMail, Restored, Spool, SpoolError};

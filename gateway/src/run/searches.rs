@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::engine::{Action, Engine, Event, Outcome, told};
 use super::schedule::Job;
-use crate::device_place::NamedDevice;
+use crate::device_address::NamedDevice;
 use crate::discovery::{self, Found, Search, announcements};
 
 /// What is known of searches.

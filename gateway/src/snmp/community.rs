@@ -9,7 +9,7 @@ use gateway_core::reading::{ErrorStatus, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
 use snmp::Retry;
 
-use super::agent::Failure;
+use super::session::ExchangeError;
 use super::socket::Mailbox;
 
 /// The largest request, octets: it stays within one Ethernet frame.
@@ -45,7 +45,11 @@ impl CommunityAgent {
     }
 
     /// Sends a request, repeats it at most so often, and gives the answer: silence is one.
-    pub(super) async fn exchange(&mut self, request: &Request, retries: u32) -> Result<Response, Failure> {
+    pub(super) async fn exchange(
+        &mut self,
+        request: &Request,
+        retries: u32,
+    ) -> Result<Response, ExchangeError> {
         self.id += 1;
         let datagram = message::encode(self.envelope(), request);
         if datagram.len() > REQUEST_OCTETS {
@@ -54,7 +58,7 @@ impl CommunityAgent {
         let retries = retries.min(self.retry.retries());
         for attempt in 0..=retries {
             self.sent.fetch_add(1, Ordering::Relaxed);
-            self.mailbox.send(&datagram).await.map_err(|error| Failure::Send(error.to_string()))?;
+            self.mailbox.send(&datagram).await.map_err(|error| ExchangeError::Send(error.to_string()))?;
             let last = attempt == retries;
             // Who is slow is heard during the pause, too.
             let pause = if last { Duration::ZERO } else { self.retry.compute_delay(attempt) };

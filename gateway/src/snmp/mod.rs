@@ -1,15 +1,16 @@
 //! SNMP: carries out the requests of [`gateway_core::reading`] over one shared socket for each address family.
 
 mod agent;
-mod book;
+mod cache;
 mod community;
 pub mod credentials;
-mod denial;
-pub(crate) mod salt;
+pub(crate) mod des_salt;
+mod session;
 mod socket;
 mod sockets;
 mod transport;
 mod usm;
+mod usm_error;
 mod visit;
 
 use std::net::SocketAddr;
@@ -24,7 +25,7 @@ use wire::reading::Reading;
 pub use credentials::{Candidates, Credentials};
 pub use gateway_core::reading::ReadScope;
 
-use book::Book;
+use cache::AgentCache;
 use sockets::Sockets;
 use visit::Visit;
 
@@ -135,7 +136,7 @@ pub struct Exchange {
 pub struct Reader {
     profiles: Arc<Profiles>,
     sockets: Arc<Sockets>,
-    book: Arc<Book>,
+    cache: Arc<AgentCache>,
 }
 
 impl std::fmt::Debug for Reader {
@@ -150,7 +151,7 @@ impl Reader {
     /// # Errors
     /// The socket can't be opened.
     pub async fn new(profiles: Arc<Profiles>) -> Result<Self, TransportError> {
-        Ok(Self { profiles, sockets: Arc::new(Sockets::open().await?), book: Arc::default() })
+        Ok(Self { profiles, sockets: Arc::new(Sockets::open().await?), cache: Arc::default() })
     }
 
     /// The profiles that readings are made with.
@@ -191,12 +192,12 @@ impl Reader {
     /// With what and how the device at an address answered last.
     #[must_use]
     pub fn access(&self, address: SocketAddr) -> Option<Access> {
-        self.book.memory(address).map(|memory| memory.access)
+        self.cache.memory(address).map(|memory| memory.access)
     }
 
     /// What was remembered elsewhere of the device at an address.
     pub fn remember(&self, address: SocketAddr, access: Access) {
-        self.book.remember(address, access);
+        self.cache.remember(address, access);
     }
 }
 

@@ -9,7 +9,7 @@ use snmp::message::V3Message;
 use snmp::v3::classify_report;
 use snmp::{Candidate, DecodeConfig, Error, ReceiveLimits, RequestRegistration, Transport, UdpHandle};
 
-use super::denial::Denial;
+use super::usm_error::UsmError;
 
 /// Octets of a refused answer that an error shows.
 const SHOWN_OCTETS: usize = 16;
@@ -19,7 +19,7 @@ const SHOWN_OCTETS: usize = 16;
 pub(super) struct Tally {
     sent: Arc<AtomicU32>,
     rejected: Mutex<Option<String>>,
-    denied: Mutex<Option<Denial>>,
+    denied: Mutex<Option<UsmError>>,
 }
 
 impl Tally {
@@ -29,12 +29,12 @@ impl Tally {
     }
 
     /// Why the device refused the user, in a report that is itself not authentic: it can't be where no key is shared.
-    pub(super) fn denied(&self) -> Option<Denial> {
+    pub(super) fn denied(&self) -> Option<UsmError> {
         self.denied.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn deny(&self, denial: Denial) {
-        *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(denial);
+    fn deny(&self, usm_error: UsmError) {
+        *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(usm_error);
     }
 
     fn reject(&self, octets: &[u8]) {
@@ -85,8 +85,8 @@ impl Transport for Tallied {
         let watched = move |octets: Bytes, source| {
             let candidate = validate(octets.clone(), source)?;
             if matches!(candidate, Candidate::Reject) {
-                if let Some(denial) = report(&octets) {
-                    tally.deny(denial);
+                if let Some(usm_error) = report(&octets) {
+                    tally.deny(usm_error);
                     return Err(Error::Auth { target: source }.boxed());
                 }
                 tally.reject(&octets);
@@ -119,7 +119,7 @@ impl Transport for Tallied {
 
 /// What a plain SNMPv3 report says, where that is final for this user. The library passes it over, since anybody on the
 /// way could have written it; all that it can cause here is that a request ends as refused instead of in silence.
-fn report(octets: &Bytes) -> Option<Denial> {
+fn report(octets: &Bytes) -> Option<UsmError> {
     let message = V3Message::decode(octets.clone(), DecodeConfig::DEFAULT).ok()?.value;
-    Denial::of(&classify_report(message.pdu()?).ok()?)
+    UsmError::of(&classify_report(message.pdu()?).ok()?)
 }

@@ -6,11 +6,11 @@ use gateway_core::reading::limits::VARBINDS_PER_RESPONSE;
 use gateway_core::reading::{ErrorStatus, Oid, Request, Response, Value};
 use snmp::{Client, ClientBuilder, DecodeAnomaly, Error, ErrorStatus as WireStatus, UdpHandle, VarBind};
 
-use super::agent::{Failure, Way, retry};
 use super::credentials::UsmCredentials;
-use super::denial::Denial;
-use super::salt;
+use super::des_salt;
+use super::session::{ExchangeError, SessionParams, retry};
 use super::transport::{Tallied, Tally};
+use super::usm_error::UsmError;
 
 /// The agent of one device.
 pub(super) struct UsmAgent {
@@ -20,19 +20,23 @@ pub(super) struct UsmAgent {
 
 impl UsmAgent {
     /// Prepares; nothing is sent.
-    pub(super) fn new(handle: UdpHandle, user: &UsmCredentials, way: &Way) -> Result<Self, String> {
-        let auth = user.auth(way.context.as_deref()).map_err(|error| error.to_string())?;
-        let (transport, tally) = Tallied::new(handle, Arc::clone(&way.sent));
+    pub(super) fn new(
+        handle: UdpHandle,
+        user: &UsmCredentials,
+        params: &SessionParams,
+    ) -> Result<Self, String> {
+        let auth = user.auth(params.context.as_deref()).map_err(|error| error.to_string())?;
+        let (transport, tally) = Tallied::new(handle, Arc::clone(&params.sent));
         let mut builder = ClientBuilder::new(auth)
-            .request_timeout(way.timeout)
-            .retry(retry(way.retries)?)
+            .request_timeout(params.timeout)
+            .retry(retry(params.retries)?)
             .max_oids_per_request(usize::from(u8::MAX))
-            .engine_cache(Arc::clone(&way.engine))
+            .engine_cache(Arc::clone(&params.engine))
             // Some devices say unsigned that the clock is wrong. Their word is taken for one packet only, from the
             // device's own address, and a wrong one only makes that packet useless.
             .allow_unauthenticated_v3_time_correction(true);
         if user.uses_des() {
-            builder = builder.des_salt_state(salt::of_this_process().map_err(str::to_owned)?);
+            builder = builder.des_salt_state(des_salt::of_this_process().map_err(str::to_owned)?);
         }
         let client = builder.build_with_transport(transport).map_err(|error| error.to_string())?;
         Ok(Self { client, tally })
@@ -44,7 +48,7 @@ impl UsmAgent {
     }
 
     /// Sends a request, repeats it, and gives the answer: silence is one.
-    pub(super) async fn exchange(&self, request: &Request) -> Result<Response, Failure> {
+    pub(super) async fn exchange(&self, request: &Request) -> Result<Response, ExchangeError> {
         let oids: Vec<snmp::Oid> =
             request.oids().iter().map(|oid| snmp::Oid::from_slice(oid.arcs())).collect();
         let response = match request {
@@ -64,7 +68,7 @@ impl UsmAgent {
                 Ok(Response::Varbinds(varbinds.iter().take(VARBINDS_PER_RESPONSE).map(varbind).collect()))
             }
             Err(error) => match self.tally.denied() {
-                Some(denial) => Err(Failure::Denied(denial)),
+                Some(usm_error) => Err(ExchangeError::Denied(usm_error)),
                 None => failed(error.exchange_source()),
             },
         }
@@ -79,7 +83,7 @@ const fn is_cut_number(anomaly: &DecodeAnomaly) -> bool {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library's errors are non-exhaustive")]
-fn failed(error: &Error) -> Result<Response, Failure> {
+fn failed(error: &Error) -> Result<Response, ExchangeError> {
     match error {
         Error::Timeout { .. } => Ok(Response::Timeout),
         Error::Snmp { status: WireStatus::TooBig, .. } => Ok(Response::Error(ErrorStatus::TooBig)),
@@ -90,9 +94,9 @@ fn failed(error: &Error) -> Result<Response, Failure> {
         Error::Decode(_) | Error::MalformedResponse { .. } | Error::ResponseShape { .. } => {
             Ok(Response::Error(ErrorStatus::Other))
         }
-        Error::Report { status, .. } => Err(Failure::Denied(Denial::from(status.as_ref()))),
-        Error::Auth { .. } => Err(Failure::Denied(Denial::NotAuthentic)),
-        other => Err(Failure::Send(other.to_string())),
+        Error::Report { status, .. } => Err(ExchangeError::Denied(UsmError::from(status.as_ref()))),
+        Error::Auth { .. } => Err(ExchangeError::Denied(UsmError::NotAuthentic)),
+        other => Err(ExchangeError::Send(other.to_string())),
     }
 }
 

@@ -12,10 +12,11 @@ use jiff::Timestamp;
 use snmp::EngineCache;
 use wire::reading::Reading;
 
-use super::agent::{Failure, SnmpAgent, Way};
+use super::agent::SnmpAgent;
 use super::credentials::Candidate;
-use super::denial::Denial;
-use super::{Exchange, READING_TIME, ReadError, ReadScope, Reader, Target, address_text, book};
+use super::session::{ExchangeError, SessionParams};
+use super::usm_error::UsmError;
+use super::{Exchange, READING_TIME, ReadError, ReadScope, Reader, Target, address_text, cache};
 
 /// Who is told of each request.
 pub(super) type Watch<'a> = dyn FnMut(&Exchange) + Send + 'a;
@@ -32,7 +33,7 @@ pub(super) struct Visit<'a> {
 }
 
 /// Why a credential gave no reading.
-struct Miss {
+struct AttemptError {
     error: ReadError,
     /// Whether another credential may fare better: nothing was answered to this one.
     next: bool,
@@ -40,7 +41,7 @@ struct Miss {
     engine: bool,
 }
 
-impl Miss {
+impl AttemptError {
     const fn last(error: ReadError) -> Self {
         Self { error, next: false, engine: false }
     }
@@ -62,12 +63,12 @@ impl<'a> Visit<'a> {
 
     /// Tries the credentials in turn.
     pub(super) async fn read(&self, watch: &mut Watch<'_>) -> Result<CompletedReading, ReadError> {
-        let (address, book) = (self.target.address, &self.reader.book);
+        let (address, cache) = (self.target.address, &self.reader.cache);
         let candidates = self.target.credentials.at(address);
         let names: Vec<(&str, Version)> =
             candidates.iter().map(|one| (&*one.name, one.credentials.version())).collect();
-        let memory = book.memory(address);
-        let mut engine = book.engine(address);
+        let memory = cache.memory(address);
+        let mut engine = cache.engine(address);
         let mut engine_is_silent = false;
         let mut worst: Option<ReadError> = None;
         for attempt in access::attempts(memory.as_ref(), &names, self.target.retries) {
@@ -83,14 +84,14 @@ impl<'a> Visit<'a> {
             let own = own.filter(|access| access.credential == *name && access.version == *version);
             match self.try_one(candidate, own, attempt.retries, &mut engine, watch).await {
                 Ok(finished) => return Ok(finished),
-                Err(Miss { error, next: false, .. }) => return Err(error),
-                Err(Miss { error, .. }) => {
+                Err(AttemptError { error, next: false, .. }) => return Err(error),
+                Err(AttemptError { error, .. }) => {
                     engine_is_silent |= *version == Version::V3 && engine.get(&address).is_none();
                     worst = Some(worst.filter(says_more).unwrap_or(error));
                 }
             }
         }
-        book.failed(address);
+        cache.failed(address);
         Err(worst.unwrap_or_else(|| self.no_answer("nothing".to_owned())))
     }
 
@@ -102,10 +103,10 @@ impl<'a> Visit<'a> {
         retries: u32,
         engine: &mut Arc<EngineCache>,
         watch: &mut Watch<'_>,
-    ) -> Result<CompletedReading, Miss> {
+    ) -> Result<CompletedReading, AttemptError> {
         let now = Timestamp::now();
         let context = own.and_then(|access| access.context.as_deref().map(Arc::from));
-        let mut way = Way {
+        let mut params = SessionParams {
             address: self.target.address,
             credentials: candidate.credentials.clone(),
             context: context.or_else(|| candidate.context.clone()),
@@ -116,26 +117,26 @@ impl<'a> Visit<'a> {
         };
         let quirks = own.map_or_else(AgentQuirks::default, |access| access.quirks_now(now));
         let is_v3 = candidate.credentials.version() == Version::V3;
-        let knew_engine = is_v3 && way.knows_engine();
-        if retries < way.retries {
-            self.probe(&Way { retries, ..way.clone() }, candidate).await?;
+        let knew_engine = is_v3 && params.knows_engine();
+        if retries < params.retries {
+            self.probe(&SessionParams { retries, ..params.clone() }, candidate).await?;
         }
-        let mut read = self.visit(&way, candidate, quirks, watch).await;
+        let mut read = self.visit(&params, candidate, quirks, watch).await;
         if knew_engine && read.as_ref().is_err_and(|miss| miss.next && miss.engine) {
             // Another device, or one that lost count of its starts: only a new discovery tells.
-            *engine = book::new_engine();
-            way.engine = Arc::clone(engine);
-            self.probe(&Way { retries: 0, ..way.clone() }, candidate).await?;
-            read = self.visit(&way, candidate, quirks, watch).await;
+            *engine = cache::new_engine();
+            params.engine = Arc::clone(engine);
+            self.probe(&SessionParams { retries: 0, ..params.clone() }, candidate).await?;
+            read = self.visit(&params, candidate, quirks, watch).await;
         }
         let mut read = read?;
         if own.is_none_or(|access| !access.is_fresh(now)) {
-            self.try_context(&mut way, candidate, &mut read, watch).await;
+            self.try_context(&mut params, candidate, &mut read, watch).await;
         }
         let learned = Access {
             credential: candidate.name.to_string(),
             version: candidate.credentials.version(),
-            context: way
+            context: params
                 .context
                 .as_deref()
                 .filter(|context| candidate.context.as_deref() != Some(*context))
@@ -143,41 +144,41 @@ impl<'a> Visit<'a> {
             quirks: read.quirks,
             learned_at: now,
         };
-        let engine = is_v3.then_some(way.engine);
-        self.reader.book.worked(self.target.address, learned, engine, read.hints);
+        let engine = is_v3.then_some(params.engine);
+        self.reader.cache.worked(self.target.address, learned, engine, read.hints);
         Ok(read.finished)
     }
 
     /// Some print servers have the printer's objects in a context of their own, which the profile names.
     async fn try_context(
         &self,
-        way: &mut Way,
+        params: &mut SessionParams,
         candidate: &Candidate,
         read: &mut Read,
         watch: &mut Watch<'_>,
     ) {
-        let Some(context) = read.context.take().filter(|_| way.context.is_none()) else { return };
+        let Some(context) = read.context.take().filter(|_| params.context.is_none()) else { return };
         if self.scope != ReadScope::Full || !lacks(&read.finished.reading) {
             return;
         }
-        let other = Way { context: Some(context), ..way.clone() };
-        if self.probe(&Way { retries: 0, ..other.clone() }, candidate).await.is_err() {
+        let other = SessionParams { context: Some(context), ..params.clone() };
+        if self.probe(&SessionParams { retries: 0, ..other.clone() }, candidate).await.is_err() {
             return;
         }
         if let Ok(better) = self.visit(&other, candidate, read.quirks, watch).await
             && !lacks(&better.finished.reading)
         {
-            (*way, *read) = (other, better);
+            (*params, *read) = (other, better);
         }
     }
 
     /// Asks for one object, to see whether anything is answered.
-    async fn probe(&self, way: &Way, candidate: &Candidate) -> Result<(), Miss> {
-        let mut agent = self.agent(way).await?;
+    async fn probe(&self, params: &SessionParams, candidate: &Candidate) -> Result<(), AttemptError> {
+        let mut agent = self.agent(params).await?;
         let sys_object_id = Oid::new(&[objects::SYS_OBJECT_ID, &[0]].concat());
         let request = Request::Get(vec![sys_object_id]);
-        match self.exchange(&mut agent, &request, way.retries, (candidate, false)).await? {
-            Response::Timeout => Err(self.silent(way, candidate, &agent, &request, true)),
+        match self.exchange(&mut agent, &request, params.retries, (candidate, false)).await? {
+            Response::Timeout => Err(self.silent(params, candidate, &agent, &request, true)),
             Response::Varbinds(_) | Response::Error(_) => Ok(()),
         }
     }
@@ -185,17 +186,17 @@ impl<'a> Visit<'a> {
     /// Reads with one credential.
     async fn visit(
         &self,
-        way: &Way,
+        params: &SessionParams,
         candidate: &Candidate,
         quirks: AgentQuirks,
         watch: &mut Watch<'_>,
-    ) -> Result<Read, Miss> {
-        let mut agent = self.agent(way).await?;
+    ) -> Result<Read, AttemptError> {
+        let mut agent = self.agent(params).await?;
         // SNMP v1 has no GETBULK, and that is nothing to be remembered.
         let has_bulk = candidate.credentials.version() != Version::V1;
         let asked_in = AgentQuirks { bulk: quirks.bulk && has_bulk, ..quirks };
         let (profiles, hints) =
-            (Arc::clone(&self.reader.profiles), self.reader.book.hints(self.target.address));
+            (Arc::clone(&self.reader.profiles), self.reader.cache.hints(self.target.address));
         let mut reading = DeviceReading::with_quirks(profiles, self.scope, asked_in, hints);
         if self.explained {
             reading = reading.explained();
@@ -203,15 +204,15 @@ impl<'a> Visit<'a> {
         let mut answered = false;
         while let Some(request) = reading.next_request() {
             let asked = Instant::now();
-            let retries = reading.retries(&request, way.retries);
+            let retries = reading.retries(&request, params.retries);
             let answer = self.exchange(&mut agent, &request, retries, (candidate, answered)).await?;
             // Whose SNMPv3 engine has told nothing is off, whatever was asked.
-            let nobody = answer == Response::Timeout && !way.may_be_there();
+            let nobody = answer == Response::Timeout && !params.may_be_there();
             answered |= answer != Response::Timeout;
             let exchange = Exchange { request, answer, took: asked.elapsed() };
             watch(&exchange);
             if !reading.handle_response(&exchange.request, exchange.answer) || nobody {
-                return Err(self.silent(way, candidate, &agent, &exchange.request, !answered));
+                return Err(self.silent(params, candidate, &agent, &exchange.request, !answered));
             }
         }
         let (learned, hints) = (reading.quirks(), reading.hints().map(Arc::new));
@@ -226,10 +227,10 @@ impl<'a> Visit<'a> {
         Ok(Read { finished, quirks: AgentQuirks { bulk, ..learned }, hints, context })
     }
 
-    async fn agent(&self, way: &Way) -> Result<SnmpAgent, Miss> {
-        SnmpAgent::new(&self.reader.sockets, way).await.map_err(|problem| {
+    async fn agent(&self, params: &SessionParams) -> Result<SnmpAgent, AttemptError> {
+        SnmpAgent::new(&self.reader.sockets, params).await.map_err(|problem| {
             let request = "the first request".to_owned();
-            Miss::last(ReadError::Unreachable { address: self.target.address, request, problem })
+            AttemptError::last(ReadError::Unreachable { address: self.target.address, request, problem })
         })
     }
 
@@ -239,51 +240,59 @@ impl<'a> Visit<'a> {
         request: &Request,
         retries: u32,
         (candidate, answered): (&Candidate, bool),
-    ) -> Result<Response, Miss> {
+    ) -> Result<Response, AttemptError> {
         let left = READING_TIME.saturating_sub(self.begun.elapsed());
         let address = self.target.address;
         match tokio::time::timeout(left, agent.exchange(request, retries)).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(Failure::Send(problem))) => {
+            Ok(Err(ExchangeError::Send(problem))) => {
                 let request = request.to_string();
-                Err(Miss::last(ReadError::Unreachable { address, request, problem }))
+                Err(AttemptError::last(ReadError::Unreachable { address, request, problem }))
             }
-            Ok(Err(Failure::Denied(denial))) => Err(self.refused(candidate, request, &denial, !answered)),
+            Ok(Err(ExchangeError::Denied(usm_error))) => {
+                Err(self.refused(candidate, request, &usm_error, !answered))
+            }
             Err(_) => {
                 let (requests, limit_s) = (self.packets(), READING_TIME.as_secs());
-                Err(Miss::last(ReadError::TooSlow { address, requests, limit_s }))
+                Err(AttemptError::last(ReadError::TooSlow { address, requests, limit_s }))
             }
         }
     }
 
-    fn refused(&self, candidate: &Candidate, request: &Request, denial: &Denial, next: bool) -> Miss {
+    fn refused(
+        &self,
+        candidate: &Candidate,
+        request: &Request,
+        usm_error: &UsmError,
+        next: bool,
+    ) -> AttemptError {
         let error = ReadError::Refused {
             address: self.target.address,
             request: request.to_string(),
             credentials: candidate.name.to_string(),
-            problem: denial.to_string(),
+            problem: usm_error.to_string(),
         };
-        Miss { error, next, engine: denial.may_be_another_engine() }
+        AttemptError { error, next, engine: usm_error.may_be_another_engine() }
     }
 
     /// No usable answer came: tells a device that refuses or sends rubbish from one that sends nothing.
     fn silent(
         &self,
-        way: &Way,
+        params: &SessionParams,
         candidate: &Candidate,
         agent: &SnmpAgent,
         request: &Request,
         next: bool,
-    ) -> Miss {
-        if candidate.credentials.version() == Version::V3 && way.knows_engine() {
-            return self.refused(candidate, request, &Denial::Mute, next);
+    ) -> AttemptError {
+        if candidate.credentials.version() == Version::V3 && params.knows_engine() {
+            return self.refused(candidate, request, &UsmError::Mute, next);
         }
         let (address, request) = (self.target.address, request.to_string());
         let error = match agent.rejected() {
             Some(problem) => ReadError::Malformed { address, request, problem },
             None => self.no_answer(request),
         };
-        Miss { error, next, engine: true }
+        AttemptError { error, next, engine: true }
     }
 
     fn no_answer(&self, request: String) -> ReadError {

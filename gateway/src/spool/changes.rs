@@ -4,32 +4,14 @@ use gateway_core::commands::CommandRecord;
 use gateway_core::firmware::Update;
 use gateway_core::inventory::DeviceRecord;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use uuid::Uuid;
 use wire::ids::{CommandId, DeviceId, RolloutId};
-use wire::reading::Identity;
-use wire::report::{Call, Lane, Report};
+use wire::report::{Lane, Report};
 
-use super::SpoolError;
+use super::error::SpoolError;
 use super::layout::{self, Key};
-
-/// A letter that waits to be sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QueuedMail {
-    /// Its id, UUID version 7: letters are sent in its order.
-    pub id: Uuid,
-    /// The call.
-    pub call: Call,
-    /// The device.
-    pub identity: Identity,
-    /// The device's address.
-    pub address: String,
-    /// Attempts so far.
-    #[serde(default)]
-    pub attempts: u32,
-    /// Not before this.
-    pub not_before: Timestamp,
-}
+use super::records::QueuedMail;
 
 /// A report to be numbered and stored.
 #[derive(Debug, Clone)]

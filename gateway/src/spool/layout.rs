@@ -16,8 +16,8 @@ use wire::ids::{CommandId, DeviceId, RolloutId, SpoolId};
 use wire::limits::BATCH_BYTES;
 use wire::report::{Lane, Lanes, Report};
 
-use super::SpoolError;
-use super::changes::QueuedMail;
+use super::error::SpoolError;
+use super::records::QueuedMail;
 
 /// Values begin with one of these.
 const PLAIN: u8 = 0;
@@ -27,7 +27,7 @@ const COMPRESSED: u8 = 1;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Key<'a> {
     /// The spool's own state.
-    Life,
+    Epoch,
     /// A report by lane and place.
     Report(Lane, u64),
     /// A device.
@@ -46,7 +46,7 @@ impl Key<'_> {
     pub(super) fn bytes(self) -> Vec<u8> {
         let with = |head: &[u8], id: &[u8]| [head, id].concat();
         match self {
-            Self::Life => b"l".to_vec(),
+            Self::Epoch => b"l".to_vec(),
             Self::Report(lane, place) => with(report_prefix(lane), &place.to_be_bytes()),
             Self::Device(device) => with(b"d", device.as_str().as_bytes()),
             Self::Command(command) => with(b"c", command.0.as_bytes()),
@@ -74,14 +74,14 @@ pub(super) fn report_key(key: &[u8]) -> Option<(Lane, u64)> {
 
 /// The spool's own state; written in every batch that changes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Life {
+pub(super) struct Epoch {
     pub(super) id: SpoolId,
     pub(super) lanes: Lanes<LaneState>,
     /// Grows with each batch: tells after a failure whether the batch is on the disk.
     pub(super) batch: u64,
 }
 
-impl Life {
+impl Epoch {
     pub(super) fn begin() -> Self {
         Self { id: SpoolId(Uuid::now_v7()), lanes: Lanes::default(), batch: 0 }
     }

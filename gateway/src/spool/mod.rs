@@ -7,11 +7,13 @@
 mod changes;
 mod compact;
 mod disk;
+mod error;
+mod high_water_mark;
 mod layout;
-mod mark;
 mod opening;
 mod outbox;
-mod rescue;
+mod records;
+mod recovery;
 mod writer;
 
 use std::path::PathBuf;
@@ -22,8 +24,10 @@ use tokio::sync::{oneshot, watch};
 use wire::ids::SpoolId;
 use wire::report::{Envelope, Lane, Lanes};
 
-pub use changes::{Changes, QueuedMail};
+pub use changes::Changes;
+pub use error::SpoolError;
 pub use layout::Restored;
+pub use records::QueuedMail;
 
 use writer::{Request, Writer};
 
@@ -34,56 +38,6 @@ pub struct SpoolSettings {
     pub data_dir: PathBuf,
     /// Limit of the whole, bytes. Reports that wait may take half of it: the store needs as much to turn itself over.
     pub limit_bytes: u64,
-}
-
-/// What can't be done with the spool.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum SpoolError {
-    /// The directory can't be used.
-    #[error("{}: the spool can't be opened: {problem}", path.display())]
-    Unusable {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        problem: String,
-    },
-    /// The disk has no room to open it. Nothing is damaged: it can be opened when there is some.
-    #[error("{}: the spool can't be opened: {problem}; make room on this disk", path.display())]
-    NoRoom {
-        /// The directory.
-        path: PathBuf,
-        /// How much is free and needed.
-        problem: String,
-    },
-    /// A value can't be encoded or decoded.
-    #[error("the spool's record {key} can't be used: {problem}")]
-    Record {
-        /// Its key.
-        key: String,
-        /// Why.
-        problem: String,
-    },
-    /// The limit is reached and nothing can be let go.
-    #[error("the spool has reached its limit of {limit_bytes} bytes and holds nothing that can be let go")]
-    Full {
-        /// The limit of what waits, bytes.
-        limit_bytes: u64,
-    },
-    /// The store failed while it was read.
-    #[error("the spool can't be read: {problem}")]
-    Read {
-        /// Why.
-        problem: String,
-    },
-    /// The disk takes nothing at present. What is to be stored waits; this is the answer to all else.
-    #[error("nothing can be stored until there is room on the gateway's disk: {problem}")]
-    Refuses {
-        /// Why.
-        problem: String,
-    },
-    /// The program ends.
-    #[error("the spool is closed")]
-    Closed,
 }
 
 /// How the spool is, at one moment.

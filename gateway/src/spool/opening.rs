@@ -8,20 +8,21 @@ use jiff::Timestamp;
 use wire::report::{Lane, Loss, Report};
 
 use super::disk::{Disk, DiskError, Reserve};
-use super::layout::{self, Key, Life, Restored};
-use super::{SpoolError, compact, outbox, rescue};
+use super::error::SpoolError;
+use super::layout::{self, Epoch, Key, Restored};
+use super::{compact, outbox, recovery};
 
 /// An open store and what it remembers.
 pub(super) struct Opened {
     pub(super) disk: Disk,
-    pub(super) life: Life,
+    pub(super) epoch: Epoch,
     pub(super) restored: Restored,
     pub(super) waiting_bytes: u64,
 }
 
 /// Opens the store, whatever it is like. A damaged one is put aside and made anew; one that is older than `mark` is told,
 /// and goes on by the mark.
-pub(super) fn open(path: &Path, reserve: &Reserve, mark: Option<Life>) -> Result<Opened, SpoolError> {
+pub(super) fn open(path: &Path, reserve: &Reserve, mark: Option<Epoch>) -> Result<Opened, SpoolError> {
     if let Err(error) = path.parent().map_or(Ok(()), fs::create_dir_all) {
         return Err(refused(path, error));
     }
@@ -39,22 +40,22 @@ pub(super) fn open(path: &Path, reserve: &Reserve, mark: Option<Life>) -> Result
         Err(DiskError::Io(error)) => return Err(refused(path, error)),
         Err(DiskError::Damaged(why)) => return anew(path, None, &why, mark),
     };
-    match rescue::restore(&disk, is_new) {
-        Ok((mut life, restored, waiting_bytes)) => {
-            if let Some(mark) = mark.filter(|mark| mark.batch > life.batch) {
-                let opened = Opened { disk, life, restored, waiting_bytes };
+    match recovery::restore(&disk, is_new) {
+        Ok((mut epoch, restored, waiting_bytes)) => {
+            if let Some(mark) = mark.filter(|mark| mark.batch > epoch.batch) {
+                let opened = Opened { disk, epoch, restored, waiting_bytes };
                 return go_on(opened, &mark).map_err(|error| failed(path, error));
             }
             for lane in Lane::ALL {
-                *life.lanes.of_mut(lane) = life.lanes.of(lane).opened();
+                *epoch.lanes.of_mut(lane) = epoch.lanes.of(lane).opened();
             }
-            Ok(Opened { disk, life, restored, waiting_bytes })
+            Ok(Opened { disk, epoch, restored, waiting_bytes })
         }
         Err(DiskError::Io(error)) => Err(refused(path, error)),
         Err(DiskError::Damaged(why)) => {
-            let rescued = rescue::read(&disk);
+            let recovered = recovery::read(&disk);
             disk.close();
-            anew(path, Some(rescued), &why, mark)
+            anew(path, Some(recovered), &why, mark)
         }
     }
 }
@@ -62,30 +63,30 @@ pub(super) fn open(path: &Path, reserve: &Reserve, mark: Option<Life>) -> Result
 /// A damaged store is put aside and made anew.
 fn anew(
     path: &Path,
-    rescued: Option<rescue::Rescued>,
+    recovered: Option<recovery::Recovered>,
     why: &str,
-    mark: Option<Life>,
+    mark: Option<Epoch>,
 ) -> Result<Opened, SpoolError> {
     let now = Timestamp::now();
-    rescue::put_aside(path, now)?;
+    recovery::put_aside(path, now)?;
     let disk = Disk::open(path).map_err(|error| failed(path, error))?;
-    let rescued = rescued.unwrap_or(rescue::Rescued { records: std::collections::BTreeMap::new() });
-    let detail = rescue::refill(&disk, rescued, mark, now)?;
+    let recovered = recovered.unwrap_or(recovery::Recovered { records: std::collections::BTreeMap::new() });
+    let detail = recovery::refill(&disk, recovered, mark, now)?;
     tracing::error!(why, detail, "the spool was damaged");
     metrics::counter!("platen_gateway_spool_damages_total").increment(1);
-    let (life, mut restored, waiting_bytes) =
-        rescue::restore(&disk, false).map_err(|error| failed(path, error))?;
+    let (epoch, mut restored, waiting_bytes) =
+        recovery::restore(&disk, false).map_err(|error| failed(path, error))?;
     restored.damage = detail;
-    Ok(Opened { disk, life, restored, waiting_bytes })
+    Ok(Opened { disk, epoch, restored, waiting_bytes })
 }
 
 /// A store that went back goes on where its mark is: numbers that may have been given are not given again, what the
 /// server is known to have is freed, and the loss is told once the server has said what it has.
-fn go_on(opened: Opened, mark: &Life) -> Result<Opened, DiskError> {
-    let Opened { disk, life: found, mut restored, mut waiting_bytes } = opened;
+fn go_on(opened: Opened, mark: &Epoch) -> Result<Opened, DiskError> {
+    let Opened { disk, epoch: found, mut restored, mut waiting_bytes } = opened;
     let unusable = |error: SpoolError| DiskError::Damaged(error.to_string());
     let changes = mark.batch.saturating_sub(found.batch);
-    let mut life = Life { batch: mark.batch.saturating_add(1), ..mark.clone() };
+    let mut epoch = Epoch { batch: mark.batch.saturating_add(1), ..mark.clone() };
     let mut batch = sled::Batch::default();
     let mut went = 0_u64;
     for lane in Lane::ALL {
@@ -97,17 +98,17 @@ fn go_on(opened: Opened, mark: &Life) -> Result<Opened, DiskError> {
             waiting_bytes = waiting_bytes.saturating_sub(freed);
         }
         went = went.saturating_add(marked.made.saturating_sub(old.made.max(marked.acknowledged)));
-        *life.lanes.of_mut(lane) = state;
+        *epoch.lanes.of_mut(lane) = state;
     }
     let detail = format!(
         "the spool's store went back by {changes} changes, and {went} reports that waited went with it"
     );
     let loss = Report::Loss(Loss { lane: Lane::Bulk, reports: 0, detail: detail.clone() });
-    let key = Key::Report(Lane::Urgent, life.lanes.urgent.make()).bytes();
+    let key = Key::Report(Lane::Urgent, epoch.lanes.urgent.make()).bytes();
     let value = layout::encode_report(Timestamp::now(), &loss).map_err(unusable)?;
     waiting_bytes = waiting_bytes.saturating_add(outbox::stored_bytes(&key, &value));
     batch.insert(key, value);
-    batch.insert(Key::Life.bytes(), layout::encode(&Key::Life, &life).map_err(unusable)?);
+    batch.insert(Key::Epoch.bytes(), layout::encode(&Key::Epoch, &epoch).map_err(unusable)?);
     disk.apply(batch)?;
     tracing::error!(
         changes,
@@ -116,7 +117,7 @@ fn go_on(opened: Opened, mark: &Life) -> Result<Opened, DiskError> {
     );
     metrics::counter!("platen_gateway_spool_damages_total").increment(1);
     restored.damage = detail;
-    Ok(Opened { disk, life, restored, waiting_bytes })
+    Ok(Opened { disk, epoch, restored, waiting_bytes })
 }
 
 fn failed(path: &Path, error: DiskError) -> SpoolError {

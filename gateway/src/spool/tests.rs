@@ -270,12 +270,12 @@ async fn what_can_be_read_of_a_damaged_store_is_kept_and_gaps_are_told() {
     spool.close().await.unwrap();
     drop(spool);
     let disk = disk::Disk::open(&dir.path().join("spool")).unwrap();
-    let mut rescued = rescue::read(&disk);
+    let mut recovered = recovery::read(&disk);
     drop(disk);
-    rescued.records.remove(&layout::Key::Report(Lane::Urgent, 2).bytes()).unwrap();
+    recovered.records.remove(&layout::Key::Report(Lane::Urgent, 2).bytes()).unwrap();
     let fresh = tempfile::tempdir().unwrap();
     let disk = disk::Disk::open(&fresh.path().join("spool")).unwrap();
-    let told = rescue::refill(&disk, rescued, None, Timestamp::UNIX_EPOCH).unwrap();
+    let told = recovery::refill(&disk, recovered, None, Timestamp::UNIX_EPOCH).unwrap();
     drop(disk);
     assert!(told.contains("3 reports") && told.contains("1 reports known to be lost"), "{told}");
     let spool = open(fresh.path()).await;

@@ -1,7 +1,7 @@
 //! The thread that owns the store: joins what waits into one sync, and stays until the disk takes it.
 
+mod acknowledge;
 mod durable;
-mod word;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -15,8 +15,8 @@ use wire::report::Lane;
 
 use super::changes::Changes;
 use super::disk::{Disk, Reserve};
-use super::layout::{Key, Life, Restored};
-use super::mark::Mark;
+use super::high_water_mark::HighWaterMark;
+use super::layout::{Epoch, Key, Restored};
 use super::opening::{self, Opened};
 use super::{Snapshot, SpoolError, SpoolSettings, Waiting, compact, outbox};
 use durable::Stored;
@@ -50,9 +50,9 @@ pub(super) struct Writer {
     path: PathBuf,
     limit_bytes: u64,
     reserve: Reserve,
-    mark: Mark,
+    mark: HighWaterMark,
     disk: Option<Disk>,
-    life: Life,
+    epoch: Epoch,
     waiting_bytes: u64,
     snapshot: watch::Sender<Snapshot>,
     held: VecDeque<Request>,
@@ -65,9 +65,10 @@ impl Writer {
     pub(super) fn open(settings: SpoolSettings) -> Result<(Self, Restored), SpoolError> {
         let path = settings.data_dir.join("spool");
         let reserve = Reserve::beside(&path);
-        let mut mark = Mark::beside(&path);
-        let Opened { disk, life, mut restored, waiting_bytes } = opening::open(&path, &reserve, mark.read())?;
-        if let Err(error) = mark.write(&life) {
+        let mut mark = HighWaterMark::beside(&path);
+        let Opened { disk, epoch, mut restored, waiting_bytes } =
+            opening::open(&path, &reserve, mark.read())?;
+        if let Err(error) = mark.write(&epoch) {
             tracing::warn!(error = %error, "the spool's mark can't be written yet");
         }
         if let Err(error) = reserve.keep() {
@@ -75,8 +76,8 @@ impl Writer {
         }
         let limit_bytes = settings.limit_bytes / 2;
         let snapshot = watch::Sender::new(Snapshot {
-            id: life.id,
-            lanes: life.lanes,
+            id: epoch.id,
+            lanes: epoch.lanes,
             waiting_bytes,
             disk_bytes: disk.bytes(),
             limit_bytes,
@@ -90,7 +91,7 @@ impl Writer {
             reserve,
             mark,
             disk: Some(disk),
-            life,
+            epoch,
             waiting_bytes,
             snapshot,
             held,
@@ -195,7 +196,7 @@ impl Writer {
     fn gather(&self, commits: Vec<(Changes, Answer<()>)>) -> Gathered {
         let mut all = Gathered {
             batch: sled::Batch::default(),
-            next: self.life.clone(),
+            next: self.epoch.clone(),
             bytes: self.waiting_bytes,
             made: 0,
             admitted: Vec::with_capacity(commits.len()),
@@ -234,7 +235,7 @@ impl Writer {
         let disk = self.disk.as_ref().ok_or(SpoolError::Closed)?;
         let needed = after.saturating_sub(self.limit_bytes);
         let freed =
-            outbox::make_room(disk, batch, &self.life.lanes, needed, self.limit_bytes, Timestamp::now())?;
+            outbox::make_room(disk, batch, &self.epoch.lanes, needed, self.limit_bytes, Timestamp::now())?;
         if freed < needed {
             return Err(SpoolError::Full { limit_bytes: self.limit_bytes });
         }
@@ -243,7 +244,7 @@ impl Writer {
 
     fn waiting(&self, lane: Lane, byte_limit: usize) -> Result<Waiting, SpoolError> {
         let disk = self.disk.as_ref().ok_or(SpoolError::Closed)?;
-        outbox::waiting(disk, lane, self.life.lanes.of(lane), byte_limit)
+        outbox::waiting(disk, lane, self.epoch.lanes.of(lane), byte_limit)
     }
 
     fn upkeep(&mut self) {
@@ -264,7 +265,7 @@ impl Writer {
 /// Changes that share one sync.
 struct Gathered {
     batch: sled::Batch,
-    next: Life,
+    next: Epoch,
     bytes: u64,
     made: u64,
     admitted: Vec<(Changes, Answer<()>)>,

@@ -16,7 +16,7 @@ use wire::metadata::TARGETS;
 use wire::problem::Problem;
 
 use super::error::StagingError;
-use crate::servers;
+use crate::https_client;
 
 /// Without a byte for so long, a download counts as cut.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
@@ -159,7 +159,7 @@ impl Http {
 fn client(identity: &Identity, proxy: Option<&str>) -> Result<Client, String> {
     let tls = pki::tls::client_config(identity, PartyKind::GlobalServer)
         .map_err(|error| format!("identity: {error}"))?;
-    servers::client(tls, proxy, patient)
+    https_client::client(tls, proxy, patient)
 }
 
 fn patient(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {

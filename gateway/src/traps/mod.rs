@@ -18,7 +18,7 @@ use snmp::{
 use tokio_util::sync::CancellationToken;
 
 use crate::snmp::credentials::Credentials;
-use crate::snmp::{Candidates, salt};
+use crate::snmp::{Candidates, des_salt};
 
 /// Answers to informs and reports, bytes: what a sender that isn't who it says could have sent to somebody else.
 const ANSWER_BYTES: usize = 1_472;
@@ -148,8 +148,8 @@ impl Receiver {
                 builder = with.map_err(|error| failed(error.to_string()))?;
             }
             if user.uses_des() {
-                builder =
-                    builder.des_salt_state(salt::of_this_process().map_err(|why| failed(why.to_owned()))?);
+                builder = builder
+                    .des_salt_state(des_salt::of_this_process().map_err(|why| failed(why.to_owned()))?);
             }
         }
         if !users.is_empty() {

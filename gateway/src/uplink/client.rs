@@ -21,7 +21,7 @@ use wire::poll::{Poll, PollResponse};
 use wire::problem::Problem;
 use wire::report::{Batch, BatchResponse, Lane};
 
-use crate::servers;
+use crate::https_client;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -100,7 +100,7 @@ impl CommServer {
     /// The URL, the proxy or the identity can't be used.
     pub fn new(url: &str, proxy: Option<&str>, identity: Arc<LiveIdentity>) -> Result<Self, UplinkError> {
         let setup = |problem: String| UplinkError::Setup { problem };
-        let url = servers::check_url(url).map_err(setup)?;
+        let url = https_client::check_url(url).map_err(setup)?;
         let proxy = proxy.map(str::to_owned);
         let clients =
             IdentityBound::new(identity, move |own| Clients::new(own, proxy.as_deref())).map_err(setup)?;
@@ -182,7 +182,7 @@ impl Clients {
     fn new(identity: &Identity, proxy: Option<&str>) -> Result<Self, String> {
         let tls = pki::tls::client_config(identity, PartyKind::CommServer).map_err(|error| chain(&error))?;
         let client = |idle| {
-            servers::client(tls.clone(), proxy, |builder| {
+            https_client::client(tls.clone(), proxy, |builder| {
                 builder.timeout(REQUEST_TIMEOUT).pool_max_idle_per_host(1).pool_idle_timeout(idle)
             })
         };

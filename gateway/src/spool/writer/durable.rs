@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::super::disk::{Disk, DiskError};
-use super::super::layout::{self, Key, Life};
+use super::super::layout::{self, Epoch, Key};
 use super::super::opening;
 use super::{Flow, Request, Writer, tell};
 
@@ -26,14 +26,14 @@ impl Writer {
     /// Makes a batch durable, however long the disk takes to have room for it.
     pub(super) fn store(
         &mut self,
-        mut next: Life,
+        mut next: Epoch,
         waiting_bytes: u64,
         mut batch: sled::Batch,
         requests: &Receiver<Request>,
     ) -> Stored {
         next.batch = next.batch.saturating_add(1);
-        match layout::encode(&Key::Life, &next) {
-            Ok(value) => batch.insert(Key::Life.bytes(), value),
+        match layout::encode(&Key::Epoch, &next) {
+            Ok(value) => batch.insert(Key::Epoch.bytes(), value),
             Err(error) => tracing::error!(error = %error, "the spool's own state can't be encoded"),
         }
         loop {
@@ -49,13 +49,13 @@ impl Writer {
                 return Stored::Closed;
             }
         }
-        self.life = next;
+        self.epoch = next;
         self.waiting_bytes = waiting_bytes;
         self.publish(None);
         Stored::Durable
     }
 
-    fn try_store(&mut self, next: &Life, batch: &sled::Batch) -> Result<Stored, DiskError> {
+    fn try_store(&mut self, next: &Epoch, batch: &sled::Batch) -> Result<Stored, DiskError> {
         let disk = match self.disk.take() {
             Some(disk) => disk,
             None => match self.reopen(next)? {
@@ -77,8 +77,8 @@ impl Writer {
     /// Opens the store again, however long the disk takes.
     pub(super) fn stay_open(&mut self, requests: &Receiver<Request>) -> Flow {
         while self.disk.is_none() {
-            let life = self.life.clone();
-            match self.reopen(&life) {
+            let epoch = self.epoch.clone();
+            match self.reopen(&epoch) {
                 Ok(Some(disk)) => self.disk = Some(disk),
                 Ok(None) => {}
                 Err(error) => {
@@ -95,12 +95,12 @@ impl Writer {
 
     /// Opens the store again after the disk refused, once there is room; `None` when it is not what it was, and had to be
     /// made anew.
-    fn reopen(&mut self, next: &Life) -> Result<Option<Disk>, DiskError> {
+    fn reopen(&mut self, next: &Epoch) -> Result<Option<Disk>, DiskError> {
         self.reserve.room_to_go_on()?;
         match Disk::open(&self.path) {
             Ok(disk) => {
-                let found = stored_life(&disk)?;
-                if found.as_ref() == Some(&self.life) || found.as_ref() == Some(next) {
+                let found = stored_epoch(&disk)?;
+                if found.as_ref() == Some(&self.epoch) || found.as_ref() == Some(next) {
                     self.reserve.keep()?;
                     return Ok(Some(disk));
                 }
@@ -109,10 +109,10 @@ impl Writer {
             Err(DiskError::Damaged(why)) => tracing::error!(why, "the store can't be opened again"),
             Err(error @ DiskError::Io(_)) => return Err(error),
         }
-        let opened = opening::open(&self.path, &self.reserve, Some(self.life.clone()))
+        let opened = opening::open(&self.path, &self.reserve, Some(self.epoch.clone()))
             .map_err(|error| DiskError::Io(io::Error::other(error.to_string())))?;
-        self.mark.write(&opened.life)?;
-        self.life = opened.life;
+        self.mark.write(&opened.epoch)?;
+        self.epoch = opened.epoch;
         self.renewed = false;
         self.waiting_bytes = opened.waiting_bytes;
         self.disk = Some(opened.disk);
@@ -151,8 +151,8 @@ impl Writer {
             if problem.is_none() && snapshot.problem.is_some() {
                 tracing::info!("the spool stores again");
             }
-            snapshot.id = self.life.id;
-            snapshot.lanes = self.life.lanes;
+            snapshot.id = self.epoch.id;
+            snapshot.lanes = self.epoch.lanes;
             snapshot.waiting_bytes = self.waiting_bytes;
             snapshot.disk_bytes = self.disk.as_ref().map_or(snapshot.disk_bytes, Disk::bytes);
             snapshot.problem = problem;
@@ -163,11 +163,11 @@ impl Writer {
 }
 
 /// Makes a batch durable. After a failure it may be on the disk all the same: never twice.
-fn apply_once(disk: &Disk, next: &Life, batch: &sled::Batch) -> Result<(), DiskError> {
-    if stored_life(disk)?.as_ref() == Some(next) { Ok(()) } else { disk.apply(batch.clone()) }
+fn apply_once(disk: &Disk, next: &Epoch, batch: &sled::Batch) -> Result<(), DiskError> {
+    if stored_epoch(disk)?.as_ref() == Some(next) { Ok(()) } else { disk.apply(batch.clone()) }
 }
 
-fn stored_life(disk: &Disk) -> Result<Option<Life>, DiskError> {
-    let stored = disk.get(&Key::Life.bytes())?;
-    Ok(stored.and_then(|value| layout::decode::<Life>(b"l", &value).ok()))
+fn stored_epoch(disk: &Disk) -> Result<Option<Epoch>, DiskError> {
+    let stored = disk.get(&Key::Epoch.bytes())?;
+    Ok(stored.and_then(|value| layout::decode::<Epoch>(b"l", &value).ok()))
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use wire::ids::SpoolId;
 use wire::report::{Lane, Loss, Report};
 
-use super::super::layout::{self, Key, Life};
+use super::super::layout::{self, Epoch, Key};
 use super::super::{SpoolError, outbox};
 use super::durable::Stored;
 use super::{Answer, Flow, Request, Writer, tell};
@@ -20,12 +20,12 @@ impl Writer {
         requests: &Receiver<Request>,
     ) -> Option<Result<Acknowledgement, SpoolError>> {
         loop {
-            let state = *self.life.lanes.of(lane);
+            let state = *self.epoch.lanes.of(lane);
             let judged = last.map_or_else(|| state.judge(number), |last| state.judge_batch(number, last));
             if judged == Acknowledgement::Nothing {
                 return Some(Ok(judged));
             }
-            let mut next = self.life.clone();
+            let mut next = self.epoch.clone();
             next.lanes.of_mut(lane).apply(judged);
             let mut batch = sled::Batch::default();
             let mut bytes = self.waiting_bytes;
@@ -67,7 +67,7 @@ impl Writer {
         answer: Answer<()>,
         requests: &Receiver<Request>,
     ) -> Flow {
-        let state = self.life.lanes.of(lane);
+        let state = self.epoch.lanes.of(lane);
         let place =
             (state.acknowledged.saturating_add(1)..=state.made).find(|p| state.number(*p) == Some(number));
         let why: String = why.chars().take(200).collect();
@@ -79,7 +79,7 @@ impl Writer {
         };
         let mut batch = sled::Batch::default();
         batch.insert(Key::Report(lane, place).bytes(), value);
-        let (result, flow) = match self.store(self.life.clone(), self.waiting_bytes, batch, requests) {
+        let (result, flow) = match self.store(self.epoch.clone(), self.waiting_bytes, batch, requests) {
             // A store that was made anew offers it again, and the server refuses it again.
             Stored::Durable | Stored::Anew => (Ok(()), Flow::On),
             Stored::Closed => (Err(SpoolError::Closed), Flow::Closed),
@@ -119,7 +119,7 @@ fn loss(state: &LaneState, lane: Lane, number: u64, judged: Acknowledgement) -> 
 }
 
 /// Adds the report of a loss; gives the bytes that it takes.
-fn report_loss(next: &mut Life, batch: &mut sled::Batch, loss: Loss) -> u64 {
+fn report_loss(next: &mut Epoch, batch: &mut sled::Batch, loss: Loss) -> u64 {
     let value = match layout::encode_report(Timestamp::now(), &Report::Loss(loss)) {
         Ok(value) => value,
         Err(error) => {

@@ -16,7 +16,7 @@ const DEVICES: usize = 1 << 16;
 const ENGINE_LASTS: Duration = Duration::from_secs(86_400);
 
 #[derive(Debug)]
-struct Page {
+struct AgentEntry {
     memory: Memory,
     engine: Option<Arc<EngineCache>>,
     hints: Option<Arc<TableHints>>,
@@ -24,29 +24,29 @@ struct Page {
 
 /// What is remembered of each device.
 #[derive(Debug, Default)]
-pub(super) struct Book {
-    pages: Mutex<HashMap<SocketAddr, Page>>,
+pub(super) struct AgentCache {
+    entries: Mutex<HashMap<SocketAddr, AgentEntry>>,
 }
 
-impl Book {
-    fn pages(&self) -> MutexGuard<'_, HashMap<SocketAddr, Page>> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+impl AgentCache {
+    fn entries(&self) -> MutexGuard<'_, HashMap<SocketAddr, AgentEntry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn memory(&self, address: SocketAddr) -> Option<Memory> {
-        self.pages().get(&address).map(|page| page.memory.clone())
+        self.entries().get(&address).map(|entry| entry.memory.clone())
     }
 
     /// What is known of the device's engine, or room for it. Each device has its own: two devices with one engine id (a
     /// cloned firmware) must not share a clock.
     pub(super) fn engine(&self, address: SocketAddr) -> Arc<EngineCache> {
-        let known = self.pages().get(&address).and_then(|page| page.engine.clone());
+        let known = self.entries().get(&address).and_then(|entry| entry.engine.clone());
         known.unwrap_or_else(new_engine)
     }
 
     /// What the device had when it was read last.
     pub(super) fn hints(&self, address: SocketAddr) -> Arc<TableHints> {
-        self.pages().get(&address).and_then(|page| page.hints.clone()).unwrap_or_default()
+        self.entries().get(&address).and_then(|entry| entry.hints.clone()).unwrap_or_default()
     }
 
     /// The spool remembers this.
@@ -74,9 +74,9 @@ impl Book {
 
     /// The device did not answer. Its engine may be another one when it is back.
     pub(super) fn failed(&self, address: SocketAddr) {
-        if let Some(page) = self.pages().get_mut(&address) {
-            page.memory.failed();
-            page.engine = None;
+        if let Some(entry) = self.entries().get_mut(&address) {
+            entry.memory.failed();
+            entry.engine = None;
         }
     }
 
@@ -87,12 +87,12 @@ impl Book {
         engine: Option<Arc<EngineCache>>,
         hints: Option<Arc<TableHints>>,
     ) {
-        let mut pages = self.pages();
-        if let Some(page) = pages.get_mut(&address) {
-            let hints = hints.or_else(|| page.hints.take());
-            *page = Page { memory, engine, hints };
-        } else if pages.len() < DEVICES {
-            pages.insert(address, Page { memory, engine, hints });
+        let mut entries = self.entries();
+        if let Some(entry) = entries.get_mut(&address) {
+            let hints = hints.or_else(|| entry.hints.take());
+            *entry = AgentEntry { memory, engine, hints };
+        } else if entries.len() < DEVICES {
+            entries.insert(address, AgentEntry { memory, engine, hints });
         }
     }
 }

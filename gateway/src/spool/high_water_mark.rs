@@ -2,14 +2,14 @@
 //! older than its mark went back, which sled doesn't tell: where its log ends torn, it opens as if nothing had followed.
 //!
 //! Two slots of a page each are written in turn and in place, so that a torn write leaves the other one, and a full disk
-//! has room for both. A slot is its length, a checksum and the [`Life`] as JSON.
+//! has room for both. A slot is its length, a checksum and the [`Epoch`] as JSON.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::layout::Life;
+use super::layout::Epoch;
 
 /// A slot, bytes.
 const SLOT: usize = 4096;
@@ -19,18 +19,18 @@ const HEAD: usize = 8;
 
 /// The mark.
 #[derive(Debug)]
-pub(super) struct Mark {
+pub(super) struct HighWaterMark {
     path: PathBuf,
     file: Option<File>,
 }
 
-impl Mark {
+impl HighWaterMark {
     pub(super) fn beside(store: &Path) -> Self {
         Self { path: store.with_extension("mark"), file: None }
     }
 
     /// What it says; nothing where there is none or it can't be read.
-    pub(super) fn read(&self) -> Option<Life> {
+    pub(super) fn read(&self) -> Option<Epoch> {
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -39,7 +39,7 @@ impl Mark {
                 return None;
             }
         };
-        let newest = bytes.chunks(SLOT).take(2).filter_map(decode).max_by_key(|life| life.batch);
+        let newest = bytes.chunks(SLOT).take(2).filter_map(decode).max_by_key(|epoch| epoch.batch);
         if newest.is_none() {
             tracing::warn!("the spool's mark is damaged: whether the store went back can't be told by it");
         }
@@ -47,13 +47,13 @@ impl Mark {
     }
 
     /// Makes it durable that the store is here.
-    pub(super) fn write(&mut self, life: &Life) -> io::Result<()> {
-        let slot = encode(life)?;
+    pub(super) fn write(&mut self, epoch: &Epoch) -> io::Result<()> {
+        let slot = encode(epoch)?;
         let file = match self.file.take() {
             Some(file) => file,
             None => self.open()?,
         };
-        let place = if life.batch.is_multiple_of(2) { 0 } else { u64::try_from(SLOT).unwrap_or(u64::MAX) };
+        let place = if epoch.batch.is_multiple_of(2) { 0 } else { u64::try_from(SLOT).unwrap_or(u64::MAX) };
         file.write_all_at(&slot, place)?;
         file.sync_data()?;
         self.file = Some(file);
@@ -74,8 +74,8 @@ impl Mark {
     }
 }
 
-fn encode(life: &Life) -> io::Result<Vec<u8>> {
-    let json = serde_json::to_vec(life)?;
+fn encode(epoch: &Epoch) -> io::Result<Vec<u8>> {
+    let json = serde_json::to_vec(epoch)?;
     let length = u32::try_from(json.len()).unwrap_or(u32::MAX);
     if json.len() > SLOT - HEAD {
         return Err(io::Error::other("the spool's state is larger than its mark"));
@@ -88,7 +88,7 @@ fn encode(life: &Life) -> io::Result<Vec<u8>> {
     Ok(slot)
 }
 
-fn decode(slot: &[u8]) -> Option<Life> {
+fn decode(slot: &[u8]) -> Option<Epoch> {
     let word = |from: usize| {
         let bytes = slot.get(from..from + 4)?;
         Some(u32::from_be_bytes(bytes.try_into().ok()?))
@@ -111,14 +111,14 @@ mod tests {
     fn a_torn_mark_leaves_the_one_before() {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("spool");
-        let mut mark = Mark::beside(&store);
+        let mut mark = HighWaterMark::beside(&store);
         assert_eq!(mark.read(), None);
-        let mut life = Life::begin();
+        let mut epoch = Epoch::begin();
         for batch in 1..=5 {
-            life.batch = batch;
-            life.lanes.bulk.make();
-            mark.write(&life).unwrap();
-            assert_eq!(Mark::beside(&store).read().as_ref(), Some(&life));
+            epoch.batch = batch;
+            epoch.lanes.bulk.make();
+            mark.write(&epoch).unwrap();
+            assert_eq!(HighWaterMark::beside(&store).read().as_ref(), Some(&epoch));
         }
         let whole = fs::read(&mark.path).unwrap();
         assert_eq!(whole.len(), 2 * SLOT);
@@ -127,16 +127,16 @@ mod tests {
             let mut bytes = whole.clone();
             bytes[SLOT + torn] ^= 0x40;
             fs::write(&mark.path, &bytes).unwrap();
-            assert_eq!(mark.read().map(|life| life.batch), Some(4), "{torn}");
+            assert_eq!(mark.read().map(|epoch| epoch.batch), Some(4), "{torn}");
         }
         fs::write(&mark.path, &whole[..SLOT + 100]).unwrap();
-        assert_eq!(mark.read().map(|life| life.batch), Some(4));
+        assert_eq!(mark.read().map(|epoch| epoch.batch), Some(4));
         for nothing in [&b""[..], b"x", &[0xff; 2 * SLOT]] {
             fs::write(&mark.path, nothing).unwrap();
             assert_eq!(mark.read(), None);
         }
-        life.batch = 6;
-        Mark::beside(&store).write(&life).unwrap();
-        assert_eq!(mark.read(), Some(life));
+        epoch.batch = 6;
+        HighWaterMark::beside(&store).write(&epoch).unwrap();
+        assert_eq!(mark.read(), Some(epoch));
     }
 }

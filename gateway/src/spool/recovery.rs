@@ -9,20 +9,20 @@ use gateway_core::outbox::LaneState;
 use jiff::Timestamp;
 use wire::report::{Lane, Lanes, Loss, Report};
 
-use super::SpoolError;
 use super::disk::{Disk, DiskError};
-use super::layout::{self, Key, Life, Restored};
+use super::error::SpoolError;
+use super::layout::{self, Epoch, Key, Restored};
 
 /// Damaged stores that are kept.
 const KEPT: usize = 3;
 
 /// What could be read of a damaged store.
-pub(super) struct Rescued {
+pub(super) struct Recovered {
     pub(super) records: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 /// Reads what can be read: from the front until the damage, and from the back. Where sled panics, the damage begins.
-pub(super) fn read(disk: &Disk) -> Rescued {
+pub(super) fn read(disk: &Disk) -> Recovered {
     let mut records = BTreeMap::new();
     let mut front = || {
         for (key, value) in disk.all().map_while(Result::ok) {
@@ -40,7 +40,7 @@ pub(super) fn read(disk: &Disk) -> Rescued {
     if read.and_then(|()| catch_unwind(AssertUnwindSafe(&mut back))).is_err() {
         tracing::warn!("the damaged store gave up while it was read");
     }
-    Rescued { records }
+    Recovered { records }
 }
 
 /// Puts the damaged store aside.
@@ -76,28 +76,29 @@ fn forget_old(store: &Path) {
 /// after the last one the server is asked. Where neither is left, the server is asked for the numbers.
 pub(super) fn refill(
     disk: &Disk,
-    rescued: Rescued,
-    mark: Option<Life>,
+    recovered: Recovered,
+    mark: Option<Epoch>,
     now: Timestamp,
 ) -> Result<String, SpoolError> {
     let mut batch = sled::Batch::default();
-    let life_key = Key::Life.bytes();
-    let own = rescued.records.get(&life_key).and_then(|value| layout::decode::<Life>(&life_key, value).ok());
-    let old = own.into_iter().chain(mark).max_by_key(|life| life.batch);
-    let mut life = old.clone().unwrap_or_else(Life::begin);
+    let epoch_key = Key::Epoch.bytes();
+    let own =
+        recovered.records.get(&epoch_key).and_then(|value| layout::decode::<Epoch>(&epoch_key, value).ok());
+    let old = own.into_iter().chain(mark).max_by_key(|epoch| epoch.batch);
+    let mut epoch = old.clone().unwrap_or_else(Epoch::begin);
     let mut reports: Lanes<BTreeMap<u64, Vec<u8>>> = Lanes::default();
     let mut kept = 0_u64;
-    for (key, value) in rescued.records {
+    for (key, value) in recovered.records {
         if let Some((lane, place)) = layout::report_key(&key) {
             reports.of_mut(lane).insert(place, value);
-        } else if key != life_key {
+        } else if key != epoch_key {
             kept += 1;
             batch.insert(key, value);
         }
     }
     let (mut here, mut lost) = (0, 0);
     for lane in Lane::ALL {
-        let (state, own) = (life.lanes.of_mut(lane), std::mem::take(reports.of_mut(lane)));
+        let (state, own) = (epoch.lanes.of_mut(lane), std::mem::take(reports.of_mut(lane)));
         here += own.len();
         if old.is_none() {
             for value in own.into_values() {
@@ -112,10 +113,10 @@ pub(super) fn refill(
         "the spool was damaged and made anew: {here} reports and {kept} records kept, {lost} reports known to be lost, {numbers}",
     );
     let loss = Loss { lane: Lane::Bulk, reports: 0, detail: detail.clone() };
-    let place = life.lanes.urgent.make();
+    let place = epoch.lanes.urgent.make();
     batch.insert(Key::Report(Lane::Urgent, place).bytes(), layout::encode_report(now, &Report::Loss(loss))?);
-    life.batch = life.batch.saturating_add(1);
-    batch.insert(life_key, layout::encode(&Key::Life, &life)?);
+    epoch.batch = epoch.batch.saturating_add(1);
+    batch.insert(epoch_key, layout::encode(&Key::Epoch, &epoch)?);
     disk.apply(batch).map_err(|error: DiskError| SpoolError::Read { problem: error.to_string() })?;
     Ok(detail)
 }
@@ -149,21 +150,21 @@ fn keep_places(
 
 /// What a whole store remembers; `Err` is damage that shows when it is read. sled opens a store whose pages are
 /// overwritten as an empty one: that its own state is there and no waiting report is missing is checked here.
-pub(super) fn restore(disk: &Disk, is_new: bool) -> Result<(Life, Restored, u64), DiskError> {
+pub(super) fn restore(disk: &Disk, is_new: bool) -> Result<(Epoch, Restored, u64), DiskError> {
     catch_unwind(AssertUnwindSafe(|| restore_whole(disk, is_new)))
         .unwrap_or_else(|_| Err(DiskError::Damaged("it can't be read".to_owned())))
 }
 
-fn restore_whole(disk: &Disk, is_new: bool) -> Result<(Life, Restored, u64), DiskError> {
+fn restore_whole(disk: &Disk, is_new: bool) -> Result<(Epoch, Restored, u64), DiskError> {
     let mut restored = Restored::default();
-    let mut life: Option<Life> = None;
+    let mut epoch: Option<Epoch> = None;
     let mut places = BTreeSet::new();
     let mut waiting_bytes = 0_u64;
     for entry in disk.all() {
         let (key, value) = entry?;
-        if key == Key::Life.bytes() {
-            let read = layout::decode::<Life>(&key, &value);
-            life = Some(read.map_err(|error| DiskError::Damaged(error.to_string()))?);
+        if key == Key::Epoch.bytes() {
+            let read = layout::decode::<Epoch>(&key, &value);
+            epoch = Some(read.map_err(|error| DiskError::Damaged(error.to_string()))?);
         } else if let Some(place) = layout::report_key(&key) {
             places.insert(place);
             waiting_bytes = waiting_bytes.saturating_add(super::outbox::stored_bytes(&key, &value));
@@ -171,13 +172,13 @@ fn restore_whole(disk: &Disk, is_new: bool) -> Result<(Life, Restored, u64), Dis
             restored.take(&key, &value);
         }
     }
-    let life = match life {
-        Some(life) => life,
+    let epoch = match epoch {
+        Some(epoch) => epoch,
         None if is_new => begin(disk)?,
         None => return Err(DiskError::Damaged("its own state is missing".to_owned())),
     };
     for lane in Lane::ALL {
-        let state = life.lanes.of(lane);
+        let state = epoch.lanes.of(lane);
         let range = (lane, state.acknowledged.saturating_add(1))..=(lane, state.made);
         let here = if range.is_empty() { 0 } else { places.range(range).count() };
         let expected = usize::try_from(state.waiting()).unwrap_or(usize::MAX);
@@ -186,15 +187,15 @@ fn restore_whole(disk: &Disk, is_new: bool) -> Result<(Life, Restored, u64), Dis
             return Err(DiskError::Damaged(problem));
         }
     }
-    Ok((life, restored, waiting_bytes))
+    Ok((epoch, restored, waiting_bytes))
 }
 
 /// A new store says what it is before anything else is in it.
-fn begin(disk: &Disk) -> Result<Life, DiskError> {
-    let life = Life::begin();
-    let value = layout::encode(&Key::Life, &life).map_err(|error| DiskError::Damaged(error.to_string()))?;
+fn begin(disk: &Disk) -> Result<Epoch, DiskError> {
+    let epoch = Epoch::begin();
+    let value = layout::encode(&Key::Epoch, &epoch).map_err(|error| DiskError::Damaged(error.to_string()))?;
     let mut batch = sled::Batch::default();
-    batch.insert(Key::Life.bytes(), value);
+    batch.insert(Key::Epoch.bytes(), value);
     disk.apply(batch)?;
-    Ok(life)
+    Ok(epoch)
 }

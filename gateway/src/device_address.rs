@@ -7,7 +7,7 @@ use crate::snmp::{Candidates, SNMP_PORT};
 
 /// Where a device is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DevicePlace {
+pub enum DeviceAddress {
     /// At an address.
     Address(SocketAddr),
     /// Where the DNS says, asked again from time to time.
@@ -33,9 +33,9 @@ pub struct NamedDevice {
 /// A text that is no place of a device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not valid: expected ADDR, ADDR:PORT, NAME or NAME:PORT")]
-pub struct InvalidPlace(String);
+pub struct InvalidAddress(String);
 
-impl DevicePlace {
+impl DeviceAddress {
     /// The address, where it is one.
     #[must_use]
     pub const fn address(&self) -> Option<SocketAddr> {
@@ -61,10 +61,10 @@ impl DevicePlace {
     }
 }
 
-impl FromStr for DevicePlace {
-    type Err = InvalidPlace;
+impl FromStr for DeviceAddress {
+    type Err = InvalidAddress;
 
-    fn from_str(text: &str) -> Result<Self, InvalidPlace> {
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         let text = text.trim();
         if let Ok(address) = text.parse() {
             return Ok(Self::Address(address));
@@ -72,7 +72,7 @@ impl FromStr for DevicePlace {
         if let Ok(ip) = text.parse::<IpAddr>() {
             return Ok(Self::Address(SocketAddr::new(ip, SNMP_PORT)));
         }
-        let wrong = || InvalidPlace(text.chars().take(80).collect());
+        let wrong = || InvalidAddress(text.chars().take(80).collect());
         let (host, port) = match text.split_once(':') {
             Some((host, port)) => (host, port.parse().map_err(|_| wrong())?),
             None => (text, SNMP_PORT),
@@ -96,17 +96,17 @@ mod tests {
 
     #[test]
     fn a_place_is_an_address_or_a_name() {
-        let named = |host: &str, port| DevicePlace::Named { host: host.into(), port };
+        let named = |host: &str, port| DeviceAddress::Named { host: host.into(), port };
         for (text, place) in [
-            ("192.0.2.7", DevicePlace::Address("192.0.2.7:161".parse().unwrap())),
-            ("[2001:db8::7]:1161", DevicePlace::Address("[2001:db8::7]:1161".parse().unwrap())),
+            ("192.0.2.7", DeviceAddress::Address("192.0.2.7:161".parse().unwrap())),
+            ("[2001:db8::7]:1161", DeviceAddress::Address("[2001:db8::7]:1161".parse().unwrap())),
             ("mfp-3.customer.example", named("mfp-3.customer.example", 161)),
             ("printer:1161", named("printer", 1161)),
         ] {
             assert_eq!(text.parse(), Ok(place), "{text}");
         }
         for bad in ["", "192.0.2.700", "a b", "printer:x", "printer:0", "-x", "a..b", "10.0.0.0/24"] {
-            assert!(bad.parse::<DevicePlace>().is_err(), "{bad}");
+            assert!(bad.parse::<DeviceAddress>().is_err(), "{bad}");
         }
     }
 }

@@ -6,7 +6,7 @@ use snmp::v3::ReportStatus;
 
 /// Why a device refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Denial {
+pub(super) enum UsmError {
     UnknownUser,
     WrongDigest,
     Level,
@@ -20,11 +20,13 @@ pub(super) enum Denial {
     Other(String),
 }
 
-impl Denial {
+impl UsmError {
     /// What a report says, where no other request of this user would fare better.
     pub(super) fn of(status: &ReportStatus) -> Option<Self> {
         match Self::from(status) {
-            denial @ (Self::UnknownUser | Self::WrongDigest | Self::Level | Self::Decryption) => Some(denial),
+            usm_error @ (Self::UnknownUser | Self::WrongDigest | Self::Level | Self::Decryption) => {
+                Some(usm_error)
+            }
             Self::TimeWindow | Self::Engine | Self::Mute | Self::NotAuthentic | Self::Other(_) => None,
         }
     }
@@ -35,7 +37,7 @@ impl Denial {
     }
 }
 
-impl From<&ReportStatus> for Denial {
+impl From<&ReportStatus> for UsmError {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the library's statuses are non-exhaustive")]
     fn from(status: &ReportStatus) -> Self {
         match status {
@@ -50,7 +52,7 @@ impl From<&ReportStatus> for Denial {
     }
 }
 
-impl fmt::Display for Denial {
+impl fmt::Display for UsmError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::UnknownUser => "it doesn't know the user",
