@@ -1,7 +1,13 @@
 //! The command line: which subcommands exist, and who carries them out.
 
+mod agent_args;
 mod check;
+mod discover;
+mod enroll;
+mod exit;
 mod malloc;
+mod profile;
+mod read;
 mod run;
 mod status;
 
@@ -11,15 +17,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::discovery::DiscoverArgs;
-use crate::enroll::EnrollArgs;
-use crate::read::{ProfileCommand, ReadArgs};
-
-/// It could not be done: no answer, no connection, failed.
-pub const EXIT_FAILED: u8 = 1;
-
-/// Wrong arguments or a wrong configuration.
-pub const EXIT_USAGE: u8 = 2;
+use discover::DiscoverArgs;
+use enroll::EnrollArgs;
+use exit::{EXIT_FAILED, EXIT_USAGE, fail};
+use profile::ProfileCommand;
+use read::ReadArgs;
 
 /// Platen's gateway.
 #[derive(Debug, Parser)]
@@ -27,18 +29,18 @@ pub const EXIT_USAGE: u8 = 2;
 pub struct Cli {
     /// Configuration file.
     #[arg(long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    config: Option<PathBuf>,
     /// Print JSON, errors too.
     #[arg(long, global = true)]
-    pub json: bool,
+    json: bool,
     /// What to do; `run` when absent.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    command: Option<Command>,
 }
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+enum Command {
     /// Run the gateway.
     Run,
     /// Read one device and print the reading.
@@ -61,12 +63,10 @@ pub enum Command {
 pub fn dispatch(cli: Cli) -> ExitCode {
     let json = cli.json;
     match cli.command {
-        Some(Command::Read(args)) => block_on(crate::read::command(args, json)),
-        Some(Command::Discover(args)) => {
-            block_on(crate::discovery::command(args, cli.config.as_deref(), json))
-        }
-        Some(Command::Enroll(args)) => block_on(crate::enroll::command(args, cli.config.as_deref(), json)),
-        Some(Command::Profile(command)) => block_on(crate::read::profile_command(command, json)),
+        Some(Command::Read(args)) => block_on(read::command(args, json)),
+        Some(Command::Discover(args)) => block_on(discover::command(args, cli.config.as_deref(), json)),
+        Some(Command::Enroll(args)) => block_on(enroll::command(args, cli.config.as_deref(), json)),
+        Some(Command::Profile(command)) => block_on(profile::command(command, json)),
         None | Some(Command::Run) => with_config(cli.config.as_deref(), run::command),
         Some(Command::Check) => with_config(cli.config.as_deref(), |file| check::command(file, json)),
         Some(Command::Status) => with_config(cli.config.as_deref(), |file| status::command(file, json)),
@@ -83,22 +83,5 @@ fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(work),
         Err(error) => fail(EXIT_FAILED, &format!("the runtime can't start: {error}")),
-    }
-}
-
-/// Name of the program, in front of what it says.
-pub(crate) const PROGRAM: &str = "platen-gateway";
-
-/// Says on standard error why a command failed; in JSON where the arguments ask for it.
-#[must_use]
-pub fn fail(code: u8, why: &str) -> ExitCode {
-    runtime::output::fail(PROGRAM, code, why)
-}
-
-/// The exit status of a command that has printed its answer, or could not.
-pub(crate) fn printed(printed: std::io::Result<runtime::output::OutputReader>) -> ExitCode {
-    match printed {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => fail(EXIT_FAILED, &format!("standard output: {error}")),
     }
 }

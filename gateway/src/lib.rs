@@ -10,7 +10,6 @@ pub mod local_page;
 pub mod mail;
 pub mod profile_files;
 pub mod push;
-pub mod read;
 pub mod renewal;
 pub mod run;
 pub mod snmp;

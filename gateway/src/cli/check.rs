@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use runtime::check::{Problem, Report};
 
-use super::{EXIT_FAILED, EXIT_USAGE, PROGRAM, fail};
+use super::exit::{EXIT_FAILED, EXIT_USAGE, PROGRAM, fail};
 use crate::config;
 
 /// Validates the configuration and prints the result.

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{EXIT_FAILED, EXIT_USAGE, fail, malloc};
+use super::exit::{EXIT_FAILED, EXIT_USAGE, fail};
+use super::malloc;
 use crate::config::{self, Checked, Config};
 use runtime::error::chain;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use runtime::error::chain;
 use wire::text::{lines_with_marks, without_hidden};
 
-use super::{EXIT_FAILED, EXIT_USAGE, fail};
+use super::exit::{EXIT_FAILED, EXIT_USAGE, fail, printed};
 use crate::config::Config;
 use crate::local_page::words::bytes;
 use crate::status::{CertificateState, CertificateStatus, LaneStatus, Status};
@@ -37,7 +37,7 @@ pub(super) fn command(file: &Path, json: bool) -> ExitCode {
             return fail(EXIT_FAILED, &format!("no status from {address}: {error}: {running}"));
         }
     };
-    super::printed(runtime::output::write(|out| {
+    printed(runtime::output::write(|out| {
         if json {
             out.write_all(&body).and_then(|()| writeln!(out))
         } else {

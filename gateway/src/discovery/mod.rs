@@ -1,9 +1,7 @@
-//! Discovery: finds the devices of networks by a paced sweep and by what announces itself, and `platen-gateway discover`.
+//! Discovery: finds the devices of networks by a paced sweep and by what announces itself.
 
 pub mod announcements;
-mod command;
 mod config;
-mod plan;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,13 +9,12 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use gateway_core::reading::CompletedReading;
-use gateway_core::search::Sweep;
+use gateway_core::search::{Estimate, Sweep};
 use tokio::time::Instant;
 use wire::reading::Reading;
 
 use crate::snmp::{Candidates, ReadError, ReadScope, Reader, Target};
 
-pub use command::{DiscoverArgs, command};
 pub use config::DiscoveryConfig;
 
 /// A sweep that falls behind catches up by at most this: a burst is what a limit is to prevent.
@@ -34,6 +31,15 @@ pub struct Search {
     pub credentials: Candidates,
     /// Addresses of the sweep that were asked before.
     pub skip: usize,
+}
+
+impl Search {
+    /// How much is sent, and how long that takes.
+    #[must_use]
+    pub fn estimate(&self, pace: Pace) -> Estimate {
+        let tries = |address| u32::try_from(self.credentials.at(address).len()).unwrap_or(u32::MAX);
+        self.sweep.estimate(pace.packets_per_s, pace.retries, pace.timeout, tries)
+    }
 }
 
 /// How a sweep goes.

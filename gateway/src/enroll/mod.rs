@@ -4,7 +4,6 @@
 //! gives the same certificate for the same token and key, so that an answer that got lost costs nothing.
 
 mod client;
-mod command;
 mod staged;
 
 use std::ffi::OsString;
@@ -22,7 +21,6 @@ use rustls_pki_types::CertificateDer;
 
 pub(crate) use client::Est;
 pub use client::EstError;
-pub use command::{EnrollArgs, command};
 pub use staged::NoCertificate;
 pub(crate) use staged::stage;
 

@@ -11,13 +11,13 @@ use runtime::error::chain;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::{Enrolled, Wanted, enroll};
-use crate::cli::{EXIT_FAILED, EXIT_USAGE, fail, printed};
+use super::exit::{EXIT_FAILED, EXIT_USAGE, fail, printed};
 use crate::config::Config;
+use crate::enroll::{Enrolled, Wanted, enroll};
 
 /// Arguments of `enroll`.
 #[derive(Debug, Args)]
-pub struct EnrollArgs {
+pub(super) struct EnrollArgs {
     /// Where the communication server enrolls: `https://HOST:PORT`.
     #[arg(long, value_name = "URL")]
     server: String,
@@ -55,7 +55,7 @@ struct Task {
 }
 
 /// Enrolls and says so.
-pub async fn command(args: EnrollArgs, config: Option<&Path>, json: bool) -> ExitCode {
+pub(super) async fn command(args: EnrollArgs, config: Option<&Path>, json: bool) -> ExitCode {
     let task = match task(&args, config) {
         Ok(task) => task,
         Err(why) => return fail(EXIT_USAGE, &why),

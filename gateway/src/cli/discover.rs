@@ -1,5 +1,7 @@
 //! `platen-gateway discover`: searches networks and prints what is found, or what would be searched.
 
+mod plan;
+
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,50 +16,50 @@ use runtime::output::OutputReader;
 use tokio::sync::Notify;
 use wire::reading::Reading;
 
-use super::{Found, Pace, Search, announcements, discover, plan};
-use crate::cli::{EXIT_FAILED, EXIT_USAGE, fail, printed};
+use super::agent_args::AgentArgs;
+use super::exit::{EXIT_FAILED, EXIT_USAGE, fail, printed};
 use crate::config;
 use crate::device_address::DeviceAddress;
+use crate::discovery::{Found, Pace, Search, announcements, discover};
 use crate::profile_files;
-use crate::read::AskArgs;
 use crate::snmp::{Reader, SNMP_PORT};
 
 /// Arguments of `discover`.
 #[derive(Debug, Args)]
-pub struct DiscoverArgs {
+pub(super) struct DiscoverArgs {
     /// Networks, ranges, addresses and names: 192.0.2.0/24, 192.0.2.10-192.0.2.99, 192.0.2.7, printer.example; those of
     /// --config when absent.
     #[arg(value_name = "ADDRESSES", value_parser = where_to_search)]
-    pub networks: Vec<Where>,
+    pub(super) networks: Vec<Where>,
     /// Addresses that are left out.
     #[arg(long, value_name = "ADDRESSES")]
-    pub exclude: Vec<Span>,
+    pub(super) exclude: Vec<Span>,
     /// Port of the agents.
     #[arg(long, default_value_t = SNMP_PORT)]
-    pub port: u16,
+    pub(super) port: u16,
     /// How devices are asked.
     #[command(flatten)]
-    pub ask: AskArgs,
+    pub(super) ask: AgentArgs,
     /// Addresses asked at once.
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65_536))]
-    pub concurrency: u32,
+    pub(super) concurrency: u32,
     /// Packets sent in a second; 500, or as configured.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub pps: Option<u32>,
+    pub(super) pps: Option<u32>,
     /// Ask by multicast DNS first; only addresses of the networks are read.
     #[arg(long)]
-    pub mdns: bool,
+    pub(super) mdns: bool,
     /// Don't sweep: ask only what announces itself.
     #[arg(long, requires = "mdns")]
-    pub no_sweep: bool,
+    pub(super) no_sweep: bool,
     /// Say what would be searched, and send nothing.
     #[arg(long)]
-    pub dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 /// Where a person wants to search.
 #[derive(Debug, Clone)]
-pub enum Where {
+pub(super) enum Where {
     /// Addresses.
     Span(Span),
     /// The address of a DNS name.
@@ -83,7 +85,7 @@ struct Order {
 }
 
 /// Searches and prints.
-pub async fn command(args: DiscoverArgs, file: Option<&Path>, json: bool) -> ExitCode {
+pub(super) async fn command(args: DiscoverArgs, file: Option<&Path>, json: bool) -> ExitCode {
     let mut order = match order(&args, file).await {
         Ok(order) => order,
         Err(why) => return fail(EXIT_USAGE, &why),
@@ -157,7 +159,7 @@ async fn order(args: &DiscoverArgs, file: Option<&Path>) -> Result<Order, String
 
 async fn search(profiles: Profiles, order: &Order, args: &DiscoverArgs, json: bool) -> Result<(), String> {
     let reader = Reader::new(Arc::new(profiles)).await.map_err(|error| error.to_string())?;
-    let swept = plan::estimate(&order.search, order.pace).addresses;
+    let swept = order.search.estimate(order.pace).addresses;
     // Drawn on standard error, and only on a terminal.
     let bar = ProgressBar::new(swept);
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} probes, {msg}, {eta} left");

@@ -1,44 +1,41 @@
 //! `platen-gateway read`: one reading of one device, for people or as JSON.
 
-mod ask;
 mod explain;
 mod page;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use gateway_core::reading::CompletedReading;
 use gateway_core::reading::profiles::Profiles;
 
-use crate::cli::{EXIT_FAILED, EXIT_USAGE, fail, printed};
+use super::agent_args::AgentArgs;
+use super::exit::{EXIT_FAILED, EXIT_USAGE, PROGRAM, fail, printed};
 use crate::device_address::DeviceAddress;
 use crate::profile_files;
 use crate::snmp::{Exchange, ReadError, ReadScope, Reader};
 
-pub use ask::{AskArgs, UserArgs, Version};
-
 /// Arguments of `read`.
 #[derive(Debug, Args)]
-pub struct ReadArgs {
+pub(super) struct ReadArgs {
     /// The device, `ADDR`, `ADDR:PORT`, `NAME` or `NAME:PORT`.
     #[arg(value_name = "DEVICE")]
-    pub place: DeviceAddress,
+    pub(super) place: DeviceAddress,
     /// How it is asked.
     #[command(flatten)]
-    pub ask: AskArgs,
+    pub(super) ask: AgentArgs,
     /// Read only status, alerts and supplies.
     #[arg(long)]
-    pub status_only: bool,
+    pub(super) status_only: bool,
     /// Show each request, and where each value came from.
     #[arg(long)]
-    pub explain: bool,
+    pub(super) explain: bool,
 }
 
 /// Reads and prints.
-pub async fn command(args: ReadArgs, json: bool) -> ExitCode {
+pub(super) async fn command(args: ReadArgs, json: bool) -> ExitCode {
     let profiles = match profile_files::load(args.ask.profiles.as_deref()) {
         Ok(profiles) => profiles,
         Err(error) => return fail(EXIT_USAGE, &error.to_string()),
@@ -46,30 +43,8 @@ pub async fn command(args: ReadArgs, json: bool) -> ExitCode {
     read_and_print(profiles, &args, json).await
 }
 
-/// What can be done with profile files.
-#[derive(Debug, Subcommand)]
-pub enum ProfileCommand {
-    /// Check a profile file and read a device with it.
-    Test {
-        /// The profile file.
-        file: PathBuf,
-        /// The device and how it is read.
-        #[command(flatten)]
-        read: ReadArgs,
-    },
-}
-
-/// Carries out `platen-gateway profile`.
-pub async fn profile_command(command: ProfileCommand, json: bool) -> ExitCode {
-    let ProfileCommand::Test { file, read } = command;
-    match profile_files::file(&file) {
-        Ok(profile) => read_and_print(Profiles::new([profile]), &read, json).await,
-        Err(error) => fail(EXIT_USAGE, &error.to_string()),
-    }
-}
-
 /// Reads with these profiles and prints.
-async fn read_and_print(profiles: Profiles, args: &ReadArgs, json: bool) -> ExitCode {
+pub(super) async fn read_and_print(profiles: Profiles, args: &ReadArgs, json: bool) -> ExitCode {
     let mut exchanges = Vec::new();
     let outcome = read(profiles, args, &mut exchanges).await;
     let explained =
@@ -91,7 +66,7 @@ async fn read(
     let target = args.ask.target(args.place.resolve().await?)?;
     for weakness in target.credentials.weaknesses() {
         // A closed standard error leaves nobody to warn.
-        writeln!(io::stderr().lock(), "platen-gateway: warning: {weakness}").ok();
+        writeln!(io::stderr().lock(), "{PROGRAM}: warning: {weakness}").ok();
     }
     let mut watch = |exchange: &Exchange| {
         if args.explain {

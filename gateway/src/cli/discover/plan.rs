@@ -2,16 +2,10 @@
 
 use std::io::{self, Write};
 
-use gateway_core::search::{ADDRESSES, Estimate};
+use gateway_core::search::ADDRESSES;
 use serde_json::json;
 
-use super::{Pace, Search};
-
-/// What would be asked.
-pub(super) fn estimate(search: &Search, pace: Pace) -> Estimate {
-    let tries = |address| u32::try_from(search.credentials.at(address).len()).unwrap_or(u32::MAX);
-    search.sweep.estimate(pace.packets_per_s, pace.retries, pace.timeout, tries)
-}
+use crate::discovery::{Pace, Search};
 
 /// Prints the plan; nothing is sent.
 pub(super) fn print(
@@ -21,7 +15,7 @@ pub(super) fn print(
     names: &[String],
     json: bool,
 ) -> io::Result<()> {
-    let estimate = estimate(search, pace);
+    let estimate = search.estimate(pace);
     let parts = search.sweep.parts.iter();
     if json {
         let networks: Vec<_> = parts

@@ -21,59 +21,59 @@ const PRIV_PASSWORD_VARIABLE: &str = "PLATEN_SNMP_PRIV_PASSWORD";
 
 /// How a device is asked, for every command that asks one.
 #[derive(Debug, Clone, Args)]
-pub struct AskArgs {
+pub(super) struct AgentArgs {
     /// Community.
     #[arg(long, default_value = "public")]
-    pub community: String,
+    pub(super) community: String,
     /// SNMP version; 3 wherever there is a user.
     #[arg(long, value_enum, default_value = "2c")]
-    pub snmp_version: Version,
+    pub(super) snmp_version: Version,
     /// SNMP context; for a community, `COMMUNITY@CONTEXT` is asked.
     #[arg(long, value_name = "CONTEXT")]
-    pub context: Option<String>,
+    pub(super) context: Option<String>,
     /// SNMPv3 user.
     #[command(flatten)]
-    pub user: UserArgs,
+    pub(super) user: UserArgs,
     /// Time for one answer, milliseconds.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
-    pub timeout_ms: u32,
+    pub(super) timeout_ms: u32,
     /// How often a request is repeated.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=10))]
-    pub retries: u32,
+    pub(super) retries: u32,
     /// Directory of vendor profiles, over the built-in ones.
     #[arg(long, value_name = "DIR")]
-    pub profiles: Option<PathBuf>,
+    pub(super) profiles: Option<PathBuf>,
 }
 
 /// An SNMPv3 user. Passwords stand in files or in the environment, never among the arguments, which others can read.
 #[derive(Debug, Clone, Args)]
-pub struct UserArgs {
+pub(super) struct UserArgs {
     /// SNMPv3 user.
     #[arg(long, value_name = "USER")]
-    pub v3_user: Option<String>,
+    pub(super) v3_user: Option<String>,
     /// Security level; what the protocols make of it when absent.
     #[arg(long, value_enum, requires = "v3_user")]
-    pub v3_level: Option<Level>,
+    pub(super) v3_level: Option<Level>,
     /// Authentication protocol.
     #[arg(long, value_enum, requires = "v3_user")]
-    pub v3_auth: Option<AuthProtocol>,
+    pub(super) v3_auth: Option<AuthProtocol>,
     /// File that holds the authentication password; else PLATEN_SNMP_AUTH_PASSWORD does.
     #[arg(long, value_name = "FILE", requires = "v3_auth")]
-    pub v3_auth_password_file: Option<PathBuf>,
+    pub(super) v3_auth_password_file: Option<PathBuf>,
     /// Privacy protocol.
     #[arg(long, value_enum, requires = "v3_auth")]
-    pub v3_priv: Option<PrivProtocol>,
+    pub(super) v3_priv: Option<PrivProtocol>,
     /// File that holds the privacy password; else PLATEN_SNMP_PRIV_PASSWORD does.
     #[arg(long, value_name = "FILE", requires = "v3_priv")]
-    pub v3_priv_password_file: Option<PathBuf>,
+    pub(super) v3_priv_password_file: Option<PathBuf>,
     /// Let DES be used, weak as it is.
     #[arg(long, requires = "v3_priv")]
-    pub allow_des: bool,
+    pub(super) allow_des: bool,
 }
 
 /// An SNMP version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Version {
+pub(super) enum Version {
     /// SNMP v1.
     #[value(name = "1")]
     V1,
@@ -85,12 +85,12 @@ pub enum Version {
     V3,
 }
 
-impl AskArgs {
+impl AgentArgs {
     /// With what devices are asked.
     ///
     /// # Errors
     /// The user is incomplete, or a password can't be had; for people.
-    pub fn credentials(&self) -> Result<Candidates, String> {
+    pub(super) fn credentials(&self) -> Result<Candidates, String> {
         let community = SecretString::from(self.community.clone());
         let credentials = match (&self.user.v3_user, self.snmp_version) {
             (Some(user), _) => Credentials::V3(Arc::new(self.user.usm(user)?)),
@@ -103,7 +103,7 @@ impl AskArgs {
 
     /// What may be wrong where nothing answers, for people: an agent is silent to a wrong community.
     #[must_use]
-    pub fn silence(&self, port: u16) -> String {
+    pub(super) fn silence(&self, port: u16) -> String {
         let (version, wrong) = match (&self.user.v3_user, self.snmp_version) {
             (Some(_), _) | (None, Version::V3) => ("3", "--v3-user"),
             (None, Version::V1) => ("1", "--community"),
@@ -117,7 +117,7 @@ impl AskArgs {
 
     /// Time for one answer.
     #[must_use]
-    pub fn timeout(&self) -> Duration {
+    pub(super) fn timeout(&self) -> Duration {
         Duration::from_millis(u64::from(self.timeout_ms))
     }
 
@@ -125,7 +125,7 @@ impl AskArgs {
     ///
     /// # Errors
     /// As [`Self::credentials`].
-    pub fn target(&self, address: SocketAddr) -> Result<Target, String> {
+    pub(super) fn target(&self, address: SocketAddr) -> Result<Target, String> {
         let (credentials, timeout) = (self.credentials()?, self.timeout());
         Ok(Target { address, credentials, timeout, retries: self.retries })
     }
@@ -166,7 +166,7 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Line {
         #[command(flatten)]
-        ask: AskArgs,
+        ask: AgentArgs,
     }
 
     fn credentials(line: &str) -> Result<Candidates, String> {

@@ -1,0 +1,33 @@
+//! `platen-gateway profile`: tries a profile file.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use gateway_core::reading::profiles::Profiles;
+
+use super::exit::{EXIT_USAGE, fail};
+use super::read::{ReadArgs, read_and_print};
+use crate::profile_files;
+
+/// What can be done with profile files.
+#[derive(Debug, Subcommand)]
+pub(super) enum ProfileCommand {
+    /// Check a profile file and read a device with it.
+    Test {
+        /// The profile file.
+        file: PathBuf,
+        /// The device and how it is read.
+        #[command(flatten)]
+        read: ReadArgs,
+    },
+}
+
+/// Carries out `platen-gateway profile`.
+pub(super) async fn command(command: ProfileCommand, json: bool) -> ExitCode {
+    let ProfileCommand::Test { file, read } = command;
+    match profile_files::file(&file) {
+        Ok(profile) => read_and_print(Profiles::new([profile]), &read, json).await,
+        Err(error) => fail(EXIT_USAGE, &error.to_string()),
+    }
+}
