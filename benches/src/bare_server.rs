@@ -1,4 +1,5 @@
-//! A server that does nothing but mutual TLS, by rustls with its own verifier, and one fixed answer: what TLS alone costs.
+//! A server that does only mutual TLS, by rustls with its own verifier, and sends one fixed response: the
+//! cost of TLS alone.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -34,7 +35,7 @@ pub(crate) async fn serve(listen: SocketAddr, identity: &Path) -> Result<()> {
     loop {
         let (socket, _) = listener.accept().await?;
         let acceptor = acceptor.clone();
-        // Who goes away early costs nothing more.
+        // A client that disconnects early costs nothing more.
         tokio::spawn(async move { drop(answer(acceptor, socket).await) });
     }
 }

@@ -1,4 +1,4 @@
-//! A TCP proxy that counts the bytes of each connection, as the network below TLS carries them.
+//! A TCP proxy that counts the bytes of each connection below TLS.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use crate::server_hello;
 pub(crate) struct Counts {
     up: AtomicU64,
     down: AtomicU64,
-    /// What the server said first.
+    /// The first octets from the server.
     head: Mutex<Vec<u8>>,
 }
 
@@ -25,7 +25,7 @@ impl Counts {
         self.up.load(Ordering::Relaxed) + self.down.load(Ordering::Relaxed)
     }
 
-    /// Whether its TLS session goes on with an earlier one.
+    /// Whether its TLS session resumes an earlier one.
     fn resumes(&self) -> Option<bool> {
         server_hello::resumes(&self.head.lock().ok()?)
     }
@@ -39,7 +39,7 @@ impl Counts {
     }
 }
 
-/// What went over several connections.
+/// Totals over several connections.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Talk {
     pub(crate) bytes: u64,
@@ -49,7 +49,7 @@ pub(crate) struct Talk {
     pub(crate) resumed: u32,
 }
 
-/// A proxy; its target may be named after it listens.
+/// A proxy; its target may be set after it listens.
 #[derive(Debug, Clone)]
 pub(crate) struct CountingProxy {
     address: SocketAddr,
@@ -67,12 +67,12 @@ impl CountingProxy {
         Ok(proxy)
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Names the target, once.
+    /// Sets the target, once.
     pub(crate) fn lead_to(&self, target: SocketAddr) {
         self.target.get_or_init(|| target);
     }
@@ -82,7 +82,7 @@ impl CountingProxy {
         self.connections.lock().map(|c| c.len()).unwrap_or_default()
     }
 
-    /// What went over all connections from number `first` on.
+    /// Totals of all connections from number `first` on.
     pub(crate) fn talk_since(&self, first: usize) -> Talk {
         let connections = self.connections.lock().map(|c| c.clone()).unwrap_or_default();
         connections.iter().skip(first).fold(Talk::default(), |talk, one| {
@@ -110,7 +110,7 @@ async fn accept(listener: TcpListener, proxy: CountingProxy) {
         }
         let target = proxy.target.get().copied();
         tokio::spawn(async move {
-            // A connection that breaks is counted as far as it came.
+            // A connection that breaks is counted up to that point.
             drop(carry(client, target, counts).await);
         });
     }

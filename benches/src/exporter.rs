@@ -1,4 +1,5 @@
-//! prometheus-snmp-exporter as a peer: a process of our own on a free port, its CPU as the kernel counts it.
+//! prometheus-snmp-exporter for comparison: a process of our own on a free port, its CPU as counted by the
+//! kernel.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -12,20 +13,20 @@ use crate::process;
 const PROGRAM: &str = "prometheus-snmp-exporter";
 const CONFIG: &str = include_str!("snmp_exporter.yml");
 
-/// A running exporter; dropped, it is killed.
+/// A running exporter; killed when dropped.
 pub(crate) struct Exporter {
     child: Child,
     address: SocketAddr,
 }
 
-/// What a reading cost.
+/// The cost of a reading.
 pub(crate) struct Cost {
     pub(crate) cpu_ms: f64,
     pub(crate) wall_ms: f64,
 }
 
 impl Exporter {
-    /// Starts it; nothing where it isn't installed.
+    /// Starts it; `None` if it isn't installed.
     pub(crate) async fn start(dir: &Path) -> Result<Option<Self>> {
         let file = dir.join("snmp.yml");
         std::fs::write(&file, CONFIG)?;
@@ -52,7 +53,7 @@ impl Exporter {
         Ok(Some(exporter))
     }
 
-    /// Has it read the device with a module so often.
+    /// Makes it read the device with a module this many times.
     pub(crate) async fn read(&self, device: SocketAddr, module: &str, readings: u32) -> Result<Cost> {
         let client = tests::operator::plain_client()?;
         let url = format!("http://{}/snmp?target={device}&module={module}", self.address);

@@ -1,4 +1,4 @@
-//! Figures as they are printed: name, value, unit, and what they were taken from.
+//! Prints figures: name, value, unit, and what they were measured on.
 
 use std::io::Write;
 
@@ -11,7 +11,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// For people, or one JSON object for each.
+    /// Prints for people, or one JSON object per figure.
     pub(crate) fn new(json: bool) -> Self {
         Self { json }
     }
@@ -27,12 +27,12 @@ impl Figures {
         drop(writeln!(std::io::stdout().lock(), "{line}"));
     }
 
-    /// Tells that a peer isn't installed.
+    /// Reports that a program for comparison isn't installed.
     pub(crate) fn skip(&self, peer: &str) {
         drop(writeln!(std::io::stderr().lock(), "benches: {peer} isn't installed: skipped"));
     }
 
-    /// Tells why measuring ended early.
+    /// Reports why measuring ended early.
     pub(crate) fn failure(&self, error: &anyhow::Error) {
         drop(writeln!(std::io::stderr().lock(), "benches: {error:#}"));
     }

@@ -1,5 +1,5 @@
-//! A device with more objects than the virtual ones have: a recording in snmpsim's format, or one made up with the tables
-//! of an office machine. A thread of this process answers for it.
+//! A device with more objects than the virtual ones: a recording in snmpsim's format, or a synthetic one with
+//! the tables of an office device. A thread of this process responds for it.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
@@ -17,7 +17,7 @@ const PRINTER_ENTRY: [u32; 10] = [1, 3, 6, 1, 2, 1, 25, 3, 5, 1];
 const DEVICE_PRINTER: [u32; 10] = [1, 3, 6, 1, 2, 1, 25, 3, 1, 5];
 const PRINTER_MIB: [u32; 7] = [1, 3, 6, 1, 2, 1, 43];
 
-/// Tables of the Printer MIB (RFC 3805): entry, columns up to this one, rows, columns that are texts.
+/// Tables of the Printer MIB (RFC 3805): entry, last column, rows, columns that are texts.
 const TABLES: [([u32; 3], u32, u32, &[u32]); 14] = [
     ([5, 1, 1], 19, 1, &[16, 17]),
     ([6, 1, 1], 3, 4, &[2]),
@@ -41,7 +41,7 @@ pub(crate) struct LargeDevice {
     pub(crate) objects: usize,
 }
 
-/// Starts it; it takes so long for each answer. Its thread ends with the program.
+/// Starts it; each response takes this long. Its thread ends with the program.
 pub(crate) fn start(recording: Option<&Path>, takes: Duration) -> Result<LargeDevice> {
     let objects = match recording {
         Some(file) => recorded(&std::fs::read_to_string(file).with_context(|| file.display().to_string())?)?,
@@ -87,7 +87,7 @@ fn made_up() -> Vec<(Vec<u32>, Value<'static>)> {
             } else {
                 Value::number(column * 10 + row)
             };
-            // prtGeneralTable alone has one index, and is followed by none.
+            // prtGeneralTable alone has one index, without a second one.
             let instance: &[u32] = if entry == [5, 1, 1] { &[1] } else { &[1, row] };
             add(&PRINTER_MIB, &[&entry[..], &[column], instance].concat(), value);
         }
@@ -95,7 +95,7 @@ fn made_up() -> Vec<(Vec<u32>, Value<'static>)> {
     objects
 }
 
-/// Lines `OID|TYPE|VALUE`; types that the agent doesn't know are left out.
+/// Lines `OID|TYPE|VALUE`; types that the agent doesn't know are skipped.
 fn recorded(text: &str) -> Result<Vec<(Vec<u32>, Value<'static>)>> {
     let mut objects = Vec::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {

@@ -1,5 +1,5 @@
-//! The communication server under the load of many gateways, beside nginx with a static answer and a bare rustls
-//! server, over the same mutual TLS, on the same machine, one after another in the same run.
+//! The communication server under the load of many gateways, compared with nginx with a static response and a
+//! bare rustls server, over the same mutual TLS, on the same machine, one after another in the same run.
 
 mod engines;
 mod known;
@@ -19,16 +19,16 @@ use self::engines::Filled;
 use crate::figures::Figures;
 use crate::process::{cpu_s, memory};
 
-/// Gateways with a certificate of their own.
+/// Gateways, each with its own certificate.
 const GATEWAYS: usize = 200;
 
 /// A load of polls alone.
 const POLLS: [&str; 2] = ["--reporting", "0"];
 
-/// Calls at the same time.
+/// Requests in flight at the same time.
 const AT_ONCE: usize = 32;
 
-/// Where the identities are, and what is loaded with them.
+/// The identities, and the programs under load.
 struct Bench {
     dir: PathBuf,
     seconds: u64,
@@ -41,7 +41,7 @@ struct Server {
     _running: Running,
 }
 
-/// Runs everything, `seconds` for each load.
+/// Runs everything, `seconds` per load.
 pub(crate) fn measure(seconds: u64, figures: &mut Figures) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let bench = Bench { dir: dir.path().to_owned(), seconds };
@@ -107,7 +107,7 @@ impl Bench {
         Ok(())
     }
 
-    /// A trust domain with a server and many gateways.
+    /// Creates a trust domain with a server and many gateways.
     fn issue(&self) -> Result<()> {
         let ca = self.dir.join("pki").display().to_string();
         program::run(
@@ -152,7 +152,7 @@ impl Bench {
         Ok(Server { address, pids: vec![running.id()], _running: running })
     }
 
-    /// This program again, with nothing but TLS and an answer.
+    /// This program again, with only TLS and a response.
     fn bare(&self) -> Result<Server> {
         let identity = self.dir.join("server").join("identity").display().to_string();
         let address = free_address()?;
@@ -196,14 +196,14 @@ impl Bench {
         Ok(Some(Server { address, pids, _running: running }))
     }
 
-    /// One load; its figures.
+    /// Runs one load; returns its figures.
     fn run(&self, server: &Server, more: &[&str]) -> Result<(Value, f64)> {
         let at_once = AT_ONCE.to_string();
         let more: Vec<&str> = ["--at-once", &at_once].into_iter().chain(more.iter().copied()).collect();
         self.run_for(&self.seconds.to_string(), server, &more)
     }
 
-    /// The same, for another time and as it is said.
+    /// The same for another duration, with a timeout.
     fn run_for(&self, seconds: &str, server: &Server, more: &[&str]) -> Result<(Value, f64)> {
         let identities = self.dir.join("gateways").display().to_string();
         let address = server.address.to_string();
@@ -269,7 +269,7 @@ fn until_it_listens(address: SocketAddr, running: &Running) -> Result<()> {
     Ok(())
 }
 
-/// What a load left in a database, and what the engine takes by itself.
+/// The contents of a database after a load, and the speed of the engine by itself.
 fn filled(engine: &str, per_s: f64, filled: &Filled, figures: &mut Figures) {
     let note = format!(
         "{:.0} reports of five meters again; ours is {:.1} %",

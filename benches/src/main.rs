@@ -1,6 +1,7 @@
-//! Measures what Platen costs: bytes on the wire, CPU and memory, sizes. Prints figures, judges nothing.
+//! Measures what Platen costs: bytes on the wire, CPU and memory, sizes. Prints figures and judges nothing.
 //!
-//! Ratios against a peer or a physical limit are taken in the same run; single times on a shared machine are not.
+//! Ratios to another program or a physical limit are measured in the same run; single times on a shared
+//! machine are not meaningful.
 
 mod bare_server;
 mod counting_proxy;
@@ -30,7 +31,7 @@ use figures::Figures;
 #[derive(Debug, Parser)]
 #[command(name = "benches", version)]
 struct Arguments {
-    /// One JSON object for each figure.
+    /// Print one JSON object per figure.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -44,7 +45,7 @@ enum What {
         /// Devices, at most 1,000.
         #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=1000))]
         devices: u16,
-        /// Minutes at a status each minute, after the first round.
+        /// Minutes with a status read each minute, after the first round.
         #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=120))]
         minutes: u8,
     },
@@ -57,11 +58,11 @@ enum What {
         /// How often each reads it.
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=100_000))]
         readings: u32,
-        /// The larger device: a recording in snmpsim's format (.snmprec) instead of the made up one.
+        /// The larger device: a recording in snmpsim's format (.snmprec) instead of the synthetic one.
         #[arg(long)]
         recording: Option<PathBuf>,
     },
-    /// Handshakes beside nginx and bare rustls, our checks, enrollments, memory of an idle connection.
+    /// Handshakes compared with nginx and bare rustls, our checks, enrollments, memory of an idle connection.
     Tls {
         /// Handshakes of each kind with each server.
         #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
@@ -72,17 +73,18 @@ enum What {
         /// Devices in it.
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=1000))]
         devices: u16,
-        /// Packets in a second.
+        /// Packets per second.
         #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1000))]
         pps: u32,
     },
-    /// The communication server under the load of many gateways, beside nginx and a bare rustls server.
+    /// The communication server under the load of many gateways, compared with nginx and a bare rustls
+    /// server.
     Load {
         /// Seconds of each load.
         #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=600))]
         seconds: u64,
     },
-    /// What `tls` and `load` start to compare with.
+    /// Used by `tls` and `load` for comparison.
     #[command(hide = true)]
     BareServer {
         #[arg(long)]
@@ -131,7 +133,7 @@ fn run(what: Option<&What>, figures: &mut Figures) -> Result<()> {
         } else {
             (200, None)
         };
-        // As the gateway runs: on one thread.
+        // On one thread, as the gateway runs.
         let one = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         one.block_on(peers::measure(readings, recording, figures))?;
     }

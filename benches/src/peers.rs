@@ -16,19 +16,19 @@ use crate::figures::Figures;
 use crate::replay::{self, Recorder};
 use crate::{large_device, process, virtual_devices};
 
-/// Subtrees that a walker needs for what a reading holds.
+/// Subtrees that a walker needs for the contents of a reading.
 const SUBTREES: [&str; 3] = ["1.3.6.1.2.1.1", "1.3.6.1.2.1.25", "1.3.6.1.2.1.43"];
 
-/// What a printer takes for an answer, which one on loopback doesn't. Real ones take more.
+/// Response time of a simulated device, which one on loopback doesn't have. Real ones take longer.
 const DEVICES_TIME: Duration = Duration::from_millis(5);
 
-/// How often a device that takes its time is read at most.
+/// The maximum number of readings of a device with that response time.
 const SLOW_READINGS: u32 = 50;
 
-/// snmpbulkwalk is a process for each subtree: fewer readings tell as much.
+/// snmpbulkwalk is a process per subtree: fewer readings suffice.
 const WALKS: u32 = 20;
 
-/// Prints the cost of each, and the ratios. The larger device is the recording, where there is one.
+/// Prints the cost of each, and the ratios. The larger device is the recording, if there is one.
 pub(crate) async fn measure(readings: u32, recording: Option<&Path>, figures: &mut Figures) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let network = virtual_devices::network();
@@ -90,7 +90,7 @@ async fn platen(device: SocketAddr, readings: u32, figures: &mut Figures) -> Res
         bail!("{device}: a reading without supplies or counters");
     }
     let first = recorder.requests().len();
-    // What the device has is known now, and it is asked as it is asked from then on.
+    // The device's objects are known now; it is read as in later readings.
     reader.read(&target(recorder.address), ReadScope::Full).await?;
     let requests = recorder.requests().split_off(first);
     reader.read(&target(device), ReadScope::Full).await?;
@@ -126,12 +126,12 @@ fn target(address: SocketAddr) -> Target {
     Target { address, credentials: credentials.into(), timeout: Duration::from_secs(2), retries: 1 }
 }
 
-/// Nothing where net-snmp isn't installed.
+/// `None` if net-snmp isn't installed.
 fn net_snmp(device: SocketAddr) -> Result<Option<Cost>> {
     let (cpu, began) = (process::own_cpu_ms(UsageWho::RUSAGE_CHILDREN)?, Instant::now());
     for _ in 0..WALKS {
         for subtree in SUBTREES {
-            // No MIB files: they would be parsed anew by each process.
+            // No MIB files: each process would parse them again.
             let status = Command::new("snmpbulkwalk")
                 .args(["-v2c", "-c", "public", "-m", "", "-On", "-Cr24", &device.to_string(), subtree])
                 .stdin(Stdio::null())

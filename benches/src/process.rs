@@ -1,4 +1,4 @@
-//! What the kernel says of processes.
+//! Figures of processes from the kernel.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
-/// Clock ticks of `/proc/PID/stat`, for each second: USER_HZ, 100 on every Linux that Platen runs on.
+/// Clock ticks per second in `/proc/PID/stat`: USER_HZ, 100 on every Linux that Platen runs on.
 const TICKS_PER_S: f64 = 100.0;
 
 /// CPU seconds used so far, user and system (proc(5), fields 14 and 15).
@@ -29,12 +29,13 @@ pub(crate) fn own_cpu_ms(who: UsageWho) -> Result<f64> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Memory {
     pub(crate) resident: f64,
-    /// Of it the process's own; the rest is the program's file, which the kernel may drop and read again.
+    /// The part that is the process's own; the rest is the program's file, which the kernel may drop and read
+    /// again.
     pub(crate) own: f64,
     pub(crate) highest: f64,
 }
 
-/// What the kernel says of a process's memory.
+/// The memory of a process, as counted by the kernel.
 pub(crate) fn memory(pid: u32) -> Result<Memory> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).context("/proc/PID/status")?;
     let field = |name: &str| -> Option<f64> {

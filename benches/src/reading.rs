@@ -10,10 +10,10 @@ use tests::until::until;
 use crate::figures::Figures;
 use crate::process::{self, Memory};
 
-/// A site that is small beside the other one: what the gateway needs whatever it watches.
+/// Devices of a small site for comparison: what the gateway needs regardless of their number.
 const FEW: u16 = 50;
 
-/// Prints the cost of finding and reading the devices, and then of watching them each minute for so long.
+/// Prints the cost of finding and reading the devices, and then of watching them for this many minutes.
 pub(crate) async fn measure(devices: u16, watch: Duration, figures: &mut Figures) -> Result<()> {
     let few = if devices > FEW { Some(resident_with_few().await?) } else { None };
     let dir = tempfile::tempdir()?;
@@ -69,7 +69,8 @@ async fn resident_with_few() -> Result<f64> {
     Ok(resident)
 }
 
-/// Waits until every device is read wholly and the first of them are reported, which may take half a minute.
+/// Waits until every device has a full reading and the first of them are reported, which may take half a
+/// minute.
 async fn whole_round(site: &Site, devices: u16) -> Result<Value> {
     let status = format!("http://{}/status", site.address("gateway.local")?);
     until("all devices to be read, and a report", PATIENCE * 5, || async {

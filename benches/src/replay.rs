@@ -1,4 +1,4 @@
-//! The floor under a reading: its own requests, sent again from a bare socket, nothing decoded.
+//! The lower bound of a reading: its own requests, sent again from a bare socket, without decoding.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use crate::process;
 const DATAGRAM: usize = 65_535;
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A relay in front of a device that keeps the requests.
+/// A relay in front of a device that records the requests.
 pub(crate) struct Recorder {
     pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<Vec<u8>>>>,
@@ -29,7 +29,7 @@ impl Recorder {
         Ok(recorder)
     }
 
-    /// What was asked so far.
+    /// The requests so far.
     pub(crate) fn requests(&self) -> Vec<Vec<u8>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -48,7 +48,8 @@ fn relay(socket: &UdpSocket, device: SocketAddr, requests: &Mutex<Vec<Vec<u8>>>)
     }
 }
 
-/// One round of these requests, one after the other: the mean of so many rounds. What is left of the CPU is the kernel's.
+/// One round of these requests, one after the other: the mean over some rounds. The remaining CPU is the
+/// kernel's.
 pub(crate) fn round(device: SocketAddr, requests: &[Vec<u8>], rounds: u32) -> Result<Cost> {
     let socket = connected(device)?;
     let mut buffer = vec![0; DATAGRAM];

@@ -1,6 +1,6 @@
-//! How a TLS session began, as its server's first message has it (RFC 8446 §4.1.3, which is never encrypted).
+//! How a TLS session began, from its `ServerHello` (RFC 8446 §4.1.3), which is never encrypted.
 
-/// Octets of a connection's beginning that hold a `ServerHello`: a post-quantum key share alone has 1,120.
+/// First octets of a connection that contain a `ServerHello`: a post-quantum key share alone has 1,120.
 pub(crate) const HEAD: usize = 4096;
 
 /// Record header, handshake header, version, random.
@@ -9,10 +9,10 @@ const BEFORE_SESSION_ID: usize = 5 + 4 + 2 + 32;
 /// Cipher suite and compression method.
 const AFTER_SESSION_ID: usize = 2 + 1;
 
-/// `pre_shared_key`: the server goes on with a session that it knows.
+/// `pre_shared_key`: the server resumes a session.
 const PRE_SHARED_KEY: u16 = 41;
 
-/// Whether the server goes on with an earlier session; nothing where this isn't a whole `ServerHello`.
+/// Whether the server resumes an earlier session; `None` if this isn't a complete `ServerHello`.
 pub(crate) fn resumes(head: &[u8]) -> Option<bool> {
     if (head.first(), head.get(5)) != (Some(&22), Some(&2)) {
         return None;

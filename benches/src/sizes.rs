@@ -1,4 +1,4 @@
-//! Sizes of the programs as they were built.
+//! Sizes of the programs as built.
 
 use anyhow::Result;
 
@@ -7,7 +7,7 @@ use crate::figures::Figures;
 const PROGRAMS: [&str; 5] =
     ["platen-gateway", "platen-comm-server", "platen-global-server", "platen-pki", "platen-mfp"];
 
-/// Prints the size of each program beside this one.
+/// Prints the size of each program in this one's folder.
 pub(crate) fn measure(figures: &mut Figures) -> Result<()> {
     let folder = tests::program::folder()?;
     let note = if folder.ends_with("release") { "release" } else { "not a release build" };

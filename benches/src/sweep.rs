@@ -1,4 +1,4 @@
-//! A /20 on loopback swept by `platen-gateway discover` and by onesixtyone, at the same rate of packets.
+//! A /20 on loopback swept by `platen-gateway discover` and by onesixtyone, at the same packet rate.
 
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
@@ -9,7 +9,7 @@ use nix::sys::resource::UsageWho;
 use crate::figures::Figures;
 use crate::{process, virtual_devices};
 
-/// Prints time, CPU and what was found of each.
+/// Prints time, CPU and devices found of each.
 pub(crate) fn measure(devices: u16, pps: u32, figures: &mut Figures) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let network = virtual_devices::network();
@@ -63,7 +63,7 @@ fn sweep(figures: &mut Figures, name: &str, note: &str, command: &mut Command) -
     }
     let cpu = process::own_cpu_ms(UsageWho::RUSAGE_CHILDREN)? - cpu;
     let printed = String::from_utf8_lossy(&output.stdout);
-    // Each prints a line for a device that begins with its address or is an object with it.
+    // Each prints a line per device that begins with its address or is an object that contains it.
     let found = printed.lines().filter(|line| line.starts_with("127.") || line.starts_with('{')).count();
     figures.print(&format!("sweep by {name}: found"), f64::from(u32::try_from(found)?), "devices", note);
     figures.print(&format!("sweep by {name}: time"), took, "s", "");

@@ -1,5 +1,5 @@
-//! What TLS costs our listener, beside nginx and a bare rustls server with the same certificates and the same group, in
-//! the same run: CPU of the server's process alone, as the kernel counts it.
+//! The cost of TLS in our listener, compared with nginx and a bare rustls server with the same certificates
+//! and the same group, in the same run: CPU of the server's process alone, as counted by the kernel.
 
 mod client;
 mod enrollment;
@@ -22,14 +22,14 @@ use crate::figures::Figures;
 use crate::process;
 use client::Kind;
 
-/// Connections that stay open for the memory of one, and of how many gateways.
+/// Connections that are kept open to measure the memory of one, and their gateways.
 const IDLE: u32 = 1_500;
 const IDLE_GATEWAYS: u32 = 100;
 
-/// Rounds, one server after the other, so that a slow minute of the machine meets them all.
+/// Rounds, in which the servers take turns, so that a slow minute of the machine affects all of them.
 const ROUNDS: u32 = 4;
 
-/// A server under measure.
+/// A server that is measured.
 struct Measured {
     name: &'static str,
     pid: u32,
@@ -142,7 +142,7 @@ fn site(dir: &Path) -> Result<Site> {
     Ok(site)
 }
 
-/// The gateway's side, with the one group that all three know.
+/// The gateway's side, with the one group that all three support.
 fn tls(site: &Site, gateway: &str) -> Result<Arc<ClientConfig>> {
     let dir = site.dir(gateway).join("identity");
     let file = |name: &str| dir.join(name);

@@ -1,4 +1,4 @@
-//! Virtual devices for a peer to ask, without a site around them.
+//! Virtual devices for another program to read, without a site.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -9,7 +9,7 @@ use tests::program::Running;
 /// Port of their agents.
 pub(crate) const PORT: u16 = 1161;
 
-/// Starts so many devices from this address on; nobody prints on them, so that all readings are alike.
+/// Starts this many devices from this address on, without simulated work, so that all readings are alike.
 pub(crate) fn start(base: Ipv4Addr, devices: u16, dir: &Path) -> Result<Running> {
     let ready = dir.join("ready.json");
     let arguments = [
@@ -31,7 +31,7 @@ pub(crate) fn start(base: Ipv4Addr, devices: u16, dir: &Path) -> Result<Running>
     Ok(running)
 }
 
-/// A /20 of loopback that depends on this process, so that two runs don't meet.
+/// A /20 of loopback that depends on this process, so that two runs don't collide.
 pub(crate) fn network() -> Ipv4Addr {
     let [.., b, c] = std::process::id().wrapping_mul(16).to_be_bytes();
     Ipv4Addr::new(127, 96 | (b & 31), c & 0xf0, 0)

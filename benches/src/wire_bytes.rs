@@ -1,4 +1,4 @@
-//! Bytes of what a gateway says to the communication server: handshake, meter report, service call.
+//! Bytes that a gateway exchanges with the communication server: handshake, meter report, service call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub(crate) async fn measure(figures: &mut Figures) -> Result<()> {
     Ok(())
 }
 
-/// Without a byte for so long, nothing is under way.
+/// Without a byte for this long, no exchange is in progress.
 const QUIET: Duration = Duration::from_secs(12);
 
 struct Exchange {
@@ -98,7 +98,7 @@ async fn handshakes(site: &Site, proxy: &CountingProxy) -> Result<(u64, u64)> {
         let connector = tokio_rustls::TlsConnector::from(Arc::clone(&client));
         let socket = TcpStream::connect(proxy.address()).await?;
         let mut stream = connector.connect(ServerName::try_from("127.0.0.1")?, socket).await?;
-        // The session tickets come behind the handshake: an empty read takes them in.
+        // The session tickets follow the handshake: an empty read processes them.
         let mut nothing = [0; 1];
         let read = tokio::io::AsyncReadExt::read(&mut stream, &mut nothing);
         drop(tokio::time::timeout(Duration::from_millis(300), read).await);
@@ -108,7 +108,7 @@ async fn handshakes(site: &Site, proxy: &CountingProxy) -> Result<(u64, u64)> {
     Ok((full, resumed))
 }
 
-/// Waits until all devices are known and nothing more is said for a while.
+/// Waits until all devices are known and nothing has been sent for a while.
 async fn quiet(operator: &Operator, proxy: &CountingProxy, devices: u16) -> Result<()> {
     until("all devices in the fleet", PATIENCE * 3, || async {
         let fleet = operator.list("/api/v1/devices").await?;
@@ -127,17 +127,18 @@ async fn silence(proxy: &CountingProxy) -> Result<()> {
     .await
 }
 
-/// How the gateway's first connection is to begin.
+/// How the gateway's first connection begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Session {
-    /// The gateway goes on and has a ticket.
+    /// The gateway keeps running and has a ticket.
     Resumed,
-    /// The gateway starts anew: tickets are kept in memory only.
+    /// The gateway is restarted: tickets are kept in memory only.
     Full,
 }
 
 impl Session {
-    /// Does `between`, with the gateway down where its session is to be new; gives the number of connections before.
+    /// Runs `between`, with the gateway stopped if its session must be new; returns the number of earlier
+    /// connections.
     async fn begin<T>(
         self,
         site: &mut Site,
@@ -157,7 +158,7 @@ impl Session {
     }
 }
 
-/// Has the meters read: what a gateway says from the poll that brings the order until it is done.
+/// Orders the meters: the bytes from the poll that delivers the command until it is done.
 async fn report_meters(
     site: &mut Site,
     operator: &Operator,
@@ -177,7 +178,7 @@ async fn report_meters(
     Ok(proxy.talk_since(before))
 }
 
-/// Has a service call raised: what is said until it is on the page.
+/// Raises a service call: the bytes until it is on the page.
 async fn raise_service_call(
     site: &mut Site,
     lan: &Lan,

@@ -1,4 +1,4 @@
-//! Debian's HAProxy in TCP mode, as somebody puts it in front of several servers: it sees no more than connections.
+//! Debian's HAProxy in TCP mode in front of several servers, as in production: it sees connections only.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -10,13 +10,13 @@ use anyhow::{Context, Result};
 use crate::program::Running;
 use crate::until::until;
 
-/// Where Debian puts it.
+/// Debian's path of the program.
 const PROGRAM: &str = "/usr/sbin/haproxy";
 
 /// How long it may take to listen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A running balancer; ended when dropped.
+/// A running balancer; stopped when dropped.
 #[derive(Debug)]
 pub struct Balancer {
     _running: Running,
@@ -30,11 +30,11 @@ pub fn is_installed() -> bool {
 }
 
 impl Balancer {
-    /// Starts it with an address for each group of servers, between whose members connections take turns. A server that
-    /// is gone is left out after one failed check; a connection that it refuses goes to the next one.
+    /// Starts it with one address per group of servers, whose members get connections in turn. A server that
+    /// is down is skipped after one failed check; a connection that it refuses goes to the next one.
     ///
     /// # Errors
-    /// It isn't installed, or doesn't come up.
+    /// It isn't installed, or doesn't start.
     pub async fn start(dir: &Path, groups: &[Vec<SocketAddr>]) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let mut settings = String::from(
@@ -64,7 +64,7 @@ impl Balancer {
         Ok(Self { _running: running, addresses })
     }
 
-    /// Where a group's connections go in.
+    /// The address of a group.
     ///
     /// # Errors
     /// There is no such group.

@@ -1,6 +1,6 @@
-//! Whole sites made of the real programs: what the demo and the whole-system tests start, ask and stop.
+//! Whole sites made of the real programs, for the demo and the whole-system tests.
 //!
-//! Nothing here looks inside a program: a site is known by its addresses, its API, its files and its mail.
+//! Nothing here looks inside a program: a site is observed by its addresses, its API, its files and its mail.
 
 pub mod balancer;
 pub mod ledger;

@@ -1,4 +1,4 @@
-//! An operator at the communication server's API, as a browser or a script would be.
+//! An operator who uses the communication server's API, as a browser or a script would.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct Operator {
 /// A client for plain HTTP on loopback.
 ///
 /// # Errors
-/// The client can't be made.
+/// The client can't be created.
 pub fn plain_client() -> Result<Client> {
     install_provider();
     Ok(Client::builder().timeout(Duration::from_secs(30)).build()?)
@@ -30,7 +30,7 @@ fn install_provider() {
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
 }
 
-/// Pages of a list that are read at the most.
+/// The maximum number of pages of a list that are read.
 const MAX_PAGES: usize = 100;
 
 impl Operator {
@@ -48,7 +48,7 @@ impl Operator {
     /// Logs in.
     ///
     /// # Errors
-    /// The server refuses.
+    /// The server rejects the login.
     pub async fn log_in(base: &str, root: &Path, user: &str, password: &str) -> Result<Self> {
         let client = Self::client(root)?;
         let body = json!({"user": user, "password": password});
@@ -64,10 +64,10 @@ impl Operator {
         Ok(Self { client, base: base.to_owned(), cookie: cookies.join("; "), csrf })
     }
 
-    /// Logs in with the one-time password, changes it, and logs in anew.
+    /// Logs in with the one-time password, changes it, and logs in again.
     ///
     /// # Errors
-    /// The server refuses.
+    /// The server rejects a step.
     pub async fn first_log_in(base: &str, root: &Path, one_time: &str, password: &str) -> Result<Self> {
         let first = Self::log_in(base, root, "admin", one_time).await?;
         let change = json!({"current": one_time, "new": password});
@@ -75,7 +75,7 @@ impl Operator {
         Self::log_in(base, root, "admin", password).await
     }
 
-    /// The session's cookie, as a request sends it, and its CSRF token.
+    /// The session's cookie, as sent in requests, and its CSRF token.
     #[must_use]
     pub fn credentials(&self) -> (&str, &str) {
         (&self.cookie, &self.csrf)
@@ -90,16 +90,16 @@ impl Operator {
     /// A page of the console, as HTML.
     ///
     /// # Errors
-    /// The server refuses or can't be reached.
+    /// The response is an error, or the server can't be reached.
     pub async fn page(&self, path: &str) -> Result<String> {
         let request = self.client.get(format!("{}{path}", self.base)).header(header::COOKIE, &self.cookie);
         Ok(request.send().await?.error_for_status()?.text().await?)
     }
 
-    /// Asks for a resource.
+    /// Requests a resource.
     ///
     /// # Errors
-    /// The server refuses or can't be reached.
+    /// The response is an error, or the server can't be reached.
     pub async fn get(&self, path: &str) -> Result<Value> {
         self.send(Method::GET, path, None).await
     }
@@ -107,7 +107,7 @@ impl Operator {
     /// Posts a document.
     ///
     /// # Errors
-    /// The server refuses or can't be reached.
+    /// The response is an error, or the server can't be reached.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
         self.send(Method::POST, path, Some(body)).await
     }
@@ -115,7 +115,7 @@ impl Operator {
     /// All items of a list, page by page.
     ///
     /// # Errors
-    /// The server refuses, or the list has no end.
+    /// The response is an error, or the list has no end.
     pub async fn list(&self, path: &str) -> Result<Vec<Value>> {
         let mut items = Vec::new();
         let mut page = path.to_owned();

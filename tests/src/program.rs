@@ -1,4 +1,4 @@
-//! The real programs as processes: found beside this one, started with a log of their own, stopped or killed.
+//! The real programs as processes: found beside this one, started with their own log, stopped or killed.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 /// How long a program may take to drain.
 const DRAIN: Duration = Duration::from_secs(20);
 
-/// The folder of the programs: where this one was built to.
+/// The folder of the programs: the build folder of this one.
 ///
 /// # Errors
 /// This program has no folder.
@@ -39,20 +39,20 @@ pub fn path(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The writing end of a pipe whose reader is gone.
+/// The writing end of a pipe whose reader is closed.
 ///
 /// # Errors
-/// The system gives no pipe.
+/// The pipe can't be created.
 pub fn unheard() -> std::io::Result<Stdio> {
     let (reader, writer) = std::io::pipe()?;
     drop(reader);
     Ok(writer.into())
 }
 
-/// Runs a program to its end.
+/// Runs a program to completion.
 ///
 /// # Errors
-/// It can't be started, or ends with another status than 0: the error has what it printed.
+/// It can't be started, or exits with another status than 0: the error contains its output.
 pub fn run(name: &str, arguments: &[&str]) -> Result<Output> {
     let output = Command::new(path(name)?)
         .args(arguments)
@@ -66,19 +66,19 @@ pub fn run(name: &str, arguments: &[&str]) -> Result<Output> {
     Ok(output)
 }
 
-/// Who hears what a program logs and prints.
+/// Where a program's log and output go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Heard {
-    /// `DIR/NAME.log` and `DIR/NAME.out`, both appended.
+    /// To `DIR/NAME.log` and `DIR/NAME.out`, both appended.
     #[default]
     InFiles,
-    /// Nobody: both are pipes whose reader is gone.
+    /// To pipes whose reader is closed.
     ByNobody,
-    /// Nobody, and the log's reader is there and stuck: its pipe holds one page and is full soon.
+    /// To a log pipe whose reader is open and never reads: it holds one page and is soon full.
     Stuck,
 }
 
-/// A program that runs until it is stopped; dropped, it is killed.
+/// A program that runs until it is stopped; when dropped, it is killed.
 #[derive(Debug)]
 pub struct Running {
     name: String,
@@ -90,7 +90,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts a program; its log goes to `DIR/NAME.log`, what it prints to `DIR/NAME.out`, both appended.
+    /// Starts a program; its log goes to `DIR/NAME.log`, its output to `DIR/NAME.out`, both appended.
     ///
     /// # Errors
     /// It can't be started.
@@ -98,7 +98,7 @@ impl Running {
         Self::start_heard(name, arguments, dir, Heard::InFiles)
     }
 
-    /// As [`Running::start`], with another end of what it logs and prints.
+    /// Like [`Running::start`], with another destination of log and output.
     ///
     /// # Errors
     /// It can't be started.
@@ -108,7 +108,7 @@ impl Running {
         Self::spawned_heard(name, command, dir, heard)
     }
 
-    /// Starts any program; logs as [`Running::start`].
+    /// Starts any program; logs like [`Running::start`].
     ///
     /// # Errors
     /// It can't be started.
@@ -116,7 +116,7 @@ impl Running {
         Self::spawned_heard(name, command, dir, Heard::InFiles)
     }
 
-    /// As [`Running::spawned`], with another end of what it logs and prints.
+    /// Like [`Running::spawned`], with another destination of log and output.
     ///
     /// # Errors
     /// It can't be started.
@@ -141,7 +141,7 @@ impl Running {
     /// Waits for a file that the program writes when it is ready.
     ///
     /// # Errors
-    /// It ended, or the file isn't there within 30 s: the error has the end of the log.
+    /// It exited, or the file isn't there within 30 s: the error contains the end of the log.
     pub fn wait_for(&mut self, file: &Path) -> Result<String> {
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(30) {
@@ -158,10 +158,10 @@ impl Running {
         bail!("{} was not ready within 30 s: {}", self.name, self.log_tail())
     }
 
-    /// Waits until it listens: the addresses that it wrote into its data directory.
+    /// Waits until it listens, which it reports in a file in its data directory.
     ///
     /// # Errors
-    /// As [`Running::wait_for`], or the file isn't what is expected.
+    /// As [`Running::wait_for`], or the file isn't as expected.
     pub fn wait_for_addresses(&mut self, data_dir: &Path) -> Result<BTreeMap<String, SocketAddr>> {
         let text = self.wait_for(&data_dir.join("addresses.json"))?;
         serde_json::from_str(&text).with_context(|| format!("{}: addresses.json", self.name))
@@ -194,7 +194,7 @@ impl Running {
     /// Stops it by SIGTERM and waits for its end.
     ///
     /// # Errors
-    /// It doesn't end within 20 s, or not with status 0.
+    /// It doesn't exit within 20 s, or not with status 0.
     pub fn stop(mut self) -> Result<()> {
         let id = i32::try_from(self.child.id()).context("process id")?;
         kill(Pid::from_raw(id), Signal::SIGTERM).context("SIGTERM")?;
@@ -224,7 +224,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already; nothing more can be done about it here.
+        // It may have ended already; nothing more can be done here.
         drop(self.child.kill());
         drop(self.child.wait());
     }

@@ -18,22 +18,23 @@ use crate::small_disk::SmallDisk;
 /// Id of the site's gateway.
 pub const GATEWAY: &str = "gw-demo";
 
-/// What a site is to be.
+/// The parameters of a site.
 #[derive(Debug, Clone)]
 pub struct SiteSpec {
-    /// Folder of everything; made when missing.
+    /// Folder of everything; created if missing.
     pub dir: PathBuf,
     /// Virtual devices; at most 1,000.
     pub devices: u16,
-    /// The gateway's waits are divided by this.
+    /// The gateway's intervals are divided by this.
     pub speedup: u32,
-    /// Where the gateway's mail goes.
+    /// The mail server of the gateway.
     pub mail: Option<SocketAddr>,
     /// Level of all logs.
     pub log: String,
-    /// Where the gateway finds the communication server, when not where it listens: a proxy that counts or cuts.
+    /// The address at which the gateway reaches the communication server, if it isn't the server's own: a
+    /// proxy that counts or cuts.
     pub uplink_through: Option<SocketAddr>,
-    /// Keys of the gateway's configuration that are set as well, as an object; nothing when null.
+    /// Additional keys of the gateway's configuration, as an object; none when null.
     pub gateway: Value,
     /// The same for the communication server.
     pub comm_server: Value,
@@ -52,7 +53,7 @@ impl SiteSpec {
     }
 }
 
-/// A site, each part of it absent until it is started.
+/// A site; each part is absent until it is started.
 #[derive(Debug)]
 pub struct Site {
     spec: SiteSpec,
@@ -67,17 +68,17 @@ pub struct Site {
     pub comm_server: Option<Running>,
     /// The gateway.
     pub gateway: Option<Running>,
-    /// The disk of the gateway's data, when it is a small one.
+    /// The disk of the gateway's data, if it is a small one.
     pub small_disk: Option<SmallDisk>,
-    /// Who hears what is started from now on.
+    /// The log destination of programs that are started from now on.
     pub heard: Heard,
     addresses: BTreeMap<String, SocketAddr>,
 }
 
-/// A virtual device, as the LAN tells of it.
+/// A virtual device, as described by the LAN.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Device {
-    /// Its place in the LAN, from 0.
+    /// Its position in the LAN, from 0.
     #[serde(default)]
     pub number: usize,
     /// Its address.
@@ -91,10 +92,10 @@ pub struct Device {
 }
 
 impl Lan {
-    /// Asks the HTTP control of a device: `POST faults/sc?code=SC542`, `DELETE faults/sc`.
+    /// Sends a request to the HTTP control of a device: `POST faults/sc?code=SC542`, `DELETE faults/sc`.
     ///
     /// # Errors
-    /// It refuses or can't be reached.
+    /// The response is an error, or the control can't be reached.
     pub async fn control(&self, device: usize, method: Method, path: &str) -> Result<()> {
         let url = format!("http://{}/devices/{device}/{path}", self.control);
         let response = operator::plain_client()?.request(method, &url).send().await?;
@@ -105,7 +106,7 @@ impl Lan {
     }
 }
 
-/// What the LAN says when it is ready.
+/// The description that the LAN writes when it is ready.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Lan {
     /// The devices.
@@ -118,7 +119,7 @@ impl Site {
     /// A site in which nothing runs yet.
     ///
     /// # Errors
-    /// The folder can't be made, or no loopback network is free.
+    /// The folder can't be created, or no loopback network is free.
     pub fn new(spec: SiteSpec) -> Result<Self> {
         std::fs::create_dir_all(&spec.dir).with_context(|| spec.dir.display().to_string())?;
         let snmp_port = if bindable(Ipv4Addr::LOCALHOST, 161, true) { 161 } else { 1161 };
@@ -173,7 +174,7 @@ impl Site {
         self.spec.dir.join(part)
     }
 
-    /// The password that the operator takes at the first login, another one for each site.
+    /// The password that the operator sets at the first login, different for each site.
     #[must_use]
     pub fn password(&self) -> &str {
         &self.password
@@ -201,10 +202,10 @@ impl Site {
         self.addresses.get(of).copied().with_context(|| format!("{of} isn't started"))
     }
 
-    /// Makes the trust domain and a certificate for each party.
+    /// Creates the trust domain and a certificate for each party.
     ///
     /// # Errors
-    /// `platen-pki` refuses.
+    /// `platen-pki` fails.
     pub fn make_trust_domain(&self) -> Result<()> {
         let ca = self.dir("pki").display().to_string();
         program::run(
@@ -222,7 +223,7 @@ impl Site {
     /// Issues a certificate into `DIR/identity`.
     ///
     /// # Errors
-    /// `platen-pki` refuses.
+    /// `platen-pki` fails.
     pub fn issue(&self, profile: &str, name: &str, dir: &Path) -> Result<()> {
         std::fs::create_dir_all(dir)?;
         let (ca, out) = (self.dir("pki").display().to_string(), dir.join("identity").display().to_string());
@@ -233,10 +234,10 @@ impl Site {
         program::run("platen-pki", &arguments).map(drop)
     }
 
-    /// Makes the firmware repository and starts the global server.
+    /// Creates the firmware repository and starts the global server.
     ///
     /// # Errors
-    /// It doesn't come up.
+    /// It doesn't start.
     pub fn start_global_server(&mut self) -> Result<()> {
         let dir = self.dir("global-server");
         let repository = dir.join("repository");
@@ -258,7 +259,7 @@ impl Site {
     /// Publishes a firmware image.
     ///
     /// # Errors
-    /// `platen-global-server` refuses.
+    /// `platen-global-server` fails.
     pub fn publish(&self, vendor: &str, model: &str, version: &str, image: &Path) -> Result<()> {
         let repository = self.dir("global-server").join("repository").display().to_string();
         let image = image.display().to_string();
@@ -280,7 +281,7 @@ impl Site {
     /// Starts the communication server.
     ///
     /// # Errors
-    /// It doesn't come up.
+    /// It doesn't start.
     pub fn start_comm_server(&mut self) -> Result<()> {
         let dir = self.dir("comm-server");
         let mut config = json!({
@@ -300,7 +301,7 @@ impl Site {
     /// Starts the virtual devices.
     ///
     /// # Errors
-    /// They don't come up.
+    /// They don't start.
     pub fn start_lan(&mut self) -> Result<Lan> {
         let dir = self.dir("lan");
         std::fs::create_dir_all(&dir)?;
@@ -330,17 +331,17 @@ impl Site {
         Ok(lan)
     }
 
-    /// Gives the gateway's data a disk of `mib` MiB, from its next start on; `false` where the system doesn't let this
-    /// user.
+    /// Mounts a disk of `mib` MiB for the gateway's data, from its next start on; `false` if this user isn't
+    /// permitted to.
     ///
     /// # Errors
-    /// Its folder can't be made.
+    /// Its folder can't be created.
     pub fn mount_small_disk(&mut self, mib: u32) -> Result<bool> {
         self.small_disk = SmallDisk::mount(&self.dir("small-disk"), mib)?;
         Ok(self.small_disk.is_some())
     }
 
-    /// The gateway's data.
+    /// The folder of the gateway's data.
     fn data_dir(&self) -> PathBuf {
         if self.small_disk.is_some() { self.dir("small-disk") } else { self.dir("gateway") }
     }
@@ -348,13 +349,13 @@ impl Site {
     /// Starts the gateway.
     ///
     /// # Errors
-    /// It doesn't come up.
+    /// It doesn't start.
     pub fn start_gateway(&mut self) -> Result<()> {
         self.begin_gateway()?;
         self.await_gateway()
     }
 
-    /// Starts the gateway and doesn't wait until it listens.
+    /// Starts the gateway without waiting until it listens.
     ///
     /// # Errors
     /// It can't be started.
@@ -394,7 +395,7 @@ impl Site {
     /// Waits until the gateway listens.
     ///
     /// # Errors
-    /// It doesn't come up.
+    /// It doesn't start.
     pub fn await_gateway(&mut self) -> Result<()> {
         let seen = self.seen_data_dir();
         let running = self.gateway.as_mut().context("the gateway isn't started")?;
@@ -409,10 +410,10 @@ impl Site {
         self.small_disk.as_ref().map_or_else(|| dir.clone(), |disk| disk.seen(&dir))
     }
 
-    /// Logs in with the password that the communication server printed at its first start.
+    /// Logs in with the password that the communication server printed on its first start.
     ///
     /// # Errors
-    /// It printed none, or refuses.
+    /// It printed none, or the login is rejected.
     pub async fn first_log_in(&self) -> Result<Operator> {
         let printed = self.comm_server.as_ref().context("the communication server isn't started")?.printed();
         let line = printed.lines().find_map(|line| line.strip_prefix("first login: admin "));
@@ -424,13 +425,13 @@ impl Site {
     /// Stops everything by SIGTERM, the gateway first.
     ///
     /// # Errors
-    /// A program doesn't end well.
+    /// A program exits with an error.
     pub fn stop(&mut self) -> Result<()> {
         let parts = [&mut self.gateway, &mut self.comm_server, &mut self.global_server, &mut self.lan];
         parts.into_iter().filter_map(Option::take).try_for_each(Running::stop)
     }
 
-    /// The address that a part had before, so that its peers find it again; else any free port.
+    /// The former address of a part, so that its peers find it again; otherwise any free port.
     fn again(&self, of: &str) -> String {
         self.addresses.get(of).map_or_else(|| "127.0.0.1:0".to_owned(), SocketAddr::to_string)
     }
@@ -453,7 +454,8 @@ impl Site {
     }
 }
 
-/// Writes a configuration, and forgets where a program listened before; the configuration's file.
+/// Writes a configuration, and removes the file with the program's former addresses; returns the
+/// configuration's file.
 fn prepare(dir: &Path, data_dir: &Path, config: &Value) -> Result<PathBuf> {
     std::fs::create_dir_all(dir)?;
     let file = dir.join("config.yaml");
@@ -465,7 +467,7 @@ fn prepare(dir: &Path, data_dir: &Path, config: &Value) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// A configuration with other keys set as well.
+/// A configuration with additional keys.
 fn with(mut config: Value, more: &Value) -> Value {
     for (key, value) in more.as_object().into_iter().flatten() {
         config[key] = value.clone();
@@ -487,7 +489,8 @@ fn bindable(address: Ipv4Addr, port: u16, if_in_use: bool) -> bool {
     }
 }
 
-/// A /22 in 127.0.0.0/8 of which nobody listens on the SNMP port; each process begins its search elsewhere.
+/// A /22 in 127.0.0.0/8 in which nothing listens on the SNMP port; each process starts its search at a
+/// different network.
 pub(crate) fn free_network(snmp_port: u16) -> Option<[u8; 3]> {
     let start = std::process::id();
     (0..4096_u32).find_map(|step| {
@@ -497,7 +500,7 @@ pub(crate) fn free_network(snmp_port: u16) -> Option<[u8; 3]> {
     })
 }
 
-/// Makes a firmware image as the virtual devices take it.
+/// Writes a firmware image as virtual devices accept it.
 ///
 /// # Errors
 /// It can't be written.

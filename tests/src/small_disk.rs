@@ -1,4 +1,5 @@
-//! A small disk of its own for a program: in memory, seen only by the programs that are started on it, gone with them.
+//! A small disk for one program: in memory, visible only to the programs that are started on it, removed with
+//! them.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -7,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 
-/// How a namespace of mounts is made and joined: by root, and by those who may be root in a namespace of their own.
+/// How a mount namespace is created and joined: as root, and as a user who may be root in a user namespace.
 const WAYS: [(&[&str], &[&str]); 2] = [
     (&["--mount"], &["--mount"]),
     (&["--map-root-user", "--mount"], &["--user", "--preserve-credentials", "--mount"]),
@@ -17,16 +18,16 @@ const WAYS: [(&[&str], &[&str]); 2] = [
 #[derive(Debug)]
 pub struct SmallDisk {
     dir: PathBuf,
-    /// Keeps the disk there while no program is on it.
+    /// Keeps the disk mounted while no program uses it.
     holder: Child,
     join: &'static [&'static str],
 }
 
 impl SmallDisk {
-    /// Makes a disk of `mib` MiB in a folder; `None` where the system doesn't let this user.
+    /// Mounts a disk of `mib` MiB at a folder; `None` if this user isn't permitted to.
     ///
     /// # Errors
-    /// The folder can't be made.
+    /// The folder can't be created.
     pub fn mount(dir: &Path, mib: u32) -> Result<Option<Self>> {
         std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
         let script =
@@ -48,7 +49,7 @@ impl SmallDisk {
         Ok(None)
     }
 
-    /// A program that has the disk.
+    /// A command that runs a program on the disk.
     #[must_use]
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("nsenter");
@@ -56,7 +57,7 @@ impl SmallDisk {
         command
     }
 
-    /// Where a file of the disk is seen from outside.
+    /// The path of a file of the disk, as seen from outside.
     #[must_use]
     pub fn seen(&self, path: &Path) -> PathBuf {
         let root = Path::new("/proc").join(self.holder.id().to_string()).join("root");
@@ -66,7 +67,7 @@ impl SmallDisk {
     /// Fills the disk.
     ///
     /// # Errors
-    /// The file that fills it can't be made.
+    /// The file that fills it can't be created.
     pub fn fill(&self) -> Result<Ballast> {
         Ballast::fill(&self.seen(&self.dir))
     }
@@ -74,7 +75,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // It may have ended already; nothing more can be done about it here.
+        // It may have ended already; nothing more can be done here.
         drop(self.holder.kill());
         drop(self.holder.wait());
     }
@@ -85,10 +86,10 @@ impl Drop for SmallDisk {
 pub struct Ballast(PathBuf);
 
 impl Ballast {
-    /// Fills the disk that a folder is on.
+    /// Fills the disk that contains a folder.
     ///
     /// # Errors
-    /// The file can't be made.
+    /// The file can't be created.
     pub fn fill(dir: &Path) -> Result<Self> {
         let path = dir.join("ballast");
         let mut file = File::options().create(true).append(true).open(&path)?;
@@ -102,7 +103,7 @@ impl Ballast {
 
 impl Drop for Ballast {
     fn drop(&mut self) {
-        // Without it the disk stays full, which the books will tell.
+        // If this fails, the disk stays full, which the comparison will show.
         drop(std::fs::remove_file(&self.0));
     }
 }

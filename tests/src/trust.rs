@@ -1,4 +1,5 @@
-//! What tests do with a site's trust domain beyond one certificate for each party: enrollment, lists, certificates of the past.
+//! Operations on a site's trust domain beyond one certificate per party: enrollment, lists, certificates
+//! issued in the past.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use crate::operator::plain_client;
 use crate::program;
 use crate::site::Site;
 
-/// Section `enrollment` of a communication server, for a folder that [`bring_authority`] makes.
+/// Section `enrollment` of a communication server, for a folder that [`bring_authority`] creates.
 #[must_use]
 pub fn enrollment(site_dir: &Path) -> Value {
     json!({"listen": "127.0.0.1:0", "authority": online(site_dir)})
@@ -30,7 +31,7 @@ pub fn identity_with_lists(site_dir: &Path, part: &str) -> Value {
     })
 }
 
-/// Where the authority is that the server issues with.
+/// The authority with which the server issues.
 #[must_use]
 pub fn online(site_dir: &Path) -> PathBuf {
     site_dir.join("comm-server").join("authority")
@@ -53,10 +54,10 @@ pub fn bring_authority(site: &Site) -> Result<()> {
     Ok(())
 }
 
-/// Makes a token for a gateway, where the server's authority is.
+/// Creates a token for a gateway with the server's authority.
 ///
 /// # Errors
-/// `platen-pki` refuses.
+/// `platen-pki` fails.
 pub fn token(site: &Site, gateway: &str) -> Result<String> {
     let dir = online(&site.dir("")).display().to_string();
     let output =
@@ -68,7 +69,7 @@ pub fn token(site: &Site, gateway: &str) -> Result<String> {
 /// Revokes every certificate of a party, and publishes the lists.
 ///
 /// # Errors
-/// `platen-pki` refuses.
+/// `platen-pki` fails.
 pub fn revoke(site: &Site, party: &str) -> Result<()> {
     let dir = site.dir("pki").display().to_string();
     let arguments = ["revoke", "--dir", &dir, "--id", party, "--reason", "keyCompromise"];
@@ -79,16 +80,16 @@ pub fn revoke(site: &Site, party: &str) -> Result<()> {
 /// Publishes the lists.
 ///
 /// # Errors
-/// `platen-pki` refuses.
+/// `platen-pki` fails.
 pub fn publish(site: &Site) -> Result<()> {
     let (dir, out) = (site.dir("pki").display().to_string(), site.dir("lists").display().to_string());
     program::run("platen-pki", &["crl", "--dir", &dir, "--out", &out]).map(drop)
 }
 
-/// Issues a certificate as it would have been some days ago, into `DIR/identity`, in the place of what is there.
+/// Issues a certificate as of some days ago into `DIR/identity`, replacing the present one.
 ///
 /// # Errors
-/// The authority refuses.
+/// The authority rejects the request.
 pub fn issue_days_ago(site: &Site, profile: PartyKind, name: &str, dir: &Path, days: i64) -> Result<()> {
     let out = dir.join("identity");
     if out.exists() {
@@ -102,7 +103,7 @@ pub fn issue_days_ago(site: &Site, profile: PartyKind, name: &str, dir: &Path, d
     Ok(())
 }
 
-/// Runs `platen-gateway enroll`, whatever comes of it.
+/// Runs `platen-gateway enroll`, whether it succeeds or fails.
 ///
 /// # Errors
 /// It can't be started.
@@ -113,10 +114,10 @@ pub fn enroll(site: &Site, token: &str, more: &[&str]) -> Result<Output> {
     command.args(arguments).args(more).output().context("platen-gateway")
 }
 
-/// A metric of a program; 0 while it wasn't counted. `name` with its labels, as it is printed.
+/// A metric of a program; 0 if it isn't listed. `name` includes its labels, as printed.
 ///
 /// # Errors
-/// The local port doesn't answer.
+/// The local port doesn't respond.
 pub async fn metric(local: SocketAddr, name: &str) -> Result<f64> {
     let text = plain_client()?.get(format!("http://{local}/metrics")).send().await?.text().await?;
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));

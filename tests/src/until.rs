@@ -1,17 +1,17 @@
-//! Level-triggered waits: ask again until it is so, or say what was seen last.
+//! Level-triggered waits: repeat a check until it succeeds, or report its last result.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// Between two looks.
+/// Pause between two checks.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Asks `look` until it finds something; `Ok(None)` and errors mean not yet.
+/// Calls `look` until it finds something; `Ok(None)` and errors mean not yet.
 ///
 /// # Errors
-/// Nothing within `limit`: the error tells what was waited for and the last look's own error.
+/// Nothing within `limit`: the error names what was awaited and the last check's own error.
 pub async fn until<T, F, Look>(what: &str, limit: Duration, mut look: F) -> Result<T>
 where
     F: FnMut() -> Look,

@@ -1,4 +1,4 @@
-//! Who reads a call sees the device as it is at the call, not as it was at the last poll.
+//! A call shows the device as it is at the time of the call, not as it was at the last poll.
 
 use anyhow::Result;
 use reqwest::Method;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tests::site::{PATIENCE, Site, SiteSpec};
 use tests::until::until;
 
-/// Percent that the console shows of a supply.
+/// The percentage that the console shows for a supply.
 fn percent(device: &Value, color: &str) -> Option<f64> {
     let supplies = device["reading"]["supplies"].as_array()?;
     supplies.iter().find(|supply| supply["color"] == color)?["percent"].as_f64()
@@ -15,7 +15,7 @@ fn percent(device: &Value, color: &str) -> Option<f64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_takes_the_reading_along() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    // Nothing but the call makes the gateway send: polls are an hour apart, and so are whole readings.
+    // Only the call makes the gateway send: polls are an hour apart, and so are full readings.
     let gateway =
         json!({"sensing": {"status_s": 1, "idle_s": 1, "reading_s": 604_800, "discovery_s": 2_592_000}});
     let mut site =

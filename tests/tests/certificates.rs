@@ -1,4 +1,5 @@
-//! The life of certificates in running programs: renewal without a lost connection, revocation live, the way back.
+//! The life of certificates in running programs: renewal without a lost connection, live revocation,
+//! recovery.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -64,7 +65,7 @@ async fn a_gateway_renews_at_two_thirds_and_loses_no_connection() -> Result<()> 
     assert_eq!(metric(local, "platen_gateway_renewals_total").await?, 1.0);
     assert_eq!(metric(local, "platen_gateway_exchange_failures_total").await?, 0.0);
     assert_eq!(metric(local, "platen_gateway_certificate_alarm").await?, 0.0);
-    // The old one is revoked; nobody needs it any more.
+    // The old one is revoked; nothing uses it any more.
     let ledger = std::fs::read_to_string(site.dir("pki").join("issued.jsonl"))?;
     let records = ledger.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
     let serial =
@@ -114,7 +115,7 @@ async fn a_revoked_gateway_is_out_within_a_minute_and_comes_back_with_a_token() 
     .await?;
     assert!(told.contains("CertificateRevoked") || told.contains("TLS"), "{told}");
 
-    // The way back: a new token, one command, no restart.
+    // Recovery: a new token, one command, no restart.
     let token = trust::token(&site, GATEWAY)?;
     let config = site.dir("gateway").join("config.yaml").display().to_string();
     let refused = enroll(&site, &token, &["--config", &config])?;

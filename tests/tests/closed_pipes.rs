@@ -1,5 +1,5 @@
-//! What nobody reads stops nobody: programs whose log is a closed pipe work on and end when they are told to, and a
-//! command whose reader has read enough ends quietly.
+//! Output that nobody reads stops no program: programs whose log is a closed pipe continue and stop on
+//! SIGTERM, and a command whose output is closed exits quietly.
 
 use std::process::{Command, Stdio};
 
@@ -33,7 +33,7 @@ async fn works_and_ends(heard: Heard) -> Result<()> {
     site.start_global_server()?;
     site.start_comm_server()?;
     site.start_gateway()?;
-    // Each poll is logged by both sides: after three of them a writer that fails has done all that it could.
+    // Each poll is logged by both sides: after three of them, a failing writer would have shown its effect.
     let last_poll = async || {
         let gateways = operator.list("/api/v1/gateways").await?;
         let found = gateways.iter().find(|gateway| gateway["gateway"] == GATEWAY).context("the gateway")?;
@@ -53,7 +53,7 @@ async fn works_and_ends(heard: Heard) -> Result<()> {
     site.stop()
 }
 
-/// Runs a command whose standard output has no reader; what it says on standard error.
+/// Runs a command whose standard output has no reader; returns its standard error.
 fn unread(name: &str, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(program::path(name)?);
     let output = command.args(arguments).stdin(Stdio::null()).stdout(program::unheard()?).output()?;

@@ -1,4 +1,5 @@
-//! The shipped examples are valid, and a wrong key is told with file, line, column and what was expected.
+//! The shipped examples are valid, and an unknown key is reported with file, line, column and what was
+//! expected.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! Discovery against peers nobody here wrote: avahi announces, net-snmp's agent is no printer; and what a dry run says.
+//! Discovery against independent peers: avahi announces, and net-snmp's agent isn't a printer; also the
+//! output of a dry run.
 
 use std::path::Path;
 use std::process::Command;
@@ -47,7 +48,7 @@ fn a_dry_run_says_what_would_be_asked_and_how_long_it_takes() -> Result<()> {
 fn what_announces_itself_is_read_and_never_trusted() -> Result<()> {
     let may = Command::new("unshare").args(["--net", "--mount", "true"]).status();
     if !may.is_ok_and(|status| status.success()) {
-        // Printed only where a person looks: the network of the test's own needs root.
+        // The test's own network needs root; without it, the test is skipped.
         eprintln!("skipped: network namespaces aren't permitted here");
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! Enrollment against the real programs: two commands, one use of a token, and nobody else's server.
+//! Enrollment against the real programs: two commands, a token that works once, and only with its own server.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -11,7 +11,7 @@ use tests::site::{GATEWAY, PATIENCE, Site, SiteSpec};
 use tests::trust::{self, bring_authority, enroll};
 use tests::until::until;
 
-/// A communication server that enrolls, and nothing else.
+/// A communication server with enrollment, and nothing else.
 fn server(dir: &std::path::Path) -> Result<Site> {
     let mut spec = SiteSpec::new(dir.to_owned());
     spec.comm_server = serde_json::json!({"enrollment": trust::enrollment(dir)});
@@ -40,7 +40,7 @@ async fn two_commands_enroll_a_gateway_that_then_reports() -> Result<()> {
         std::fs::read_dir(&identity)?.map(|entry| Ok(entry?.file_name())).collect::<Result<_>>()?;
     files.sort();
     assert_eq!(files, ["cert.pem", "key.pem", "root.pem"]);
-    // What is there is not overwritten, and the token is used up.
+    // Existing files are not overwritten, and the token is used up.
     let again = enroll(&site, &token, &["--out", &out])?;
     assert!(String::from_utf8_lossy(&again.stderr).contains("is there already"));
     let again = enroll(&site, &token, &["--out", &out, "--replace"])?;
@@ -72,7 +72,7 @@ async fn the_commands_of_an_empty_page_enroll_a_gateway() -> Result<()> {
     let (run, typed) = commands.split_last().context("no commands")?;
     assert_eq!((run.as_str(), typed.len()), ("platen-gateway --config gateway.yaml run", 3));
 
-    // The folder of who follows the page: the authority's online part, and the configuration.
+    // The folder of a user who follows the page: the authority's online part, and the configuration.
     let here = dir.path().join("desk");
     std::fs::create_dir(&here)?;
     std::os::unix::fs::symlink(trust::online(&site.dir("")), here.join("online"))?;
@@ -94,7 +94,7 @@ async fn the_commands_of_an_empty_page_enroll_a_gateway() -> Result<()> {
     site.stop()
 }
 
-/// `openssl` and `curl` alone, as RFC 7030 writes it.
+/// `openssl` and `curl` alone, as RFC 7030 describes.
 struct Est<'a> {
     site: &'a Site,
     dir: &'a std::path::Path,
@@ -107,7 +107,7 @@ impl Est<'_> {
         Ok(output.stdout)
     }
 
-    /// A key and a request in base64 without its frame: `NAME.key`, `NAME.b64`.
+    /// A key and a request in base64 without its header and footer: `NAME.key`, `NAME.b64`.
     fn request(&self, name: &str, subject: &str) -> Result<()> {
         let (key, csr) = (format!("{name}.key"), format!("{name}.csr"));
         let new = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
@@ -119,7 +119,7 @@ impl Est<'_> {
         Ok(())
     }
 
-    /// What `curl` was answered: status, headers and body.
+    /// The response to `curl`: status, headers and body.
     fn curl(&self, path: &str, more: &[&str]) -> Result<(u16, String, String)> {
         let url = format!("https://{}/.well-known/est/{path}", self.site.address("comm.enrollment")?);
         let root = self.site.root().display().to_string();
@@ -141,7 +141,7 @@ impl Est<'_> {
         )
     }
 
-    /// The certificates of an answer, as `openssl pkcs7` prints them.
+    /// The certificates of a response, as `openssl pkcs7` prints them.
     fn certificates(&self, body: &str) -> Result<String> {
         std::fs::write(self.dir.join("p7.b64"), body)?;
         self.openssl(&["base64", "-d", "-in", "p7.b64", "-out", "p7.der"])?;
@@ -164,7 +164,7 @@ async fn curl_and_openssl_enroll_and_renew_and_the_server_decides_the_names() ->
     assert!(headers.contains("content-transfer-encoding: base64"), "{headers}");
     std::fs::write(work.join("ca.pem"), est.certificates(&body)?)?;
 
-    // The request asks for somebody else's name: nobody reads it.
+    // The request names another gateway: names in requests are ignored.
     est.request("own", "gw-other")?;
     let (status, headers, body) = est.enroll("own", &format!("gw-curl:{token}"))?;
     assert_eq!(status, 200, "{headers}\n{body}");
@@ -177,13 +177,14 @@ async fn curl_and_openssl_enroll_and_renew_and_the_server_decides_the_names() ->
     assert!(san.contains("spiffe://demo.example/gateway/gw-curl") && !san.contains("gw-other"), "{san}");
     est.openssl(&["verify", "-CAfile", "ca.pem", "-purpose", "sslclient", "own.pem"])?;
 
-    // The answer got lost: the same again gives the same, through a crash of the server too; another key gets nothing.
+    // After a lost response, the same request returns the same certificate, even after a crash of the server;
+    // another key gets nothing.
     let (_, _, again) = est.enroll("own", &format!(":{token}"))?;
     assert_eq!(est.certificates(&again)?, first);
     est.request("thief", "gw-curl")?;
     assert_eq!(est.enroll("thief", &format!("gw-curl:{token}"))?.0, 403);
 
-    // Renewal by the certificate, for its own name alone.
+    // Renewal by the certificate, for its own name only.
     est.request("newer", "gw-other")?;
     let newer = ["--cert", "own-chain.pem", "--key", "own.key", "-H", "Content-Type: application/pkcs10"];
     let chain = first.clone() + &std::fs::read_to_string(work.join("ca.pem"))?;
@@ -251,7 +252,7 @@ async fn a_token_is_used_once_under_races_and_guessing_locks_out() -> Result<()>
     let (status, headers, body) = est.enroll("guess", &format!("gw-late:{good}"))?;
     assert_eq!(status, 429, "{body}");
     assert!(headers.contains("retry-after: "), "{headers}");
-    // Elsewhere nobody is locked out.
+    // Other addresses are not locked out.
     let data = ["-H", "Content-Type: application/pkcs10", "--data-binary", "@guess.b64"];
     let user = format!("gw-late:{good}");
     let elsewhere = [&["--interface", "127.0.0.2", "-u", &user][..], &data].concat();
@@ -272,7 +273,7 @@ async fn a_token_goes_to_no_other_authoritys_server() -> Result<()> {
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(said.contains("the server's authority is not the one that the token names"), "{said}");
     assert!(!dir.path().join("out/cert.pem").exists());
-    // The key that was made for the attempt is used where it belongs.
+    // The key that was made for the attempt is used with the right server.
     let key = std::fs::read(dir.path().join("out/key.pem.enrolling"))?;
     let enrolled = enroll(&site, &token, &["--out", &out])?;
     ensure!(enrolled.status.success(), "{}", String::from_utf8_lossy(&enrolled.stderr));
@@ -315,7 +316,7 @@ async fn errors_of_enrollment_are_problem_documents_and_header_names_in_title_ca
         assert_eq!((&problem["code"], &problem["status"]), (&code.into(), &status.into()), "{problem}");
         ensure!(!problem["detail"].as_str().unwrap_or_default().is_empty(), "{problem}");
     }
-    // libest compares names by case.
+    // libest compares names without regard to case.
     let root = site.root().display().to_string();
     let url = format!("https://{}/.well-known/est/cacerts", site.address("comm.enrollment")?);
     let output = Command::new("curl").args(["-sSi", "--http1.1", "--cacert", &root, &url]).output()?;
@@ -351,7 +352,7 @@ async fn a_gateway_that_is_enrolled_again_keeps_one_valid_certificate() -> Resul
     let enrolled = enroll(&site, &word(&made), &["--out", &out])?;
     ensure!(enrolled.status.success(), "{}", String::from_utf8_lossy(&enrolled.stderr));
     assert_eq!(states()?, ["valid"]);
-    // Another token of before gives no second one; a new one isn't made unasked.
+    // An earlier token yields no second certificate; a new one isn't made without `--replace`.
     let out = dir.path().join("other").display().to_string();
     let refused = enroll(&site, &word(&early), &["--out", &out])?;
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();

@@ -1,4 +1,4 @@
-//! A roll-out that fails says why, device by device; one whose image was tampered with pushes nothing.
+//! A failed roll-out reports the reason for each device; one with a tampered image pushes nothing.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use tests::operator::Operator;
 use tests::site::{Device, Lan, PATIENCE, Site, SiteSpec, write_image};
 use tests::until::until;
 
-/// Orders a version for the device's model; the path of the roll-out.
+/// Orders a version for the device's model; returns the path of the roll-out.
 async fn order(operator: &Operator, device: &Device, version: &str) -> Result<String> {
     let order = json!({"vendor": device.vendor, "model": device.model, "version": version});
     let rollout = operator.post("/api/v1/rollouts", &order).await?;
@@ -37,7 +37,7 @@ async fn success_and_failure_are_both_told() -> Result<()> {
     let image = dir.path().join("image.bin");
     write_image(&image, first, "9.02", 3 << 20)?;
     site.publish(&first.vendor, &first.model, "9.02", &image)?;
-    // Published for the second device, made for the first one: the device itself refuses it.
+    // Published for the second device, made for the first one: the device itself rejects it.
     site.publish(&second.vendor, &second.model, "9.03", &image)?;
     site.start_gateway()?;
     let operator = site.first_log_in().await?;
@@ -53,10 +53,11 @@ async fn success_and_failure_are_both_told() -> Result<()> {
     let rows = failed["devices"].as_array().context("no rows")?;
     let row = rows.iter().find(|r| r["device"] != "" && r["step"] == "failed").context("no failed device")?;
     assert!(row["detail"].as_str().is_some_and(|d| d.contains("9.03")), "{row:#}");
-    // With what its own panel said to it.
+    // With the text of its own panel.
     assert!(row["panel"].as_str().is_some_and(|p| p.contains("Update refused")), "{row:#}");
 
-    // An image that changed on the global server's disk: the gateway refuses it, no device sees it.
+    // An image that changed on the global server's disk: the gateway rejects it before any device receives
+    // it.
     write_image(&image, first, "9.04", 1 << 20)?;
     site.publish(&first.vendor, &first.model, "9.04", &image)?;
     let images = site.dir("global-server").join("repository/images");
@@ -78,7 +79,7 @@ async fn success_and_failure_are_both_told() -> Result<()> {
     site.stop()
 }
 
-/// The device's row in a roll-out, when it is so.
+/// The device's row in a roll-out, once the condition holds.
 async fn row_when(
     operator: &Operator,
     path: &str,
@@ -119,7 +120,7 @@ async fn a_device_that_waits_says_why_and_one_that_refused_connections_is_update
     let dir = tempfile::tempdir()?;
     let (mut site, lan, operator) = with_image(dir.path(), 120).await?;
     let device = &lan.devices[0];
-    // A service call, and a port that refuses connections behind it.
+    // A service call, and then a port that refuses connections.
     lan.control(device.number, Method::POST, "faults/sc?code=SC542").await?;
     lan.control(device.number, Method::POST, "faults/firmware_port_closed").await?;
     until("the service call", PATIENCE, || async {

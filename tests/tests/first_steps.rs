@@ -1,6 +1,6 @@
-//! The pages are followed to the letter: every shell line of README.md and of the first block of docs/certificates.md is
-//! run as it stands, with the shipped smallest configurations. Replaced are only what each site has of its own: names of
-//! hosts, ports, and the customer's network.
+//! The documented steps work literally: every shell line of README.md and of the first block of
+//! docs/certificates.md is run unchanged, with the shipped minimal configurations. Only what differs per site
+//! is replaced: host names, ports, and the customer's network.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use tests::program::{self, Running};
 use tests::site::{PATIENCE, Site, SiteSpec};
 use tests::until::until;
 
-/// The passphrase that `platen-pki init` asks for, as there is no terminal here.
+/// Supplies the passphrase that `platen-pki init` requests, since there is no terminal.
 const PRELUDE: &str = "set -e
 platen-pki() { if [ \"$1\" = init ]; then command platen-pki \"$@\" --passphrase-file passphrase; else command platen-pki \"$@\"; fi; }
 ";
@@ -42,7 +42,7 @@ fn blocks(page: &str, section: &str, language: &str) -> Vec<Vec<String>> {
     blocks
 }
 
-/// A reader of the pages, in a folder with the repository's `packaging`.
+/// A user who follows the documents, in a folder with the repository's `packaging`.
 struct ByHand {
     dir: PathBuf,
     own: BTreeMap<String, String>,
@@ -97,7 +97,7 @@ impl ByHand {
         Ok(output)
     }
 
-    /// Runs each line; one that ends in `run` or `serve` stays until it is stopped.
+    /// Runs each line; one that ends in `run` or `serve` keeps running until it is stopped.
     fn follow(&mut self, lines: &[String]) -> Result<()> {
         for line in lines {
             let line = self.own(line);
@@ -184,7 +184,7 @@ fn the_first_block_of_the_page_on_certificates_works() -> Result<()> {
     Ok(())
 }
 
-/// The full example is valid once the files that it names are there.
+/// The full example is valid once the files that it names exist.
 #[test]
 fn the_full_example_of_a_gateway_is_valid() -> Result<()> {
     let dir = tempfile::tempdir()?;

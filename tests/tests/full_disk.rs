@@ -1,5 +1,5 @@
-//! A gateway whose disk is full: it says so, waits, goes on by itself, and every report arrives once. One whose spool was
-//! damaged or put back loses what was in it alone, and says so.
+//! A gateway whose disk is full reports it, waits, continues automatically, and every report arrives once.
+//! One whose spool was damaged or restored from a copy loses only the spool's contents, and reports the loss.
 
 #![expect(clippy::print_stderr, reason = "what could not be tested")]
 
@@ -54,10 +54,10 @@ async fn local(site: &Site, path: &str) -> Result<(u16, String)> {
     Ok((answer.status().as_u16(), answer.text().await?))
 }
 
-/// What `platen-gateway status` says, and whether it ends well.
+/// The output of `platen-gateway status`, and whether it succeeds.
 fn status(site: &Site) -> Result<(bool, String)> {
     let config = site.dir("gateway").join("config.yaml").display().to_string();
-    // Who works on the gateway's machine sees its disk.
+    // An administrator of the gateway's machine sees its disk.
     let program = program::path("platen-gateway")?;
     let mut command =
         site.small_disk.as_ref().map_or_else(|| Command::new(&program), |disk| disk.command(&program));
@@ -70,7 +70,7 @@ fn log(site: &Site) -> Result<String> {
     Ok(site.gateway.as_ref().context("no gateway")?.log())
 }
 
-/// One open service call of each device, and nothing that waits or was put aside.
+/// One open service call per device, and nothing waiting or in quarantine.
 async fn all_arrived(operator: &Operator) -> Result<()> {
     until("a service call of each device", PATIENCE * 2, || async {
         let open = operator.list("/api/v1/calls?kind=service_call&state=open").await?;
@@ -93,7 +93,8 @@ async fn all_arrived(operator: &Operator) -> Result<()> {
     Ok(())
 }
 
-/// Its disk is full, and the gateway polls on: the server knows why, and a command waits, neither refused nor begun.
+/// While its disk is full, the gateway polls; the server knows the reason, and a command waits, neither
+/// rejected nor started.
 async fn polls_and_takes_no_command(operator: &Operator) -> Result<()> {
     let path = format!("/api/v1/gateways/{GATEWAY}");
     let told = until("the server to be told", PATIENCE, || async {
@@ -118,14 +119,14 @@ async fn polls_and_takes_no_command(operator: &Operator) -> Result<()> {
     Ok(())
 }
 
-/// What the database says.
+/// The result of a query on the database.
 fn asked(database: &Path, question: &str) -> Result<String> {
     let output =
         Command::new("sqlite3").arg(database).arg(question).output().context("sqlite3 isn't installed")?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// The reports as they were accepted: in each lane from the first to the last, each once.
+/// The accepted reports: in each lane from the first to the last, each once.
 fn check_books(database: &Path) -> Result<()> {
     let question = "select lane from reports group by lane \
         having count(*) <> max(seq) or count(distinct seq) <> count(*) or min(seq) <> 1";
@@ -145,7 +146,7 @@ async fn a_full_disk_is_told_and_waited_for_and_every_report_arrives_once() -> R
     let disk = site.small_disk.as_ref().context("no disk")?;
     assert!(status(&site)?.0);
     let ballast = disk.fill()?;
-    // The store has some room of its own left: work until it is used up.
+    // The store has some free space of its own: work until it is used up.
     let mut round = 0;
     let problem = until("the gateway to be out of room", PATIENCE * 4, || {
         round += 1;
@@ -161,7 +162,7 @@ async fn a_full_disk_is_told_and_waited_for_and_every_report_arrives_once() -> R
         }
     })
     .await?;
-    // Whoever asks is told, in every way.
+    // Every interface reports it.
     let (well, said) = status(&site)?;
     assert!(well && said.contains(&problem), "{said}");
     let (code, page) = local(&site, "/").await?;
@@ -171,7 +172,7 @@ async fn a_full_disk_is_told_and_waited_for_and_every_report_arrives_once() -> R
     assert!(local(&site, "/metrics").await?.1.contains("platen_gateway_spool_stores 0"));
     assert!(log(&site)?.contains("nothing is acknowledged until it can"));
     polls_and_takes_no_command(&operator).await?;
-    // What happens meanwhile is not lost: each device ends with a service call.
+    // Events during that time are not lost: each device ends with a service call.
     all_devices(&lan, Method::DELETE, "faults/sc").await?;
     all_devices(&lan, Method::POST, "faults/sc?code=SC542").await?;
     drop(ballast);
@@ -201,7 +202,7 @@ async fn a_gateway_that_starts_without_room_says_so_and_begins_when_there_is_som
     let Some((mut site, operator, lan)) = begin(dir.path(), Some(24)).await? else { return Ok(()) };
     all_devices(&lan, Method::POST, "faults/sc?code=SC542").await?;
     site.gateway.take().context("no gateway")?.kill()?;
-    // Somebody else's files take everything, the spool's reserve included.
+    // Other files take all the space, including the spool's reserve.
     let disk = site.small_disk.as_ref().context("no disk")?;
     std::fs::remove_file(disk.seen(&dir.path().join("small-disk/spool.reserve")))?;
     let ballast = disk.fill()?;
@@ -237,7 +238,7 @@ async fn a_spool_that_went_back_takes_no_number_twice() -> Result<()> {
     let Some((mut site, operator, lan)) = begin(dir.path(), None).await? else { return Ok(()) };
     let own = site.dir("gateway");
     let kept: Vec<PathBuf> = ["spool", "spool.mark"].iter().map(|name| own.join(name)).collect();
-    // A copy is made, and the gateway works on.
+    // A copy is made, and the gateway continues.
     site.gateway.take().context("no gateway")?.kill()?;
     std::fs::create_dir(dir.path().join("old"))?;
     kept.iter().try_for_each(|part| copy(part, &dir.path().join("old")))?;
@@ -250,8 +251,8 @@ async fn a_spool_that_went_back_takes_no_number_twice() -> Result<()> {
         Ok(open.is_empty().then_some(()))
     })
     .await?;
-    // The store goes back, and its mark doesn't. Zeroes at the end of its file would not do: that isn't always the end of
-    // its log.
+    // The store goes back, its mark doesn't. Zeroes at the end of its file would not do: that isn't always
+    // the end of its log.
     site.gateway.take().context("no gateway")?.kill()?;
     std::fs::remove_dir_all(own.join("spool"))?;
     copy(&dir.path().join("old/spool"), &own)?;
@@ -260,7 +261,7 @@ async fn a_spool_that_went_back_takes_no_number_twice() -> Result<()> {
     all_arrived(&operator).await?;
     let log = log(&site)?;
     assert!(log.contains("goes on by its mark") || log.contains("the spool was damaged"), "{log}");
-    // The old copy comes back.
+    // The old copy is restored.
     site.gateway.take().context("no gateway")?.kill()?;
     std::fs::remove_dir_all(own.join("spool"))?;
     std::fs::remove_file(own.join("spool.mark"))?;

@@ -1,4 +1,4 @@
-//! One device that lies, stalls or shouts never delays the others.
+//! A device that sends false, slow or excessive responses never delays the others.
 
 use anyhow::Result;
 use reqwest::Method;
@@ -33,7 +33,7 @@ async fn broken_devices_do_not_delay_a_good_one() -> Result<()> {
             Ok(fleet.iter().any(|d| d["serial"] == good.serial.as_str()).then_some(()))
         })
         .await?;
-        // It is not only found but watched while the others go on.
+        // It is not only found but watched, together with the others.
         lan.control(good.number, Method::POST, "faults/jam").await?;
         until("the good device's jam", PATIENCE, || async {
             let jams = operator.list("/api/v1/calls?kind=jam&state=open").await?;
@@ -43,7 +43,7 @@ async fn broken_devices_do_not_delay_a_good_one() -> Result<()> {
                 .then_some(()))
         })
         .await?;
-        // Once they mend, they are found as well, without anybody's help.
+        // Once repaired, they are found automatically as well.
         for (device, fault) in FAULTS.iter().enumerate() {
             let name = fault.split('?').next().unwrap_or(fault);
             lan.control(device, Method::DELETE, &format!("faults/{name}")).await?;

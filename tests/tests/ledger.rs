@@ -1,4 +1,4 @@
-//! Ten kills on each engine: nothing is missing, nothing is double.
+//! Ten kills on each engine: nothing is missing, nothing is duplicated.
 
 #![expect(clippy::print_stderr, reason = "the figures of a run, and what could not be tested")]
 
@@ -20,7 +20,7 @@ async fn shake(spec: Spec) -> Result<()> {
     let figures = &outcome.figures;
     eprintln!("{figures:?}");
     assert_eq!(outcome.discrepancies, [], "seed {}: {figures:?}", spec.seed);
-    // Who shakes nothing proves nothing.
+    // A run without disturbances proves nothing.
     assert_eq!(figures.kills, KILLS);
     assert!(figures.pages_printed > 0 && figures.service_calls > 0 && figures.commands > 3, "{figures:?}");
     assert!(figures.connections_broken > 0, "{figures:?}");

@@ -1,5 +1,5 @@
-//! Many gateways at once, by the load generator: slow senders beside them take nobody's place, and all that come back at
-//! once are served.
+//! Many gateways at once, by the load generator: slow clients displace nobody, and gateways that all
+//! reconnect at once are served.
 
 use anyhow::{Result, ensure};
 use serde_json::Value;

@@ -1,5 +1,6 @@
-//! The running server's answers against its own OpenAPI document, by schemathesis: every operation with examples, edges
-//! and made-up input. No answer may have a status, a media type or a shape that the document doesn't name.
+//! The running server's responses against its own OpenAPI document, by schemathesis: every operation with
+//! examples, edge cases and generated input. No response may have a status, media type or form that the
+//! document doesn't describe.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -45,7 +46,7 @@ async fn real_answers_are_what_the_document_says() -> Result<()> {
     site.start_comm_server()?;
     site.start_gateway()?;
     let operator = site.first_log_in().await?;
-    // Lists with something in them.
+    // Lists that are not empty.
     until("the gateway's devices", PATIENCE, || async {
         Ok((operator.list("/api/v1/devices").await?.len() == 2).then_some(()))
     })
@@ -56,9 +57,9 @@ async fn real_answers_are_what_the_document_says() -> Result<()> {
     let (cookie, csrf) = operator.credentials();
     let people = ["/api/v1/session", "/api/v1/account/password"];
     run(&site, (cookie, csrf), &people.map(|path| ["--exclude-path", path]).concat())?;
-    // Nobody is logged in: every answer is a refusal, and in its form.
+    // Without a login, every response is an error in the documented form.
     run(&site, ("__Host-platen_session=x", "x"), &people.map(|path| ["--exclude-path", path]).concat())?;
-    // Last, as it ends the session.
+    // Last, because it ends the session.
     run(&site, (cookie, csrf), &people.map(|path| ["--include-path", path]).concat())?;
     site.stop()
 }

@@ -1,4 +1,5 @@
-//! Operators see a certificate of an authority of their own choice, and its successor without a restart.
+//! The operators' port presents a certificate of the operators' own choice, and its replacement without a
+//! restart.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +10,7 @@ use tests::program;
 use tests::site::{PATIENCE, Site, SiteSpec};
 use tests::until::until;
 
-/// Makes an authority as browsers know others, and a certificate for localhost.
+/// Creates a public-style authority and a certificate for localhost.
 fn public_authority(dir: &Path, name: &str) -> Result<()> {
     let (ca, out) =
         (dir.join(name).display().to_string(), dir.join(format!("{name}-cert")).display().to_string());
@@ -30,7 +31,7 @@ fn public_authority(dir: &Path, name: &str) -> Result<()> {
     program::run("platen-pki", &arguments).map(drop)
 }
 
-/// Whether curl trusts who listens there, by this authority alone.
+/// Whether curl trusts the server at this port with this root only.
 fn is_trusted(root: &Path, port: u16) -> Result<bool> {
     let mut curl = Command::new("curl");
     curl.args([

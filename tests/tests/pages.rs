@@ -1,4 +1,4 @@
-//! Every page of a running site in Chromium, at a desk's and at a phone's width.
+//! Every page of a running site in Chromium, at desktop and phone width.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,7 +24,7 @@ async fn pages_work_at_both_widths() -> Result<()> {
     let image = dir.path().join("image.bin");
     write_image(&image, &lan.devices[0], "9.02", 1 << 20)?;
     site.publish(&lan.devices[0].vendor, &lan.devices[0].model, "9.02", &image)?;
-    // Published for another maker's devices, which refuse it.
+    // Published for another maker's devices, which reject it.
     let other = &lan.devices[5];
     site.publish(&other.vendor, &other.model, "9.03", &image)?;
     site.start_comm_server()?;
@@ -84,7 +84,7 @@ async fn pages_work_at_both_widths() -> Result<()> {
     site.stop()
 }
 
-/// Where people find the pictures afterwards.
+/// The folder of the screenshots.
 fn screenshots() -> Result<PathBuf> {
     Ok(tests::program::folder()?.join("../screenshots"))
 }

@@ -1,4 +1,4 @@
-//! The gateway reads agents that nobody here wrote: net-snmp's snmpd and, where installed, snmpsim.
+//! The gateway reads independent agents: net-snmp's snmpd and, where installed, snmpsim.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -67,7 +67,8 @@ fn net_snmps_agent_has_a_name_and_no_counters() -> Result<()> {
     assert_eq!(reading["identity"]["sys_descr"], "A plain host", "{reading:#}");
     assert_eq!(reading["identity"]["name"], "not-a-printer", "{reading:#}");
     assert!(reading["counters"].as_object().is_none_or(serde_json::Map::is_empty), "{reading:#}");
-    // A wrong community is unanswered: an error that says so, not a panic and not an empty reading.
+    // A wrong community gets no response: the result is an error that says so, not a panic or an empty
+    // reading.
     let refused = read(port, "private").unwrap_err().to_string();
     assert!(refused.contains("127.0.0.1") && !refused.contains("panicked"), "{refused}");
     Ok(())
@@ -89,14 +90,14 @@ fn snmpsim(data: &Path, port: u16) -> Result<Option<Peer>> {
         .current_dir(data)
         .stdout(Stdio::null())
         .stderr(fs::File::create(data.join("snmpsim.log"))?);
-    // snmpsim refuses to run as root without a user to become.
+    // snmpsim doesn't run as root unless it is given another user.
     if nix::unistd::Uid::effective().is_root() {
         command.args(["--process-user=nobody", "--process-group=nogroup"]);
     }
     Ok(Some(Peer(command.spawn()?)))
 }
 
-/// A made-up laser printer: identity, two counters, one toner at 9 % and its alert.
+/// A synthetic laser printer: identity, two counters, one toner at 9 % and its alert.
 const RECORDING: &str = "\
 1.3.6.1.2.1.1.1.0|4|Made-up Laser 42 firmware 7.1
 1.3.6.1.2.1.1.2.0|6|1.3.6.1.4.1.99999.1
@@ -152,7 +153,7 @@ fn snmpsims_printer_is_read_in_full() -> Result<()> {
     Ok(())
 }
 
-/// Some print servers show the printer only in a context of its own, asked as `COMMUNITY@CONTEXT`.
+/// Some print servers show the printer only in a context of its own, requested as `COMMUNITY@CONTEXT`.
 #[test]
 fn a_print_servers_context_is_found() -> Result<()> {
     let dir = tempfile::Builder::new().prefix("platen-snmpsim-").tempdir()?;
@@ -172,7 +173,7 @@ fn a_print_servers_context_is_found() -> Result<()> {
     Ok(())
 }
 
-/// Messages for users that the agent doesn't know (SNMP-USER-BASED-SM-MIB `usmStatsUnknownUserNames`).
+/// Messages for unknown users, as counted by the agent (SNMP-USER-BASED-SM-MIB `usmStatsUnknownUserNames`).
 fn strangers(port: u16) -> Result<u64> {
     let output = Command::new("snmpget")
         .args(["-v2c", "-cpublic", "-Oqv", &format!("127.0.0.1:{port}"), "1.3.6.1.6.3.15.1.1.3.0"])
@@ -236,7 +237,7 @@ async fn the_credential_that_worked_is_remembered_when_the_gateway_restarts() ->
     site.stop()
 }
 
-/// Recordings of real devices, where the machine has some: each gives a reading.
+/// Recordings of real devices, if there are any on this machine: each gives a reading.
 #[test]
 fn recordings_of_real_devices_are_read() -> Result<()> {
     let Some(folder) = std::env::var_os("PLATEN_RECORDINGS").map(PathBuf::from).filter(|p| p.is_dir()) else {

@@ -1,4 +1,4 @@
-//! Programs are killed while calls are under way: nothing is lost, nothing is there twice.
+//! Programs are killed while calls are in progress: nothing is lost or duplicated.
 
 use std::process::Command;
 
@@ -27,7 +27,8 @@ async fn calls_survive_kill_9_of_gateway_and_server() -> Result<()> {
 
     for device in 0..DEVICES {
         lan.control(device, Method::POST, "faults/sc?code=SC542").await?;
-        // Each device meets another moment: at once, while the server is away, while the gateway is away, both.
+        // Each device covers a different moment: at once, while the server is down, while the gateway is
+        // down, both.
         if device % 2 == 1 {
             site.comm_server.take().context("no server")?.kill()?;
         }
@@ -50,7 +51,7 @@ async fn calls_survive_kill_9_of_gateway_and_server() -> Result<()> {
     devices.dedup();
     assert_eq!((open.len(), devices.len()), (DEVICES, DEVICES), "{open:#?}");
 
-    // Everything made is acknowledged, and nothing had to be put aside.
+    // Everything made is acknowledged, and nothing was quarantined.
     until("all reports to be acknowledged", PATIENCE * 2, || async {
         let gateway = operator.get(&format!("/api/v1/gateways/{GATEWAY}")).await?;
         Ok(gateway["lanes"]
@@ -73,12 +74,12 @@ fn drained(lane: &Value) -> bool {
 async fn a_command_is_executed_once_although_the_gateway_is_killed() -> Result<()> {
     const DEVICES: usize = 2;
     let dir = tempfile::tempdir()?;
-    // An hour is three minutes here, so that no other reading comes between.
+    // An hour is three minutes here, so that no other reading happens in between.
     let mut site = Site::new(SiteSpec { speedup: 20, ..SiteSpec::new(dir.path().to_owned()) })?;
     site.make_trust_domain()?;
     site.start_comm_server()?;
     let lan = site.start_lan()?;
-    // A service call brings the polls to each minute: three seconds here.
+    // A service call causes a poll each minute: three seconds here.
     lan.control(0, Method::POST, "faults/sc?code=SC542").await?;
     site.start_gateway()?;
     let operator = site.first_log_in().await?;
@@ -105,7 +106,7 @@ async fn a_command_is_executed_once_although_the_gateway_is_killed() -> Result<(
         .await?;
     site.stop()?;
 
-    // The reports as they were accepted: one counter set of each device for this command.
+    // The accepted reports: one counter set per device for this command.
     let question = format!(
         "select count(*), count(distinct device) from reports where kind = 'counter_set' and body like '%{id}%'"
     );

@@ -1,4 +1,5 @@
-//! squid between the gateway and its servers: enrollment, polls and renewal all go through it, and nothing else is open.
+//! squid between the gateway and its servers: enrollment, polls and renewal all go through it, and there is
+//! no other route.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,7 +20,7 @@ struct Squid(Child);
 
 impl Drop for Squid {
     fn drop(&mut self) {
-        // Killed outright, it would leave its shared memory behind.
+        // Killed by SIGKILL, it would leave its shared memory behind.
         if let Ok(id) = i32::try_from(self.0.id()) {
             // It may have ended already.
             kill(Pid::from_raw(id), Signal::SIGTERM).ok();
@@ -28,7 +29,7 @@ impl Drop for Squid {
     }
 }
 
-/// A squid of its own that lets tunnels through to loopback and writes down each.
+/// A squid that permits tunnels to loopback and logs each.
 fn squid(dir: &Path, at: SocketAddr) -> Result<Squid> {
     let dir_text = dir.display();
     let config = format!(
@@ -40,7 +41,7 @@ fn squid(dir: &Path, at: SocketAddr) -> Result<Squid> {
     let file = dir.join("squid.conf");
     std::fs::write(&file, config)?;
     let child = Command::new("/usr/sbin/squid")
-        // A name of its own: squids of one name share memory.
+        // Squids with the same name share memory.
         .args(["-N", "-n", &format!("platen{}", std::process::id()), "-f"])
         .arg(&file)
         .stdin(Stdio::null())
@@ -57,7 +58,7 @@ async fn enrollment_polls_and_renewal_go_through_squid() -> Result<()> {
     let at: SocketAddr = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let cache = dir.path().join("squid");
     std::fs::create_dir_all(&cache)?;
-    // Started as root, squid becomes another user, who must get there.
+    // Started as root, squid switches to another user, who needs access.
     for (path, mode) in [(dir.path(), 0o755), (cache.as_path(), 0o777)] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     }
@@ -87,7 +88,7 @@ async fn enrollment_polls_and_renewal_go_through_squid() -> Result<()> {
         Ok((polled && status["certificate"]["state"] == "valid").then_some(()))
     })
     .await?;
-    // A tunnel is written down when it ends.
+    // A tunnel is logged when it ends.
     site.gateway.take().context("it runs")?.stop()?;
     let log = std::fs::read_to_string(cache.join("access.log"))?;
     let tunnels = |to: SocketAddr| log.lines().filter(|l| l.contains(&format!("CONNECT {to}"))).count();

@@ -1,5 +1,5 @@
-//! A streaming standby of PostgreSQL is read for what may be some seconds old, and for nothing else: whoever changed
-//! something sees it at once, and a standby that is down or behind is not read.
+//! A streaming standby of PostgreSQL serves only data that may be some seconds old: whoever changed something
+//! sees the change at once, and a standby that is down or behind is not read.
 
 use anyhow::Result;
 use fixtures::postgresql::{Postgresql, PostgresqlError};
@@ -9,10 +9,10 @@ use tests::site::{PATIENCE, Site, SiteSpec};
 use tests::trust::metric;
 use tests::until::until;
 
-/// Longer than the test takes: what stands still is read on.
+/// Longer than the test runs: a paused standby is still read.
 const LONG_S: u32 = 3600;
 
-/// A standby that stands still for so long is behind.
+/// A standby that is paused for longer is behind.
 const SHORT_S: u32 = 1;
 
 struct Scene {
@@ -33,7 +33,7 @@ impl Scene {
         Ok(scene)
     }
 
-    /// Starts the server, or starts it anew with another limit.
+    /// Starts the server, or restarts it with another limit.
     fn serve(&mut self, behind_s: u32) -> Result<()> {
         if let Some(running) = self.site.comm_server.take() {
             running.stop()?;
@@ -58,7 +58,7 @@ impl Scene {
         Ok(self.standby.sql("platen", "SELECT pg_wal_replay_resume()").map(drop)?)
     }
 
-    /// A gateway that came through another server.
+    /// Enrolls a gateway through another server.
     fn gateway(&self, name: &str) -> Result<()> {
         let sql = format!(
             "INSERT INTO gateways (tenant, gateway, first_seen_ms, next_poll_s) VALUES ('default', '{name}', 1, 3600)"
@@ -71,7 +71,7 @@ impl Scene {
         Operator::log_in(&base, &self.site.root(), "admin", self.site.password()).await
     }
 
-    /// Until `/healthz` says so; it is 200 in any case.
+    /// Waits until `/healthz` satisfies the condition; its status is always 200.
     async fn health(&self, what: &str, is: impl Fn(&str) -> bool) -> Result<()> {
         let url = format!("http://{}/healthz", self.site.address("comm.local")?);
         until(what, PATIENCE, || async {
@@ -105,7 +105,7 @@ async fn a_standby_is_read_where_seconds_do_not_matter() -> Result<()> {
     scene.pause().await?;
     scene.gateway("gw-1")?;
 
-    // Logins, sessions and decisions are the primary's; lists are the standby's, which stands still.
+    // Logins, sessions and decisions use the primary; lists come from the standby, which is paused.
     let (one, other) = (scene.log_in().await?, scene.log_in().await?);
     assert!(one.list("/api/v1/gateways").await?.is_empty());
     let local = scene.site.address("comm.local")?;
@@ -122,7 +122,7 @@ async fn a_standby_is_read_where_seconds_do_not_matter() -> Result<()> {
     })
     .await?;
 
-    // Too far behind: the primary is read, and that is told.
+    // Too far behind: the primary is read, and that is reported.
     scene.serve(SHORT_S)?;
     let other = scene.log_in().await?;
     scene.is_read().await?;
@@ -133,7 +133,7 @@ async fn a_standby_is_read_where_seconds_do_not_matter() -> Result<()> {
     scene.resume()?;
     scene.is_read().await?;
 
-    // Gone, and back.
+    // Stopped, and started again.
     scene.standby.crash()?;
     assert_eq!(names(&other.list("/api/v1/gateways").await?), ["gw-1", "gw-2"]);
     scene.health("it to be missed", |answer| answer.contains("the replica is not read")).await?;

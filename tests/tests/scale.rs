@@ -1,6 +1,6 @@
-//! Two communication servers on one PostgreSQL behind HAProxy in TCP mode: one is killed in the midst of polls, reports
-//! and orders, and nothing is lost, nothing runs twice, logins and the cadence hold, and the daily request for meters is
-//! made once.
+//! Two communication servers on one PostgreSQL behind HAProxy in TCP mode: one is killed during polls,
+//! reports and orders. Nothing is lost or executed twice, logins and the cadence are kept, and the daily
+//! meter request is made once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tests::ledger::{Engine, Spec, audit};
 use tests::site::PATIENCE;
 use tests::until::until;
 
-/// The servers look for due meters at each full minute.
+/// The servers check for due meters at each full minute.
 const A_MINUTE: Duration = Duration::from_secs(75);
 
 #[tokio::test]
@@ -32,7 +32,7 @@ async fn one_of_two_servers_is_killed() -> Result<()> {
         println!("skipped: HAProxy isn't installed: apt-get install haproxy");
         return Ok(());
     }
-    // Between the network's proxy, which breaks connections, and the servers.
+    // Between the network's proxy, which resets connections, and the servers.
     let group = |of| world.servers.iter().map(|server| server.address(of)).collect::<Result<Vec<_>>>();
     let groups = [group("gateways")?, group("operators")?];
     let balancer = Balancer::start(&dir.path().join("haproxy"), &groups).await?;
@@ -44,14 +44,14 @@ async fn one_of_two_servers_is_killed() -> Result<()> {
     until("the first meters", PATIENCE, || async { Ok((done(&world).await? == [1, 1]).then_some(())) })
         .await?;
 
-    // Both servers find both gateways due, at the same second.
+    // Both servers find both gateways due in the same second.
     sql(&world, "UPDATE gateways SET meters_due_ms = 1")?;
     until("the day's meters", A_MINUTE, || async { Ok((done(&world).await? == [2, 2]).then_some(())) })
         .await?;
     let orders = sql(&world, "SELECT COUNT(*) FROM commands")?;
     assert_eq!(orders, "4", "each gateway was asked at its first poll and once on this day");
 
-    // A login through one server is good at the other.
+    // A login through one server is valid at the other.
     for operator in at_each {
         assert_eq!(operator.list("/api/v1/gateways").await?.len(), 2);
     }
@@ -61,7 +61,7 @@ async fn one_of_two_servers_is_killed() -> Result<()> {
     })
     .await?;
 
-    // Orders wait for their delivery, pages are printed, and one server is gone.
+    // Commands await delivery, pages are printed, and one server is down.
     world.print(0, 7).await?;
     world.print(1, 11).await?;
     for gateway in ["gw-1", "gw-2"] {
@@ -100,7 +100,7 @@ fn sql(world: &World, sql: &str) -> Result<String> {
     Ok(world.postgresql.as_ref().context("no database server")?.sql("platen", sql)?)
 }
 
-/// Orders of each gateway that were carried out.
+/// Completed commands of each gateway.
 async fn done(world: &World) -> Result<Vec<usize>> {
     let mut done = BTreeMap::from([("gw-1".to_owned(), 0), ("gw-2".to_owned(), 0)]);
     for command in world.operator.list("/api/v1/commands").await? {

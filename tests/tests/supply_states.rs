@@ -1,5 +1,5 @@
-//! Supplies that show no level, a waste box, a total from two objects, a device that sleeps in German: what the operators see
-//! of each, from its begin to its end.
+//! Supplies that show no level, a waste box, a total from two objects, a device that sleeps in German: what
+//! operators see of each, from start to end.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use tests::operator::Operator;
 use tests::site::{Device, Lan, PATIENCE, Site, SiteSpec};
 use tests::until::until;
 
-/// The standard count is above the maker's by at least this, on the virtual Kyocera devices.
+/// The minimum by which the standard count exceeds the maker's, on the virtual Kyocera devices.
 const MISFEEDS: u64 = 18;
 
 fn is_open(call: &Value) -> bool {
@@ -36,7 +36,7 @@ impl Seen<'_> {
         Ok(calls.into_iter().filter(|call| call["device"] == id).collect())
     }
 
-    /// Waits for the only call of this kind to be open, or closed.
+    /// Waits until there is exactly one call of this kind, and it is open or closed.
     async fn until(&self, kind: &str, open: bool) -> Result<Value> {
         until(&format!("{kind}, open: {open}"), PATIENCE, async || {
             let calls = self.calls(kind).await?;
@@ -46,7 +46,7 @@ impl Seen<'_> {
         .await
     }
 
-    /// The total that the gateway read last, whatever the server makes of it.
+    /// The total that the gateway read last, regardless of how the server uses it.
     async fn total(&self) -> Result<Option<u64>> {
         let status: Value = reqwest::get(format!("http://{}/status", self.gateway)).await?.json().await?;
         let devices = status["devices"].as_array().cloned().unwrap_or_default();
@@ -76,7 +76,8 @@ async fn what_has_no_level_is_called_and_ends_as_well() -> Result<()> {
     let ricoh = Seen { operator: &operator, lan: &lan, device: device("ricoh"), gateway };
     let kyocera = Seen { operator: &operator, lan: &lan, device: device("kyocera"), gateway };
 
-    // One toner without a level among others: the bit is about it, and the end doesn't end what was near it.
+    // One toner without a level among others: the bit refers to it, and the end call doesn't end the near-end
+    // call.
     ricoh.control(Method::POST, "faults/no_level?color=cyan").await?;
     ricoh.control(Method::POST, "faults/toner_near_end?color=cyan").await?;
     let near = ricoh.until("supply_near_end", true).await?;
@@ -90,14 +91,14 @@ async fn what_has_no_level_is_called_and_ends_as_well() -> Result<()> {
     ricoh.until("supply_end", false).await?;
     ricoh.until("supply_near_end", false).await?;
 
-    // A waste box that is full, sleeps, and is emptied: its row is gone, and so is the call.
+    // A waste box is full, the device sleeps, the box is emptied: its row is gone, and so is the call.
     kyocera.control(Method::POST, "faults/waste_full").await?;
     kyocera.until("supply_end", true).await?;
     kyocera.control(Method::POST, "faults/power_saver").await?;
     kyocera.control(Method::DELETE, "faults/waste_full").await?;
     kyocera.until("supply_end", false).await?;
 
-    // The maker's own total is missing for a while, and the standard one counts more.
+    // The maker's own total is missing for a while, and the standard one is higher.
     let before = kyocera.total().await?;
     kyocera.control(Method::POST, "faults/no_private_total").await?;
     let standard = until("the standard total", PATIENCE, async || {

@@ -1,4 +1,5 @@
-//! A gateway's certificate is the boundary: what belongs to another gateway can be neither read, nor answered, nor taken.
+//! A gateway's certificate is the boundary: another gateway's data can be neither read, answered nor
+//! accepted.
 
 use std::path::Path;
 use std::process::Command;
@@ -86,7 +87,7 @@ async fn gateway_a_can_not_read_answer_or_take_what_is_bs() -> Result<()> {
     a.poll(spool_a)?;
     b.poll(spool_b)?;
 
-    // A command for B: A is not given it, and its answer to it is not taken.
+    // A command for B: A doesn't receive it, and A's response to it is rejected.
     let order = command(&operator, "gw-b").await?;
     let given = a.poll(spool_a)?;
     let ids = |given: &Value| given["commands"].to_string();
@@ -102,7 +103,7 @@ async fn gateway_a_can_not_read_answer_or_take_what_is_bs() -> Result<()> {
     assert!(ids(&given).contains(&order), "{given}");
     assert_eq!(b.ask("comm.gateways", "POST", &path, Some(&answer))?.0, 200);
 
-    // Reports name no gateway: what A sends is A's, whatever it says. A field that would name one is refused.
+    // Reports don't name a gateway: what A sends is A's. A field that would name another is rejected.
     let report = json!({"kind": "counter_set", "device": "ricoh:SHARED1", "read_at": "2026-01-01T00:00:00Z",
         "counters": {"total": 5}, "evidence": {}});
     let batch = |extra: Option<&str>| {
@@ -122,7 +123,8 @@ async fn gateway_a_can_not_read_answer_or_take_what_is_bs() -> Result<()> {
     assert!(owners.iter().all(|owner| *owner == "gw-a"), "{devices:?}");
     assert!(operator.get("/api/v1/gateways/gw-b/devices/ricoh:SHARED1").await.is_err());
 
-    // Neither enrollment nor anything of operators is open to it, and the global server gives no more than it gives all.
+    // Neither enrollment nor any operator interface is open to it, and from the global server it gets only
+    // what every gateway gets.
     let (status, _) = a.ask("comm.gateways", "POST", "/.well-known/est/simpleenroll", None)?;
     assert_eq!(status, 404);
     for path in ["/api/v1/gateways", "/api/v1/gateways/gw-b", "/v1/gateways/gw-b", "/"] {

@@ -1,4 +1,4 @@
-//! sslyze and testssl.sh against the listeners: no finding but those that stand in the list below, each with its reason.
+//! sslyze and testssl.sh against the listeners: no finding except those listed below, each with its reason.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use tests::trust::{self, bring_authority};
 
 const LISTENERS: [&str; 4] = ["comm.gateways", "comm.enrollment", "comm.operators", "global.listen"];
 
-/// Findings of testssl.sh that are as they should be: its id, and why.
+/// Findings of testssl.sh that are intended: its id, and why.
 const EXPLAINED: [(&str, &str); 4] = [
     ("cert_chain_of_trust", "the authority is the service company's own, in no public store"),
     (
@@ -44,7 +44,7 @@ fn sslyze() -> PathBuf {
         .join("sslyze")
 }
 
-/// Protocols that `sslyze` found, and what else it says.
+/// The protocols that `sslyze` found, and its other findings.
 fn by_sslyze(site: &Site, address: SocketAddr, out: &Path) -> Result<()> {
     let identity = site.dir("gateway").join("identity");
     let output = Command::new(sslyze())
@@ -72,7 +72,7 @@ fn by_sslyze(site: &Site, address: SocketAddr, out: &Path) -> Result<()> {
     let said: Value = serde_json::from_slice(&std::fs::read(out)?)?;
     let scan = &said["server_scan_results"][0]["scan_result"];
     ensure!(scan.is_object(), "{address}: no connection: {said}");
-    // (SSL 2 is asked for by testssl.sh: sslyze can't with a certificate.)
+    // (testssl.sh tests SSL 2: sslyze can't with a certificate.)
     for old in ["ssl_3_0", "tls_1_0", "tls_1_1", "tls_1_2"] {
         let suites = &scan[format!("{old}_cipher_suites")]["result"]["accepted_cipher_suites"];
         ensure!(suites.as_array().is_some_and(Vec::is_empty), "{address}: {old}: {suites}");
@@ -97,7 +97,7 @@ fn by_sslyze(site: &Site, address: SocketAddr, out: &Path) -> Result<()> {
         ("tls_1_3_early_data", "supports_early_data"),
         ("session_renegotiation", "is_vulnerable_to_client_renegotiation_dos"),
     ] {
-        // What needs an older version than 1.3 can't even be asked.
+        // Findings that require a version older than 1.3 can't be tested.
         ensure!(result(name, field) != json!(true), "{address}: {name}: {}", scan[name]);
     }
     let robot = result("robot", "robot_result");
@@ -105,7 +105,7 @@ fn by_sslyze(site: &Site, address: SocketAddr, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What `testssl.sh` says; asked again when its own OpenSSL could not connect in time, which is no scan.
+/// The findings of `testssl.sh`; repeated if its own OpenSSL could not connect in time, which isn't a scan.
 fn testssl(address: SocketAddr, out: &Path) -> Result<Vec<Value>> {
     for _ in 0..3 {
         let said = testssl_once(address, out)?;
@@ -130,7 +130,7 @@ fn testssl_once(address: SocketAddr, out: &Path) -> Result<Vec<Value>> {
     Ok(serde_json::from_slice(&std::fs::read(out)?)?)
 }
 
-/// Findings of `testssl.sh` above "info" that nobody has explained.
+/// Findings of `testssl.sh` above "info" without an explanation.
 fn by_testssl(address: SocketAddr, out: &Path) -> Result<Vec<String>> {
     let said = testssl(address, out)?;
     let asked =

@@ -1,4 +1,4 @@
-//! Traps and informs by net-snmp's own senders: a trap makes the gateway look at the device, and nothing more.
+//! Traps and informs from net-snmp's own senders: a trap makes the gateway read the device, and nothing more.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +9,7 @@ use serde_json::json;
 use tests::site::{Device, PATIENCE, Site, SiteSpec};
 use tests::until::until;
 
-/// `printerV2Alert` of the Printer MIB, and in it a critical alert about a jam.
+/// `printerV2Alert` of the Printer MIB with a critical alert about a jam.
 const ALERT: [&str; 10] = [
     "",
     "1.3.6.1.2.1.43.18.2.0.1",
@@ -42,7 +42,7 @@ struct Senders {
 }
 
 impl Senders {
-    /// Runs a sender with the source address of a device; whether it was content.
+    /// Runs a sender with the source address of a device; returns whether it succeeded.
     fn send(&self, program: &str, from: IpAddr, with: &[&str], what: &[&str]) -> Result<bool> {
         let output = Command::new(program)
             .args(with)
@@ -80,7 +80,7 @@ async fn until_counted(site: &Site, name: &str, at_least: u64) -> Result<()> {
 }
 
 fn verdict(verdict: &str, class: &str) -> String {
-    // Labels are in the order in which they were given.
+    // Labels are in the order in which they were recorded.
     format!("platen_gateway_traps_total{{verdict=\"{verdict}\",class=\"{class}\"}}")
 }
 
@@ -91,7 +91,7 @@ async fn begin(
     std::fs::write(&auth, "correct horse")?;
     std::fs::write(&privacy, "battery staple")?;
     let gateway = json!({
-        // Nothing but a trap makes the gateway look.
+        // Only a trap makes the gateway read.
         "sensing": {"status_s": 86_400, "reading_s": 604_800, "discovery_s": 2_592_000},
         "traps": {"listen": "127.0.0.1:0"},
         "credentials": [{
@@ -134,13 +134,13 @@ async fn a_trap_causes_a_look_and_never_a_call() -> Result<()> {
     )?);
     assert_eq!(counter(&site, READS).await?, reads);
 
-    // A forged alert about a jam: the device is read, says that it has none, and there is no call.
+    // A forged alert about a jam: the device is read and reports none, and there is no call.
     assert!(senders.send("snmptrap", first, &v2c, &alert())?);
     until_counted(&site, &verdict("look", "trap"), 1).await?;
     until_counted(&site, READS, reads + 1).await?;
     assert!(jams().await?.is_empty());
 
-    // A jam, and the same trap by SNMP v1 (enterprise-specific 1 of printerMIB): the call comes from what was read.
+    // A jam, and the same trap by SNMP v1 (enterprise-specific 1 of printerMIB): the reading raises the call.
     let jam = format!("http://{control}/devices/0/faults/jam");
     reqwest::Client::new().post(jam).send().await?.error_for_status()?;
     let v1 = ["1.3.6.1.2.1.43.18.2", "", "6", "1", ""];
@@ -163,7 +163,7 @@ async fn a_trap_causes_a_look_and_never_a_call() -> Result<()> {
         2
     );
 
-    // A flood causes no more looks than a few traps do.
+    // A flood causes no more reads than a few traps do.
     for _ in 0..40 {
         assert!(senders.send("snmptrap", second, &v2c, &alert())?);
     }

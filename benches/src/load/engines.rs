@@ -1,5 +1,5 @@
-//! What an engine itself takes: the rows that the reports became, inserted again into tables alike by its own client, in
-//! transactions of many rows with a sync each.
+//! The speed of an engine by itself: its own client inserts the rows of the reports again into equal tables,
+//! in transactions of many rows with a sync each.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,20 +11,21 @@ use fixtures::postgresql::Postgresql;
 /// Reports of each gateway in a transaction.
 const STEP: u64 = 50;
 
-/// The meters of a load begin here and are a second apart, milliseconds.
+/// The first meter of a load, milliseconds; the others follow a second apart.
 const BEGIN_MS: u64 = 1_767_225_600_000;
 
 /// A database that was filled by a load.
 pub(super) struct Filled {
     /// Its reports.
     pub(super) reports: f64,
-    /// Reports in a second, by the engine alone.
+    /// Reports per second by the engine alone.
     pub(super) per_s: f64,
-    /// Octets that a report and its counters take, indices included.
+    /// Octets of a report and its counters, indices included.
     pub(super) octets_each: f64,
 }
 
-/// Transactions that copy everything from tables of `from` (with a dot, or empty) into `reports_again`, `counters_again`.
+/// Transactions that copy everything from tables of `from` (with a dot, or empty) into `reports_again` and
+/// `counters_again`.
 fn copies(from: &str, last: u64) -> String {
     let mut sql = String::new();
     for begin in (0..last).step_by(usize::try_from(STEP).unwrap_or(50)) {
@@ -62,7 +63,7 @@ const fn float(count: u64) -> f64 {
     count as f64
 }
 
-/// SQLite, whose server has stopped.
+/// Measures SQLite; the server must have stopped.
 pub(super) fn of_sqlite(database: &Path, dir: &Path) -> Result<Filled> {
     let told = sqlite(
         database,
@@ -94,7 +95,7 @@ pub(super) fn of_sqlite(database: &Path, dir: &Path) -> Result<Filled> {
     Ok(Filled { reports, per_s, octets_each: float(octets) / reports })
 }
 
-/// A database of PostgreSQL.
+/// Measures a PostgreSQL database.
 pub(super) fn of_postgresql(engine: &Postgresql, database: &str) -> Result<Filled> {
     let octets = "SELECT pg_total_relation_size('reports') + pg_total_relation_size('counters')";
     engine.sql(database, "VACUUM FULL reports")?;
@@ -119,7 +120,7 @@ pub(super) fn of_postgresql(engine: &Postgresql, database: &str) -> Result<Fille
     Ok(Filled { reports, per_s, octets_each: float(octets) / reports })
 }
 
-/// Fills a server's database with gateways that it once knew, each with a device and two lanes.
+/// Fills a server's database with earlier gateways, each with a device and two lanes.
 pub(super) fn make_known(database: &Path, gateways: u32) -> Result<()> {
     sqlite(
         database,

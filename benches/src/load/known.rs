@@ -1,4 +1,4 @@
-//! A server that knows a million gateways, and is polled as they would poll: each hour, one in a hundred each minute.
+//! A server with a million gateways, polled at their rate: hourly, one in a hundred each minute.
 
 use std::time::Instant;
 
@@ -8,19 +8,19 @@ use super::{Bench, GATEWAYS, POLLS, engines};
 use crate::figures::Figures;
 use crate::process::memory;
 
-/// Gateways that the server knows.
+/// Gateways in the database.
 const KNOWN: u32 = 1_000_000;
 
-/// Polls in a second of so many gateways: 990,000 each hour and 10,000 each minute.
+/// Polls per second of this many gateways: 990,000 hourly and 10,000 each minute.
 const PER_SECOND: &str = "445";
 
-/// How much longer than the other loads.
+/// Factor by which this load is longer than the others.
 const LONGER: u64 = 4;
 
 impl Bench {
-    /// What holding many gateways takes: memory, a part of the CPU, and how long polls wait.
+    /// The cost of many gateways: memory, CPU share, and the latency of polls.
     pub(super) fn many_known(&self, figures: &mut Figures) -> Result<()> {
-        // Its tables are made by a first start.
+        // A first start creates the tables.
         drop(self.comm_server("known", None)?);
         // The second start has another address.
         std::fs::remove_file(self.dir.join("known").join("addresses.json"))?;

@@ -1,4 +1,4 @@
-//! The driving side: handshakes, some at once, each to its end.
+//! The client side: handshakes, some at once, each to its end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) enum Kind {
     Resumed,
 }
 
-/// Offers X25519 alone: nginx with Debian's OpenSSL knows nothing newer.
+/// Offers X25519 alone: nginx with Debian's OpenSSL supports nothing newer.
 pub(super) fn config(identity: &Identity, expects: PartyKind) -> Result<Arc<ClientConfig>> {
     let mut config = pki::tls::client_config(identity, expects)?;
     let mut provider = rustls::crypto::CryptoProvider::clone(config.crypto_provider());
@@ -54,7 +54,7 @@ pub(super) async fn connect(address: SocketAddr, tls: &Arc<ClientConfig>) -> Res
     Ok(TlsConnector::from(Arc::clone(tls)).connect(name, socket).await?)
 }
 
-/// One handshake; then the server hears that nothing follows, and ends.
+/// One handshake, then an orderly close, so that the server ends the connection.
 async fn once(address: SocketAddr, tls: &Arc<ClientConfig>) -> Result<HandshakeKind> {
     let mut stream = connect(address, tls).await?;
     let kind = stream.get_ref().1.handshake_kind();
@@ -64,7 +64,7 @@ async fn once(address: SocketAddr, tls: &Arc<ClientConfig>) -> Result<HandshakeK
     kind.ok_or_else(|| anyhow::anyhow!("no handshake"))
 }
 
-/// So many handshakes of a kind.
+/// This many handshakes of a kind.
 pub(super) async fn drive(
     address: SocketAddr,
     tls: &Arc<ClientConfig>,

@@ -1,4 +1,5 @@
-//! First enrollments: token, key, certificate, two commits and a ledger, on the disk before the answer.
+//! First enrollments: token, key, certificate, two commits and a ledger entry, all durable before the
+//! response.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
@@ -16,13 +17,13 @@ use tokio::task::JoinSet;
 use crate::figures::Figures;
 use crate::process;
 
-/// Clients at once, each from an address of its own: one may enroll 60 gateways a minute.
+/// Clients at once, each with its own address: the limit is 60 enrollments a minute per address.
 const CLIENTS: u8 = 6;
 
 /// Enrollments of each.
 const EACH: u32 = 50;
 
-/// Prints enrollments for each second, of the clock and of the server's CPU.
+/// Prints enrollments per second of time and of the server's CPU.
 pub(super) async fn measure(site: &Site, pid: u32, figures: &mut Figures) -> Result<()> {
     let authority = Authority::open(&trust::online(&site.dir("")))?;
     let dir = site.dir("gateway").join("identity");
@@ -42,7 +43,7 @@ pub(super) async fn measure(site: &Site, pid: u32, figures: &mut Figures) -> Res
         let tls = pki::tls::enrollment_client_config(identity.trust(), PartyKind::CommServer)?;
         let from = IpAddr::V4(Ipv4Addr::new(127, 0, 9, client + 1));
         let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).local_address(from);
-        // As gateways come: each on a connection of its own.
+        // As gateways do: each on its own connection.
         prepared.push((builder.no_proxy().pool_max_idle_per_host(0).build()?, requests));
     }
     let (cpu, began) = (process::cpu_s(pid)?, Instant::now());

@@ -1,4 +1,5 @@
-//! What our own checks cost beside rustls-webpki's: the leaf parsed and judged, its revocation list asked.
+//! The cost of our own checks in addition to rustls-webpki's: the leaf is parsed and judged, and its
+//! revocation looked up.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -16,7 +17,7 @@ use crate::figures::Figures;
 
 const TIMES: u32 = 20_000;
 
-/// Prints it, alone and as a part of a whole handshake of `handshake_us`.
+/// Prints it, alone and as a share of a whole handshake of `handshake_us`.
 pub(super) fn measure(site: &Site, handshake_us: f64, figures: &mut Figures) -> Result<()> {
     let load = |part: &str, crl| {
         let dir = site.dir(part).join("identity");

@@ -1,4 +1,4 @@
-//! The other servers: nginx, and rustls with nothing around it, each a process of its own.
+//! The other servers: nginx, and bare rustls, each a process of its own.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use tests::site::Site;
 
-/// A running server; dropped, it is killed.
+/// A running server; killed when dropped.
 pub(super) struct Server {
     child: Child,
     pub(super) address: SocketAddr,
@@ -38,7 +38,7 @@ impl Server {
         Ok(server)
     }
 
-    /// This program again, as [`crate::bare_server`].
+    /// This program again as [`crate::bare_server`].
     pub(super) async fn bare(site: &Site, dir: &Path) -> Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let child = Command::new(std::env::current_exe()?)
@@ -50,7 +50,7 @@ impl Server {
         Self::started(child, address).await
     }
 
-    /// One process; nothing where it isn't installed.
+    /// nginx with one process; `None` if it isn't installed.
     pub(super) async fn nginx(site: &Site, dir: &Path) -> Result<Option<Self>> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let identity = site.dir("comm-server").join("identity");

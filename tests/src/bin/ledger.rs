@@ -1,4 +1,5 @@
-//! `cargo run --release -p tests --bin ledger -- --kills 200 --engine sqlite`: nothing missing, nothing double.
+//! `cargo run --release -p tests --bin ledger -- --kills 200 --engine sqlite`: nothing missing, nothing
+//! duplicated.
 
 use std::io::Write as _;
 use std::process::{Command, ExitCode};
@@ -10,15 +11,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tests::ledger::{self, Engine, Outcome, Progress, Spec};
 
-/// Kills gateways and servers at random and compares the books. Exit status 0 only if nothing is missing and nothing
-/// is double.
+/// Kills gateways and servers at random and compares the records of both sides. Exit status 0 only if nothing
+/// is missing and nothing is duplicated.
 #[derive(Debug, Parser)]
 #[command(name = "ledger", version)]
 struct Arguments {
-    /// Programs that are killed.
+    /// Number of programs to kill.
     #[arg(long, default_value_t = 50)]
     kills: u32,
-    /// The same seed gives the same choices.
+    /// The same seed makes the same choices.
     #[arg(long)]
     seed: Option<u64>,
     /// The database.
@@ -27,7 +28,7 @@ struct Arguments {
     /// Communication servers on one PostgreSQL.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
     servers: u8,
-    /// One JSON document instead of a table.
+    /// Print one JSON document instead of a table.
     #[arg(long)]
     json: bool,
     /// Don't build the programs first.
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            // Nobody listens any more when this fails.
+            // If standard error fails, the error can't be reported anywhere.
             drop(writeln!(std::io::stderr().lock(), "ledger: nothing is proven: {error:#}"));
             ExitCode::from(2)
         }
@@ -94,14 +95,14 @@ fn show(bar: &ProgressBar, progress: Progress) {
     }
 }
 
-/// The logs and the spools stay, to be looked at.
+/// Keeps the logs and the spools for inspection.
 fn keep(dir: tempfile::TempDir) -> Result<()> {
     let kept = dir.keep();
     writeln!(std::io::stderr().lock(), "ledger: kept {}", kept.display())?;
     Ok(())
 }
 
-/// The programs that are started, in this one's own profile.
+/// Builds the programs that are started, in this program's own profile.
 fn build() -> Result<()> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["build", "--quiet", "--workspace", "--bins"]);

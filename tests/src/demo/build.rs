@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::narrator::Narrator;
 
-/// Builds every program into the folder that this one runs from; nothing where cargo did not start it.
+/// Builds every program into the folder of this one; does nothing if cargo did not start it.
 pub(crate) fn build(narrator: &Narrator) -> Result<()> {
     let Some(cargo) = std::env::var_os("CARGO") else {
         return Ok(());
@@ -20,7 +20,7 @@ pub(crate) fn build(narrator: &Narrator) -> Result<()> {
     if narrator.is_json() {
         command.arg("--quiet");
     }
-    // Cargo draws its own progress on standard error.
+    // Cargo prints its own progress on standard error.
     let status =
         command.stdin(Stdio::null()).stdout(Stdio::null()).status().context("cargo can't be started")?;
     if !status.success() {

@@ -15,16 +15,16 @@ use narrator::Narrator;
 #[derive(Debug, Parser)]
 #[command(name = "platen-demo", version)]
 struct Arguments {
-    /// End by itself; exit status 0 only if every step happened.
+    /// Exit when done; exit status 0 only if every step succeeded.
     #[arg(long)]
     once: bool,
-    /// One JSON object for each step instead of the narration.
+    /// One JSON object per step instead of the narration.
     #[arg(long)]
     json: bool,
-    /// Folder of the site, kept at the end; without it a temporary one, removed at the end.
+    /// Folder of the site, kept at the end; without it, a temporary one that is removed at the end.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// The gateway waits this many times shorter than it would at a customer's.
+    /// Factor by which the gateway's intervals are shortened.
     #[arg(long, value_name = "FACTOR", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=3600))]
     speedup: u32,
 }

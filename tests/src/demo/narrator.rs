@@ -1,4 +1,4 @@
-//! Tells what happens: lines and progress bars for people, one JSON object for each step for programs.
+//! Narrates the demo: lines and progress bars for people, one JSON object per step for programs.
 
 use std::future::Future;
 use std::io::Write;
@@ -8,13 +8,13 @@ use anyhow::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-/// The voice of the demo.
+/// Prints the narration.
 #[derive(Debug)]
 pub(crate) struct Narrator {
     json: bool,
 }
 
-/// A step as programs hear of it.
+/// A step as JSON.
 #[derive(Debug, Serialize)]
 struct Told<'a> {
     step: &'a str,
@@ -23,19 +23,19 @@ struct Told<'a> {
     evidence: &'a str,
 }
 
-/// The step that is being told.
+/// The step in progress.
 #[derive(Debug)]
 pub(crate) struct Step {
     bar: ProgressBar,
 }
 
 impl Step {
-    /// Says how far it is.
+    /// Shows the progress as text.
     pub(crate) fn progress(&self, message: String) {
         self.bar.set_message(message);
     }
 
-    /// Says how many of all are done.
+    /// Shows how many of all are done.
     pub(crate) fn count(&self, done: usize, of: usize) {
         self.bar.set_length(u64::try_from(of).unwrap_or(u64::MAX));
         self.bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
@@ -48,24 +48,24 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 impl Narrator {
-    /// For people, or for programs.
+    /// Prints for people, or JSON for programs.
     pub(crate) fn new(json: bool) -> Self {
         Self { json }
     }
 
-    /// Whether programs listen.
+    /// Whether the output is JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.json
     }
 
-    /// Says something to people; programs hear nothing.
+    /// Prints a line for people; nothing in JSON.
     pub(crate) fn say(&self, text: &str) {
         if !self.json {
             self.line(text);
         }
     }
 
-    /// Does a step: draws that it goes on, and tells its evidence or its failure.
+    /// Performs a step: shows that it is in progress, then prints its evidence or its failure.
     pub(crate) async fn step<F, Doing>(&self, step: &str, title: &str, doing: F) -> Result<()>
     where
         F: FnOnce(Step) -> Doing,
@@ -93,16 +93,16 @@ impl Narrator {
         result.map(drop)
     }
 
-    /// Tells why the demo ended early.
+    /// Prints why the demo ended early.
     pub(crate) fn failure(&self, error: &Error) {
         let mut stderr = std::io::stderr().lock();
-        // Nobody listens any more when this fails.
+        // If standard error fails, the error can't be reported anywhere.
         drop(writeln!(stderr, "platen-demo: {error:#}"));
     }
 
     fn line(&self, text: &str) {
         let mut stdout = std::io::stdout().lock();
-        // As above: a closed pipe ends the telling, not the site.
+        // As above: a closed pipe ends the narration, not the site.
         drop(writeln!(stdout, "{text}").and_then(|()| stdout.flush()));
     }
 }

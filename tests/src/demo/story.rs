@@ -1,4 +1,4 @@
-//! The story: each step is done from outside and taken from what the system itself shows afterwards.
+//! The story: each step is performed from outside, and verified by what the system shows afterwards.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::narrator::{Narrator, Step};
 /// Virtual devices of the demo's LAN.
 const DEVICES: u16 = 12;
 
-/// Version that the roll-out brings.
+/// The version that is rolled out.
 const NEW_VERSION: &str = "9.01";
 
 /// Bytes of the demo's firmware image.
 const IMAGE_BYTES: usize = 24 << 20;
 
-/// Tells the whole story.
+/// Performs all steps.
 pub(crate) async fn tell(narrator: &Narrator, dir: PathBuf, speedup: u32, once: bool) -> Result<()> {
     let mailbox = Mailbox::start("127.0.0.1:0".parse()?).await.context("mail receiver")?;
     let spec = SiteSpec { devices: DEVICES, speedup, mail: Some(mailbox.address()), ..SiteSpec::new(dir) };
@@ -163,7 +163,7 @@ async fn call_for_toner(narrator: &Narrator, demo: &Demo<'_>) -> Result<()> {
         .await
 }
 
-/// What the console shows of a supply of the device that called, once it is so low.
+/// The level that the console shows for a supply of the device with the call, once it is low enough.
 async fn level(demo: &Demo<'_>, call: &Value, color: &str, at_most: f64) -> Result<Option<f64>> {
     let name = |key: &str| call[key].as_str().unwrap_or_default().to_owned();
     let path = format!("/api/v1/gateways/{}/devices/{}", name("gateway"), name("device"));
@@ -210,7 +210,7 @@ async fn call_for_service(narrator: &Narrator, demo: &Demo<'_>, speedup: u32) ->
         .await
 }
 
-/// Waits for `polls` different polls that were answered with `next_poll_s`.
+/// Waits for `polls` different polls whose response had `next_poll_s`.
 async fn polls_at(demo: &Demo<'_>, next_poll_s: u64, polls: usize, step: &Step) -> Result<usize> {
     let mut seen: Vec<String> = Vec::new();
     let limit = PATIENCE * 2;
@@ -252,7 +252,7 @@ async fn roll_out(narrator: &Narrator, demo: &Demo<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Waits until each row of a roll-out has come as far as `reached`.
+/// Waits until each row of a roll-out has reached the step `reached`.
 async fn reach(demo: &Demo<'_>, path: &str, reached: &str, step: Step) -> Result<String> {
     const STEPS: [&str; 4] = ["pending", "staged", "pushed", "verified"];
     let rank = |step: &str| STEPS.iter().position(|s| *s == step);

@@ -1,4 +1,4 @@
-//! Reads the server's database as an auditor would: past the server, with SQL of its own.
+//! Reads the server's database independently of the server, with SQL of its own.
 
 use anyhow::{Context, Result};
 use comm_server_store::testing::{Database, Row, query};
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::books::{Stored, StoredCall, StoredReport};
 
-/// Reads everything that the books need.
+/// Reads everything that the comparison needs.
 ///
 /// # Errors
 /// The database can't be read.

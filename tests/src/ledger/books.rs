@@ -3,94 +3,94 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// What is known to be true, without asking the server.
+/// What is known without asking the server.
 #[derive(Debug, Clone, Default)]
 pub struct Truth {
     /// Each device by its id.
     pub devices: BTreeMap<String, DeviceTruth>,
-    /// The last number of each gateway's lane that the gateway holds for acknowledged, and the last that it made.
+    /// Each gateway's lanes, as recorded by the gateway itself.
     pub lanes: BTreeMap<(String, String), LaneTruth>,
-    /// Commands that the server took from an operator, with their gateway.
+    /// Commands that the server accepted from an operator, with their gateway.
     pub commands: BTreeMap<String, String>,
 }
 
-/// What a device did.
+/// A device's actual history.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeviceTruth {
     /// Its gateway.
     pub gateway: String,
     /// Its total counter before anything was printed.
     pub first_total: u64,
-    /// Pages that were printed since.
+    /// Pages printed since.
     pub printed: u64,
-    /// Service calls that it had.
+    /// Service calls that it raised.
     pub service_calls: usize,
 }
 
-/// Where a gateway's lane is, by the gateway's own account.
+/// The state of a lane according to its gateway.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LaneTruth {
-    /// Last number made.
+    /// Last sequence number made.
     pub made: u64,
-    /// Last number acknowledged.
+    /// Last sequence number acknowledged.
     pub acknowledged: u64,
 }
 
-/// What is in the server's database.
+/// The contents of the server's database.
 #[derive(Debug, Clone, Default)]
 pub struct Stored {
     /// Reports that were accepted.
     pub reports: Vec<StoredReport>,
-    /// Numbers of reports that were put aside: gateway, lane, number.
+    /// Reports in quarantine: gateway, lane, sequence number.
     pub quarantined: Vec<(String, String, u64)>,
     /// Total counters: device, time of the reading, value.
     pub totals: Vec<(String, i64, u64)>,
     /// Calls.
     pub calls: Vec<StoredCall>,
-    /// Acknowledged number of each gateway's lane.
+    /// Acknowledged sequence number of each gateway's lane.
     pub lanes: BTreeMap<(String, String), u64>,
-    /// Orders for meters: command, gateway, state.
+    /// Meter requests: command, gateway, state.
     pub meter_requests: Vec<(String, String, String)>,
 }
 
-/// A report as the server has it.
+/// A report in the server's database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredReport {
     /// Gateway.
     pub gateway: String,
     /// Lane.
     pub lane: String,
-    /// Number.
+    /// Sequence number.
     pub seq: u64,
     /// Kind.
     pub kind: String,
-    /// Device, where it is about one.
+    /// Device, if the report is about one.
     pub device: Option<String>,
-    /// The command that asked for it.
+    /// The command that caused it.
     pub command: Option<String>,
-    /// When it was read, of meters.
+    /// Time of the reading, for meters.
     pub read_at: Option<String>,
 }
 
-/// A call as the server has it.
+/// A call in the server's database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCall {
     /// Device.
     pub device: String,
     /// Kind.
     pub kind: String,
-    /// Whether its end wasn't seen.
+    /// Whether it is open.
     pub open: bool,
 }
 
-/// Something that doesn't agree.
+/// A difference between the two sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Discrepancy {
     /// It happened, and the server doesn't have it.
     Missing(String),
     /// The server has it more often than it happened.
     Double(String),
-    /// The server has something else than what happened.
+    /// The server's value differs from what happened.
     Wrong(String),
 }
 
@@ -104,7 +104,7 @@ impl fmt::Display for Discrepancy {
     }
 }
 
-/// Pages that would be billed for a device: its newest total less its first.
+/// Pages that would be billed for a device: its newest total minus its first.
 #[must_use]
 pub fn billed(stored: &Stored, device: &str) -> Option<u64> {
     let own = stored.totals.iter().filter(|(of, ..)| of == device);
@@ -116,7 +116,7 @@ pub fn billed(stored: &Stored, device: &str) -> Option<u64> {
     Some(last?.1.saturating_sub(first?.1))
 }
 
-/// Everything that doesn't agree; nothing when the books are right.
+/// All differences; empty if both sides agree.
 #[must_use]
 pub fn compare(truth: &Truth, stored: &Stored) -> Vec<Discrepancy> {
     let mut found = lanes(truth, stored);
@@ -134,7 +134,7 @@ pub fn compare(truth: &Truth, stored: &Stored) -> Vec<Discrepancy> {
     found
 }
 
-/// Every number from 1 to the last that the gateway made is there, once.
+/// Every sequence number from 1 to the gateway's last is stored exactly once.
 fn lanes(truth: &Truth, stored: &Stored) -> Vec<Discrepancy> {
     let mut found = Vec::new();
     let mut numbers: BTreeMap<(String, String), BTreeMap<u64, u32>> = BTreeMap::new();
@@ -169,7 +169,7 @@ fn lanes(truth: &Truth, stored: &Stored) -> Vec<Discrepancy> {
     found
 }
 
-/// What would be billed is what was printed.
+/// The pages billed equal the pages printed.
 fn pages(truth: &Truth, stored: &Stored) -> Vec<Discrepancy> {
     let mut found = Vec::new();
     for (device, own) in &truth.devices {
@@ -202,7 +202,7 @@ fn pages(truth: &Truth, stored: &Stored) -> Vec<Discrepancy> {
     found
 }
 
-/// Each service call is there once, and none of another kind came of the kills.
+/// Each service call is stored once, and the kills caused no call of another kind.
 fn calls(truth: &Truth, stored: &Stored) -> Vec<Discrepancy> {
     let mut found = Vec::new();
     for (device, own) in &truth.devices {
@@ -230,7 +230,7 @@ fn calls(truth: &Truth, stored: &Stored) -> Vec<Discrepancy> {
     found
 }
 
-/// The same reading for the same reason is there once.
+/// The same reading for the same reason is stored once.
 fn meters(stored: &Stored) -> Vec<Discrepancy> {
     let mut seen = BTreeSet::new();
     let sets = stored.reports.iter().filter(|report| report.kind == "counter_set");
@@ -243,7 +243,7 @@ fn meters(stored: &Stored) -> Vec<Discrepancy> {
         .collect()
 }
 
-/// Each order was carried out once: one set of meters of each device of its gateway.
+/// Each command was carried out once: one set of meters per device of its gateway.
 fn commands(truth: &Truth, stored: &Stored) -> Vec<Discrepancy> {
     let mut found = Vec::new();
     let known: BTreeSet<&String> = stored.meter_requests.iter().map(|(command, ..)| command).collect();
@@ -290,7 +290,7 @@ mod tests {
         }
     }
 
-    /// Books that are right: 30 pages, one service call, one command.
+    /// Records that agree: 30 pages, one service call, one command.
     fn right() -> (Truth, Stored) {
         let place = |lane: &str| ("gw-1".to_owned(), lane.to_owned());
         let lane = |n| LaneTruth { made: n, acknowledged: n };

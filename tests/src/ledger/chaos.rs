@@ -1,4 +1,4 @@
-//! What shakes the world: each round prints, breaks something at a moment that chance gives, and mends it.
+//! The disturbances: each round prints, breaks something at a random moment, and restores it.
 
 use std::time::Duration;
 
@@ -19,17 +19,17 @@ enum Break {
     FullGateway(usize),
     /// A server, while its disk is full.
     FullServer(usize),
-    /// A server, and its database with it.
+    /// A server and its database.
     Database(usize),
 }
 
-/// Rounds between two disks that are filled.
+/// Rounds between two rounds with a full disk.
 const FILL_EACH: u32 = 5;
 
 /// Rounds between two crashes of the database server.
 const CRASH_EACH: u32 = 4;
 
-/// Which service calls are on, by device.
+/// Which devices have an open service call.
 #[derive(Debug, Default)]
 pub(super) struct Panels(Vec<bool>);
 
@@ -38,7 +38,8 @@ impl Panels {
         Self(vec![false; devices])
     }
 
-    /// Turns some of them over whose last turn the server has seen: one that nobody saw would be no call.
+    /// Toggles some service calls whose last change the server has seen: a change that nobody read would not
+    /// be a call.
     async fn turn_some(&mut self, world: &mut World, chance: &mut StdRng) -> Result<()> {
         let Ok(open) = world.operator.list("/api/v1/calls?kind=service_call&state=open").await else {
             return Ok(());
@@ -55,7 +56,7 @@ impl Panels {
         Ok(())
     }
 
-    /// Ends them all once the server has seen them; whether none is left on.
+    /// Ends all service calls that the server has seen; returns whether none is left open.
     pub(super) async fn end(&mut self, world: &mut World) -> Result<bool> {
         let open = world.operator.list("/api/v1/calls?kind=service_call&state=open").await?;
         for device in 0..self.0.len() {
@@ -91,7 +92,7 @@ pub(super) async fn round(
     if chance.random_bool(0.3) {
         world.network.cut();
     }
-    // The moment of the kill is chance, not a condition: anything may be under way.
+    // The moment of the kill is random on purpose: anything may be in progress.
     tokio::time::sleep(Duration::from_millis(chance.random_range(0..700))).await;
     let what = choose(world, chance, number);
     shake(world, what, chance, figures).await?;
@@ -100,7 +101,8 @@ pub(super) async fn round(
     Ok(())
 }
 
-/// An operator asks a gateway for its meters; a refusal in the midst of it is no command.
+/// An operator orders the meters of a gateway; if the request is rejected during the disturbance, there is no
+/// command.
 async fn order_meters(world: &mut World, chance: &mut StdRng) -> Result<()> {
     let number = chance.random_range(0..world.gateways.len());
     let gateway = world.gateways.get(number).context("no such gateway")?.name.clone();

@@ -1,7 +1,8 @@
-//! The ledger check: programs are killed, networks cut and disks filled at random, and then the books are compared.
+//! The ledger check: programs are killed, networks cut and disks filled at random, and then the records are
+//! compared.
 //!
-//! Devices print a known number of pages; what they printed, what was acknowledged, what the server stored and what
-//! would be billed must be the same.
+//! Devices print a known number of pages. What they printed, what was acknowledged, what the server stored
+//! and what would be billed must be equal.
 
 pub mod audit;
 pub mod books;
@@ -29,23 +30,23 @@ const SETTLING: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Engine {
-    /// The file beside the server.
+    /// A file beside the server.
     Sqlite,
     /// Debian's PostgreSQL, started for this.
     #[value(name = "postgres", alias = "postgresql")]
     Postgresql,
 }
 
-/// What is to be shaken, and how often.
+/// The parameters of a check.
 #[derive(Debug, Clone)]
 pub struct Spec {
     /// The database.
     pub engine: Engine,
-    /// Programs that are killed.
+    /// Number of programs to kill.
     pub kills: u32,
-    /// The same seed gives the same choices; the moments are the machine's.
+    /// The same seed makes the same choices; their moments depend on the machine.
     pub seed: u64,
-    /// Communication servers; more than one need PostgreSQL.
+    /// Communication servers; more than one requires PostgreSQL.
     pub servers: usize,
     /// Gateways.
     pub gateways: usize,
@@ -61,27 +62,27 @@ impl Spec {
     }
 }
 
-/// How far it is.
+/// Progress of a check.
 #[derive(Debug, Clone, Copy)]
 pub enum Progress {
     /// Programs are started.
     Starting,
-    /// So many were killed.
+    /// This many programs were killed.
     Killed(u32),
-    /// Everything is mended and settles.
+    /// Everything is restored and settles.
     Settling,
-    /// The books are compared.
+    /// The records are compared.
     Comparing,
 }
 
-/// What was done and found.
+/// Counts of what was done and found.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Figures {
     /// Programs killed by SIGKILL.
     pub kills: u32,
-    /// Connections that the network broke.
+    /// Connections that the network reset.
     pub connections_broken: u64,
-    /// Disks that were filled; 0 where the system lets nobody mount one.
+    /// Disks that were filled; 0 if the system doesn't permit mounting one.
     pub disks_filled: u32,
     /// Crashes of the database server.
     pub database_crashes: u32,
@@ -89,35 +90,35 @@ pub struct Figures {
     pub pages_printed: u64,
     /// Pages that would be billed.
     pub pages_billed: u64,
-    /// Service calls that devices had.
+    /// Service calls that devices raised.
     pub service_calls: usize,
-    /// Service calls that the server has.
+    /// Service calls that the server stored.
     pub service_calls_stored: usize,
-    /// Orders for meters that the server took.
+    /// Meter requests that the server accepted.
     pub commands: usize,
     /// Reports that gateways made.
     pub reports_made: u64,
-    /// Reports that gateways hold for acknowledged.
+    /// Reports that were acknowledged according to the gateways.
     pub reports_acknowledged: u64,
     /// Reports that the server stored.
     pub reports_stored: usize,
-    /// Seconds that it took.
+    /// Duration in seconds.
     pub seconds: u64,
 }
 
-/// The end of a check.
+/// The result of a check.
 #[derive(Debug)]
 pub struct Outcome {
     /// What was done.
     pub figures: Figures,
-    /// What doesn't agree.
+    /// The differences.
     pub discrepancies: Vec<Discrepancy>,
 }
 
-/// Shakes a world in `dir` and compares the books.
+/// Disturbs a world in `dir` and compares the records.
 ///
 /// # Errors
-/// A part can't be started, or doesn't settle: then nothing is proven.
+/// A part can't be started or doesn't settle; then nothing is proven.
 pub async fn check(dir: &Path, spec: &Spec, mut progress: impl FnMut(Progress)) -> Result<Outcome> {
     let began = Instant::now();
     progress(Progress::Starting);
@@ -144,7 +145,7 @@ pub async fn check(dir: &Path, spec: &Spec, mut progress: impl FnMut(Progress)) 
     Ok(Outcome { figures, discrepancies })
 }
 
-/// Ends all calls, asks for all meters, and waits until everything made is acknowledged.
+/// Ends all calls, orders all meters, and waits until everything made is acknowledged.
 async fn settle(world: &mut World, panels: &mut Panels) -> Result<()> {
     let began = Instant::now();
     while !panels.end(world).await.unwrap_or(false) {

@@ -1,4 +1,5 @@
-//! A world to be shaken: devices, gateways, communication servers and their database, each part a real program.
+//! The world that is disturbed: devices, gateways, communication servers and their database, each a real
+//! program.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,13 +19,13 @@ use crate::program::{self, Running};
 use crate::site::{self, Lan};
 use crate::small_disk::Ballast;
 
-/// The gateways' waits are divided by this: an hour is 18 seconds, a minute 0.3.
+/// The gateways' intervals are divided by this: an hour is 18 seconds, a minute 0.3.
 const SPEEDUP: u32 = 200;
 
 /// Size of a small disk, MiB.
 const DISK_MIB: u32 = 64;
 
-/// A gateway and where it keeps its things.
+/// A gateway and its folders.
 #[derive(Debug)]
 pub struct Gateway {
     /// Its name.
@@ -45,10 +46,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Where it listens: `gateways` or `operators`.
+    /// The address of a listener, `gateways` or `operators`.
     ///
     /// # Errors
-    /// It was never started.
+    /// The server was never started.
     pub fn address(&self, of: &str) -> Result<SocketAddr> {
         self.addresses.get(of).copied().context("the server was never started")
     }
@@ -64,24 +65,24 @@ pub struct World {
     pub gateways: Vec<Gateway>,
     /// The communication servers.
     pub servers: Vec<Server>,
-    /// The database server, where it is one.
+    /// The database server, if it is PostgreSQL.
     pub postgresql: Option<Postgresql>,
     /// Between gateways and servers.
     pub network: FaultProxy,
-    /// In front of the servers' other side; held, so that it goes on.
+    /// In front of the servers' operator port; kept alive here.
     _operators: FaultProxy,
-    /// Somebody who is logged in.
+    /// A logged-in operator.
     pub operator: Operator,
-    /// What happened.
+    /// What actually happened.
     pub truth: Truth,
     disks: Disks,
 }
 
 impl World {
-    /// Makes and starts everything.
+    /// Creates and starts everything.
     ///
     /// # Errors
-    /// A part doesn't come up.
+    /// A part doesn't start.
     pub async fn start(dir: &Path, spec: &Spec) -> Result<Self> {
         trust_domain(dir, spec)?;
         let postgresql = match spec.engine {
@@ -142,7 +143,7 @@ impl World {
     /// Starts a gateway that isn't running.
     ///
     /// # Errors
-    /// It doesn't come up.
+    /// It doesn't start.
     pub fn start_gateway(&mut self, number: usize) -> Result<()> {
         let gateway = self.gateways.get_mut(number).context("no such gateway")?;
         let devices: Vec<Value> = gateway
@@ -176,10 +177,10 @@ impl World {
         gateway.running.take().context("the gateway isn't running")?.kill()
     }
 
-    /// Starts a server that isn't running, at its address.
+    /// Starts a server that isn't running, at its former address.
     ///
     /// # Errors
-    /// It doesn't come up.
+    /// It doesn't start.
     pub fn start_server(&mut self, number: usize) -> Result<()> {
         let server = self.servers.get_mut(number).context("no such server")?;
         start_server(&self.dir, self.postgresql.as_ref(), number, server)
@@ -194,7 +195,7 @@ impl World {
         server.running.take().context("the server isn't running")?.kill()
     }
 
-    /// Fills a gateway's disk; the file that fills it, or `None` where its disk isn't a small one.
+    /// Fills a gateway's disk; returns the file that fills it, or `None` if its disk isn't a small one.
     ///
     /// # Errors
     /// It can't be written.
@@ -203,7 +204,7 @@ impl World {
         if self.disks.0.contains(dir) { Ballast::fill(dir).map(Some) } else { Ok(None) }
     }
 
-    /// Fills a server's disk, as with a gateway's.
+    /// Fills a server's disk, like [`World::fill_gateway`].
     ///
     /// # Errors
     /// It can't be written.
@@ -212,16 +213,16 @@ impl World {
         if self.disks.0.contains(dir) { Ballast::fill(dir).map(Some) } else { Ok(None) }
     }
 
-    /// Whether there are small disks, that can be filled.
+    /// Whether there are small disks that can be filled.
     #[must_use]
     pub fn has_small_disks(&self) -> bool {
         !self.disks.0.is_empty()
     }
 
-    /// Lets a device print.
+    /// Makes a device print.
     ///
     /// # Errors
-    /// It refuses.
+    /// The device's control rejects the request.
     pub async fn print(&mut self, device: usize, pages: u32) -> Result<()> {
         let id = self.device_id(device)?;
         let url = format!("http://{}/devices/{device}/print", self.lan.control);
@@ -232,10 +233,10 @@ impl World {
         Ok(())
     }
 
-    /// Lets a device have a service call, or lets it end.
+    /// Raises or ends a service call on a device.
     ///
     /// # Errors
-    /// It refuses.
+    /// The device's control rejects the request.
     pub async fn service_call(&mut self, device: usize, raised: bool) -> Result<()> {
         let (method, path) =
             if raised { (Method::POST, "faults/sc?code=SC542") } else { (Method::DELETE, "faults/sc") };
@@ -262,20 +263,20 @@ impl World {
         self.lan.devices.len()
     }
 
-    /// What a gateway says of itself.
+    /// A gateway's `/status`.
     ///
     /// # Errors
-    /// It doesn't answer.
+    /// It doesn't respond.
     pub async fn status(&self, number: usize) -> Result<Value> {
         let gateway = self.gateways.get(number).context("no such gateway")?;
         let local = gateway.local.context("the gateway was never started")?;
         Ok(plain_client()?.get(format!("http://{local}/status")).send().await?.json().await?)
     }
 
-    /// Notes where the lanes are by the gateways' own account.
+    /// Records the state of the lanes according to the gateways.
     ///
     /// # Errors
-    /// A gateway doesn't answer.
+    /// A gateway doesn't respond.
     pub async fn note_lanes(&mut self) -> Result<()> {
         for number in 0..self.gateways.len() {
             let status = self.status(number).await?;
@@ -291,7 +292,7 @@ impl World {
         Ok(())
     }
 
-    /// The devices' own totals, by their control: what was ordered was printed.
+    /// Compares the devices' totals, read from their control, with what was ordered.
     ///
     /// # Errors
     /// A device counted something else.
@@ -308,12 +309,12 @@ impl World {
     }
 }
 
-/// Small disks, in memory; gone when dropped.
+/// Small disks in memory; unmounted when dropped.
 #[derive(Debug, Default)]
 struct Disks(Vec<PathBuf>);
 
 impl Disks {
-    /// Makes the folder a disk of its own, where the system allows.
+    /// Mounts a disk at the folder, if the system permits.
     fn mount(&mut self, dir: &Path) -> Result<()> {
         std::fs::create_dir_all(dir)?;
         let size = format!("size={DISK_MIB}m");
@@ -328,7 +329,7 @@ impl Disks {
 impl Drop for Disks {
     fn drop(&mut self) {
         for dir in &self.0 {
-            // What is left is a folder of memory, and goes with the machine.
+            // If unmounting fails, a folder in memory remains until the machine restarts.
             drop(Command::new("umount").arg("--lazy").arg(dir).status());
         }
     }

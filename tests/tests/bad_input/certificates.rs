@@ -1,4 +1,4 @@
-//! Certificates that ought not to be: made by the `openssl` command with the authority's own keys.
+//! Invalid certificates, made by the `openssl` command with the authority's own keys.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,7 +16,7 @@ pub(crate) struct Made {
     pub(crate) key: PathBuf,
 }
 
-/// What a certificate is made of.
+/// The contents of a certificate.
 #[derive(Debug, Clone)]
 pub(crate) struct Wish<'a> {
     pub(crate) key: &'a str,
@@ -29,7 +29,7 @@ pub(crate) struct Wish<'a> {
 
 const USAGE: &str = "basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\n";
 
-/// As `platen-pki` would issue it to a gateway.
+/// The certificate that `platen-pki` would issue to a gateway.
 pub(crate) fn gateway() -> Wish<'static> {
     let san = "subjectAltName=URI:spiffe://demo.example/gateway/gw-odd\n";
     Wish {
@@ -42,14 +42,14 @@ pub(crate) fn gateway() -> Wish<'static> {
     }
 }
 
-/// As `platen-pki` would issue it to a server.
+/// The certificate that `platen-pki` would issue to a server.
 pub(crate) fn server(kind: PartyKind) -> Wish<'static> {
     let san = format!("subjectAltName=URI:spiffe://demo.example/{kind}/odd,IP:127.0.0.1\n");
     let extensions = format!("{USAGE}extendedKeyUsage={}\n{san}", purposes(kind));
     Wish { extensions, issuer: "server-ca", ..gateway() }
 }
 
-/// Exactly what a server of this kind has.
+/// The extended key usage of a server of this kind.
 pub(crate) fn purposes(kind: PartyKind) -> &'static str {
     if kind == PartyKind::GlobalServer { "serverAuth" } else { "serverAuth,clientAuth" }
 }
@@ -60,7 +60,7 @@ pub(crate) fn forever() -> String {
 }
 
 impl Wish<'_> {
-    /// With one extension otherwise.
+    /// The same with one extension changed.
     pub(crate) fn with(mut self, from: &str, to: &str) -> Self {
         assert!(self.extensions.contains(from), "{from} is not in {}", self.extensions);
         self.extensions = self.extensions.replace(from, to);
@@ -74,7 +74,7 @@ impl Wish<'_> {
     }
 }
 
-/// Makes them.
+/// Makes the certificates.
 pub(crate) struct Maker {
     dir: PathBuf,
     ca: PathBuf,
@@ -92,20 +92,21 @@ impl Maker {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// The serial number of a certificate, as `-set_serial` takes it.
+    /// The serial number of a certificate, in the form of `-set_serial`.
     pub(crate) fn serial_of(&self, certificate: &Path) -> Result<String> {
         let path = certificate.display().to_string();
         let printed = self.openssl(&["x509", "-in", &path, "-noout", "-serial"])?;
         Ok(format!("0x{}", printed.trim().trim_start_matches("serial=")))
     }
 
-    /// A certificate by one of the authority's own keys.
+    /// A certificate signed by one of the authority's own keys.
     pub(crate) fn make(&self, name: &str, wish: &Wish<'_>) -> Result<Made> {
         let (ca, key) = (format!("{}.pem", wish.issuer), format!("{}-key.pem", wish.issuer));
         self.make_by(name, wish, &self.ca.join(ca), &self.ca.join(key))
     }
 
-    /// A certificate by any key; the chain has the issuer, and what the issuer's file has besides.
+    /// A certificate signed by any key; the chain contains the issuer, and what else the issuer's file
+    /// contains.
     pub(crate) fn make_by(&self, name: &str, wish: &Wish<'_>, ca: &Path, ca_key: &Path) -> Result<Made> {
         let file = |ending: &str| self.dir.join(format!("{name}.{ending}"));
         let text = |path: PathBuf| path.display().to_string();
@@ -143,12 +144,12 @@ impl Maker {
         Ok(made)
     }
 
-    /// A certificate of our own making at another time.
+    /// A certificate issued by our own code, as of another time.
     pub(crate) fn issued(&self, name: &str, profile: PartyKind, days_ago: i64) -> Result<Made> {
         self.issued_by(&Authority::open(&self.ca)?, name, profile, days_ago)
     }
 
-    /// A certificate of another authority that calls itself so.
+    /// A certificate of another authority with the same name.
     pub(crate) fn strangers(&self, name: &str, domain: &str, profile: PartyKind) -> Result<Made> {
         let dir = self.dir.join(format!("{name}-ca"));
         let other = Authority::init(&dir, &domain.parse()?, &Passphrase::InsecureNone, Timestamp::now())?;

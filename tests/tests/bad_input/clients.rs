@@ -1,4 +1,4 @@
-//! Bad clients: what each sends, and the reason for which it is refused.
+//! Bad clients: what each sends, and the reason for which it is rejected.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,15 +21,15 @@ use crate::certificates::{Made, Maker, gateway, server};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
-/// Longer than a listener waits for a handshake.
+/// Longer than the listener's handshake deadline.
 const LIMIT: Duration = Duration::from_secs(25);
 
 const ALL: &[&str] = &["gateways", "enrollment", "operators", "listen"];
 
-/// Those that look at a client's certificate.
+/// Listeners that request a client certificate.
 const MUTUAL: &[&str] = &["gateways", "enrollment", "listen"];
 
-/// Those that want one.
+/// Listeners that require one.
 const MANDATORY: &[&str] = &["gateways", "listen"];
 
 /// What is sent.
@@ -37,14 +37,14 @@ const MANDATORY: &[&str] = &["gateways", "listen"];
 pub(crate) enum Sends {
     /// A certificate, by `openssl s_client`.
     OpenSsl(Made),
-    /// No certificate; or something else that these arguments of `openssl s_client` bring about.
+    /// No certificate, or another deviation caused by these arguments of `openssl s_client`.
     Arguments(&'static [&'static str]),
-    /// A certificate that OpenSSL does not send: with a key of another kind, as the listener must refuse it before it
-    /// looks at a signature.
+    /// A certificate that OpenSSL refuses to send: with a key of another kind, since the listener must reject
+    /// it before it checks a signature.
     Forged(PathBuf),
-    /// These bytes, then the end.
+    /// These bytes, then the end of the stream.
     Bytes(Vec<u8>),
-    /// By tlslite-ng: an old version.
+    /// A handshake of an old version, by tlslite-ng.
     TlsLite(&'static str),
     /// One byte, then nothing.
     Slow,
@@ -55,14 +55,14 @@ pub(crate) enum Sends {
 pub(crate) struct Sent {
     pub(crate) name: &'static str,
     pub(crate) sends: Sends,
-    /// One of these.
+    /// One of these reasons must be reported.
     pub(crate) reasons: &'static [&'static str],
-    /// Listeners.
+    /// The listeners that it is sent to.
     pub(crate) to: &'static [&'static str],
 }
 
 impl Sent {
-    /// Sends it; what came back.
+    /// Sends it; returns the response.
     pub(crate) async fn send(&self, address: SocketAddr) -> Result<String> {
         let sending = async {
             match &self.sends {
@@ -95,7 +95,7 @@ async fn s_client(address: SocketAddr, arguments: &[&str]) -> Result<String> {
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
-    // Refused, it may be gone before it has read.
+    // A rejected client may be disconnected before it has read.
     drop(child.stdin.take().context("no stdin")?.write_all(REQUEST).await);
     let output = child.wait_with_output().await?;
     Ok([output.stdout, output.stderr].iter().map(|text| String::from_utf8_lossy(text)).collect())
@@ -118,7 +118,7 @@ async fn forged(address: SocketAddr, chain: &Path) -> Result<String> {
         Ok(stream) => stream,
         Err(error) => return Ok(error.to_string()),
     };
-    // In TLS 1.3 the client only hears of its certificate when it reads.
+    // In TLS 1.3 a client learns that its certificate was rejected only when it reads.
     drop(stream.write_all(REQUEST).await);
     let mut answer = Vec::new();
     let ended = stream.read_to_end(&mut answer).await;
@@ -153,7 +153,7 @@ async fn tlslite(address: SocketAddr, version: &str) -> Result<String> {
     Ok(said)
 }
 
-/// A record of a handshake message that says it is so long, of which so much follows.
+/// A record with a handshake message that claims this length, followed by this many octets.
 fn hello(claims: u32, follows: usize) -> Vec<u8> {
     let [_, a, b, c] = claims.to_be_bytes();
     let length = u16::try_from(follows + 4).unwrap_or(u16::MAX).to_be_bytes();
@@ -315,7 +315,7 @@ fn of_time(maker: &Maker, site: &Site) -> Result<Vec<Sent>> {
         .collect())
 }
 
-/// What OpenSSL refuses to send in TLS 1.3, whatever its level.
+/// Certificates that OpenSSL refuses to send in TLS 1.3, whatever its level.
 fn of_strength(maker: &Maker) -> Result<Vec<Sent>> {
     let weak: &[&str] = &["weak_key", "weak_signature"];
     let rsa = maker.rsa_authority()?;
@@ -332,7 +332,7 @@ fn of_strength(maker: &Maker) -> Result<Vec<Sent>> {
     }
     let made = maker.make("SHA-1", &crate::certificates::Wish { digest: "-sha1", ..gateway() })?;
     cases.push(Sent { name: "SHA-1", sends: Sends::Forged(made.chain), reasons: weak, to: MUTUAL });
-    // OpenSSL makes no MD5 with a curve: by an authority of RSA, which is a stranger besides.
+    // OpenSSL makes no MD5 signature with a curve: use an RSA authority, which is also unknown.
     let md5 = crate::certificates::Wish { digest: "-md5", ..gateway() };
     let made = maker.make_by("MD5", &md5, &rsa.chain, &rsa.key)?;
     let reasons: &[&str] = &["weak_signature", "unknown_issuer"];

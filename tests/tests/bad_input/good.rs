@@ -1,4 +1,4 @@
-//! A client that nothing is wrong with, on new connections all the time.
+//! A valid client that opens new connections continuously.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use reqwest::Client;
 use tests::site::Site;
 use tokio::task::JoinHandle;
 
-/// The gateway of the site, as a client of one kind of server. Nothing is kept open and nothing is resumed.
+/// A client with the gateway's certificate for one kind of server. It keeps no connection open and resumes no
+/// session.
 fn client(site: &Site, of: &str) -> Result<Client> {
     let dir = site.dir("gateway").join("identity");
     let file = |name: &str| dir.join(name);
@@ -30,13 +31,13 @@ fn client(site: &Site, of: &str) -> Result<Client> {
     Ok(builder.pool_max_idle_per_host(0).timeout(Duration::from_secs(20)).build()?)
 }
 
-/// Whether a listener serves the gateway: any answer of HTTP will do.
+/// Whether a listener serves the gateway: any HTTP response counts.
 pub(crate) async fn is_served(site: &Site, of: &str) -> Result<bool> {
     let address = site.address(of)?;
     Ok(client(site, of)?.get(format!("https://{address}/")).send().await.is_ok())
 }
 
-/// Clients that go on until they are stopped.
+/// Clients that send requests until they are stopped.
 pub(crate) struct Others {
     stop: Arc<AtomicBool>,
     tasks: Vec<JoinHandle<Result<(u32, Duration)>>>,
@@ -52,7 +53,7 @@ impl Others {
         Ok(Self { stop, tasks })
     }
 
-    /// How often they were served, each time, and how long it took at the longest.
+    /// Stops them; returns how many requests were served, all of them successfully, and the longest latency.
     pub(crate) async fn stop(self) -> Result<(u32, Duration)> {
         self.stop.store(true, Ordering::Relaxed);
         let (mut least, mut slowest) = (u32::MAX, Duration::ZERO);

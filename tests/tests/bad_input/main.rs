@@ -1,5 +1,6 @@
-//! The matrix of bad input: every listener of the running programs, and a gateway against every bad server. Each is
-//! refused, the log says why, a metric counts it by its reason, and others are served meanwhile.
+//! The matrix of bad input: every listener of the running programs, and a gateway against every bad server.
+//! Each is rejected, the log has the reason, a metric counts it by reason, and valid clients are served
+//! meanwhile.
 
 mod certificates;
 mod clients;
@@ -20,7 +21,7 @@ use certificates::Maker;
 use clients::{Sends, Sent};
 use good::Others;
 
-/// A listener: key of its address, its program, its name in logs and metrics.
+/// A listener: the key of its address, its program, its name in logs and metrics.
 const LISTENERS: [(&str, &str, &str); 4] = [
     ("comm.gateways", "comm.local", "gateways"),
     ("comm.enrollment", "comm.local", "enrollment"),
@@ -30,7 +31,7 @@ const LISTENERS: [(&str, &str, &str); 4] = [
 
 fn site(dir: &std::path::Path) -> Result<Site> {
     let mut spec = SiteSpec::new(dir.to_owned());
-    // Nothing bends, so that the moment of a refusal is known.
+    // No tolerance, so that the moment of a rejection is known.
     let tolerance = json!({"clock_skew_s": 0, "crl_grace_s": 0});
     spec.comm_server = json!({
         "identity": identity_with_lists(dir, "comm-server"), "tolerance": tolerance,
@@ -48,7 +49,7 @@ fn site(dir: &std::path::Path) -> Result<Site> {
     Ok(site)
 }
 
-/// Sends one case to one listener, and sees it refused, counted and told.
+/// Sends one case to one listener, and checks that it is rejected, counted and logged.
 async fn refused(site: &Site, listener: (&str, &str, &str), sent: &Sent) -> Result<()> {
     let (of, local, name) = listener;
     let (address, local) = (site.address(of)?, site.address(local)?);
@@ -82,7 +83,7 @@ async fn refused(site: &Site, listener: (&str, &str, &str), sent: &Sent) -> Resu
     Ok(())
 }
 
-/// Sends a case to a listener that it is for.
+/// Sends a case to one of its listeners.
 async fn to(site: &Site, listener: (&str, &str, &str), sent: &Sent) -> Result<()> {
     if sent.to.contains(&listener.2) { refused(site, listener, sent).await } else { Ok(()) }
 }
@@ -95,7 +96,7 @@ async fn every_listener_refuses_every_bad_client_and_serves_the_others() -> Resu
     let others = Others::start(&site)?;
     let cases = clients::table(&maker, &site)?;
     ensure!(cases.len() >= 35, "{} cases", cases.len());
-    // Those that say nothing are let wait beside all the rest.
+    // Clients that send nothing wait for their deadline in parallel with the rest.
     let slow = Sent { name: "slow handshake", sends: Sends::Slow, reasons: &["timeout"], to: &[] };
     let mut slowly = Vec::new();
     for listener in LISTENERS {
@@ -120,7 +121,7 @@ async fn every_listener_refuses_every_bad_client_and_serves_the_others() -> Resu
     tokio::try_join!(rest, slowly)?;
     let (served, slowest) = others.stop().await?;
     ensure!(served >= 20, "others were served only {served} times");
-    // A handshake that waits ten seconds beside it delays nobody; a loaded machine may take its time.
+    // A handshake that waits ten seconds delays nobody else; the limit allows for a loaded machine.
     ensure!(slowest < Duration::from_secs(5), "another client waited {slowest:?}");
     site.stop()
 }
@@ -188,7 +189,7 @@ async fn a_list_from_the_future_or_overdue_never_replaces_a_good_one() -> Result
     rejected("future", "whose thisUpdate, ").await?;
     authority.revocation_lists(now - hour - hour, now - hour)?.write(&site.dir("lists"))?;
     rejected("overdue", "whose nextUpdate, ").await?;
-    // What is right is taken after all of that.
+    // A valid server is accepted after all of that.
     trust::publish(&site)?;
     until("new lists", PATIENCE, || async {
         Ok((metric(site.address("comm.local")?, "platen_identity_reloads_total").await? >= 1.0).then_some(()))

@@ -1,5 +1,5 @@
-//! The other direction: whoever calls a server against every bad one, each an `openssl s_server` where the communication
-//! server, or the global server, ought to be.
+//! The other direction: the programs that open connections, against every bad server, each an `openssl
+//! s_server` at the address of the communication server or the global server.
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -31,10 +31,10 @@ fn s_server(at: SocketAddr, made: &Made, more: &[&str]) -> Result<Server> {
     Ok(Server(command.spawn()?))
 }
 
-/// A server that ought not to be spoken with: its name, certificate, other arguments, and reasons that may be told.
+/// A bad server: its name, certificate, other arguments, and the reasons that may be reported.
 type Row = (&'static str, Made, &'static [&'static str], &'static [&'static str]);
 
-/// Bad servers where one of `kind` ought to be.
+/// Bad servers at the address of one of `kind`.
 fn table(maker: &Maker, site: &Site, kind: PartyKind) -> Result<Vec<Row>> {
     let mut rows = of_authorities(maker, kind)?;
     rows.extend(of_names(maker, kind)?);
@@ -113,7 +113,8 @@ fn of_time_and_strength(maker: &Maker, site: &Site, kind: PartyKind) -> Result<V
     ])
 }
 
-/// Lets a running program call every bad server at `at`; `ask` makes it call, and gives what it tells people.
+/// Makes a running program connect to every bad server at `at`; `ask` triggers it and returns what the
+/// program reports.
 async fn refused_all(
     table: Vec<Row>,
     kind: PartyKind,
@@ -168,7 +169,7 @@ async fn a_gateway_refuses_every_bad_server_and_says_why() -> Result<()> {
     site.start_gateway()?;
     let local = site.address("gateway.local")?;
     let client = plain_client()?;
-    // It polls by itself.
+    // The gateway polls on its own.
     refused_all(table, PartyKind::CommServer, at, local, async || {
         let status: Value = client.get(format!("http://{local}/status")).send().await?.json().await?;
         Ok(status["link"]["last_error"].as_str().unwrap_or_default().to_owned())
@@ -196,7 +197,7 @@ async fn a_communication_server_refuses_every_bad_global_server_and_says_why() -
     let operator = site.first_log_in().await?;
     let wanted = json!({"vendor": "ricoh", "model": "IM C4500", "version": "9.9"});
     refused_all(table, PartyKind::GlobalServer, at, site.address("comm.local")?, async || {
-        // A roll-out asks for the images as they are now; it is refused here, since there are no devices.
+        // A roll-out reads the list of images afresh; it is rejected here, since there are no devices.
         ensure!(operator.post("/api/v1/rollouts", &wanted).await.is_err(), "a roll-out without devices");
         let images = operator.get("/api/v1/images").await?;
         Ok(images["unknown_because"].as_str().unwrap_or_default().to_owned())

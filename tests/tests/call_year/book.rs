@@ -1,4 +1,4 @@
-//! What must be called and what is: nothing missed, nothing doubled, nothing that isn't so, nothing left open.
+//! Compares the calls that are expected with those raised: none missed, duplicated, false or left open.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +7,10 @@ use wire::report::{Call, CallKind, Edge};
 
 use crate::device::Key;
 
-/// Looks within which a call must be raised, and be over: some hours of a device that sleeps.
+/// Reads within which a call must be raised or ended: some hours of a sleeping device.
 const LOOKS: u32 = 40;
 
-/// What a year had.
+/// Counts of a year.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Tally {
     pub(crate) looks: u64,
@@ -20,7 +20,7 @@ pub(crate) struct Tally {
     pub(crate) replaced: u64,
     pub(crate) offline: u64,
     pub(crate) regressions: u64,
-    /// Too short to be seen.
+    /// Conditions that were too short to be read.
     pub(crate) unseen: u64,
 }
 
@@ -37,11 +37,11 @@ impl Tally {
     }
 }
 
-/// The books of one device.
+/// The expected and actual calls of one device.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     pub(crate) wanted: BTreeSet<Key>,
-    /// Looks since each call is wanted and isn't there, or is there and isn't wanted.
+    /// Reads since each call is expected and absent, or present and not expected.
     late: BTreeMap<Key, u32>,
     open: BTreeSet<Key>,
     pub(crate) replacements: u64,
@@ -50,7 +50,7 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    /// The truth has changed.
+    /// Sets the calls that are expected from now on.
     pub(crate) fn want(&mut self, wanted: BTreeSet<Key>) {
         for over in self.wanted.difference(&wanted).filter(|key| !self.open.contains(*key)) {
             self.tally.unseen += 1;
@@ -59,7 +59,7 @@ impl Book {
         self.wanted = wanted;
     }
 
-    /// What a look made.
+    /// Records the calls that a read raised or ended.
     pub(crate) fn take(&mut self, calls: &[Call]) {
         for call in calls {
             let key = (call.call, call.subject.clone());
@@ -82,7 +82,7 @@ impl Book {
         }
     }
 
-    /// A look was answered: what is due?
+    /// After a completed read: checks the calls that are overdue.
     pub(crate) fn look(&mut self, state: &CallState) {
         let off: BTreeSet<Key> = self.wanted.symmetric_difference(&self.open).cloned().collect();
         self.late.retain(|key, _| off.contains(key));
@@ -95,7 +95,7 @@ impl Book {
         }
     }
 
-    /// The year is over and all is repaired.
+    /// The year is over and all is repaired: no call may be open.
     pub(crate) fn close(&self) {
         assert!(self.open.is_empty(), "left open: {:?}", self.open);
         assert_eq!(self.tally.raised, self.tally.cleared);

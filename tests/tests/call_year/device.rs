@@ -1,4 +1,5 @@
-//! A device as it truly is, and what it shows of that: coarse levels, none at all, bits, rows in its own language.
+//! A device's actual state, and what it shows of it: coarse levels, no levels, error bits, alert rows in its
+//! own language.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,20 +14,20 @@ use wire::report::CallKind;
 /// A call and its subject.
 pub(crate) type Key = (CallKind, String);
 
-/// What a sensor shows of what is left.
+/// What a sensor shows of the level.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Sensor {
     /// Whole percents.
     Exact,
-    /// Steps of so many percent.
+    /// Steps of this many percent.
     Steps(f64),
-    /// Whole percents, and -3 from 12 % on.
+    /// Whole percents, and -3 from 12 % down.
     Lost,
-    /// -3 or -2, always.
+    /// Always -3 or -2.
     Silent(i64),
 }
 
-/// How a device says that a supply is near its end or at it, besides a level.
+/// How a device indicates a supply near or at its end, other than by a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Voice {
     Levels,
@@ -49,14 +50,14 @@ pub(crate) struct Stock {
     kind: &'static str,
     pub(crate) left: f64,
     pub(crate) sensor: Sensor,
-    /// Replaced before it is near its end.
+    /// It is replaced before it is near its end.
     early: bool,
-    /// That it is near its end, and at it, until it is replaced.
+    /// It was near its end, or at it, and hasn't been replaced since.
     near: bool,
     end: bool,
     /// It has shown a level.
     pub(crate) has_shown: bool,
-    /// A look was answered while its level showed that it is near its end, and at it.
+    /// A read was completed while its level showed near end, and end.
     seen: (bool, bool),
 }
 
@@ -83,14 +84,15 @@ impl Stock {
         }
     }
 
-    /// Whether somebody should bring another one.
+    /// Whether a replacement is needed.
     pub(crate) fn is_wanted(&self) -> bool {
         self.left <= if self.early { 30.0 } else { 10.0 }
     }
 
-    /// Somebody shakes it: it shows a little more for a while, and one that was at its end less than that.
+    /// A shaken cartridge shows a little more for a while, and less than that if it was at its end.
     ///
-    /// What no look was answered about is not known to anybody then: the device was off, or its table was cut.
+    /// A condition that no completed read has covered is then unknown: the device was off, or its table was
+    /// truncated.
     pub(crate) fn shake(&mut self) {
         if self.shown().is_some() {
             (self.near, self.end) = (self.near && self.seen.0, self.end && self.seen.1);
@@ -138,7 +140,7 @@ pub(crate) struct Device {
     pub(crate) stock: Vec<Stock>,
     voice: Voice,
     language: usize,
-    /// Whether sleep is a row of the alert table, else standby by its status.
+    /// Whether sleep is a row of the alert table; otherwise it is the standby status.
     sleep_row: bool,
     pub(crate) on: bool,
     pub(crate) asleep: bool,
@@ -161,7 +163,7 @@ const LANGUAGES: [[&str; 2]; 4] = [
 ];
 
 impl Device {
-    /// One of the kinds of devices there are.
+    /// A device of one of the kinds.
     pub(crate) fn new(kind: usize, chance: &mut StdRng) -> Self {
         let step = [10.0, 20.0, 25.0][chance.random_range(0..3)];
         let silent = Sensor::Silent(if chance.random_bool(0.5) { -3 } else { -2 });
@@ -184,7 +186,7 @@ impl Device {
                 color,
                 kind: if ink { "inkCartridge" } else { "toner" },
                 left: chance.random_range(40..100).into(),
-                // Where one loses its level, the others never come so far.
+                // If one supply loses its level, the others never get that low.
                 sensor: if lost && index != 2 { Sensor::Exact } else { sensor },
                 early: lost && index != 2,
                 near: false,
@@ -213,12 +215,12 @@ impl Device {
         }
     }
 
-    /// After a change: what lasts until a supply is replaced, and the rows.
+    /// After a change: updates conditions that last until a supply is replaced, and the rows.
     pub(crate) fn settle(&mut self) {
         for own in &mut self.stock {
             let (near, end) = match own.shown() {
                 Some(shown) => (own.near || (shown <= 10.0 && shown > 0.0), own.end || shown <= 0.0),
-                // No level: it is what the device says it is.
+                // Without a level, the device's own indication counts.
                 None => match own.stage() {
                     Stage::Fine => (false, false),
                     Stage::Near => (true, false),
@@ -251,26 +253,27 @@ impl Device {
         self.rows = rows;
     }
 
-    /// A new supply in the place of an old one.
+    /// Replaces a supply.
     pub(crate) fn replace(&mut self, at: usize, sensor: Sensor) {
         let own = &mut self.stock[at];
         (own.left, own.near, own.end, own.sensor) = (100.0, false, false, sensor);
         own.seen = (false, false);
     }
 
-    /// A look was answered with the whole table of supplies; levels of a device that warms up are not believed.
+    /// A read was completed with the whole table of supplies; levels of a device that is warming up don't
+    /// count.
     pub(crate) fn was_seen(&mut self) {
         for own in self.stock.iter_mut().filter(|own| !self.warming && own.shown().is_some()) {
             own.seen = (own.seen.0 || own.near, own.seen.1 || own.end);
         }
     }
 
-    /// What must be called of it.
+    /// The calls that must be open.
     pub(crate) fn truth(&self, before: &BTreeSet<Key>) -> BTreeSet<Key> {
         let mut wanted: BTreeSet<Key> = self.trouble.into_iter().map(|kind| (kind, String::new())).collect();
         let silent = self.stock.iter().filter(|own| !own.is_waste() && own.shown().is_none()).count();
         for own in &self.stock {
-            // Several without a level, and nothing but bits: nobody can name them.
+            // Several without a level, and only bits: the supply can't be identified.
             if own.is_waste() || self.voice == Voice::Rows || own.shown().is_some() || silent == 1 {
                 let subject = format!("1.{}", own.index);
                 wanted.extend(own.near.then(|| (CallKind::SupplyNearEnd, subject.clone())));
@@ -281,7 +284,7 @@ impl Device {
             let (low, no) = self.bits();
             let (near, end) =
                 ((CallKind::SupplyNearEnd, String::new()), (CallKind::SupplyEnd, String::new()));
-            // The end says it all, and what was near it isn't over before.
+            // The end implies near end, which isn't over before the end is.
             let holds = if no { before.contains(&near) } else { low };
             wanted.extend(holds.then_some(near));
             wanted.extend(no.then_some(end));
@@ -315,7 +318,7 @@ impl Device {
         bits.into_iter().filter(|(set, _)| *set).map(|(_, bit)| bit.into()).collect()
     }
 
-    /// What a glance sees.
+    /// What a change check reads.
     pub(crate) fn fingerprint(&self) -> ChangeFingerprint {
         let bits: i64 = self.errors().iter().map(|bit| i64::try_from(bit.len()).unwrap_or(0)).sum();
         let printer = i64::try_from(self.printer().len()).unwrap_or(0);
@@ -323,7 +326,7 @@ impl Device {
         ChangeFingerprint::of_numbers(&[printer, bits, self.all_events, pages])
     }
 
-    /// What a look reads. A table may be lost on the way, or be cut short.
+    /// What a read returns. A table may be lost or truncated.
     pub(crate) fn reading(&self, whole: bool, chance: &mut StdRng) -> (Reading, Coverage) {
         let mut coverage = Coverage::WHOLE;
         let language = LANGUAGES[self.language];

@@ -1,8 +1,9 @@
-//! A year of a fleet against the decisions about calls and looks: coarse sensors, none at all, shaken cartridges, swaps,
-//! sleep, power cuts, lost tables, and alerts in other languages. No call is missed, none is doubled, none is left open.
+//! A year of a fleet against the decisions about calls and reads: coarse sensors, no sensors, shaken
+//! cartridges, swaps, sleep, power cuts, lost tables, and alerts in other languages. No call is missed,
+//! duplicated or left open.
 //!
-//! `PLATEN_DEVICES=200 PLATEN_DAYS=365` runs a whole year; `PLATEN_SEED=7` begins with another seed. Each device has a seed
-//! of its own, the one that a failure prints.
+//! `PLATEN_DEVICES=200 PLATEN_DAYS=365` runs a whole year; `PLATEN_SEED=7` starts with another seed. Each
+//! device has its own seed, which a failure prints.
 
 #![expect(clippy::unwrap_used, reason = "a model that can't go on fails the seed")]
 
@@ -61,7 +62,7 @@ fn no_call_is_missed_or_doubled_or_left_open_in_any_year() {
     assert!(all.raised > devices && all.replaced > 0 && all.offline > 0, "{all:?}");
 }
 
-/// What happens to a device.
+/// An event at a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     Print,
@@ -74,7 +75,7 @@ enum Event {
     Shake(usize),
     Replace(usize),
     BoardSwap,
-    /// Another device gets its place; it comes back later.
+    /// Another device gets its address; it returns later.
     Swap,
     Look,
 }
@@ -82,7 +83,7 @@ enum Event {
 struct World {
     chance: StdRng,
     now: u64,
-    /// Nothing happens any more from then on.
+    /// No more events from this time on.
     until: u64,
     device: Device,
     /// It is elsewhere: another one has its address.
@@ -136,7 +137,7 @@ impl World {
         self.events.push(Reverse((at, event)));
     }
 
-    /// When something happens again.
+    /// Schedules the next event of this kind.
     fn plan(&mut self, event: Event) {
         match event {
             Event::Print => self.after(20 * MINUTE, 5 * HOUR, event),
@@ -204,7 +205,7 @@ impl World {
                 (self.away, self.device.on) = (!self.away, self.away);
                 self.device.warming = false;
             }
-            // It is off, elsewhere, or printing waits for somebody.
+            // It is off, elsewhere, or printing waits for a person.
             Event::Print
             | Event::Trouble
             | Event::PowerOff
@@ -229,7 +230,7 @@ impl World {
             }
             if early || ended || self.chance.random_bool(0.03) {
                 self.asked_for.insert(at);
-                // Who replaces early does so in time: the levels of these devices never explain a bit.
+                // Replacements before near end are in time: the levels of these devices never explain a bit.
                 self.after(2 * HOUR, if early { 12 * HOUR } else { 3 * DAY }, Event::Replace(at));
             }
             if !waste && !early && (ended || shown) && self.chance.random_bool(0.3) {
@@ -250,7 +251,7 @@ impl World {
         let one = self.device.stock.len() <= 2;
         let own = &self.device.stock[at];
         let mut sensor = own.sensor;
-        // Somebody saves: a cartridge without a chip, and perhaps a real one the next time.
+        // A third-party cartridge without a chip, and perhaps an original one the next time.
         if one && !own.is_waste() && sensor == Sensor::Exact && self.chance.random_bool(0.3) {
             sensor = Sensor::Silent(-2);
         } else if one && own.has_shown && self.chance.random_bool(0.5) {
@@ -261,7 +262,7 @@ impl World {
         self.book.replacements += u64::from(told && self.device.stock[at].shown().is_some());
     }
 
-    /// All is repaired, and the device is at home and switched on.
+    /// Repairs everything; the device is at its address and switched on.
     fn repair(&mut self) {
         self.events.retain(|Reverse((_, event))| *event == Event::Look);
         self.device.trouble = None;
