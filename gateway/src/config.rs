@@ -12,6 +12,7 @@ use gateway_core::calls::CallRules;
 use gateway_core::firmware::UpdateRules;
 use gateway_core::search::{Part, Sweep};
 use gateway_core::sensing::SensingRules;
+use gateway_core::site::SiteRules;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use pki::{IdentityConfig, Tolerance};
@@ -183,6 +184,24 @@ impl Config {
             retries: self.sensing.retries.min(1),
             concurrency: self.sensing.concurrency,
             packets_per_s: self.discovery.packets_per_s,
+        }
+    }
+
+    /// What the site's decisions need of this configuration; `mails` tells whether calls are mailed.
+    #[must_use]
+    pub fn site_rules(&self, zone: TimeZone, mails: bool) -> SiteRules {
+        SiteRules {
+            sensing: self.sensing_rules(),
+            calls: self.call_rules(),
+            updates: self.update_rules(),
+            concurrency: self.sensing.concurrency,
+            discovery: Duration::from_secs(self.sensing.discovery_s.into()),
+            reading: Duration::from_secs(self.sensing.reading_s.into()),
+            windows: self.discovery.windows.clone(),
+            zone,
+            sweep: self.sweep(),
+            single_devices: self.single_devices().unwrap_or_default(),
+            mails,
         }
     }
 

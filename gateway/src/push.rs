@@ -13,58 +13,13 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use futures_util::stream;
 use gateway_core::firmware::Reach;
-use serde::Deserialize;
+use gateway_core::reading::profiles::FirmwareTransport;
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Port of raw printing ("JetDirect").
-pub const RAW_PORT: u16 = 9100;
-
 const CHUNK_BYTES: usize = 64 << 10;
-
-/// How a device takes its firmware; part of a vendor's profile.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(tag = "transport", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Transport {
-    /// The image's bytes to a TCP port, then end of stream.
-    Raw {
-        /// The port.
-        #[serde(default = "raw_port")]
-        port: u16,
-    },
-    /// `PUT` to the device's web server.
-    HttpPut {
-        /// The port.
-        #[serde(default = "http_port")]
-        port: u16,
-        /// Absolute path.
-        path: String,
-    },
-    /// `POST` to the device's web server.
-    HttpPost {
-        /// The port.
-        #[serde(default = "http_port")]
-        port: u16,
-        /// Absolute path.
-        path: String,
-    },
-}
-
-impl Default for Transport {
-    fn default() -> Self {
-        Self::Raw { port: RAW_PORT }
-    }
-}
-
-const fn raw_port() -> u16 {
-    RAW_PORT
-}
-
-const fn http_port() -> u16 {
-    80
-}
 
 /// How long each part of a push may take.
 #[derive(Debug, Clone, Copy)]
@@ -182,7 +137,7 @@ impl PushError {
 /// # Errors
 /// The image can't be read, or the device doesn't take it.
 pub async fn push(
-    transport: &Transport,
+    transport: &FirmwareTransport,
     host: IpAddr,
     image: &Path,
     limits: &PushLimits,
@@ -193,11 +148,11 @@ pub async fn push(
     let length = file.metadata().await.map_err(unreadable)?.len();
     let source = Source { file, path: image.to_owned(), length, sent: 0, progress };
     match transport {
-        Transport::Raw { port } => push_raw(SocketAddr::new(host, *port), source, limits).await,
-        Transport::HttpPut { port, path } => {
+        FirmwareTransport::Raw9100 { port } => push_raw(SocketAddr::new(host, *port), source, limits).await,
+        FirmwareTransport::HttpPut { port, path } => {
             push_http(reqwest::Method::PUT, SocketAddr::new(host, *port), path, source, limits).await
         }
-        Transport::HttpPost { port, path } => {
+        FirmwareTransport::HttpPost { port, path } => {
             push_http(reqwest::Method::POST, SocketAddr::new(host, *port), path, source, limits).await
         }
     }
@@ -386,7 +341,7 @@ mod tests {
     }
 
     async fn raw(address: SocketAddr, path: &Path) -> Result<Pushed, PushError> {
-        let transport = Transport::Raw { port: address.port() };
+        let transport = FirmwareTransport::Raw9100 { port: address.port() };
         push(&transport, address.ip(), path, &short(), |_, _| {}).await
     }
 
@@ -403,7 +358,7 @@ mod tests {
         });
         let seen = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&seen);
-        let transport = Transport::Raw { port: address.port() };
+        let transport = FirmwareTransport::Raw9100 { port: address.port() };
         let progress = move |sent, length| told.lock().unwrap().push((sent, length));
         let pushed = push(&transport, address.ip(), &path, &short(), progress).await.unwrap();
         assert_eq!(pushed, Pushed { bytes: 300_001, closed: true });
@@ -470,22 +425,13 @@ mod tests {
             .route("/firmware", axum::routing::put(take).post(refuse))
             .layer(axum::extract::DefaultBodyLimit::disable());
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
-        let transport = Transport::HttpPut { port: address.port(), path: "/firmware".to_owned() };
+        let transport = FirmwareTransport::HttpPut { port: address.port(), path: "/firmware".to_owned() };
         let pushed = push(&transport, address.ip(), &path, &short(), |_, _| {}).await.unwrap();
         assert_eq!(pushed, Pushed { bytes: 200_000, closed: true });
         assert!(*got.lock().unwrap() == content, "the device got other bytes");
-        let elsewhere = Transport::HttpPost { port: address.port(), path: "/firmware".to_owned() };
+        let elsewhere = FirmwareTransport::HttpPost { port: address.port(), path: "/firmware".to_owned() };
         let refused = push(&elsewhere, address.ip(), &path, &short(), |_, _| {}).await.unwrap_err();
         assert!(matches!(refused, PushError::Refused { status: 403, .. }), "{refused}");
         server.abort();
-    }
-
-    #[test]
-    fn a_profile_names_the_transport() {
-        let transport = |yaml: &str| serde_yaml::from_str::<Transport>(yaml).unwrap();
-        assert_eq!(transport("{transport: raw}"), Transport::default());
-        let path = "/fw".to_owned();
-        assert_eq!(transport("{transport: http_put, path: /fw}"), Transport::HttpPut { port: 80, path });
-        assert!(serde_yaml::from_str::<Transport>("{transport: raw, prot: 1}").is_err());
     }
 }

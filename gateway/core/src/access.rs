@@ -2,6 +2,7 @@
 //! wants to be asked. Nothing here knows a secret: a credential is a name.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,15 @@ const QUIRKS_LAST: SignedDuration = SignedDuration::from_hours(24);
 /// A silent device is asked with its other credentials at the 2nd, 4th, 8th ... look, and then each time so many more
 /// looks were in vain.
 const RETRY_EVERY: u32 = 64;
+
+/// Port of an SNMP agent where none is given.
+pub const SNMP_PORT: u16 = 161;
+
+/// An address as people write it: the port only where it isn't the agent's usual one.
+#[must_use]
+pub fn address_text(address: SocketAddr) -> String {
+    if address.port() == SNMP_PORT { address.ip().to_string() } else { address.to_string() }
+}
 
 /// An SNMP version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

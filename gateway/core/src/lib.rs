@@ -8,11 +8,13 @@ pub mod calls;
 pub mod commands;
 pub mod firmware;
 pub mod inventory;
+pub mod mail_queue;
 pub mod message;
 pub mod outbox;
 pub mod reading;
 pub mod search;
 pub mod sensing;
+pub mod site;
 pub mod traps;
 pub mod windows;
 

@@ -9,42 +9,49 @@ use axum::{Json, Router};
 use gateway_core::commands::CommandRecord;
 use gateway_core::firmware::{Image, Update};
 
-use super::firmware::view;
 use gateway_core::inventory::DeviceRecord;
 use gateway_core::outbox::LaneState;
+use gateway_core::site::State;
 use jiff::Timestamp;
 use runtime::local::Health;
 use tokio::sync::{mpsc, watch};
 use wire::report::Lanes;
 
-use super::engine::{Engine, Event, Known, World, is_online};
+use super::input::{Input, send};
+use crate::config::Config;
 use crate::local_page;
 use crate::spool::Spool;
 use crate::status::{
     CommandStatus, DeviceStatus, FirmwareDeviceStatus, FirmwareStatus, LaneStatus, OpenCallStatus,
     SpoolStatus, Status, SupplyStatus,
 };
-use crate::uplink::Link;
+use crate::uplink::UplinkHandle;
 
 /// Commands that are shown.
 const COMMANDS_SHOWN: usize = 50;
 
-/// An engine that waits for the disk doesn't answer: then what it showed last is shown.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// An engine that waits for the disk publishes nothing: after this the last snapshot is shown.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the engine shows to the local port: made only when somebody looks, as it costs with many devices.
+/// What the engine publishes to the local port: taken only when somebody looks, as it is expensive with many devices.
 #[derive(Debug)]
-pub(super) struct Board {
+pub(super) struct StatusSnapshot {
     gateway: String,
     site: Option<String>,
     began: Instant,
-    spool: Spool,
-    link: Arc<Link>,
-    certificate: Arc<crate::renewal::Shown>,
-    mails_waiting: Arc<AtomicU64>,
-    events: mpsc::UnboundedSender<Event>,
-    asked: AtomicBool,
+    sources: Sources,
+    inputs: mpsc::UnboundedSender<Input>,
+    wanted: AtomicBool,
     shown: watch::Sender<Arc<Shown>>,
+}
+
+/// What is shown beside the engine's state.
+#[derive(Debug)]
+pub(super) struct Sources {
+    pub(super) spool: Spool,
+    pub(super) uplink: Arc<UplinkHandle>,
+    pub(super) certificate: Arc<crate::renewal::Shown>,
+    pub(super) mails_waiting: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
@@ -56,8 +63,7 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(known: &Known) -> Self {
-        let now = Timestamp::now();
+    fn of(known: &State, now: Timestamp) -> Self {
         let mut open_calls: Vec<OpenCallStatus> = known.devices.values().flat_map(open_calls).collect();
         open_calls.sort_by_key(|call| call.since);
         let mut commands: Vec<&CommandRecord> = known.commands.values().collect();
@@ -77,51 +83,48 @@ impl Shown {
     }
 }
 
-impl Board {
-    pub(super) fn new(world: &World, events: mpsc::UnboundedSender<Event>) -> Self {
+impl StatusSnapshot {
+    pub(super) fn new(sources: Sources, config: &Config, inputs: mpsc::UnboundedSender<Input>) -> Self {
         Self {
-            gateway: world.config.gateway.to_string(),
-            site: world.config.site_name().map(str::to_owned),
+            gateway: config.gateway.to_string(),
+            site: config.site_name().map(str::to_owned),
             began: Instant::now(),
-            spool: world.spool.clone(),
-            link: Arc::clone(&world.link),
-            certificate: Arc::clone(&world.certificate),
-            mails_waiting: Arc::clone(&world.mails_waiting),
-            events,
-            asked: AtomicBool::new(false),
+            sources,
+            inputs,
+            wanted: AtomicBool::new(false),
             shown: watch::Sender::default(),
         }
     }
 
-    /// Shows what the gateway knows now, if somebody asked since.
-    pub(super) fn publish(&self, known: &Known) {
-        if !self.asked.swap(false, Ordering::AcqRel) {
+    /// Publishes a snapshot of the state, if somebody wants one.
+    pub(super) fn publish(&self, known: &State, now: Timestamp) {
+        if !self.wanted.swap(false, Ordering::AcqRel) {
             return;
         }
-        self.shown.send_replace(Arc::new(Shown::of(known)));
+        self.shown.send_replace(Arc::new(Shown::of(known, now)));
     }
 
     /// How the gateway is, from what it knows.
-    pub(super) fn status_of(&self, known: &Known) -> Status {
-        self.status_with(&Shown::of(known))
+    pub(super) fn status_of(&self, known: &State, now: Timestamp) -> Status {
+        self.status_with(&Shown::of(known, now), now)
     }
 
-    /// How the gateway is; asks the engine what it knows.
+    /// How the gateway is, from a new snapshot.
     async fn status(&self) -> Status {
-        let shown = self.ask().await;
-        self.status_with(&shown)
+        let shown = self.take().await;
+        self.status_with(&shown, Timestamp::now())
     }
 
-    fn status_with(&self, shown: &Shown) -> Status {
-        let spool = self.spool.snapshot();
+    fn status_with(&self, shown: &Shown, now: Timestamp) -> Status {
+        let spool = self.sources.spool.snapshot();
         Status {
             gateway: self.gateway.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             site: self.site.clone(),
-            at: Timestamp::now(),
+            at: now,
             uptime_s: self.began.elapsed().as_secs(),
-            link: self.link.status(),
-            certificate: self.certificate.status(),
+            link: self.sources.uplink.status(),
+            certificate: self.sources.certificate.status(),
             lanes: Lanes { urgent: lane(&spool.lanes.urgent), bulk: lane(&spool.lanes.bulk) },
             spool: SpoolStatus {
                 id: spool.id,
@@ -134,36 +137,36 @@ impl Board {
             open_calls: shown.open_calls.clone(),
             commands: shown.commands.clone(),
             firmware: shown.firmware.clone(),
-            mails_waiting: self.mails_waiting.load(Ordering::Relaxed),
+            mails_waiting: self.sources.mails_waiting.load(Ordering::Relaxed),
         }
     }
 
-    async fn ask(&self) -> Arc<Shown> {
+    async fn take(&self) -> Arc<Shown> {
         let mut shown = self.shown.subscribe();
-        self.asked.store(true, Ordering::Release);
-        Engine::tell(&self.events, Event::Asked);
-        if tokio::time::timeout(PATIENCE, shown.changed()).await.is_err() {
-            tracing::debug!("the engine is busy: what it showed last is shown");
+        self.wanted.store(true, Ordering::Release);
+        send(&self.inputs, Input::SnapshotWanted);
+        if tokio::time::timeout(SNAPSHOT_TIMEOUT, shown.changed()).await.is_err() {
+            tracing::debug!("the engine is busy: its last snapshot is shown");
         }
         Arc::clone(&shown.borrow())
     }
 }
 
 /// `/status` and the page.
-pub(super) fn router(board: Arc<Board>) -> Router {
+pub(super) fn router(snapshot: Arc<StatusSnapshot>) -> Router {
     let asked = move || {
-        let board = Arc::clone(&board);
-        async move { board.status().await }
+        let snapshot = Arc::clone(&snapshot);
+        async move { snapshot.status().await }
     };
     let page = asked.clone();
     Router::new().route("/status", get(async move || Json(asked().await))).merge(local_page::router(page))
 }
 
-/// The gateway is well while its spool stores; a server that is away is not its illness.
-pub(super) fn health(board: &Arc<Board>) -> Health {
-    let board = Arc::clone(board);
+/// The gateway is healthy while its spool can store; an unreachable server does not make it unhealthy.
+pub(super) fn health(snapshot: &Arc<StatusSnapshot>) -> Health {
+    let snapshot = Arc::clone(snapshot);
     Health::new(move || {
-        let problem = board.spool.snapshot().problem;
+        let problem = snapshot.sources.spool.snapshot().problem;
         std::future::ready(problem.map_or(Ok(()), |problem| Err(format!("the spool can't store: {problem}"))))
     })
 }
@@ -196,7 +199,7 @@ fn device(record: &DeviceRecord) -> DeviceStatus {
         model: identity.model,
         serial: identity.serial,
         name: identity.name,
-        online: is_online(record),
+        online: record.is_online(),
         read_at: record.answered_at,
         printer: reading.status.printer,
         detected_errors: reading.status.detected_errors.iter().map(ToString::to_string).collect(),
@@ -233,14 +236,14 @@ fn command(record: &CommandRecord) -> CommandStatus {
     }
 }
 
-fn firmware(update: &Update, known: &Known, now: Timestamp) -> FirmwareStatus {
+fn firmware(update: &Update, known: &State, now: Timestamp) -> FirmwareStatus {
     let image = match &update.image {
         Image::Wanted { .. } | Image::Staging { .. } => "staging",
         Image::Staged { .. } => "staged",
         Image::Failed { .. } => "failed",
     };
     let one = |device: &gateway_core::firmware::DeviceUpdate| {
-        let seen = known.devices.get(&device.device).map(view);
+        let seen = known.devices.get(&device.device).map(DeviceRecord::view);
         let wait = update.wait_of(device, seen.as_ref(), now);
         let ended = || match (device.detail.as_str(), device.panel.as_str()) {
             (detail, "") => detail.to_owned(),

@@ -1,83 +1,69 @@
-//! Letters about calls: posted one after the other, tried again for a day, never lost by a restart.
+//! Sends the mails that the queue holds, and stores what becomes of each.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use gateway_core::mail_queue::{Attempt, Fate, MailQueue, QueuedMail};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use runtime::error::chain;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::config::Config;
 use crate::mail::{CallNotice, Mailer};
-use crate::spool::{Changes, QueuedMail, Spool};
+use crate::spool::{Changes, Spool};
 
-/// First pause before a letter is tried again, doubled with each attempt.
-const PAUSE: Duration = Duration::from_secs(15);
+/// How long the sender sleeps at most: the clock may be set meanwhile.
+const SLEEP_MAX: Duration = Duration::from_secs(3600);
 
-/// Longest pause.
-const PAUSE_MAX: Duration = Duration::from_secs(3600);
-
-/// A letter about a call that is older than this helps nobody.
-const GIVE_UP: SignedDuration = SignedDuration::from_hours(24);
-
-/// Letters that wait at most; what comes then goes unposted.
-const WAITING_MAX: usize = 5000;
-
-/// Posts letters.
+/// Sends mails.
 #[derive(Debug)]
-pub(super) struct Post {
+pub(super) struct MailSender {
+    pub(super) queue: MailQueue,
     pub(super) mailer: Mailer,
     pub(super) spool: Spool,
     pub(super) config: Arc<Config>,
     pub(super) zone: TimeZone,
-    pub(super) count: Arc<AtomicU64>,
+    /// Mails that wait, for the status.
+    pub(super) waiting: Arc<AtomicU64>,
 }
 
-impl Post {
-    /// Posts what waits and what comes, until `shutdown`.
+impl MailSender {
+    /// Sends what waits and what comes, until `shutdown`.
     pub(super) async fn run(
-        self,
-        waiting: Vec<QueuedMail>,
+        mut self,
         mut queued: mpsc::UnboundedReceiver<QueuedMail>,
         shutdown: CancellationToken,
     ) {
-        let mut waiting: BTreeMap<Uuid, QueuedMail> =
-            waiting.into_iter().map(|mail| (mail.id, mail)).collect();
         loop {
-            self.count.store(u64::try_from(waiting.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
-            let next = waiting.values().min_by_key(|mail| (mail.not_before, mail.id)).cloned();
-            let wait = next.as_ref().map(|mail| mail.not_before.duration_since(Timestamp::now()));
-            let wait =
-                wait.map_or(PAUSE_MAX, |wait| Duration::try_from(wait).unwrap_or_default()).min(PAUSE_MAX);
+            self.waiting.store(u64::try_from(self.queue.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            let now = Timestamp::now();
+            let wait = self.queue.poll_timeout().map(|at| Duration::try_from(at.duration_since(now)));
+            let wait = wait.map_or(SLEEP_MAX, Result::unwrap_or_default).min(SLEEP_MAX);
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 mail = queued.recv() => match mail {
-                    Some(mail) if waiting.len() < WAITING_MAX => drop(waiting.insert(mail.id, mail)),
-                    Some(mail) => self.give_up(&mail, "too many letters wait").await,
+                    Some(mail) => {
+                        if let Some(fate) = self.queue.push(mail) {
+                            self.store(&fate, "too many mails wait").await;
+                        }
+                    }
                     None => return,
                 },
-                () = tokio::time::sleep(wait), if next.is_some() => {
-                    let Some(mail) = next else { continue };
-                    waiting.remove(&mail.id);
-                    let again = tokio::select! {
-                        again = self.post(mail) => again,
+                () = tokio::time::sleep(wait) => {
+                    let Some(mail) = self.queue.take_due(Timestamp::now()) else { continue };
+                    tokio::select! {
+                        () = self.attempt(mail) => {}
                         () = shutdown.cancelled() => return,
-                    };
-                    if let Some(again) = again {
-                        waiting.insert(again.id, again);
                     }
                 }
             }
         }
     }
 
-    /// Posts a letter; gives it back when it is to be tried again.
-    async fn post(&self, mut mail: QueuedMail) -> Option<QueuedMail> {
+    async fn attempt(&mut self, mail: QueuedMail) {
         let notice = CallNotice {
             gateway: &self.config.gateway,
             site: self.config.site_name(),
@@ -86,46 +72,38 @@ impl Post {
             identity: &mail.identity,
             address: &mail.address,
         };
-        let error = match self.mailer.send(&notice).await {
-            Ok(()) => {
-                tracing::info!(device = %mail.call.device, call = mail.call.title(), "a letter was sent");
-                metrics::counter!("platen_gateway_mails_total").increment(1);
-                self.done(&mail).await;
-                return None;
-            }
-            Err(error) => error,
+        let (attempt, why) = match self.mailer.send(&notice).await {
+            Ok(()) => (Attempt::Sent, String::new()),
+            Err(error) if error.is_final() => (Attempt::FailedForGood, chain(&error)),
+            Err(error) => (Attempt::FailedForNow, chain(&error)),
         };
-        metrics::counter!("platen_gateway_mail_failures_total").increment(1);
-        let now = Timestamp::now();
-        if error.is_final() || now.duration_since(mail.call.seen_at) > GIVE_UP {
-            self.give_up(&mail, &chain(&error)).await;
-            return None;
-        }
-        tracing::warn!(error = chain(&error), attempts = mail.attempts, "a letter was not sent");
-        mail.attempts = mail.attempts.saturating_add(1);
-        mail.not_before = now + gateway_core::backoff(PAUSE, PAUSE_MAX, mail.attempts);
+        let fate = self.queue.on_attempt(mail, attempt, Timestamp::now());
+        self.store(&fate, &why).await;
+    }
+
+    async fn store(&self, fate: &Fate, why: &str) {
         let mut changes = Changes::new();
-        if let Err(error) = changes.enqueue_mail(&mail) {
-            tracing::error!(error = %error, "a letter can't be stored");
+        match fate {
+            Fate::Sent(mail) => {
+                tracing::info!(device = %mail.call.device, call = mail.call.title(), "mail sent");
+                metrics::counter!("platen_gateway_mails_total").increment(1);
+                changes.mail_done(mail.id);
+            }
+            Fate::Retry(mail) => {
+                tracing::warn!(error = why, attempts = mail.attempts, "mail not sent; it is retried");
+                metrics::counter!("platen_gateway_mail_failures_total").increment(1);
+                if let Err(error) = changes.enqueue_mail(mail) {
+                    tracing::error!(error = %error, "a mail can't be encoded");
+                }
+            }
+            Fate::GivenUp(mail) => {
+                tracing::error!(device = %mail.call.device, call = mail.call.title(), why, "mail given up");
+                metrics::counter!("platen_gateway_mail_failures_total").increment(1);
+                changes.mail_done(mail.id);
+            }
         }
-        self.store(changes).await;
-        Some(mail)
-    }
-
-    async fn give_up(&self, mail: &QueuedMail, why: &str) {
-        tracing::error!(device = %mail.call.device, call = mail.call.title(), why, "a letter is given up");
-        self.done(mail).await;
-    }
-
-    async fn done(&self, mail: &QueuedMail) {
-        let mut changes = Changes::new();
-        changes.mail_done(mail.id);
-        self.store(changes).await;
-    }
-
-    async fn store(&self, changes: Changes) {
         if let Err(error) = self.spool.commit(changes).await {
-            tracing::warn!(error = %error, "the state of a letter can't be stored");
+            tracing::warn!(error = %error, "the state of a mail can't be stored");
         }
     }
 }

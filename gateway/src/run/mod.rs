@@ -1,40 +1,47 @@
-//! Running: opens what is needed, restores what the spool remembers, and lets the engine decide until the program ends.
+//! Running: opens what is needed, restores what the spool remembers, and runs the engine until the program ends.
 //!
 //! In this order always: persist, then answer, then send.
 
-mod commands;
 mod engine;
-mod firmware;
+mod input;
 mod local;
-mod looks;
 mod mailing;
-mod readings;
+mod notices;
+mod records;
 mod schedule;
-mod searches;
-mod targets;
+mod services;
 mod waiting;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
+use gateway_core::mail_queue::{MailQueue, QueuedMail};
+use gateway_core::reading::profiles::Profiles;
+use gateway_core::site::{Event, Site, SiteRules, State};
 use runtime::local::Health;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{Checked, Config};
+use crate::config::{Checked, CommServerConfig, Config};
 use crate::profile_files;
 use crate::renewal::{Renewal, Shown};
 use crate::snmp::{Candidates, Reader};
 use crate::spool::{Restored, Spool, SpoolError, SpoolSettings};
 use crate::traps::{Gate, Receiver, TrapsError};
-use crate::uplink::{CommServer, Link, Uplink, UplinkError};
+use crate::uplink::{CommServer, Uplink, UplinkError, UplinkEvent, UplinkHandle};
 
-use engine::{Engine, Event, World};
+use engine::{Clock, Engine};
+use input::{Input, send};
+use local::{Sources, StatusSnapshot};
+use mailing::MailSender;
+use services::Services;
+
+/// How long the shutdown waits for work that is under way.
+const DRAIN: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Why the gateway can't run.
 #[derive(Debug, thiserror::Error)]
@@ -88,66 +95,92 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
     let Some(Begun { listener, listens, spool, restored }) = begin(&config, &shutdown).await? else {
         return Ok(());
     };
-    let comm_server = &config.comm_server;
-    let server =
-        CommServer::new(&comm_server.url, comm_server.proxy.as_deref(), Arc::clone(&checked.identity))?;
-    let reader = Reader::new(Arc::new(profile_files::load(None)?)).await?;
+    let profiles = Arc::new(profile_files::load(None)?);
     let gate = Gate::default();
     let traps = open_traps(&config, &checked.credentials, gate.clone()).await?;
 
-    let link = Arc::new(Link::default());
-    let (deliveries, delivered) = mpsc::unbounded_channel();
-    let speedup = config.demonstration.speedup;
-    let uplink = Uplink::new(server, spool.clone(), Arc::clone(&link), deliveries, &comm_server.url, speedup);
-
+    let handle = Arc::new(UplinkHandle::default());
+    let (uplink, delivered) = connect(&config, &checked, &spool, &handle)?;
     let tasks = TaskTracker::new();
     let config = Arc::new(config);
-    let certificate = keep_certificate(&config, &checked, &tasks, &shutdown);
-    let (mails, queued) = mpsc::unbounded_channel();
-    let mails_waiting = Arc::new(AtomicU64::new(0));
-    let world = World {
+    let sources = Sources {
+        spool: spool.clone(),
+        uplink: Arc::clone(&handle),
+        certificate: keep_certificate(&config, &checked, &tasks, &shutdown),
+        mails_waiting: Arc::default(),
+    };
+    let mails = send_mails(&config, &checked, &sources, restored.mails.clone(), &tasks, &shutdown);
+    let (inputs, received) = mpsc::unbounded_channel();
+    let snapshot = Arc::new(StatusSnapshot::new(sources, &config, inputs.clone()));
+    let reader = Reader::new(Arc::clone(&profiles)).await?;
+    let services = Services {
         config: Arc::clone(&config),
         spool: spool.clone(),
-        link,
-        certificate: Arc::clone(&certificate),
+        uplink: Arc::clone(&handle),
         reader,
         credentials: checked.credentials,
-        gate,
+        own_credentials: BTreeMap::new(),
         staging: checked.staging.map(Arc::new),
-        mails: checked.mailer.is_some().then_some(mails),
-        mails_waiting: Arc::clone(&mails_waiting),
-        zone: checked.time_zone.clone(),
+        mails,
+        snapshot: Arc::clone(&snapshot),
+        inputs: inputs.clone(),
         tasks: tasks.clone(),
         shutdown: shutdown.clone(),
     };
-    let waiting = restored.mails.values().cloned().collect();
-    let (engine, board) = Engine::new(world, restored);
-    if let Some(mailer) = checked.mailer {
-        let (spool, config, zone) = (spool.clone(), Arc::clone(&config), checked.time_zone);
-        let post = mailing::Post { mailer, spool, config, zone, count: mails_waiting };
-        tasks.spawn(post.run(waiting, queued, shutdown.clone()));
-    }
-    let schedule = schedule::begin(&config, engine.events()).await?;
+    let clock = Clock::begin();
+    let rules = config.site_rules(checked.time_zone, services.mails.is_some());
+    let site = restore(rules, profiles, restored, &services, clock);
+    let engine = Engine {
+        site,
+        services,
+        spool: spool.clone(),
+        uplink: handle,
+        gate: config.traps.is_some().then_some(gate),
+        snapshot: Arc::clone(&snapshot),
+        inputs: received,
+        clock,
+        shutdown: shutdown.clone(),
+    };
+    let schedule = schedule::begin(&config, inputs.clone()).await?;
     tasks.spawn(uplink.run(shutdown.clone()));
-    let (page, health) = (local::router(Arc::clone(&board)), local::health(&board));
-    tasks.spawn(serve_local(listener, health, page, shutdown.clone()));
     let mut addresses = BTreeMap::from([("local", listens)]);
+    let (page, health) = (local::router(Arc::clone(&snapshot)), local::health(&snapshot));
+    tasks.spawn(serve_local(listener, health, page, shutdown.clone()));
     if let Some(traps) = traps {
         addresses.insert("traps", traps.address());
-        tasks.spawn(traps.run(shutdown.clone(), hint(&engine)));
+        tasks.spawn(traps.run(shutdown.clone(), trap_input(inputs)));
     }
     write_addresses(&config.data_dir, &addresses)?;
     tracing::info!(gateway.id = %config.gateway, local = %listens, "the gateway runs");
 
     engine.run(delivered).await;
     schedule::end(schedule).await;
-    tasks.close();
-    if tokio::time::timeout(std::time::Duration::from_secs(10), tasks.wait()).await.is_err() {
-        tracing::warn!("some work did not end while draining");
-    }
+    drain(&tasks).await;
     spool.close().await?;
     tracing::info!("the gateway has ended");
     Ok(())
+}
+
+/// The uplink to the communication server, and what it delivers.
+fn connect(
+    config: &Config,
+    checked: &Checked,
+    spool: &Spool,
+    handle: &Arc<UplinkHandle>,
+) -> Result<(Uplink, mpsc::UnboundedReceiver<UplinkEvent>), UplinkError> {
+    let CommServerConfig { url, proxy, .. } = &config.comm_server;
+    let server = CommServer::new(url, proxy.as_deref(), Arc::clone(&checked.identity))?;
+    let (deliveries, delivered) = mpsc::unbounded_channel();
+    let speedup = config.demonstration.speedup;
+    Ok((Uplink::new(server, spool.clone(), Arc::clone(handle), deliveries, url, speedup), delivered))
+}
+
+/// Waits for the tasks that are under way.
+async fn drain(tasks: &TaskTracker) {
+    tasks.close();
+    if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
+        tracing::warn!("some work did not end while draining");
+    }
 }
 
 /// The local port, and the spool.
@@ -210,10 +243,55 @@ fn keep_certificate(
     shown
 }
 
-/// Tells the engine that a trap came.
-fn hint(engine: &Engine) -> impl FnMut(std::net::IpAddr, std::time::Duration) + Send + use<> {
-    let events = engine.events();
-    move |ip, after| Engine::tell(&events, Event::Hinted(ip, after))
+/// The site, from what the spool remembers.
+fn restore(
+    rules: SiteRules,
+    profiles: Arc<Profiles>,
+    restored: Restored,
+    services: &Services,
+    clock: Clock,
+) -> Site {
+    let Restored { devices, commands, updates, schedule, mails: _, damage } = restored;
+    for record in devices.values() {
+        if let Some(access) = record.access.clone().filter(|_| rules.holds(record.address)) {
+            services.reader.remember(record.address, access);
+        }
+    }
+    if !damage.is_empty() {
+        send(&services.inputs, Input::Site(Event::SequenceMismatch));
+    }
+    let state = State { devices, commands, updates, schedule };
+    Site::new(rules, profiles, state, clock.now(), rand::random())
+}
+
+/// Begins to send mails where mail is configured; where to put those that are to be sent.
+fn send_mails(
+    config: &Arc<Config>,
+    checked: &Checked,
+    sources: &Sources,
+    waiting: BTreeMap<uuid::Uuid, QueuedMail>,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Option<mpsc::UnboundedSender<QueuedMail>> {
+    let mailer = checked.mailer.clone()?;
+    let (mails, queued) = mpsc::unbounded_channel();
+    let sender = MailSender {
+        queue: MailQueue::new(waiting.into_values()),
+        mailer,
+        spool: sources.spool.clone(),
+        config: Arc::clone(config),
+        zone: checked.time_zone.clone(),
+        waiting: Arc::clone(&sources.mails_waiting),
+    };
+    tasks.spawn(sender.run(queued, shutdown.clone()));
+    Some(mails)
+}
+
+/// Passes traps on to the engine.
+fn trap_input(
+    inputs: mpsc::UnboundedSender<Input>,
+) -> impl FnMut(std::net::IpAddr, std::time::Duration) + Send + use<> {
+    move |ip, after| send(&inputs, Input::Site(Event::TrapReceived(ip, after)))
 }
 
 /// Opens the port for traps where one is configured, and warns of credentials that are weak.

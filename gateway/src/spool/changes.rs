@@ -3,6 +3,7 @@
 use gateway_core::commands::CommandRecord;
 use gateway_core::firmware::Update;
 use gateway_core::inventory::DeviceRecord;
+use gateway_core::mail_queue::QueuedMail;
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -11,7 +12,6 @@ use wire::report::{Lane, Report};
 
 use super::error::SpoolError;
 use super::layout::{self, Key};
-use super::records::QueuedMail;
 
 /// A report to be numbered and stored.
 #[derive(Debug, Clone)]

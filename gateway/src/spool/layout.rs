@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use gateway_core::commands::CommandRecord;
 use gateway_core::firmware::Update;
 use gateway_core::inventory::DeviceRecord;
+use gateway_core::mail_queue::QueuedMail;
 use gateway_core::outbox::LaneState;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -17,7 +18,6 @@ use wire::limits::BATCH_BYTES;
 use wire::report::{Lane, Lanes, Report};
 
 use super::error::SpoolError;
-use super::records::QueuedMail;
 
 /// Values begin with one of these.
 const PLAIN: u8 = 0;

@@ -12,7 +12,6 @@ mod high_water_mark;
 mod layout;
 mod opening;
 mod outbox;
-mod records;
 mod recovery;
 mod writer;
 
@@ -27,7 +26,6 @@ use wire::report::{Envelope, Lane, Lanes};
 pub use changes::Changes;
 pub use error::SpoolError;
 pub use layout::Restored;
-pub use records::QueuedMail;
 
 use writer::{Request, Writer};
 

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use gateway_core::site::StagedImage;
 use reqwest::header::CONTENT_RANGE;
 use reqwest::{Response, StatusCode};
 use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use wire::metadata::Target;
 
-use super::StagedImage;
 use super::client::StagingClient;
 use super::error::StagingError;
 

@@ -10,8 +10,9 @@ mod newest;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use gateway_core::site::StagedImage;
 use jiff::Timestamp;
 use wire::command::FirmwareUpdate;
 use wire::limits::IMAGE_BYTES;
@@ -19,17 +20,6 @@ use wire::metadata::{self, Target};
 
 pub use client::{GlobalServerConfig, StagingClient};
 pub use error::StagingError;
-
-/// An image on the gateway's disk, its digest checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StagedImage {
-    /// The file.
-    pub path: PathBuf,
-    /// SHA-256, lower-case hexadecimal.
-    pub sha256: String,
-    /// Bytes.
-    pub length: u64,
-}
 
 /// Brings the image of `update` into `dir`; where it is there already, its digest is checked again and nothing is
 /// downloaded but the metadata. `progress` is told bytes here and bytes in all. One image at a time is downloaded

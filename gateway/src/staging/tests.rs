@@ -1,6 +1,7 @@
 //! Staging from a server that cuts, lies and tampers.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 

@@ -14,7 +14,7 @@ use wire::limits::BATCH_BYTES;
 use wire::poll::{Poll, PollResponse};
 use wire::report::{Batch, BatchResponse, Lane};
 
-use super::link::Link;
+use super::link::UplinkHandle;
 use super::verdict::{Verdict, verdict};
 use super::{CommServer, UplinkError};
 use crate::spool::{Spool, SpoolError};
@@ -36,13 +36,13 @@ const GAPS_MAX: u32 = 4;
 
 /// What the uplink tells the gateway.
 #[derive(Debug)]
-pub enum Delivery {
+pub enum UplinkEvent {
     /// Commands came; answered once they are on the disk.
     Commands(Vec<Command>, oneshot::Sender<()>),
     /// The server has this answer.
-    Answered(CommandId, Response),
+    ResponseStored(CommandId, Response),
     /// The server knows more or less than this gateway's store: what is open is to be told again.
-    Disagreed,
+    SequenceMismatch,
 }
 
 /// What belongs to a call is sent within this.
@@ -53,8 +53,8 @@ const CALL_FOLLOWED: Duration = Duration::from_secs(60);
 pub struct Uplink {
     server: CommServer,
     spool: Spool,
-    link: Arc<Link>,
-    deliveries: mpsc::UnboundedSender<Delivery>,
+    link: Arc<UplinkHandle>,
+    deliveries: mpsc::UnboundedSender<UplinkEvent>,
     cadence: Cadence,
     began: Instant,
     /// When urgent reports were sent last.
@@ -86,8 +86,8 @@ impl Uplink {
     pub fn new(
         server: CommServer,
         spool: Spool,
-        link: Arc<Link>,
-        deliveries: mpsc::UnboundedSender<Delivery>,
+        link: Arc<UplinkHandle>,
+        deliveries: mpsc::UnboundedSender<UplinkEvent>,
         url: &str,
         speedup: f64,
     ) -> Self {
@@ -185,7 +185,7 @@ impl Uplink {
         };
         let done = match self.spool.problem() {
             Some(problem) => Err(SpoolError::Refuses { problem }.into()),
-            None => self.steps(polls || self.refusal_told.0, bulk, asked).await,
+            None => self.exchange_once(polls || self.refusal_told.0, bulk, asked).await,
         };
         if done.is_err() {
             let mut state = self.link.lock();
@@ -194,14 +194,14 @@ impl Uplink {
             state.urgent |= self.spool.snapshot().lanes.urgent.waiting() > 0;
         }
         match done {
-            Err(ExchangeError::Spool(SpoolError::Refuses { .. })) => self.show_itself().await,
+            Err(ExchangeError::Spool(SpoolError::Refuses { .. })) => self.heartbeat_when_full().await,
             done => done,
         }
     }
 
     /// Polls while nothing can be stored: a gateway with a full disk is not a dead one. What the server has is heard again
     /// once it can be noted, and commands come with each poll until they are answered: none is begun meanwhile.
-    async fn show_itself(&mut self) -> Result<(), ExchangeError> {
+    async fn heartbeat_when_full(&mut self) -> Result<(), ExchangeError> {
         let answer = self.ask().await?;
         if !answer.commands.is_empty() {
             tracing::warn!(commands = answer.commands.len(), "commands wait until something can be stored");
@@ -209,7 +209,7 @@ impl Uplink {
         Ok(())
     }
 
-    async fn steps(&mut self, polls: bool, bulk: bool, asked: bool) -> Result<(), ExchangeError> {
+    async fn exchange_once(&mut self, polls: bool, bulk: bool, asked: bool) -> Result<(), ExchangeError> {
         let before = self.polls;
         self.send(Lane::Urgent).await?;
         // What a command gave goes before the word that it is done.
@@ -292,7 +292,7 @@ impl Uplink {
         self.tell(disagrees);
         if !answer.commands.is_empty() {
             let (decided, is_decided) = oneshot::channel();
-            if self.deliveries.send(Delivery::Commands(answer.commands, decided)).is_ok() {
+            if self.deliveries.send(UplinkEvent::Commands(answer.commands, decided)).is_ok() {
                 tokio::select! {
                     decided = tokio::time::timeout(DECISION_TIMEOUT, is_decided) => {
                         decided.map_err(|_| ExchangeError::Undecided)?.map_err(|_| ExchangeError::Undecided)?;
@@ -374,7 +374,7 @@ impl Uplink {
     }
 
     fn tell(&self, disagrees: bool) {
-        if disagrees && self.deliveries.send(Delivery::Disagreed).is_err() {
+        if disagrees && self.deliveries.send(UplinkEvent::SequenceMismatch).is_err() {
             tracing::debug!("nobody is left to tell again what is open");
         }
     }
@@ -401,7 +401,7 @@ impl Uplink {
                 state.responses.remove(&command);
             }
             drop(state);
-            if self.deliveries.send(Delivery::Answered(command, response)).is_err() {
+            if self.deliveries.send(UplinkEvent::ResponseStored(command, response)).is_err() {
                 tracing::debug!("nobody hears of an answered command: the program ends");
             }
         }

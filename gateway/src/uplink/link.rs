@@ -25,7 +25,7 @@ pub struct Facts {
 
 /// What the rest of the gateway tells the uplink, and what it shows.
 #[derive(Debug, Default)]
-pub struct Link {
+pub struct UplinkHandle {
     pub(super) wake: Notify,
     state: Mutex<LinkState>,
 }
@@ -40,7 +40,7 @@ pub(super) struct LinkState {
     pub(super) status: LinkStatus,
 }
 
-impl Link {
+impl UplinkHandle {
     pub(super) fn lock(&self) -> MutexGuard<'_, LinkState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -75,7 +75,7 @@ impl Link {
     }
 
     /// What the next poll says.
-    pub fn tell(&self, facts: Facts) {
+    pub fn set_facts(&self, facts: Facts) {
         self.lock().facts = facts;
     }
 

@@ -9,8 +9,8 @@ mod link;
 mod verdict;
 
 pub use client::{CommServer, UplinkError};
-pub use exchange::{Delivery, Uplink};
-pub use link::{Facts, Link};
+pub use exchange::{Uplink, UplinkEvent};
+pub use link::{Facts, UplinkHandle};
 
 #[cfg(test)]
 mod tests;

@@ -177,8 +177,8 @@ struct Site {
     dir: tempfile::TempDir,
     server: Server,
     spool: Spool,
-    link: Arc<Link>,
-    delivered: mpsc::UnboundedReceiver<Delivery>,
+    link: Arc<UplinkHandle>,
+    delivered: mpsc::UnboundedReceiver<UplinkEvent>,
     shutdown: CancellationToken,
 }
 
@@ -233,7 +233,7 @@ impl Site {
                 .await
                 .unwrap();
         let (deliveries, delivered) = mpsc::unbounded_channel();
-        let link = Arc::new(Link::default());
+        let link = Arc::new(UplinkHandle::default());
         let url = format!("https://{address}");
         let client = CommServer::new(&url, None, LiveIdentity::fixed(gateway)).unwrap();
         let uplink = Uplink::new(client, spool.clone(), Arc::clone(&link), deliveries, &url, 1000.0);
@@ -360,7 +360,7 @@ async fn commands_are_handed_over_and_answered_until_the_server_has_the_answer()
     let expires_at = Timestamp::now() + jiff::SignedDuration::from_secs(60);
     let command = Command::new(id, expires_at, &Order::Discovery).unwrap();
     let mut site = Site::begin(3600, |held| held.commands.push(command)).await;
-    let Some(Delivery::Commands(commands, decided)) = site.delivered.recv().await else {
+    let Some(UplinkEvent::Commands(commands, decided)) = site.delivered.recv().await else {
         panic!("no commands")
     };
     assert_eq!(commands[0].id, id);
@@ -374,12 +374,12 @@ async fn commands_are_handed_over_and_answered_until_the_server_has_the_answer()
     site.server.until("one answer", |held| held.responses == [(id.to_string(), done.clone())]).await;
     loop {
         match site.delivered.recv().await.unwrap() {
-            Delivery::Answered(answered, response) => {
+            UplinkEvent::ResponseStored(answered, response) => {
                 assert_eq!((answered, response), (id, done));
                 break;
             }
-            Delivery::Commands(_, decided) => decided.send(()).unwrap(),
-            Delivery::Disagreed => {}
+            UplinkEvent::Commands(_, decided) => decided.send(()).unwrap(),
+            UplinkEvent::SequenceMismatch => {}
         }
     }
 }

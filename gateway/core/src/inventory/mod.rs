@@ -4,10 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use wire::ids::{DeviceId, InvalidId};
 use wire::reading::{Identity, Label, Reading};
-use wire::report::{InformationReason, device_id};
+use wire::report::{CallKind, InformationReason, device_id};
 
 use crate::access::Access;
 use crate::calls::CallState;
+use crate::firmware::DeviceView;
 
 pub use last_reading::LastReading;
 pub use recognition::{AddressRole, Finding, FindingKind, Recognition, Sighting, recognise};
@@ -79,6 +80,22 @@ impl DeviceRecord {
         let at_once = self.owes_reading() || (whole && reported.identity != reading.identity);
         ((rested || at_once) && reported.differs(&Reported::of(reading, now), whole))
             .then_some(ReportTrigger { reason: InformationReason::Changed, at_once })
+    }
+
+    /// Whether it counts as answering: no call says that it is offline.
+    #[must_use]
+    pub fn is_online(&self) -> bool {
+        !self.calls.has_open(CallKind::DeviceOffline)
+    }
+
+    /// The device as a firmware update sees it.
+    #[must_use]
+    pub fn view(&self) -> DeviceView<'_> {
+        DeviceView {
+            answers: self.is_online() && self.calls.answers(),
+            status: self.reading.status(),
+            version: self.reading.identity().firmware_version(),
+        }
     }
 
     /// Remembers a finding; whether it is news.

@@ -164,50 +164,72 @@ fn in_pairs(lines: Vec<(String, String)>, component: &str, version: &str) -> Vec
     found
 }
 
+/// Port of raw printing ("JetDirect").
+pub const RAW_PORT: u16 = 9100;
+
 /// How an image is pushed to a device.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FirmwareUpdate {
-    /// The transport.
-    pub transport: FirmwareTransport,
-    /// Port; the transport's own where absent.
-    #[serde(default)]
-    port: Option<u16>,
-    /// Path of an HTTP push.
-    #[serde(default = "root")]
-    pub path: String,
+#[serde(tag = "transport", rename_all = "snake_case", deny_unknown_fields)]
+pub enum FirmwareTransport {
+    /// The bytes on a TCP connection, then the end of the stream.
+    Raw9100 {
+        /// The port.
+        #[serde(default = "raw_port")]
+        port: u16,
+    },
+    /// `PUT` to the device's web server.
+    HttpPut {
+        /// The port.
+        #[serde(default = "http_port")]
+        port: u16,
+        /// Absolute path.
+        #[serde(default = "root")]
+        path: String,
+    },
+    /// `POST` to the device's web server.
+    HttpPost {
+        /// The port.
+        #[serde(default = "http_port")]
+        port: u16,
+        /// Absolute path.
+        #[serde(default = "root")]
+        path: String,
+    },
+}
+
+impl Default for FirmwareTransport {
+    fn default() -> Self {
+        Self::Raw9100 { port: RAW_PORT }
+    }
+}
+
+const fn raw_port() -> u16 {
+    RAW_PORT
+}
+
+const fn http_port() -> u16 {
+    80
 }
 
 fn root() -> String {
     "/".to_owned()
 }
 
-/// A way to push an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FirmwareTransport {
-    /// The bytes on a TCP connection to the printing port, 9100.
-    Raw9100,
-    /// `PUT`.
-    HttpPut,
-    /// `POST`.
-    HttpPost,
-}
-
-impl FirmwareUpdate {
-    /// Port to push to.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port.unwrap_or(match self.transport {
-            FirmwareTransport::Raw9100 => 9100,
-            FirmwareTransport::HttpPut | FirmwareTransport::HttpPost => 80,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_profile_names_the_transport() {
+        let transport = |yaml: &str| serde_yaml::from_str::<FirmwareTransport>(yaml).unwrap();
+        assert_eq!(transport("{transport: raw9100}"), FirmwareTransport::default());
+        let path = "/fw".to_owned();
+        assert_eq!(
+            transport("{transport: http_put, path: /fw}"),
+            FirmwareTransport::HttpPut { port: 80, path }
+        );
+        assert!(serde_yaml::from_str::<FirmwareTransport>("{transport: raw9100, prot: 1}").is_err());
+    }
 
     #[test]
     fn a_version_belongs_to_the_name_before_it() {

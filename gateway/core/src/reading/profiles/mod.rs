@@ -20,7 +20,7 @@ use crate::reading::mib::Oid;
 
 pub use counter::{CounterSource, CounterValue, RowChoice, Wanted};
 pub(crate) use firmware::SYSTEM;
-pub use firmware::{FirmwareSource, FirmwareTransport, FirmwareUpdate};
+pub use firmware::{FirmwareSource, FirmwareTransport, RAW_PORT};
 pub use pattern::Pattern;
 pub use schema::{IdentitySources, MatchRule, Profile, ProfileError, SystemIdentity};
 pub use supply::SupplySource;

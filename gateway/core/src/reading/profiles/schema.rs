@@ -6,7 +6,7 @@ use serde::Deserialize;
 use wire::reading::Counter;
 
 use super::counter::CounterSource;
-use super::firmware::{FirmwareSource, FirmwareUpdate};
+use super::firmware::{FirmwareSource, FirmwareTransport};
 use super::pattern::Pattern;
 use super::supply::SupplySource;
 use super::supply_table::SupplyTable;
@@ -64,7 +64,7 @@ pub struct Profile {
     pub supply_tables: Vec<SupplyTable>,
     /// How an image is pushed.
     #[serde(default)]
-    pub firmware_update: Option<FirmwareUpdate>,
+    pub firmware_update: Option<FirmwareTransport>,
     /// What [`Self::objects`] gives: gathered once, since every reading asks for it.
     #[serde(skip)]
     single_objects: Vec<Oid>,

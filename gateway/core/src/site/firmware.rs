@@ -1,0 +1,191 @@
+//! Firmware updates: what their own state machines want, as effects and reports.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use wire::command::ResponseState;
+use wire::ids::{CommandId, DeviceId, RolloutId};
+use wire::report::Report;
+
+use super::answers;
+use super::context::{Context, State};
+use super::effect::{Effect, Notice, PushOrder};
+use super::event::{Event, StagedImage, StagingFailure};
+use crate::firmware::{self, Image, PushFailure, Reach, Shown, Update};
+
+/// Goes on with what was under way when the program ended.
+pub(super) fn resume(cx: &mut Context) {
+    let now = cx.clock();
+    for update in cx.state.updates.values_mut() {
+        update.resume(now);
+        cx.outcome.updates.insert(update.order.rollout);
+    }
+}
+
+/// Takes the next step of every update; events that follow at once are left in `follow`.
+pub(super) fn advance(cx: &mut Context, follow: &mut Vec<Event>) {
+    let now = cx.clock();
+    let open: Vec<RolloutId> =
+        cx.state.updates.iter().filter(|(_, update)| !update.is_over()).map(|(id, _)| *id).collect();
+    for rollout in open {
+        let Some(mut update) = cx.state.updates.remove(&rollout) else { continue };
+        let before = update.clone();
+        let effects =
+            update.next(now, &cx.rules.updates, |device| cx.state.devices.get(device).map(|r| r.view()));
+        if update != before {
+            cx.outcome.updates.insert(rollout);
+        }
+        let command = update.command;
+        cx.state.updates.insert(rollout, update);
+        carry_out(cx, rollout, command, effects, follow);
+    }
+}
+
+fn carry_out(
+    cx: &mut Context,
+    rollout: RolloutId,
+    command: CommandId,
+    effects: Vec<firmware::Effect>,
+    follow: &mut Vec<Event>,
+) {
+    let now = cx.clock();
+    for effect in effects {
+        match effect {
+            firmware::Effect::Stage => {
+                let order = cx.state.updates.get(&rollout).map(|update| Box::new(update.order.clone()));
+                cx.outcome.effects.extend(order.map(Effect::Stage));
+            }
+            firmware::Effect::Push(device) => match push_order(cx, rollout, &device) {
+                Ok(order) => cx.outcome.effect(Effect::Push(Box::new(order))),
+                Err(failure) => follow.push(Event::PushEnded(rollout, device, Err(failure))),
+            },
+            firmware::Effect::ReadBack(device) => cx.read_now(&device),
+            firmware::Effect::Report(state) => {
+                cx.outcome.notices.push(Notice::FirmwareStep(Box::new(state.clone())));
+                cx.outcome.report(Report::FirmwareState(state), now);
+                cx.outcome.effect(Effect::CommandDone);
+            }
+            firmware::Effect::Running(detail) => {
+                answers::change(cx, command, |record| record.run(detail, now));
+            }
+            firmware::Effect::Finished(well, detail) => {
+                let state = if well { ResponseState::Done } else { ResponseState::Failed };
+                answers::change(cx, command, |record| record.finish(state, detail, None, now));
+            }
+        }
+    }
+}
+
+fn push_order(cx: &Context, rollout: RolloutId, device: &DeviceId) -> Result<PushOrder, PushFailure> {
+    let update = cx.state.updates.get(&rollout);
+    let record = cx.state.devices.get(device);
+    let Some((update, record)) = update.zip(record) else { return Err(no_image()) };
+    let Image::Staged { path, sha256, .. } = &update.image else { return Err(no_image()) };
+    let vendor = record.reading.identity().vendor.as_deref();
+    let profile = vendor.and_then(|vendor| cx.profiles.by_vendor(vendor));
+    Ok(PushOrder {
+        order: update.order.clone(),
+        device: device.clone(),
+        address: record.address,
+        path: path.clone(),
+        sha256: sha256.clone(),
+        transport: profile.and_then(|profile| profile.firmware_update.clone()).unwrap_or_default(),
+    })
+}
+
+fn no_image() -> PushFailure {
+    let why = "the device or its image is no longer known".to_owned();
+    PushFailure { why, reach: Reach::NoImage }
+}
+
+/// Feeds an update and carries out what it answers.
+fn with_update(
+    cx: &mut Context,
+    rollout: RolloutId,
+    ask: impl FnOnce(&mut Update, Timestamp) -> Vec<firmware::Effect>,
+) {
+    let now = cx.clock();
+    let Some(update) = cx.state.updates.get_mut(&rollout) else { return };
+    let effects = ask(update, now);
+    let command = update.command;
+    cx.outcome.updates.insert(rollout);
+    // Only `Update::next` wants a push.
+    carry_out(cx, rollout, command, effects, &mut Vec::new());
+}
+
+/// An image was staged, or not.
+pub(super) fn on_staged(cx: &mut Context, rollout: RolloutId, result: Result<StagedImage, StagingFailure>) {
+    let rules = cx.rules.updates;
+    with_update(cx, rollout, |update, now| match result {
+        Ok(image) => update.on_staged(image.path, image.sha256, image.length, now),
+        Err(StagingFailure { why, retry }) => update.on_staging_failed(&why, retry, now, &rules),
+    });
+}
+
+/// More of an image is here, bytes of bytes.
+pub(super) fn on_staging_progress(cx: &mut Context, rollout: RolloutId, here: u64, all: u64) {
+    let rules = cx.rules.updates;
+    with_update(cx, rollout, |update, now| update.on_staging(here, all, now, &rules));
+}
+
+/// A push ended.
+pub(super) fn on_push_ended(
+    cx: &mut Context,
+    rollout: RolloutId,
+    device: &DeviceId,
+    result: Result<(), PushFailure>,
+) {
+    let rules = cx.rules.updates;
+    with_update(cx, rollout, |update, now| update.on_pushed(device, result, now, &rules));
+}
+
+/// A device was read, or did not respond: updates that wait for its restart go on.
+pub(super) fn on_read_back(cx: &mut Context, device: &DeviceId, shown: Option<Shown<'_>>) {
+    let rules = cx.rules.updates;
+    let waits = |update: &&Update| !update.is_over() && update.devices.iter().any(|d| d.device == *device);
+    let rollouts: Vec<RolloutId> =
+        cx.state.updates.values().filter(waits).map(|update| update.order.rollout).collect();
+    for rollout in rollouts {
+        with_update(cx, rollout, |update, now| update.on_read_back(device, shown, now, &rules));
+    }
+}
+
+/// A roll-out is cancelled.
+pub(super) fn cancel(cx: &mut Context, command: CommandId, rollout: RolloutId) {
+    let now = cx.clock();
+    let mut stopped = None;
+    with_update(cx, rollout, |update, now| {
+        let (count, effects) = update.cancel(now);
+        stopped = Some(count);
+        effects
+    });
+    let (state, detail) = match stopped {
+        Some(count) => (ResponseState::Done, format!("{count} devices were not pushed to yet")),
+        None => (ResponseState::Failed, "this gateway has no such roll-out".to_owned()),
+    };
+    answers::change(cx, command, |record| record.finish(state, detail, None, now));
+}
+
+/// Forgets updates whose command is forgotten, and the images that no update needs.
+pub(super) fn forget(cx: &mut Context) {
+    let State { commands, updates, .. } = &mut cx.state;
+    let going: Vec<RolloutId> = updates
+        .values()
+        .filter(|update| update.is_over() && !commands.contains_key(&update.command))
+        .map(|update| update.order.rollout)
+        .collect();
+    for rollout in going {
+        updates.remove(&rollout);
+        cx.outcome.updates.insert(rollout);
+    }
+    let digest = |update: &Update| match &update.image {
+        Image::Staged { sha256, .. } => Some(sha256.clone()),
+        Image::Wanted { .. } | Image::Staging { .. } | Image::Failed { .. } => None,
+    };
+    let open = || updates.values().filter(|update| !update.is_over());
+    // While an image is being staged, its digest isn't known.
+    if open().all(|update| digest(update).is_some()) {
+        let keep: BTreeSet<String> = open().filter_map(digest).collect();
+        cx.outcome.effect(Effect::RetainImages(keep));
+    }
+}

@@ -1,0 +1,28 @@
+//! What it means that a device does not respond.
+
+use std::net::SocketAddr;
+
+use wire::ids::DeviceId;
+
+use super::context::Context;
+use super::{answers, reports};
+
+/// A device did not respond. That is no call while it takes an image or restarts after one.
+pub(super) fn on_silence(cx: &mut Context, id: &DeviceId, why: &str) {
+    let now = cx.clock();
+    let is_updated = cx.state.updates.values().any(|update| update.is_under_way(id));
+    if !is_updated {
+        let Some(record) = cx.state.devices.get_mut(id) else { return };
+        let calls = record.calls.on_silence(&cx.rules.calls, id, now);
+        reports::make_calls(cx, id, &calls);
+    }
+    answers::on_silence(cx, id, why);
+}
+
+/// Devices whose address another one has now do not respond either.
+pub(super) fn silence_previous_devices(cx: &mut Context, address: SocketAddr) {
+    let previous = cx.addresses.at(address).map(|watched| watched.previous_devices.clone());
+    for id in previous.unwrap_or_default() {
+        on_silence(cx, &id, "another device has its address");
+    }
+}
