@@ -1,4 +1,4 @@
-//! The command line, on the store itself: it works whether the server runs or not, and every change is audited.
+//! The command line: it works on the database whether the server runs or not, and every change is audited.
 
 mod print;
 mod rollout;
@@ -6,27 +6,25 @@ mod rollout;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
+use comm_server_core::roles::Permission;
 use comm_server_core::rollouts::Door;
-use jiff::Timestamp;
 use runtime::check::{Invalid, Problem, Report};
 use runtime::output::EXIT_USAGE;
-use wire::command::Order;
 
 use crate::config::Config;
-use crate::operators::{self, ImagesError, PasswordResetError};
-use crate::rollouts::OrderError;
+use crate::services::{
+    Actor, CommandError, Commands, Forbidden, HashError, ImagesError, OrderError, PasswordResetError,
+    Quarantine, QuarantineError, RequestKind, Users, Views,
+};
 use crate::store::backup::{self, BackupError};
-use crate::store::{self, DEFAULT_TENANT, Needs, NewCommand, RolloutError, Store, StoreError};
+use crate::store::{self, DEFAULT_TENANT, Needs, Page, RolloutError, Store, StoreError};
 
 pub use print::PrintError;
 pub use rollout::RolloutAction;
 
 /// Name of the program, in front of what it says.
 pub const PROGRAM: &str = "platen-comm-server";
-
-/// Who changes things from here, in the audit.
-const WHO: &str = "cli";
 
 /// Platen's communication server.
 #[derive(Debug, Parser)]
@@ -109,22 +107,8 @@ pub enum CommandAction {
         gateway: String,
         /// What is asked for.
         #[arg(long)]
-        kind: Kind,
+        kind: RequestKind,
     },
-}
-
-/// Commands that need no more than their name.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum Kind {
-    /// Meters of all devices.
-    CounterRequest,
-    /// Whole readings of all devices.
-    StatusSense,
-    /// Search the networks for devices.
-    Discovery,
-    /// How the gateway itself is.
-    Diagnostics,
 }
 
 /// Passwords.
@@ -158,12 +142,18 @@ pub enum CliError {
     /// The list of published images.
     #[error(transparent)]
     Images(#[from] ImagesError),
-    /// No such gateway.
-    #[error("there is no gateway {gateway}")]
-    NoGateway {
-        /// As it was given.
-        gateway: String,
-    },
+    /// A command.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The quarantine.
+    #[error(transparent)]
+    Quarantine(#[from] QuarantineError),
+    /// A permission; the command line has all of them.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// Passwords can't be hashed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
     /// A password.
     #[error(transparent)]
     Password(#[from] PasswordResetError),
@@ -179,7 +169,8 @@ impl From<OrderError> for CliError {
     fn from(error: OrderError) -> Self {
         match error {
             OrderError::Rollout(RolloutError::Store(error)) => Self::Store(error),
-            error @ (OrderError::NoGlobalServer { .. }
+            error @ (OrderError::Forbidden(_)
+            | OrderError::NoGlobalServer { .. }
             | OrderError::Unreachable { .. }
             | OrderError::NotPublished { .. }
             | OrderError::NotEnded { .. }
@@ -206,7 +197,10 @@ impl CliError {
             | Self::Rollout(_)
             | Self::Identity(_)
             | Self::Images(_)
-            | Self::NoGateway { .. }
+            | Self::Command(_)
+            | Self::Quarantine(_)
+            | Self::Forbidden(_)
+            | Self::Hash(_)
             | Self::Password(_)
             | Self::Backup(_)
             | Self::Print(_) => 1,
@@ -274,65 +268,49 @@ async fn carry_out(arguments: &Arguments, config: &Config, url: &str) -> Result<
 }
 
 async fn on_store(arguments: &Arguments, config: &Config, store: &Store) -> Result<(), CliError> {
+    let actor = Actor::command_line(DEFAULT_TENANT);
+    let json = arguments.json;
     match &arguments.action {
         Action::Run | Action::Check | Action::Migrate | Action::Backup { .. } | Action::Restore { .. } => {
             Ok(())
         }
-        Action::Quarantine(action) => quarantine(store, arguments.json, action).await,
-        Action::Rollout(action) => rollout::act(store, config, arguments.json, action).await,
-        Action::Gateway(GatewayAction::List) => gateways(store, arguments.json).await,
+        Action::Quarantine(QuarantineAction::List) => {
+            let view = Views::new(store.clone()).now(&actor, Permission::SeeQuarantine)?;
+            let all = all(async |cursor| view.quarantine(cursor.as_deref()).await).await?;
+            Ok(print::quarantine(json, &all)?)
+        }
+        Action::Quarantine(QuarantineAction::Replay { gateway }) => {
+            let replayed = Quarantine::new(store.clone()).replay(&actor, gateway.as_deref()).await?;
+            Ok(print::replayed(json, replayed)?)
+        }
+        Action::Rollout(action) => rollout::act(store, config, &actor, json, action).await,
+        Action::Gateway(GatewayAction::List) => {
+            let view = Views::new(store.clone()).now(&actor, Permission::SeeFleet)?;
+            let all = all(async |cursor| view.gateways(cursor.as_deref()).await).await?;
+            Ok(print::gateways(json, &all)?)
+        }
         Action::Command(CommandAction::Send { gateway, kind }) => {
-            send(store, arguments.json, gateway, *kind).await
+            let command = Commands::new(store.clone()).queue(&actor, gateway, *kind, None).await?;
+            Ok(print::queued(json, gateway, command)?)
         }
         Action::Password(PasswordAction::Reset { user }) => {
-            let one_time = operators::reset_password(store, DEFAULT_TENANT, user, WHO).await?;
-            Ok(print::one_time(arguments.json, user, &one_time)?)
+            let one_time = Users::new(store.clone())?.reset_password(&actor, user).await?;
+            Ok(print::one_time(json, user, &one_time)?)
         }
     }
 }
 
-async fn gateways(store: &Store, json: bool) -> Result<(), CliError> {
+/// All pages of a list.
+async fn all<T>(
+    read: impl AsyncFn(Option<String>) -> Result<Page<T>, StoreError>,
+) -> Result<Vec<T>, StoreError> {
     let (mut all, mut cursor) = (Vec::new(), None);
     loop {
-        let page = store.gateways(DEFAULT_TENANT, cursor.as_deref()).await?;
+        let page = read(cursor).await?;
         all.extend(page.items);
         cursor = page.next;
         if cursor.is_none() {
-            return Ok(print::gateways(json, &all)?);
+            return Ok(all);
         }
     }
-}
-
-async fn quarantine(store: &Store, json: bool, action: &QuarantineAction) -> Result<(), CliError> {
-    match action {
-        QuarantineAction::List => {
-            let (mut all, mut cursor) = (Vec::new(), None);
-            loop {
-                let page = store.quarantine(DEFAULT_TENANT, cursor.as_deref()).await?;
-                all.extend(page.items);
-                cursor = page.next;
-                if cursor.is_none() {
-                    return Ok(print::quarantine(json, &all)?);
-                }
-            }
-        }
-        QuarantineAction::Replay { gateway } => {
-            let now = Timestamp::now();
-            let done = store.replay_quarantine(DEFAULT_TENANT, gateway.as_deref(), WHO, now).await?;
-            Ok(print::replayed(json, done)?)
-        }
-    }
-}
-
-async fn send(store: &Store, json: bool, gateway: &str, kind: Kind) -> Result<(), CliError> {
-    let order = match kind {
-        Kind::CounterRequest => Order::CounterRequest { devices: None },
-        Kind::StatusSense => Order::StatusSense { devices: None },
-        Kind::Discovery => Order::Discovery,
-        Kind::Diagnostics => Order::Diagnostics,
-    };
-    let new = NewCommand { gateway: gateway.to_owned(), order, created_by: WHO.to_owned() };
-    let id = store.create_command(DEFAULT_TENANT, new, Timestamp::now()).await?;
-    let id = id.ok_or_else(|| CliError::NoGateway { gateway: gateway.to_owned() })?;
-    Ok(print::queued(json, gateway, id)?)
 }

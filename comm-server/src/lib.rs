@@ -7,9 +7,9 @@ pub mod cli;
 pub mod config;
 pub mod gateways;
 pub mod operators;
-pub mod rollouts;
 mod run;
 pub mod schedule;
+pub mod services;
 
 pub use comm_server_store as store;
 pub use config::Config;

@@ -18,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::gateways::est::{CannotIssue, Enrollment};
 use crate::gateways::{self, GatewayState};
-use crate::operators::{self, FirstLoginError, HashError, Images, ImagesError, OperatorState};
+use crate::operators::{self, OperatorState};
 use crate::schedule;
+use crate::services::{FirstLoginError, HashError, Images, ImagesError, Services, Users};
 use crate::store::{Store, StoreError};
 
 /// Why the server can't run.
@@ -140,12 +141,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     let public = config.operators.files().map(|files| PublicCertificate::load(&files)).transpose()?;
     let doors = Doors::new(&identity, &config, public.as_ref())?;
     let images = config.global_server.as_ref().map(|global| Images::new(Arc::clone(&identity), &global.url));
-    let operators = OperatorState::new(store.clone(), images.transpose()?)?;
+    let services = Services::new(&store, images.transpose()?)?;
     let enrollment = config.enrollment.as_ref();
     let enrollment = enrollment.map(|it| Enrollment::new(store.clone(), &it.authority, &identity.now()));
     let enrollment = enrollment.transpose()?;
     let (listeners, addresses) = listen(&config).await?;
-    print_first_login(&store).await?;
+    print_first_login(&services.users).await?;
     let mut scheduler = schedule::start(&store, config.retention).await?;
     runtime::addresses::write(&config.data_dir, &addresses).map_err(data_dir)?;
     tracing::info!(name = config.name, ?addresses, "listening");
@@ -156,7 +157,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     let end = || shutdown.clone();
     let (_, _, _, _, _, local) = tokio::join!(
         gateways::serve(listeners.gateways, doors.gateways, state, renewal, end()),
-        operators::serve(listeners.operators, doors.operators, operators, end()),
+        operators::serve(listeners.operators, doors.operators, OperatorState::new(services), end()),
         gateways::est::serve(listeners.enrollment.zip(enrollment), doors.enrollment, end()),
         identity.watch_files(end()),
         watch_files(public, end()),
@@ -202,8 +203,8 @@ async fn listen(config: &Config) -> Result<(Listeners, BTreeMap<&'static str, So
 }
 
 /// To standard output and nowhere else.
-async fn print_first_login(store: &Store) -> Result<(), RunError> {
-    if let Some(one_time) = operators::first_login(store).await? {
+async fn print_first_login(users: &Users) -> Result<(), RunError> {
+    if let Some(one_time) = users.first_login().await? {
         match runtime::output::line(&format!("first login: admin {one_time}")) {
             Ok(OutputReader::Present) => {}
             Ok(OutputReader::Gone) | Err(_) => tracing::warn!(

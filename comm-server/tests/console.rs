@@ -2,22 +2,16 @@
 
 #[path = "../examples/console/fleet.rs"]
 mod fleet;
+#[path = "../examples/console/start.rs"]
+mod start;
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
-use pki::authority::{Authority, Passphrase, Request};
-use pki::spiffe::PartyKind;
-use pki::{Identity, IdentityConfig};
-use platen_comm_server::operators::{self, OperatorState};
 use platen_comm_server::store::Store;
 use platen_comm_server::store::testing::Database;
-use runtime::identity::LiveIdentity;
-use runtime::listener::{ClientAuth, ListenerAuth};
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// A device that was read eight times within a minute.
@@ -38,19 +32,15 @@ async fn a_person_reads_a_page_while_it_refreshes() -> Result<()> {
     };
     let dir = tempfile::tempdir()?;
     let url = format!("sqlite://{}", dir.path().join("platen.db").display());
-    let store = Store::open_detached(&url).await?;
+    drop(Store::open_detached(&url).await?);
     fleet::store(&url, 0, Timestamp::now()).await?;
     let database = Database::connect(&url).await?;
     database.execute(MINUTE).await?;
     database.close().await;
-    let password = operators::first_login(&store).await?.context("a new store has no users")?;
-    let live = LiveIdentity::fixed(identity(dir.path())?);
-    let auth = ListenerAuth::new("operators", &live, ClientAuth::None)?;
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
+    let console = start::Console::listen(dir.path(), &url, "127.0.0.1:0").await?;
+    let (address, password) = (console.address, console.one_time.clone());
     let shutdown = CancellationToken::new();
-    let serving =
-        tokio::spawn(operators::serve(listener, auth, OperatorState::new(store, None)?, shutdown.clone()));
+    let serving = tokio::spawn(console.serve(shutdown.clone()));
 
     let screenshots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
     let config = json!({"console": format!("https://{address}"), "user": "admin", "password": password,
@@ -67,24 +57,4 @@ async fn a_person_reads_a_page_while_it_refreshes() -> Result<()> {
     shutdown.cancel();
     serving.await?;
     Ok(())
-}
-
-fn identity(dir: &Path) -> Result<Identity> {
-    let (domain, now) = ("example.test".parse()?, Timestamp::now());
-    let authority = Authority::init(&dir.join("pki"), &domain, &Passphrase::InsecureNone, now)?;
-    let request = Request {
-        profile: PartyKind::CommServer,
-        name: "comm-1".to_owned(),
-        dns: vec!["localhost".to_owned()],
-        ips: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
-    };
-    let out = dir.join("identity");
-    authority.issue(&request, now)?.write(&out)?;
-    let config = IdentityConfig {
-        certificate: out.join("cert.pem"),
-        key: out.join("key.pem"),
-        root: out.join("root.pem"),
-        crl: None,
-    };
-    Ok(Identity::load(&config)?)
 }

@@ -11,4 +11,5 @@ pub mod meters;
 pub mod partitions;
 pub mod replica;
 pub mod retention;
+pub mod roles;
 pub mod rollouts;

@@ -1,16 +1,19 @@
 //! `rollout`: firmware roll-outs.
 
+use std::sync::Arc;
+
 use clap::Subcommand;
+use comm_server_core::roles::Permission;
 use comm_server_core::rollouts::{Start, Wish};
 use jiff::Timestamp;
 use runtime::identity::LiveIdentity;
 use wire::ids::RolloutId;
 
-use super::{CliError, WHO, print};
+use super::{CliError, all, print};
 use crate::config::Config;
-use crate::operators::Images;
-use crate::rollouts::{self, Orderer, parse_date, parse_id};
-use crate::store::{DEFAULT_TENANT, RolloutError, Store};
+use crate::services::rollouts::{parse_date, parse_id};
+use crate::services::{Actor, Images, Rollouts, View, Views};
+use crate::store::{RolloutError, Store};
 
 /// Firmware roll-outs.
 #[derive(Debug, Subcommand)]
@@ -65,13 +68,13 @@ pub enum RolloutAction {
 pub(super) async fn act(
     store: &Store,
     config: &Config,
+    actor: &Actor,
     json: bool,
     action: &RolloutAction,
 ) -> Result<(), CliError> {
-    let now = Timestamp::now();
-    let orderer = Orderer { tenant: DEFAULT_TENANT, by: WHO, now };
+    let view = Views::new(store.clone()).now(actor, Permission::SeeFleet)?;
     match action {
-        // `now` is the absence of a date, said expressly.
+        // `now` is the absence of a date, given explicitly.
         RolloutAction::Create { vendor, model, firmware, date, now: _, allow_downgrade } => {
             let wish = Wish {
                 vendor: vendor.clone(),
@@ -81,49 +84,34 @@ pub(super) async fn act(
                 allow_downgrade: *allow_downgrade,
                 only: None,
             };
-            let id = rollouts::create(store, images(config)?.as_ref(), orderer, wish).await?;
-            show(store, json, id).await
+            let id = service(store, config)?.create(actor, wish).await?;
+            show(&view, json, id).await
         }
         RolloutAction::Retry { rollout, allow_downgrade } => {
-            let images = images(config)?;
-            let id = rollouts::retry(store, images.as_ref(), orderer, *rollout, *allow_downgrade).await?;
-            show(store, json, id).await
+            let id = service(store, config)?.retry(actor, *rollout, *allow_downgrade).await?;
+            show(&view, json, id).await
         }
         RolloutAction::List => {
-            let (mut all, mut cursor) = (Vec::new(), None);
-            loop {
-                let page = store.rollouts(DEFAULT_TENANT, cursor.as_deref()).await?;
-                all.extend(page.items);
-                cursor = page.next;
-                if cursor.is_none() {
-                    return Ok(print::rollouts(json, &all)?);
-                }
-            }
+            let all = all(async |cursor| view.rollouts(cursor.as_deref()).await).await?;
+            Ok(print::rollouts(json, &all)?)
         }
-        RolloutAction::Show { rollout } => show(store, json, *rollout).await,
+        RolloutAction::Show { rollout } => show(&view, json, *rollout).await,
         RolloutAction::Cancel { rollout } => {
-            store.cancel_rollout(DEFAULT_TENANT, *rollout, WHO, now).await?;
-            show(store, json, *rollout).await
+            Rollouts::new(store.clone(), None).cancel(actor, *rollout).await?;
+            show(&view, json, *rollout).await
         }
     }
 }
 
-/// The list of the configured global server, read with this server's own certificate.
-fn images(config: &Config) -> Result<Option<Images>, CliError> {
-    let Some(global) = &config.global_server else { return Ok(None) };
+/// The service with the configured global server, which is read with this server's own certificate.
+fn service(store: &Store, config: &Config) -> Result<Rollouts, CliError> {
+    let Some(global) = &config.global_server else { return Ok(Rollouts::new(store.clone(), None)) };
     let identity = LiveIdentity::load(&config.identity, config.tolerance)?;
-    Ok(Some(Images::new(identity, &global.url)?))
+    Ok(Rollouts::new(store.clone(), Some(Arc::new(Images::new(identity, &global.url)?))))
 }
 
-async fn show(store: &Store, json: bool, id: RolloutId) -> Result<(), CliError> {
-    let found = store.rollout(DEFAULT_TENANT, id).await?.ok_or(RolloutError::NotFound { rollout: id })?;
-    let (mut devices, mut cursor) = (Vec::new(), None);
-    loop {
-        let page = store.rollout_devices(DEFAULT_TENANT, id, cursor.as_deref()).await?;
-        devices.extend(page.items);
-        cursor = page.next;
-        if cursor.is_none() {
-            return Ok(print::rollout(json, &found, &devices)?);
-        }
-    }
+async fn show(view: &View, json: bool, id: RolloutId) -> Result<(), CliError> {
+    let found = view.rollout(id).await?.ok_or(RolloutError::NotFound { rollout: id })?;
+    let devices = all(async |cursor| view.rollout_devices(id, cursor.as_deref()).await).await?;
+    Ok(print::rollout(json, &found, &devices)?)
 }

@@ -1,4 +1,4 @@
-//! Who sends a request: the session behind the cookie, checked before any handler runs.
+//! Extractors: the session behind a request's cookie, its body and its parameters.
 
 use std::collections::BTreeMap;
 
@@ -8,110 +8,65 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use comm_server_core::replica::sees_own_change;
-use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use wire::codec;
 use wire::problem::ProblemCode;
 
 use super::error::ApiError;
-use super::role::{Permission, Role};
 use super::{BODY_BYTES, OperatorState, session};
+use crate::services::Session;
 
-/// Somebody with a valid session.
-#[derive(Debug, Clone)]
-pub(super) struct Caller {
-    pub(super) tenant: String,
-    pub(super) user: String,
-    pub(super) role: Role,
-    pub(super) csrf: String,
-    pub(super) must_change: bool,
-    pub(super) token_hash: String,
-    /// Whether this session changed something that a replica may not have yet.
-    pub(super) recent_write: bool,
+/// The valid session of a request.
+pub(super) type Caller = Session;
+
+/// Rejects a request without the session's own token.
+pub(super) fn check_csrf(caller: &Caller, given: &str) -> Result<(), ApiError> {
+    if session::is_own_csrf(&caller.csrf, given) {
+        return Ok(());
+    }
+    let detail =
+        format!("the session's CSRF token is missing or wrong: expected it in {}", session::CSRF_HEADER);
+    Err(ApiError::new(ProblemCode::Forbidden, detail))
 }
 
-/// Clocks of two servers differ by so much at the most, milliseconds.
-const CLOCK_SLACK_MS: i64 = 5000;
-
-impl Caller {
-    /// Refuses what the role doesn't allow.
-    pub(super) fn may(&self, act: Permission) -> Result<(), ApiError> {
-        if self.role.may(act) {
-            return Ok(());
-        }
-        let detail = format!("the role {} does not allow this", self.role.name());
-        Err(ApiError::new(ProblemCode::Forbidden, detail))
+/// Rejects everything until the one-time password is changed.
+fn check_password_is_own(caller: &Caller) -> Result<(), ApiError> {
+    if !caller.must_change {
+        return Ok(());
     }
-
-    /// Refuses a request without the session's own token.
-    pub(super) fn check_csrf(&self, given: &str) -> Result<(), ApiError> {
-        if session::is_own_csrf(&self.csrf, given) {
-            return Ok(());
-        }
-        let detail =
-            format!("the session's CSRF token is missing or wrong: expected it in {}", session::CSRF_HEADER);
-        Err(ApiError::new(ProblemCode::Forbidden, detail))
-    }
-
-    /// Refuses everything until the one-time password is changed.
-    pub(super) fn check_password_is_own(&self) -> Result<(), ApiError> {
-        if !self.must_change {
-            return Ok(());
-        }
-        let detail = "the one-time password must be changed first: PUT /api/v1/account/password";
-        Err(ApiError::new(ProblemCode::Forbidden, detail))
-    }
+    let detail = "the one-time password must be changed first: PUT /api/v1/account/password";
+    Err(ApiError::new(ProblemCode::Forbidden, detail))
 }
 
-/// Finds the session. What refreshes itself in a browser does not keep a session alive.
+/// Finds the session of a request. The requests with which a page refreshes itself don't keep a session alive.
 pub(super) async fn identify(state: &OperatorState, headers: &HeaderMap) -> Result<Caller, ApiError> {
     let token = session::token_of(headers).ok_or_else(ApiError::not_logged_in)?;
-    let token_hash = session::token_hash(&token);
-    let now = Timestamp::now();
-    let found = state.store().session(&token_hash, now).await?;
-    let (found, user) = found.ok_or_else(ApiError::not_logged_in)?;
-    let role = user.role.parse().map_err(|error| ApiError::internal(&error))?;
-    if !refreshes_itself(headers) {
-        let (created, expires) = (found.created_at.as_millisecond(), found.expires_at.as_millisecond());
-        if let Some(moved) = session::moved_expiry(created, expires, now.as_millisecond()) {
-            state.store().move_session_expiry(&token_hash, moved).await?;
-        }
-    }
-    let recent_write = state.store().replica_behind().is_some_and(|behind| {
-        let behind_ms = i64::try_from(behind.as_millis()).unwrap_or(i64::MAX);
-        sees_own_change(found.changed_ms, now.as_millisecond(), behind_ms, CLOCK_SLACK_MS)
-    });
-    Ok(Caller {
-        tenant: user.tenant,
-        user: user.name,
-        role,
-        csrf: found.csrf,
-        must_change: user.must_change,
-        token_hash,
-        recent_write,
-    })
+    let found = state.services.sessions.find(&token, !refreshes_itself(headers)).await?;
+    found.ok_or_else(ApiError::not_logged_in)
 }
 
-/// Notes after a change, and before its answer, that the session made one: whoever reads the answer and looks sees it,
-/// at whatever server.
+/// After a write, and before its response is sent, records that the session wrote something: its next read sees it,
+/// whichever server it goes to.
 pub(super) async fn record_write(
     State(state): State<OperatorState>,
     request: Request,
     next: Next,
 ) -> Response {
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let writes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let sessions = &state.services.sessions;
     let token =
-        (changes && state.store().is_shared()).then(|| session::token_of(request.headers())).flatten();
-    let answer = next.run(request).await;
-    if let Some(token) = token.filter(|_| !answer.status().is_client_error()) {
-        let noted = state.store().note_change(&session::token_hash(&token), Timestamp::now()).await;
-        if let Err(error) = noted {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "a change was made, but its session may not see it for some seconds");
-        }
+        (writes && sessions.must_record_writes()).then(|| session::token_of(request.headers())).flatten();
+    let response = next.run(request).await;
+    if let Some(token) = token.filter(|_| !response.status().is_client_error())
+        && let Err(error) = sessions.record_write(&token).await
+    {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(
+            error,
+            "a write is not recorded with its session, which may not see it for some seconds"
+        );
     }
-    answer
+    response
 }
 
 /// Whether a page asks on its own, and not because a person chose what it shows.
@@ -129,7 +84,7 @@ impl FromRequestParts<OperatorState> for UnverifiedCaller {
         let caller = identify(state, &parts.headers).await?;
         if !matches!(parts.method, Method::GET | Method::HEAD) {
             let given = parts.headers.get(session::CSRF_HEADER).and_then(|value| value.to_str().ok());
-            caller.check_csrf(given.unwrap_or_default())?;
+            check_csrf(&caller, given.unwrap_or_default())?;
         }
         Ok(Self(caller))
     }
@@ -140,7 +95,7 @@ impl FromRequestParts<OperatorState> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, ApiError> {
         let UnverifiedCaller(caller) = UnverifiedCaller::from_request_parts(parts, state).await?;
-        caller.check_password_is_own()?;
+        check_password_is_own(&caller)?;
         Ok(caller)
     }
 }

@@ -1,33 +1,35 @@
-//! Refusals of the operators' side: what went wrong inside is logged with its chain, and told without detail.
+//! Errors of the operators' side: an internal failure is logged with its chain, and reported without details.
 
 use axum::response::{IntoResponse, Response};
 use runtime::problem_response::ProblemResponse;
 use wire::problem::{Problem, ProblemCode};
 
-use super::password::HashError;
-use crate::store::StoreError;
+use crate::services::{
+    CommandError, Forbidden, HashError, LoginError, OrderError, PasswordError, QuarantineError, SessionError,
+};
+use crate::store::{RolloutError, StoreError};
+use comm_server_core::rollouts::{Door, PlanError};
 
-/// A refusal on its way out.
+/// An error that is answered as a problem document (RFC 9457).
 #[derive(Debug)]
 pub(crate) struct ApiError(pub(crate) Problem);
 
 impl ApiError {
-    /// A refusal with a detail.
     pub(crate) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self(Problem::new(code, detail))
     }
 
-    /// The request is not what the path expects.
+    /// The request is malformed.
     pub(crate) fn malformed(detail: impl Into<String>) -> Self {
         Self::new(ProblemCode::MalformedBody, detail)
     }
 
-    /// Nothing of that name.
+    /// The name is unknown.
     pub(crate) fn not_found(what: &str) -> Self {
         Self::new(ProblemCode::NotFound, format!("there is no {what} of that name"))
     }
 
-    /// No login.
+    /// The request has no valid session.
     pub(crate) fn not_logged_in() -> Self {
         Self::new(ProblemCode::Unauthorized, "there is no valid session: log in first")
     }
@@ -39,7 +41,7 @@ impl ApiError {
         Self(problem)
     }
 
-    /// Something inside failed.
+    /// The server failed.
     pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error, "an operator's request failed");
         Self::new(ProblemCode::Internal, "the server failed; its log says why")
@@ -62,6 +64,96 @@ impl From<HashError> for ApiError {
             HashError::BusyNetwork => Self::too_many(),
             HashError::NoRandom | HashError::Argon(_) => Self::internal(&error),
         }
+    }
+}
+
+impl From<Forbidden> for ApiError {
+    fn from(error: Forbidden) -> Self {
+        Self::new(ProblemCode::Forbidden, error.to_string())
+    }
+}
+
+impl From<SessionError> for ApiError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Store(error) => error.into(),
+            SessionError::Role(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<LoginError> for ApiError {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::TooMany => Self::too_many(),
+            LoginError::Wrong => Self::new(ProblemCode::Unauthorized, error.to_string()),
+            LoginError::Hash(error) => error.into(),
+            LoginError::Store(error) => error.into(),
+            LoginError::Role(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<PasswordError> for ApiError {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::NoAccount => Self::not_logged_in(),
+            PasswordError::Wrong => Self::new(ProblemCode::Forbidden, error.to_string()),
+            PasswordError::Weak(error) => Self::malformed(error.to_string()),
+            PasswordError::Hash(error) => error.into(),
+            PasswordError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CommandError> for ApiError {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Forbidden(error) => error.into(),
+            CommandError::UnknownKind | CommandError::Devices { .. } | CommandError::NotOfDevices { .. } => {
+                Self::malformed(error.to_string())
+            }
+            CommandError::NoGateway { .. } => Self::not_found("gateway"),
+            CommandError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<QuarantineError> for ApiError {
+    fn from(error: QuarantineError) -> Self {
+        match error {
+            QuarantineError::Forbidden(error) => error.into(),
+            QuarantineError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl ApiError {
+    /// An error of a roll-out, with the remedy in the terms of `door`.
+    pub(crate) fn of_rollout(error: OrderError, door: Door) -> Self {
+        let code = match error {
+            OrderError::Forbidden(error) => return error.into(),
+            OrderError::Rollout(RolloutError::Store(error)) => return error.into(),
+            OrderError::Rollout(RolloutError::Plan(PlanError::Field { .. } | PlanError::Past { .. })) => {
+                ProblemCode::MalformedBody
+            }
+            OrderError::Rollout(RolloutError::NotFound { .. }) => ProblemCode::NotFound,
+            OrderError::Unreachable { .. } => ProblemCode::Overloaded,
+            OrderError::NoGlobalServer { .. }
+            | OrderError::NotPublished { .. }
+            | OrderError::NotEnded { .. }
+            | OrderError::NothingFailed { .. }
+            | OrderError::Rollout(
+                RolloutError::Plan(
+                    PlanError::UnknownModel { .. }
+                    | PlanError::UpToDate { .. }
+                    | PlanError::Overlap { .. }
+                    | PlanError::Downgrade { .. },
+                )
+                | RolloutError::Ended { .. },
+            ) => ProblemCode::Conflict,
+        };
+        Self::new(code, error.message(door))
     }
 }
 

@@ -1,58 +1,28 @@
-//! Sessions: the token in the cookie, how long it lives, and the token against forged requests.
-//!
-//! Only the SHA-256 of a session's token is stored: who reads the database can't take over a session.
+//! The cookies of a login, and the token against forged requests.
+
+use std::net::{IpAddr, Ipv4Addr};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest::{SHA256, digest};
-use axum::http::HeaderMap;
+use axum::Extension;
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::AppendHeaders;
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
 
-use super::password::HashError;
+use runtime::listener::Peer;
+
+use super::OperatorState;
+use super::error::ApiError;
+use crate::services::{KNOWN_S, LoggedIn, Login};
 
 /// Name of the cookie. With this prefix a browser takes it from this host over HTTPS only (RFC 6265bis §4.1.3.2).
 pub(super) const COOKIE: &str = "__Host-platen_session";
 
+/// Name of the cookie by which a browser is recognised.
+const DEVICE_COOKIE: &str = "__Host-platen_device";
+
 /// Header that a changing request of the API carries.
 pub(super) const CSRF_HEADER: &str = "x-csrf-token";
-
-/// A session that isn't used ends after this, milliseconds.
-pub(super) const IDLE_MS: i64 = 30 * 60 * 1000;
-
-/// Every session ends after this, milliseconds.
-pub(super) const ABSOLUTE_MS: i64 = 12 * 60 * 60 * 1000;
-
-/// A session's end is moved at most this often, milliseconds: not every request writes.
-const TOUCH_MS: i64 = 60 * 1000;
-
-/// 256 random bits, hexadecimal.
-///
-/// # Errors
-/// The system gives no random numbers.
-pub(super) fn random_token() -> Result<String, HashError> {
-    let mut bytes = [0_u8; 32];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| HashError::NoRandom)?;
-    Ok(hex::encode(bytes))
-}
-
-/// What is stored of a token.
-#[must_use]
-pub(super) fn token_hash(token: &str) -> String {
-    hex::encode(digest(&SHA256, token.as_bytes()))
-}
-
-/// When a session ends that was begun at `created_ms` and is used at `now_ms`.
-#[must_use]
-pub(super) fn expiry(created_ms: i64, now_ms: i64) -> i64 {
-    (now_ms + IDLE_MS).min(created_ms + ABSOLUTE_MS)
-}
-
-/// The new end of a session, if it is worth a write.
-#[must_use]
-pub(super) fn moved_expiry(created_ms: i64, expires_ms: i64, now_ms: i64) -> Option<i64> {
-    let moved = expiry(created_ms, now_ms);
-    (moved >= expires_ms + TOUCH_MS).then_some(moved)
-}
 
 /// Whether `given` is the session's own token against forged requests; takes the same time for all of a length.
 #[must_use]
@@ -81,10 +51,42 @@ pub(super) fn ended_cookie() -> Cookie<'static> {
     ended
 }
 
+/// The cookies of a login: of the session, and of the browser that is recognised from now on.
+pub(super) type LoginCookies = AppendHeaders<[(HeaderName, String); 2]>;
+
+/// Logs in, and prepares the cookies.
+pub(super) async fn log_in(
+    state: &OperatorState,
+    peer: Option<Extension<Peer>>,
+    headers: &HeaderMap,
+    user: &str,
+    password: &str,
+) -> Result<(LoggedIn, LoginCookies), ApiError> {
+    // Without a listener (in tests) there is no peer.
+    let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(peer)| peer.address.ip());
+    let device = device_of(headers);
+    let login = Login { address, device: device.as_deref(), user, password };
+    let begun = state.services.users.log_in(login).await?;
+    let cookies = [cookie(begun.token.clone()).to_string(), device_cookie(&begun.device)];
+    Ok((begun, AppendHeaders(cookies.map(|cookie| (header::SET_COOKIE, cookie)))))
+}
+
 /// The token that a request carries.
 #[must_use]
 pub(super) fn token_of(headers: &HeaderMap) -> Option<String> {
     CookieJar::from_headers(headers).get(COOKIE).map(|cookie| cookie.value().to_owned())
+}
+
+/// `Set-Cookie` of a browser that is recognised from now on.
+#[must_use]
+pub(super) fn device_cookie(value: &str) -> String {
+    format!("{DEVICE_COOKIE}={value}; Path=/; Max-Age={KNOWN_S}; HttpOnly; Secure; SameSite=Strict")
+}
+
+/// The value by which a browser can be recognised.
+#[must_use]
+pub(super) fn device_of(headers: &HeaderMap) -> Option<String> {
+    CookieJar::from_headers(headers).get(DEVICE_COOKIE).map(|cookie| cookie.value().to_owned())
 }
 
 #[cfg(test)]
@@ -101,12 +103,15 @@ mod tests {
     }
 
     #[test]
-    fn a_session_slides_until_its_absolute_end() {
-        assert_eq!(expiry(0, 0), IDLE_MS);
-        assert_eq!(expiry(0, ABSOLUTE_MS - 1), ABSOLUTE_MS);
-        assert_eq!(moved_expiry(0, IDLE_MS, TOUCH_MS - 1), None);
-        assert_eq!(moved_expiry(0, IDLE_MS, TOUCH_MS), Some(IDLE_MS + TOUCH_MS));
-        assert_eq!(moved_expiry(0, ABSOLUTE_MS, ABSOLUTE_MS - 1), None);
+    fn the_device_cookie_has_every_flag_and_is_read_back() {
+        let text = device_cookie("1.2.3");
+        for flag in ["HttpOnly", "Secure", "SameSite=Strict", "Path=/", "Max-Age=15552000"] {
+            assert!(text.contains(flag), "{text}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, text.split(';').next().unwrap().parse().unwrap());
+        assert_eq!(device_of(&headers).as_deref(), Some("1.2.3"));
+        assert_eq!(device_of(&HeaderMap::new()), None);
     }
 
     #[test]
@@ -127,13 +132,5 @@ mod tests {
         };
         assert!(from("cross-site") && from("same-site"));
         assert!(!from("same-origin") && !from("none") && !is_from_elsewhere(&HeaderMap::new()));
-    }
-
-    #[test]
-    fn tokens_are_long_and_stored_as_digests() {
-        let token = random_token().unwrap();
-        assert_eq!(token.len(), 64);
-        assert_ne!(token_hash(&token), token);
-        assert_eq!(token_hash("").len(), 64);
     }
 }

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::errors::WriteErrors;
+use crate::operators::OperatorState;
 use crate::operators::caller::{Body, UnverifiedCaller};
 use crate::operators::error::ApiError;
-use crate::operators::{OperatorState, people};
 
 /// A change of password.
 #[derive(Deserialize, ToSchema)]
@@ -34,6 +34,6 @@ pub(super) async fn change_password(
     UnverifiedCaller(caller): UnverifiedCaller,
     Body(change): Body<PasswordChange>,
 ) -> Result<StatusCode, ApiError> {
-    people::change_password(&state, &caller, &change.current, &change.new).await?;
+    state.services.users.change_password(&caller, &change.current, &change.new).await?;
     Ok(StatusCode::NO_CONTENT)
 }

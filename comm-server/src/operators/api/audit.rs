@@ -11,8 +11,8 @@ use super::list::{List, PageParams, cursor};
 use crate::operators::OperatorState;
 use crate::operators::caller::{Caller, Params};
 use crate::operators::error::ApiError;
-use crate::operators::role::Permission;
 use crate::store;
+use comm_server_core::roles::Permission;
 
 /// One entry.
 #[derive(Debug, Serialize, ToSchema)]
@@ -39,7 +39,6 @@ pub(super) async fn list(
     caller: Caller,
     Params(params): Params<PageParams>,
 ) -> Result<Json<List<AuditEntry>>, ApiError> {
-    caller.may(Permission::SeeAudit)?;
-    let page = state.seen_by(&caller).audit(&caller.tenant, cursor(params.page.as_deref())?).await?;
+    let page = state.view(&caller, Permission::SeeAudit)?.audit(cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }

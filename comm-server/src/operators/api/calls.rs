@@ -12,8 +12,8 @@ use super::list::{List, cursor, limited};
 use crate::operators::OperatorState;
 use crate::operators::caller::{Caller, Params};
 use crate::operators::error::ApiError;
-use crate::operators::role::Permission;
 use crate::store;
+use comm_server_core::roles::Permission;
 
 /// Whether a call still stands.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
@@ -96,7 +96,6 @@ pub(super) async fn list(
     caller: Caller,
     Params(params): Params<CallParams>,
 ) -> Result<Json<List<Call>>, ApiError> {
-    caller.may(Permission::SeeFleet)?;
     let kind = params.kind.as_deref().map(str::parse::<CallKind>).transpose();
     let kind = kind.map_err(|error| ApiError::malformed(format!("kind: {error}")))?;
     let filter = store::CallFilter {
@@ -105,6 +104,7 @@ pub(super) async fn list(
         gateway: limited("gateway", params.gateway.as_deref(), 100)?.map(str::to_owned),
         device: None,
     };
-    let page = state.seen_by(&caller).calls(&caller.tenant, &filter, cursor(params.page.as_deref())?).await?;
+    let page =
+        state.view(&caller, Permission::SeeFleet)?.calls(&filter, cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }

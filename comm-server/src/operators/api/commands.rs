@@ -7,16 +7,16 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use wire::command::Order;
 use wire::ids::DeviceId;
 
 use super::errors::{ReadErrors, WriteErrors};
 use super::list::{List, cursor, limited};
+use crate::operators::OperatorState;
 use crate::operators::caller::{Body, Caller, Params};
 use crate::operators::error::ApiError;
-use crate::operators::role::Permission;
-use crate::operators::{OperatorState, orders};
+use crate::services::RequestKind;
 use crate::store;
+use comm_server_core::roles::Permission;
 
 /// A command.
 #[derive(Debug, Serialize, ToSchema)]
@@ -85,13 +85,13 @@ pub(super) enum NewOrder {
     Discovery {},
 }
 
-impl From<NewOrder> for Order {
+impl From<NewOrder> for (RequestKind, Option<Vec<DeviceId>>) {
     fn from(order: NewOrder) -> Self {
         match order {
-            NewOrder::CounterRequest { devices } => Self::CounterRequest { devices },
-            NewOrder::StatusSense { devices } => Self::StatusSense { devices },
-            NewOrder::Diagnostics {} => Self::Diagnostics,
-            NewOrder::Discovery {} => Self::Discovery,
+            NewOrder::CounterRequest { devices } => (RequestKind::CounterRequest, devices),
+            NewOrder::StatusSense { devices } => (RequestKind::StatusSense, devices),
+            NewOrder::Diagnostics {} => (RequestKind::Diagnostics, None),
+            NewOrder::Discovery {} => (RequestKind::Discovery, None),
         }
     }
 }
@@ -136,10 +136,9 @@ pub(super) async fn list(
     caller: Caller,
     Params(params): Params<CommandParams>,
 ) -> Result<Json<List<Command>>, ApiError> {
-    caller.may(Permission::SeeFleet)?;
     let gateway = limited("gateway", params.gateway.as_deref(), 100)?;
     let page =
-        state.seen_by(&caller).commands(&caller.tenant, gateway, cursor(params.page.as_deref())?).await?;
+        state.view(&caller, Permission::SeeFleet)?.commands(gateway, cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }
 
@@ -155,6 +154,7 @@ pub(super) async fn create(
     caller: Caller,
     Body(new): Body<NewCommand>,
 ) -> Result<(StatusCode, Json<CommandCreated>), ApiError> {
-    let command = orders::queue(&state, &caller, &new.gateway, new.order.into()).await?;
+    let (kind, devices) = new.order.into();
+    let command = state.services.commands.queue(&caller.actor, &new.gateway, kind, devices).await?;
     Ok((StatusCode::CREATED, Json(CommandCreated { command: command.0 })))
 }

@@ -12,8 +12,8 @@ use super::list::{List, cursor, limited};
 use crate::operators::OperatorState;
 use crate::operators::caller::{Caller, Params};
 use crate::operators::error::ApiError;
-use crate::operators::role::Permission;
 use crate::store;
+use comm_server_core::roles::Permission;
 
 /// A name in a query is at most so long.
 const NAME_BYTES: usize = 100;
@@ -144,13 +144,12 @@ pub(super) async fn list(
     caller: Caller,
     Params(params): Params<DeviceParams>,
 ) -> Result<Json<List<Device>>, ApiError> {
-    caller.may(Permission::SeeFleet)?;
     let filter = store::DeviceFilter {
         gateway: limited("gateway", params.gateway.as_deref(), NAME_BYTES)?.map(str::to_owned),
         text: limited("q", params.q.as_deref(), NAME_BYTES)?.map(str::to_owned),
     };
     let page =
-        state.seen_by(&caller).devices(&caller.tenant, &filter, cursor(params.page.as_deref())?).await?;
+        state.view(&caller, Permission::SeeFleet)?.devices(&filter, cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }
 
@@ -168,10 +167,9 @@ pub(super) async fn one(
     caller: Caller,
     Path((gateway, device)): Path<(String, String)>,
 ) -> Result<Json<DeviceDetail>, ApiError> {
-    caller.may(Permission::SeeFleet)?;
-    let found = state.seen_by(&caller).device(&caller.tenant, &gateway, &device).await?;
+    let found = state.view(&caller, Permission::SeeFleet)?.device(&gateway, &device).await?;
     let found = found.ok_or_else(|| ApiError::not_found("device"))?;
-    let counters = state.seen_by(&caller).latest_counters(&caller.tenant, &gateway, &device).await?;
+    let counters = state.view(&caller, Permission::SeeFleet)?.latest_counters(&gateway, &device).await?;
     Ok(Json(DeviceDetail {
         device: found.device.into(),
         counters: counters.into_iter().map(Into::into).collect(),
@@ -209,17 +207,18 @@ pub(super) async fn counters(
     Path((gateway, device)): Path<(String, String)>,
     Params(params): Params<SeriesParams>,
 ) -> Result<Json<List<CounterPoint>>, ApiError> {
-    caller.may(Permission::SeeFleet)?;
     let counter = params.counter.as_deref().unwrap_or(Counter::Total.name());
     if !Counter::ALL.iter().any(|known| known.name() == counter) {
         let known = Counter::ALL.map(Counter::name).join(", ");
         return Err(ApiError::malformed(format!("counter is not known: expected one of {known}")));
     }
     let (from, to) = (params.from.unwrap_or(Timestamp::UNIX_EPOCH), params.to.unwrap_or(Timestamp::MAX));
-    if state.seen_by(&caller).device(&caller.tenant, &gateway, &device).await?.is_none() {
+    if state.view(&caller, Permission::SeeFleet)?.device(&gateway, &device).await?.is_none() {
         return Err(ApiError::not_found("device"));
     }
-    let points =
-        state.seen_by(&caller).counter_series(&caller.tenant, &gateway, &device, counter, from, to).await?;
+    let points = state
+        .view(&caller, Permission::SeeFleet)?
+        .counter_series(&gateway, &device, counter, from, to)
+        .await?;
     Ok(Json(List::whole(points.into_iter().map(Into::into).collect())))
 }

@@ -11,8 +11,8 @@ use super::list::{List, PageParams, cursor};
 use crate::operators::OperatorState;
 use crate::operators::caller::{Caller, Params};
 use crate::operators::error::ApiError;
-use crate::operators::role::Permission;
 use crate::store;
+use comm_server_core::roles::Permission;
 
 /// A gateway.
 #[derive(Debug, Serialize, ToSchema)]
@@ -96,8 +96,7 @@ pub(super) async fn list(
     caller: Caller,
     Params(params): Params<PageParams>,
 ) -> Result<Json<List<Gateway>>, ApiError> {
-    caller.may(Permission::SeeFleet)?;
-    let page = state.seen_by(&caller).gateways(&caller.tenant, cursor(params.page.as_deref())?).await?;
+    let page = state.view(&caller, Permission::SeeFleet)?.gateways(cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }
 
@@ -112,9 +111,8 @@ pub(super) async fn one(
     caller: Caller,
     Path(name): Path<String>,
 ) -> Result<Json<GatewayDetail>, ApiError> {
-    caller.may(Permission::SeeFleet)?;
-    let found = state.seen_by(&caller).gateway(&caller.tenant, &name).await?;
+    let found = state.view(&caller, Permission::SeeFleet)?.gateway(&name).await?;
     let gateway = found.ok_or_else(|| ApiError::not_found("gateway"))?;
-    let lanes = state.seen_by(&caller).lanes(&caller.tenant, &name, &name).await?;
+    let lanes = state.view(&caller, Permission::SeeFleet)?.lanes(&name, &name).await?;
     Ok(Json(GatewayDetail { gateway: gateway.into(), lanes: lanes.into_iter().map(Into::into).collect() }))
 }

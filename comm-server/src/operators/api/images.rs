@@ -7,10 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::errors::ReadErrors;
+use crate::operators::OperatorState;
 use crate::operators::caller::Caller;
 use crate::operators::error::ApiError;
-use crate::operators::role::Permission;
-use crate::operators::{OperatorState, images};
 
 /// A published image.
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,8 +33,8 @@ pub(super) struct ImageList {
     unknown_because: Option<String>,
 }
 
-impl From<images::Image> for Image {
-    fn from(i: images::Image) -> Self {
+impl From<crate::services::Image> for Image {
+    fn from(i: crate::services::Image) -> Self {
         Self {
             target: i.target,
             vendor: i.vendor,
@@ -57,8 +56,7 @@ pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
 ) -> Result<Json<ImageList>, ApiError> {
-    caller.may(Permission::SeeFleet)?;
-    let (items, unknown_because) = match state.published_images().await {
+    let (items, unknown_because) = match state.services.rollouts.published_images(&caller.actor).await? {
         Ok(items) => (items.into_iter().map(Into::into).collect(), None),
         Err(why) => (Vec::new(), Some(why)),
     };

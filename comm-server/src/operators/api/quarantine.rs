@@ -11,8 +11,8 @@ use super::list::{List, PageParams, cursor, limited};
 use crate::operators::OperatorState;
 use crate::operators::caller::{Body, Caller, Params};
 use crate::operators::error::ApiError;
-use crate::operators::role::Permission;
 use crate::store;
+use comm_server_core::roles::Permission;
 
 /// A report that was put aside.
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,8 +51,8 @@ pub(super) async fn list(
     caller: Caller,
     Params(params): Params<PageParams>,
 ) -> Result<Json<List<Quarantined>>, ApiError> {
-    caller.may(Permission::SeeQuarantine)?;
-    let page = state.seen_by(&caller).quarantine(&caller.tenant, cursor(params.page.as_deref())?).await?;
+    let page =
+        state.view(&caller, Permission::SeeQuarantine)?.quarantine(cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }
 
@@ -86,9 +86,7 @@ pub(super) async fn replay(
     caller: Caller,
     Body(which): Body<Replay>,
 ) -> Result<Json<Replayed>, ApiError> {
-    caller.may(Permission::ReplayQuarantine)?;
     let gateway = limited("gateway", which.gateway.as_deref(), 100)?;
-    let done =
-        state.store().replay_quarantine(&caller.tenant, gateway, &caller.user, Timestamp::now()).await?;
+    let done = state.services.quarantine.replay(&caller.actor, gateway).await?;
     Ok(Json(Replayed { taken: done.taken, kept: done.kept }))
 }

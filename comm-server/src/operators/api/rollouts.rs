@@ -13,12 +13,12 @@ use wire::problem::ProblemCode;
 
 use super::errors::{ReadErrors, WriteErrors};
 use super::list::{List, PageParams, cursor};
+use crate::operators::OperatorState;
 use crate::operators::caller::{Body, Caller, Params};
 use crate::operators::error::ApiError;
-use crate::operators::role::Permission;
-use crate::operators::{OperatorState, orders};
-use crate::rollouts::{parse_date, parse_id};
+use crate::services::rollouts::{parse_date, parse_id};
 use crate::store;
+use comm_server_core::roles::Permission;
 
 /// A roll-out.
 #[derive(Debug, Serialize, ToSchema)]
@@ -193,8 +193,7 @@ pub(super) async fn list(
     caller: Caller,
     Params(params): Params<PageParams>,
 ) -> Result<Json<List<Rollout>>, ApiError> {
-    caller.may(Permission::SeeFleet)?;
-    let page = state.seen_by(&caller).rollouts(&caller.tenant, cursor(params.page.as_deref())?).await?;
+    let page = state.view(&caller, Permission::SeeFleet)?.rollouts(cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }
 
@@ -222,7 +221,8 @@ pub(super) async fn create(
         allow_downgrade: new.allow_downgrade,
         only: None,
     };
-    let rollout = orders::roll_out(&state, &caller, wish, Door::Api).await?;
+    let created = state.services.rollouts.create(&caller.actor, wish).await;
+    let rollout = created.map_err(|error| ApiError::of_rollout(error, Door::Api))?;
     Ok((StatusCode::CREATED, Json(RolloutCreated { rollout: rollout.0 })))
 }
 
@@ -238,7 +238,6 @@ pub(super) async fn one(
     Path(id): Path<String>,
     Params(params): Params<PageParams>,
 ) -> Result<Json<RolloutDetail>, ApiError> {
-    caller.may(Permission::SeeFleet)?;
     let page = cursor(params.page.as_deref())?;
     Ok(Json(detail(&state, &caller, parse(&id)?, page).await?))
 }
@@ -259,8 +258,9 @@ pub(super) async fn retry(
     Path(id): Path<String>,
     Body(retry): Body<Retry>,
 ) -> Result<(StatusCode, Json<RolloutCreated>), ApiError> {
-    let made = orders::retry(&state, &caller, parse(&id)?, retry.allow_downgrade, Door::Api).await?;
-    Ok((StatusCode::CREATED, Json(RolloutCreated { rollout: made.0 })))
+    let created = state.services.rollouts.retry(&caller.actor, parse(&id)?, retry.allow_downgrade).await;
+    let rollout = created.map_err(|error| ApiError::of_rollout(error, Door::Api))?;
+    Ok((StatusCode::CREATED, Json(RolloutCreated { rollout: rollout.0 })))
 }
 
 /// Cancel what isn't yet pushed.
@@ -278,7 +278,8 @@ pub(super) async fn cancel(
     Path(id): Path<String>,
 ) -> Result<Json<RolloutDetail>, ApiError> {
     let id = parse(&id)?;
-    orders::cancel(&state, &caller, id, Door::Api).await?;
+    let cancelled = state.services.rollouts.cancel(&caller.actor, id).await;
+    cancelled.map_err(|error| ApiError::of_rollout(error, Door::Api))?;
     Ok(Json(detail(&state, &caller, id, None).await?))
 }
 
@@ -288,9 +289,9 @@ async fn detail(
     id: RolloutId,
     page: Option<&str>,
 ) -> Result<RolloutDetail, ApiError> {
-    let found = state.seen_by(caller).rollout(&caller.tenant, id).await?;
-    let rollout = found.ok_or_else(|| ApiError::not_found("roll-out"))?.into();
-    let devices = state.seen_by(caller).rollout_devices(&caller.tenant, id, page).await?;
+    let view = state.view(caller, Permission::SeeFleet)?;
+    let rollout = view.rollout(id).await?.ok_or_else(|| ApiError::not_found("roll-out"))?.into();
+    let devices = view.rollout_devices(id, page).await?;
     let next = devices.next;
     Ok(RolloutDetail { rollout, devices: devices.items.into_iter().map(Into::into).collect(), next })
 }

@@ -11,8 +11,7 @@ use utoipa::ToSchema;
 use super::errors::WriteErrors;
 use crate::operators::caller::{Body, UnverifiedCaller};
 use crate::operators::error::ApiError;
-use crate::operators::people::LoggedInCookies;
-use crate::operators::{OperatorState, people, session};
+use crate::operators::{OperatorState, session};
 
 /// A login.
 #[derive(Deserialize, ToSchema)]
@@ -51,16 +50,15 @@ pub(super) async fn begin(
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     Body(login): Body<Login>,
-) -> Result<(LoggedInCookies, Json<Session>), ApiError> {
-    let address = people::address_of(peer.as_ref().map(|Extension(peer)| peer));
-    let begun = people::log_in(&state, address, &headers, &login.user, &login.password).await?;
+) -> Result<(session::LoginCookies, Json<Session>), ApiError> {
+    let (begun, cookies) = session::log_in(&state, peer, &headers, &login.user, &login.password).await?;
     let session = Session {
         user: begun.user,
         role: begun.role.name(),
         must_change_password: begun.must_change,
         csrf: begun.csrf,
     };
-    Ok((begun.cookies, Json(session)))
+    Ok((cookies, Json(session)))
 }
 
 /// Log out.
@@ -74,6 +72,6 @@ pub(super) async fn end(
     UnverifiedCaller(caller): UnverifiedCaller,
     jar: CookieJar,
 ) -> Result<(CookieJar, StatusCode), ApiError> {
-    people::log_out(&state, &caller).await?;
+    state.services.users.log_out(&caller).await?;
     Ok((jar.add(session::ended_cookie()), StatusCode::NO_CONTENT))
 }

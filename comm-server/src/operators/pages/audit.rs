@@ -13,8 +13,8 @@ use super::session::{PageParams, PageSession};
 use super::time::When;
 use super::url::address;
 use crate::operators::OperatorState;
-use crate::operators::role::Permission;
 use crate::store::AuditEntry;
+use comm_server_core::roles::Permission;
 
 /// Where a list goes on.
 #[derive(Debug, Default, Deserialize)]
@@ -44,10 +44,9 @@ pub(super) async fn show(
     PageSession(caller): PageSession,
     PageParams(query): PageParams<Query>,
 ) -> Result<Response, PageError> {
-    caller.may(Permission::SeeAudit)?;
     let now = Timestamp::now();
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
-    let found = state.seen_by(&caller).audit(&caller.tenant, cursor).await?;
+    let found = state.view(&caller, Permission::SeeAudit)?.audit(cursor).await?;
     let entry =
         |e: AuditEntry| Entry { at: When::new(e.at, now), who: e.who, what: e.what, detail: e.detail };
     Ok(page(&AuditPage {

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use comm_server_core::roles::Permission;
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -119,7 +120,7 @@ pub(super) async fn show(
     if own.iter().all(|(_, value)| value.is_empty()) && query.page.is_empty() {
         let urgent =
             CallFilter { open: Some(true), kind: Some("service_call".to_owned()), ..CallFilter::default() };
-        let found = state.seen_by(&caller).calls(&caller.tenant, &urgent, None).await?;
+        let found = state.view(&caller, Permission::SeeFleet)?.calls(&urgent, None).await?;
         sections.push(Section {
             id: "service-calls",
             title: "Open service calls",
@@ -128,7 +129,8 @@ pub(super) async fn show(
             calls: rows(found.items, now),
         });
     }
-    let found = state.seen_by(&caller).calls(&caller.tenant, &filter, some(&query.page).as_deref()).await?;
+    let found =
+        state.view(&caller, Permission::SeeFleet)?.calls(&filter, some(&query.page).as_deref()).await?;
     sections.push(Section {
         id: "all-calls",
         title: "Calls, newest first",

@@ -3,9 +3,9 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
+use comm_server_core::roles::Permission;
 use jiff::Timestamp;
 use serde::Deserialize;
-use wire::command::Order;
 
 use super::error::PageError;
 use super::form::{Choice, choices};
@@ -16,18 +16,10 @@ use super::session::{FormSubmission, PageParams, PageSession};
 use super::state::{self, StateBadge};
 use super::time::When;
 use super::url::{address, element};
+use crate::operators::OperatorState;
 use crate::operators::caller::Caller;
-use crate::operators::error::ApiError;
-use crate::operators::{OperatorState, orders};
+use crate::services::RequestKind;
 use crate::store::{Command, Gateway, Page};
-
-/// Kinds that a form can ask for.
-const KINDS: [(&str, &str); 4] = [
-    ("counter_request", "Read counters"),
-    ("status_sense", "Sense status"),
-    ("discovery", "Find devices"),
-    ("diagnostics", "Diagnose the gateway"),
-];
 
 /// Where a list goes on.
 #[derive(Debug, Default, Deserialize)]
@@ -97,10 +89,10 @@ pub(super) async fn show(
     let now = Timestamp::now();
     let some = |text: &'_ str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let (gateway, cursor) = (some(&query.gateway), some(&query.page));
-    let found =
-        state.seen_by(&caller).commands(&caller.tenant, gateway.as_deref(), cursor.as_deref()).await?;
+    let view = state.view(&caller, Permission::SeeFleet)?;
+    let found = view.commands(gateway.as_deref(), cursor.as_deref()).await?;
     let q = query.q.as_deref().unwrap_or(&query.gateway);
-    let gateways = state.seen_by(&caller).find_gateways(&caller.tenant, q, None).await?;
+    let gateways = view.find_gateways(q, None).await?;
     let choice = found_gateways(gateways, q);
     let with = |page: &str| address("/commands", &[("gateway", query.gateway.as_str()), ("page", page)]);
     let live = CommandsLive {
@@ -145,19 +137,8 @@ fn found_gateways(found: Page<Gateway>, q: &str) -> GatewayChoice {
 }
 
 fn allowed(caller: &Caller) -> Vec<Choice> {
-    let may = |kind: &str| order(kind).is_ok_and(|order| caller.role.may(orders::act(&order)));
-    choices(&KINDS, "").into_iter().filter(|choice| may(&choice.value)).collect()
-}
-
-/// The order for all devices that a form names.
-fn order(kind: &str) -> Result<Order, ApiError> {
-    match kind {
-        "counter_request" => Ok(Order::CounterRequest { devices: None }),
-        "status_sense" => Ok(Order::StatusSense { devices: None }),
-        "discovery" => Ok(Order::Discovery),
-        "diagnostics" => Ok(Order::Diagnostics),
-        _ => Err(ApiError::malformed("there is no command of that kind")),
-    }
+    let all = RequestKind::ALL.into_iter().filter(|kind| caller.actor.may(kind.permission()));
+    choices(&all.map(|kind| (kind.name(), kind.title())).collect::<Vec<_>>(), "")
 }
 
 /// `POST /commands`
@@ -165,9 +146,9 @@ pub(super) async fn create(
     State(state): State<OperatorState>,
     FormSubmission { caller, fields }: FormSubmission,
 ) -> Result<Response, PageError> {
-    let order = order(fields.text("kind"))?;
+    let kind: RequestKind = fields.text("kind").parse()?;
     let gateway = fields.text("gateway");
-    orders::queue(&state, &caller, gateway, order).await?;
+    state.services.commands.queue(&caller.actor, gateway, kind, None).await?;
     Ok(Redirect::to(&address("/commands", &[("gateway", gateway), ("done", "queued")])).into_response())
 }
 
@@ -175,7 +156,7 @@ fn row(c: Command, now: Timestamp) -> CommandRow {
     let title = match c.kind.as_str() {
         "firmware_update" => "Firmware update",
         "firmware_cancel" => "Firmware cancel",
-        kind => KINDS.iter().find(|(own, _)| *own == kind).map_or("Other command", |(_, title)| *title),
+        kind => kind.parse().map_or("Other command", RequestKind::title),
     };
     CommandRow {
         element: element("k", &[&c.command]),

@@ -5,7 +5,6 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use serde::Deserialize;
-use wire::command::Order;
 use wire::ids::DeviceId;
 use wire::reading::{Counter, Reading};
 
@@ -19,14 +18,15 @@ use super::state::{self, StateBadge};
 use super::supply::{self, Alarms, Bar};
 use super::time::{When, grouped};
 use super::url::{address, device_page, segment};
+use crate::operators::OperatorState;
 use crate::operators::caller::Caller;
 use crate::operators::error::ApiError;
-use crate::operators::role::Permission;
-use crate::operators::{OperatorState, orders};
+use crate::services::RequestKind;
 use crate::store::{
     CallFilter, CounterPoint, Device, DeviceDetail, Gateway, Gravest, LatestCounter, Page, Sighting,
-    StoreError, SupplyCall,
+    SupplyCall,
 };
+use comm_server_core::roles::Permission;
 
 /// Readings in the table beside the plot.
 const TABLE_POINTS: usize = 30;
@@ -154,8 +154,8 @@ pub(super) async fn show(
     let (overview, history) = prepared(&caller, known, now);
     Ok(wanted.answer(&[&overview, &history], || DevicePage {
         layout: Layout::with(&caller, "/", done),
-        may_count: caller.role.may(Permission::AskCounters),
-        may_sense: caller.role.may(Permission::AskStatus),
+        may_count: caller.actor.may(Permission::AskCounters),
+        may_sense: caller.actor.may(Permission::AskStatus),
         series: format!(
             "/api/v1/gateways/{}/devices/{}/counters?counter=total",
             segment(&gateway),
@@ -175,8 +175,8 @@ async fn read(
     gateway: &str,
     device: &str,
 ) -> Result<Known, PageError> {
-    let (store, tenant) = (state.seen_by(caller), caller.tenant.as_str());
-    let detail = store.device(tenant, gateway, device).await?.ok_or_else(|| ApiError::not_found("device"))?;
+    let view = state.view(caller, Permission::SeeFleet)?;
+    let detail = view.device(gateway, device).await?.ok_or_else(|| ApiError::not_found("device"))?;
     let filter = CallFilter {
         gateway: Some(gateway.to_owned()),
         device: Some(device.to_owned()),
@@ -185,12 +185,12 @@ async fn read(
     let own = (gateway, device);
     Ok(Known {
         detail,
-        gateway: store.gateway(tenant, gateway).await?,
-        counters: store.latest_counters(tenant, gateway, device).await?,
-        calls: store.calls(tenant, &filter, None).await?,
-        gravest: store.gravest_call(tenant, gateway, device).await?,
-        supply_calls: store.supply_calls(tenant, own, own).await?,
-        others: store.other_sightings(tenant, gateway, device).await?,
+        gateway: view.gateway(gateway).await?,
+        counters: view.latest_counters(gateway, device).await?,
+        calls: view.calls(&filter, None).await?,
+        gravest: view.gravest_call(gateway, device).await?,
+        supply_calls: view.supply_calls(own, own).await?,
+        others: view.other_sightings(gateway, device).await?,
     })
 }
 
@@ -201,10 +201,10 @@ async fn points(
     gateway: &str,
     device: &str,
     now: Timestamp,
-) -> Result<Vec<Point>, StoreError> {
+) -> Result<Vec<Point>, PageError> {
     let (total, begin, end) = (Counter::Total.name(), Timestamp::UNIX_EPOCH, Timestamp::MAX);
-    let store = state.seen_by(caller);
-    let points = store.counter_series(&caller.tenant, gateway, device, total, begin, end).await?;
+    let view = state.view(caller, Permission::SeeFleet)?;
+    let points = view.counter_series(gateway, device, total, begin, end).await?;
     let point = |p: &CounterPoint| Point { at: When::new(p.at, now), value: grouped(p.value) };
     Ok(points.iter().rev().take(TABLE_POINTS).map(point).collect())
 }
@@ -258,7 +258,7 @@ fn prepared(caller: &Caller, known: Known, now: Timestamp) -> (Overview, History
         state: state::of_device(d.offline, known.gravest, reading.map(|r| &r.status)),
         read_at: d.read_at.map(|at| When::new(at, now)),
         stale: stale(d.offline, known.gateway.as_ref(), now),
-        may_roll_out: caller.role.may(Permission::RollOut),
+        may_roll_out: caller.actor.may(Permission::RollOut),
         console: reading.map(|r| console(&r.status.console)).unwrap_or_default(),
         alerts: reading.map(|r| r.alerts.iter().filter_map(alert).collect()).unwrap_or_default(),
         supplies: reading.map(|r| supply::supplies(&r.supplies, &alarms)).unwrap_or_default(),
@@ -357,15 +357,11 @@ pub(super) async fn ask(
     FormSubmission { caller, fields }: FormSubmission,
 ) -> Result<Response, PageError> {
     let id: DeviceId = device.parse().map_err(|_| ApiError::not_found("device"))?;
-    if state.store().device(&caller.tenant, &gateway, &device).await?.is_none() {
+    let kind: RequestKind = fields.text("kind").parse()?;
+    if state.services.views.now(&caller.actor, kind.permission())?.device(&gateway, &device).await?.is_none()
+    {
         return Err(ApiError::not_found("device").into());
     }
-    let devices = Some(vec![id]);
-    let order = match fields.text("kind") {
-        "counter_request" => Order::CounterRequest { devices },
-        "status_sense" => Order::StatusSense { devices },
-        _ => return Err(ApiError::malformed("there is no command of that kind").into()),
-    };
-    orders::queue(&state, &caller, &gateway, order).await?;
+    state.services.commands.queue(&caller.actor, &gateway, kind, Some(vec![id])).await?;
     Ok(Redirect::to(&address(&device_page(&gateway, &device), &[("done", "queued")])).into_response())
 }

@@ -13,8 +13,6 @@ use super::layout::Layout;
 use crate::operators::OperatorState;
 use crate::operators::caller::identify;
 use crate::operators::error::ApiError;
-use crate::operators::password::HashError;
-use crate::store::StoreError;
 
 /// A refusal in words, until it is known who reads it.
 #[derive(Debug, Clone)]
@@ -42,20 +40,8 @@ struct ProblemInside {
 /// A refusal that people read.
 pub(super) struct PageError(pub(super) ApiError);
 
-impl From<ApiError> for PageError {
-    fn from(refused: ApiError) -> Self {
-        Self(refused)
-    }
-}
-
-impl From<StoreError> for PageError {
-    fn from(error: StoreError) -> Self {
-        Self(error.into())
-    }
-}
-
-impl From<HashError> for PageError {
-    fn from(error: HashError) -> Self {
+impl<E: Into<ApiError>> From<E> for PageError {
+    fn from(error: E) -> Self {
         Self(error.into())
     }
 }

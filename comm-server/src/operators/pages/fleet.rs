@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use comm_server_core::roles::Permission;
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -18,7 +19,7 @@ use super::time::{When, grouped};
 use super::url::{address, device_page, element};
 use crate::operators::OperatorState;
 use crate::operators::caller::Caller;
-use crate::store::{FleetDevice, FleetNumbers, Show, StoreError, SupplyCall};
+use crate::store::{FleetDevice, FleetNumbers, Show, SupplyCall};
 
 const STATES: [(&str, &str); 4] = [
     ("", "All devices"),
@@ -102,9 +103,9 @@ pub(super) async fn show(
         "supplies" => Show::Supplies,
         _ => Show::All,
     };
-    let numbers = state.seen_by(&caller).fleet_numbers(&caller.tenant, now).await?;
+    let numbers = state.view(&caller, Permission::SeeFleet)?.fleet_numbers(now).await?;
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
-    let found = state.seen_by(&caller).fleet(&caller.tenant, &query.q, show, cursor, now).await?;
+    let found = state.view(&caller, Permission::SeeFleet)?.fleet(&query.q, show, cursor, now).await?;
     let alarms = alarms(&state, &caller, &found.items).await?;
     let filter = [("q", query.q.as_str()), ("state", query.state.as_str())];
     let with = |page: &str| address("/", &[filter.as_slice(), &[("page", page)]].concat());
@@ -127,11 +128,11 @@ async fn alarms(
     state: &OperatorState,
     caller: &Caller,
     devices: &[FleetDevice],
-) -> Result<Vec<SupplyCall>, StoreError> {
+) -> Result<Vec<SupplyCall>, PageError> {
     let (Some(first), Some(last)) = (devices.first(), devices.last()) else { return Ok(Vec::new()) };
     let (first, last) =
         ((first.gateway.as_str(), first.device.as_str()), (last.gateway.as_str(), last.device.as_str()));
-    state.seen_by(caller).supply_calls(&caller.tenant, first, last).await
+    Ok(state.view(caller, Permission::SeeFleet)?.supply_calls(first, last).await?)
 }
 
 fn tiles(n: &FleetNumbers) -> Vec<Tile> {

@@ -15,8 +15,8 @@ use super::state::{self, StateBadge};
 use super::time::{When, grouped, span};
 use super::url::address;
 use crate::operators::OperatorState;
-use crate::operators::role::Permission;
 use crate::store::{Gateway, LaneState};
+use comm_server_core::roles::Permission;
 
 /// Where a list goes on.
 #[derive(Debug, Default, Deserialize)]
@@ -80,10 +80,10 @@ pub(super) async fn show(
 ) -> Result<Response, PageError> {
     let now = Timestamp::now();
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
-    let found = state.seen_by(&caller).find_gateways(&caller.tenant, &query.q, cursor).await?;
+    let found = state.view(&caller, Permission::SeeFleet)?.find_gateways(&query.q, cursor).await?;
     let lanes = match (found.items.first(), found.items.last()) {
         (Some(first), Some(last)) => {
-            state.seen_by(&caller).lanes(&caller.tenant, &first.gateway, &last.gateway).await?
+            state.view(&caller, Permission::SeeFleet)?.lanes(&first.gateway, &last.gateway).await?
         }
         (_, _) => Vec::new(),
     };
@@ -95,7 +95,7 @@ pub(super) async fn show(
     };
     Ok(wanted.answer(&[&live], || GatewaysPage {
         layout: Layout::new(&caller, "/gateways", query.done.as_deref()),
-        may_ask: caller.role.may(Permission::AskGateway),
+        may_ask: caller.actor.may(Permission::AskGateway),
         q: &query.q,
         live: &live,
     }))

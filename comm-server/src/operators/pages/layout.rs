@@ -3,7 +3,7 @@
 use super::assets::{ASSETS, Assets};
 use super::icon::Icon;
 use crate::operators::caller::Caller;
-use crate::operators::role::{Permission, Role};
+use comm_server_core::roles::{Permission, Role};
 
 /// The surroundings of a page.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Layout {
     pub(super) fn with(caller: &Caller, section: &'static str, done: Option<Done>) -> Self {
         Self {
             assets: &ASSETS,
-            user: caller.user.clone(),
+            user: caller.actor.name.clone(),
             role: caller.role.title(),
             csrf: caller.csrf.clone(),
             done,

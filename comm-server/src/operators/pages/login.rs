@@ -16,7 +16,7 @@ use super::icon::Icon;
 use super::return_to::ReturnTo;
 use super::session::{FormSubmission, PageParams, UnverifiedFormSubmission};
 use crate::operators::caller::{Fields, identify};
-use crate::operators::{OperatorState, people, session};
+use crate::operators::{OperatorState, session};
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -46,7 +46,7 @@ pub(super) async fn show(
     if identify(&state, &headers).await.is_ok() {
         return Ok(Redirect::to(next.as_ref().map_or("/", ReturnTo::as_str)).into_response());
     }
-    let is_first = state.store().awaits_first_login().await?;
+    let is_first = state.services.users.awaits_first_login().await?;
     Ok(page(&LoginPage { assets: &ASSETS, problem: None, user: String::new(), next, is_first }))
 }
 
@@ -57,17 +57,16 @@ pub(super) async fn submit(
     headers: HeaderMap,
     fields: Fields,
 ) -> Response {
-    let address = people::address_of(peer.as_ref().map(|Extension(peer)| peer));
     let user = fields.text("user").trim();
     let next = ReturnTo::parse(fields.text("next"));
-    match people::log_in(&state, address, &headers, user, fields.text("password")).await {
-        Ok(begun) => {
+    match session::log_in(&state, peer, &headers, user, fields.text("password")).await {
+        Ok((begun, cookies)) => {
             let to = if begun.must_change {
                 ReturnTo::after("/password", next.as_ref())
             } else {
                 next.as_ref().map_or("/", ReturnTo::as_str).to_owned()
             };
-            (begun.cookies, Redirect::to(&to)).into_response()
+            (cookies, Redirect::to(&to)).into_response()
         }
         Err(refused) if refused.0.code == ProblemCode::Internal => PageError(refused).into_response(),
         Err(refused) => {
@@ -88,7 +87,7 @@ pub(super) async fn submit(
             };
             let user = user.chars().take(64).collect();
             let problem = Some(problem.to_owned());
-            let is_first = state.store().awaits_first_login().await.unwrap_or(false);
+            let is_first = state.services.users.awaits_first_login().await.unwrap_or(false);
             (status, page(&LoginPage { assets: &ASSETS, problem, user, next, is_first })).into_response()
         }
     }
@@ -100,6 +99,6 @@ pub(super) async fn leave(
     jar: CookieJar,
     UnverifiedFormSubmission(FormSubmission { caller, .. }): UnverifiedFormSubmission,
 ) -> Result<Response, PageError> {
-    people::log_out(&state, &caller).await?;
+    state.services.users.log_out(&caller).await?;
     Ok((jar.add(session::ended_cookie()), Redirect::to("/login")).into_response())
 }

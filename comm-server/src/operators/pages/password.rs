@@ -12,8 +12,9 @@ use super::error::{PageError, page};
 use super::icon::Icon;
 use super::return_to::ReturnTo;
 use super::session::{FormSubmission, PageParams, UnverifiedFormSubmission, UnverifiedPageSession};
+use crate::operators::OperatorState;
 use crate::operators::caller::Caller;
-use crate::operators::{OperatorState, people};
+use crate::operators::error::ApiError;
 
 #[derive(Template)]
 #[template(path = "password.html")]
@@ -34,7 +35,8 @@ pub(super) struct Query {
 }
 
 fn shown(caller: Caller, next: &str, problem: Option<String>) -> Response {
-    let Caller { user, csrf, must_change, .. } = caller;
+    let Caller { actor, csrf, must_change, .. } = caller;
+    let user = actor.name;
     page(&PasswordPage { assets: &ASSETS, problem, must_change, user, csrf, next: ReturnTo::parse(next) })
 }
 
@@ -56,7 +58,9 @@ pub(super) async fn submit(
         let problem = "The two new passwords differ.".to_owned();
         return (StatusCode::BAD_REQUEST, shown(caller, next, Some(problem))).into_response();
     }
-    match people::change_password(&state, &caller, fields.text("current"), fields.text("new")).await {
+    let users = &state.services.users;
+    let changed = users.change_password(&caller, fields.text("current"), fields.text("new")).await;
+    match changed.map_err(ApiError::from) {
         Ok(()) => {
             let next = ReturnTo::parse(next);
             Redirect::to(next.as_ref().map_or("/?done=password", ReturnTo::as_str)).into_response()

@@ -15,8 +15,8 @@ use super::time::When;
 use super::url::address;
 use crate::operators::OperatorState;
 use crate::operators::error::ApiError;
-use crate::operators::role::Permission;
 use crate::store::Replayed;
+use comm_server_core::roles::Permission;
 
 /// A gateway's name in a form is not longer, bytes.
 const NAME_MAX: usize = 100;
@@ -55,10 +55,9 @@ pub(super) async fn show(
     PageSession(caller): PageSession,
     PageParams(query): PageParams<Query>,
 ) -> Result<Response, PageError> {
-    caller.may(Permission::SeeQuarantine)?;
     let now = Timestamp::now();
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
-    let found = state.seen_by(&caller).quarantine(&caller.tenant, cursor).await?;
+    let found = state.view(&caller, Permission::SeeQuarantine)?.quarantine(cursor).await?;
     let item = |q: crate::store::Quarantined| Item {
         gateway: q.gateway,
         lane: q.lane,
@@ -71,7 +70,7 @@ pub(super) async fn show(
     gateways.dedup();
     Ok(page(&QuarantinePage {
         layout: Layout::new(&caller, "/quarantine", query.done.as_deref()),
-        may_replay: caller.role.may(Permission::ReplayQuarantine),
+        may_replay: caller.actor.may(Permission::ReplayQuarantine),
         gateways,
         next: found.next.as_deref().map(|next| address("/quarantine", &[("page", next)])),
         items: found.items.into_iter().map(item).collect(),
@@ -83,18 +82,16 @@ pub(super) async fn replay(
     State(state): State<OperatorState>,
     FormSubmission { caller, fields }: FormSubmission,
 ) -> Result<Response, PageError> {
-    caller.may(Permission::ReplayQuarantine)?;
     let gateway = Some(fields.text("gateway")).filter(|gateway| !gateway.is_empty());
     if gateway.is_some_and(|gateway| gateway.len() > NAME_MAX) {
         return Err(ApiError::malformed("the gateway's name is too long").into());
     }
     if let Some(name) = gateway
-        && state.store().gateway(&caller.tenant, name).await?.is_none()
+        && state.view(&caller, Permission::ReplayQuarantine)?.gateway(name).await?.is_none()
     {
         return Err(ApiError::not_found("gateway").into());
     }
-    let done =
-        state.store().replay_quarantine(&caller.tenant, gateway, &caller.user, Timestamp::now()).await?;
+    let done = state.services.quarantine.replay(&caller.actor, gateway).await?;
     let word = match done {
         Replayed { taken: 0, .. } => "kept",
         Replayed { kept: 0, .. } => "taken",

@@ -23,12 +23,13 @@ use super::session::{FormSubmission, PageParams, PageSession};
 use super::state::{self, StateBadge};
 use super::time::When;
 use super::url::address;
+use crate::operators::OperatorState;
 use crate::operators::caller::Caller;
 use crate::operators::error::ApiError;
-use crate::operators::role::Permission;
-use crate::operators::{Image, OperatorState, orders};
-use crate::rollouts::parse_id;
+use crate::services::rollouts::parse_id;
+use crate::services::{Image, OrderError};
 use crate::store::Rollout;
+use comm_server_core::roles::Permission;
 
 /// Between vendor and model in a form's value; neither holds control characters.
 const BETWEEN: char = '\t';
@@ -141,12 +142,13 @@ async fn listed(
 ) -> Result<RolloutsPage, PageError> {
     let now = Timestamp::now();
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
-    let found = state.seen_by(caller).rollouts(&caller.tenant, cursor).await?;
-    let may_roll_out = caller.role.may(Permission::RollOut);
+    let view = state.view(caller, Permission::SeeFleet)?;
+    let found = view.rollouts(cursor).await?;
+    let may_roll_out = caller.actor.may(Permission::RollOut);
     let (mut images, mut images_note, mut models) = (Vec::new(), String::new(), Vec::new());
     if may_roll_out {
-        models = state.seen_by(caller).models(&caller.tenant).await?;
-        (images, images_note) = match state.published_images().await {
+        models = view.models().await?;
+        (images, images_note) = match state.services.rollouts.published_images(&caller.actor).await? {
             Ok(images) if images.is_empty() => (images, "No image is published yet.".to_owned()),
             Ok(images) => (images, "Published versions are offered while you type.".to_owned()),
             Err(why) => (Vec::new(), format!("Images unknown because {why}.")),
@@ -250,7 +252,8 @@ async fn plan(state: &OperatorState, caller: &Caller, form: &Form) -> Result<Rol
         allow_downgrade: form.allow_downgrade,
         only: None,
     };
-    orders::roll_out(state, caller, wish, Door::Page).await
+    let created = state.services.rollouts.create(&caller.actor, wish).await;
+    created.map_err(|error| ApiError::of_rollout(error, Door::Page))
 }
 
 /// The instant that a date and a time in a zone are; none without a date. A time that the clocks skip is taken as
@@ -301,10 +304,10 @@ async fn one(
 ) -> Result<RolloutPage, PageError> {
     let now = Timestamp::now();
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
-    let found = state.seen_by(caller).rollout(&caller.tenant, id).await?;
-    let found = found.ok_or_else(|| ApiError::not_found("roll-out"))?;
-    let devices = state.seen_by(caller).rollout_devices(&caller.tenant, id, cursor).await?;
-    let (may, ended, failed) = (caller.role.may(Permission::RollOut), found.has_ended(), found.failed > 0);
+    let view = state.view(caller, Permission::SeeFleet)?;
+    let found = view.rollout(id).await?.ok_or_else(|| ApiError::not_found("roll-out"))?;
+    let devices = view.rollout_devices(id, cursor).await?;
+    let (may, ended, failed) = (caller.actor.may(Permission::RollOut), found.has_ended(), found.failed > 0);
     let r = row(found, now);
     Ok(RolloutPage {
         layout: Layout::new(caller, "/rollouts", query.done.as_deref()),
@@ -326,9 +329,9 @@ pub(super) async fn cancel(
     FormSubmission { caller, .. }: FormSubmission,
 ) -> Result<Response, PageError> {
     let id = parse(&id)?;
-    match orders::cancel(&state, &caller, id, Door::Page).await {
+    match state.services.rollouts.cancel(&caller.actor, id).await {
         Ok(()) => Ok(Redirect::to(&format!("/rollouts/{id}?done=cancelled")).into_response()),
-        Err(refused) => again(&state, &caller, id, refused).await,
+        Err(error) => again(&state, &caller, id, error).await,
     }
 }
 
@@ -340,9 +343,9 @@ pub(super) async fn retry(
 ) -> Result<Response, PageError> {
     let id = parse(&id)?;
     let allow_downgrade = !fields.text("allow_downgrade").is_empty();
-    match orders::retry(&state, &caller, id, allow_downgrade, Door::Page).await {
+    match state.services.rollouts.retry(&caller.actor, id, allow_downgrade).await {
         Ok(made) => Ok(Redirect::to(&format!("/rollouts/{made}?done=planned")).into_response()),
-        Err(refused) => again(&state, &caller, id, refused).await,
+        Err(error) => again(&state, &caller, id, error).await,
     }
 }
 
@@ -351,8 +354,9 @@ async fn again(
     state: &OperatorState,
     caller: &Caller,
     id: RolloutId,
-    refused: ApiError,
+    error: OrderError,
 ) -> Result<Response, PageError> {
+    let refused = ApiError::of_rollout(error, Door::Page);
     if refused.0.code != ProblemCode::Conflict && refused.0.code != ProblemCode::Overloaded {
         return Err(refused.into());
     }

@@ -11,7 +11,7 @@ use super::error::PageError;
 use super::live;
 use super::return_to::ReturnTo;
 use crate::operators::OperatorState;
-use crate::operators::caller::{Caller, Fields, Params, identify};
+use crate::operators::caller::{Caller, Fields, Params, check_csrf, identify};
 
 /// Somebody who visits a page.
 pub(super) struct PageSession(pub(super) Caller);
@@ -101,7 +101,7 @@ impl FromRequest<OperatorState> for UnverifiedFormSubmission {
         let caller = asked.page_session(state).await?;
         let refuse = |refused| PageError(refused).into_response();
         let fields = Fields::from_request(request, state).await.map_err(refuse)?;
-        caller.check_csrf(fields.text("csrf")).map_err(refuse)?;
+        check_csrf(&caller, fields.text("csrf")).map_err(refuse)?;
         Ok(Self(FormSubmission { caller, fields }))
     }
 }

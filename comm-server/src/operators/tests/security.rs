@@ -5,12 +5,16 @@ use axum::http::{Request, header};
 use serde_json::json;
 
 use super::site::{Client, PASSWORD, Site};
+use crate::services::{Services, Users};
 
 #[tokio::test]
 async fn the_one_time_password_opens_nothing_but_its_change() {
     let site = Site::new().await;
     let one_time = site.first_login().await;
-    assert!(crate::operators::first_login(&site.store).await.unwrap().is_none(), "only at the first start");
+    assert!(
+        Users::new(site.store.clone()).unwrap().first_login().await.unwrap().is_none(),
+        "only at the first start"
+    );
     let first = site.try_log_in("admin", &one_time).await;
     assert_eq!(first.json()["must_change_password"], true);
     assert_eq!(first.json()["role"], "administrator");
@@ -78,7 +82,7 @@ async fn a_known_browser_gets_in_while_many_networks_guess() {
     let by_known = site.try_log_in_from("203.0.113.3", &known, "erin", PASSWORD).await;
     assert_eq!(by_known.status, 200, "{}", by_known.text);
     // At another server of the same database too.
-    let other = crate::operators::OperatorState::new(site.store.clone(), None).unwrap();
+    let other = crate::operators::OperatorState::new(Services::new(&site.store, None).unwrap());
     site.router = crate::operators::router(other);
     let there = site.try_log_in_from("203.0.113.3", &known, "erin", PASSWORD).await;
     assert_eq!(there.status, 200, "{}", there.text);

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-use crate::operators::{Image, Images, OperatorState, first_login, password, router};
+use crate::operators::{OperatorState, router};
+use crate::services::{Image, Images, Services, password};
 use crate::store::testing::Database;
 use crate::store::{DEFAULT_TENANT, NewUser, Store};
 
@@ -56,7 +57,7 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", dir.path().join("platen.db").display());
         let store = Store::open_detached(&url).await.unwrap();
-        let router = router(OperatorState::new(store.clone(), None).unwrap());
+        let router = router(OperatorState::new(Services::new(&store, None).unwrap()));
         Self { _dir: dir, url, store, router }
     }
 
@@ -73,7 +74,7 @@ impl Site {
         };
         let list = published.map(|list| list.iter().map(image).collect()).map_err(str::to_owned);
         let images = Some(Images::fixed(list));
-        let router = router(OperatorState::new(self.store.clone(), images).unwrap());
+        let router = router(OperatorState::new(Services::new(&self.store, images).unwrap()));
         Self { router, ..self }
     }
 
@@ -97,7 +98,7 @@ impl Site {
     }
 
     pub(super) async fn first_login(&self) -> String {
-        first_login(&self.store).await.unwrap().unwrap()
+        Services::new(&self.store, None).unwrap().users.first_login().await.unwrap().unwrap()
     }
 
     /// Rows as another part of the server would store them.

@@ -1,49 +1,66 @@
-//! Roles and what each may do: one table, read by every handler through [`Role::may`].
+//! Roles, and which permissions each has.
 
 use std::str::FromStr;
 
-/// What somebody does for the service company.
+/// The role of an operator at the service company.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Looks.
+    /// Reads everything about the fleet.
     Viewer,
-    /// Looks after calls: asks devices how they are.
+    /// Handles calls: requests the status of devices.
     Dispatcher,
-    /// Looks after meters: asks devices for their counters.
+    /// Handles meters: requests counters.
     MeterClerk,
-    /// Looks after firmware: makes and cancels roll-outs.
+    /// Handles firmware: creates and cancels roll-outs.
     FirmwareManager,
-    /// Sees and uses panels.
+    /// Views and operates panels by Remote Assistance.
     AssistanceOperator,
-    /// Repairs: everything about devices, but not firmware for a whole fleet.
+    /// Repairs devices: every command, but no roll-outs.
     Engineer,
-    /// Everything.
+    /// Has every permission.
     Administrator,
 }
 
-/// What can be allowed.
+/// What a role can allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permission {
-    /// See gateways, devices, calls, commands, roll-outs and images.
+    /// Read gateways, devices, calls, commands, roll-outs and images.
     SeeFleet,
-    /// Ask for counters.
+    /// Request counters.
     AskCounters,
-    /// Ask for the status of devices.
+    /// Request the status of devices.
     AskStatus,
-    /// Ask a gateway to search its networks or to describe itself.
+    /// Request discovery or diagnostics of a gateway.
     AskGateway,
-    /// Make and cancel firmware roll-outs.
+    /// Create, retry and cancel firmware roll-outs.
     RollOut,
-    /// See reports that were put aside, bodies included.
+    /// Read quarantined reports, bodies included.
     SeeQuarantine,
-    /// Try reports again that were put aside.
+    /// Replay quarantined reports.
     ReplayQuarantine,
-    /// See who did what.
+    /// Give users new one-time passwords.
+    ResetPasswords,
+    /// Read the audit.
     SeeAudit,
 }
 
+impl Permission {
+    /// All permissions.
+    pub const ALL: [Self; 9] = [
+        Self::SeeFleet,
+        Self::AskCounters,
+        Self::AskStatus,
+        Self::AskGateway,
+        Self::RollOut,
+        Self::SeeQuarantine,
+        Self::SeeAudit,
+        Self::ReplayQuarantine,
+        Self::ResetPasswords,
+    ];
+}
+
 impl Role {
-    /// All roles, the least first.
+    /// All roles; the one with the fewest permissions is first.
     pub const ALL: [Self; 7] = [
         Self::Viewer,
         Self::Dispatcher,
@@ -82,22 +99,22 @@ impl Role {
         }
     }
 
-    /// Whether this role may do that.
+    /// Whether the role has the permission.
     #[must_use]
-    pub const fn may(self, act: Permission) -> bool {
+    pub const fn may(self, permission: Permission) -> bool {
         use Permission::{AskCounters, AskGateway, AskStatus, RollOut, SeeFleet};
         match self {
-            Self::Viewer => matches!(act, SeeFleet),
-            Self::Dispatcher | Self::AssistanceOperator => matches!(act, SeeFleet | AskStatus),
-            Self::MeterClerk => matches!(act, SeeFleet | AskCounters),
-            Self::FirmwareManager => matches!(act, SeeFleet | AskStatus | RollOut),
-            Self::Engineer => matches!(act, SeeFleet | AskCounters | AskStatus | AskGateway),
+            Self::Viewer => matches!(permission, SeeFleet),
+            Self::Dispatcher | Self::AssistanceOperator => matches!(permission, SeeFleet | AskStatus),
+            Self::MeterClerk => matches!(permission, SeeFleet | AskCounters),
+            Self::FirmwareManager => matches!(permission, SeeFleet | AskStatus | RollOut),
+            Self::Engineer => matches!(permission, SeeFleet | AskCounters | AskStatus | AskGateway),
             Self::Administrator => true,
         }
     }
 }
 
-/// A role that does not exist.
+/// A name that no role has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no role of that name")]
 pub struct NoSuchRole;
@@ -116,29 +133,21 @@ mod tests {
 
     #[test]
     fn every_role_may_exactly_what_the_table_says() {
-        use Permission::*;
-        let acts = [
-            SeeFleet,
-            AskCounters,
-            AskStatus,
-            AskGateway,
-            RollOut,
-            SeeQuarantine,
-            SeeAudit,
-            ReplayQuarantine,
-        ];
         let table = [
-            (Role::Viewer, "10000000"),
-            (Role::Dispatcher, "10100000"),
-            (Role::MeterClerk, "11000000"),
-            (Role::FirmwareManager, "10101000"),
-            (Role::AssistanceOperator, "10100000"),
-            (Role::Engineer, "11110000"),
-            (Role::Administrator, "11111111"),
+            (Role::Viewer, "100000000"),
+            (Role::Dispatcher, "101000000"),
+            (Role::MeterClerk, "110000000"),
+            (Role::FirmwareManager, "101010000"),
+            (Role::AssistanceOperator, "101000000"),
+            (Role::Engineer, "111100000"),
+            (Role::Administrator, "111111111"),
         ];
         assert_eq!(table.map(|(role, _)| role), Role::ALL);
         for (role, allowed) in table {
-            let found: String = acts.map(|act| if role.may(act) { '1' } else { '0' }).iter().collect();
+            let found: String = Permission::ALL
+                .map(|permission| if role.may(permission) { '1' } else { '0' })
+                .iter()
+                .collect();
             assert_eq!(found, allowed, "{role:?}");
             assert_eq!(role.name().parse(), Ok(role));
         }

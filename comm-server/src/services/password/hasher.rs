@@ -73,7 +73,7 @@ impl Drop for Place {
 
 /// Hashes and verifies; cheap to clone.
 #[derive(Debug, Clone)]
-pub(in crate::operators) struct Hasher {
+pub(crate) struct Hasher {
     places: Arc<Mutex<Places>>,
     decoy: Arc<str>,
 }
@@ -83,7 +83,7 @@ impl Hasher {
     ///
     /// # Errors
     /// The system gives no random numbers.
-    pub(in crate::operators) fn new() -> Result<Self, HashError> {
+    pub(crate) fn new() -> Result<Self, HashError> {
         let mut buffer = Buffer::new();
         let decoy = hash(&one_time()?, &mut buffer)?;
         // The others grow when they are first needed.
@@ -96,11 +96,7 @@ impl Hasher {
     ///
     /// # Errors
     /// Busy, or the system failed.
-    pub(in crate::operators) async fn hash(
-        &self,
-        password: &str,
-        network: Network,
-    ) -> Result<String, HashError> {
+    pub(crate) async fn hash(&self, password: &str, network: Network) -> Result<String, HashError> {
         let password = password.to_owned();
         self.run(network, move |buffer| hash(&password, buffer)).await
     }
@@ -110,7 +106,7 @@ impl Hasher {
     ///
     /// # Errors
     /// Busy, or the system failed.
-    pub(in crate::operators) async fn verify(
+    pub(crate) async fn verify(
         &self,
         password: &str,
         hash: Option<&str>,

@@ -4,7 +4,7 @@
 
 mod hasher;
 
-pub(super) use hasher::Hasher;
+pub(crate) use hasher::Hasher;
 
 /// A new password has at least so many characters.
 pub(super) const MIN_CHARACTERS: usize = 12;
@@ -21,7 +21,7 @@ const ONE_TIME_LENGTH: usize = 20;
 
 /// A new password that isn't taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum WeakPassword {
+pub(crate) enum WeakPassword {
     /// Too short.
     #[error("the new password has fewer than {MIN_CHARACTERS} characters")]
     Short,

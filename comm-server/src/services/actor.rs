@@ -1,0 +1,64 @@
+//! Who acts: an operator with a role, or the command line.
+
+use comm_server_core::roles::{Permission, Role};
+
+/// The name of the command line in the audit.
+const COMMAND_LINE: &str = "cli";
+
+/// Who reads or changes something, and in which tenant.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// The tenant.
+    pub tenant: String,
+    /// The operator's name, or `cli`; it is written to the audit.
+    pub name: String,
+    authority: Authority,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Authority {
+    Role(Role),
+    /// Whoever runs the command line can read the configuration and the database: there is nothing to withhold.
+    CommandLine,
+}
+
+/// The actor's role lacks a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the role {} does not allow this", role.name())]
+pub struct Forbidden {
+    role: Role,
+}
+
+impl Actor {
+    /// An operator.
+    #[must_use]
+    pub fn operator(tenant: &str, name: &str, role: Role) -> Self {
+        Self { tenant: tenant.to_owned(), name: name.to_owned(), authority: Authority::Role(role) }
+    }
+
+    /// The command line, which has every permission.
+    #[must_use]
+    pub fn command_line(tenant: &str) -> Self {
+        Self { tenant: tenant.to_owned(), name: COMMAND_LINE.to_owned(), authority: Authority::CommandLine }
+    }
+
+    /// Whether the actor has a permission.
+    #[must_use]
+    pub const fn may(&self, permission: Permission) -> bool {
+        match self.authority {
+            Authority::Role(role) => role.may(permission),
+            Authority::CommandLine => true,
+        }
+    }
+
+    /// Rejects an actor without the permission.
+    ///
+    /// # Errors
+    /// The role lacks it.
+    pub const fn check(&self, permission: Permission) -> Result<(), Forbidden> {
+        match self.authority {
+            Authority::Role(role) if !role.may(permission) => Err(Forbidden { role }),
+            Authority::Role(_) | Authority::CommandLine => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What operators and the command line do: each service checks permissions and input, changes the store, and writes the
+//! audit.
+//!
+//! The API, the pages and the command line have no store of their own: they read through a [`View`], which belongs to one
+//! tenant and can't change anything, and change things through a service.
+
+mod actor;
+pub mod commands;
+mod images;
+mod known_browsers;
+pub(crate) mod password;
+mod quarantine;
+pub mod rollouts;
+mod sessions;
+#[cfg(test)]
+mod tests;
+mod users;
+mod view;
+
+use std::sync::Arc;
+
+use crate::store::Store;
+
+pub use actor::{Actor, Forbidden};
+pub use commands::{CommandError, Commands, RequestKind};
+pub use images::{Image, Images, ImagesError};
+pub(crate) use known_browsers::KNOWN_S;
+pub use password::HashError;
+pub use quarantine::{Quarantine, QuarantineError};
+pub use rollouts::{OrderError, Rollouts};
+pub(crate) use sessions::{Session, SessionError, Sessions};
+pub use users::{FirstLoginError, PasswordResetError, Users};
+pub(crate) use users::{LoggedIn, Login, LoginError, PasswordError};
+pub use view::{View, Views};
+
+/// All services on one store; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// What can be read.
+    pub views: Views,
+    /// Commands to gateways.
+    pub commands: Commands,
+    /// Firmware roll-outs and published images.
+    pub rollouts: Rollouts,
+    /// Quarantined reports.
+    pub quarantine: Quarantine,
+    /// Accounts and logins.
+    pub users: Users,
+    pub(crate) sessions: Sessions,
+}
+
+impl Services {
+    /// The services; without `images`, published images are unknown and nothing can be rolled out.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub fn new(store: &Store, images: Option<Images>) -> Result<Self, HashError> {
+        Ok(Self {
+            views: Views::new(store.clone()),
+            commands: Commands::new(store.clone()),
+            rollouts: Rollouts::new(store.clone(), images.map(Arc::new)),
+            quarantine: Quarantine::new(store.clone()),
+            users: Users::new(store.clone())?,
+            sessions: Sessions::new(store.clone()),
+        })
+    }
+}

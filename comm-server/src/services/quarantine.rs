@@ -1,0 +1,42 @@
+//! Quarantined reports, and their replay.
+
+use comm_server_core::roles::Permission;
+use jiff::Timestamp;
+
+use super::{Actor, Forbidden};
+use crate::store::{Replayed, Store, StoreError};
+
+/// Why nothing is replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum QuarantineError {
+    /// The role does not allow it.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Replays quarantined reports; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Quarantine {
+    store: Store,
+}
+
+impl Quarantine {
+    /// The service on a store.
+    #[must_use]
+    pub const fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Tries quarantined reports again, of one gateway or of all, and takes those that can be used now.
+    ///
+    /// # Errors
+    /// The role does not allow it, or the store failed.
+    pub async fn replay(&self, actor: &Actor, gateway: Option<&str>) -> Result<Replayed, QuarantineError> {
+        actor.check(Permission::ReplayQuarantine)?;
+        let now = Timestamp::now();
+        Ok(self.store.replay_quarantine(&actor.tenant, gateway, &actor.name, now).await?)
+    }
+}

@@ -1,0 +1,85 @@
+//! Each service with each role: who may do what, and nothing else.
+
+use comm_server_core::roles::{Permission, Role};
+use comm_server_core::rollouts::{Start, Wish};
+
+use super::*;
+use crate::store::DEFAULT_TENANT;
+
+/// What each service answers on an empty store: whether it is forbidden.
+async fn forbidden(services: &Services, actor: &Actor) -> Vec<(String, bool)> {
+    let wish = || Wish {
+        vendor: "ricoh".to_owned(),
+        model: "IM C3000".to_owned(),
+        version: "2.0".to_owned(),
+        start: Start::Now,
+        allow_downgrade: false,
+        only: None,
+    };
+    let id = "01980000-0000-7000-8000-000000000001".parse().unwrap();
+    let mut all = Vec::new();
+    for kind in RequestKind::ALL {
+        let queued = services.commands.queue(actor, "gw-1", kind, None).await;
+        all.push((kind.name().to_owned(), matches!(queued, Err(CommandError::Forbidden(_)))));
+    }
+    let mut add = |name: &str, is_forbidden: bool| all.push((name.to_owned(), is_forbidden));
+    let rollouts = &services.rollouts;
+    add("roll out", matches!(rollouts.create(actor, wish()).await, Err(OrderError::Forbidden(_))));
+    add("retry", matches!(rollouts.retry(actor, id, false).await, Err(OrderError::Forbidden(_))));
+    add("cancel", matches!(rollouts.cancel(actor, id).await, Err(OrderError::Forbidden(_))));
+    add("list images", rollouts.published_images(actor).await.is_err());
+    let replayed = services.quarantine.replay(actor, None).await;
+    add("replay", matches!(replayed, Err(QuarantineError::Forbidden(_))));
+    let reset = services.users.reset_password(actor, "nobody").await;
+    add("reset a password", matches!(reset, Err(PasswordResetError::Forbidden(_))));
+    for permission in [Permission::SeeFleet, Permission::SeeQuarantine, Permission::SeeAudit] {
+        assert_eq!(
+            services.views.now(actor, permission).is_ok(),
+            services.views.stale(actor, permission).is_ok()
+        );
+        add(&format!("{permission:?}"), services.views.now(actor, permission).is_err());
+    }
+    all
+}
+
+#[tokio::test]
+async fn every_service_is_open_to_exactly_the_roles_of_the_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", dir.path().join("platen.db").display());
+    let store = Store::open_detached(&url).await.unwrap();
+    let services = Services::new(&store, None).unwrap();
+    // The roles in the order of `Role::ALL`: viewer, dispatcher, meter clerk, firmware manager, assistance operator,
+    // engineer, administrator.
+    let table = [
+        ("counter_request", "0010011"),
+        ("status_sense", "0101111"),
+        ("discovery", "0000011"),
+        ("diagnostics", "0000011"),
+        ("roll out", "0001001"),
+        ("retry", "0001001"),
+        ("cancel", "0001001"),
+        ("list images", "1111111"),
+        ("replay", "0000001"),
+        ("reset a password", "0000001"),
+        ("SeeFleet", "1111111"),
+        ("SeeQuarantine", "0000001"),
+        ("SeeAudit", "0000001"),
+    ];
+    let mut found = vec![String::new(); table.len()];
+    for role in Role::ALL {
+        let actor = Actor::operator(DEFAULT_TENANT, "erin", role);
+        let answers = forbidden(&services, &actor).await;
+        assert_eq!(
+            answers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+            table.map(|(name, _)| name)
+        );
+        for (row, (_, is_forbidden)) in found.iter_mut().zip(answers) {
+            row.push(if is_forbidden { '0' } else { '1' });
+        }
+    }
+    for ((name, expected), found) in table.iter().zip(found) {
+        assert_eq!(found, *expected, "{name}");
+    }
+    let command_line = forbidden(&services, &Actor::command_line(DEFAULT_TENANT)).await;
+    assert!(command_line.iter().all(|(_, is_forbidden)| !is_forbidden), "{command_line:?}");
+}

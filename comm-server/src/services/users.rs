@@ -1,0 +1,285 @@
+//! Accounts: login, logout, passwords, and the first login of a new server.
+//!
+//! An unknown user and a wrong password get the same response after the same work; what locks an account, and for which
+//! sources, is decided by [`comm_server_core::logins`].
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use comm_server_core::logins::Source;
+use comm_server_core::roles::{NoSuchRole, Permission, Role};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use jiff::Timestamp;
+use tokio::sync::OnceCell;
+use wire::network::Network;
+
+use super::known_browsers::{KeyError, KnownBrowsers};
+use super::password::{self, HashError, Hasher, WeakPassword};
+use super::sessions::{self, Session};
+use super::{Actor, Forbidden};
+use crate::store::{Attempt, AuditEntry, DEFAULT_TENANT, NewUser, Store, StoreError};
+
+/// Sessions and the command line share the queue of one network.
+const HERE: Network = Network::V4(Ipv4Addr::LOCALHOST);
+
+/// The maximum length of a name, bytes.
+const NAME_BYTES: usize = 64;
+
+/// The number of addresses above which the rate limit drops those without recent logins.
+const ADDRESSES: usize = 10_000;
+
+/// Logins from one address that are accepted at once.
+const LOGINS_AT_ONCE: NonZeroU32 = NonZeroU32::new(30).expect("30 is not 0");
+
+/// Logins from one address that are accepted each minute after that.
+const LOGINS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).expect("30 is not 0");
+
+/// What a login form or request contains.
+#[derive(Clone, Copy)]
+pub(crate) struct Login<'a> {
+    pub(crate) address: IpAddr,
+    /// The value of the browser's device cookie.
+    pub(crate) device: Option<&'a str>,
+    pub(crate) user: &'a str,
+    pub(crate) password: &'a str,
+}
+
+/// A login that succeeded.
+#[derive(Debug)]
+pub(crate) struct LoggedIn {
+    pub(crate) user: String,
+    pub(crate) role: Role,
+    pub(crate) must_change: bool,
+    pub(crate) csrf: String,
+    /// The session's token.
+    pub(crate) token: String,
+    /// The value of the device cookie.
+    pub(crate) device: String,
+}
+
+/// Why a login fails.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoginError {
+    #[error("too many logins from this address")]
+    TooMany,
+    #[error("user or password is wrong, or there were too many wrong ones: after five, wait 15 minutes")]
+    Wrong,
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    #[error(transparent)]
+    Role(#[from] NoSuchRole),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<KeyError> for LoginError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Random(error) => Self::Hash(error),
+            KeyError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Why a password isn't changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PasswordError {
+    #[error("the account no longer exists")]
+    NoAccount,
+    #[error("the current password is wrong")]
+    Wrong,
+    #[error(transparent)]
+    Weak(#[from] WeakPassword),
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Accounts and logins; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Users(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    hasher: Hasher,
+    logins: DefaultKeyedRateLimiter<Network>,
+    browsers: OnceCell<KnownBrowsers>,
+}
+
+impl Users {
+    /// The service on a store.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub fn new(store: Store) -> Result<Self, HashError> {
+        let logins = RateLimiter::keyed(Quota::per_minute(LOGINS_PER_MINUTE).allow_burst(LOGINS_AT_ONCE));
+        let (hasher, browsers) = (Hasher::new()?, OnceCell::new());
+        Ok(Self(Arc::new(Inner { store, hasher, logins, browsers })))
+    }
+
+    /// Whether nobody has chosen a password yet.
+    pub(crate) async fn awaits_first_login(&self) -> Result<bool, StoreError> {
+        self.0.store.awaits_first_login().await
+    }
+
+    /// Logs in.
+    pub(crate) async fn log_in(&self, login: Login<'_>) -> Result<LoggedIn, LoginError> {
+        let Inner { store, hasher, .. } = &*self.0;
+        let network = Network::of(login.address);
+        self.check_rate(network)?;
+        let name = if login.user.len() <= NAME_BYTES { login.user } else { "" };
+        let user = store.user(DEFAULT_TENANT, name).await?;
+        let hash = user.as_ref().map(|user| user.password_hash.as_str());
+        let right = hasher.verify(login.password, hash, network).await?;
+        let now = Timestamp::now();
+        let browsers = self.0.browsers.get_or_try_init(|| KnownBrowsers::load(store)).await?;
+        let known = login.device.and_then(|value| browsers.id(value, DEFAULT_TENANT, name, now));
+        let source = known.map_or(Source::Network(network), Source::Device);
+        let attempt = Attempt { tenant: DEFAULT_TENANT.to_owned(), user: name.to_owned(), source, now };
+        let (Some(user), true) = (user, right) else {
+            return Err(self.refuse(login.address, attempt).await);
+        };
+        let role = user.role.parse()?;
+        let (token, csrf) = (sessions::random_token()?, sessions::random_token()?);
+        let expires_ms = sessions::expiry(now.as_millisecond(), now.as_millisecond());
+        let new = crate::store::Session {
+            token_hash: sessions::token_hash(&token),
+            tenant: user.tenant.clone(),
+            user: user.name.clone(),
+            csrf: csrf.clone(),
+            created_at: now,
+            expires_at: Timestamp::from_millisecond(expires_ms).unwrap_or(now),
+            changed_ms: 0,
+        };
+        let entry = AuditEntry::new(now, &user.name, "session.begin", format!("from {}", login.address));
+        if !store.begin_session(attempt.clone(), new, entry).await? {
+            return Err(self.refuse(login.address, attempt).await);
+        }
+        let device = browsers.value(&user.tenant, &user.name, now)?;
+        Ok(LoggedIn { user: user.name, role, must_change: user.must_change, csrf, token, device })
+    }
+
+    /// Counts the failure: the same work and response for every name.
+    async fn refuse(&self, address: IpAddr, attempt: Attempt) -> LoginError {
+        let entry = AuditEntry::new(attempt.now, &attempt.user, "session.refused", format!("from {address}"));
+        let counted = self.0.store.count_login_failure(attempt, entry).await;
+        counted.map_or_else(LoginError::Store, |_| LoginError::Wrong)
+    }
+
+    fn check_rate(&self, network: Network) -> Result<(), LoginError> {
+        let logins = &self.0.logins;
+        if logins.len() > ADDRESSES {
+            logins.retain_recent();
+        }
+        logins.check_key(&network).map_err(|_| LoginError::TooMany)
+    }
+
+    /// Logs out.
+    pub(crate) async fn log_out(&self, session: &Session) -> Result<(), StoreError> {
+        let store = &self.0.store;
+        store.end_session(&session.token_hash).await?;
+        let entry = AuditEntry::new(Timestamp::now(), &session.actor.name, "session.end", "");
+        store.append_audit(&session.actor.tenant, entry).await
+    }
+
+    /// Changes the session's own password; other sessions of the user end.
+    pub(crate) async fn change_password(
+        &self,
+        session: &Session,
+        current: &str,
+        new: &str,
+    ) -> Result<(), PasswordError> {
+        let Inner { store, hasher, .. } = &*self.0;
+        let (tenant, name) = (&session.actor.tenant, &session.actor.name);
+        let user = store.user(tenant, name).await?.ok_or(PasswordError::NoAccount)?;
+        // One at a time for a session, whatever waits for others.
+        if !hasher.verify(current, Some(&user.password_hash), HERE).await? {
+            let now = Timestamp::now();
+            let entry = AuditEntry::new(now, name, "password.refused", "the current one was wrong");
+            // A session that guesses is a source of its own: nobody else is locked out.
+            let source = Source::Device(format!("session {}", session.token_hash));
+            let attempt = Attempt { tenant: tenant.clone(), user: name.clone(), source, now };
+            if store.count_login_failure(attempt, entry).await? {
+                store.end_session(&session.token_hash).await?;
+            }
+            return Err(PasswordError::Wrong);
+        }
+        password::check_new(name, current, new)?;
+        let hash = hasher.hash(new, HERE).await?;
+        store.set_password(tenant, name, hash, false, Some(session.token_hash.clone())).await?;
+        let entry = AuditEntry::new(Timestamp::now(), name, "password.change", "");
+        Ok(store.append_audit(tenant, entry).await?)
+    }
+
+    /// Creates the administrator `admin` with a one-time password if there are no users; returns that password, which is
+    /// printed to standard output and nowhere else.
+    ///
+    /// # Errors
+    /// No random numbers, or the store.
+    pub async fn first_login(&self) -> Result<Option<String>, FirstLoginError> {
+        let Inner { store, hasher, .. } = &*self.0;
+        if !store.users(DEFAULT_TENANT).await?.is_empty() {
+            return Ok(None);
+        }
+        let one_time = password::one_time()?;
+        let new = NewUser {
+            name: "admin".to_owned(),
+            role: Role::Administrator.name().to_owned(),
+            password_hash: hasher.hash(&one_time, HERE).await?,
+            must_change: true,
+            created_at: Timestamp::now(),
+        };
+        Ok(store.create_user(DEFAULT_TENANT, new).await?.then_some(one_time))
+    }
+
+    /// Gives a user a new one-time password, ends the user's sessions and unlocks the account.
+    ///
+    /// # Errors
+    /// The role does not allow it, there is no such user, no random numbers, or the store.
+    pub async fn reset_password(&self, actor: &Actor, user: &str) -> Result<String, PasswordResetError> {
+        actor.check(Permission::ResetPasswords)?;
+        let Inner { store, hasher, .. } = &*self.0;
+        let one_time = password::one_time()?;
+        let hash = hasher.hash(&one_time, HERE).await?;
+        if !store.set_password(&actor.tenant, user, hash, true, None).await? {
+            return Err(PasswordResetError::NotFound { user: user.to_owned() });
+        }
+        let entry = AuditEntry::new(Timestamp::now(), &actor.name, "password.reset", format!("of {user}"));
+        store.append_audit(&actor.tenant, entry).await?;
+        Ok(one_time)
+    }
+}
+
+/// The first login could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum FirstLoginError {
+    /// The password can't be hashed.
+    #[error("the one-time password can't be made")]
+    Password(#[from] HashError),
+    /// The store.
+    #[error("the first user can't be stored")]
+    Store(#[from] StoreError),
+}
+
+/// A password could not be reset.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordResetError {
+    /// The role does not allow it.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// No such user.
+    #[error("there is no user {user:?}")]
+    NotFound {
+        /// As it was given.
+        user: String,
+    },
+    /// The password can't be hashed.
+    #[error("the one-time password can't be made")]
+    Password(#[from] HashError),
+    /// The store.
+    #[error("the password can't be stored")]
+    Store(#[from] StoreError),
+}
