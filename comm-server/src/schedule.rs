@@ -28,7 +28,7 @@ pub async fn start(store: &Store, retention: Retention) -> Result<JobScheduler, 
     scheduler.add(job(EACH_MINUTE, store, "expiry of commands", expire_commands)?).await?;
     scheduler.add(job(EACH_MINUTE, store, "expiry of sessions", expire_sessions)?).await?;
     scheduler.add(job(EACH_MINUTE, store, "dates of roll-outs", begin_rollouts)?).await?;
-    let tidy = move |store: Store, now| async move { store.tidy(retention, now).await };
+    let tidy = move |store: Store, now| async move { store.apply_retention(retention, now).await };
     scheduler.add(job(EACH_HOUR, store, "retention", tidy)?).await?;
     scheduler.add(job(OFTEN, store, "statistics", gauge)?).await?;
     scheduler.start().await?;
@@ -61,7 +61,7 @@ where
 }
 
 async fn ask_meters(store: Store, now: Timestamp) -> Result<u64, StoreError> {
-    store.ask_due_meters(now, rand::random).await
+    store.request_due_meters(now, rand::random).await
 }
 
 async fn expire_commands(store: Store, now: Timestamp) -> Result<u64, StoreError> {

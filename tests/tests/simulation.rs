@@ -402,8 +402,8 @@ impl Books {
                 assert_eq!(closed.len(), 1);
             }
             Effect::Quarantine { reason, .. } => panic!("{reason}"),
-            Effect::Meet(_)
-            | Effect::Describe(..)
+            Effect::UpsertDevice(_)
+            | Effect::UpdateReading(..)
             | Effect::SetOffline(..)
             | Effect::AddCounters { .. }
             | Effect::Firmware(_)

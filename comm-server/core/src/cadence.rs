@@ -1,6 +1,21 @@
 //! When a gateway polls next: regularly, or each minute while it has an open service call.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+/// A gateway counts as silent when its poll is later than this many times its interval, ...
+pub const SILENT_INTERVALS: i64 = 2;
+
+/// ... and this much more, milliseconds.
+pub const SILENT_SLACK_MS: i64 = 60_000;
+
+/// Whether a gateway missed its poll by so much that something is wrong. `last` is its last poll, or when it was first
+/// seen; `next_poll_s` is the interval that it was given then.
+#[must_use]
+pub fn is_silent(last: Timestamp, next_poll_s: i64, now: Timestamp) -> bool {
+    let patience_ms = next_poll_s.saturating_mul(1000 * SILENT_INTERVALS).saturating_add(SILENT_SLACK_MS);
+    last.as_millisecond().saturating_add(patience_ms) < now.as_millisecond()
+}
 
 /// Longest time between two polls, seconds: a day.
 const LONGEST_S: u32 = 86_400;

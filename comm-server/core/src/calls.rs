@@ -16,6 +16,67 @@ pub struct ReportRef {
     pub seq: u64,
 }
 
+/// How much an open call matters: a device is shown with the one that matters most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CallPriority {
+    /// A service call.
+    ServiceCall,
+    /// A supply at its end.
+    SupplyEnd,
+    /// A paper jam.
+    Jam,
+    /// An open cover.
+    CoverOpen,
+    /// A supply near its end.
+    SupplyNearEnd,
+    /// Any other call.
+    Other,
+}
+
+impl CallPriority {
+    /// All priorities, the highest first.
+    pub const ALL: [Self; 6] =
+        [Self::ServiceCall, Self::SupplyEnd, Self::Jam, Self::CoverOpen, Self::SupplyNearEnd, Self::Other];
+
+    /// The priority of a kind of call.
+    #[must_use]
+    pub const fn of(kind: CallKind) -> Self {
+        match kind {
+            CallKind::ServiceCall => Self::ServiceCall,
+            CallKind::SupplyEnd => Self::SupplyEnd,
+            CallKind::Jam => Self::Jam,
+            CallKind::CoverOpen => Self::CoverOpen,
+            CallKind::SupplyNearEnd => Self::SupplyNearEnd,
+            CallKind::SupplyReplaced | CallKind::DeviceOffline | CallKind::CounterRegression => Self::Other,
+        }
+    }
+
+    /// Its place in [`CallPriority::ALL`], from 1: the lowest number matters most.
+    #[must_use]
+    pub const fn rank(self) -> i64 {
+        match self {
+            Self::ServiceCall => 1,
+            Self::SupplyEnd => 2,
+            Self::Jam => 3,
+            Self::CoverOpen => 4,
+            Self::SupplyNearEnd => 5,
+            Self::Other => 6,
+        }
+    }
+
+    /// The priority of a rank.
+    #[must_use]
+    pub fn of_rank(rank: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|priority| priority.rank() == rank)
+    }
+}
+
+/// Whether a call asks for a supply.
+#[must_use]
+pub const fn is_about_supply(kind: CallKind) -> bool {
+    matches!(kind, CallKind::SupplyNearEnd | CallKind::SupplyEnd)
+}
+
 /// What becomes of the calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallEffect {
@@ -155,6 +216,14 @@ mod tests {
             assert_eq!((other_end, end_again), (vec![], vec![]), "{kind:?}");
             assert!(open.is_empty());
         }
+    }
+
+    #[test]
+    fn ranks_are_the_order_of_the_priorities() {
+        for (rank, priority) in (1..).zip(CallPriority::ALL) {
+            assert_eq!((priority.rank(), CallPriority::of_rank(rank)), (rank, Some(priority)));
+        }
+        assert_eq!((CallPriority::of_rank(0), CallPriority::of_rank(7)), (None, None));
     }
 
     #[test]

@@ -8,6 +8,83 @@ use std::str::FromStr;
 use jiff::{SignedDuration, Timestamp};
 use wire::command::{Order, ResponseState};
 
+/// What a command asks for, without its details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OrderKind {
+    /// [`Order::CounterRequest`].
+    CounterRequest,
+    /// [`Order::StatusSense`].
+    StatusSense,
+    /// [`Order::Diagnostics`].
+    Diagnostics,
+    /// [`Order::Discovery`].
+    Discovery,
+    /// [`Order::FirmwareUpdate`].
+    FirmwareUpdate,
+    /// [`Order::FirmwareCancel`].
+    FirmwareCancel,
+}
+
+impl OrderKind {
+    /// All kinds.
+    pub const ALL: [Self; 6] = [
+        Self::CounterRequest,
+        Self::StatusSense,
+        Self::Diagnostics,
+        Self::Discovery,
+        Self::FirmwareUpdate,
+        Self::FirmwareCancel,
+    ];
+
+    /// The kind of an order.
+    #[must_use]
+    pub const fn of(order: &Order) -> Self {
+        match order {
+            Order::CounterRequest { .. } => Self::CounterRequest,
+            Order::StatusSense { .. } => Self::StatusSense,
+            Order::Diagnostics => Self::Diagnostics,
+            Order::Discovery => Self::Discovery,
+            Order::FirmwareUpdate(_) => Self::FirmwareUpdate,
+            Order::FirmwareCancel { .. } => Self::FirmwareCancel,
+        }
+    }
+
+    /// Name on the wire and in the store.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CounterRequest => "counter_request",
+            Self::StatusSense => "status_sense",
+            Self::Diagnostics => "diagnostics",
+            Self::Discovery => "discovery",
+            Self::FirmwareUpdate => "firmware_update",
+            Self::FirmwareCancel => "firmware_cancel",
+        }
+    }
+}
+
+impl fmt::Display for OrderKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for OrderKind {
+    type Err = NoSuchOrder;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchOrder> {
+        let given = || NoSuchOrder { given: text.chars().take(40).collect() };
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(given)
+    }
+}
+
+/// A kind of order that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no order of kind {given:?}")]
+pub struct NoSuchOrder {
+    given: String,
+}
+
 /// Where a command is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CommandState {
@@ -75,6 +152,18 @@ impl CommandState {
     #[must_use]
     pub const fn is_delivered_with_polls(self) -> bool {
         matches!(self, Self::Queued | Self::Delivered)
+    }
+
+    /// Whether the gateway is still to answer, or to answer finally.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Queued | Self::Delivered | Self::Accepted | Self::Running)
+    }
+
+    /// Whether it expires at its expiry time: a command that runs is not stopped by it.
+    #[must_use]
+    pub fn may_expire(self) -> bool {
+        self.after(CommandEvent::Expire) != self
     }
 
     /// The state after an event. Events come late, twice and out of order: what can't follow changes nothing. The
@@ -174,6 +263,39 @@ mod tests {
             assert_eq!(state.name().parse(), Ok(state));
         }
         assert!("answered".parse::<CommandState>().is_err());
+    }
+
+    #[test]
+    fn kinds_have_the_names_of_their_orders() {
+        for kind in OrderKind::ALL {
+            assert_eq!(kind.name().parse(), Ok(kind));
+        }
+        for order in [
+            Order::CounterRequest { devices: None },
+            Order::StatusSense { devices: None },
+            Order::Diagnostics,
+            Order::Discovery,
+            Order::FirmwareCancel { rollout: "01980000-0000-7000-8000-000000000001".parse().unwrap() },
+        ] {
+            assert_eq!(OrderKind::of(&order).name(), order.name());
+        }
+        assert!("reboot".parse::<OrderKind>().is_err());
+    }
+
+    #[test]
+    fn what_is_open_is_what_may_still_change_without_an_error() {
+        let open = CommandState::ALL
+            .map(|state| (state.is_open(), state.is_delivered_with_polls(), state.may_expire()));
+        let expected = [
+            (true, true, true),
+            (true, true, true),
+            (true, false, true),
+            (true, false, false),
+            (false, false, false),
+            (false, false, false),
+            (false, false, false),
+        ];
+        assert_eq!(open, expected);
     }
 
     #[test]

@@ -6,8 +6,8 @@ mod step;
 mod version;
 mod waiting;
 
-pub use plan::{Candidate, Door, Fleet, OpenDevice, Plan, PlanError, Share, Start, Wish, plan};
-pub use progress::{Progress, RolloutState};
+pub use plan::{Candidate, Door, Fleet, OpenDevice, Plan, PlanError, Share, Start, Wish, is_of_model, plan};
+pub use progress::{NoSuchRolloutState, Progress, RolloutState};
 pub use step::{DeviceStep, NoSuchStep, Standing, StepEvent, checked};
 pub use version::compare;
 pub use waiting::waits_for;

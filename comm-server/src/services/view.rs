@@ -1,5 +1,6 @@
 //! What an actor can read: the queries of one tenant, and no change.
 
+use comm_server_core::calls::CallPriority;
 use comm_server_core::roles::Permission;
 use jiff::Timestamp;
 use wire::ids::RolloutId;
@@ -7,8 +8,8 @@ use wire::ids::RolloutId;
 use super::{Actor, Forbidden};
 use crate::store::{
     AuditEntry, Call, CallFilter, Command, CounterPoint, Device, DeviceDetail, DeviceFilter, FleetDevice,
-    FleetNumbers, Gateway, Gravest, LaneState, LatestCounter, Page, Quarantined, Rollout, RolloutDevice,
-    Show, Sighting, Store, StoreError, SupplyCall,
+    FleetFilter, FleetNumbers, Gateway, LaneState, LatestCounter, Page, Quarantined, Rollout, RolloutDevice,
+    Sighting, Store, StoreError, SupplyCall,
 };
 
 /// Gives views to actors with the permission; cheap to clone.
@@ -39,7 +40,7 @@ impl Views {
     /// The role lacks the permission.
     pub fn stale(&self, actor: &Actor, permission: Permission) -> Result<View, Forbidden> {
         actor.check(permission)?;
-        Ok(View { store: self.store.as_some_seconds_ago(), tenant: actor.tenant.clone() })
+        Ok(View { store: self.store.stale_reads(), tenant: actor.tenant.clone() })
     }
 }
 
@@ -112,8 +113,8 @@ impl View {
         self.store.calls(&self.tenant, filter, cursor).await
     }
 
-    pub(crate) async fn gravest_call(&self, gateway: &str, device: &str) -> Read<Option<Gravest>> {
-        self.store.gravest_call(&self.tenant, gateway, device).await
+    pub(crate) async fn top_call(&self, gateway: &str, device: &str) -> Read<Option<CallPriority>> {
+        self.store.top_call(&self.tenant, gateway, device).await
     }
 
     /// Open supply calls of the devices from `first` to `last`, each a gateway and a device.
@@ -136,11 +137,11 @@ impl View {
     pub(crate) async fn fleet(
         &self,
         text: &str,
-        show: Show,
+        filter: FleetFilter,
         cursor: Option<&str>,
         now: Timestamp,
     ) -> Read<Page<FleetDevice>> {
-        self.store.fleet(&self.tenant, text, show, cursor, now).await
+        self.store.fleet(&self.tenant, text, filter, cursor, now).await
     }
 
     /// Roll-outs, newest first.

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::StoreError;
+use crate::db::StoreError;
 
 pub use read::{Restored, restore};
 pub use write::{BackedUp, backup};

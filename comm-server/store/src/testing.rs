@@ -5,7 +5,7 @@ use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AnyPool, Row as _, Transaction};
 
-use super::{StoreError, failed};
+use crate::db::{StoreError, failed};
 
 /// A database.
 #[derive(Debug)]

@@ -13,7 +13,8 @@ use wire::ids::CommandId;
 use wire::poll::Poll;
 use wire::report::{Batch, BatchResponse, Lane, Lanes};
 
-use super::*;
+use crate::db::row;
+use crate::*;
 
 pub(crate) mod engines;
 mod history;
@@ -201,11 +202,11 @@ async fn meters_are_asked_once_a_day_and_never_twice_at_once() {
     let store = &opened.store;
     let polled = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap();
     let tomorrow = NOW + SignedDuration::from_hours(24);
-    assert_eq!(store.ask_due_meters(tomorrow - SignedDuration::from_secs(1), || 0).await.unwrap(), 0);
+    assert_eq!(store.request_due_meters(tomorrow - SignedDuration::from_secs(1), || 0).await.unwrap(), 0);
     let id = polled.answer.commands[0].id;
     answer(store, id, ResponseState::Done).await.unwrap();
-    assert_eq!(store.ask_due_meters(tomorrow, || 0).await.unwrap(), 1);
-    assert_eq!(store.ask_due_meters(tomorrow, || 0).await.unwrap(), 0);
+    assert_eq!(store.request_due_meters(tomorrow, || 0).await.unwrap(), 1);
+    assert_eq!(store.request_due_meters(tomorrow, || 0).await.unwrap(), 0);
     let open = store.commands(DEFAULT_TENANT, Some("gw-1"), None).await.unwrap().items;
     assert_eq!(open.iter().filter(|c| c.state == "queued").count(), 1);
     // The next day the first one is still open, though not expired: nobody is asked twice.
@@ -213,7 +214,7 @@ async fn meters_are_asked_once_a_day_and_never_twice_at_once() {
         .execute(&raw(&opened).await)
         .await
         .unwrap();
-    assert_eq!(store.ask_due_meters(NOW + SignedDuration::from_hours(48), || 0).await.unwrap(), 0);
+    assert_eq!(store.request_due_meters(NOW + SignedDuration::from_hours(48), || 0).await.unwrap(), 0);
 }
 
 /// A connection of the test's own.

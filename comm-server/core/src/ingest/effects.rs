@@ -74,9 +74,9 @@ pub enum Effect<'a> {
         reason: &'a str,
     },
     /// Make sure that the device is known.
-    Meet(&'a DeviceId),
+    UpsertDevice(&'a DeviceId),
     /// Take over what a whole reading says.
-    Describe(&'a DeviceId, &'a Reading),
+    UpdateReading(&'a DeviceId, &'a Reading),
     /// The device answers, or doesn't.
     SetOffline(&'a DeviceId, bool),
     /// Add counters to the series.
@@ -134,7 +134,7 @@ pub fn effects<'a>(mut known: Known, lane: Lane, arrivals: &'a [Arrival]) -> Vec
             Content::Usable(report) => {
                 let device = report.device();
                 effects.push(Effect::Keep { arrival, kind: kind(report), device });
-                effects.extend(device.map(Effect::Meet));
+                effects.extend(device.map(Effect::UpsertDevice));
                 take(&mut known, by, report, &mut effects);
             }
         }
@@ -158,7 +158,7 @@ fn take<'a>(known: &mut Known, by: ReportRef, report: &'a Report, effects: &mut 
         Report::CounterSet(set) => take_counters(known, by, set, effects),
         Report::DeviceInformation(information) => {
             let (device, reading) = (&information.device, &information.reading);
-            effects.push(Effect::Describe(device, reading));
+            effects.push(Effect::UpdateReading(device, reading));
             if information.reason == InformationReason::Found {
                 end_forgotten(known, by, device, reading.read_at, effects);
             }

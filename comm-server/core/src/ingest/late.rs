@@ -30,9 +30,9 @@ fn still<'a>(known: &Known, effect: Effect<'a>, later: &Later) -> Option<Effect<
             let newer = known.totals.get(device).is_some_and(|newest| newest.read_at >= total.read_at);
             (!newer).then_some(Effect::SetTotal(device, total))
         }
-        Effect::Describe(device, reading) => {
+        Effect::UpdateReading(device, reading) => {
             let newer = later.described.is_some_and(|at| at >= reading.read_at);
-            (!newer).then_some(Effect::Describe(device, reading))
+            (!newer).then_some(Effect::UpdateReading(device, reading))
         }
         Effect::SetOffline(device, offline) => {
             let newer = later.calls.iter().any(|call| call.call == CallKind::DeviceOffline);
@@ -58,7 +58,7 @@ fn still<'a>(known: &Known, effect: Effect<'a>, later: &Later) -> Option<Effect<
         }
         other @ (Effect::Keep { .. }
         | Effect::Quarantine { .. }
-        | Effect::Meet(_)
+        | Effect::UpsertDevice(_)
         | Effect::AddCounters { .. }
         | Effect::Firmware(_)
         | Effect::Lost { .. }) => Some(other),

@@ -38,8 +38,8 @@ fn names(effects: &[Effect<'_>]) -> Vec<&'static str> {
     let name = |effect: &Effect<'_>| match effect {
         Effect::Keep { .. } => "keep",
         Effect::Quarantine { .. } => "quarantine",
-        Effect::Meet(_) => "meet",
-        Effect::Describe(..) => "describe",
+        Effect::UpsertDevice(_) => "meet",
+        Effect::UpdateReading(..) => "describe",
         Effect::SetOffline(..) => "offline",
         Effect::AddCounters { .. } => "counters",
         Effect::SetTotal(..) => "total",

@@ -76,8 +76,10 @@ pub struct OpenDevice {
 /// What is known of the devices.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fleet {
-    /// Devices whose model is known.
+    /// Devices whose model is known; those of other models than the wished one may be left out.
     pub candidates: Vec<Candidate>,
+    /// Vendors and models that there are, for naming similar ones.
+    pub models: Vec<(String, String)>,
     /// Devices of roll-outs that have not ended.
     pub open: Vec<OpenDevice>,
 }
@@ -232,7 +234,7 @@ pub fn plan(wish: &Wish, fleet: &Fleet, now: Timestamp) -> Result<Plan, PlanErro
     let not_before = date(wish.start, now)?;
     let of_model = of_model(wish, &fleet.candidates);
     if of_model.is_empty() {
-        let near = near(wish, &fleet.candidates);
+        let near = near(wish, &fleet.models);
         return Err(PlanError::UnknownModel { vendor: wish.vendor.clone(), model: wish.model.clone(), near });
     }
     let lacking: Vec<&Candidate> =
@@ -261,22 +263,24 @@ fn date(start: Start, now: Timestamp) -> Result<Timestamp, PlanError> {
     }
 }
 
+/// Whether a vendor and a model, as a device reports them, are the wished ones.
+#[must_use]
+pub fn is_of_model(wish: &Wish, vendor: &str, model: &str) -> bool {
+    vendor.eq_ignore_ascii_case(&wish.vendor) && same_model(&wish.vendor, model, &wish.model)
+}
+
 fn of_model<'a>(wish: &Wish, candidates: &'a [Candidate]) -> Vec<&'a Candidate> {
     let is_meant = |device: &Candidate| {
         let own = || (device.gateway.clone(), device.device.clone());
         wish.only.as_ref().is_none_or(|only| only.contains(&own()))
     };
-    let is_model = |device: &Candidate| {
-        device.vendor.eq_ignore_ascii_case(&wish.vendor)
-            && same_model(&wish.vendor, &device.model, &wish.model)
-    };
+    let is_model = |device: &Candidate| is_of_model(wish, &device.vendor, &device.model);
     candidates.iter().filter(|device| is_model(device) && is_meant(device)).collect()
 }
 
 /// Models with a similar name, the most similar first; where there is none, some that there are.
-fn near(wish: &Wish, candidates: &[Candidate]) -> Vec<String> {
-    let models: BTreeSet<String> =
-        candidates.iter().map(|device| format!("{} {}", device.vendor, device.model)).collect();
+fn near(wish: &Wish, models: &[(String, String)]) -> Vec<String> {
+    let models: BTreeSet<String> = models.iter().map(|(vendor, model)| format!("{vendor} {model}")).collect();
     let wished = format!("{} {}", wish.vendor, wish.model).to_lowercase();
     let mut alike: Vec<(f64, &String)> =
         models.iter().map(|model| (strsim::jaro_winkler(&wished, &model.to_lowercase()), model)).collect();

@@ -1,6 +1,7 @@
 //! How far a whole roll-out is: always derived from its devices.
 
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 
@@ -22,6 +23,15 @@ pub enum RolloutState {
 }
 
 impl RolloutState {
+    /// All states.
+    pub const ALL: [Self; 5] = [Self::Scheduled, Self::Running, Self::Done, Self::Failed, Self::Cancelled];
+
+    /// Whether some device isn't at its end: it can be cancelled, and no other roll-out takes its devices.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Running)
+    }
+
     /// Name in the store.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -33,6 +43,22 @@ impl RolloutState {
             Self::Cancelled => "cancelled",
         }
     }
+}
+
+impl FromStr for RolloutState {
+    type Err = NoSuchRolloutState;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchRolloutState> {
+        let given = || NoSuchRolloutState { given: text.chars().take(40).collect() };
+        Self::ALL.into_iter().find(|state| state.name() == text).ok_or_else(given)
+    }
+}
+
+/// A state of a roll-out that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no state of a roll-out named {given:?}")]
+pub struct NoSuchRolloutState {
+    given: String,
 }
 
 impl fmt::Display for RolloutState {

@@ -23,9 +23,9 @@ use crate::operators::caller::Caller;
 use crate::operators::error::ApiError;
 use crate::services::RequestKind;
 use crate::store::{
-    CallFilter, CounterPoint, Device, DeviceDetail, Gateway, Gravest, LatestCounter, Page, Sighting,
-    SupplyCall,
+    CallFilter, CounterPoint, Device, DeviceDetail, Gateway, LatestCounter, Page, Sighting, SupplyCall,
 };
+use comm_server_core::calls::CallPriority;
 use comm_server_core::roles::Permission;
 
 /// Readings in the table beside the plot.
@@ -128,7 +128,7 @@ struct Known {
     gateway: Option<Gateway>,
     counters: Vec<LatestCounter>,
     calls: Page<crate::store::Call>,
-    gravest: Option<Gravest>,
+    top_call: Option<CallPriority>,
     supply_calls: Vec<SupplyCall>,
     others: Vec<Sighting>,
 }
@@ -188,7 +188,7 @@ async fn read(
         gateway: view.gateway(gateway).await?,
         counters: view.latest_counters(gateway, device).await?,
         calls: view.calls(&filter, None).await?,
-        gravest: view.gravest_call(gateway, device).await?,
+        top_call: view.top_call(gateway, device).await?,
         supply_calls: view.supply_calls(own, own).await?,
         others: view.other_sightings(gateway, device).await?,
     })
@@ -255,7 +255,7 @@ fn prepared(caller: &Caller, known: Known, now: Timestamp) -> (Overview, History
     let elsewhere =
         |other: Sighting| Elsewhere { href: device_page(&other.gateway, &d.device), gateway: other.gateway };
     let overview = Overview {
-        state: state::of_device(d.offline, known.gravest, reading.map(|r| &r.status)),
+        state: state::of_device(d.offline, known.top_call, reading.map(|r| &r.status)),
         read_at: d.read_at.map(|at| When::new(at, now)),
         stale: stale(d.offline, known.gateway.as_ref(), now),
         may_roll_out: caller.actor.may(Permission::RollOut),

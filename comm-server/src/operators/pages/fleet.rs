@@ -19,7 +19,7 @@ use super::time::{When, grouped};
 use super::url::{address, device_page, element};
 use crate::operators::OperatorState;
 use crate::operators::caller::Caller;
-use crate::store::{FleetDevice, FleetNumbers, Show, SupplyCall};
+use crate::store::{FleetDevice, FleetFilter, FleetNumbers, SupplyCall};
 
 const STATES: [(&str, &str); 4] = [
     ("", "All devices"),
@@ -98,10 +98,10 @@ pub(super) async fn show(
     check_choice("state", &STATES, &query.state)?;
     let now = Timestamp::now();
     let show = match query.state.as_str() {
-        "attention" => Show::Attention,
-        "offline" => Show::Offline,
-        "supplies" => Show::Supplies,
-        _ => Show::All,
+        "attention" => FleetFilter::Attention,
+        "offline" => FleetFilter::Offline,
+        "supplies" => FleetFilter::Supplies,
+        _ => FleetFilter::All,
     };
     let numbers = state.view(&caller, Permission::SeeFleet)?.fleet_numbers(now).await?;
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
@@ -111,7 +111,7 @@ pub(super) async fn show(
     let with = |page: &str| address("/", &[filter.as_slice(), &[("page", page)]].concat());
     let live = FleetLive {
         tiles: tiles(&numbers),
-        filtered: !query.q.trim().is_empty() || show != Show::All,
+        filtered: !query.q.trim().is_empty() || show != FleetFilter::All,
         next: found.next.as_deref().map(with),
         devices: found.items.into_iter().map(|device| row(device, &alarms, now)).collect(),
     };
@@ -200,7 +200,7 @@ fn row(d: FleetDevice, alarms: &[SupplyCall], now: Timestamp) -> DeviceRow {
     DeviceRow {
         element: element("d", &[&d.gateway, &d.device]),
         href: device_page(&d.gateway, &d.device),
-        state: state::of_device(d.offline, d.gravest, status),
+        state: state::of_device(d.offline, d.top_call, status),
         supplies: d
             .reading
             .as_ref()

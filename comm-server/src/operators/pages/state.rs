@@ -4,7 +4,7 @@ use wire::reading::Status;
 use wire::report::WaitReason;
 
 use super::icon::Icon;
-use crate::store::Gravest;
+use comm_server_core::calls::CallPriority;
 
 /// A state on a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,17 +19,21 @@ const fn badge(word: &'static str, tone: &'static str, icon: Icon) -> StateBadge
 }
 
 /// How a device is: what is worst comes first.
-pub(super) fn of_device(offline: bool, gravest: Option<Gravest>, status: Option<&Status>) -> StateBadge {
+pub(super) fn of_device(
+    offline: bool,
+    top_call: Option<CallPriority>,
+    status: Option<&Status>,
+) -> StateBadge {
     if offline {
         return badge("Offline", "bad", Icon::Offline);
     }
-    match gravest {
-        Some(Gravest::ServiceCall) => return badge("Service call", "bad", Icon::Wrench),
-        Some(Gravest::SupplyEnd) => return badge("Supply end", "bad", Icon::Drop),
-        Some(Gravest::Jam) => return badge("Paper jam", "bad", Icon::Jam),
-        Some(Gravest::CoverOpen) => return badge("Cover open", "warn", Icon::Cover),
-        Some(Gravest::SupplyNearEnd) => return badge("Supply low", "warn", Icon::Drop),
-        Some(Gravest::Other) | None => {}
+    match top_call {
+        Some(CallPriority::ServiceCall) => return badge("Service call", "bad", Icon::Wrench),
+        Some(CallPriority::SupplyEnd) => return badge("Supply end", "bad", Icon::Drop),
+        Some(CallPriority::Jam) => return badge("Paper jam", "bad", Icon::Jam),
+        Some(CallPriority::CoverOpen) => return badge("Cover open", "warn", Icon::Cover),
+        Some(CallPriority::SupplyNearEnd) => return badge("Supply low", "warn", Icon::Drop),
+        Some(CallPriority::Other) | None => {}
     }
     let Some(status) = status else { return badge("Not read yet", "idle", Icon::Question) };
     let is = |label: &Option<wire::reading::Label>, name| label.as_ref().is_some_and(|l| l.is(name));
@@ -144,14 +148,14 @@ mod tests {
     fn the_worst_is_said_first() {
         let idle = Status { printer: Some(Label::name("idle")), ..Status::default() };
         let table = [
-            (true, Some(Gravest::ServiceCall), "Offline"),
-            (false, Some(Gravest::ServiceCall), "Service call"),
-            (false, Some(Gravest::SupplyNearEnd), "Supply low"),
-            (false, Some(Gravest::Other), "Ready"),
+            (true, Some(CallPriority::ServiceCall), "Offline"),
+            (false, Some(CallPriority::ServiceCall), "Service call"),
+            (false, Some(CallPriority::SupplyNearEnd), "Supply low"),
+            (false, Some(CallPriority::Other), "Ready"),
             (false, None, "Ready"),
         ];
-        for (offline, gravest, word) in table {
-            assert_eq!(of_device(offline, gravest, Some(&idle)).word, word);
+        for (offline, top_call, word) in table {
+            assert_eq!(of_device(offline, top_call, Some(&idle)).word, word);
         }
         assert_eq!(of_device(false, None, None).word, "Not read yet");
         let down = Status { device: Some(Label::name("down")), ..idle };

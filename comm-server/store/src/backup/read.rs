@@ -13,8 +13,8 @@ use sqlx::{AnyConnection, AnyPool};
 
 use super::tables::TABLES;
 use super::{BackupError, FORMAT, FORMAT_VERSION, Head, LINE_BYTES, Row, Tail};
-use crate::engine::{self, Engine};
-use crate::{StoreError, failed, migrations};
+use crate::db::engine::{self, Engine};
+use crate::db::{StoreError, failed, migrations};
 
 /// What was restored.
 #[derive(Debug, Serialize)]

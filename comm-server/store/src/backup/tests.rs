@@ -5,9 +5,10 @@ use std::path::Path;
 
 use super::tables::{LEFT_OUT, TABLES};
 use super::*;
+use crate::db::failed;
 use crate::tests::engines::{database, on_every_engine};
 use crate::tests::filled;
-use crate::{DEFAULT_TENANT, Store, failed};
+use crate::{DEFAULT_TENANT, Store};
 
 on_every_engine! {
     a_backup_is_restored_on_either_engine,
@@ -82,7 +83,8 @@ async fn every_table_is_backed_up_or_left_out_on_purpose() {
     .await
     .map_err(failed("to read the tables"))
     .unwrap();
-    let found: BTreeSet<String> = found.iter().map(|row| crate::row::text(row, "line").unwrap()).collect();
+    let found: BTreeSet<String> =
+        found.iter().map(|row| crate::db::row::text(row, "line").unwrap()).collect();
     let known = TABLES.iter().copied().chain(LEFT_OUT.iter().map(|(table, _)| *table));
     assert_eq!(found, known.map(str::to_owned).collect());
 }

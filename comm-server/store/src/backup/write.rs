@@ -15,8 +15,7 @@ use sqlx::{AnyConnection, Column as _, Row as _, ValueRef as _};
 
 use super::tables::TABLES;
 use super::{BackupError, FORMAT, FORMAT_VERSION, Head, Row, Tail};
-use crate::engine::Engine;
-use crate::{Needs, failed, migrations, reach};
+use crate::db::{Engine, Needs, failed, migrations, reach};
 
 /// How hard it is compressed; 3 is zstd's own choice.
 const LEVEL: i32 = 3;

@@ -24,16 +24,17 @@ pub(super) async fn meters_are_thinned_and_nothing_that_bills_goes() {
         ..Default::default()
     };
     let after = |days: i64| NOW + SignedDuration::from_hours(24 * days);
-    assert_eq!(store.tidy(retention, after(9)).await.unwrap(), 0);
-    let (here, there) = tokio::join!(store.tidy(retention, after(12)), two.tidy(retention, after(12)));
+    assert_eq!(store.apply_retention(retention, after(9)).await.unwrap(), 0);
+    let (here, there) =
+        tokio::join!(store.apply_retention(retention, after(12)), two.apply_retention(retention, after(12)));
     assert_eq!(here.unwrap() + there.unwrap(), 4, "the first stays, the last of each hour, and a fall");
     let times = |series: Vec<(String, i64)>| series.into_iter().map(|(_, value)| value).collect::<Vec<_>>();
     assert_eq!(times(series(store).await), [1, 3, 6, 8, 3]);
-    assert_eq!(store.tidy(retention, after(12)).await.unwrap(), 0, "one turn a day");
-    assert_eq!(store.tidy(retention, after(22)).await.unwrap(), 2, "what a fall was from stays");
+    assert_eq!(store.apply_retention(retention, after(12)).await.unwrap(), 0, "one turn a day");
+    assert_eq!(store.apply_retention(retention, after(22)).await.unwrap(), 2, "what a fall was from stays");
     assert_eq!(times(series(store).await), [1, 8, 3]);
     assert!(state(store).await["reports"].len() == 9);
-    assert_eq!(store.tidy(retention, after(95)).await.unwrap(), 9, "the reports' time is over");
+    assert_eq!(store.apply_retention(retention, after(95)).await.unwrap(), 9, "the reports' time is over");
     let device = store.device(DEFAULT_TENANT, "gw-1", "ricoh:E1").await.unwrap().unwrap().device;
     assert_eq!(device.total, Some(3));
 }
@@ -56,7 +57,7 @@ pub(super) async fn each_source_of_a_counter_keeps_its_own_meters() {
     let calls = store.calls(DEFAULT_TENANT, &Default::default(), None).await.unwrap().items;
     assert!(calls.is_empty(), "13 is no fall from 20: {calls:?}");
     let retention = comm_server_core::retention::Retention { meters_raw_days: 1, ..Default::default() };
-    store.tidy(retention, NOW + SignedDuration::from_hours(24 * 3)).await.unwrap();
+    store.apply_retention(retention, NOW + SignedDuration::from_hours(24 * 3)).await.unwrap();
     let kept: Vec<i64> = series(&store).await.into_iter().map(|(_, value)| value).collect();
     assert_eq!(kept, [10, 20, 13], "the first and the last of the one, and the other");
     let days = NOW + SignedDuration::from_hours(24 * 3);
@@ -85,7 +86,7 @@ pub(super) async fn one_meter_of_each_month_stays_for_ever_and_other_rows_until_
         audit_days: 200,
         ..Default::default()
     };
-    store.tidy(retention, NOW + SignedDuration::from_hours(24 * 390)).await.unwrap();
+    store.apply_retention(retention, NOW + SignedDuration::from_hours(24 * 390)).await.unwrap();
     // The first of all, the last of January to June, and what the fall was from.
     let kept: Vec<i64> = series(&store).await.into_iter().map(|(_, value)| value).collect();
     assert_eq!(kept, [0, 10, 19, 29, 39, 48, 3, 50, 59]);

@@ -37,9 +37,9 @@ pub(super) async fn reports_are_put_into_partitions_as_the_page_says() {
 
     let (now, retention) = (Timestamp::now(), Retention::default());
     let later = |days: i64| now + SignedDuration::from_hours(24 * days);
-    assert!(store.tidy(retention, now).await.unwrap() >= 2, "months are made ahead");
+    assert!(store.apply_retention(retention, now).await.unwrap() >= 2, "months are made ahead");
     assert_eq!(names(&opened, PARTITIONS).await.len(), 3, "all before, and two months after it");
-    assert_eq!(store.tidy(retention, now).await.unwrap(), 0);
+    assert_eq!(store.apply_retention(retention, now).await.unwrap(), 0);
 
     // What comes twice changes nothing, and what comes later lands in its month.
     let again = [call("jam", "raised", "1"), json!({"kind": "nonsense"}), call("jam", "cleared", "1")];
@@ -57,9 +57,9 @@ pub(super) async fn reports_are_put_into_partitions_as_the_page_says() {
     assert!(!store.calls(DEFAULT_TENANT, &CallFilter::default(), None).await.unwrap().items.is_empty());
 
     // The old table goes as a whole when its newest report is too old, and not before.
-    store.tidy(retention, later(400)).await.unwrap();
+    store.apply_retention(retention, later(400)).await.unwrap();
     assert!(names(&opened, PARTITIONS).await.contains("reports_before"));
-    store.tidy(retention, later(400 + 63)).await.unwrap();
+    store.apply_retention(retention, later(400 + 63)).await.unwrap();
     assert!(!names(&opened, PARTITIONS).await.contains("reports_before"));
     assert_eq!(state(store).await["reports"].len(), 1, "the later one is there yet");
 

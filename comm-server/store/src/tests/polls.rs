@@ -3,7 +3,7 @@
 use super::*;
 
 /// Polls of these gateways at once, each with as many urgent reports made as its place; the outcomes in their order.
-async fn at_once(store: &Store, gateways: &[&str]) -> Vec<Result<Polled, StoreError>> {
+async fn at_once(store: &Store, gateways: &[&str]) -> Vec<Result<PollOutcome, StoreError>> {
     let polls: Vec<_> = gateways
         .iter()
         .zip(0..)
@@ -34,7 +34,7 @@ pub(super) async fn polls_that_come_together_are_answered_each_with_its_own() {
     let gateways = ["gw-1", "gw-2", "gw-3", "gw-4", "gw-5"];
     let first = at_once(store, &gateways).await;
     for (place, polled) in first.iter().enumerate() {
-        let Polled { answer, registered } = polled.as_ref().unwrap();
+        let PollOutcome { answer, registered } = polled.as_ref().unwrap();
         let reported = place == 0;
         assert_eq!(*registered, !reported, "{place}");
         assert_eq!(answer.next_poll_s, if reported { 60 } else { 3600 }, "{place}");
@@ -48,7 +48,7 @@ pub(super) async fn polls_that_come_together_are_answered_each_with_its_own() {
 
     // What was delivered is delivered again.
     let again = at_once(store, &gateways).await;
-    let ids = |polled: &[Result<Polled, StoreError>]| {
+    let ids = |polled: &[Result<PollOutcome, StoreError>]| {
         let commands = polled.iter().flat_map(|p| p.as_ref().unwrap().answer.commands.iter());
         commands.map(|command| command.id).collect::<Vec<_>>()
     };

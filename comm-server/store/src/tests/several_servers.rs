@@ -18,7 +18,7 @@ pub(super) async fn two_servers_ask_for_meters_once() {
     }
     let tomorrow = NOW + SignedDuration::from_hours(24);
     let (first, second) =
-        tokio::join!(one.ask_due_meters(tomorrow, || 0), two.ask_due_meters(tomorrow, || 0));
+        tokio::join!(one.request_due_meters(tomorrow, || 0), two.request_due_meters(tomorrow, || 0));
     assert_eq!(first.unwrap() + second.unwrap(), 20);
     let waiting = one.statistics(DEFAULT_TENANT).await.unwrap().commands;
     assert_eq!(waiting, [("done".to_owned(), 20), ("queued".to_owned(), 20)]);

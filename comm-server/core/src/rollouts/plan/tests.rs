@@ -31,7 +31,8 @@ fn fleet() -> Fleet {
         candidate("g1", "d4", "IM C4500", "1.0"),
         candidate("g3", "d5", "RICOH IM C3000 Series", "1.0"),
     ];
-    Fleet { candidates, open: Vec::new() }
+    let models = candidates.iter().map(|device| (device.vendor.clone(), device.model.clone())).collect();
+    Fleet { candidates, models, open: Vec::new() }
 }
 
 fn devices(plan: &Plan) -> Vec<(&str, &str)> {
@@ -54,7 +55,7 @@ fn only_devices_of_the_model_that_lack_the_version_are_planned() {
 #[test]
 fn no_command_names_more_devices_than_the_wire_allows() {
     let many = (0..=COMMAND_DEVICES).map(|n| candidate("g", &n.to_string(), "m", ""));
-    let fleet = Fleet { candidates: many.collect(), open: Vec::new() };
+    let fleet = Fleet { candidates: many.collect(), ..Fleet::default() };
     let made = plan(&wish("m", "1"), &fleet, NOW).unwrap();
     assert_eq!(made.shares.iter().map(|s| s.devices.len()).collect::<Vec<_>>(), [COMMAND_DEVICES, 1]);
 }

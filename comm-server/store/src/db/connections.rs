@@ -1,0 +1,76 @@
+//! Connections that read.
+//!
+//! Through a pooler that lends a session for one transaction, even a single query is three messages that must reach the
+//! same session: there each reader is a transaction. What may be some seconds old is read from the replica while that
+//! follows closely enough.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyConnection, AnyPool, Transaction};
+
+use super::replica::Replica;
+use super::{StoreError, failed};
+
+/// Where is read.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadPool {
+    pub(crate) primary: AnyPool,
+    /// Each reader is a transaction.
+    pub(crate) in_transactions: bool,
+    pub(crate) replica: Option<Arc<Replica>>,
+    /// Whether what is read may be some seconds old.
+    pub(crate) may_be_old: bool,
+}
+
+/// A connection for reading, given back when dropped.
+#[derive(Debug)]
+pub(crate) enum ReadConnection {
+    /// Each query is by itself.
+    Single(PoolConnection<Any>),
+    /// All queries are one transaction, which ends with it.
+    Joint(Transaction<'static, Any>),
+}
+
+impl Deref for ReadConnection {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        match self {
+            Self::Single(connection) => connection,
+            Self::Joint(transaction) => transaction,
+        }
+    }
+}
+
+impl DerefMut for ReadConnection {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        match self {
+            Self::Single(connection) => connection,
+            Self::Joint(transaction) => transaction,
+        }
+    }
+}
+
+impl ReadPool {
+    pub(crate) async fn reader(&self) -> Result<ReadConnection, StoreError> {
+        if let Some(replica) = self.replica.as_ref().filter(|replica| self.may_be_old && replica.serves()) {
+            match take(replica.pool(), replica.in_transactions()).await {
+                Ok(reader) => {
+                    metrics::counter!("platen_comm_replica_reads_total").increment(1);
+                    return Ok(reader);
+                }
+                Err(error) => replica.is_gone(&failed("a connection to the replica")(error)),
+            }
+        }
+        take(&self.primary, self.in_transactions).await.map_err(failed("a connection"))
+    }
+}
+
+async fn take(pool: &AnyPool, in_transactions: bool) -> Result<ReadConnection, sqlx::Error> {
+    if in_transactions {
+        return pool.begin().await.map(ReadConnection::Joint);
+    }
+    pool.acquire().await.map(ReadConnection::Single)
+}

@@ -1,0 +1,147 @@
+//! What can go wrong with the store.
+
+use std::path::PathBuf;
+
+use super::page::InvalidCursor;
+
+/// What can go wrong with the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database URL isn't one.
+    #[error(
+        "{url:?} is no database that this program knows: expected sqlite:///path/to/file or \
+         postgres://user@host/database"
+    )]
+    Url {
+        /// As it was given, without what follows a `@`.
+        url: String,
+    },
+    /// The database can't be opened.
+    #[error("the database can't be opened: {place}")]
+    Open {
+        /// Where it is.
+        place: String,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The database's server says nothing.
+    #[error("the database can't be opened: {place}: no answer within {seconds} s")]
+    Silent {
+        /// Where it is.
+        place: String,
+        /// How long it was waited, seconds.
+        seconds: u64,
+    },
+    /// The folder of the database file isn't there.
+    #[error("there is no folder {} for the database: make it, or correct the path", folder.display())]
+    NoFolder {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The database file isn't there, and this command makes none.
+    #[error(
+        "there is no database at {}: is this the right configuration? The first `run` makes one, `restore` fills one \
+         from a backup",
+        path.display()
+    )]
+    NoDatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There are no tables, and this command makes none.
+    #[error(
+        "the database has no tables yet: {place}: is it the right one? The first `run` makes them, `restore` fills them \
+         from a backup"
+    )]
+    NoTables {
+        /// Where it is.
+        place: String,
+    },
+    /// The tables can't be brought up to date.
+    #[error("the database's tables can't be brought to this version")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// The tables were made by a newer program.
+    #[error("the database's tables are at version {given}, this program knows {known}: use a newer program")]
+    Newer {
+        /// The version that it doesn't know.
+        given: i64,
+        /// The newest that it knows.
+        known: i64,
+    },
+    /// Tables can't be made through a pooler: another session's end would leave them half made.
+    #[error(
+        "the database's tables are at version {given} and this program needs {known}, but the URL leads through a \
+         pooler (statement-cache-capacity=0): run `migrate` with a URL that leads to PostgreSQL itself"
+    )]
+    Pooled {
+        /// The version that they have.
+        given: i64,
+        /// The one that they need.
+        known: i64,
+    },
+    /// A replica that isn't one of PostgreSQL.
+    #[error(
+        "database_replica is of PostgreSQL only: expected postgres://user@host/database, as database has"
+    )]
+    NoReplica,
+    /// A query failed.
+    #[error("the database refused {what}")]
+    Query {
+        /// What was being done.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A document in the database can't be read back.
+    #[error("{what} in the database can't be read")]
+    Document {
+        /// Which column.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A value in the database is none that this program knows.
+    #[error("unknown value {value:?} in {table}.{column} of {key}")]
+    Unknown {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// Which row.
+        key: String,
+        /// The value.
+        value: String,
+    },
+    /// A value in the database is out of its range.
+    #[error("{what} in the database is out of range")]
+    Range {
+        /// Which column.
+        what: &'static str,
+    },
+    /// A cursor of a page that no answer gave.
+    #[error(transparent)]
+    Cursor(#[from] InvalidCursor),
+    /// More changes wait than the writer can make in time.
+    #[error("the store is busy")]
+    Busy,
+    /// The database could not be reached, or let go of the connection; nothing was changed.
+    #[error("the database can't be reached")]
+    Unreachable,
+    /// The writer has ended: the program is stopping.
+    #[error("the store is closed")]
+    Closed,
+    /// The transaction that carried the change failed.
+    #[error("the change could not be committed: {reason}")]
+    Commit {
+        /// Why, for all changes of the transaction alike.
+        reason: String,
+    },
+}
+
+/// A named failure of a query.
+pub(crate) fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
+    move |source| StoreError::Query { what, source }
+}

@@ -1,0 +1,24 @@
+//! The ground floor: connections to the engines, the writers that commit changes in groups, and the forms of rows, pages
+//! and statements. It knows no table but those of the migrations.
+
+mod connections;
+pub(crate) mod engine;
+mod error;
+pub(crate) mod migrations;
+pub(crate) mod multi_row;
+pub(crate) mod page;
+mod reach;
+mod replica;
+pub(crate) mod row;
+pub(crate) mod sql;
+pub(crate) mod writer;
+
+pub(crate) use connections::{ReadConnection, ReadPool};
+pub(crate) use engine::Engine;
+pub use error::StoreError;
+pub(crate) use error::failed;
+pub use reach::{Needs, check_url, reach};
+pub(crate) use replica::Replica;
+
+/// The tenant of gateways that nobody has assigned.
+pub const DEFAULT_TENANT: &str = "default";

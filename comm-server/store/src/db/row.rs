@@ -1,0 +1,81 @@
+//! Columns as values: texts, flags, times and documents.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::{StoreError, failed};
+
+/// A text.
+pub(crate) fn text(row: &AnyRow, column: &'static str) -> Result<String, StoreError> {
+    row.try_get(column).map_err(failed(column))
+}
+
+/// A text that may be absent.
+pub(crate) fn maybe_text(row: &AnyRow, column: &'static str) -> Result<Option<String>, StoreError> {
+    row.try_get(column).map_err(failed(column))
+}
+
+/// A number.
+pub(crate) fn number(row: &AnyRow, column: &'static str) -> Result<i64, StoreError> {
+    row.try_get(column).map_err(failed(column))
+}
+
+/// A number that may be absent.
+pub(crate) fn maybe_number(row: &AnyRow, column: &'static str) -> Result<Option<i64>, StoreError> {
+    row.try_get(column).map_err(failed(column))
+}
+
+/// A number that can't be negative.
+pub(crate) fn count(row: &AnyRow, column: &'static str) -> Result<u64, StoreError> {
+    u64::try_from(number(row, column)?).map_err(|_| StoreError::Range { what: column })
+}
+
+/// A flag.
+pub(crate) fn flag(row: &AnyRow, column: &'static str) -> Result<bool, StoreError> {
+    Ok(number(row, column)? != 0)
+}
+
+/// A time.
+pub(crate) fn time(row: &AnyRow, column: &'static str) -> Result<Timestamp, StoreError> {
+    from_ms(number(row, column)?, column)
+}
+
+/// A time that may be absent.
+pub(crate) fn maybe_time(row: &AnyRow, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
+    maybe_number(row, column)?.map(|ms| from_ms(ms, column)).transpose()
+}
+
+/// A value of an enum or an id, of the row that `key` names.
+pub(crate) fn parsed<T: FromStr>(
+    row: &AnyRow,
+    (table, column): (&'static str, &'static str),
+    key: &str,
+) -> Result<T, StoreError> {
+    let value = text(row, column)?;
+    value.parse().map_err(|_| StoreError::Unknown { table, column, key: key.to_owned(), value })
+}
+
+/// A number as the engines hold it.
+pub(crate) fn stored(number: u64, what: &'static str) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(|_| StoreError::Range { what })
+}
+
+/// A document.
+pub(crate) fn document(text: &str, what: &'static str) -> Result<serde_json::Value, StoreError> {
+    serde_json::from_str(text).map_err(|source| StoreError::Document { what, source })
+}
+
+/// A document that may be absent.
+pub(crate) fn maybe_document(
+    row: &AnyRow,
+    column: &'static str,
+) -> Result<Option<serde_json::Value>, StoreError> {
+    maybe_text(row, column)?.map(|text| document(&text, column)).transpose()
+}
+
+fn from_ms(ms: i64, what: &'static str) -> Result<Timestamp, StoreError> {
+    Timestamp::from_millisecond(ms).map_err(|_| StoreError::Range { what })
+}

@@ -1,0 +1,205 @@
+//! The writers: each takes the changes that wait, makes them in one transaction, and answers each after the commit.
+//!
+//! A change that fails is undone alone (a savepoint); a commit that fails is told to all. So thousands of gateways
+//! share one sync, and nothing is acknowledged that isn't on the disk. All changes of a gateway go through the same
+//! writer, in their order; where several servers share a database, the gateway's row is locked first.
+
+mod group;
+mod job;
+mod queue;
+
+use std::future::Future;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use sqlx::{AnyConnection, AnyPool};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::StoreError;
+use super::engine::{Engine, Writing};
+pub use job::{Caller, PollOutcome};
+pub(crate) use job::{GatewayKey, PollRequest, Urgency};
+use queue::{Entrance, Queue};
+
+/// A future of a change, tied to its connection.
+pub(crate) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
+
+/// Takes polls, each of another gateway, in one transaction; the outcomes come in their order.
+pub(crate) type TakePolls =
+    for<'c> fn(&'c mut AnyConnection, &'c [&'c PollRequest]) -> Work<'c, Vec<PollOutcome>>;
+
+/// How a writer makes its transactions.
+#[derive(Clone)]
+struct Transactions {
+    engine: Engine,
+    pool: AnyPool,
+    take_polls: TakePolls,
+}
+
+/// A change that was made and waits for the commit.
+type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
+
+/// A change and whether it is to be kept.
+type Made<'c> = Pin<Box<dyn Future<Output = (bool, Answer)> + Send + 'c>>;
+
+type Change = Box<dyn for<'c> FnOnce(&'c mut AnyConnection) -> Made<'c> + Send>;
+
+/// A change that waits.
+struct Waiting {
+    key: Option<GatewayKey>,
+    what: What,
+}
+
+/// What is to be done.
+enum What {
+    /// Anything, by itself.
+    Change(Change),
+    /// A poll, together with others.
+    Poll(Box<PollRequest>, oneshot::Sender<Result<PollOutcome, StoreError>>),
+}
+
+/// Hands changes to the writers.
+#[derive(Clone, Debug)]
+pub(crate) struct Writer {
+    groups: Arc<[Entrance]>,
+    singles: Option<Entrance>,
+    closing: CancellationToken,
+}
+
+impl Writer {
+    /// Starts the writers; the task ends when they are closed or their last clone is gone.
+    pub(crate) fn start(engine: Engine, pool: AnyPool, take_polls: TakePolls) -> (Self, JoinHandle<()>) {
+        let closing = CancellationToken::new();
+        let Writing { groups, singles } = engine.writing();
+        let writing = |pool| Transactions { engine, pool, take_polls };
+        let mut tasks = tokio::task::JoinSet::new();
+        let mut entrances = Vec::with_capacity(usize::from(groups));
+        for _ in 0..groups {
+            let (entrance, queue) = Queue::new();
+            entrances.push(entrance);
+            tasks.spawn(group::run(writing(pool.clone()), queue, closing.clone()));
+        }
+        let singles = (singles > 0).then(|| {
+            let (entrance, queue) = Queue::new();
+            tasks.spawn(group::run_singles(writing(pool), queue, closing.clone(), singles));
+            entrance
+        });
+        let task = tokio::spawn(async move { while tasks.join_next().await.is_some() {} });
+        (Self { groups: entrances.into(), singles, closing }, task)
+    }
+
+    /// Takes no more changes; those that wait are still made.
+    pub(crate) fn close(&self) {
+        self.closing.cancel();
+    }
+
+    /// The part of all places for changes that is taken, at the fullest writer: 0 to 1.
+    pub(crate) fn load(&self) -> f64 {
+        self.groups.iter().map(Entrance::load).fold(0.0, f64::max)
+    }
+
+    /// Makes a change that is about no single gateway; the answer comes after the commit.
+    ///
+    /// # Errors
+    /// The change, the commit, or the store is busy, closed or not to be reached.
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
+    {
+        let entrance = self.singles.as_ref().or_else(|| self.groups.first());
+        self.hand_over(entrance, None, Urgency::Urgent, work).await
+    }
+
+    /// Makes a change of a gateway's things; the answer comes after the commit.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub(crate) async fn write_of<T, F>(
+        &self,
+        key: GatewayKey,
+        urgency: Urgency,
+        work: F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
+    {
+        self.hand_over(self.group_of(&key), Some(key), urgency, work).await
+    }
+
+    /// Takes a poll, together with those that come at the same time; the answer comes after the commit.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub(crate) async fn poll(&self, request: PollRequest) -> Result<PollOutcome, StoreError> {
+        let (sender, answer) = oneshot::channel();
+        let key = request.caller.key();
+        let entrance = self.group_of(&key).ok_or(StoreError::Closed)?;
+        let what = What::Poll(Box::new(request), sender);
+        entrance.enter(Urgency::Regular, Waiting { key: Some(key), what }).await?;
+        answer.await.map_err(|_| self.why_nothing())?
+    }
+
+    /// The writer of a gateway's changes.
+    fn group_of(&self, key: &GatewayKey) -> Option<&Entrance> {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let place = usize::try_from(hasher.finish() % self.groups.len().max(1) as u64).unwrap_or(0);
+        self.groups.get(place)
+    }
+
+    /// Why a change was dropped without an answer.
+    fn why_nothing(&self) -> StoreError {
+        if self.closing.is_cancelled() { StoreError::Closed } else { StoreError::Unreachable }
+    }
+
+    async fn hand_over<T, F>(
+        &self,
+        entrance: Option<&Entrance>,
+        key: Option<GatewayKey>,
+        urgency: Urgency,
+        work: F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
+    {
+        let (sender, answer) = oneshot::channel();
+        let entrance = entrance.ok_or(StoreError::Closed)?;
+        entrance.enter(urgency, Waiting { key, what: What::Change(change(work, sender)) }).await?;
+        answer.await.map_err(|_| self.why_nothing())?
+    }
+}
+
+fn change<T, F>(work: F, sender: oneshot::Sender<Result<T, StoreError>>) -> Change
+where
+    T: Send + 'static,
+    F: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
+{
+    Box::new(move |connection| {
+        Box::pin(async move {
+            let outcome = work(connection).await;
+            let keep = outcome.is_ok();
+            (keep, answer(outcome, sender))
+        })
+    })
+}
+
+/// Tells an outcome once it is known whether it was committed.
+fn answer<T: Send + 'static>(
+    outcome: Result<T, StoreError>,
+    sender: oneshot::Sender<Result<T, StoreError>>,
+) -> Answer {
+    Box::new(move |committed: Result<(), String>| {
+        let outcome = match committed {
+            Ok(()) => outcome,
+            Err(reason) => outcome.and(Err(StoreError::Commit { reason })),
+        };
+        // Whoever asked may be gone; what was committed stays committed.
+        drop(sender.send(outcome));
+    })
+}

@@ -1,0 +1,167 @@
+//! Groups of changes, each one transaction.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use runtime::error::chain;
+use sqlx::AnyConnection;
+use tokio::sync::{Semaphore, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::queue::Queue;
+use super::{Answer, GatewayKey, PollOutcome, PollRequest, TakePolls, Transactions, Waiting, What, answer};
+use crate::db::{Engine, StoreError, failed};
+
+/// Changes in one transaction.
+const PER_COMMIT: usize = 256;
+
+/// Commits the changes that wait in groups, one group at a time.
+pub(super) async fn run(transactions: Transactions, mut queue: Queue, closing: CancellationToken) {
+    let mut changes = Vec::with_capacity(PER_COMMIT);
+    while queue.take(&mut changes, PER_COMMIT, &closing).await > 0 {
+        transactions.finish(&mut changes).await;
+    }
+}
+
+/// Commits each change that waits on its own, up to `at_once` of them at a time.
+pub(super) async fn run_singles(
+    transactions: Transactions,
+    mut queue: Queue,
+    closing: CancellationToken,
+    at_once: u16,
+) {
+    let places = Arc::new(Semaphore::new(usize::from(at_once)));
+    let mut next = Vec::with_capacity(1);
+    while queue.take(&mut next, 1, &closing).await > 0 {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        let (transactions, mut changes) = (transactions.clone(), std::mem::take(&mut next));
+        tokio::spawn(async move {
+            transactions.finish(&mut changes).await;
+            drop(place);
+        });
+    }
+    // What was begun is ended before this is.
+    drop(places.acquire_many(u32::from(at_once)).await);
+}
+
+impl Transactions {
+    /// Makes the changes, commits, and answers.
+    async fn finish(&self, changes: &mut Vec<Waiting>) {
+        let mut answers = Vec::with_capacity(changes.len());
+        let committed = self.commit(changes, &mut answers).await;
+        let committed = committed.map_err(|error| chain(&error));
+        if let Err(reason) = &committed {
+            tracing::error!(reason, "a transaction failed");
+        }
+        changes.clear();
+        for answer in answers {
+            answer(committed.clone());
+        }
+    }
+
+    /// Makes the changes in one transaction. What isn't answered because the transaction broke is dropped: its sender
+    /// sees that the store can't be reached.
+    async fn commit(&self, changes: &mut Vec<Waiting>, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin_with(self.engine.begin()).await.map_err(failed("to begin"))?;
+        if self.engine == Engine::Postgresql {
+            // In one order everywhere, so that two servers never wait for each other.
+            changes.sort_by(|one, other| one.key.cmp(&other.key));
+            let mut keys: Vec<GatewayKey> =
+                changes.iter().filter_map(|waiting| waiting.key.clone()).collect();
+            keys.dedup();
+            lock(self.engine, &mut transaction, keys).await?;
+        }
+        let mut polls = Vec::new();
+        for Waiting { what, .. } in changes.drain(..) {
+            match what {
+                What::Poll(asked, sender) => polls.push((asked, sender)),
+                What::Change(change) => {
+                    mark(&mut transaction).await?;
+                    let (keep, answer) = change(&mut transaction).await;
+                    answers.push(answer);
+                    release(&mut transaction, keep).await?;
+                }
+            }
+        }
+        // Last, so that their answers know of what came with them.
+        while !polls.is_empty() {
+            let mut of_others = HashSet::new();
+            let (now, later) = polls.into_iter().partition(|(asked, _)| of_others.insert(asked.caller.key()));
+            take_polls(&mut transaction, self.take_polls, now, answers).await?;
+            polls = later;
+        }
+        transaction.commit().await.map_err(failed("to commit"))
+    }
+}
+
+/// A poll that waits.
+type Poll = (Box<PollRequest>, oneshot::Sender<Result<PollOutcome, StoreError>>);
+
+/// Takes polls, each of another gateway: all together, or, if that fails, each by itself, so that one that can't be
+/// taken spoils no other.
+async fn take_polls(
+    connection: &mut AnyConnection,
+    take: TakePolls,
+    polls: Vec<Poll>,
+    answers: &mut Vec<Answer>,
+) -> Result<(), StoreError> {
+    mark(connection).await?;
+    let all: Vec<&PollRequest> = polls.iter().map(|(asked, _)| &**asked).collect();
+    let taken = take(connection, &all).await;
+    release(connection, taken.is_ok()).await?;
+    match taken {
+        Ok(taken) => {
+            answers
+                .extend(polls.into_iter().zip(taken).map(|((_, sender), polled)| answer(Ok(polled), sender)));
+        }
+        Err(error) if polls.len() == 1 => {
+            answers.extend(polls.into_iter().next().map(|(_, sender)| answer(Err(error), sender)));
+        }
+        Err(_) => {
+            for poll in polls {
+                Box::pin(take_polls(connection, take, vec![poll], answers)).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn mark(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    sqlx::query("SAVEPOINT one").execute(connection).await.map_err(failed("a savepoint"))?;
+    Ok(())
+}
+
+/// Ends what [`mark`] began, and undoes it unless it is to be kept.
+async fn release(connection: &mut AnyConnection, keep: bool) -> Result<(), StoreError> {
+    if !keep {
+        sqlx::query("ROLLBACK TO one").execute(&mut *connection).await.map_err(failed("to undo"))?;
+    }
+    sqlx::query("RELEASE one").execute(connection).await.map_err(failed("a savepoint"))?;
+    Ok(())
+}
+
+/// Locks the rows of the gateways, so that what a change reads of its gateway stays so until it is committed.
+async fn lock(
+    engine: Engine,
+    connection: &mut AnyConnection,
+    mut keys: Vec<GatewayKey>,
+) -> Result<(), StoreError> {
+    let Some(last) = keys.last().cloned() else { return Ok(()) };
+    // Few lengths, so that few statements are prepared.
+    keys.resize(keys.len().next_power_of_two(), last);
+    let mut sql = String::from("SELECT gateway FROM gateways WHERE (tenant, gateway) IN (");
+    for place in 0..keys.len() {
+        let joint = if place == 0 { "" } else { ", " };
+        let written = write!(sql, "{joint}(${}, ${})", place * 2 + 1, place * 2 + 2);
+        written.expect("writing to a string succeeds");
+    }
+    sql.push_str(") ORDER BY tenant, gateway");
+    sql.push_str(engine.for_update());
+    let mut select = sqlx::query(sqlx::AssertSqlSafe(sql));
+    for key in keys {
+        select = select.bind(key.tenant).bind(key.gateway);
+    }
+    select.fetch_all(connection).await.map_err(failed("to lock gateways"))?;
+    Ok(())
+}

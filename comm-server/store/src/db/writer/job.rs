@@ -1,0 +1,62 @@
+//! What is given to the writers.
+
+use comm_server_core::cadence::Cadence;
+use jiff::Timestamp;
+use wire::ids::GatewayId;
+use wire::poll::{Poll, PollResponse};
+
+/// The gateway that a change is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct GatewayKey {
+    /// Its tenant.
+    pub(crate) tenant: String,
+    /// Its name.
+    pub(crate) gateway: String,
+}
+
+/// What goes first when not all can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// Calls, operators and answers.
+    Urgent,
+    /// Meters and readings.
+    Regular,
+}
+
+/// A gateway at a time, with what the response to it depends on.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Its tenant.
+    pub tenant: String,
+    /// Its name, from its certificate.
+    pub gateway: GatewayId,
+    /// Poll intervals.
+    pub cadence: Cadence,
+    /// When the request was received.
+    pub now: Timestamp,
+}
+
+impl Caller {
+    /// The gateway whose changes are made in one order.
+    pub(crate) fn key(&self) -> GatewayKey {
+        GatewayKey { tenant: self.tenant.clone(), gateway: self.gateway.to_string() }
+    }
+}
+
+/// A poll that waits to be taken.
+#[derive(Debug, Clone)]
+pub(crate) struct PollRequest {
+    pub(crate) caller: Caller,
+    pub(crate) poll: Poll,
+    /// Any number, evenly spread.
+    pub(crate) random: u32,
+}
+
+/// What a poll led to.
+#[derive(Debug, Clone)]
+pub struct PollOutcome {
+    /// The response; what it says is committed.
+    pub answer: PollResponse,
+    /// Whether the gateway was not known before.
+    pub registered: bool,
+}

@@ -1,0 +1,263 @@
+//! Rows of devices.
+
+use comm_server_core::ingest::{LastTotal, readable};
+use comm_server_core::rollouts::Candidate;
+use jiff::Timestamp;
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+use wire::ids::DeviceId;
+use wire::reading::Reading;
+
+use super::GatewayRef;
+use crate::db::multi_row::{self, Statement};
+use crate::db::row::stored;
+use crate::db::{StoreError, failed, row};
+
+/// What is known of a device's total counter.
+#[derive(Debug, Default)]
+pub(crate) struct Total {
+    pub(crate) last: Option<LastTotal>,
+    /// OID that it was read from.
+    pub(crate) source: Option<String>,
+    /// When a counter of the device fell last.
+    pub(crate) fell_at: Option<Timestamp>,
+}
+
+static DEVICES: Statement = Statement::new(|rows| {
+    let rows = multi_row::rows(rows, 1, 3, |_| "$1, $2, $3, ".to_owned());
+    format!(
+        "INSERT INTO devices (tenant, gateway, first_seen_ms, device) VALUES {rows} \
+         ON CONFLICT (tenant, gateway, device) DO NOTHING"
+    )
+});
+
+static TOTALS: Statement = Statement::new(|rows| {
+    let rows = multi_row::rows(rows, 3, 2, multi_row::plain);
+    format!(
+        "WITH new (device, total, total_ms) AS (VALUES {rows}) \
+         UPDATE devices SET total = new.total, total_ms = new.total_ms FROM new \
+         WHERE devices.tenant = $1 AND devices.gateway = $2 AND devices.device = new.device"
+    )
+});
+
+/// Devices by their keys; a key of empty texts is none.
+static SELECT_CANDIDATES: Statement = Statement::new(|rows| {
+    let wanted = multi_row::rows(rows, 2, 1, multi_row::plain);
+    format!(
+        "WITH wanted (gateway, device) AS (VALUES {wanted}) \
+         SELECT d.gateway, d.device, d.vendor, d.model, d.firmware FROM wanted w \
+         JOIN devices d ON d.tenant = $1 AND d.gateway = w.gateway AND d.device = w.device"
+    )
+});
+
+/// Inserts devices that are not known yet.
+pub(crate) async fn insert_missing(
+    connection: &mut AnyConnection,
+    of: GatewayRef<'_>,
+    first_seen: Timestamp,
+    mut devices: &[&DeviceId],
+) -> Result<(), StoreError> {
+    while !devices.is_empty() {
+        let (sql, rows) = DEVICES.at_most(devices.len());
+        let (now, later) = devices.split_at(rows);
+        let mut insert = sqlx::query(sql)
+            .bind(of.tenant.to_owned())
+            .bind(of.gateway.to_owned())
+            .bind(first_seen.as_millisecond());
+        for device in now {
+            insert = insert.bind(device.to_string());
+        }
+        insert.execute(&mut *connection).await.map_err(failed("insert devices"))?;
+        devices = later;
+    }
+    Ok(())
+}
+
+/// Stores the newest total counters.
+pub(crate) async fn set_totals(
+    connection: &mut AnyConnection,
+    of: GatewayRef<'_>,
+    mut totals: &[(&DeviceId, LastTotal)],
+) -> Result<(), StoreError> {
+    while !totals.is_empty() {
+        let (sql, rows) = TOTALS.at_most(totals.len());
+        let (now, later) = totals.split_at(rows);
+        let mut update = sqlx::query(sql).bind(of.tenant.to_owned()).bind(of.gateway.to_owned());
+        for (device, total) in now {
+            update = update
+                .bind(device.to_string())
+                .bind(stored(total.value, "devices.total")?)
+                .bind(total.read_at.as_millisecond());
+        }
+        update.execute(&mut *connection).await.map_err(failed("update devices"))?;
+        totals = later;
+    }
+    Ok(())
+}
+
+/// Stores what a whole reading says of a device.
+pub(crate) async fn update_reading(
+    connection: &mut AnyConnection,
+    of: GatewayRef<'_>,
+    device: &DeviceId,
+    reading: &Reading,
+) -> Result<(), StoreError> {
+    let document = serde_json::to_string(reading)
+        .map_err(|source| StoreError::Document { what: "devices.reading", source })?;
+    let identity = &reading.identity;
+    let text = |text: Option<&str>| readable(text.unwrap_or_default());
+    sqlx::query(
+        "UPDATE devices SET vendor = $4, model = $5, serial = $6, name = $7, mac = $8, address = $9, \
+         firmware = $10, reading = $11, read_ms = $12 WHERE tenant = $1 AND gateway = $2 AND device = $3",
+    )
+    .bind(of.tenant.to_owned())
+    .bind(of.gateway.to_owned())
+    .bind(device.to_string())
+    .bind(text(identity.vendor.as_deref()))
+    .bind(text(identity.model.as_deref()))
+    .bind(text(identity.serial.as_deref()))
+    .bind(text(identity.name.as_deref()))
+    .bind(text(identity.mac.as_deref()))
+    .bind(readable(&reading.address))
+    .bind(text(identity.firmware_version()))
+    .bind(document)
+    .bind(reading.read_at.as_millisecond())
+    .execute(connection)
+    .await
+    .map_err(failed("update device"))?;
+    Ok(())
+}
+
+/// Stores whether a device answers its gateway.
+pub(crate) async fn set_offline(
+    connection: &mut AnyConnection,
+    of: GatewayRef<'_>,
+    device: &DeviceId,
+    offline: bool,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE devices SET offline = $4 WHERE tenant = $1 AND gateway = $2 AND device = $3")
+        .bind(of.tenant.to_owned())
+        .bind(of.gateway.to_owned())
+        .bind(device.to_string())
+        .bind(i64::from(offline))
+        .execute(connection)
+        .await
+        .map_err(failed("update device"))?;
+    Ok(())
+}
+
+/// What is known of a device's total counter, where the device is known.
+pub(crate) async fn total(
+    connection: &mut AnyConnection,
+    of: GatewayRef<'_>,
+    device: &DeviceId,
+) -> Result<Total, StoreError> {
+    let found = sqlx::query(
+        "SELECT d.total, d.total_ms, (SELECT MAX(c.raised_ms) FROM calls c WHERE c.tenant = d.tenant \
+         AND c.gateway = d.gateway AND c.device = d.device AND c.kind = 'counter_regression') AS fell_ms, \
+         (SELECT MAX(n.oid) FROM counters n WHERE n.tenant = d.tenant AND n.gateway = d.gateway \
+         AND n.device = d.device AND n.counter = 'total' AND n.read_ms = d.total_ms) AS source \
+         FROM devices d WHERE d.tenant = $1 AND d.gateway = $2 AND d.device = $3",
+    )
+    .bind(of.tenant.to_owned())
+    .bind(of.gateway.to_owned())
+    .bind(device.to_string())
+    .fetch_optional(connection)
+    .await
+    .map_err(failed("read device"))?;
+    let Some(found) = found else { return Ok(Total::default()) };
+    let value = row::maybe_number(&found, "total")?.and_then(|total| u64::try_from(total).ok());
+    let read_at = row::maybe_time(&found, "total_ms")?;
+    let last = value.zip(read_at).map(|(value, read_at)| LastTotal { value, read_at });
+    Ok(Total {
+        source: row::maybe_text(&found, "source")?.filter(|_| last.is_some()),
+        last,
+        fell_at: row::maybe_time(&found, "fell_ms")?,
+    })
+}
+
+/// When the last whole reading of a device was made.
+pub(crate) async fn read_at(
+    connection: &mut AnyConnection,
+    of: GatewayRef<'_>,
+    device: &DeviceId,
+) -> Result<Option<Timestamp>, StoreError> {
+    let found = sqlx::query("SELECT read_ms FROM devices WHERE tenant = $1 AND gateway = $2 AND device = $3")
+        .bind(of.tenant.to_owned())
+        .bind(of.gateway.to_owned())
+        .bind(device.to_string())
+        .fetch_optional(connection)
+        .await
+        .map_err(failed("read device"))?;
+    Ok(found.map(|found| row::maybe_time(&found, "read_ms")).transpose()?.flatten())
+}
+
+fn candidate(r: &AnyRow) -> Result<Candidate, StoreError> {
+    Ok(Candidate {
+        gateway: row::text(r, "gateway")?,
+        device: row::text(r, "device")?,
+        vendor: row::text(r, "vendor")?,
+        model: row::text(r, "model")?,
+        version: row::text(r, "firmware")?,
+    })
+}
+
+/// Vendors and models that there are, at most `limit`.
+pub(crate) async fn models(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    limit: i64,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT vendor, model FROM devices WHERE tenant = $1 AND model <> '' \
+         ORDER BY vendor, model LIMIT $2",
+    )
+    .bind(tenant.to_owned())
+    .bind(limit)
+    .fetch_all(connection)
+    .await
+    .map_err(failed("read models"))?;
+    rows.iter().map(|r| Ok((row::text(r, "vendor")?, row::text(r, "model")?))).collect()
+}
+
+/// The devices of a vendor whose model is written so.
+pub(crate) async fn of_model(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    (vendor, model): &(String, String),
+) -> Result<Vec<Candidate>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT gateway, device, vendor, model, firmware FROM devices \
+         WHERE tenant = $1 AND vendor = $2 AND model = $3",
+    )
+    .bind(tenant.to_owned())
+    .bind(vendor.clone())
+    .bind(model.clone())
+    .fetch_all(connection)
+    .await
+    .map_err(failed("read devices"))?;
+    rows.iter().map(candidate).collect()
+}
+
+/// The devices of these keys, as far as they exist.
+pub(crate) async fn candidates(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    mut keys: &[(&str, &str)],
+) -> Result<Vec<Candidate>, StoreError> {
+    let mut found = Vec::with_capacity(keys.len());
+    while !keys.is_empty() {
+        let (sql, rows) = SELECT_CANDIDATES.at_most(keys.len());
+        let (now, later) = keys.split_at(rows);
+        let mut select = sqlx::query(sql).bind(tenant.to_owned());
+        for &(gateway, device) in now {
+            select = select.bind(gateway.to_owned()).bind(device.to_owned());
+        }
+        let rows = select.fetch_all(&mut *connection).await.map_err(failed("read devices"))?;
+        for row in &rows {
+            found.push(candidate(row)?);
+        }
+        keys = later;
+    }
+    Ok(found)
+}

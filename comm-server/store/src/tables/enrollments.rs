@@ -1,0 +1,90 @@
+//! Rows of enrollment tokens that were taken.
+
+use sqlx::AnyConnection;
+
+use crate::db::{StoreError, failed, row};
+use jiff::Timestamp;
+
+/// A token that somebody wants to use, with the key that a certificate is wanted for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// SHA-256 of the token, hexadecimal.
+    pub token_sha256: String,
+    /// The gateway that it enrolls.
+    pub gateway: String,
+    /// SHA-256 of the public key, hexadecimal.
+    pub key_sha256: String,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// What was issued for a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuedFor {
+    /// The certificate, DER in base64.
+    pub certificate: String,
+    /// Its serial number, hexadecimal.
+    pub serial: String,
+    /// What the audit says.
+    pub detail: String,
+}
+
+/// Inserts a token, unless it was taken before.
+pub(crate) async fn insert(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    claim: &Claim,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO enrollments (tenant, token_sha256, gateway, key_sha256, taken_ms) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, token_sha256) DO NOTHING",
+    )
+    .bind(tenant.to_owned())
+    .bind(claim.token_sha256.clone())
+    .bind(claim.gateway.clone())
+    .bind(claim.key_sha256.clone())
+    .bind(claim.at.as_millisecond())
+    .execute(connection)
+    .await
+    .map_err(failed("insert token"))?;
+    Ok(())
+}
+
+/// Stores what was issued for a token and its key; false if something is stored already.
+pub(crate) async fn set_issued(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    claim: &Claim,
+    issued: &IssuedFor,
+) -> Result<bool, StoreError> {
+    let kept = sqlx::query(
+        "UPDATE enrollments SET certificate = $3, serial = $4 \
+         WHERE tenant = $1 AND token_sha256 = $2 AND key_sha256 = $5 AND certificate IS NULL",
+    )
+    .bind(tenant.to_owned())
+    .bind(claim.token_sha256.clone())
+    .bind(issued.certificate.clone())
+    .bind(issued.serial.clone())
+    .bind(claim.key_sha256.clone())
+    .execute(connection)
+    .await
+    .map_err(failed("update token"))?;
+    Ok(kept.rows_affected() > 0)
+}
+
+/// The key that a token was taken for, and the certificate that was issued.
+pub(crate) async fn read(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    claim: &Claim,
+) -> Result<(String, Option<String>), StoreError> {
+    let found = sqlx::query(
+        "SELECT key_sha256, certificate FROM enrollments WHERE tenant = $1 AND token_sha256 = $2",
+    )
+    .bind(tenant.to_owned())
+    .bind(claim.token_sha256.clone())
+    .fetch_one(connection)
+    .await
+    .map_err(failed("read token"))?;
+    Ok((row::text(&found, "key_sha256")?, row::maybe_text(&found, "certificate")?))
+}

@@ -1,0 +1,40 @@
+//! The middle floor: one file for each table, rows in and rows out. A table never calls another one and decides nothing.
+
+pub(crate) mod audit;
+pub(crate) mod calls;
+pub(crate) mod commands;
+pub(crate) mod counters;
+pub(crate) mod devices;
+pub(crate) mod enrollments;
+pub(crate) mod gateways;
+pub(crate) mod lanes;
+pub(crate) mod login_failures;
+pub(crate) mod poll_states;
+pub(crate) mod quarantine;
+pub(crate) mod reports;
+pub(crate) mod rollout_devices;
+pub(crate) mod rollouts;
+pub(crate) mod sessions;
+pub(crate) mod users;
+
+use crate::db::writer::GatewayKey;
+
+/// A gateway of a tenant: the first two columns of most keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GatewayRef<'a> {
+    pub(crate) tenant: &'a str,
+    pub(crate) gateway: &'a str,
+}
+
+impl<'a> GatewayRef<'a> {
+    pub(crate) fn of(key: &'a GatewayKey) -> Self {
+        Self { tenant: &key.tenant, gateway: &key.gateway }
+    }
+}
+
+/// A lane of a gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LaneRef<'a> {
+    pub(crate) of: GatewayRef<'a>,
+    pub(crate) lane: wire::report::Lane,
+}

@@ -1,0 +1,235 @@
+//! Rows of devices in roll-outs. The row with an empty device is the gateway's staging.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use comm_server_core::rollouts::{DeviceStep, OpenDevice, Progress, RolloutState, Standing, StepEvent};
+use jiff::Timestamp;
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+use wire::ids::RolloutId;
+
+use super::GatewayRef;
+use crate::db::{StoreError, failed, row, sql};
+
+const TABLE: &str = "rollout_devices";
+
+/// A device's row.
+pub(crate) struct Row {
+    pub(crate) device: String,
+    pub(crate) standing: Standing,
+    pub(crate) waiting_for: String,
+    pub(crate) detail: String,
+    pub(crate) panel: String,
+    pub(crate) version_now: String,
+}
+
+static SELECT_OPEN: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT r.rollout, r.target, d.gateway, d.device FROM rollouts r JOIN rollout_devices d \
+         ON d.tenant = r.tenant AND d.rollout = r.rollout WHERE r.tenant = $1 \
+         AND r.state IN ({}) AND d.device <> '' AND d.step IN ({}) ORDER BY r.rollout, d.gateway, d.device",
+        sql::rollout_states(RolloutState::is_open),
+        sql::device_steps(|step| !step.is_final())
+    )
+});
+
+static CANCEL: LazyLock<String> = LazyLock::new(|| {
+    let after = |step| Standing { step, presumed: false }.after(StepEvent::CancelOrdered).step;
+    let cancelled = |step: DeviceStep| !step.is_final() && after(step) == DeviceStep::Cancelled;
+    format!(
+        "UPDATE rollout_devices SET step = '{}', waiting_for = '', panel = '', \
+         detail = CASE WHEN device = '' THEN detail ELSE 'cancelled before the push' END, updated_ms = $3 \
+         WHERE tenant = $1 AND rollout = $2 AND (step = '{}' OR (step IN ({}) AND device <> ''))",
+        DeviceStep::Cancelled.name(),
+        DeviceStep::Pending.name(),
+        sql::device_steps(cancelled)
+    )
+});
+
+pub(crate) fn step_of(found: &AnyRow, device: &str) -> Result<DeviceStep, StoreError> {
+    row::parsed(found, (TABLE, "step"), device)
+}
+
+impl Row {
+    fn of(found: &AnyRow) -> Result<Self, StoreError> {
+        let device = row::text(found, "device")?;
+        let step = step_of(found, &device)?;
+        Ok(Self {
+            device,
+            standing: Standing { step, presumed: row::flag(found, "presumed")? },
+            waiting_for: row::text(found, "waiting_for")?,
+            detail: row::text(found, "detail")?,
+            panel: row::text(found, "panel")?,
+            version_now: row::text(found, "version_now")?,
+        })
+    }
+}
+
+/// The gateway's rows in a roll-out, or the one of a device.
+pub(crate) async fn rows(
+    connection: &mut AnyConnection,
+    of: GatewayRef<'_>,
+    rollout: RolloutId,
+    only: Option<&str>,
+) -> Result<Vec<Row>, StoreError> {
+    let found = sqlx::query(
+        "SELECT device, step, presumed, waiting_for, detail, panel, version_now FROM rollout_devices \
+         WHERE tenant = $1 AND rollout = $2 AND gateway = $3 AND (device = $4 OR $5 = 1)",
+    )
+    .bind(of.tenant.to_owned())
+    .bind(rollout.to_string())
+    .bind(of.gateway.to_owned())
+    .bind(only.unwrap_or_default().to_owned())
+    .bind(i64::from(only.is_none()))
+    .fetch_all(connection)
+    .await
+    .map_err(failed("read roll-out devices"))?;
+    found.iter().map(Row::of).collect()
+}
+
+/// Stores a device's row.
+pub(crate) async fn update(
+    connection: &mut AnyConnection,
+    of: GatewayRef<'_>,
+    rollout: RolloutId,
+    row: &Row,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE rollout_devices SET step = $5, presumed = $6, waiting_for = $7, detail = $8, panel = $9, \
+         version_now = $10, updated_ms = $11 \
+         WHERE tenant = $1 AND rollout = $2 AND gateway = $3 AND device = $4",
+    )
+    .bind(of.tenant.to_owned())
+    .bind(rollout.to_string())
+    .bind(of.gateway.to_owned())
+    .bind(row.device.clone())
+    .bind(row.standing.step.name())
+    .bind(i64::from(row.standing.presumed))
+    .bind(row.waiting_for.clone())
+    .bind(row.detail.clone())
+    .bind(row.panel.clone())
+    .bind(row.version_now.clone())
+    .bind(now.as_millisecond())
+    .execute(connection)
+    .await
+    .map_err(failed("update roll-out device"))?;
+    Ok(())
+}
+
+/// Inserts a device with the version that it shows now, unless the roll-out has it already.
+pub(crate) async fn insert(
+    connection: &mut AnyConnection,
+    of: GatewayRef<'_>,
+    rollout: RolloutId,
+    (device, version): (&str, &str),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO rollout_devices (tenant, rollout, gateway, device, step, version_before, updated_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, rollout, gateway, device) DO NOTHING",
+    )
+    .bind(of.tenant.to_owned())
+    .bind(rollout.to_string())
+    .bind(of.gateway.to_owned())
+    .bind(device.to_owned())
+    .bind(DeviceStep::Pending.name())
+    .bind(version.to_owned())
+    .bind(now.as_millisecond())
+    .execute(connection)
+    .await
+    .map_err(failed("insert roll-out device"))?;
+    Ok(())
+}
+
+/// How many devices of a roll-out are at which step.
+pub(crate) async fn progress(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    rollout: RolloutId,
+) -> Result<Progress, StoreError> {
+    let rows = sqlx::query(
+        "SELECT step, COUNT(*) AS devices FROM rollout_devices \
+         WHERE tenant = $1 AND rollout = $2 AND device <> '' GROUP BY step",
+    )
+    .bind(tenant.to_owned())
+    .bind(rollout.to_string())
+    .fetch_all(connection)
+    .await
+    .map_err(failed("count roll-out devices"))?;
+    let mut progress = Progress::default();
+    for counted in &rows {
+        progress.count(step_of(counted, &rollout.to_string())?, row::count(counted, "devices")?);
+    }
+    Ok(progress)
+}
+
+/// Devices that failed in a roll-out, by gateway and id.
+pub(crate) async fn failed_devices(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    rollout: RolloutId,
+) -> Result<BTreeSet<(String, String)>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT gateway, device FROM rollout_devices WHERE tenant = $1 AND rollout = $2 \
+         AND device <> '' AND step = $3",
+    )
+    .bind(tenant.to_owned())
+    .bind(rollout.to_string())
+    .bind(DeviceStep::Failed.name())
+    .fetch_all(connection)
+    .await
+    .map_err(failed("read roll-out devices"))?;
+    rows.iter().map(|r| Ok((row::text(r, "gateway")?, row::text(r, "device")?))).collect()
+}
+
+/// Devices of roll-outs that have not ended, which are not at their end.
+pub(crate) async fn open(
+    connection: &mut AnyConnection,
+    tenant: &str,
+) -> Result<Vec<OpenDevice>, StoreError> {
+    let rows = sqlx::query(SELECT_OPEN.as_str())
+        .bind(tenant.to_owned())
+        .fetch_all(connection)
+        .await
+        .map_err(failed("read roll-out devices"))?;
+    let open = |r: &AnyRow| {
+        Ok(OpenDevice {
+            rollout: row::parsed(r, (TABLE, "rollout"), "a row")?,
+            target: row::text(r, "target")?,
+            gateway: row::text(r, "gateway")?,
+            device: row::text(r, "device")?,
+        })
+    };
+    rows.iter().map(open).collect()
+}
+
+/// Cancels the devices that were not pushed to, and the stagings that were not done.
+pub(crate) async fn cancel(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    rollout: RolloutId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(CANCEL.as_str())
+        .bind(tenant.to_owned())
+        .bind(rollout.to_string())
+        .bind(now.as_millisecond())
+        .execute(connection)
+        .await
+        .map_err(failed("cancel roll-out devices"))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cancelled_is_what_the_core_says() {
+        assert!(CANCEL.contains("(step = 'pending' OR (step IN ('pending', 'staged') AND device <> ''))"));
+        assert!(SELECT_OPEN.contains("r.state IN ('scheduled', 'running')"));
+        assert!(SELECT_OPEN.contains("d.step IN ('pending', 'staged', 'pushed')"));
+    }
+}

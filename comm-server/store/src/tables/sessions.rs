@@ -1,0 +1,160 @@
+//! Rows of sessions.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+
+use crate::db::{StoreError, failed, row};
+
+/// A session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Session {
+    /// SHA-256 of the token, hexadecimal; the token itself is never stored.
+    pub token_hash: String,
+    /// Tenant.
+    pub tenant: String,
+    /// Login name.
+    pub user: String,
+    /// Token that changing requests must carry.
+    pub csrf: String,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// When something was last changed through it, milliseconds; 0 for never.
+    pub changed_ms: i64,
+}
+
+fn session(row: &AnyRow) -> Result<Session, StoreError> {
+    Ok(Session {
+        token_hash: row::text(row, "token_hash")?,
+        tenant: row::text(row, "tenant")?,
+        user: row::text(row, "user_name")?,
+        csrf: row::text(row, "csrf")?,
+        created_at: row::time(row, "created_ms")?,
+        expires_at: row::time(row, "expires_ms")?,
+        changed_ms: row::number(row, "changed_ms")?,
+    })
+}
+
+/// A session that has not ended.
+pub(crate) async fn read(
+    connection: &mut AnyConnection,
+    token_hash: &str,
+    now: Timestamp,
+) -> Result<Option<Session>, StoreError> {
+    let found = sqlx::query("SELECT * FROM sessions WHERE token_hash = $1 AND expires_ms > $2")
+        .bind(token_hash.to_owned())
+        .bind(now.as_millisecond())
+        .fetch_optional(connection)
+        .await
+        .map_err(failed("read session"))?;
+    found.as_ref().map(session).transpose()
+}
+
+/// Inserts a session.
+pub(crate) async fn insert(connection: &mut AnyConnection, new: Session) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO sessions (token_hash, tenant, user_name, csrf, created_ms, expires_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(new.token_hash)
+    .bind(new.tenant)
+    .bind(new.user)
+    .bind(new.csrf)
+    .bind(new.created_at.as_millisecond())
+    .bind(new.expires_at.as_millisecond())
+    .execute(connection)
+    .await
+    .map_err(failed("insert session"))?;
+    Ok(())
+}
+
+/// Moves the end of a session.
+pub(crate) async fn set_expiry(
+    connection: &mut AnyConnection,
+    token_hash: &str,
+    expires_ms: i64,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE sessions SET expires_ms = $2 WHERE token_hash = $1")
+        .bind(token_hash.to_owned())
+        .bind(expires_ms)
+        .execute(connection)
+        .await
+        .map_err(failed("update session"))?;
+    Ok(())
+}
+
+/// Notes when a session changed something.
+pub(crate) async fn set_changed(
+    connection: &mut AnyConnection,
+    token_hash: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE sessions SET changed_ms = $2 WHERE token_hash = $1")
+        .bind(token_hash.to_owned())
+        .bind(now.as_millisecond())
+        .execute(connection)
+        .await
+        .map_err(failed("update session"))?;
+    Ok(())
+}
+
+/// Deletes a session.
+pub(crate) async fn delete(connection: &mut AnyConnection, token_hash: &str) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM sessions WHERE token_hash = $1")
+        .bind(token_hash.to_owned())
+        .execute(connection)
+        .await
+        .map_err(failed("delete session"))?;
+    Ok(())
+}
+
+/// Deletes the sessions of a user but the one kept; an empty hash keeps none.
+pub(crate) async fn delete_of_user(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    user: &str,
+    keep: &str,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM sessions WHERE tenant = $1 AND user_name = $2 AND token_hash <> $3")
+        .bind(tenant.to_owned())
+        .bind(user.to_owned())
+        .bind(keep.to_owned())
+        .execute(connection)
+        .await
+        .map_err(failed("delete sessions"))?;
+    Ok(())
+}
+
+/// Deletes sessions that have ended; how many.
+pub(crate) async fn delete_ended(connection: &mut AnyConnection, now: Timestamp) -> Result<u64, StoreError> {
+    let delete = sqlx::query("DELETE FROM sessions WHERE expires_ms <= $1").bind(now.as_millisecond());
+    Ok(delete.execute(connection).await.map_err(failed("delete sessions"))?.rows_affected())
+}
+
+/// A key that servers of one database share: the one that is there, or else `fresh`.
+pub(crate) async fn server_key(
+    connection: &mut AnyConnection,
+    name: &'static str,
+    fresh: String,
+    now: Timestamp,
+) -> Result<String, StoreError> {
+    sqlx::query(
+        "INSERT INTO server_keys (name, secret, created_ms) VALUES ($1, $2, $3) \
+         ON CONFLICT (name) DO NOTHING",
+    )
+    .bind(name)
+    .bind(fresh)
+    .bind(now.as_millisecond())
+    .execute(&mut *connection)
+    .await
+    .map_err(failed("insert server key"))?;
+    let found = sqlx::query("SELECT secret FROM server_keys WHERE name = $1")
+        .bind(name)
+        .fetch_one(connection)
+        .await
+        .map_err(failed("read server key"))?;
+    row::text(&found, "secret")
+}

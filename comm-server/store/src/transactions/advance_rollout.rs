@@ -1,0 +1,110 @@
+//! Steps of devices, each in the transaction of the report or the command's end that causes it, and the state of the
+//! roll-out that follows from them.
+
+use comm_server_core::ingest::readable;
+use comm_server_core::rollouts::{RolloutState, StepEvent, checked};
+use jiff::Timestamp;
+use sqlx::AnyConnection;
+use wire::command::Order;
+use wire::ids::{CommandId, RolloutId};
+use wire::report::{FirmwareProgress, FirmwareState, FirmwareStep};
+
+use crate::db::StoreError;
+use crate::tables::rollout_devices::{self, Row};
+use crate::tables::rollouts::{self, Locked};
+use crate::tables::{GatewayRef, commands};
+
+/// Takes what a gateway reports of a step; about the whole gateway it reaches its devices that are not at their end.
+pub(super) async fn advance(
+    connection: &mut AnyConnection,
+    of: GatewayRef<'_>,
+    state: &FirmwareState,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let rollout = state.rollout;
+    let Some(locked) = rollouts::lock(connection, of.tenant, rollout).await? else { return Ok(()) };
+    let state = checked(state, &locked.version);
+    let named = state.device.as_ref().map(|d| d.as_str().to_owned()).unwrap_or_default();
+    let step = state.progress.step();
+    // What the whole gateway waits for is shown once, not at each of its devices.
+    let only = state.device.is_some() || step == FirmwareStep::Waiting;
+    for row in rollout_devices::rows(connection, of, rollout, only.then_some(named.as_str())).await? {
+        let changed = if row.device == named {
+            by_own_report(row, &state)
+        } else {
+            let reason = if step == FirmwareStep::Failed { readable(&state.detail) } else { String::new() };
+            by_event(row, StepEvent::Gateway(step), &reason)
+        };
+        if let Some(row) = changed {
+            rollout_devices::update(connection, of, rollout, &row, now).await?;
+        }
+    }
+    derive(connection, of.tenant, rollout, &locked, now).await?;
+    Ok(())
+}
+
+/// The row after its own report; `None` if that changes nothing. The own report's words replace others, its reason to wait is
+/// gone with the next step.
+fn by_own_report(row: Row, state: &FirmwareState) -> Option<Row> {
+    let after = row.standing.after(StepEvent::Device(state.progress.step()));
+    let (detail, panel) = (readable(&state.detail), readable(&state.panel));
+    let version_now = state.progress.version().map_or_else(|| row.version_now.clone(), readable);
+    if let FirmwareProgress::Waiting(reason) = &state.progress {
+        let waiting_for = reason.name().to_owned();
+        return (!row.standing.step.is_final()).then_some(Row { waiting_for, detail, panel, ..row });
+    }
+    // A late report of an earlier step says nothing of this one.
+    if after == row.standing && after.step.name() != state.progress.step().name() {
+        return None;
+    }
+    Some(Row { standing: after, waiting_for: String::new(), detail, panel, version_now, ..row })
+}
+
+/// The row after something that isn't about it alone; `None` if that changes nothing.
+fn by_event(row: Row, event: StepEvent, detail: &str) -> Option<Row> {
+    let after = row.standing.after(event);
+    (after != row.standing).then(|| Row {
+        standing: after,
+        waiting_for: String::new(),
+        detail: detail.to_owned(),
+        ..row
+    })
+}
+
+/// Devices of a command that failed or expired, as far as they aren't at their end, have failed.
+pub(super) async fn fail_devices(
+    connection: &mut AnyConnection,
+    of: GatewayRef<'_>,
+    command: CommandId,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let order = commands::order(connection, of, command).await?;
+    let Order::FirmwareUpdate(update) = order else { return Ok(()) };
+    let Some(locked) = rollouts::lock(connection, of.tenant, update.rollout).await? else { return Ok(()) };
+    for row in rollout_devices::rows(connection, of, update.rollout, None).await? {
+        if update.devices.iter().any(|device| device.as_str() == row.device)
+            && let Some(row) = by_event(row, StepEvent::CommandEnded, reason)
+        {
+            rollout_devices::update(connection, of, update.rollout, &row, now).await?;
+        }
+    }
+    derive(connection, of.tenant, update.rollout, &locked, now).await?;
+    Ok(())
+}
+
+/// Stores and gives the state that follows from the devices and the time.
+pub(super) async fn derive(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    rollout: RolloutId,
+    locked: &Locked,
+    now: Timestamp,
+) -> Result<RolloutState, StoreError> {
+    let progress = rollout_devices::progress(connection, tenant, rollout).await?;
+    let state = progress.state(locked.not_before, now);
+    if state != locked.state {
+        rollouts::set_state(connection, tenant, rollout, state).await?;
+    }
+    Ok(state)
+}

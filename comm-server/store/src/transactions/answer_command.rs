@@ -1,0 +1,80 @@
+//! A gateway's response to a command.
+
+use comm_server_core::commands::{CommandEvent, CommandState, OrderKind};
+use comm_server_core::ingest::readable;
+use jiff::Timestamp;
+use sqlx::AnyConnection;
+use wire::command::Response;
+use wire::ids::CommandId;
+
+use super::advance_rollout::fail_devices;
+use crate::Store;
+use crate::db::StoreError;
+use crate::db::writer::{GatewayKey, Urgency};
+use crate::tables::commands::Responded;
+use crate::tables::{GatewayRef, calls, commands};
+
+/// Why a response to a command isn't taken.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    /// No such command for that gateway.
+    #[error("gateway {gateway} was given no command {command}")]
+    NotFound {
+        /// The gateway.
+        gateway: String,
+        /// The command.
+        command: CommandId,
+    },
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Takes a gateway's response and gives the number of its open service calls; the same response twice changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// The gateway was given no such command, or the database.
+    pub async fn answer_command(
+        &self,
+        tenant: &str,
+        gateway: &str,
+        id: CommandId,
+        response: Response,
+        now: Timestamp,
+    ) -> Result<u64, AnswerError> {
+        let key = GatewayKey { tenant: tenant.to_owned(), gateway: gateway.to_owned() };
+        let own = key.clone();
+        let open_service_calls = self
+            .writer()
+            .write_of(key, Urgency::Urgent, move |connection| {
+                Box::pin(async move { answer(connection, GatewayRef::of(&own), id, &response, now).await })
+            })
+            .await?;
+        open_service_calls.ok_or_else(|| AnswerError::NotFound { gateway: gateway.to_owned(), command: id })
+    }
+}
+
+/// The gateway's open service calls, or `None` if there is no such command.
+async fn answer(
+    connection: &mut AnyConnection,
+    of: GatewayRef<'_>,
+    id: CommandId,
+    response: &Response,
+    now: Timestamp,
+) -> Result<Option<u64>, StoreError> {
+    let Some((before, kind)) = commands::state(connection, of, id).await? else { return Ok(None) };
+    let state = before.after(CommandEvent::Respond(response.state));
+    if state != before {
+        let result = response.result.as_ref().map(serde_json::to_string).transpose();
+        let result = result.map_err(|source| StoreError::Document { what: "commands.result", source })?;
+        let detail = readable(&response.detail);
+        let responded = Responded { state, detail: detail.clone(), result };
+        commands::set_response(connection, of, id, responded, now).await?;
+        if state == CommandState::Failed && kind == OrderKind::FirmwareUpdate {
+            fail_devices(connection, of, id, &detail, now).await?;
+        }
+    }
+    calls::count_service_calls(connection, of).await.map(Some)
+}

@@ -1,0 +1,78 @@
+//! Cancellation of what isn't pushed yet.
+
+use comm_server_core::commands::{CommandEvent, CommandState};
+use comm_server_core::rollouts::RolloutState;
+use jiff::Timestamp;
+use sqlx::AnyConnection;
+use wire::command::Order;
+use wire::ids::RolloutId;
+
+use super::advance_rollout::derive;
+use super::create_rollout::RolloutError;
+use super::queue_command::queue_command;
+use crate::db::StoreError;
+use crate::tables::{GatewayRef, audit, commands, rollout_devices, rollouts};
+use crate::{AuditEntry, Store};
+
+/// What became of a request to cancel.
+enum Cancelled {
+    Yes,
+    NotFound,
+    Ended(RolloutState),
+}
+
+impl Store {
+    /// Cancels what isn't yet pushed.
+    ///
+    /// # Errors
+    /// There is no such roll-out, it has ended, or the database.
+    pub async fn cancel_rollout(
+        &self,
+        tenant: &str,
+        rollout: RolloutId,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(), RolloutError> {
+        let (tenant, by) = (tenant.to_owned(), by.to_owned());
+        let cancelled = self
+            .writer()
+            .write(move |c| Box::pin(async move { cancel(c, &tenant, rollout, &by, now).await }));
+        match cancelled.await? {
+            Cancelled::Yes => Ok(()),
+            Cancelled::NotFound => Err(RolloutError::NotFound { rollout }),
+            Cancelled::Ended(state) => Err(RolloutError::Ended { rollout, state }),
+        }
+    }
+}
+
+/// Commands that never went out are not sent, the others are followed by a cancellation.
+async fn cancel(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    rollout: RolloutId,
+    by: &str,
+    now: Timestamp,
+) -> Result<Cancelled, StoreError> {
+    let Some(locked) = rollouts::lock(connection, tenant, rollout).await? else {
+        return Ok(Cancelled::NotFound);
+    };
+    if !locked.state.is_open() {
+        return Ok(Cancelled::Ended(locked.state));
+    }
+    let withdrawn = (CommandState::Queued, CommandState::Queued.after(CommandEvent::Expire));
+    for (gateway, id, state) in commands::open_of_rollout(connection, tenant, rollout).await? {
+        let of = GatewayRef { tenant, gateway: &gateway };
+        // What waits for its poll is withdrawn, unless it went out in between, through another server.
+        let detail = "the roll-out was cancelled";
+        let is_withdrawn = state == CommandState::Queued
+            && commands::move_state(connection, of, id, withdrawn, detail).await?;
+        if !is_withdrawn {
+            queue_command(connection, of, &Order::FirmwareCancel { rollout }, by, now).await?;
+        }
+    }
+    rollout_devices::cancel(connection, tenant, rollout, now).await?;
+    derive(connection, tenant, rollout, &locked, now).await?;
+    let entry = AuditEntry::new(now, by, "rollout.cancel", rollout.to_string());
+    audit::append(connection, tenant, &entry).await?;
+    Ok(Cancelled::Yes)
+}

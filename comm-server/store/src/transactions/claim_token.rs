@@ -1,0 +1,117 @@
+//! Enrollment tokens that were taken: once each, and on the disk before anything is issued.
+
+use sqlx::AnyConnection;
+
+use crate::db::StoreError;
+use crate::tables::audit;
+use crate::tables::enrollments::{self, Claim, IssuedFor};
+use crate::{AuditEntry, Store};
+
+/// Whether a token may be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claimed {
+    /// Yes: it is taken for this key now, and nothing has been issued.
+    Taken,
+    /// It was used with this key: this is what was issued, DER in base64.
+    Issued(String),
+    /// It was used with another key.
+    ByAnother,
+}
+
+impl Store {
+    /// Takes a token for a key; on the disk before this returns.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn claim_token(&self, tenant: &str, claim: Claim) -> Result<Claimed, StoreError> {
+        let tenant = tenant.to_owned();
+        self.writer().write(move |c| Box::pin(async move { take(c, &tenant, &claim).await })).await
+    }
+
+    /// Keeps what was issued for a token, unless something was already; what is kept then.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn keep_issued(
+        &self,
+        tenant: &str,
+        claim: Claim,
+        issued: IssuedFor,
+    ) -> Result<String, StoreError> {
+        let tenant = tenant.to_owned();
+        self.writer().write(move |c| Box::pin(async move { keep(c, &tenant, &claim, &issued).await })).await
+    }
+}
+
+async fn take(connection: &mut AnyConnection, tenant: &str, claim: &Claim) -> Result<Claimed, StoreError> {
+    enrollments::insert(connection, tenant, claim).await?;
+    let (key_sha256, certificate) = enrollments::read(connection, tenant, claim).await?;
+    Ok(match certificate {
+        _ if key_sha256 != claim.key_sha256 => Claimed::ByAnother,
+        Some(certificate) => Claimed::Issued(certificate),
+        None => Claimed::Taken,
+    })
+}
+
+async fn keep(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    claim: &Claim,
+    issued: &IssuedFor,
+) -> Result<String, StoreError> {
+    if enrollments::set_issued(connection, tenant, claim, issued).await? {
+        let entry = AuditEntry::new(claim.at, &claim.gateway, "certificate.enroll", issued.detail.clone());
+        audit::append(connection, tenant, &entry).await?;
+    }
+    let (_, certificate) = enrollments::read(connection, tenant, claim).await?;
+    certificate.ok_or(StoreError::Range { what: "enrollments.certificate" })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::DEFAULT_TENANT;
+
+    fn claim(key: &str) -> Claim {
+        let (token_sha256, gateway) = ("t1".to_owned(), "gw-1".to_owned());
+        Claim { token_sha256, gateway, key_sha256: key.to_owned(), at: Timestamp::UNIX_EPOCH }
+    }
+
+    fn issued(certificate: &str) -> IssuedFor {
+        let (serial, detail) = ("01".to_owned(), "for a test".to_owned());
+        IssuedFor { certificate: certificate.to_owned(), serial, detail }
+    }
+
+    #[tokio::test]
+    async fn a_token_is_taken_once_and_gives_the_same_certificate_to_the_same_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", dir.path().join("platen.db").display());
+        let store = Store::open_detached(&url).await.unwrap();
+        let racing = (0..20).map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move { store.claim_token(DEFAULT_TENANT, claim(&format!("k{n}"))).await })
+        });
+        let mut taken = Vec::new();
+        for (key, race) in racing.collect::<Vec<_>>().into_iter().enumerate() {
+            match race.await.unwrap().unwrap() {
+                Claimed::Taken => taken.push(format!("k{key}")),
+                Claimed::ByAnother => {}
+                Claimed::Issued(_) => panic!("nothing was issued"),
+            }
+        }
+        let [key] = taken.as_slice() else { panic!("{taken:?}") };
+        // A crash before anything was issued: the same key may go on, another may not.
+        let again = store.claim_token(DEFAULT_TENANT, claim(key)).await.unwrap();
+        assert_eq!(again, Claimed::Taken);
+        let keep = |certificate| store.keep_issued(DEFAULT_TENANT, claim(key), issued(certificate));
+        assert_eq!(keep("first").await.unwrap(), "first");
+        assert_eq!(keep("second").await.unwrap(), "first");
+        let after = store.claim_token(DEFAULT_TENANT, claim(key)).await.unwrap();
+        assert_eq!(after, Claimed::Issued("first".to_owned()));
+        assert_eq!(store.claim_token(DEFAULT_TENANT, claim("x")).await.unwrap(), Claimed::ByAnother);
+        let audit = store.audit(DEFAULT_TENANT, None).await.unwrap();
+        assert_eq!(audit.items.iter().filter(|entry| entry.what == "certificate.enroll").count(), 1);
+    }
+}

@@ -1,0 +1,55 @@
+//! A command that an operator gives.
+
+use jiff::Timestamp;
+use sqlx::AnyConnection;
+use wire::command::Order;
+use wire::ids::CommandId;
+
+use super::queue_command::queue_command;
+use crate::db::StoreError;
+use crate::tables::{GatewayRef, audit, gateways};
+use crate::{AuditEntry, Store};
+
+/// A command to be queued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCommand {
+    /// For this gateway.
+    pub gateway: String,
+    /// What is asked for.
+    pub order: Order,
+    /// Who gave it.
+    pub created_by: String,
+}
+
+impl Store {
+    /// Queues a command; `None` if the tenant has no such gateway.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn create_command(
+        &self,
+        tenant: &str,
+        new: NewCommand,
+        now: Timestamp,
+    ) -> Result<Option<CommandId>, StoreError> {
+        let tenant = tenant.to_owned();
+        self.writer().write(move |c| Box::pin(async move { create(c, &tenant, &new, now).await })).await
+    }
+}
+
+async fn create(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    new: &NewCommand,
+    now: Timestamp,
+) -> Result<Option<CommandId>, StoreError> {
+    let of = GatewayRef { tenant, gateway: &new.gateway };
+    if !gateways::exists(connection, of).await? {
+        return Ok(None);
+    }
+    let id = queue_command(connection, of, &new.order, &new.created_by, now).await?;
+    let detail = format!("{} for {}: {id}", new.order.name(), new.gateway);
+    let entry = AuditEntry::new(now, &new.created_by, "command.create", detail);
+    audit::append(connection, tenant, &entry).await?;
+    Ok(Some(id))
+}

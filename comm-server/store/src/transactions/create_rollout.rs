@@ -1,0 +1,204 @@
+//! A new roll-out: planned on what its devices show, before the transaction that makes it, and planned again inside on
+//! the same devices, so that the transaction reads no others.
+
+use std::collections::BTreeSet;
+
+use comm_server_core::rollouts::{
+    Candidate, Fleet, Plan, PlanError, RolloutState, Share, Wish, is_of_model, plan,
+};
+use jiff::Timestamp;
+use sqlx::AnyConnection;
+use uuid::Uuid;
+use wire::command::{FirmwareUpdate, Order};
+use wire::ids::{DeviceId, RolloutId};
+
+use super::advance_rollout::derive;
+use super::queue_command::queue_command;
+use crate::db::StoreError;
+use crate::tables::rollouts::{Locked, NewRow};
+use crate::tables::{GatewayRef, audit, devices, rollout_devices, rollouts};
+use crate::{AuditEntry, Store};
+
+/// Models of a tenant that a plan looks at.
+const MODELS: i64 = 10_000;
+
+/// A roll-out to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRollout {
+    /// What is wished.
+    pub wish: Wish,
+    /// Name of the published image.
+    pub target: String,
+    /// The roll-out whose failed devices these are.
+    pub retry_of: Option<RolloutId>,
+    /// Who makes it.
+    pub created_by: String,
+}
+
+/// Why a roll-out isn't made or cancelled.
+#[derive(Debug, thiserror::Error)]
+pub enum RolloutError {
+    /// The plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// No such roll-out.
+    #[error("there is no roll-out {rollout}")]
+    NotFound {
+        /// The roll-out.
+        rollout: RolloutId,
+    },
+    /// It is at its end already.
+    #[error("roll-out {rollout} is {state} already")]
+    Ended {
+        /// The roll-out.
+        rollout: RolloutId,
+        /// How it ended.
+        state: RolloutState,
+    },
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Makes a roll-out: a command for each gateway that has devices of the model which don't show the version.
+    ///
+    /// # Errors
+    /// The plan is refused, or the database.
+    pub async fn create_rollout(
+        &self,
+        tenant: &str,
+        new: NewRollout,
+        now: Timestamp,
+    ) -> Result<RolloutId, RolloutError> {
+        let planned = self.plan_rollout(tenant, &new.wish, now).await?;
+        let tenant = tenant.to_owned();
+        let made = self.writer().write(move |connection| {
+            Box::pin(async move { create(connection, &tenant, &new, &planned, now).await })
+        });
+        Ok(made.await??)
+    }
+
+    /// Whether [`Store::create_rollout`] would make it, as things are now; changes nothing.
+    ///
+    /// # Errors
+    /// The plan is refused, or the database.
+    pub async fn check_rollout(&self, tenant: &str, wish: &Wish, now: Timestamp) -> Result<(), RolloutError> {
+        self.plan_rollout(tenant, wish, now).await.map(drop)
+    }
+
+    async fn plan_rollout(&self, tenant: &str, wish: &Wish, now: Timestamp) -> Result<Plan, RolloutError> {
+        let fleet = fleet(&mut *self.reader().await?, tenant, wish).await?;
+        Ok(plan(wish, &fleet, now)?)
+    }
+
+    /// Devices that failed in a roll-out, by gateway and id.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn failed_devices(
+        &self,
+        tenant: &str,
+        rollout: RolloutId,
+    ) -> Result<BTreeSet<(String, String)>, StoreError> {
+        rollout_devices::failed_devices(&mut *self.reader().await?, tenant, rollout).await
+    }
+}
+
+/// Makes the roll-out, its commands and its devices, or says why not.
+async fn create(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    new: &NewRollout,
+    planned: &Plan,
+    now: Timestamp,
+) -> Result<Result<RolloutId, PlanError>, StoreError> {
+    rollouts::lock_tenant(connection, tenant).await?;
+    let plan = match plan(&new.wish, &planned_fleet(connection, tenant, planned).await?, now) {
+        Ok(plan) => plan,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let id = RolloutId(Uuid::now_v7());
+    let row = NewRow {
+        id,
+        vendor: &new.wish.vendor,
+        model: &new.wish.model,
+        version: &new.wish.version,
+        target: &new.target,
+        not_before: plan.not_before,
+        created_by: &new.created_by,
+        now,
+        retry_of: new.retry_of,
+    };
+    rollouts::insert(connection, tenant, row).await?;
+    let mut devices = 0;
+    for share in &plan.shares {
+        let of = GatewayRef { tenant, gateway: &share.gateway };
+        devices += share.devices.len();
+        add_share(connection, of, id, share, now).await?;
+        let order = Order::FirmwareUpdate(FirmwareUpdate {
+            rollout: id,
+            target: new.target.clone(),
+            version: new.wish.version.clone(),
+            devices: device_ids(share)?,
+            not_before: plan.not_before,
+        });
+        queue_command(connection, of, &order, &new.created_by, now).await?;
+    }
+    let made = Locked {
+        version: new.wish.version.clone(),
+        not_before: plan.not_before,
+        state: RolloutState::Scheduled,
+    };
+    derive(connection, tenant, id, &made, now).await?;
+    let detail = format!("{id}: {}, {devices} devices, not before {}", new.target, plan.not_before);
+    let (what, detail) = match new.retry_of {
+        Some(retried) => ("rollout.retry", format!("{detail}, failed in {retried}")),
+        None => ("rollout.create", detail),
+    };
+    audit::append(connection, tenant, &AuditEntry::new(now, &new.created_by, what, detail)).await?;
+    Ok(Ok(id))
+}
+
+/// What a plan depends on: the models that there are, and the devices of the one that is wished, however it is written.
+async fn fleet(connection: &mut AnyConnection, tenant: &str, wish: &Wish) -> Result<Fleet, StoreError> {
+    let models = devices::models(connection, tenant, MODELS).await?;
+    let mut candidates = Vec::new();
+    for model in models.iter().filter(|(vendor, model)| is_of_model(wish, vendor, model)) {
+        candidates.extend(devices::of_model(connection, tenant, model).await?);
+    }
+    Ok(Fleet { candidates, models, open: rollout_devices::open(connection, tenant).await? })
+}
+
+/// What a plan made before depends on now: its own devices, and no others.
+async fn planned_fleet(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    planned: &Plan,
+) -> Result<Fleet, StoreError> {
+    let devices = planned.shares.iter().flat_map(|share| &share.devices);
+    let keys: Vec<(&str, &str)> =
+        devices.map(|device| (device.gateway.as_str(), device.device.as_str())).collect();
+    let candidates = devices::candidates(connection, tenant, &keys).await?;
+    Ok(Fleet { candidates, models: Vec::new(), open: rollout_devices::open(connection, tenant).await? })
+}
+
+fn device_ids(share: &Share) -> Result<Vec<DeviceId>, StoreError> {
+    let id = |d: &Candidate| d.device.parse().map_err(|_| StoreError::Range { what: "devices.device" });
+    share.devices.iter().map(id).collect()
+}
+
+async fn add_share(
+    connection: &mut AnyConnection,
+    of: GatewayRef<'_>,
+    rollout: RolloutId,
+    share: &Share,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let staging = [("", "")];
+    let devices = share.devices.iter().map(|d| (d.device.as_str(), d.version.as_str()));
+    for device in staging.into_iter().chain(devices) {
+        rollout_devices::insert(connection, of, rollout, device, now).await?;
+    }
+    Ok(())
+}

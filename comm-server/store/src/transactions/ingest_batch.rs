@@ -1,0 +1,136 @@
+//! Batches: stored, and their lane's acknowledged number moved, in one transaction.
+
+mod batch;
+pub(super) mod effects;
+pub(super) mod known;
+
+use comm_server_core::ingest::{self, Arrival, BatchError, Content, fresh, in_order};
+use jiff::Timestamp;
+use sqlx::AnyConnection;
+use wire::report::{BatchResponse, Lane, Quarantined};
+
+use super::register_gateway::register_gateway;
+use crate::Store;
+use crate::db::StoreError;
+use crate::db::writer::{Caller, Urgency};
+use crate::tables::{GatewayRef, LaneRef, calls, lanes, quarantine, reports};
+
+/// What a batch led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ingested {
+    /// The answer; what it acknowledges is on the disk.
+    pub answer: BatchResponse,
+    /// Reports that were new, those put aside included.
+    pub fresh: usize,
+    /// Reports that were there already.
+    pub duplicates: usize,
+}
+
+/// Why a batch isn't taken.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// Reports before it are missing.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Stores a batch that is in sequence.
+    ///
+    /// # Errors
+    /// Reports before it are missing, or the database; nothing is stored then.
+    pub async fn ingest(
+        &self,
+        caller: Caller,
+        lane: Lane,
+        mut arrivals: Vec<Arrival>,
+    ) -> Result<Ingested, IngestError> {
+        let outcome = self
+            .writer()
+            .write_of(caller.key(), urgency(lane), move |connection| {
+                Box::pin(async move { take(connection, &caller, lane, &mut arrivals).await })
+            })
+            .await?;
+        Ok(outcome?)
+    }
+}
+
+async fn take(
+    connection: &mut AnyConnection,
+    caller: &Caller,
+    lane: Lane,
+    arrivals: &mut [Arrival],
+) -> Result<Result<Ingested, BatchError>, StoreError> {
+    let of = GatewayRef { tenant: &caller.tenant, gateway: caller.gateway.as_str() };
+    let at = LaneRef { of, lane };
+    register_gateway(connection, caller).await?;
+    let before = lanes::acknowledged(connection, at).await?;
+    let duplicates = match fresh(before, arrivals) {
+        Ok(new) => arrivals.len() - new.len(),
+        Err(error) => return Ok(Err(error)),
+    };
+    let (old, new) = arrivals.split_at_mut(duplicates);
+    quarantine_conflicts(connection, at, old, caller.now).await?;
+    let known = known::load(connection, of, new).await?;
+    in_order(&known, new);
+    let new = &*new;
+    effects::apply(connection, at, ingest::effects(known, lane, new), caller.now).await?;
+    let after = new.last().map_or(before, |last| last.seq);
+    if after > before {
+        lanes::set_acknowledged(connection, at, after).await?;
+    }
+    let open = calls::count_service_calls(connection, of).await?;
+    let answer = BatchResponse {
+        acknowledged: after,
+        next_poll_s: caller.cadence.next_poll_s(open),
+        quarantined: new.iter().filter_map(quarantined).collect(),
+    };
+    Ok(Ok(Ingested { answer, fresh: new.len(), duplicates: old.len() }))
+}
+
+const fn urgency(lane: Lane) -> Urgency {
+    match lane {
+        Lane::Urgent => Urgency::Urgent,
+        Lane::Bulk => Urgency::Regular,
+    }
+}
+
+fn quarantined(arrival: &Arrival) -> Option<Quarantined> {
+    match &arrival.content {
+        Content::Usable(_) => None,
+        Content::Unusable { reason } => Some(Quarantined { seq: arrival.seq, reason: reason.clone() }),
+    }
+}
+
+/// Quarantines reports that bear the number of a report that was accepted before but were made at another time: a spool
+/// that was made again began to number from the start. Such a report isn't taken, but it isn't lost either.
+async fn quarantine_conflicts(
+    connection: &mut AnyConnection,
+    at: LaneRef<'_>,
+    duplicates: &[Arrival],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (Some(first), Some(last)) = (duplicates.first(), duplicates.last()) else { return Ok(()) };
+    for (seq, made) in reports::times(connection, at, first.seq, last.seq).await? {
+        let conflict = duplicates.iter().find(|d| d.seq == seq && d.at.as_millisecond() != made);
+        if let Some(conflict) = conflict {
+            let reason = "a report of this number was accepted before, made at another time";
+            quarantine::insert(connection, at, now, conflict, reason).await?;
+        }
+    }
+    Ok(())
+}
+
+impl Store {
+    /// The acknowledged number of a gateway's lane.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn acknowledged(&self, tenant: &str, gateway: &str, lane: Lane) -> Result<u64, StoreError> {
+        let at = LaneRef { of: GatewayRef { tenant, gateway }, lane };
+        lanes::acknowledged(&mut *self.reader().await?, at).await
+    }
+}

@@ -1,0 +1,67 @@
+//! What a batch adds to the tables, collected: a few statements about many rows instead of one or more for each report.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use comm_server_core::ingest::{self, Arrival, LastTotal, readable};
+use jiff::Timestamp;
+use sqlx::AnyConnection;
+use wire::ids::DeviceId;
+
+use crate::db::StoreError;
+use crate::tables::counters::{self, CounterRow};
+use crate::tables::reports::{self, ReportRow};
+use crate::tables::{LaneRef, devices};
+
+/// Rows that wait to be written.
+#[derive(Default)]
+pub(super) struct RowBatch<'a> {
+    reports: Vec<ReportRow<'a>>,
+    devices: BTreeSet<&'a DeviceId>,
+    counters: Vec<CounterRow<'a>>,
+    totals: BTreeMap<&'a DeviceId, LastTotal>,
+}
+
+impl<'a> RowBatch<'a> {
+    pub(super) fn keep_report(
+        &mut self,
+        arrival: &'a Arrival,
+        kind: &'static str,
+        device: Option<&'a DeviceId>,
+    ) {
+        self.reports.push(ReportRow { arrival, kind, device });
+    }
+
+    pub(super) fn upsert_device(&mut self, device: &'a DeviceId) {
+        self.devices.insert(device);
+    }
+
+    pub(super) fn add_counters(
+        &mut self,
+        device: &'a DeviceId,
+        read_at: Timestamp,
+        unit: &str,
+        values: Vec<ingest::CounterRow>,
+    ) {
+        let unit = readable(unit);
+        let counter = |value| CounterRow { device, read_at, unit: unit.clone(), value };
+        self.counters.extend(values.into_iter().map(counter));
+    }
+
+    pub(super) fn set_total(&mut self, device: &'a DeviceId, total: LastTotal) {
+        self.totals.insert(device, total);
+    }
+
+    /// Writes the rows and is empty then.
+    pub(super) async fn write(
+        &mut self,
+        connection: &mut AnyConnection,
+        at: LaneRef<'_>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Self { reports, devices, counters, totals } = std::mem::take(self);
+        reports::insert(connection, at, now, &reports).await?;
+        devices::insert_missing(connection, at.of, now, &devices.into_iter().collect::<Vec<_>>()).await?;
+        counters::insert(connection, at.of, &counters).await?;
+        devices::set_totals(connection, at.of, &totals.into_iter().collect::<Vec<_>>()).await
+    }
+}

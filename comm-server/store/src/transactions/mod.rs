@@ -1,0 +1,32 @@
+//! The upper floor of what changes: one file for each use case, the only files that combine tables and decisions of the
+//! core. Each change is one transaction of the writer.
+
+mod advance_rollout;
+mod answer_command;
+mod append_audit;
+mod apply_retention;
+mod begin_due_rollouts;
+mod cancel_rollout;
+mod claim_token;
+mod count_login;
+mod create_command;
+mod create_rollout;
+mod expire_commands;
+mod ingest_batch;
+mod keep_partitions;
+mod queue_command;
+mod register_gateway;
+mod replay_quarantine;
+mod request_meters;
+mod sessions;
+mod take_polls;
+mod users;
+
+pub use answer_command::AnswerError;
+pub use claim_token::Claimed;
+pub use count_login::Attempt;
+pub use create_command::NewCommand;
+pub use create_rollout::{NewRollout, RolloutError};
+pub use ingest_batch::{IngestError, Ingested};
+pub use replay_quarantine::Replayed;
+pub(crate) use take_polls::take_polls;

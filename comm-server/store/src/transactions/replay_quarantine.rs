@@ -1,0 +1,118 @@
+//! Takes reports out of the quarantine that can be used now, by a server that is newer than the one that quarantined them.
+
+use comm_server_core::ingest::{Content, GatewayClock, Later, late_effects, parse_one};
+use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::AnyConnection;
+use wire::report::{Envelope, Report};
+
+use super::ingest_batch::{effects, known};
+use crate::db::StoreError;
+use crate::tables::quarantine::{Key, Row};
+use crate::tables::{GatewayRef, LaneRef, audit, devices, quarantine, reports};
+use crate::{AuditEntry, Store};
+
+/// Reports that one transaction takes.
+const PORTION: i64 = 200;
+
+/// What became of the reports.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Replayed {
+    /// Taken, and no longer in the quarantine.
+    pub taken: u64,
+    /// Still of no use.
+    pub kept: u64,
+}
+
+impl Store {
+    /// Tries the reports of the quarantine again, of one gateway or of all; each that can be used is taken in the same
+    /// transaction that removes it.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn replay_quarantine(
+        &self,
+        tenant: &str,
+        gateway: Option<&str>,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Replayed, StoreError> {
+        let mut done = Replayed::default();
+        let mut after = (String::new(), String::new(), -1);
+        loop {
+            let (tenant, by) = (tenant.to_owned(), by.to_owned());
+            let gateway = gateway.unwrap_or_default().to_owned();
+            let portion = self.writer().write(move |connection| {
+                Box::pin(async move { portion(connection, &tenant, gateway, after, &by, now).await })
+            });
+            let (some, last) = portion.await?;
+            done.taken += some.taken;
+            done.kept += some.kept;
+            let Some(last) = last else { return Ok(done) };
+            after = last;
+        }
+    }
+}
+
+/// What became of some reports, and the key of the last of them.
+async fn portion(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    only_gateway: String,
+    after: Key,
+    by: &str,
+    now: Timestamp,
+) -> Result<(Replayed, Option<Key>), StoreError> {
+    let rows = quarantine::after(connection, tenant, only_gateway, after, PORTION).await?;
+    let mut done = Replayed::default();
+    for row in &rows {
+        if replay(connection, tenant, row, now).await? {
+            done.taken += 1;
+        } else {
+            done.kept += 1;
+        }
+    }
+    let Some(last) = rows.last() else { return Ok((done, None)) };
+    if done.taken > 0 {
+        let detail = format!("{} reports taken, {} kept", done.taken, done.kept);
+        audit::append(connection, tenant, &AuditEntry::new(now, by, "quarantine.replay", detail)).await?;
+    }
+    Ok((done, Some(last.key()?)))
+}
+
+/// Whether a report could be used.
+async fn replay(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    row: &Row,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let of = GatewayRef { tenant, gateway: &row.gateway };
+    let at = LaneRef { of, lane: row.lane };
+    let Ok(report) = serde_json::value::RawValue::from_string(row.body.clone()) else { return Ok(false) };
+    let mut arrival = parse_one(&Envelope { seq: row.seq, at: row.received_at, report });
+    GatewayClock::unsaid(row.received_at).date(std::slice::from_mut(&mut arrival));
+    let Content::Usable(report) = &arrival.content else { return Ok(false) };
+    if reports::exists(connection, at, row.seq).await? {
+        // It bears the number of another report, that was accepted.
+        return Ok(false);
+    }
+    let known = known::load(connection, of, std::slice::from_ref(&arrival)).await?;
+    let later = later(connection, at, row.seq, report).await?;
+    effects::apply(connection, at, late_effects(&known, row.lane, &arrival, &later), now).await?;
+    quarantine::delete(connection, at, row.seq).await?;
+    Ok(true)
+}
+
+/// What came after a report.
+async fn later(
+    connection: &mut AnyConnection,
+    at: LaneRef<'_>,
+    seq: u64,
+    report: &Report,
+) -> Result<Later, StoreError> {
+    let Some(device) = report.device() else { return Ok(Later::default()) };
+    let described = devices::read_at(connection, at.of, device).await?;
+    let calls = reports::calls_after(connection, at, seq, device).await?;
+    Ok(Later { described, calls })
+}

@@ -1,0 +1,81 @@
+//! The daily request for a gateway's meters.
+
+use comm_server_core::commands::OrderKind;
+use comm_server_core::meters::{self, MeterDecision};
+use jiff::Timestamp;
+use sqlx::AnyConnection;
+use wire::command::Order;
+
+use super::queue_command::queue_command;
+use crate::Store;
+use crate::db::StoreError;
+use crate::tables::gateways::{self, MetersDue};
+use crate::tables::{GatewayRef, commands};
+
+/// Gateways whose meters one transaction requests.
+const BATCH: i64 = 200;
+
+impl Store {
+    /// Requests the meters of gateways whose time has come; how many were requested. `random` gives a number for each.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn request_due_meters(
+        &self,
+        now: Timestamp,
+        random: impl FnMut() -> u32 + Clone + Send + 'static,
+    ) -> Result<u64, StoreError> {
+        let mut requested = 0;
+        loop {
+            let mut random = random.clone();
+            let (found, some) = self
+                .writer()
+                .write(move |c| Box::pin(async move { request_due(c, now, &mut random).await }))
+                .await?;
+            requested += some;
+            if found < BATCH {
+                return Ok(requested);
+            }
+        }
+    }
+}
+
+/// Decides about a gateway's meters, and does it; whether they were requested. Of several servers that find the same
+/// gateway due, one moves the time, and only that one requests.
+pub(super) async fn request_meters(
+    connection: &mut AnyConnection,
+    due: &MetersDue,
+    now: Timestamp,
+    random: u32,
+) -> Result<bool, StoreError> {
+    let of = GatewayRef { tenant: &due.tenant, gateway: &due.gateway };
+    let outstanding = commands::count_open(connection, of, OrderKind::CounterRequest, now).await? > 0;
+    let (requests, next) = match meters::decide(due.at, outstanding, now, random) {
+        MeterDecision::Wait => return Ok(false),
+        MeterDecision::Skip { next } => (false, next),
+        MeterDecision::Ask { next } => (true, next),
+    };
+    if !gateways::move_meters_due(connection, due, next).await? || !requests {
+        return Ok(false);
+    }
+    queue_command(connection, of, &Order::CounterRequest { devices: None }, "server", now).await?;
+    Ok(true)
+}
+
+/// How many were due, at most [`BATCH`], and how many of them were requested.
+async fn request_due(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    random: &mut (dyn FnMut() -> u32 + Send),
+) -> Result<(i64, u64), StoreError> {
+    let mut due = gateways::meters_due(connection, now, BATCH).await?;
+    // In the order in which all changes lock gateways.
+    due.sort_by(|one, other| (&one.tenant, &one.gateway).cmp(&(&other.tenant, &other.gateway)));
+    let mut requested = 0;
+    for gateway in &due {
+        if request_meters(connection, gateway, now, random()).await? {
+            requested += 1;
+        }
+    }
+    Ok((i64::try_from(due.len()).unwrap_or(i64::MAX), requested))
+}

@@ -1,0 +1,80 @@
+//! Sessions: they slide, end and expire.
+
+use comm_server_core::logins::FORGOTTEN;
+use jiff::Timestamp;
+
+use crate::db::StoreError;
+use crate::tables::{login_failures, sessions};
+use crate::{Session, Store};
+
+impl Store {
+    /// Begins a session.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn create_session(&self, new: Session) -> Result<(), StoreError> {
+        self.writer().write(move |c| Box::pin(async move { sessions::insert(c, new).await })).await
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn end_session(&self, token_hash: &str) -> Result<(), StoreError> {
+        let hash = token_hash.to_owned();
+        self.writer().write(move |c| Box::pin(async move { sessions::delete(c, &hash).await })).await
+    }
+
+    /// Moves a session's end.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn move_session_expiry(&self, token_hash: &str, expires_ms: i64) -> Result<(), StoreError> {
+        let hash = token_hash.to_owned();
+        self.writer()
+            .write(move |c| Box::pin(async move { sessions::set_expiry(c, &hash, expires_ms).await }))
+            .await
+    }
+
+    /// Notes that a session changed something.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn note_change(&self, token_hash: &str, now: Timestamp) -> Result<(), StoreError> {
+        let hash = token_hash.to_owned();
+        self.writer()
+            .write(move |c| Box::pin(async move { sessions::set_changed(c, &hash, now).await }))
+            .await
+    }
+
+    /// Deletes sessions that have ended, and login failures that no longer count; how many sessions.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn expire_sessions(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let forgotten = now.saturating_sub(FORGOTTEN).unwrap_or(now);
+        self.writer()
+            .write(move |c| {
+                Box::pin(async move {
+                    login_failures::delete_before(c, forgotten).await?;
+                    sessions::delete_ended(c, now).await
+                })
+            })
+            .await
+    }
+
+    /// A key that servers of one database share: the one that is there, or else `fresh`.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn server_key(
+        &self,
+        name: &'static str,
+        fresh: String,
+        now: Timestamp,
+    ) -> Result<String, StoreError> {
+        self.writer()
+            .write(move |c| Box::pin(async move { sessions::server_key(c, name, fresh, now).await }))
+            .await
+    }
+}

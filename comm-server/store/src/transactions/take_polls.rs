@@ -1,0 +1,120 @@
+//! Polls of many gateways, taken together: a statement reads what the responses depend on, another writes what the
+//! gateways report of themselves. What only few polls need (a new gateway, a command that waits) is done for each of
+//! those.
+
+use comm_server_core::commands::{CommandEvent, CommandState};
+use jiff::Timestamp;
+use sqlx::AnyConnection;
+use wire::limits::POLL_COMMANDS;
+use wire::poll::{Poll, PollResponse};
+use wire::report::Lane;
+
+use super::register_gateway::register_gateway;
+use super::request_meters::request_meters;
+use crate::Store;
+use crate::db::StoreError;
+use crate::db::writer::{Caller, PollOutcome, PollRequest, Work};
+use crate::tables::gateways::{self, MetersDue};
+use crate::tables::poll_states::{self, PollState};
+use crate::tables::{GatewayRef, commands, lanes};
+
+impl Store {
+    /// Takes a poll. `random` is any number, evenly spread: it gives the time of day of the next meter request.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn take_poll(
+        &self,
+        caller: Caller,
+        poll: Poll,
+        random: u32,
+    ) -> Result<PollOutcome, StoreError> {
+        self.writer().poll(PollRequest { caller, poll, random }).await
+    }
+}
+
+/// Takes polls, at most [`crate::db::multi_row::MOST_ROWS`] and each of another gateway; the outcomes in their order.
+pub(crate) fn take_polls<'c>(
+    connection: &'c mut AnyConnection,
+    polls: &'c [&'c PollRequest],
+) -> Work<'c, Vec<PollOutcome>> {
+    Box::pin(take(connection, polls))
+}
+
+async fn take(
+    connection: &mut AnyConnection,
+    polls: &[&PollRequest],
+) -> Result<Vec<PollOutcome>, StoreError> {
+    let mut states = poll_states::read(connection, polls).await?;
+    let mut registered = vec![false; polls.len()];
+    if states.iter().any(|state| !state.known) {
+        for (place, request) in polls.iter().enumerate().filter(|&(place, _)| !states[place].known) {
+            registered[place] = register(connection, request).await?;
+        }
+        // What a new gateway is asked for goes out with this poll; and another server may have registered it as well.
+        states = poll_states::read(connection, polls).await?;
+    }
+    let polls: Vec<(&PollRequest, PollState)> = polls.iter().copied().zip(states).collect();
+    let next_poll_s =
+        |request: &PollRequest, state: &PollState| request.caller.cadence.next_poll_s(state.service_calls);
+    let reported: Vec<_> =
+        polls.iter().map(|(request, state)| (*request, next_poll_s(request, state))).collect();
+    gateways::update(connection, &reported).await?;
+    lanes::set_made(connection, &newly_made(&polls)).await?;
+    let mut outcomes = Vec::with_capacity(polls.len());
+    for ((request, state), registered) in polls.into_iter().zip(registered) {
+        let caller = &request.caller;
+        let commands = if state.commands > 0 {
+            let of = GatewayRef { tenant: &caller.tenant, gateway: caller.gateway.as_str() };
+            deliver(connection, of, caller.now).await?
+        } else {
+            Vec::new()
+        };
+        let next_poll_s = next_poll_s(request, &state);
+        let answer = PollResponse { next_poll_s, acknowledged: state.acknowledged, commands };
+        outcomes.push(PollOutcome { answer, registered });
+    }
+    Ok(outcomes)
+}
+
+/// Registers a new gateway and requests its meters; whether it was this server that did.
+async fn register(connection: &mut AnyConnection, request: &PollRequest) -> Result<bool, StoreError> {
+    let caller = &request.caller;
+    let registered = register_gateway(connection, caller).await?;
+    if registered {
+        let due = MetersDue { tenant: caller.tenant.clone(), gateway: caller.gateway.to_string(), at: None };
+        request_meters(connection, &due, caller.now, request.random).await?;
+    }
+    Ok(registered)
+}
+
+/// The numbers that differ from those stored; most polls report none.
+fn newly_made<'a>(polls: &[(&'a PollRequest, PollState)]) -> Vec<(&'a Caller, Lane, i64)> {
+    let mut new = Vec::new();
+    for (request, state) in polls {
+        for lane in Lane::ALL {
+            let made = i64::try_from(*request.poll.made.of(lane)).unwrap_or(i64::MAX);
+            if *state.made.of(lane) != Some(made) {
+                new.push((&request.caller, lane, made));
+            }
+        }
+    }
+    new
+}
+
+/// Takes the commands that go out with a poll, and notes that they went.
+async fn deliver(
+    connection: &mut AnyConnection,
+    of: GatewayRef<'_>,
+    now: Timestamp,
+) -> Result<Vec<wire::command::Command>, StoreError> {
+    let mut delivered = Vec::new();
+    for (command, state) in commands::deliverable(connection, of, now, POLL_COMMANDS).await? {
+        if state == CommandState::Queued {
+            let after = state.after(CommandEvent::Deliver);
+            commands::set_delivered(connection, of, command.id, after, now).await?;
+        }
+        delivered.push(command);
+    }
+    Ok(delivered)
+}

@@ -1,0 +1,37 @@
+//! The audit, newest first.
+
+use crate::db::page::{self, PAGE_ROWS, Page};
+use crate::db::{StoreError, failed, row};
+use crate::{AuditEntry, Store};
+
+impl Store {
+    /// Entries, newest first.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn audit(&self, tenant: &str, cursor: Option<&str>) -> Result<Page<AuditEntry>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT entry, at_ms, who, what, detail FROM audit WHERE tenant = $1 AND entry < $2 \
+             ORDER BY entry DESC LIMIT $3",
+        )
+        .bind(tenant.to_owned())
+        .bind(cursor.unwrap_or(page::LAST).to_owned())
+        .bind(PAGE_ROWS + 1)
+        .fetch_all(&mut *self.reader().await?)
+        .await
+        .map_err(failed("to read the audit"))?;
+        let entries: Vec<(String, AuditEntry)> = rows
+            .iter()
+            .map(|r| {
+                let entry = AuditEntry {
+                    at: row::time(r, "at_ms")?,
+                    who: row::text(r, "who")?,
+                    what: row::text(r, "what")?,
+                    detail: row::text(r, "detail")?,
+                };
+                Ok((row::text(r, "entry")?, entry))
+            })
+            .collect::<Result<_, StoreError>>()?;
+        Ok(Page::of(entries, |(id, _)| id.clone()).map(|(_, entry)| entry))
+    }
+}

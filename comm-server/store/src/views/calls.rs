@@ -1,0 +1,125 @@
+//! Calls as people see them.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::any::AnyRow;
+
+use crate::Store;
+use crate::db::page::{InvalidCursor, PAGE_ROWS, Page};
+use crate::db::{StoreError, failed, row};
+
+/// A call, with the names of its device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Call {
+    /// Gateway.
+    pub gateway: String,
+    /// Lane of the report that raised it.
+    pub lane: String,
+    /// Number of the report that raised it.
+    pub seq: i64,
+    /// Device.
+    pub device: String,
+    /// Name of its [`wire::report::CallKind`].
+    pub kind: String,
+    /// Part of the device.
+    pub subject: String,
+    /// What a person should read.
+    pub detail: String,
+    /// When the gateway saw it.
+    pub raised_at: Timestamp,
+    /// When the server received it.
+    pub received_at: Timestamp,
+    /// Whether its end was not yet seen.
+    pub open: bool,
+    /// When it ended.
+    pub cleared_at: Option<Timestamp>,
+    /// What was said at its end.
+    pub cleared_detail: Option<String>,
+    /// Model of the device, "" when unknown.
+    pub device_model: String,
+    /// Name of the device, "" when unknown.
+    pub device_name: String,
+}
+
+/// Which calls.
+#[derive(Debug, Clone, Default)]
+pub struct CallFilter {
+    /// Open ones, or closed ones.
+    pub open: Option<bool>,
+    /// Name of a kind.
+    pub kind: Option<String>,
+    /// Of this gateway.
+    pub gateway: Option<String>,
+    /// Of this device; with a gateway only.
+    pub device: Option<String>,
+}
+
+fn call(row: &AnyRow) -> Result<Call, StoreError> {
+    Ok(Call {
+        gateway: row::text(row, "gateway")?,
+        lane: row::text(row, "raised_lane")?,
+        seq: row::number(row, "raised_seq")?,
+        device: row::text(row, "device")?,
+        kind: row::text(row, "kind")?,
+        subject: row::text(row, "subject")?,
+        detail: row::text(row, "detail")?,
+        raised_at: row::time(row, "raised_ms")?,
+        received_at: row::time(row, "received_ms")?,
+        open: row::flag(row, "is_open")?,
+        cleared_at: row::maybe_time(row, "cleared_ms")?,
+        cleared_detail: row::maybe_text(row, "cleared_detail")?,
+        device_model: row::text(row, "device_model")?,
+        device_name: row::text(row, "device_name")?,
+    })
+}
+
+/// Where the list stopped: `RAISED_MS,GATEWAY,LANE,SEQ`.
+fn position(cursor: Option<&str>) -> Result<(i64, String, String, i64), InvalidCursor> {
+    let Some(cursor) = cursor else { return Ok((i64::MAX, String::new(), String::new(), 0)) };
+    let parts: Vec<&str> = cursor.split(',').collect();
+    let &[ms, gateway, lane, seq] = parts.as_slice() else { return Err(InvalidCursor) };
+    let number = |text: &str| text.parse().map_err(|_| InvalidCursor);
+    Ok((number(ms)?, gateway.to_owned(), lane.to_owned(), number(seq)?))
+}
+
+impl Store {
+    /// Calls, newest first.
+    ///
+    /// # Errors
+    /// The database or the cursor.
+    pub async fn calls(
+        &self,
+        tenant: &str,
+        filter: &CallFilter,
+        cursor: Option<&str>,
+    ) -> Result<Page<Call>, StoreError> {
+        let (ms, gateway, lane, seq) = position(cursor)?;
+        let rows = sqlx::query(
+            "SELECT c.*, COALESCE(d.model, '') AS device_model, COALESCE(d.name, '') AS device_name \
+             FROM calls c LEFT JOIN devices d \
+             ON d.tenant = c.tenant AND d.gateway = c.gateway AND d.device = c.device \
+             WHERE c.tenant = $1 AND ($2 < 0 OR c.is_open = $2) AND ($3 = '' OR c.kind = $3) \
+             AND ($4 = '' OR c.gateway = $4) AND ($5 = '' OR c.device = $5) \
+             AND (c.raised_ms < $6 OR (c.raised_ms = $6 AND (c.gateway > $7 OR (c.gateway = $7 \
+              AND (c.raised_lane > $8 OR (c.raised_lane = $8 AND c.raised_seq > $9)))))) \
+             ORDER BY c.raised_ms DESC, c.gateway, c.raised_lane, c.raised_seq LIMIT $10",
+        )
+        .bind(tenant.to_owned())
+        .bind(filter.open.map_or(-1, i64::from))
+        .bind(filter.kind.clone().unwrap_or_default())
+        .bind(filter.gateway.clone().unwrap_or_default())
+        .bind(filter.device.clone().unwrap_or_default())
+        .bind(ms)
+        .bind(gateway)
+        .bind(lane)
+        .bind(seq)
+        .bind(PAGE_ROWS + 1)
+        .fetch_all(&mut *self.reader().await?)
+        .await
+        .map_err(failed("to read the calls"))?;
+        let items = rows.iter().map(call).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::of(items, |c| {
+            format!("{},{},{},{}", c.raised_at.as_millisecond(), c.gateway, c.lane, c.seq)
+        }))
+    }
+}

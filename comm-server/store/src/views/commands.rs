@@ -1,0 +1,108 @@
+//! Commands, newest first.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::any::AnyRow;
+use wire::ids::CommandId;
+
+use crate::Store;
+use crate::db::page::{self, PAGE_ROWS, Page};
+use crate::db::{StoreError, failed, row};
+use crate::tables::commands;
+
+/// A command.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Command {
+    /// Its id.
+    pub command: String,
+    /// For this gateway.
+    pub gateway: String,
+    /// Kind of its order.
+    pub kind: String,
+    /// The order, a [`wire::command::Order`].
+    pub order: serde_json::Value,
+    /// The roll-out that it is part of.
+    pub rollout: Option<String>,
+    /// Name of its [`CommandState`].
+    pub state: String,
+    /// Who gave it: a user's name, `cli` or `server`.
+    pub created_by: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// Not to be begun after this.
+    pub expires_at: Timestamp,
+    /// When it went out first.
+    pub delivered_at: Option<Timestamp>,
+    /// When the gateway answered last.
+    pub answered_at: Option<Timestamp>,
+    /// What a person should read.
+    pub detail: String,
+    /// What the order gave besides reports.
+    pub result: Option<serde_json::Value>,
+}
+
+fn command(row: &AnyRow) -> Result<Command, StoreError> {
+    let id = commands::id_of(row)?;
+    Ok(Command {
+        command: row::text(row, "command")?,
+        gateway: row::text(row, "gateway")?,
+        kind: commands::kind_of(row, id)?.name().to_owned(),
+        order: row::document(&row::text(row, "body")?, "an order")?,
+        rollout: row::maybe_text(row, "rollout")?,
+        state: commands::state_of(row, id)?.name().to_owned(),
+        created_by: row::text(row, "created_by")?,
+        created_at: row::time(row, "created_ms")?,
+        expires_at: row::time(row, "expires_ms")?,
+        delivered_at: row::maybe_time(row, "delivered_ms")?,
+        answered_at: row::maybe_time(row, "answered_ms")?,
+        detail: row::text(row, "detail")?,
+        result: row::maybe_document(row, "result")?,
+    })
+}
+
+impl Store {
+    /// Commands, newest first; of one gateway, or of all.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn commands(
+        &self,
+        tenant: &str,
+        gateway: Option<&str>,
+        cursor: Option<&str>,
+    ) -> Result<Page<Command>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM commands WHERE tenant = $1 AND ($2 = '' OR gateway = $2) AND command < $3 \
+             ORDER BY command DESC LIMIT $4",
+        )
+        .bind(tenant.to_owned())
+        .bind(gateway.unwrap_or_default().to_owned())
+        .bind(cursor.unwrap_or(page::LAST).to_owned())
+        .bind(PAGE_ROWS + 1)
+        .fetch_all(&mut *self.reader().await?)
+        .await
+        .map_err(failed("to read the commands"))?;
+        let items = rows.iter().map(command).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::of(items, |c| c.command.clone()))
+    }
+
+    /// One command.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn command(
+        &self,
+        tenant: &str,
+        gateway: &str,
+        id: CommandId,
+    ) -> Result<Option<Command>, StoreError> {
+        let row = sqlx::query("SELECT * FROM commands WHERE tenant = $1 AND gateway = $2 AND command = $3")
+            .bind(tenant.to_owned())
+            .bind(gateway.to_owned())
+            .bind(id.to_string())
+            .fetch_optional(&mut *self.reader().await?)
+            .await
+            .map_err(failed("to read a command"))?;
+        row.as_ref().map(command).transpose()
+    }
+}

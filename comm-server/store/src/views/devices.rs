@@ -1,0 +1,177 @@
+//! Devices as people see them.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::any::AnyRow;
+
+use super::search::pattern;
+use super::sightings::{COUNTED, SEEN_BY};
+use crate::db::page::{self, PAGE_ROWS, Page};
+use crate::db::{StoreError, failed, row};
+use crate::{Store, tables};
+
+/// A device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Device {
+    /// Its gateway.
+    pub gateway: String,
+    /// Its id.
+    pub device: String,
+    /// Vendor's short name, "" when unknown; so are the texts that follow.
+    pub vendor: String,
+    /// Model.
+    pub model: String,
+    /// Serial number.
+    pub serial: String,
+    /// Name.
+    pub name: String,
+    /// Hardware address.
+    pub mac: String,
+    /// Address on the customer's network.
+    pub address: String,
+    /// Firmware version.
+    pub firmware: String,
+    /// Whether it doesn't answer its gateway.
+    pub offline: bool,
+    /// When its last whole reading was made.
+    pub read_at: Option<Timestamp>,
+    /// Its newest total counter.
+    pub total: Option<i64>,
+    /// When that was read.
+    pub total_at: Option<Timestamp>,
+    /// When it was first heard of.
+    pub first_seen: Timestamp,
+    /// Its open calls.
+    pub open_calls: i64,
+    /// Open service calls among them.
+    pub service_calls: i64,
+    /// Gateways that see it.
+    pub seen_by: i64,
+    /// Whether it counts under this gateway; where several see it, it counts under one.
+    pub counted: bool,
+}
+
+/// A device with its last whole reading.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DeviceDetail {
+    /// The device.
+    #[serde(flatten)]
+    pub device: Device,
+    /// A [`wire::reading::Reading`]; absent until the first.
+    pub reading: Option<serde_json::Value>,
+}
+
+/// Which devices.
+#[derive(Debug, Clone, Default)]
+pub struct DeviceFilter {
+    /// Of this gateway.
+    pub gateway: Option<String>,
+    /// With this text in model, serial, name, address or id; case does not matter.
+    pub text: Option<String>,
+}
+
+/// Columns of a [`Device`]; the table is `d`.
+fn select() -> String {
+    format!(
+        "SELECT d.gateway, d.device, d.vendor, d.model, d.serial, d.name, d.mac, d.address, \
+         d.firmware, d.offline, d.read_ms, d.total, d.total_ms, d.first_seen_ms, \
+         (SELECT COUNT(*) FROM calls c WHERE c.tenant = d.tenant AND c.gateway = d.gateway \
+          AND c.device = d.device AND c.is_open = 1) AS open_calls, \
+         (SELECT COUNT(*) FROM calls c WHERE c.tenant = d.tenant AND c.gateway = d.gateway \
+          AND c.device = d.device AND c.is_open = 1 AND c.kind = 'service_call') AS service_calls, \
+         {SEEN_BY} AS seen_by, CASE WHEN {COUNTED} THEN 1 ELSE 0 END AS counted"
+    )
+}
+
+fn device(row: &AnyRow) -> Result<Device, StoreError> {
+    Ok(Device {
+        gateway: row::text(row, "gateway")?,
+        device: row::text(row, "device")?,
+        vendor: row::text(row, "vendor")?,
+        model: row::text(row, "model")?,
+        serial: row::text(row, "serial")?,
+        name: row::text(row, "name")?,
+        mac: row::text(row, "mac")?,
+        address: row::text(row, "address")?,
+        firmware: row::text(row, "firmware")?,
+        offline: row::flag(row, "offline")?,
+        read_at: row::maybe_time(row, "read_ms")?,
+        total: row::maybe_number(row, "total")?,
+        total_at: row::maybe_time(row, "total_ms")?,
+        first_seen: row::time(row, "first_seen_ms")?,
+        open_calls: row::number(row, "open_calls")?,
+        service_calls: row::number(row, "service_calls")?,
+        seen_by: row::number(row, "seen_by")?,
+        counted: row::flag(row, "counted")?,
+    })
+}
+
+impl Store {
+    /// Devices by gateway and id: each once, or those of one gateway, whether they count there or not.
+    ///
+    /// # Errors
+    /// The database or the cursor.
+    pub async fn devices(
+        &self,
+        tenant: &str,
+        filter: &DeviceFilter,
+        cursor: Option<&str>,
+    ) -> Result<Page<Device>, StoreError> {
+        let (gateway, id) = page::two_names(cursor)?;
+        let select = select();
+        let sql = format!(
+            "{select} FROM devices d WHERE d.tenant = $1 \
+             AND (d.gateway > $2 OR (d.gateway = $2 AND d.device > $3)) \
+             AND (d.gateway = $4 OR ($4 = '' AND {COUNTED})) \
+             AND ($5 = '' OR LOWER(d.model) LIKE $5 ESCAPE '!' OR LOWER(d.serial) LIKE $5 ESCAPE '!' \
+              OR LOWER(d.name) LIKE $5 ESCAPE '!' OR LOWER(d.address) LIKE $5 ESCAPE '!' \
+              OR LOWER(d.device) LIKE $5 ESCAPE '!') \
+             ORDER BY d.gateway, d.device LIMIT $6"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(tenant.to_owned())
+            .bind(gateway)
+            .bind(id)
+            .bind(filter.gateway.clone().unwrap_or_default())
+            .bind(filter.text.as_deref().map(pattern).unwrap_or_default())
+            .bind(PAGE_ROWS + 1)
+            .fetch_all(&mut *self.reader().await?)
+            .await
+            .map_err(failed("to read the devices"))?;
+        let items = rows.iter().map(device).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::of(items, |d| format!("{},{}", d.gateway, d.device)))
+    }
+
+    /// One device with its last reading.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn device(
+        &self,
+        tenant: &str,
+        gateway: &str,
+        id: &str,
+    ) -> Result<Option<DeviceDetail>, StoreError> {
+        let select = select();
+        let sql = format!(
+            "{select}, d.reading FROM devices d WHERE d.tenant = $1 AND d.gateway = $2 AND d.device = $3"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(tenant.to_owned())
+            .bind(gateway.to_owned())
+            .bind(id.to_owned())
+            .fetch_optional(&mut *self.reader().await?)
+            .await
+            .map_err(failed("to read a device"))?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(DeviceDetail { device: device(&row)?, reading: row::maybe_document(&row, "reading")? }))
+    }
+
+    /// Vendors and models that there are, for choosing a roll-out's target; at most 1000.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn models(&self, tenant: &str) -> Result<Vec<(String, String)>, StoreError> {
+        tables::devices::models(&mut *self.reader().await?, tenant, 1000).await
+    }
+}

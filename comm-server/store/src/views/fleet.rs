@@ -1,0 +1,278 @@
+//! What the console's overview and a device's page read besides the API's lists.
+
+use std::sync::LazyLock;
+
+use comm_server_core::calls::CallPriority;
+use jiff::Timestamp;
+use sqlx::any::AnyRow;
+use wire::reading::Reading;
+use wire::report::CallKind;
+
+use super::search::pattern;
+use super::sightings::{COUNTED, SEEN_BY};
+use crate::Store;
+use crate::db::page::{self, PAGE_ROWS, Page};
+use crate::db::{StoreError, failed, row, sql};
+
+/// The fleet in numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetNumbers {
+    /// Devices, each counted once.
+    pub devices: i64,
+    /// Devices that do not answer their gateway.
+    pub offline: i64,
+    /// Open service calls.
+    pub service_calls: i64,
+    /// Open calls about supplies; one for each supply.
+    pub supplies: i64,
+    /// Gateways.
+    pub gateways: i64,
+    /// Gateways that missed their poll.
+    pub silent: i64,
+}
+
+/// Which devices are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FleetFilter {
+    /// All devices.
+    All,
+    /// Devices that are offline or have an open call.
+    Attention,
+    /// Devices that do not answer their gateway.
+    Offline,
+    /// Devices with an open call about a supply.
+    Supplies,
+}
+
+/// A device of the overview.
+#[derive(Debug, Clone)]
+pub struct FleetDevice {
+    /// Its gateway.
+    pub gateway: String,
+    /// Its id.
+    pub device: String,
+    /// Model, "" when unknown; so are the texts that follow.
+    pub model: String,
+    /// Serial number.
+    pub serial: String,
+    /// Name on the network.
+    pub name: String,
+    /// Address that the gateway reads it at.
+    pub address: String,
+    /// The gateway's customer.
+    pub customer: String,
+    /// The gateway's site.
+    pub site: String,
+    /// Whether it does not answer its gateway.
+    pub offline: bool,
+    /// Whether its gateway missed its poll: what is known of it is old.
+    pub silent: bool,
+    /// Gateways that see it.
+    pub seen_by: i64,
+    /// Its total counter.
+    pub total: Option<i64>,
+    /// When it was read last.
+    pub read_at: Option<Timestamp>,
+    /// The open call that matters most.
+    pub top_call: Option<CallPriority>,
+    /// Its last reading.
+    pub reading: Option<Reading>,
+}
+
+/// An open call about a supply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SupplyCall {
+    /// Its gateway.
+    pub gateway: String,
+    /// Its device.
+    pub device: String,
+    /// The supply's index; "" where the device doesn't say which.
+    pub subject: String,
+    /// At its end, not only near it.
+    pub is_end: bool,
+}
+
+static SELECT_SUPPLY_CALLS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT gateway, device, subject, kind FROM calls \
+         WHERE tenant = $1 AND is_open = 1 AND kind IN ({}) \
+         AND (gateway > $2 OR (gateway = $2 AND device >= $3)) \
+         AND (gateway < $4 OR (gateway = $4 AND device <= $5))",
+        sql::supply_kinds()
+    )
+});
+
+/// Rank of the open call of the device `d` that matters most; null without one.
+fn top_rank() -> String {
+    format!(
+        "(SELECT MIN({}) FROM calls c WHERE c.tenant = d.tenant AND c.gateway = d.gateway \
+         AND c.device = d.device AND c.is_open = 1)",
+        sql::call_rank()
+    )
+}
+
+/// The supply that a call says is near its end is at it: the end stands for both.
+const ENDED: &str = "EXISTS (SELECT 1 FROM calls e WHERE e.tenant = c.tenant AND e.gateway = c.gateway \
+    AND e.device = c.device AND e.subject = c.subject AND e.kind = 'supply_end' AND e.is_open = 1)";
+
+/// The priority of a rank that SQL gave.
+fn priority(rank: Option<i64>) -> Result<Option<CallPriority>, StoreError> {
+    let priority = |rank| CallPriority::of_rank(rank).ok_or(StoreError::Range { what: "rank of a call" });
+    rank.map(priority).transpose()
+}
+
+fn device(row: &AnyRow) -> Result<FleetDevice, StoreError> {
+    let reading = row::maybe_text(row, "reading")?;
+    Ok(FleetDevice {
+        gateway: row::text(row, "gateway")?,
+        device: row::text(row, "device")?,
+        model: row::text(row, "model")?,
+        serial: row::text(row, "serial")?,
+        name: row::text(row, "name")?,
+        address: row::text(row, "address")?,
+        customer: row::text(row, "customer")?,
+        site: row::text(row, "site")?,
+        silent: row::flag(row, "silent")?,
+        offline: row::flag(row, "offline")?,
+        seen_by: row::number(row, "seen_by")?,
+        total: row::maybe_number(row, "total")?,
+        read_at: row::maybe_time(row, "read_ms")?,
+        top_call: priority(row::maybe_number(row, "top_rank")?)?,
+        reading: reading.as_deref().and_then(|json| serde_json::from_str(json).ok()),
+    })
+}
+
+impl Store {
+    /// The fleet in numbers.
+    pub async fn fleet_numbers(&self, tenant: &str, now: Timestamp) -> Result<FleetNumbers, StoreError> {
+        let silent = sql::is_silent("$2");
+        let calls = format!(
+            "SELECT COUNT(*) FROM calls c LEFT JOIN devices d ON d.tenant = c.tenant AND d.gateway = c.gateway \
+             AND d.device = c.device WHERE c.tenant = $1 AND c.is_open = 1 \
+             AND (d.device IS NULL OR {COUNTED})"
+        );
+        let sql = format!(
+            "SELECT (SELECT COUNT(*) FROM devices d WHERE d.tenant = $1 AND {COUNTED}) AS devices, \
+             (SELECT COUNT(*) FROM devices d WHERE d.tenant = $1 AND d.offline = 1 AND {COUNTED}) AS offline, \
+             ({calls} AND c.kind = 'service_call') AS service_calls, \
+             ({calls} AND (c.kind = 'supply_end' OR (c.kind = 'supply_near_end' AND NOT {ENDED}))) AS supplies, \
+             (SELECT COUNT(*) FROM gateways WHERE tenant = $1) AS gateways, \
+             (SELECT COUNT(*) FROM gateways g WHERE g.tenant = $1 AND {silent}) AS silent"
+        );
+        let counts = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(tenant.to_owned())
+            .bind(now.as_millisecond())
+            .fetch_one(&mut *self.reader().await?)
+            .await
+            .map_err(failed("to count the fleet"))?;
+        Ok(FleetNumbers {
+            devices: row::number(&counts, "devices")?,
+            offline: row::number(&counts, "offline")?,
+            service_calls: row::number(&counts, "service_calls")?,
+            supplies: row::number(&counts, "supplies")?,
+            gateways: row::number(&counts, "gateways")?,
+            silent: row::number(&counts, "silent")?,
+        })
+    }
+
+    /// Devices of the overview.
+    pub async fn fleet(
+        &self,
+        tenant: &str,
+        text: &str,
+        filter: FleetFilter,
+        cursor: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Page<FleetDevice>, StoreError> {
+        let (gateway, id) = page::two_names(cursor)?;
+        let (silent, top_rank) = (sql::is_silent("$6"), top_rank());
+        let shown = match filter {
+            FleetFilter::All => "1 = 1".to_owned(),
+            FleetFilter::Attention => format!("(d.offline = 1 OR {top_rank} IS NOT NULL)"),
+            FleetFilter::Offline => "d.offline = 1".to_owned(),
+            FleetFilter::Supplies => format!(
+                "EXISTS (SELECT 1 FROM calls c WHERE c.tenant = d.tenant \
+                 AND c.gateway = d.gateway AND c.device = d.device AND c.is_open = 1 \
+                 AND c.kind IN ({}))",
+                sql::supply_kinds()
+            ),
+        };
+        let sql = format!(
+            "SELECT d.gateway, d.device, d.model, d.serial, d.name, d.address, d.offline, d.total, d.read_ms, \
+             d.reading, COALESCE(g.customer, '') AS customer, COALESCE(g.site, '') AS site, \
+             CASE WHEN {silent} THEN 1 ELSE 0 END AS silent, {top_rank} AS top_rank, {SEEN_BY} AS seen_by \
+             FROM devices d LEFT JOIN gateways g ON g.tenant = d.tenant AND g.gateway = d.gateway \
+             WHERE d.tenant = $1 AND (d.gateway > $2 OR (d.gateway = $2 AND d.device > $3)) AND {shown} AND {COUNTED} \
+             AND ($4 = '' OR LOWER(d.model) LIKE $4 ESCAPE '!' OR LOWER(d.serial) LIKE $4 ESCAPE '!' \
+              OR LOWER(d.name) LIKE $4 ESCAPE '!' OR LOWER(d.address) LIKE $4 ESCAPE '!' \
+              OR LOWER(d.device) LIKE $4 ESCAPE '!' OR LOWER(d.gateway) LIKE $4 ESCAPE '!' \
+              OR LOWER(COALESCE(g.site, '')) LIKE $4 ESCAPE '!' \
+              OR LOWER(COALESCE(g.customer, '')) LIKE $4 ESCAPE '!') \
+             ORDER BY d.gateway, d.device LIMIT $5"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(tenant.to_owned())
+            .bind(gateway)
+            .bind(id)
+            .bind(pattern(text))
+            .bind(PAGE_ROWS + 1)
+            .bind(now.as_millisecond())
+            .fetch_all(&mut *self.reader().await?)
+            .await
+            .map_err(failed("to read the fleet"))?;
+        let items = rows.iter().map(device).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::of(items, |d| format!("{},{}", d.gateway, d.device)))
+    }
+
+    /// The open calls about supplies of the devices from one to another, in the order of the overview, both included.
+    pub async fn supply_calls(
+        &self,
+        tenant: &str,
+        (first_gateway, first): (&str, &str),
+        (last_gateway, last): (&str, &str),
+    ) -> Result<Vec<SupplyCall>, StoreError> {
+        let rows = sqlx::query(SELECT_SUPPLY_CALLS.as_str())
+            .bind(tenant.to_owned())
+            .bind(first_gateway.to_owned())
+            .bind(first.to_owned())
+            .bind(last_gateway.to_owned())
+            .bind(last.to_owned())
+            .fetch_all(&mut *self.reader().await?)
+            .await
+            .map_err(failed("to read calls about supplies"))?;
+        let call = |r| {
+            Ok(SupplyCall {
+                gateway: row::text(r, "gateway")?,
+                device: row::text(r, "device")?,
+                subject: row::text(r, "subject")?,
+                is_end: row::text(r, "kind")? == CallKind::SupplyEnd.name(),
+            })
+        };
+        rows.iter().map(call).collect()
+    }
+
+    /// The open call of a device that matters most.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn top_call(
+        &self,
+        tenant: &str,
+        gateway: &str,
+        device: &str,
+    ) -> Result<Option<CallPriority>, StoreError> {
+        let sql = format!(
+            "SELECT {} AS top_rank FROM devices d WHERE d.tenant = $1 AND d.gateway = $2 AND d.device = $3",
+            top_rank()
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(tenant.to_owned())
+            .bind(gateway.to_owned())
+            .bind(device.to_owned())
+            .fetch_optional(&mut *self.reader().await?)
+            .await
+            .map_err(failed("read top call"))?;
+        let rank = row.as_ref().map(|row| row::maybe_number(row, "top_rank")).transpose()?;
+        priority(rank.flatten())
+    }
+}

@@ -1,0 +1,179 @@
+//! Gateways as people see them.
+
+use comm_server_core::cadence;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use sqlx::any::AnyRow;
+
+use super::search::pattern;
+use crate::Store;
+use crate::db::page::{PAGE_ROWS, Page};
+use crate::db::{StoreError, failed, row};
+
+/// A gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Gateway {
+    /// Its name, as in its certificate.
+    pub gateway: String,
+    /// Customer, "" when nobody said.
+    pub customer: String,
+    /// Site, "" when nobody said.
+    pub site: String,
+    /// Version of its program.
+    pub version: String,
+    /// Devices it knows.
+    pub devices: i64,
+    /// Those of them that don't answer.
+    pub devices_offline: i64,
+    /// Open calls of its devices.
+    pub open_calls: i64,
+    /// Open service calls among them.
+    pub service_calls: i64,
+    /// Seconds since its program began, at its last poll.
+    pub uptime_s: i64,
+    /// Why it can store nothing at present, "" while it can.
+    pub storage_problem: String,
+    /// When it was first heard of.
+    pub first_seen: Timestamp,
+    /// Its last poll.
+    pub last_poll: Option<Timestamp>,
+    /// Seconds that it was given until the next.
+    pub next_poll_s: i64,
+    /// Seconds that its clock was ahead of the server's at its last poll; negative behind, 0 when it was right.
+    pub clock_ahead_s: i64,
+    /// When its meters are asked for next.
+    pub meters_due: Option<Timestamp>,
+}
+
+impl Gateway {
+    /// When it is expected to poll again.
+    #[must_use]
+    pub fn next_poll(&self) -> Option<Timestamp> {
+        self.last_poll?.checked_add(SignedDuration::from_secs(self.next_poll_s)).ok()
+    }
+
+    /// Whether it missed its poll by so much that something is wrong.
+    #[must_use]
+    pub fn is_silent(&self, now: Timestamp) -> bool {
+        cadence::is_silent(self.last_poll.unwrap_or(self.first_seen), self.next_poll_s, now)
+    }
+}
+
+/// Reports of one lane: acknowledged here, made there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneState {
+    /// The gateway.
+    pub gateway: String,
+    /// The lane.
+    pub lane: String,
+    /// Number of the last report that the server acknowledged.
+    pub acknowledged: i64,
+    /// Number of the last report that the gateway made.
+    pub made: i64,
+}
+
+fn gateway(row: &AnyRow) -> Result<Gateway, StoreError> {
+    Ok(Gateway {
+        gateway: row::text(row, "gateway")?,
+        customer: row::text(row, "customer")?,
+        site: row::text(row, "site")?,
+        version: row::text(row, "version")?,
+        devices: row::number(row, "devices")?,
+        devices_offline: row::number(row, "devices_offline")?,
+        open_calls: row::number(row, "open_calls")?,
+        service_calls: row::number(row, "service_calls")?,
+        uptime_s: row::number(row, "uptime_s")?,
+        storage_problem: row::text(row, "storage_problem")?,
+        first_seen: row::time(row, "first_seen_ms")?,
+        last_poll: row::maybe_time(row, "last_poll_ms")?,
+        next_poll_s: row::number(row, "next_poll_s")?,
+        clock_ahead_s: row::number(row, "clock_ahead_s")?,
+        meters_due: row::maybe_time(row, "meters_due_ms")?,
+    })
+}
+
+impl Store {
+    /// Gateways by name.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn gateways(&self, tenant: &str, cursor: Option<&str>) -> Result<Page<Gateway>, StoreError> {
+        self.find_gateways(tenant, "", cursor).await
+    }
+
+    /// Gateways by name whose name, customer or site has a text; all for "".
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn find_gateways(
+        &self,
+        tenant: &str,
+        text: &str,
+        cursor: Option<&str>,
+    ) -> Result<Page<Gateway>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT g.*, \
+             (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
+              AND c.is_open = 1) AS open_calls, \
+             (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
+              AND c.is_open = 1 AND c.kind = 'service_call') AS service_calls \
+             FROM gateways g WHERE g.tenant = $1 AND g.gateway > $2 \
+             AND ($3 = '' OR LOWER(g.gateway) LIKE $3 ESCAPE '!' OR LOWER(g.customer) LIKE $3 ESCAPE '!' \
+              OR LOWER(g.site) LIKE $3 ESCAPE '!' OR LOWER(g.customer || ' ' || g.site) LIKE $3 ESCAPE '!') \
+             ORDER BY g.gateway LIMIT $4",
+        )
+        .bind(tenant.to_owned())
+        .bind(cursor.unwrap_or_default().to_owned())
+        .bind(pattern(text))
+        .bind(PAGE_ROWS + 1)
+        .fetch_all(&mut *self.reader().await?)
+        .await
+        .map_err(failed("to read the gateways"))?;
+        let items = rows.iter().map(gateway).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::of(items, |g| g.gateway.clone()))
+    }
+
+    /// One gateway.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn gateway(&self, tenant: &str, name: &str) -> Result<Option<Gateway>, StoreError> {
+        let row = sqlx::query(
+            "SELECT g.*, \
+             (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
+              AND c.is_open = 1) AS open_calls, \
+             (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
+              AND c.is_open = 1 AND c.kind = 'service_call') AS service_calls \
+             FROM gateways g WHERE g.tenant = $1 AND g.gateway = $2",
+        )
+        .bind(tenant.to_owned())
+        .bind(name.to_owned())
+        .fetch_optional(&mut *self.reader().await?)
+        .await
+        .map_err(failed("to read a gateway"))?;
+        row.as_ref().map(gateway).transpose()
+    }
+
+    /// The lanes of gateways from one name to another, both included.
+    pub async fn lanes(&self, tenant: &str, first: &str, last: &str) -> Result<Vec<LaneState>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT gateway, lane, acknowledged, made FROM lanes \
+             WHERE tenant = $1 AND gateway >= $2 AND gateway <= $3 ORDER BY gateway, lane DESC",
+        )
+        .bind(tenant.to_owned())
+        .bind(first.to_owned())
+        .bind(last.to_owned())
+        .fetch_all(&mut *self.reader().await?)
+        .await
+        .map_err(failed("to read the lanes"))?;
+        let lane = |r| {
+            Ok(LaneState {
+                gateway: row::text(r, "gateway")?,
+                lane: row::text(r, "lane")?,
+                acknowledged: row::number(r, "acknowledged")?,
+                made: row::number(r, "made")?,
+            })
+        };
+        rows.iter().map(lane).collect()
+    }
+}

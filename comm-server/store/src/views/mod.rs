@@ -1,0 +1,26 @@
+//! The upper floor of what is only read: what people look at, as lists and as single items.
+
+mod audit;
+mod calls;
+mod commands;
+mod counters;
+mod devices;
+mod fleet;
+mod gateways;
+mod quarantine;
+mod rollouts;
+mod search;
+mod sightings;
+mod statistics;
+mod users;
+
+pub use calls::{Call, CallFilter};
+pub use commands::Command;
+pub use counters::{CounterPoint, LatestCounter};
+pub use devices::{Device, DeviceDetail, DeviceFilter};
+pub use fleet::{FleetDevice, FleetFilter, FleetNumbers, SupplyCall};
+pub use gateways::{Gateway, LaneState};
+pub use quarantine::Quarantined;
+pub use rollouts::{Rollout, RolloutDevice};
+pub use sightings::Sighting;
+pub use statistics::Statistics;

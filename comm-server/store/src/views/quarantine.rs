@@ -1,0 +1,73 @@
+//! Reports that could not be used, put aside where an operator sees them.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::Store;
+use crate::db::page::{InvalidCursor, PAGE_ROWS, Page};
+use crate::db::{StoreError, failed, row};
+
+/// A report that could not be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Quarantined {
+    /// Gateway.
+    pub gateway: String,
+    /// Lane.
+    pub lane: String,
+    /// Number.
+    pub seq: i64,
+    /// When the server received it.
+    pub received_at: Timestamp,
+    /// Why it can't be used; names the path.
+    pub reason: String,
+    /// The report as it came.
+    pub body: String,
+}
+
+impl Store {
+    /// Reports put aside, by gateway, lane and number.
+    ///
+    /// # Errors
+    /// The database or the cursor.
+    pub async fn quarantine(
+        &self,
+        tenant: &str,
+        cursor: Option<&str>,
+    ) -> Result<Page<Quarantined>, StoreError> {
+        let (gateway, lane, seq) = match cursor {
+            None => (String::new(), String::new(), -1),
+            Some(cursor) => position(cursor)?,
+        };
+        let rows = sqlx::query(
+            "SELECT gateway, lane, seq, received_ms, reason, body FROM quarantine WHERE tenant = $1 \
+             AND (gateway > $2 OR (gateway = $2 AND (lane > $3 OR (lane = $3 AND seq > $4)))) \
+             ORDER BY gateway, lane, seq LIMIT $5",
+        )
+        .bind(tenant.to_owned())
+        .bind(gateway)
+        .bind(lane)
+        .bind(seq)
+        .bind(PAGE_ROWS + 1)
+        .fetch_all(&mut *self.reader().await?)
+        .await
+        .map_err(failed("to read the quarantine"))?;
+        let one = |r| {
+            Ok(Quarantined {
+                gateway: row::text(r, "gateway")?,
+                lane: row::text(r, "lane")?,
+                seq: row::number(r, "seq")?,
+                received_at: row::time(r, "received_ms")?,
+                reason: row::text(r, "reason")?,
+                body: row::text(r, "body")?,
+            })
+        };
+        let items = rows.iter().map(one).collect::<Result<Vec<_>, StoreError>>()?;
+        Ok(Page::of(items, |q| format!("{},{},{}", q.gateway, q.lane, q.seq)))
+    }
+}
+
+fn position(cursor: &str) -> Result<(String, String, i64), InvalidCursor> {
+    let parts: Vec<&str> = cursor.split(',').collect();
+    let &[gateway, lane, seq] = parts.as_slice() else { return Err(InvalidCursor) };
+    Ok((gateway.to_owned(), lane.to_owned(), seq.parse().map_err(|_| InvalidCursor)?))
+}

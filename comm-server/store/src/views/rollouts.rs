@@ -1,0 +1,239 @@
+//! Roll-outs as people see them.
+
+use std::sync::LazyLock;
+
+use comm_server_core::commands::{CommandState, OrderKind};
+use comm_server_core::rollouts::{DeviceStep, waits_for};
+use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::any::AnyRow;
+use wire::ids::RolloutId;
+use wire::report::WaitReason;
+
+use crate::Store;
+use crate::db::page::{self, PAGE_ROWS, Page};
+use crate::db::{StoreError, failed, row, sql};
+use crate::tables::rollout_devices::step_of;
+
+/// A roll-out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rollout {
+    /// Its id.
+    pub rollout: String,
+    /// Vendor's short name.
+    pub vendor: String,
+    /// Model.
+    pub model: String,
+    /// Version that the devices show afterwards.
+    pub version: String,
+    /// Name of the image in the firmware repository.
+    pub target: String,
+    /// Push not before this.
+    pub not_before: Timestamp,
+    /// Who made it.
+    pub created_by: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// `scheduled`, `running`, `done`, `failed` or `cancelled`.
+    pub state: String,
+    /// The roll-out whose failed devices these are.
+    pub retry_of: Option<String>,
+    /// The newest roll-out that orders the failed devices of this one again.
+    pub retried_by: Option<String>,
+    /// Devices in it.
+    pub devices: i64,
+    /// Those of which no step was reported.
+    pub pending: i64,
+    /// Those whose image is at their gateway.
+    pub staged: i64,
+    /// Those that were pushed to.
+    pub pushed: i64,
+    /// Those that show the new version.
+    pub verified: i64,
+    /// Those that failed.
+    pub failed: i64,
+    /// Those that were cancelled.
+    pub cancelled: i64,
+}
+
+impl Rollout {
+    /// Whether every device is at its end.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.pending + self.staged + self.pushed == 0
+    }
+}
+
+/// A device in a roll-out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RolloutDevice {
+    /// Its gateway.
+    pub gateway: String,
+    /// Its id; "" for the gateway's staging.
+    pub device: String,
+    /// Its model, "" when unknown; so are the texts that follow.
+    pub model: String,
+    /// Its serial number.
+    pub serial: String,
+    /// Its name.
+    pub name: String,
+    /// The gateway's customer.
+    pub customer: String,
+    /// The gateway's site.
+    pub site: String,
+    /// Name of a [`comm_server_core::rollouts::DeviceStep`].
+    pub step: String,
+    /// Name of the [`wire::report::WaitReason`] that its gateway reported, or that follows from step and date; "" at its end.
+    pub waiting_for: String,
+    /// What its panel showed, where its gateway reported that.
+    pub panel: String,
+    /// What a person should read.
+    pub detail: String,
+    /// Version that it showed before.
+    pub version_before: String,
+    /// Version that it shows now, "" until it was read back.
+    pub version_now: String,
+    /// When it came to this step.
+    pub updated_at: Timestamp,
+}
+
+/// Columns of a [`Rollout`]; the table is `r`.
+fn select() -> String {
+    const OF: &str =
+        "FROM rollout_devices d WHERE d.tenant = r.tenant AND d.rollout = r.rollout AND d.device <> ''";
+    let counted = |step: DeviceStep| format!("(SELECT COUNT(*) {OF} AND d.step = '{0}') AS {0}", step.name());
+    let steps = DeviceStep::ALL.map(counted).join(", ");
+    format!(
+        "SELECT r.*, (SELECT COUNT(*) {OF}) AS devices, {steps}, \
+         (SELECT MAX(again.rollout) FROM rollouts again \
+          WHERE again.tenant = r.tenant AND again.retry_of = r.rollout) AS retried_by FROM rollouts r"
+    )
+}
+
+static SELECT_DEVICES: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT s.gateway, s.device, s.step, s.waiting_for, s.detail, s.panel, s.version_before, \
+             s.version_now, s.updated_ms, r.not_before_ms, COALESCE(d.model, '') AS model, \
+             COALESCE(d.serial, '') AS serial, COALESCE(d.name, '') AS name, \
+             COALESCE(g.customer, '') AS customer, COALESCE(g.site, '') AS site, \
+             (SELECT COUNT(*) FROM commands c WHERE c.tenant = s.tenant AND c.rollout = s.rollout \
+              AND c.gateway = s.gateway AND c.kind = '{}' \
+              AND c.state IN ({})) AS unfetched FROM rollout_devices s \
+             JOIN rollouts r ON r.tenant = s.tenant AND r.rollout = s.rollout \
+             LEFT JOIN devices d ON d.tenant = s.tenant AND d.gateway = s.gateway AND d.device = s.device \
+             LEFT JOIN gateways g ON g.tenant = s.tenant AND g.gateway = s.gateway \
+             WHERE s.tenant = $1 AND s.rollout = $2 \
+             AND (s.gateway > $3 OR (s.gateway = $3 AND s.device > $4)) ORDER BY s.gateway, s.device LIMIT $5",
+        OrderKind::FirmwareUpdate.name(),
+        sql::command_states(CommandState::is_delivered_with_polls)
+    )
+});
+
+fn rollout(row: &AnyRow) -> Result<Rollout, StoreError> {
+    Ok(Rollout {
+        rollout: row::text(row, "rollout")?,
+        vendor: row::text(row, "vendor")?,
+        model: row::text(row, "model")?,
+        version: row::text(row, "version")?,
+        target: row::text(row, "target")?,
+        not_before: row::time(row, "not_before_ms")?,
+        created_by: row::text(row, "created_by")?,
+        created_at: row::time(row, "created_ms")?,
+        state: row::text(row, "state")?,
+        retry_of: row::maybe_text(row, "retry_of")?,
+        retried_by: row::maybe_text(row, "retried_by")?,
+        devices: row::number(row, "devices")?,
+        pending: row::number(row, "pending")?,
+        staged: row::number(row, "staged")?,
+        pushed: row::number(row, "pushed")?,
+        verified: row::number(row, "verified")?,
+        failed: row::number(row, "failed")?,
+        cancelled: row::number(row, "cancelled")?,
+    })
+}
+
+fn rollout_device(row: &AnyRow, now: Timestamp) -> Result<RolloutDevice, StoreError> {
+    let device = row::text(row, "device")?;
+    let (step, reported) = (step_of(row, &device)?, row::text(row, "waiting_for")?);
+    let not_before = row::time(row, "not_before_ms")?;
+    let waits = waits_for(step, reported.parse().ok(), row::number(row, "unfetched")? == 0, not_before, now);
+    // A gateway whose image is staged waits for nothing itself.
+    let ready = device.is_empty() && step == DeviceStep::Staged;
+    Ok(RolloutDevice {
+        gateway: row::text(row, "gateway")?,
+        device,
+        model: row::text(row, "model")?,
+        serial: row::text(row, "serial")?,
+        name: row::text(row, "name")?,
+        customer: row::text(row, "customer")?,
+        site: row::text(row, "site")?,
+        step: step.name().to_owned(),
+        waiting_for: waits.filter(|_| !ready).map_or("", WaitReason::name).to_owned(),
+        panel: row::text(row, "panel")?,
+        detail: row::text(row, "detail")?,
+        version_before: row::text(row, "version_before")?,
+        version_now: row::text(row, "version_now")?,
+        updated_at: row::time(row, "updated_ms")?,
+    })
+}
+
+impl Store {
+    /// Roll-outs, newest first.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn rollouts(&self, tenant: &str, cursor: Option<&str>) -> Result<Page<Rollout>, StoreError> {
+        let select = select();
+        let sql = format!("{select} WHERE r.tenant = $1 AND r.rollout < $2 ORDER BY r.rollout DESC LIMIT $3");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(tenant.to_owned())
+            .bind(cursor.unwrap_or(page::LAST).to_owned())
+            .bind(PAGE_ROWS + 1)
+            .fetch_all(&mut *self.reader().await?)
+            .await
+            .map_err(failed("to read the roll-outs"))?;
+        let items = rows.iter().map(rollout).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::of(items, |r| r.rollout.clone()))
+    }
+
+    /// One roll-out.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn rollout(&self, tenant: &str, id: RolloutId) -> Result<Option<Rollout>, StoreError> {
+        let select = select();
+        let sql = format!("{select} WHERE r.tenant = $1 AND r.rollout = $2");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(tenant.to_owned())
+            .bind(id.to_string())
+            .fetch_optional(&mut *self.reader().await?)
+            .await
+            .map_err(failed("to read a roll-out"))?;
+        row.as_ref().map(rollout).transpose()
+    }
+
+    /// The devices of a roll-out by gateway and id; a gateway's staging is the row with an empty device.
+    ///
+    /// # Errors
+    /// The database or the cursor.
+    pub async fn rollout_devices(
+        &self,
+        tenant: &str,
+        id: RolloutId,
+        cursor: Option<&str>,
+    ) -> Result<Page<RolloutDevice>, StoreError> {
+        let (gateway, device) = page::two_names(cursor)?;
+        let rows = sqlx::query(SELECT_DEVICES.as_str())
+            .bind(tenant.to_owned())
+            .bind(id.to_string())
+            .bind(gateway)
+            .bind(device)
+            .bind(PAGE_ROWS + 1)
+            .fetch_all(&mut *self.reader().await?)
+            .await
+            .map_err(failed("to read a roll-out's devices"))?;
+        let now = Timestamp::now();
+        let items = rows.iter().map(|r| rollout_device(r, now)).collect::<Result<Vec<_>, StoreError>>()?;
+        Ok(Page::of(items, |d| format!("{},{}", d.gateway, d.device)))
+    }
+}

@@ -1,0 +1,138 @@
+//! Devices that several gateways see: each counts once, at the gateway that sees it and saw it first.
+//!
+//! An id that is made of an address alone says nothing beyond its own network: such devices are never taken for one.
+
+use sqlx::AssertSqlSafe;
+
+use crate::Store;
+use crate::db::{StoreError, failed, row};
+
+/// Whether the device `d` counts under its gateway: no other gateway that sees it comes before.
+pub(super) const COUNTED: &str = "(d.device LIKE 'addr:%' OR NOT EXISTS (SELECT 1 FROM devices o \
+    WHERE o.tenant = d.tenant AND o.device = d.device AND o.gateway <> d.gateway \
+    AND (o.offline < d.offline OR (o.offline = d.offline AND (o.first_seen_ms < d.first_seen_ms \
+     OR (o.first_seen_ms = d.first_seen_ms AND o.gateway < d.gateway))))))";
+
+/// Gateways that see the device `d`.
+pub(super) const SEEN_BY: &str = "(CASE WHEN d.device LIKE 'addr:%' THEN 1 ELSE (SELECT COUNT(*) FROM devices o \
+    WHERE o.tenant = d.tenant AND o.device = d.device) END)";
+
+/// A gateway that sees a device, too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// The gateway.
+    pub gateway: String,
+    /// Whether the device counts there.
+    pub counted: bool,
+}
+
+impl Store {
+    /// The other gateways that see a device, in the order of their names; at most 100.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn other_sightings(
+        &self,
+        tenant: &str,
+        gateway: &str,
+        device: &str,
+    ) -> Result<Vec<Sighting>, StoreError> {
+        let sql = format!(
+            "SELECT d.gateway, CASE WHEN {COUNTED} THEN 1 ELSE 0 END AS counted FROM devices d \
+             WHERE d.tenant = $1 AND d.device = $2 AND d.gateway <> $3 AND d.device NOT LIKE 'addr:%' \
+             ORDER BY d.gateway LIMIT 100"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(tenant.to_owned())
+            .bind(device.to_owned())
+            .bind(gateway.to_owned())
+            .fetch_all(&mut *self.reader().await?)
+            .await
+            .map_err(failed("to read who sees a device"))?;
+        let sighting =
+            |r| Ok(Sighting { gateway: row::text(r, "gateway")?, counted: row::flag(r, "counted")? });
+        rows.iter().map(sighting).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use comm_server_core::cadence::Cadence;
+    use comm_server_core::ingest;
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+    use wire::report::Lane;
+
+    use super::*;
+    use crate::tests::opened;
+    use crate::{Caller, DEFAULT_TENANT, DeviceFilter, FleetFilter};
+
+    async fn report(store: &Store, gateway: &str, seq: u64, second: i64, report: Value) {
+        let now = Timestamp::from_second(second).unwrap();
+        let envelope = json!({"reports": [{"seq": seq, "at": now, "report": report}]});
+        let arrivals = ingest::parse(&serde_json::from_value(envelope).unwrap());
+        let lane = if report_is_call(&arrivals) { Lane::Urgent } else { Lane::Bulk };
+        let caller = Caller {
+            tenant: DEFAULT_TENANT.to_owned(),
+            gateway: gateway.parse().unwrap(),
+            cadence: Cadence::default(),
+            now,
+        };
+        store.ingest(caller, lane, arrivals).await.unwrap();
+    }
+
+    fn report_is_call(arrivals: &[ingest::Arrival]) -> bool {
+        format!("{arrivals:?}").contains("Call(")
+    }
+
+    fn meters(device: &str) -> Value {
+        json!({"kind": "counter_set", "device": device, "read_at": "2026-01-01T00:00:00Z",
+            "counters": {"total": 7}, "evidence": {"total": {"oid": "1.3", "value": 7}}})
+    }
+
+    fn offline(device: &str) -> Value {
+        json!({"kind": "call", "device": device, "call": "device_offline", "edge": "raised", "subject": "",
+            "detail": "no answer", "seen_at": "2026-01-01T00:00:00Z"})
+    }
+
+    async fn counted(store: &Store) -> Vec<(String, String, i64)> {
+        let page = store.devices(DEFAULT_TENANT, &DeviceFilter::default(), None).await.unwrap();
+        page.items.into_iter().map(|d| (d.gateway, d.device, d.seen_by)).collect()
+    }
+
+    #[tokio::test]
+    async fn a_device_that_two_gateways_see_counts_once() {
+        let opened = opened().await;
+        let store = &opened.store;
+        report(store, "gw-b", 1, 100, meters("ricoh:E1")).await;
+        report(store, "gw-a", 1, 200, meters("ricoh:E1")).await;
+        report(store, "gw-a", 2, 200, meters("addr:10.0.0.5")).await;
+        report(store, "gw-b", 2, 200, meters("addr:10.0.0.5")).await;
+        let row = |gateway: &str, device: &str, by| (gateway.to_owned(), device.to_owned(), by);
+        let expected =
+            [row("gw-a", "addr:10.0.0.5", 1), row("gw-b", "addr:10.0.0.5", 1), row("gw-b", "ricoh:E1", 2)];
+        assert_eq!(counted(store).await, expected);
+        let now = Timestamp::from_second(300).unwrap();
+        assert_eq!(store.fleet_numbers(DEFAULT_TENANT, now).await.unwrap().devices, 3);
+        assert_eq!(
+            store
+                .fleet(DEFAULT_TENANT, "", FleetFilter::All, None, Timestamp::now())
+                .await
+                .unwrap()
+                .items
+                .len(),
+            3
+        );
+        let others = store.other_sightings(DEFAULT_TENANT, "gw-a", "ricoh:E1").await.unwrap();
+        assert_eq!(others, [Sighting { gateway: "gw-b".to_owned(), counted: true }]);
+        let of_gateway = DeviceFilter { gateway: Some("gw-a".to_owned()), text: None };
+        let all = store.devices(DEFAULT_TENANT, &of_gateway, None).await.unwrap().items;
+        assert_eq!(all.iter().map(|d| d.counted).collect::<Vec<_>>(), [true, false]);
+
+        // The one where it counts no longer sees it: it counts where it is seen.
+        report(store, "gw-b", 1, 400, offline("ricoh:E1")).await;
+        assert_eq!(counted(store).await[1], row("gw-a", "ricoh:E1", 2));
+        let numbers = store.fleet_numbers(DEFAULT_TENANT, now).await.unwrap();
+        assert_eq!((numbers.devices, numbers.offline), (3, 0));
+    }
+}

@@ -1,0 +1,71 @@
+//! Numbers for the overview and the metrics.
+
+use serde::Serialize;
+
+use crate::Store;
+use crate::db::{StoreError, failed, row};
+
+/// How many of each.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Statistics {
+    /// Gateways.
+    pub gateways: i64,
+    /// Devices.
+    pub devices: i64,
+    /// Devices that don't answer.
+    pub devices_offline: i64,
+    /// Open calls by kind.
+    pub open_calls: Vec<(String, i64)>,
+    /// Commands by state.
+    pub commands: Vec<(String, i64)>,
+    /// Reports put aside.
+    pub quarantined: i64,
+}
+
+impl Store {
+    /// How many of each a tenant has.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn statistics(&self, tenant: &str) -> Result<Statistics, StoreError> {
+        let counts = sqlx::query(
+            "SELECT (SELECT COUNT(*) FROM gateways WHERE tenant = $1) AS gateways, \
+             (SELECT COUNT(*) FROM devices WHERE tenant = $1) AS devices, \
+             (SELECT COUNT(*) FROM devices WHERE tenant = $1 AND offline = 1) AS devices_offline, \
+             (SELECT COUNT(*) FROM quarantine WHERE tenant = $1) AS quarantined",
+        )
+        .bind(tenant.to_owned())
+        .fetch_one(&mut *self.reader().await?)
+        .await
+        .map_err(failed("to count"))?;
+        Ok(Statistics {
+            gateways: row::number(&counts, "gateways")?,
+            devices: row::number(&counts, "devices")?,
+            devices_offline: row::number(&counts, "devices_offline")?,
+            quarantined: row::number(&counts, "quarantined")?,
+            open_calls: self
+                .counted(
+                    "SELECT kind AS name, COUNT(*) AS rows_of_it FROM calls \
+                     WHERE tenant = $1 AND is_open = 1 GROUP BY kind ORDER BY kind",
+                    tenant,
+                )
+                .await?,
+            commands: self
+                .counted(
+                    "SELECT state AS name, COUNT(*) AS rows_of_it FROM commands \
+                     WHERE tenant = $1 GROUP BY state ORDER BY state",
+                    tenant,
+                )
+                .await?,
+        })
+    }
+
+    async fn counted(&self, sql: &'static str, tenant: &str) -> Result<Vec<(String, i64)>, StoreError> {
+        let rows = sqlx::query(sql)
+            .bind(tenant.to_owned())
+            .fetch_all(&mut *self.reader().await?)
+            .await
+            .map_err(failed("to count"))?;
+        rows.iter().map(|r| Ok((row::text(r, "name")?, row::number(r, "rows_of_it")?))).collect()
+    }
+}
