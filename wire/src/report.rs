@@ -301,6 +301,21 @@ impl CallKind {
         }
     }
 
+    /// Title for people of a call that began.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::ServiceCall => "Service call",
+            Self::Jam => "Paper jam",
+            Self::CoverOpen => "Cover open",
+            Self::SupplyNearEnd => "Supply near end",
+            Self::SupplyEnd => "Supply end",
+            Self::SupplyReplaced => "Supply replaced",
+            Self::DeviceOffline => "Device offline",
+            Self::CounterRegression => "Counter fell",
+        }
+    }
+
     /// Whether the call stays open until its end is seen.
     #[must_use]
     pub const fn stays_open(self) -> bool {
@@ -336,20 +351,14 @@ impl Call {
     #[must_use]
     pub const fn title(&self) -> &'static str {
         match (self.call, self.edge) {
-            (CallKind::ServiceCall, Edge::Raised) => "Service call",
             (CallKind::ServiceCall, Edge::Cleared) => "SC reset",
-            (CallKind::Jam, Edge::Raised) => "Paper jam",
             (CallKind::Jam, Edge::Cleared) => "Paper jam cleared",
-            (CallKind::CoverOpen, Edge::Raised) => "Cover open",
             (CallKind::CoverOpen, Edge::Cleared) => "Cover closed",
-            (CallKind::SupplyNearEnd, Edge::Raised) => "Supply near end",
             (CallKind::SupplyNearEnd, Edge::Cleared) => "Supply no longer near end",
-            (CallKind::SupplyEnd, Edge::Raised) => "Supply end",
             (CallKind::SupplyEnd, Edge::Cleared) => "Supply no longer at end",
-            (CallKind::SupplyReplaced, _) => "Supply replaced",
-            (CallKind::DeviceOffline, Edge::Raised) => "Device offline",
             (CallKind::DeviceOffline, Edge::Cleared) => "Device back",
-            (CallKind::CounterRegression, _) => "Counter fell",
+            (kind @ (CallKind::SupplyReplaced | CallKind::CounterRegression), Edge::Cleared)
+            | (kind, Edge::Raised) => kind.title(),
         }
     }
 }

@@ -6,10 +6,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 use wire::command::{Order, ResponseState};
 
 /// What a command asks for, without its details.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OrderKind {
     /// [`Order::CounterRequest`].
     CounterRequest,
@@ -86,7 +88,8 @@ pub struct NoSuchOrder {
 }
 
 /// Where a command is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CommandState {
     /// It waits for the gateway's next poll.
     Queued,

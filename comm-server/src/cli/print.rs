@@ -81,7 +81,7 @@ fn rollout_row(r: &Rollout) -> Vec<String> {
     vec![
         r.rollout.clone(),
         r.target.clone(),
-        r.state.clone(),
+        r.state.to_string(),
         time(Some(r.not_before)),
         format!("{} of {}", r.verified, r.devices),
         r.failed.to_string(),
@@ -95,7 +95,7 @@ const ROLLOUT: [&str; 8] =
 
 /// What a device waits for, what came of it, and what its panel shows.
 fn reason(d: &RolloutDevice) -> String {
-    let waits = d.waiting_for.parse().map(WaitReason::text).unwrap_or_default();
+    let waits = d.waiting_for.map_or("", WaitReason::text);
     let panel = if d.panel.is_empty() { String::new() } else { format!("its panel shows: {}", d.panel) };
     let parts = [waits, d.detail.as_str(), panel.as_str()];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
@@ -124,7 +124,7 @@ pub(super) fn rollout(json: bool, rollout: &Rollout, devices: &[RolloutDevice]) 
         vec![
             d.gateway.clone(),
             device.to_owned(),
-            d.step.clone(),
+            d.step.name().to_owned(),
             d.version_before.clone(),
             d.version_now.clone(),
             reason(d),
@@ -187,7 +187,7 @@ pub(super) fn quarantine(json: bool, reports: &[Quarantined]) -> Result<(), Prin
     let row = |q: &Quarantined| {
         vec![
             q.gateway.clone(),
-            q.lane.clone(),
+            q.lane.name().to_owned(),
             q.seq.to_string(),
             time(Some(q.received_at)),
             q.reason.clone(),

@@ -77,7 +77,6 @@ impl From<SessionError> for ApiError {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Store(error) => error.into(),
-            SessionError::Role(_) => Self::internal(&error),
         }
     }
 }
@@ -89,7 +88,6 @@ impl From<LoginError> for ApiError {
             LoginError::Wrong => Self::new(ProblemCode::Unauthorized, error.to_string()),
             LoginError::Hash(error) => error.into(),
             LoginError::Store(error) => error.into(),
-            LoginError::Role(_) => Self::internal(&error),
         }
     }
 }

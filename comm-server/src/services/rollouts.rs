@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use comm_server_core::roles::Permission;
-use comm_server_core::rollouts::{Door, Start, Wish};
+use comm_server_core::rollouts::{Door, RolloutState, Start, Wish};
 use jiff::Timestamp;
 use wire::ids::RolloutId;
 use wire::metadata::target_name;
@@ -51,7 +51,7 @@ pub enum OrderError {
         /// The roll-out.
         rollout: RolloutId,
         /// How far it is.
-        state: String,
+        state: RolloutState,
     },
     /// Nothing is to be retried.
     #[error("no device of roll-out {rollout} has failed")]

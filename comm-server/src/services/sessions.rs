@@ -4,7 +4,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use comm_server_core::replica::sees_own_change;
-use comm_server_core::roles::{NoSuchRole, Role};
+use comm_server_core::roles::Role;
 use jiff::Timestamp;
 
 use super::{Actor, HashError};
@@ -38,9 +38,6 @@ pub(crate) struct Session {
 /// Why a session can't be looked up.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
-    /// The account's role.
-    #[error(transparent)]
-    Role(#[from] NoSuchRole),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -61,7 +58,7 @@ impl Sessions {
     pub(crate) async fn find(&self, token: &str, keep_alive: bool) -> Result<Option<Session>, SessionError> {
         let (token_hash, now) = (token_hash(token), Timestamp::now());
         let Some((found, user)) = self.store.session(&token_hash, now).await? else { return Ok(None) };
-        let role = user.role.parse()?;
+        let role = user.role;
         if keep_alive {
             let (created, expires) = (found.created_at.as_millisecond(), found.expires_at.as_millisecond());
             if let Some(moved) = moved_expiry(created, expires, now.as_millisecond()) {

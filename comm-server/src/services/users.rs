@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use comm_server_core::logins::Source;
-use comm_server_core::roles::{NoSuchRole, Permission, Role};
+use comm_server_core::roles::{Permission, Role};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
@@ -67,8 +67,6 @@ pub(crate) enum LoginError {
     Wrong,
     #[error(transparent)]
     Hash(#[from] HashError),
-    #[error(transparent)]
-    Role(#[from] NoSuchRole),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -142,7 +140,7 @@ impl Users {
         let (Some(user), true) = (user, right) else {
             return Err(self.refuse(login.address, attempt).await);
         };
-        let role = user.role.parse()?;
+        let role = user.role;
         let (token, csrf) = (sessions::random_token()?, sessions::random_token()?);
         let expires_ms = sessions::expiry(now.as_millisecond(), now.as_millisecond());
         let new = crate::store::Session {
@@ -227,7 +225,7 @@ impl Users {
         let one_time = password::one_time()?;
         let new = NewUser {
             name: "admin".to_owned(),
-            role: Role::Administrator.name().to_owned(),
+            role: Role::Administrator,
             password_hash: hasher.hash(&one_time, HERE).await?,
             must_change: true,
             created_at: Timestamp::now(),

@@ -6,10 +6,12 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
+use serde::Serialize;
 use wire::report::{FirmwareProgress, FirmwareState, FirmwareStep};
 
 /// How far a device is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DeviceStep {
     /// No step was reported.
     Pending,

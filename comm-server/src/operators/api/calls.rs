@@ -31,7 +31,7 @@ pub(super) struct Call {
     device_model: String,
     device_name: String,
     /// `service_call`, `jam`, `supply_near_end`, ...
-    kind: String,
+    kind: &'static str,
     state: CallState,
     /// Which part of the device.
     subject: String,
@@ -42,7 +42,7 @@ pub(super) struct Call {
     cleared_at: Option<Timestamp>,
     cleared_detail: Option<String>,
     /// Lane of the report that raised it.
-    lane: String,
+    lane: &'static str,
     /// Number of the report that raised it.
     seq: i64,
 }
@@ -54,7 +54,7 @@ impl From<store::Call> for Call {
             device: c.device,
             device_model: c.device_model,
             device_name: c.device_name,
-            kind: c.kind,
+            kind: c.kind.name(),
             state: if c.open { CallState::Open } else { CallState::Closed },
             subject: c.subject,
             detail: c.detail,
@@ -62,7 +62,7 @@ impl From<store::Call> for Call {
             received_at: c.received_at,
             cleared_at: c.cleared_at,
             cleared_detail: c.cleared_detail,
-            lane: c.lane,
+            lane: c.lane.name(),
             seq: c.seq,
         }
     }
@@ -100,7 +100,7 @@ pub(super) async fn list(
     let kind = kind.map_err(|error| ApiError::malformed(format!("kind: {error}")))?;
     let filter = store::CallFilter {
         open: params.state.map(|state| matches!(state, CallState::Open)),
-        kind: kind.map(|kind| kind.name().to_owned()),
+        kind,
         gateway: limited("gateway", params.gateway.as_deref(), 100)?.map(str::to_owned),
         device: None,
     };

@@ -23,14 +23,14 @@ use comm_server_core::roles::Permission;
 pub(super) struct Command {
     command: String,
     gateway: String,
-    kind: String,
+    kind: &'static str,
     /// What is asked for, as the gateway gets it.
     #[schema(value_type = Object)]
     order: serde_json::Value,
     /// The roll-out that it is part of.
     rollout: Option<String>,
     /// `queued`, `delivered`, `accepted`, `running`, `done`, `failed` or `expired`.
-    state: String,
+    state: &'static str,
     created_by: String,
     created_at: Timestamp,
     expires_at: Timestamp,
@@ -48,10 +48,10 @@ impl From<store::Command> for Command {
         Self {
             command: c.command,
             gateway: c.gateway,
-            kind: c.kind,
+            kind: c.kind.name(),
             order: c.order,
             rollout: c.rollout,
-            state: c.state,
+            state: c.state.name(),
             created_by: c.created_by,
             created_at: c.created_at,
             expires_at: c.expires_at,

@@ -82,7 +82,7 @@ impl From<store::Gateway> for Gateway {
 
 impl From<store::LaneState> for Lane {
     fn from(lane: store::LaneState) -> Self {
-        Self { lane: lane.lane, acknowledged: lane.acknowledged, made: lane.made }
+        Self { lane: lane.lane.name().to_owned(), acknowledged: lane.acknowledged, made: lane.made }
     }
 }
 

@@ -31,7 +31,7 @@ impl From<store::Quarantined> for Quarantined {
     fn from(q: store::Quarantined) -> Self {
         Self {
             gateway: q.gateway,
-            lane: q.lane,
+            lane: q.lane.name().to_owned(),
             seq: q.seq,
             received_at: q.received_at,
             reason: q.reason,

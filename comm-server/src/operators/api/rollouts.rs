@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use wire::ids::RolloutId;
 use wire::problem::ProblemCode;
+use wire::report::WaitReason;
 
 use super::errors::{ReadErrors, WriteErrors};
 use super::list::{List, PageParams, cursor};
@@ -34,7 +35,7 @@ pub(super) struct Rollout {
     created_by: String,
     created_at: Timestamp,
     /// `scheduled`, `running`, `done`, `failed` or `cancelled`.
-    state: String,
+    state: &'static str,
     /// The roll-out whose failed devices these are.
     retry_of: Option<String>,
     /// The newest roll-out that orders the failed devices of this one again.
@@ -73,10 +74,10 @@ pub(super) struct RolloutDevice {
     /// The gateway's site.
     site: String,
     /// `pending`, `staged`, `pushed`, `verified`, `failed` or `cancelled`.
-    step: String,
+    step: &'static str,
     /// What it waits for: `date`, `poll`, `staging`, `turn`, `no_answer`, `offline`, `busy`, `service_call`, `jam`, `cover_open`,
     /// `no_connection`, `restarting` or `other`; empty at its end.
-    waiting_for: String,
+    waiting_for: &'static str,
     /// What a person should read: why it failed, or more about what it waits for.
     detail: String,
     /// What the device's panel showed, where that explains the state.
@@ -117,7 +118,7 @@ impl From<store::Rollout> for Rollout {
             not_before: r.not_before,
             created_by: r.created_by,
             created_at: r.created_at,
-            state: r.state,
+            state: r.state.name(),
             retry_of: r.retry_of,
             retried_by: r.retried_by,
             progress,
@@ -135,8 +136,8 @@ impl From<store::RolloutDevice> for RolloutDevice {
             name: d.name,
             customer: d.customer,
             site: d.site,
-            step: d.step,
-            waiting_for: d.waiting_for,
+            step: d.step.name(),
+            waiting_for: d.waiting_for.map_or("", WaitReason::name),
             detail: d.detail,
             panel: d.panel,
             version_before: d.version_before,

@@ -18,20 +18,15 @@ use super::time::When;
 use super::url::{address, device_page, element};
 use crate::operators::OperatorState;
 use crate::store::{Call, CallFilter};
+use wire::report::CallKind;
 
 const STATES: [(&str, &str); 3] = [("", "Open and closed"), ("open", "Open"), ("closed", "Closed")];
 
-const KINDS: [(&str, &str); 9] = [
-    ("", "All kinds"),
-    ("service_call", "Service call"),
-    ("jam", "Paper jam"),
-    ("cover_open", "Cover open"),
-    ("supply_near_end", "Supply near end"),
-    ("supply_end", "Supply end"),
-    ("supply_replaced", "Supply replaced"),
-    ("device_offline", "Device offline"),
-    ("counter_regression", "Counter fell"),
-];
+/// The kinds to choose from, after all of them.
+fn kinds() -> Vec<(&'static str, &'static str)> {
+    let kind = |kind: CallKind| (kind.name(), kind.title());
+    std::iter::once(("", "All kinds")).chain(CallKind::ALL.map(kind)).collect()
+}
 
 /// Which calls, and where the list goes on.
 #[derive(Debug, Default, Deserialize)]
@@ -99,14 +94,14 @@ pub(super) async fn show(
     wanted: Wanted,
 ) -> Result<Response, PageError> {
     check_choice("state", &STATES, &query.state)?;
-    check_choice("kind", &KINDS, &query.kind)?;
+    check_choice("kind", &kinds(), &query.kind)?;
     let now = Timestamp::now();
     let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let open =
         STATES.iter().skip(1).find(|(value, _)| *value == query.state).map(|(value, _)| *value == "open");
     let filter = CallFilter {
         open,
-        kind: some(&query.kind),
+        kind: query.kind.parse().ok(),
         gateway: some(&query.gateway),
         device: some(&query.device).filter(|_| !query.gateway.is_empty()),
     };
@@ -119,7 +114,7 @@ pub(super) async fn show(
     ];
     if own.iter().all(|(_, value)| value.is_empty()) && query.page.is_empty() {
         let urgent =
-            CallFilter { open: Some(true), kind: Some("service_call".to_owned()), ..CallFilter::default() };
+            CallFilter { open: Some(true), kind: Some(CallKind::ServiceCall), ..CallFilter::default() };
         let found = state.view(&caller, Permission::SeeFleet)?.calls(&urgent, None).await?;
         sections.push(Section {
             id: "service-calls",
@@ -143,7 +138,7 @@ pub(super) async fn show(
     Ok(wanted.answer(&[&live], || CallsPage {
         layout: Layout::new(&caller, "/calls", None),
         states: choices(&STATES, &query.state),
-        kinds: choices(&KINDS, &query.kind),
+        kinds: choices(&kinds(), &query.kind),
         gateway: &query.gateway,
         device: &query.device,
         live: &live,
@@ -161,11 +156,11 @@ pub(super) fn rows(calls: Vec<Call>, now: Timestamp) -> Vec<CallRow> {
 }
 
 fn row(c: Call, now: Timestamp) -> CallRow {
-    let kind = state::of_kind(&c.kind);
+    let kind = state::of_kind(c.kind);
     CallRow {
         element: element(
             "c",
-            &[&c.gateway, &c.lane, &c.seq.to_string(), if c.open { "open" } else { "all" }],
+            &[&c.gateway, c.lane.name(), &c.seq.to_string(), if c.open { "open" } else { "all" }],
         ),
         title: kind.word,
         icon: kind.icon,

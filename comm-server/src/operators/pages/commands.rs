@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
+use comm_server_core::commands::{CommandState, OrderKind};
 use comm_server_core::roles::Permission;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -153,16 +154,19 @@ pub(super) async fn create(
 }
 
 fn row(c: Command, now: Timestamp) -> CommandRow {
-    let title = match c.kind.as_str() {
-        "firmware_update" => "Firmware update",
-        "firmware_cancel" => "Firmware cancel",
-        kind => kind.parse().map_or("Other command", RequestKind::title),
+    let title = match c.kind {
+        OrderKind::FirmwareUpdate => "Firmware update",
+        OrderKind::FirmwareCancel => "Firmware cancel",
+        OrderKind::CounterRequest => RequestKind::CounterRequest.title(),
+        OrderKind::StatusSense => RequestKind::StatusSense.title(),
+        OrderKind::Diagnostics => RequestKind::Diagnostics.title(),
+        OrderKind::Discovery => RequestKind::Discovery.title(),
     };
     CommandRow {
         element: element("k", &[&c.command]),
         title,
-        undelivered: if c.state == "queued" { "at the next poll" } else { "–" },
-        state: state::of_command(&c.state),
+        undelivered: if c.state == CommandState::Queued { "at the next poll" } else { "–" },
+        state: state::of_command(c.state),
         rollout: c.rollout.map(|rollout| format!("/rollouts/{rollout}")),
         gateway: c.gateway,
         detail: c.detail,

@@ -139,7 +139,7 @@ fn cadence(seconds: i64) -> String {
 
 fn lane(lane: &LaneState) -> LaneRow {
     LaneRow {
-        name: lane.lane.clone(),
+        name: lane.lane.name().to_owned(),
         acknowledged: grouped(lane.acknowledged),
         made: grouped(lane.made.max(lane.acknowledged)),
         missing: (lane.made - lane.acknowledged).max(0),

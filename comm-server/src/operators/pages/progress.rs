@@ -1,7 +1,6 @@
 //! How far a roll-out and each of its devices are, as a bar with its legend and as rows.
 
 use jiff::Timestamp;
-use wire::report::WaitReason;
 
 use super::state::{self, StateBadge};
 use super::time::{When, grouped};
@@ -91,7 +90,7 @@ impl StepRow {
         let joined = |parts: [&str; 2]| {
             parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
         };
-        let waiting_for: Option<WaitReason> = d.waiting_for.parse().ok();
+        let waiting_for = d.waiting_for;
         let staging = d.device.is_empty();
         let title = match (staging, d.model.is_empty()) {
             (true, _) => "Image at the gateway".to_owned(),
@@ -104,7 +103,7 @@ impl StepRow {
             title,
             sub: if d.serial.is_empty() { d.device } else { joined([&d.serial, &d.name]) },
             place: joined([&d.customer, &d.site]),
-            state: state::of_step(&d.step, waiting_for),
+            state: state::of_step(d.step, waiting_for),
             reason: waiting_for.map(|reason| sentence(reason.text())).unwrap_or_default(),
             gateway: d.gateway,
             detail: d.detail,
@@ -123,6 +122,8 @@ fn sentence(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use comm_server_core::rollouts::RolloutState;
+
     use super::*;
 
     fn rollout(verified: i64, failed: i64, pushed: i64, cancelled: i64, pending: i64) -> Rollout {
@@ -135,7 +136,7 @@ mod tests {
             not_before: Timestamp::UNIX_EPOCH,
             created_by: String::new(),
             created_at: Timestamp::UNIX_EPOCH,
-            state: String::new(),
+            state: RolloutState::Running,
             retry_of: None,
             retried_by: None,
             devices: verified + failed + pushed + cancelled + pending,

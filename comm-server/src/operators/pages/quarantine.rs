@@ -60,7 +60,7 @@ pub(super) async fn show(
     let found = state.view(&caller, Permission::SeeQuarantine)?.quarantine(cursor).await?;
     let item = |q: crate::store::Quarantined| Item {
         gateway: q.gateway,
-        lane: q.lane,
+        lane: q.lane.name().to_owned(),
         seq: q.seq,
         received_at: When::new(q.received_at, now),
         reason: q.reason,

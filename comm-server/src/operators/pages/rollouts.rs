@@ -199,7 +199,7 @@ fn image_row(image: Image, now: Timestamp) -> ImageRow {
 fn row(r: Rollout, now: Timestamp) -> RolloutRow {
     RolloutRow {
         href: format!("/rollouts/{}", r.rollout),
-        state: state::of_rollout(&r.state),
+        state: state::of_rollout(r.state),
         progress: Progress::of(&r),
         not_before: When::new(r.not_before, now),
         created_at: When::new(r.created_at, now),

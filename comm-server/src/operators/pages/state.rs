@@ -1,10 +1,12 @@
 //! States as a word, an icon and a tone: never a colour alone.
 
 use wire::reading::Status;
-use wire::report::WaitReason;
+use wire::report::{CallKind, WaitReason};
 
 use super::icon::Icon;
 use comm_server_core::calls::CallPriority;
+use comm_server_core::commands::CommandState;
+use comm_server_core::rollouts::{DeviceStep, RolloutState};
 
 /// A state on a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,35 +73,33 @@ pub(super) const fn of_call(open: bool) -> StateBadge {
 }
 
 /// How far a command is.
-pub(super) fn of_command(state: &str) -> StateBadge {
+pub(super) fn of_command(state: CommandState) -> StateBadge {
     match state {
-        "queued" => badge("Queued", "idle", Icon::Clock),
-        "delivered" => badge("Delivered", "busy", Icon::Command),
-        "accepted" => badge("Accepted", "busy", Icon::Command),
-        "running" => badge("Running", "busy", Icon::Pulse),
-        "done" => badge("Done", "good", Icon::Ok),
-        "failed" => badge("Failed", "bad", Icon::Alert),
-        "expired" => badge("Expired", "warn", Icon::Ban),
-        _ => badge("Unknown", "idle", Icon::Question),
+        CommandState::Queued => badge("Queued", "idle", Icon::Clock),
+        CommandState::Delivered => badge("Delivered", "busy", Icon::Command),
+        CommandState::Accepted => badge("Accepted", "busy", Icon::Command),
+        CommandState::Running => badge("Running", "busy", Icon::Pulse),
+        CommandState::Done => badge("Done", "good", Icon::Ok),
+        CommandState::Failed => badge("Failed", "bad", Icon::Alert),
+        CommandState::Expired => badge("Expired", "warn", Icon::Ban),
     }
 }
 
 /// How far a roll-out is.
-pub(super) fn of_rollout(state: &str) -> StateBadge {
+pub(super) fn of_rollout(state: RolloutState) -> StateBadge {
     match state {
-        "scheduled" => badge("Scheduled", "idle", Icon::Clock),
-        "running" => badge("Running", "busy", Icon::Rollout),
-        "done" => badge("Done", "good", Icon::Ok),
-        "failed" => badge("Ended with failures", "bad", Icon::Alert),
-        "cancelled" => badge("Cancelled", "idle", Icon::Ban),
-        _ => badge("Unknown", "idle", Icon::Question),
+        RolloutState::Scheduled => badge("Scheduled", "idle", Icon::Clock),
+        RolloutState::Running => badge("Running", "busy", Icon::Rollout),
+        RolloutState::Done => badge("Done", "good", Icon::Ok),
+        RolloutState::Failed => badge("Ended with failures", "bad", Icon::Alert),
+        RolloutState::Cancelled => badge("Cancelled", "idle", Icon::Ban),
     }
 }
 
 /// How far a device of a roll-out is, and what keeps it.
-pub(super) fn of_step(step: &str, waiting_for: Option<WaitReason>) -> StateBadge {
+pub(super) fn of_step(step: DeviceStep, waiting_for: Option<WaitReason>) -> StateBadge {
     match step {
-        "pending" | "staged" => match waiting_for {
+        DeviceStep::Pending | DeviceStep::Staged => match waiting_for {
             Some(WaitReason::ServiceCall) => badge("Service call", "bad", Icon::Wrench),
             Some(WaitReason::Jam) => badge("Paper jam", "warn", Icon::Jam),
             Some(WaitReason::CoverOpen) => badge("Cover open", "warn", Icon::Cover),
@@ -116,27 +116,26 @@ pub(super) fn of_step(step: &str, waiting_for: Option<WaitReason>) -> StateBadge
             ) => badge("Waiting", "idle", Icon::Clock),
             None => badge("Image staged", "good", Icon::Ok),
         },
-        "pushed" => badge("Pushed, restarting", "busy", Icon::Pulse),
-        "verified" => badge("Verified", "good", Icon::Ok),
-        "failed" => badge("Failed", "bad", Icon::Alert),
-        "cancelled" => badge("Cancelled", "idle", Icon::Ban),
-        _ => badge("Unknown", "idle", Icon::Question),
+        DeviceStep::Pushed => badge("Pushed, restarting", "busy", Icon::Pulse),
+        DeviceStep::Verified => badge("Verified", "good", Icon::Ok),
+        DeviceStep::Failed => badge("Failed", "bad", Icon::Alert),
+        DeviceStep::Cancelled => badge("Cancelled", "idle", Icon::Ban),
     }
 }
 
 /// A kind of call for people, with its icon and tone while it is open.
-pub(super) fn of_kind(kind: &str) -> StateBadge {
-    match kind {
-        "service_call" => badge("Service call", "bad", Icon::Wrench),
-        "jam" => badge("Paper jam", "warn", Icon::Jam),
-        "cover_open" => badge("Cover open", "warn", Icon::Cover),
-        "supply_near_end" => badge("Supply near end", "warn", Icon::Drop),
-        "supply_end" => badge("Supply end", "bad", Icon::Drop),
-        "supply_replaced" => badge("Supply replaced", "idle", Icon::Ok),
-        "device_offline" => badge("Device offline", "bad", Icon::Offline),
-        "counter_regression" => badge("Counter fell", "bad", Icon::Counter),
-        _ => badge("Other call", "idle", Icon::Question),
-    }
+pub(super) const fn of_kind(kind: CallKind) -> StateBadge {
+    let (tone, icon) = match kind {
+        CallKind::ServiceCall => ("bad", Icon::Wrench),
+        CallKind::Jam => ("warn", Icon::Jam),
+        CallKind::CoverOpen => ("warn", Icon::Cover),
+        CallKind::SupplyNearEnd => ("warn", Icon::Drop),
+        CallKind::SupplyEnd => ("bad", Icon::Drop),
+        CallKind::SupplyReplaced => ("idle", Icon::Ok),
+        CallKind::DeviceOffline => ("bad", Icon::Offline),
+        CallKind::CounterRegression => ("bad", Icon::Counter),
+    };
+    badge(kind.title(), tone, icon)
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ impl Site {
     pub(super) async fn add_user(&self, name: &str, role: &str, must_change: bool) {
         let new = NewUser {
             name: name.to_owned(),
-            role: role.to_owned(),
+            role: role.parse().unwrap(),
             password_hash: password::Hasher::new().unwrap().hash(PASSWORD, HERE).await.unwrap(),
             must_change,
             created_at: Timestamp::now(),

@@ -1,5 +1,6 @@
 //! Rows of users.
 
+use comm_server_core::roles::Role;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
@@ -14,7 +15,7 @@ pub struct User {
     /// Login name.
     pub name: String,
     /// `administrator`, `viewer`, ...
-    pub role: String,
+    pub role: Role,
     /// argon2id, PHC string.
     pub password_hash: String,
     /// Whether the password must be changed before anything else.
@@ -27,7 +28,7 @@ pub struct NewUser {
     /// Login name.
     pub name: String,
     /// `administrator`, `viewer`, ...
-    pub role: String,
+    pub role: Role,
     /// argon2id, PHC string.
     pub password_hash: String,
     /// Whether the password must be changed before anything else.
@@ -37,10 +38,11 @@ pub struct NewUser {
 }
 
 fn user(row: &AnyRow) -> Result<User, StoreError> {
+    let name = row::text(row, "name")?;
     Ok(User {
         tenant: row::text(row, "tenant")?,
-        name: row::text(row, "name")?,
-        role: row::text(row, "role")?,
+        role: row::parsed(row, ("users", "role"), &name)?,
+        name,
         password_hash: row::text(row, "password_hash")?,
         must_change: row::flag(row, "must_change")?,
     })
@@ -92,7 +94,7 @@ pub(crate) async fn insert(
     )
     .bind(tenant.to_owned())
     .bind(new.name)
-    .bind(new.role)
+    .bind(new.role.name())
     .bind(new.password_hash)
     .bind(i64::from(new.must_change))
     .bind(new.created_at.as_millisecond())

@@ -1,6 +1,7 @@
 //! Roll-outs and what gateways tell of them.
 
 use comm_server_core::rollouts::{Start, Wish};
+use wire::report::WaitReason;
 
 use super::*;
 
@@ -59,7 +60,10 @@ pub(super) fn firmware(rollout: wire::ids::RolloutId, device: Option<&str>, step
 pub(super) async fn rollout_state(store: &Store, id: wire::ids::RolloutId) -> (String, Vec<String>) {
     let rollout = store.rollout(DEFAULT_TENANT, id).await.unwrap().unwrap();
     let devices = store.rollout_devices(DEFAULT_TENANT, id, None).await.unwrap().items;
-    (rollout.state, devices.into_iter().map(|d| format!("{}:{}", d.device, d.step)).collect())
+    (
+        rollout.state.to_string(),
+        devices.into_iter().map(|d| format!("{}:{}", d.device, d.step.name())).collect(),
+    )
 }
 
 pub(super) async fn a_rollout_goes_from_its_command_to_done() {
@@ -210,9 +214,9 @@ pub(super) async fn why_a_device_waits_is_shown_until_its_next_step() {
         let rows = store.rollout_devices(DEFAULT_TENANT, id, None).await.unwrap().items;
         let row = rows[1].clone();
         assert_eq!((row.model.as_str(), row.serial.as_str(), row.name.as_str()), ("IM C3000", "E1", "Hall"));
-        (row.step, row.waiting_for, row.panel)
+        (row.step.name(), row.waiting_for.map_or("", WaitReason::name), row.panel)
     };
-    let is = |step: &str, reason: &str, panel: &str| (step.to_owned(), reason.to_owned(), panel.to_owned());
+    let is = |step: &'static str, reason: &'static str, panel: &str| (step, reason, panel.to_owned());
     send(&store, Lane::Bulk, 5, &[firmware(id, None, "staged"), waiting("service_call", "C7990")]).await;
     assert_eq!(shown().await, is("staged", "service_call", "C7990"));
     send(&store, Lane::Bulk, 7, &[waiting("a_reason_of_a_later_version", "")]).await;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::any::AnyRow;
+use wire::report::{CallKind, Lane};
 
 use crate::Store;
 use crate::db::page::{InvalidCursor, PAGE_ROWS, Page};
@@ -14,13 +15,13 @@ pub struct Call {
     /// Gateway.
     pub gateway: String,
     /// Lane of the report that raised it.
-    pub lane: String,
+    pub lane: Lane,
     /// Number of the report that raised it.
     pub seq: i64,
     /// Device.
     pub device: String,
-    /// Name of its [`wire::report::CallKind`].
-    pub kind: String,
+    /// What it is.
+    pub kind: CallKind,
     /// Part of the device.
     pub subject: String,
     /// What a person should read.
@@ -46,8 +47,8 @@ pub struct Call {
 pub struct CallFilter {
     /// Open ones, or closed ones.
     pub open: Option<bool>,
-    /// Name of a kind.
-    pub kind: Option<String>,
+    /// Of this kind.
+    pub kind: Option<CallKind>,
     /// Of this gateway.
     pub gateway: Option<String>,
     /// Of this device; with a gateway only.
@@ -55,12 +56,14 @@ pub struct CallFilter {
 }
 
 fn call(row: &AnyRow) -> Result<Call, StoreError> {
+    let seq = row::number(row, "raised_seq")?;
+    let key = format!("report {seq}");
     Ok(Call {
         gateway: row::text(row, "gateway")?,
-        lane: row::text(row, "raised_lane")?,
-        seq: row::number(row, "raised_seq")?,
+        lane: row::parsed(row, ("calls", "raised_lane"), &key)?,
+        seq,
         device: row::text(row, "device")?,
-        kind: row::text(row, "kind")?,
+        kind: row::parsed(row, ("calls", "kind"), &key)?,
         subject: row::text(row, "subject")?,
         detail: row::text(row, "detail")?,
         raised_at: row::time(row, "raised_ms")?,
@@ -106,7 +109,7 @@ impl Store {
         )
         .bind(tenant.to_owned())
         .bind(filter.open.map_or(-1, i64::from))
-        .bind(filter.kind.clone().unwrap_or_default())
+        .bind(filter.kind.map_or("", CallKind::name))
         .bind(filter.gateway.clone().unwrap_or_default())
         .bind(filter.device.clone().unwrap_or_default())
         .bind(ms)
@@ -119,7 +122,7 @@ impl Store {
         .map_err(failed("to read the calls"))?;
         let items = rows.iter().map(call).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::of(items, |c| {
-            format!("{},{},{},{}", c.raised_at.as_millisecond(), c.gateway, c.lane, c.seq)
+            format!("{},{},{},{}", c.raised_at.as_millisecond(), c.gateway, c.lane.name(), c.seq)
         }))
     }
 }

@@ -1,5 +1,6 @@
 //! Commands, newest first.
 
+use comm_server_core::commands::{CommandState, OrderKind};
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::any::AnyRow;
@@ -18,13 +19,13 @@ pub struct Command {
     /// For this gateway.
     pub gateway: String,
     /// Kind of its order.
-    pub kind: String,
+    pub kind: OrderKind,
     /// The order, a [`wire::command::Order`].
     pub order: serde_json::Value,
     /// The roll-out that it is part of.
     pub rollout: Option<String>,
-    /// Name of its [`CommandState`].
-    pub state: String,
+    /// How far it is.
+    pub state: CommandState,
     /// Who gave it: a user's name, `cli` or `server`.
     pub created_by: String,
     /// When.
@@ -46,10 +47,10 @@ fn command(row: &AnyRow) -> Result<Command, StoreError> {
     Ok(Command {
         command: row::text(row, "command")?,
         gateway: row::text(row, "gateway")?,
-        kind: commands::kind_of(row, id)?.name().to_owned(),
+        kind: commands::kind_of(row, id)?,
         order: row::document(&row::text(row, "body")?, "an order")?,
         rollout: row::maybe_text(row, "rollout")?,
-        state: commands::state_of(row, id)?.name().to_owned(),
+        state: commands::state_of(row, id)?,
         created_by: row::text(row, "created_by")?,
         created_at: row::time(row, "created_ms")?,
         expires_at: row::time(row, "expires_ms")?,

@@ -4,6 +4,7 @@ use comm_server_core::cadence;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use sqlx::any::AnyRow;
+use wire::report::Lane;
 
 use super::search::pattern;
 use crate::Store;
@@ -65,7 +66,7 @@ pub struct LaneState {
     /// The gateway.
     pub gateway: String,
     /// The lane.
-    pub lane: String,
+    pub lane: Lane,
     /// Number of the last report that the server acknowledged.
     pub acknowledged: i64,
     /// Number of the last report that the gateway made.
@@ -169,7 +170,7 @@ impl Store {
         let lane = |r| {
             Ok(LaneState {
                 gateway: row::text(r, "gateway")?,
-                lane: row::text(r, "lane")?,
+                lane: row::parsed(r, ("lanes", "lane"), "a row")?,
                 acknowledged: row::number(r, "acknowledged")?,
                 made: row::number(r, "made")?,
             })

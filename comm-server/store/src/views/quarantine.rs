@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use wire::report::Lane;
 
 use crate::Store;
 use crate::db::page::{InvalidCursor, PAGE_ROWS, Page};
@@ -13,7 +14,7 @@ pub struct Quarantined {
     /// Gateway.
     pub gateway: String,
     /// Lane.
-    pub lane: String,
+    pub lane: Lane,
     /// Number.
     pub seq: i64,
     /// When the server received it.
@@ -54,7 +55,7 @@ impl Store {
         let one = |r| {
             Ok(Quarantined {
                 gateway: row::text(r, "gateway")?,
-                lane: row::text(r, "lane")?,
+                lane: row::parsed(r, ("quarantine", "lane"), "a row")?,
                 seq: row::number(r, "seq")?,
                 received_at: row::time(r, "received_ms")?,
                 reason: row::text(r, "reason")?,

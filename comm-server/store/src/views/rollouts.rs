@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use comm_server_core::commands::{CommandState, OrderKind};
-use comm_server_core::rollouts::{DeviceStep, waits_for};
+use comm_server_core::rollouts::{DeviceStep, RolloutState, waits_for};
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::any::AnyRow;
@@ -14,6 +14,7 @@ use crate::Store;
 use crate::db::page::{self, PAGE_ROWS, Page};
 use crate::db::{StoreError, failed, row, sql};
 use crate::tables::rollout_devices::step_of;
+use crate::tables::rollouts;
 
 /// A roll-out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,8 +35,8 @@ pub struct Rollout {
     pub created_by: String,
     /// When.
     pub created_at: Timestamp,
-    /// `scheduled`, `running`, `done`, `failed` or `cancelled`.
-    pub state: String,
+    /// How far it is.
+    pub state: RolloutState,
     /// The roll-out whose failed devices these are.
     pub retry_of: Option<String>,
     /// The newest roll-out that orders the failed devices of this one again.
@@ -81,10 +82,11 @@ pub struct RolloutDevice {
     pub customer: String,
     /// The gateway's site.
     pub site: String,
-    /// Name of a [`comm_server_core::rollouts::DeviceStep`].
-    pub step: String,
-    /// Name of the [`wire::report::WaitReason`] that its gateway reported, or that follows from step and date; "" at its end.
-    pub waiting_for: String,
+    /// How far it is.
+    pub step: DeviceStep,
+    /// What it waits for, as its gateway reported or as follows from step and date; absent at its end.
+    #[serde(serialize_with = "name_or_empty")]
+    pub waiting_for: Option<WaitReason>,
     /// What its panel showed, where its gateway reported that.
     pub panel: String,
     /// What a person should read.
@@ -95,6 +97,10 @@ pub struct RolloutDevice {
     pub version_now: String,
     /// When it came to this step.
     pub updated_at: Timestamp,
+}
+
+fn name_or_empty<S: serde::Serializer>(reason: &Option<WaitReason>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(reason.map_or("", WaitReason::name))
 }
 
 /// Columns of a [`Rollout`]; the table is `r`.
@@ -130,8 +136,9 @@ static SELECT_DEVICES: LazyLock<String> = LazyLock::new(|| {
 });
 
 fn rollout(row: &AnyRow) -> Result<Rollout, StoreError> {
+    let id = row::text(row, "rollout")?;
     Ok(Rollout {
-        rollout: row::text(row, "rollout")?,
+        rollout: id.clone(),
         vendor: row::text(row, "vendor")?,
         model: row::text(row, "model")?,
         version: row::text(row, "version")?,
@@ -139,7 +146,7 @@ fn rollout(row: &AnyRow) -> Result<Rollout, StoreError> {
         not_before: row::time(row, "not_before_ms")?,
         created_by: row::text(row, "created_by")?,
         created_at: row::time(row, "created_ms")?,
-        state: row::text(row, "state")?,
+        state: rollouts::state_of(row, &id)?,
         retry_of: row::maybe_text(row, "retry_of")?,
         retried_by: row::maybe_text(row, "retried_by")?,
         devices: row::number(row, "devices")?,
@@ -167,8 +174,8 @@ fn rollout_device(row: &AnyRow, now: Timestamp) -> Result<RolloutDevice, StoreEr
         name: row::text(row, "name")?,
         customer: row::text(row, "customer")?,
         site: row::text(row, "site")?,
-        step: step.name().to_owned(),
-        waiting_for: waits.filter(|_| !ready).map_or("", WaitReason::name).to_owned(),
+        step,
+        waiting_for: waits.filter(|_| !ready),
         panel: row::text(row, "panel")?,
         detail: row::text(row, "detail")?,
         version_before: row::text(row, "version_before")?,
