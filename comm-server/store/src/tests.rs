@@ -342,7 +342,7 @@ async fn a_failed_change_takes_no_other_with_it() {
             sqlx::query("INSERT INTO tenants (tenant, name, created_ms) VALUES ('x', 'x', 0)")
                 .execute(&mut *connection)
                 .await
-                .map_err(failed("a tenant"))?;
+                .map_err(failed("insert tenant"))?;
             Err::<(), _>(StoreError::Range { what: "a test" })
         })
     });

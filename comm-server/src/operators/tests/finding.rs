@@ -129,3 +129,45 @@ async fn tile_badge_and_bar_agree_on_what_is_near_its_end() {
     let fleet = site.get(&client, "/?state=supplies").await.text;
     assert!(fleet.contains("mini-text low") && fleet.contains("Supply low"), "{fleet}");
 }
+
+/// The word of the badge that follows a marker.
+fn badge_after<'a>(html: &'a str, marker: &str) -> &'a str {
+    let (_, rest) = html.split_once(marker).unwrap_or_else(|| panic!("{marker}: {html}"));
+    let (_, rest) = rest.split_once("<span class=\"badge").unwrap();
+    let (_, rest) = rest.split_once("<span>").unwrap();
+    rest.split_once("</span>").unwrap().0
+}
+
+#[tokio::test]
+async fn the_fleet_and_the_device_page_show_the_same_call_of_many() {
+    let (site, client) = Site::with("viewer").await;
+    site.sql(
+        "INSERT INTO gateways (tenant, gateway, first_seen_ms, last_poll_ms, next_poll_s)
+          VALUES ('default', 'gw-1', 1, CAST(strftime('%s', 'now') AS INTEGER) * 1000, 3600);
+         INSERT INTO devices (tenant, gateway, device, first_seen_ms) VALUES ('default', 'gw-1', 'a:1', 1);
+         INSERT INTO calls (tenant, gateway, raised_lane, raised_seq, device, kind, subject, detail, raised_ms,
+          received_ms, is_open) VALUES ('default', 'gw-1', 'urgent', 1000, 'a:1', 'device_offline', '', '', 9000, 9000, 1)",
+    )
+    .await;
+    let shown = async || {
+        let fleet = site.get(&client, "/").await.text;
+        let device = site.get(&client, "/devices/gw-1/a%3A1").await.text;
+        let of_fleet = badge_after(&fleet, "data-label=\"Status\"").to_owned();
+        (of_fleet, badge_after(&device, "id=\"status-title\"").to_owned())
+    };
+    let both = |word: &str| (word.to_owned(), word.to_owned());
+    assert_eq!(shown().await, both("Not read yet"), "a call that no badge names");
+    // The one that matters is older than the 60 that follow it.
+    site.sql(
+        "INSERT INTO calls (tenant, gateway, raised_lane, raised_seq, device, kind, subject, detail, raised_ms,
+          received_ms, is_open) VALUES ('default', 'gw-1', 'urgent', 1, 'a:1', 'service_call', '', '', 1, 1, 1);
+         WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 61)
+         INSERT INTO calls (tenant, gateway, raised_lane, raised_seq, device, kind, subject, detail, raised_ms,
+          received_ms, is_open)
+          SELECT 'default', 'gw-1', 'urgent', i, 'a:1', 'supply_near_end', '1.' || i, '', i, i, 1 FROM n",
+    )
+    .await;
+    assert_eq!(shown().await, both("Service call"));
+    site.sql("UPDATE calls SET is_open = 0, cleared_ms = 9000 WHERE kind = 'service_call'").await;
+    assert_eq!(shown().await, both("Supply low"));
+}

@@ -50,16 +50,19 @@ pub async fn restore(url: &str, path: &Path) -> Result<Restored, BackupError> {
     } else {
         migrations::run_to(engine, &pool, head.tables).await?;
     }
-    let mut transaction = pool.begin_with(engine.begin()).await.map_err(failed("to begin"))?;
+    let mut transaction = pool.begin_with(engine.begin()).await.map_err(failed("begin transaction"))?;
     // The tenant that every new database has.
-    sqlx::query("DELETE FROM tenants").execute(&mut *transaction).await.map_err(failed("to begin"))?;
+    sqlx::query("DELETE FROM tenants")
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed("begin transaction"))?;
     let mut lines = Lines::open(path)?;
     lines.next::<Head>()?;
     for _ in 0..rows {
         let row: Row = lines.next()?;
         insert(&mut transaction, &lines, &row).await?;
     }
-    transaction.commit().await.map_err(failed("to commit"))?;
+    transaction.commit().await.map_err(failed("commit"))?;
     migrations::bring(engine, &pool, &url).await?;
     pool.close().await;
     Ok(Restored { tables: head.tables, rows })
@@ -97,7 +100,7 @@ async fn must_be_empty(pool: &AnyPool) -> Result<(), BackupError> {
     for &table in TABLES.iter().filter(|table| **table != "tenants") {
         let sql = format!("SELECT 1 AS one FROM {table} LIMIT 1");
         let found = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_optional(pool).await;
-        if found.map_err(failed("to look into a table"))?.is_some() {
+        if found.map_err(failed("read table"))?.is_some() {
             return Err(BackupError::NotEmpty { table });
         }
     }
@@ -163,6 +166,6 @@ async fn insert(connection: &mut AnyConnection, lines: &Lines<'_>, row: &Row) ->
             }
         };
     }
-    insert.execute(connection).await.map_err(failed("a restored row"))?;
+    insert.execute(connection).await.map_err(failed("restore row"))?;
     Ok(())
 }

@@ -81,7 +81,7 @@ async fn every_table_is_backed_up_or_left_out_on_purpose() {
     )
     .fetch_all(&mut *opened.store.reader().await.unwrap())
     .await
-    .map_err(failed("to read the tables"))
+    .map_err(failed("read tables"))
     .unwrap();
     let found: BTreeSet<String> =
         found.iter().map(|row| crate::db::row::text(row, "line").unwrap()).collect();

@@ -80,11 +80,11 @@ async fn write(url: &str, path: &Path, made: File) -> Result<BackedUp, BackupErr
         made_at: Timestamp::now(),
     };
     lines.write(&head)?;
-    let mut snapshot = pool.begin_with(engine.begin_snapshot()).await.map_err(failed("to begin"))?;
+    let mut snapshot = pool.begin_with(engine.begin_snapshot()).await.map_err(failed("begin transaction"))?;
     for &table in TABLES {
         rows(&mut snapshot, table, &mut lines).await?;
     }
-    snapshot.rollback().await.map_err(failed("to end a backup"))?;
+    snapshot.rollback().await.map_err(failed("end backup"))?;
     let rows = lines.rows;
     lines.finish()?;
     pool.close().await;
@@ -126,7 +126,7 @@ async fn rows(
 ) -> Result<(), BackupError> {
     let sql = format!("SELECT * FROM {table}");
     let mut found = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch(connection);
-    while let Some(row) = found.try_next().await.map_err(failed("to read a table"))? {
+    while let Some(row) = found.try_next().await.map_err(failed("read table"))? {
         lines.write(&Row { table: table.to_owned(), row: columns(table, &row)? })?;
         lines.rows += 1;
     }
@@ -137,7 +137,7 @@ async fn rows(
 fn columns(table: &'static str, row: &AnyRow) -> Result<Map<String, Value>, BackupError> {
     let mut columns = Map::new();
     for (place, column) in row.columns().iter().enumerate() {
-        let raw = row.try_get_raw(place).map_err(failed("to read a column"))?;
+        let raw = row.try_get_raw(place).map_err(failed("read columns"))?;
         if raw.is_null() {
             continue;
         }
@@ -154,7 +154,7 @@ fn columns(table: &'static str, row: &AnyRow) -> Result<Map<String, Value>, Back
                 return Err(BackupError::Type { table, column: column.name().to_owned() });
             }
         };
-        columns.insert(column.name().to_owned(), value.map_err(failed("to read a column"))?);
+        columns.insert(column.name().to_owned(), value.map_err(failed("read columns"))?);
     }
     Ok(columns)
 }

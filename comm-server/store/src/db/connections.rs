@@ -61,10 +61,10 @@ impl ReadPool {
                     metrics::counter!("platen_comm_replica_reads_total").increment(1);
                     return Ok(reader);
                 }
-                Err(error) => replica.is_gone(&failed("a connection to the replica")(error)),
+                Err(error) => replica.is_gone(&failed("connect to replica")(error)),
             }
         }
-        take(&self.primary, self.in_transactions).await.map_err(failed("a connection"))
+        take(&self.primary, self.in_transactions).await.map_err(failed("acquire connection"))
     }
 }
 

@@ -86,7 +86,7 @@ pub enum StoreError {
     )]
     NoReplica,
     /// A query failed.
-    #[error("the database refused {what}")]
+    #[error("query failed: {what}")]
     Query {
         /// What was being done.
         what: &'static str,

@@ -39,7 +39,7 @@ pub(crate) async fn version(pool: &AnyPool) -> Result<i64, StoreError> {
         Ok(found) => row::number(&found, "version"),
         // The table of steps is made by the first of them: without it, there is none.
         Err(sqlx::Error::Database(error)) if error.message().contains("_sqlx_migrations") => Ok(0),
-        Err(error) => Err(failed("to read the version of its tables")(error)),
+        Err(error) => Err(failed("read schema version")(error)),
     }
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn run(engine: Engine, pool: &AnyPool) -> Result<(), StoreError
     .bind(Timestamp::now().as_millisecond())
     .execute(pool)
     .await
-    .map_err(failed("the first tenant"))?;
+    .map_err(failed("insert tenant"))?;
     Ok(())
 }
 

@@ -184,11 +184,11 @@ async fn position(pool: &AnyPool, function: &'static str) -> Result<Position, St
         "SELECT CAST(pg_wal_lsn_diff({function}, '0/0') AS BIGINT) AS at, \
          CAST((SELECT system_identifier FROM pg_control_system()) AS TEXT) AS cluster"
     );
-    let what = failed("to tell where it is in its log");
+    let what = failed("read log position");
     let mut connection: sqlx::pool::PoolConnection<sqlx::Any> = pool.acquire().await.map_err(what)?;
     let connection: &mut AnyConnection = &mut connection;
     let found = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_one(connection).await;
-    let found = found.map_err(failed("to tell where it is in its log"))?;
+    let found = found.map_err(failed("read log position"))?;
     Ok(Position { at: row::maybe_number(&found, "at")?, cluster: row::text(&found, "cluster")? })
 }
 

@@ -41,7 +41,7 @@ pub(crate) async fn append(
     .bind(evident(&entry.detail))
     .execute(connection)
     .await
-    .map_err(failed("an audit entry"))?;
+    .map_err(failed("insert audit entry"))?;
     Ok(())
 }
 

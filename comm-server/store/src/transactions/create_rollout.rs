@@ -202,3 +202,81 @@ async fn add_share(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use comm_server_core::rollouts::Start;
+
+    use super::*;
+    use crate::DEFAULT_TENANT;
+    use crate::testing::Database;
+
+    const FLEET: &str = "
+        WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 499)
+        INSERT INTO devices (tenant, gateway, device, vendor, model, firmware, first_seen_ms)
+         SELECT 'default', 'gw-1', 'ricoh:M' || i, 'ricoh', 'MP 5055', '1.0', 1 FROM n;
+        INSERT INTO devices (tenant, gateway, device, vendor, model, firmware, first_seen_ms) VALUES
+         ('default', 'gw-1', 'ricoh:C1', 'ricoh', 'IM C3000', '1.0', 1),
+         ('default', 'gw-2', 'ricoh:C2', 'ricoh', 'RICOH IM C3000', '1.0', 1),
+         ('default', 'gw-2', 'ricoh:C3', 'ricoh', 'IM C3000', '2.0', 1)";
+
+    fn wish() -> Wish {
+        Wish {
+            vendor: "ricoh".to_owned(),
+            model: "IM C3000".to_owned(),
+            version: "2.0".to_owned(),
+            start: Start::Now,
+            allow_downgrade: false,
+            only: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_plan_reads_the_devices_of_its_model_and_its_transaction_those_of_the_plan() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", dir.path().join("platen.db").display());
+        let store = Store::open_detached(&url).await.unwrap();
+        Database::connect(&url).await.unwrap().execute(FLEET).await.unwrap();
+        let wish = wish();
+        let mut reader = store.reader().await.unwrap();
+        let fleet = fleet(&mut reader, DEFAULT_TENANT, &wish).await.unwrap();
+        assert_eq!((fleet.candidates.len(), fleet.models.len()), (3, 3), "of 503 devices");
+        let planned = plan(&wish, &fleet, Timestamp::UNIX_EPOCH).unwrap();
+        let again = planned_fleet(&mut reader, DEFAULT_TENANT, &planned).await.unwrap();
+        let mut devices: Vec<&str> = again.candidates.iter().map(|device| device.device.as_str()).collect();
+        devices.sort_unstable();
+        assert_eq!(devices, ["ricoh:C1", "ricoh:C2"]);
+        assert_eq!(plan(&wish, &again, Timestamp::UNIX_EPOCH), Ok(planned));
+    }
+
+    #[tokio::test]
+    async fn a_device_that_was_updated_since_the_plan_is_not_ordered() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", dir.path().join("platen.db").display());
+        let store = Store::open_detached(&url).await.unwrap();
+        let database = Database::connect(&url).await.unwrap();
+        database.execute(FLEET).await.unwrap();
+        let wish = wish();
+        let planned = store.plan_rollout(DEFAULT_TENANT, &wish, Timestamp::UNIX_EPOCH).await.unwrap();
+        database.execute("UPDATE devices SET firmware = '2.0' WHERE device = 'ricoh:C1'").await.unwrap();
+        let mut reader = store.reader().await.unwrap();
+        let again = planned_fleet(&mut reader, DEFAULT_TENANT, &planned).await.unwrap();
+        let again = plan(&wish, &again, Timestamp::UNIX_EPOCH).unwrap();
+        let devices: Vec<&str> =
+            again.shares.iter().flat_map(|share| &share.devices).map(|d| d.device.as_str()).collect();
+        assert_eq!(devices, ["ricoh:C2"]);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_value_in_a_row_names_table_column_and_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", dir.path().join("platen.db").display());
+        let store = Store::open_detached(&url).await.unwrap();
+        let id = "01980000-0000-7000-8000-000000000001";
+        let row = "INSERT INTO commands (tenant, gateway, command, kind, body, created_by, created_ms, expires_ms, state) \
+                   VALUES ('default', 'gw-1', '01980000-0000-7000-8000-000000000001', 'discovery', '{}', 'a', 1, 2, 'lost')";
+        Database::connect(&url).await.unwrap().execute(row).await.unwrap();
+        let error = store.commands(DEFAULT_TENANT, None, None).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("unknown value \"lost\" in commands.state of {id}"));
+    }
+}

@@ -18,7 +18,7 @@ pub(super) async fn are_used(connection: &mut AnyConnection) -> Result<bool, Sto
     let found = sqlx::query(
         "SELECT COUNT(*) AS partitioned FROM pg_partitioned_table WHERE partrelid = to_regclass('reports')",
     );
-    let found = found.fetch_one(connection).await.map_err(failed("to look for partitions"))?;
+    let found = found.fetch_one(connection).await.map_err(failed("read partitions"))?;
     Ok(row::number(&found, "partitioned")? > 0)
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn keep_partitions(
 
 async fn execute(connection: &mut AnyConnection, sql: String) -> Result<(), StoreError> {
     let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await;
-    done.map(drop).map_err(failed("to keep partitions"))
+    done.map(drop).map_err(failed("change partitions"))
 }
 
 /// The partitions that there are; one for all the rest has no bounds, and isn't ours to touch.
@@ -63,7 +63,7 @@ async fn existing(connection: &mut AnyConnection) -> Result<Vec<Partition>, Stor
          JOIN pg_class child ON child.oid = pg_inherits.inhrelid \
          WHERE pg_inherits.inhparent = to_regclass('reports')",
     );
-    let rows = rows.fetch_all(connection).await.map_err(failed("to read the partitions"))?;
+    let rows = rows.fetch_all(connection).await.map_err(failed("read partitions"))?;
     let mut found = Vec::new();
     for r in &rows {
         if let Some((from_ms, to_ms)) = bounds(&row::text(r, "bounds")?) {

@@ -19,7 +19,7 @@ impl Store {
         .bind(PAGE_ROWS + 1)
         .fetch_all(&mut *self.reader().await?)
         .await
-        .map_err(failed("to read the audit"))?;
+        .map_err(failed("read audit"))?;
         let entries: Vec<(String, AuditEntry)> = rows
             .iter()
             .map(|r| {

@@ -119,7 +119,7 @@ impl Store {
         .bind(PAGE_ROWS + 1)
         .fetch_all(&mut *self.reader().await?)
         .await
-        .map_err(failed("to read the calls"))?;
+        .map_err(failed("read calls"))?;
         let items = rows.iter().map(call).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::of(items, |c| {
             format!("{},{},{},{}", c.raised_at.as_millisecond(), c.gateway, c.lane.name(), c.seq)

@@ -82,7 +82,7 @@ impl Store {
         .bind(PAGE_ROWS + 1)
         .fetch_all(&mut *self.reader().await?)
         .await
-        .map_err(failed("to read the commands"))?;
+        .map_err(failed("read commands"))?;
         let items = rows.iter().map(command).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::of(items, |c| c.command.clone()))
     }
@@ -103,7 +103,7 @@ impl Store {
             .bind(id.to_string())
             .fetch_optional(&mut *self.reader().await?)
             .await
-            .map_err(failed("to read a command"))?;
+            .map_err(failed("read command"))?;
         row.as_ref().map(command).transpose()
     }
 }

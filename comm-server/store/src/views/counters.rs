@@ -73,7 +73,7 @@ impl Store {
         .bind(plot_step_ms(to.saturating_sub(from)))
         .fetch_all(&mut *self.reader().await?)
         .await
-        .map_err(failed("to read counters"))?;
+        .map_err(failed("read counters"))?;
         let point = |r| {
             Ok(CounterPoint {
                 at: row::time(r, "read_ms")?,
@@ -104,7 +104,7 @@ impl Store {
         .bind(device.to_owned())
         .fetch_all(&mut *self.reader().await?)
         .await
-        .map_err(failed("to read the latest counters"))?;
+        .map_err(failed("read counters"))?;
         let counter = |r| {
             Ok(LatestCounter {
                 counter: row::text(r, "counter")?,
@@ -138,7 +138,7 @@ impl Store {
         .bind(to.as_millisecond())
         .fetch_one(&mut *self.reader().await?)
         .await
-        .map_err(failed("to read counters"))?;
+        .map_err(failed("read counters"))?;
         Ok((row::number(&found, "oldest")?, row::number(&found, "newest")?))
     }
 }

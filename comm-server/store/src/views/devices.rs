@@ -137,7 +137,7 @@ impl Store {
             .bind(PAGE_ROWS + 1)
             .fetch_all(&mut *self.reader().await?)
             .await
-            .map_err(failed("to read the devices"))?;
+            .map_err(failed("read devices"))?;
         let items = rows.iter().map(device).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::of(items, |d| format!("{},{}", d.gateway, d.device)))
     }
@@ -162,7 +162,7 @@ impl Store {
             .bind(id.to_owned())
             .fetch_optional(&mut *self.reader().await?)
             .await
-            .map_err(failed("to read a device"))?;
+            .map_err(failed("read device"))?;
         let Some(row) = row else { return Ok(None) };
         Ok(Some(DeviceDetail { device: device(&row)?, reading: row::maybe_document(&row, "reading")? }))
     }

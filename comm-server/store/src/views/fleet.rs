@@ -164,7 +164,7 @@ impl Store {
             .bind(now.as_millisecond())
             .fetch_one(&mut *self.reader().await?)
             .await
-            .map_err(failed("to count the fleet"))?;
+            .map_err(failed("count fleet"))?;
         Ok(FleetNumbers {
             devices: row::number(&counts, "devices")?,
             offline: row::number(&counts, "offline")?,
@@ -219,7 +219,7 @@ impl Store {
             .bind(now.as_millisecond())
             .fetch_all(&mut *self.reader().await?)
             .await
-            .map_err(failed("to read the fleet"))?;
+            .map_err(failed("read fleet"))?;
         let items = rows.iter().map(device).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::of(items, |d| format!("{},{}", d.gateway, d.device)))
     }
@@ -239,7 +239,7 @@ impl Store {
             .bind(last.to_owned())
             .fetch_all(&mut *self.reader().await?)
             .await
-            .map_err(failed("to read calls about supplies"))?;
+            .map_err(failed("read supply calls"))?;
         let call = |r| {
             Ok(SupplyCall {
                 gateway: row::text(r, "gateway")?,

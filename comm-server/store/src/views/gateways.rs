@@ -129,7 +129,7 @@ impl Store {
         .bind(PAGE_ROWS + 1)
         .fetch_all(&mut *self.reader().await?)
         .await
-        .map_err(failed("to read the gateways"))?;
+        .map_err(failed("read gateways"))?;
         let items = rows.iter().map(gateway).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::of(items, |g| g.gateway.clone()))
     }
@@ -151,7 +151,7 @@ impl Store {
         .bind(name.to_owned())
         .fetch_optional(&mut *self.reader().await?)
         .await
-        .map_err(failed("to read a gateway"))?;
+        .map_err(failed("read gateway"))?;
         row.as_ref().map(gateway).transpose()
     }
 
@@ -166,7 +166,7 @@ impl Store {
         .bind(last.to_owned())
         .fetch_all(&mut *self.reader().await?)
         .await
-        .map_err(failed("to read the lanes"))?;
+        .map_err(failed("read lanes"))?;
         let lane = |r| {
             Ok(LaneState {
                 gateway: row::text(r, "gateway")?,

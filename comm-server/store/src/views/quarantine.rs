@@ -51,7 +51,7 @@ impl Store {
         .bind(PAGE_ROWS + 1)
         .fetch_all(&mut *self.reader().await?)
         .await
-        .map_err(failed("to read the quarantine"))?;
+        .map_err(failed("read quarantine"))?;
         let one = |r| {
             Ok(Quarantined {
                 gateway: row::text(r, "gateway")?,

@@ -198,7 +198,7 @@ impl Store {
             .bind(PAGE_ROWS + 1)
             .fetch_all(&mut *self.reader().await?)
             .await
-            .map_err(failed("to read the roll-outs"))?;
+            .map_err(failed("read roll-outs"))?;
         let items = rows.iter().map(rollout).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::of(items, |r| r.rollout.clone()))
     }
@@ -215,7 +215,7 @@ impl Store {
             .bind(id.to_string())
             .fetch_optional(&mut *self.reader().await?)
             .await
-            .map_err(failed("to read a roll-out"))?;
+            .map_err(failed("read roll-out"))?;
         row.as_ref().map(rollout).transpose()
     }
 
@@ -238,7 +238,7 @@ impl Store {
             .bind(PAGE_ROWS + 1)
             .fetch_all(&mut *self.reader().await?)
             .await
-            .map_err(failed("to read a roll-out's devices"))?;
+            .map_err(failed("read roll-out devices"))?;
         let now = Timestamp::now();
         let items = rows.iter().map(|r| rollout_device(r, now)).collect::<Result<Vec<_>, StoreError>>()?;
         Ok(Page::of(items, |d| format!("{},{}", d.gateway, d.device)))

@@ -48,7 +48,7 @@ impl Store {
             .bind(gateway.to_owned())
             .fetch_all(&mut *self.reader().await?)
             .await
-            .map_err(failed("to read who sees a device"))?;
+            .map_err(failed("read sightings"))?;
         let sighting =
             |r| Ok(Sighting { gateway: row::text(r, "gateway")?, counted: row::flag(r, "counted")? });
         rows.iter().map(sighting).collect()

@@ -37,7 +37,7 @@ impl Store {
         .bind(tenant.to_owned())
         .fetch_one(&mut *self.reader().await?)
         .await
-        .map_err(failed("to count"))?;
+        .map_err(failed("count rows"))?;
         Ok(Statistics {
             gateways: row::number(&counts, "gateways")?,
             devices: row::number(&counts, "devices")?,
@@ -65,7 +65,7 @@ impl Store {
             .bind(tenant.to_owned())
             .fetch_all(&mut *self.reader().await?)
             .await
-            .map_err(failed("to count"))?;
+            .map_err(failed("count rows"))?;
         rows.iter().map(|r| Ok((row::text(r, "name")?, row::number(r, "rows_of_it")?))).collect()
     }
 }

@@ -63,7 +63,8 @@ impl Transactions {
     /// Makes the changes in one transaction. What isn't answered because the transaction broke is dropped: its sender
     /// sees that the store can't be reached.
     async fn commit(&self, changes: &mut Vec<Waiting>, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin_with(self.engine.begin()).await.map_err(failed("to begin"))?;
+        let mut transaction =
+            self.pool.begin_with(self.engine.begin()).await.map_err(failed("begin transaction"))?;
         if self.engine == Engine::Postgresql {
             // In one order everywhere, so that two servers never wait for each other.
             changes.sort_by(|one, other| one.key.cmp(&other.key));
@@ -91,7 +92,7 @@ impl Transactions {
             take_polls(&mut transaction, self.take_polls, now, answers).await?;
             polls = later;
         }
-        transaction.commit().await.map_err(failed("to commit"))
+        transaction.commit().await.map_err(failed("commit"))
     }
 }
 
@@ -128,16 +129,19 @@ async fn take_polls(
 }
 
 async fn mark(connection: &mut AnyConnection) -> Result<(), StoreError> {
-    sqlx::query("SAVEPOINT one").execute(connection).await.map_err(failed("a savepoint"))?;
+    sqlx::query("SAVEPOINT one").execute(connection).await.map_err(failed("savepoint"))?;
     Ok(())
 }
 
 /// Ends what [`mark`] began, and undoes it unless it is to be kept.
 async fn release(connection: &mut AnyConnection, keep: bool) -> Result<(), StoreError> {
     if !keep {
-        sqlx::query("ROLLBACK TO one").execute(&mut *connection).await.map_err(failed("to undo"))?;
+        sqlx::query("ROLLBACK TO one")
+            .execute(&mut *connection)
+            .await
+            .map_err(failed("roll back to savepoint"))?;
     }
-    sqlx::query("RELEASE one").execute(connection).await.map_err(failed("a savepoint"))?;
+    sqlx::query("RELEASE one").execute(connection).await.map_err(failed("savepoint"))?;
     Ok(())
 }
 
@@ -162,6 +166,6 @@ async fn lock(
     for key in keys {
         select = select.bind(key.tenant).bind(key.gateway);
     }
-    select.fetch_all(connection).await.map_err(failed("to lock gateways"))?;
+    select.fetch_all(connection).await.map_err(failed("lock gateways"))?;
     Ok(())
 }
