@@ -1,6 +1,6 @@
 //! The life of a call: raised by a report, closed by the report of its end.
 //!
-//! A call is known by device, kind and subject while it is open, and by the report that raised it for ever.
+//! A call is known by device, kind and subject while it is open, and by the report that raised it indefinitely.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,7 +71,7 @@ impl CallPriority {
     }
 }
 
-/// Whether a call asks for a supply.
+/// Whether a call is about a supply at or near its end.
 #[must_use]
 pub const fn is_about_supply(kind: CallKind) -> bool {
     matches!(kind, CallKind::SupplyNearEnd | CallKind::SupplyEnd)

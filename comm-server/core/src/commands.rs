@@ -1,6 +1,6 @@
 //! The life cycle of a command: queued, delivered, accepted, running, done / failed / expired.
 //!
-//! It is delivered again with each poll until the gateway answers; the gateway executes it once.
+//! It is delivered again with each poll until the gateway responds; the gateway executes it once.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use wire::command::{Order, ResponseState};
 
-/// What a command asks for, without its details.
+/// The kind of an order, without its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderKind {
@@ -93,7 +93,7 @@ pub struct NoSuchOrder {
 pub enum CommandState {
     /// It waits for the gateway's next poll.
     Queued,
-    /// It was in an answer to a poll; whether that arrived is not known.
+    /// It was in the response to a poll; whether that arrived is not known.
     Delivered,
     /// It is on the gateway's disk.
     Accepted,
@@ -103,7 +103,7 @@ pub enum CommandState {
     Done,
     /// It failed. Final.
     Failed,
-    /// Its time was over before it began.
+    /// Its expiry time came before it began.
     Expired,
 }
 
@@ -117,9 +117,9 @@ pub struct NoSuchState {
 /// What happens to a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CommandEvent {
-    /// It goes out with an answer to a poll.
+    /// It goes out with the response to a poll.
     Deliver,
-    /// The gateway answered.
+    /// The gateway responded.
     Respond(ResponseState),
     /// Its time is over.
     Expire,
@@ -151,13 +151,13 @@ impl CommandState {
         }
     }
 
-    /// Whether it goes out with the next answer to a poll.
+    /// Whether it goes out with the next response to a poll.
     #[must_use]
     pub const fn is_delivered_with_polls(self) -> bool {
         matches!(self, Self::Queued | Self::Delivered)
     }
 
-    /// Whether the gateway is still to answer, or to answer finally.
+    /// Whether the final response is still missing.
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Queued | Self::Delivered | Self::Accepted | Self::Running)
@@ -170,7 +170,7 @@ impl CommandState {
     }
 
     /// The state after an event. Events come late, twice and out of order: what can't follow changes nothing. The
-    /// first final answer stays; an answer that comes after the expiry tells what happened in truth, and wins.
+    /// first final response stays; a response that arrives after the expiry reports what was done, and replaces it.
     #[must_use]
     pub const fn after(self, event: CommandEvent) -> Self {
         use CommandEvent::{Deliver, Expire, Respond};

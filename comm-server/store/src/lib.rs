@@ -1,7 +1,7 @@
 //! The store: all SQL of the communication server, one set for every engine, chosen by URL.
 //!
 //! Readers have a pool of their own; every change goes through the one writer (`db::writer`), which commits many of
-//! them at once and answers each only after its commit is on the disk. All queries are scoped by tenant.
+//! them at once and responds to each only after its commit. All queries are scoped by tenant.
 //!
 //! Its floors: `db` (connections, writers, the forms of rows), `tables` (rows in, rows out; a table never calls another),
 //! `transactions` (a file for each use case, the only ones that combine tables and decisions of the core) and `views`
@@ -82,7 +82,7 @@ impl Store {
         let (engine, url) = Engine::of(url)?;
         let writing = match engine.pool(&url, engine.writers(), false).await {
             Ok(writing) => writing,
-            // The pool has tried for a while and doesn't say why.
+            // The pool timed out without the cause: a single connection reports it.
             Err(StoreError::Open { source: sqlx::Error::PoolTimedOut, place }) => {
                 reach(&url, Needs::Nothing).await?;
                 return Err(StoreError::Open { place, source: sqlx::Error::PoolTimedOut });
@@ -100,7 +100,7 @@ impl Store {
     /// A store that knows a replica of its database, which is read where what is shown may be as old as `behind`.
     ///
     /// # Errors
-    /// The replica's URL, or one of both isn't PostgreSQL. That it doesn't answer is none.
+    /// The replica's URL is wrong, or one of both isn't PostgreSQL. An unreachable replica is no error.
     pub fn with_replica(mut self, url: &str, behind: Duration) -> Result<Self, StoreError> {
         if self.engine != Engine::Postgresql {
             return Err(StoreError::NoReplica);
@@ -109,7 +109,7 @@ impl Store {
         Ok(self)
     }
 
-    /// The same store, for reading what may be some seconds old: never for a decision.
+    /// The same store, whose reads may be some seconds old where there is a replica: never for a decision.
     #[must_use]
     pub fn stale_reads(&self) -> Self {
         let mut own = self.clone();
@@ -134,20 +134,17 @@ impl Store {
     }
 
     /// Opens a store whose writer ends with the runtime.
-    ///
-    /// # Errors
-    /// As [`Store::open`].
     pub async fn open_detached(url: &str) -> Result<Self, StoreError> {
         let (store, _task) = Self::open(url).await?;
         Ok(store)
     }
 
-    /// Takes no more changes; those that wait are still made, and then the writer's task ends.
+    /// Rejects further changes; those in the queue are still made, and then the writer's task ends.
     pub fn close(&self) {
         self.writer.close();
     }
 
-    /// Whether the database answers.
+    /// Whether the database responds to a query and takes a change.
     ///
     /// # Errors
     /// It doesn't.

@@ -18,7 +18,7 @@ pub struct Connection(Transaction<'static, Any>);
 /// A statement with its arguments.
 pub struct Statement(Query<'static, Any, AnyArguments>);
 
-/// A row of an answer.
+/// A row of a result.
 pub struct Row(AnyRow);
 
 /// An argument of a statement.
@@ -121,9 +121,6 @@ impl Database {
     }
 
     /// Begins a transaction.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn begin(&self) -> Result<Connection, StoreError> {
         self.0.begin().await.map(Connection).map_err(failed("begin"))
     }
@@ -136,9 +133,6 @@ impl Database {
 
 impl Connection {
     /// Commits the transaction.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn commit(self) -> Result<(), StoreError> {
         self.0.commit().await.map_err(failed("commit"))
     }

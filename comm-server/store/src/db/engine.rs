@@ -120,8 +120,8 @@ impl Engine {
         u32::from(groups) + u32::from(singles)
     }
 
-    /// What each connection is told first. WAL lets readers go on beside the writer; `synchronous=FULL` syncs each
-    /// commit (NORMAL loses acknowledged rows when the power fails). PostgreSQL is told nothing: behind a pooler no
+    /// Settings of each new connection. WAL lets readers go on beside the writer; `synchronous=FULL` syncs each
+    /// commit (NORMAL loses acknowledged rows when the power fails). PostgreSQL gets none: behind a pooler no
     /// session is ours alone.
     const fn settings(self, reads_only: bool) -> &'static [&'static str] {
         match (self, reads_only) {

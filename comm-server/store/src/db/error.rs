@@ -25,21 +25,21 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
-    /// The database's server says nothing.
+    /// The database's server does not respond.
     #[error("the database can't be opened: {place}: no answer within {seconds} s")]
     Silent {
         /// Where it is.
         place: String,
-        /// How long it was waited, seconds.
+        /// The timeout, seconds.
         seconds: u64,
     },
-    /// The folder of the database file isn't there.
+    /// The folder of the database file does not exist.
     #[error("there is no folder {} for the database: make it, or correct the path", folder.display())]
     NoFolder {
         /// The folder.
         folder: PathBuf,
     },
-    /// The database file isn't there, and this command makes none.
+    /// The database file does not exist, and this command creates none.
     #[error(
         "there is no database at {}: is this the right configuration? The first `run` makes one, `restore` fills one \
          from a backup",
@@ -49,7 +49,7 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// There are no tables, and this command makes none.
+    /// The database has no tables, and this command creates none.
     #[error(
         "the database has no tables yet: {place}: is it the right one? The first `run` makes them, `restore` fills them \
          from a backup"
@@ -121,13 +121,13 @@ pub enum StoreError {
         /// Which column.
         what: &'static str,
     },
-    /// A cursor of a page that no answer gave.
+    /// A cursor that no page gave.
     #[error(transparent)]
     Cursor(#[from] InvalidCursor),
     /// More changes wait than the writer can make in time.
     #[error("the store is busy")]
     Busy,
-    /// The database could not be reached, or let go of the connection; nothing was changed.
+    /// The database is unreachable or closed the connection; nothing was changed.
     #[error("the database can't be reached")]
     Unreachable,
     /// The writer has ended: the program is stopping.

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 /// Lengths that there are: the powers of two up to 256.
 const LENGTHS: usize = 9;
 
-/// The most rows of one statement.
+/// Maximum number of rows of one statement.
 pub(crate) const MOST_ROWS: usize = 1 << (LENGTHS - 1);
 
 /// A statement in all its lengths, each made when it is first needed.
@@ -18,19 +18,19 @@ pub(crate) struct Statement {
 }
 
 impl Statement {
-    /// A statement whose text for so many rows `make` gives.
+    /// A statement whose text for a number of rows comes from `make`.
     pub(crate) const fn new(make: fn(rows: usize) -> String) -> Self {
         Self { texts: [const { OnceLock::new() }; LENGTHS], make }
     }
 
-    /// The shortest text for at least so many rows, at most [`MOST_ROWS`], and how many it has: the missing ones are to
+    /// The shortest text for at least `rows` rows, at most [`MOST_ROWS`], and how many it has: the missing ones are to
     /// be filled up.
     pub(crate) fn at_least(&'static self, rows: usize) -> (&'static str, usize) {
         let rows = rows.clamp(1, MOST_ROWS).next_power_of_two();
         (self.of(rows), rows)
     }
 
-    /// The longest text for at most so many rows (one or more), and how many it has: the rest goes with the next.
+    /// The longest text for at most `rows` rows (one or more), and how many it has: the rest goes with the next.
     pub(crate) fn at_most(&'static self, rows: usize) -> (&'static str, usize) {
         let rows = 1 << rows.clamp(1, MOST_ROWS).ilog2();
         (self.of(rows), rows)

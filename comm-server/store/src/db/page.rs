@@ -23,7 +23,7 @@ pub struct Page<T> {
 pub struct InvalidCursor;
 
 impl<T> Page<T> {
-    /// Makes a page of rows that were asked for with one too many.
+    /// Makes a page of rows that were read with one more than a page holds.
     pub(crate) fn of(mut items: Vec<T>, cursor: impl FnOnce(&T) -> String) -> Self {
         let rows = usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX);
         if items.len() <= rows {

@@ -1,4 +1,4 @@
-//! Reaching a database before it is used: says in seconds why it can't be, and makes nothing.
+//! Checks that a database is reachable before it is used: reports the cause within seconds, and creates nothing.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use sqlx::{AnyConnection, Connection as _};
 use super::engine::{Engine, file_of, place};
 use super::{StoreError, migrations};
 
-/// How long a database may take to answer.
+/// Timeout of the check.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What must be there already.
@@ -69,7 +69,7 @@ fn check_file(file: &Path, needs: Needs) -> Result<(), StoreError> {
 /// Version of the tables, by a connection of its own.
 async fn connected(url: &str) -> Result<i64, StoreError> {
     let opening = async {
-        // A single connection says why it is refused; a pool tries again, and says only that it waited too long.
+        // A single connection reports why it was refused; a pool retries and reports a timeout only.
         AnyConnection::connect(url).await?.close().await?;
         AnyPoolOptions::new().max_connections(1).connect(url).await
     };

@@ -1,7 +1,7 @@
 //! The replica: a standby of the same PostgreSQL that is read where some seconds don't matter.
 //!
-//! A task asks both databases where they are in their log. While the replica is down, isn't one, or is too far behind,
-//! the primary is read: the log, `/healthz` and the metrics tell.
+//! A task reads the log positions of both databases. While the replica is down, isn't one, or is too far behind,
+//! the primary is read, which the log, `/healthz` and the metrics report.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -17,7 +17,7 @@ use super::{StoreError, failed, row};
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How long a look may take, or a reader waits for a connection to the replica.
+/// Timeout of reading the position, and of a reader that waits for a connection to the replica.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A replica and what is known of it.
@@ -35,7 +35,7 @@ struct Known {
     following: Following,
     /// Why it isn't read; empty while it is.
     why_not: String,
-    /// Whether that was told.
+    /// Whether it served at the last log line.
     told: Option<bool>,
 }
 
@@ -59,7 +59,7 @@ struct Position {
 }
 
 impl Replica {
-    /// Begins to look at a replica of `primary`. Nothing has to answer yet.
+    /// Starts to follow a replica of `primary`, which may be unreachable.
     ///
     /// # Errors
     /// The URL is wrong, or isn't one of PostgreSQL.
@@ -117,7 +117,7 @@ impl Replica {
             known.following.lost();
             known.why_not = chain(error);
         }
-        // Reported here: it may be back before the next look.
+        // Reported here: it may be reachable again before the next read of its position.
         self.tell();
     }
 
@@ -177,7 +177,7 @@ async fn keep_looking(replica: Weak<Replica>, primary: AnyPool) {
     }
 }
 
-/// The function is an error of the standby's, or answers nothing, where it isn't the one of that side.
+/// `function` fails or gives null on the side of the replication that it isn't meant for.
 async fn position(pool: &AnyPool, function: &'static str) -> Result<Position, StoreError> {
     // Without parameters, so that it is one message, which a pooler may give to any session.
     let sql = format!(

@@ -1,6 +1,6 @@
-//! The writers: each takes the changes that wait, makes them in one transaction, and answers each after the commit.
+//! The writers: each takes the changes that wait, makes them in one transaction, and responds to each after the commit.
 //!
-//! A change that fails is undone alone (a savepoint); a commit that fails is told to all. So thousands of gateways
+//! A change that fails is undone alone (a savepoint); a commit that fails is reported to all. So thousands of gateways
 //! share one sync, and nothing is acknowledged that isn't on the disk. All changes of a gateway go through the same
 //! writer, in their order; where several servers share a database, the gateway's row is locked first.
 
@@ -91,7 +91,7 @@ impl Writer {
         (Self { groups: entrances.into(), singles, closing }, task)
     }
 
-    /// Takes no more changes; those that wait are still made.
+    /// Rejects further changes; those in the queue are still made.
     pub(crate) fn close(&self) {
         self.closing.cancel();
     }
@@ -101,7 +101,7 @@ impl Writer {
         self.groups.iter().map(Entrance::load).fold(0.0, f64::max)
     }
 
-    /// Makes a change that is about no single gateway; the answer comes after the commit.
+    /// Makes a change that concerns no single gateway; returns after the commit.
     ///
     /// # Errors
     /// The change, the commit, or the store is busy, closed or not to be reached.
@@ -114,7 +114,7 @@ impl Writer {
         self.hand_over(entrance, None, Urgency::Urgent, work).await
     }
 
-    /// Makes a change of a gateway's things; the answer comes after the commit.
+    /// Makes a change that concerns one gateway; returns after the commit.
     ///
     /// # Errors
     /// As [`Writer::write`].
@@ -131,7 +131,7 @@ impl Writer {
         self.hand_over(self.group_of(&key), Some(key), urgency, work).await
     }
 
-    /// Takes a poll, together with those that come at the same time; the answer comes after the commit.
+    /// Takes a poll, together with those that come at the same time; returns after the commit.
     ///
     /// # Errors
     /// As [`Writer::write`].
@@ -152,7 +152,7 @@ impl Writer {
         self.groups.get(place)
     }
 
-    /// Why a change was dropped without an answer.
+    /// Why a change was dropped without a result.
     fn why_nothing(&self) -> StoreError {
         if self.closing.is_cancelled() { StoreError::Closed } else { StoreError::Unreachable }
     }
@@ -189,7 +189,7 @@ where
     })
 }
 
-/// Tells an outcome once it is known whether it was committed.
+/// Sends an outcome once it is known whether it was committed.
 fn answer<T: Send + 'static>(
     outcome: Result<T, StoreError>,
     sender: oneshot::Sender<Result<T, StoreError>>,
@@ -199,7 +199,7 @@ fn answer<T: Send + 'static>(
             Ok(()) => outcome,
             Err(reason) => outcome.and(Err(StoreError::Commit { reason })),
         };
-        // Whoever asked may be gone; what was committed stays committed.
+        // The sender may have been cancelled; what was committed stays committed.
         drop(sender.send(outcome));
     })
 }

@@ -24,7 +24,7 @@ pub struct AuditEntry {
     pub detail: String,
 }
 
-/// Appends an entry in the transaction of the change that it tells of.
+/// Appends an entry in the transaction of the change that it records.
 pub(crate) async fn append(
     connection: &mut AnyConnection,
     tenant: &str,

@@ -95,7 +95,7 @@ pub(crate) async fn set_totals(
     Ok(())
 }
 
-/// Stores what a whole reading says of a device.
+/// Stores a full reading and the columns that follow from it.
 pub(crate) async fn update_reading(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
@@ -128,7 +128,7 @@ pub(crate) async fn update_reading(
     Ok(())
 }
 
-/// Stores whether a device answers its gateway.
+/// Stores whether a device is offline.
 pub(crate) async fn set_offline(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,

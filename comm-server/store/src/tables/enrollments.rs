@@ -25,7 +25,7 @@ pub struct IssuedFor {
     pub certificate: String,
     /// Its serial number, hexadecimal.
     pub serial: String,
-    /// What the audit says.
+    /// Detail of the audit entry.
     pub detail: String,
 }
 

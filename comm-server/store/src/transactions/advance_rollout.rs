@@ -53,7 +53,7 @@ fn by_own_report(row: Row, state: &FirmwareState) -> Option<Row> {
         let waiting_for = reason.name().to_owned();
         return (!row.standing.step.is_final()).then_some(Row { waiting_for, detail, panel, ..row });
     }
-    // A late report of an earlier step says nothing of this one.
+    // A late report of an earlier step changes nothing.
     if after == row.standing && after.step.name() != state.progress.step().name() {
         return None;
     }

@@ -14,9 +14,6 @@ const BATCH: i64 = 20;
 
 impl Store {
     /// Deletes the old rows of gateways that are due for it; how many rows.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn apply_retention(&self, retention: Retention, now: Timestamp) -> Result<u64, StoreError> {
         let days = retention.reports_days;
         let partitions =

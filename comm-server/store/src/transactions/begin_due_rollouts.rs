@@ -10,9 +10,6 @@ use crate::tables::rollouts;
 
 impl Store {
     /// Moves the state of roll-outs whose date has come; how many.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn begin_due_rollouts(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.writer().write(move |c| Box::pin(async move { begin(c, now).await })).await
     }

@@ -20,18 +20,12 @@ pub enum Claimed {
 
 impl Store {
     /// Takes a token for a key; on the disk before this returns.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn claim_token(&self, tenant: &str, claim: Claim) -> Result<Claimed, StoreError> {
         let tenant = tenant.to_owned();
         self.writer().write(move |c| Box::pin(async move { take(c, &tenant, &claim).await })).await
     }
 
     /// Keeps what was issued for a token, unless something was already; what is kept then.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn keep_issued(
         &self,
         tenant: &str,

@@ -36,10 +36,7 @@ impl Attempt {
 
 impl Store {
     /// Begins a session and forgets the failures of its source, unless the account is locked for that source: then
-    /// nothing is changed and the answer is false.
-    ///
-    /// # Errors
-    /// The database.
+    /// nothing is changed and the result is false.
     pub async fn begin_session(
         &self,
         attempt: Attempt,
@@ -52,10 +49,7 @@ impl Store {
     }
 
     /// Counts a failure; an unknown user costs the same work, and failures while the account is locked for their source
-    /// don't count. Answers whether the account is locked for that source now.
-    ///
-    /// # Errors
-    /// The database.
+    /// don't count. Returns whether the account is locked for that source now.
     pub async fn count_login_failure(&self, attempt: Attempt, entry: AuditEntry) -> Result<bool, StoreError> {
         self.writer().write(move |c| Box::pin(async move { count_failure(c, &attempt, &entry).await })).await
     }

@@ -23,9 +23,6 @@ pub struct NewCommand {
 
 impl Store {
     /// Queues a command; `None` if the tenant has no such gateway.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn create_command(
         &self,
         tenant: &str,

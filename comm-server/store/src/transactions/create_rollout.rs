@@ -25,13 +25,13 @@ const MODELS: i64 = 10_000;
 /// A roll-out to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRollout {
-    /// What is wished.
+    /// Devices, version and start.
     pub wish: Wish,
     /// Name of the published image.
     pub target: String,
     /// The roll-out whose failed devices these are.
     pub retry_of: Option<RolloutId>,
-    /// Who makes it.
+    /// Name of the operator, or `cli`.
     pub created_by: String,
 }
 
@@ -93,9 +93,6 @@ impl Store {
     }
 
     /// Devices that failed in a roll-out, by gateway and id.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn failed_devices(
         &self,
         tenant: &str,
@@ -105,7 +102,7 @@ impl Store {
     }
 }
 
-/// Makes the roll-out, its commands and its devices, or says why not.
+/// Inserts the roll-out, its devices and its commands, unless the plan is rejected.
 async fn create(
     connection: &mut AnyConnection,
     tenant: &str,

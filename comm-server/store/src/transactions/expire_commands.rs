@@ -11,9 +11,6 @@ use crate::tables::{GatewayRef, commands};
 
 impl Store {
     /// Expires commands whose time is over, with the devices of their roll-outs; how many.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn expire_commands(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.writer().write(move |c| Box::pin(async move { expire(c, now).await })).await
     }

@@ -18,11 +18,11 @@ use crate::tables::{GatewayRef, LaneRef, calls, lanes, quarantine, reports};
 /// What a batch led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ingested {
-    /// The answer; what it acknowledges is on the disk.
+    /// The response; what it acknowledges is committed.
     pub answer: BatchResponse,
-    /// Reports that were new, those put aside included.
+    /// New reports, quarantined ones included.
     pub fresh: usize,
-    /// Reports that were there already.
+    /// Duplicates.
     pub duplicates: usize,
 }
 
@@ -126,9 +126,6 @@ async fn quarantine_conflicts(
 
 impl Store {
     /// The acknowledged number of a gateway's lane.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn acknowledged(&self, tenant: &str, gateway: &str, lane: Lane) -> Result<u64, StoreError> {
         let at = LaneRef { of: GatewayRef { tenant, gateway }, lane };
         lanes::acknowledged(&mut *self.reader().await?, at).await

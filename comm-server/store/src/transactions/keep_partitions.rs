@@ -7,7 +7,7 @@ use sqlx::AnyConnection;
 
 use crate::db::{DEFAULT_TENANT, Engine, StoreError, failed, row};
 
-/// How long a change of partitions waits for those who use the table, before it is left for the next hour.
+/// How long a change of partitions waits for a lock on the table; after that it is postponed to the next hour.
 const PATIENCE: &str = "SET LOCAL lock_timeout = '2s'";
 
 /// Whether the reports are in partitions.

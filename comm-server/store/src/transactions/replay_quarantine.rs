@@ -27,9 +27,6 @@ pub struct Replayed {
 impl Store {
     /// Tries the reports of the quarantine again, of one gateway or of all; each that can be used is taken in the same
     /// transaction that removes it.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn replay_quarantine(
         &self,
         tenant: &str,

@@ -17,9 +17,6 @@ const BATCH: i64 = 200;
 
 impl Store {
     /// Requests the meters of gateways whose time has come; how many were requested. `random` gives a number for each.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn request_due_meters(
         &self,
         now: Timestamp,

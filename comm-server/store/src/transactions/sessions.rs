@@ -9,26 +9,17 @@ use crate::{Session, Store};
 
 impl Store {
     /// Begins a session.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn create_session(&self, new: Session) -> Result<(), StoreError> {
         self.writer().write(move |c| Box::pin(async move { sessions::insert(c, new).await })).await
     }
 
     /// Ends a session.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn end_session(&self, token_hash: &str) -> Result<(), StoreError> {
         let hash = token_hash.to_owned();
         self.writer().write(move |c| Box::pin(async move { sessions::delete(c, &hash).await })).await
     }
 
     /// Moves a session's end.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn move_session_expiry(&self, token_hash: &str, expires_ms: i64) -> Result<(), StoreError> {
         let hash = token_hash.to_owned();
         self.writer()
@@ -37,9 +28,6 @@ impl Store {
     }
 
     /// Notes that a session changed something.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn note_change(&self, token_hash: &str, now: Timestamp) -> Result<(), StoreError> {
         let hash = token_hash.to_owned();
         self.writer()
@@ -48,9 +36,6 @@ impl Store {
     }
 
     /// Deletes sessions that have ended, and login failures that no longer count; how many sessions.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn expire_sessions(&self, now: Timestamp) -> Result<u64, StoreError> {
         let forgotten = now.saturating_sub(FORGOTTEN).unwrap_or(now);
         self.writer()
@@ -64,9 +49,6 @@ impl Store {
     }
 
     /// A key that servers of one database share: the one that is there, or else `fresh`.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn server_key(
         &self,
         name: &'static str,

@@ -20,9 +20,6 @@ use crate::tables::{GatewayRef, commands, lanes};
 
 impl Store {
     /// Takes a poll. `random` is any number, evenly spread: it gives the time of day of the next meter request.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn take_poll(
         &self,
         caller: Caller,
@@ -51,7 +48,7 @@ async fn take(
         for (place, request) in polls.iter().enumerate().filter(|&(place, _)| !states[place].known) {
             registered[place] = register(connection, request).await?;
         }
-        // What a new gateway is asked for goes out with this poll; and another server may have registered it as well.
+        // The response carries the new gateway's meter request; another server may have registered it as well.
         states = poll_states::read(connection, polls).await?;
     }
     let polls: Vec<(&PollRequest, PollState)> = polls.iter().copied().zip(states).collect();

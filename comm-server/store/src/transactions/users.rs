@@ -7,18 +7,12 @@ use crate::{NewUser, Store};
 
 impl Store {
     /// Creates a user; false if one of that name exists.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn create_user(&self, tenant: &str, new: NewUser) -> Result<bool, StoreError> {
         let tenant = tenant.to_owned();
         self.writer().write(move |c| Box::pin(async move { users::insert(c, &tenant, new).await })).await
     }
 
     /// Sets a password, lifts a lock and ends all sessions but the one kept; false if there is no such user.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn set_password(
         &self,
         tenant: &str,

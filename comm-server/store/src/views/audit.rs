@@ -6,9 +6,6 @@ use crate::{AuditEntry, Store};
 
 impl Store {
     /// Entries, newest first.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn audit(&self, tenant: &str, cursor: Option<&str>) -> Result<Page<AuditEntry>, StoreError> {
         let rows = sqlx::query(
             "SELECT entry, at_ms, who, what, detail FROM audit WHERE tenant = $1 AND entry < $2 \

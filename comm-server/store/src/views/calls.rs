@@ -34,7 +34,7 @@ pub struct Call {
     pub open: bool,
     /// When it ended.
     pub cleared_at: Option<Timestamp>,
-    /// What was said at its end.
+    /// Detail of the report that ended it.
     pub cleared_detail: Option<String>,
     /// Model of the device, "" when unknown.
     pub device_model: String,

@@ -63,9 +63,6 @@ fn command(row: &AnyRow) -> Result<Command, StoreError> {
 
 impl Store {
     /// Commands, newest first; of one gateway, or of all.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn commands(
         &self,
         tenant: &str,
@@ -88,9 +85,6 @@ impl Store {
     }
 
     /// One command.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn command(
         &self,
         tenant: &str,

@@ -42,9 +42,6 @@ pub struct LatestCounter {
 
 impl Store {
     /// A counter of a device from `from` to `to`, oldest first.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn counter_series(
         &self,
         tenant: &str,

@@ -31,7 +31,7 @@ pub struct Device {
     pub address: String,
     /// Firmware version.
     pub firmware: String,
-    /// Whether it doesn't answer its gateway.
+    /// Whether it is offline.
     pub offline: bool,
     /// When its last whole reading was made.
     pub read_at: Option<Timestamp>,
@@ -39,7 +39,7 @@ pub struct Device {
     pub total: Option<i64>,
     /// When that was read.
     pub total_at: Option<Timestamp>,
-    /// When it was first heard of.
+    /// When it was first reported.
     pub first_seen: Timestamp,
     /// Its open calls.
     pub open_calls: i64,
@@ -143,9 +143,6 @@ impl Store {
     }
 
     /// One device with its last reading.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn device(
         &self,
         tenant: &str,
@@ -168,9 +165,6 @@ impl Store {
     }
 
     /// Vendors and models that there are, for choosing a roll-out's target; at most 1000.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn models(&self, tenant: &str) -> Result<Vec<(String, String)>, StoreError> {
         tables::devices::models(&mut *self.reader().await?, tenant, 1000).await
     }

@@ -19,7 +19,7 @@ use crate::db::{StoreError, failed, row, sql};
 pub struct FleetNumbers {
     /// Devices, each counted once.
     pub devices: i64,
-    /// Devices that do not answer their gateway.
+    /// Offline devices.
     pub offline: i64,
     /// Open service calls.
     pub service_calls: i64,
@@ -38,7 +38,7 @@ pub enum FleetFilter {
     All,
     /// Devices that are offline or have an open call.
     Attention,
-    /// Devices that do not answer their gateway.
+    /// Offline devices.
     Offline,
     /// Devices with an open call about a supply.
     Supplies,
@@ -63,9 +63,9 @@ pub struct FleetDevice {
     pub customer: String,
     /// The gateway's site.
     pub site: String,
-    /// Whether it does not answer its gateway.
+    /// Whether it is offline.
     pub offline: bool,
-    /// Whether its gateway missed its poll: what is known of it is old.
+    /// Whether its gateway missed its poll, so that the row may be outdated.
     pub silent: bool,
     /// Gateways that see it.
     pub seen_by: i64,
@@ -86,7 +86,7 @@ pub struct SupplyCall {
     pub gateway: String,
     /// Its device.
     pub device: String,
-    /// The supply's index; "" where the device doesn't say which.
+    /// The supply's index; "" where the device does not report which.
     pub subject: String,
     /// At its end, not only near it.
     pub is_end: bool,
@@ -111,7 +111,7 @@ fn top_rank() -> String {
     )
 }
 
-/// The supply that a call says is near its end is at it: the end stands for both.
+/// Whether the supply of the call `c` has an open call for its end, which replaces the one for its near end.
 const ENDED: &str = "EXISTS (SELECT 1 FROM calls e WHERE e.tenant = c.tenant AND e.gateway = c.gateway \
     AND e.device = c.device AND e.subject = c.subject AND e.kind = 'supply_end' AND e.is_open = 1)";
 
@@ -252,9 +252,6 @@ impl Store {
     }
 
     /// The open call of a device that matters most.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn top_call(
         &self,
         tenant: &str,

@@ -16,15 +16,15 @@ use crate::db::{StoreError, failed, row};
 pub struct Gateway {
     /// Its name, as in its certificate.
     pub gateway: String,
-    /// Customer, "" when nobody said.
+    /// Customer, "" when unknown.
     pub customer: String,
-    /// Site, "" when nobody said.
+    /// Site, "" when unknown.
     pub site: String,
     /// Version of its program.
     pub version: String,
     /// Devices it knows.
     pub devices: i64,
-    /// Those of them that don't answer.
+    /// Offline devices among them.
     pub devices_offline: i64,
     /// Open calls of its devices.
     pub open_calls: i64,
@@ -34,7 +34,7 @@ pub struct Gateway {
     pub uptime_s: i64,
     /// Why it can store nothing at present, "" while it can.
     pub storage_problem: String,
-    /// When it was first heard of.
+    /// Time of its first request.
     pub first_seen: Timestamp,
     /// Its last poll.
     pub last_poll: Option<Timestamp>,
@@ -42,7 +42,7 @@ pub struct Gateway {
     pub next_poll_s: i64,
     /// Seconds that its clock was ahead of the server's at its last poll; negative behind, 0 when it was right.
     pub clock_ahead_s: i64,
-    /// When its meters are asked for next.
+    /// When its meters are requested next.
     pub meters_due: Option<Timestamp>,
 }
 
@@ -95,17 +95,11 @@ fn gateway(row: &AnyRow) -> Result<Gateway, StoreError> {
 
 impl Store {
     /// Gateways by name.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn gateways(&self, tenant: &str, cursor: Option<&str>) -> Result<Page<Gateway>, StoreError> {
         self.find_gateways(tenant, "", cursor).await
     }
 
     /// Gateways by name whose name, customer or site has a text; all for "".
-    ///
-    /// # Errors
-    /// The database.
     pub async fn find_gateways(
         &self,
         tenant: &str,
@@ -135,9 +129,6 @@ impl Store {
     }
 
     /// One gateway.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn gateway(&self, tenant: &str, name: &str) -> Result<Option<Gateway>, StoreError> {
         let row = sqlx::query(
             "SELECT g.*, \

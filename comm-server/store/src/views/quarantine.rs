@@ -1,4 +1,4 @@
-//! Reports that could not be used, put aside where an operator sees them.
+//! Quarantined reports: they could not be used, and an operator sees why.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -26,7 +26,7 @@ pub struct Quarantined {
 }
 
 impl Store {
-    /// Reports put aside, by gateway, lane and number.
+    /// Quarantined reports by gateway, lane and number.
     ///
     /// # Errors
     /// The database or the cursor.

@@ -186,9 +186,6 @@ fn rollout_device(row: &AnyRow, now: Timestamp) -> Result<RolloutDevice, StoreEr
 
 impl Store {
     /// Roll-outs, newest first.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn rollouts(&self, tenant: &str, cursor: Option<&str>) -> Result<Page<Rollout>, StoreError> {
         let select = select();
         let sql = format!("{select} WHERE r.tenant = $1 AND r.rollout < $2 ORDER BY r.rollout DESC LIMIT $3");
@@ -204,9 +201,6 @@ impl Store {
     }
 
     /// One roll-out.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn rollout(&self, tenant: &str, id: RolloutId) -> Result<Option<Rollout>, StoreError> {
         let select = select();
         let sql = format!("{select} WHERE r.tenant = $1 AND r.rollout = $2");

@@ -1,6 +1,6 @@
 //! Devices that several gateways see: each counts once, at the gateway that sees it and saw it first.
 //!
-//! An id that is made of an address alone says nothing beyond its own network: such devices are never taken for one.
+//! An id that consists of an address only is valid in its own network: such devices are never merged.
 
 use sqlx::AssertSqlSafe;
 
@@ -28,9 +28,6 @@ pub struct Sighting {
 
 impl Store {
     /// The other gateways that see a device, in the order of their names; at most 100.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn other_sightings(
         &self,
         tenant: &str,

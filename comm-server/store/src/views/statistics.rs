@@ -12,21 +12,18 @@ pub struct Statistics {
     pub gateways: i64,
     /// Devices.
     pub devices: i64,
-    /// Devices that don't answer.
+    /// Offline devices.
     pub devices_offline: i64,
     /// Open calls by kind.
     pub open_calls: Vec<(String, i64)>,
     /// Commands by state.
     pub commands: Vec<(String, i64)>,
-    /// Reports put aside.
+    /// Quarantined reports.
     pub quarantined: i64,
 }
 
 impl Store {
     /// How many of each a tenant has.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn statistics(&self, tenant: &str) -> Result<Statistics, StoreError> {
         let counts = sqlx::query(
             "SELECT (SELECT COUNT(*) FROM gateways WHERE tenant = $1) AS gateways, \

@@ -8,33 +8,21 @@ use crate::{Session, Store, User};
 
 impl Store {
     /// A user.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn user(&self, tenant: &str, name: &str) -> Result<Option<User>, StoreError> {
         users::read(&mut *self.reader().await?, tenant, name).await
     }
 
     /// All users of a tenant, by name.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn users(&self, tenant: &str) -> Result<Vec<User>, StoreError> {
         users::all(&mut *self.reader().await?, tenant).await
     }
 
     /// Whether no user has chosen a password of their own yet.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn awaits_first_login(&self) -> Result<bool, StoreError> {
         Ok(!users::any_own_password(&mut *self.reader().await?).await?)
     }
 
     /// A session that has not ended, with its user.
-    ///
-    /// # Errors
-    /// The database.
     pub async fn session(
         &self,
         token_hash: &str,

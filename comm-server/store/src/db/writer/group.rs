@@ -46,7 +46,7 @@ pub(super) async fn run_singles(
 }
 
 impl Transactions {
-    /// Makes the changes, commits, and answers.
+    /// Makes the changes, commits, and sends the outcomes.
     async fn finish(&self, changes: &mut Vec<Waiting>) {
         let mut answers = Vec::with_capacity(changes.len());
         let committed = self.commit(changes, &mut answers).await;
@@ -85,7 +85,7 @@ impl Transactions {
                 }
             }
         }
-        // Last, so that their answers know of what came with them.
+        // Last, so that their responses include the changes of the same group.
         while !polls.is_empty() {
             let mut of_others = HashSet::new();
             let (now, later) = polls.into_iter().partition(|(asked, _)| of_others.insert(asked.caller.key()));

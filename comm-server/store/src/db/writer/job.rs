@@ -17,7 +17,7 @@ pub(crate) struct GatewayKey {
 /// What goes first when not all can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Urgency {
-    /// Calls, operators and answers.
+    /// Calls, changes of operators and responses to commands.
     Urgent,
     /// Meters and readings.
     Regular,
@@ -55,7 +55,7 @@ pub(crate) struct PollRequest {
 /// What a poll led to.
 #[derive(Debug, Clone)]
 pub struct PollOutcome {
-    /// The response; what it says is committed.
+    /// The response; what it acknowledges is committed.
     pub answer: PollResponse,
     /// Whether the gateway was not known before.
     pub registered: bool,

@@ -12,7 +12,7 @@ use crate::db::StoreError;
 /// Changes of each urgency that may wait before senders have to.
 const PLACES: usize = 1024;
 
-/// How long a sender waits for a place before it is told to come again.
+/// How long a sender waits for a place in the queue before it gets [`StoreError::Busy`].
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// From one group to the next, unless something urgent waits: under load the regular changes gather meanwhile and share
