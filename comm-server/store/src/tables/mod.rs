@@ -9,6 +9,7 @@ pub(crate) mod enrollments;
 pub(crate) mod gateways;
 pub(crate) mod lanes;
 pub(crate) mod login_failures;
+pub(crate) mod partitions;
 pub(crate) mod poll_states;
 pub(crate) mod quarantine;
 pub(crate) mod reports;

@@ -4,10 +4,12 @@ use comm_server_core::retention::{self, Retention};
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 
-use super::keep_partitions::{are_used, keep_partitions};
+use super::keep_partitions::keep_partitions;
 use crate::Store;
 use crate::db::StoreError;
-use crate::tables::{GatewayRef, audit, calls, commands, counters, gateways, quarantine, reports};
+use crate::tables::{
+    GatewayRef, audit, calls, commands, counters, gateways, partitions, quarantine, reports,
+};
 
 /// Gateways whose rows one transaction deletes.
 const BATCH: i64 = 20;
@@ -44,7 +46,7 @@ async fn delete_due(
     now: Timestamp,
 ) -> Result<(i64, u64), StoreError> {
     let due = gateways::retention_due(connection, retention::before(now, 1), BATCH).await?;
-    let in_partitions = !due.is_empty() && are_used(connection).await?;
+    let in_partitions = !due.is_empty() && partitions::are_used(connection).await?;
     let mut deleted = 0;
     for turn in &due {
         // Of several servers, the one that moves the time does the work.
