@@ -1,6 +1,8 @@
 //! Access to a device: which credential is tried when, what is remembered of the one that worked, and how a device
 //! wants to be asked. Nothing here knows a secret: a credential is a name.
 
+mod ladder;
+
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -8,6 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::reading::AgentQuirks;
+
+pub use ladder::{CredentialLadder, Step, StepFailure};
 
 /// After this a device is asked in the best manner again: its firmware may have learned.
 const QUIRKS_LAST: SignedDuration = SignedDuration::from_hours(24);
@@ -98,6 +102,12 @@ impl Memory {
         Self { access, failures: 0 }
     }
 
+    /// What worked last, if it was this credential.
+    #[must_use]
+    pub fn access_with(&self, credential: &str, version: Version) -> Option<&Access> {
+        Some(&self.access).filter(|access| access.credential == credential && access.version == version)
+    }
+
     /// A look was answered. What was known already keeps its date, unless its time is over.
     pub fn worked(&mut self, access: Access) {
         self.failures = 0;
@@ -129,8 +139,7 @@ pub struct Attempt {
 #[must_use]
 pub fn attempts(memory: Option<&Memory>, candidates: &[(&str, Version)], retries: u32) -> Vec<Attempt> {
     let remembered = memory.and_then(|memory| {
-        let access = &memory.access;
-        let is = |(name, version): &(&str, Version)| *name == access.credential && *version == access.version;
+        let is = |(name, version): &(&str, Version)| memory.access_with(name, *version).is_some();
         candidates.iter().position(is).map(|at| (at, memory.failures))
     });
     let (first, others) = remembered.map_or((0, true), |(at, failures)| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use gateway_core::access::{self, Access, Version};
+use gateway_core::access::{Access, CredentialLadder, Step, StepFailure, Version};
 use gateway_core::reading::{
     AgentQuirks, CompletedReading, DeviceReading, Oid, ReadContext, Request, Response, TableHints, objects,
 };
@@ -33,18 +33,11 @@ pub(super) struct Visit<'a> {
 }
 
 /// Why a credential gave no reading.
-struct AttemptError {
-    error: ReadError,
-    /// Whether another credential may fare better: nothing was answered to this one.
-    next: bool,
-    /// Whether the SNMPv3 engine may be another one than was remembered.
-    engine: bool,
-}
+type AttemptError = StepFailure<ReadError>;
 
-impl AttemptError {
-    const fn last(error: ReadError) -> Self {
-        Self { error, next: false, engine: false }
-    }
+/// An error that no other credential would avoid.
+const fn last(error: ReadError) -> AttemptError {
+    StepFailure { is_timeout: error.is_silence(), error, try_next: false, engine_may_differ: false }
 }
 
 /// What a credential gave.
@@ -61,7 +54,7 @@ impl<'a> Visit<'a> {
         Self { reader, target, scope, explained, begun: Instant::now(), sent: Arc::default() }
     }
 
-    /// Tries the credentials in turn.
+    /// Tries the credentials as the core's ladder says.
     pub(super) async fn read(&self, watch: &mut Watch<'_>) -> Result<CompletedReading, ReadError> {
         let (address, cache) = (self.target.address, &self.reader.cache);
         let candidates = self.target.credentials.at(address);
@@ -69,44 +62,52 @@ impl<'a> Visit<'a> {
             candidates.iter().map(|one| (&*one.name, one.credentials.version())).collect();
         let memory = cache.memory(address);
         let mut engine = cache.engine(address);
-        let mut engine_is_silent = false;
-        let mut worst: Option<ReadError> = None;
-        for attempt in access::attempts(memory.as_ref(), &names, self.target.retries) {
-            let (Some(candidate), Some((name, version))) =
-                (candidates.get(attempt.at), names.get(attempt.at))
-            else {
-                break;
-            };
-            if *version == Version::V3 && engine_is_silent {
-                continue;
-            }
-            let own = memory.as_ref().map(|memory| &memory.access);
-            let own = own.filter(|access| access.credential == *name && access.version == *version);
-            match self.try_one(candidate, own, attempt.retries, &mut engine, watch).await {
-                Ok(finished) => return Ok(finished),
-                Err(AttemptError { error, next: false, .. }) => return Err(error),
-                Err(AttemptError { error, .. }) => {
-                    engine_is_silent |= *version == Version::V3 && engine.get(&address).is_none();
-                    worst = Some(worst.filter(says_more).unwrap_or(error));
+        let mut ladder = CredentialLadder::new(memory.as_ref(), &names, self.target.retries);
+        let mut step = ladder.begin(engine.get(&address).is_some());
+        loop {
+            let (at, retries) = match step {
+                Step::Probe { at, retries } => (at, Some(retries)),
+                Step::Rediscover { at } => {
+                    engine = cache::new_engine();
+                    (at, Some(0))
                 }
-            }
+                Step::Read { at } => (at, None),
+                Step::Abort(error) => return Err(error),
+                Step::GiveUp(worst) => {
+                    cache.failed(address);
+                    return Err(worst.unwrap_or_else(|| self.no_answer("nothing".to_owned())));
+                }
+            };
+            // The ladder was built from these candidates.
+            let Some(candidate) = candidates.get(at) else {
+                return Err(self.no_answer("nothing".to_owned()));
+            };
+            let own = memory
+                .as_ref()
+                .and_then(|memory| memory.access_with(&candidate.name, candidate.credentials.version()));
+            let params = self.params(candidate, own, &engine);
+            let performed = match retries {
+                Some(retries) => self.probe(&SessionParams { retries, ..params }, candidate).await,
+                None => match self.read_with(params, candidate, own, watch).await {
+                    Ok(completed) => return Ok(completed),
+                    Err(error) => Err(error),
+                },
+            };
+            step = match performed {
+                Ok(()) => ladder.on_response(),
+                Err(failure) => ladder.on_failure(failure, engine.get(&address).is_some()),
+            };
         }
-        cache.failed(address);
-        Err(worst.unwrap_or_else(|| self.no_answer("nothing".to_owned())))
     }
 
-    /// Tries one credential; what worked is remembered.
-    async fn try_one(
+    fn params(
         &self,
         candidate: &Candidate,
         own: Option<&Access>,
-        retries: u32,
-        engine: &mut Arc<EngineCache>,
-        watch: &mut Watch<'_>,
-    ) -> Result<CompletedReading, AttemptError> {
-        let now = Timestamp::now();
+        engine: &Arc<EngineCache>,
+    ) -> SessionParams {
         let context = own.and_then(|access| access.context.as_deref().map(Arc::from));
-        let mut params = SessionParams {
+        SessionParams {
             address: self.target.address,
             credentials: candidate.credentials.clone(),
             context: context.or_else(|| candidate.context.clone()),
@@ -114,28 +115,27 @@ impl<'a> Visit<'a> {
             retries: self.target.retries,
             engine: Arc::clone(engine),
             sent: Arc::clone(&self.sent),
-        };
+        }
+    }
+
+    /// Reads with one credential; what worked is remembered.
+    async fn read_with(
+        &self,
+        mut params: SessionParams,
+        candidate: &Candidate,
+        own: Option<&Access>,
+        watch: &mut Watch<'_>,
+    ) -> Result<CompletedReading, AttemptError> {
+        let now = Timestamp::now();
         let quirks = own.map_or_else(AgentQuirks::default, |access| access.quirks_now(now));
-        let is_v3 = candidate.credentials.version() == Version::V3;
-        let knew_engine = is_v3 && params.knows_engine();
-        if retries < params.retries {
-            self.probe(&SessionParams { retries, ..params.clone() }, candidate).await?;
-        }
-        let mut read = self.visit(&params, candidate, quirks, watch).await;
-        if knew_engine && read.as_ref().is_err_and(|miss| miss.next && miss.engine) {
-            // Another device, or one that lost count of its starts: only a new discovery tells.
-            *engine = cache::new_engine();
-            params.engine = Arc::clone(engine);
-            self.probe(&SessionParams { retries: 0, ..params.clone() }, candidate).await?;
-            read = self.visit(&params, candidate, quirks, watch).await;
-        }
-        let mut read = read?;
+        let mut read = self.visit(&params, candidate, quirks, watch).await?;
         if own.is_none_or(|access| !access.is_fresh(now)) {
             self.try_context(&mut params, candidate, &mut read, watch).await;
         }
+        let version = candidate.credentials.version();
         let learned = Access {
             credential: candidate.name.to_string(),
-            version: candidate.credentials.version(),
+            version,
             context: params
                 .context
                 .as_deref()
@@ -144,7 +144,7 @@ impl<'a> Visit<'a> {
             quirks: read.quirks,
             learned_at: now,
         };
-        let engine = is_v3.then_some(params.engine);
+        let engine = (version == Version::V3).then_some(params.engine);
         self.reader.cache.worked(self.target.address, learned, engine, read.hints);
         Ok(read.finished)
     }
@@ -230,7 +230,7 @@ impl<'a> Visit<'a> {
     async fn agent(&self, params: &SessionParams) -> Result<SnmpAgent, AttemptError> {
         SnmpAgent::new(&self.reader.sockets, params).await.map_err(|problem| {
             let request = "the first request".to_owned();
-            AttemptError::last(ReadError::Unreachable { address: self.target.address, request, problem })
+            last(ReadError::Unreachable { address: self.target.address, request, problem })
         })
     }
 
@@ -247,14 +247,14 @@ impl<'a> Visit<'a> {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(ExchangeError::Send(problem))) => {
                 let request = request.to_string();
-                Err(AttemptError::last(ReadError::Unreachable { address, request, problem }))
+                Err(last(ReadError::Unreachable { address, request, problem }))
             }
             Ok(Err(ExchangeError::Denied(usm_error))) => {
                 Err(self.refused(candidate, request, &usm_error, !answered))
             }
             Err(_) => {
                 let (requests, limit_s) = (self.packets(), READING_TIME.as_secs());
-                Err(AttemptError::last(ReadError::TooSlow { address, requests, limit_s }))
+                Err(last(ReadError::TooSlow { address, requests, limit_s }))
             }
         }
     }
@@ -272,7 +272,12 @@ impl<'a> Visit<'a> {
             credentials: candidate.name.to_string(),
             problem: usm_error.to_string(),
         };
-        AttemptError { error, next, engine: usm_error.may_be_another_engine() }
+        StepFailure {
+            is_timeout: error.is_silence(),
+            error,
+            try_next: next,
+            engine_may_differ: usm_error.may_be_another_engine(),
+        }
     }
 
     /// No usable answer came: tells a device that refuses or sends rubbish from one that sends nothing.
@@ -292,7 +297,7 @@ impl<'a> Visit<'a> {
             Some(problem) => ReadError::Malformed { address, request, problem },
             None => self.no_answer(request),
         };
-        AttemptError { error, next, engine: true }
+        StepFailure { is_timeout: error.is_silence(), error, try_next: next, engine_may_differ: true }
     }
 
     fn no_answer(&self, request: String) -> ReadError {
@@ -307,11 +312,6 @@ impl<'a> Visit<'a> {
     fn took_ms(&self) -> u64 {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
-}
-
-/// Whether an error says more than that nothing came.
-const fn says_more(error: &ReadError) -> bool {
-    !error.is_silence()
 }
 
 /// Whether a reading lacks what a printer has.
