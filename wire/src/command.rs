@@ -2,17 +2,24 @@
 //!
 //! Life cycle: queued, delivered, accepted, running, done / failed / expired. A command is delivered again with
 //! each poll until the gateway answers it, and executed once.
+//!
+//! A field that a gateway does not know may limit what the order allows. So an order, and the command around it, is
+//! carried out only if every field of it is known: [`Command::parse`] rejects it otherwise, and the gateway answers
+//! `failed`. The other commands of the poll are not affected.
+
+use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::codec::{self, CodecError};
 use crate::ids::{CommandId, DeviceId, RolloutId};
 
-/// A command as it is delivered; its body is parsed apart, so that a kind which an older gateway doesn't know is
-/// answered `failed` and hides no other.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A command as it is delivered. Its order is parsed separately, so that one which this version does not support is
+/// answered `failed` without affecting the others.
+#[derive(Debug, Clone, Serialize)]
 pub struct Command {
     /// Its id.
     pub id: CommandId,
@@ -20,6 +27,9 @@ pub struct Command {
     pub expires_at: Timestamp,
     /// An [`Order`] as JSON.
     pub order: Box<RawValue>,
+    /// The first field beside these that was received.
+    #[serde(skip)]
+    unknown_field: Option<String>,
 }
 
 impl Command {
@@ -29,21 +39,72 @@ impl Command {
     /// The order can't be serialised.
     pub fn new(id: CommandId, expires_at: Timestamp, order: &Order) -> Result<Self, CodecError> {
         let order = serde_json::value::to_raw_value(order).map_err(CodecError::Encode)?;
-        Ok(Self { id, expires_at, order })
+        Ok(Self::from_stored(id, expires_at, order))
+    }
+
+    /// Wraps an order that is JSON already.
+    #[must_use]
+    pub const fn from_stored(id: CommandId, expires_at: Timestamp, order: Box<RawValue>) -> Self {
+        Self { id, expires_at, order, unknown_field: None }
     }
 
     /// Parses the order.
     ///
     /// # Errors
-    /// The order is of a kind or shape that this version doesn't know.
+    /// This version does not support the order: its kind, or a field of it or of the command, is unknown; the error
+    /// names the kind or field.
     pub fn parse(&self) -> Result<Order, CodecError> {
+        if let Some(field) = &self.unknown_field {
+            return Err(CodecError::Json {
+                path: ".".to_owned(),
+                problem: format!("unknown field `{field}`"),
+            });
+        }
         codec::from_json(self.order.get().as_bytes())
     }
 }
 
-/// What is asked for.
+/// Keeps the name of an unknown field instead of failing: an error would reject the whole poll response.
+impl<'de> Deserialize<'de> for Command {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Command;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a command")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Command, A::Error> {
+                let (mut id, mut expires_at, mut order, mut unknown_field) = (None, None, None, None);
+                while let Some(name) = map.next_key::<String>()? {
+                    match name.as_str() {
+                        "id" => id = Some(map.next_value()?),
+                        "expires_at" => expires_at = Some(map.next_value()?),
+                        "order" => order = Some(map.next_value()?),
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                            unknown_field.get_or_insert(name);
+                        }
+                    }
+                }
+                Ok(Command {
+                    id: id.ok_or_else(|| A::Error::missing_field("id"))?,
+                    expires_at: expires_at.ok_or_else(|| A::Error::missing_field("expires_at"))?,
+                    order: order.ok_or_else(|| A::Error::missing_field("order"))?,
+                    unknown_field,
+                })
+            }
+        }
+
+        deserializer.deserialize_struct("Command", &["id", "expires_at", "order"], Fields)
+    }
+}
+
+/// What is asked for. Unknown fields are rejected at every level.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Order {
     /// Read the meters of these devices, or of all where the list is absent, and report a counter set of each. A
     /// device that is off answers as soon as it is back.
@@ -59,8 +120,10 @@ pub enum Order {
         devices: Option<Vec<DeviceId>>,
     },
     /// Report how the gateway itself is: the result is in the response.
+    #[serde(deserialize_with = "no_fields")]
     Diagnostics,
     /// Search the configured networks for devices.
+    #[serde(deserialize_with = "no_fields")]
     Discovery,
     /// Stage an image and push it to these devices.
     FirmwareUpdate(FirmwareUpdate),
@@ -69,6 +132,15 @@ pub enum Order {
         /// The roll-out.
         rollout: RolloutId,
     },
+}
+
+/// For a variant without fields: serde accepts any field there, whatever `deny_unknown_fields` says.
+fn no_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct NoFields {}
+
+    NoFields::deserialize(deserializer).map(|NoFields {}| ())
 }
 
 impl Order {
@@ -88,6 +160,7 @@ impl Order {
 
 /// Stage an image and push it to devices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FirmwareUpdate {
     /// The roll-out that it is part of.
     pub rollout: RolloutId,
@@ -165,5 +238,47 @@ mod tests {
         let error = commands[0].parse().unwrap_err().to_string();
         assert!(error.contains("make_coffee"), "{error}");
         assert_eq!(commands[1].parse().unwrap(), Order::Discovery);
+    }
+
+    /// Each order as JSON, and a command around it.
+    fn orders() -> [serde_json::Value; 6] {
+        let rollout = "01980000-0000-7000-8000-000000000009";
+        [
+            serde_json::json!({"kind": "counter_request", "devices": ["a:1"]}),
+            serde_json::json!({"kind": "status_sense"}),
+            serde_json::json!({"kind": "diagnostics"}),
+            serde_json::json!({"kind": "discovery"}),
+            serde_json::json!({"kind": "firmware_update", "rollout": rollout, "target": "a/b/c", "version": "2",
+                "devices": ["a:1"], "not_before": "2030-01-01T00:00:00Z"}),
+            serde_json::json!({"kind": "firmware_cancel", "rollout": rollout}),
+        ]
+    }
+
+    fn command(order: &serde_json::Value) -> serde_json::Value {
+        serde_json::json!({"id": "01980000-0000-7000-8000-000000000001", "expires_at": "2030-01-01T00:00:00Z",
+            "order": order})
+    }
+
+    fn parse(command: serde_json::Value) -> Result<Order, String> {
+        let command: Command = serde_json::from_value(command).unwrap();
+        command.parse().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_unknown_field_in_an_order_or_its_command_rejects_that_command_only() {
+        for order in orders() {
+            let known = parse(command(&order)).unwrap();
+            assert_eq!(known.name(), order["kind"]);
+            let mut limited = order.clone();
+            limited["only_at_night"] = true.into();
+            let error = parse(command(&limited)).unwrap_err();
+            assert!(error.contains("unknown field `only_at_night`"), "{error}");
+            let mut around = command(&order);
+            around["needs_approval"] = serde_json::json!({"by": ["a", "b"]});
+            let error = parse(around).unwrap_err();
+            assert!(error.contains("unknown field `needs_approval`"), "{error}");
+        }
+        let json = serde_json::json!([command(&orders()[2]), {"id": 1}]);
+        assert!(serde_json::from_value::<Vec<Command>>(json).is_err());
     }
 }

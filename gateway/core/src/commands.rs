@@ -94,7 +94,7 @@ pub fn deliver(
     let order = match command.parse() {
         Ok(order) => order,
         Err(error) => {
-            let detail = format!("this gateway can't carry out the order: {error}");
+            let detail = format!("unsupported: this gateway's version does not know the order: {error}");
             record.finish(ResponseState::Failed, detail, None, now);
             return Delivered::New(record, None);
         }
@@ -399,6 +399,16 @@ mod tests {
         let response = record.unsent.unwrap();
         assert_eq!(response.state, ResponseState::Failed);
         assert!(response.detail.contains("make_coffee"), "{}", response.detail);
+        let json = json.replace(r#"{"kind":"make_coffee"}"#, r#"{"kind":"discovery","dry_run":true}"#);
+        let command: Command = serde_json::from_str(&json).unwrap();
+        let Delivered::New(record, None) = deliver(&BTreeMap::new(), &command, &BTreeSet::new(), NOW) else {
+            panic!("half an order was begun");
+        };
+        assert_eq!(record.state, ResponseState::Failed);
+        assert!(
+            record.detail.starts_with("unsupported: ") && record.detail.contains("`dry_run`"),
+            "{record:?}"
+        );
         let command = Command::new(id(1), later(-1), &Order::Diagnostics).unwrap();
         let Delivered::New(record, None) = deliver(&BTreeMap::new(), &command, &BTreeSet::new(), NOW) else {
             panic!("begun");

@@ -136,7 +136,7 @@ pub(crate) async fn deliverable(
         let order = serde_json::value::RawValue::from_string(row::text(found, "body")?)
             .map_err(|source| StoreError::Document { what: "commands.body", source })?;
         let expires_at = row::time(found, "expires_ms")?;
-        Ok((wire::command::Command { id, expires_at, order }, state_of(found, id)?))
+        Ok((wire::command::Command::from_stored(id, expires_at, order), state_of(found, id)?))
     };
     rows.iter().map(command).collect()
 }

@@ -1,0 +1,186 @@
+//! Golden vectors: every message of the wire as the bytes in `v1/`, which are never edited once released.
+
+#[path = "golden/messages.rs"]
+mod messages;
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use messages::{at, command_responses, firmware_states, orders, reports, wrapped};
+use platen_wire::codec::{self, ZSTD};
+use platen_wire::command::{Command, CommandResponseAck, Order, Response, ResponseState};
+use platen_wire::limits::BATCH_BYTES;
+use platen_wire::metadata::{Root, Signed, Targets, verify_root, verify_targets};
+use platen_wire::poll::{Poll, PollResponse};
+use platen_wire::problem::{Problem, ProblemCode};
+use platen_wire::report::{
+    Batch, BatchResponse, CallKind, Edge, FirmwareStep, InformationReason, Lane, Report, WaitReason,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/v1").join(name)
+}
+
+/// The file's bytes; written from `made` where it doesn't exist yet and that is asked for.
+fn file(name: &str, made: &[u8]) -> Vec<u8> {
+    let path = path(name);
+    if std::env::var_os("PLATEN_WRITE_VECTORS").is_some() && !path.exists() {
+        std::fs::write(&path, made).unwrap();
+    }
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}: see README.md there", path.display()))
+}
+
+/// The value encodes to the file, and the file decodes to the value; large ones also from their compressed form.
+fn check<T: Serialize + DeserializeOwned + Debug>(name: &str, value: &T) {
+    let mut json = serde_json::to_vec(value).unwrap();
+    json.push(b'\n');
+    let stored = file(&format!("{name}.json"), &json);
+    assert_eq!(String::from_utf8_lossy(&stored), String::from_utf8_lossy(&json), "{name}: encoding changed");
+    let read: T = codec::decode(&stored, None, BATCH_BYTES).unwrap();
+    // Raw JSON has no equality of its own.
+    assert_eq!(format!("{read:?}"), format!("{value:?}"), "{name}: decoding changed");
+    let encoded = codec::encode(value).unwrap();
+    if encoded.compressed {
+        let stored = file(&format!("{name}.json.zst"), &encoded.bytes);
+        for compressed in [&stored, &encoded.bytes] {
+            let read: T = codec::decode(compressed, Some(ZSTD), BATCH_BYTES).unwrap();
+            assert_eq!(format!("{read:?}"), format!("{value:?}"), "{name}: decompression changed");
+        }
+    }
+}
+
+/// File of a report. A new kind does not compile until it has one.
+const fn report_name(report: &Report) -> &'static str {
+    match report {
+        Report::Call(_) => "report-call",
+        Report::CounterSet(_) => "report-counter-set",
+        Report::DeviceInformation(_) => "report-device-information",
+        Report::FirmwareState(_) => "report-firmware-state",
+        Report::Loss(_) => "report-loss",
+    }
+}
+
+/// File of an order; as for reports.
+const fn order_name(order: &Order) -> &'static str {
+    match order {
+        Order::CounterRequest { .. } => "order-counter-request",
+        Order::StatusSense { .. } => "order-status-sense",
+        Order::Diagnostics => "order-diagnostics",
+        Order::Discovery => "order-discovery",
+        Order::FirmwareUpdate(_) => "order-firmware-update",
+        Order::FirmwareCancel { .. } => "order-firmware-cancel",
+    }
+}
+
+/// Number of the kinds above.
+const REPORT_KINDS: usize = 5;
+const ORDER_KINDS: usize = 6;
+
+#[test]
+fn every_kind_of_report() {
+    let reports = reports();
+    let names: BTreeSet<_> = reports.iter().map(report_name).collect();
+    assert_eq!(names.len(), REPORT_KINDS, "a kind has no vector: {names:?}");
+    assert_eq!(reports.len(), REPORT_KINDS);
+    for report in &reports {
+        check(report_name(report), report);
+    }
+}
+
+#[test]
+fn every_kind_of_call_and_reason_within_reports() {
+    let calls: Vec<Report> = CallKind::ALL
+        .into_iter()
+        .flat_map(|kind| [Edge::Raised, Edge::Cleared].map(|edge| messages::call(kind, edge)))
+        .collect();
+    check("reports-calls", &calls);
+    let states = firmware_states();
+    let steps: BTreeSet<FirmwareStep> = states.iter().map(|state| state.progress.step()).collect();
+    assert_eq!(steps.len(), FirmwareStep::Cancelled as usize + 1, "a step has no vector: {steps:?}");
+    check("reports-firmware-states", &states);
+    check("wait-reasons", &WaitReason::ALL.to_vec());
+    let reasons = [InformationReason::Found, InformationReason::Changed, InformationReason::Requested];
+    check("information-reasons", &reasons.to_vec());
+}
+
+#[test]
+fn a_whole_reading() {
+    check("reading", &messages::reading());
+}
+
+#[test]
+fn every_kind_of_order_and_the_poll_response_that_carries_them() {
+    let orders = orders();
+    let names: BTreeSet<_> = orders.iter().map(order_name).collect();
+    assert_eq!(names.len(), ORDER_KINDS, "a kind has no vector: {names:?}");
+    for order in &orders {
+        check(order_name(order), order);
+        let command = Command::new(messages::command_id(1), at(), order).unwrap();
+        assert_eq!(command.parse().unwrap(), *order);
+    }
+    check("poll-response", &messages::poll_response());
+    let read: PollResponse = codec::decode(&file("poll-response.json", &[]), None, BATCH_BYTES).unwrap();
+    let read: Vec<Order> = read.commands.iter().map(|command| command.parse().unwrap()).collect();
+    assert_eq!(read, orders);
+}
+
+#[test]
+fn polls_batches_and_responses() {
+    check::<Poll>("poll", &messages::poll());
+    check::<Batch>("batch", &wrapped(&reports()));
+    check::<BatchResponse>("batch-response", &messages::batch_response());
+    for lane in Lane::ALL {
+        assert_eq!(serde_json::to_value(lane).unwrap(), lane.name());
+    }
+    let responses = command_responses();
+    let states: BTreeSet<ResponseState> = responses.iter().map(|response| response.state).collect();
+    assert_eq!(states.len(), ResponseState::Failed as usize + 1, "a state has no vector: {states:?}");
+    for response in &responses {
+        check::<Response>(&format!("response-{}", response.state.name()), response);
+    }
+    check("response-ack", &CommandResponseAck { next_poll_s: 60 });
+}
+
+#[test]
+fn every_problem() {
+    let problems: Vec<Problem> = ProblemCode::ALL
+        .into_iter()
+        .map(|code| Problem {
+            expected_seq: (code == ProblemCode::SequenceGap).then_some(43),
+            ..Problem::new(code, "what was found, and what was expected")
+        })
+        .collect();
+    check("problems", &problems);
+}
+
+/// Signed once by keys that exist no more: a signature is a vector as well.
+#[test]
+fn signed_metadata() {
+    let now: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
+    let (root, targets) = messages::metadata();
+    let root = verify_root(&file("metadata-root.json", &root), now).unwrap();
+    let targets = verify_targets(&file("metadata-targets.json", &targets), &root, 1, now).unwrap();
+    check::<Root>("metadata-root-signed", &root);
+    check::<Targets>("metadata-targets-signed", &targets);
+    for name in ["metadata-root.json", "metadata-targets.json"] {
+        let stored = file(name, &[]);
+        let signed: Signed = serde_json::from_slice(&stored).unwrap();
+        assert_eq!(serde_json::to_vec(&signed).unwrap(), stored.trim_ascii_end(), "{name}");
+    }
+}
+
+/// Every file belongs to a test: `check` is called by name, so a stray file would never be looked at.
+#[test]
+fn no_file_is_left_alone() {
+    let known = include_str!("golden.rs");
+    for entry in std::fs::read_dir(path("")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let stem = name.split('.').next().unwrap_or_default();
+        let is_response = stem.strip_prefix("response-").is_some();
+        assert!(name == "README.md" || is_response || known.contains(&format!("\"{stem}")), "{name}");
+    }
+}
