@@ -26,6 +26,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::inspect;
+use crate::pem_file::to_pem;
 use crate::spiffe::{PartyKind, SpiffeId, TrustDomain};
 use crate::token::{self, Token, TokenRecord};
 use crate::trust;
@@ -34,8 +35,6 @@ pub use crl::{CrlSet, IssuedList};
 pub use enroll::HasValid;
 pub use error::AuthorityError;
 use folder::Folder;
-pub(crate) use folder::pem_block;
-pub use folder::to_pem;
 pub use ledger::Record;
 pub use profile::{LEAF_DAYS, Request};
 pub use revoke::{Listed, RevocationRecord, Revoked, State, Whom};

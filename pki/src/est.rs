@@ -19,7 +19,7 @@ use crate::authority::AuthorityError;
 use crate::facts;
 use crate::leaf::check_key;
 use crate::leaf_facts::Key;
-use crate::pem_file;
+use crate::pem_file::{self, to_pem};
 
 /// The largest request or answer, bytes.
 pub const EST_BYTES: usize = 64 << 10;
@@ -149,7 +149,7 @@ impl Applicant {
             .iter()
             .position(|certificate| certificate.subject().as_raw() == certificates[own].issuer().as_raw());
         let chain = [Some(own), issuer].into_iter().flatten().filter_map(|at| answered.get(at));
-        Ok(chain.map(crate::authority::to_pem).collect())
+        Ok(chain.map(to_pem).collect())
     }
 }
 
@@ -284,7 +284,7 @@ mod tests {
         let answered = parse_certs_only(&sent).unwrap();
         assert!(answered.len() == 2 && answered.contains(&own) && answered.contains(&other));
         let chain = applicant.chain_pem(&answered).unwrap();
-        assert!(chain.starts_with(&crate::authority::to_pem(&own)), "{chain}");
+        assert!(chain.starts_with(&to_pem(&own)), "{chain}");
         assert_eq!(applicant.chain_pem(&[other]), Err(InvalidBody::OtherKey));
         assert_eq!(parse_certs_only(&certs_only(&[])), Err(InvalidBody::Certificates));
     }

@@ -8,13 +8,13 @@ use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
 use crate::Tolerance;
+use crate::crypto;
 use crate::facts;
 use crate::leaf;
 use crate::pem_file::{self, PemFileError};
 use crate::rejection::Rejection;
 use crate::revocation::{CrlError, Crls};
 use crate::spiffe::SpiffeId;
-use crate::tls;
 use crate::trust::Trust;
 
 /// Where a program finds its identity: the key `identity` of its configuration.
@@ -99,7 +99,7 @@ impl Identity {
         // The peer has the root: sending it would only cost bytes.
         chain.retain(|certificate| !trusted.contains(certificate));
         let (id, validity) = own_id(config, &chain)?;
-        let certified = CertifiedKey::from_der(chain, key, &tls::provider()).map_err(|source| {
+        let certified = CertifiedKey::from_der(chain, key, &crypto::provider()).map_err(|source| {
             IdentityError::Key { key: config.key.clone(), certificate: config.certificate.clone(), source }
         })?;
         let crls = match &config.crl {

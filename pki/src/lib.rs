@@ -5,6 +5,7 @@
 //! its issuer's revocation list by [`revocation::peer_still_good`].
 
 pub mod authority;
+mod crypto;
 pub mod est;
 pub mod facts;
 pub mod identity;

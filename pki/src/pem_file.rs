@@ -112,3 +112,15 @@ pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, PemFileError> 
     let failed = |source| PemFileError::Content { path: path.to_owned(), expected, source };
     PrivateKeyDer::from_pem_slice(&read_secret(path)?).map_err(failed)
 }
+
+/// A certificate in PEM.
+#[must_use]
+pub fn to_pem(certificate: &CertificateDer<'_>) -> String {
+    pem_block("CERTIFICATE", certificate)
+}
+
+/// DER in PEM.
+pub(crate) fn pem_block(label: &str, der: &[u8]) -> String {
+    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+    pem::encode_config(&pem::Pem::new(label, der), config)
+}

@@ -3,19 +3,45 @@
 //! Each configuration keeps its own resumption store: a new one never resumes what an older one let in. Whoever serves
 //! asks [`crate::revocation::peer_still_good`] after every handshake all the same: a resumed one shows no certificate.
 
+/// The methods of a rustls verifier that check the peer's signature: TLS 1.3 only, by the algorithms in `self.signatures`.
+macro_rules! tls13_signatures {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &rustls_pki_types::CertificateDer<'_>,
+            _: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            Err(rustls::PeerIncompatible::Tls12NotOffered.into())
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            cert: &rustls_pki_types::CertificateDer<'_>,
+            dss: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            rustls::crypto::verify_tls13_signature(message, cert, dss, &self.signatures)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+            self.signatures.supported_schemes()
+        }
+    };
+}
+
 mod error_text;
 mod first_contact;
 mod verifier;
 
 use std::sync::Arc;
 
-use rustls::crypto::CryptoProvider;
-use rustls::crypto::aws_lc_rs;
 use rustls::server::VerifierBuilderError;
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::CertificateDer;
 
+pub use crate::crypto::provider;
 use crate::facts;
 use crate::identity::Identity;
 use crate::leaf;
@@ -141,21 +167,6 @@ pub fn peer(leaf: &CertificateDer<'_>) -> Result<(SpiffeId, PeerLeaf), Rejection
     let certificate = facts::parse(leaf)?;
     let id = leaf::identity_of(&facts::of_parsed(&certificate, &[])?)?;
     Ok((id, PeerLeaf::of_parsed(&certificate)))
-}
-
-/// aws-lc-rs with AES-256-GCM and X25519MLKEM768 first.
-#[must_use]
-pub fn provider() -> Arc<CryptoProvider> {
-    use aws_lc_rs::{cipher_suite, kx_group};
-    Arc::new(CryptoProvider {
-        cipher_suites: vec![
-            cipher_suite::TLS13_AES_256_GCM_SHA384,
-            cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
-            cipher_suite::TLS13_AES_128_GCM_SHA256,
-        ],
-        kx_groups: vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1],
-        ..aws_lc_rs::default_provider()
-    })
 }
 
 fn alpn() -> Vec<Vec<u8>> {

@@ -8,14 +8,12 @@ use std::path::Path;
 /// Name of the file in the data directory.
 pub const FILE: &str = "addresses.json";
 
-/// Writes the addresses by name, aside and renamed, so that a reader never sees half of it.
+/// Writes the addresses by name, atomically, so that a reader never sees half of the file.
 ///
 /// # Errors
 /// The directory can't be written.
 pub fn write(data_dir: &Path, addresses: &BTreeMap<&str, SocketAddr>) -> io::Result<()> {
-    let aside = data_dir.join("addresses.json.new");
-    std::fs::write(&aside, serde_json::to_vec(addresses)?)?;
-    std::fs::rename(&aside, data_dir.join(FILE))
+    durable::write(&data_dir.join(FILE), &serde_json::to_vec(addresses)?, 0o644)
 }
 
 #[cfg(test)]

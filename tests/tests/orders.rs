@@ -41,8 +41,8 @@ async fn an_order_with_an_unknown_field_fails_and_holds_up_no_other() -> Result<
     let limited = queue(&operator, "counter_request").await?;
     let plain = queue(&operator, "diagnostics").await?;
     let change = format!(
-        ".timeout 10000\nupdate commands set body = json_set(body, '$.only_colour', json('true')) where id = '{limited}';\
-         \nselect body from commands where id = '{limited}';"
+        ".timeout 10000\nupdate commands set body = json_set(body, '$.only_colour', json('true')) where command = '{limited}';\
+         \nselect body from commands where command = '{limited}';"
     );
     let database = site.dir("comm-server").join("platen.db");
     let output = Command::new("sqlite3").arg(database).args(change.lines()).output()?;

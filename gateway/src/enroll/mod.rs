@@ -18,6 +18,7 @@ use pki::token::Token;
 use pki::trust::TrustError;
 use pki::{Identity, IdentityConfig, Trust};
 use rustls_pki_types::CertificateDer;
+use secrecy::ExposeSecret as _;
 
 pub(crate) use client::Est;
 pub use client::EstError;
@@ -111,7 +112,7 @@ fn applicant(place: &IdentityConfig, asked_with: &Path) -> Result<Applicant, Enr
         return Ok(Applicant::with_key(asked_with).map_err(NoCertificate::Key)?);
     }
     let applicant = Applicant::new().map_err(NoCertificate::Key)?;
-    files::place(asked_with, &applicant.key_pem(), 0o600).map_err(NoCertificate::from)?;
+    files::write(asked_with, applicant.key_pem().expose_secret(), 0o600).map_err(NoCertificate::from)?;
     Ok(applicant)
 }
 
@@ -141,9 +142,9 @@ async fn obtain(
     let est = Est::new(wanted.server, wanted.proxy, tls)?;
     let secret = token.expose().to_owned().into();
     certificates.extend(est.enroll(&applicant.request, token.gateway.party.name(), &secret).await?);
-    let root_pem: String = trust.roots().iter().map(pki::authority::to_pem).collect();
+    let root_pem: String = trust.roots().iter().map(pki::pem_file::to_pem).collect();
     let root = beside(&place.root, ".enrolling");
-    files::place(&root, &root_pem.into(), 0o644)?;
+    files::write(&root, &root_pem, 0o644)?;
     let identity = stage(place, applicant, &certificates, |staged| {
         // No revocation list yet: there may be none of this authority here.
         let identity = Identity::load(&IdentityConfig { root: root.clone(), crl: None, ..staged })?;
@@ -151,7 +152,7 @@ async fn obtain(
         Ok(identity)
     })?;
     let in_place = |source| InstallError { path: place.root.clone(), source };
-    std::fs::rename(&root, &place.root).map_err(in_place)?;
+    durable::rename(&root, &place.root).map_err(in_place)?;
     files::install(place)?;
     Ok(identity)
 }

@@ -1,7 +1,7 @@
 //! Gives the disk its space back: sled keeps what a long outage made its files grow to, so what is left after it is copied
 //! into a new store that takes the old one's place in one step.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -54,7 +54,7 @@ pub(super) fn compact(store: &Path, disk: Disk, reserve: &Reserve) -> Result<Dis
     let swapped = renameat_with(CWD, store, CWD, aside(store), RenameFlags::EXCHANGE);
     match swapped.map_err(io::Error::from) {
         Ok(()) => {
-            store.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())?;
+            durable::sync_parent(store)?;
             tracing::info!(before, after, "the spool gave the disk its space back");
         }
         Err(error) => {

@@ -64,11 +64,7 @@ impl HighWaterMark {
     fn open(&self) -> io::Result<File> {
         let whole = u64::try_from(SLOT * 2).unwrap_or(u64::MAX);
         if !fs::metadata(&self.path).is_ok_and(|facts| facts.len() == whole) {
-            let aside = self.path.with_extension("mark.new");
-            fs::write(&aside, [0; SLOT * 2])?;
-            File::open(&aside)?.sync_all()?;
-            fs::rename(&aside, &self.path)?;
-            self.path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())?;
+            durable::write(&self.path, &[0; SLOT * 2], 0o644)?;
         }
         OpenOptions::new().write(true).open(&self.path)
     }

@@ -58,7 +58,7 @@ pub(super) async fn fetch(
         tokio::fs::remove_file(&path).await.map_err(StagingError::storage(&path))?;
         return Err(StagingError::Digest { target: name.to_owned(), signed: signed.to_owned(), found });
     }
-    part.name(dir, &staged.path).await?;
+    part.name(&staged.path).await?;
     Ok(staged)
 }
 
@@ -211,11 +211,11 @@ impl Part {
     }
 
     /// Syncs the part and gives it its name.
-    async fn name(self, dir: &Path, path: &Path) -> Result<(), StagingError> {
+    async fn name(self, path: &Path) -> Result<(), StagingError> {
         self.file.sync_all().await.map_err(StagingError::storage(&self.path))?;
-        tokio::fs::rename(&self.path, path).await.map_err(StagingError::storage(path))?;
-        let dir_file = File::open(dir).await.map_err(StagingError::storage(dir))?;
-        dir_file.sync_all().await.map_err(StagingError::storage(dir))
+        let (part, named) = (self.path, path.to_owned());
+        let renamed = tokio::task::spawn_blocking(move || durable::rename(&part, &named));
+        renamed.await.map_err(io::Error::other).flatten().map_err(StagingError::storage(path))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The newest version of the targets metadata that was ever trusted here: an older one is a rollback.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use super::error::StagingError;
@@ -24,14 +24,10 @@ pub(super) async fn read(dir: &Path) -> Result<u64, StagingError> {
 
 /// Keeps a version, durable before it returns.
 pub(super) async fn write(dir: &Path, version: u64) -> Result<(), StagingError> {
-    let (dir, path) = (dir.to_owned(), dir.join(FILE));
+    let path = dir.join(FILE);
+    let newest = path.clone();
     let written = tokio::task::spawn_blocking(move || {
-        let aside = dir.join("newest-targets.new");
-        let mut file = std::fs::File::create(&aside)?;
-        writeln!(file, "{version}")?;
-        file.sync_all()?;
-        std::fs::rename(&aside, dir.join(FILE))?;
-        std::fs::File::open(&dir)?.sync_all()
+        durable::write(&newest, format!("{version}\n").as_bytes(), 0o644)
     });
     written.await.map_err(io::Error::other).flatten().map_err(StagingError::storage(&path))
 }

@@ -1,9 +1,9 @@
 //! The gateway's own SNMPv3 engine, which informs are sent to: its id stays, and the count of its starts only grows
 //! (RFC 3414 §2.3). Kept in a file of its own, since it must be on the disk before the first packet.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use snmp::{AuthoritativeEngine, PersistedAuthoritativeEngine, generate_engine_id};
@@ -43,12 +43,7 @@ pub(super) fn begin(data_dir: &Path) -> Result<AuthoritativeEngine, String> {
 }
 
 fn store(file: &Path, stored: &Stored) -> io::Result<()> {
-    let aside: PathBuf = file.with_extension("json.new");
-    let mut new = File::create(&aside)?;
-    new.write_all(&serde_json::to_vec(stored)?)?;
-    new.sync_all()?;
-    fs::rename(&aside, file)?;
-    file.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    durable::write(file, &serde_json::to_vec(stored)?, 0o644)
 }
 
 #[cfg(test)]

@@ -10,8 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use wire::metadata::Target;
 
-use super::durable::{self, ASIDE};
-use super::error::RepositoryError;
+use super::error::{RepositoryError, at};
 use super::{Repository, is_digest};
 
 /// The metadata counts as soon expired for so long before it does.
@@ -114,11 +113,11 @@ impl Repository {
     /// half copies. Gateways never see them.
     fn unnamed(&self, named: &BTreeSet<&str>) -> Result<Vec<Finding>, RepositoryError> {
         let dir = self.dir.join("images");
-        let failed = |source| durable::at(&dir, source);
+        let failed = |source| at(&dir, source);
         let mut found = Vec::new();
         for entry in std::fs::read_dir(&dir).map_err(failed)? {
             let file = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
-            if !named.contains(file.as_str()) || file.ends_with(ASIDE) {
+            if !named.contains(file.as_str()) || file.ends_with(durable::SUFFIX) {
                 found.push(Finding::Unnamed { file });
             }
         }

@@ -1,9 +1,14 @@
 //! Why something can't be done with the repository.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use wire::metadata::MetadataError;
+
+/// [`RepositoryError::Storage`] of a path.
+pub(super) fn at(path: &Path, source: io::Error) -> RepositoryError {
+    RepositoryError::Storage { path: path.to_owned(), source }
+}
 
 /// Something that can't be done with the repository.
 #[derive(Debug, thiserror::Error)]

@@ -7,8 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Repository;
-use super::durable;
-use super::error::RepositoryError;
+use super::error::{RepositoryError, at};
 
 /// Name of the file in the repository's directory.
 pub(super) const HISTORY: &str = "history.jsonl";
@@ -46,6 +45,6 @@ impl Repository {
             file.write_all(&line)?;
             file.sync_all()
         };
-        written().map_err(|source| durable::at(&path, source))
+        written().map_err(|source| at(&path, source))
     }
 }

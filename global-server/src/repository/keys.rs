@@ -6,8 +6,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use wire::metadata::{self, Key, KeyValue, Root};
 
-use super::durable;
-use super::error::RepositoryError;
+use super::error::{RepositoryError, at};
 
 /// A role that signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +43,13 @@ impl SigningKey {
         let pkcs8 =
             Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| RepositoryError::NoKey)?;
         let key = Self::from_pkcs8(pkcs8.as_ref()).ok_or(RepositoryError::NoKey)?;
-        durable::write(path, pkcs8.as_ref(), 0o600)?;
+        durable::write(path, pkcs8.as_ref(), 0o600).map_err(|source| at(path, source))?;
         Ok(key)
     }
 
     /// Reads the key of a role; it must be one that the root names for it.
     pub(super) fn read(path: &Path, role: Role, root: &Root) -> Result<Self, RepositoryError> {
-        let bytes = std::fs::read(path).map_err(|source| durable::at(path, source))?;
+        let bytes = std::fs::read(path).map_err(|source| at(path, source))?;
         let named = |id: &String| root.roles.get(role.name()).is_some_and(|keys| keys.keyids.contains(id));
         let wrong = || RepositoryError::WrongKey { path: path.to_owned(), role: role.name() };
         Self::from_pkcs8(&bytes).filter(|key| named(&key.id)).ok_or_else(wrong)

@@ -11,7 +11,6 @@
 //! image that isn't there.
 
 mod check;
-mod durable;
 mod error;
 mod history;
 mod keys;

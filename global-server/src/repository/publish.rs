@@ -1,19 +1,20 @@
 //! Publishing an image: copied with its digest, durable, and only then named by signed metadata.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{Read, Write};
+use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use durable::NewFile;
 use jiff::Timestamp;
 use serde::Serialize;
 use wire::limits::IMAGE_BYTES;
 use wire::metadata::{Hashes, ImageFacts, Target, target_name};
 use wire::text::is_hidden;
 
-use super::error::RepositoryError;
+use super::error::{RepositoryError, at};
 use super::history::{Deed, Entry};
-use super::{Lifetimes, Repository, durable};
+use super::{Lifetimes, Repository};
 
 const FACT_CHARS: usize = 64;
 const CHUNK_BYTES: usize = 256 << 10;
@@ -114,8 +115,7 @@ fn is_path(text: &str) -> bool {
 
 /// A copy that isn't named yet; dropped, it goes.
 struct Incoming {
-    aside: PathBuf,
-    file: File,
+    file: NewFile,
     sha256: String,
     length: u64,
 }
@@ -127,14 +127,15 @@ impl Incoming {
         path: &Path,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Self, RepositoryError> {
-        let unreadable = |source| durable::at(path, source);
+        let unreadable = |source| at(path, source);
         let mut source = File::open(path).map_err(unreadable)?;
         let too_large = || RepositoryError::TooLarge { path: path.to_owned(), limit: IMAGE_BYTES };
         if source.metadata().map_err(unreadable)?.len() > IMAGE_BYTES {
             return Err(too_large());
         }
-        let (aside, file) = durable::create_aside(&repository.image_path("incoming"), 0o644)?;
-        let mut incoming = Self { aside, file, sha256: String::new(), length: 0 };
+        let place = repository.image_path("incoming");
+        let file = NewFile::create(&place, 0o644).map_err(|source| at(&place, source))?;
+        let mut incoming = Self { file, sha256: String::new(), length: 0 };
         let mut context = Context::new(&SHA256);
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
@@ -147,7 +148,7 @@ impl Incoming {
             if incoming.length > IMAGE_BYTES {
                 return Err(too_large());
             }
-            incoming.file.write_all(bytes).map_err(|source| durable::at(&incoming.aside, source))?;
+            incoming.file.write_all(bytes).map_err(|source| at(&place, source))?;
             progress(incoming.length);
         }
         if incoming.length == 0 {
@@ -159,19 +160,7 @@ impl Incoming {
 
     /// Gives it its name, durable when this returns.
     fn keep(self, repository: &Repository) -> Result<(), RepositoryError> {
-        durable::name(&self.file, &self.aside, &repository.image_path(&self.sha256))
-    }
-}
-
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        match std::fs::remove_file(&self.aside) {
-            // It has its name by now.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                tracing::warn!(file = %self.aside.display(), error = %error, "a copy can't be removed");
-            }
-            Ok(()) => {}
-        }
+        let path = repository.image_path(&self.sha256);
+        self.file.persist(&path).map_err(|source| at(&path, source))
     }
 }

@@ -1,6 +1,8 @@
 //! Making, signing and writing the metadata.
 
 use std::collections::BTreeMap;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,8 +11,7 @@ use wire::limits::METADATA_BYTES;
 use wire::metadata::{self, ROOT, RoleKeys, Root, SPEC_VERSION, Signature, Signed, TARGETS, Targets};
 
 use super::Repository;
-use super::durable;
-use super::error::RepositoryError;
+use super::error::{RepositoryError, at};
 use super::keys::{Role, SigningKey};
 
 /// How long a signature holds, days.
@@ -38,9 +39,9 @@ impl Repository {
         for (path, mode) in
             [(dir.to_owned(), 0o755), (dir.join("keys"), 0o700), (dir.join("metadata"), 0o755)]
         {
-            durable::make_dir(&path, mode)?;
+            make_dir(&path, mode)?;
         }
-        durable::make_dir(&dir.join("images"), 0o755)?;
+        make_dir(&dir.join("images"), 0o755)?;
         let _lock = repository.lock()?;
         if repository.metadata_path(ROOT).exists() {
             return Err(RepositoryError::Exists { dir: dir.to_owned() });
@@ -128,8 +129,13 @@ impl Repository {
         if file.len() > METADATA_BYTES {
             return Err(RepositoryError::MetadataTooLarge { path, limit: METADATA_BYTES });
         }
-        durable::write(&path, &file, 0o644)
+        durable::write(&path, &file, 0o644).map_err(|source| at(&path, source))
     }
+}
+
+/// Makes a directory with a mode; one that exists is left as it is.
+fn make_dir(path: &Path, mode: u32) -> Result<(), RepositoryError> {
+    DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|source| at(path, source))
 }
 
 /// Whole seconds: TUF's times have no fractions.

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use wire::metadata::target_name;
 
-use super::error::RepositoryError;
+use super::error::{RepositoryError, at};
 use super::history::{Deed, Entry};
-use super::{Lifetimes, Repository, durable, is_digest};
+use super::{Lifetimes, Repository, is_digest};
 
 /// An image that was withdrawn.
 #[derive(Debug, Clone, Serialize)]
@@ -59,7 +59,7 @@ impl Repository {
         match std::fs::remove_file(&path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(durable::at(&path, error)),
+            Err(error) => Err(at(&path, error)),
         }
     }
 }

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use rcgen::{CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, RevokedCertParams};
 use serde::{Deserialize, Serialize};
 
-use super::folder::{Folder, pem_block, to_pem};
+use super::folder::Folder;
 use super::profile::seconds;
 use super::revoke::{self, RevocationRecord};
 use super::signer::Signer;
 use super::{Authority, AuthorityError};
-use crate::pem_file;
+use crate::pem_file::{self, pem_block, to_pem};
 use crate::revocation_reason::RevocationReason;
 
 /// The number of the last lists, on disk before they are handed out.

@@ -3,9 +3,9 @@
 //! the number of the last revocation lists.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -97,9 +97,8 @@ impl Folder {
             }
             AuthorityError::Write { path, source }
         };
-        sync_dir(&self.dir).and_then(|()| fs::rename(&self.dir, dir)).map_err(failed)?;
-        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-        sync_dir(parent.unwrap_or(Path::new("."))).map_err(failed)
+        let sync = || File::open(&self.dir)?.sync_all();
+        sync().and_then(|()| durable::rename(&self.dir, dir)).map_err(failed)
     }
 
     /// Removes a folder that was never finished.
@@ -125,19 +124,9 @@ impl Folder {
         self.write_with_mode(name, text, 0o600)
     }
 
-    /// Written aside, synced, renamed.
     fn write_with_mode(&self, name: &str, text: &str, mode: u32) -> Result<(), AuthorityError> {
         let path = self.path(name);
-        let aside = self.path(&format!(".{name}.new"));
-        let write = || -> io::Result<()> {
-            let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&aside)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&aside, &path)?;
-            sync_dir(&self.dir)
-        };
-        write().map_err(|source| AuthorityError::Write { path: path.clone(), source })
+        durable::write(&path, text.as_bytes(), mode).map_err(|source| AuthorityError::Write { path, source })
     }
 
     pub(super) fn write_about(&self, about: &About) -> Result<(), AuthorityError> {
@@ -193,20 +182,4 @@ impl Folder {
     pub(super) fn damaged(&self, name: &str, what: &dyn std::fmt::Display) -> AuthorityError {
         AuthorityError::Damaged { path: self.path(name), what: what.to_string() }
     }
-}
-
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
-}
-
-/// A certificate in PEM.
-#[must_use]
-pub fn to_pem(certificate: &CertificateDer<'_>) -> String {
-    pem_block("CERTIFICATE", certificate)
-}
-
-/// DER in PEM.
-pub(crate) fn pem_block(label: &str, der: &[u8]) -> String {
-    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
-    pem::encode_config(&pem::Pem::new(label, der), config)
 }

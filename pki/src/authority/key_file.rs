@@ -19,8 +19,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use yasna::models::ObjectIdentifier;
 use yasna::{ASN1Error, ASN1ErrorKind, ASN1Result, BERReader};
 
-use super::folder::pem_block;
 use super::{AuthorityError, PASSPHRASE_BYTES, Passphrase};
+use crate::pem_file::pem_block;
 
 /// OWASP's figure for PBKDF2 with HMAC-SHA-256 (2023).
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(600_000).expect("it isn't zero");

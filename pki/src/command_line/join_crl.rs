@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Args;
 use jiff::Timestamp;
 use pki::pem_file;
-use pki::renewal::files;
 use pki::revocation::{self, Joined};
 use serde_json::json;
 
@@ -28,7 +28,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     let roots = pem_file::certificates(&arguments.root)?;
     let Joined { pem, lists } = revocation::join(&arguments.files, &roots, Timestamp::now())?;
     let out = &arguments.out;
-    files::place(out, &pem.into(), 0o644)?;
+    let failed = || format!("cannot write {}", out.display());
+    durable::write(out, pem.as_bytes(), 0o644).with_context(failed)?;
     let mut text = format!("{}", out.display());
     for (issuer, number, next_update) in &lists {
         text += &format!("\n  {issuer}  number {number}, next due {next_update}");

@@ -4,9 +4,8 @@
 //! a crash between the two leaves a certificate waiting without its key, which [`recover`] puts in its place.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -38,15 +37,6 @@ pub fn stage(
     write(&key, key_pem.expose_secret(), 0o600)?;
     write(&certificate, chain_pem, 0o644)?;
     Ok(IdentityConfig { certificate, key, ..config.clone() })
-}
-
-/// Writes a file aside, syncs it and puts it in its place.
-///
-/// # Errors
-/// It can't be written.
-pub fn place(path: &Path, text: &SecretString, mode: u32) -> Result<(), InstallError> {
-    write(&next(path), text.expose_secret(), mode)?;
-    rename(path)
 }
 
 /// Puts the staged pair in force. Prove it before.
@@ -93,30 +83,17 @@ fn next(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn write(path: &Path, text: &str, mode: u32) -> Result<(), InstallError> {
-    let write = || -> io::Result<()> {
-        // Anew, so that the mode is ours.
-        match fs::remove_file(path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        sync_folder_of(path)
-    };
-    write().map_err(|source| InstallError { path: path.to_owned(), source })
+/// Replaces a file, durably.
+///
+/// # Errors
+/// It can't be written; the old one is unchanged.
+pub fn write(path: &Path, text: &str, mode: u32) -> Result<(), InstallError> {
+    let failed = |source| InstallError { path: path.to_owned(), source };
+    durable::write(path, text.as_bytes(), mode).map_err(failed)
 }
 
 fn rename(path: &Path) -> Result<(), InstallError> {
-    let rename = || fs::rename(next(path), path).and_then(|()| sync_folder_of(path));
-    rename().map_err(|source| InstallError { path: path.to_owned(), source })
-}
-
-fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    durable::rename(&next(path), path).map_err(|source| InstallError { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -8,8 +8,7 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use super::list::List;
 use super::succession::{Age, age};
 use super::{BUNDLE_BYTES, BUNDLE_LISTS, CrlError};
-use crate::authority::{pem_block, to_pem};
-use crate::pem_file;
+use crate::pem_file::{self, pem_block, to_pem};
 use crate::tolerance::Tolerance;
 
 /// One bundle of several.

@@ -10,6 +10,7 @@ use rcgen::{
 use tempfile::TempDir;
 
 use super::*;
+use crate::pem_file::to_pem;
 use crate::revocation_reason::RevocationReason;
 
 /// A root and one authority below it, in a folder with the bundle.
@@ -66,7 +67,7 @@ impl Pki {
 
     fn publish(&self, list: &CertificateRevocationListParams) {
         let pem = list.signed_by(&self.issuer).unwrap().pem().unwrap();
-        fs::write(self.path(), pem + &crate::authority::to_pem(&self.authority)).unwrap();
+        fs::write(self.path(), pem + &to_pem(&self.authority)).unwrap();
     }
 
     fn load(&self) -> Result<Crls, CrlError> {
@@ -198,7 +199,7 @@ fn damage_of_the_file_is_said_and_never_panics() {
     assert!(said("").contains("crl.pem is not usable: expected one or more revocation lists"));
     let pem = list(1).signed_by(&pki.issuer).unwrap().pem().unwrap();
     assert!(said(&pem).contains("expected the certificate of the authority that signed"));
-    let authority = crate::authority::to_pem(&pki.authority);
+    let authority = to_pem(&pki.authority);
     assert!(said(&(pem.repeat(33) + &authority)).contains("more than 32"));
 
     let der = list(1).signed_by(&pki.issuer).unwrap().der().to_vec();
@@ -340,9 +341,7 @@ fn each_authoritys_list_is_judged_by_itself() {
         let pem = |((certificate, issuer), list): &(
             &(CertificateDer<'static>, _),
             CertificateRevocationListParams,
-        )| {
-            list.signed_by(issuer).unwrap().pem().unwrap() + &crate::authority::to_pem(certificate)
-        };
+        )| { list.signed_by(issuer).unwrap().pem().unwrap() + &to_pem(certificate) };
         fs::write(&path, lists.iter().map(pem).collect::<String>()).unwrap();
     };
     let tolerance = Tolerance { clock_skew_s: 10, crl_grace_s: 100 };

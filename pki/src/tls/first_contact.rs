@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, PeerIncompatible, SignatureScheme};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::{ClientConfig, Error};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::{TlsError, provider, with_alpn};
@@ -17,15 +17,18 @@ use super::{TlsError, provider, with_alpn};
 /// # Errors
 /// rustls refuses the configuration.
 pub fn first_contact_config() -> Result<ClientConfig, TlsError> {
+    let verifier = AcceptAnyServer { signatures: provider().signature_verification_algorithms };
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AcceptAnyServer(provider())));
+        .with_custom_certificate_verifier(Arc::new(verifier));
     Ok(with_alpn(builder.with_no_client_auth()))
 }
 
 #[derive(Debug)]
-struct AcceptAnyServer(Arc<CryptoProvider>);
+struct AcceptAnyServer {
+    signatures: WebPkiSupportedAlgorithms,
+}
 
 impl ServerCertVerifier for AcceptAnyServer {
     fn verify_server_cert(
@@ -39,25 +42,5 @@ impl ServerCertVerifier for AcceptAnyServer {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(PeerIncompatible::Tls12NotOffered.into())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+    tls13_signatures!();
 }

@@ -5,12 +5,11 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
-};
+use rustls::{CertificateError, DistinguishedName, Error, OtherError};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::{TlsError, error_text, provider};
@@ -63,6 +62,7 @@ pub(super) struct PeerVerifier<V: ?Sized> {
     kinds: Vec<PartyKind>,
     mandatory: bool,
     chain: Arc<V>,
+    signatures: WebPkiSupportedAlgorithms,
 }
 
 impl PeerVerifier<dyn ClientCertVerifier> {
@@ -70,7 +70,13 @@ impl PeerVerifier<dyn ClientCertVerifier> {
         let roots = Arc::clone(&trust.roots);
         let builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
         let chain = builder.clear_root_hint_subjects().build()?;
-        Ok(Self { trust: trust.clone(), kinds: kinds.to_vec(), mandatory: true, chain })
+        Ok(Self {
+            trust: trust.clone(),
+            kinds: kinds.to_vec(),
+            mandatory: true,
+            chain,
+            signatures: provider().signature_verification_algorithms,
+        })
     }
 
     /// A client may come without a certificate.
@@ -93,7 +99,13 @@ impl PeerVerifier<WebPkiServerVerifier> {
     pub(super) fn of_servers(trust: &Trust, kinds: &[PartyKind]) -> Result<Self, TlsError> {
         let roots = Arc::clone(&trust.roots);
         let chain = WebPkiServerVerifier::builder_with_provider(roots, provider()).build()?;
-        Ok(Self { trust: trust.clone(), kinds: kinds.to_vec(), mandatory: true, chain })
+        Ok(Self {
+            trust: trust.clone(),
+            kinds: kinds.to_vec(),
+            mandatory: true,
+            chain,
+            signatures: provider().signature_verification_algorithms,
+        })
     }
 
     fn verify(
@@ -200,27 +212,7 @@ impl ClientCertVerifier for PeerVerifier<dyn ClientCertVerifier> {
         Ok(ok)
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
-    }
+    tls13_signatures!();
 }
 
 impl ServerCertVerifier for PeerVerifier<WebPkiServerVerifier> {
@@ -238,25 +230,5 @@ impl ServerCertVerifier for PeerVerifier<WebPkiServerVerifier> {
         Ok(ok)
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
-    }
+    tls13_signatures!();
 }
