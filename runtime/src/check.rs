@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use pki::{Identity, IdentityConfig, IdentityError, Tolerance};
 use serde::Serialize;
 
-use crate::config::ConfigError;
 use crate::error::chain;
 use crate::output;
 
@@ -59,12 +58,6 @@ pub fn text(problems: &[Problem]) -> String {
 #[derive(Debug, thiserror::Error)]
 #[error("{}", text(.0))]
 pub struct Invalid(pub Vec<Problem>);
-
-impl From<ConfigError> for Invalid {
-    fn from(error: ConfigError) -> Self {
-        Self(vec![error.problem()])
-    }
-}
 
 /// What `check` answers.
 #[derive(Debug, Serialize)]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use pki::IdentityConfig;
 use serde::de::DeserializeOwned;
 
-use crate::check::Problem;
+use crate::check::{Invalid, Problem};
 
 /// A configuration file larger than this is a mistake.
 const MAX_BYTES: u64 = 1 << 20;
@@ -78,6 +78,12 @@ impl ConfigError {
                 ..Problem::of_file(file, problem)
             },
         }
+    }
+}
+
+impl From<ConfigError> for Invalid {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error.problem()])
     }
 }
 
