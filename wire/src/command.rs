@@ -260,7 +260,7 @@ mod tests {
     }
 
     fn parse(command: serde_json::Value) -> Result<Order, String> {
-        let command: Command = serde_json::from_value(command).unwrap();
+        let command: Command = serde_json::from_value(command).map_err(|error| error.to_string())?;
         command.parse().map_err(|error| error.to_string())
     }
 
