@@ -31,9 +31,25 @@ impl Statement {
     }
 
     /// The longest text for at most `rows` rows (one or more), and how many it has: the rest goes with the next.
-    pub(crate) fn at_most(&'static self, rows: usize) -> (&'static str, usize) {
+    fn at_most(&'static self, rows: usize) -> (&'static str, usize) {
         let rows = 1 << rows.clamp(1, MOST_ROWS).ilog2();
         (self.of(rows), rows)
+    }
+
+    /// All rows in as few statements as the texts allow: each text with the rows that it is for.
+    pub(crate) fn split<'a, T>(
+        &'static self,
+        mut rows: &'a [T],
+    ) -> impl Iterator<Item = (&'static str, &'a [T])> {
+        std::iter::from_fn(move || {
+            if rows.is_empty() {
+                return None;
+            }
+            let (text, count) = self.at_most(rows.len());
+            let (now, later) = rows.split_at(count);
+            rows = later;
+            Some((text, now))
+        })
     }
 
     fn of(&'static self, rows: usize) -> &'static str {
@@ -74,6 +90,16 @@ mod tests {
     fn rows_are_numbered_through() {
         assert_eq!(rows(2, 2, 0, plain), "($1, $2), ($3, $4)");
         assert_eq!(rows(2, 1, 3, |row| format!("'{row}', ")), "('0', $4), ('1', $5)");
+    }
+
+    #[test]
+    fn rows_are_split_without_a_gap() {
+        let rows: Vec<usize> = (0..263).collect();
+        let parts: Vec<_> = NUMBERS.split(&rows).collect();
+        assert_eq!(parts.iter().map(|(_, part)| part.len()).collect::<Vec<_>>(), [256, 4, 2, 1]);
+        assert!(parts.iter().all(|(text, part)| *text == NUMBERS.at_most(part.len()).0));
+        assert_eq!(parts.iter().flat_map(|(_, part)| *part).copied().collect::<Vec<_>>(), rows);
+        assert_eq!(NUMBERS.split::<usize>(&[]).count(), 0);
     }
 
     #[test]

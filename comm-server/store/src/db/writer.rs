@@ -111,7 +111,7 @@ impl Writer {
         F: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
     {
         let entrance = self.singles.as_ref().or_else(|| self.groups.first());
-        self.hand_over(entrance, None, Urgency::Urgent, work).await
+        self.hand_over(entrance, None, Urgency::Urgent, |sender| What::Change(change(work, sender))).await
     }
 
     /// Makes a change that concerns one gateway; returns after the commit.
@@ -128,7 +128,8 @@ impl Writer {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
     {
-        self.hand_over(self.group_of(&key), Some(key), urgency, work).await
+        let what = |sender| What::Change(change(work, sender));
+        self.hand_over(self.group_of(&key), Some(key), urgency, what).await
     }
 
     /// Takes a poll, together with those that come at the same time; returns after the commit.
@@ -136,12 +137,9 @@ impl Writer {
     /// # Errors
     /// As [`Writer::write`].
     pub(crate) async fn poll(&self, request: PollRequest) -> Result<PollOutcome, StoreError> {
-        let (sender, answer) = oneshot::channel();
         let key = request.caller.key();
-        let entrance = self.group_of(&key).ok_or(StoreError::Closed)?;
-        let what = What::Poll(Box::new(request), sender);
-        entrance.enter(Urgency::Regular, Waiting { key: Some(key), what }).await?;
-        answer.await.map_err(|_| self.why_nothing())?
+        let what = |sender| What::Poll(Box::new(request), sender);
+        self.hand_over(self.group_of(&key), Some(key), Urgency::Regular, what).await
     }
 
     /// The writer of a gateway's changes.
@@ -157,20 +155,17 @@ impl Writer {
         if self.closing.is_cancelled() { StoreError::Closed } else { StoreError::Unreachable }
     }
 
-    async fn hand_over<T, F>(
+    /// Enqueues what is made with a sender, and waits for what that sends.
+    async fn hand_over<T>(
         &self,
         entrance: Option<&Entrance>,
         key: Option<GatewayKey>,
         urgency: Urgency,
-        work: F,
-    ) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
-    {
+        what: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> What,
+    ) -> Result<T, StoreError> {
         let (sender, answer) = oneshot::channel();
         let entrance = entrance.ok_or(StoreError::Closed)?;
-        entrance.enter(urgency, Waiting { key, what: What::Change(change(work, sender)) }).await?;
+        entrance.enter(urgency, Waiting { key, what: what(sender) }).await?;
         answer.await.map_err(|_| self.why_nothing())?
     }
 }

@@ -31,11 +31,9 @@ static COUNTERS: Statement = Statement::new(|rows| {
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
-    mut counters: &[CounterRow<'_>],
+    counters: &[CounterRow<'_>],
 ) -> Result<(), StoreError> {
-    while !counters.is_empty() {
-        let (sql, rows) = COUNTERS.at_most(counters.len());
-        let (now, later) = counters.split_at(rows);
+    for (sql, now) in COUNTERS.split(counters) {
         let mut insert = sqlx::query(sql).bind(of.tenant.to_owned()).bind(of.gateway.to_owned());
         for CounterRow { device, read_at, unit, value } in now {
             let evidence = value.evidence.as_ref();
@@ -50,7 +48,6 @@ pub(crate) async fn insert(
                 .bind(stored(raw, "counters.raw")?);
         }
         insert.execute(&mut *connection).await.map_err(failed("insert counters"))?;
-        counters = later;
     }
     Ok(())
 }

@@ -55,11 +55,9 @@ pub(crate) async fn insert_missing(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
     first_seen: Timestamp,
-    mut devices: &[&DeviceId],
+    devices: &[&DeviceId],
 ) -> Result<(), StoreError> {
-    while !devices.is_empty() {
-        let (sql, rows) = DEVICES.at_most(devices.len());
-        let (now, later) = devices.split_at(rows);
+    for (sql, now) in DEVICES.split(devices) {
         let mut insert = sqlx::query(sql)
             .bind(of.tenant.to_owned())
             .bind(of.gateway.to_owned())
@@ -68,7 +66,6 @@ pub(crate) async fn insert_missing(
             insert = insert.bind(device.to_string());
         }
         insert.execute(&mut *connection).await.map_err(failed("insert devices"))?;
-        devices = later;
     }
     Ok(())
 }
@@ -77,11 +74,9 @@ pub(crate) async fn insert_missing(
 pub(crate) async fn set_totals(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
-    mut totals: &[(&DeviceId, LastTotal)],
+    totals: &[(&DeviceId, LastTotal)],
 ) -> Result<(), StoreError> {
-    while !totals.is_empty() {
-        let (sql, rows) = TOTALS.at_most(totals.len());
-        let (now, later) = totals.split_at(rows);
+    for (sql, now) in TOTALS.split(totals) {
         let mut update = sqlx::query(sql).bind(of.tenant.to_owned()).bind(of.gateway.to_owned());
         for (device, total) in now {
             update = update
@@ -90,7 +85,6 @@ pub(crate) async fn set_totals(
                 .bind(total.read_at.as_millisecond());
         }
         update.execute(&mut *connection).await.map_err(failed("update devices"))?;
-        totals = later;
     }
     Ok(())
 }
@@ -243,12 +237,10 @@ pub(crate) async fn of_model(
 pub(crate) async fn candidates(
     connection: &mut AnyConnection,
     tenant: &str,
-    mut keys: &[(&str, &str)],
+    keys: &[(&str, &str)],
 ) -> Result<Vec<Candidate>, StoreError> {
     let mut found = Vec::with_capacity(keys.len());
-    while !keys.is_empty() {
-        let (sql, rows) = SELECT_CANDIDATES.at_most(keys.len());
-        let (now, later) = keys.split_at(rows);
+    for (sql, now) in SELECT_CANDIDATES.split(keys) {
         let mut select = sqlx::query(sql).bind(tenant.to_owned());
         for &(gateway, device) in now {
             select = select.bind(gateway.to_owned()).bind(device.to_owned());
@@ -257,7 +249,6 @@ pub(crate) async fn candidates(
         for row in &rows {
             found.push(candidate(row)?);
         }
-        keys = later;
     }
     Ok(found)
 }

@@ -58,11 +58,9 @@ pub(crate) async fn set_acknowledged(
 /// Stores the numbers of the last reports that gateways made.
 pub(crate) async fn set_made(
     connection: &mut AnyConnection,
-    mut made: &[(&Caller, Lane, i64)],
+    made: &[(&Caller, Lane, i64)],
 ) -> Result<(), StoreError> {
-    while !made.is_empty() {
-        let (sql, rows) = UPSERT_LANES.at_most(made.len());
-        let (now, later) = made.split_at(rows);
+    for (sql, now) in UPSERT_LANES.split(made) {
         let mut insert = sqlx::query(sql);
         for (caller, lane, number) in now {
             insert = insert
@@ -72,7 +70,6 @@ pub(crate) async fn set_made(
                 .bind(*number);
         }
         insert.execute(&mut *connection).await.map_err(failed("upsert lanes"))?;
-        made = later;
     }
     Ok(())
 }

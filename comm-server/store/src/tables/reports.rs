@@ -31,11 +31,9 @@ pub(crate) async fn insert(
     connection: &mut AnyConnection,
     LaneRef { of, lane }: LaneRef<'_>,
     received_at: Timestamp,
-    mut reports: &[ReportRow<'_>],
+    reports: &[ReportRow<'_>],
 ) -> Result<(), StoreError> {
-    while !reports.is_empty() {
-        let (sql, rows) = REPORTS.at_most(reports.len());
-        let (now, later) = reports.split_at(rows);
+    for (sql, now) in REPORTS.split(reports) {
         let mut insert = sqlx::query(sql)
             .bind(of.tenant.to_owned())
             .bind(of.gateway.to_owned())
@@ -50,7 +48,6 @@ pub(crate) async fn insert(
                 .bind(arrival.body.clone());
         }
         insert.execute(&mut *connection).await.map_err(failed("insert reports"))?;
-        reports = later;
     }
     Ok(())
 }

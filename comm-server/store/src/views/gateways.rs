@@ -93,6 +93,21 @@ fn gateway(row: &AnyRow) -> Result<Gateway, StoreError> {
     })
 }
 
+/// Gateways of a tenant with the numbers of their open calls.
+macro_rules! select_gateways {
+    ($which:literal) => {
+        concat!(
+            "SELECT g.*, \
+             (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
+              AND c.is_open = 1) AS open_calls, \
+             (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
+              AND c.is_open = 1 AND c.kind = 'service_call') AS service_calls \
+             FROM gateways g WHERE g.tenant = $1 AND ",
+            $which
+        )
+    };
+}
+
 impl Store {
     /// Gateways by name.
     pub async fn gateways(&self, tenant: &str, cursor: Option<&str>) -> Result<Page<Gateway>, StoreError> {
@@ -106,17 +121,12 @@ impl Store {
         text: &str,
         cursor: Option<&str>,
     ) -> Result<Page<Gateway>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT g.*, \
-             (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
-              AND c.is_open = 1) AS open_calls, \
-             (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
-              AND c.is_open = 1 AND c.kind = 'service_call') AS service_calls \
-             FROM gateways g WHERE g.tenant = $1 AND g.gateway > $2 \
+        let rows = sqlx::query(select_gateways!(
+            "g.gateway > $2 \
              AND ($3 = '' OR LOWER(g.gateway) LIKE $3 ESCAPE '!' OR LOWER(g.customer) LIKE $3 ESCAPE '!' \
               OR LOWER(g.site) LIKE $3 ESCAPE '!' OR LOWER(g.customer || ' ' || g.site) LIKE $3 ESCAPE '!') \
-             ORDER BY g.gateway LIMIT $4",
-        )
+             ORDER BY g.gateway LIMIT $4"
+        ))
         .bind(tenant.to_owned())
         .bind(cursor.unwrap_or_default().to_owned())
         .bind(pattern(text))
@@ -130,19 +140,12 @@ impl Store {
 
     /// One gateway.
     pub async fn gateway(&self, tenant: &str, name: &str) -> Result<Option<Gateway>, StoreError> {
-        let row = sqlx::query(
-            "SELECT g.*, \
-             (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
-              AND c.is_open = 1) AS open_calls, \
-             (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
-              AND c.is_open = 1 AND c.kind = 'service_call') AS service_calls \
-             FROM gateways g WHERE g.tenant = $1 AND g.gateway = $2",
-        )
-        .bind(tenant.to_owned())
-        .bind(name.to_owned())
-        .fetch_optional(&mut *self.reader().await?)
-        .await
-        .map_err(failed("read gateway"))?;
+        let row = sqlx::query(select_gateways!("g.gateway = $2"))
+            .bind(tenant.to_owned())
+            .bind(name.to_owned())
+            .fetch_optional(&mut *self.reader().await?)
+            .await
+            .map_err(failed("read gateway"))?;
         row.as_ref().map(gateway).transpose()
     }
 
