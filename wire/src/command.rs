@@ -8,6 +8,7 @@
 //! `failed`. The other commands of the poll are not affected.
 
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
@@ -144,18 +145,89 @@ fn no_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error>
 }
 
 impl Order {
+    /// The kind, without the parameters.
+    #[must_use]
+    pub const fn kind(&self) -> OrderKind {
+        match self {
+            Self::CounterRequest { .. } => OrderKind::CounterRequest,
+            Self::StatusSense { .. } => OrderKind::StatusSense,
+            Self::Diagnostics => OrderKind::Diagnostics,
+            Self::Discovery => OrderKind::Discovery,
+            Self::FirmwareUpdate(_) => OrderKind::FirmwareUpdate,
+            Self::FirmwareCancel { .. } => OrderKind::FirmwareCancel,
+        }
+    }
+
     /// Name on the wire and in the store.
     #[must_use]
     pub const fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+}
+
+/// The kind of an order, without its parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderKind {
+    /// [`Order::CounterRequest`].
+    CounterRequest,
+    /// [`Order::StatusSense`].
+    StatusSense,
+    /// [`Order::Diagnostics`].
+    Diagnostics,
+    /// [`Order::Discovery`].
+    Discovery,
+    /// [`Order::FirmwareUpdate`].
+    FirmwareUpdate,
+    /// [`Order::FirmwareCancel`].
+    FirmwareCancel,
+}
+
+impl OrderKind {
+    /// All kinds.
+    pub const ALL: [Self; 6] = [
+        Self::CounterRequest,
+        Self::StatusSense,
+        Self::Diagnostics,
+        Self::Discovery,
+        Self::FirmwareUpdate,
+        Self::FirmwareCancel,
+    ];
+
+    /// Name on the wire and in the store.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::CounterRequest { .. } => "counter_request",
-            Self::StatusSense { .. } => "status_sense",
+            Self::CounterRequest => "counter_request",
+            Self::StatusSense => "status_sense",
             Self::Diagnostics => "diagnostics",
             Self::Discovery => "discovery",
-            Self::FirmwareUpdate(_) => "firmware_update",
-            Self::FirmwareCancel { .. } => "firmware_cancel",
+            Self::FirmwareUpdate => "firmware_update",
+            Self::FirmwareCancel => "firmware_cancel",
         }
     }
+}
+
+impl fmt::Display for OrderKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for OrderKind {
+    type Err = NoSuchOrder;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchOrder> {
+        let given = || NoSuchOrder { given: text.chars().take(40).collect() };
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(given)
+    }
+}
+
+/// A kind of order that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no order of kind {given:?}")]
+pub struct NoSuchOrder {
+    given: String,
 }
 
 /// Stage an image and push it to devices.
@@ -262,6 +334,23 @@ mod tests {
     fn parse(command: serde_json::Value) -> Result<Order, String> {
         let command: Command = serde_json::from_value(command).map_err(|error| error.to_string())?;
         command.parse().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn kinds_have_the_names_of_their_orders() {
+        for kind in OrderKind::ALL {
+            assert_eq!(kind.name().parse(), Ok(kind));
+        }
+        for order in [
+            Order::CounterRequest { devices: None },
+            Order::StatusSense { devices: None },
+            Order::Diagnostics,
+            Order::Discovery,
+            Order::FirmwareCancel { rollout: "01980000-0000-7000-8000-000000000001".parse().unwrap() },
+        ] {
+            assert_eq!(order.kind().name(), order.name());
+        }
+        assert!("reboot".parse::<OrderKind>().is_err());
     }
 
     #[test]

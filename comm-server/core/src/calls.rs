@@ -54,14 +54,7 @@ impl CallPriority {
     /// Its place in [`CallPriority::ALL`], from 1: the lowest number matters most.
     #[must_use]
     pub const fn rank(self) -> i64 {
-        match self {
-            Self::ServiceCall => 1,
-            Self::SupplyEnd => 2,
-            Self::Jam => 3,
-            Self::CoverOpen => 4,
-            Self::SupplyNearEnd => 5,
-            Self::Other => 6,
-        }
+        self as i64 + 1
     }
 
     /// The priority of a rank.
@@ -171,17 +164,6 @@ mod tests {
 
     use super::*;
 
-    const ALL: [CallKind; 8] = [
-        CallKind::ServiceCall,
-        CallKind::Jam,
-        CallKind::CoverOpen,
-        CallKind::SupplyNearEnd,
-        CallKind::SupplyEnd,
-        CallKind::SupplyReplaced,
-        CallKind::DeviceOffline,
-        CallKind::CounterRegression,
-    ];
-
     fn call(kind: CallKind, edge: Edge, subject: &str) -> Call {
         Call {
             device: "ricoh:E1".parse().unwrap(),
@@ -199,7 +181,7 @@ mod tests {
 
     #[test]
     fn every_kind_opens_once_and_closes_once() {
-        for kind in ALL {
+        for kind in CallKind::ALL {
             let mut open = OpenCalls::default();
             let first = open.take(&call(kind, Edge::Raised, "1.1"), at(1));
             let again = open.take(&call(kind, Edge::Raised, "1.1"), at(2));

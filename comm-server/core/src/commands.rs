@@ -9,84 +9,6 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use wire::command::{Order, ResponseState};
 
-/// The kind of an order, without its parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OrderKind {
-    /// [`Order::CounterRequest`].
-    CounterRequest,
-    /// [`Order::StatusSense`].
-    StatusSense,
-    /// [`Order::Diagnostics`].
-    Diagnostics,
-    /// [`Order::Discovery`].
-    Discovery,
-    /// [`Order::FirmwareUpdate`].
-    FirmwareUpdate,
-    /// [`Order::FirmwareCancel`].
-    FirmwareCancel,
-}
-
-impl OrderKind {
-    /// All kinds.
-    pub const ALL: [Self; 6] = [
-        Self::CounterRequest,
-        Self::StatusSense,
-        Self::Diagnostics,
-        Self::Discovery,
-        Self::FirmwareUpdate,
-        Self::FirmwareCancel,
-    ];
-
-    /// The kind of an order.
-    #[must_use]
-    pub const fn of(order: &Order) -> Self {
-        match order {
-            Order::CounterRequest { .. } => Self::CounterRequest,
-            Order::StatusSense { .. } => Self::StatusSense,
-            Order::Diagnostics => Self::Diagnostics,
-            Order::Discovery => Self::Discovery,
-            Order::FirmwareUpdate(_) => Self::FirmwareUpdate,
-            Order::FirmwareCancel { .. } => Self::FirmwareCancel,
-        }
-    }
-
-    /// Name on the wire and in the store.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::CounterRequest => "counter_request",
-            Self::StatusSense => "status_sense",
-            Self::Diagnostics => "diagnostics",
-            Self::Discovery => "discovery",
-            Self::FirmwareUpdate => "firmware_update",
-            Self::FirmwareCancel => "firmware_cancel",
-        }
-    }
-}
-
-impl fmt::Display for OrderKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for OrderKind {
-    type Err = NoSuchOrder;
-
-    fn from_str(text: &str) -> Result<Self, NoSuchOrder> {
-        let given = || NoSuchOrder { given: text.chars().take(40).collect() };
-        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(given)
-    }
-}
-
-/// A kind of order that does not exist.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no order of kind {given:?}")]
-pub struct NoSuchOrder {
-    given: String,
-}
-
 /// Where a command is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -266,23 +188,6 @@ mod tests {
             assert_eq!(state.name().parse(), Ok(state));
         }
         assert!("answered".parse::<CommandState>().is_err());
-    }
-
-    #[test]
-    fn kinds_have_the_names_of_their_orders() {
-        for kind in OrderKind::ALL {
-            assert_eq!(kind.name().parse(), Ok(kind));
-        }
-        for order in [
-            Order::CounterRequest { devices: None },
-            Order::StatusSense { devices: None },
-            Order::Diagnostics,
-            Order::Discovery,
-            Order::FirmwareCancel { rollout: "01980000-0000-7000-8000-000000000001".parse().unwrap() },
-        ] {
-            assert_eq!(OrderKind::of(&order).name(), order.name());
-        }
-        assert!("reboot".parse::<OrderKind>().is_err());
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use comm_server_core::commands::{CommandState, OrderKind};
+use comm_server_core::commands::CommandState;
 use comm_server_core::roles::Permission;
 use jiff::Timestamp;
 use serde::Deserialize;
+use wire::command::OrderKind;
 
 use super::error::PageError;
 use super::form::{Choice, choices};

@@ -2,11 +2,11 @@
 
 use std::sync::LazyLock;
 
-use comm_server_core::commands::{CommandState, OrderKind};
+use comm_server_core::commands::CommandState;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
-use wire::command::Order;
+use wire::command::{Order, OrderKind};
 use wire::ids::{CommandId, RolloutId};
 
 use super::GatewayRef;

@@ -1,10 +1,10 @@
 //! A gateway's response to a command.
 
-use comm_server_core::commands::{CommandEvent, CommandState, OrderKind};
+use comm_server_core::commands::{CommandEvent, CommandState};
 use comm_server_core::ingest::readable;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
-use wire::command::Response;
+use wire::command::{OrderKind, Response};
 use wire::ids::CommandId;
 
 use super::advance_rollout::fail_devices;

@@ -1,8 +1,9 @@
 //! Commands that no gateway began before their expiry time.
 
-use comm_server_core::commands::{CommandEvent, OrderKind};
+use comm_server_core::commands::CommandEvent;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
+use wire::command::OrderKind;
 
 use super::advance_rollout::fail_devices;
 use crate::Store;

@@ -1,10 +1,9 @@
 //! The daily request for a gateway's meters.
 
-use comm_server_core::commands::OrderKind;
 use comm_server_core::meters::{self, MeterDecision};
 use jiff::Timestamp;
 use sqlx::AnyConnection;
-use wire::command::Order;
+use wire::command::{Order, OrderKind};
 
 use super::queue_command::queue_command;
 use crate::Store;

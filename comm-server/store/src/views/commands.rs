@@ -1,9 +1,10 @@
 //! Commands, newest first.
 
-use comm_server_core::commands::{CommandState, OrderKind};
+use comm_server_core::commands::CommandState;
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::any::AnyRow;
+use wire::command::OrderKind;
 use wire::ids::CommandId;
 
 use crate::Store;

@@ -2,11 +2,12 @@
 
 use std::sync::LazyLock;
 
-use comm_server_core::commands::{CommandState, OrderKind};
+use comm_server_core::commands::CommandState;
 use comm_server_core::rollouts::{DeviceStep, RolloutState, waits_for};
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::any::AnyRow;
+use wire::command::OrderKind;
 use wire::ids::RolloutId;
 use wire::report::WaitReason;
 
