@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use gateway_core::access::address_text;
 use gateway_core::site::{Notice, SearchEnd};
 use wire::ids::DeviceId;
-
-use crate::snmp::address_text;
 
 /// Logs a notice.
 pub(super) fn log(notice: &Notice) {

@@ -23,6 +23,7 @@ use gateway_core::reading::{CompletedReading, Request, Response};
 use wire::reading::Reading;
 
 pub use credentials::{Candidates, Credentials};
+pub use gateway_core::access::SNMP_PORT;
 pub use gateway_core::reading::ReadScope;
 
 use cache::AgentCache;
@@ -31,9 +32,6 @@ use visit::Visit;
 
 /// Time for one device, whatever it does.
 pub const READING_TIME: Duration = Duration::from_secs(120);
-
-/// Port of an agent where none is given.
-pub const SNMP_PORT: u16 = 161;
 
 /// A device to be read.
 #[derive(Debug, Clone)]
@@ -199,10 +197,4 @@ impl Reader {
     pub fn remember(&self, address: SocketAddr, access: Access) {
         self.cache.remember(address, access);
     }
-}
-
-/// Address as readings carry it: without the port where it is SNMP's own.
-#[must_use]
-pub fn address_text(address: SocketAddr) -> String {
-    if address.port() == SNMP_PORT { address.ip().to_string() } else { address.to_string() }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use gateway_core::access::{Access, CredentialLadder, Step, StepFailure, Version};
+use gateway_core::access::{Access, CredentialLadder, Step, StepFailure, Version, address_text};
 use gateway_core::reading::{
     AgentQuirks, CompletedReading, DeviceReading, Oid, ReadContext, Request, Response, TableHints, objects,
 };
@@ -16,7 +16,7 @@ use super::agent::SnmpAgent;
 use super::credentials::Candidate;
 use super::session::{ExchangeError, SessionParams};
 use super::usm_error::UsmError;
-use super::{Exchange, READING_TIME, ReadError, ReadScope, Reader, Target, address_text, cache};
+use super::{Exchange, READING_TIME, ReadError, ReadScope, Reader, Target, cache};
 
 /// Who is told of each request.
 pub(super) type Watch<'a> = dyn FnMut(&Exchange) + Send + 'a;
