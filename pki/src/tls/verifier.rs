@@ -70,13 +70,7 @@ impl PeerVerifier<dyn ClientCertVerifier> {
         let roots = Arc::clone(&trust.roots);
         let builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
         let chain = builder.clear_root_hint_subjects().build()?;
-        Ok(Self {
-            trust: trust.clone(),
-            kinds: kinds.to_vec(),
-            mandatory: true,
-            chain,
-            signatures: provider().signature_verification_algorithms,
-        })
+        Ok(Self::new(trust, kinds, chain))
     }
 
     /// A client may come without a certificate.
@@ -99,13 +93,7 @@ impl PeerVerifier<WebPkiServerVerifier> {
     pub(super) fn of_servers(trust: &Trust, kinds: &[PartyKind]) -> Result<Self, TlsError> {
         let roots = Arc::clone(&trust.roots);
         let chain = WebPkiServerVerifier::builder_with_provider(roots, provider()).build()?;
-        Ok(Self {
-            trust: trust.clone(),
-            kinds: kinds.to_vec(),
-            mandatory: true,
-            chain,
-            signatures: provider().signature_verification_algorithms,
-        })
+        Ok(Self::new(trust, kinds, chain))
     }
 
     fn verify(
@@ -121,6 +109,11 @@ impl PeerVerifier<WebPkiServerVerifier> {
 }
 
 impl<V: ?Sized> PeerVerifier<V> {
+    fn new(trust: &Trust, kinds: &[PartyKind], chain: Arc<V>) -> Self {
+        let signatures = provider().signature_verification_algorithms;
+        Self { trust: trust.clone(), kinds: kinds.to_vec(), mandatory: true, chain, signatures }
+    }
+
     fn verify_by<T>(
         &self,
         role: Role,
