@@ -19,7 +19,7 @@ pub(crate) fn device_index(mib: &Mib) -> u32 {
         .unwrap_or(1)
 }
 
-/// Whether row 1 of `hrDeviceTable` is the printer: it says so, or says nothing of its type and is there.
+/// Whether row 1 of `hrDeviceTable` is the printer: it has the type printer, or it exists and has no type.
 pub(crate) fn printer_is_device_1(mib: &Mib) -> bool {
     match mib.instance(o::HR_DEVICE_TYPE, &[1]) {
         Some(Value::Oid(device_type)) if device_type.arcs() == o::HR_DEVICE_PRINTER => true,

@@ -182,7 +182,7 @@ impl DeviceReading {
             || objects.into_iter().any(|oid| self.mib.value(oid.arcs()).is_some())
     }
 
-    /// What the device told of itself, for rules of profiles; the last is the printer's row of `hrDeviceTable`.
+    /// The system objects that the device reported, for rules of profiles; the last is the printer's row of `hrDeviceTable`.
     pub(super) fn with_identity<T>(&self, device: u32, with: impl FnOnce(&SystemIdentity<'_>) -> T) -> T {
         let sys_object_id = self.mib.instance(objects::SYS_OBJECT_ID, &[0]).and_then(|value| match value {
             Value::Oid(oid) => Some(&**oid),

@@ -93,8 +93,8 @@ impl DeviceReading {
         }
     }
 
-    /// Asks for the halves, so that one object which the device can't answer hides no other; a single one is let go. Who
-    /// leaves more than an unknown device is asked for is not asked for so many again.
+    /// Retries with two requests of half the objects each, so that one object which the device can't answer hides no
+    /// other; a single one is given up. Where more was requested than of an unknown device, so much isn't requested again.
     fn halve(&mut self, mut asked: Vec<Oid>) {
         if asked.len() > OIDS_PER_GET {
             self.quirks.objects = self.quirks.objects.min(OIDS_PER_GET - 1);
@@ -114,7 +114,7 @@ impl DeviceReading {
         self.gets.push_front(vec![one]);
     }
 
-    /// Asks for half as many at once; a single object is let go.
+    /// Retries with half as many objects per request; a single object is given up.
     fn request_fewer(&mut self, asked: Vec<Oid>) {
         if asked.len() > 1 {
             let half = asked.len() / 2;
