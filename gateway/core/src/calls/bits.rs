@@ -5,10 +5,10 @@
 
 use wire::report::CallKind;
 
-use super::conditions::Look;
+use super::condition::Look;
 use super::grounds::Ground;
+use super::judged::{END_HYSTERESIS, Judged};
 use super::rows::{Stage, SupplyRow, only};
-use super::supplies::{END_HYSTERESIS, Judged};
 
 /// What a bit is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

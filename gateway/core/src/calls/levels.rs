@@ -9,8 +9,7 @@ use wire::reading::{Reading, Supply};
 use wire::report::{CallKind, Edge};
 
 use super::Calls;
-use super::conditions::clip;
-use super::supplies::{is_warming_up, level_percent, name};
+use super::facts::{clip, is_warming_up, level_percent, name};
 
 /// A rise of so many points is a new supply.
 const REPLACED_RISE: f64 = 30.0;

@@ -3,11 +3,15 @@
 //! A [`CallState`] remembers what is open, so that nothing is raised twice; it is stored beside the reports that it
 //! caused, in one batch. Rows such as "Sleep" or "Ready" are no alarm: only what a person must act on is.
 
+mod alarms;
 mod bits;
 mod colorants;
+mod condition;
 mod conditions;
 mod counters;
+mod facts;
 mod grounds;
+mod judged;
 mod levels;
 mod rows;
 mod supplies;
@@ -23,13 +27,14 @@ use wire::report::{Call, CallKind, Edge};
 use crate::reading::Coverage;
 use crate::reading::profiles::Profile;
 
+pub(crate) use self::alarms::POWER_SAVER;
 pub use self::colorants::Marking;
-pub(crate) use self::conditions::POWER_SAVER;
-use self::conditions::{Condition, Look, Verdict, conditions};
+use self::condition::{Condition, Look, Verdict};
+use self::conditions::conditions;
 use self::counters::Meters;
+pub use self::facts::name as supply_name;
 use self::grounds::Grounds;
 use self::levels::SupplyMemory;
-pub use self::supplies::name as supply_name;
 
 /// What decides about calls.
 #[derive(Debug, Clone, Copy, PartialEq)]

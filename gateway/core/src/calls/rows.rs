@@ -2,8 +2,8 @@
 
 use wire::reading::{Alert, Reading, Supply};
 
+use super::alarms::is_alarm;
 use super::colorants::{is_receptacle, is_typed_colorant, is_untyped};
-use super::conditions::is_alarm;
 
 /// `PrtAlertGroupTC`: markerSupplies.
 const MARKER_SUPPLIES: i64 = 11;

@@ -4,23 +4,17 @@
 //! disagree on which way a receptacle counts, so those speak by alert rows. The states -2 and -3 tell neither that a call
 //! holds nor that it is over.
 
-use wire::reading::{LevelState, Reading, Supply};
+use wire::reading::Reading;
 use wire::report::CallKind;
 
 use super::OpenCall;
 use super::bits::{Bits, Target};
 use super::colorants::{Marking, colorants};
-use super::conditions::{Condition, Look, Verdict, clip};
+use super::condition::{Condition, Look, Verdict};
+use super::facts::{clip, is_warming_up, name_with_color};
 use super::grounds::{Ground, Grounds};
-use super::levels::{self, SupplyMemory};
+use super::judged::{Judged, judge};
 use super::rows::{Stage, SupplyRow, supply_rows};
-
-/// Once near its end, a supply is so until it is this far above the threshold: a cartridge that was shaken shows a
-/// little more for a while, and is the same.
-const NEAR_END_HYSTERESIS: f64 = 10.0;
-
-/// Once at its end, a supply is so up to this.
-pub(super) const END_HYSTERESIS: f64 = 5.0;
 
 /// Looks that must agree that a row or a bit is gone where no level says it as well: a device that starts has neither
 /// for a moment.
@@ -28,41 +22,6 @@ const GONE_LOOKS: u8 = 2;
 
 /// The same where the call stands on a level, too, that is no longer shown.
 const GONE_WITH_LEVEL_LOOKS: u8 = 3;
-
-/// Levels while a device warms up are not to be believed.
-pub(super) fn is_warming_up(reading: &Reading) -> bool {
-    reading.status.printer.as_ref().is_some_and(|printer| printer.is("warmup"))
-}
-
-/// What tells that a supply is near its end, or at it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Signs {
-    pub(super) row: bool,
-    pub(super) level: Option<bool>,
-}
-
-impl Signs {
-    /// Whether it is, bits left out.
-    pub(super) fn tells(self) -> bool {
-        self.row || self.level == Some(true)
-    }
-}
-
-/// A supply as it is seen.
-pub(super) struct Judged<'a> {
-    pub(super) supply: &'a Supply,
-    pub(super) memory: Option<&'a SupplyMemory>,
-    /// Whether it is a consumed toner or ink.
-    pub(super) colors: bool,
-    /// Whether it shows a level, believed or not.
-    pub(super) shown: bool,
-    /// Its level, where it is believed.
-    pub(super) percent: Option<f64>,
-    pub(super) near: Signs,
-    pub(super) end: Signs,
-    /// Whether it isn't the supply that was there before.
-    another: bool,
-}
 
 /// The conditions of all supplies, and of those that nobody can name.
 pub(super) fn conditions(look: &Look<'_>) -> Vec<Condition> {
@@ -86,40 +45,6 @@ pub(super) fn conditions(look: &Look<'_>) -> Vec<Condition> {
     seen.extend(devices);
     seen.extend(forgotten(look));
     seen
-}
-
-fn judge<'a>(
-    look: &Look<'a>,
-    supply: &'a Supply,
-    (at, colors): (usize, bool),
-    rows: &[SupplyRow<'_>],
-) -> Judged<'a> {
-    let memory = look.supplies.get(&supply.index);
-    let row = |stage| rows.iter().any(|row| row.place == Some(at) && row.stage == stage);
-    let told = row(Stage::Near) || row(Stage::End);
-    let believed =
-        !is_warming_up(look.reading) && (told || !levels::falls_oddly(memory, look.reading, supply));
-    let percent = level_percent(supply).filter(|_| believed);
-    let step = levels::step(memory);
-    let another = levels::is_another_now(memory, supply);
-    // A sensor in steps keeps what a level raised. What a row or a bit raised ends with the level that denies it.
-    let opened = |call, hysteresis: f64| match look.open_call(call, &supply.index) {
-        Some(open) if !another && open.grounds.may_be_a_level() => step.max(hysteresis),
-        Some(_) if !another => hysteresis,
-        Some(_) | None => 0.0,
-    };
-    let end_at = opened(CallKind::SupplyEnd, END_HYSTERESIS);
-    let near_at = look.rules.near_end_percent + opened(CallKind::SupplyNearEnd, NEAR_END_HYSTERESIS);
-    Judged {
-        supply,
-        memory,
-        colors,
-        shown: level_percent(supply).is_some(),
-        percent,
-        near: Signs { row: row(Stage::Near), level: percent.map(|percent| percent <= near_at) },
-        end: Signs { row: row(Stage::End), level: percent.map(|percent| percent <= end_at) },
-        another,
-    }
 }
 
 impl Judged<'_> {
@@ -257,39 +182,4 @@ fn marking(reading: &Reading) -> Marking {
 fn plain_detail(call: CallKind, marking: Marking) -> String {
     let what = marking.words();
     if call == CallKind::SupplyEnd { format!("no {what}") } else { format!("{what} is low") }
-}
-
-/// What a person calls the supply.
-#[must_use]
-pub fn name(supply: &Supply) -> String {
-    let described = supply.description.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    described.map_or_else(|| plain_name(supply), str::to_owned)
-}
-
-/// The same with its colour, where the description doesn't say it: `TK-5430Y (yellow toner)`.
-fn name_with_color(supply: &Supply) -> String {
-    let name = name(supply);
-    let color = supply.color.as_deref().map(str::trim).unwrap_or_default();
-    let said = name.to_lowercase().contains(&color.to_lowercase());
-    let none = ["other", "unknown", "none"].contains(&color);
-    if said || none || !color.chars().all(char::is_alphabetic) {
-        return name;
-    }
-    format!("{name} ({})", plain_name(supply))
-}
-
-fn plain_name(supply: &Supply) -> String {
-    let kind = match &supply.supply_type {
-        Some(kind) if kind.is("inkCartridge") => "ink".to_owned(),
-        Some(kind) if kind.is("tonerCartridge") => "toner".to_owned(),
-        Some(kind) => kind.to_string(),
-        None => "supply".to_owned(),
-    };
-    supply.color.as_deref().map_or_else(|| kind.clone(), |color| format!("{color} {kind}"))
-}
-
-pub(super) fn level_percent(supply: &Supply) -> Option<f64> {
-    let filled = super::colorants::is_receptacle(supply);
-    let units = supply.level_state.is_none_or(|state| state == LevelState::Units);
-    supply.percent.filter(|percent| !filled && units && percent.is_finite())
 }

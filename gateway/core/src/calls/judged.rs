@@ -1,0 +1,80 @@
+//! A supply as one reading shows it: near its end, or at it, as its level and the rows of the alert table say.
+
+use wire::reading::Supply;
+use wire::report::CallKind;
+
+use super::condition::Look;
+use super::facts::{is_warming_up, level_percent};
+use super::levels::{self, SupplyMemory};
+use super::rows::{Stage, SupplyRow};
+
+/// Once near its end, a supply is so until it is this far above the threshold: a cartridge that was shaken shows a
+/// little more for a while, and is the same.
+const NEAR_END_HYSTERESIS: f64 = 10.0;
+
+/// Once at its end, a supply is so up to this.
+pub(super) const END_HYSTERESIS: f64 = 5.0;
+
+/// What tells that a supply is near its end, or at it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Signs {
+    pub(super) row: bool,
+    pub(super) level: Option<bool>,
+}
+
+impl Signs {
+    /// Whether it is, bits left out.
+    pub(super) fn tells(self) -> bool {
+        self.row || self.level == Some(true)
+    }
+}
+
+/// A supply as it is seen.
+pub(super) struct Judged<'a> {
+    pub(super) supply: &'a Supply,
+    pub(super) memory: Option<&'a SupplyMemory>,
+    /// Whether it is a consumed toner or ink.
+    pub(super) colors: bool,
+    /// Whether it shows a level, believed or not.
+    pub(super) shown: bool,
+    /// Its level, where it is believed.
+    pub(super) percent: Option<f64>,
+    pub(super) near: Signs,
+    pub(super) end: Signs,
+    /// Whether it isn't the supply that was there before.
+    pub(super) another: bool,
+}
+
+pub(super) fn judge<'a>(
+    look: &Look<'a>,
+    supply: &'a Supply,
+    (at, colors): (usize, bool),
+    rows: &[SupplyRow<'_>],
+) -> Judged<'a> {
+    let memory = look.supplies.get(&supply.index);
+    let row = |stage| rows.iter().any(|row| row.place == Some(at) && row.stage == stage);
+    let told = row(Stage::Near) || row(Stage::End);
+    let believed =
+        !is_warming_up(look.reading) && (told || !levels::falls_oddly(memory, look.reading, supply));
+    let percent = level_percent(supply).filter(|_| believed);
+    let step = levels::step(memory);
+    let another = levels::is_another_now(memory, supply);
+    // A sensor in steps keeps what a level raised. What a row or a bit raised ends with the level that denies it.
+    let opened = |call, hysteresis: f64| match look.open_call(call, &supply.index) {
+        Some(open) if !another && open.grounds.may_be_a_level() => step.max(hysteresis),
+        Some(_) if !another => hysteresis,
+        Some(_) | None => 0.0,
+    };
+    let end_at = opened(CallKind::SupplyEnd, END_HYSTERESIS);
+    let near_at = look.rules.near_end_percent + opened(CallKind::SupplyNearEnd, NEAR_END_HYSTERESIS);
+    Judged {
+        supply,
+        memory,
+        colors,
+        shown: level_percent(supply).is_some(),
+        percent,
+        near: Signs { row: row(Stage::Near), level: percent.map(|percent| percent <= near_at) },
+        end: Signs { row: row(Stage::End), level: percent.map(|percent| percent <= end_at) },
+        another,
+    }
+}
