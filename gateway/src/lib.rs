@@ -10,6 +10,7 @@ pub mod local_page;
 pub mod mail;
 pub mod profile_files;
 pub mod push;
+mod receive_errors;
 pub mod renewal;
 pub mod run;
 pub mod snmp;

@@ -12,6 +12,7 @@ pub mod mail_queue;
 pub mod message;
 pub mod outbox;
 pub mod reading;
+pub mod receive_errors;
 pub mod search;
 pub mod sensing;
 pub mod site;

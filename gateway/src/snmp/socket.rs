@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use gateway_core::message::DATAGRAM;
 use rustix::net::sockopt;
@@ -13,14 +12,13 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::receive_errors::ReceiveErrors;
+
 /// Answers that wait in the kernel, bytes: a thousand devices may answer at once.
 pub(super) const RECEIVE_BYTES: usize = 4 << 20;
 
 /// Datagrams of one device that wait to be looked at; those of one that sends more are dropped.
 const WAITING: usize = 16;
-
-/// A pause after the kernel could not give a datagram.
-const AFTER_AN_ERROR: Duration = Duration::from_millis(10);
 
 /// The mailboxes at each address: a device may be read and swept at once.
 #[derive(Debug, Default)]
@@ -67,15 +65,14 @@ impl Socket {
 
 async fn receive(udp: Arc<UdpSocket>, mailboxes: Arc<Mailboxes>) {
     let mut datagram = vec![0; DATAGRAM];
+    let mut errors = ReceiveErrors::new("snmp");
     loop {
         match udp.recv_from(&mut datagram).await {
             Ok((length, source)) => {
+                errors.on_datagram();
                 mailboxes.deliver(source, datagram.get(..length).unwrap_or_default());
             }
-            Err(error) => {
-                tracing::warn!(%error, "SNMP: a datagram could not be received");
-                tokio::time::sleep(AFTER_AN_ERROR).await;
-            }
+            Err(error) => errors.on_error(&error).await,
         }
     }
 }

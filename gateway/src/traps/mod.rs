@@ -17,14 +17,12 @@ use snmp::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::receive_errors::ReceiveErrors;
 use crate::snmp::credentials::Credentials;
 use crate::snmp::{Candidates, des_salt};
 
 /// Answers to informs and reports, bytes: what a sender that isn't who it says could have sent to somebody else.
 const ANSWER_BYTES: usize = 1_472;
-
-/// Pause after the socket failed.
-const FAILED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Section `traps`.
 #[derive(Debug, Clone, Deserialize)]
@@ -170,6 +168,7 @@ impl Receiver {
 
     /// Receives until the shutdown; `hint` is told which address to look at, and after what time.
     pub async fn run(self, shutdown: CancellationToken, mut hint: impl FnMut(IpAddr, Duration) + Send) {
+        let mut errors = ReceiveErrors::new("traps");
         loop {
             let received = tokio::select! {
                 received = self.receiver.recv() => received,
@@ -178,6 +177,7 @@ impl Receiver {
             self.count();
             match received {
                 Ok(received) => {
+                    errors.on_datagram();
                     let from = received.source.ip().to_canonical();
                     if let Some(InformAckOutcome::Failed(error)) = &received.inform_ack {
                         tracing::debug!(device.address = %from, error = %error, "an inform can't be answered");
@@ -190,10 +190,7 @@ impl Receiver {
                         hint(from, after);
                     }
                 }
-                Err(error) => {
-                    tracing::warn!(error = %error, "traps can't be received");
-                    tokio::time::sleep(FAILED_PAUSE).await;
-                }
+                Err(error) => errors.on_error(&error).await,
             }
         }
     }
