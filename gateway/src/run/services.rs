@@ -218,9 +218,10 @@ impl Services {
     }
 
     fn push(&self, push: PushOrder) {
-        let inputs = self.inputs.clone();
+        let (inputs, dir) = (self.inputs.clone(), self.images());
         self.tasks.spawn(async move {
-            let PushOrder { order, device, address, path, sha256: _, transport } = push;
+            let PushOrder { order, device, address, sha256, transport } = push;
+            let path = staging::image_file(&dir, &sha256);
             let rollout = order.rollout;
             let progress = |sent: u64, all: u64| tracing::trace!(sent, all, "pushing");
             let pushed = push::push(&transport, address.ip(), &path, &PushLimits::default(), progress).await;

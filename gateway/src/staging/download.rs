@@ -14,6 +14,7 @@ use wire::metadata::Target;
 
 use super::client::StagingClient;
 use super::error::StagingError;
+use super::image_file;
 
 /// Left free for the spool and the system, bytes.
 const SPACE_RESERVE: u64 = 32 << 20;
@@ -37,8 +38,9 @@ pub(super) async fn fetch(
     progress: Progress<'_>,
 ) -> Result<StagedImage, StagingError> {
     let (signed, length) = (target.hashes.sha256.as_str(), target.length);
-    let staged = StagedImage { path: dir.join(signed), sha256: signed.to_owned(), length };
-    if is_whole(&staged).await? {
+    let staged = StagedImage { sha256: signed.to_owned(), length };
+    let path = image_file(dir, signed);
+    if is_whole(&path, &staged).await? {
         progress(length, length);
         return Ok(staged);
     }
@@ -54,30 +56,29 @@ pub(super) async fn fetch(
         found = part.digest();
     }
     if found != signed {
-        let path = part.path;
-        tokio::fs::remove_file(&path).await.map_err(StagingError::storage(&path))?;
+        let part = part.path;
+        tokio::fs::remove_file(&part).await.map_err(StagingError::storage(&part))?;
         return Err(StagingError::Digest { target: name.to_owned(), signed: signed.to_owned(), found });
     }
-    part.name(&staged.path).await?;
+    part.name(&path).await?;
     Ok(staged)
 }
 
 /// Whether the image is there already; a damaged one is removed.
-async fn is_whole(staged: &StagedImage) -> Result<bool, StagingError> {
-    let path = staged.path.clone();
-    let hashed = tokio::task::spawn_blocking(move || hash(&path)).await.map_err(io::Error::other).flatten();
+async fn is_whole(path: &Path, staged: &StagedImage) -> Result<bool, StagingError> {
+    let file = path.to_owned();
+    let hashed = tokio::task::spawn_blocking(move || hash(&file)).await.map_err(io::Error::other).flatten();
     match hashed {
         Ok((have, context)) => {
             if have == staged.length && finish(context) == staged.sha256 {
                 return Ok(true);
             }
-            let path = &staged.path;
             tracing::warn!(image = %path.display(), "the staged image was damaged on disk and is fetched anew");
             tokio::fs::remove_file(path).await.map_err(StagingError::storage(path))?;
             Ok(false)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(StagingError::storage(&staged.path)(error)),
+        Err(error) => Err(StagingError::storage(path)(error)),
     }
 }
 

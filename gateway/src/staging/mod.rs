@@ -10,7 +10,7 @@ mod newest;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gateway_core::site::StagedImage;
 use jiff::Timestamp;
@@ -53,6 +53,12 @@ pub async fn stage(
         .ok_or_else(|| StagingError::NoTarget { target: name.to_owned(), version: targets.version })?;
     check(name, target, update)?;
     download::fetch(client, name, target, dir, &mut progress).await
+}
+
+/// The file of a staged image in `dir`.
+#[must_use]
+pub fn image_file(dir: &Path, sha256: &str) -> PathBuf {
+    dir.join(sha256)
 }
 
 /// Removes images and parts of images that no roll-out needs: all whose digest isn't in `keep`.

@@ -7,8 +7,6 @@ mod device;
 mod push;
 mod wait;
 
-use std::path::PathBuf;
-
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use wire::command::FirmwareUpdate;
@@ -101,9 +99,7 @@ pub enum Image {
     },
     /// It is here.
     Staged {
-        /// The file.
-        path: PathBuf,
-        /// Its digest, as the signed metadata has it.
+        /// SHA-256, lower-case hexadecimal, as in the signed metadata; the shell names the file by it.
         sha256: String,
         /// Bytes.
         length: u64,
@@ -432,9 +428,9 @@ impl Update {
     }
 
     /// The image is here.
-    pub fn on_staged(&mut self, path: PathBuf, sha256: String, length: u64, now: Timestamp) -> Vec<Effect> {
+    pub fn on_staged(&mut self, sha256: String, length: u64, now: Timestamp) -> Vec<Effect> {
         let detail = format!("{}, sha256 {sha256}", size_text(length));
-        self.image = Image::Staged { path, sha256, length };
+        self.image = Image::Staged { sha256, length };
         let state = self.context(now).state(None, FirmwareProgress::Staged, &detail, "");
         vec![Effect::Report(state), Effect::Running("the image is staged".to_owned())]
     }

@@ -78,7 +78,7 @@ fn failure(why: &str, reach: Reach) -> Result<(), PushFailure> {
 
 fn staged(update: &mut Update) {
     assert_eq!(next(update, 0, &status("idle", "")), ["stage"]);
-    let effects = update.on_staged("x".into(), "ab".into(), 9, at(1));
+    let effects = update.on_staged("ab".into(), 9, at(1));
     assert_eq!(short(&effects), ["staged -", "running"]);
 }
 
@@ -152,7 +152,7 @@ fn a_restart_of_the_gateway_never_pushes_twice_blindly() {
     // Killed while staging: it begins again.
     let mut update = restart(&update, at(5));
     assert_eq!(next(&mut update, 5, &idle), ["stage"]);
-    update.on_staged("x".into(), "ab".into(), 9, at(6));
+    update.on_staged("ab".into(), 9, at(6));
     let mut update = restart(&update, at(50));
     assert_eq!(next(&mut update, 100, &idle), ["push a:1"]);
     // Killed while pushing: read first. It took the image after all.
@@ -313,7 +313,7 @@ fn an_image_that_is_gone_is_staged_again() {
     assert_eq!(next(&mut update, 100, &idle), ["push a:1"]);
     update.on_pushed(&id("a:1"), failure("no such file", Reach::NoImage), at(101), &RULES);
     assert_eq!(next(&mut update, 102, &idle), ["stage"]);
-    update.on_staged("x".into(), "ab".into(), 9, at(103));
+    update.on_staged("ab".into(), 9, at(103));
     assert_eq!(next(&mut update, 116, &idle), ["push a:1"]);
 }
 

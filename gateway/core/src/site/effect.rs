@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use jiff::Timestamp;
 use wire::command::FirmwareUpdate;
@@ -56,9 +55,7 @@ pub struct PushOrder {
     pub device: DeviceId,
     /// Where it was read last.
     pub address: SocketAddr,
-    /// The image's file.
-    pub path: PathBuf,
-    /// The image's digest.
+    /// The image's digest (SHA-256, lower-case hexadecimal); the shell names the file by it.
     pub sha256: String,
     /// How the device takes images.
     pub transport: FirmwareTransport,

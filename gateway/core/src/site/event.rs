@@ -1,7 +1,6 @@
 //! What happens at a site.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use wire::command::{Command, Response};
@@ -72,8 +71,6 @@ pub enum ReadFailure {
 /// An image on the gateway's disk, its digest checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StagedImage {
-    /// The file.
-    pub path: PathBuf,
     /// SHA-256, lower-case hexadecimal.
     pub sha256: String,
     /// Bytes.

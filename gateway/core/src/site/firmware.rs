@@ -80,14 +80,13 @@ fn push_order(cx: &Context, rollout: RolloutId, device: &DeviceId) -> Result<Pus
     let update = cx.state.updates.get(&rollout);
     let record = cx.state.devices.get(device);
     let Some((update, record)) = update.zip(record) else { return Err(no_image()) };
-    let Image::Staged { path, sha256, .. } = &update.image else { return Err(no_image()) };
+    let Image::Staged { sha256, .. } = &update.image else { return Err(no_image()) };
     let vendor = record.reading.identity().vendor.as_deref();
     let profile = vendor.and_then(|vendor| cx.profiles.by_vendor(vendor));
     Ok(PushOrder {
         order: update.order.clone(),
         device: device.clone(),
         address: record.address,
-        path: path.clone(),
         sha256: sha256.clone(),
         transport: profile.and_then(|profile| profile.firmware_update.clone()).unwrap_or_default(),
     })
@@ -117,7 +116,7 @@ fn with_update(
 pub(super) fn on_staged(cx: &mut Context, rollout: RolloutId, result: Result<StagedImage, StagingFailure>) {
     let rules = cx.rules.updates;
     with_update(cx, rollout, |update, now| match result {
-        Ok(image) => update.on_staged(image.path, image.sha256, image.length, now),
+        Ok(image) => update.on_staged(image.sha256, image.length, now),
         Err(StagingFailure { why, retry }) => update.on_staging_failed(&why, retry, now, &rules),
     });
 }
