@@ -1,5 +1,5 @@
-//! Access to a device: which credential is tried when, what is remembered of the one that worked, and how a device
-//! wants to be asked. Nothing here knows a secret: a credential is a name.
+//! Access to a device: the order in which credentials are tried, what is stored about the one that worked, and the
+//! agent's quirks. A credential is only a name here; secrets stay in the shell.
 
 mod ladder;
 
@@ -13,17 +13,17 @@ use crate::reading::AgentQuirks;
 
 pub use ladder::{CredentialLadder, Step, StepFailure};
 
-/// After this a device is asked in the best manner again: its firmware may have learned.
+/// How long quirks are kept before the defaults are tried again: the device's firmware may have improved.
 const QUIRKS_LAST: SignedDuration = SignedDuration::from_hours(24);
 
-/// A silent device is asked with its other credentials at the 2nd, 4th, 8th ... look, and then each time so many more
-/// looks were in vain.
+/// Other credentials are tried after the 2nd, 4th, 8th ... timeout in a row, and from this number on after every
+/// multiple of it.
 const RETRY_EVERY: u32 = 64;
 
 /// Port of an SNMP agent where none is given.
 pub const SNMP_PORT: u16 = 161;
 
-/// An address as people write it: the port only where it isn't the agent's usual one.
+/// An address for people: without the port if it is [`SNMP_PORT`].
 #[must_use]
 pub fn address_text(address: SocketAddr) -> String {
     if address.port() == SNMP_PORT { address.ip().to_string() } else { address.to_string() }
@@ -60,55 +60,55 @@ pub struct Access {
     pub credential: String,
     /// SNMP version.
     pub version: Version,
-    /// SNMP context that has the printer's objects, where the plain one has not.
+    /// The SNMP context that has the printer's objects; `None` for the default context.
     #[serde(default)]
     pub context: Option<String>,
     /// How it wants to be asked.
     #[serde(default, rename = "manner")]
     pub quirks: AgentQuirks,
-    /// When this was found out.
+    /// When it was learned.
     pub learned_at: Timestamp,
 }
 
 impl Access {
-    /// Whether it is new enough not to be tried anew.
+    /// Whether it is recent enough to be used without a new trial.
     #[must_use]
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         let age = now.duration_since(self.learned_at);
-        // A clock that was set back is no reason to trust what was learned in its future.
+        // After the clock was set back, what was learned "in the future" is not trusted.
         age < QUIRKS_LAST && age >= SignedDuration::ZERO
     }
 
-    /// In which manner the device is asked now.
+    /// The quirks to read the device with now.
     #[must_use]
     pub fn quirks_now(&self, now: Timestamp) -> AgentQuirks {
         if self.is_fresh(now) { self.quirks } else { AgentQuirks::default() }
     }
 }
 
-/// What is known of an address that answered once.
+/// What is known of an address that responded once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Memory {
-    /// What worked last.
+    /// The last access that worked.
     pub access: Access,
-    /// Looks since then that had no answer.
+    /// Timeouts since then.
     pub failures: u32,
 }
 
 impl Memory {
-    /// What the spool remembers.
+    /// As loaded from the spool.
     #[must_use]
     pub const fn new(access: Access) -> Self {
         Self { access, failures: 0 }
     }
 
-    /// What worked last, if it was this credential.
+    /// The last access, if it used this credential.
     #[must_use]
     pub fn access_with(&self, credential: &str, version: Version) -> Option<&Access> {
         Some(&self.access).filter(|access| access.credential == credential && access.version == version)
     }
 
-    /// A look was answered. What was known already keeps its date, unless its time is over.
+    /// A read succeeded. Quirks that were known keep their date, unless it expired.
     pub fn worked(&mut self, access: Access) {
         self.failures = 0;
         let known = Access { learned_at: access.learned_at, ..self.access.clone() };
@@ -117,7 +117,7 @@ impl Memory {
         }
     }
 
-    /// A look had no answer.
+    /// A read timed out.
     pub const fn failed(&mut self) {
         self.failures = self.failures.saturating_add(1);
     }
@@ -126,16 +126,17 @@ impl Memory {
 /// One credential to be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
-    /// Its place in the list.
+    /// Its position in the list.
     pub at: usize,
-    /// How often a request is repeated until the device has answered one.
+    /// Retries of a request until the device has responded once.
     pub retries: u32,
 }
 
-/// What is tried at one look, in this order. `candidates` are names and versions in the order of the configuration.
+/// The credentials to try for one read, in this order. `candidates` are names and versions in the order of the
+/// configuration.
 ///
-/// A new address is tried with all of them: the first as often as configured, each other with one packet. A device that
-/// answered before is tried with what it answered to, and only now and then with the others.
+/// For a new address, all are tried: the first with the configured retries, each other with one packet. For a known
+/// address, the one that worked is tried, and the others only occasionally.
 #[must_use]
 pub fn attempts(memory: Option<&Memory>, candidates: &[(&str, Version)], retries: u32) -> Vec<Attempt> {
     let remembered = memory.and_then(|memory| {

@@ -1,4 +1,5 @@
-//! Commands: accepted once, begun before their expiry, answered until the server has the answer.
+//! Commands: each is accepted once, begun before its expiry, and answered until the server has stored the final
+//! response.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,16 +9,16 @@ use wire::command::{Command, FirmwareUpdate, Order, Response, ResponseState};
 use wire::ids::{CommandId, DeviceId, RolloutId};
 use wire::limits::COMMAND_DEVICES;
 
-/// A finished command is remembered so long, so that it isn't executed again when it is delivered again.
+/// How long a finished command is kept, so that a repeated delivery doesn't execute it again.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// Finished commands that are remembered.
+/// Maximum number of finished commands that are kept.
 const REMEMBERED_MAX: usize = 1000;
 
-/// Commands that are open at once.
+/// Maximum number of open commands.
 const OPEN_MAX: usize = 256;
 
-/// Devices that a text for people names before it only counts.
+/// Maximum number of devices that a text for operators names.
 const NAMED: usize = 5;
 
 /// A command at the gateway; stored in the spool.
@@ -25,15 +26,15 @@ const NAMED: usize = 5;
 pub struct CommandRecord {
     /// Its id.
     pub id: CommandId,
-    /// When it came.
+    /// When it was delivered.
     pub received_at: Timestamp,
-    /// Not to be begun after this; what still waits then is given up.
+    /// The latest time to begin it; devices that it still waits for at this time are given up.
     pub expires_at: Timestamp,
-    /// What is asked for; absent where this version doesn't know it.
+    /// The order; `None` if this version doesn't know it.
     pub order: Option<Order>,
     /// How far it is.
     pub state: ResponseState,
-    /// What a person should read.
+    /// The text for operators.
     #[serde(default)]
     pub detail: String,
     /// Devices that are still to be read.
@@ -42,7 +43,7 @@ pub struct CommandRecord {
     /// Devices that could not be read, and why.
     #[serde(default)]
     pub missing: BTreeMap<String, String>,
-    /// The answer that the server doesn't have yet.
+    /// The response that the server hasn't stored yet.
     #[serde(default)]
     pub unsent: Option<Response>,
 }
@@ -50,9 +51,10 @@ pub struct CommandRecord {
 /// What the shell begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begin {
-    /// Read the devices that the command waits for; each answers by [`CommandRecord::on_read`].
+    /// Read the devices that the command waits for; each read ends in [`CommandRecord::on_read`] or
+    /// [`CommandRecord::on_silence`].
     Read,
-    /// Say how the gateway is.
+    /// Report the gateway's status.
     Diagnose,
     /// Search the networks.
     Discover,
@@ -62,18 +64,18 @@ pub enum Begin {
     CancelFirmware(RolloutId),
 }
 
-/// What a delivered command means.
+/// The result of a delivery.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Delivered {
-    /// It is known: answer again, do nothing again.
+    /// It is known: send its response again, execute nothing.
     Again(CommandRecord),
     /// It is new: store it, then begin.
     New(CommandRecord, Option<Begin>),
-    /// Too many are open: leave it, the server delivers it again.
+    /// Too many commands are open. It is not accepted; the server delivers it again.
     Later,
 }
 
-/// Judges a delivered command.
+/// Decides about a delivered command.
 #[must_use]
 pub fn deliver(
     known: &BTreeMap<CommandId, CommandRecord>,
@@ -157,7 +159,7 @@ impl CommandRecord {
         }
     }
 
-    /// What the shell begins, or begins again after a restart.
+    /// What the shell begins, also after a restart; `None` for a final or unknown command.
     #[must_use]
     pub fn begin(&self) -> Option<Begin> {
         if self.is_final() {
@@ -178,7 +180,7 @@ impl CommandRecord {
         self.order.as_ref().map_or("unknown", Order::name)
     }
 
-    /// Whether nothing more is to be done but to answer.
+    /// Whether it has ended; its response may still be unsent.
     #[must_use]
     pub const fn is_final(&self) -> bool {
         matches!(self.state, ResponseState::Done | ResponseState::Failed)
@@ -196,14 +198,14 @@ impl CommandRecord {
         matches!(self.order, Some(Order::StatusSense { .. })) && self.waits_for.contains(device)
     }
 
-    /// The device was read, and the report is in the same batch as this record.
+    /// The device was read. The report must be in the same batch as this record.
     pub fn on_read(&mut self, device: &DeviceId, now: Timestamp) {
         if self.waits_for.remove(device) {
             self.settle(now);
         }
     }
 
-    /// The device did not answer. Meters wait until it is back; a status sense doesn't.
+    /// The read timed out. A counter request waits until the device is back; a status sense doesn't.
     pub fn on_silence(&mut self, device: &DeviceId, why: &str, now: Timestamp) {
         if self.wants_reading(device) {
             self.waits_for.remove(device);
@@ -227,7 +229,7 @@ impl CommandRecord {
         }
     }
 
-    /// It is being carried out; told again only when there is something new to say.
+    /// It is running. A repeated call with the same detail has no effect.
     pub fn run(&mut self, detail: String, now: Timestamp) {
         if self.is_final() || (self.state == ResponseState::Running && self.detail == detail) {
             return;
@@ -237,7 +239,7 @@ impl CommandRecord {
         self.unsent = Some(self.response(ResponseState::Running, now, None));
     }
 
-    /// It is over.
+    /// It ended. Only the first call has an effect.
     pub fn finish(
         &mut self,
         state: ResponseState,
@@ -253,7 +255,7 @@ impl CommandRecord {
         self.unsent = Some(self.response(state, now, result));
     }
 
-    /// Gives up what still waits after the expiry; tells whether anything changed.
+    /// After the expiry, gives up the devices that it still waits for. Returns whether anything changed.
     pub fn expire(&mut self, now: Timestamp) -> bool {
         if self.is_final() || self.waits_for.is_empty() || now <= self.expires_at {
             return false;
@@ -265,7 +267,7 @@ impl CommandRecord {
         true
     }
 
-    /// The server has this answer; tells whether that was the newest one.
+    /// The server has stored this response. Returns whether it was the newest one.
     pub fn on_sent(&mut self, sent: &Response) -> bool {
         let newest = self.unsent.as_ref() == Some(sent);
         if newest {
@@ -279,7 +281,7 @@ impl CommandRecord {
     }
 }
 
-/// Finished and answered commands that need not be remembered any longer.
+/// Finished commands whose response is stored and that are older than the retention, or too many.
 #[must_use]
 pub fn forgettable(known: &BTreeMap<CommandId, CommandRecord>, now: Timestamp) -> Vec<CommandId> {
     let mut over: Vec<&CommandRecord> =

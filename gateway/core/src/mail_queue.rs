@@ -1,4 +1,4 @@
-//! Mails about calls: sent one after the other, retried for a day, then given up. Pure: the caller sends and stores.
+//! Mails about calls: sent one at a time, retried for a day, then given up. The caller sends and stores.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,19 +11,19 @@ use wire::report::Call;
 
 use crate::backoff;
 
-/// First pause before a mail is sent again, doubled with each attempt.
+/// The pause before the first retry; it doubles with each.
 const PAUSE: Duration = Duration::from_secs(15);
 
 /// Longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
 
-/// A mail about a call that is older than this helps nobody.
+/// A mail about an older call is of no use.
 const GIVE_UP: SignedDuration = SignedDuration::from_hours(24);
 
 /// Maximum number of mails that wait; further ones are dropped.
 const WAITING_MAX: usize = 5000;
 
-/// A mail that waits to be sent; stored in the spool.
+/// A mail in the queue; stored in the spool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueuedMail {
     /// Its id, UUID version 7: mails are sent in its order.
@@ -37,27 +37,27 @@ pub struct QueuedMail {
     /// Attempts so far.
     #[serde(default)]
     pub attempts: u32,
-    /// Not before this.
+    /// When it is sent at the earliest.
     pub not_before: Timestamp,
 }
 
-/// What an attempt to send a mail came to.
+/// The result of an attempt to send a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
-    /// The server took it.
+    /// The mail server accepted it.
     Sent,
-    /// It failed and a retry can help.
+    /// It failed; a retry may succeed.
     FailedForNow,
-    /// It failed and no retry helps.
+    /// It failed permanently.
     FailedForGood,
 }
 
-/// What becomes of a mail, to be stored.
+/// What happens to a mail; to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// It was sent: remove it.
     Sent(Box<QueuedMail>),
-    /// It is sent again later: store it.
+    /// It is retried later: store it.
     Retry(Box<QueuedMail>),
     /// It is given up: remove it.
     GivenUp(Box<QueuedMail>),
@@ -70,7 +70,7 @@ pub struct MailQueue {
 }
 
 impl MailQueue {
-    /// The queue that the spool remembers.
+    /// The queue as loaded from the spool.
     #[must_use]
     pub fn new(waiting: impl IntoIterator<Item = QueuedMail>) -> Self {
         Self { waiting: waiting.into_iter().map(|mail| (mail.id, mail)).collect() }
@@ -88,7 +88,7 @@ impl MailQueue {
         self.waiting.is_empty()
     }
 
-    /// A mail is to be sent. A full queue gives it up.
+    /// Appends a mail. A full queue gives it up.
     pub fn push(&mut self, mail: QueuedMail) -> Option<Fate> {
         if self.waiting.len() >= WAITING_MAX {
             return Some(Fate::GivenUp(Box::new(mail)));
@@ -110,7 +110,7 @@ impl MailQueue {
         self.waiting.remove(&id)
     }
 
-    /// An attempt ended. A mail that is sent again waits in the queue.
+    /// An attempt ended. A mail that is retried returns to the queue.
     pub fn on_attempt(&mut self, mut mail: QueuedMail, attempt: Attempt, now: Timestamp) -> Fate {
         match attempt {
             Attempt::Sent => Fate::Sent(Box::new(mail)),

@@ -1,5 +1,6 @@
-//! How often a device is looked at, and how much is asked: little while nothing happens, less while it sleeps, and
-//! ever more seldom while it doesn't answer. Never more often than configured.
+//! The poll schedule: how often a device is read, and with which scope. A device without changes is read with a
+//! smaller scope, a sleeping one less often, and one that is offline with growing pauses. Never more often than
+//! configured.
 
 use std::time::Duration;
 
@@ -8,33 +9,33 @@ use crate::calls::{CallState, POWER_SAVER};
 use crate::reading::{ChangeFingerprint, ReadScope};
 use wire::reading::{Label, Reading};
 
-/// A glance sees no level of a supply: so often at least the whole status is asked.
+/// A change check reads no supply levels: the status is read at least this often.
 const STATUS_AT_LEAST: Duration = Duration::from_secs(900);
 
-/// Looks without news after which the pace slackens.
+/// Readings without a change after which the interval grows.
 const QUIET_READS_BEFORE_BACKOFF: u32 = 10;
 
-/// Longest pause between two looks at a device that doesn't answer.
+/// Longest pause between two reads of a device that doesn't respond.
 const SILENT_MAX: Duration = Duration::from_secs(900);
 
-/// How devices are looked at.
+/// The configured intervals.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SensingRules {
-    /// Between two looks at a device that does something.
+    /// Interval for a device that is in use.
     pub status: Duration,
-    /// Between two looks at a device that has had no news for long.
+    /// Interval for a device without changes for a long time.
     pub idle: Duration,
-    /// Between two looks at a device that sleeps.
+    /// Interval for a device that sleeps.
     pub asleep: Duration,
-    /// Looks without an answer after which a device is offline.
+    /// Timeouts in a row after which a device is offline.
     pub offline_after: u32,
-    /// Repetitions of a request.
+    /// Retries of a request.
     pub retries: u32,
-    /// Divides every wait, in a demonstration.
+    /// Divisor of every interval, for demonstrations.
     pub speedup: f64,
 }
 
-/// What is remembered of one device to decide about its next look; not stored.
+/// The recent history of one device, from which its next read is scheduled; not stored.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PollSchedule {
     quiet: u32,
@@ -48,7 +49,7 @@ pub struct PollSchedule {
 }
 
 impl PollSchedule {
-    /// How much the next look asks for, when a whole reading isn't due.
+    /// The scope of the next read, unless a full one is due.
     #[must_use]
     pub fn scope(&self, rules: &SensingRules) -> ReadScope {
         let fresh = self.since_status + self.wait(rules) <= scaled(rules, STATUS_AT_LEAST);
@@ -59,7 +60,7 @@ impl PollSchedule {
         }
     }
 
-    /// Until the next look.
+    /// The time until the next read.
     #[must_use]
     pub fn wait(&self, rules: &SensingRules) -> Duration {
         let wait = if self.silent > 0 {
@@ -74,23 +75,23 @@ impl PollSchedule {
         scaled(rules, wait.max(rules.status))
     }
 
-    /// Repetitions of a request: none at a device that is offline, one packet is enough to find it back.
+    /// Retries of a request: none while the device is offline, where one packet is enough to find it again.
     #[must_use]
     pub const fn retries(&self, rules: &SensingRules) -> u32 {
         if self.silent >= rules.offline_after { 0 } else { rules.retries }
     }
 
-    /// A glance was answered: whether there is something to look at.
+    /// A change check had a response. Returns whether anything changed.
     #[must_use]
     pub fn on_glance(&mut self, rules: &SensingRules, fingerprint: Option<ChangeFingerprint>) -> bool {
         self.since_status += self.wait(rules);
         self.silent = 0;
         let Some(fingerprint) = fingerprint else {
-            // A device that a glance doesn't understand is asked properly from now on.
+            // The device lacks the objects of a change check: read its status from now on.
             (self.blind, self.closer) = (true, true);
             return true;
         };
-        // Without one to compare with, what happened since the last reading is not known.
+        // Without a fingerprint to compare with, anything may have changed since the last reading.
         let news = self.fingerprint.as_ref().is_none_or(|before| fingerprint.differs(before));
         self.closer |= news;
         self.fingerprint = Some(fingerprint);
@@ -98,7 +99,7 @@ impl PollSchedule {
         news
     }
 
-    /// Its status was read, and what a glance would have seen with it; `news` tells whether anything differs from before.
+    /// The status was read, with the fingerprint of the same response; `news` is whether anything changed.
     pub fn on_reading(
         &mut self,
         reading: &Reading,
@@ -111,24 +112,24 @@ impl PollSchedule {
         self.since_status = Duration::ZERO;
         self.fingerprint = fingerprint;
         self.calm = calls.allows_change_check();
-        // Who waits for something to end is asked as configured, asleep or not.
+        // While a call is open, the interval is the configured one, even if the device sleeps.
         self.asleep = self.calm && is_asleep(reading);
         self.closer = false;
         self.quiet = if news || busy || !self.calm { 0 } else { self.quiet.saturating_add(1) };
     }
 
-    /// Something hints that there is something to see: the next look is no glance.
+    /// Something may have changed: the next read is no change check.
     pub const fn look_closer(&mut self) {
         self.closer = true;
     }
 
-    /// Whether it didn't answer when it was looked at last.
+    /// Whether the last read timed out.
     #[must_use]
     pub const fn is_silent(&self) -> bool {
         self.silent > 0
     }
 
-    /// It didn't answer.
+    /// A read timed out.
     pub fn on_silence(&mut self) {
         self.silent = self.silent.saturating_add(1);
         self.quiet = 0;
@@ -140,12 +141,11 @@ fn scaled(rules: &SensingRules, wait: Duration) -> Duration {
     wait.div_f64(if rules.speedup.is_finite() { rules.speedup.max(1.0) } else { 1.0 })
 }
 
-/// `PrtAlertCodeTC`: markerFuserUnderTemperature. Kyocera's devices have such rows while they sleep.
+/// `PrtAlertCodeTC`: markerFuserUnderTemperature. Kyocera devices have such rows while they sleep.
 const FUSER_UNDER_TEMPERATURE: i64 = 1001;
 
-/// Whether a device sleeps: a row of its alert table says so by its code, which is the same in every language; it is in
-/// standby as RFC 3805 §2.2.13.2 has it (running, printer other, no error); its fuser is cold while it waits; or a text says
-/// so in English.
+/// Whether a device sleeps. An alert code shows it, independent of the language; or the standby state of RFC 3805
+/// §2.2.13.2 (running, printer other, no error); or a cold fuser while it is idle; or an English text.
 #[must_use]
 pub fn is_asleep(reading: &Reading) -> bool {
     let status = &reading.status;

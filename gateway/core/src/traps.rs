@@ -1,22 +1,22 @@
-//! Traps: a trap is a hint that a device should be looked at soon, and nothing more, since anybody can send one. Who is
-//! not a known device is ignored; who sends many causes no more looks than who sends one.
+//! Traps: each is a hint to read a device soon, and nothing more, since anyone can send one. Traps from unknown
+//! addresses are ignored, and a flood of traps causes no more reads than a single one.
 //!
-//! Times are durations since the program began, from a clock that never jumps.
+//! Times are durations since the program began, from a monotonic clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// How much traps may cause.
+/// The limits on reads that traps cause.
 #[derive(Debug, Clone, Copy)]
 pub struct TrapRules {
-    /// Traps of one device that are taken at once.
+    /// Traps of one device that are accepted at once.
     pub burst: u32,
-    /// After a burst, one more for each of these.
+    /// After a burst, one more trap is accepted per this period.
     pub refill: Duration,
-    /// Between the trap and the look: the device first brings its tables up to date.
+    /// The pause between a trap and the read: the device needs it to update its tables.
     pub settle: Duration,
-    /// Between two looks that traps cause at one device.
+    /// Minimum time between two reads of one device that traps cause.
     pub gap: Duration,
 }
 
@@ -34,13 +34,13 @@ impl Default for TrapRules {
 /// What follows from a trap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Look at the device after this time.
+    /// Read the device after this time.
     Look(Duration),
-    /// A look that takes this trap in is planned already.
+    /// A read that covers this trap is already scheduled.
     Planned,
-    /// Too many from this device: it is ignored.
+    /// The device sent too many: ignored.
     TooMany,
-    /// No known device has this address: it is ignored.
+    /// No known device has this address: ignored.
     UnknownSender,
 }
 
@@ -59,14 +59,14 @@ impl Verdict {
 
 #[derive(Debug, Clone, Copy)]
 struct Source {
-    /// Traps that may still be taken.
+    /// Traps that are still accepted.
     left: u32,
     refilled: Duration,
-    /// When the last look that a trap caused is, or was.
+    /// When the last read that a trap caused is due, or was.
     look: Option<Duration>,
 }
 
-/// Who may cause a look, and who did. Holds no more than the known devices.
+/// Limits the reads that traps cause. Holds one entry per known address.
 #[derive(Debug)]
 pub struct TrapRateLimiter {
     rules: TrapRules,
@@ -74,13 +74,13 @@ pub struct TrapRateLimiter {
 }
 
 impl TrapRateLimiter {
-    /// Nobody is known yet.
+    /// No address is known yet.
     #[must_use]
     pub const fn new(rules: TrapRules) -> Self {
         Self { rules, sources: BTreeMap::new() }
     }
 
-    /// These are the addresses of the known devices now.
+    /// Replaces the set of known addresses.
     pub fn know(&mut self, addresses: &BTreeSet<IpAddr>) {
         self.sources.retain(|address, _| addresses.contains(address));
         for address in addresses {
@@ -88,7 +88,7 @@ impl TrapRateLimiter {
         }
     }
 
-    /// A trap came from an address.
+    /// A trap was received from an address.
     pub fn on_trap(&mut self, from: IpAddr, now: Duration) -> Verdict {
         let rules = self.rules;
         let Some(source) = self.sources.get_mut(&from.to_canonical()) else { return Verdict::UnknownSender };
@@ -100,7 +100,7 @@ impl TrapRateLimiter {
         source.left -= 1;
         let soonest = now + rules.settle;
         match source.look {
-            // The device must have had its time to settle before that look, too.
+            // The read must be at least `settle` after this trap, too.
             Some(look) if soonest <= look => Verdict::Planned,
             before => {
                 let look = before.map_or(soonest, |before| soonest.max(before + rules.gap));

@@ -1,14 +1,14 @@
-//! Weekday windows in the site's time zone: when networks may be swept.
+//! Weekly windows in the site's time zone, during which networks may be searched.
 
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
 
-/// Days ahead that are looked at for the next window: a week, and a day for a window over midnight.
+/// Days that are examined for the next window: a week, and one for a window over midnight.
 const DAYS_AHEAD: i32 = 8;
 
-/// One window: from a time to a time, on some days; over midnight where `to` isn't after `from`.
+/// A window: the days, and the times between which it is open; over midnight if `to` is not after `from`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "RawWindow")]
 pub struct Window {
@@ -26,7 +26,7 @@ struct RawWindow {
     to: String,
 }
 
-/// A window that can't be used.
+/// A text that is not a window.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{given:?} is not valid: expected {expected}")]
 pub struct InvalidWindow {
@@ -69,8 +69,8 @@ fn time(given: &str) -> Result<Time, InvalidWindow> {
 }
 
 impl Window {
-    /// The window that begins on a date, where one does. A time that the zone skips or has twice is taken as the
-    /// calendars do: forward over a gap, the first of two.
+    /// The window that begins on a date, if one does. A time that the zone skips moves forward; of a time that occurs
+    /// twice, the first counts.
     fn on(&self, date: Date, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
         if !self.days.is_empty() && !self.days.contains(&date.weekday()) {
             return None;
@@ -81,13 +81,13 @@ impl Window {
     }
 }
 
-/// All windows; none means always.
+/// All windows; without any, it is always open.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Windows(Vec<Window>);
 
 impl Windows {
-    /// Until when it is open now: `Some(None)` for ever, nothing where it is closed.
+    /// Until when it is open now: `Some(None)` without an end, `None` if it is closed.
     #[must_use]
     pub fn open_until(&self, now: Timestamp, zone: &TimeZone) -> Option<Option<Timestamp>> {
         if self.0.is_empty() {
@@ -97,7 +97,7 @@ impl Windows {
         open.map(|(_, to)| Some(to)).max()
     }
 
-    /// When it opens next; now where it is open, nothing where it never does.
+    /// When it opens next: `now` if it is open, `None` if it never does.
     #[must_use]
     pub fn next_open(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         if self.open_until(now, zone).is_some() {

@@ -9,11 +9,11 @@ use super::{Attempt, Memory, Version, attempts};
 /// What the shell performs next. `at` is the position of the credential in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step<E> {
-    /// Request one object with at most so many `retries`.
+    /// Request one object.
     Probe {
         /// The credential.
         at: usize,
-        /// Retries of the request.
+        /// Maximum number of retries.
         retries: u32,
     },
     /// Discard what is known of the SNMPv3 engine, then request one object without a retry.
@@ -26,9 +26,9 @@ pub enum Step<E> {
         /// The credential.
         at: usize,
     },
-    /// Fail with this error: another credential would not fare better.
+    /// Fail with this error: no other credential would succeed.
     Abort(E),
-    /// Fail: no credential had a usable response. The error that says most, if any credential was tried.
+    /// Fail: no credential had a usable response. Holds the most informative error, if any credential was tried.
     GiveUp(Option<E>),
 }
 
@@ -55,7 +55,7 @@ struct Rung {
     is_reading: bool,
 }
 
-/// The ladder.
+/// The state of one read.
 #[derive(Debug)]
 pub struct CredentialLadder<E> {
     left: IntoIter<Attempt>,

@@ -1,14 +1,14 @@
-//! Rows of `prtAlertTable` that report a fault, and those that don't.
+//! Distinguishes rows of `prtAlertTable` that report a fault from those that don't.
 
 use wire::reading::Alert;
 
-/// Whether a row is more than a remark.
+/// Whether a row reports a fault.
 pub(super) fn is_alarm(alert: &Alert) -> bool {
     let named = |name| alert.severity.as_ref().is_some_and(|severity| severity.is(name));
     (named("critical") || named("warning") || named("warningBinaryChangeEvent")) && !is_remark(alert)
 }
 
-/// What devices put into the alert table only to say that nothing is wrong.
+/// Descriptions of rows that report a normal state.
 const REMARKS: [&str; 10] = [
     "sleep",
     "sleeping",
@@ -22,14 +22,14 @@ const REMARKS: [&str; 10] = [
     "warming up",
 ];
 
-/// `PrtAlertCodeTC` of the same, in every language: coverClosed, interlockClosed, subunitClosed, subunitPowerSaver,
-/// subunitWarmingUp, doorClosed, powerUp, printerReadyToPrint.
+/// The same by `PrtAlertCodeTC`, for devices of every language: coverClosed, interlockClosed, subunitClosed,
+/// subunitPowerSaver, subunitWarmingUp, doorClosed, powerUp, printerReadyToPrint.
 const REMARK_CODES: [i64; 8] = [4, 6, 19, POWER_SAVER, 24, 502, 503, 507];
 
 /// `PrtAlertCodeTC`: subunitPowerSaver.
 pub(crate) const POWER_SAVER: i64 = 23;
 
-/// Whether a row says that nothing is wrong, whatever its severity: `Sleep mode`, `Ready.`
+/// Whether a row reports a normal state, whatever its severity: `Sleep mode`, `Ready.`
 fn is_remark(alert: &Alert) -> bool {
     if alert.code.is_some_and(|code| REMARK_CODES.contains(&code)) {
         return true;

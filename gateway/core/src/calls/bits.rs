@@ -1,7 +1,7 @@
-//! The error bits `lowToner` and `noToner`: a device sets them for any toner or ink, and doesn't say for which.
+//! The error bits `lowToner` and `noToner`. A device sets one for any toner or ink and doesn't state which.
 //!
-//! They count unless every consumed toner or ink shows a level, and unless another one already explains them. If exactly
-//! one shows none, it is that one; else it is the device's.
+//! A bit is ignored if every consumed toner or ink shows a level, or if a row or level already explains it. If
+//! exactly one supply shows no level, the bit is attributed to that one, else to the device.
 
 use wire::report::CallKind;
 
@@ -10,16 +10,16 @@ use super::grounds::Ground;
 use super::judged::{END_HYSTERESIS, Judged};
 use super::rows::{Stage, SupplyRow, only};
 
-/// What a bit is about.
+/// What a bit is attributed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
-    /// The supply at this place.
+    /// The supply at this position in the reading.
     Place(usize),
-    /// Some supply of the device.
+    /// The device: any of its supplies.
     Device,
 }
 
-/// What the bits are about; nothing where they aren't set or say nothing new.
+/// What the two bits are attributed to; `None` for a bit that is not set or adds no information.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bits {
     pub(super) near: Option<Target>,
@@ -48,17 +48,17 @@ impl All<'_> {
         self.colorants().filter(|(_, own)| !own.shown)
     }
 
-    /// Whether supplies may be there that were not read: nobody can say which one a bit is about.
+    /// Whether the supply table is incomplete: the bit may be about a row that was not read.
     fn is_cut(&self) -> bool {
         !self.look.coverage.supplies
     }
 
-    /// Whether a row about toner or ink names no supply.
+    /// Whether an alert row about toner or ink matches no supply.
     fn unplaced(&self, stage: Stage) -> bool {
         self.rows.iter().any(|row| row.colors && row.stage == stage && row.place.is_none())
     }
 
-    /// What the bit was about when it raised its call.
+    /// What the bit was attributed to when it opened its call.
     fn same_as_before(&self, call: CallKind) -> Option<Target> {
         let by_bit = |subject: &str| {
             self.look.open_call(call, subject).is_some_and(|open| open.grounds.has(Ground::Bit))
@@ -73,7 +73,7 @@ impl All<'_> {
             return None;
         }
         let same = self.same_as_before(CallKind::SupplyNearEnd);
-        // Devices set both at the end.
+        // At the end of a supply, devices set both bits.
         if same.is_some() || self.is_cut() || self.look.has_bit("noToner") {
             return same;
         }
@@ -89,8 +89,8 @@ impl All<'_> {
         self.one_or_device()
     }
 
-    /// Another toner or ink is near its end, and the bit may be about that. It is about one that shows no level where it
-    /// was set while nothing changed with the others, or where that one lost its level with it.
+    /// Another toner or ink is already near its end, so the bit may be about that one. It is about a supply without a
+    /// level if the bit appeared while the others didn't change, or if that supply lost its level together with it.
     fn news(&self, explaining: &[&Judged<'_>]) -> Option<Target> {
         let unchanged = |own: &&Judged<'_>| {
             let open = self.look.open_call(CallKind::SupplyNearEnd, &own.supply.index);
@@ -121,7 +121,8 @@ impl All<'_> {
         suspect.map(|(at, _)| Target::Place(at)).or_else(|| self.one_or_device()).or_else(|| self.lowest())
     }
 
-    /// Where all show a level: the lowest one that is near its end. A full one is not at its end, whatever a bit says.
+    /// If all show a level: the lowest one that is near its end. A full supply is not at its end, whatever the bit
+    /// says.
     fn lowest(&self) -> Option<Target> {
         let near = self.colorants().filter(|(_, own)| own.near.tells());
         let levels = near.filter_map(|(at, own)| Some((own.percent?, at)));

@@ -1,4 +1,4 @@
-//! What colours paper: toner and ink. The error bits `lowToner` and `noToner` speak of these, and of nothing else.
+//! Colorants: toner and ink. The error bits `lowToner` and `noToner` are about these only.
 
 use wire::reading::{Label, Reading, Supply};
 
@@ -6,7 +6,7 @@ const TONER: [&str; 2] = ["toner", "tonerCartridge"];
 
 const INK: [&str; 5] = ["ink", "inkCartridge", "inkRibbon", "solidWax", "ribbonWax"];
 
-/// Types that say nothing.
+/// Types that state nothing.
 const UNTYPED: [&str; 2] = ["other", "unknown"];
 
 /// Whether the supply is of one of these types.
@@ -14,31 +14,31 @@ fn is_of(supply: &Supply, types: &[&str]) -> bool {
     supply.supply_type.as_ref().is_some_and(|own| types.iter().any(|name| own.is(name)))
 }
 
-/// Whether its type says nothing.
+/// Whether its type states nothing.
 pub(super) fn is_untyped(supply: &Supply) -> bool {
     let numbered = |own: &Label| matches!(own, Label::Number(_));
     supply.supply_type.as_ref().is_none_or(|own| numbered(own) || UNTYPED.iter().any(|name| own.is(name)))
 }
 
-/// Whether it is filled in use: a waste box.
+/// Whether it is filled by use, such as a waste toner box.
 pub(super) fn is_receptacle(supply: &Supply) -> bool {
     let waste = ["wasteToner", "wasteInk", "wasteWax", "wasteWater"];
     supply.class.as_ref().is_some_and(|class| class.is("receptacleThatIsFilled")) || is_of(supply, &waste)
 }
 
-/// Whether it is of a type that colours paper, and is consumed.
+/// Whether its type is a colorant and it is consumed.
 pub(super) fn is_typed_colorant(supply: &Supply) -> bool {
     (is_of(supply, &TONER) || is_of(supply, &INK)) && !is_receptacle(supply)
 }
 
-/// What a device prints with, as far as its supplies tell.
+/// What a device prints with, as its supplies show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Marking {
     /// Toner.
     Toner,
     /// Ink.
     Ink,
-    /// Both, or nobody knows.
+    /// Both, or unknown.
     Either,
 }
 
@@ -54,7 +54,7 @@ impl Marking {
         }
     }
 
-    /// In words.
+    /// The text for operators.
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
@@ -65,8 +65,8 @@ impl Marking {
     }
 }
 
-/// Whether each supply of a reading is a consumed toner or ink, in their order. Where none has such a type, those whose
-/// type says nothing are.
+/// Whether each supply of a reading is a consumed toner or ink, in order. If no supply has such a type, those whose
+/// type states nothing count.
 pub(super) fn colorants(reading: &Reading) -> Vec<bool> {
     let typed: Vec<bool> = reading.supplies.iter().map(is_typed_colorant).collect();
     if typed.contains(&true) {

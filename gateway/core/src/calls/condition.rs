@@ -1,4 +1,4 @@
-//! A condition of a device, and what it is judged by.
+//! A condition of a device, and the input from which conditions are derived.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ use super::{CallRules, OpenCall};
 use crate::reading::Coverage;
 use crate::reading::profiles::Pattern;
 
-/// What is looked at, and what is known.
+/// A reading, and what was known before it.
 pub(super) struct Look<'a> {
     pub(super) rules: &'a CallRules,
-    /// What the vendor's service codes look like.
+    /// The vendor's patterns of service codes.
     pub(super) codes: &'a [Pattern],
     pub(super) reading: &'a Reading,
-    /// What of the device was read to its end.
+    /// What was read to its end.
     pub(super) coverage: Coverage,
     pub(super) open: &'a [OpenCall],
     pub(super) supplies: &'a BTreeMap<String, SupplyMemory>,
-    /// Whether `lowToner` was set at the look before, where that is known.
+    /// Whether `lowToner` was set in the reading before, if known.
     pub(super) was_low: Option<bool>,
 }
 
@@ -42,14 +42,14 @@ impl Look<'_> {
 /// Whether a condition holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It does.
+    /// It holds.
     Holds,
-    /// It doesn't, once so many looks in a row say so.
+    /// It no longer holds, once this number of readings in a row agree.
     Over {
-        /// So many.
+        /// Readings in a row.
         looks: u8,
     },
-    /// The reading doesn't tell.
+    /// The reading doesn't show it.
     Unknown,
 }
 

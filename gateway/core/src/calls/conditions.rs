@@ -1,4 +1,4 @@
-//! What holds at a device, as one reading shows it: the conditions behind the calls that stay open.
+//! The conditions that one reading shows, from which calls open and end.
 
 use wire::reading::SERVICE_REQUESTED;
 use wire::report::CallKind;
@@ -9,13 +9,13 @@ use super::facts::{clip, is_warming_up};
 use super::grounds::{Ground, Grounds};
 use super::supplies;
 
-/// Alert codes that tell of an open cover (RFC 3805 §, `PrtAlertCodeTC`: coverOpen, interlockOpen, doorOpen).
+/// `PrtAlertCodeTC` of open covers: coverOpen, interlockOpen, doorOpen.
 const COVER_OPEN: [i64; 3] = [3, 5, 501];
 
-/// `jam`.
+/// `PrtAlertCodeTC`: jam.
 const JAM: i64 = 8;
 
-/// What the reading shows; what is not among it does not hold.
+/// All conditions of a reading; one that is absent does not hold.
 pub(super) fn conditions(look: &Look<'_>) -> Vec<Condition> {
     let device = [
         (CallKind::ServiceCall, service_call(look)),
@@ -28,29 +28,29 @@ pub(super) fn conditions(look: &Look<'_>) -> Vec<Condition> {
     seen
 }
 
-/// A condition of the whole device: it holds where it is shown, and isn't known to be over where that was not read on
-/// which its call stands.
+/// A condition of the whole device. If it isn't shown, its verdict is unknown unless everything that its open call is
+/// based on was read.
 fn of_the_device(look: &Look<'_>, call: CallKind, shown: Option<(String, Grounds)>) -> Option<Condition> {
     if let Some((detail, grounds)) = shown {
         let (subject, verdict) = (String::new(), Verdict::Holds);
         return Some(Condition { call, subject, verdict, detail, grounds });
     }
     let open = look.open_call(call, "")?;
-    // An earlier version didn't remember on what a call stands.
+    // An earlier version didn't store the grounds.
     let any = Grounds::of([(Ground::Row, true), (Ground::Bit, true)]);
     let grounds = if open.grounds.is_empty() { &any } else { &open.grounds };
-    // A device that has just been switched on has not yet said what is wrong with it.
+    // A device that was just switched on may not report its faults yet.
     let unknown = is_warming_up(look.reading) || !grounds.were_read(look.coverage);
     unknown.then(|| Condition::unknown(call, ""))
 }
 
-/// The service code in a text: what the vendor's profile says, else `SC542`.
+/// The service code in a text: by the vendor's patterns, else `SC542`.
 fn code(look: &Look<'_>, text: &str) -> Option<String> {
     let vendors = look.codes.iter().find_map(|pattern| pattern.first(text));
     vendors.map(|code| clip(&code)).or_else(|| service_code(text))
 }
 
-/// Why the device asks for a service engineer, if it does.
+/// The text and grounds of a service call, if the device reports one.
 fn service_call(look: &Look<'_>) -> Option<(String, Grounds)> {
     let reading = look.reading;
     let row = reading

@@ -1,7 +1,7 @@
-//! Counters that fall: a board was swapped, a counter was reset, or a device lies. Always a call, never silence.
+//! Counters that fall, because a board was swapped, a counter was reset, or the device is wrong: each fall is a call.
 //!
-//! A counter is compared with itself only: where its private object is missing once, the standard one steps in, and the two
-//! never counted the same.
+//! Values are compared within one source only. If a private object is missing once, the standard object replaces it,
+//! and the two never count the same.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use wire::report::{CallKind, Edge};
 
 use super::Calls;
 
-/// Sources that are remembered of a counter.
+/// Maximum number of sources that are stored for a counter.
 const SOURCES: usize = 4;
 
-/// The newest values of each counter, by their sources, the one read last at the end.
+/// The newest value of each counter and source; the source that was read last stands at the end.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Meters(BTreeMap<Counter, Vec<Source>>);
@@ -22,12 +22,12 @@ pub(super) struct Meters(BTreeMap<Counter, Vec<Source>>);
 /// A counter's newest value from one source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Source {
-    /// Object that was read, "" where nobody knows.
+    /// The object that was read; empty if unknown.
     oid: String,
     value: u64,
 }
 
-/// Compares with the newest value known of each counter from the same source, and remembers the new one.
+/// Compares each counter with the newest value of the same source, and stores the new value.
 pub(super) fn judge(known: &mut Meters, reading: &Reading, calls: &mut Calls<'_>) {
     for (&counter, &value) in &reading.counters {
         let oid = reading.evidence.get(&counter).map(|evidence| evidence.oid.clone()).unwrap_or_default();
@@ -41,7 +41,7 @@ pub(super) fn judge(known: &mut Meters, reading: &Reading, calls: &mut Calls<'_>
         let Some(before) = before.filter(|before| counter != Counter::PowerOn && value < *before) else {
             continue;
         };
-        // What made it fall did so with the other sources: they are not to be told once more.
+        // The other sources fell for the same reason: they must not produce a second call.
         let last = sources.pop();
         sources.clear();
         sources.extend(last);

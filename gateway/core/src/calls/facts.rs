@@ -1,22 +1,22 @@
-//! Facts of a reading that need no memory: names, levels, and whether the device warms up.
+//! Facts of one reading that need no history: a supply's name and level, and whether the device warms up.
 
 use wire::reading::{LevelState, Reading, Supply};
 
 use super::colorants::is_receptacle;
 
-/// Levels while a device warms up are not to be believed.
+/// Whether the device warms up: its levels can't be trusted then.
 pub(super) fn is_warming_up(reading: &Reading) -> bool {
     reading.status.printer.as_ref().is_some_and(|printer| printer.is("warmup"))
 }
 
-/// What a person calls the supply.
+/// The supply's name for operators.
 #[must_use]
 pub fn name(supply: &Supply) -> String {
     let described = supply.description.as_deref().map(str::trim).filter(|text| !text.is_empty());
     described.map_or_else(|| plain_name(supply), str::to_owned)
 }
 
-/// The same with its colour, where the description doesn't say it: `TK-5430Y (yellow toner)`.
+/// The name, with the colour if the description doesn't contain it: `TK-5430Y (yellow toner)`.
 pub(super) fn name_with_color(supply: &Supply) -> String {
     let name = name(supply);
     let color = supply.color.as_deref().map(str::trim).unwrap_or_default();
@@ -44,7 +44,7 @@ pub(super) fn level_percent(supply: &Supply) -> Option<f64> {
     supply.percent.filter(|percent| !filled && units && percent.is_finite())
 }
 
-/// A text for people, of bounded length.
+/// A text for operators, at most 160 characters.
 pub(super) fn clip(text: &str) -> String {
     text.trim().chars().take(160).collect()
 }

@@ -1,4 +1,5 @@
-//! On what a call stands. It is over when that is gone from what was read, and stays open while it can't be seen.
+//! Grounds: why a call is open. A call ends when its grounds are gone from what was read, and stays open while they
+//! can't be seen.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::reading::Coverage;
 
-/// What showed that a call holds.
+/// One reason for an open call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Ground {
@@ -20,13 +21,13 @@ pub(super) enum Ground {
     Console,
 }
 
-/// All that showed that a call holds since it was raised.
+/// All grounds that were seen since the call opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Grounds(BTreeSet<Ground>);
 
 impl Grounds {
-    /// Those of these that are there.
+    /// The grounds whose flag is set.
     pub(super) fn of<const N: usize>(grounds: [(Ground, bool); N]) -> Self {
         Self(grounds.into_iter().filter_map(|(ground, there)| there.then_some(ground)).collect())
     }
@@ -39,7 +40,7 @@ impl Grounds {
         self.0.contains(&ground)
     }
 
-    /// Whether a level may be among them. An earlier version didn't remember on what a call stands.
+    /// Whether a level may be among them. An earlier version didn't store grounds.
     pub(super) fn may_be_a_level(&self) -> bool {
         self.is_empty() || self.has(Ground::Level)
     }
@@ -48,8 +49,8 @@ impl Grounds {
         self.0.extend(&more.0);
     }
 
-    /// Whether a look that saw none of them has read all places where they would be. A level that isn't shown is
-    /// nowhere.
+    /// Whether the reading covers every place where these grounds would appear. A level that isn't shown has no such
+    /// place.
     pub(super) fn were_read(&self, coverage: Coverage) -> bool {
         self.0.iter().all(|ground| match ground {
             Ground::Row => coverage.alerts,
@@ -59,7 +60,7 @@ impl Grounds {
         })
     }
 
-    /// Those by which the device itself says so: all but a level.
+    /// The grounds that the device states itself: all but a level.
     pub(super) fn confirmed(&self) -> Self {
         Self(self.0.iter().copied().filter(|ground| *ground != Ground::Level).collect())
     }

@@ -1,4 +1,4 @@
-//! A supply as one reading shows it: near its end, or at it, as its level and the rows of the alert table say.
+//! Evaluates one supply of a reading: whether its level and its alert rows show that it is near its end, or at it.
 
 use wire::reading::Supply;
 use wire::report::CallKind;
@@ -8,14 +8,14 @@ use super::facts::{is_warming_up, level_percent};
 use super::levels::{self, SupplyMemory};
 use super::rows::{Stage, SupplyRow};
 
-/// Once near its end, a supply is so until it is this far above the threshold: a cartridge that was shaken shows a
-/// little more for a while, and is the same.
+/// Once near its end, a supply stays so until its level is this far above the threshold, in percentage points: a
+/// shaken cartridge shows a little more for a while.
 const NEAR_END_HYSTERESIS: f64 = 10.0;
 
-/// Once at its end, a supply is so up to this.
+/// Once at its end, a supply stays so up to this level, percent.
 pub(super) const END_HYSTERESIS: f64 = 5.0;
 
-/// What tells that a supply is near its end, or at it.
+/// Whether a row or a level shows the condition.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Signs {
     pub(super) row: bool,
@@ -23,25 +23,25 @@ pub(super) struct Signs {
 }
 
 impl Signs {
-    /// Whether it is, bits left out.
+    /// Whether a row or the level shows it; error bits are not considered.
     pub(super) fn tells(self) -> bool {
         self.row || self.level == Some(true)
     }
 }
 
-/// A supply as it is seen.
+/// A supply of the reading, evaluated.
 pub(super) struct Judged<'a> {
     pub(super) supply: &'a Supply,
     pub(super) memory: Option<&'a SupplyMemory>,
     /// Whether it is a consumed toner or ink.
     pub(super) colors: bool,
-    /// Whether it shows a level, believed or not.
+    /// Whether it shows a level, trusted or not.
     pub(super) shown: bool,
-    /// Its level, where it is believed.
+    /// Its level, if trusted.
     pub(super) percent: Option<f64>,
     pub(super) near: Signs,
     pub(super) end: Signs,
-    /// Whether it isn't the supply that was there before.
+    /// Whether the supply was replaced since the last reading.
     pub(super) another: bool,
 }
 
@@ -59,7 +59,8 @@ pub(super) fn judge<'a>(
     let percent = level_percent(supply).filter(|_| believed);
     let step = levels::step(memory);
     let another = levels::is_another_now(memory, supply);
-    // A sensor in steps keeps what a level raised. What a row or a bit raised ends with the level that denies it.
+    // A sensor with coarse steps keeps open what a level opened. What a row or a bit opened ends with a level that
+    // contradicts it.
     let opened = |call, hysteresis: f64| match look.open_call(call, &supply.index) {
         Some(open) if !another && open.grounds.may_be_a_level() => step.max(hysteresis),
         Some(_) if !another => hysteresis,

@@ -1,6 +1,6 @@
-//! What is remembered of a supply's level, so that a sensor's habits are no alarm: a shaken cartridge, a sensor in steps
-//! of 10 or 25 %, a level that is gone for one look. A supply was replaced when it has much more than before, or
-//! another serial number, capacity or description.
+//! The history of a supply's level, which keeps habits of sensors from becoming calls: a shaken cartridge, a sensor
+//! in steps of 10 or 25 %, a level that is missing once. A supply was replaced if its level rose by much, or if its
+//! serial number, capacity or description changed.
 
 use std::collections::BTreeMap;
 
@@ -11,43 +11,43 @@ use wire::report::{CallKind, Edge};
 use super::Calls;
 use super::facts::{clip, is_warming_up, level_percent, name};
 
-/// A rise of so many points is a new supply.
+/// A rise by this number of percentage points means a new supply.
 const REPLACED_RISE: f64 = 30.0;
 
-/// With a sensor that knows only steps, a rise of more than so many of them.
+/// With a coarse sensor, the rise must also exceed this number of its steps.
 const REPLACED_STEPS: f64 = 1.5;
 
-/// A fall of more points between two looks is believed when it is seen again.
+/// A larger fall between two readings, in percentage points, must be confirmed by the next one.
 const ODD_FALL: f64 = 30.0;
 
-/// A rise of so many points is one, where something else of the supply is new as well.
+/// A rise by this number of percentage points means a new supply if its description changed, too.
 const SMALL_RISE: f64 = 5.0;
 
-/// The coarsest step that is believed; who has seen only 100 % and 50 % knows no step yet.
+/// The coarsest step that is assumed, percent: after only 100 % and 50 %, the step isn't known yet.
 const STEP_MAX: u32 = 25;
 
 /// What is remembered of a supply.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct SupplyMemory {
-    /// The last level that was believed.
+    /// The last level that was trusted, percent.
     pub(super) percent: Option<f64>,
     max: Option<i64>,
     serial: Option<String>,
     #[serde(default)]
     description: Option<String>,
-    /// A level that is not believed yet.
+    /// A level that the next reading must confirm, percent.
     #[serde(default)]
     doubted: Option<f64>,
-    /// Greatest common divisor of the levels that were seen; 0 before the first.
+    /// Greatest common divisor of the levels seen so far; 0 before the first.
     #[serde(default)]
     divisor: u32,
-    /// The last look showed no level.
+    /// The last reading showed no level.
     #[serde(default)]
     pub(super) silent: bool,
 }
 
 impl SupplyMemory {
-    /// Whether a level waits to be seen again.
+    /// Whether a level must be confirmed.
     pub(super) const fn doubts(&self) -> bool {
         self.doubted.is_some()
     }
@@ -66,12 +66,13 @@ impl SupplyMemory {
     }
 }
 
-/// Points between two levels of the sensor, as far as it is known; never above [`STEP_MAX`].
+/// The step of the sensor in percentage points, as far as known; at most [`STEP_MAX`].
 pub(super) fn step(memory: Option<&SupplyMemory>) -> f64 {
     memory.map_or(0.0, |memory| f64::from(memory.divisor.min(STEP_MAX)))
 }
 
-/// Whether a level fell more than printing explains, is seen for the first time, and nothing else tells of it.
+/// Whether a level fell by more than printing explains, for the first time, and without an error bit that confirms
+/// it.
 pub(super) fn falls_oddly(memory: Option<&SupplyMemory>, reading: &Reading, supply: &Supply) -> bool {
     let told = reading.status.detected_errors.iter().any(|error| error == "lowToner" || error == "noToner");
     let levels = memory.and_then(|memory| memory.percent).zip(level_percent(supply));
@@ -79,14 +80,14 @@ pub(super) fn falls_oddly(memory: Option<&SupplyMemory>, reading: &Reading, supp
     falls && !told && !memory.is_some_and(SupplyMemory::doubts)
 }
 
-/// Whether the row shows another supply than before. One that shows no level can have another serial number.
+/// Whether the row shows a different supply than before. Without a level, its serial number may still differ.
 pub(super) fn is_another_now(memory: Option<&SupplyMemory>, supply: &Supply) -> bool {
     memory.is_some_and(|before| {
         is_another(before, &SupplyMemory::of(supply, level_percent(supply), before.divisor))
     })
 }
 
-/// Compares with what is known of each supply: a replaced one is a call.
+/// Compares each supply with its history; a replaced supply is a call.
 pub(super) fn judge(known: &mut BTreeMap<String, SupplyMemory>, reading: &Reading, calls: &mut Calls<'_>) {
     if is_warming_up(reading) {
         return;
@@ -114,7 +115,7 @@ pub(super) fn judge(known: &mut BTreeMap<String, SupplyMemory>, reading: &Readin
     }
 }
 
-/// What is remembered of a supply that shows no level: what it was before, unless it is another one by its serial number.
+/// The new history of a supply that shows no level: the former one, unless the serial number shows a new supply.
 fn without_a_level(
     before: Option<&SupplyMemory>,
     supply: &Supply,
@@ -127,7 +128,7 @@ fn without_a_level(
             Some(now)
         }
         Some(before) => Some(SupplyMemory { silent: true, ..before.clone() }),
-        // Without a level or a serial number there is nothing to remember.
+        // Without a level and a serial number there is nothing to store.
         None => now.serial.is_some().then_some(now),
     }
 }
@@ -144,7 +145,7 @@ fn is_another(before: &SupplyMemory, now: &SupplyMemory) -> bool {
     much || serial || (max && risen) || (described && rise >= SMALL_RISE)
 }
 
-/// The greatest common divisor of whole percents; a level between them is none of a coarse sensor.
+/// The greatest common divisor of whole percentages; 1 for a level between them, which a coarse sensor doesn't show.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a percentage, clamped before")]
 fn common(divisor: u32, percent: f64) -> u32 {
     let whole = percent.clamp(0.0, 100.0).round();

@@ -1,7 +1,7 @@
-//! Calls: what the difference between two looks at a device means.
+//! Calls: what changed between two readings of a device, as calls that open and end.
 //!
-//! A [`CallState`] remembers what is open, so that nothing is raised twice; it is stored beside the reports that it
-//! caused, in one batch. Rows such as "Sleep" or "Ready" are no alarm: only what a person must act on is.
+//! A [`CallState`] holds the open calls, so that none is opened twice; it is stored in the same batch as the reports
+//! that it produced. Alert rows such as "Sleep" or "Ready" are no calls: a call requires a person to act.
 
 mod alarms;
 mod bits;
@@ -36,12 +36,12 @@ pub use self::facts::name as supply_name;
 use self::grounds::Grounds;
 use self::levels::SupplyMemory;
 
-/// What decides about calls.
+/// The configured thresholds of calls.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CallRules {
     /// A supply is near its end at this percentage and below.
     pub near_end_percent: f64,
-    /// A device is offline after so many looks without an answer.
+    /// A device is offline after this number of timeouts in a row.
     pub offline_after: u32,
 }
 
@@ -51,8 +51,9 @@ impl Default for CallRules {
     }
 }
 
-/// How often in a row a condition must be seen before it is raised, and be gone before it is cleared. A door that is
-/// opened to add paper is no call; a service call is one at once, and reset only when it stays away.
+/// The number of readings in a row that must show a condition before its call opens, and must not show it before the
+/// call ends. A cover that is opened to add paper is no call. A service call opens at once, and ends only when two
+/// readings agree.
 const fn settling(kind: CallKind) -> (u8, u8) {
     match kind {
         CallKind::ServiceCall => (1, 2),
@@ -65,7 +66,7 @@ const fn settling(kind: CallKind) -> (u8, u8) {
     }
 }
 
-/// What is remembered of a device so that no call is raised twice.
+/// What is known of a device's calls; stored in the spool.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CallState {
@@ -74,9 +75,9 @@ pub struct CallState {
     settling: Vec<Settling>,
     missed: u32,
     supplies: BTreeMap<String, SupplyMemory>,
-    /// Earlier versions kept `counters` without their sources; there is nothing to compare those with.
+    /// Compared per source. Earlier versions stored `counters` without sources; those are ignored.
     meters: Meters,
-    /// Whether the bit `lowToner` was set at the last look that read the bits.
+    /// Whether `lowToner` was set in the last reading that had the error bits.
     was_low: Option<bool>,
 }
 
@@ -85,18 +86,18 @@ pub struct CallState {
 pub struct OpenCall {
     /// What it is.
     pub call: CallKind,
-    /// Which part of the device.
+    /// The part of the device: a supply's index, a counter's name, or empty for the device.
     pub subject: String,
-    /// What a person should read.
+    /// The text for operators.
     pub detail: String,
-    /// When it was seen first.
+    /// When a reading first showed it.
     pub since: Timestamp,
-    /// On what it stands; nothing where an earlier version raised it, and where the device is silent.
+    /// Why the call is open; empty for a device that is offline, and for a call that an earlier version opened.
     #[serde(default, skip_serializing_if = "Grounds::is_empty")]
     grounds: Grounds,
 }
 
-/// A condition that was seen, or is gone, not yet often enough.
+/// A condition that appeared or disappeared in too few readings so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Settling {
     call: CallKind,
@@ -112,25 +113,25 @@ impl CallState {
         self.open.iter().any(|open| open.call == call)
     }
 
-    /// Whether something was seen that another look must confirm.
+    /// Whether a condition needs another reading to be confirmed.
     #[must_use]
     pub const fn is_settling(&self) -> bool {
         !self.settling.is_empty()
     }
 
-    /// Whether the device answered when it was last looked at.
+    /// Whether the last read had a response.
     #[must_use]
     pub const fn answers(&self) -> bool {
         self.missed == 0
     }
 
-    /// Looks without an answer, in a row.
+    /// Timeouts in a row.
     #[must_use]
     pub const fn missed(&self) -> u32 {
         self.missed
     }
 
-    /// Whether nothing is going on that the next look might end or confirm: then a glance will do.
+    /// Whether a change check is enough: nothing is open or unconfirmed that the next reading might end or confirm.
     #[must_use]
     pub fn allows_change_check(&self) -> bool {
         let lasting = |open: &OpenCall| matches!(open.call, CallKind::SupplyNearEnd | CallKind::SupplyEnd);
@@ -140,9 +141,8 @@ impl CallState {
             && !self.supplies.values().any(SupplyMemory::doubts)
     }
 
-    /// The device answered: what that means. The counters of a part are judged where there are any; `coverage` tells what
-    /// was read to its end, so that what isn't there is gone. `profile` is the vendor's: it knows what a service code looks
-    /// like.
+    /// The device was read. `coverage` states which tables were read to their end: a row is gone only if its table
+    /// was. The `profile` defines the vendor's service codes. Counters are compared where the reading has any.
     pub fn on_reading(
         &mut self,
         rules: &CallRules,
@@ -166,7 +166,7 @@ impl CallState {
         calls.made
     }
 
-    /// The device did not answer: what that means.
+    /// The read timed out.
     pub fn on_silence(&mut self, rules: &CallRules, device: &DeviceId, at: Timestamp) -> Vec<Call> {
         let mut calls = Calls { device, at, made: Vec::new() };
         self.missed = self.missed.saturating_add(1);
@@ -191,7 +191,7 @@ impl CallState {
             }
         }
         let found = |call, subject: &str| seen.iter().find(|c| c.call == call && c.subject == subject);
-        // Looks after which a call that isn't shown is over; nothing where it isn't known to be.
+        // Readings without the condition after which its call ends; `None` if it isn't known to be gone.
         let over = |call: CallKind, subject: &str| -> Option<u8> {
             match found(call, subject).map(|condition| condition.verdict) {
                 _ if call == CallKind::DeviceOffline => None,
@@ -204,7 +204,7 @@ impl CallState {
         for (call, subject, detail) in open {
             let Some(looks) = over(call, &subject) else { continue };
             if self.count(call, &subject, Edge::Cleared) >= looks {
-                // What is there now says more than what was there when it began.
+                // The current text is more useful than the one from when the call opened.
                 let now = found(call, &subject).map_or(detail.as_str(), |condition| &condition.detail);
                 self.clear(calls, call, &subject, now);
             }
@@ -251,8 +251,8 @@ impl CallState {
     }
 }
 
-/// Whether another call of the same look tells a person the same: a supply that was replaced is neither near its end nor at
-/// it, and one that is no longer at its end isn't told to be no longer near it as well.
+/// Whether another call of the same reading already covers this one: a replaced supply is neither near its end nor at
+/// it, and the end of "supply end" includes the end of "near end".
 #[must_use]
 pub fn is_told_by_another(call: &Call, look: &[Call]) -> bool {
     let same = |other: &&Call| other.device == call.device && other.subject == call.subject;
@@ -267,7 +267,7 @@ pub fn is_told_by_another(call: &Call, look: &[Call]) -> bool {
     }
 }
 
-/// Calls that one look at a device makes.
+/// The calls that one reading or timeout produces.
 struct Calls<'a> {
     device: &'a DeviceId,
     at: Timestamp,

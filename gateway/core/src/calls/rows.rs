@@ -1,4 +1,4 @@
-//! Rows of `prtAlertTable` that are about supplies: how far, and which.
+//! Rows of `prtAlertTable` about supplies: which stage, and which supply.
 
 use wire::reading::{Alert, Reading, Supply};
 
@@ -8,14 +8,14 @@ use super::colorants::{is_receptacle, is_typed_colorant, is_untyped};
 /// `PrtAlertGroupTC`: markerSupplies.
 const MARKER_SUPPLIES: i64 = 11;
 
-/// How far a supply is, as a row says.
+/// The stage that a row reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     Near,
     End,
 }
 
-/// What a code is about.
+/// The kind of supply that an alert code is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Matter {
     Colorant,
@@ -30,13 +30,13 @@ enum Matter {
 pub(super) struct SupplyRow<'a> {
     pub(super) alert: &'a Alert,
     pub(super) stage: Stage,
-    /// The supply's place in the reading; none where the row doesn't say which.
+    /// The supply's position in the reading; `None` if the row doesn't identify one.
     pub(super) place: Option<usize>,
     /// Whether it is about toner or ink.
     pub(super) colors: bool,
 }
 
-/// All alarms about supplies; `whole` tells whether the table of supplies was read to its end.
+/// All alerts about supplies; `whole` is whether the supply table was read to its end.
 pub(super) fn supply_rows(reading: &Reading, whole: bool) -> Vec<SupplyRow<'_>> {
     let alarms = reading.alerts.iter().filter(|alert| is_alarm(alert));
     let row = |alert| {
@@ -47,7 +47,7 @@ pub(super) fn supply_rows(reading: &Reading, whole: bool) -> Vec<SupplyRow<'_>> 
     alarms.filter_map(row).collect()
 }
 
-/// `PrtAlertCodeTC`. The codes of any subunit are about a supply where the group says so.
+/// By `PrtAlertCodeTC`. A code for subunits in general counts if the row's group is markerSupplies.
 fn meaning(alert: &Alert) -> Option<(Stage, Matter)> {
     use Matter::{Any, Colorant, Developer, Drum, Waste};
     let supplies = alert.group == Some(MARKER_SUPPLIES);
@@ -67,13 +67,13 @@ fn meaning(alert: &Alert) -> Option<(Stage, Matter)> {
     })
 }
 
-/// The supply that a row is about: the one of its index, if it can be; else the only one that can; else the one that its
-/// text names. What was not read may be it as well.
+/// The supply that a row is about: the one of its index if the kind fits, else the only one that fits, else the one
+/// that its text names. With an incomplete table, only the index counts.
 fn place(supplies: &[Supply], alert: &Alert, matter: Matter, whole: bool) -> Option<usize> {
     let last = |supply: &Supply| supply.index.rsplit('.').next().and_then(|last| last.parse::<i64>().ok());
     let indexed =
         alert.group_index.and_then(|index| supplies.iter().position(|supply| last(supply) == Some(index)));
-    // Only in the group of supplies is the index one of a supply.
+    // The index is a supply's only if the group is markerSupplies.
     let indexed = indexed.filter(|_| alert.group.is_none_or(|group| group == MARKER_SUPPLIES));
     if indexed.and_then(|at| supplies.get(at)).is_some_and(|supply| can_be(supply, matter)) {
         return indexed;
@@ -107,7 +107,7 @@ fn names(alert: &Alert, supply: &Supply) -> bool {
     })
 }
 
-/// The only one of some.
+/// The item of an iterator that has exactly one.
 pub(super) fn only<T>(mut some: impl Iterator<Item = T>) -> Option<T> {
     some.next().filter(|_| some.next().is_none())
 }

@@ -1,8 +1,8 @@
-//! Supplies: near their end, at their end.
+//! Supplies that are near their end, or at it.
 //!
-//! A row of the alert table says it, a level does, or an error bit. Only what is consumed is judged by its level: vendors
-//! disagree on which way a receptacle counts, so those speak by alert rows. The states -2 and -3 tell neither that a call
-//! holds nor that it is over.
+//! An alert row, a level or an error bit shows it. Levels count for consumed supplies only: vendors disagree on the
+//! direction in which a receptacle counts, so receptacles are judged by alert rows. The levels -2 and -3 show neither
+//! that a call holds nor that it ended.
 
 use wire::reading::Reading;
 use wire::report::CallKind;
@@ -16,14 +16,14 @@ use super::grounds::{Ground, Grounds};
 use super::judged::{Judged, judge};
 use super::rows::{Stage, SupplyRow, supply_rows};
 
-/// Looks that must agree that a row or a bit is gone where no level says it as well: a device that starts has neither
+/// Readings that must agree that a row or a bit is gone, if no level confirms it: a device that starts has neither
 /// for a moment.
 const GONE_LOOKS: u8 = 2;
 
-/// The same where the call stands on a level, too, that is no longer shown.
+/// The same for a call that is also based on a level which is no longer shown.
 const GONE_WITH_LEVEL_LOOKS: u8 = 3;
 
-/// The conditions of all supplies, and of those that nobody can name.
+/// The conditions of all supplies, and those of the device that no supply could be identified for.
 pub(super) fn conditions(look: &Look<'_>) -> Vec<Condition> {
     let rows = supply_rows(look.reading, look.coverage.supplies);
     let colors = colorants(look.reading);
@@ -36,7 +36,7 @@ pub(super) fn conditions(look: &Look<'_>) -> Vec<Condition> {
         let is_it = |target| target == Some(Target::Place(at));
         let end = own.condition(look, CallKind::SupplyEnd, is_it(bits.end));
         let mut near = own.condition(look, CallKind::SupplyNearEnd, is_it(bits.near));
-        // The end of some supply that nobody can name may be this one's.
+        // A bit that is attributed to the device may be about this supply.
         let maybe = bits.end == Some(Target::Device) && own.colors && !own.shown;
         supersede(look, &mut near, end.verdict, maybe);
         seen.extend([end, near]);
@@ -51,7 +51,7 @@ impl Judged<'_> {
     fn condition(&self, look: &Look<'_>, call: CallKind, bit: bool) -> Condition {
         let signs = if call == CallKind::SupplyEnd { self.end } else { self.near };
         let level = signs.level == Some(true);
-        // A bit that a level explains says the same; when the level goes, the bit is what is left of it.
+        // A bit that a level explains is a ground as well: it remains if the level is no longer shown.
         let said = bit || (self.colors && signs.tells() && is_set(look, call));
         let grounds = Grounds::of([(Ground::Row, signs.row), (Ground::Level, level), (Ground::Bit, said)]);
         let verdict = match signs.level {
@@ -63,23 +63,23 @@ impl Judged<'_> {
         Condition { call, subject: self.supply.index.clone(), verdict, detail, grounds }
     }
 
-    /// Nothing says that the call holds, and no level says that it doesn't.
+    /// The verdict if nothing shows the condition and no level contradicts it.
     fn without_a_level(&self, look: &Look<'_>, call: CallKind) -> Verdict {
         let Some(open) = look.open_call(call, &self.supply.index) else { return Verdict::Over { looks: 1 } };
         if self.another && !is_warming_up(look.reading) {
             return Verdict::Over { looks: 1 };
         }
-        // Nobody knows whether the bit is still about this one.
+        // The bit may be about another supply by now.
         if open.grounds.has(Ground::Bit) && is_set(look, call) {
             return Verdict::Unknown;
         }
         let by_level = self.memory.is_some_and(|memory| memory.percent.is_some());
-        // An earlier version didn't remember on what a call stands.
+        // An earlier version didn't store the grounds.
         let unknown = Grounds::of([(Ground::Level, by_level), (Ground::Row, !by_level)]);
         gone(look, if open.grounds.is_empty() { &unknown } else { &open.grounds })
     }
 
-    /// What a person should read.
+    /// The text for operators.
     fn detail(&self, call: CallKind, only_a_bit: bool) -> String {
         let name = name_with_color(self.supply);
         let level = self.supply.percent.map(|percent| format!(" {percent:.0} %"));
@@ -100,7 +100,7 @@ fn is_set(look: &Look<'_>, call: CallKind) -> bool {
     look.has_bit(if call == CallKind::SupplyEnd { "noToner" } else { "lowToner" })
 }
 
-/// All on which an open call stands is gone from this look.
+/// The verdict if none of the grounds of an open call is in this reading.
 fn gone(look: &Look<'_>, grounds: &Grounds) -> Verdict {
     let confirmed = grounds.confirmed();
     if is_warming_up(look.reading) || confirmed.is_empty() || !confirmed.were_read(look.coverage) {
@@ -110,7 +110,7 @@ fn gone(look: &Look<'_>, grounds: &Grounds) -> Verdict {
     Verdict::Over { looks }
 }
 
-/// The end says it all: what was near its end isn't over in that moment, but with the end.
+/// An end supersedes "near end": the latter ends together with the former, not when the former opens.
 fn supersede(look: &Look<'_>, near: &mut Condition, end: Verdict, maybe_ended: bool) {
     let open = look.is_open(CallKind::SupplyNearEnd, &near.subject);
     match end {
@@ -130,7 +130,7 @@ fn supersede(look: &Look<'_>, near: &mut Condition, end: Verdict, maybe_ended: b
     }
 }
 
-/// A table that was not read tells nothing: what is open of its rows stays so.
+/// Calls about rows of a table that was not read stay open.
 fn forgotten(look: &Look<'_>) -> Vec<Condition> {
     let supplies = &look.reading.supplies;
     let gone = |open: &&OpenCall| {
@@ -143,14 +143,14 @@ fn forgotten(look: &Look<'_>) -> Vec<Condition> {
     look.open.iter().filter(gone).map(unknown).collect()
 }
 
-/// What is said of some supply that nobody can name.
+/// The conditions of the device, for rows and bits that no supply could be identified for.
 fn device_wide(look: &Look<'_>, rows: &[SupplyRow<'_>], bits: Bits, seen: &[Condition]) -> Vec<Condition> {
     let whole = |call, stage, bit: Option<Target>| {
-        // A row that names no supply may name one that was not read.
+        // A row that matches no supply may be about one that was not read.
         let open = look.is_open(call, "");
         let row = rows.iter().find(|row| row.place.is_none() && row.stage == stage);
         let row = row.filter(|_| open || look.coverage.supplies);
-        // While the table isn't there, the bit may be about one of its rows.
+        // While the table is missing, the bit may be about one of its rows.
         let of_a_row = |open: &&OpenCall| open.call == call && !open.subject.is_empty();
         let known = look.reading.supplies.is_empty() && look.open.iter().any(|open| of_a_row(&open));
         let bit = bit == Some(Target::Device) && !known;

@@ -1,24 +1,25 @@
-//! Addresses that something announces (multicast DNS): a hint where to ask, never a device by itself.
+//! Addresses that announce themselves by multicast DNS. An announcement is a hint which address to probe, never a
+//! device by itself.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use super::sweep::Sweep;
 
-/// What is done about announced addresses.
+/// What happens with announced addresses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Announced {
-    /// Asked by SNMP, with the place of the network that they belong to.
+    /// Addresses to probe by SNMP, with the position of their network.
     pub ask: Vec<(usize, SocketAddr)>,
-    /// Left alone: outside of every network, or left out.
+    /// Ignored: in no configured network, or excluded.
     pub passed_over: Vec<IpAddr>,
 }
 
-/// Announced addresses at most: anybody on the network can announce any number.
+/// Maximum number of announced addresses: any host of the network can announce any number.
 const ANNOUNCED: usize = 4096;
 
-/// Which announced addresses are asked: those of a configured network only, so that nobody on the network can point
-/// the gateway and its community at a machine elsewhere.
+/// Selects the announced addresses to probe: only those of a configured network, so that a host on the network can't
+/// make the gateway send its community elsewhere.
 #[must_use]
 pub fn judge(known: &Sweep, announced: &BTreeSet<IpAddr>) -> Announced {
     let mut decided = Announced::default();

@@ -1,6 +1,5 @@
-//! Searching networks: which addresses are asked, and how long that takes.
-//!
-//! Nothing here sends anything; the shell asks for the addresses and paces its packets.
+//! Searching networks: which addresses are probed, and how long that takes. The shell sends the probes and limits
+//! their rate.
 
 mod announced;
 mod span;

@@ -1,4 +1,4 @@
-//! Addresses that a person names: `192.0.2.0/24`, `192.0.2.10-192.0.2.99`, `192.0.2.7`.
+//! Address ranges as configured: `192.0.2.0/24`, `192.0.2.10-192.0.2.99`, `192.0.2.7`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -7,7 +7,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-/// Addresses in a row.
+/// A contiguous range of addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Span {
@@ -23,7 +23,7 @@ enum Given {
     Single,
 }
 
-/// A text that names no addresses.
+/// A text that is not a range of addresses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{given:?} is not valid: {expected}")]
 pub struct InvalidSpan {
@@ -32,7 +32,7 @@ pub struct InvalidSpan {
 }
 
 impl Span {
-    /// How many addresses it has; the network and the broadcast address of an IPv4 network aren't among them.
+    /// The number of addresses, without the network and broadcast addresses of an IPv4 network.
     #[must_use]
     pub fn size(&self) -> u128 {
         number(self.last).saturating_sub(number(self.first)).saturating_add(1)
@@ -45,7 +45,7 @@ impl Span {
         within && (number(self.first)..=number(self.last)).contains(&number(*address))
     }
 
-    /// The networks that make it up.
+    /// The networks that cover it exactly.
     #[must_use]
     pub fn networks(&self) -> Vec<IpNet> {
         match (self.given, self.first, self.last) {
@@ -60,7 +60,7 @@ impl Span {
         }
     }
 
-    /// The addresses, the lowest first.
+    /// The addresses in ascending order.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
         let v4 = self.first.is_ipv4();
         (number(self.first)..=number(self.last)).filter_map(move |number| address(number, v4))
@@ -86,7 +86,7 @@ impl From<IpNet> for Span {
         let (first, last) = (net.network(), net.broadcast());
         let given = Given::Network(net);
         match net {
-            // Neither the network nor its broadcast address is a device.
+            // The network and broadcast addresses are never devices.
             IpNet::V4(v4) if v4.prefix_len() < 31 => {
                 let within = |by: i8, of: IpAddr| address(number(of).wrapping_add_signed(by.into()), true);
                 let (first, last) = (within(1, first).unwrap_or(first), within(-1, last).unwrap_or(last));

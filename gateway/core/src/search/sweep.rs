@@ -1,11 +1,11 @@
-//! A sweep: the addresses of several networks, each once, without those that are left out.
+//! A sweep: the addresses of several networks, each once, without the excluded ones.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::span::Span;
 
-/// Addresses of one sweep.
+/// Maximum number of addresses of one sweep.
 pub const ADDRESSES: u128 = 1 << 20;
 
 /// One network of a sweep.
@@ -15,7 +15,7 @@ pub struct Part {
     pub span: Span,
     /// Port of the agents.
     pub port: u16,
-    /// Whether it is swept; else only what announces itself there is asked.
+    /// Whether it is swept; if not, only addresses that announce themselves are probed.
     pub swept: bool,
 }
 
@@ -24,23 +24,23 @@ pub struct Part {
 pub struct Sweep {
     /// The networks.
     pub parts: Vec<Part>,
-    /// Addresses that are left out, whatever network has them.
+    /// Addresses that are excluded from all networks.
     pub exclude: Vec<Span>,
 }
 
-/// How long a sweep takes at least when nothing answers, which costs the most.
+/// The minimum duration of a sweep in which nothing responds, which is the longest case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Estimate {
-    /// Addresses that are asked.
+    /// Addresses to probe.
     pub addresses: u64,
-    /// Packets when none answers.
+    /// Packets if no address responds.
     pub packets: u64,
     /// Time for them.
     pub time: Duration,
 }
 
 impl Sweep {
-    /// Addresses of all networks that are swept, before any is left out.
+    /// The number of addresses of all networks that are swept, excluded ones included.
     #[must_use]
     pub fn size(&self) -> u128 {
         self.parts.iter().filter(|part| part.swept).fold(0, |sum, part| sum.saturating_add(part.span.size()))
@@ -52,8 +52,8 @@ impl Sweep {
         self.exclude.iter().any(|span| span.contains(&address.ip()))
     }
 
-    /// What is asked, with the place of its network in `parts`; never more than [`ADDRESSES`]. An address that two
-    /// networks have is asked once, as the narrower says.
+    /// The addresses to probe, with the position of their network in `parts`; at most [`ADDRESSES`]. An address in
+    /// two networks is probed once, as the narrower one says.
     pub fn targets(&self) -> impl Iterator<Item = (usize, SocketAddr)> {
         let limit = usize::try_from(ADDRESSES).unwrap_or(usize::MAX);
         let swept = self.parts.iter().enumerate().filter(|(_, part)| part.swept);
@@ -63,7 +63,7 @@ impl Sweep {
             .take(limit)
     }
 
-    /// The network that an address belongs to: the narrowest, and the first of equal ones.
+    /// The network of an address: the narrowest, the first of equal ones.
     #[must_use]
     pub fn owner(&self, address: SocketAddr) -> Option<usize> {
         let holds = |part: &Part| part.port == address.port() && part.span.contains(&address.ip());
@@ -71,8 +71,8 @@ impl Sweep {
         own.min_by_key(|(_, part)| part.span.size()).map(|(at, _)| at)
     }
 
-    /// How long it takes at this rate, where each address is asked in `1 + retries` rounds before it is given up, with
-    /// as many packets in a round as it has credentials.
+    /// How long it takes at this rate. Each address is probed in `1 + retries` rounds, with one packet per credential
+    /// in each.
     #[must_use]
     pub fn estimate(
         &self,
