@@ -1,4 +1,4 @@
-//! One device of an update: what it waits for, and what a push and a look at it afterwards mean.
+//! One device of an update: what it waits for, and the results of a push and of the reads after it.
 
 use jiff::Timestamp;
 use wire::report::{FirmwareProgress, WaitReason};
@@ -10,8 +10,8 @@ use super::{
 };
 
 impl DeviceUpdate {
-    /// What it waits for, where the image is here and the date has come; `None` when it can be pushed to or is at its
-    /// end. `free` tells whether the gateway may update one more device.
+    /// What it waits for once the image is staged and the date has come; `None` if it is ready for a push or has
+    /// ended. `free` is whether the gateway may update another device.
     pub(super) fn wait(&self, view: Option<&DeviceView<'_>>, free: bool, now: Timestamp) -> Option<Wait> {
         match self.state {
             DeviceState::Waiting => {}
@@ -29,7 +29,7 @@ impl DeviceUpdate {
         (!free).then(|| Wait::new(WaitReason::Turn, "", ""))
     }
 
-    /// Reports what it waits for, where that is due.
+    /// Reports what it waits for, if a report is due.
     pub(super) fn report_wait(
         &mut self,
         wait: &Wait,
@@ -40,7 +40,7 @@ impl DeviceUpdate {
         due.then(|| Effect::Report(context.waiting(Some(&self.device), wait)))
     }
 
-    /// The image is about to be pushed.
+    /// A push begins.
     pub(super) fn begin_push(&mut self, seen: &DeviceView<'_>, now: Timestamp) {
         self.version_before = seen.version.map(str::to_owned);
         self.panel_before = wait::panel(seen.status);
@@ -51,7 +51,7 @@ impl DeviceUpdate {
         self.state = DeviceState::Pushing { since: now };
     }
 
-    /// The push failed; whether the image is to be staged again.
+    /// A push failed. Returns whether the image must be staged again.
     pub(super) fn push_failed(
         &mut self,
         failure: &PushFailure,
@@ -64,7 +64,7 @@ impl DeviceUpdate {
         let next = push::after_failure(failure.reach, tries, rules.push_pause);
         match next {
             Next::TryAgain(pause) | Next::StageAgain(pause) => {
-                // It saw no byte: that was no push.
+                // The device received nothing: this doesn't count as a push.
                 self.pushes = self.pushes.saturating_sub(1);
                 self.tries = tries;
                 self.retry_at = Some(now + pause);
@@ -93,7 +93,7 @@ impl DeviceUpdate {
         matches!(next, Next::StageAgain(_))
     }
 
-    /// It was looked at after the push.
+    /// The device was read after the push.
     pub(super) fn read_back(
         &mut self,
         shown: Option<Shown<'_>>,
@@ -143,14 +143,14 @@ impl DeviceUpdate {
         }
     }
 
-    /// It shows the version that was ordered.
+    /// The device shows the ordered version.
     pub(super) fn verify(&mut self, version: &str, context: &Context) -> Effect {
         self.state = DeviceState::Verified;
         self.panel.clear();
         self.ended(FirmwareProgress::Verified { version: version.to_owned() }, context)
     }
 
-    /// It has failed; `detail` says why.
+    /// The device failed; `detail` has the reason.
     pub(super) fn fail(&mut self, shown: Option<&str>, context: &Context) -> Effect {
         self.state = DeviceState::Failed;
         self.ended(FirmwareProgress::Failed { version: shown.map(str::to_owned) }, context)
@@ -163,7 +163,7 @@ impl DeviceUpdate {
     }
 }
 
-/// A detail as the beginning of a longer one.
+/// A detail as the first part of a longer one.
 fn sentence(detail: &str) -> String {
     if detail.is_empty() { String::new() } else { format!("{detail}; ") }
 }

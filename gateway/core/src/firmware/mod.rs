@@ -1,7 +1,9 @@
-//! A firmware update: staged, waiting for its date and an idle device, pushed, restarted, read back.
+//! A firmware update: the image is staged, waits for its date and an idle device, is pushed, the device restarts, and
+//! its version is read back.
 //!
-//! That an image is about to be pushed is stored before it is pushed. After a restart in between, the version is read
-//! first: an image is never pushed twice blindly. Done is only what the device itself shows.
+//! Before an image is pushed, the intention is stored. After a restart of the gateway in between, the version is read
+//! first, so that no image is pushed twice blindly. An update is done only if the device itself shows the new
+//! version.
 
 mod device;
 mod push;
@@ -20,44 +22,45 @@ use wire::text::without_hidden;
 pub use push::{PushFailure, Reach};
 pub use wait::{Reported, Wait};
 
-/// Devices of a gateway that are updated at once: a firmware that breaks devices breaks one.
+/// Devices that one gateway updates at the same time: a defective firmware must not reach a second device before the
+/// first one shows it.
 const AT_ONCE: usize = 1;
 
-/// First pause after a staging that failed for now, doubled with each.
+/// The pause after the first staging that failed temporarily; it doubles with each.
 const STAGING_PAUSE: SignedDuration = SignedDuration::from_secs(30);
 
-/// Longest pause between attempts to stage.
+/// Longest pause between two attempts to stage.
 const STAGING_PAUSE_MAX: SignedDuration = SignedDuration::from_secs(3600);
 
-/// Attempts to stage before it is given up.
+/// Maximum number of attempts to stage.
 const STAGINGS_MAX: u32 = 24;
 
-/// A device that was down and shows the old version so often since is not going to change.
+/// Readings of the old version after a restart before the update is declared failed.
 const OLD_READS_MAX: u32 = 5;
 
-/// A device that doesn't become idle so long after the date is given up.
+/// How long after its date an update waits for an idle device before it fails.
 const IDLE_WAIT_MAX: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// Progress of staging is reported in steps of so many percent.
+/// Progress of staging is reported in steps of this size.
 const STAGING_STEP_PERCENT: u64 = 10;
 
-/// What decides about updates.
+/// The configured times of updates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpdateRules {
-    /// A device that doesn't show the new version so long after the push has failed.
+    /// How long after the push a device must show the new version.
     pub restart_limit: SignedDuration,
-    /// Pause between two looks at a device that restarts.
+    /// Pause between two reads of a device that restarts.
     pub read_back: SignedDuration,
-    /// First pause before a push is tried again that got no connection.
+    /// The pause after the first push that got no connection.
     pub push_pause: SignedDuration,
-    /// Least time between two reports of why a device waits, doubled with each.
+    /// Minimum time between two reports of what a device waits for; it doubles with each.
     pub report_pause: SignedDuration,
 }
 
 /// One gateway's part of a roll-out; stored in the spool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Update {
-    /// The command that it came with.
+    /// The command that ordered it.
     pub command: CommandId,
     /// What is asked for.
     pub order: FirmwareUpdate,
@@ -67,44 +70,44 @@ pub struct Update {
     pub image: Image,
     /// The devices.
     pub devices: Vec<DeviceUpdate>,
-    /// Whether the final answer was given.
+    /// Whether the command has its final response.
     #[serde(default)]
     pub answered: bool,
-    /// What was reported of the staging.
+    /// What was last reported about the staging.
     #[serde(default)]
     pub reported: Reported,
 }
 
-/// How far the image is.
+/// The state of the image on the gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Image {
-    /// It is to be staged, not before this.
+    /// It will be staged.
     Wanted {
         /// Attempts so far.
         attempts: u32,
-        /// Not before.
+        /// The earliest time of the next attempt.
         not_before: Timestamp,
         /// Why the last attempt failed.
         #[serde(default)]
         detail: String,
     },
-    /// It is being staged; after a restart of the program it is to be staged again.
+    /// It is being staged. After a restart of the program, staging begins again.
     Staging {
         /// Attempts, this one included.
         attempts: u32,
-        /// How much is here, percent, in steps.
+        /// The part that was downloaded, percent, in steps.
         #[serde(default)]
         percent: u8,
     },
-    /// It is here.
+    /// It is on the gateway's disk, and its digest is verified.
     Staged {
         /// SHA-256, lower-case hexadecimal, as in the signed metadata; the shell names the file by it.
         sha256: String,
         /// Bytes.
         length: u64,
     },
-    /// It can't be had.
+    /// It could not be staged.
     Failed {
         /// Why.
         detail: String,
@@ -118,57 +121,58 @@ pub struct DeviceUpdate {
     pub device: DeviceId,
     /// How far it is.
     pub state: DeviceState,
-    /// What a person should read.
+    /// The text for operators.
     #[serde(default)]
     pub detail: String,
-    /// Version that it showed before.
+    /// The version before the push.
     #[serde(default)]
     pub version_before: Option<String>,
-    /// How often the image was pushed, or begun to be, where the device may have seen it.
+    /// Pushes of which at least one octet may have reached the device.
     #[serde(default)]
     pub pushes: u32,
-    /// How often no connection came about since the image was staged.
+    /// Attempts without a connection since the image was staged.
     #[serde(default)]
     pub tries: u32,
-    /// Not to be tried again before this.
+    /// The earliest time of the next attempt.
     #[serde(default)]
     pub retry_at: Option<Timestamp>,
-    /// What the panel showed before the push.
+    /// The panel's text before the push.
     #[serde(default)]
     pub panel_before: String,
-    /// What the panel showed last after the push that it hadn't shown before.
+    /// The panel's latest text after the push that differs from the one before.
     #[serde(default)]
     pub panel: String,
-    /// What was reported of why it waits.
+    /// What was last reported about its wait.
     #[serde(default)]
     pub reported: Reported,
 }
 
-/// How far a device is.
+/// The state of a device in an update.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum DeviceState {
-    /// For the image, the date and an idle device.
+    /// It waits for the image, the date, or until it is idle.
     Waiting,
-    /// The image is being pushed; stored before the first byte.
+    /// The image is being pushed. Stored before the first octet is sent.
     Pushing {
-        /// Since when.
+        /// When the push began.
         since: Timestamp,
     },
-    /// It restarts.
+    /// The device restarts.
     Restarting {
-        /// Since when.
+        /// When the push ended.
         since: Timestamp,
-        /// The next look at it.
+        /// The time of the next read.
         look_at: Timestamp,
-        /// Whether it was seen down.
+        /// Whether a read has timed out since the push.
         was_down: bool,
-        /// How often the old version was seen since it was down.
+        /// Readings that showed the old version since a read timed out.
         old_reads: u32,
-        /// Whether it is known that the image was pushed: not after a restart of the gateway in between.
+        /// Whether the image is known to be pushed completely; `false` after a restart of the gateway during the
+        /// push.
         pushed: bool,
     },
-    /// It shows the new version.
+    /// The device shows the new version.
     Verified,
     /// It failed.
     Failed,
@@ -177,7 +181,7 @@ pub enum DeviceState {
 }
 
 impl DeviceState {
-    /// Name for people.
+    /// Name for operators.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -199,19 +203,19 @@ impl DeviceState {
     }
 }
 
-/// A device, as far as an update is concerned.
+/// The part of a device's record that an update needs.
 #[derive(Debug, Clone, Copy)]
 pub struct DeviceView<'a> {
-    /// Whether it answers.
+    /// Whether the last read had a response.
     pub answers: bool,
-    /// How it was when it was looked at last.
+    /// Its status in the last reading.
     pub status: &'a Status,
-    /// Version that it showed.
+    /// Its version in the last reading.
     pub version: Option<&'a str>,
 }
 
 impl DeviceView<'_> {
-    /// Why nothing can be pushed to it; `None` if it is idle.
+    /// What prevents a push; `None` if the device is idle.
     fn in_the_way(&self) -> Option<Wait> {
         if self.answers {
             wait::in_the_way(self.status)
@@ -221,7 +225,7 @@ impl DeviceView<'_> {
     }
 }
 
-/// A device after a push, as it was read.
+/// A reading of a device after the push.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a> {
     /// Version that it shows.
@@ -230,20 +234,20 @@ pub struct Shown<'a> {
     pub status: &'a Status,
 }
 
-/// What the shell does.
+/// What the shell must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Stage the image; answer by [`Update::on_staged`] or [`Update::on_staging_failed`].
+    /// Stage the image; results in [`Update::on_staged`] or [`Update::on_staging_failed`].
     Stage,
-    /// Push the image to the device, after this update is stored; answer by [`Update::on_pushed`].
+    /// Push the image to the device after this update is stored; results in [`Update::on_pushed`].
     Push(DeviceId),
-    /// Read the device; answer by [`Update::on_read_back`].
+    /// Read the device; results in [`Update::on_read_back`].
     ReadBack(DeviceId),
-    /// Report this, in the batch that stores this update.
+    /// Report this in the batch that stores this update.
     Report(FirmwareState),
-    /// The command is being carried out.
+    /// The command is running, with this detail.
     Running(String),
-    /// The command is over: `true` for done, `false` for failed.
+    /// The command has ended: `true` for done, `false` for failed.
     Finished(bool, String),
 }
 
@@ -276,7 +280,7 @@ impl Update {
         }
     }
 
-    /// After a restart of the program: what was under way is looked at before anything is repeated.
+    /// Resumes after a restart of the program: a device that was being pushed to is read before anything is repeated.
     pub fn resume(&mut self, now: Timestamp) {
         if let Image::Staging { attempts, .. } = self.image {
             self.image = Image::Wanted { attempts, not_before: now, detail: String::new() };
@@ -288,7 +292,7 @@ impl Update {
         }
     }
 
-    /// Whether the device takes the image or restarts: its silence is no call then.
+    /// Whether the device receives the image or restarts: its timeouts are no calls meanwhile.
     #[must_use]
     pub fn is_under_way(&self, id: &DeviceId) -> bool {
         self.devices.iter().any(|device| device.device == *id && device.state.is_under_way())
@@ -300,7 +304,7 @@ impl Update {
         self.answered
     }
 
-    /// What is to be done now.
+    /// The effects that are due.
     pub fn next<'a>(
         &mut self,
         now: Timestamp,
@@ -354,7 +358,7 @@ impl Update {
                 effects.push(device.fail(None, &context));
                 continue;
             };
-            // Whatever the last push seemed to come to: what it shows counts, before anything is repeated.
+            // The version that the device shows decides, whatever the result of the last push was.
             if let Some(version) = seen.version.filter(|v| seen.answers && *v == self.order.version) {
                 device.detail = "it shows this version already".to_owned();
                 effects.push(device.verify(version, &context));
@@ -376,12 +380,12 @@ impl Update {
         }
     }
 
-    /// How many more devices may be updated now.
+    /// The number of further devices that may be updated now.
     fn free(&self) -> usize {
         AT_ONCE.saturating_sub(self.devices.iter().filter(|d| d.state.is_under_way()).count())
     }
 
-    /// What a device of the update waits for now; `None` when it doesn't wait.
+    /// What a device of the update waits for; `None` if it doesn't wait.
     #[must_use]
     pub fn wait_of(
         &self,
@@ -401,7 +405,7 @@ impl Update {
         device.wait(view, self.free() > 0, now)
     }
 
-    /// How far the staging is, for people; "" when there is nothing to say.
+    /// The progress of staging for operators; empty if there is none.
     #[must_use]
     pub fn staging(&self) -> String {
         match &self.image {
@@ -427,7 +431,7 @@ impl Update {
         effects.push(Effect::Finished(failed == 0 && cancelled == 0, detail));
     }
 
-    /// The image is here.
+    /// The image was staged.
     pub fn on_staged(&mut self, sha256: String, length: u64, now: Timestamp) -> Vec<Effect> {
         let detail = format!("{}, sha256 {sha256}", size_text(length));
         self.image = Image::Staged { sha256, length };
@@ -435,7 +439,7 @@ impl Update {
         vec![Effect::Report(state), Effect::Running("the image is staged".to_owned())]
     }
 
-    /// So much of the image is here, bytes.
+    /// Progress of the download: `here` of `all` octets.
     pub fn on_staging(&mut self, here: u64, all: u64, now: Timestamp, rules: &UpdateRules) -> Vec<Effect> {
         let Image::Staging { percent, .. } = &mut self.image else { return Vec::new() };
         let steps = here.saturating_mul(100 / STAGING_STEP_PERCENT).checked_div(all).unwrap_or(0);
@@ -455,7 +459,7 @@ impl Update {
         vec![Effect::Report(self.context(now).waiting(None, &wait))]
     }
 
-    /// The image could not be had; `again` tells whether trying later may help.
+    /// The image could not be staged; `again` is whether a retry can help.
     pub fn on_staging_failed(
         &mut self,
         detail: &str,
@@ -483,7 +487,7 @@ impl Update {
         effects
     }
 
-    /// The push ended.
+    /// A push ended.
     pub fn on_pushed(
         &mut self,
         id: &DeviceId,
@@ -515,7 +519,7 @@ impl Update {
         effects
     }
 
-    /// The device was looked at after the push: what it shows, or `None` when it does not answer.
+    /// The device was read after the push; `None` if the read timed out.
     pub fn on_read_back(
         &mut self,
         id: &DeviceId,
@@ -534,7 +538,7 @@ impl Update {
         effects
     }
 
-    /// Stops what isn't pushed yet; tells how many devices that were.
+    /// Cancels all devices that were not pushed to. Returns their number.
     pub fn cancel(&mut self, now: Timestamp) -> (usize, Vec<Effect>) {
         let context = self.context(now);
         let mut effects = Vec::new();
@@ -553,7 +557,7 @@ impl Update {
     }
 }
 
-/// The shared back-off over signed durations, which is what timestamps are added to.
+/// [`crate::backoff`] over signed durations, which can be added to timestamps.
 fn pause(first: SignedDuration, max: SignedDuration, n: u32) -> SignedDuration {
     let pause = crate::backoff(first.unsigned_abs(), max.unsigned_abs(), n);
     SignedDuration::try_from(pause).unwrap_or(max)
@@ -563,7 +567,7 @@ const fn restarting(since: Timestamp, look_at: Timestamp, pushed: bool) -> Devic
     DeviceState::Restarting { since, look_at, was_down: false, old_reads: 0, pushed }
 }
 
-/// What every report of an update begins with.
+/// What all reports of an update have in common.
 struct Context {
     rollout: RolloutId,
     now: Timestamp,

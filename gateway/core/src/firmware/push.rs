@@ -1,54 +1,54 @@
-//! What follows when a push fails: a device that refuses a connection sleeps or restarts, and is tried again within a
-//! bounded number of tries; what may have been delivered is read back before anything is repeated.
+//! What follows a failed push. A device that refuses the connection may be asleep or restarting, so the push is
+//! retried a limited number of times. If the device may have received the image, its version is read first.
 
 use jiff::SignedDuration;
 
-/// How often an image that may have arrived is pushed to a device at most.
+/// Maximum number of pushes to one device that may have reached it.
 pub(super) const PUSHES_MAX: u32 = 2;
 
-/// How often a connection is tried before the device is given up. With [`PUSH_PAUSE_MAX`] and a first pause of 15 s
-/// that takes about an hour of a device that otherwise looks idle.
+/// Maximum number of attempts to connect. With [`PUSH_PAUSE_MAX`] and a first pause of 15 s this covers about an
+/// hour.
 pub(super) const TRIES_MAX: u32 = 10;
 
-/// Longest pause between two tries.
+/// Longest pause between two attempts.
 const PUSH_PAUSE_MAX: SignedDuration = SignedDuration::from_secs(15 * 60);
 
 /// Why a push failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushFailure {
-    /// What a person should read.
+    /// The text for operators.
     pub why: String,
     /// How far the image came.
     pub reach: Reach,
 }
 
-/// How far an image came that could not be pushed.
+/// How much of the image reached the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// The gateway's own copy can't be read: it is to be staged again.
+    /// Nothing, because the gateway's own copy can't be read: it must be staged again.
     NoImage,
-    /// No connection: the device saw no byte.
+    /// Nothing: there was no connection.
     Nothing,
-    /// Some of it or all of it: only the device's version tells.
+    /// Some of it or all of it: only the device's version shows it.
     Unknown,
-    /// The device said no.
+    /// The device rejected it.
     Refused,
 }
 
-/// What follows.
+/// What follows a failed push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Stage the image again, then try after this time.
+    /// Stage the image again, then push after this time.
     StageAgain(SignedDuration),
-    /// Try after this time.
+    /// Push again after this time.
     TryAgain(SignedDuration),
-    /// Read the device's version; where it is the old one, the image may be pushed again.
+    /// Read the device's version; if it is the old one, the image may be pushed again.
     ReadBack,
     /// The device has failed.
     GiveUp,
 }
 
-/// What follows after a push that failed as the `tries`th without a connection; `first` is the first pause.
+/// What follows a failed push. `tries` counts the attempts without a connection, `first` is the first pause.
 pub(super) fn after_failure(reach: Reach, tries: u32, first: SignedDuration) -> Next {
     let pause = super::pause(first, PUSH_PAUSE_MAX.max(first), tries);
     match reach {

@@ -1,7 +1,7 @@
-//! Why a device waits, and how often that is reported.
+//! What a device waits for, and how often that is reported.
 //!
-//! A reason is reported when it changes, the first time at once and then ever less often, so that a device that
-//! alternates between two reasons adds a bounded number of reports to the spool of a gateway that is cut off.
+//! A reason is reported when it changes: the first time at once, then with growing pauses. A device that alternates
+//! between two reasons thus adds a bounded number of reports to the spool of an offline gateway.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use wire::reading::Status;
 use wire::report::WaitReason;
 use wire::text::without_hidden;
 
-/// Longest time between two reports of why a device waits.
+/// Longest pause between two reports.
 const REPORT_PAUSE_MAX: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a device waits for.
@@ -18,16 +18,16 @@ const REPORT_PAUSE_MAX: SignedDuration = SignedDuration::from_hours(1);
 pub struct Wait {
     /// The reason.
     pub reason: WaitReason,
-    /// What a person should read beside it.
+    /// An addition to the reason, for operators.
     #[serde(default)]
     pub detail: String,
-    /// What the device's panel shows.
+    /// The text of the device's panel.
     #[serde(default)]
     pub panel: String,
 }
 
 impl Wait {
-    /// Waits for this, with a detail; texts are cut to what the wire allows.
+    /// The texts are truncated to the limits of the wire.
     pub(super) fn new(reason: WaitReason, detail: &str, panel: &str) -> Self {
         Self {
             reason,
@@ -36,7 +36,7 @@ impl Wait {
         }
     }
 
-    /// What a person reads.
+    /// The text for operators.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = self.reason.text().to_owned();
@@ -50,7 +50,7 @@ impl Wait {
     }
 }
 
-/// What was reported last of why a device waits.
+/// What was last reported about a wait.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reported {
     wait: Option<Wait>,
@@ -59,8 +59,9 @@ pub struct Reported {
 }
 
 impl Reported {
-    /// Whether `wait` is to be reported now; then it counts as reported. The server knows the date itself, and what
-    /// waits for its turn before anything else was reported needs no report: a roll-out of 10,000 devices would begin with as many.
+    /// Whether `wait` must be reported now; if so, it counts as reported. The date is known to the server, and
+    /// waiting for a turn is reported only if it replaces another reason: otherwise a roll-out of 10,000 devices
+    /// would begin with 10,000 reports.
     pub(super) fn take(&mut self, wait: &Wait, now: Timestamp, pause: SignedDuration) -> bool {
         let by_itself = matches!(wait.reason, WaitReason::Date | WaitReason::Turn);
         if self.wait.as_ref() == Some(wait) || self.wait.is_none() && by_itself {
@@ -75,12 +76,12 @@ impl Reported {
     }
 }
 
-/// Why a device that answers isn't ready for a push; `None` if it is.
+/// What prevents a push to a device that responds; `None` if it is ready.
 pub(super) fn in_the_way(status: &Status) -> Option<Wait> {
     let panel = panel(status);
     let reason = |reason| Some(Wait::new(reason, "", &panel));
     let has = |bit: &str| status.detected_errors.iter().any(|error| error == bit);
-    // Errors that a device must not have when an image is pushed, the gravest first.
+    // Errors that prevent a push, the most severe first.
     if has("serviceRequested") {
         return reason(WaitReason::ServiceCall);
     }
@@ -160,7 +161,8 @@ mod tests {
     }
 
     proptest! {
-        /// However a device alternates, two weeks of waiting give at most one report an hour and a few at the start.
+        /// Whatever a device alternates between, two weeks of waiting produce at most one report an hour and a few at
+        /// the start.
         #[test]
         fn two_weeks_of_any_alternation_are_bounded(changes in prop::collection::vec((1_i64..5000, 0_usize..3), 1..400)) {
             let waits = [WaitReason::Busy, WaitReason::Jam, WaitReason::Turn].map(|reason| Wait::new(reason, "", ""));

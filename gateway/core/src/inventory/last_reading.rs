@@ -1,6 +1,6 @@
-//! The last whole reading of a device as it is remembered. A reading is some hundred small values, and a gateway has
-//! thousands of them: as JSON it takes a third of the memory. What decisions look at again and again is at hand, the
-//! rest is parsed when somebody asks.
+//! The last full reading of a device, in memory. A gateway has thousands of readings of some hundred small values
+//! each; as JSON they take a third of the memory. The parts that most decisions need are kept parsed; the rest is
+//! parsed on demand.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -13,16 +13,14 @@ pub struct LastReading {
     identity: Identity,
     status: Status,
     total: Option<u64>,
-    /// The object that the total was read from.
+    /// The OID of the total.
     total_source: Option<String>,
     json: Box<RawValue>,
 }
 
 impl LastReading {
-    /// Remembers a reading.
-    ///
     /// # Panics
-    /// Never: a reading has nothing that JSON can't carry.
+    /// Never: every part of a reading can be written as JSON.
     #[must_use]
     pub fn of(reading: &Reading) -> Self {
         Self::with(reading, to_raw_value(reading).expect("a reading can be written as JSON"))
@@ -50,13 +48,13 @@ impl LastReading {
         &self.status
     }
 
-    /// All its pages.
+    /// The total of its pages.
     #[must_use]
     pub const fn total(&self) -> Option<u64> {
         self.total
     }
 
-    /// Whether a newer reading counts fewer pages, by the same object.
+    /// Whether a newer reading of the same object has a lower total.
     #[must_use]
     pub fn counts_more_than(&self, newer: &Reading) -> bool {
         let source = newer.evidence.get(&Counter::Total).map(|evidence| evidence.oid.as_str());
@@ -64,7 +62,7 @@ impl LastReading {
         self.total_source.as_deref() == source && totals.is_some_and(|(before, now)| *now < before)
     }
 
-    /// The whole of it, parsed.
+    /// The complete reading.
     ///
     /// # Panics
     /// Never: the JSON was written from a reading, or was parsed as one before.

@@ -1,4 +1,4 @@
-//! Devices: what is known of each, and when a reading is worth reporting.
+//! Devices: what is known of each, and when a reading must be reported.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ pub use recognition::{AddressRole, Finding, FindingKind, Recognition, Sighting, 
 mod last_reading;
 mod recognition;
 
-/// Changes of a device are reported at most this often, unless somebody waits for them.
+/// Minimum time between two reports of changes of a device, unless the server waits for one.
 const CHANGE_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 
 /// What is known of a device; stored in the spool.
@@ -24,30 +24,30 @@ const CHANGE_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 pub struct DeviceRecord {
     /// Its id.
     pub device: DeviceId,
-    /// Where it answers, `ADDR:PORT`.
+    /// Where it was read, `ADDR:PORT`.
     pub address: std::net::SocketAddr,
-    /// The last whole reading.
+    /// The last full reading.
     pub reading: LastReading,
-    /// When it answered last, to whatever question.
+    /// When it last responded to any request.
     pub answered_at: Timestamp,
-    /// What is open and what is remembered to find edges.
+    /// Its open calls, and the history that calls are derived from.
     #[serde(default)]
     pub calls: CallState,
-    /// What was reported last, and when.
+    /// What was last reported, and when.
     #[serde(default)]
     pub reported: Option<Reported>,
-    /// When a call was made of it last.
+    /// When a call last opened or ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub called_at: Option<Timestamp>,
-    /// With what and how it is asked.
+    /// The access that worked, and the agent's quirks.
     #[serde(default)]
     pub access: Option<Access>,
-    /// What is odd about who it is.
+    /// Findings about its identity.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Noted>,
 }
 
-/// A finding, and when it was made first.
+/// A finding, and when it was first made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Noted {
     /// When.
@@ -57,38 +57,38 @@ pub struct Noted {
     pub finding: Finding,
 }
 
-/// Findings that are kept of a device.
+/// Maximum number of findings of a device.
 const FINDINGS: usize = 8;
 
 impl DeviceRecord {
-    /// Whether a call was made after the last report: who reads the call wants to see the device as it is now.
+    /// Whether a call was made after the last report: its reader needs the current reading.
     #[must_use]
     pub fn owes_reading(&self) -> bool {
         self.reported.as_ref().zip(self.called_at).is_some_and(|(reported, called)| called >= reported.at)
     }
 
-    /// Why a look at the device is worth reporting, if it is. `whole` tells whether everything was read.
+    /// Why a reading must be reported, if it must. `whole` is whether everything was read.
     #[must_use]
     pub fn report_trigger(&self, reading: &Reading, whole: bool, now: Timestamp) -> Option<ReportTrigger> {
         let Some(reported) = &self.reported else {
             return Some(ReportTrigger { reason: InformationReason::Found, at_once: false });
         };
         let pause = now.duration_since(reported.at);
-        // A clock that was set back must not silence a device for ever.
+        // A clock that was set back must not suppress reports indefinitely.
         let rested = pause >= CHANGE_PAUSE || pause < SignedDuration::ZERO;
-        // Its identity changes seldom: with new firmware, somebody has just made it so.
+        // An identity changes rarely: after a firmware update, the operator waits for it.
         let at_once = self.owes_reading() || (whole && reported.identity != reading.identity);
         ((rested || at_once) && reported.differs(&Reported::of(reading, now), whole))
             .then_some(ReportTrigger { reason: InformationReason::Changed, at_once })
     }
 
-    /// Whether it counts as answering: no call says that it is offline.
+    /// Whether no call reports it as offline.
     #[must_use]
     pub fn is_online(&self) -> bool {
         !self.calls.has_open(CallKind::DeviceOffline)
     }
 
-    /// The device as a firmware update sees it.
+    /// The view of a firmware update on the device.
     #[must_use]
     pub fn view(&self) -> DeviceView<'_> {
         DeviceView {
@@ -98,12 +98,12 @@ impl DeviceRecord {
         }
     }
 
-    /// Remembers a finding; whether it is news.
+    /// Adds a finding. Returns whether it is new.
     pub fn note(&mut self, finding: Finding, at: Timestamp) -> bool {
         if self.findings.iter().any(|noted| noted.finding == finding) {
             return false;
         }
-        // The same with other words is the newest state of it.
+        // A finding of the same kind replaces the former one.
         self.findings.retain(|noted| noted.finding.kind != finding.kind);
         self.findings.push(Noted { at, finding });
         self.findings.truncate(FINDINGS);
@@ -111,16 +111,16 @@ impl DeviceRecord {
     }
 }
 
-/// Why a reading is worth reporting.
+/// Why a reading must be reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReportTrigger {
-    /// As the report says it.
+    /// The reason in the report.
     pub reason: InformationReason,
-    /// Whether it is sent without waiting for the next poll.
+    /// Whether it is sent before the next poll.
     pub at_once: bool,
 }
 
-/// What was reported of a device, as far as a change of it counts.
+/// The parts of a reading that are compared to find changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reported {
     /// When.
@@ -134,7 +134,7 @@ pub struct Reported {
 }
 
 impl Reported {
-    /// What counts of a reading. Idle, printing and warming up are not told apart: that changes with every job.
+    /// Idle, printing and warming up are one state here: they change with every job.
     #[must_use]
     pub fn of(reading: &Reading, at: Timestamp) -> Self {
         let mut errors: Vec<String> =
@@ -158,7 +158,8 @@ impl Reported {
         }
     }
 
-    /// Whether a newer look at the device differs. A part of a reading may lack what only a whole one has.
+    /// Whether a newer reading differs; `whole` is whether everything was read. A status reading lacks parts of a
+    /// full one.
     #[must_use]
     pub fn differs(&self, newer: &Self, whole: bool) -> bool {
         let identity = whole && (self.identity != newer.identity || self.address != newer.address);
@@ -190,7 +191,7 @@ pub fn identify(reading: &Reading) -> Result<DeviceId, InvalidId> {
     )
 }
 
-/// Whether an id was made for want of a serial number, so that a better one may take its place.
+/// Whether an id was made without a serial number, and is replaced once there is one.
 #[must_use]
 pub fn is_provisional_id(device: &DeviceId) -> bool {
     let id = device.as_str();
@@ -201,7 +202,7 @@ pub fn is_provisional_id(device: &DeviceId) -> bool {
 pub(crate) mod testing {
     use super::*;
 
-    /// A reading that shows nothing but a model.
+    /// A reading with nothing but a model.
     pub(crate) fn reading() -> Reading {
         Reading {
             address: "10.0.0.1".into(),

@@ -1,7 +1,8 @@
-//! Which device a reading shows: by serial number and hardware address together, because each of them lies at times.
+//! Identifies the device that a reading shows, by serial number and hardware address together, because either may be
+//! wrong.
 //!
-//! A serial number may be missing, a default that a maker left in, or carry a prefix in one object and not in another;
-//! a network card is swapped; an address goes to another device; one device answers at two addresses.
+//! A serial number may be missing, a maker's default, or have a prefix in one object and not in another. A network
+//! card may be swapped, an address may be given to another device, and one device may respond at two addresses.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,59 +14,60 @@ use wire::reading::{Identity, Reading};
 
 use super::{DeviceRecord, identify};
 
-/// A serial number shorter than this is not compared without its prefix: too many devices would be one.
+/// A shorter serial number is not compared without its prefix: too many devices would match.
 const PREFIXED_LENGTH: usize = 4;
 
-/// What is seen at an address, and what is known.
+/// A reading at an address, and what is known.
 pub struct Sighting<'a> {
     /// The reading.
     pub reading: &'a Reading,
     /// Where it was read.
     pub address: SocketAddr,
-    /// The device that answered there before.
+    /// The device that was read there before.
     pub expected: Option<&'a DeviceId>,
-    /// All devices.
+    /// All known devices.
     pub known: &'a BTreeMap<DeviceId, DeviceRecord>,
-    /// Who answered last at an address.
+    /// The device that was last read at an address.
     pub holder: &'a dyn Fn(SocketAddr) -> Option<DeviceId>,
     /// Now.
     pub now: Timestamp,
-    /// A device that answered within this is still where it was.
+    /// A device that responded within this time is assumed to be where it was.
     pub recent_within: SignedDuration,
 }
 
-/// Which device it is.
+/// The result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recognition {
     /// Its id.
     pub device: DeviceId,
-    /// Whether this is its address.
+    /// The role of the address for the device.
     pub role: AddressRole,
-    /// What a person should know of it.
+    /// Findings for operators.
     pub findings: Vec<Finding>,
 }
 
-/// Whether a device belongs to the address at which it was seen.
+/// The role of an address for the device that was read there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressRole {
-    /// It does: it is new, or was there before.
+    /// The device's address: it is new, or was there before.
     Primary,
-    /// It was somewhere else and no longer answers there.
+    /// The device's new address: it no longer responds at the former one.
     Moved(SocketAddr),
-    /// It answers at another address as well; that one stays its address, and nothing read here counts again.
+    /// An additional address of the device. The former one stays the primary one, and a reading from here changes
+    /// nothing.
     Secondary(SocketAddr),
 }
 
-/// Something odd about who a device is.
+/// An irregularity in a device's identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What it is.
     pub kind: FindingKind,
-    /// What a person should read.
+    /// The text for operators.
     pub detail: String,
 }
 
-/// What can be odd about who a device is.
+/// Kinds of irregularities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
@@ -73,11 +75,11 @@ pub enum FindingKind {
     Moved,
     /// It has another hardware address.
     CardSwapped,
-    /// Another device has its serial number.
+    /// Another device has the same serial number.
     DuplicateSerial,
-    /// It tells its serial number in two ways.
+    /// It has two forms of its serial number.
     PrefixedSerial,
-    /// It answers at two addresses.
+    /// It responds at two addresses.
     SeenTwice,
 }
 
@@ -95,7 +97,7 @@ impl FindingKind {
     }
 }
 
-/// Which device a reading shows.
+/// Identifies the device that a reading shows.
 ///
 /// # Errors
 /// Nothing in the reading is usable as an id.
@@ -109,12 +111,13 @@ pub fn recognise(seen: &Sighting<'_>) -> Result<Recognition, InvalidId> {
     Ok(Recognition { device, role, findings })
 }
 
-/// The known device that it is without doubt.
+/// The known device, if there is no doubt.
 fn known(seen: &Sighting<'_>, findings: &mut Vec<Finding>) -> Option<DeviceId> {
     let identity = &seen.reading.identity;
     let expected = seen.expected.and_then(|id| seen.known.get(id));
     let Some(serial) = usable(identity) else {
-        // It starts, or only a part was read: it is still the one that it was.
+        // The serial number is missing because the device starts, or only a part was read: it is still the same
+        // device.
         let here = expected.filter(|record| !differ(mac(record), identity.mac.as_deref()));
         let by_mac = || {
             seen.known
@@ -123,7 +126,7 @@ fn known(seen: &Sighting<'_>, findings: &mut Vec<Finding>) -> Option<DeviceId> {
         };
         return here.or_else(by_mac).map(|record| record.device.clone());
     };
-    // The one that was expected is right nearly always, and found without a search.
+    // The expected device is nearly always right, and needs no search.
     let rest = || seen.known.values().filter(|record| Some(&record.device) != seen.expected);
     let like = |record: &&DeviceRecord| alike(record, identity, serial);
     let candidates: Vec<&DeviceRecord> =
@@ -154,7 +157,7 @@ fn prefixed(record: &DeviceRecord, serial: &str) -> Finding {
     }
 }
 
-/// A device that is new, or has another network card: its serial number is known with another hardware address.
+/// A device that is new or has another network card: its serial number is known with another hardware address.
 fn named(seen: &Sighting<'_>, findings: &mut Vec<Finding>) -> Result<DeviceId, InvalidId> {
     let id = identify(seen.reading)?;
     let identity = &seen.reading.identity;
@@ -196,7 +199,7 @@ fn role(seen: &Sighting<'_>, device: &DeviceId, findings: &mut Vec<Finding>) -> 
     AddressRole::Moved(there)
 }
 
-/// Whether a device answered at its own address lately, and nobody else since.
+/// Whether a device was read at its own address recently, and no other device since.
 fn is_there(seen: &Sighting<'_>, record: &DeviceRecord) -> bool {
     let ago = seen.now.duration_since(record.answered_at);
     record.calls.answers()
@@ -216,13 +219,13 @@ fn differ(a: Option<&str>, b: Option<&str>) -> bool {
     a.is_some() && b.is_some() && a != b
 }
 
-/// A serial number that says something: not only zeros and dashes.
+/// The serial number, if it consists of more than zeros and dashes.
 fn usable(identity: &Identity) -> Option<&str> {
     let serial = identity.serial.as_deref()?.trim();
     serial.chars().any(|c| c.is_ascii_alphanumeric() && c != '0').then_some(serial)
 }
 
-/// Whether vendor and serial number agree, a prefix of zeros apart.
+/// Whether vendor and serial number match, leading zeros aside.
 fn alike(record: &DeviceRecord, identity: &Identity, serial: &str) -> bool {
     let known = record.reading.identity();
     !differ(known.vendor.as_deref(), identity.vendor.as_deref())
@@ -231,7 +234,7 @@ fn alike(record: &DeviceRecord, identity: &Identity, serial: &str) -> bool {
         })
 }
 
-/// A serial number without the zeros in front.
+/// A serial number without leading zeros.
 fn plain(serial: &str) -> &str {
     serial.trim_start_matches('0')
 }
@@ -240,7 +243,7 @@ fn models_agree(record: &DeviceRecord, reading: &Reading) -> bool {
     !differ(record.reading.identity().model.as_deref(), reading.identity.model.as_deref())
 }
 
-/// A device that counts less than it did is another one.
+/// Whether the total fell, which means another device.
 fn counts_less(record: &DeviceRecord, reading: &Reading) -> bool {
     record.reading.counts_more_than(reading)
 }

@@ -10,10 +10,10 @@ pub(super) const NULL: u8 = 0x05;
 pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
 pub(super) const SEQUENCE: u8 = 0x30;
 
-/// Octets that a length may take behind the first one.
+/// Maximum number of length octets after the first one.
 const LENGTH_OCTETS: usize = 8;
 
-/// A part of a datagram that is read from left to right.
+/// Reads a part of a datagram from left to right.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'a> {
     datagram: &'a [u8],
@@ -42,11 +42,11 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A length, as it is written: it may be more than what is there.
+    /// A length as stated; it may exceed what was received.
     fn length(&mut self) -> Option<usize> {
         match self.octet()? {
             short @ 0..0x80 => Some(usize::from(short)),
-            // The indefinite form isn't SNMP's.
+            // SNMP doesn't use the indefinite form.
             0x80 => None,
             long => {
                 let count = usize::from(long & 0x7f);
@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next element: its tag, what is there of its content, and how much its header promises.
+    /// The next element: its tag, the received part of its content, and the stated length of the content.
     pub(super) fn element(&mut self) -> Option<(u8, Self, usize)> {
         let tag = self.octet()?;
         let length = self.length()?;
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
         Some((tag, content, length))
     }
 
-    /// The content of the next element, which has this tag and is whole.
+    /// The content of the next element, which must have this tag and be complete.
     pub(super) fn expect(&mut self, tag: u8, expected: &'static str) -> Result<Self, Malformed> {
         let begin = *self;
         match self.element() {
@@ -88,20 +88,20 @@ impl<'a> Reader<'a> {
         self.end - self.at
     }
 
-    /// What is left.
+    /// The remaining octets.
     pub(super) fn octets(&self) -> &'a [u8] {
         self.datagram.get(self.at..self.end).unwrap_or_default()
     }
 }
 
-/// A number in two's complement, of at most 64 bits; an empty one is none.
+/// A number in two's complement of at most 64 bits; `None` if there are no octets.
 pub(super) fn signed(octets: &[u8]) -> Option<i64> {
     let first = *octets.first()?;
     let sign = if first & 0x80 == 0 { 0 } else { -1 };
     (octets.len() <= 8).then(|| octets.iter().fold(sign, |sum, octet| (sum << 8) | i64::from(*octet)))
 }
 
-/// A count of at most 64 bits. Many devices leave the leading zero out that keeps the sign bit free.
+/// An unsigned number of at most 64 bits. Many devices omit the leading zero octet that keeps the sign bit clear.
 pub(super) fn unsigned(octets: &[u8]) -> Option<u64> {
     let digits = match octets {
         [0, digits @ ..] if digits.len() == 8 => digits,
@@ -112,9 +112,9 @@ pub(super) fn unsigned(octets: &[u8]) -> Option<u64> {
         .then(|| digits.iter().fold(0, |sum, octet| (sum << 8) | u64::from(*octet)))
 }
 
-/// An object identifier; nothing where it is none that SNMP allows: RFC 3416 §4.1 has 128 sub-identifiers of 32 bits.
+/// An object identifier; `None` if it exceeds what SNMP allows: 128 sub-identifiers of 32 bits (RFC 3416 §4.1).
 pub(super) fn object_identifier(octets: &[u8]) -> Option<Oid> {
-    // No sub-identifier has less than an octet, and the first octet may have two.
+    // A sub-identifier takes at least one octet, and the first octet holds two of them.
     if octets.len() < INLINE_ARCS {
         arcs_of::<INLINE_ARCS>(octets).map(|(arcs, count)| Oid::inline(arcs, count))
     } else {
@@ -122,11 +122,11 @@ pub(super) fn object_identifier(octets: &[u8]) -> Option<Oid> {
     }
 }
 
-/// Sub-identifiers, at most so many, and how many they are.
+/// The sub-identifiers, at most `MOST`, and their number.
 fn arcs_of<const MOST: usize>(octets: &[u8]) -> Option<([u32; MOST], usize)> {
     let mut arcs = [0; MOST];
     let mut rest = octets.iter();
-    // The first two are one number (X.690 §8.19.4), which may have 33 bits.
+    // The first two are encoded as one number (X.690 §8.19.4) of up to 33 bits.
     let mut both = 0_u64;
     loop {
         let octet = *rest.next()?;
@@ -156,7 +156,7 @@ fn arcs_of<const MOST: usize>(octets: &[u8]) -> Option<([u32; MOST], usize)> {
     whole.then_some((arcs, count + 2))
 }
 
-/// An element around these parts.
+/// An element with these parts as its content.
 pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let length = parts.iter().map(|part| part.len()).sum();
     let mut out = Vec::with_capacity(length + 4);
@@ -167,7 +167,7 @@ pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// Tag and length of an element; messages are far below the 64 KiB that two octets can tell.
+/// Tag and length of an element; messages are far below the 64 KiB that two length octets can express.
 pub(super) fn header(out: &mut Vec<u8>, tag: u8, length: usize) {
     out.push(tag);
     match u8::try_from(length) {
@@ -190,7 +190,7 @@ pub(super) fn integer(number: i32) -> Vec<u8> {
     element(INTEGER, &[octets.get(first..).unwrap_or(&octets)])
 }
 
-/// Content of an object identifier.
+/// The content of an object identifier.
 pub(super) fn push_object_identifier(out: &mut Vec<u8>, oid: &Oid) {
     let (first, second, rest) = match oid.arcs() {
         [first, second, rest @ ..] => (*first, *second, rest),

@@ -1,6 +1,5 @@
-//! SNMP v1 and v2c messages (RFC 1157 §4, RFC 1901, RFC 3416 §3): requests as octets, and octets as the answers that a
-//! reading takes. What a device sends is hostile: nothing is kept that isn't within its bounds, and a value that is
-//! wrong hides no other.
+//! SNMP v1 and v2c messages (RFC 1157 §4, RFC 1901, RFC 3416 §3): encodes requests and decodes responses. Responses
+//! are hostile input: all sizes are limited, and a malformed value doesn't affect the others.
 
 mod ber;
 #[cfg(test)]
@@ -32,7 +31,7 @@ const END_OF_MIB_VIEW: u8 = 0x82;
 const TOO_BIG: i32 = 1;
 const NO_SUCH_NAME: i32 = 2;
 
-/// Who asks, and how: what an answer must repeat.
+/// The fields of a request that its response must repeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Envelope<'a> {
     /// SNMP v1 or v2c.
@@ -43,7 +42,7 @@ pub struct Envelope<'a> {
     pub id: i32,
 }
 
-/// A version of SNMP that has communities.
+/// A version of SNMP with communities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommunityVersion {
     /// SNMP v1.
@@ -61,57 +60,57 @@ impl CommunityVersion {
     }
 }
 
-/// What is wrong with a datagram, and what was expected.
+/// Why a datagram was rejected, and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// It isn't SNMP.
+    /// It is not an SNMP message.
     #[error("{octets} octets that are no SNMP message: expected one (tag 30)")]
     NotSnmp {
         /// Its length.
         octets: usize,
     },
-    /// It ends too early.
+    /// It is shorter than its header states.
     #[error("cut off: its header promises {promised} octets, {came} came")]
     CutOff {
-        /// Octets after the header, as that says.
+        /// Octets after the header, as the header states.
         promised: usize,
-        /// Octets after the header.
+        /// Octets after the header, as received.
         came: usize,
     },
-    /// Something in it is wrong.
+    /// An element is malformed.
     #[error("an SNMP message that can't be decoded: expected {expected} at octet {at}")]
     Octet {
         /// Octets before it.
         at: usize,
-        /// What should be there.
+        /// The expected element.
         expected: &'static str,
     },
-    /// It isn't an answer.
+    /// It is not a response.
     #[error("a PDU of tag {tag:02x}, expected a GetResponse (a2)")]
     Pdu {
         /// The tag.
         tag: u8,
     },
-    /// An answer to something else.
+    /// It is a response to another request.
     #[error("it answers request {id:08x}, which wasn't sent")]
     Id {
         /// The request-id.
         id: i32,
     },
-    /// Another version than was asked.
+    /// It has another version than the request.
     #[error("its SNMP version is {version}, expected {expected} (0 is v1, 1 is v2c)")]
     Version {
-        /// The version, as it is written.
+        /// The version number in the message.
         version: i32,
-        /// What was asked.
+        /// The version number of the request.
         expected: i32,
     },
-    /// Another community than was asked.
+    /// It has another community than the request.
     #[error("its community isn't the one that was asked")]
     Community,
 }
 
-/// A request as octets.
+/// Encodes a request.
 #[must_use]
 pub fn encode(envelope: Envelope<'_>, request: &Request) -> Vec<u8> {
     let (tag, repetitions) = match request {
@@ -145,10 +144,10 @@ fn null_varbinds(oids: &[Oid]) -> Vec<u8> {
     out
 }
 
-/// The answer to a request: what follows the message in its datagram is passed over.
+/// Decodes the response to a request. Octets after the message are ignored.
 ///
 /// # Errors
-/// It is none, or can't be decoded.
+/// It is not the response to this request, or is malformed.
 pub fn decode(datagram: &[u8], envelope: Envelope<'_>) -> Result<Response, Malformed> {
     let (id, mut pdu) = open(datagram, envelope.version, envelope.community)?;
     if id != envelope.id {
@@ -192,9 +191,9 @@ fn open<'a>(
     Ok((pdu.integer("a request-id")?, pdu))
 }
 
-/// The first ones; what comes after the limit isn't looked at.
+/// The varbinds up to the limit; the rest is ignored.
 fn varbinds(mut list: Reader<'_>) -> Result<Vec<(Oid, Value)>, Malformed> {
-    // A varbind has no fewer octets than these.
+    // Minimum length of a varbind, octets.
     const SMALLEST: usize = 16;
     let mut varbinds = Vec::with_capacity((list.len() / SMALLEST).min(VARBINDS_PER_RESPONSE));
     while !list.is_empty() && varbinds.len() < VARBINDS_PER_RESPONSE {
@@ -210,8 +209,8 @@ fn varbinds(mut list: Reader<'_>) -> Result<Vec<(Oid, Value)>, Malformed> {
     Ok(varbinds)
 }
 
-/// A value; a number that can't be or doesn't fit its type is none: cut, it would be a wrong bill. A string that ends
-/// after its varbind ends with that.
+/// Decodes a value. A number outside of the range of its type is `Missing`: truncated, it would be a wrong meter. A
+/// string that exceeds its varbind is truncated at the varbind's end.
 fn value(tag: u8, octets: &[u8]) -> Value {
     let value = match tag {
         ber::INTEGER => {

@@ -1,4 +1,4 @@
-//! The addresses that are watched: who answered there, and when each is read next.
+//! The addresses that are watched: the device at each, and when it is read next.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -11,37 +11,36 @@ use crate::inventory::Reported;
 use crate::reading::ReadScope;
 use crate::sensing::{PollSchedule, SensingRules};
 
-/// An address where a device is, or is said to be.
+/// An address where a device is, or may be.
 #[derive(Debug)]
 pub(super) struct WatchedAddress {
-    /// The device that answered there last.
+    /// The device that was read there last.
     pub(super) device: Option<DeviceId>,
-    /// Devices that answered there before and were not seen elsewhere since.
+    /// Devices that were read there before and nowhere else since.
     pub(super) previous_devices: Vec<DeviceId>,
-    /// The next read.
+    /// The time of the next read.
     pub(super) next: Duration,
     /// Whether the next read is a full one.
     pub(super) full: bool,
-    /// Whether a read is under way.
+    /// Whether a read is in progress.
     pub(super) busy: bool,
-    /// Whether a trap asked for the next read: what that finds is confirmed soon.
+    /// Whether a trap caused the next read: its result is confirmed soon after.
     pub(super) trap_pending: bool,
-    /// What the last read of the status showed, to find changes between two of them.
+    /// The last status that was read, to find changes.
     pub(super) status_seen: Option<Reported>,
-    /// How often and how thoroughly it is read.
     pub(super) schedule: PollSchedule,
     /// Whether this is a secondary address of its device.
     pub(super) secondary: bool,
 }
 
-/// A read to begin.
+/// A read to perform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadRequest {
     /// Where.
     pub address: SocketAddr,
     /// What is asked for.
     pub scope: ReadScope,
-    /// How often a request is repeated.
+    /// Retries of a request.
     pub retries: u32,
 }
 
@@ -52,7 +51,7 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
-    /// Watches an address from `next` on; one that is watched already stays as it is.
+    /// Watches an address from `next` on. Has no effect on an address that is watched already.
     pub(super) fn watch(
         &mut self,
         address: SocketAddr,
@@ -81,7 +80,7 @@ impl Addresses {
         self.all.get(&address).and_then(|watched| watched.device.clone())
     }
 
-    /// A device is silent at an address: its secondary ones are read now.
+    /// The read of a device at an address timed out: schedules its other addresses now.
     pub(super) fn try_others(&mut self, device: &DeviceId, address: SocketAddr, now: Duration) {
         for (other, watched) in &mut self.all {
             if watched.secondary && *other != address && watched.device.as_ref() == Some(device) {
@@ -94,7 +93,7 @@ impl Addresses {
         self.all.remove(&address);
     }
 
-    /// Reads that are due, the longest overdue first, at most `free`; each is marked as under way.
+    /// The reads that are due, the longest overdue first, at most `free`. Marks each as in progress.
     pub(super) fn due(&mut self, now: Duration, free: usize, rules: &SensingRules) -> Vec<ReadRequest> {
         let mut due: Vec<_> =
             self.all.iter_mut().filter(|(_, watched)| !watched.busy && watched.next <= now).collect();
@@ -114,7 +113,7 @@ impl Addresses {
         self.all.values().filter(|watched| !watched.busy).map(|watched| watched.next).min()
     }
 
-    /// The device at an address is to be read in full now.
+    /// Schedules a full read of an address now.
     pub(super) fn read_now(&mut self, address: SocketAddr, now: Duration) {
         if let Some(watched) = self.at(address) {
             watched.full = true;
@@ -122,7 +121,7 @@ impl Addresses {
         }
     }
 
-    /// A trap came from an IP address: the status of the devices there is read at a time.
+    /// A trap was received from an IP address: schedules a status read of the devices there.
     pub(super) fn read_after_trap(&mut self, ip: IpAddr, at: Duration) {
         for (address, watched) in &mut self.all {
             if address.ip().to_canonical() == ip {
@@ -138,12 +137,12 @@ impl Addresses {
         self.all.keys().map(|address| address.ip().to_canonical()).collect()
     }
 
-    /// Every device is to be read in full, spread over `over`.
+    /// Schedules a full read of every device, spread over `over`.
     pub(super) fn read_all(&mut self, now: Duration, over: Duration, random: &mut Random) {
         for watched in self.all.values_mut() {
             watched.full = true;
             if watched.schedule.is_silent() {
-                // A full reading is no reason to send more packets to a device that doesn't respond.
+                // A device that doesn't respond gets no more packets because of a round of full readings.
                 continue;
             }
             watched.next = watched.next.min(now + random.part_of(over));

@@ -1,4 +1,4 @@
-//! Which command a reading or a silence answers.
+//! The commands that a reading or a timeout answers.
 
 use wire::ids::{CommandId, DeviceId};
 use wire::reading::Reading;
@@ -9,7 +9,7 @@ use super::effect::{Effect, Notice};
 use super::reports;
 use crate::commands::CommandRecord;
 
-/// Changes a command. A response that is new is sent; a command that has ended wakes the uplink.
+/// Changes a command. A new response is sent; a command that ended wakes the uplink.
 pub(super) fn change(cx: &mut Context, id: CommandId, change: impl FnOnce(&mut CommandRecord)) {
     let Some(record) = cx.state.commands.get_mut(&id) else { return };
     let before = record.clone();
@@ -33,7 +33,7 @@ pub(super) fn which(cx: &Context, wants: impl Fn(&CommandRecord) -> bool) -> Vec
     cx.state.commands.values().filter(|record| wants(record)).map(|record| record.id).collect()
 }
 
-/// A device was read in full: commands that wait for it get what they asked for.
+/// A device was read in full: completes the commands that wait for it.
 pub(super) fn on_read(cx: &mut Context, device: &DeviceId, reading: &Reading) {
     let now = cx.clock();
     let counters = which(cx, |record| record.wants_counters(device));
@@ -54,7 +54,7 @@ pub(super) fn on_read(cx: &mut Context, device: &DeviceId, reading: &Reading) {
     }
 }
 
-/// A device did not respond: commands that wait for it are changed accordingly.
+/// A read of a device timed out: changes the commands that wait for it.
 pub(super) fn on_silence(cx: &mut Context, device: &DeviceId, why: &str) {
     let now = cx.clock();
     for id in which(cx, |record| record.waits_for.contains(device)) {

@@ -1,4 +1,4 @@
-//! Commands: stored when they come, begun once, answered until the server has stored the response.
+//! Commands: stored on delivery, begun once, answered until the server has stored the response.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::{answers, firmware};
 use crate::commands::{self, Begin, CommandRecord, Delivered};
 use crate::firmware::Update;
 
-/// Goes on with what was open when the program ended.
+/// Resumes the commands that were open when the program ended.
 pub(super) fn resume(cx: &mut Context) {
     let open: Vec<(CommandId, Option<Begin>)> =
         cx.state.commands.values().map(|record| (record.id, record.begin())).collect();
@@ -25,7 +25,7 @@ pub(super) fn resume(cx: &mut Context) {
     }
 }
 
-/// Commands came with a poll.
+/// A poll delivered commands.
 pub(super) fn on_delivered(cx: &mut Context, delivered: &[Command]) {
     let now = cx.clock();
     let devices: BTreeSet<DeviceId> = cx.state.devices.keys().cloned().collect();
@@ -75,13 +75,13 @@ fn begin_order(cx: &mut Context, id: CommandId, begin: Begin) {
     }
 }
 
-/// The gateway was described for a diagnostics command.
+/// The gateway's status for a diagnostics command.
 pub(super) fn on_diagnosed(cx: &mut Context, id: CommandId, result: Option<serde_json::Value>) {
     let now = cx.clock();
     answers::change(cx, id, |record| record.finish(ResponseState::Done, String::new(), result, now));
 }
 
-/// Searches that commands asked for are over.
+/// A search ended: completes the commands that ordered it.
 pub(super) fn finish_searches(cx: &mut Context, found: usize) {
     let now = cx.clock();
     for id in answers::which(cx, |record| record.begin() == Some(Begin::Discover)) {
@@ -99,7 +99,7 @@ pub(super) fn on_response_stored(cx: &mut Context, id: CommandId, response: &Res
     }
 }
 
-/// Gives up what waited beyond its expiry.
+/// Gives up devices that commands still wait for after their expiry.
 pub(super) fn expire(cx: &mut Context) {
     let now = cx.clock();
     for id in answers::which(cx, |record| !record.waits_for.is_empty() && now > record.expires_at) {
@@ -109,7 +109,7 @@ pub(super) fn expire(cx: &mut Context) {
     }
 }
 
-/// Forgets finished commands and updates whose time is over.
+/// Removes finished commands and updates after their retention.
 pub(super) fn upkeep(cx: &mut Context) {
     for id in commands::forgettable(&cx.state.commands, cx.clock()) {
         cx.state.commands.remove(&id);

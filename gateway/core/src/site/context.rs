@@ -1,4 +1,4 @@
-//! What every decision of a site reads and changes.
+//! The state that all decisions of a site share.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::firmware::Update;
 use crate::inventory::DeviceRecord;
 use crate::reading::profiles::Profiles;
 
-/// What the spool remembers of a site.
+/// The state of a site as stored in the spool.
 #[derive(Debug, Default, Clone)]
 pub struct State {
     /// Devices.
@@ -26,7 +26,7 @@ pub struct State {
     pub commands: BTreeMap<CommandId, CommandRecord>,
     /// Firmware updates.
     pub updates: BTreeMap<RolloutId, Update>,
-    /// When each job was done last, by its name.
+    /// When each job was last done, by its name.
     pub schedule: BTreeMap<String, Timestamp>,
 }
 
@@ -38,9 +38,9 @@ pub(super) struct Context {
     pub(super) state: State,
     pub(super) addresses: Addresses,
     pub(super) searches: Searches,
-    /// Reads under way.
+    /// Reads in progress.
     pub(super) reads: usize,
-    /// Mails made in this run: their ids keep the order of making.
+    /// Mails that were made in this run; their ids keep this order.
     pub(super) mails_made: u16,
     pub(super) now: Moment,
     pub(super) random: Random,
@@ -48,17 +48,17 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// The machine's clock at the event.
+    /// The machine's clock at the time of the event.
     pub(super) const fn clock(&self) -> Timestamp {
         self.now.clock
     }
 
-    /// Time since the program began, at the event.
+    /// Time since the program began, at the time of the event.
     pub(super) const fn elapsed(&self) -> Duration {
         self.now.elapsed
     }
 
-    /// Reads a device in full now.
+    /// Schedules a full read of a device now.
     pub(super) fn read_now(&mut self, device: &DeviceId) {
         if let Some(record) = self.state.devices.get(device) {
             self.addresses.read_now(record.address, self.now.elapsed);

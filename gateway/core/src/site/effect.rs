@@ -1,4 +1,4 @@
-//! What follows from events: what is stored first, and what is done afterwards.
+//! The results of events: what is stored first, and what the shell does afterwards.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -15,12 +15,12 @@ use crate::inventory::Finding;
 use crate::mail_queue::QueuedMail;
 use crate::reading::profiles::FirmwareTransport;
 
-/// What is done after the outcome is stored.
+/// What the shell does after the outcome is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Read a device; answer by [`super::Event::ReadCompleted`].
+    /// Read a device; results in [`super::Event::ReadCompleted`].
     Read(ReadRequest),
-    /// Search the networks; answer by [`super::Event::SearchEnded`].
+    /// Search the networks; results in [`super::Event::SearchEnded`].
     Search(SearchRequest),
     /// Resolve the configured names.
     ResolveNames,
@@ -28,25 +28,25 @@ pub enum Effect {
     SendUrgent,
     /// Send the reading that belongs to a call now.
     SendReading,
-    /// Send what a command produced, then poll.
+    /// Send the results of a command, then poll.
     CommandDone,
     /// Send the command's unsent response.
     Respond(CommandId),
-    /// Describe the gateway; answer by [`super::Event::Diagnosed`].
+    /// Describe the gateway; results in [`super::Event::Diagnosed`].
     Diagnose(CommandId),
     /// Send a mail.
     Mail(Box<QueuedMail>),
-    /// Stage the image of an order; answer by [`super::Event::Staged`].
+    /// Stage the image of an order; results in [`super::Event::Staged`].
     Stage(Box<FirmwareUpdate>),
-    /// Push an image; answer by [`super::Event::PushEnded`].
+    /// Push an image; results in [`super::Event::PushEnded`].
     Push(Box<PushOrder>),
-    /// Remove every image but those of these digests.
+    /// Remove all images except those with these digests.
     RetainImages(BTreeSet<String>),
     /// Compact the spool.
     CompactSpool,
 }
 
-/// One push of an image to a device.
+/// A push of an image to a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushOrder {
     /// What was ordered.
@@ -57,53 +57,53 @@ pub struct PushOrder {
     pub address: SocketAddr,
     /// The image's digest (SHA-256, lower-case hexadecimal); the shell names the file by it.
     pub sha256: String,
-    /// How the device takes images.
+    /// How the device accepts images.
     pub transport: FirmwareTransport,
 }
 
-/// What the log should say.
+/// An event for the log.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Notice {
-    /// A device is known from now on.
+    /// A device was found.
     DeviceFound(DeviceId, SocketAddr),
     /// A device has another address.
     DeviceMoved(DeviceId, SocketAddr),
-    /// The identity of a device is doubtful.
+    /// A finding about a device's identity.
     IdentityFinding(DeviceId, Finding),
     /// Nothing in a reading is usable as an id.
     NoDeviceId(SocketAddr, String),
-    /// A device responds and can't be read.
+    /// A device responds but can't be read.
     Unreadable(DeviceId, String),
-    /// A call was made; with the device's serial number.
+    /// A call opened or ended; with the device's serial number.
     CallMade(Box<Call>, Option<String>),
-    /// A command is accepted; with the order's name.
+    /// A command was accepted; with the order's name.
     CommandAccepted(CommandId, &'static str),
-    /// A command is left for a later poll: too many are open.
+    /// A command was not accepted because too many are open; the server delivers it again.
     CommandsFull(CommandId),
     /// A command has ended; with the order's name, the state's name and the detail.
     CommandEnded(CommandId, &'static str, &'static str, String),
-    /// A step of a firmware update is reported.
+    /// A step of a firmware update was reported.
     FirmwareStep(Box<FirmwareState>),
 }
 
-/// What follows from events. Reports and records are stored in one commit before any effect is performed.
+/// The results of events. Reports and records must be stored in one commit before any effect is performed.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Reports, with the time of their making, in order.
+    /// Reports with the time at which they were made, in order.
     pub reports: Vec<(Timestamp, Report)>,
-    /// Mails to be stored.
+    /// Mails to store.
     pub mails: Vec<QueuedMail>,
-    /// Devices whose record changed, or is gone from the state.
+    /// Devices whose record changed or was removed.
     pub devices: BTreeSet<DeviceId>,
-    /// Commands whose record changed, or is gone from the state.
+    /// Commands whose record changed or was removed.
     pub commands: BTreeSet<CommandId>,
-    /// Updates whose record changed, or is gone from the state.
+    /// Updates whose record changed or was removed.
     pub updates: BTreeSet<RolloutId>,
-    /// Jobs that were done, and when.
+    /// Jobs that were done, with the time.
     pub jobs: Vec<(Job, Timestamp)>,
-    /// What is done afterwards, in order.
+    /// Effects to perform after the commit, in order.
     pub effects: Vec<Effect>,
-    /// What is logged at once.
+    /// Events to log at once.
     pub notices: Vec<Notice>,
 }
 

@@ -1,4 +1,4 @@
-//! What happens at a site.
+//! The events of a site.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -12,63 +12,62 @@ use crate::access::Access;
 use crate::firmware::PushFailure;
 use crate::reading::{CompletedReading, ReadScope};
 
-/// What happened.
+/// An event.
 #[derive(Debug)]
 pub enum Event {
     /// A read ended.
     ReadCompleted {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What was asked for.
+        /// The scope that was requested.
         scope: ReadScope,
-        /// With what the device answered.
+        /// The credential that worked, if any.
         access: Option<Access>,
-        /// The reading, or why there is none.
+        /// The reading, or the reason why there is none.
         result: Result<Box<CompletedReading>, ReadFailure>,
     },
     /// A search found a device.
     Found {
-        /// Where.
+        /// Its address.
         address: SocketAddr,
-        /// With what it answered.
+        /// The credential that worked, if any.
         access: Option<Access>,
-        /// What it shows.
         reading: Box<Reading>,
     },
     /// A search ended.
     SearchEnded(SearchEnd),
-    /// The DNS gave the address of a configured name.
+    /// A configured name was resolved.
     Resolved(SocketAddr),
-    /// Commands came with a poll.
+    /// A poll delivered commands.
     CommandsDelivered(Vec<Command>),
     /// The server has stored this response.
     ResponseStored(CommandId, Response),
-    /// The status that a diagnostics command asked for, as JSON; `None` where it can't be encoded.
+    /// The status for a diagnostics command, as JSON; `None` if it can't be encoded.
     Diagnosed(CommandId, Option<serde_json::Value>),
     /// The server's sequence numbers show that one side has lost reports.
     SequenceMismatch,
-    /// An image was staged, or not.
+    /// An image was staged, or staging failed.
     Staged(RolloutId, Result<StagedImage, StagingFailure>),
-    /// Bytes of an image that are here, and bytes in all.
+    /// Progress of staging: octets downloaded so far, and octets in total.
     StagingProgress(RolloutId, u64, u64),
     /// A push ended.
     PushEnded(RolloutId, DeviceId, Result<(), PushFailure>),
-    /// A trap came from an address: read the devices there after this time.
+    /// A trap was received from an address: read the devices there after this time.
     TrapReceived(IpAddr, Duration),
-    /// A job of the schedule is due.
+    /// A recurring job is due.
     Due(Job),
 }
 
 /// Why a device was not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadFailure {
-    /// It did not respond: it may be off.
+    /// No response: it may be off.
     NoResponse,
-    /// It responded and can't be read; the text says why.
+    /// It responded but can't be read, for this reason.
     Unreadable(String),
 }
 
-/// An image on the gateway's disk, its digest checked.
+/// An image on the gateway's disk with a verified digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StagedImage {
     /// SHA-256, lower-case hexadecimal.
@@ -77,23 +76,23 @@ pub struct StagedImage {
     pub length: u64,
 }
 
-/// An image that was not staged.
+/// Why an image was not staged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StagingFailure {
-    /// What a person should read.
+    /// The text for operators.
     pub why: String,
     /// Whether a retry can help.
     pub retry: bool,
 }
 
-/// A job that recurs.
+/// A recurring job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
     /// Search the networks.
     Search,
     /// Read every device in full.
     Readings,
-    /// Forget what is no longer needed.
+    /// Remove what is no longer needed.
     Upkeep,
 }
 

@@ -1,4 +1,4 @@
-//! Firmware updates: what their own state machines want, as effects and reports.
+//! Firmware updates: carries out the effects of their state machines.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use super::effect::{Effect, Notice, PushOrder};
 use super::event::{Event, StagedImage, StagingFailure};
 use crate::firmware::{self, Image, PushFailure, Reach, Shown, Update};
 
-/// Goes on with what was under way when the program ended.
+/// Resumes the updates that were open when the program ended.
 pub(super) fn resume(cx: &mut Context) {
     let now = cx.clock();
     for update in cx.state.updates.values_mut() {
@@ -22,7 +22,7 @@ pub(super) fn resume(cx: &mut Context) {
     }
 }
 
-/// Takes the next step of every update; events that follow at once are left in `follow`.
+/// Advances every update; events that follow immediately are appended to `follow`.
 pub(super) fn advance(cx: &mut Context, follow: &mut Vec<Event>) {
     let now = cx.clock();
     let open: Vec<RolloutId> =
@@ -97,7 +97,7 @@ fn no_image() -> PushFailure {
     PushFailure { why, reach: Reach::NoImage }
 }
 
-/// Feeds an update and carries out what it answers.
+/// Changes an update and carries out the effects.
 fn with_update(
     cx: &mut Context,
     rollout: RolloutId,
@@ -108,11 +108,11 @@ fn with_update(
     let effects = ask(update, now);
     let command = update.command;
     cx.outcome.updates.insert(rollout);
-    // Only `Update::next` wants a push.
+    // Only `Update::next` requires a push.
     carry_out(cx, rollout, command, effects, &mut Vec::new());
 }
 
-/// An image was staged, or not.
+/// An image was staged, or staging failed.
 pub(super) fn on_staged(cx: &mut Context, rollout: RolloutId, result: Result<StagedImage, StagingFailure>) {
     let rules = cx.rules.updates;
     with_update(cx, rollout, |update, now| match result {
@@ -121,7 +121,7 @@ pub(super) fn on_staged(cx: &mut Context, rollout: RolloutId, result: Result<Sta
     });
 }
 
-/// More of an image is here, bytes of bytes.
+/// Progress of staging, octets.
 pub(super) fn on_staging_progress(cx: &mut Context, rollout: RolloutId, here: u64, all: u64) {
     let rules = cx.rules.updates;
     with_update(cx, rollout, |update, now| update.on_staging(here, all, now, &rules));
@@ -138,7 +138,7 @@ pub(super) fn on_push_ended(
     with_update(cx, rollout, |update, now| update.on_pushed(device, result, now, &rules));
 }
 
-/// A device was read, or did not respond: updates that wait for its restart go on.
+/// A device was read, or the read timed out: advances updates that wait for its restart.
 pub(super) fn on_read_back(cx: &mut Context, device: &DeviceId, shown: Option<Shown<'_>>) {
     let rules = cx.rules.updates;
     let waits = |update: &&Update| !update.is_over() && update.devices.iter().any(|d| d.device == *device);
@@ -149,7 +149,7 @@ pub(super) fn on_read_back(cx: &mut Context, device: &DeviceId, shown: Option<Sh
     }
 }
 
-/// A roll-out is cancelled.
+/// Cancels a roll-out.
 pub(super) fn cancel(cx: &mut Context, command: CommandId, rollout: RolloutId) {
     let now = cx.clock();
     let mut stopped = None;
@@ -165,7 +165,7 @@ pub(super) fn cancel(cx: &mut Context, command: CommandId, rollout: RolloutId) {
     answers::change(cx, command, |record| record.finish(state, detail, None, now));
 }
 
-/// Forgets updates whose command is forgotten, and the images that no update needs.
+/// Removes updates whose command was removed, and the images that no update needs.
 pub(super) fn forget(cx: &mut Context) {
     let State { commands, updates, .. } = &mut cx.state;
     let going: Vec<RolloutId> = updates
@@ -182,7 +182,7 @@ pub(super) fn forget(cx: &mut Context) {
         Image::Wanted { .. } | Image::Staging { .. } | Image::Failed { .. } => None,
     };
     let open = || updates.values().filter(|update| !update.is_over());
-    // While an image is being staged, its digest isn't known.
+    // The digest of an image is unknown while it is being staged.
     if open().all(|update| digest(update).is_some()) {
         let keep: BTreeSet<String> = open().filter_map(digest).collect();
         cx.outcome.effect(Effect::RetainImages(keep));

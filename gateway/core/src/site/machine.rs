@@ -14,16 +14,16 @@ use super::searches::{SearchEnd, Searches, is_due_at_start};
 use super::{addresses::Addresses, commands, firmware, readings, reports};
 use crate::reading::profiles::Profiles;
 
-/// The full readings of a round are spread over at most this.
+/// The maximum time over which a round of full readings is spread.
 const ROUND_SPREAD: Duration = Duration::from_secs(600);
 
-/// The first reads after a start are spread over at most this.
+/// The maximum time over which the first reads after a start are spread.
 const START_SPREAD: Duration = Duration::from_secs(60);
 
-/// How soon an open update is looked at again.
+/// How often an open update is advanced.
 const UPDATE_GRAIN: Duration = Duration::from_millis(500);
 
-/// How long a wait for the machine's clock may be: it may be set meanwhile.
+/// Longest wait for a time of the machine's clock, which may be set meanwhile.
 const CLOCK_GRAIN: Duration = Duration::from_secs(30);
 
 /// A site.
@@ -33,7 +33,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// A site that goes on where the spool's memory ends.
+    /// A site with the state that was loaded from the spool.
     #[must_use]
     pub fn new(rules: SiteRules, profiles: Arc<Profiles>, state: State, now: Moment, random: u64) -> Self {
         let mut cx = Context {
@@ -61,13 +61,13 @@ impl Site {
         &self.cx.state
     }
 
-    /// IP addresses whose traps matter.
+    /// The IP addresses whose traps are accepted.
     #[must_use]
     pub fn watched_ips(&self) -> BTreeSet<IpAddr> {
         self.cx.addresses.ips()
     }
 
-    /// Takes in what happened. `random` is different for each event.
+    /// Handles an event. `random` must differ for each event.
     pub fn handle(&mut self, event: Event, now: Moment, random: u64) {
         let cx = &mut self.cx;
         (cx.now, cx.random) = (now, Random::new(random));
@@ -96,7 +96,7 @@ impl Site {
         }
     }
 
-    /// Takes every step whose time has come.
+    /// Performs all steps that are due.
     pub fn advance(&mut self, now: Moment, random: u64) {
         let cx = &mut self.cx;
         (cx.now, cx.random) = (now, Random::new(random));
@@ -118,7 +118,7 @@ impl Site {
         }
     }
 
-    /// When [`Site::advance`] is to be called at the latest, since the program began; `None` where nothing waits.
+    /// The latest time for the next [`Site::advance`], since the program began; `None` if nothing is scheduled.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         let cx = &self.cx;
@@ -136,14 +136,14 @@ impl Site {
         [read, expiry, update, search.flatten().map(until)].into_iter().flatten().min()
     }
 
-    /// What follows from all that was handled since it was taken last.
+    /// The results of everything that was handled since the last call.
     pub fn outcome(&mut self) -> Outcome {
         std::mem::take(&mut self.cx.outcome)
     }
 }
 
-/// Watches what the spool remembers and what the configuration names, spread over one interval. An address that the
-/// configuration no longer holds isn't read any more; its device is offline then.
+/// Watches the addresses of known devices and of the configuration, spread over one interval. An address that is no
+/// longer configured isn't read any more; its device becomes offline.
 fn restore_addresses(cx: &mut Context) {
     let now = cx.elapsed();
     let spread = cx.rules.status_interval().min(START_SPREAD);

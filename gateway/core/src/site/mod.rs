@@ -1,9 +1,9 @@
-//! The gateway's decisions about its site, as a state machine without input or output: which device is where, when each
-//! is read, what a reading means, which command it answers, which search goes first, which image may be pushed.
+//! The gateway's decisions about its site, as a state machine without I/O: which device is where, when each is read,
+//! what a reading means, which command it answers, which search goes first, and which image may be pushed.
 //!
-//! The caller feeds [`Site::handle`] with what happened, calls [`Site::advance`] when [`Site::poll_timeout`] has come,
-//! and takes [`Site::outcome`]: it stores the outcome's records and reports in one commit, and only then performs its
-//! effects. Clock and random bits are passed in; the same inputs give the same outcome.
+//! The caller passes events to [`Site::handle`], calls [`Site::advance`] at [`Site::poll_timeout`], and takes
+//! [`Site::outcome`]: it stores the outcome's records and reports in one commit, and performs the effects only then.
+//! Clock and random bits are passed in; the same inputs give the same outcome.
 
 mod addresses;
 mod answers;

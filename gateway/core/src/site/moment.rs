@@ -9,11 +9,11 @@ use jiff::Timestamp;
 pub struct Moment {
     /// The machine's clock, which an administrator may set.
     pub clock: Timestamp,
-    /// Time since the program began, by a clock that never jumps.
+    /// Time since the program began, by a monotonic clock.
     pub elapsed: Duration,
 }
 
-/// Random numbers drawn from the bits that came with an event (`SplitMix64`).
+/// Random numbers from the bits of an event (`SplitMix64`).
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Random(u64);
 
@@ -29,7 +29,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A part of `whole`, from nothing to all of it.
+    /// A random part of `whole`.
     pub(super) fn part_of(&mut self, whole: Duration) -> Duration {
         let high = u32::try_from(self.bits() >> 32).unwrap_or(u32::MAX);
         whole.mul_f64(f64::from(high) / f64::from(u32::MAX))

@@ -1,4 +1,4 @@
-//! Who is where: the address of each device, and what is odd about it.
+//! Which device is at which address, and irregularities of identities.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::effect::Notice;
 use super::reports;
 use crate::inventory::{self, Finding, Recognition, Sighting};
 
-/// The device that a reading shows; `None` where nothing in it is usable as an id.
+/// Identifies the device of a reading; `None` if nothing in it is usable as an id.
 pub(super) fn recognise(
     cx: &mut Context,
     address: SocketAddr,
@@ -32,7 +32,7 @@ pub(super) fn recognise(
     recognised.map_err(|error| cx.outcome.notices.push(Notice::NoDeviceId(address, error.to_string()))).ok()
 }
 
-/// This is a secondary address of a device: it is read rarely, and at once when the device falls silent at its own.
+/// The address is a secondary one: it is read rarely, and at once when the primary one times out.
 pub(super) fn stand_by(cx: &mut Context, address: SocketAddr, id: &DeviceId) {
     let next = cx.elapsed() + cx.rules.wait(cx.rules.reading);
     if let Some(watched) = cx.addresses.at(address) {
@@ -41,7 +41,7 @@ pub(super) fn stand_by(cx: &mut Context, address: SocketAddr, id: &DeviceId) {
     }
 }
 
-/// Remembers what is odd about the identity of a device.
+/// Stores findings about a device's identity.
 pub(super) fn note(cx: &mut Context, id: &DeviceId, findings: Vec<Finding>) {
     let now = cx.clock();
     let Some(record) = cx.state.devices.get_mut(id) else { return };
@@ -53,7 +53,7 @@ pub(super) fn note(cx: &mut Context, id: &DeviceId, findings: Vec<Finding>) {
     }
 }
 
-/// The device is at this address, and nowhere else. `before` answered there until now.
+/// The device is at this address and no other; `before` is the device that was read there until now.
 pub(super) fn place(cx: &mut Context, address: SocketAddr, id: &DeviceId, before: Option<DeviceId>) {
     let elsewhere = cx.state.devices.get(id).map(|record| record.address).filter(|a| *a != address);
     if let Some(old) = elsewhere {
@@ -75,14 +75,14 @@ pub(super) fn place(cx: &mut Context, address: SocketAddr, id: &DeviceId, before
     }
 }
 
-/// A device of a provisional id is known by its serial number now.
+/// A device with a provisional id now has a serial number: renames it.
 fn rename(cx: &mut Context, provisional: &DeviceId, id: &DeviceId) {
     let Some(old) = cx.state.devices.remove(provisional) else { return };
     cx.outcome.devices.insert(provisional.clone());
     reports::clear_calls_of(cx, provisional, &old, id);
 }
 
-/// What a read after a trap found is confirmed soon, not when the next read is due anyway.
+/// Confirms the result of a read after a trap soon, instead of at the next scheduled read.
 pub(super) fn confirm(cx: &mut Context, address: SocketAddr, settling: bool) {
     let soon = cx.elapsed() + cx.rules.wait(CONFIRM_AFTER).max(CONFIRM_MIN);
     if let Some(watched) = cx.addresses.at(address) {
@@ -93,8 +93,8 @@ pub(super) fn confirm(cx: &mut Context, address: SocketAddr, settling: bool) {
     }
 }
 
-/// Between a read that a trap asked for and the one that confirms it.
+/// The pause between a read after a trap and its confirmation.
 const CONFIRM_AFTER: Duration = Duration::from_secs(30);
 
-/// No demonstration confirms earlier.
+/// Minimum pause before a confirmation in a demonstration.
 const CONFIRM_MIN: Duration = Duration::from_secs(1);

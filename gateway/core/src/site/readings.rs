@@ -1,4 +1,4 @@
-//! What a completed read means: calls, reports, responses to commands, a step of a firmware update.
+//! What follows a read: calls, reports, responses to commands, progress of firmware updates.
 
 use std::net::SocketAddr;
 
@@ -46,7 +46,7 @@ pub(super) fn on_read_completed(
     }
 }
 
-/// A search found a device. It doesn't say what was read completely: that ends nothing that isn't contradicted.
+/// A search found a device. A search has no coverage: an open call ends only if the reading contradicts it.
 pub(super) fn on_found(cx: &mut Context, address: SocketAddr, access: Option<Access>, reading: &Reading) {
     if !cx.rules.holds(address) {
         return;
@@ -54,7 +54,7 @@ pub(super) fn on_found(cx: &mut Context, address: SocketAddr, access: Option<Acc
     let later = cx.elapsed() + cx.rules.status_interval();
     let watched = cx.addresses.watch(address, None, later);
     if watched.busy {
-        // A read is under way and shows the same.
+        // A read is in progress and gives the same result.
         return;
     }
     watched.full = false;
@@ -62,7 +62,7 @@ pub(super) fn on_found(cx: &mut Context, address: SocketAddr, access: Option<Acc
     read(cx, address, Taken { scope: ReadScope::Full, reading, coverage, fingerprint: None, access });
 }
 
-/// A change check was answered: the device responds, and where anything changed its status is read.
+/// A change check had a response: the device is online. If anything changed, its status is read.
 fn on_change_check(cx: &mut Context, address: SocketAddr, fingerprint: Option<ChangeFingerprint>) {
     let now = cx.now;
     let Some(watched) = cx.addresses.at(address) else { return };
@@ -110,7 +110,7 @@ fn read(cx: &mut Context, address: SocketAddr, taken: Taken<'_>) {
     }
 }
 
-/// Takes a reading into the record of its device; the calls that it makes.
+/// Stores a reading in the record of its device. Returns the calls that it opens and ends.
 fn take_in(
     cx: &mut Context,
     address: SocketAddr,
@@ -162,13 +162,13 @@ fn take_in(
 fn not_read(cx: &mut Context, address: SocketAddr, scope: ReadScope, failure: &ReadFailure) {
     let now = cx.elapsed();
     let Some(watched) = cx.addresses.at(address) else { return };
-    // What was to be read in full still is.
+    // A full read that was due remains due.
     watched.full |= scope == ReadScope::Full;
     watched.schedule.on_silence();
     watched.next = now + watched.schedule.wait(&cx.rules.sensing);
     let Some(id) = watched.device.clone() else { return };
     if watched.secondary {
-        // Only the device's own address counts.
+        // Only the device's primary address counts.
         return;
     }
     cx.addresses.try_others(&id, address, now);
@@ -185,7 +185,7 @@ fn not_read(cx: &mut Context, address: SocketAddr, scope: ReadScope, failure: &R
     silence::silence_previous_devices(cx, address);
 }
 
-/// A change of the status asks for a full reading: only that is reported.
+/// A change of the status is reported with a full reading: schedules one.
 fn look_closer(cx: &mut Context, address: SocketAddr, id: &DeviceId, reading: &Reading) {
     let now = cx.now;
     let Some(record) = cx.state.devices.get(id) else { return };
@@ -203,12 +203,12 @@ fn look_closer(cx: &mut Context, address: SocketAddr, id: &DeviceId, reading: &R
     }
 }
 
-/// A reading as an update that waits for a restart sees it.
+/// The view of a firmware update on a reading.
 fn shown(reading: &Reading) -> Shown<'_> {
     Shown { version: reading.identity.firmware_version(), status: &reading.status }
 }
 
-/// Takes a newer status into the last full reading, for the local page.
+/// Merges a newer status into the last full reading, for the local page.
 fn merge(full: &mut Reading, part: &Reading) {
     full.status = part.status.clone();
     full.alerts = part.alerts.clone();

@@ -1,4 +1,4 @@
-//! Reports of what a device shows, and of calls.
+//! Reports of readings and calls.
 
 use jiff::Timestamp;
 use uuid::Builder;
@@ -12,7 +12,7 @@ use crate::calls::{OpenCall, is_told_by_another};
 use crate::inventory::{DeviceRecord, Reported};
 use crate::mail_queue::QueuedMail;
 
-/// Reports a full reading when it is new or differs from what was reported.
+/// Reports a full reading if it is new or differs from what was reported.
 pub(super) fn inform(cx: &mut Context, id: &DeviceId, reading: &Reading) {
     let Some(record) = cx.state.devices.get(id) else { return };
     if let Some(trigger) = record.report_trigger(reading, true, cx.clock()) {
@@ -39,7 +39,7 @@ pub(super) fn report_information(
     cx.outcome.devices.insert(id.clone());
 }
 
-/// Reports the meters that a command asked for.
+/// Reports the meters that a command requested.
 pub(super) fn report_counters(cx: &mut Context, id: &DeviceId, reading: &Reading, command: CommandId) {
     let now = cx.clock();
     let set = CounterSet {
@@ -53,7 +53,7 @@ pub(super) fn report_counters(cx: &mut Context, id: &DeviceId, reading: &Reading
     cx.outcome.report(Report::CounterSet(set), now);
 }
 
-/// Calls are reported, mailed, and remembered as open, in one commit.
+/// Reports, mails and stores calls in one commit.
 pub(super) fn make_calls(cx: &mut Context, id: &DeviceId, calls: &[Call]) {
     let now = cx.clock();
     let Some(record) = cx.state.devices.get_mut(id).filter(|_| !calls.is_empty()) else { return };
@@ -83,7 +83,7 @@ pub(super) fn make_calls(cx: &mut Context, id: &DeviceId, calls: &[Call]) {
     cx.outcome.effect(Effect::SendUrgent);
 }
 
-/// A UUID version 7: mails of one millisecond keep the order of their making.
+/// A UUID version 7: mails made in the same millisecond keep their order.
 fn mail_id(cx: &mut Context) -> uuid::Uuid {
     cx.mails_made = cx.mails_made.wrapping_add(1);
     let [high, low] = (cx.mails_made & 0x0fff).to_be_bytes();
@@ -93,7 +93,7 @@ fn mail_id(cx: &mut Context) -> uuid::Uuid {
 }
 
 /// Reports every open call and every device again after a sequence mismatch: the server may have stored the end of a
-/// call that this gateway has lost. What it knows already changes nothing there.
+/// call that this gateway has lost. Duplicates change nothing there.
 pub(super) fn report_again(cx: &mut Context) {
     let now = cx.clock();
     for (id, record) in &mut cx.state.devices {
@@ -107,7 +107,7 @@ pub(super) fn report_again(cx: &mut Context) {
     cx.outcome.effect(Effect::SendUrgent);
 }
 
-/// The device of a provisional id is known by its serial number now: its open calls end.
+/// A device with a provisional id now has a serial number: ends the open calls of the provisional id.
 pub(super) fn clear_calls_of(cx: &mut Context, provisional: &DeviceId, record: &DeviceRecord, id: &DeviceId) {
     let now = cx.clock();
     for open in &record.calls.open {

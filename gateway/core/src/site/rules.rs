@@ -1,4 +1,4 @@
-//! What the configuration says of a site, as far as decisions need it.
+//! The part of the configuration that decisions need.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,15 +17,15 @@ use crate::windows::Windows;
 pub struct SiteRules {
     /// How often devices are read.
     pub sensing: SensingRules,
-    /// When a change is a call.
+    /// The thresholds of calls.
     pub calls: CallRules,
-    /// How firmware updates go.
+    /// The times of firmware updates.
     pub updates: UpdateRules,
-    /// Maximum number of reads under way.
+    /// Maximum number of reads in progress.
     pub concurrency: usize,
-    /// Between two searches, unscaled.
+    /// Interval of searches, not divided by the speed-up.
     pub discovery: Duration,
-    /// Between two full readings of a device, unscaled.
+    /// Interval of full readings of a device, not divided by the speed-up.
     pub reading: Duration,
     /// When networks may be searched.
     pub windows: Windows,
@@ -40,32 +40,32 @@ pub struct SiteRules {
 }
 
 impl SiteRules {
-    /// A wait, divided in a demonstration.
+    /// An interval, divided by the speed-up of a demonstration.
     #[must_use]
     pub fn wait(&self, wait: Duration) -> Duration {
         let speedup = self.sensing.speedup;
         wait.div_f64(if speedup.is_finite() { speedup.max(1.0) } else { 1.0 })
     }
 
-    /// Whether an address is configured: by itself, or as part of a network.
+    /// Whether an address is configured, by itself or as part of a network.
     #[must_use]
     pub fn holds(&self, address: SocketAddr) -> bool {
         self.single_devices.contains(&address) || self.sweep.owner(address).is_some()
     }
 
-    /// Between two reads of a device that does something.
+    /// Interval of reads of a device in use.
     pub(super) fn status_interval(&self) -> Duration {
         self.wait(self.sensing.status)
     }
 
-    /// A device that answered within this is still where it was.
+    /// A device that responded within this time is assumed to be where it was.
     pub(super) fn recent_within(&self) -> SignedDuration {
         let sensing = &self.sensing;
         let longest = sensing.status.max(sensing.idle).max(sensing.asleep).saturating_mul(2);
         SignedDuration::try_from(self.wait(longest)).unwrap_or(SignedDuration::MAX)
     }
 
-    /// Until when the networks may be searched: `Some(None)` without an end, `None` where they may not be now.
+    /// Until when the networks may be searched: `Some(None)` without an end, `None` if they may not be searched now.
     pub(super) fn open_until(&self, now: Timestamp) -> Option<Option<Timestamp>> {
         self.windows.open_until(now, &self.zone)
     }

@@ -1,14 +1,14 @@
-//! Which search of the networks goes first: one at a time, a scheduled one in its windows and from where the last one
-//! was cut, one that was ordered at once.
+//! The order of searches: one at a time. A scheduled search runs within its windows and continues where the last one
+//! was interrupted; an ordered one runs at once.
 
 use std::time::Duration;
 
-/// A search to begin.
+/// A search to perform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SearchRequest {
-    /// Addresses that the last search, which its window cut, has covered.
+    /// Addresses to skip: those that the last, interrupted search has covered.
     pub skip: usize,
-    /// When it is cut; `None` where it runs to its end.
+    /// When it must stop; `None` if it may run to its end.
     pub until: Option<jiff::Timestamp>,
 }
 
@@ -17,7 +17,7 @@ pub struct SearchRequest {
 pub struct SearchEnd {
     /// Devices found.
     pub found: usize,
-    /// Addresses that were covered, where its window closed before all were.
+    /// Addresses that were covered before the window closed; `None` if all were.
     pub cut_after: Option<usize>,
 }
 
@@ -25,21 +25,21 @@ pub struct SearchEnd {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Searches {
     running: bool,
-    /// A search was ordered while another one was under way, which may have passed what it is ordered for.
+    /// A search was ordered while another one was running, which may have passed the address in question.
     again: bool,
-    /// The scheduled search waits for its window.
+    /// A scheduled search waits for its window.
     due: bool,
-    /// Addresses that the last search, which its window cut, has covered.
+    /// Addresses that the last, interrupted search has covered.
     covered: usize,
 }
 
 impl Searches {
-    /// The schedule wants a search: it begins when a window is open.
+    /// A scheduled search is due: it begins when a window is open.
     pub const fn schedule(&mut self) {
         self.due = true;
     }
 
-    /// Somebody ordered a search: it begins at once, or after the one that is under way.
+    /// Orders a search: it begins at once, or after the one that is running.
     pub fn order(&mut self) -> Option<SearchRequest> {
         self.begin(None)
     }
@@ -59,7 +59,7 @@ impl Searches {
         self.begin(until)
     }
 
-    /// The search ended; the next one, where it was ordered meanwhile.
+    /// The search ended. Returns the next one, if it was ordered meanwhile.
     pub fn on_end(&mut self, end: &SearchEnd) -> Option<SearchRequest> {
         self.running = false;
         if let Some(covered) = end.cut_after {
@@ -82,7 +82,7 @@ impl Searches {
     }
 }
 
-/// Whether a search is due at the start: none was made yet, or the last one is too long ago, or in the future.
+/// Whether a search is due at the start: none was made, or the last one is too old or in the future.
 pub(super) fn is_due_at_start(ago: Option<jiff::SignedDuration>, every: Duration) -> bool {
     ago.is_none_or(|ago| {
         Duration::try_from(ago).is_ok_and(|ago| ago.as_secs() >= every.as_secs()) || ago.is_negative()

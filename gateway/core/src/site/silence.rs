@@ -1,4 +1,4 @@
-//! What it means that a device does not respond.
+//! What follows a read that timed out.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use wire::ids::DeviceId;
 use super::context::Context;
 use super::{answers, reports};
 
-/// A device did not respond. That is no call while it takes an image or restarts after one.
+/// A read timed out. That opens no call while the device receives an image or restarts after one.
 pub(super) fn on_silence(cx: &mut Context, id: &DeviceId, why: &str) {
     let now = cx.clock();
     let is_updated = cx.state.updates.values().any(|update| update.is_under_way(id));
@@ -19,7 +19,7 @@ pub(super) fn on_silence(cx: &mut Context, id: &DeviceId, why: &str) {
     answers::on_silence(cx, id, why);
 }
 
-/// Devices whose address another one has now do not respond either.
+/// Counts a timeout for devices whose former address now belongs to another device.
 pub(super) fn silence_previous_devices(cx: &mut Context, address: SocketAddr) {
     let previous = cx.addresses.at(address).map(|watched| watched.previous_devices.clone());
     for id in previous.unwrap_or_default() {

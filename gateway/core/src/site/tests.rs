@@ -1,4 +1,4 @@
-//! Whole sites by hand: what happened, and what follows.
+//! Sites in unit tests: events and their outcomes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -145,7 +145,7 @@ fn a_device_that_moves_keeps_its_record_and_another_one_at_its_address_is_no_sig
     let mut site = site(false);
     find(&mut site, "E1", address(1), 10);
     find(&mut site, "E2", address(2), 10);
-    // E2 takes the address of E1, which is then silent there.
+    // E2 takes the address of E1, which then times out there.
     let taken = find(&mut site, "E2", address(1), 600);
     assert_eq!(site.state().devices.len(), 2);
     assert_eq!(site.state().devices[&"acme:E2".parse().unwrap()].address, address(1));
@@ -163,7 +163,7 @@ fn a_device_at_two_addresses_counts_once() {
     let second = find(&mut site, "E1", address(2), 20);
     assert!(second.reports.is_empty(), "{second:?}");
     assert_eq!(site.state().devices[&"acme:E1".parse().unwrap()].address, address(1));
-    // Its own address falls silent: the secondary one is read at once.
+    // Its primary address times out: the secondary one is read at once.
     site.advance(moment(30), 1);
     site.outcome();
     is_silent(&mut site, address(1), 71);
@@ -184,7 +184,7 @@ fn a_command_that_is_delivered_twice_is_begun_once() {
         assert_eq!((begun, accepted), (searches, !again), "the first search is under way");
         assert!(outcome.effects.contains(&Effect::Respond(discover.id)));
     }
-    // The search that was under way may have passed what the command is about: one more follows, and answers it.
+    // The search in progress may have passed what the command is about: another one follows and answers it.
     let end = SearchEnd { found: 3, cut_after: None };
     site.handle(Event::SearchEnded(end), moment(20), 1);
     let next = Effect::Search(SearchRequest { skip: 0, until: None });
