@@ -1,4 +1,4 @@
-//! The whole state machine against small agents of our own.
+//! Whole readings of small agents.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ fn objects(rows: &[(&str, Value)]) -> Objects {
     rows.iter().map(|(oid, value)| (oid.parse().unwrap(), value.clone())).collect()
 }
 
-/// What an orderly agent answers.
+/// The response of a regular agent.
 fn orderly(objects: &Objects, request: &Request) -> Response {
     let next = |cursor: &Oid| objects.range(cursor.clone()..).find(|(oid, _)| *oid > cursor);
     Response::Varbinds(match request {
@@ -95,7 +95,7 @@ fn run(scope: ReadScope, answer: impl FnMut(&Request) -> Response) -> (Reading, 
     (reading, sent)
 }
 
-/// A reading of a device that had this hints before; and the one that it has now.
+/// A reading with the hints of an earlier one; and the hints that it gives.
 fn run_again(
     scope: ReadScope,
     hints: TableHints,
@@ -307,7 +307,7 @@ fn a_known_device_that_is_silent_to_many_objects_is_read_and_not_asked_for_so_ma
     assert_eq!((again, timeouts), (objects, 1));
     let (again, timeouts, _, hints) = read(quirks, hints);
     assert_eq!((again, timeouts), (objects, 0));
-    // One that is off is given up after one request more.
+    // A device that is off is given up after one request more.
     let known = AgentQuirks { proven: true, ..AgentQuirks::default() };
     let mut off = DeviceReading::with_quirks(profiles(), ReadScope::Full, known, hints.unwrap().into());
     let request = off.next_request().unwrap();
@@ -383,7 +383,7 @@ fn a_device_that_falls_silent_is_given_up_after_a_few_requests() {
         }
     };
     assert!(gave_up && timeouts == limits::TIMEOUTS_PER_READING + 1);
-    // Of one that never answered a single object is asked before it is given up, in place of a repetition.
+    // A device that never responded gets a request for a single object before it is given up, in place of a retry.
     let mut never = DeviceReading::new(profiles(), ReadScope::Full, true);
     let request = never.next_request().unwrap();
     assert_eq!(never.retries(&request, 2), 1);
@@ -554,7 +554,7 @@ proptest! {
                 2 => Response::Error(ErrorStatus::NoSuchName(varbinds.len())),
                 3 => Response::Error(ErrorStatus::Other),
                 _ => {
-                    // Varbinds near what was asked: that is where harm could be done.
+                    // Varbinds close to the request: those could do harm.
                     let oids = request.oids();
                     let near = |(which, more, value): &(u8, Vec<u32>, Value)| {
                         (oids[usize::from(*which) % oids.len()].join(more), value.clone())

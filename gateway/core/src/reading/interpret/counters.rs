@@ -1,5 +1,5 @@
-//! Counters with their evidence: the vendor's own first, then `prtMarkerLifeCount`. Who compares two readings of a counter
-//! compares only what has the same evidence: one place counts otherwise than another.
+//! Counters with their evidence: the vendor's own first, then `prtMarkerLifeCount`. Two readings of a counter may be
+//! compared only if their evidence is the same object, because objects count differently.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,16 @@ use crate::reading::mib::join;
 use crate::reading::mib::objects as o;
 use crate::reading::profiles::Profile;
 
-/// Counters of a device.
+/// The counters of a device.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Meters {
-    /// By name.
+    /// The values.
     pub(crate) counters: BTreeMap<Counter, u64>,
-    /// Where each was read.
+    /// The sources.
     pub(crate) evidence: BTreeMap<Counter, Evidence>,
-    /// What the marker counts.
+    /// The unit of the marker.
     pub(crate) unit: Option<Label>,
-    /// What the marker counts, where `total` is the vendor's own.
+    /// The marker's life count, if `total` comes from the vendor's object.
     pub(crate) marker_life: Option<Evidence>,
 }
 
@@ -40,7 +40,7 @@ impl Meters {
         self.counters.get(&counter).copied()
     }
 
-    /// What the standard table has of the busiest marker.
+    /// Adds the standard objects of the busiest marker.
     fn of_marker(&mut self, mib: &Mib, row: &[u32], life: u64) {
         let oid = join(o::PRT_MARKER_LIFE_COUNT, row).to_string();
         let own_total = self.counters.contains_key(&Counter::Total);
@@ -58,8 +58,8 @@ impl Meters {
             mib.number(o::PRT_MARKER_COUNTER_UNIT, row).map(|unit| labels::label(labels::UNITS, unit));
     }
 
-    /// Lets go what can't be what its name says: a sum below one of its parts, or no page of either kind on a device that
-    /// has printed.
+    /// Removes counters that contradict others: a sum below one of its parts, or zero black and colour pages on a
+    /// device that has printed.
     fn without_contradictions(&mut self) {
         for (whole, parts) in PARTS {
             let most = parts.iter().filter_map(|part| self.of(*part)).max();
@@ -79,10 +79,10 @@ impl Meters {
     }
 }
 
-/// Pages that may be printed between the answers of one reading.
+/// Pages that may be printed between the responses of one reading.
 const SLACK: u64 = 20;
 
-/// Sums, and counters that are parts of them. A total may count sheets and isn't among them.
+/// Sums and their parts. `total` may count sheets and is not among them.
 const PARTS: [(Counter, &[Counter]); 4] = [
     (Counter::PrintTotal, &[Counter::PrintBlack, Counter::PrintColor]),
     (Counter::CopyTotal, &[Counter::CopyBlack, Counter::CopyColor]),
@@ -90,9 +90,9 @@ const PARTS: [(Counter, &[Counter]); 4] = [
     (Counter::Color, &[Counter::PrintColor, Counter::CopyColor]),
 ];
 
-/// The counters; a private total wins over `prtMarkerLifeCount`, which may count engine feeds.
+/// The counters. A private total takes precedence over `prtMarkerLifeCount`, which may count engine feeds.
 ///
-/// A total of 0 is that of a device that doesn't count there: it is no meter.
+/// A total of 0 comes from a device that doesn't count in this object: it is not a meter.
 pub(crate) fn meters(mib: &Mib, profile: Option<&Profile>) -> Meters {
     let mut meters = Meters::default();
     for (counter, sources) in profile.iter().flat_map(|profile| &profile.counters) {
@@ -108,8 +108,8 @@ pub(crate) fn meters(mib: &Mib, profile: Option<&Profile>) -> Meters {
     meters
 }
 
-/// The marker with the highest life count. Several markers repeat one value, or count colours apart, or count a
-/// finisher's part of it: never their sum.
+/// The marker with the highest life count. The counts of several markers are never added: they may be equal, count
+/// colours separately, or be a finisher's part.
 fn busiest_marker(mib: &Mib) -> Option<(&[u32], u64)> {
     let counts = mib.rows(o::PRT_MARKER_LIFE_COUNT).filter_map(|(row, value)| Some((row, value.count()?)));
     counts.fold(None, |best: Option<(&[u32], u64)>, (row, count)| match best {

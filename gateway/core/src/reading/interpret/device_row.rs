@@ -1,9 +1,9 @@
-//! Which row of `hrDeviceTable` is the printer.
+//! The printer's row of `hrDeviceTable`.
 
 use crate::reading::mib::objects as o;
 use crate::reading::mib::{Mib, Value};
 
-/// Row of `hrDeviceTable` that is the printer.
+/// The index of the printer in `hrDeviceTable`.
 pub(crate) fn device_index(mib: &Mib) -> u32 {
     let first = |row: &[u32]| row.first().copied();
     let typed = mib

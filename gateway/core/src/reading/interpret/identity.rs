@@ -1,4 +1,4 @@
-//! Who a device is.
+//! The identity of a device.
 
 use wire::reading::{Firmware, Identity};
 
@@ -13,10 +13,10 @@ use crate::reading::profiles::{IdentitySources, Profile, SYSTEM, StandardTexts, 
 /// Octets of a hardware address.
 const MAC_OCTETS: usize = 6;
 
-/// `ifType`s that a hardware address is taken from, the best first.
+/// `ifType`s whose hardware address is used, in order of preference.
 const NETWORKS: [i64; 2] = [6, 71];
 
-/// Where a text came from.
+/// The source of a text.
 enum From<'a> {
     Object(&'static str),
     Profile(&'a TextSource),
@@ -84,7 +84,7 @@ pub(crate) fn identity(mib: &Mib, device: u32, profile: Option<&Profile>, notes:
     }
 }
 
-/// All components that the profile's sources have; a component that was told once isn't told again.
+/// The components of all of the profile's sources, each once.
 fn firmware(
     mib: &Mib,
     profile: Option<&Profile>,
@@ -108,7 +108,7 @@ fn firmware(
     all
 }
 
-/// The hardware address: of an Ethernet interface, else of a wireless one, else of one whose type isn't known.
+/// The hardware address: of an Ethernet interface, else of a wireless one, else of one with an unknown type.
 pub(crate) fn mac(mib: &Mib) -> Option<String> {
     let rank = |row: &[u32]| match mib.number(o::IF_TYPE, row) {
         Some(kind) => NETWORKS.iter().position(|own| *own == kind),

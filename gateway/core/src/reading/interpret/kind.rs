@@ -1,5 +1,5 @@
-//! Whether something with SNMP is a printer. A maker's enterprise number alone says nothing: makers of printers make
-//! projectors, cameras and displays.
+//! Whether a device with SNMP is a printer. The maker's enterprise number doesn't show it: makers of printers also
+//! make projectors, cameras and displays.
 
 use wire::reading::Reading;
 
@@ -11,7 +11,7 @@ use crate::reading::profiles::{Profile, SystemIdentity};
 /// The Printer MIB.
 const PRINTER_MIB: &[u32] = &[1, 3, 6, 1, 2, 1, 43];
 
-/// Whether a reading has what only printers have.
+/// Whether a reading has parts that only printers have.
 pub(crate) fn shows_a_printer(reading: &Reading) -> bool {
     reading.status.printer.is_some()
         || !reading.status.detected_errors.is_empty()
@@ -20,8 +20,8 @@ pub(crate) fn shows_a_printer(reading: &Reading) -> bool {
         || !reading.trays.is_empty()
 }
 
-/// Whether the objects prove a printer: the Printer MIB, a device of that type, private objects that the profile names, or
-/// what its rules say.
+/// Whether the objects prove that it is a printer: the Printer MIB, a device of that type, private objects of the
+/// profile, or the profile's rules.
 pub(crate) fn is_proven(mib: &Mib, profile: Option<&Profile>, system: &SystemIdentity<'_>) -> bool {
     let printer = |value: &Value| matches!(value, Value::Oid(kind) if kind.arcs() == o::HR_DEVICE_PRINTER);
     let says = |value: &Value| mib.as_text(value).is_some();

@@ -1,4 +1,4 @@
-//! What the objects of a device mean: identity, status, supplies, trays, covers, alerts and counters.
+//! Interprets the objects of a device: identity, status, supplies, trays, covers, alerts and counters.
 
 mod counters;
 mod covers;

@@ -1,10 +1,10 @@
-//! The model in a text that a device gives for it. Many devices put more there: a serial number, the firmware, the version of
-//! their network card. Each would then be a model of its own, and a roll-out would find nobody.
+//! Extracts the model from a device's text for it. Many devices append a serial number, the firmware version or the
+//! version of the network card; each would then be a model of its own, and a roll-out by model would find none.
 //!
-//! What is left is as the device says it, the maker's name and words like "Series" included; who compares models leaves
-//! those aside ([`wire::model`]).
+//! The rest stays as the device reports it, with the maker's name and words like "Series". Comparisons ignore those
+//! ([`wire::model`]).
 
-/// Words behind which a version, a serial number or a date follows, whatever it looks like.
+/// Words that precede a version, a serial number or a date of any form.
 const MARKS: [&str; 17] = [
     "version",
     "firmware",
@@ -25,18 +25,18 @@ const MARKS: [&str; 17] = [
     "cidate",
 ];
 
-/// Words that are such a mark only before something with a digit: some are parts of names as well.
+/// The same, but only before a word with a digit: some of them are parts of names.
 const MARKS_OF_NUMBERS: [&str; 11] =
     ["ver", "v", "rev", "revision", "release", "os", "engine", "nic", "rom", "build", "boot"];
 
-/// Texts with one of these are about the network card.
+/// Texts with one of these describe the network card.
 const CARDS: [&str; 5] =
     ["print server", "printserver", "ethernet multi-environment", "jetdirect", "network interface card"];
 
-/// Characters of the shortest serial number that is looked for inside of a word.
+/// Minimum length of a serial number to be searched within a word.
 const SERIAL_CHARS: usize = 6;
 
-/// The model in a text; nothing where none is left.
+/// The model in a text; `None` if nothing remains.
 pub(crate) fn model(text: &str, serial: Option<&str>) -> Option<String> {
     let lower = text.to_lowercase();
     if CARDS.iter().any(|card| lower.contains(card)) {
@@ -46,7 +46,7 @@ pub(crate) fn model(text: &str, serial: Option<&str>) -> Option<String> {
     let text = text.split(';').next().unwrap_or_default();
     let words: Vec<&str> = text.split_whitespace().collect();
     let mut end = (0..words.len()).find(|at| ends(&words, *at, serial)).unwrap_or(words.len());
-    // What stands between a name and its firmware is a serial or part number, however short.
+    // A word between the name and the firmware is a serial or part number, however short.
     let before_firmware = words.get(end).is_some_and(|word| is_version(word));
     if before_firmware && end > 2 && words.get(end - 1).is_some_and(|word| is_number_like(word)) {
         end -= 1;
@@ -60,7 +60,7 @@ pub(crate) fn model(text: &str, serial: Option<&str>) -> Option<String> {
 /// Whether the model ended before this word.
 fn ends(words: &[&str], at: usize, serial: Option<&str>) -> bool {
     let Some(word) = words.get(at) else { return true };
-    // "M252dw,PID:..." never stands alone; "/P" is Canon's mark of a printing device.
+    // "M252dw,PID:..." is one word; "/P" is Canon's mark of a printing device.
     let bare = word.trim_matches(|c: char| matches!(c, '(' | ')' | '[' | ']' | ',' | '"'));
     if bare.is_empty() || bare.eq_ignore_ascii_case("/p") || is_mac(bare) || is_date(bare) {
         return at > 0 || !bare.is_empty();
@@ -97,7 +97,7 @@ fn is_version(word: &str) -> bool {
     }
 }
 
-/// Whether a word is a serial number: the device's own, or what looks like nothing else.
+/// Whether a word is a serial number: the device's own, or one by its form.
 fn is_serial(word: &str, serial: Option<&str>) -> bool {
     let (word, own) = (word.to_lowercase(), serial.map(str::to_lowercase).unwrap_or_default());
     let own = own.trim();
@@ -109,12 +109,12 @@ fn is_serial(word: &str, serial: Option<&str>) -> bool {
     inside || (word == own && !own.is_empty()) || is_code(&word, digits)
 }
 
-/// Nine characters or more, digits and letters, most of them digits: no name of a model has that without a hyphen.
+/// At least nine digits and letters, mostly digits: no model's name has such a word without a hyphen.
 fn is_code(word: &str, digits: usize) -> bool {
     word.len() >= 9 && digits >= 6 && word.bytes().all(|octet| octet.is_ascii_alphanumeric())
 }
 
-/// Seven characters or more, capitals and digits, four of them digits.
+/// At least seven capitals and digits, four of them digits.
 fn is_number_like(word: &str) -> bool {
     let digits = word.bytes().filter(u8::is_ascii_digit).count();
     let plain = word.bytes().all(|octet| octet.is_ascii_digit() || octet.is_ascii_uppercase());

@@ -1,20 +1,20 @@
-//! Where values were read, for people.
+//! The sources of values, for people.
 
-/// Where a value was read, for people.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provenance {
     /// `identity.model`, `counters.total`, ...
     pub field: String,
-    /// The object, or what it was derived from.
+    /// The object, or what the value was derived from.
     pub from: String,
 }
 
-/// Takes down where values came from, where somebody wants to know.
+/// Records the sources of values, if requested.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Notes(Option<Vec<Provenance>>);
 
 impl Notes {
-    /// Keeps what is noted.
+    /// Records notes.
     pub(crate) const fn kept() -> Self {
         Self(Some(Vec::new()))
     }
@@ -23,7 +23,7 @@ impl Notes {
         self.0.unwrap_or_default()
     }
 
-    /// Where a value came from; both texts are made only where they are wanted.
+    /// Records the source of a value; the texts are only made if they are recorded.
     pub(crate) fn note(&mut self, field: impl FnOnce() -> String, from: impl FnOnce() -> String) {
         if let Some(notes) = &mut self.0 {
             notes.push(Provenance { field: field(), from: from() });

@@ -1,4 +1,4 @@
-//! How a device is.
+//! The status of a device.
 
 use wire::reading::Status;
 

@@ -8,13 +8,13 @@ use crate::reading::mib::objects as o;
 use crate::reading::mib::{Mib, Row, dotted, level_state, percent};
 use crate::reading::profiles::{Profile, SupplySource};
 
-/// A level as percent: the level itself where that is its unit, whatever the maximum is (RFC 3805, `percent(19)`).
+/// A level as a percentage. If its unit is `percent(19)`, it is the level itself, whatever the maximum is (RFC 3805).
 fn percent_of(level: i64, max: Option<i64>, unit: Option<i64>) -> Option<f64> {
     let itself = unit == Some(labels::UNIT_PERCENT) && (0..=100).contains(&level);
     percent(level, if itself { 100 } else { max? })
 }
 
-/// The rows of `prtMarkerSuppliesTable` with the profile's levels where they lack one, else the profile's supplies.
+/// The rows of `prtMarkerSuppliesTable`, completed by the profile's levels; without rows, the profile's supplies.
 pub(crate) fn supplies(mib: &Mib, profile: Option<&Profile>) -> Vec<Supply> {
     let mut rows: Vec<Supply> = mib.table(&SUPPLIES).iter().map(|row| supply(mib, row)).collect();
     let Some(profile) = profile else { return rows };
@@ -46,7 +46,7 @@ fn supply(mib: &Mib, row: &Row<'_, { SUPPLIES.len() }>) -> Supply {
     }
 }
 
-/// `prtMarkerColorantValue` of the supply's colorant; colorant 0 is none.
+/// `prtMarkerColorantValue` of the supply's colorant; index 0 means none.
 fn color(mib: &Mib, row: &Row<'_, { SUPPLIES.len() }>) -> Option<String> {
     let colorant = u32::try_from(row.number(o::PRT_MARKER_SUPPLIES_COLORANT_INDEX)?).ok()?;
     let (_, device) = row.index.split_last()?;

@@ -1,4 +1,4 @@
-//! Trays and alerts: tables whose rows are taken as they are.
+//! Trays and alerts: tables whose rows need no interpretation.
 
 use wire::reading::{Alert, Tray};
 
@@ -27,7 +27,7 @@ pub(crate) fn trays(mib: &Mib) -> Vec<Tray> {
     mib.table(&TRAYS).iter().map(tray).collect()
 }
 
-/// The rows of `prtAlertTable`; their indices are sparse and growing.
+/// The rows of `prtAlertTable`; their indices are sparse and ascending.
 pub(crate) fn alerts(mib: &Mib) -> Vec<Alert> {
     let alert = |row: &Row<'_, _>| {
         let label = |object, labels| row.number(object).map(|number| labels::label(labels, number));

@@ -2,20 +2,20 @@
 
 use encoding_rs::Encoding;
 
-/// How octets above 127 are read.
+/// How octets above 127 are decoded.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) enum Charset {
-    /// None named: UTF-8, else Windows-1252.
+    /// None was named: UTF-8, else Windows-1252.
     #[default]
     Unnamed,
-    /// One that encoding_rs knows.
+    /// A character set of `encoding_rs`.
     Known(&'static Encoding),
-    /// HP Roman-8, which the web doesn't know.
+    /// HP Roman-8, which `encoding_rs` lacks.
     Roman8,
 }
 
 impl Charset {
-    /// From its MIBenum.
+    /// From a MIBenum number.
     pub(crate) fn from_mib_enum(number: i64) -> Self {
         use encoding_rs as e;
         let known = match number {
@@ -58,14 +58,14 @@ impl Charset {
         Self::Known(known)
     }
 
-    /// Whether it has two octets for a letter.
+    /// Whether a character takes two octets.
     fn is_utf16(self) -> bool {
         matches!(self, Self::Known(set) if set == encoding_rs::UTF_16BE || set == encoding_rs::UTF_16LE)
     }
 
-    /// Decodes octets. What is valid UTF-8 is UTF-8 whatever the device names: a text of another character set is
-    /// next to never valid by chance, and many devices name one set and send the other. UTF-16 is the exception: much of
-    /// it is valid UTF-8 with control characters, which no text has inside.
+    /// Decodes octets. Valid UTF-8 is decoded as UTF-8, whatever the device states: text of another character set is
+    /// almost never valid by chance, and many devices state one set and send the other. UTF-16 is the exception: much
+    /// of it is valid UTF-8 with control characters, which no text contains.
     pub(crate) fn decode(self, octets: &[u8]) -> String {
         match std::str::from_utf8(octets) {
             Ok(text) if !self.is_utf16() || !text.contains(is_strange) => return text.to_owned(),
@@ -79,7 +79,7 @@ impl Charset {
     }
 }
 
-/// A control character that devices put into no text that isn't UTF-16.
+/// A control character that appears only in UTF-16 text.
 fn is_strange(c: char) -> bool {
     c.is_control() && !c.is_ascii_whitespace()
 }

@@ -1,4 +1,4 @@
-//! Columns of the tables that are read as rows.
+//! The columns of tables that are read row by row.
 
 use super::objects as o;
 

@@ -2,7 +2,7 @@
 
 use wire::reading::LevelState;
 
-/// What a level is.
+/// The state that a level expresses.
 pub(crate) const fn level_state(level: i64) -> LevelState {
     match level {
         0.. => LevelState::Units,
@@ -12,7 +12,7 @@ pub(crate) const fn level_state(level: i64) -> LevelState {
     }
 }
 
-/// Level / max, where both are units. The unit column isn't reliable and isn't needed for it.
+/// Level and maximum as a percentage, if both are units. The unit column is unreliable and not needed.
 #[must_use]
 pub fn percent(level: i64, max: i64) -> Option<f64> {
     if level < 0 || max <= 0 {

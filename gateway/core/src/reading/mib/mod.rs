@@ -1,4 +1,4 @@
-//! What a device answered: objects by number, values, and texts decoded by the device's character set.
+//! The objects of a device: numbers, values, and texts in the device's character set.
 
 mod charset;
 pub(crate) mod columns;

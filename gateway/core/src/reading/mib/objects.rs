@@ -1,10 +1,10 @@
-//! The standard objects that are read, by their MIB names.
+//! The standard objects that are read, with their MIB names.
 
 macro_rules! objects {
     ($($(#[$doc:meta])* $name:ident = [$($arc:literal),+ $(,)?];)+) => {
         $($(#[$doc])* pub const $name: &[u32] = &[$($arc),+];)+
 
-        /// Every object above with its MIB name, for people.
+        /// The objects above with their MIB names.
         pub const NAMES: &[(&str, &[u32])] = &[$((stringify!($name), $name)),+];
     };
 }
@@ -102,7 +102,7 @@ objects! {
     PRT_ALERT_DESCRIPTION = [1, 3, 6, 1, 2, 1, 43, 18, 1, 1, 8];
 }
 
-/// MIB name of an object with its instance, else the numbers: `PRT_MARKER_LIFE_COUNT.1.1`.
+/// The MIB name of an object with its instance, if known, else the numbers: `PRT_MARKER_LIFE_COUNT.1.1`.
 #[must_use]
 pub fn name(arcs: &[u32]) -> String {
     let known = NAMES.iter().find_map(|(name, object)| Some((name, arcs.strip_prefix(*object)?)));

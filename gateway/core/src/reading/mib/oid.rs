@@ -9,10 +9,10 @@ use smallvec::SmallVec;
 
 use crate::reading::limits::ARCS;
 
-/// Sub-identifiers that need no memory of their own: those of nearly every object of a printer.
+/// Sub-identifiers that are stored inline; nearly all objects of a printer have no more.
 pub(crate) const INLINE_ARCS: usize = 16;
 
-/// An object identifier, ordered as SNMP orders it.
+/// An object identifier, in the order of SNMP.
 #[derive(Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Oid(SmallVec<[u32; INLINE_ARCS]>);
@@ -27,7 +27,7 @@ pub struct InvalidOid {
 }
 
 impl Oid {
-    /// From sub-identifiers; more than [`ARCS`] are cut.
+    /// From sub-identifiers; those after the first [`ARCS`] are cut off.
     #[must_use]
     pub fn new(arcs: &[u32]) -> Self {
         Self(SmallVec::from_slice(arcs.get(..ARCS).unwrap_or(arcs)))
@@ -50,7 +50,7 @@ impl Oid {
         join(&self.0, more)
     }
 
-    /// What follows `prefix`.
+    /// The sub-identifiers after `prefix`.
     #[must_use]
     pub fn after(&self, prefix: &[u32]) -> Option<&[u32]> {
         self.0.strip_prefix(prefix)
@@ -66,7 +66,7 @@ pub(crate) fn join(object: &[u32], instance: &[u32]) -> Oid {
     Oid(arcs)
 }
 
-/// Sub-identifiers with dots.
+/// Sub-identifiers in dotted form.
 #[must_use]
 pub fn dotted(arcs: &[u32]) -> String {
     let (mut text, mut digits) = (String::with_capacity(arcs.len() * 4), itoa::Buffer::new());
@@ -80,14 +80,15 @@ pub fn dotted(arcs: &[u32]) -> String {
 }
 
 impl Clone for Oid {
-    /// At once: the derived one copies number by number, and a reading copies each object more than once.
+    /// Copies the array at once. The derived implementation copies number by number, and a reading clones each object
+    /// more than once.
     fn clone(&self) -> Self {
         Self(SmallVec::from_slice(&self.0))
     }
 }
 
 impl Ord for Oid {
-    /// What two objects have in common, which is nearly all of them, is passed over in fours.
+    /// Skips the common prefix, which is nearly everything, four numbers at a time.
     fn cmp(&self, other: &Self) -> Ordering {
         let (mut own, mut others) = (self.arcs(), other.arcs());
         while let (Some((a, left)), Some((b, right))) =

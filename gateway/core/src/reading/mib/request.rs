@@ -13,7 +13,7 @@ pub enum Request {
     GetNext(Vec<Oid>),
     /// GETBULK without non-repeaters.
     GetBulk {
-        /// Where each column goes on.
+        /// The last object of each column so far.
         oids: Vec<Oid>,
         /// max-repetitions.
         repetitions: u32,
@@ -47,23 +47,23 @@ impl fmt::Display for Request {
     }
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Response {
-    /// Varbinds, in the order in which they came.
+    /// Varbinds, in the order of the response.
     Varbinds(Vec<(Oid, Value)>),
     /// An error status.
     Error(ErrorStatus),
-    /// Nothing, after all repetitions.
+    /// No response, after all retries.
     Timeout,
 }
 
-/// An error status.
+/// An error-status (RFC 3416 §3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorStatus {
-    /// The answer would not fit.
+    /// The response would be too large.
     TooBig,
-    /// The object at this place, from 1, isn't there (v1).
+    /// There is no object at this position of the request, from 1 (v1).
     NoSuchName(usize),
     /// Any other.
     Other,

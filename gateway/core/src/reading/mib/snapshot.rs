@@ -1,4 +1,4 @@
-//! What a device has answered so far, by object.
+//! The objects of a device that were read so far.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -9,24 +9,24 @@ use super::text;
 use super::value::Value;
 use crate::reading::limits::{OCTETS_PER_READING, ROWS_PER_COLUMN, VARBINDS_PER_READING};
 
-/// Sub-identifiers that every object of a printer begins with.
+/// The sub-identifiers with which all objects of a printer begin.
 const COMMON: [u32; 4] = [1, 3, 6, 1];
 
-/// Objects that there is room for at once: a reading of most devices has no more.
+/// Initial capacity for objects; readings of most devices have no more.
 const FIRST_ROOM: usize = 160;
 
-/// Sub-identifiers behind [`COMMON`] that a digest holds.
+/// Sub-identifiers after [`COMMON`] that a digest holds.
 const LANES: usize = 13;
 
-/// What each of them may be at most: `mgmt` or `private` and `mib-2` or `enterprises` are small and have 4 bits, then
-/// the MIB or the maker 20, then tables, columns and rows 10 each.
+/// The maximum of each: `mgmt` or `private`, and `mib-2` or `enterprises` are small and have 4 bits; the MIB or the
+/// maker has 20; tables, columns and rows have 10 each.
 const LANES_MOST: [u32; LANES] = {
     const ROW: u32 = (1 << 10) - 1;
     [15, 15, (1 << 20) - 1, ROW, ROW, ROW, ROW, ROW, ROW, ROW, ROW, ROW, ROW]
 };
 
-/// A number that never contradicts the order of the objects: of two objects the lesser never has the greater one. The
-/// order compares the same long beginnings again and again: the digest tells nearly all of them apart at once.
+/// A number that agrees with the order of objects: the lesser of two objects never has the greater digest. Objects
+/// have long common prefixes, and the digest distinguishes nearly all of them with one comparison.
 fn digest(object: &[u32], instance: &[u32]) -> u128 {
     let Some(own) = object.strip_prefix(&COMMON) else {
         return digest_of_another(&join(object, instance));
@@ -39,7 +39,7 @@ fn digest(object: &[u32], instance: &[u32]) -> u128 {
     if let (Some(lanes), Some(arcs)) = (of_instance.get_mut(..further), instance.get(..further)) {
         lanes.copy_from_slice(arcs);
     }
-    // Nothing is less than zero.
+    // No object is less than zero.
     for (at, lane) in lanes.iter_mut().enumerate() {
         *lane = if at < count + further { lane.saturating_add(1) } else { 0 };
     }
@@ -52,7 +52,7 @@ fn digest(object: &[u32], instance: &[u32]) -> u128 {
     u128::from(high) << 64 | u128::from(low)
 }
 
-/// What is too large for its place ends the digest: the rest decides.
+/// A number that doesn't fit ends the digest; the full comparison decides.
 #[cold]
 fn end(lanes: &mut [u32; LANES]) {
     let mut ended = false;
@@ -62,7 +62,7 @@ fn end(lanes: &mut [u32; LANES]) {
     }
 }
 
-/// Of an object whose beginning isn't [`COMMON`], or not before its instance.
+/// The digest of an object that doesn't begin with [`COMMON`], or only together with its instance.
 #[cold]
 fn digest_of_another(oid: &Oid) -> u128 {
     match oid.arcs() {
@@ -84,7 +84,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// How it stands to an instance of an object.
+    /// Compares this entry with an instance of an object.
     fn cmp(&self, digest: u128, object: &[u32], instance: &[u32]) -> Ordering {
         self.digest.cmp(&digest).then_with(|| {
             let (own, own_instance) = self.oid.arcs().split_at(self.oid.arcs().len().min(object.len()));
@@ -96,18 +96,18 @@ impl Entry {
 /// The objects of one device that were read.
 #[derive(Debug, Clone, Default)]
 pub struct Mib {
-    /// In the order in which they came.
+    /// In the order of insertion.
     entries: Vec<Entry>,
-    /// Places in `entries`, in the order of the objects.
+    /// Positions in `entries`, in the order of objects.
     order: Vec<u32>,
     octets: usize,
-    /// Something came that there was no room for.
+    /// A value was dropped because a limit was reached.
     dropped: bool,
     charset: Charset,
 }
 
 impl Mib {
-    /// Keeps a value, in place of an earlier one; what isn't there is not kept. Whether it was kept.
+    /// Inserts or replaces a value. Returns whether it was kept: a `Missing` one is not, nor one beyond the limits.
     pub fn insert(&mut self, oid: Oid, value: Value) -> bool {
         if !value.is_there() {
             return false;
@@ -143,24 +143,24 @@ impl Mib {
         true
     }
 
-    /// How an entry stands to an instance of an object.
+    /// Compares an entry with an instance of an object.
     fn cmp(&self, at: u32, digest: u128, object: &[u32], instance: &[u32]) -> Ordering {
         self.entries.get(place(at)).map_or(Ordering::Less, |entry| entry.cmp(digest, object, instance))
     }
 
-    /// The objects from this one on, in order.
+    /// The entries from this instance on, in order.
     fn from(&self, object: &[u32], instance: &[u32]) -> impl Iterator<Item = &Entry> {
         let digest = digest(object, instance);
         let first = self.order.partition_point(|at| self.cmp(*at, digest, object, instance).is_lt());
         self.order.iter().skip(first).filter_map(|at| self.entries.get(place(*at)))
     }
 
-    /// Whether all that came was kept.
+    /// Whether no value was dropped.
     pub(crate) const fn is_whole(&self) -> bool {
         !self.dropped
     }
 
-    /// Texts are in this character set from now on.
+    /// Sets the character set of texts.
     pub(crate) fn set_charset(&mut self, charset: Charset) {
         self.charset = charset;
     }
@@ -178,7 +178,7 @@ impl Mib {
         (entry.oid.after(object) == Some(instance)).then_some(&entry.value)
     }
 
-    /// A text, decoded and cleaned; nothing where nothing readable is left.
+    /// A text, decoded and cleaned; `None` if nothing readable remains.
     #[must_use]
     pub fn text(&self, object: &[u32], instance: &[u32]) -> Option<String> {
         self.instance(object, instance).and_then(|value| self.text_of(value))
@@ -190,7 +190,7 @@ impl Mib {
         self.as_text(value).map(Cow::into_owned)
     }
 
-    /// A value as text, to be compared.
+    /// A value as text, for comparisons.
     #[must_use]
     pub fn as_text<'a>(&self, value: &'a Value) -> Option<Cow<'a, str>> {
         match value {
@@ -208,14 +208,14 @@ impl Mib {
         self.instance(object, instance).and_then(Value::number)
     }
 
-    /// The rows of a column, instance and value.
+    /// The rows of a column: instance and value.
     pub fn rows<'a>(&'a self, column: &'a [u32]) -> impl Iterator<Item = (&'a [u32], &'a Value)> {
         self.from(column, &[])
             .map_while(move |entry| Some((entry.oid.after(column)?, &entry.value)))
             .filter(|(instance, _)| !instance.is_empty())
     }
 
-    /// The rows that any of these columns of a table has, in order; no more than one column may have.
+    /// The rows of a table that any of these columns has, in order; at most as many as one column may have.
     #[must_use]
     pub fn table<'a, const COLUMNS: usize>(
         &'a self,
@@ -262,7 +262,7 @@ pub struct Row<'a, const COLUMNS: usize> {
     mib: &'a Mib,
     /// Its index.
     pub index: &'a [u32],
-    /// Number of the column and value.
+    /// For each column, its number and value.
     cells: [Option<(u32, &'a Value)>; COLUMNS],
 }
 
@@ -278,7 +278,7 @@ impl<'a, const COLUMNS: usize> Row<'a, COLUMNS> {
         self.cell(column).and_then(Value::number)
     }
 
-    /// A text, decoded and cleaned; nothing where nothing readable is left.
+    /// A text, decoded and cleaned; `None` if nothing readable remains.
     #[must_use]
     pub fn text(&self, column: &[u32]) -> Option<String> {
         self.cell(column).and_then(|value| self.mib.text_of(value))
@@ -291,7 +291,7 @@ mod tests {
 
     use super::*;
 
-    /// Object identifiers with much in common, and with numbers at the edges of their places in a digest.
+    /// Object identifiers with long common prefixes, and numbers at the limits of their fields in a digest.
     fn arcs() -> impl Strategy<Value = Vec<u32>> {
         let edge = prop::sample::select(vec![0, 1, 2, 13, 14, 15, 16, 1_021, 1_022, 1_023, 1_024, u32::MAX]);
         let maker =

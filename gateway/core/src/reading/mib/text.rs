@@ -1,4 +1,4 @@
-//! Texts as devices send them: NUL-ended, padded, with control octets before, between and after.
+//! Texts as devices send them: terminated by NUL, padded, with control octets anywhere.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::charset::Charset;
 use super::utf16;
 use crate::reading::limits::TEXT_BYTES;
 
-/// Decodes and cleans; nothing where nothing readable is left.
+/// Decodes and cleans a text; `None` if nothing readable remains.
 pub(crate) fn decode(octets: &[u8], charset: Charset) -> Option<Cow<'_, str>> {
     let octets = octets.get(..TEXT_BYTES).unwrap_or(octets);
     if let Some(text) = clean_already(octets) {
@@ -19,7 +19,7 @@ pub(crate) fn decode(octets: &[u8], charset: Charset) -> Option<Cow<'_, str>> {
     (!text.is_empty()).then_some(text.into())
 }
 
-/// Most texts: ASCII with single spaces inside.
+/// The common case: ASCII with single spaces.
 fn clean_already(octets: &[u8]) -> Option<&str> {
     let mut before = b' ';
     for octet in octets {
@@ -32,7 +32,8 @@ fn clean_already(octets: &[u8]) -> Option<&str> {
     if before == b' ' { None } else { std::str::from_utf8(octets).ok() }
 }
 
-/// UTF-16, which some devices send in `DisplayString`s, as UTF-8: by its byte order mark, else by its octets.
+/// Converts UTF-16, which some devices send as `DisplayString`, to UTF-8. It is recognised by its byte order mark,
+/// else by its octets.
 fn without_utf16(octets: &[u8]) -> Cow<'_, [u8]> {
     let (encoding, octets) = match octets {
         [0xfe, 0xff, ..] => (encoding_rs::UTF_16BE, octets),
@@ -42,7 +43,7 @@ fn without_utf16(octets: &[u8]) -> Cow<'_, [u8]> {
             None => return octets.into(),
         },
     };
-    // A last octet without its other half is one that a device left out with the NUL at the end.
+    // An odd last octet belongs to a terminating NUL of which the device sent only half.
     let (whole, half) = octets.split_at(octets.len() & !1);
     let mut text = encoding.decode(whole).0.into_owned();
     if encoding == encoding_rs::UTF_16LE {
@@ -51,8 +52,8 @@ fn without_utf16(octets: &[u8]) -> Cow<'_, [u8]> {
     text.into_bytes().into()
 }
 
-/// Drops control characters and what could not be decoded in front, ends at the first NUL after them, turns what is
-/// left of both into spaces, and takes the padding off.
+/// Removes control characters and replacement characters in front, ends the text at the first NUL after them,
+/// replaces the remaining ones by spaces, and trims the text.
 #[must_use]
 pub fn clean(text: &str) -> String {
     let text = text.trim_start_matches(|c: char| is_hidden(c) || c.is_whitespace() || c == '\u{fffd}');

@@ -1,18 +1,18 @@
-//! UTF-16 without a byte order mark, by its octets: in most scripts one octet of each letter is one that no other text has
-//! there.
+//! Recognises UTF-16 without a byte order mark: in most scripts, one octet of each character is one that no other
+//! text has at this position.
 
 use encoding_rs::Encoding;
 
-/// Of a hundred letters, how many must have such an octet: signs like ™ have none.
+/// The share of characters that must have such an octet, percent: signs like ™ have none.
 const ENOUGH: usize = 66;
 
-/// The encoding and the octets without the NULs at their end; nothing where they are no UTF-16, or nothing tells its order.
+/// The encoding, and the octets without terminating NULs; `None` if it isn't UTF-16 or the byte order is unknown.
 ///
-/// The upper octet of a letter of Latin, Greek, Cyrillic, Hebrew, Arabic, Thai and their like is a control character as
-/// ASCII. A NUL at the end, or in front, makes no UTF-16: it is next to letters, again and again.
+/// The upper octet of Latin, Greek, Cyrillic, Hebrew, Arabic, Thai and similar characters is a control character in
+/// ASCII. NULs at the beginning or end are no evidence: they must occur between characters.
 pub(super) fn guess(octets: &[u8]) -> Option<(&'static Encoding, &[u8])> {
     let end = octets.iter().rposition(|octet| *octet != 0)? + 1;
-    // In little-endian order the last upper octet is one of those NULs.
+    // In little-endian order, the last upper octet is one of those NULs.
     let end = (end + 1) & !1;
     let octets = octets.get(..end).unwrap_or(octets);
     let upper = |first: usize| {

@@ -1,4 +1,4 @@
-//! Values as SNMP carries them, without what the core doesn't need to tell apart.
+//! SNMP values, reduced to the types that the core distinguishes.
 
 use super::oid::Oid;
 use crate::reading::limits::OCTETS;
@@ -10,13 +10,13 @@ pub enum Value {
     Integer(i64),
     /// `Counter32`, `Gauge32`, `Counter64`, `TimeTicks`.
     Unsigned(u64),
-    /// `OCTET STRING`, `IpAddress`, `Opaque`; at most [`OCTETS`] of them are kept.
+    /// `OCTET STRING`, `IpAddress`, `Opaque`; at most [`OCTETS`] octets are kept.
     Octets(Vec<u8>),
     /// `OBJECT IDENTIFIER`.
     Oid(Box<Oid>),
-    /// `NULL`, noSuchObject, noSuchInstance, or a type that no MIB uses: nothing is there.
+    /// `NULL`, noSuchObject, noSuchInstance, or an unknown type: no value.
     Missing,
-    /// endOfMibView: nothing comes after.
+    /// endOfMibView: there is no further object.
     EndOfView,
 }
 
@@ -27,13 +27,13 @@ impl From<Oid> for Value {
 }
 
 impl Value {
-    /// Octets, cut at the limit.
+    /// Octets, truncated at the limit.
     #[must_use]
     pub fn octets(octets: &[u8]) -> Self {
         Self::Octets(octets.get(..OCTETS).unwrap_or(octets).to_vec())
     }
 
-    /// About how many octets it takes on the wire.
+    /// The approximate number of octets on the wire.
     pub(crate) fn octets_len(&self) -> usize {
         match self {
             Self::Integer(_) | Self::Unsigned(_) => 4,
@@ -43,7 +43,7 @@ impl Value {
         }
     }
 
-    /// A number: devices give `INTEGER` where a `Counter32` belongs and the other way round.
+    /// The number: devices confuse `INTEGER` and `Counter32`.
     #[must_use]
     pub fn number(&self) -> Option<i64> {
         match self {
@@ -53,7 +53,7 @@ impl Value {
         }
     }
 
-    /// A count: never negative; some devices write it as decimal digits.
+    /// The number as a count: not negative. Some devices send it as decimal digits.
     #[must_use]
     pub fn count(&self) -> Option<u64> {
         match self {
@@ -64,7 +64,7 @@ impl Value {
         }
     }
 
-    /// Whether a value is there.
+    /// Whether it is a value.
     #[must_use]
     pub const fn is_there(&self) -> bool {
         !matches!(self, Self::Missing | Self::EndOfView)

@@ -1,5 +1,5 @@
-//! A glance at a device: one request for what changes when anything happens. A reading asks the same beside the rest, so
-//! that nothing escapes between it and the first glance.
+//! A change check: one request for the objects that change when anything happens. A reading requests the same
+//! objects, so that no change is missed between it and the first change check.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,13 @@ use crate::reading::mib::Value;
 use crate::reading::mib::objects as o;
 use crate::reading::mib::{Oid, join};
 
-/// What a glance saw, by the place in `OBJECTS`: where none of what was asked both times differs, nothing happened.
+/// The values of a change check, by the position in `OBJECTS`. If no value that two of them share differs, nothing
+/// changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeFingerprint(BTreeMap<usize, Option<Value>>);
 
-/// Objects of a glance: who, how, counts of alerts and of pages. The hardware address and the serial number tell when
-/// another device has the address.
+/// Objects of a change check: identity, state, numbers of alerts and of pages. Hardware address and serial number
+/// show whether another device has the address.
 const OBJECTS: [(&[u32], &[u32]); 11] = [
     (o::SYS_OBJECT_ID, &[0]),
     (o::PRT_GENERAL_SERIAL_NUMBER, &[1]),
@@ -29,7 +30,8 @@ const OBJECTS: [(&[u32], &[u32]); 11] = [
     (o::PRT_MARKER_LIFE_COUNT, &[1, 1]),
 ];
 
-/// The objects that a reading of this scope asks. Pages belong to whole readings: a part of them would be a meter.
+/// The objects that a reading of this scope requests. The page count belongs to full readings: in a partial one it
+/// would be a meter.
 pub(crate) fn objects(scope: ReadScope) -> Vec<Oid> {
     let all = asked(scope).filter(|_| scope != ReadScope::Presence);
     all.map(|(_, (object, instance))| join(object, instance)).collect()
@@ -41,8 +43,8 @@ fn asked(scope: ReadScope) -> impl Iterator<Item = (usize, (&'static [u32], &'st
 }
 
 impl ChangeFingerprint {
-    /// What a device answered; nothing where it lacks what a glance needs: its printer isn't the first row, or its
-    /// serial number is elsewhere and it has no hardware address there.
+    /// `None` if the device lacks what a change check needs: its printer isn't the first row, or it has neither a
+    /// serial number nor a hardware address at the usual instances.
     pub(crate) fn of(mib: &Mib, scope: ReadScope) -> Option<Self> {
         let has = |object, instance: &[u32]| mib.instance(object, instance).is_some();
         let state = crate::reading::interpret::printer_is_device_1(mib)
@@ -57,13 +59,13 @@ impl ChangeFingerprint {
         (state && who).then(|| Self(asked(scope).map(value).collect()))
     }
 
-    /// Whether anything differs of what was asked both times.
+    /// Whether any value that both have differs.
     #[must_use]
     pub fn differs(&self, before: &Self) -> bool {
         self.0.iter().any(|(place, value)| before.0.get(place).is_some_and(|other| other != value))
     }
 
-    /// What a glance at a model of a device would have seen.
+    /// A fingerprint of these numbers, for simulations.
     #[must_use]
     pub fn of_numbers(numbers: &[i64]) -> Self {
         Self(numbers.iter().map(|number| Some(Value::Integer(*number))).enumerate().collect())

@@ -10,16 +10,16 @@ use super::scope::ReadScope;
 use crate::reading::interpret::{self, Provenance};
 use crate::reading::mib::{Charset, objects};
 
-/// What the core can't know of a reading.
+/// The parts of a reading that the shell provides.
 #[derive(Debug, Clone)]
 pub struct ReadContext {
-    /// Address that was read.
+    /// The address that was read.
     pub address: String,
-    /// When it was complete.
+    /// When the reading was completed.
     pub read_at: Timestamp,
-    /// How long it took, milliseconds.
+    /// Its duration, milliseconds.
     pub took_ms: u64,
-    /// Requests sent, repetitions included.
+    /// Requests sent, retries included.
     pub requests: u32,
 }
 
@@ -28,18 +28,18 @@ pub struct ReadContext {
 pub struct CompletedReading {
     /// The reading.
     pub reading: Reading,
-    /// Where its values came from, where that is [wanted](DeviceReading::explained).
+    /// The sources of its values, if [requested](DeviceReading::explained).
     pub provenance: Vec<Provenance>,
-    /// What a glance would have seen; absent where the device lacks what one needs.
+    /// The change fingerprint; `None` if the device lacks the objects for it.
     pub fingerprint: Option<ChangeFingerprint>,
-    /// Whether it is a printer: something with SNMP that isn't one has an identity and nothing else.
+    /// Whether the device is a printer. Others have an identity and nothing else.
     pub printer: bool,
     /// What was read to its end.
     pub coverage: Coverage,
 }
 
 impl DeviceReading {
-    /// The reading of what was answered.
+    /// Interprets what was read.
     #[must_use]
     pub fn finish(mut self, at: ReadContext) -> CompletedReading {
         let locale = self.locale().unwrap_or(1);

@@ -1,17 +1,17 @@
-//! What of a device was read to its end. A row that is missing from a table that was cut short, or never answered, is not
-//! known to be gone.
+//! Which tables of a device were read to their end. A row that is missing from a table which was cut short or not
+//! answered is not known to be gone.
 
 use super::walk::Walk;
 use crate::reading::mib::Mib;
 use crate::reading::mib::columns::{ALERTS, SUPPLIES};
 use crate::reading::mib::objects as o;
 
-/// What was read to its end.
+/// The tables and objects that were read to their end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Coverage {
     /// `prtMarkerSuppliesTable`.
     pub supplies: bool,
-    /// `prtAlertTable`; a device without one has it empty.
+    /// `prtAlertTable`; if the device has none, it counts as empty.
     pub alerts: bool,
     /// `hrPrinterDetectedErrorState`.
     pub errors: bool,
@@ -26,10 +26,10 @@ impl Coverage {
     /// Nothing is known to have been read to its end.
     pub const NOTHING: Self = Self { supplies: false, alerts: false, errors: false, console: false };
 
-    /// What was read; `device` is the printer's row of `hrDeviceTable`.
+    /// The coverage of a walk; `device` is the printer's row of `hrDeviceTable`.
     pub(crate) fn of(mib: &Mib, walk: &Walk, device: u32) -> Self {
         let kept = mib.is_whole();
-        // A device that can't be walked is asked for each row.
+        // If tables can't be walked, each row was requested.
         let rows = || mib.rows(o::PRT_MARKER_SUPPLIES_LEVEL).next().is_some();
         let one_by_one = walk.columns().next().is_none() && rows();
         Self {

@@ -1,5 +1,5 @@
-//! What a device had when it was read last: with it the next reading needs fewer and smaller answers. It is a guess and
-//! nothing more: each column is still read to its end, whatever was there before.
+//! Table hints: the rows that a device had at its last full read, with which the next reading needs fewer and smaller
+//! responses. A hint may be wrong: every column is read to its end in any case.
 
 use std::sync::Arc;
 
@@ -7,23 +7,23 @@ use crate::reading::limits::FRAME_OCTETS;
 use crate::reading::mib::Oid;
 use crate::reading::profiles::Profile;
 
-/// Whole readings that trust what was there before.
+/// Full readings that use the hints before everything is requested again without them.
 const READINGS: u8 = 16;
 
-/// Rows of each column, and the profile that fitted.
+/// The rows of each column, and the profile that was selected.
 #[derive(Debug, Clone, Default)]
 pub struct TableHints {
     profile: Option<Arc<Profile>>,
-    /// Digest of what the profile was chosen by; nothing where the choice wasn't sure.
+    /// Digest of the objects that the profile was selected by; `None` if the selection was uncertain.
     identity_digest: Option<u64>,
-    /// Index of the localization in use, where it isn't the first.
+    /// Index of the current localization, if it isn't 1.
     locale: Option<u32>,
-    /// Octets of the varbinds that answered to GETs.
+    /// Octets of the varbinds in responses to GETs.
     got: usize,
-    /// Whole readings that were made with it and its predecessors.
+    /// Full readings that used these hints or the ones before.
     readings: u8,
-    /// By a short digest of the column, in its order: a thousand devices are remembered, and a mistaken row costs no more
-    /// than a request.
+    /// The rows by a 16-bit digest of the column, in ascending order. Small, because thousands of devices have one; a
+    /// collision costs no more than a request.
     rows: Box<[(u16, u8)]>,
 }
 
@@ -39,37 +39,38 @@ impl TableHints {
         Self { profile, identity_digest, locale, got, readings: 0, rows: rows.into() }
     }
 
-    /// It stands in the place of another one.
+    /// Replaces the earlier hints.
     pub(crate) fn after(self, earlier: &Self) -> Self {
         Self { readings: earlier.readings.saturating_add(1), ..self }
     }
 
-    /// Whether so many readings trusted it that the next whole one asks as if nothing was known.
+    /// Whether the next full reading must request everything without the hints.
     pub(crate) const fn is_old(&self) -> bool {
         self.readings >= READINGS
     }
 
-    /// The profile that fitted.
+    /// The profile that was selected.
     pub(crate) const fn profile(&self) -> Option<&Arc<Profile>> {
         self.profile.as_ref()
     }
 
-    /// The profile that fitted a device that told the same of itself, and nothing where none did.
+    /// The selected profile of a device with the same identity digest: `Some(None)` if no profile matched, `None` if
+    /// the digest differs.
     pub(crate) fn choice(&self, identity_digest: u64) -> Option<Option<&Arc<Profile>>> {
         (self.identity_digest == Some(identity_digest)).then_some(self.profile.as_ref())
     }
 
-    /// Index of the localization in use, where it isn't the first.
+    /// Index of the current localization, if it isn't 1.
     pub(crate) const fn locale(&self) -> Option<u32> {
         self.locale
     }
 
-    /// Whether all that it answered to GETs fits into one answer.
+    /// Whether all responses to GETs would fit into one frame.
     pub(crate) const fn fits_a_frame(&self) -> bool {
         0 < self.got && self.got <= FRAME_OCTETS
     }
 
-    /// Rows that a column had, where it was walked.
+    /// The rows of a column, if it was walked.
     pub(crate) fn rows(&self, root: &[u32]) -> Option<usize> {
         let wanted = digest(root);
         let at = self.rows.binary_search_by_key(&wanted, |(own, _)| *own).ok()?;

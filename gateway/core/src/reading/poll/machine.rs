@@ -1,4 +1,4 @@
-//! The reading of one device as a state machine: single objects, the vendor's objects, tables.
+//! The reading of one device as a state machine: single objects, the vendor's objects, then tables.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -25,24 +25,24 @@ pub(super) enum Phase {
     Done,
 }
 
-/// The reading of one device, on its way.
+/// The state of one reading.
 #[derive(Debug, Clone)]
 pub struct DeviceReading {
     pub(super) scope: ReadScope,
     profiles: Arc<Profiles>,
     pub(super) profile: Option<Arc<Profile>>,
-    /// Digest of what the profile is chosen by.
+    /// Digest of the objects that the profile is selected by.
     identity_digest: u64,
-    /// What the device had when it was read last.
+    /// What the device had at its last full read.
     hints: Arc<TableHints>,
-    /// Objects of the profile that fitted then: they are asked at once.
+    /// Objects of the profile that was selected then: they are part of the first request.
     ahead: Vec<Oid>,
     pub(super) mib: Mib,
     pub(super) phase: Phase,
     pub(super) gets: VecDeque<Vec<Oid>>,
     pub(super) quirks: AgentQuirks,
     pub(super) walk: Walk,
-    /// Octets of the varbinds that answered to GETs.
+    /// Octets of the varbinds in responses to GETs.
     pub(super) got: usize,
     sent: u32,
     pub(super) timeouts: u32,
@@ -51,13 +51,13 @@ pub struct DeviceReading {
 }
 
 impl DeviceReading {
-    /// Begins; `bulk` is false for SNMP v1.
+    /// A reading of a device of which nothing is known; `bulk` is `false` for SNMP v1.
     #[must_use]
     pub fn new(profiles: Arc<Profiles>, scope: ReadScope, bulk: bool) -> Self {
         Self::with_quirks(profiles, scope, AgentQuirks { bulk, ..AgentQuirks::default() }, Arc::default())
     }
 
-    /// Begins in the manner that the device is known to want; what it had before is asked for first.
+    /// A reading with the quirks and hints of the last one.
     #[must_use]
     pub fn with_quirks(
         profiles: Arc<Profiles>,
@@ -95,13 +95,13 @@ impl DeviceReading {
         reading
     }
 
-    /// The finished reading is to tell where its values came from.
+    /// The completed reading will state the sources of its values.
     #[must_use]
     pub fn explained(self) -> Self {
         Self { notes: Notes::kept(), ..self }
     }
 
-    /// The next request; none when the reading is complete.
+    /// The next request; `None` if the reading is complete.
     pub fn next_request(&mut self) -> Option<Request> {
         while self.sent < REQUESTS_PER_READING && self.phase != Phase::Done {
             let request = self.gets.pop_front().map(Request::Get).or_else(|| self.walk.request());
@@ -165,7 +165,7 @@ impl DeviceReading {
         };
     }
 
-    /// Digest of what a profile is chosen by.
+    /// Digest of the objects that a profile is selected by.
     fn digest_identity(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         let standard = [(objects::SYS_OBJECT_ID, 0), (objects::SYS_DESCR, 0), (objects::HR_DEVICE_DESCR, 1)];
@@ -175,14 +175,15 @@ impl DeviceReading {
         hasher.finish()
     }
 
-    /// Whether a serial number was read, wherever it stands.
+    /// Whether a serial number was read from any object.
     fn has_serial(&self) -> bool {
         let objects = self.profile.iter().flat_map(|profile| profile.serial_objects());
         self.mib.rows(objects::PRT_GENERAL_SERIAL_NUMBER).next().is_some()
             || objects.into_iter().any(|oid| self.mib.value(oid.arcs()).is_some())
     }
 
-    /// The system objects that the device reported, for rules of profiles; the last is the printer's row of `hrDeviceTable`.
+    /// The system objects that the device reported, for the rules of profiles; `device` is the printer's row of
+    /// `hrDeviceTable`.
     pub(super) fn with_identity<T>(&self, device: u32, with: impl FnOnce(&SystemIdentity<'_>) -> T) -> T {
         let sys_object_id = self.mib.instance(objects::SYS_OBJECT_ID, &[0]).and_then(|value| match value {
             Value::Oid(oid) => Some(&**oid),
@@ -199,7 +200,7 @@ impl DeviceReading {
         })
     }
 
-    /// Chooses by what the device told; where that fits none, single objects of the vendors are tried.
+    /// Selects the profile by the system objects; if none matches, queues the vendors' probe objects.
     fn select_profile(&mut self) {
         self.profile = self.with_identity(1, |system| self.profiles.select(system));
         if self.profile.is_none() {
@@ -225,13 +226,13 @@ impl DeviceReading {
         self.queue(private);
     }
 
-    /// Index of the localization in use, where it isn't the first.
+    /// Index of the current localization, if it isn't 1.
     pub(super) fn locale(&self) -> Option<u32> {
         let current = self.mib.number(objects::PRT_GENERAL_CURRENT_LOCALIZATION, &[1])?;
         u32::try_from(current).ok().filter(|locale| *locale > 1)
     }
 
-    /// Rows may be there for GET and not for a walk of their table: then they are guessed.
+    /// Some agents return rows for GET but not for a walk: requests the first rows one by one.
     fn queue_guessed_rows(&mut self) {
         let level = objects::PRT_MARKER_SUPPLIES_LEVEL;
         if self.walk.rows(level) == 0 && self.mib.instance(level, &[1, 1]).is_some() {
@@ -241,7 +242,7 @@ impl DeviceReading {
         }
     }
 
-    /// The manner in which the device answered, to be remembered for its next reading.
+    /// The agent's quirks, to be stored for the next reading.
     #[must_use]
     pub fn quirks(&self) -> AgentQuirks {
         let supplies = self.mib.rows(objects::PRT_MARKER_SUPPLIES_LEVEL).next().is_some();
@@ -249,10 +250,10 @@ impl DeviceReading {
         self.walk.learned(AgentQuirks { walk, ..self.quirks })
     }
 
-    /// What the device had, to be remembered for its next reading; nothing where not everything was read.
+    /// The table hints, to be stored for the next reading; `None` unless everything was read.
     #[must_use]
     pub fn hints(&self) -> Option<TableHints> {
-        // Who was silent may have more than it told.
+        // A device that timed out may have objects that were not read.
         let told = (self.timeouts == 0).then_some(self.identity_digest);
         let chosen = (self.profile.clone(), told);
         let hints =
@@ -260,13 +261,13 @@ impl DeviceReading {
         (self.scope == ReadScope::Full).then(hints)
     }
 
-    /// The profile that fits the device, as far as it is known.
+    /// The profile of the device, if known.
     #[must_use]
     pub fn profile(&self) -> Option<&Arc<Profile>> {
         self.profile.as_ref()
     }
 
-    /// What the device has answered so far.
+    /// The objects that were read so far.
     #[must_use]
     pub const fn mib(&self) -> &Mib {
         &self.mib
@@ -278,8 +279,8 @@ fn character_set(locale: u32) -> Oid {
     join(objects::PRT_LOCALIZATION_CHARACTER_SET, &[1, locale])
 }
 
-/// The vendor's single objects that a reading of this scope asks; without the `serial` number where the standard object
-/// has one and not everything is read.
+/// The vendor's single objects for this scope. A status reading includes those of the `serial` number only if the
+/// standard object has none.
 fn private(profile: &Profile, scope: ReadScope, serial: bool) -> Vec<Oid> {
     match scope {
         ReadScope::Full => profile.objects().to_vec(),

@@ -1,4 +1,4 @@
-//! Which requests a reading needs, and what is learned of a device while it answers them.
+//! The requests of a reading, and what is learned about the agent from its responses.
 
 mod change_check;
 mod completed;

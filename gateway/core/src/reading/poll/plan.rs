@@ -1,4 +1,4 @@
-//! Which standard objects a reading asks for.
+//! The standard objects that a reading requests.
 
 use super::scope::ReadScope;
 use crate::reading::interpret::{mac, printer_is_device_1};
@@ -7,7 +7,7 @@ use crate::reading::mib::columns::{ALERTS, COVERS, SUPPLIES, TRAYS};
 use crate::reading::mib::objects as o;
 use crate::reading::mib::{Oid, join};
 
-/// Objects of the first request. Instance 1 of the device tables is right on nearly every device; where it isn't,
+/// The objects of the first request. Instance 1 of the device tables is right on nearly every device; where it isn't,
 /// [`columns`] walks them.
 pub(crate) fn first(scope: ReadScope) -> Vec<Oid> {
     match scope {
@@ -51,8 +51,8 @@ const DEVICES: [&[u32]; 5] = [
     o::HR_PRINTER_DETECTED_ERROR_STATE,
 ];
 
-/// Columns to walk after the single objects were read. Tables that are likely short stand side by side, so that one
-/// answer holds them.
+/// The columns to walk after the single objects. Tables that are likely short are adjacent, so that one response
+/// holds them.
 pub(crate) fn columns(scope: ReadScope, mib: &Mib) -> Vec<&'static [u32]> {
     let mut columns: Vec<&'static [u32]> = Vec::new();
     if !printer_is_device_1(mib) {

@@ -1,24 +1,24 @@
-//! The manner in which a device wants to be asked, learned while it is read and remembered.
+//! Agent quirks: deviations of an agent that are learned while it is read, and stored.
 
 use serde::{Deserialize, Serialize};
 
 use crate::reading::limits::{COLUMNS_PER_REQUEST, OIDS_PER_GET, VARBINDS_PER_BULK};
 
-/// How a device is asked. The default is the manner that needs the fewest packets.
+/// How an agent must be queried. The default needs the fewest packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AgentQuirks {
-    /// Whether tables can be walked at all; else their rows are asked for by GET.
+    /// Whether tables can be walked; if not, their rows are requested by GET.
     pub walk: bool,
-    /// Whether tables are walked by GETBULK; else by GETNEXT.
+    /// Whether GETBULK works; if not, tables are walked by GETNEXT.
     pub bulk: bool,
-    /// Columns of one GETBULK or GETNEXT.
+    /// Maximum number of columns of one GETBULK or GETNEXT.
     pub columns: usize,
-    /// Varbinds of one answer to a GETBULK.
+    /// Maximum number of varbinds that one GETBULK requests.
     pub varbinds: usize,
-    /// Objects of one GET.
+    /// Maximum number of objects of one GET.
     pub objects: usize,
-    /// Whether a GET of many objects was answered; else a silence may only mean that there were too many.
+    /// Whether a GET of many objects had a response; if not, a timeout may only mean that there were too many.
     pub proven: bool,
 }
 
@@ -36,7 +36,7 @@ impl Default for AgentQuirks {
 }
 
 impl AgentQuirks {
-    /// Within the limits, whatever was stored.
+    /// The same within the limits; stored values may exceed them.
     #[must_use]
     pub fn bounded(self) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What follows from a response: values are kept, and what a device can't answer is requested in smaller pieces.
+//! Responses: values are kept, and what the agent can't answer is requested in smaller pieces.
 
 use super::machine::{DeviceReading, Phase};
 use super::walk::Walk;
@@ -9,9 +9,9 @@ use crate::reading::mib::{ErrorStatus, Oid, Request, Response, Value, join, obje
 const VARBIND_OCTETS: usize = 8;
 
 impl DeviceReading {
-    /// How often a request is repeated where nothing is answered, of as many `retries` as are configured. A device of which
-    /// nothing is known may be silent only to many objects: one of the repetitions is spent on asking for a single one, so
-    /// that a device that is off costs as many packets as ever.
+    /// The retries of this request, out of the configured `retries`. An unknown device may time out only because of
+    /// the number of objects, so one retry is replaced by a request for a single object. A device that is off thus
+    /// costs no more packets.
     #[must_use]
     pub fn retries(&self, request: &Request, retries: u32) -> u32 {
         match request {
@@ -22,7 +22,8 @@ impl DeviceReading {
         }
     }
 
-    /// Takes the answer to the last request. False when the device has fallen silent and reading on would be rude.
+    /// Handles the response to the last request. Returns `false` once the device stopped responding and the reading
+    /// must be abandoned.
     #[must_use]
     pub fn handle_response(&mut self, request: &Request, answer: Response) -> bool {
         match (answer, request) {
@@ -48,7 +49,7 @@ impl DeviceReading {
             (Response::Timeout, request) => {
                 self.timeouts += 1;
                 let unproven = !self.quirks.proven && is_many(request, OIDS_PER_SMALL_GET);
-                // A known device may be there, and silent to so many objects.
+                // A known device may respond to fewer objects.
                 let many = is_many(request, OIDS_PER_GET) || unproven;
                 if !(self.answered || many) || self.timeouts > TIMEOUTS_PER_READING {
                     return false;
@@ -66,11 +67,11 @@ impl DeviceReading {
         true
     }
 
-    /// Only what was asked for is kept: an answer to something else says nothing.
+    /// Keeps the values of requested objects; others are ignored.
     fn handle_get_response(&mut self, asked: &[Oid], varbinds: Vec<(Oid, Value)>) {
         for (at, (oid, value)) in varbinds.into_iter().enumerate() {
             self.got += oid.arcs().len() + value.octets_len() + VARBIND_OCTETS;
-            // Nearly all devices keep the order.
+            // Nearly all agents keep the order of the request.
             if asked.get(at) == Some(&oid) || asked.contains(&oid) {
                 self.mib.insert(oid, value);
             }
@@ -93,8 +94,8 @@ impl DeviceReading {
         }
     }
 
-    /// Retries with two requests of half the objects each, so that one object which the device can't answer hides no
-    /// other; a single one is given up. Where more was requested than of an unknown device, so much isn't requested again.
+    /// Retries with two requests of half the objects each, so that an object which the agent can't answer hides no
+    /// other; a single object is given up. After a request that exceeded [`OIDS_PER_GET`], later ones stay below it.
     fn halve(&mut self, mut asked: Vec<Oid>) {
         if asked.len() > OIDS_PER_GET {
             self.quirks.objects = self.quirks.objects.min(OIDS_PER_GET - 1);
@@ -106,7 +107,7 @@ impl DeviceReading {
         }
     }
 
-    /// Nobody knows whether anything is there: asks for a single object, and for few at once if that is answered.
+    /// Requests a single object to see whether there is a device, and small GETs if there is.
     fn request_one(&mut self, asked: Vec<Oid>) {
         let one = join(objects::SYS_OBJECT_ID, &[0]);
         let asked = asked.into_iter().filter(|oid| *oid != one).collect();
@@ -122,7 +123,7 @@ impl DeviceReading {
         }
     }
 
-    /// Asks for no more than so many at once, columns of tables as well.
+    /// Limits all further requests to this number of objects, columns included.
     fn requeue_in_pieces(&mut self, asked: Vec<Oid>, at_once: usize) {
         self.quirks.objects = at_once.max(1);
         if self.phase == Phase::First {
@@ -134,7 +135,7 @@ impl DeviceReading {
     }
 }
 
-/// Whether a request is a GET of more objects than these.
+/// Whether a request is a GET of more than this number of objects.
 fn is_many(request: &Request, objects: usize) -> bool {
     matches!(request, Request::Get(asked) if asked.len() > objects)
 }

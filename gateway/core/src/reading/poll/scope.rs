@@ -1,14 +1,14 @@
-//! How much of a device is read.
+//! The scope of a read.
 
 /// How much is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadScope {
     /// Everything.
     Full,
-    /// Status, error bits, alerts, console, supplies, and what names the device: few requests.
+    /// Status, error bits, alerts, console, supplies and identity: few requests.
     Status,
-    /// One request: whether anything happened.
+    /// A change check: one request that shows whether anything changed.
     ChangeCheck,
-    /// One object: whether anything answers.
+    /// One object, to see whether the device responds.
     Presence,
 }

@@ -1,5 +1,5 @@
-//! Walking table columns side by side: by GETBULK, by GETNEXT where a device answers GETBULK badly, and never for ever:
-//! a column ends where its object ends, where the device stops going forward, and at a number of rows.
+//! Walks table columns in parallel, by GETBULK, or by GETNEXT if the agent handles GETBULK badly. A walk always ends:
+//! a column ends where its object ends, where the agent stops going forward, or at the maximum number of rows.
 
 use std::cmp::Ordering;
 
@@ -12,21 +12,21 @@ use crate::reading::mib::Oid;
 use crate::reading::mib::Value;
 use crate::reading::mib::{ErrorStatus, Request};
 
-/// Columns that there is room for at once: most readings have no more.
+/// Initial capacity for columns; most readings have no more.
 const FIRST_ROOM: usize = 40;
 
-/// A column on its way.
+/// The state of one column.
 #[derive(Debug, Clone)]
 struct Column {
     root: Oid,
     cursor: Oid,
     rows: usize,
-    /// Rows that it had when the device was read last.
+    /// The rows at the last full read.
     expected: Option<usize>,
-    /// Place of the column of its table that is read to its end for this one, too: it had as many rows.
+    /// Another column of the same table with the same number of rows, whose end counts for this one, too.
     proxy_column: Option<usize>,
     done: bool,
-    /// It was given up before its end was seen.
+    /// Abandoned before its end was read.
     cut: bool,
 }
 
@@ -37,7 +37,7 @@ impl Column {
     }
 }
 
-/// Columns on their way.
+/// The columns of a reading.
 #[derive(Debug, Clone)]
 pub(crate) struct Walk {
     columns: Vec<Column>,
@@ -48,25 +48,25 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    /// Nothing to walk yet.
+    /// A walk without columns.
     pub(crate) const fn new(quirks: AgentQuirks) -> Self {
         let AgentQuirks { bulk, columns: width, varbinds, .. } = quirks;
         Self { columns: Vec::new(), bulk, width, varbinds, asked: Vec::new() }
     }
 
-    /// The manner in which the walk went on at last.
+    /// The quirks with which the walk ended.
     pub(crate) const fn learned(&self, quirks: AgentQuirks) -> AgentQuirks {
         AgentQuirks { bulk: self.bulk, columns: self.width, varbinds: self.varbinds, ..quirks }
     }
 
-    /// Whether columns were walked and none of them had a row.
+    /// Whether columns were walked and none had a row.
     pub(crate) fn is_empty_walk(&self) -> bool {
         !self.columns.is_empty() && self.columns.iter().all(|column| column.rows == 0)
     }
 
-    /// Adds a column, once, with the rows that it had before where that is known.
+    /// Adds a column, unless it is there, with the rows at the last read if known.
     pub(crate) fn add(&mut self, root: &[u32], expected: Option<usize>) {
-        // Nearly all of two columns is the same: their ends are not.
+        // Two columns differ mostly in their last sub-identifier: compare that first.
         let is = |own: &[u32]| own.last() == root.last() && own == root;
         if !self.columns.iter().any(|column| is(column.root.arcs())) {
             if self.columns.is_empty() {
@@ -92,17 +92,17 @@ impl Walk {
         }
     }
 
-    /// The columns and the rows that each gave.
+    /// The columns with the number of their rows.
     pub(crate) fn columns(&self) -> impl Iterator<Item = (&Oid, usize)> {
         self.columns.iter().map(|column| (&column.root, column.rows))
     }
 
-    /// Rows that the walk of a column gave.
+    /// The number of rows of a column.
     pub(crate) fn rows(&self, root: &[u32]) -> usize {
         self.columns.iter().find(|column| column.root.arcs() == root).map_or(0, |column| column.rows)
     }
 
-    /// Whether these columns were all read to their end, so that a row that isn't there is known to be gone.
+    /// Whether all of these columns were read to their end, so that a missing row is known to be gone.
     pub(crate) fn read_whole(&self, roots: &[&[u32]]) -> bool {
         let whole = |column: &Column| !column.cut && (column.done || self.need(column) == Some(0));
         roots
@@ -110,7 +110,7 @@ impl Walk {
             .all(|root| self.columns.iter().find(|column| column.root.arcs() == *root).is_some_and(whole))
     }
 
-    /// The next request, while a column isn't done.
+    /// The next request; `None` if all columns are done.
     pub(crate) fn request(&mut self) -> Option<Request> {
         let open = self.columns.iter().enumerate().filter(|(_, column)| !column.done);
         let mut open: Vec<(usize, Option<usize>)> =
@@ -130,13 +130,13 @@ impl Walk {
         Some(Request::GetBulk { oids, repetitions })
     }
 
-    /// Answers that a column still needs, the one behind its last row included; nothing where nobody knows. Where another
-    /// column of the table has shown that this one has no further row, it needs none.
+    /// Repetitions that a column still needs, including the one after its last row; `None` if unknown. Zero if
+    /// another column of the table has shown that there is no further row.
     fn need(&self, column: &Column) -> Option<usize> {
         let expected = column.expected?;
         let seen = column.proxy_column.and_then(|at| self.columns.get(at));
         match column.rows.cmp(&expected) {
-            // There is more than before: it may be much more.
+            // There are more rows than before, maybe many more.
             Ordering::Greater => Some(column.rows.max(3)),
             Ordering::Equal
                 if seen.is_some_and(|proxy_column| !proxy_column.done || proxy_column.rows == expected) =>
@@ -148,17 +148,17 @@ impl Walk {
         }
     }
 
-    /// Columns of one GETBULK where it is known what they have; a device that wants few at once gets few.
+    /// Columns of one GETBULK if their rows are known; fewer if the agent requires it.
     const fn known_width(&self) -> usize {
         if self.width < COLUMNS_PER_REQUEST { self.width } else { COLUMNS_PER_KNOWN_BULK }
     }
 
-    /// Where the needs of all open columns are known: leaves those to ask now, and gives the repetitions. Of all ways to
-    /// fill an answer, the one with the most that is needed.
+    /// If the needs of all open columns are known: keeps in `open` those to request now, and returns the repetitions.
+    /// Of all ways to fill a response, this is the one with the most varbinds that are needed.
     fn fill(&self, open: &mut Vec<(usize, Option<usize>)>) -> Option<usize> {
         let mut needs: Vec<(usize, usize)> =
             open.iter().map(|(at, need)| need.map(|need| (need, *at))).collect::<Option<_>>()?;
-        // The columns of a table stay together, in their order.
+        // The columns of a table stay together, in order.
         needs.sort_by_key(|(need, _)| std::cmp::Reverse(*need));
         let taken =
             |repetitions: usize| (self.varbinds / repetitions).clamp(1, self.known_width()).min(needs.len());
@@ -173,7 +173,7 @@ impl Walk {
         Some(best)
     }
 
-    /// Takes an answer: the varbinds of the columns in turn.
+    /// Handles a response: one varbind per column in turn.
     pub(crate) fn handle_response(&mut self, varbinds: Vec<(Oid, Value)>, mib: &mut Mib) {
         let asked = std::mem::take(&mut self.asked);
         let mut closed = vec![false; asked.len()];
@@ -192,7 +192,7 @@ impl Walk {
             if !inside || value == Value::EndOfView {
                 (closed[turn], column.done, progress) = (true, true, true);
             } else if oid <= column.cursor {
-                // Not forward: by GETNEXT the column ends here, after GETBULK it is tried anew by GETNEXT.
+                // Not in ascending order: after GETNEXT the column ends here, after GETBULK it is retried by GETNEXT.
                 (closed[turn], backwards) = (true, true);
                 (column.done, column.cut) = (!self.bulk, !self.bulk);
             } else {
@@ -211,7 +211,7 @@ impl Walk {
         }
     }
 
-    /// The request was refused.
+    /// The response was an error.
     pub(crate) fn handle_error(&mut self, status: ErrorStatus) {
         let asked = std::mem::take(&mut self.asked);
         match status {
@@ -223,14 +223,14 @@ impl Walk {
         }
     }
 
-    /// The request stayed without an answer.
+    /// The request timed out.
     pub(crate) fn handle_timeout(&mut self) {
         let asked = std::mem::take(&mut self.asked);
         self.narrow(&asked);
     }
 
-    /// Asks for less: not more columns than of an unknown device, GETNEXT instead of GETBULK, then single columns, then not
-    /// at all.
+    /// Reduces the requests: at most as many columns as of an unknown device, then GETNEXT instead of GETBULK, then
+    /// single columns, then none.
     fn narrow(&mut self, asked: &[usize]) {
         if self.bulk && asked.len() > COLUMNS_PER_REQUEST {
             self.width = COLUMNS_PER_REQUEST - 1;
@@ -257,7 +257,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Requests until the walk ends, answered by `answer`.
+    /// Walks until the end with the responses of `answer`.
     fn run(
         walk: &mut Walk,
         mib: &mut Mib,
@@ -275,7 +275,7 @@ mod tests {
         panic!("endless");
     }
 
-    /// What an agent with these objects answers.
+    /// The response of an agent with these objects.
     fn agent(objects: &[Oid], oids: &[Oid], repetitions: u32) -> Vec<(Oid, Value)> {
         let mut cursors = oids.to_vec();
         let mut varbinds = Vec::new();
@@ -329,14 +329,14 @@ mod tests {
         };
         let objects = table(3, 4);
         assert_eq!(read(&objects, [4, 4, 4]), (1, 15, [4, 4, 4]));
-        // A row was added, a row went, all went.
+        // One row added, one removed, all removed.
         assert_eq!(read(&objects, [3, 3, 3]).2, [4, 4, 4]);
         assert_eq!(read(&objects, [5, 5, 5]).2, [4, 4, 4]);
         assert_eq!(read(&[], [5, 5, 5]), (1, 18, [0, 0, 0]));
-        // A table that wasn't there is asked for by one of its columns.
+        // A table that didn't exist is requested by one of its columns.
         assert_eq!(read(&[], [0, 0, 0]), (1, 1, [0, 0, 0]));
         assert_eq!(read(&objects, [0, 0, 0]).2, [4, 4, 4]);
-        // A column that lacked a row has it now.
+        // A column that had fewer rows than the others has them all now.
         assert_eq!(read(&objects, [4, 3, 4]).2, [4, 4, 4]);
     }
 

@@ -1,69 +1,68 @@
-//! Counters in a profile: one object, a sum, rows of a table chosen by type or by name, whole columns, or a record in
-//! octets.
+//! Counters in a profile: one object, a sum, rows of a table by type or by name, whole columns, or a record in an
+//! octet string.
 
 use serde::Deserialize;
 
 use super::octets;
 use crate::reading::mib::{Mib, Oid, Value};
 
-/// Where a counter is.
+/// The source of a counter.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "RawCounter")]
 pub struct CounterSource {
     /// The place.
     pub value: CounterValue,
-    /// A zero there means that this device doesn't count it.
+    /// Whether a zero means that this device doesn't count it.
     pub nonzero: bool,
 }
 
-/// A place that a counter is read from.
+/// Where a counter is read.
 #[derive(Debug, Clone)]
 pub enum CounterValue {
     /// One object.
     Object(Oid),
-    /// Objects that are added: all of the first, and those of the second that are there.
+    /// The sum of objects: all of the first must exist, those of the second are added if they exist.
     Sum(Vec<Oid>, Vec<Oid>),
-    /// Rows of a table that are added.
+    /// The sum of rows of a table.
     Rows {
-        /// Which rows.
         choice: RowChoice,
-        /// Column of the counts.
+        /// The column of the values.
         value: Oid,
     },
-    /// Whole columns that are added: their tables have a row for each paper size, tray, or what else makes no difference.
-    /// All of the first must have a row; the second are added where they have one.
+    /// The sum of whole columns whose rows are paper sizes, trays and the like. All of the first must have a row,
+    /// those of the second are added if they have one.
     Columns(Vec<Oid>, Vec<Oid>),
     /// A record in an octet string.
     Octets {
         /// The octet string.
         oid: Oid,
-        /// The record.
+        /// The record's id.
         id: u8,
-        /// Octets of its value, where only such a record counts.
+        /// The required length of its value, octets; `None` for any.
         length: Option<u8>,
     },
 }
 
-/// Which rows of a table.
+/// The selection of rows of a table.
 #[derive(Debug, Clone)]
 pub enum RowChoice {
-    /// Those whose number in a column is one of these.
+    /// Rows whose number in a column is one of these.
     Key(Oid, Wanted<i64>),
-    /// The first row of each of these names in a column, without regard to case and spaces.
+    /// The first row of each of these names in a column, ignoring case and spaces.
     Label(Oid, Wanted<String>),
 }
 
-/// Rows that are added: a part of them is no total.
+/// Rows to add up. A sum of only a part of them is not a total.
 #[derive(Debug, Clone)]
 pub struct Wanted<T> {
-    /// All of these must be there.
+    /// Rows that must exist.
     pub all: Vec<T>,
-    /// These are added where they are there.
+    /// Rows that are added if they exist.
     pub optional: Vec<T>,
 }
 
 impl<T> Wanted<T> {
-    /// The rows that `find` finds, where all are there that must be.
+    /// The rows that `find` returns; `None` if a required one doesn't exist.
     fn rows(&self, find: impl Fn(&T) -> Vec<Vec<u32>>) -> Option<Vec<Vec<u32>>> {
         let mut rows = Vec::new();
         for wanted in &self.all {
@@ -164,7 +163,7 @@ fn wanted<T>(
     Some(Wanted { all: all?, optional: optional? })
 }
 
-/// A label without what devices write now so and now so: its case, and spaces.
+/// A label without case and spaces, in which firmware versions differ.
 fn normal(text: &str) -> String {
     text.split_whitespace().map(|word| lower(word).collect()).collect::<Vec<String>>().join(" ")
 }
@@ -186,7 +185,7 @@ fn lower(word: &str) -> impl Iterator<Item = char> {
 }
 
 impl CounterSource {
-    /// The count and where it was read, objects joined by `+`.
+    /// The value and its source, with objects joined by `+`.
     #[must_use]
     pub fn read(&self, mib: &Mib) -> Option<(u64, String)> {
         self.value.read(mib).filter(|(count, _)| *count > 0 || !self.nonzero)
@@ -226,7 +225,7 @@ impl CounterValue {
         }
     }
 
-    /// Adds the single objects that it needs.
+    /// Appends the single objects that it needs.
     pub(crate) fn objects(&self, objects: &mut Vec<Oid>) {
         match self {
             Self::Object(oid) | Self::Octets { oid, .. } => objects.push(oid.clone()),
@@ -235,7 +234,7 @@ impl CounterValue {
         }
     }
 
-    /// Adds the columns that it needs.
+    /// Appends the columns that it needs.
     pub(crate) fn columns(&self, columns: &mut Vec<Oid>) {
         match self {
             Self::Rows { choice: RowChoice::Key(column, _) | RowChoice::Label(column, _), value } => {
@@ -248,7 +247,7 @@ impl CounterValue {
 }
 
 impl RowChoice {
-    /// The rows; nothing where one is missing that must be there.
+    /// The rows; `None` if a required one doesn't exist.
     fn rows(&self, mib: &Mib) -> Option<Vec<Vec<u32>>> {
         match self {
             Self::Key(column, keys) => keys.rows(|key| {
@@ -264,7 +263,7 @@ impl RowChoice {
     }
 }
 
-/// The sum over a column, and the column: a row more is no other source.
+/// The sum of a column, with the column as its source: an additional row doesn't change the source.
 fn of_column(mib: &Mib, column: &Oid) -> Option<(u64, String)> {
     let mut counts = mib.rows(column.arcs()).map(|(_, value)| value.count());
     let first = counts.next()??;
@@ -276,7 +275,7 @@ fn count(mib: &Mib, oid: &Oid) -> Option<u64> {
     mib.value(oid.arcs()).and_then(Value::count)
 }
 
-/// The sum, nothing where there is no addend or it can't be held.
+/// The sum; `None` without addends or on overflow.
 fn add(addends: impl Iterator<Item = (u64, String)>) -> Option<(u64, String)> {
     let mut sum: Option<(u64, String)> = None;
     for (count, oid) in addends {

@@ -9,21 +9,21 @@ use super::text::{Origin, StandardField, StandardTexts, origin};
 use crate::reading::limits::FIRMWARE_COMPONENTS;
 use crate::reading::mib::{Mib, Oid};
 
-/// Component of a version that isn't named otherwise: the device's main firmware.
+/// The component of a version that has no other name: the device's main firmware.
 pub(crate) const SYSTEM: &str = "system";
 
-/// Where firmware versions are.
+/// The source of firmware versions.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "RawFirmware")]
 pub struct FirmwareSource(Place);
 
 #[derive(Debug, Clone)]
 enum Place {
-    /// One text, or what a pattern finds in it.
+    /// One text, or the matches of a pattern in it.
     Text { origin: Origin, component: String, pattern: Option<Pattern> },
     /// A table of names and versions.
     Table { names: Oid, versions: Oid, skip: Vec<String> },
-    /// Lines in pairs: the name of a component, then its version.
+    /// Pairs of lines: the name of a component, then its version.
     Lines { column: Oid, component: String, version: String, system: Option<String> },
 }
 
@@ -80,7 +80,7 @@ impl TryFrom<RawFirmware> for FirmwareSource {
 }
 
 impl FirmwareSource {
-    /// The object that must be asked for.
+    /// The single object that it needs.
     pub(crate) fn object(&self) -> Option<&Oid> {
         match &self.0 {
             Place::Text { origin, .. } => origin.object(),
@@ -88,7 +88,7 @@ impl FirmwareSource {
         }
     }
 
-    /// Adds the columns that it needs.
+    /// Appends the columns that it needs.
     pub(crate) fn columns(&self, columns: &mut Vec<Oid>) {
         match &self.0 {
             Place::Table { names, versions, .. } => columns.extend([names.clone(), versions.clone()]),
@@ -97,7 +97,7 @@ impl FirmwareSource {
         }
     }
 
-    /// What the vendor calls the main component in a place that names each.
+    /// The vendor's name for the main component, if the source names components.
     pub(crate) fn system(&self) -> Option<&str> {
         match &self.0 {
             Place::Lines { system, .. } => system.as_deref(),
@@ -105,7 +105,7 @@ impl FirmwareSource {
         }
     }
 
-    /// The components that the device has there.
+    /// The components of the device.
     #[must_use]
     pub fn read(&self, mib: &Mib, standard: &StandardTexts) -> Vec<Firmware> {
         match &self.0 {
@@ -138,7 +138,7 @@ impl FirmwareSource {
         }
     }
 
-    /// Where it is read, for people.
+    /// The source, for people.
     #[must_use]
     pub fn describe(&self) -> String {
         match &self.0 {
@@ -149,7 +149,7 @@ impl FirmwareSource {
     }
 }
 
-/// Components whose name stands in a line and whose version stands in one behind it, before the next name.
+/// Components from pairs of lines: a name, and the version before the next name.
 fn in_pairs(lines: Vec<(String, String)>, component: &str, version: &str) -> Vec<Firmware> {
     let (mut found, mut named) = (Vec::new(), None);
     for (key, value) in lines {
@@ -171,7 +171,7 @@ pub const RAW_PORT: u16 = 9100;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "transport", rename_all = "snake_case", deny_unknown_fields)]
 pub enum FirmwareTransport {
-    /// The bytes on a TCP connection, then the end of the stream.
+    /// The image over a TCP connection, then the end of the stream.
     Raw9100 {
         /// The port.
         #[serde(default = "raw_port")]

@@ -1,22 +1,22 @@
-//! Tables of lines `KEY="VALUE"`, as Brother's devices keep what maintenance asks for: model, serial number, and a pair of
-//! lines for each firmware component.
+//! Tables of lines `KEY="VALUE"`, as in Brother's maintenance table: model, serial number, and a pair of lines for
+//! each firmware component.
 
 use crate::reading::mib::{Mib, Oid};
 
-/// Lines of one table.
+/// Maximum number of lines of one table.
 const LINES: usize = 128;
 
-/// Characters of a key.
+/// Maximum length of a key, characters.
 const KEY_CHARS: usize = 32;
 
-/// The lines of the column in the order of their rows, key and value; what isn't such a line is passed over. A row may
-/// have several, and a value that the device doesn't know (`?`) is none.
+/// The keys and values of a column, in the order of its rows. Other lines are ignored. A row may have several pairs,
+/// and a value that the device doesn't know (`?`) is omitted.
 pub(crate) fn lines(mib: &Mib, column: &Oid) -> Vec<(String, String)> {
     let rows = mib.rows(column.arcs()).take(LINES).filter_map(|(_, value)| mib.text_of(value));
     rows.flat_map(|row| pairs(&row)).take(LINES).collect()
 }
 
-/// The value of the first line of this key.
+/// The value of the first line with this key.
 pub(crate) fn value(mib: &Mib, column: &Oid, key: &str) -> Option<String> {
     lines(mib, column).into_iter().find_map(|(own, value)| (own == key).then_some(value))
 }

@@ -1,7 +1,7 @@
-//! Vendor profiles: the private objects of one maker as data (`docs/profiles.md`), and what they say of a device.
+//! Vendor profiles: the private objects of one maker as data (`docs/profiles.md`), and their interpretation.
 //!
-//! A profile never decides anything: it names objects. It is read from YAML by [`Profile::parse`], checked as a whole
-//! before it is used, and interpreted over what a device has answered.
+//! A profile names objects and decides nothing. It is read from YAML by [`Profile::parse`], validated as a whole, and
+//! applied to what was read of a device.
 
 mod counter;
 mod firmware;
@@ -34,7 +34,7 @@ pub struct Profiles {
 }
 
 impl Profiles {
-    /// From profiles; a later one replaces an earlier one of the same vendor.
+    /// A later profile replaces an earlier one of the same vendor.
     #[must_use]
     pub fn new(profiles: impl IntoIterator<Item = Profile>) -> Self {
         let mut all: Vec<Arc<Profile>> = Vec::new();
@@ -56,8 +56,9 @@ impl Profiles {
         self.all.iter()
     }
 
-    /// The profile whose rule fits best, of those that don't exclude the device: a rule over texts before one over
-    /// `sysObjectID` alone (a brand on another maker's engine), then the longest prefix.
+    /// The profile with the best matching rule, of those that don't exclude the device. A rule over texts takes
+    /// precedence over one over `sysObjectID` alone (a brand on another maker's engine), then the longest prefix
+    /// wins.
     #[must_use]
     pub fn select(&self, system: &SystemIdentity<'_>) -> Option<Arc<Profile>> {
         let mut best: Option<(u32, &Arc<Profile>)> = None;
@@ -71,8 +72,8 @@ impl Profiles {
         best.map(|(_, profile)| Arc::clone(profile))
     }
 
-    /// Objects that tell the vendor of a device whose system group doesn't, one for each profile that has one and doesn't
-    /// exclude the device.
+    /// The probe objects of all profiles that have one and don't exclude the device. They identify the vendor if the
+    /// system group doesn't.
     pub(crate) fn probes(&self, system: &SystemIdentity<'_>) -> Vec<(Arc<Profile>, Oid)> {
         let own = self.all.iter().filter(|profile| !profile.excludes(system));
         own.filter_map(|profile| Some((Arc::clone(profile), profile.probe.clone()?))).collect()

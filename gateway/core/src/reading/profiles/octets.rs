@@ -1,9 +1,10 @@
-//! Records in octets, as Brother's devices keep counters and supplies: id, type, length, value; the last octet is ff.
+//! Records in octets, as Brother's devices store counters and supplies: id, type, length, value. The last octet is
+//! ff.
 
-/// Octets of a value that are understood.
+/// Maximum length of a value, octets.
 const VALUE_OCTETS: usize = 8;
 
-/// The value of the record `id`: the first one that is whole, and of this length where one is given.
+/// The value of the first complete record with this `id`, and with the expected length if one is given.
 pub(crate) fn value(mut octets: &[u8], id: u8, expected: Option<u8>) -> Option<u64> {
     while let [own, _kind, length, rest @ ..] = octets {
         let length = usize::from(*length);

@@ -1,9 +1,9 @@
-//! Regular expressions in profiles, checked when the profile is read; matching takes linear time.
+//! Regular expressions in profiles, validated when the profile is read. Matching takes linear time.
 
 use regex::{Captures, Regex, RegexBuilder};
 use serde::Deserialize;
 
-/// Bytes that a compiled pattern may take.
+/// Maximum size of a compiled pattern, bytes.
 const COMPILED_BYTES: usize = 256 << 10;
 
 /// A regular expression.
@@ -12,13 +12,13 @@ const COMPILED_BYTES: usize = 256 << 10;
 pub struct Pattern(Regex);
 
 impl Pattern {
-    /// Whether it is found in the text.
+    /// Whether it matches anywhere in the text.
     #[must_use]
     pub fn is_in(&self, text: &str) -> bool {
         self.0.is_match(text)
     }
 
-    /// The first group of the first match, or the whole match where there is no group.
+    /// The first group of the first match, or the whole match if there is no group.
     #[must_use]
     pub fn first(&self, text: &str) -> Option<String> {
         let found = self.0.captures(text)?;
@@ -26,7 +26,7 @@ impl Pattern {
         (!part.is_empty()).then(|| part.to_owned())
     }
 
-    /// Groups `component` and `version` (or the first group) of every match.
+    /// The groups `component` and `version` (or the first group) of every match.
     pub(crate) fn components(&self, text: &str, limit: usize) -> Vec<(Option<String>, String)> {
         let named = |found: &Captures<'_>, name| Some(found.name(name)?.as_str().trim().to_owned());
         self.0

@@ -1,31 +1,30 @@
-//! A level in a vendor's own objects, and the row of the standard table that it belongs to.
+//! A level from a vendor's object, and the row of the standard table that it belongs to.
 
 use wire::reading::{Label, PrivateLevel, Supply};
 
 use crate::reading::mib::{level_state, percent};
 
-/// States of `prtMarkerSuppliesLevel` that hide a number: some remains, or nobody knows.
+/// States of `prtMarkerSuppliesLevel` that may hide a number: some remains, or unknown.
 const HIDING: [i64; 2] = [-3, -2];
 
-/// Types of supplies that carry colour, toner or ink alike: makers are not strict about which.
+/// Types of colorants; makers don't distinguish them strictly.
 const COLORANTS: [&str; 5] = ["toner", "tonerCartridge", "ink", "inkCartridge", "inkRibbon"];
 
-/// Colours that a supply is told apart by.
+/// Colours that identify a supply.
 const COLORS: [&str; 4] = ["black", "cyan", "magenta", "yellow"];
 
 /// A level that was read.
 pub(super) struct Found {
-    /// Where.
+    /// Its object.
     pub(super) oid: String,
-    /// What.
     pub(super) level: i64,
-    /// What a full one has.
+    /// The level of a full supply.
     pub(super) max: u32,
 }
 
 impl Found {
-    /// Puts the level where the row has a state that hides a number. Only what the state doesn't contradict counts: some
-    /// that remains is not nothing, and more than a full one has is no level.
+    /// Sets the level of a supply whose state hides a number, unless the state contradicts it: "some remains" is not
+    /// 0, and a level above the maximum is invalid.
     pub(super) fn put_into(self, supply: &mut Supply) {
         let max = i64::from(self.max);
         let hidden = supply.level.is_some_and(|level| HIDING.contains(&level));
@@ -43,18 +42,18 @@ impl Found {
     }
 }
 
-/// The colour of a supply, from its colorant or else from its name.
+/// The colour of a supply, from its colorant, else from its name.
 pub(super) fn color<'a>(color: Option<&str>, name: Option<&str>) -> Option<&'a str> {
     let among = |text: &str| {
         let text = text.to_lowercase();
         let mut found = COLORS.into_iter().filter(|color| text.contains(color));
-        // A name with two colours is of neither.
+        // A name with two colours has none.
         found.next().filter(|_| found.next().is_none())
     };
     color.and_then(among).or_else(|| name.and_then(among))
 }
 
-/// Whether two types are of one kind.
+/// Whether two types are of the same kind.
 pub(super) fn is_alike(one: &str, other: &Label) -> bool {
     let colorant = |label: &str| COLORANTS.contains(&label);
     let Label::Name(other) = other else { return false };

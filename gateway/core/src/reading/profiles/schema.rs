@@ -1,4 +1,4 @@
-//! The shape of a profile file.
+//! The structure of a profile file.
 
 use std::collections::BTreeMap;
 
@@ -13,67 +13,68 @@ use super::supply_table::SupplyTable;
 use super::text::TextSource;
 use crate::reading::mib::Oid;
 
-/// A profile file, bytes.
+/// Maximum size of a profile file, bytes.
 pub(super) const PROFILE_BYTES: usize = 256 << 10;
 
-/// Brackets within brackets; a profile needs three. What the YAML parser needs for each grows with their number.
+/// Maximum depth of brackets; a profile needs three. The YAML parser's memory grows with it.
 const PROFILE_DEPTH: usize = 64;
 
-/// What one maker's devices have besides the standard MIBs.
+/// The objects of one maker's devices besides the standard MIBs.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
-    /// `ricoh`, `kyocera`, ...: a part of the device ids, never to be changed.
+    /// `ricoh`, `kyocera`, ...: part of device ids, so it must never change.
     pub vendor: String,
-    /// Brands and what else a person should know.
+    /// Brands and other information for people.
     #[serde(default)]
     pub about: String,
-    /// Which devices it is for; one rule that fits is enough.
+    /// Devices that the profile is for; one matching rule is sufficient.
     #[serde(rename = "match")]
     pub rules: Vec<MatchRule>,
-    /// Which devices it is not for, whatever else fits: the maker has other things with SNMP than printers.
+    /// Devices that the profile is not for, whatever else matches: other products of the maker with SNMP.
     #[serde(default)]
     pub exclude: Vec<MatchRule>,
-    /// Devices that are printers by this alone: they have no Printer MIB, and none of the private objects here.
+    /// Devices that this rule alone proves to be printers: they have neither the Printer MIB nor the private objects
+    /// of this profile.
     #[serde(default)]
     pub printers: Vec<MatchRule>,
-    /// An object that only this maker's devices have, asked for when no rule of any profile fits.
+    /// An object that only this maker's devices have, requested if no rule of any profile matches.
     #[serde(default)]
     pub probe: Option<Oid>,
     /// Who the device is.
     #[serde(default)]
     pub identity: IdentitySources,
-    /// Counters; the first source that has a value wins, and wins over the standard one.
+    /// Counters. The first source with a value wins, also over the standard object.
     #[serde(default)]
     pub counters: BTreeMap<Counter, Vec<CounterSource>>,
     /// Lines of the panel, for devices whose `prtConsoleDisplayBufferText` is empty.
     #[serde(default)]
     pub console: Vec<TextSource>,
-    /// What a service code looks like in console text, alert descriptions: the first group of the first that matches.
-    /// A console line with one is a service call.
+    /// Patterns of service codes in console texts and alert descriptions: the first group of the first match. A
+    /// console line with a service code is a service call.
     #[serde(default)]
     pub service_codes: Vec<Pattern>,
-    /// Supplies, for devices without `prtMarkerSuppliesTable` and for rows of it that hide their level.
+    /// Supplies, for devices without `prtMarkerSuppliesTable` and for rows that hide their level.
     #[serde(default)]
     pub supplies: Vec<SupplySource>,
-    /// SNMP context that has the printer's objects on some devices, tried where the plain one lacks them.
+    /// The SNMP context that has the printer's objects on some devices, tried if the default context lacks them.
     #[serde(default)]
     pub context: Option<String>,
     /// Private tables of supplies, besides the standard one.
     #[serde(default)]
     pub supply_tables: Vec<SupplyTable>,
-    /// How an image is pushed.
+    /// How an image is pushed to the device.
     #[serde(default)]
     pub firmware_update: Option<FirmwareTransport>,
-    /// What [`Self::objects`] gives: gathered once, since every reading asks for it.
+    /// [`Self::objects`], computed once: every reading needs it.
     #[serde(skip)]
     single_objects: Vec<Oid>,
-    /// What [`Self::columns`] gives.
+    /// [`Self::columns`], computed once.
     #[serde(skip)]
     table_columns: Vec<Oid>,
 }
 
-/// When a profile is for a device: all that is given must fit.
+/// A rule that matches devices: all of its conditions must hold.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, try_from = "RawRule")]
 pub struct MatchRule {
@@ -101,7 +102,7 @@ impl TryFrom<RawRule> for MatchRule {
     }
 }
 
-/// What a device tells of itself before its profile is known.
+/// The system objects of a device, by which its profile is selected.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemIdentity<'a> {
     /// `sysObjectID`.
@@ -113,7 +114,7 @@ pub struct SystemIdentity<'a> {
 }
 
 impl MatchRule {
-    /// How much the rule says of this device; nothing where it doesn't fit.
+    /// The rule's precedence for this device; `None` if it doesn't match.
     pub(crate) fn weight(&self, system: &SystemIdentity<'_>) -> Option<u32> {
         let SystemIdentity { sys_object_id: object, sys_descr: descr, device_descr: model } = *system;
         let text = |pattern: &Option<Pattern>, text: Option<&str>| match (pattern, text) {
@@ -132,50 +133,50 @@ impl MatchRule {
     }
 }
 
-/// Where a device's identity is read.
+/// The sources of a device's identity.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IdentitySources {
-    /// Model; `hrDeviceDescr` comes last where the list doesn't name it (`from: device_descr`).
+    /// Model; `hrDeviceDescr` is the last source unless the list has it (`from: device_descr`).
     #[serde(default)]
     pub model: Vec<TextSource>,
-    /// Serial number; `prtGeneralSerialNumber` comes first.
+    /// Serial number; `prtGeneralSerialNumber` is the first source.
     #[serde(default)]
     pub serial: Vec<TextSource>,
-    /// Name; `prtGeneralPrinterName` and `sysName` come first.
+    /// Name; `prtGeneralPrinterName` and `sysName` are the first sources.
     #[serde(default)]
     pub name: Vec<TextSource>,
-    /// Firmware components; all that have a value are taken.
+    /// Firmware components, from all sources that have a value.
     #[serde(default)]
     pub firmware: Vec<FirmwareSource>,
 }
 
-/// A profile that can't be used.
+/// Why a profile is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
-    /// Larger than a profile may be.
+    /// It is larger than [`PROFILE_BYTES`].
     #[error("profile {file}: larger than {PROFILE_BYTES} bytes")]
     TooLarge {
         /// The file.
         file: String,
     },
-    /// Not the shape of a profile.
+    /// It doesn't have the structure of a profile.
     #[error("profile {file}: at {path}: {problem}")]
     Shape {
         /// The file.
         file: String,
         /// Path of the value, `counters.total[0].oid`.
         path: String,
-        /// What was found, what was expected, line and column.
+        /// What was found and expected, with line and column.
         problem: String,
     },
 }
 
 impl Profile {
-    /// Reads a profile; `file` is for the error.
+    /// Parses a profile; `file` is its name in errors.
     ///
     /// # Errors
-    /// The YAML isn't a profile: the error names file, path, line and column.
+    /// The YAML is not a valid profile; the error names file, path, line and column.
     pub fn parse(file: &str, yaml: &str) -> Result<Self, ProfileError> {
         if yaml.len() > PROFILE_BYTES {
             return Err(ProfileError::TooLarge { file: file.to_owned() });
@@ -190,7 +191,7 @@ impl Profile {
         let parser = serde_yaml::Deserializer::from_str(yaml);
         let mut profile: Self = serde_path_to_error::deserialize(parser).map_err(|error| {
             let (path, problem) = (error.path().to_string(), error.inner().to_string());
-            // A key that is an enumeration has no name in the path; the parser's own message has it.
+            // The path doesn't name a key that is an enumeration; the parser's message does.
             match problem.split_once(": ") {
                 Some((own, rest)) if path.contains('?') => shape(own.to_owned(), rest.to_owned()),
                 _ => shape(path, problem),
@@ -209,25 +210,25 @@ impl Profile {
         Ok(profile)
     }
 
-    /// Whether a device of this maker isn't one that the profile is for.
+    /// Whether the profile is not for this device, although the maker is the same.
     #[must_use]
     pub fn excludes(&self, system: &SystemIdentity<'_>) -> bool {
         self.exclude.iter().any(|rule| rule.weight(system).is_some())
     }
 
-    /// Whether what a device tells of itself proves that it is a printer.
+    /// Whether the system objects prove that the device is a printer.
     #[must_use]
     pub fn proves_printer(&self, system: &SystemIdentity<'_>) -> bool {
         self.printers.iter().any(|rule| rule.weight(system).is_some())
     }
 
-    /// Single objects that a whole reading asks for, in their order.
+    /// The single objects of a full reading, in order.
     #[must_use]
     pub fn objects(&self) -> &[Oid] {
         &self.single_objects
     }
 
-    /// Table columns that a whole reading walks, in their order.
+    /// The table columns of a full reading, in order.
     #[must_use]
     pub fn columns(&self) -> &[Oid] {
         &self.table_columns
@@ -245,17 +246,17 @@ impl Profile {
         objects
     }
 
-    /// Single objects that a serial number may be in.
+    /// Single objects that may hold a serial number.
     pub(crate) fn serial_objects(&self) -> impl Iterator<Item = Oid> {
         self.identity.serial.iter().filter_map(TextSource::object).cloned()
     }
 
-    /// Columns that a serial number may be in.
+    /// Columns that may hold a serial number.
     pub(crate) fn serial_columns(&self) -> impl Iterator<Item = &Oid> {
         self.identity.serial.iter().filter_map(TextSource::column)
     }
 
-    /// Single objects that levels of supplies may be in.
+    /// Single objects that may hold levels of supplies.
     pub(crate) fn level_objects(&self) -> Vec<Oid> {
         let mut objects = Vec::new();
         self.supplies.iter().for_each(|source| source.level.value.objects(&mut objects));
@@ -264,12 +265,12 @@ impl Profile {
         objects
     }
 
-    /// Single objects that console text may be in.
+    /// Single objects that may hold console text.
     pub(crate) fn console_objects(&self) -> impl Iterator<Item = Oid> {
         self.console.iter().filter_map(TextSource::object).cloned()
     }
 
-    /// Table columns that every reading of supplies walks.
+    /// Columns that every reading of supplies walks.
     pub(crate) fn supply_columns(&self) -> impl Iterator<Item = &Oid> {
         self.supply_tables.iter().flat_map(SupplyTable::columns)
     }
@@ -287,7 +288,7 @@ impl Profile {
     }
 }
 
-/// The line in which brackets stand too deep in one another, quoted ones included.
+/// The line at which brackets exceed the maximum depth; quoted ones count, too.
 fn nested_too_deep(yaml: &str) -> Option<usize> {
     let mut depth = 0_usize;
     yaml.lines()

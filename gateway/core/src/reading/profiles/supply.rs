@@ -1,4 +1,4 @@
-//! Supplies in a profile: for devices without `prtMarkerSuppliesTable`, and for rows of it that hide their level.
+//! Supplies in a profile, for devices without `prtMarkerSuppliesTable` and for rows that hide their level.
 
 use serde::Deserialize;
 use wire::reading::{Label, LevelState, Supply};
@@ -11,7 +11,7 @@ use crate::reading::mib::{Mib, percent};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SupplySource {
-    /// For people.
+    /// The name, for people.
     pub description: String,
     /// Label of `PrtMarkerSuppliesTypeTC`.
     #[serde(rename = "type")]
@@ -21,7 +21,7 @@ pub struct SupplySource {
     pub color: Option<String>,
     /// The level.
     pub level: CounterSource,
-    /// What a full one has.
+    /// The level of a full supply.
     #[serde(default = "hundred")]
     pub max: u32,
 }
@@ -31,8 +31,8 @@ const fn hundred() -> u32 {
 }
 
 impl SupplySource {
-    /// The supplies of a device without `prtMarkerSuppliesTable`; their indices are made up, as there are no rows. Of two
-    /// sources of one supply the first one that has a level counts.
+    /// The supplies of a device without `prtMarkerSuppliesTable`. Their indices are synthetic, as there are no rows.
+    /// Of several sources of one supply, the first with a level counts.
     pub(crate) fn read_all(sources: &[Self], mib: &Mib) -> Vec<Supply> {
         let mut supplies: Vec<Supply> = Vec::new();
         for (at, source) in sources.iter().enumerate() {
@@ -44,7 +44,7 @@ impl SupplySource {
         supplies
     }
 
-    /// Puts the level into the one row of the standard table that is of its type and colour and lacks one.
+    /// Sets the level of the standard row with this type and colour, if exactly one such row lacks a level.
     pub(crate) fn complete(&self, mib: &Mib, supplies: &mut [Supply]) {
         let Some(found) = self.found(mib) else { return };
         let mut own = supplies.iter_mut().filter(|supply| self.is_of(supply));
@@ -132,7 +132,7 @@ mod tests {
             source.complete(&mib, &mut rows);
         }
         let percents: Vec<_> = rows.iter().map(|row| row.percent).collect();
-        // A record of another length is a state of the part, not its level.
+        // A record of another length is the part's state, not its level.
         assert_eq!(percents, [Some(50.0), Some(30.0), None, None]);
         let mut two = vec![row("1.1", "toner", "Black", -3), row("1.2", "toner", "Black", -3)];
         for source in sources() {

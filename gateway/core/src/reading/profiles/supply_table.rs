@@ -1,4 +1,4 @@
-//! Tables of supplies in a profile: what the standard table leaves empty, or doesn't have.
+//! Tables of supplies in a profile, for what the standard table lacks.
 
 use serde::Deserialize;
 use wire::reading::{Label, LevelState, Supply};
@@ -6,38 +6,38 @@ use wire::reading::{Label, LevelState, Supply};
 use super::private_level::{Found, color};
 use crate::reading::mib::{Mib, Oid, Value, level_state, percent};
 
-/// Rows of one table.
+/// Maximum number of rows of one table.
 const ROWS: usize = 32;
 
 /// A private table of supplies.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SupplyTable {
-    /// Column of the names.
+    /// The column of names.
     pub names: Oid,
-    /// Column of the levels, of `max`.
+    /// The column of levels, relative to `max`.
     pub levels: Oid,
-    /// What is done with its rows.
+    /// How its rows are used.
     pub rows: TableUse,
     /// Label of `PrtMarkerSuppliesTypeTC`.
     #[serde(rename = "type")]
     pub supply_type: String,
-    /// What a full one has.
+    /// The level of a full supply.
     #[serde(default = "hundred")]
     pub max: u32,
-    /// Levels that mean that some remains, besides -3.
+    /// Levels that mean "some remains", in addition to -3.
     #[serde(default)]
     pub some_remaining: Vec<i64>,
 }
 
-/// What is done with the rows of a private table.
+/// How the rows of a private table are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TableUse {
-    /// They fill in names and levels that the standard row of the same last index lacks or hides; without a standard table
-    /// they are the supplies.
+    /// They fill in names and levels that the standard row with the same last index lacks or hides. Without a
+    /// standard table, they are the supplies.
     Fill,
-    /// They stand beside the standard rows, unless one of these has the name.
+    /// They are added to the standard rows, unless one of these has the same name.
     Add,
 }
 
@@ -51,7 +51,7 @@ impl SupplyTable {
         [&self.names, &self.levels]
     }
 
-    /// Puts what the table says among the supplies of the standard table.
+    /// Merges the table into the supplies of the standard table.
     pub(crate) fn complete(&self, mib: &Mib, supplies: &mut Vec<Supply>) {
         let standard = supplies.iter().any(|supply| !supply.index.starts_with("private."));
         let rows = mib.rows(self.levels.arcs()).take(ROWS);
@@ -71,7 +71,7 @@ impl SupplyTable {
         let Some(supply) = own else { return };
         let (theirs, ours) = (color(supply.color.as_deref(), supply.description.as_deref()), name.as_deref());
         if color(None, ours).zip(theirs).is_some_and(|(ours, theirs)| ours != theirs) {
-            // The tables have their rows in different orders.
+            // The rows of the two tables are in different orders.
             return;
         }
         if supply.description.as_deref().is_none_or(|text| text.trim().is_empty()) {

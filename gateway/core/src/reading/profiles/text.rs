@@ -1,4 +1,5 @@
-//! Texts in a profile: from an object or from a standard text, through a pattern or a key of an IEEE 1284 device id.
+//! Texts in a profile: an object or a standard text, optionally through a pattern or by a key of an IEEE 1284 device
+//! id.
 
 use serde::Deserialize;
 
@@ -6,7 +7,7 @@ use super::lines;
 use super::pattern::Pattern;
 use crate::reading::mib::{Mib, Oid};
 
-/// A text of the standard MIBs that a profile may take apart.
+/// A text of the standard MIBs that a profile may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StandardField {
@@ -41,14 +42,14 @@ impl StandardTexts {
     }
 }
 
-/// Where a text is.
+/// The source of a text before pattern and key are applied.
 #[derive(Debug, Clone)]
 pub(crate) enum Origin {
     /// In an object.
     Object(Oid),
     /// In a standard text.
     Standard(StandardField),
-    /// Behind a key in a column of lines.
+    /// The value of a key in a column of lines.
     Line {
         /// The column.
         column: Oid,
@@ -57,7 +58,7 @@ pub(crate) enum Origin {
     },
 }
 
-/// A text of a device.
+/// The source of a text.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "RawText")]
 pub struct TextSource {
@@ -107,7 +108,7 @@ pub(crate) fn origin(oid: Option<Oid>, from: Option<StandardField>) -> Result<Or
 }
 
 impl Origin {
-    /// The text there.
+    /// The text.
     pub(crate) fn text(&self, mib: &Mib, standard: &StandardTexts) -> Option<String> {
         match self {
             Self::Object(oid) => mib.text(oid.arcs(), &[]),
@@ -116,7 +117,7 @@ impl Origin {
         }
     }
 
-    /// The object, where it is one.
+    /// The object, if it is one.
     pub(crate) fn object(&self) -> Option<&Oid> {
         match self {
             Self::Object(oid) => Some(oid),
@@ -124,7 +125,7 @@ impl Origin {
         }
     }
 
-    /// The column that must be walked, where it is in one.
+    /// The column to walk, if it is in one.
     pub(crate) fn column(&self) -> Option<&Oid> {
         match self {
             Self::Line { column, .. } => Some(column),
@@ -132,7 +133,7 @@ impl Origin {
         }
     }
 
-    /// For people.
+    /// The source, for people.
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Object(oid) => oid.to_string(),
@@ -145,12 +146,12 @@ impl Origin {
 }
 
 impl TextSource {
-    /// The object that must be asked for.
+    /// The single object that it needs.
     pub(crate) fn object(&self) -> Option<&Oid> {
         self.origin.object()
     }
 
-    /// The column that must be walked.
+    /// The column to walk.
     pub(crate) fn column(&self) -> Option<&Oid> {
         self.origin.column()
     }
@@ -168,15 +169,15 @@ impl TextSource {
         }
     }
 
-    /// Where it was read, for people.
+    /// The source, for people.
     #[must_use]
     pub fn describe(&self) -> String {
         self.origin.describe()
     }
 }
 
-/// Value of a key in an IEEE 1284 device id, `MFG:Brother;MDL:HL-1;`; `MDL` and `MODEL`, `MFG` and `MANUFACTURER`,
-/// `SN` and `SERN` are the same.
+/// The value of a key in an IEEE 1284 device id, `MFG:Brother;MDL:HL-1;`; `MDL` and `MODEL`, `MFG` and
+/// `MANUFACTURER`, `SN` and `SERN` are synonyms.
 fn id_value(id: &str, key: &str) -> Option<String> {
     let same: &[&str] = match key {
         "MDL" => &["MDL", "MODEL"],
