@@ -2,15 +2,20 @@
 //! as JSON: `cargo run -p platen-gateway-core --example read_printer -- ADDRESS:PORT [PROFILE.yaml]`
 
 use std::error::Error;
+#[expect(clippy::disallowed_types, reason = "this is a shell: it owns the socket")]
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gateway_core::message::{CommunityVersion, DATAGRAM, Envelope, decode, encode};
-use gateway_core::reading::profiles::{Profile, Profiles};
-use gateway_core::reading::{DeviceReading, ReadContext, ReadScope, Request, Response};
+use platen_gateway_core::message::{CommunityVersion, DATAGRAM, Envelope, decode, encode};
+use platen_gateway_core::reading::profiles::{Profile, Profiles};
+use platen_gateway_core::reading::{DeviceReading, ReadContext, ReadScope, Request, Response};
 
-#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is a shell: it reads clock and files")]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is a shell: it reads clock and files"
+)]
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).ok_or("expected ADDRESS:PORT")?;
     let profile = std::env::args().nth(2).map(|path| std::fs::read_to_string(&path).map(|text| (path, text)));

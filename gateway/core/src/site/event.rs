@@ -32,6 +32,7 @@ pub enum Event {
         address: SocketAddr,
         /// The credential that worked, if any.
         access: Option<Access>,
+        /// The reading.
         reading: Box<Reading>,
     },
     /// A search ended.

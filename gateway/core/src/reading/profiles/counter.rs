@@ -25,6 +25,7 @@ pub enum CounterValue {
     Sum(Vec<Oid>, Vec<Oid>),
     /// The sum of rows of a table.
     Rows {
+        /// The rows.
         choice: RowChoice,
         /// The column of the values.
         value: Oid,

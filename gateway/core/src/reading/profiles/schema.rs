@@ -154,7 +154,7 @@ pub struct IdentitySources {
 /// Why a profile is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
-    /// It is larger than [`PROFILE_BYTES`].
+    /// It is larger than `PROFILE_BYTES`.
     #[error("profile {file}: larger than {PROFILE_BYTES} bytes")]
     TooLarge {
         /// The file.
