@@ -4,10 +4,12 @@ use jiff::Timestamp;
 use wire::report::{FirmwareProgress, WaitReason};
 
 use super::push::{self, Next, PUSHES_MAX, PushFailure, Reach};
+use super::record::{DeviceState, DeviceUpdate, restarting};
 use super::wait::{self, Reported, Wait};
-use super::{
-    Context, DeviceState, DeviceUpdate, DeviceView, Effect, OLD_READS_MAX, Shown, UpdateRules, restarting,
-};
+use super::{Context, DeviceView, Effect, Shown, UpdateRules};
+
+/// Readings of the old version after a restart before the update is declared failed.
+const OLD_READS_MAX: u32 = 5;
 
 impl DeviceUpdate {
     /// What it waits for once the image is staged and the date has come; `None` if it is ready for a push or has

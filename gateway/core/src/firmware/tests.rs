@@ -1,6 +1,8 @@
 use super::*;
 use std::borrow::Cow;
 use uuid::Uuid;
+use wire::command::FirmwareUpdate;
+use wire::ids::CommandId;
 use wire::reading::Label;
 
 const RULES: UpdateRules = UpdateRules {
