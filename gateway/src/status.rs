@@ -2,8 +2,10 @@
 //!
 //! It never holds a community string, a key or a password.
 
+use gateway_core::firmware::{DeviceState, Image};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use wire::command::ResponseState;
 use wire::ids::{CommandId, DeviceId, RolloutId, SpoolId};
 use wire::reading::{Label, LevelState};
 use wire::report::{CallKind, Lanes, WaitReason};
@@ -196,8 +198,8 @@ pub struct CommandStatus {
     pub command: CommandId,
     /// Kind of the order; `unknown` where this version doesn't know it.
     pub order: String,
-    /// How far it is.
-    pub state: String,
+    /// Its state.
+    pub state: ResponseState,
     /// What a person should read.
     pub detail: String,
     /// When it came.
@@ -217,8 +219,8 @@ pub struct FirmwareStatus {
     pub version: String,
     /// Push not before this.
     pub not_before: Timestamp,
-    /// How far the image is: `staging`, `staged` or `failed`.
-    pub image: String,
+    /// The state of the image.
+    pub image: ImageState,
     /// How much of it is here, or why the last attempt to stage it failed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub image_detail: String,
@@ -226,16 +228,119 @@ pub struct FirmwareStatus {
     pub devices: Vec<FirmwareDeviceStatus>,
 }
 
+/// The state of an image on the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageState {
+    /// It is being downloaded, or will be.
+    Staging,
+    /// It is on the disk, verified.
+    Staged,
+    /// It could not be staged.
+    Failed,
+}
+
+impl ImageState {
+    /// Name in the status.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Staging => "staging",
+            Self::Staged => "staged",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl From<&Image> for ImageState {
+    fn from(image: &Image) -> Self {
+        match image {
+            Image::Wanted { .. } | Image::Staging { .. } => Self::Staging,
+            Image::Staged { .. } => Self::Staged,
+            Image::Failed { .. } => Self::Failed,
+        }
+    }
+}
+
+/// The state of a device in a firmware update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceStep {
+    /// It waits for the image, the date, or until it is idle.
+    Waiting,
+    /// The image is being pushed.
+    Pushing,
+    /// It restarts with the image.
+    Rebooting,
+    /// It shows the new version.
+    Verified,
+    /// It failed.
+    Failed,
+    /// It was cancelled before the push.
+    Cancelled,
+}
+
+impl DeviceStep {
+    /// Name in the status.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Pushing => "pushing",
+            Self::Rebooting => "rebooting",
+            Self::Verified => "verified",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl From<&DeviceState> for DeviceStep {
+    fn from(state: &DeviceState) -> Self {
+        match state {
+            DeviceState::Waiting => Self::Waiting,
+            DeviceState::Pushing { .. } => Self::Pushing,
+            DeviceState::Restarting { .. } => Self::Rebooting,
+            DeviceState::Verified => Self::Verified,
+            DeviceState::Failed => Self::Failed,
+            DeviceState::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
 /// A device of a firmware update.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirmwareDeviceStatus {
     /// The device.
     pub device: DeviceId,
-    /// `waiting`, `pushing`, `rebooting`, `verified`, `failed` or `cancelled`.
-    pub state: String,
+    /// Its state.
+    pub state: DeviceStep,
     /// What it waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_for: Option<WaitReason>,
     /// What a person should read: what it waits for, or what came of it, with what its panel showed.
     pub detail: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_has_one_name_in_json_and_in_text() {
+        let steps = [
+            DeviceStep::Waiting,
+            DeviceStep::Pushing,
+            DeviceStep::Rebooting,
+            DeviceStep::Verified,
+            DeviceStep::Failed,
+            DeviceStep::Cancelled,
+        ];
+        for step in steps {
+            assert_eq!(serde_json::to_value(step).unwrap(), step.name());
+        }
+        for image in [ImageState::Staging, ImageState::Staged, ImageState::Failed] {
+            assert_eq!(serde_json::to_value(image).unwrap(), image.name());
+        }
+    }
 }

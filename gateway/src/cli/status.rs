@@ -129,9 +129,9 @@ fn text(status: &Status) -> String {
         lines.push(format!("call    {} {kind} {} since {since:.0}", call.device, call.detail));
     }
     for update in &status.firmware {
-        lines.push(format!("update  {} image {}", update.target, update.image));
+        lines.push(format!("update  {} image {}", update.target, update.image.name()));
         let device = |d: &crate::status::FirmwareDeviceStatus| {
-            format!("        {} {} {}", d.device, d.state, d.detail)
+            format!("        {} {} {}", d.device, d.state.name(), d.detail)
         };
         lines.extend(update.devices.iter().map(device));
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::words::{Moment, Tone};
-use crate::status::{DeviceStatus, FirmwareStatus};
+use crate::status::{DeviceStatus, DeviceStep, FirmwareStatus, ImageState};
 
 /// Devices of one update that are named; the rest is counted.
 const NAMED: usize = 20;
@@ -25,7 +25,7 @@ pub(super) struct Update {
 /// One device of an update.
 pub(super) struct Step {
     pub(super) device: String,
-    pub(super) state: String,
+    pub(super) state: &'static str,
     pub(super) tone: Tone,
     pub(super) detail: String,
 }
@@ -34,20 +34,20 @@ impl Update {
     pub(super) fn of(update: &FirmwareStatus, devices: &[DeviceStatus], now: Timestamp) -> Self {
         let steps = update.devices.iter().take(NAMED).map(|step| Step {
             device: device_name(devices, step.device.as_str()),
-            state: capital(&step.state),
-            tone: tone(&step.state),
+            state: step_title(step.state),
+            tone: step_tone(step.state),
             detail: step.detail.clone(),
         });
         Self {
             target: update.target.clone(),
             version: update.version.clone(),
             image: match update.image_detail.as_str() {
-                "" => capital(&update.image),
-                detail => format!("{} ({detail})", capital(&update.image)),
+                "" => image_title(update.image).to_owned(),
+                detail => format!("{} ({detail})", image_title(update.image)),
             },
-            image_tone: tone(&update.image),
+            image_tone: image_tone(update.image),
             not_before: (update.not_before > now).then(|| Moment::new(update.not_before, now)),
-            done: update.devices.iter().filter(|step| step.state == "verified").count(),
+            done: update.devices.iter().filter(|step| step.state == DeviceStep::Verified).count(),
             all: update.devices.len(),
             steps: steps.collect(),
             more: update.devices.len().saturating_sub(NAMED),
@@ -67,16 +67,38 @@ pub(super) fn device_name(devices: &[DeviceStatus], id: &str) -> String {
     }
 }
 
-fn tone(state: &str) -> Tone {
-    match state {
-        "verified" | "staged" => Tone::Good,
-        "failed" => Tone::Bad,
-        "pushing" | "rebooting" | "staging" => Tone::Warn,
-        _ => Tone::Quiet,
+const fn image_title(image: ImageState) -> &'static str {
+    match image {
+        ImageState::Staging => "Staging",
+        ImageState::Staged => "Staged",
+        ImageState::Failed => "Failed",
     }
 }
 
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+const fn image_tone(image: ImageState) -> Tone {
+    match image {
+        ImageState::Staging => Tone::Warn,
+        ImageState::Staged => Tone::Good,
+        ImageState::Failed => Tone::Bad,
+    }
+}
+
+const fn step_title(step: DeviceStep) -> &'static str {
+    match step {
+        DeviceStep::Waiting => "Waiting",
+        DeviceStep::Pushing => "Pushing",
+        DeviceStep::Rebooting => "Rebooting",
+        DeviceStep::Verified => "Verified",
+        DeviceStep::Failed => "Failed",
+        DeviceStep::Cancelled => "Cancelled",
+    }
+}
+
+const fn step_tone(step: DeviceStep) -> Tone {
+    match step {
+        DeviceStep::Verified => Tone::Good,
+        DeviceStep::Failed => Tone::Bad,
+        DeviceStep::Pushing | DeviceStep::Rebooting => Tone::Warn,
+        DeviceStep::Waiting | DeviceStep::Cancelled => Tone::Quiet,
+    }
 }

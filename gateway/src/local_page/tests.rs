@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::status::{
-    CertificateState, CertificateStatus, DeviceStatus, FirmwareDeviceStatus, FirmwareStatus, LaneStatus,
-    LinkStatus, OpenCallStatus, SpoolStatus, SupplyStatus,
+    CertificateState, CertificateStatus, DeviceStatus, DeviceStep, FirmwareDeviceStatus, FirmwareStatus,
+    ImageState, LaneStatus, LinkStatus, OpenCallStatus, SpoolStatus, SupplyStatus,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -84,10 +84,10 @@ fn devices() -> Vec<DeviceStatus> {
 }
 
 fn firmware() -> FirmwareStatus {
-    let step = |device: &str, state: &str, detail: &str| FirmwareDeviceStatus {
+    let step = |device: &str, state: DeviceStep, detail: &str| FirmwareDeviceStatus {
         device: device.parse().unwrap(),
-        state: state.to_owned(),
-        waiting_for: (state == "waiting").then_some(wire::report::WaitReason::ServiceCall),
+        state,
+        waiting_for: (state == DeviceStep::Waiting).then_some(wire::report::WaitReason::ServiceCall),
         detail: detail.to_owned(),
     };
     FirmwareStatus {
@@ -95,12 +95,12 @@ fn firmware() -> FirmwareStatus {
         target: "ricoh/RICOH-IM-C4500/2.10".to_owned(),
         version: "2.10".to_owned(),
         not_before: now() + SignedDuration::from_hours(11),
-        image: "staged".to_owned(),
+        image: ImageState::Staged,
         image_detail: String::new(),
         devices: vec![
-            step("ricoh:E174M210001", "waiting", "waits: service call; its panel shows: SC542"),
-            step("ricoh:E174M210002", "verified", "2.04 before, 2.10 now"),
-            step("ricoh:E204R910117", "failed", "shows 2.04 after 600 s"),
+            step("ricoh:E174M210001", DeviceStep::Waiting, "waits: service call; its panel shows: SC542"),
+            step("ricoh:E174M210002", DeviceStep::Verified, "2.04 before, 2.10 now"),
+            step("ricoh:E204R910117", DeviceStep::Failed, "shows 2.04 after 600 s"),
         ],
     }
 }

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use axum::routing::get;
 use axum::{Json, Router};
 use gateway_core::commands::CommandRecord;
-use gateway_core::firmware::{Image, Update};
-
+use gateway_core::firmware::Update;
 use gateway_core::inventory::DeviceRecord;
 use gateway_core::outbox::LaneState;
 use gateway_core::site::State;
@@ -22,8 +21,8 @@ use crate::config::Config;
 use crate::local_page;
 use crate::spool::Spool;
 use crate::status::{
-    CommandStatus, DeviceStatus, FirmwareDeviceStatus, FirmwareStatus, LaneStatus, OpenCallStatus,
-    SpoolStatus, Status, SupplyStatus,
+    CommandStatus, DeviceStatus, DeviceStep, FirmwareDeviceStatus, FirmwareStatus, ImageState, LaneStatus,
+    OpenCallStatus, SpoolStatus, Status, SupplyStatus,
 };
 use crate::uplink::UplinkHandle;
 
@@ -229,7 +228,7 @@ fn command(record: &CommandRecord) -> CommandStatus {
     CommandStatus {
         command: record.id,
         order: record.name().to_owned(),
-        state: record.state.name().to_owned(),
+        state: record.state,
         detail: record.detail.clone(),
         received_at: record.received_at,
         waits_for: record.waits_for.len(),
@@ -237,11 +236,6 @@ fn command(record: &CommandRecord) -> CommandStatus {
 }
 
 fn firmware(update: &Update, known: &State, now: Timestamp) -> FirmwareStatus {
-    let image = match &update.image {
-        Image::Wanted { .. } | Image::Staging { .. } => "staging",
-        Image::Staged { .. } => "staged",
-        Image::Failed { .. } => "failed",
-    };
     let one = |device: &gateway_core::firmware::DeviceUpdate| {
         let seen = known.devices.get(&device.device).map(DeviceRecord::view);
         let wait = update.wait_of(device, seen.as_ref(), now);
@@ -251,7 +245,7 @@ fn firmware(update: &Update, known: &State, now: Timestamp) -> FirmwareStatus {
         };
         FirmwareDeviceStatus {
             device: device.device.clone(),
-            state: device.state.name().to_owned(),
+            state: DeviceStep::from(&device.state),
             waiting_for: wait.as_ref().map(|wait| wait.reason),
             detail: wait.map_or_else(ended, |wait| wait.text()),
         }
@@ -261,7 +255,7 @@ fn firmware(update: &Update, known: &State, now: Timestamp) -> FirmwareStatus {
         target: update.order.target.clone(),
         version: update.order.version.clone(),
         not_before: update.order.not_before,
-        image: image.to_owned(),
+        image: ImageState::from(&update.image),
         image_detail: update.staging(),
         devices: update.devices.iter().map(one).collect(),
     }
