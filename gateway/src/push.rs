@@ -1,7 +1,7 @@
-//! Pushing an image to a device: raw to its printing port, or by HTTP where its profile says so.
+//! Pushes an image to a device: raw to its printing port, or by HTTP if its profile says so.
 //!
-//! The address always comes from the device record. A push says that the bytes left; whether the device took them is
-//! known only by the version that it shows afterwards.
+//! The address always comes from the device record. A successful push means that the octets were sent; only the
+//! version that the device shows afterwards proves that it accepted them.
 
 use std::future::Future;
 use std::io;
@@ -21,14 +21,14 @@ use tokio::time::timeout;
 
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// How long each part of a push may take.
+/// The time limits of a push.
 #[derive(Debug, Clone, Copy)]
 pub struct PushLimits {
-    /// To connect.
+    /// For the connection.
     pub connect: Duration,
-    /// Without a byte taken by the device (it may be erasing its flash).
+    /// Without progress; a device may be erasing its flash memory.
     pub stall: Duration,
-    /// From the last byte until the device closes or answers.
+    /// From the last octet until the device closes the connection or responds.
     pub close: Duration,
 }
 
@@ -42,16 +42,16 @@ impl Default for PushLimits {
     }
 }
 
-/// What was pushed.
+/// The result of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pushed {
-    /// Bytes that the device's TCP took.
+    /// Octets that the device's TCP acknowledged or buffered.
     pub bytes: u64,
-    /// Whether the device ended the connection (or answered) in time; where not, only the version will tell.
+    /// Whether the device closed the connection or responded in time; if not, only its version shows the result.
     pub closed: bool,
 }
 
-/// A push that failed.
+/// Why a push failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
     /// The staged file can't be read.
@@ -63,7 +63,7 @@ pub enum PushError {
         #[source]
         source: io::Error,
     },
-    /// The device did not accept a connection: it has seen nothing.
+    /// The device did not accept a connection: it received nothing.
     #[error("{address}: no connection for the firmware")]
     Connect {
         /// The device's port.
@@ -85,7 +85,7 @@ pub enum PushError {
         #[source]
         source: io::Error,
     },
-    /// The device took no more bytes.
+    /// The device stopped reading.
     #[error("{address}: the device took no byte for {waited_s} s after {sent} of {length} bytes")]
     Stalled {
         /// The device's port.
@@ -94,10 +94,10 @@ pub enum PushError {
         sent: u64,
         /// Bytes of the image.
         length: u64,
-        /// How long it was waited, seconds.
+        /// The time without progress, seconds.
         waited_s: u64,
     },
-    /// The device's web server could not be spoken to.
+    /// The HTTP exchange with the device failed.
     #[error("{address}: the firmware could not be sent by HTTP")]
     Http {
         /// The device's port.
@@ -106,7 +106,7 @@ pub enum PushError {
         #[source]
         source: reqwest::Error,
     },
-    /// The device's web server refused.
+    /// The device's web server responded with an error.
     #[error("{address}: the device refused the firmware with status {status}")]
     Refused {
         /// The device's port.
@@ -117,7 +117,7 @@ pub enum PushError {
 }
 
 impl PushError {
-    /// How far the image came.
+    /// How much of the image reached the device.
     #[must_use]
     pub fn reach(&self) -> Reach {
         match self {
@@ -125,17 +125,17 @@ impl PushError {
             Self::Connect { .. } => Reach::Nothing,
             Self::Http { source, .. } if source.is_connect() || source.is_builder() => Reach::Nothing,
             Self::Http { .. } | Self::Broken { .. } | Self::Stalled { .. } => Reach::Unknown,
-            // Too many requests, or unavailable for now (RFC 9110 §15.6.4): what it did with the body isn't said.
+            // Too many requests, or service unavailable (RFC 9110 §15.6.4): what it did with the body is unknown.
             Self::Refused { status: 429 | 503, .. } => Reach::Unknown,
             Self::Refused { .. } => Reach::Refused,
         }
     }
 }
 
-/// Pushes the file `image` to the device at `host`; `progress` is told bytes sent and bytes in all.
+/// Pushes the file `image` to the device at `host`. `progress` gets the octets sent and the octets in total.
 ///
 /// # Errors
-/// The image can't be read, or the device doesn't take it.
+/// The image can't be read, or the device doesn't accept it.
 pub async fn push(
     transport: &FirmwareTransport,
     host: IpAddr,
@@ -158,7 +158,7 @@ pub async fn push(
     }
 }
 
-/// The image as it is read and counted.
+/// The image while it is being read.
 struct Source<P> {
     file: File,
     path: PathBuf,
@@ -168,7 +168,7 @@ struct Source<P> {
 }
 
 impl<P: FnMut(u64, u64)> Source<P> {
-    /// The next bytes, empty at the end; never more than the length that the file had at the start.
+    /// The next octets, empty at the end; at most the file's initial length in total.
     async fn next(&mut self) -> io::Result<Bytes> {
         let left = usize::try_from(self.length - self.sent).unwrap_or(usize::MAX);
         let mut chunk = vec![0; CHUNK_BYTES.min(left)];
@@ -214,7 +214,7 @@ async fn push_raw<P: FnMut(u64, u64)>(
     Ok(Pushed { bytes: source.sent, closed })
 }
 
-/// Sends everything, then the end of the stream.
+/// Sends the whole image, then the end of the stream.
 async fn send<P: FnMut(u64, u64)>(
     address: SocketAddr,
     source: &mut Source<P>,
@@ -226,7 +226,7 @@ async fn send<P: FnMut(u64, u64)>(
         let chunk = source.next().await.map_err(|source| PushError::Image { path, source })?;
         if chunk.is_empty() {
             return match device.shutdown().await {
-                // The device closed first: it has every byte, and the version will tell what it made of them.
+                // The device closed first: it has every octet, and its version will show the result.
                 Err(error) if error.kind() != io::ErrorKind::NotConnected => {
                     Err(broken(address, source, error))
                 }
@@ -265,7 +265,7 @@ fn broken<P>(address: SocketAddr, at: &Source<P>, source: io::Error) -> PushErro
     PushError::Broken { address, sent: at.sent, length: at.length, source }
 }
 
-/// Reads until the device closes: what it says is not kept, but must not block it. A reset is an end as well.
+/// Reads and discards what the device sends until it closes the connection. A reset is an end, too.
 async fn drain(answers: &mut (impl AsyncRead + Unpin)) {
     let mut scratch = [0; 1024];
     while matches!(answers.read(&mut scratch).await, Ok(read) if read > 0) {}
@@ -306,7 +306,7 @@ async fn push_http<P: FnMut(u64, u64) + Send + 'static>(
     Ok(Pushed { bytes: length, closed: true })
 }
 
-/// The client insists on TLS being set up; plain HTTP never uses it, and this trusts nobody.
+/// A client needs a TLS configuration even for plain HTTP; this one trusts no certificate.
 pub(crate) fn no_tls() -> rustls::ClientConfig {
     rustls::ClientConfig::builder_with_provider(pki::tls::provider())
         .with_protocol_versions(&[&rustls::version::TLS13])

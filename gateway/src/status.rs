@@ -1,6 +1,7 @@
-//! How the gateway is: what `/status` answers on the local port, the local page shows and `platen-gateway status` prints.
+//! The gateway's status, as `/status` on the local port returns it, the local page shows it and `platen-gateway
+//! status` prints it.
 //!
-//! It never holds a community string, a key or a password.
+//! It never contains a community string, a key or a password.
 
 use gateway_core::firmware::{DeviceState, Image};
 use jiff::Timestamp;
@@ -10,17 +11,17 @@ use wire::ids::{CommandId, DeviceId, RolloutId, SpoolId};
 use wire::reading::{Label, LevelState};
 use wire::report::{CallKind, Lanes, WaitReason};
 
-/// How the gateway is, at one moment.
+/// The status at one time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// The gateway's id.
     pub gateway: String,
-    /// Version of the program.
+    /// The program's version.
     pub version: String,
-    /// Name of the site, where configured.
+    /// The site's name, if configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<String>,
-    /// The moment.
+    /// The time of this status.
     pub at: Timestamp,
     /// Seconds since the program began.
     pub uptime_s: u64,
@@ -35,11 +36,11 @@ pub struct Status {
     pub lanes: Lanes<LaneStatus>,
     /// Devices, by id.
     pub devices: Vec<DeviceStatus>,
-    /// Calls that are open, oldest first.
+    /// Open calls, the oldest first.
     pub open_calls: Vec<OpenCallStatus>,
-    /// Commands of late, newest first.
+    /// Recent commands, the newest first.
     pub commands: Vec<CommandStatus>,
-    /// Firmware updates, newest first.
+    /// Firmware updates, the newest first.
     pub firmware: Vec<FirmwareStatus>,
     /// Mails that wait to be sent.
     pub mails_waiting: u64,
@@ -48,24 +49,24 @@ pub struct Status {
 /// The link to the communication server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkStatus {
-    /// Where the communication server is.
+    /// The communication server's URL.
     pub url: String,
-    /// The last poll that was answered.
+    /// The last poll that had a response.
     pub last_poll: Option<Timestamp>,
     /// When the next one is due.
     pub next_poll: Option<Timestamp>,
-    /// Seconds between polls, as the server said last.
+    /// Seconds between polls, as last received from the server.
     pub interval_s: Option<u32>,
-    /// Why the last attempt failed; absent when it didn't.
+    /// Why the last attempt failed; absent if it succeeded.
     pub last_error: Option<String>,
-    /// Attempts that failed since the last answer.
+    /// Failed attempts since the last response.
     pub failures: u32,
 }
 
 /// The gateway's certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateStatus {
-    /// When it ends.
+    /// When it expires.
     pub not_after: Timestamp,
     /// How it is.
     pub state: CertificateState,
@@ -77,44 +78,44 @@ pub struct CertificateStatus {
     pub problem: Option<String>,
 }
 
-/// How a certificate is.
+/// The state of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CertificateState {
-    /// Good.
+    /// Valid.
     Valid,
-    /// It is time to renew it.
+    /// It is due to be renewed.
     Due,
-    /// Less than a fifth of its life is left, and renewing it failed.
+    /// Less than a fifth of its lifetime is left, and renewals failed.
     Ending,
-    /// It ended.
+    /// It has expired.
     Expired,
 }
 
 /// The spool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpoolStatus {
-    /// The spool's life; the nil id before the first poll of a new one.
+    /// The spool's epoch; the nil id before the first poll of a new one.
     pub id: SpoolId,
-    /// Bytes of the reports that wait.
+    /// Bytes of reports that are not acknowledged.
     pub waiting_bytes: u64,
     /// Bytes on the disk.
     pub disk_bytes: u64,
-    /// Limit of what waits, bytes.
+    /// The maximum of `waiting_bytes`.
     pub limit_bytes: u64,
-    /// Why nothing can be stored at present; absent when all is well.
+    /// Why nothing can be stored at present; absent if it can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 
-/// Reports of a lane.
+/// The reports of a lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaneStatus {
-    /// Number of the last report made.
+    /// Sequence number of the last report.
     pub made: u64,
-    /// Number of the last report that is on the server's disk.
+    /// Sequence number of the last report that the server has stored.
     pub acknowledged: u64,
-    /// Reports that wait.
+    /// Reports that are not acknowledged.
     pub waiting: u64,
 }
 
@@ -123,9 +124,9 @@ pub struct LaneStatus {
 pub struct DeviceStatus {
     /// Its id.
     pub device: DeviceId,
-    /// Where it answers.
+    /// Its primary address.
     pub address: String,
-    /// Vendor, as its profile names it.
+    /// The vendor, by the name of its profile.
     pub vendor: Option<String>,
     /// Model.
     pub model: Option<String>,
@@ -135,9 +136,9 @@ pub struct DeviceStatus {
     pub name: Option<String>,
     /// Firmware version.
     pub firmware: Option<String>,
-    /// Whether it answers.
+    /// Whether it is online.
     pub online: bool,
-    /// The last reading.
+    /// When it was last read.
     pub read_at: Timestamp,
     /// `hrPrinterStatus`.
     pub printer: Option<Label>,
@@ -145,11 +146,11 @@ pub struct DeviceStatus {
     pub detected_errors: Vec<String>,
     /// Lines of the console.
     pub console: Vec<String>,
-    /// All pages.
+    /// The total of its pages.
     pub total: Option<u64>,
     /// Supplies.
     pub supplies: Vec<SupplyStatus>,
-    /// What is odd about who it is: it moved, its card was swapped, another has its serial number, ...
+    /// Findings about its identity: it moved, its network card was swapped, another device has its serial number, ...
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -157,10 +158,10 @@ pub struct DeviceStatus {
 /// A supply.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SupplyStatus {
-    /// Its row, as a call about it names it.
+    /// Its row, to which the subject of a call refers.
     #[serde(default)]
     pub index: String,
-    /// Whether it is filled, like a waste box: makers differ on what its level counts.
+    /// Whether it is filled by use, such as a waste toner box. Makers disagree on what its level counts.
     #[serde(default)]
     pub is_receptacle: bool,
     /// Description, else colour and type.
@@ -168,26 +169,26 @@ pub struct SupplyStatus {
     /// `prtMarkerSuppliesType`: `toner`, `inkCartridge`, `wasteToner`, ...
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub supply_type: Option<Label>,
-    /// Colour, where it has one.
+    /// Its colour, if it has one.
     pub color: Option<String>,
-    /// Percent left, where known.
+    /// Remaining level, if known.
     pub percent: Option<f64>,
     /// What the level is.
     pub level_state: Option<LevelState>,
 }
 
-/// A call that is open.
+/// An open call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenCallStatus {
     /// The device.
     pub device: DeviceId,
     /// What it is.
     pub call: CallKind,
-    /// Which part of the device.
+    /// The part of the device.
     pub subject: String,
-    /// What a person should read.
+    /// The text for operators.
     pub detail: String,
-    /// When it was seen first.
+    /// When a reading first showed it.
     pub since: Timestamp,
 }
 
@@ -196,13 +197,13 @@ pub struct OpenCallStatus {
 pub struct CommandStatus {
     /// Its id.
     pub command: CommandId,
-    /// Kind of the order; `unknown` where this version doesn't know it.
+    /// The kind of the order; `unknown` if this version doesn't know it.
     pub order: String,
     /// Its state.
     pub state: ResponseState,
-    /// What a person should read.
+    /// The text for operators.
     pub detail: String,
-    /// When it came.
+    /// When it was delivered.
     pub received_at: Timestamp,
     /// Devices that it still waits for.
     pub waits_for: usize,
@@ -213,15 +214,15 @@ pub struct CommandStatus {
 pub struct FirmwareStatus {
     /// The roll-out.
     pub rollout: RolloutId,
-    /// Name of the target.
+    /// The target's name in the metadata.
     pub target: String,
-    /// Version that the devices show afterwards.
+    /// The version that the devices have afterwards.
     pub version: String,
-    /// Push not before this.
+    /// When pushing may begin.
     pub not_before: Timestamp,
     /// The state of the image.
     pub image: ImageState,
-    /// How much of it is here, or why the last attempt to stage it failed.
+    /// Progress of the staging, or why the last attempt failed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub image_detail: String,
     /// Devices and how far each is.
@@ -315,10 +316,10 @@ pub struct FirmwareDeviceStatus {
     pub device: DeviceId,
     /// Its state.
     pub state: DeviceStep,
-    /// What it waits for.
+    /// What it waits for, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_for: Option<WaitReason>,
-    /// What a person should read: what it waits for, or what came of it, with what its panel showed.
+    /// The text for operators: what it waits for, or the result, with the panel's text.
     pub detail: String,
 }
 

@@ -1,4 +1,4 @@
-//! The devices: one row each, found by a word, a page at a time.
+//! The table of devices, filtered by a text, in pages.
 
 use gateway_core::calls::Marking;
 use wire::reading::{Label, LevelState};
@@ -7,13 +7,13 @@ use wire::report::CallKind;
 use super::words::{Moment, Tone, detected_error, grouped};
 use crate::status::{DeviceStatus, OpenCallStatus, Status, SupplyStatus};
 
-/// Devices on one page.
+/// Maximum number of devices on one page.
 const PAGE_ROWS: usize = 100;
 
 /// Devices of one page.
 pub(super) struct Devices {
     pub(super) rows: Vec<Row>,
-    /// Devices that were found.
+    /// The number of devices that match.
     pub(super) found: usize,
     pub(super) page: usize,
     pub(super) pages: usize,
@@ -21,7 +21,7 @@ pub(super) struct Devices {
 
 /// One device.
 pub(super) struct Row {
-    /// The same at each look.
+    /// Identifies the row when the page refreshes.
     pub(super) key: String,
     pub(super) model: String,
     pub(super) name: Option<String>,
@@ -34,7 +34,7 @@ pub(super) struct Row {
     pub(super) supplies: Vec<Supply>,
     pub(super) total: Option<String>,
     pub(super) read: Moment,
-    /// Whether it doesn't answer: what is shown of it is old.
+    /// Whether the device is offline, so that its values are old.
     pub(super) stale: bool,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Supply {
     pub(super) name: String,
     /// CSS class of its colour.
     pub(super) color: &'static str,
-    /// Width of the bar, 0 to 100; absent where the level isn't known.
+    /// Width of the bar, 0 to 100; `None` if the level is unknown.
     pub(super) width: Option<String>,
     pub(super) level: String,
     pub(super) is_low: bool,
@@ -90,13 +90,13 @@ fn row(device: &DeviceStatus, status: &Status) -> Row {
     }
 }
 
-/// The first line that says more than the state; what an offline device showed last says nothing of now.
+/// The first console line that adds to the state; `None` for an offline device, whose text is outdated.
 fn console(device: &DeviceStatus, state: &str) -> Option<String> {
     let mut lines = device.console.iter().map(|line| line.trim()).filter(|_| device.online);
     lines.find(|line| !line.is_empty() && !line.eq_ignore_ascii_case(state)).map(str::to_owned)
 }
 
-/// Trouble first; otherwise what the printer does.
+/// The errors if there are any, else what the printer does.
 pub(super) fn state(device: &DeviceStatus) -> (String, Tone) {
     if !device.online {
         return ("Offline".to_owned(), Tone::Bad);
@@ -118,7 +118,7 @@ pub(super) fn state(device: &DeviceStatus) -> (String, Tone) {
     }
 }
 
-/// What open calls say of a supply. Only they mark it: the same judgement as in the list of open calls.
+/// The open call about a supply. Only calls mark a supply, so that the table agrees with the list of calls.
 fn alarm(status: &Status, device: &DeviceStatus, index: &str) -> Option<CallKind> {
     let own =
         |call: &&OpenCallStatus| call.device == device.device && !index.is_empty() && call.subject == index;
@@ -133,7 +133,7 @@ fn supply(supply: &SupplyStatus, alarm: Option<CallKind>) -> Supply {
     let level = match (supply.is_receptacle, alarm.is_some(), percent, supply.level_state) {
         (true, true, _, _) if is_end => "full".to_owned(),
         (true, true, _, _) => "almost full".to_owned(),
-        // RFC 3805 says that this is the space left in a receptacle, and makers differ: only a call knows.
+        // By RFC 3805 this is the space left in a receptacle, but makers differ: only a call is reliable.
         (true, false, Some(percent), _) => format!("reports {percent:.0} %"),
         (false, _, Some(percent), _) => format!("{percent:.0} %"),
         (_, _, None, Some(LevelState::SomeRemaining)) => "some left".to_owned(),

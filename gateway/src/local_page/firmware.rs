@@ -1,11 +1,11 @@
-//! Firmware updates: how far the image is and how far each device is.
+//! Firmware updates: the state of the image and of each device.
 
 use jiff::Timestamp;
 
 use super::words::{Moment, Tone};
 use crate::status::{DeviceStatus, DeviceStep, FirmwareStatus, ImageState};
 
-/// Devices of one update that are named; the rest is counted.
+/// Maximum number of devices of one update that are listed; the rest is counted.
 const NAMED: usize = 20;
 
 /// One firmware update.
@@ -14,7 +14,7 @@ pub(super) struct Update {
     pub(super) version: String,
     pub(super) image: String,
     pub(super) image_tone: Tone,
-    /// When pushing may begin, where that is still to come.
+    /// When pushing may begin, if that is in the future.
     pub(super) not_before: Option<Moment>,
     pub(super) done: usize,
     pub(super) all: usize,
@@ -55,7 +55,7 @@ impl Update {
     }
 }
 
-/// What a person calls a device: its name or model, else its id.
+/// The name of a device for people: its model or name with the serial number, else its id.
 pub(super) fn device_name(devices: &[DeviceStatus], id: &str) -> String {
     let known = devices.iter().find(|device| device.device.as_str() == id);
     let model = known.and_then(|device| device.model.clone().or_else(|| device.name.clone()));

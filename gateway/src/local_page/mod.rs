@@ -1,7 +1,7 @@
-//! The page at the gateway's local port: how the link, the queue, the devices and the firmware updates are.
+//! The page at the gateway's local port: the link, the queue, the devices and the firmware updates.
 //!
-//! It only shows: no forms that change anything, nothing from elsewhere. One script keeps it up to date without disturbing
-//! who reads it; without it, a reload does.
+//! The page is read-only: it has no form that changes anything, and loads nothing from other hosts. A script
+//! refreshes it without disturbing selection and focus; without the script, a reload does.
 
 mod devices;
 mod firmware;
@@ -34,17 +34,17 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
-/// What the address asks for.
+/// The query of a request.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct Asked {
-    /// Shows only devices that contain this.
+    /// Only devices that contain this text.
     q: String,
-    /// Page of the devices, from 1.
+    /// The page of the table of devices, from 1.
     page: Option<usize>,
 }
 
-/// The page at `/`, its style sheet and its script; `status` is asked anew for each view.
+/// The page at `/`, its style sheet and its script. `status` is called for each view.
 pub fn router<S>(status: impl Fn() -> S + Clone + Send + Sync + 'static) -> Router
 where
     S: Future<Output = Status> + Send,

@@ -1,4 +1,4 @@
-//! The page as a browser gets it.
+//! The page as a browser receives it.
 
 use super::*;
 use crate::status::{
@@ -156,7 +156,7 @@ pub(super) fn status() -> Status {
     }
 }
 
-/// Head and body, as they come over the socket.
+/// Head and body as received.
 async fn get_page(status: Status, uri: &str) -> (String, String) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -279,7 +279,8 @@ async fn an_empty_gateway_says_what_comes_next() {
     }
 }
 
-/// `PLATEN_PAGE_ADDRESS=127.0.0.1:9200 cargo test -p platen-gateway --lib local_page -- --ignored` serves the page for eyes.
+/// `PLATEN_PAGE_ADDRESS=127.0.0.1:9200 cargo test -p platen-gateway --lib local_page -- --ignored` serves the page,
+/// to be looked at in a browser.
 #[tokio::test]
 #[ignore = "serves the page to a browser until it is stopped"]
 async fn serve_for_eyes() {

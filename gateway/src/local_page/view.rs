@@ -1,4 +1,4 @@
-//! The page as values: everything is decided and worded here, the template only places it.
+//! The page as values: all decisions and texts are here, the template only arranges them.
 
 use askama::Template;
 use wire::report::{CallKind, Lane};
@@ -9,13 +9,13 @@ use super::firmware::{Update, device_name};
 use super::words::{self, Moment, Tone};
 use crate::status::{CertificateState, CertificateStatus, LinkStatus, OpenCallStatus, Status};
 
-/// Calls that are listed; the rest is counted.
+/// Maximum number of calls that are listed; the rest is counted.
 const CALLS: usize = 50;
 
-/// Firmware updates that are shown.
+/// Maximum number of firmware updates that are shown.
 const UPDATES: usize = 5;
 
-/// The page's script asks for it again so often, seconds.
+/// How often the page's script refreshes it, seconds.
 const REFRESH_S: u32 = 15;
 
 /// The page.
@@ -85,7 +85,7 @@ pub(super) struct OpenCall {
 impl Page {
     pub(super) fn of(status: &Status, asked: &Asked) -> Self {
         let now = status.at;
-        // The end says it all: who looks needs no second line that the same supply is near it.
+        // A supply at its end needs no second line that it is near its end.
         let ended = |near: &OpenCallStatus| {
             let same = |own: &OpenCallStatus| own.device == near.device && own.subject == near.subject;
             let end = |own: &OpenCallStatus| own.call == CallKind::SupplyEnd && same(own);

@@ -1,19 +1,19 @@
-//! Numbers, times and states in words.
+//! Texts for numbers, times and states.
 
 use gateway_core::calls::Marking;
 use jiff::Timestamp;
 use wire::report::CallKind;
 
-/// Colour of a state: what it means to the person who looks.
+/// The colour of a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
-    /// All is well.
+    /// Nothing to do.
     Good,
-    /// Soon somebody must do something.
+    /// Action is needed soon.
     Warn,
-    /// Somebody must do something.
+    /// Action is needed now.
     Bad,
-    /// Neither.
+    /// Neutral.
     Quiet,
 }
 
@@ -29,7 +29,7 @@ impl Tone {
     }
 }
 
-/// A moment, for people and for machines.
+/// A time, for people and for machines.
 pub(super) struct Moment {
     /// `5 min ago`, `in 2 h`.
     pub(super) relative: String,
@@ -110,8 +110,8 @@ pub(super) const fn call(kind: CallKind) -> (&'static str, Tone) {
     }
 }
 
-/// A bit of `hrPrinterDetectedErrorState` in words and its tone; one that isn't known as the device says it. The bits'
-/// names say toner where the device may have ink.
+/// The text and tone of a bit of `hrPrinterDetectedErrorState`; an unknown bit keeps its name. The names of bits say
+/// "toner" where the device may use ink.
 pub(super) fn detected_error(name: &str, marking: Marking) -> (String, Tone) {
     let (words, tone) = match name {
         "lowPaper" => ("Low paper", Tone::Warn),

@@ -1,4 +1,4 @@
-//! One device's agent: a request goes out, an answer of the core comes back.
+//! The SNMP agent of one device, for both security models.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::session::{ExchangeError, SessionParams, retry};
 use super::sockets::Sockets;
 use super::usm::UsmAgent;
 
-/// Something that answers requests.
+/// The agent of one device.
 pub(super) enum SnmpAgent {
     /// SNMP v1 and v2c.
     Community(CommunityAgent),
@@ -20,7 +20,7 @@ pub(super) enum SnmpAgent {
 }
 
 impl SnmpAgent {
-    /// Prepares; nothing is sent.
+    /// Sends nothing yet.
     pub(super) async fn new(sockets: &Sockets, params: &SessionParams) -> Result<Self, String> {
         let (version, community) = match &params.credentials {
             Credentials::V1(community) => (CommunityVersion::V1, community),
@@ -37,8 +37,8 @@ impl SnmpAgent {
         Ok(Self::Community(agent))
     }
 
-    /// Sends a request, repeats it at most so often, and gives the answer: silence is one. The library repeats by itself
-    /// what goes to a user.
+    /// Sends a request with at most this number of retries. A timeout is a response, too. For SNMPv3, the library
+    /// retries.
     pub(super) async fn exchange(
         &mut self,
         request: &Request,
@@ -50,7 +50,7 @@ impl SnmpAgent {
         }
     }
 
-    /// What was wrong with the first answer that was refused.
+    /// Why the first rejected response was rejected.
     pub(super) fn rejected(&self) -> Option<String> {
         match self {
             Self::Community(agent) => agent.rejected(),

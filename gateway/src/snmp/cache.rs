@@ -1,4 +1,4 @@
-//! What is remembered of each device that answered: its access, its SNMPv3 engine, and what it had.
+//! What is kept in memory about each device: the access that worked, its SNMPv3 engine, and the table hints.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -9,10 +9,10 @@ use gateway_core::access::{Access, Memory};
 use gateway_core::reading::TableHints;
 use snmp::EngineCache;
 
-/// Devices that are remembered; more are asked as if they were new.
+/// Maximum number of devices; further ones are read as if they were new.
 const DEVICES: usize = 1 << 16;
 
-/// How long an engine id is trusted without being asked for again.
+/// How long an engine id is used before it is discovered again.
 const ENGINE_LASTS: Duration = Duration::from_secs(86_400);
 
 #[derive(Debug)]
@@ -22,7 +22,7 @@ struct AgentEntry {
     hints: Option<Arc<TableHints>>,
 }
 
-/// What is remembered of each device.
+/// The cache of all devices.
 #[derive(Debug, Default)]
 pub(super) struct AgentCache {
     entries: Mutex<HashMap<SocketAddr, AgentEntry>>,
@@ -37,24 +37,24 @@ impl AgentCache {
         self.entries().get(&address).map(|entry| entry.memory.clone())
     }
 
-    /// What is known of the device's engine, or room for it. Each device has its own: two devices with one engine id (a
-    /// cloned firmware) must not share a clock.
+    /// The device's engine, or an empty cache for it. Each device has its own: two devices with the same engine id
+    /// (cloned firmware) must not share a clock.
     pub(super) fn engine(&self, address: SocketAddr) -> Arc<EngineCache> {
         let known = self.entries().get(&address).and_then(|entry| entry.engine.clone());
         known.unwrap_or_else(new_engine)
     }
 
-    /// What the device had when it was read last.
+    /// The table hints of the device.
     pub(super) fn hints(&self, address: SocketAddr) -> Arc<TableHints> {
         self.entries().get(&address).and_then(|entry| entry.hints.clone()).unwrap_or_default()
     }
 
-    /// The spool remembers this.
+    /// Inserts an access from the spool.
     pub(super) fn remember(&self, address: SocketAddr, access: Access) {
         self.write(address, Memory::new(access), None, None);
     }
 
-    /// The device answered in this way, and had this.
+    /// A read succeeded with this access, and gave these hints.
     pub(super) fn worked(
         &self,
         address: SocketAddr,
@@ -72,7 +72,7 @@ impl AgentCache {
         self.write(address, memory, engine, hints);
     }
 
-    /// The device did not answer. Its engine may be another one when it is back.
+    /// A read timed out. The device may have another engine when it is back.
     pub(super) fn failed(&self, address: SocketAddr) {
         if let Some(entry) = self.entries().get_mut(&address) {
             entry.memory.failed();
@@ -97,7 +97,7 @@ impl AgentCache {
     }
 }
 
-/// Room for an engine that isn't known yet.
+/// An empty cache for one engine.
 pub(super) fn new_engine() -> Arc<EngineCache> {
     Arc::new(EngineCache::new().with_max_capacity(1).with_ttl(ENGINE_LASTS))
 }

@@ -1,4 +1,4 @@
-//! A device that is asked with a community: SNMP v1 and v2c.
+//! Requests with a community: SNMP v1 and v2c.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +12,7 @@ use snmp::Retry;
 use super::session::ExchangeError;
 use super::socket::Mailbox;
 
-/// The largest request, octets: it stays within one Ethernet frame.
+/// The largest request, octets: it fits into one Ethernet frame.
 const REQUEST_OCTETS: usize = 1_472;
 
 /// The agent of one device.
@@ -30,7 +30,7 @@ pub(super) struct CommunityAgent {
 }
 
 impl CommunityAgent {
-    /// Prepares; nothing is sent. Packets are counted in `sent`.
+    /// Sends nothing yet. Packets are counted in `sent`.
     pub(super) fn new(
         mailbox: Mailbox,
         (version, community): (CommunityVersion, SecretString),
@@ -38,13 +38,14 @@ impl CommunityAgent {
         retry: Retry,
         sent: Arc<AtomicU32>,
     ) -> Self {
-        // Nobody who doesn't see the requests can guess it, and no visit has so many that it becomes negative.
+        // Unpredictable for anyone who doesn't see the requests, and far enough from the maximum that it never
+        // becomes negative.
         let before_first = i32::from_ne_bytes(rand::random()) & 0x3fff_ffff;
         let (id, rejected) = (before_first, None);
         Self { mailbox, version, community, timeout, retry, sent, before_first, id, rejected }
     }
 
-    /// Sends a request, repeats it at most so often, and gives the answer: silence is one.
+    /// Sends a request with at most this number of retries. A timeout is a response, too.
     pub(super) async fn exchange(
         &mut self,
         request: &Request,
@@ -60,7 +61,7 @@ impl CommunityAgent {
             self.sent.fetch_add(1, Ordering::Relaxed);
             self.mailbox.send(&datagram).await.map_err(|error| ExchangeError::Send(error.to_string()))?;
             let last = attempt == retries;
-            // Who is slow is heard during the pause, too.
+            // A late response is accepted during the pause, too.
             let pause = if last { Duration::ZERO } else { self.retry.compute_delay(attempt) };
             if let Ok(answer) = tokio::time::timeout(self.timeout + pause, self.answer()).await {
                 return Ok(answer);
@@ -69,7 +70,7 @@ impl CommunityAgent {
         Ok(Response::Timeout)
     }
 
-    /// What was wrong with the first answer that was refused.
+    /// Why the first rejected response was rejected.
     pub(super) fn rejected(&self) -> Option<String> {
         self.rejected.as_ref().map(ToString::to_string)
     }
@@ -78,13 +79,13 @@ impl CommunityAgent {
         Envelope { version: self.version, community: self.community.expose_secret().as_bytes(), id: self.id }
     }
 
-    /// Waits for the answer to the request that was sent last.
+    /// Waits for the response to the last request.
     async fn answer(&mut self) -> Response {
         loop {
             let datagram = self.mailbox.receive().await;
             match message::decode(&datagram, self.envelope()) {
                 Ok(answer) => return answer,
-                // A late answer to an earlier request.
+                // A late response to an earlier request.
                 Err(Malformed::Id { id }) if (self.before_first + 1..self.id).contains(&id) => {}
                 Err(problem) => {
                     self.rejected.get_or_insert(problem);

@@ -1,5 +1,5 @@
-//! Salts for DES (RFC 3414 §8.1.1.1): never the same twice with one key. The clock gives each run of the program numbers
-//! of its own, so that nothing needs to be stored.
+//! Salts for DES (RFC 3414 §8.1.1.1), which must never repeat with one key. The clock gives each run of the program a
+//! range of its own, so that nothing needs to be stored.
 
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};

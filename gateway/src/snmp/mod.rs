@@ -1,4 +1,4 @@
-//! SNMP: carries out the requests of [`gateway_core::reading`] over one shared socket for each address family.
+//! SNMP: performs the requests of [`gateway_core::reading`] over one shared socket per address family.
 
 mod agent;
 mod cache;
@@ -30,26 +30,26 @@ use cache::AgentCache;
 use sockets::Sockets;
 use visit::Visit;
 
-/// Time for one device, whatever it does.
+/// Maximum duration of one read.
 pub const READING_TIME: Duration = Duration::from_secs(120);
 
-/// A device to be read.
+/// A device to read.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Where its agent listens.
+    /// The address of its agent.
     pub address: SocketAddr,
-    /// With what it is asked: those of its address are tried in order.
+    /// The credentials; those for its address are tried in order.
     pub credentials: Candidates,
-    /// Time for one answer.
+    /// The time to wait for one response.
     pub timeout: Duration,
-    /// How often a request is repeated.
+    /// Retries of a request.
     pub retries: u32,
 }
 
 /// Why a device could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// Nothing answered: the device is off, or the community is wrong: SNMP v1 and v2c say nothing to that.
+    /// No response: the device is off, or the community is wrong, to which SNMP v1 and v2c don't respond.
     #[error("{address}: no answer to {request} within {waited_ms} ms ({attempts} packets)")]
     NoAnswer {
         /// The device.
@@ -61,7 +61,7 @@ pub enum ReadError {
         /// Packets sent to the device.
         attempts: u32,
     },
-    /// The device is there and refuses an SNMPv3 user.
+    /// The device responds and rejects an SNMPv3 user.
     #[error("{address}: {request} is refused for credentials {credentials:?}: {problem}")]
     Refused {
         /// The device.
@@ -73,17 +73,17 @@ pub enum ReadError {
         /// Why.
         problem: String,
     },
-    /// Something answered, and not with what SNMP allows.
+    /// The response is not valid SNMP.
     #[error("{address}: the answer to {request} is malformed: {problem}")]
     Malformed {
         /// The device.
         address: SocketAddr,
         /// The request.
         request: String,
-        /// What was wrong and what was expected.
+        /// What was found and expected.
         problem: String,
     },
-    /// This machine could not send.
+    /// This host could not send.
     #[error("{address}: {request} could not be sent: {problem}")]
     Unreachable {
         /// The device.
@@ -93,7 +93,7 @@ pub enum ReadError {
         /// Why.
         problem: String,
     },
-    /// It answers, and so slowly that the whole reading would take too long.
+    /// The device responds, but so slowly that the read was abandoned.
     #[error("{address}: too slow: {requests} packets took more than {limit_s} s")]
     TooSlow {
         /// The device.
@@ -106,30 +106,30 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// Whether nothing came back: the device may be off.
+    /// Whether there was no response: the device may be off.
     #[must_use]
     pub const fn is_silence(&self) -> bool {
         matches!(self, Self::NoAnswer { .. } | Self::Unreachable { .. })
     }
 }
 
-/// The sockets could not be opened.
+/// Why the sockets could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[error("the SNMP socket can't be opened: {0}")]
 pub struct TransportError(pub(crate) String);
 
-/// A request and what came back, for people.
+/// A request and its response, for display.
 #[derive(Debug, Clone)]
 pub struct Exchange {
     /// The request.
     pub request: Request,
-    /// The answer.
+    /// The response.
     pub answer: Response,
-    /// How long it took, repetitions included.
+    /// How long it took, retries included.
     pub took: Duration,
 }
 
-/// Reads devices, as many at once as the caller asks; cheap to clone.
+/// Reads devices, as many at once as the caller wants; cheap to clone.
 #[derive(Clone)]
 pub struct Reader {
     profiles: Arc<Profiles>,
@@ -144,7 +144,7 @@ impl std::fmt::Debug for Reader {
 }
 
 impl Reader {
-    /// Opens the IPv4 socket; must be called inside a tokio runtime.
+    /// Opens the IPv4 socket. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// The socket can't be opened.
@@ -161,12 +161,12 @@ impl Reader {
     /// Reads one device.
     ///
     /// # Errors
-    /// No answer, an answer that isn't SNMP, or this machine can't send.
+    /// The device doesn't respond, its response is not valid SNMP, or this host can't send.
     pub async fn read(&self, target: &Target, scope: ReadScope) -> Result<Reading, ReadError> {
         Ok(self.look(target, scope).await?.reading)
     }
 
-    /// Reads one device; also gives what a glance would have seen.
+    /// Reads one device; the result includes fingerprint and coverage.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -174,7 +174,7 @@ impl Reader {
         Visit::new(self, target, scope, false).read(&mut |_| ()).await
     }
 
-    /// Reads one device, tells of each request, and where each value came from.
+    /// Reads one device, passes each exchange to `watch`, and records the sources of values.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -187,13 +187,13 @@ impl Reader {
         Visit::new(self, target, scope, true).read(watch).await
     }
 
-    /// With what and how the device at an address answered last.
+    /// The access that last worked at an address.
     #[must_use]
     pub fn access(&self, address: SocketAddr) -> Option<Access> {
         self.cache.memory(address).map(|memory| memory.access)
     }
 
-    /// What was remembered elsewhere of the device at an address.
+    /// Inserts an access that was stored elsewhere.
     pub fn remember(&self, address: SocketAddr, access: Access) {
         self.cache.remember(address, access);
     }

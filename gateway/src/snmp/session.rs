@@ -1,4 +1,4 @@
-//! The parameters of a session with one agent, and how an exchange fails.
+//! The parameters of a session with one agent, and the errors of an exchange.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use snmp::{EngineCache, Retry};
 use super::credentials::Credentials;
 use super::usm_error::UsmError;
 
-/// First pause before a repetition; it doubles.
+/// The pause before the first retry; it doubles.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
-/// Longest pause before a repetition.
+/// Longest pause before a retry.
 const BACK_OFF_MAX: Duration = Duration::from_secs(2);
 
-/// Part of a pause that is random, so that devices aren't asked in step.
+/// The random part of a pause, so that retries to many devices don't synchronise.
 const JITTER: f64 = 0.25;
 
-/// Why there is neither an answer nor silence.
+/// Why an exchange ended with neither a response nor a timeout.
 #[derive(Debug)]
 pub(super) enum ExchangeError {
-    /// This machine could not send; why.
+    /// This host could not send, for this reason.
     Send(String),
-    /// The device refuses the user.
+    /// The device rejects the user.
     Denied(UsmError),
 }
 
@@ -36,19 +36,19 @@ pub(super) struct SessionParams {
     pub(super) context: Option<Arc<str>>,
     pub(super) timeout: Duration,
     pub(super) retries: u32,
-    /// What is known of its SNMPv3 engine.
+    /// Its SNMPv3 engine, as far as known.
     pub(super) engine: Arc<EngineCache>,
-    /// Packets sent, counted over all that is tried.
+    /// Packets sent in all attempts.
     pub(super) sent: Arc<AtomicU32>,
 }
 
 impl SessionParams {
-    /// Whether its SNMPv3 engine has told its id.
+    /// Whether the id of its SNMPv3 engine is known.
     pub(super) fn knows_engine(&self) -> bool {
         self.engine.get(&self.address).is_some()
     }
 
-    /// Whether who is silent may only be silent to what was asked: an SNMPv3 engine tells its id before.
+    /// Whether a device that timed out may still be there: an SNMPv3 device responds to engine discovery first.
     pub(super) fn may_be_there(&self) -> bool {
         match self.credentials {
             Credentials::V1(_) | Credentials::V2c(_) => true,
@@ -57,7 +57,7 @@ impl SessionParams {
     }
 }
 
-/// The pauses between repetitions.
+/// The pauses between retries.
 pub(super) fn retry(retries: u32) -> Result<Retry, String> {
     let pauses = Retry::exponential(retries).initial_delay(BACK_OFF).max_delay(BACK_OFF_MAX).jitter(JITTER);
     pauses.build().map_err(|error| error.to_string())

@@ -1,5 +1,5 @@
-//! A UDP socket that many devices share: a socket for each would cost memory. What arrives is dealt out by the address
-//! that sent it; what nobody waits for is dropped.
+//! A UDP socket that many devices share, since a socket per device would cost memory. Datagrams are distributed by
+//! their source address; those from other addresses are dropped.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,13 +14,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::receive_errors::ReceiveErrors;
 
-/// Answers that wait in the kernel, bytes: a thousand devices may answer at once.
+/// Receive buffer of the kernel, bytes: a thousand devices may respond at the same time.
 pub(super) const RECEIVE_BYTES: usize = 4 << 20;
 
-/// Datagrams of one device that wait to be looked at; those of one that sends more are dropped.
+/// Maximum number of queued datagrams of one device; further ones are dropped.
 const WAITING: usize = 16;
 
-/// The mailboxes at each address: a device may be read and swept at once.
+/// The mailboxes of each address: a device may be read and swept at the same time.
 #[derive(Debug, Default)]
 struct Mailboxes(Mutex<HashMap<SocketAddr, Vec<Sender<Vec<u8>>>>>);
 
@@ -31,13 +31,12 @@ impl Mailboxes {
 
     fn deliver(&self, source: SocketAddr, datagram: &[u8]) {
         for mailbox in self.all().get(&source).into_iter().flatten() {
-            // A full one belongs to a device that floods it.
+            // A full mailbox means that the device floods it.
             mailbox.try_send(datagram.to_vec()).ok();
         }
     }
 }
 
-/// The socket.
 #[derive(Debug)]
 pub(super) struct Socket {
     udp: Arc<UdpSocket>,
@@ -46,7 +45,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Opens it; must be called inside a tokio runtime.
+    /// Must be called within a tokio runtime.
     pub(super) async fn open(own: SocketAddr) -> io::Result<Self> {
         let udp = Arc::new(UdpSocket::bind(own).await?);
         sockopt::set_socket_recv_buffer_size(&udp, RECEIVE_BYTES)?;
@@ -55,7 +54,7 @@ impl Socket {
         Ok(Self { udp, mailboxes, _receiving: AbortOnDropHandle::new(receiving) })
     }
 
-    /// A mailbox for what a device sends.
+    /// A mailbox for the datagrams of a device.
     pub(super) fn mailbox(self: &Arc<Self>, device: SocketAddr) -> Mailbox {
         let (sender, receiver) = mpsc::channel(WAITING);
         self.mailboxes.all().entry(device).or_default().push(sender);
@@ -77,7 +76,7 @@ async fn receive(udp: Arc<UdpSocket>, mailboxes: Arc<Mailboxes>) {
     }
 }
 
-/// A device's part of the socket.
+/// One device's view of the socket.
 #[derive(Debug)]
 pub(super) struct Mailbox {
     socket: Arc<Socket>,

@@ -1,5 +1,5 @@
-//! The sockets: one for each address family and kind of SNMP, opened when it is needed. A connected one would lose
-//! answers.
+//! The shared sockets: one per address family and security model, opened on demand. They are not connected, because a
+//! connected socket would lose responses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::socket::{Mailbox, RECEIVE_BYTES, Socket};
 pub(super) struct Sockets {
     /// SNMP v1 and v2c.
     community: Families<Arc<Socket>>,
-    /// SNMP v3, which is the library's.
+    /// SNMP v3, opened by the library.
     usm: Families<UdpTransport>,
 }
 
@@ -32,7 +32,7 @@ impl<T> Default for Families<T> {
 }
 
 impl<T> Families<T> {
-    /// Where to bind, and what is bound there.
+    /// The address to bind, and the socket.
     const fn of(&self, device: SocketAddr) -> (SocketAddr, &OnceCell<T>) {
         match device {
             SocketAddr::V4(_) => (SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), &self.v4),
@@ -42,14 +42,14 @@ impl<T> Families<T> {
 }
 
 impl Sockets {
-    /// Opens the IPv4 one for communities: a machine that can't says so at once.
+    /// Opens the IPv4 community socket eagerly so that failure surfaces at start-up.
     pub(super) async fn open() -> Result<Self, TransportError> {
         let sockets = Self::default();
         sockets.community((Ipv4Addr::UNSPECIFIED, 0).into()).await?;
         Ok(sockets)
     }
 
-    /// A mailbox for what a device that is asked with a community sends.
+    /// A mailbox for the datagrams of a device that is read with a community.
     pub(super) async fn mailbox(&self, device: SocketAddr) -> Result<Mailbox, TransportError> {
         Ok(self.community(device).await?.mailbox(device))
     }
@@ -60,7 +60,7 @@ impl Sockets {
         socket.get_or_try_init(open).await.map_err(|error| TransportError(error.to_string()))
     }
 
-    /// A handle to a device that is asked as a user; answers from any other address are not its.
+    /// A handle to a device that is read as a user; responses from other addresses are ignored.
     pub(super) async fn handle(&self, device: SocketAddr) -> Result<UdpHandle, TransportError> {
         let (own, socket) = self.usm.of(device);
         let open = || {

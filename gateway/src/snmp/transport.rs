@@ -1,4 +1,4 @@
-//! A device's part of the shared socket: counts what is sent to it, and remembers an answer that had to be refused.
+//! One device's view of the SNMPv3 socket: counts the packets sent, and keeps the reason of a rejected response.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,10 +11,10 @@ use snmp::{Candidate, DecodeConfig, Error, ReceiveLimits, RequestRegistration, T
 
 use super::usm_error::UsmError;
 
-/// Octets of a refused answer that an error shows.
+/// Octets of a rejected response that an error shows.
 const SHOWN_OCTETS: usize = 16;
 
-/// What happened on the way.
+/// What was observed on the socket.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     sent: Arc<AtomicU32>,
@@ -23,12 +23,12 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// What was wrong with the first answer that was refused.
+    /// Why the first rejected response was rejected.
     pub(super) fn rejected(&self) -> Option<String> {
         self.rejected.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Why the device refused the user, in a report that is itself not authentic: it can't be where no key is shared.
+    /// Why the device rejected the user, from an unauthenticated report: without a shared key there can't be another.
     pub(super) fn denied(&self) -> Option<UsmError> {
         self.denied.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -49,7 +49,7 @@ impl Tally {
     }
 }
 
-/// A handle that keeps a tally.
+/// A handle with a tally.
 #[derive(Clone)]
 pub(super) struct Tallied {
     handle: UdpHandle,
@@ -57,7 +57,7 @@ pub(super) struct Tallied {
 }
 
 impl Tallied {
-    /// Keeps the tally of a handle; packets are counted in `sent`.
+    /// Packets are counted in `sent`.
     pub(super) fn new(handle: UdpHandle, sent: Arc<AtomicU32>) -> (Self, Arc<Tally>) {
         let tally = Arc::new(Tally { sent, ..Tally::default() });
         (Self { handle, tally: Arc::clone(&tally) }, tally)
@@ -117,8 +117,9 @@ impl Transport for Tallied {
     }
 }
 
-/// What a plain SNMPv3 report says, where that is final for this user. The library passes it over, since anybody on the
-/// way could have written it; all that it can cause here is that a request ends as refused instead of in silence.
+/// The error in an unauthenticated SNMPv3 report, if it is final for this user. The library ignores such reports,
+/// since anyone on the path can forge them. The only consequence here is that a request ends as rejected instead of
+/// as timed out.
 fn report(octets: &Bytes) -> Option<UsmError> {
     let message = V3Message::decode(octets.clone(), DecodeConfig::DEFAULT).ok()?.value;
     UsmError::of(&classify_report(message.pdu()?).ok()?)

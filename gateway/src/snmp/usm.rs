@@ -1,4 +1,4 @@
-//! A device that is asked as a user: SNMP v3.
+//! Requests as a user: SNMP v3.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(super) struct UsmAgent {
 }
 
 impl UsmAgent {
-    /// Prepares; nothing is sent.
+    /// Sends nothing yet.
     pub(super) fn new(
         handle: UdpHandle,
         user: &UsmCredentials,
@@ -32,8 +32,8 @@ impl UsmAgent {
             .retry(retry(params.retries)?)
             .max_oids_per_request(usize::from(u8::MAX))
             .engine_cache(Arc::clone(&params.engine))
-            // Some devices say unsigned that the clock is wrong. Their word is taken for one packet only, from the
-            // device's own address, and a wrong one only makes that packet useless.
+            // Some devices report a wrong clock without authentication. The report is accepted for one packet only,
+            // from the device's own address; a forged one only makes that packet useless.
             .allow_unauthenticated_v3_time_correction(true);
         if user.uses_des() {
             builder = builder.des_salt_state(des_salt::of_this_process().map_err(str::to_owned)?);
@@ -42,12 +42,12 @@ impl UsmAgent {
         Ok(Self { client, tally })
     }
 
-    /// What was wrong with an answer that was refused.
+    /// Why a response was rejected.
     pub(super) fn rejected(&self) -> Option<String> {
         self.tally.rejected()
     }
 
-    /// Sends a request, repeats it, and gives the answer: silence is one.
+    /// Sends a request with retries. A timeout is a response, too.
     pub(super) async fn exchange(&self, request: &Request) -> Result<Response, ExchangeError> {
         let oids: Vec<snmp::Oid> =
             request.oids().iter().map(|oid| snmp::Oid::from_slice(oid.arcs())).collect();
@@ -60,7 +60,8 @@ impl UsmAgent {
             }
         };
         match response {
-            // A count that was cut to 32 bits would be a wrong bill: ask for less until it stands alone, and drop it.
+            // A counter truncated to 32 bits would be a wrong meter: split the request until the counter is alone,
+            // and drop it.
             Ok((_, metadata)) if metadata.decode_anomalies.iter().any(is_cut_number) => {
                 Ok(Response::Error(ErrorStatus::Other))
             }

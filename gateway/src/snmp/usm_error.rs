@@ -1,10 +1,10 @@
-//! Why an SNMPv3 engine refuses a request (RFC 3414 §3.2): what tells a wrong password from a device that is off.
+//! Why an SNMPv3 engine rejects a request (RFC 3414 §3.2). Distinguishes a wrong password from a device that is off.
 
 use std::fmt;
 
 use snmp::v3::ReportStatus;
 
-/// Why a device refuses.
+/// Why a device rejects a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum UsmError {
     UnknownUser,
@@ -13,15 +13,15 @@ pub(super) enum UsmError {
     Decryption,
     TimeWindow,
     Engine,
-    /// It answers engine discovery, and not this user.
+    /// It responds to engine discovery, but not to this user.
     Mute,
-    /// An answer came that this user's key didn't sign.
+    /// A response was not authenticated by this user's key.
     NotAuthentic,
     Other(String),
 }
 
 impl UsmError {
-    /// What a report says, where no other request of this user would fare better.
+    /// The error in a report, if no other request of this user would succeed.
     pub(super) fn of(status: &ReportStatus) -> Option<Self> {
         match Self::from(status) {
             usm_error @ (Self::UnknownUser | Self::WrongDigest | Self::Level | Self::Decryption) => {
@@ -31,7 +31,7 @@ impl UsmError {
         }
     }
 
-    /// Whether it may be another engine than the one that is remembered: another device, or one that forgot its past.
+    /// Whether the device may have another engine than the stored one: another device, or one that was reset.
     pub(super) const fn may_be_another_engine(&self) -> bool {
         matches!(self, Self::Engine | Self::TimeWindow | Self::NotAuthentic | Self::Mute)
     }

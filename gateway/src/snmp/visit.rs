@@ -1,4 +1,4 @@
-//! One visit to a device: its credentials are tried as the core says, and the one that works reads it.
+//! One read of a device: tries its credentials in the order of the core's ladder, and reads with the one that works.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,15 +18,15 @@ use super::session::{ExchangeError, SessionParams};
 use super::usm_error::UsmError;
 use super::{Exchange, READING_TIME, ReadError, ReadScope, Reader, Target, cache};
 
-/// Who is told of each request.
+/// Receives each exchange.
 pub(super) type Watch<'a> = dyn FnMut(&Exchange) + Send + 'a;
 
-/// One visit to a device.
+/// One read of a device.
 pub(super) struct Visit<'a> {
     reader: &'a Reader,
     target: &'a Target,
     scope: ReadScope,
-    /// Whether the reading is to tell where its values came from.
+    /// Whether to record the sources of values.
     explained: bool,
     begun: Instant,
     sent: Arc<AtomicU32>,
@@ -35,17 +35,17 @@ pub(super) struct Visit<'a> {
 /// Why a credential gave no reading.
 type AttemptError = StepFailure<ReadError>;
 
-/// An error that no other credential would avoid.
+/// An error that other credentials would not avoid.
 const fn last(error: ReadError) -> AttemptError {
     StepFailure { is_timeout: error.is_silence(), error, try_next: false, engine_may_differ: false }
 }
 
-/// What a credential gave.
+/// A read with one credential.
 struct Read {
     finished: CompletedReading,
     quirks: AgentQuirks,
     hints: Option<Arc<TableHints>>,
-    /// Context that the profile knows of.
+    /// The SNMP context of the profile.
     context: Option<Arc<str>>,
 }
 
@@ -54,7 +54,7 @@ impl<'a> Visit<'a> {
         Self { reader, target, scope, explained, begun: Instant::now(), sent: Arc::default() }
     }
 
-    /// Tries the credentials as the core's ladder says.
+    /// Tries the credentials in the order of the core's ladder.
     pub(super) async fn read(&self, watch: &mut Watch<'_>) -> Result<CompletedReading, ReadError> {
         let (address, cache) = (self.target.address, &self.reader.cache);
         let candidates = self.target.credentials.at(address);
@@ -118,7 +118,7 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// Reads with one credential; what worked is remembered.
+    /// Reads with one credential, and caches the access if it works.
     async fn read_with(
         &self,
         mut params: SessionParams,
@@ -149,7 +149,7 @@ impl<'a> Visit<'a> {
         Ok(read.finished)
     }
 
-    /// Some print servers have the printer's objects in a context of their own, which the profile names.
+    /// Some print servers have the printer's objects in another context, which the profile names.
     async fn try_context(
         &self,
         params: &mut SessionParams,
@@ -172,7 +172,7 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// Asks for one object, to see whether anything is answered.
+    /// Requests one object to see whether the device responds.
     async fn probe(&self, params: &SessionParams, candidate: &Candidate) -> Result<(), AttemptError> {
         let mut agent = self.agent(params).await?;
         let sys_object_id = Oid::new(&[objects::SYS_OBJECT_ID, &[0]].concat());
@@ -192,7 +192,7 @@ impl<'a> Visit<'a> {
         watch: &mut Watch<'_>,
     ) -> Result<Read, AttemptError> {
         let mut agent = self.agent(params).await?;
-        // SNMP v1 has no GETBULK, and that is nothing to be remembered.
+        // SNMP v1 has no GETBULK; that is no quirk to store.
         let has_bulk = candidate.credentials.version() != Version::V1;
         let asked_in = AgentQuirks { bulk: quirks.bulk && has_bulk, ..quirks };
         let (profiles, hints) =
@@ -206,7 +206,7 @@ impl<'a> Visit<'a> {
             let asked = Instant::now();
             let retries = reading.retries(&request, params.retries);
             let answer = self.exchange(&mut agent, &request, retries, (candidate, answered)).await?;
-            // Whose SNMPv3 engine has told nothing is off, whatever was asked.
+            // An SNMPv3 device whose engine id is still unknown is off, whatever was requested.
             let nobody = answer == Response::Timeout && !params.may_be_there();
             answered |= answer != Response::Timeout;
             let exchange = Exchange { request, answer, took: asked.elapsed() };
@@ -280,7 +280,8 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// No usable answer came: tells a device that refuses or sends rubbish from one that sends nothing.
+    /// There was no usable response: distinguishes a device that rejects the user or sends invalid data from one that
+    /// sends nothing.
     fn silent(
         &self,
         params: &SessionParams,
@@ -314,7 +315,7 @@ impl<'a> Visit<'a> {
     }
 }
 
-/// Whether a reading lacks what a printer has.
+/// Whether a reading lacks what every printer has.
 const fn lacks(reading: &Reading) -> bool {
     reading.identity.serial.is_none() || reading.supplies.is_empty()
 }

@@ -1,5 +1,5 @@
-//! The gateway's own SNMPv3 engine, which informs are sent to: its id stays, and the count of its starts only grows
-//! (RFC 3414 §2.3). Kept in a file of its own, since it must be on the disk before the first packet.
+//! The gateway's own SNMPv3 engine, which receives informs: its id is constant, and snmpEngineBoots only grows (RFC
+//! 3414 §2.3). It is stored in a file of its own, since it must be on the disk before the first packet.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use snmp::{AuthoritativeEngine, PersistedAuthoritativeEngine, generate_engine_id};
 
-/// Name in the data directory.
+/// The file's name in the data directory.
 const FILE: &str = "snmp-engine.json";
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -18,7 +18,7 @@ struct Stored {
     boots: u32,
 }
 
-/// Begins where the last run ended, or a new engine; `Err` says why not, for people.
+/// The engine of the last run with a higher boot count, or a new one.
 pub(super) fn begin(data_dir: &Path) -> Result<AuthoritativeEngine, String> {
     let file = data_dir.join(FILE);
     let told = |error: String| format!("{}: {error}", file.display());

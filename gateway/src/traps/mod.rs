@@ -1,5 +1,5 @@
-//! Traps and informs (SNMP v1, v2c, v3) on a UDP port. Each is only a hint that a device should be looked at; the core
-//! decides whether it is, and nothing that a trap says is believed.
+//! Receives traps and informs (SNMP v1, v2c, v3) on a UDP port. Each is only a hint to read a device: the core
+//! decides whether it is read, and the contents of a trap are not used.
 
 mod engine;
 
@@ -21,18 +21,18 @@ use crate::receive_errors::ReceiveErrors;
 use crate::snmp::credentials::Credentials;
 use crate::snmp::{Candidates, des_salt};
 
-/// Answers to informs and reports, bytes: what a sender that isn't who it says could have sent to somebody else.
+/// Maximum size of responses to informs and of reports, bytes, so that a forged source address can't be flooded.
 const ANSWER_BYTES: usize = 1_472;
 
 /// Section `traps`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrapsConfig {
-    /// Where traps are received; their own port is 162.
+    /// The address to listen on; the standard port is 162.
     pub listen: SocketAddr,
 }
 
-/// Why traps can't be received.
+/// Why receiving can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum TrapsError {
     /// The port can't be opened.
@@ -43,7 +43,7 @@ pub enum TrapsError {
         /// Why.
         problem: String,
     },
-    /// The receiver's SNMPv3 engine can't be begun.
+    /// The SNMPv3 engine for informs can't be started.
     #[error("the SNMPv3 engine that receives informs can't be begun: {problem}")]
     Engine {
         /// Why.
@@ -51,7 +51,7 @@ pub enum TrapsError {
     },
 }
 
-/// What is known of senders: shared by the receiver and by who knows the devices.
+/// The rate limiter, shared by the receiver and the engine that knows the devices.
 #[derive(Debug, Clone)]
 pub struct Gate {
     began: Instant,
@@ -61,7 +61,7 @@ pub struct Gate {
 #[derive(Debug)]
 struct Gated {
     gate: TrapRateLimiter,
-    /// What follows from the notification that is accepted just now.
+    /// The verdict on the notification that was just accepted.
     verdict: Option<Verdict>,
 }
 
@@ -77,12 +77,12 @@ impl Gate {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// These are the addresses of the known devices now.
+    /// Replaces the addresses of known devices.
     pub fn know(&self, addresses: &BTreeSet<IpAddr>) {
         self.lock().gate.know(addresses);
     }
 
-    /// Decides on a notification before it is answered.
+    /// Decides about a notification before it is answered.
     fn admit(&self, notification: &NotificationEnvelope<'_>) -> NotificationAcceptance {
         let mut gated = self.lock();
         let verdict = gated.gate.on_trap(notification.source.ip(), self.began.elapsed());
@@ -95,12 +95,12 @@ impl Gate {
             .increment(1);
         match verdict {
             Verdict::Look(_) | Verdict::Planned => NotificationAcceptance::Accept,
-            // Neither is told that somebody listens.
+            // Without an answer, the sender can't tell that the port is open.
             Verdict::TooMany | Verdict::UnknownSender => NotificationAcceptance::Reject,
         }
     }
 
-    /// When to look at the device whose notification was accepted last.
+    /// When to read the device whose notification was accepted last.
     fn look(&self) -> Option<Duration> {
         match self.lock().verdict.take() {
             Some(Verdict::Look(after)) => Some(after),
@@ -122,10 +122,10 @@ impl std::fmt::Debug for Receiver {
 }
 
 impl Receiver {
-    /// Opens the port. The users of the credentials may send; of two with one name the first counts.
+    /// Opens the port. The users of the credentials may send; of two with the same name, the first counts.
     ///
     /// # Errors
-    /// The port can't be opened, or the engine can't be begun in the data directory.
+    /// The port can't be opened, or the engine can't be started in the data directory.
     pub async fn open(
         config: &TrapsConfig,
         credentials: &Candidates,
@@ -160,13 +160,13 @@ impl Receiver {
         Ok(Self { receiver, gate })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.receiver.local_addr()
     }
 
-    /// Receives until the shutdown; `hint` is told which address to look at, and after what time.
+    /// Receives until the shutdown. `hint` gets the address to read, and the pause before.
     pub async fn run(self, shutdown: CancellationToken, mut hint: impl FnMut(IpAddr, Duration) + Send) {
         let mut errors = ReceiveErrors::new("traps");
         loop {
@@ -195,7 +195,7 @@ impl Receiver {
         }
     }
 
-    /// What was refused before it was known to be a trap.
+    /// Counts what was rejected before it was known to be a trap.
     fn count(&self) {
         let receiver = &self.receiver;
         for (why, count) in [

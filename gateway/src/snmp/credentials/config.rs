@@ -13,31 +13,31 @@ use super::secret::{self, SecretError};
 use super::usm::{Passwords, UsmCredentials, UsmError};
 use super::{Candidate, Credentials, Range};
 
-/// Octets of an SNMP context name.
+/// Maximum length of an SNMP context name, octets.
 const CONTEXT_OCTETS: usize = 32;
 
 /// One of `credentials`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CredentialConfig {
-    /// How it is called in logs and remembered; unique.
+    /// The name in logs and in the spool; unique.
     pub name: String,
-    /// Where it is tried; everywhere when absent.
+    /// The networks in which it is used; all if absent.
     #[serde(default, rename = "for")]
     pub ranges: Vec<IpNet>,
-    /// `1`, `2c` or `3`. A community without it is tried as 2c, then as 1.
+    /// `1`, `2c` or `3`. A community without a version is tried as 2c, then as 1.
     #[serde(default, deserialize_with = "version")]
     pub version: Option<Version>,
     /// The community.
     #[serde(default, deserialize_with = "community")]
     pub community: Option<SecretString>,
-    /// File that holds the community.
+    /// The file with the community.
     #[serde(default)]
     pub community_file: Option<PathBuf>,
     /// SNMPv3 user.
     #[serde(default)]
     pub user: Option<String>,
-    /// SNMPv3 level; what `auth` and `priv` make of it when absent.
+    /// The SNMPv3 level; derived from `auth` and `priv` if absent.
     #[serde(default)]
     pub level: Option<Level>,
     /// SNMPv3 authentication.
@@ -46,7 +46,7 @@ pub struct CredentialConfig {
     /// SNMPv3 privacy.
     #[serde(default, rename = "priv")]
     pub privacy: Option<PasswordConfig<PrivProtocol>>,
-    /// DES is wanted, weak as it is.
+    /// Whether the insecure DES is permitted.
     #[serde(default)]
     pub allow_des: bool,
     /// SNMP context.
@@ -54,24 +54,24 @@ pub struct CredentialConfig {
     pub context: Option<String>,
 }
 
-/// A protocol and where its password is.
+/// A protocol and the source of its password.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordConfig<P> {
     /// The protocol.
     pub protocol: P,
-    /// File that holds the password.
+    /// The file with the password.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
-    /// Variable of the environment that holds the password.
+    /// The environment variable with the password.
     #[serde(default)]
     pub password_env: Option<String>,
 }
 
-/// A credential that can't be used.
+/// Why a credential is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
-    /// It is incomplete or says too much.
+    /// A key is missing, or must not be there.
     #[error("{key}: {expected}")]
     Shape {
         /// The key.
@@ -79,7 +79,7 @@ pub enum CredentialError {
         /// What is expected.
         expected: &'static str,
     },
-    /// A secret can't be had.
+    /// A secret can't be read.
     #[error("{key}")]
     Secret {
         /// The key.
@@ -88,7 +88,7 @@ pub enum CredentialError {
         #[source]
         source: SecretError,
     },
-    /// The user can't be used.
+    /// The user is invalid.
     #[error("user")]
     User(#[from] UsmError),
 }
@@ -98,7 +98,7 @@ const fn shape(key: &'static str, expected: &'static str) -> CredentialError {
 }
 
 impl CredentialConfig {
-    /// What is tried, in this order.
+    /// The candidates in the order in which they are tried.
     pub(super) fn candidates(&self) -> Result<Vec<Candidate>, CredentialError> {
         if !(1..=64).contains(&self.name.len()) {
             return Err(shape("name", "expected 1 to 64 octets"));
@@ -162,7 +162,7 @@ impl CredentialConfig {
 }
 
 impl Passwords {
-    /// The level that the passwords make.
+    /// The level that results from the passwords.
     #[must_use]
     pub const fn level(&self) -> Level {
         match (&self.auth, &self.privacy) {
@@ -192,7 +192,7 @@ fn community<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret
     Option::<String>::deserialize(deserializer).map(|community| community.map(SecretString::from))
 }
 
-/// YAML reads `1` and `3` as numbers.
+/// YAML parses `1` and `3` as numbers.
 fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Version>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

@@ -1,4 +1,4 @@
-//! With what devices are asked: communities and SNMPv3 users, in the order in which they are tried.
+//! Credentials: communities and SNMPv3 users, in the order in which they are tried.
 
 mod config;
 mod protocols;
@@ -17,7 +17,7 @@ pub use protocols::{AuthProtocol, Level, PrivProtocol};
 pub use secret::SecretError;
 pub use usm::{Passwords, UsmCredentials, UsmError};
 
-/// With what a device is asked.
+/// One credential.
 #[derive(Debug, Clone)]
 pub enum Credentials {
     /// SNMP v1 with a community.
@@ -39,8 +39,8 @@ impl Credentials {
         }
     }
 
-    /// What is weak about them, if anything is, for a warning. Communities are readable by all on the way; that is said
-    /// in the documentation, not at each start.
+    /// Weaknesses for a warning, if any. That communities are sent in clear text is in the documentation, not in a
+    /// warning at each start.
     #[must_use]
     pub fn weakness(&self) -> Option<String> {
         match self {
@@ -50,7 +50,7 @@ impl Credentials {
     }
 }
 
-/// A community in an SNMP context: `community@context`, as print servers have it.
+/// A community with an SNMP context: `community@context`, the convention of print servers.
 pub(super) fn within(community: &SecretString, context: Option<&str>) -> SecretString {
     match context {
         Some(context) => format!("{}@{context}", community.expose_secret()).into(),
@@ -62,24 +62,24 @@ pub(super) fn within(community: &SecretString, context: Option<&str>) -> SecretS
 #[derive(Debug, Clone)]
 enum Range {
     Everywhere,
-    /// At this device only.
+    /// For this device only.
     Device(SocketAddr),
-    /// In a network, on this port.
+    /// In a network, for this port.
     Network(IpNet, u16),
-    /// In networks, on any port.
+    /// In these networks, for any port.
     Networks(Vec<IpNet>),
-    /// Where no other credential is.
+    /// For addresses without another credential.
     Elsewhere,
 }
 
-/// A credential, and where it is tried.
+/// A credential, and where it is used.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// How it is called in logs and in the spool; never a secret.
+    /// The name in logs and in the spool; never a secret.
     pub name: Arc<str>,
     /// The credential.
     pub credentials: Credentials,
-    /// SNMP context that is asked.
+    /// The SNMP context.
     pub context: Option<Arc<str>>,
     range: Range,
 }
@@ -102,7 +102,7 @@ impl Candidate {
 pub struct Candidates(Arc<[Candidate]>);
 
 impl Candidates {
-    /// The candidates for an address, in the order in which they are tried.
+    /// The candidates for an address, in order.
     #[must_use]
     pub fn at(&self, address: SocketAddr) -> Vec<&Candidate> {
         let fitting: Vec<&Candidate> = self.0.iter().filter(|candidate| candidate.fits(address)).collect();
@@ -117,14 +117,14 @@ impl Candidates {
         self.0.iter()
     }
 
-    /// One credential for every address, in an SNMP context where one is given.
+    /// One credential for every address, optionally with an SNMP context.
     #[must_use]
     pub fn one(credentials: Credentials, context: Option<&str>) -> Self {
         let (name, context) = (Arc::from("given"), context.map(Arc::from));
         Self(Arc::new([Candidate { name, credentials, context, range: Range::Everywhere }]))
     }
 
-    /// What is weak about which of them.
+    /// The weaknesses of all credentials.
     #[must_use]
     pub fn weaknesses(&self) -> Vec<String> {
         let one = |candidate: &Candidate| {
@@ -140,7 +140,7 @@ impl From<Credentials> for Candidates {
     }
 }
 
-/// Gathers the credentials of a configuration: the short forms of devices and networks, then the list.
+/// Collects the credentials of a configuration: the short forms of devices and networks, then the list.
 #[derive(Debug, Default)]
 pub struct Gathering {
     devices: Vec<Candidate>,
@@ -149,19 +149,19 @@ pub struct Gathering {
 }
 
 impl Gathering {
-    /// A device with a community of its own.
+    /// Adds a device with its own community.
     pub fn device(&mut self, address: SocketAddr, community: SecretString) {
         let name = format!("community of {address}");
         self.devices.push(short(name, community, Range::Device(address)));
     }
 
-    /// A network with a community of its own.
+    /// Adds a network with its own community.
     pub fn network(&mut self, cidr: IpNet, port: u16, community: SecretString) {
         let name = format!("community of {cidr} port {port}");
         self.networks.push(short(name, community, Range::Network(cidr, port)));
     }
 
-    /// The next of the list.
+    /// Adds the next entry of the list.
     ///
     /// # Errors
     /// It is incomplete, or a secret can't be read.
@@ -170,8 +170,8 @@ impl Gathering {
         Ok(())
     }
 
-    /// In the order in which they are tried: what is said of one device, of the narrowest network, the list; and
-    /// `public` where nothing else is said.
+    /// The candidates in the order in which they are tried: those of a device, of the narrowest network, and of the
+    /// list; `public` for addresses without any.
     #[must_use]
     pub fn finish(mut self) -> Candidates {
         self.networks.sort_by_key(|candidate| match &candidate.range {

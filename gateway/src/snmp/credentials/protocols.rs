@@ -1,22 +1,22 @@
-//! The algorithms of SNMPv3 as people write them, and which of them are weak.
+//! The algorithms of SNMPv3 by their configured names, and their weaknesses.
 
 use std::fmt;
 
 use clap::ValueEnum;
 use serde::Deserialize;
 
-/// How much SNMPv3 protects (RFC 3411 §3.4.3).
+/// The security level (RFC 3411 §3.4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 pub enum Level {
-    /// Not at all.
+    /// No protection.
     #[serde(rename = "noAuthNoPriv")]
     #[value(name = "noAuthNoPriv")]
     NoAuthNoPriv,
-    /// Against forgery, not against reading.
+    /// Protects against forgery, not against reading.
     #[serde(rename = "authNoPriv")]
     #[value(name = "authNoPriv")]
     AuthNoPriv,
-    /// Against both.
+    /// Protects against both.
     #[serde(rename = "authPriv")]
     #[value(name = "authPriv")]
     AuthPriv,
@@ -36,7 +36,7 @@ impl fmt::Display for Level {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthProtocol {
-    /// HMAC-MD5-96 (RFC 3414): broken.
+    /// HMAC-MD5-96 (RFC 3414); broken.
     Md5,
     /// HMAC-SHA-96 (RFC 3414).
     #[serde(alias = "sha")]
@@ -69,19 +69,19 @@ impl AuthProtocol {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum PrivProtocol {
-    /// DES-CBC (RFC 3414): 56 bits, refused unless `allow_des` says otherwise.
+    /// DES-CBC (RFC 3414), 56 bits; rejected without `allow_des`.
     Des,
     /// AES-128-CFB (RFC 3826).
     #[serde(alias = "aes")]
     #[value(alias = "aes")]
     Aes128,
-    /// AES-192-CFB (draft-blumenthal-aes-usm-04, as net-snmp has it).
+    /// AES-192-CFB (draft-blumenthal-aes-usm-04, as in net-snmp).
     Aes192,
-    /// AES-256-CFB (draft-blumenthal-aes-usm-04, as net-snmp has it).
+    /// AES-256-CFB (draft-blumenthal-aes-usm-04, as in net-snmp).
     Aes256,
-    /// AES-192-CFB with keys made longer as Cisco does; differs only beside a short digest.
+    /// AES-192-CFB with Cisco's key extension; differs only with a short digest.
     Aes192Cisco,
-    /// AES-256-CFB with keys made longer as Cisco does; differs only beside a short digest.
+    /// AES-256-CFB with Cisco's key extension; differs only with a short digest.
     Aes256Cisco,
 }
 

@@ -1,4 +1,4 @@
-//! Secrets by file or environment.
+//! Secrets from files or the environment.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-/// A secret, bytes.
+/// Maximum size of a secret, bytes.
 const SECRET_BYTES: u64 = 1024;
 
-/// A secret that can't be had.
+/// Why a secret can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file can't be read.
@@ -21,7 +21,7 @@ pub enum SecretError {
         #[source]
         source: io::Error,
     },
-    /// The file holds something else than one line of text.
+    /// The file is not a single line of text.
     #[error("{}: expected one line of text, at most {SECRET_BYTES} bytes", path.display())]
     Shape {
         /// The file.
@@ -35,7 +35,7 @@ pub enum SecretError {
     },
 }
 
-/// The one line of a file.
+/// The single line of a file.
 pub(super) fn of_file(path: &Path) -> Result<SecretString, SecretError> {
     let failed = |source| SecretError::File { path: path.to_owned(), source };
     let shape = || SecretError::Shape { path: path.to_owned() };
@@ -48,7 +48,7 @@ pub(super) fn of_file(path: &Path) -> Result<SecretString, SecretError> {
     if one_line && short { Ok(SecretString::from(line.to_owned())) } else { Err(shape()) }
 }
 
-/// A variable of the environment.
+/// The value of an environment variable.
 pub(super) fn of_environment(name: &str) -> Result<SecretString, SecretError> {
     let unset = |_| SecretError::Environment { name: name.to_owned() };
     std::env::var(name).map(SecretString::from).map_err(unset)

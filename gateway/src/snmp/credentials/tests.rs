@@ -1,4 +1,4 @@
-//! Which credential is tried where, what a configuration may say, and that no secret is ever shown.
+//! Which credential is tried where, which configurations are valid, and that no secret is ever shown.
 
 use super::*;
 

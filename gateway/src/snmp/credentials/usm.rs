@@ -1,4 +1,4 @@
-//! A user of SNMPv3 (the User-based Security Model, RFC 3414). Passwords become keys at once and are not kept.
+//! A user of SNMPv3 (User-based Security Model, RFC 3414). Passwords are converted to keys at once and not kept.
 
 use std::fmt;
 
@@ -7,38 +7,37 @@ use snmp::{CryptoError, MasterKeys, UsmConfig, UsmUser};
 
 use super::protocols::{AuthProtocol, Level, PrivProtocol};
 
-/// Passwords and what they are used with.
+/// Passwords and their protocols.
 #[derive(Debug, Clone, Default)]
 pub struct Passwords {
     /// Authentication.
     pub auth: Option<(AuthProtocol, SecretString)>,
     /// Privacy.
     pub privacy: Option<(PrivProtocol, SecretString)>,
-    /// DES is wanted, weak as it is.
+    /// Whether the insecure DES is permitted.
     pub allow_des: bool,
 }
 
-/// A user that can't be used.
+/// Why a user is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum UsmError {
-    /// The name has no or too many octets.
+    /// The name is empty or too long; its length in octets.
     #[error("the user name has {0} octets, expected 1 to 32")]
     Name(usize),
-    /// The level needs something that is absent, or has something that it doesn't need.
+    /// The level requires something that is absent, or doesn't permit something that is there.
     #[error("{level} {expected}")]
     Level {
         /// The level.
         level: Level,
-        /// What is expected.
         expected: &'static str,
     },
     /// DES without `allow_des`.
     #[error("DES can be broken within a day: expected aes128, aes192 or aes256, or allow_des beside it")]
     Des,
-    /// A password is too short or a key can't be made.
+    /// A password is too short, or no key can be derived from it.
     #[error("{what}: {problem}")]
     Password {
-        /// Which.
+        /// The protocol.
         what: &'static str,
         /// Why.
         problem: CryptoError,
@@ -65,10 +64,10 @@ impl fmt::Debug for UsmCredentials {
 }
 
 impl UsmCredentials {
-    /// Makes the keys: some milliseconds of hashing for each password.
+    /// Derives the keys, which takes some milliseconds per password.
     ///
     /// # Errors
-    /// The name, the passwords or the algorithms don't fit the level, or DES isn't allowed.
+    /// The name, the passwords or the algorithms don't fit the level, or DES isn't permitted.
     pub fn new(user: &str, level: Level, passwords: &Passwords) -> Result<Self, UsmError> {
         if !(1..=32).contains(&user.len()) {
             return Err(UsmError::Name(user.len()));
@@ -112,7 +111,7 @@ impl UsmCredentials {
         &self.user
     }
 
-    /// What is weak about it, for people.
+    /// Its weaknesses, if any.
     pub(super) fn weakness(&self) -> Option<String> {
         let mut weak = Vec::new();
         match self.level {
@@ -142,7 +141,7 @@ impl UsmCredentials {
         Ok(config.context_name(context.unwrap_or_default().to_owned()).into())
     }
 
-    /// The same for who receives its notifications.
+    /// Configures the same user for received notifications.
     pub(crate) fn receives(&self, user: UsmUser) -> Result<UsmUser, CryptoError> {
         match &self.keys {
             Some(keys) => user.with_master_keys(keys.clone()),
