@@ -1,4 +1,4 @@
-//! What is to be stored, all or none.
+//! A set of changes that is stored atomically.
 
 use gateway_core::commands::CommandRecord;
 use gateway_core::firmware::Update;
@@ -13,14 +13,14 @@ use wire::report::{Lane, Report};
 use super::error::SpoolError;
 use super::layout::{self, Key};
 
-/// A report to be numbered and stored.
+/// A report to number and store.
 #[derive(Debug, Clone)]
 pub(super) struct NewReport {
     pub(super) lane: Lane,
     pub(super) value: Vec<u8>,
 }
 
-/// What is to be stored, all or none.
+/// A set of changes that is stored atomically.
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
     pub(super) reports: Vec<NewReport>,
@@ -40,84 +40,84 @@ impl Changes {
         self.reports.is_empty() && self.records.is_empty()
     }
 
-    /// Reports among the changes.
+    /// The number of reports.
     #[must_use]
     pub fn reports(&self) -> usize {
         self.reports.len()
     }
 
-    /// Whether a report of the lane is among the changes.
+    /// Whether it has a report of the lane.
     #[must_use]
     pub fn has(&self, lane: Lane) -> bool {
         self.reports.iter().any(|report| report.lane == lane)
     }
 
-    /// A report is made.
+    /// Adds a report.
     ///
     /// # Errors
-    /// It can't be encoded.
+    /// The report can't be encoded.
     pub fn report(&mut self, at: Timestamp, report: &Report) -> Result<(), SpoolError> {
         let value = layout::encode_report(at, report)?;
         self.reports.push(NewReport { lane: report.lane(), value });
         Ok(())
     }
 
-    /// A device is known, or known better.
+    /// Inserts or replaces a device.
     ///
     /// # Errors
-    /// It can't be encoded.
+    /// The record can't be encoded.
     pub fn device(&mut self, record: &DeviceRecord) -> Result<(), SpoolError> {
         self.put(Key::Device(&record.device), record)
     }
 
-    /// A device is forgotten.
+    /// Removes a device.
     pub fn forget_device(&mut self, device: &DeviceId) {
         self.remove(Key::Device(device));
     }
 
-    /// A command is accepted, or further.
+    /// Inserts or replaces a command.
     ///
     /// # Errors
-    /// It can't be encoded.
+    /// The record can't be encoded.
     pub fn command(&mut self, record: &CommandRecord) -> Result<(), SpoolError> {
         self.put(Key::Command(record.id), record)
     }
 
-    /// A command is forgotten.
+    /// Removes a command.
     pub fn forget_command(&mut self, command: CommandId) {
         self.remove(Key::Command(command));
     }
 
-    /// A firmware update is accepted, or further.
+    /// Inserts or replaces a firmware update.
     ///
     /// # Errors
-    /// It can't be encoded.
+    /// The record can't be encoded.
     pub fn update(&mut self, update: &Update) -> Result<(), SpoolError> {
         self.put(Key::Update(update.order.rollout), update)
     }
 
-    /// A firmware update is forgotten.
+    /// Removes a firmware update.
     pub fn forget_update(&mut self, rollout: RolloutId) {
         self.remove(Key::Update(rollout));
     }
 
-    /// A letter waits, or waits again.
+    /// Inserts or replaces a mail.
     ///
     /// # Errors
-    /// It can't be encoded.
+    /// The mail can't be encoded.
     pub fn enqueue_mail(&mut self, mail: &QueuedMail) -> Result<(), SpoolError> {
         self.put(Key::Mail(mail.id), mail)
     }
 
-    /// A letter was sent or given up.
+    /// Removes a mail that was sent or given up.
     pub fn mail_done(&mut self, id: Uuid) {
         self.remove(Key::Mail(id));
     }
 
-    /// When something of the schedule was done last.
+    /// Sets when a scheduled job was last done.
     ///
     /// # Errors
-    /// It can't be encoded.
+    /// The time can't be encoded.
     pub fn done_at(&mut self, what: &str, at: Timestamp) -> Result<(), SpoolError> {
         self.put(Key::Schedule(what), &at)
     }

@@ -1,5 +1,5 @@
-//! Gives the disk its space back: sled keeps what a long outage made its files grow to, so what is left after it is copied
-//! into a new store that takes the old one's place in one step.
+//! Returns disk space after a long outage. sled never shrinks its files, so the remaining records are copied into a
+//! new store, which replaces the old one atomically.
 
 use std::fs;
 use std::io;
@@ -9,21 +9,21 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::disk::{Disk, DiskError, Reserve};
 
-/// A smaller store isn't worth it, bytes.
+/// Smaller stores are not compacted, bytes.
 const LEAST_BYTES: u64 = 4 << 20;
 
-/// Nor is one that would stay larger than a part of what it is.
+/// The new store must be smaller than this fraction of the old one.
 const PART: u64 = 4;
 
-/// Records that share one batch, bytes.
+/// Records per batch, bytes.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Where the new store is made.
+/// The directory of the new store until it replaces the old one.
 fn aside(store: &Path) -> PathBuf {
     store.with_extension("compact")
 }
 
-/// Forgets what an interrupted compaction left: a half of the new store, or the old one that was replaced.
+/// Removes what an interrupted compaction left: the incomplete new store, or the old one that was replaced.
 pub(super) fn forget_remains(store: &Path) -> io::Result<()> {
     match fs::remove_dir_all(aside(store)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -31,7 +31,7 @@ pub(super) fn forget_remains(store: &Path) -> io::Result<()> {
     }
 }
 
-/// Copies the store into a smaller one where it is worth it and there is room; the store to go on with.
+/// Copies the store into a smaller one if that saves enough and there is room. Returns the store to continue with.
 pub(super) fn compact(store: &Path, disk: Disk, reserve: &Reserve) -> Result<Disk, DiskError> {
     let before = disk.bytes();
     if before < LEAST_BYTES || reserve.room_to_go_on().is_err() {

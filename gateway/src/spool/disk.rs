@@ -1,4 +1,4 @@
-//! The store on the disk: opens it, makes batches durable, keeps a reserve for a full disk.
+//! The sled store: opens it, makes batches durable, and keeps a reserve for a full disk.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -11,16 +11,16 @@ use std::path::{Path, PathBuf};
 /// sled's cache, bytes.
 const CACHE_BYTES: u64 = 4 << 20;
 
-/// A file of this size is freed when the disk is full, so that the store can be opened again, bytes.
+/// Size of a file that is deleted when the disk is full, so that the store can be opened again, bytes.
 const RESERVE_BYTES: usize = 4 << 20;
 
-/// Room that the store needs to be opened, bytes: sled writes its snapshot then.
+/// Free space that is needed to open the store, bytes: sled writes its snapshot then.
 const ROOM_BYTES: u64 = 2 << 20;
 
-/// The store could not be used.
+/// Why the store can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DiskError {
-    /// The disk or the file system refuses: the store itself is whole.
+    /// An error of the disk or the file system; the store itself is intact.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// The store is damaged.
@@ -34,7 +34,7 @@ impl From<sled::Error> for DiskError {
             sled::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Self::Damaged(error.to_string())
             }
-            // sled's text for a file that another process has locked is a debug print of the system's error.
+            // For a file that another process has locked, sled's message is the debug form of the system's error.
             sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => {
                 let why = "another gateway uses it: stop that one, or give this one a data_dir of its own";
                 Self::Io(io::Error::new(io::ErrorKind::WouldBlock, why))
@@ -53,12 +53,12 @@ pub(super) struct Disk {
     db: sled::Db,
     file: File,
     blobs: PathBuf,
-    /// Blobs that are on the disk.
+    /// Blobs that were synced.
     synced: RefCell<BTreeSet<OsString>>,
 }
 
 impl Disk {
-    /// Opens or begins the store in `path`. sled panics on some damage: that is damage as well.
+    /// Opens or creates the store in `path`. sled panics on some damage: a panic counts as damage.
     pub(super) fn open(path: &Path) -> Result<Self, DiskError> {
         fs::create_dir_all(path)?;
         forget_half_snapshots(path)?;
@@ -76,12 +76,12 @@ impl Disk {
         Ok(Self { db, file, blobs, synced: RefCell::default() })
     }
 
-    /// Makes a batch durable. `flush` alone would leave it in the file system's cache: a second handle syncs the file. On a
-    /// disk that refuses, sled may panic: the store is opened anew then, as after any other refusal.
+    /// Makes a batch durable. sled's `flush` leaves data in the file system's cache, so a second handle syncs the
+    /// file. If the disk returns errors, sled may panic: the store is then opened again, as after any other error.
     pub(super) fn apply(&self, batch: sled::Batch) -> Result<(), DiskError> {
         let applied = catch_unwind(AssertUnwindSafe(|| -> Result<(), DiskError> {
             self.db.apply_batch(batch)?;
-            // Before the log that refers to them.
+            // Blobs before the log that refers to them.
             self.sync_blobs()?;
             self.db.flush()?;
             self.file.sync_all()?;
@@ -90,7 +90,7 @@ impl Disk {
         applied.unwrap_or_else(|_| Err(DiskError::Io(io::Error::other("the store gave up"))))
     }
 
-    /// sled writes what is large into files of its own, and never syncs them.
+    /// Syncs sled's blobs: large values in files of their own, which sled never syncs.
     fn sync_blobs(&self) -> io::Result<()> {
         let mut synced = self.synced.borrow_mut();
         let mut there = BTreeSet::new();
@@ -100,7 +100,7 @@ impl Disk {
             if !synced.contains(&name) {
                 match File::open(self.blobs.join(&name)) {
                     Ok(blob) => blob.sync_all()?,
-                    // It was given up meanwhile.
+                    // It was deleted meanwhile.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                     Err(error) => return Err(error),
                 }
@@ -115,7 +115,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Closes the store. sled may panic when a disk refuses its last sync; what counts was synced before.
+    /// Closes the store. sled may panic if its last sync fails; everything relevant was synced before.
     pub(super) fn close(self) {
         if catch_unwind(AssertUnwindSafe(|| drop(self))).is_err() {
             tracing::warn!("the store gave up while it was closed");
@@ -143,8 +143,8 @@ impl Disk {
     }
 }
 
-/// A snapshot that a full disk or a crash has left half written: sled would take it for the newest one, and the whole
-/// store for damaged. The one before it is still there.
+/// Removes snapshots that a full disk or a crash left incomplete: sled would use one as the newest, and find the
+/// whole store damaged. The previous one still exists.
 fn forget_half_snapshots(store: &Path) -> io::Result<()> {
     for entry in fs::read_dir(store)? {
         let entry = entry?;
@@ -156,13 +156,13 @@ fn forget_half_snapshots(store: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Bytes that are free where `dir` is.
+/// Free space of the file system of `dir`, bytes.
 fn free_bytes(dir: &Path) -> io::Result<u64> {
     let space = rustix::fs::statvfs(dir)?;
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
-/// Too little room on the disk, bytes.
+/// There is too little free space, bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Short {
     pub(super) free: u64,
@@ -177,7 +177,7 @@ impl From<Short> for io::Error {
     }
 }
 
-/// The reserve beside the store.
+/// The reserve file beside the store.
 #[derive(Debug)]
 pub(super) struct Reserve(PathBuf);
 
@@ -186,7 +186,7 @@ impl Reserve {
         Self(store.with_extension("reserve"))
     }
 
-    /// Takes the space, with real bytes on the disk.
+    /// Creates the reserve, with blocks that are really allocated.
     pub(super) fn keep(&self) -> io::Result<()> {
         let whole = u64::try_from(RESERVE_BYTES).unwrap_or(u64::MAX);
         if fs::metadata(&self.0).is_ok_and(|facts| facts.len() == whole) {
@@ -200,8 +200,8 @@ impl Reserve {
         written
     }
 
-    /// Sees that there is room to open the store, by the reserve where it must be: opened on a full disk, sled would leave
-    /// things half written.
+    /// Ensures that there is room to open the store, if necessary by deleting the reserve: opened on a full disk,
+    /// sled would write incomplete files.
     pub(super) fn room_to_open(&self) -> io::Result<Result<(), Short>> {
         let (free, kept) = (self.free_bytes()?, self.kept_bytes());
         if free.saturating_add(kept) < ROOM_BYTES {
@@ -213,7 +213,7 @@ impl Reserve {
         Ok(Ok(()))
     }
 
-    /// Sees that there is room to go on after the disk was full, the reserve included.
+    /// Ensures that there is room to continue after the disk was full, the reserve included.
     pub(super) fn room_to_go_on(&self) -> io::Result<()> {
         let whole = u64::try_from(RESERVE_BYTES).unwrap_or(u64::MAX);
         let (free, kept) = (self.free_bytes()?, self.kept_bytes());
@@ -229,7 +229,7 @@ impl Reserve {
         fs::metadata(&self.0).map_or(0, |facts| facts.len())
     }
 
-    /// Gives the space to the store.
+    /// Deletes the reserve.
     pub(super) fn free(&self) {
         if let Err(error) = fs::remove_file(&self.0)
             && error.kind() != io::ErrorKind::NotFound

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// What can't be done with the spool.
+/// Why an operation of the spool failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SpoolError {
     /// The directory can't be used.
@@ -13,12 +13,12 @@ pub enum SpoolError {
         /// Why.
         problem: String,
     },
-    /// The disk has no room to open it. Nothing is damaged: it can be opened when there is some.
+    /// The disk has no room to open the spool. Nothing is damaged; it can be opened once there is room.
     #[error("{}: the spool can't be opened: {problem}; make room on this disk", path.display())]
     NoRoom {
         /// The directory.
         path: PathBuf,
-        /// How much is free and needed.
+        /// Free and required space.
         problem: String,
     },
     /// A value can't be encoded or decoded.
@@ -29,25 +29,25 @@ pub enum SpoolError {
         /// Why.
         problem: String,
     },
-    /// The limit is reached and nothing can be let go.
+    /// The limit is reached and no report can be evicted.
     #[error("the spool has reached its limit of {limit_bytes} bytes and holds nothing that can be let go")]
     Full {
-        /// The limit of what waits, bytes.
+        /// The maximum of reports that are not acknowledged, bytes.
         limit_bytes: u64,
     },
-    /// The store failed while it was read.
+    /// The store can't be read.
     #[error("the spool can't be read: {problem}")]
     Read {
         /// Why.
         problem: String,
     },
-    /// The disk takes nothing at present. What is to be stored waits; this is the answer to all else.
+    /// The disk accepts no data at present. Changes wait until it does; all other operations return this error.
     #[error("nothing can be stored until there is room on the gateway's disk: {problem}")]
     Refuses {
         /// Why.
         problem: String,
     },
-    /// The program ends.
+    /// The program is shutting down.
     #[error("the spool is closed")]
     Closed,
 }

@@ -1,8 +1,8 @@
-//! The mark beside the store: where the spool is, by each batch that was made durable. A store that was opened and is
-//! older than its mark went back, which sled doesn't tell: where its log ends torn, it opens as if nothing had followed.
+//! The high-water mark beside the store: the spool's newest durable state, updated with each batch. A store that is
+//! older than its mark has lost data, which sled doesn't report: after a torn log it opens at an earlier state.
 //!
-//! Two slots of a page each are written in turn and in place, so that a torn write leaves the other one, and a full disk
-//! has room for both. A slot is its length, a checksum and the [`Epoch`] as JSON.
+//! There are two slots of one page each, written in turn and in place: a torn write leaves the other one intact, and
+//! a full disk has room for both. A slot is its length, a checksum, and the [`Epoch`] as JSON.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 
 use super::layout::Epoch;
 
-/// A slot, bytes.
+/// Size of a slot, bytes.
 const SLOT: usize = 4096;
 
-/// Before the JSON of a slot: its length and its checksum, bytes.
+/// Size of length and checksum before the JSON, bytes.
 const HEAD: usize = 8;
 
 /// The mark.
@@ -29,7 +29,7 @@ impl HighWaterMark {
         Self { path: store.with_extension("mark"), file: None }
     }
 
-    /// What it says; nothing where there is none or it can't be read.
+    /// The newest mark; `None` if there is none or it can't be read.
     pub(super) fn read(&self) -> Option<Epoch> {
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => bytes,
@@ -46,7 +46,7 @@ impl HighWaterMark {
         newest
     }
 
-    /// Makes it durable that the store is here.
+    /// Records durably that the store has this state.
     pub(super) fn write(&mut self, epoch: &Epoch) -> io::Result<()> {
         let slot = encode(epoch)?;
         let file = match self.file.take() {
@@ -60,7 +60,7 @@ impl HighWaterMark {
         Ok(())
     }
 
-    /// The file with both its pages on the disk.
+    /// The file, with both pages allocated on the disk.
     fn open(&self) -> io::Result<File> {
         let whole = u64::try_from(SLOT * 2).unwrap_or(u64::MAX);
         if !fs::metadata(&self.path).is_ok_and(|facts| facts.len() == whole) {
@@ -94,7 +94,7 @@ fn decode(slot: &[u8]) -> Option<Epoch> {
     (!json.is_empty() && checksum(json) == word(4)?).then(|| serde_json::from_slice(json).ok())?
 }
 
-/// FNV-1a over 32 bits: against a torn page, not against a forger.
+/// 32-bit FNV-1a: detects torn pages, not forgery.
 fn checksum(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
@@ -119,7 +119,7 @@ mod tests {
         let whole = fs::read(&mark.path).unwrap();
         assert_eq!(whole.len(), 2 * SLOT);
         for torn in [0, 3, 7, 20, 150] {
-            // The fifth is in the second slot.
+            // The fifth mark is in the second slot.
             let mut bytes = whole.clone();
             bytes[SLOT + torn] ^= 0x40;
             fs::write(&mark.path, &bytes).unwrap();

@@ -1,4 +1,5 @@
-//! Keys and values of the one tree: a letter for the kind, then the id; values are JSON, compressed when large.
+//! Keys and values of the single sled tree. A key is a letter for the kind and the id; values are JSON, compressed if
+//! large.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ use wire::report::{Lane, Lanes, Report};
 
 use super::error::SpoolError;
 
-/// Values begin with one of these.
+/// The first octet of a value.
 const PLAIN: u8 = 0;
 const COMPRESSED: u8 = 1;
 
@@ -28,7 +29,7 @@ const COMPRESSED: u8 = 1;
 pub(super) enum Key<'a> {
     /// The spool's own state.
     Epoch,
-    /// A report by lane and place.
+    /// A report, by lane and position.
     Report(Lane, u64),
     /// A device.
     Device(&'a DeviceId),
@@ -36,9 +37,9 @@ pub(super) enum Key<'a> {
     Command(CommandId),
     /// A firmware update.
     Update(RolloutId),
-    /// A letter.
+    /// A mail.
     Mail(Uuid),
-    /// When something was done last.
+    /// When a job was last done.
     Schedule(&'a str),
 }
 
@@ -57,7 +58,7 @@ impl Key<'_> {
     }
 }
 
-/// Keys of a lane's reports begin with it.
+/// The prefix of the keys of a lane's reports.
 pub(super) const fn report_prefix(lane: Lane) -> &'static [u8] {
     match lane {
         Lane::Urgent => b"ou",
@@ -65,19 +66,19 @@ pub(super) const fn report_prefix(lane: Lane) -> &'static [u8] {
     }
 }
 
-/// Lane and place of a report's key.
+/// The lane and position in a report's key.
 pub(super) fn report_key(key: &[u8]) -> Option<(Lane, u64)> {
     let lane = Lane::ALL.into_iter().find(|lane| key.starts_with(report_prefix(*lane)))?;
     let place = key.get(2..).and_then(|rest| <[u8; 8]>::try_from(rest).ok())?;
     Some((lane, u64::from_be_bytes(place)))
 }
 
-/// The spool's own state; written in every batch that changes it.
+/// The spool's own state, written in every batch that changes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Epoch {
     pub(super) id: SpoolId,
     pub(super) lanes: Lanes<LaneState>,
-    /// Grows with each batch: tells after a failure whether the batch is on the disk.
+    /// Incremented with each batch: shows after a failure whether the batch is on the disk.
     pub(super) batch: u64,
 }
 
@@ -127,7 +128,7 @@ pub(super) fn decode<T: DeserializeOwned>(key: &[u8], value: &[u8]) -> Result<T,
     codec::decode(body, encoding, BATCH_BYTES).map_err(|error| failed(error.to_string()))
 }
 
-/// What the spool remembered when it was opened.
+/// What was loaded when the spool was opened.
 #[derive(Debug, Default)]
 pub struct Restored {
     /// Devices.
@@ -136,17 +137,17 @@ pub struct Restored {
     pub commands: BTreeMap<CommandId, CommandRecord>,
     /// Firmware updates.
     pub updates: BTreeMap<RolloutId, Update>,
-    /// Letters that wait.
+    /// Mails to send.
     pub mails: BTreeMap<Uuid, QueuedMail>,
-    /// When what of the schedule was done last.
+    /// When each job was last done.
     pub schedule: BTreeMap<String, Timestamp>,
-    /// What was wrong with the store, for people; empty when nothing was.
+    /// Damage of the store, for people; empty if there was none.
     pub damage: String,
 }
 
 impl Restored {
-    /// Takes in a record that isn't a report. One that can't be read is told and left out: it is one device or command,
-    /// and the others must not wait for it.
+    /// Loads a record that is no report. An unreadable one is logged and skipped: it is a single device or command,
+    /// and must not block the others.
     pub(super) fn take(&mut self, key: &[u8], value: &[u8]) {
         let taken = match key.split_first() {
             Some((b'd', _)) => {

@@ -1,8 +1,8 @@
-//! The spool: what the gateway must not forget. The only module that knows sled.
+//! The spool: the gateway's durable store. The only module that knows sled.
 //!
-//! One thread owns the store. What several tasks want stored at once shares a sync (group commit); an answer comes
-//! after the sync, never before. On a full disk nothing is answered until there is room again, and then it goes on by
-//! itself. A damaged store is put aside, what can be read of it is kept, and the loss is reported.
+//! One thread owns the store. Changes of several tasks share one sync (group commit), and an operation completes only
+//! after the sync. On a full disk, operations wait until there is room, and then continue. A damaged store is moved
+//! away, what can be read of it is recovered, and the loss is reported.
 
 mod changes;
 mod compact;
@@ -29,38 +29,38 @@ pub use layout::Restored;
 
 use writer::{Request, Writer};
 
-/// Where and how large.
+/// Location and size.
 #[derive(Debug, Clone)]
 pub struct SpoolSettings {
     /// The gateway's data directory; the spool is `spool` in it.
     pub data_dir: PathBuf,
-    /// Limit of the whole, bytes. Reports that wait may take half of it: the store needs as much to turn itself over.
+    /// Maximum size in total, bytes. Reports may take half of it: the store needs as much to rewrite itself.
     pub limit_bytes: u64,
 }
 
-/// How the spool is, at one moment.
+/// The state of the spool at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The life that the numbers belong to.
+    /// The epoch that the sequence numbers belong to.
     pub id: SpoolId,
-    /// Where the lanes are.
+    /// The state of both lanes.
     pub lanes: Lanes<LaneState>,
-    /// Bytes of the reports that wait.
+    /// Bytes of reports that are not acknowledged.
     pub waiting_bytes: u64,
     /// Bytes on the disk.
     pub disk_bytes: u64,
-    /// Limit of what waits, bytes.
+    /// The maximum of `waiting_bytes`.
     pub limit_bytes: u64,
-    /// Why nothing can be stored at present.
+    /// Why nothing can be stored at present; `None` if it can.
     pub problem: Option<String>,
 }
 
-/// The oldest waiting reports of a lane, numbered.
+/// The oldest unacknowledged reports of a lane, with their numbers.
 #[derive(Debug)]
 pub struct Waiting {
     /// The reports.
     pub reports: Vec<Envelope>,
-    /// Whether more wait behind them.
+    /// Whether there are further ones.
     pub more: bool,
 }
 
@@ -72,10 +72,10 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Opens the spool, or begins one, and gives back what it remembers.
+    /// Opens or creates the spool. Returns it with what it contains.
     ///
     /// # Errors
-    /// The directory can't be used. A damaged store is no error: it is put aside.
+    /// The directory can't be used. A damaged store is no error: it is moved away and replaced.
     pub async fn open(settings: SpoolSettings) -> Result<(Self, Restored), SpoolError> {
         let (requests, received) = channel();
         let (opened, is_open) = oneshot::channel();
@@ -101,16 +101,16 @@ impl Spool {
         Ok((Self { requests, snapshot }, restored))
     }
 
-    /// Makes the changes durable, all or none; returns when they are.
+    /// Makes the changes durable atomically; returns when they are.
     ///
     /// # Errors
-    /// The spool is full or closed. A full disk is waited for, not answered.
+    /// The spool is full or closed. If the disk is full, this waits.
     pub async fn commit(&self, changes: Changes) -> Result<(), SpoolError> {
         self.ask(|answer| Request::Commit(changes, answer)).await
     }
 
-    /// The oldest waiting reports of a lane that fit a batch of `byte_limit` bytes; none that has no number before the
-    /// server was asked.
+    /// The oldest unacknowledged reports of a lane that fit into a batch of `byte_limit` bytes. Reports without a
+    /// number are left out until the server has confirmed its last acknowledged number.
     ///
     /// # Errors
     /// The store can't be read, or nothing can be stored at present.
@@ -118,24 +118,25 @@ impl Spool {
         self.ask_unless_refused(|answer| Request::Waiting(lane, byte_limit, answer)).await
     }
 
-    /// The server has everything of the lane up to `number` on its disk: frees it, or finds the lane's base.
+    /// The server has stored everything of the lane up to `number`: removes the reports, or sets the lane's first
+    /// number.
     ///
     /// # Errors
-    /// The spool is closed, or nothing can be stored at present: then the server says it again.
+    /// The spool is closed, or nothing can be stored at present: the server will acknowledge again.
     pub async fn acknowledge(&self, lane: Lane, number: u64) -> Result<Acknowledgement, SpoolError> {
         self.ask_unless_refused(|answer| Request::Acknowledge(lane, number, None, answer)).await
     }
 
-    /// The same by the server's answer to a batch whose last report had the number `last`: it has compared what it had of
-    /// it already.
+    /// The same for the response to a batch whose last report had the number `last`: the server has already compared
+    /// its own number.
     ///
     /// # Errors
-    /// The spool is closed, or nothing can be stored at present: then the server says it again.
+    /// The spool is closed, or nothing can be stored at present: the server will acknowledge again.
     pub async fn answered(&self, lane: Lane, number: u64, last: u64) -> Result<Acknowledgement, SpoolError> {
         self.ask_unless_refused(|answer| Request::Acknowledge(lane, number, Some(last), answer)).await
     }
 
-    /// The server will never take the report of this number: a short report of its loss takes its place.
+    /// The server rejects the report with this number permanently: replaces it by a loss.
     ///
     /// # Errors
     /// The store can't be read, nothing can be stored at present, or the spool is closed.
@@ -143,7 +144,7 @@ impl Spool {
         self.ask_unless_refused(|answer| Request::PutAside(lane, number, why, answer)).await
     }
 
-    /// Tidies up: gives the disk space back that an outage took, measures it, keeps the reserve.
+    /// Maintenance: compacts the store after an outage, measures its size, and keeps the reserve.
     ///
     /// # Errors
     /// The spool is closed.
@@ -151,7 +152,7 @@ impl Spool {
         self.ask(Request::Upkeep).await
     }
 
-    /// Flushes and closes; later requests fail.
+    /// Flushes and closes the spool; later operations fail.
     ///
     /// # Errors
     /// The spool is closed already.
@@ -159,29 +160,29 @@ impl Spool {
         self.ask(Request::Close).await
     }
 
-    /// How the spool is.
+    /// The current state.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.snapshot.borrow().clone()
     }
 
-    /// Why nothing can be stored at present.
+    /// Why nothing can be stored at present; `None` if it can.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         self.snapshot.borrow().problem.clone()
     }
 
-    /// Waits until the disk `refuses`, or takes again what is stored.
+    /// Waits until the disk rejects (`refuses`) or accepts data again.
     pub async fn turned(&self, refuses: bool) {
         let mut snapshot = self.snapshot.clone();
         if snapshot.wait_for(|now| now.problem.is_some() == refuses).await.is_err() {
-            // The spool is closed: what it did last is what it does.
+            // The spool is closed: its state doesn't change any more.
             std::future::pending::<()>().await;
         }
     }
 
-    /// Asks what needs no room of its own, and what would only wait for it. The thread may be at it all the same later,
-    /// in the order in which it was asked.
+    /// For operations that need no space themselves and would only wait for it. The thread may still perform the
+    /// operation later, in the order of the requests.
     async fn ask_unless_refused<T>(
         &self,
         request: impl FnOnce(oneshot::Sender<Result<T, SpoolError>>) -> Request,

@@ -1,4 +1,4 @@
-//! Opening the store: sees that there is room, that it is whole, and that it isn't older than its mark.
+//! Opens the store: ensures that there is room, that it is intact, and that it is not older than its mark.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use super::error::SpoolError;
 use super::layout::{self, Epoch, Key, Restored};
 use super::{compact, outbox, recovery};
 
-/// An open store and what it remembers.
+/// An open store and its contents.
 pub(super) struct Opened {
     pub(super) disk: Disk,
     pub(super) epoch: Epoch,
@@ -20,8 +20,8 @@ pub(super) struct Opened {
     pub(super) waiting_bytes: u64,
 }
 
-/// Opens the store, whatever it is like. A damaged one is put aside and made anew; one that is older than `mark` is told,
-/// and goes on by the mark.
+/// Opens the store in any condition. A damaged one is moved away and replaced; one that is older than `mark` is
+/// logged, and continues from the mark.
 pub(super) fn open(path: &Path, reserve: &Reserve, mark: Option<Epoch>) -> Result<Opened, SpoolError> {
     if let Err(error) = path.parent().map_or(Ok(()), fs::create_dir_all) {
         return Err(refused(path, error));
@@ -60,7 +60,7 @@ pub(super) fn open(path: &Path, reserve: &Reserve, mark: Option<Epoch>) -> Resul
     }
 }
 
-/// A damaged store is put aside and made anew.
+/// Moves a damaged store away and creates a new one.
 fn anew(
     path: &Path,
     recovered: Option<recovery::Recovered>,
@@ -80,8 +80,9 @@ fn anew(
     Ok(Opened { disk, epoch, restored, waiting_bytes })
 }
 
-/// A store that went back goes on where its mark is: numbers that may have been given are not given again, what the
-/// server is known to have is freed, and the loss is told once the server has said what it has.
+/// Continues a store that is older than its mark from the mark: numbers that may have been used are not used again,
+/// reports that the server is known to have are removed, and the loss is reported once the server has stated its
+/// number.
 fn go_on(opened: Opened, mark: &Epoch) -> Result<Opened, DiskError> {
     let Opened { disk, epoch: found, mut restored, mut waiting_bytes } = opened;
     let unusable = |error: SpoolError| DiskError::Damaged(error.to_string());

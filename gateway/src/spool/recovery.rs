@@ -1,4 +1,4 @@
-//! A damaged store: put aside for a later look, what can still be read of it goes into a new one.
+//! A damaged store: moved away for later analysis; what can be read of it is copied into a new one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,15 +13,15 @@ use super::disk::{Disk, DiskError};
 use super::error::SpoolError;
 use super::layout::{self, Epoch, Key, Restored};
 
-/// Damaged stores that are kept.
+/// Maximum number of damaged stores that are kept.
 const KEPT: usize = 3;
 
-/// What could be read of a damaged store.
+/// The readable part of a damaged store.
 pub(super) struct Recovered {
     pub(super) records: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
-/// Reads what can be read: from the front until the damage, and from the back. Where sled panics, the damage begins.
+/// Reads from the front until the damage, and from the back. A panic of sled is where the damage begins.
 pub(super) fn read(disk: &Disk) -> Recovered {
     let mut records = BTreeMap::new();
     let mut front = || {
@@ -43,7 +43,7 @@ pub(super) fn read(disk: &Disk) -> Recovered {
     Recovered { records }
 }
 
-/// Puts the damaged store aside.
+/// Moves the damaged store away.
 pub(super) fn put_aside(store: &Path, now: Timestamp) -> Result<(), SpoolError> {
     let aside = store.with_extension(format!("damaged-{}", now.as_millisecond()));
     fs::rename(store, &aside).map_err(|error| SpoolError::Unusable {
@@ -71,9 +71,9 @@ fn forget_old(store: &Path) {
     }
 }
 
-/// Fills a new store with what was rescued. Where the spool's own state was rescued, or its mark tells it, numbers go on:
-/// reports that are missing between others leave a report of their loss in their place, and of those that are missing
-/// after the last one the server is asked. Where neither is left, the server is asked for the numbers.
+/// Fills a new store with what was recovered. If the spool's own state was recovered, or the mark has it, numbering
+/// continues: reports that are missing between others become losses, and for those after the last one the server is
+/// asked. Without either, the server is asked for the numbers.
 pub(super) fn refill(
     disk: &Disk,
     recovered: Recovered,
@@ -121,7 +121,8 @@ pub(super) fn refill(
     Ok(detail)
 }
 
-/// Puts the rescued reports of a lane into their places, and losses where some are missing between them; how many.
+/// Inserts the recovered reports of a lane at their positions, and losses for missing ones between them. Returns the
+/// number of losses.
 fn keep_places(
     batch: &mut sled::Batch,
     lane: Lane,
@@ -148,8 +149,8 @@ fn keep_places(
     Ok(lost)
 }
 
-/// What a whole store remembers; `Err` is damage that shows when it is read. sled opens a store whose pages are
-/// overwritten as an empty one: that its own state is there and no waiting report is missing is checked here.
+/// Loads an intact store; `Err` is damage that shows when it is read. sled opens a store whose pages were overwritten
+/// as an empty one, so this checks that the spool's own state exists and no report is missing.
 pub(super) fn restore(disk: &Disk, is_new: bool) -> Result<(Epoch, Restored, u64), DiskError> {
     catch_unwind(AssertUnwindSafe(|| restore_whole(disk, is_new)))
         .unwrap_or_else(|_| Err(DiskError::Damaged("it can't be read".to_owned())))
@@ -190,7 +191,7 @@ fn restore_whole(disk: &Disk, is_new: bool) -> Result<(Epoch, Restored, u64), Di
     Ok((epoch, restored, waiting_bytes))
 }
 
-/// A new store says what it is before anything else is in it.
+/// A new store begins with the spool's own state.
 fn begin(disk: &Disk) -> Result<Epoch, DiskError> {
     let epoch = Epoch::begin();
     let value = layout::encode(&Key::Epoch, &epoch).map_err(|error| DiskError::Damaged(error.to_string()))?;

@@ -10,7 +10,7 @@ use super::*;
 mod damage;
 mod full_disk;
 
-/// Where a child process writes until it is killed.
+/// The directory in which a child process writes until it is killed.
 const CHILD_DIR: &str = "PLATEN_SPOOL_TEST_DIR";
 
 fn settings(dir: &Path, limit_bytes: u64) -> SpoolSettings {
@@ -148,7 +148,7 @@ async fn a_full_spool_lets_superseded_readings_go_and_keeps_calls_and_numbers() 
     let losses = bulk.iter().filter(|(_, report)| lost(report)).count();
     assert!(losses > 0 && losses < 100, "{losses}");
     assert!(!lost(&bulk.last().unwrap().1), "the newest is kept");
-    // Space comes back.
+    // Space is available again.
     spool.acknowledge(Lane::Bulk, 100).await.unwrap();
     spool.acknowledge(Lane::Urgent, 100).await.unwrap();
     assert_eq!(spool.snapshot().waiting_bytes, 0);
@@ -200,7 +200,7 @@ async fn lanes_that_went_back_together_begin_one_new_life() {
     spool.acknowledge(Lane::Urgent, 0).await.unwrap();
     spool.acknowledge(Lane::Bulk, 0).await.unwrap();
     spool.close().await.unwrap();
-    // It is an old copy: the server has more of both.
+    // An old copy: the server has more of both.
     let spool = open(dir.path()).await;
     let old = spool.snapshot().id;
     assert!(spool.acknowledge(Lane::Urgent, 7).await.unwrap().is_new_life());
@@ -209,7 +209,7 @@ async fn lanes_that_went_back_together_begin_one_new_life() {
     make(&spool, &call(1)).await.unwrap();
     assert!(spool.acknowledge(Lane::Bulk, 5).await.unwrap().is_new_life());
     assert_eq!(spool.snapshot().id, new);
-    // That the server lost something is another thing.
+    // A loss of the server is a different matter.
     assert!(spool.acknowledge(Lane::Bulk, 2).await.unwrap().is_new_life());
     assert_ne!(spool.snapshot().id, new);
 }
@@ -287,7 +287,7 @@ async fn what_can_be_read_of_a_damaged_store_is_kept_and_gaps_are_told() {
     assert!(matches!(waiting[1].1, Report::Loss(_)) && matches!(waiting[4].1, Report::Loss(_)));
 }
 
-/// The child of the next test: writes reports and says each one's number once it is durable.
+/// The child of the next test: writes reports and prints the number of each once it is durable.
 #[tokio::test]
 #[ignore = "is run as a child process by the test that kills it"]
 async fn writes_until_killed() {
@@ -326,7 +326,7 @@ async fn nothing_that_was_durable_is_lost_by_kill_9() {
             }
         }
         child.kill().unwrap();
-        // What it said between the last line read and its death counts as well.
+        // What it printed between the last line read and its end counts, too.
         for line in lines.map_while(Result::ok) {
             if let Some(number) = line.split_once("durable ").and_then(|(_, number)| number.parse().ok()) {
                 durable = number;
@@ -365,12 +365,12 @@ async fn the_disk_gets_its_space_back_after_an_outage() {
     spool.upkeep().await.unwrap();
     let after = spool.snapshot();
     assert!(after.disk_bytes < outage.disk_bytes / 4, "{outage:?} {after:?}");
-    // What waits is there, and it goes on.
+    // Unacknowledged reports are there, and the spool works.
     make(&spool, &information("a:2", "new")).await.unwrap();
     assert_eq!(numbers(&all(&spool, Lane::Bulk).await), (1991..=2001).collect::<Vec<_>>());
     spool.close().await.unwrap();
     drop(spool);
-    // A compaction that was interrupted leaves what is not needed.
+    // An interrupted compaction leaves what is not needed.
     std::fs::create_dir(dir.path().join("spool.compact")).unwrap();
     let (spool, restored) = Spool::open(settings(dir.path(), 64 << 20)).await.unwrap();
     assert_eq!(restored.damage, "");

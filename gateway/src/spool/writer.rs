@@ -1,4 +1,4 @@
-//! The thread that owns the store: joins what waits into one sync, and stays until the disk takes it.
+//! The thread that owns the store: combines requests into one sync, and retries until the disk accepts it.
 
 mod acknowledge;
 mod durable;
@@ -21,24 +21,24 @@ use super::opening::{self, Opened};
 use super::{Snapshot, SpoolError, SpoolSettings, Waiting, compact, outbox};
 use durable::Stored;
 
-/// Requests that share one sync at most.
+/// Maximum number of requests that share one sync.
 const GROUP_MAX: usize = 256;
 
 type Answer<T> = Sender<Result<T, SpoolError>>;
 
-/// What is asked of the thread.
+/// A request to the thread.
 #[derive(Debug)]
 pub(super) enum Request {
     Commit(Changes, Answer<()>),
     Waiting(Lane, usize, Answer<Waiting>),
-    /// The number that the server has, and the last number of the batch that it answers.
+    /// The server's number, and the last number of the batch that it acknowledges.
     Acknowledge(Lane, u64, Option<u64>, Answer<Acknowledgement>),
     PutAside(Lane, u64, String, Answer<()>),
     Upkeep(Answer<()>),
     Close(Answer<()>),
 }
 
-/// Whether the thread goes on.
+/// Whether the thread continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     On,
@@ -56,12 +56,12 @@ pub(super) struct Writer {
     waiting_bytes: u64,
     snapshot: watch::Sender<Snapshot>,
     held: VecDeque<Request>,
-    /// Whether the life was renewed for what isn't known since the store was opened.
+    /// Whether the epoch was renewed because of what was unknown when the store was opened.
     renewed: bool,
 }
 
 impl Writer {
-    /// Opens the store; a damaged one is put aside first.
+    /// Opens the store; a damaged one is moved away first.
     pub(super) fn open(settings: SpoolSettings) -> Result<(Self, Restored), SpoolError> {
         let path = settings.data_dir.join("spool");
         let reserve = Reserve::beside(&path);
@@ -104,7 +104,7 @@ impl Writer {
         self.snapshot.subscribe()
     }
 
-    /// Serves until closed or nobody is left to ask.
+    /// Serves requests until it is closed or all handles are dropped.
     pub(super) fn run(mut self, requests: &Receiver<Request>) {
         while let Some(first) = self.held.pop_front().or_else(|| requests.recv().ok()) {
             let mut group = vec![first];
@@ -133,7 +133,7 @@ impl Writer {
                 | Request::Close(_)) => rest.push(other),
             }
         }
-        // What is stored first is seen by what reads after it, and nothing that reads can be older than it was.
+        // Changes are stored before later reads, so that reads see them.
         if !commits.is_empty() && self.commit(commits, requests) == Flow::Closed {
             return Flow::Closed;
         }
@@ -192,7 +192,7 @@ impl Writer {
         }
     }
 
-    /// Joins changes into one batch; those that there is no room for are refused.
+    /// Combines changes into one batch; those without room are rejected.
     fn gather(&self, commits: Vec<(Changes, Answer<()>)>) -> Gathered {
         let mut all = Gathered {
             batch: sled::Batch::default(),

@@ -18,10 +18,10 @@ use wire::problem::Problem;
 use super::error::StagingError;
 use crate::https_client;
 
-/// Without a byte for so long, a download counts as cut.
+/// A download without data for this time counts as interrupted.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Of a refusal, as much is read.
+/// Maximum part of an error response that is read, bytes.
 const PROBLEM_BYTES: usize = 8 << 10;
 
 /// Section `global_server` of the gateway's configuration.
@@ -30,7 +30,7 @@ const PROBLEM_BYTES: usize = 8 << 10;
 pub struct GlobalServerConfig {
     /// `https://HOST:PORT`.
     pub url: String,
-    /// Trusted root metadata, brought here beforehand.
+    /// Trusted root metadata, provisioned in advance.
     pub root: PathBuf,
 }
 
@@ -44,11 +44,11 @@ pub struct StagingClient {
 }
 
 impl StagingClient {
-    /// A client with the gateway's certificate, through `proxy` (`http://[user:password@]host:port`) where there is one.
-    /// Its connections are made anew when the certificate was renewed.
+    /// A client with the gateway's certificate, through `proxy` (`http://[user:password@]host:port`) if there is one.
+    /// Its connections are replaced when the certificate is renewed.
     ///
     /// # Errors
-    /// The identity, the URL or the proxy can't be used.
+    /// The identity, the URL or the proxy is invalid.
     pub fn new(
         config: &GlobalServerConfig,
         identity: Arc<LiveIdentity>,
@@ -64,7 +64,7 @@ impl StagingClient {
         Ok(Self::at(&config.url, &config.root, Http::Live(http)))
     }
 
-    /// A client on another transport.
+    /// A client with another transport, for tests.
     #[cfg(test)]
     pub(super) fn with_builder(
         builder: reqwest::ClientBuilder,
@@ -96,7 +96,7 @@ impl StagingClient {
         body(response, TARGETS, METADATA_BYTES).await
     }
 
-    /// The bytes of an image from `offset` on: status 206, or 200 for the whole image. `None`: nothing lies beyond
+    /// The octets of an image from `offset` on: status 206, or 200 for the whole image. `None`: there are none after
     /// `offset` (status 416).
     pub(super) async fn image(&self, sha256: &str, offset: u64) -> Result<Option<Response>, StagingError> {
         let mut request = self.http.now().get(format!("{}/v1/images/{sha256}", self.url));
@@ -138,7 +138,7 @@ impl StagingClient {
     }
 }
 
-/// A client for the identity now.
+/// A client for the current identity.
 #[derive(Debug)]
 enum Http {
     Live(IdentityBound<Client>),
@@ -166,7 +166,7 @@ fn patient(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
     builder.read_timeout(READ_TIMEOUT).user_agent(concat!("platen-gateway/", env!("CARGO_PKG_VERSION")))
 }
 
-/// Reads a whole answer of at most `limit` bytes.
+/// Reads a complete response of at most `limit` bytes.
 async fn body(mut response: Response, what: &str, limit: usize) -> Result<Vec<u8>, StagingError> {
     let unreachable = |source| StagingError::Unreachable { what: what.to_owned(), source };
     let mut bytes = Vec::new();

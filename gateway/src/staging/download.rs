@@ -1,4 +1,4 @@
-//! The download of one image: resumed, counted, hashed as it comes, checked, synced and only then named.
+//! The download of one image: resumed, counted, hashed, verified, synced, and only then renamed.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -16,20 +16,20 @@ use super::client::StagingClient;
 use super::error::StagingError;
 use super::image_file;
 
-/// Left free for the spool and the system, bytes.
+/// Space that stays free for the spool and the system, bytes.
 const SPACE_RESERVE: u64 = 32 << 20;
 
-/// Cuts in a row without one new byte, after which the caller's back-off takes over.
+/// Interruptions in a row without progress after which the caller's back-off takes over.
 const FRUITLESS_CUTS: u32 = 2;
 
-/// Cuts in all.
+/// Maximum number of interruptions.
 const CUTS: u32 = 50;
 
 const PAUSE: Duration = Duration::from_millis(250);
 
 type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 
-/// Brings one image into `dir`.
+/// Downloads one image into `dir`.
 pub(super) async fn fetch(
     client: &StagingClient,
     name: &str,
@@ -50,7 +50,8 @@ pub(super) async fn fetch(
     part.fill(client, signed, progress).await?;
     let mut found = part.digest();
     if found != signed && resumed {
-        // A part from before a power cut may hold bytes that never reached the disk: once more from the beginning.
+        // After a power cut, a partial file may hold octets that never reached the disk: start again from the
+        // beginning.
         part.start_anew().await?;
         part.fill(client, signed, progress).await?;
         found = part.digest();
@@ -64,7 +65,7 @@ pub(super) async fn fetch(
     Ok(staged)
 }
 
-/// Whether the image is there already; a damaged one is removed.
+/// Whether the complete image is there; a damaged one is removed.
 async fn is_whole(path: &Path, staged: &StagedImage) -> Result<bool, StagingError> {
     let file = path.to_owned();
     let hashed = tokio::task::spawn_blocking(move || hash(&file)).await.map_err(io::Error::other).flatten();
@@ -92,7 +93,7 @@ fn check_space(dir: &Path, missing: u64) -> Result<(), StagingError> {
     Ok(())
 }
 
-/// The part of an image that is here.
+/// The partial file of an image.
 struct Part {
     path: PathBuf,
     file: File,
@@ -124,7 +125,7 @@ impl Part {
         Ok(())
     }
 
-    /// Downloads what is missing, going on after cuts as long as each attempt brings something.
+    /// Downloads what is missing. Continues after interruptions as long as each attempt makes progress.
     async fn fill(
         &mut self,
         client: &StagingClient,
@@ -162,7 +163,7 @@ impl Part {
         }
         self.check_place(&response, sha256)?;
         let copied = self.copy(&mut response, sha256, progress).await;
-        // What came before a cut counts: it must be in the file before it is asked for no more.
+        // What was received before an interruption must be in the file before the next request begins after it.
         self.file.flush().await.map_err(StagingError::storage(&self.path))?;
         copied?;
         if self.have < self.length {
@@ -172,7 +173,7 @@ impl Part {
         Ok(())
     }
 
-    /// A partial answer must begin where ours ends.
+    /// A partial response must begin where the file ends.
     fn check_place(&self, response: &Response, sha256: &str) -> Result<(), StagingError> {
         if response.status() == StatusCode::OK {
             return Ok(());
@@ -211,7 +212,7 @@ impl Part {
         finish(self.context.clone())
     }
 
-    /// Syncs the part and gives it its name.
+    /// Syncs the partial file and renames it.
     async fn name(self, path: &Path) -> Result<(), StagingError> {
         self.file.sync_all().await.map_err(StagingError::storage(&self.path))?;
         let (part, named) = (self.path, path.to_owned());

@@ -1,17 +1,17 @@
-//! Why an image can't be staged, and whether trying again can help.
+//! Why an image can't be staged, and whether a retry can help.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use wire::metadata::MetadataError;
 
-/// An image that can't be staged.
+/// Why an image can't be staged.
 #[derive(Debug, thiserror::Error)]
 pub enum StagingError {
-    /// The client can't be made from its configuration.
+    /// The client can't be created from its configuration.
     #[error("global_server: the client can't be made: {what}")]
     Setup {
-        /// Which part.
+        /// The invalid part.
         what: String,
     },
     /// The trusted root can't be read.
@@ -23,47 +23,47 @@ pub enum StagingError {
         #[source]
         source: io::Error,
     },
-    /// Metadata that isn't to be trusted.
+    /// The metadata is not trusted.
     #[error("the firmware metadata is not to be trusted")]
     Untrusted(#[source] MetadataError),
-    /// The global server doesn't answer, or the connection broke.
+    /// The global server doesn't respond, or the connection was interrupted.
     #[error("{what}: no whole answer from the global server")]
     Unreachable {
-        /// What was asked for.
+        /// The requested resource.
         what: String,
         /// Why.
         #[source]
         source: reqwest::Error,
     },
-    /// The answer ended before the image did.
+    /// The response ended before the image.
     #[error("{what}: the answer ended after {have} of {length} bytes")]
     CutShort {
-        /// What was asked for.
+        /// The requested resource.
         what: String,
-        /// Bytes here.
+        /// Bytes received.
         have: u64,
         /// Bytes expected.
         length: u64,
     },
-    /// The global server refused.
+    /// The global server rejected the request.
     #[error("{what}: the global server answered {status}: {detail}")]
     Refused {
-        /// What was asked for.
+        /// The requested resource.
         what: String,
         /// HTTP status.
         status: u16,
-        /// As the server says it.
+        /// The detail of the response.
         detail: String,
     },
-    /// The answer is larger than it may be, or another part of the image than was asked for.
+    /// The response is too large, or a different part of the image.
     #[error("{what}: the answer is not what was asked for: {problem}")]
     WrongAnswer {
-        /// What was asked for.
+        /// The requested resource.
         what: String,
         /// What is wrong.
         problem: String,
     },
-    /// No such image.
+    /// There is no such image.
     #[error(
         "the firmware repository has no image {target:?}: withdrawn, or never published (metadata version {version})"
     )]
@@ -78,12 +78,12 @@ pub enum StagingError {
     OtherVersion {
         /// The target.
         target: String,
-        /// Version by the command.
+        /// The version in the command.
         asked: String,
-        /// Version by the metadata.
+        /// The version in the metadata.
         signed: String,
     },
-    /// The signed metadata has a digest or length that can't be.
+    /// The signed metadata has an invalid digest or length.
     #[error("image {target:?} has unusable metadata: {problem}")]
     UnusableTarget {
         /// The target.
@@ -91,17 +91,17 @@ pub enum StagingError {
         /// What is wrong.
         problem: String,
     },
-    /// What was downloaded isn't the image that was signed.
+    /// The download differs from the signed image.
     #[error("image {target:?} has SHA-256 {found} where its signed metadata says {signed}")]
     Digest {
         /// The target.
         target: String,
-        /// Digest by the metadata.
+        /// The digest in the metadata.
         signed: String,
-        /// Digest of what was downloaded.
+        /// The digest of the download.
         found: String,
     },
-    /// Too little space.
+    /// There is too little space.
     #[error("{}: {needed} bytes are needed for the image, {available} are free", dir.display())]
     NoSpace {
         /// The staging directory.
@@ -123,8 +123,8 @@ pub enum StagingError {
 }
 
 impl StagingError {
-    /// Whether trying again can't help: the command failed. What a person can heal without a new command (an expired
-    /// repository that is signed anew, a full disk, a server that is down) is not final.
+    /// Whether a retry can't help, so that the command fails. Problems that can be solved without a new command (an
+    /// expired repository, a full disk, a server that is down) are not final.
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {

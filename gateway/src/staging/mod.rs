@@ -1,7 +1,8 @@
-//! Staging: bringing a firmware image to the gateway, once per site and image, and trusting only what was signed.
+//! Staging: downloads a firmware image to the gateway, once per site and image. Only signed metadata is trusted.
 //!
 //! The command names a target; digest and length come from the signed metadata. An image is downloaded to
-//! `DIR/SHA256.part`, resumed after a cut or a restart, checked, synced, and only then named `DIR/SHA256`.
+//! `DIR/SHA256.part`, resumed after an interruption or a restart, verified, synced, and only then renamed to
+//! `DIR/SHA256`.
 
 mod client;
 mod download;
@@ -21,12 +22,12 @@ use wire::metadata::{self, Target};
 pub use client::{GlobalServerConfig, StagingClient};
 pub use error::StagingError;
 
-/// Brings the image of `update` into `dir`; where it is there already, its digest is checked again and nothing is
-/// downloaded but the metadata. `progress` is told bytes here and bytes in all. One image at a time is downloaded
-/// over a site's line: a second call waits.
+/// Downloads the image of `update` into `dir`. If it is there already, its digest is verified again and only the
+/// metadata is downloaded. `progress` gets the bytes received and the bytes in total. One image at a time is
+/// downloaded over a site's line: a second call waits.
 ///
 /// # Errors
-/// [`StagingError::is_final`] tells whether trying again can help; what was downloaded so far is kept for that.
+/// [`StagingError::is_final`] is whether a retry can help; the partial download is kept for it.
 pub async fn stage(
     client: &StagingClient,
     update: &FirmwareUpdate,
@@ -61,7 +62,8 @@ pub fn image_file(dir: &Path, sha256: &str) -> PathBuf {
     dir.join(sha256)
 }
 
-/// Removes images and parts of images that no roll-out needs: all whose digest isn't in `keep`.
+/// Removes images and partial images that no roll-out needs: those whose digest isn't in `keep`. Returns the bytes
+/// that were freed.
 ///
 /// # Errors
 /// The directory can't be read or a file can't be removed.
@@ -90,7 +92,7 @@ fn check(name: &str, target: &Target, update: &FirmwareUpdate) -> Result<(), Sta
             signed: target.custom.version.clone(),
         });
     }
-    // The digest becomes a file name: nothing but a digest may.
+    // The digest becomes a file name, so it must be nothing else.
     if !is_digest(&target.hashes.sha256) {
         return Err(unusable("its sha256 is not 64 hexadecimal digits".to_owned()));
     }

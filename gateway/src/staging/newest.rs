@@ -1,4 +1,4 @@
-//! The newest version of the targets metadata that was ever trusted here: an older one is a rollback.
+//! The newest version of the targets metadata that was ever trusted here. An older version is a rollback.
 
 use std::io;
 use std::path::Path;
@@ -7,8 +7,8 @@ use super::error::StagingError;
 
 const FILE: &str = "newest-targets";
 
-/// The version, 0 where none was seen. A file that can't be read as a number is an error: to take it for 0 would let a
-/// rollback pass.
+/// The version; 0 if there was none. A file that is not a number is an error: treating it as 0 would permit a
+/// rollback.
 pub(super) async fn read(dir: &Path) -> Result<u64, StagingError> {
     let path = dir.join(FILE);
     match tokio::fs::read_to_string(&path).await {
@@ -22,7 +22,7 @@ pub(super) async fn read(dir: &Path) -> Result<u64, StagingError> {
     }
 }
 
-/// Keeps a version, durable before it returns.
+/// Stores a version durably.
 pub(super) async fn write(dir: &Path, version: u64) -> Result<(), StagingError> {
     let path = dir.join(FILE);
     let newest = path.clone();

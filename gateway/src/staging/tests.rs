@@ -1,4 +1,4 @@
-//! Staging from a server that cuts, lies and tampers.
+//! Staging from a server that interrupts, sends wrong data, or tampers.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,28 +29,28 @@ fn sha256(bytes: &[u8]) -> String {
     hex::encode(digest(&SHA256, bytes))
 }
 
-/// How the server answers for the image.
+/// The server's behaviour for the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
-    /// As it should.
+    /// Correct.
     Well,
-    /// Each answer ends after so many bytes.
+    /// Each response ends after this number of bytes.
     Cuts(usize),
-    /// Closes without a byte.
+    /// Closes the connection without a byte.
     Silent,
-    /// Other bytes of the same length.
+    /// Sends other bytes of the same length.
     Tampers,
-    /// A part that begins elsewhere.
+    /// Sends a part that begins elsewhere.
     Shifts,
-    /// More bytes than the image has.
+    /// Sends more bytes than the image has.
     Overflows,
     /// Ignores ranges.
     IgnoresRanges,
-    /// A refusal.
+    /// Returns this error status.
     Status(u16),
 }
 
-/// A repository in memory, served by hand over plain TCP so that it can break where it should.
+/// A repository in memory, served over plain TCP so that it can fail at any point.
 struct Server {
     url: String,
     targets: Mutex<Vec<u8>>,
@@ -141,7 +141,7 @@ impl Server {
 
 async fn send(socket: &mut TcpStream, status: &str, headers: &str, length: usize, body: &[u8]) {
     let head = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n");
-    // The client may be gone: that is its right.
+    // The client may be gone, which is permitted.
     if socket.write_all(head.as_bytes()).await.is_ok() && socket.write_all(body).await.is_ok() {
         socket.shutdown().await.ok();
     }
@@ -280,7 +280,7 @@ async fn an_image_is_staged_once() {
     assert_eq!(bench.server.requests.load(Ordering::Relaxed), 1, "downloaded again");
     assert_eq!(bench.files(), [bench.sha256(), "newest-targets".to_owned()]);
 
-    // Damaged on the disk: fetched anew.
+    // Damaged on the disk: downloaded again.
     std::fs::write(bench.image(), vec![0; BYTES]).unwrap();
     assert_eq!(bench.stage().await.unwrap(), staged);
     assert!(bench.image_is_whole(), "other bytes");
@@ -332,7 +332,7 @@ async fn a_part_that_a_power_cut_damaged_is_fetched_from_the_beginning() {
         assert!(bench.image_is_whole(), "{damaged}: other bytes");
         std::fs::remove_file(bench.image()).unwrap();
     }
-    // And a server that sends everything where a part was asked for.
+    // A server that sends everything although a part was requested.
     std::fs::write(&part, &bench.server.image[..1_000_000]).unwrap();
     bench.server.behave(Manner::IgnoresRanges);
     bench.stage().await.unwrap();

@@ -1,4 +1,4 @@
-//! What the server's word changes: reports are freed, get their numbers, or leave their loss.
+//! Acknowledgements of the server: reports are removed, get their numbers, or become losses.
 
 use std::sync::mpsc::Receiver;
 
@@ -13,7 +13,7 @@ use super::durable::Stored;
 use super::{Answer, Flow, Request, Writer, tell};
 
 impl Writer {
-    /// `None` when the spool was closed while it waited for the disk.
+    /// `None` if the spool was closed while this waited for the disk.
     pub(super) fn acknowledge(
         &mut self,
         (lane, number, last): (Lane, u64, Option<u64>),
@@ -37,8 +37,8 @@ impl Writer {
                     Err(error) => return Some(Err(SpoolError::Read { problem: error.to_string() })),
                 }
             }
-            // What both lanes forgot when the store was opened was forgotten at once: it is one new life. By a second one the
-            // server would hold what was told again in the first for forgotten as well.
+            // Both lanes lost data at the same time, when the store was opened: that is one new epoch. After a second
+            // one, the server would also consider lost what was reported again in the first.
             let is_same_past = state.unconfirmed.is_some() && self.renewed;
             if judged.is_new_life() && !is_same_past {
                 next.id = SpoolId(uuid::Uuid::now_v7());
@@ -80,7 +80,7 @@ impl Writer {
         let mut batch = sled::Batch::default();
         batch.insert(Key::Report(lane, place).bytes(), value);
         let (result, flow) = match self.store(self.epoch.clone(), self.waiting_bytes, batch, requests) {
-            // A store that was made anew offers it again, and the server refuses it again.
+            // A new store offers the report again, and the server rejects it again.
             Stored::Durable | Stored::Anew => (Ok(()), Flow::On),
             Stored::Closed => (Err(SpoolError::Closed), Flow::Closed),
         };
@@ -89,10 +89,10 @@ impl Writer {
     }
 }
 
-/// What the server's word says of losses, to be reported.
+/// The loss that an acknowledgement reveals, to be reported.
 fn loss(state: &LaneState, lane: Lane, number: u64, judged: Acknowledgement) -> Option<Loss> {
     let gone = state.gone(number, judged);
-    // That it went back was told when it was opened, unless it is an old copy of everything.
+    // That the store is old was reported when it was opened, unless it is a complete old copy.
     let is_old_news = state.unconfirmed.is_some_and(|unconfirmed| unconfirmed.went_back());
     let (reports, detail) = match judged {
         Acknowledgement::ServerBehind { lost, .. } => {
@@ -118,7 +118,7 @@ fn loss(state: &LaneState, lane: Lane, number: u64, judged: Acknowledgement) -> 
     Some(Loss { lane, reports, detail: detail.to_owned() })
 }
 
-/// Adds the report of a loss; gives the bytes that it takes.
+/// Adds the report of a loss; returns its size in bytes.
 fn report_loss(next: &mut Epoch, batch: &mut sled::Batch, loss: Loss) -> u64 {
     let value = match layout::encode_report(Timestamp::now(), &Report::Loss(loss)) {
         Ok(value) => value,

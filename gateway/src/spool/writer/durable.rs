@@ -1,5 +1,5 @@
-//! Makes batches durable, however long the disk refuses. A batch that was begun is never given up for another one: it may
-//! be on the disk although the disk said no.
+//! Makes batches durable, however long the disk returns errors. A batch is never replaced by another one: it may be
+//! on the disk despite the error.
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -10,20 +10,20 @@ use super::super::layout::{self, Epoch, Key};
 use super::super::opening;
 use super::{Flow, Request, Writer, tell};
 
-/// Pause before a disk that refused is tried again.
+/// The pause before a disk that returned an error is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// What became of a batch.
+/// The result of storing a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stored {
     Durable,
-    /// The store had to be made anew meanwhile: what was decided before is to be decided again.
+    /// The store was replaced meanwhile: what was decided before must be decided again.
     Anew,
     Closed,
 }
 
 impl Writer {
-    /// Makes a batch durable, however long the disk takes to have room for it.
+    /// Makes a batch durable; waits for room on the disk.
     pub(super) fn store(
         &mut self,
         mut next: Epoch,
@@ -69,12 +69,12 @@ impl Writer {
             return Err(error);
         }
         self.disk = Some(disk);
-        // Before anybody hears of it: a store that goes back behind it is known then.
+        // Before anyone is notified: a store that goes back behind this batch is then detected.
         self.mark.write(next)?;
         Ok(Stored::Durable)
     }
 
-    /// Opens the store again, however long the disk takes.
+    /// Opens the store again; waits for the disk.
     pub(super) fn stay_open(&mut self, requests: &Receiver<Request>) -> Flow {
         while self.disk.is_none() {
             let epoch = self.epoch.clone();
@@ -93,8 +93,8 @@ impl Writer {
         Flow::On
     }
 
-    /// Opens the store again after the disk refused, once there is room; `None` when it is not what it was, and had to be
-    /// made anew.
+    /// Opens the store again after a disk error, once there is room; `None` if it is not in its former state and had
+    /// to be replaced.
     fn reopen(&mut self, next: &Epoch) -> Result<Option<Disk>, DiskError> {
         self.reserve.room_to_go_on()?;
         match Disk::open(&self.path) {
@@ -119,7 +119,7 @@ impl Writer {
         Ok(None)
     }
 
-    /// Waits a moment for the disk; a request to close ends the waiting, others are held.
+    /// Pauses before the next attempt. A request to close ends the pause; others are kept.
     fn wait(&mut self, requests: &Receiver<Request>) -> Flow {
         let until = Instant::now() + RETRY_PAUSE;
         loop {
@@ -135,7 +135,7 @@ impl Writer {
         }
     }
 
-    /// Tells that the disk refuses; nothing is answered until it doesn't.
+    /// Publishes that the disk returns errors; no request is answered until it doesn't.
     pub(super) fn fail(&self, error: &DiskError) {
         let known = self.snapshot.borrow().problem.is_some();
         if !known {
@@ -162,7 +162,7 @@ impl Writer {
     }
 }
 
-/// Makes a batch durable. After a failure it may be on the disk all the same: never twice.
+/// Makes a batch durable. After a failure it may be on the disk already: it is never applied twice.
 fn apply_once(disk: &Disk, next: &Epoch, batch: &sled::Batch) -> Result<(), DiskError> {
     if stored_epoch(disk)?.as_ref() == Some(next) { Ok(()) } else { disk.apply(batch.clone()) }
 }
