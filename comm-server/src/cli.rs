@@ -11,6 +11,7 @@ use comm_server_core::roles::Permission;
 use comm_server_core::rollouts::Door;
 use runtime::check::{Invalid, Problem, Report};
 use runtime::output::EXIT_USAGE;
+use wire::ids::GatewayId;
 
 use crate::config::Config;
 use crate::services::{
@@ -18,7 +19,7 @@ use crate::services::{
     Quarantine, QuarantineError, RequestKind, Users, Views,
 };
 use crate::store::backup::{self, BackupError};
-use crate::store::{self, DEFAULT_TENANT, Needs, Page, RolloutError, Store, StoreError};
+use crate::store::{self, Needs, Page, RolloutError, Store, StoreError};
 
 pub use print::PrintError;
 pub use rollout::RolloutAction;
@@ -86,7 +87,7 @@ pub enum QuarantineAction {
     Replay {
         /// Of this gateway only.
         #[arg(long)]
-        gateway: Option<String>,
+        gateway: Option<GatewayId>,
     },
 }
 
@@ -104,7 +105,7 @@ pub enum CommandAction {
     Send {
         /// The gateway.
         #[arg(long)]
-        gateway: String,
+        gateway: GatewayId,
         /// What is asked for.
         #[arg(long)]
         kind: RequestKind,
@@ -268,7 +269,7 @@ async fn carry_out(arguments: &Arguments, config: &Config, url: &str) -> Result<
 }
 
 async fn on_store(arguments: &Arguments, config: &Config, store: &Store) -> Result<(), CliError> {
-    let actor = Actor::command_line(DEFAULT_TENANT);
+    let actor = Actor::command_line(config.scope());
     let json = arguments.json;
     match &arguments.action {
         Action::Run | Action::Check | Action::Migrate | Action::Backup { .. } | Action::Restore { .. } => {
@@ -280,7 +281,7 @@ async fn on_store(arguments: &Arguments, config: &Config, store: &Store) -> Resu
             Ok(print::quarantine(json, &all)?)
         }
         Action::Quarantine(QuarantineAction::Replay { gateway }) => {
-            let replayed = Quarantine::new(store.clone()).replay(&actor, gateway.as_deref()).await?;
+            let replayed = Quarantine::new(store.clone()).replay(&actor, gateway.as_ref()).await?;
             Ok(print::replayed(json, replayed)?)
         }
         Action::Rollout(action) => rollout::act(store, config, &actor, json, action).await,
@@ -294,7 +295,7 @@ async fn on_store(arguments: &Arguments, config: &Config, store: &Store) -> Resu
             Ok(print::queued(json, gateway, command)?)
         }
         Action::Password(PasswordAction::Reset { user }) => {
-            let one_time = Users::new(store.clone())?.reset_password(&actor, user).await?;
+            let one_time = Users::new(store, &config.scope())?.reset_password(&actor, user).await?;
             Ok(print::one_time(json, user, &one_time)?)
         }
     }

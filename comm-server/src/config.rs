@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use comm_server_core::cadence::Cadence;
 use comm_server_core::retention::Retention;
+use comm_server_core::tenancy::{Scope, TenantId};
 use pki::{IdentityConfig, Tolerance};
 use runtime::check::{Invalid, Problem};
 use runtime::config::{ConfigError, Paths, Source};
@@ -238,6 +239,12 @@ impl Config {
             return Ok(());
         }
         Err(("database_replica", "expected postgres://user@host/database, and database to be PostgreSQL too"))
+    }
+
+    /// Where this server's gateways and users belong: no tenant can be configured yet.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope::of_tenant(TenantId::default_tenant())
     }
 
     /// URL of the database: with SQLite, by default a file in the data directory.

@@ -4,10 +4,11 @@
 use std::future::Future;
 
 use comm_server_core::retention::Retention;
+use comm_server_core::tenancy::Scope;
 use jiff::Timestamp;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
-use crate::store::{DEFAULT_TENANT, Store, StoreError};
+use crate::store::{Scoped, Store, StoreError};
 
 /// At the second 0 of each minute.
 const EACH_MINUTE: &str = "0 * * * * *";
@@ -22,7 +23,11 @@ const OFTEN: &str = "*/15 * * * * *";
 ///
 /// # Errors
 /// The scheduler.
-pub async fn start(store: &Store, retention: Retention) -> Result<JobScheduler, JobSchedulerError> {
+pub async fn start(
+    store: &Store,
+    scope: &Scope,
+    retention: Retention,
+) -> Result<JobScheduler, JobSchedulerError> {
     let scheduler = JobScheduler::new().await?;
     scheduler.add(job(EACH_MINUTE, store, "meter requests", ask_meters)?).await?;
     scheduler.add(job(EACH_MINUTE, store, "expiry of commands", expire_commands)?).await?;
@@ -30,7 +35,8 @@ pub async fn start(store: &Store, retention: Retention) -> Result<JobScheduler, 
     scheduler.add(job(EACH_MINUTE, store, "dates of roll-outs", begin_rollouts)?).await?;
     let tidy = move |store: Store, now| async move { store.apply_retention(retention, now).await };
     scheduler.add(job(EACH_HOUR, store, "retention", tidy)?).await?;
-    scheduler.add(job(OFTEN, store, "statistics", gauge)?).await?;
+    let own = store.of(scope);
+    scheduler.add(job(OFTEN, store, "statistics", move |_, _| gauge(own.clone()))?).await?;
     scheduler.start().await?;
     Ok(scheduler)
 }
@@ -42,12 +48,12 @@ fn job<Work, Done>(
     work: Work,
 ) -> Result<Job, JobSchedulerError>
 where
-    Work: Fn(Store, Timestamp) -> Done + Copy + Send + Sync + 'static,
+    Work: Fn(Store, Timestamp) -> Done + Clone + Send + Sync + 'static,
     Done: Future<Output = Result<u64, StoreError>> + Send + 'static,
 {
     let store = store.clone();
     Job::new_async(when, move |_, _| {
-        let store = store.clone();
+        let (store, work) = (store.clone(), work.clone());
         Box::pin(async move {
             match work(store, Timestamp::now()).await {
                 Ok(0) => {}
@@ -77,8 +83,8 @@ async fn begin_rollouts(store: Store, now: Timestamp) -> Result<u64, StoreError>
 }
 
 /// Numbers of the store as metrics. Kinds and states that are gone must not keep their last number.
-async fn gauge(store: Store, _: Timestamp) -> Result<u64, StoreError> {
-    let statistics = store.statistics(DEFAULT_TENANT).await?;
+async fn gauge(store: Scoped) -> Result<u64, StoreError> {
+    let statistics = store.statistics().await?;
     let number = |rows: &[(String, i64)], name: &str| {
         let found = rows.iter().find(|(own, _)| own == name).map_or(0, |(_, number)| *number);
         u32::try_from(found).map_or(f64::INFINITY, f64::from)

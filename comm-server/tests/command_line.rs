@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 use jiff::Timestamp;
 use pki::authority::{Authority, Passphrase, Request};
 use pki::spiffe::PartyKind;
+use platen_comm_server::store::testing::scope;
 use serde_json::{Value, json};
 
 fn site() -> tempfile::TempDir {
@@ -216,7 +217,7 @@ async fn the_store_is_used_without_the_server_and_every_change_is_audited() {
     let dir = site();
     let url = format!("sqlite://{}", dir.path().join("platen.db").display());
     let store = platen_comm_server::store::Store::open_detached(&url).await.unwrap();
-    platen_comm_server::services::Users::new(store.clone()).unwrap().first_login().await.unwrap().unwrap();
+    platen_comm_server::services::Users::new(&store, &scope()).unwrap().first_login().await.unwrap().unwrap();
 
     let gateways = run(dir.path(), &["gateway", "list", "--json"]);
     assert_eq!(String::from_utf8_lossy(&gateways.stdout).trim(), "[]", "{}", said(&gateways));
@@ -235,7 +236,7 @@ async fn the_store_is_used_without_the_server_and_every_change_is_audited() {
     assert_eq!(reset["one_time_password"].as_str().unwrap().len(), 20);
     let nobody = run(dir.path(), &["password", "reset", "nobody"]);
     assert_eq!(nobody.status.code(), Some(1));
-    let audit = store.audit(platen_comm_server::store::DEFAULT_TENANT, None).await.unwrap().items;
+    let audit = store.of(&scope()).audit(None).await.unwrap().items;
     let resets: Vec<_> = audit.iter().filter(|entry| entry.what == "password.reset").collect();
     assert_eq!((resets.len(), resets[0].who.as_str()), (1, "cli"));
 }
@@ -282,6 +283,6 @@ async fn a_roll_out_is_refused_with_what_to_do_next() {
         let unknown = run(dir.path(), &["rollout", action, "01980000-0000-7000-8000-000000000001"]);
         assert!(String::from_utf8_lossy(&unknown.stderr).contains("there is no roll-out"));
     }
-    let all = store.rollouts(platen_comm_server::store::DEFAULT_TENANT, None).await.unwrap().items;
+    let all = store.of(&scope()).rollouts(None).await.unwrap().items;
     assert!(all.is_empty(), "{all:?}");
 }

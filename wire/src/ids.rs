@@ -15,10 +15,21 @@ pub struct InvalidId {
     expected: &'static str,
 }
 
+impl InvalidId {
+    /// What was given instead of an identifier; its first 40 characters are kept.
+    #[must_use]
+    pub fn new(what: &'static str, given: &str, expected: &'static str) -> Self {
+        Self { what, given: given.chars().take(40).collect(), expected }
+    }
+}
+
+/// Defines an identifier that is a text: its name in messages, its greatest length in bytes, what is expected, and the
+/// rule for each character.
+#[macro_export]
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $expected:literal, $rule:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
@@ -31,22 +42,21 @@ macro_rules! text_id {
         }
 
         impl TryFrom<String> for $name {
-            type Error = InvalidId;
+            type Error = $crate::ids::InvalidId;
 
-            fn try_from(text: String) -> Result<Self, InvalidId> {
+            fn try_from(text: String) -> Result<Self, Self::Error> {
                 let rule: fn(char) -> bool = $rule;
                 if !text.is_empty() && text.len() <= $max && text.chars().all(rule) {
                     return Ok(Self(text));
                 }
-                let given = text.chars().take(40).collect();
-                Err(InvalidId { what: $what, given, expected: $expected })
+                Err($crate::ids::InvalidId::new($what, &text, $expected))
             }
         }
 
-        impl FromStr for $name {
-            type Err = InvalidId;
+        impl std::str::FromStr for $name {
+            type Err = $crate::ids::InvalidId;
 
-            fn from_str(text: &str) -> Result<Self, InvalidId> {
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
                 Self::try_from(text.to_owned())
             }
         }
@@ -57,8 +67,8 @@ macro_rules! text_id {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }

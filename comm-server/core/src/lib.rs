@@ -13,3 +13,4 @@ pub mod replica;
 pub mod retention;
 pub mod roles;
 pub mod rollouts;
+pub mod tenancy;

@@ -6,7 +6,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
-use wire::ids::CommandId;
+use wire::ids::{CommandId, DeviceId, GatewayId};
 use wire::report::WaitReason;
 use wire::text::with_marks;
 
@@ -44,7 +44,7 @@ fn time(time: Option<Timestamp>) -> String {
     time.map_or_else(|| "never".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
 }
 
-pub(super) fn queued(json: bool, gateway: &str, command: CommandId) -> Result<(), PrintError> {
+pub(super) fn queued(json: bool, gateway: &GatewayId, command: CommandId) -> Result<(), PrintError> {
     if json {
         return document(&json!({"gateway": gateway, "command": command}));
     }
@@ -64,7 +64,7 @@ pub(super) fn gateways(json: bool, gateways: &[Gateway]) -> Result<(), PrintErro
     }
     let row = |g: &Gateway| {
         vec![
-            g.gateway.clone(),
+            g.gateway.to_string(),
             g.version.clone(),
             g.devices.to_string(),
             g.devices_offline.to_string(),
@@ -79,7 +79,7 @@ pub(super) fn gateways(json: bool, gateways: &[Gateway]) -> Result<(), PrintErro
 
 fn rollout_row(r: &Rollout) -> Vec<String> {
     vec![
-        r.rollout.clone(),
+        r.rollout.to_string(),
         r.target.clone(),
         r.state.to_string(),
         time(Some(r.not_before)),
@@ -120,9 +120,9 @@ pub(super) fn rollout(json: bool, rollout: &Rollout, devices: &[RolloutDevice]) 
         line(&format!("its failed devices are ordered again by {again}"))?;
     }
     let row = |d: &RolloutDevice| {
-        let device = if d.device.is_empty() { "(staging)" } else { &d.device };
+        let device = d.device.as_ref().map_or("(staging)", DeviceId::as_str);
         vec![
-            d.gateway.clone(),
+            d.gateway.to_string(),
             device.to_owned(),
             d.step.name().to_owned(),
             d.version_before.clone(),
@@ -186,7 +186,7 @@ pub(super) fn quarantine(json: bool, reports: &[Quarantined]) -> Result<(), Prin
     }
     let row = |q: &Quarantined| {
         vec![
-            q.gateway.clone(),
+            q.gateway.to_string(),
             q.lane.name().to_owned(),
             q.seq.to_string(),
             time(Some(q.received_at)),

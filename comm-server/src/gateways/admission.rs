@@ -193,7 +193,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", dir.path().join("platen.db").display());
         let store = Store::open_detached(&url).await.unwrap();
-        let state = GatewayState::new(store.clone(), comm_server_core::cadence::Cadence::default());
+        let state = GatewayState::new(
+            store.clone(),
+            crate::store::testing::scope(),
+            comm_server_core::cadence::Cadence::default(),
+        );
         let router = super::super::router(state);
         assert_eq!(ask(&router, "/v1/reports/bulk").await.status(), 400, "the body is empty");
 

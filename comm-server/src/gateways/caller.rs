@@ -11,7 +11,7 @@ use wire::ids::GatewayId;
 use wire::problem::ProblemCode;
 
 use super::GatewayState;
-use crate::store::{Caller, DEFAULT_TENANT};
+use crate::store::Caller;
 
 /// The calling gateway, now.
 pub(super) struct AuthenticatedGateway(pub(super) Caller);
@@ -23,7 +23,7 @@ impl FromRequestParts<GatewayState> for AuthenticatedGateway {
         let peer = Extension::<Peer>::from_request_parts(parts, state).await;
         let id = peer.ok().and_then(|Extension(peer)| peer.id);
         let gateway = gateway(id.as_ref().map(|id| &id.party))?;
-        let tenant = DEFAULT_TENANT.to_owned();
+        let tenant = state.scope.tenant().clone();
         Ok(Self(Caller { tenant, gateway, cadence: state.cadence, now: Timestamp::now() }))
     }
 }

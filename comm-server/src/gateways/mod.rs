@@ -18,6 +18,7 @@ use axum::Router;
 use axum::http::Method;
 use axum::routing::post;
 use comm_server_core::cadence::Cadence;
+use comm_server_core::tenancy::Scope;
 use runtime::listener::ListenerAuth;
 use runtime::problem_response::ProblemResponse;
 use tokio::net::TcpListener;
@@ -33,6 +34,8 @@ pub use body::BodyBudget;
 pub struct GatewayState {
     /// The store.
     pub store: Store,
+    /// Where the gateways that come here belong.
+    pub scope: Scope,
     /// How often gateways poll.
     pub cadence: Cadence,
     /// Lets in what can be served.
@@ -44,8 +47,8 @@ pub struct GatewayState {
 impl GatewayState {
     /// The state.
     #[must_use]
-    pub fn new(store: Store, cadence: Cadence) -> Self {
-        Self { store, cadence, admission: AdmissionGate::new(), body_budget: BodyBudget::default() }
+    pub fn new(store: Store, scope: Scope, cadence: Cadence) -> Self {
+        Self { store, scope, cadence, admission: AdmissionGate::new(), body_budget: BodyBudget::default() }
     }
 }
 

@@ -24,10 +24,9 @@ pub(super) async fn post_response(
         .map_err(|_| ProblemResponse::new(ProblemCode::NotFound, "the command's id is not a UUID"))?;
     let accepted = request.headers().clone();
     let response: Response = body::read(&state, request, MESSAGE_BYTES).await?;
-    let (gateway, cadence) = (caller.gateway.clone(), caller.cadence);
     let step = response.state.name();
-    let open = state.store.answer_command(&caller.tenant, gateway.as_str(), command, response, caller.now);
-    let open = open.await.map_err(|error| error::response(&gateway, &error))?;
-    tracing::info!(gateway.id = %gateway, command.id = %command, state = step, "command answered");
-    body::answer(&accepted, &CommandResponseAck { next_poll_s: cadence.next_poll_s(open) })
+    let open = state.store.answer_command(&caller, command, response);
+    let open = open.await.map_err(|error| error::response(&caller.gateway, &error))?;
+    tracing::info!(gateway.id = %caller.gateway, command.id = %command, state = step, "command answered");
+    body::answer(&accepted, &CommandResponseAck { next_poll_s: caller.cadence.next_poll_s(open) })
 }

@@ -17,7 +17,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use super::*;
-use crate::store::DEFAULT_TENANT;
+use crate::store::testing::{id, scope};
 
 /// A server with a trust domain of its own, and the folder of its certificates.
 struct Site {
@@ -80,7 +80,7 @@ impl Site {
         let shutdown = CancellationToken::new();
         let deadlines = Deadlines { body_s: NonZeroU16::MIN, ..Deadlines::default() };
         let auth = auth.with_limits(Limits { deadlines, ..Limits::default() });
-        let state = GatewayState::new(store.clone(), Cadence::default());
+        let state = GatewayState::new(store.clone(), scope(), Cadence::default());
         tokio::spawn(serve(listener, auth, state, None, shutdown.clone()));
         Self { dir, address, store, shutdown }
     }
@@ -158,7 +158,7 @@ async fn a_poll_is_answered_with_commands_for_the_gateway_of_the_certificate() {
     assert_eq!(seen.body["acknowledged"], json!({"urgent": 0, "bulk": 0}));
     assert_eq!(seen.body["commands"][0]["order"], json!({"kind": "counter_request"}));
     assert!(!seen.headers.contains("content-encoding"));
-    let known = site.store.gateways(DEFAULT_TENANT, None).await.unwrap().items;
+    let known = site.store.of(&scope()).gateways(None).await.unwrap().items;
     assert_eq!(known.iter().map(|g| g.gateway.as_str()).collect::<Vec<_>>(), ["gw-1"]);
 
     let mut naming = poll();
@@ -174,8 +174,8 @@ async fn a_large_answer_is_compressed_where_that_is_accepted() {
     for _ in 0..8 {
         site.post("gw-1", wire::POLLS_PATH, &poll()).await;
         let order = wire::command::Order::Discovery;
-        let new = crate::store::NewCommand { gateway: "gw-1".to_owned(), order, created_by: "a".to_owned() };
-        site.store.create_command(DEFAULT_TENANT, new, Timestamp::now()).await.unwrap().unwrap();
+        let new = crate::store::NewCommand { gateway: id("gw-1"), order, created_by: "a".to_owned() };
+        site.store.of(&scope()).create_command(new, Timestamp::now()).await.unwrap().unwrap();
     }
     let body = poll().to_string();
     let accepts = ["--header", "accept-encoding: zstd", "--compressed"];
@@ -220,7 +220,7 @@ async fn what_cannot_be_used_is_put_aside_and_the_next_is_taken() {
     assert_eq!((seen.status, &seen.body["acknowledged"]), (200, &json!(2)));
     let reason = seen.body["quarantined"][0]["reason"].as_str().unwrap();
     assert!(reason.contains("at report.colour: unknown field `colour`"), "{reason}");
-    let aside = site.store.quarantine(DEFAULT_TENANT, None).await.unwrap().items;
+    let aside = site.store.of(&scope()).quarantine(None).await.unwrap().items;
     assert_eq!((aside.len(), aside[0].seq), (1, 1));
 }
 
@@ -232,7 +232,7 @@ async fn a_clock_that_is_years_off_is_told_and_set_right() {
     let mut late = poll();
     late["at"] = json!(now + ahead);
     assert_eq!(site.post("gw-1", wire::POLLS_PATH, &late).await.status, 200);
-    let told = site.store.gateway(DEFAULT_TENANT, "gw-1").await.unwrap().unwrap().clock_ahead_s;
+    let told = site.store.of(&scope()).gateway(&id("gw-1")).await.unwrap().unwrap().clock_ahead_s;
     assert!((told - ahead.as_secs()).abs() < 60, "{told}");
     let meters = |hours_ago: i64, total: u64| {
         let read_at = now + ahead - jiff::SignedDuration::from_hours(hours_ago);
@@ -252,8 +252,12 @@ async fn a_clock_that_is_years_off_is_told_and_set_right() {
     let reason = answer["quarantined"][0]["reason"].as_str().unwrap();
     assert!(reason.starts_with("at report.read_at: "), "{reason}");
     let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
-    let series =
-        site.store.counter_series(DEFAULT_TENANT, "gw-1", "ricoh:E1", "total", from, to).await.unwrap();
+    let series = site
+        .store
+        .of(&scope())
+        .counter_series(&id("gw-1"), &id("ricoh:E1"), wire::reading::Counter::Total, from, to)
+        .await
+        .unwrap();
     let seen: Vec<(i64, i64)> =
         series.iter().map(|p| (p.value, (now.duration_since(p.at).as_secs() + 300) / 600)).collect();
     assert_eq!(seen, [(1, 18), (2, 6), (4, 0)], "{series:?}");
@@ -281,7 +285,10 @@ async fn a_wrong_envelope_is_refused_with_its_path() {
         let detail = seen.body["detail"].as_str().unwrap();
         assert!(detail.contains(expected), "{detail} lacks {expected}");
     }
-    assert_eq!(site.store.acknowledged(DEFAULT_TENANT, "gw-1", wire::report::Lane::Urgent).await.unwrap(), 0);
+    assert_eq!(
+        site.store.of(&scope()).acknowledged(&id("gw-1"), wire::report::Lane::Urgent).await.unwrap(),
+        0
+    );
 }
 
 fn zstd_of(bytes: &[u8]) -> Vec<u8> {
@@ -396,5 +403,5 @@ async fn certificates_of_others_do_not_get_in() {
     let url = format!("https://{}{}", site.address, wire::POLLS_PATH);
     let bare = Command::new("curl").args(bare).arg(url).output().await.unwrap();
     assert!(!bare.status.success() && bare.stdout.is_empty());
-    assert!(site.store.gateways(DEFAULT_TENANT, None).await.unwrap().items.is_empty());
+    assert!(site.store.of(&scope()).gateways(None).await.unwrap().items.is_empty());
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request, State};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -114,6 +114,18 @@ impl<T: DeserializeOwned> FromRequest<OperatorState> for Body<T> {
         }
         let body = limited(request, state).await?;
         codec::from_json(&body).map(Self).map_err(|error| ApiError::malformed(error.to_string()))
+    }
+}
+
+/// Identifiers in a path: a text that can't be one names nothing.
+pub(super) struct PathIds<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<OperatorState> for PathIds<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, ApiError> {
+        let parsed = Path::<T>::from_request_parts(parts, state).await;
+        parsed.map(|Path(ids)| Self(ids)).map_err(|_| ApiError::not_found("resource"))
     }
 }
 

@@ -1,15 +1,16 @@
 //! Who acts: an operator with a role, or the command line.
 
 use comm_server_core::roles::{Permission, Role};
+use comm_server_core::tenancy::Scope;
 
 /// The name of the command line in the audit.
 const COMMAND_LINE: &str = "cli";
 
-/// Who reads or changes something, and in which tenant.
+/// Who reads or changes something, and within which scope.
 #[derive(Debug, Clone)]
 pub struct Actor {
-    /// The tenant.
-    pub tenant: String,
+    /// What can be reached.
+    pub scope: Scope,
     /// The operator's name, or `cli`; it is written to the audit.
     pub name: String,
     authority: Authority,
@@ -32,14 +33,14 @@ pub struct Forbidden {
 impl Actor {
     /// An operator.
     #[must_use]
-    pub fn operator(tenant: &str, name: &str, role: Role) -> Self {
-        Self { tenant: tenant.to_owned(), name: name.to_owned(), authority: Authority::Role(role) }
+    pub fn operator(scope: Scope, name: &str, role: Role) -> Self {
+        Self { scope, name: name.to_owned(), authority: Authority::Role(role) }
     }
 
     /// The command line, which has every permission.
     #[must_use]
-    pub fn command_line(tenant: &str) -> Self {
-        Self { tenant: tenant.to_owned(), name: COMMAND_LINE.to_owned(), authority: Authority::CommandLine }
+    pub fn command_line(scope: Scope) -> Self {
+        Self { scope, name: COMMAND_LINE.to_owned(), authority: Authority::CommandLine }
     }
 
     /// Whether the actor has a permission.

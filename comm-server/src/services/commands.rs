@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use comm_server_core::roles::Permission;
 use jiff::Timestamp;
 use wire::command::Order;
-use wire::ids::{CommandId, DeviceId};
+use wire::ids::{CommandId, DeviceId, GatewayId};
 use wire::limits::COMMAND_DEVICES;
 
 use super::{Actor, Forbidden};
@@ -106,8 +106,8 @@ pub enum CommandError {
     /// There is no such gateway.
     #[error("there is no gateway {gateway}")]
     NoGateway {
-        /// The name as given.
-        gateway: String,
+        /// The gateway.
+        gateway: GatewayId,
     },
     /// The store.
     #[error(transparent)]
@@ -134,7 +134,7 @@ impl Commands {
     pub async fn queue(
         &self,
         actor: &Actor,
-        gateway: &str,
+        gateway: &GatewayId,
         kind: RequestKind,
         devices: Option<Vec<DeviceId>>,
     ) -> Result<CommandId, CommandError> {
@@ -148,9 +148,9 @@ impl Commands {
             }
         }
         let order = kind.order(devices);
-        let new = NewCommand { gateway: gateway.to_owned(), order, created_by: actor.name.clone() };
-        let queued = self.store.create_command(&actor.tenant, new, Timestamp::now()).await?;
-        queued.ok_or_else(|| CommandError::NoGateway { gateway: gateway.to_owned() })
+        let new = NewCommand { gateway: gateway.clone(), order, created_by: actor.name.clone() };
+        let queued = self.store.of(&actor.scope).create_command(new, Timestamp::now()).await?;
+        queued.ok_or_else(|| CommandError::NoGateway { gateway: gateway.clone() })
     }
 }
 

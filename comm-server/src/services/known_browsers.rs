@@ -5,6 +5,7 @@
 //! servers of a database share.
 
 use aws_lc_rs::hmac;
+use comm_server_core::tenancy::{TenantId, UserName};
 use jiff::Timestamp;
 
 use super::HashError;
@@ -41,7 +42,12 @@ impl KnownBrowsers {
     }
 
     /// The cookie's value for a browser that logged in.
-    pub(super) fn value(&self, tenant: &str, user: &str, now: Timestamp) -> Result<String, HashError> {
+    pub(super) fn value(
+        &self,
+        tenant: &TenantId,
+        user: &UserName,
+        now: Timestamp,
+    ) -> Result<String, HashError> {
         let id: String = random_token()?.chars().take(32).collect();
         let issued_s = now.as_second();
         let signature = hex::encode(hmac::sign(&self.0, signed(tenant, user, &id, issued_s).as_bytes()));
@@ -49,7 +55,13 @@ impl KnownBrowsers {
     }
 
     /// The identifier of a browser, if its cookie is of this account and still valid.
-    pub(super) fn id(&self, value: &str, tenant: &str, user: &str, now: Timestamp) -> Option<String> {
+    pub(super) fn id(
+        &self,
+        value: &str,
+        tenant: &TenantId,
+        user: &UserName,
+        now: Timestamp,
+    ) -> Option<String> {
         let mut parts = value.split('.');
         let (id, issued, signature) = (parts.next()?, parts.next()?, parts.next()?);
         let issued_s: i64 = issued.parse().ok()?;
@@ -61,32 +73,33 @@ impl KnownBrowsers {
     }
 }
 
-fn signed(tenant: &str, user: &str, id: &str, issued_s: i64) -> String {
+fn signed(tenant: &TenantId, user: &UserName, id: &str, issued_s: i64) -> String {
     format!("platen device 1\0{tenant}\0{user}\0{id}\0{issued_s}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::testing::id;
 
     #[test]
     fn a_browser_is_known_for_its_account_and_for_a_time() {
         let browsers = KnownBrowsers(hmac::Key::new(hmac::HMAC_SHA256, b"a secret"));
         let other = KnownBrowsers(hmac::Key::new(hmac::HMAC_SHA256, b"another secret"));
         let at = |second| Timestamp::from_second(second).unwrap();
-        let own = browsers.value("t", "erin", at(1000)).unwrap();
-        assert_eq!(browsers.id(&own, "t", "erin", at(1000)).map(|id| id.len()), Some(32));
-        assert!(browsers.id(&own, "t", "erin", at(1000 + KNOWN_S - 1)).is_some());
+        let own = browsers.value(&id("t"), &id("erin"), at(1000)).unwrap();
+        assert_eq!(browsers.id(&own, &id("t"), &id("erin"), at(1000)).map(|id| id.len()), Some(32));
+        assert!(browsers.id(&own, &id("t"), &id("erin"), at(1000 + KNOWN_S - 1)).is_some());
         for refused in [
-            browsers.id(&own, "t", "erin", at(1000 + KNOWN_S)),
-            browsers.id(&own, "t", "erin", at(0)),
-            browsers.id(&own, "t", "carol", at(1000)),
-            browsers.id(&own, "u", "erin", at(1000)),
-            other.id(&own, "t", "erin", at(1000)),
-            browsers.id(&format!("{own}."), "t", "erin", at(1000)),
-            browsers.id(&own.replacen('.', "0.", 1), "t", "erin", at(1000)),
-            browsers.id("...", "t", "erin", at(1000)),
-            browsers.id("", "t", "erin", at(1000)),
+            browsers.id(&own, &id("t"), &id("erin"), at(1000 + KNOWN_S)),
+            browsers.id(&own, &id("t"), &id("erin"), at(0)),
+            browsers.id(&own, &id("t"), &id("carol"), at(1000)),
+            browsers.id(&own, &id("u"), &id("erin"), at(1000)),
+            other.id(&own, &id("t"), &id("erin"), at(1000)),
+            browsers.id(&format!("{own}."), &id("t"), &id("erin"), at(1000)),
+            browsers.id(&own.replacen('.', "0.", 1), &id("t"), &id("erin"), at(1000)),
+            browsers.id("...", &id("t"), &id("erin"), at(1000)),
+            browsers.id("", &id("t"), &id("erin"), at(1000)),
         ] {
             assert_eq!(refused, None);
         }

@@ -2,7 +2,7 @@
 //! audit.
 //!
 //! The API, the pages and the command line have no store of their own: they read through a [`View`], which belongs to one
-//! tenant and can't change anything, and change things through a service.
+//! scope and can't change anything, and change things through a service.
 
 mod actor;
 pub mod commands;
@@ -18,6 +18,8 @@ mod users;
 mod view;
 
 use std::sync::Arc;
+
+use comm_server_core::tenancy::Scope;
 
 use crate::store::Store;
 
@@ -50,17 +52,17 @@ pub struct Services {
 }
 
 impl Services {
-    /// The services; without `images`, published images are unknown and nothing can be rolled out.
+    /// The services on a store; logins are in `scope`. Without `images`, published images are unknown and nothing can be rolled out.
     ///
     /// # Errors
     /// The system gives no random numbers.
-    pub fn new(store: &Store, images: Option<Images>) -> Result<Self, HashError> {
+    pub fn new(store: &Store, scope: &Scope, images: Option<Images>) -> Result<Self, HashError> {
         Ok(Self {
             views: Views::new(store.clone()),
             commands: Commands::new(store.clone()),
             rollouts: Rollouts::new(store.clone(), images.map(Arc::new)),
             quarantine: Quarantine::new(store.clone()),
-            users: Users::new(store.clone())?,
+            users: Users::new(store, scope)?,
             sessions: Sessions::new(store.clone()),
         })
     }

@@ -2,6 +2,7 @@
 
 use comm_server_core::roles::Permission;
 use jiff::Timestamp;
+use wire::ids::GatewayId;
 
 use super::{Actor, Forbidden};
 use crate::store::{Replayed, Store, StoreError};
@@ -34,9 +35,13 @@ impl Quarantine {
     ///
     /// # Errors
     /// The role does not allow it, or the store failed.
-    pub async fn replay(&self, actor: &Actor, gateway: Option<&str>) -> Result<Replayed, QuarantineError> {
+    pub async fn replay(
+        &self,
+        actor: &Actor,
+        gateway: Option<&GatewayId>,
+    ) -> Result<Replayed, QuarantineError> {
         actor.check(Permission::ReplayQuarantine)?;
         let now = Timestamp::now();
-        Ok(self.store.replay_quarantine(&actor.tenant, gateway, &actor.name, now).await?)
+        Ok(self.store.of(&actor.scope).replay_quarantine(gateway, &actor.name, now).await?)
     }
 }

@@ -157,12 +157,12 @@ impl Rollouts {
         allow_downgrade: bool,
     ) -> Result<RolloutId, OrderError> {
         actor.check(Permission::RollOut)?;
-        let found = self.store.rollout(&actor.tenant, rollout).await?;
+        let found = self.store.of(&actor.scope).rollout(rollout).await?;
         let found = found.ok_or(RolloutError::NotFound { rollout })?;
         if !found.has_ended() {
             return Err(OrderError::NotEnded { rollout, state: found.state });
         }
-        let failed = self.store.failed_devices(&actor.tenant, rollout).await?;
+        let failed = self.store.of(&actor.scope).failed_devices(rollout).await?;
         if failed.is_empty() {
             return Err(OrderError::NothingFailed { rollout });
         }
@@ -183,7 +183,7 @@ impl Rollouts {
     /// The role does not allow it, there is no such roll-out, or it has ended.
     pub async fn cancel(&self, actor: &Actor, rollout: RolloutId) -> Result<(), OrderError> {
         actor.check(Permission::RollOut)?;
-        Ok(self.store.cancel_rollout(&actor.tenant, rollout, &actor.name, Timestamp::now()).await?)
+        Ok(self.store.of(&actor.scope).cancel_rollout(rollout, &actor.name, Timestamp::now()).await?)
     }
 
     async fn order(
@@ -194,12 +194,12 @@ impl Rollouts {
     ) -> Result<RolloutId, OrderError> {
         let now = Timestamp::now();
         // What is wrong with the request itself is reported without the network.
-        self.store.check_rollout(&actor.tenant, &wish, now).await?;
+        self.store.of(&actor.scope).check_rollout(&wish, now).await?;
         let image = self.published(&wish).await?;
         // As it was published: gateways compare it with the signed metadata and with what the device shows.
         wish.version = image.version;
         let new = NewRollout { wish, target: image.target, retry_of, created_by: actor.name.clone() };
-        Ok(self.store.create_rollout(&actor.tenant, new, now).await?)
+        Ok(self.store.of(&actor.scope).create_rollout(new, now).await?)
     }
 
     async fn published(&self, wish: &Wish) -> Result<Image, OrderError> {

@@ -5,6 +5,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use comm_server_core::replica::sees_own_change;
 use comm_server_core::roles::Role;
+use comm_server_core::tenancy::{Scope, UserName};
 use jiff::Timestamp;
 
 use super::{Actor, HashError};
@@ -26,6 +27,7 @@ const CLOCK_SLACK_MS: i64 = 5000;
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
     pub(crate) actor: Actor,
+    pub(crate) user: UserName,
     pub(crate) role: Role,
     pub(crate) csrf: String,
     /// Whether the one-time password must be changed before anything else.
@@ -70,7 +72,8 @@ impl Sessions {
             sees_own_change(found.changed_ms, now.as_millisecond(), behind_ms, CLOCK_SLACK_MS)
         });
         Ok(Some(Session {
-            actor: Actor::operator(&user.tenant, &user.name, role),
+            actor: Actor::operator(Scope::of_tenant(user.tenant), user.name.as_str(), role),
+            user: user.name,
             role,
             csrf: found.csrf,
             must_change: user.must_change,

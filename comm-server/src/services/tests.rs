@@ -4,10 +4,11 @@ use comm_server_core::roles::{Permission, Role};
 use comm_server_core::rollouts::{Start, Wish};
 
 use super::*;
-use crate::store::DEFAULT_TENANT;
+use crate::store::testing::scope;
 
 /// What each service answers on an empty store: whether it is forbidden.
 async fn forbidden(services: &Services, actor: &Actor) -> Vec<(String, bool)> {
+    let gateway = "gw-1".parse().unwrap();
     let wish = || Wish {
         vendor: "ricoh".to_owned(),
         model: "IM C3000".to_owned(),
@@ -19,7 +20,7 @@ async fn forbidden(services: &Services, actor: &Actor) -> Vec<(String, bool)> {
     let id = "01980000-0000-7000-8000-000000000001".parse().unwrap();
     let mut all = Vec::new();
     for kind in RequestKind::ALL {
-        let queued = services.commands.queue(actor, "gw-1", kind, None).await;
+        let queued = services.commands.queue(actor, &gateway, kind, None).await;
         all.push((kind.name().to_owned(), matches!(queued, Err(CommandError::Forbidden(_)))));
     }
     let mut add = |name: &str, is_forbidden: bool| all.push((name.to_owned(), is_forbidden));
@@ -47,7 +48,7 @@ async fn every_service_is_open_to_exactly_the_roles_of_the_table() {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", dir.path().join("platen.db").display());
     let store = Store::open_detached(&url).await.unwrap();
-    let services = Services::new(&store, None).unwrap();
+    let services = Services::new(&store, &scope(), None).unwrap();
     // The roles in the order of `Role::ALL`: viewer, dispatcher, meter clerk, firmware manager, assistance operator,
     // engineer, administrator.
     let table = [
@@ -67,7 +68,7 @@ async fn every_service_is_open_to_exactly_the_roles_of_the_table() {
     ];
     let mut found = vec![String::new(); table.len()];
     for role in Role::ALL {
-        let actor = Actor::operator(DEFAULT_TENANT, "erin", role);
+        let actor = Actor::operator(scope(), "erin", role);
         let answers = forbidden(&services, &actor).await;
         assert_eq!(
             answers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
@@ -80,6 +81,6 @@ async fn every_service_is_open_to_exactly_the_roles_of_the_table() {
     for ((name, expected), found) in table.iter().zip(found) {
         assert_eq!(found, *expected, "{name}");
     }
-    let command_line = forbidden(&services, &Actor::command_line(DEFAULT_TENANT)).await;
+    let command_line = forbidden(&services, &Actor::command_line(scope())).await;
     assert!(command_line.iter().all(|(_, is_forbidden)| !is_forbidden), "{command_line:?}");
 }

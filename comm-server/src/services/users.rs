@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use comm_server_core::logins::Source;
 use comm_server_core::roles::{Permission, Role};
+use comm_server_core::tenancy::{Scope, UserName};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
@@ -18,13 +19,10 @@ use super::known_browsers::{KeyError, KnownBrowsers};
 use super::password::{self, HashError, Hasher, WeakPassword};
 use super::sessions::{self, Session};
 use super::{Actor, Forbidden};
-use crate::store::{Attempt, AuditEntry, DEFAULT_TENANT, NewUser, Store, StoreError};
+use crate::store::{Attempt, AuditEntry, NewSession, NewUser, Store, StoreError};
 
 /// Sessions and the command line share the queue of one network.
 const HERE: Network = Network::V4(Ipv4Addr::LOCALHOST);
-
-/// The maximum length of a name, bytes.
-const NAME_BYTES: usize = 64;
 
 /// The number of addresses above which the rate limit drops those without recent logins.
 const ADDRESSES: usize = 10_000;
@@ -48,7 +46,7 @@ pub(crate) struct Login<'a> {
 /// A login that succeeded.
 #[derive(Debug)]
 pub(crate) struct LoggedIn {
-    pub(crate) user: String,
+    pub(crate) user: UserName,
     pub(crate) role: Role,
     pub(crate) must_change: bool,
     pub(crate) csrf: String,
@@ -102,20 +100,22 @@ pub struct Users(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Store,
+    scope: Scope,
     hasher: Hasher,
     logins: DefaultKeyedRateLimiter<Network>,
     browsers: OnceCell<KnownBrowsers>,
 }
 
 impl Users {
-    /// The service on a store.
+    /// The service on a store; who logs in belongs to `scope`.
     ///
     /// # Errors
     /// The system gives no random numbers.
-    pub fn new(store: Store) -> Result<Self, HashError> {
+    pub fn new(store: &Store, scope: &Scope) -> Result<Self, HashError> {
         let logins = RateLimiter::keyed(Quota::per_minute(LOGINS_PER_MINUTE).allow_burst(LOGINS_AT_ONCE));
         let (hasher, browsers) = (Hasher::new()?, OnceCell::new());
-        Ok(Self(Arc::new(Inner { store, hasher, logins, browsers })))
+        let (store, scope) = (store.clone(), scope.clone());
+        Ok(Self(Arc::new(Inner { store, scope, hasher, logins, browsers })))
     }
 
     /// Whether nobody has chosen a password yet.
@@ -125,35 +125,39 @@ impl Users {
 
     /// Logs in.
     pub(crate) async fn log_in(&self, login: Login<'_>) -> Result<LoggedIn, LoginError> {
-        let Inner { store, hasher, .. } = &*self.0;
+        let Inner { store, scope, hasher, .. } = &*self.0;
+        let (own, tenant) = (store.of(scope), scope.tenant());
         let network = Network::of(login.address);
         self.check_rate(network)?;
-        let name = if login.user.len() <= NAME_BYTES { login.user } else { "" };
-        let user = store.user(DEFAULT_TENANT, name).await?;
+        let name: Option<UserName> = login.user.parse().ok();
+        let user = match &name {
+            Some(name) => own.user(name).await?,
+            None => None,
+        };
         let hash = user.as_ref().map(|user| user.password_hash.as_str());
         let right = hasher.verify(login.password, hash, network).await?;
         let now = Timestamp::now();
         let browsers = self.0.browsers.get_or_try_init(|| KnownBrowsers::load(store)).await?;
-        let known = login.device.and_then(|value| browsers.id(value, DEFAULT_TENANT, name, now));
+        let known =
+            login.device.zip(name.as_ref()).and_then(|(value, name)| browsers.id(value, tenant, name, now));
         let source = known.map_or(Source::Network(network), Source::Device);
-        let attempt = Attempt { tenant: DEFAULT_TENANT.to_owned(), user: name.to_owned(), source, now };
+        let attempt = Attempt { user: name, source, now };
         let (Some(user), true) = (user, right) else {
             return Err(self.refuse(login.address, attempt).await);
         };
         let role = user.role;
         let (token, csrf) = (sessions::random_token()?, sessions::random_token()?);
         let expires_ms = sessions::expiry(now.as_millisecond(), now.as_millisecond());
-        let new = crate::store::Session {
+        let new = NewSession {
             token_hash: sessions::token_hash(&token),
-            tenant: user.tenant.clone(),
             user: user.name.clone(),
             csrf: csrf.clone(),
             created_at: now,
             expires_at: Timestamp::from_millisecond(expires_ms).unwrap_or(now),
-            changed_ms: 0,
         };
-        let entry = AuditEntry::new(now, &user.name, "session.begin", format!("from {}", login.address));
-        if !store.begin_session(attempt.clone(), new, entry).await? {
+        let entry =
+            AuditEntry::new(now, user.name.as_str(), "session.begin", format!("from {}", login.address));
+        if !own.begin_session(attempt.clone(), new, entry).await? {
             return Err(self.refuse(login.address, attempt).await);
         }
         let device = browsers.value(&user.tenant, &user.name, now)?;
@@ -162,8 +166,9 @@ impl Users {
 
     /// Counts the failure: the same work and response for every name.
     async fn refuse(&self, address: IpAddr, attempt: Attempt) -> LoginError {
-        let entry = AuditEntry::new(attempt.now, &attempt.user, "session.refused", format!("from {address}"));
-        let counted = self.0.store.count_login_failure(attempt, entry).await;
+        let name = attempt.user.as_ref().map_or("", UserName::as_str);
+        let entry = AuditEntry::new(attempt.now, name, "session.refused", format!("from {address}"));
+        let counted = self.0.store.of(&self.0.scope).count_login_failure(attempt, entry).await;
         counted.map_or_else(LoginError::Store, |_| LoginError::Wrong)
     }
 
@@ -180,7 +185,7 @@ impl Users {
         let store = &self.0.store;
         store.end_session(&session.token_hash).await?;
         let entry = AuditEntry::new(Timestamp::now(), &session.actor.name, "session.end", "");
-        store.append_audit(&session.actor.tenant, entry).await
+        store.of(&session.actor.scope).append_audit(entry).await
     }
 
     /// Changes the session's own password; other sessions of the user end.
@@ -191,25 +196,25 @@ impl Users {
         new: &str,
     ) -> Result<(), PasswordError> {
         let Inner { store, hasher, .. } = &*self.0;
-        let (tenant, name) = (&session.actor.tenant, &session.actor.name);
-        let user = store.user(tenant, name).await?.ok_or(PasswordError::NoAccount)?;
+        let (own, name) = (store.of(&session.actor.scope), &session.user);
+        let user = own.user(name).await?.ok_or(PasswordError::NoAccount)?;
         // One at a time for a session, whatever waits for others.
         if !hasher.verify(current, Some(&user.password_hash), HERE).await? {
             let now = Timestamp::now();
-            let entry = AuditEntry::new(now, name, "password.refused", "the current one was wrong");
+            let entry = AuditEntry::new(now, name.as_str(), "password.refused", "the current one was wrong");
             // A session that guesses is a source of its own: nobody else is locked out.
             let source = Source::Device(format!("session {}", session.token_hash));
-            let attempt = Attempt { tenant: tenant.clone(), user: name.clone(), source, now };
-            if store.count_login_failure(attempt, entry).await? {
+            let attempt = Attempt { user: Some(name.clone()), source, now };
+            if own.count_login_failure(attempt, entry).await? {
                 store.end_session(&session.token_hash).await?;
             }
             return Err(PasswordError::Wrong);
         }
-        password::check_new(name, current, new)?;
+        password::check_new(name.as_str(), current, new)?;
         let hash = hasher.hash(new, HERE).await?;
-        store.set_password(tenant, name, hash, false, Some(session.token_hash.clone())).await?;
-        let entry = AuditEntry::new(Timestamp::now(), name, "password.change", "");
-        Ok(store.append_audit(tenant, entry).await?)
+        own.set_password(name, hash, false, Some(session.token_hash.clone())).await?;
+        let entry = AuditEntry::new(Timestamp::now(), name.as_str(), "password.change", "");
+        Ok(own.append_audit(entry).await?)
     }
 
     /// Creates the administrator `admin` with a one-time password if there are no users; returns that password, which is
@@ -218,19 +223,20 @@ impl Users {
     /// # Errors
     /// No random numbers, or the store.
     pub async fn first_login(&self) -> Result<Option<String>, FirstLoginError> {
-        let Inner { store, hasher, .. } = &*self.0;
-        if !store.users(DEFAULT_TENANT).await?.is_empty() {
+        let Inner { store, scope, hasher, .. } = &*self.0;
+        let own = store.of(scope);
+        if !own.users().await?.is_empty() {
             return Ok(None);
         }
         let one_time = password::one_time()?;
         let new = NewUser {
-            name: "admin".to_owned(),
+            name: "admin".parse().expect("the name follows the rule"),
             role: Role::Administrator,
             password_hash: hasher.hash(&one_time, HERE).await?,
             must_change: true,
             created_at: Timestamp::now(),
         };
-        Ok(store.create_user(DEFAULT_TENANT, new).await?.then_some(one_time))
+        Ok(own.create_user(new).await?.then_some(one_time))
     }
 
     /// Gives a user a new one-time password, ends the user's sessions and unlocks the account.
@@ -240,13 +246,15 @@ impl Users {
     pub async fn reset_password(&self, actor: &Actor, user: &str) -> Result<String, PasswordResetError> {
         actor.check(Permission::ResetPasswords)?;
         let Inner { store, hasher, .. } = &*self.0;
-        let one_time = password::one_time()?;
+        let not_found = || PasswordResetError::NotFound { user: user.to_owned() };
+        let name: UserName = user.parse().map_err(|_| not_found())?;
+        let (own, one_time) = (store.of(&actor.scope), password::one_time()?);
         let hash = hasher.hash(&one_time, HERE).await?;
-        if !store.set_password(&actor.tenant, user, hash, true, None).await? {
-            return Err(PasswordResetError::NotFound { user: user.to_owned() });
+        if !own.set_password(&name, hash, true, None).await? {
+            return Err(not_found());
         }
         let entry = AuditEntry::new(Timestamp::now(), &actor.name, "password.reset", format!("of {user}"));
-        store.append_audit(&actor.tenant, entry).await?;
+        own.append_audit(entry).await?;
         Ok(one_time)
     }
 }

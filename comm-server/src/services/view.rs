@@ -1,15 +1,16 @@
-//! What an actor can read: the queries of one tenant, and no change.
+//! What an actor can read: the queries within the actor's scope, and no change.
 
 use comm_server_core::calls::CallPriority;
 use comm_server_core::roles::Permission;
 use jiff::Timestamp;
-use wire::ids::RolloutId;
+use wire::ids::{DeviceId, GatewayId, RolloutId};
+use wire::reading::Counter;
 
 use super::{Actor, Forbidden};
 use crate::store::{
     AuditEntry, Call, CallFilter, Command, CounterPoint, Device, DeviceDetail, DeviceFilter, FleetDevice,
     FleetFilter, FleetNumbers, Gateway, LaneState, LatestCounter, Page, Quarantined, Rollout, RolloutDevice,
-    Sighting, Store, StoreError, SupplyCall,
+    Scoped, Sighting, Store, StoreError, SupplyCall,
 };
 
 /// Gives views to actors with the permission; cheap to clone.
@@ -25,30 +26,29 @@ impl Views {
         Self { store }
     }
 
-    /// A view of the actor's tenant, as it is now.
+    /// A view of the actor's scope, as it is now.
     ///
     /// # Errors
     /// The role lacks the permission.
     pub fn now(&self, actor: &Actor, permission: Permission) -> Result<View, Forbidden> {
         actor.check(permission)?;
-        Ok(View { store: self.store.clone(), tenant: actor.tenant.clone() })
+        Ok(View { store: self.store.of(&actor.scope) })
     }
 
-    /// A view of the actor's tenant that is some seconds old where there is a replica.
+    /// A view of the actor's scope that is some seconds old where there is a replica.
     ///
     /// # Errors
     /// The role lacks the permission.
     pub fn stale(&self, actor: &Actor, permission: Permission) -> Result<View, Forbidden> {
         actor.check(permission)?;
-        Ok(View { store: self.store.stale_reads(), tenant: actor.tenant.clone() })
+        Ok(View { store: self.store.stale_reads().of(&actor.scope) })
     }
 }
 
-/// The queries of one tenant.
+/// The queries within a scope.
 #[derive(Debug, Clone)]
 pub struct View {
-    store: Store,
-    tenant: String,
+    store: Scoped,
 }
 
 type Read<T> = Result<T, StoreError>;
@@ -59,79 +59,95 @@ impl View {
     /// # Errors
     /// The query failed.
     pub async fn gateways(&self, cursor: Option<&str>) -> Read<Page<Gateway>> {
-        self.store.gateways(&self.tenant, cursor).await
+        self.store.gateways(cursor).await
     }
 
     /// Gateways whose name, customer or site contains `text`.
     pub(crate) async fn find_gateways(&self, text: &str, cursor: Option<&str>) -> Read<Page<Gateway>> {
-        self.store.find_gateways(&self.tenant, text, cursor).await
+        self.store.find_gateways(text, cursor).await
     }
 
-    pub(crate) async fn gateway(&self, name: &str) -> Read<Option<Gateway>> {
-        self.store.gateway(&self.tenant, name).await
+    pub(crate) async fn gateway(&self, name: &GatewayId) -> Read<Option<Gateway>> {
+        self.store.gateway(name).await
     }
 
     /// Lanes of the gateways from `first` to `last`.
-    pub(crate) async fn lanes(&self, first: &str, last: &str) -> Read<Vec<LaneState>> {
-        self.store.lanes(&self.tenant, first, last).await
+    pub(crate) async fn lanes(&self, first: &GatewayId, last: &GatewayId) -> Read<Vec<LaneState>> {
+        self.store.lanes(first, last).await
     }
 
     pub(crate) async fn devices(&self, filter: &DeviceFilter, cursor: Option<&str>) -> Read<Page<Device>> {
-        self.store.devices(&self.tenant, filter, cursor).await
+        self.store.devices(filter, cursor).await
     }
 
-    pub(crate) async fn device(&self, gateway: &str, device: &str) -> Read<Option<DeviceDetail>> {
-        self.store.device(&self.tenant, gateway, device).await
+    pub(crate) async fn device(&self, gateway: &GatewayId, device: &DeviceId) -> Read<Option<DeviceDetail>> {
+        self.store.device(gateway, device).await
     }
 
     /// Vendor and model of every model in the fleet.
     pub(crate) async fn models(&self) -> Read<Vec<(String, String)>> {
-        self.store.models(&self.tenant).await
+        self.store.models().await
     }
 
-    pub(crate) async fn latest_counters(&self, gateway: &str, device: &str) -> Read<Vec<LatestCounter>> {
-        self.store.latest_counters(&self.tenant, gateway, device).await
+    pub(crate) async fn latest_counters(
+        &self,
+        gateway: &GatewayId,
+        device: &DeviceId,
+    ) -> Read<Vec<LatestCounter>> {
+        self.store.latest_counters(gateway, device).await
     }
 
     pub(crate) async fn counter_series(
         &self,
-        gateway: &str,
-        device: &str,
-        counter: &str,
+        gateway: &GatewayId,
+        device: &DeviceId,
+        counter: Counter,
         from: Timestamp,
         to: Timestamp,
     ) -> Read<Vec<CounterPoint>> {
-        self.store.counter_series(&self.tenant, gateway, device, counter, from, to).await
+        self.store.counter_series(gateway, device, counter, from, to).await
     }
 
     /// Other gateways that see the device.
-    pub(crate) async fn other_sightings(&self, gateway: &str, device: &str) -> Read<Vec<Sighting>> {
-        self.store.other_sightings(&self.tenant, gateway, device).await
+    pub(crate) async fn other_sightings(
+        &self,
+        gateway: &GatewayId,
+        device: &DeviceId,
+    ) -> Read<Vec<Sighting>> {
+        self.store.other_sightings(gateway, device).await
     }
 
     pub(crate) async fn calls(&self, filter: &CallFilter, cursor: Option<&str>) -> Read<Page<Call>> {
-        self.store.calls(&self.tenant, filter, cursor).await
+        self.store.calls(filter, cursor).await
     }
 
-    pub(crate) async fn top_call(&self, gateway: &str, device: &str) -> Read<Option<CallPriority>> {
-        self.store.top_call(&self.tenant, gateway, device).await
+    pub(crate) async fn top_call(
+        &self,
+        gateway: &GatewayId,
+        device: &DeviceId,
+    ) -> Read<Option<CallPriority>> {
+        self.store.top_call(gateway, device).await
     }
 
     /// Open supply calls of the devices from `first` to `last`, each a gateway and a device.
     pub(crate) async fn supply_calls(
         &self,
-        first: (&str, &str),
-        last: (&str, &str),
+        first: (&GatewayId, &DeviceId),
+        last: (&GatewayId, &DeviceId),
     ) -> Read<Vec<SupplyCall>> {
-        self.store.supply_calls(&self.tenant, first, last).await
+        self.store.supply_calls(first, last).await
     }
 
-    pub(crate) async fn commands(&self, gateway: Option<&str>, cursor: Option<&str>) -> Read<Page<Command>> {
-        self.store.commands(&self.tenant, gateway, cursor).await
+    pub(crate) async fn commands(
+        &self,
+        gateway: Option<&GatewayId>,
+        cursor: Option<&str>,
+    ) -> Read<Page<Command>> {
+        self.store.commands(gateway, cursor).await
     }
 
     pub(crate) async fn fleet_numbers(&self, now: Timestamp) -> Read<FleetNumbers> {
-        self.store.fleet_numbers(&self.tenant, now).await
+        self.store.fleet_numbers(now).await
     }
 
     pub(crate) async fn fleet(
@@ -141,7 +157,7 @@ impl View {
         cursor: Option<&str>,
         now: Timestamp,
     ) -> Read<Page<FleetDevice>> {
-        self.store.fleet(&self.tenant, text, filter, cursor, now).await
+        self.store.fleet(text, filter, cursor, now).await
     }
 
     /// Roll-outs, newest first.
@@ -149,7 +165,7 @@ impl View {
     /// # Errors
     /// The query failed.
     pub async fn rollouts(&self, cursor: Option<&str>) -> Read<Page<Rollout>> {
-        self.store.rollouts(&self.tenant, cursor).await
+        self.store.rollouts(cursor).await
     }
 
     /// One roll-out.
@@ -157,7 +173,7 @@ impl View {
     /// # Errors
     /// The query failed.
     pub async fn rollout(&self, id: RolloutId) -> Read<Option<Rollout>> {
-        self.store.rollout(&self.tenant, id).await
+        self.store.rollout(id).await
     }
 
     /// Devices of a roll-out.
@@ -165,7 +181,7 @@ impl View {
     /// # Errors
     /// The query failed.
     pub async fn rollout_devices(&self, id: RolloutId, cursor: Option<&str>) -> Read<Page<RolloutDevice>> {
-        self.store.rollout_devices(&self.tenant, id, cursor).await
+        self.store.rollout_devices(id, cursor).await
     }
 
     /// Quarantined reports, by gateway.
@@ -173,10 +189,10 @@ impl View {
     /// # Errors
     /// The query failed.
     pub async fn quarantine(&self, cursor: Option<&str>) -> Read<Page<Quarantined>> {
-        self.store.quarantine(&self.tenant, cursor).await
+        self.store.quarantine(cursor).await
     }
 
     pub(crate) async fn audit(&self, cursor: Option<&str>) -> Read<Page<AuditEntry>> {
-        self.store.audit(&self.tenant, cursor).await
+        self.store.audit(cursor).await
     }
 }

@@ -1,7 +1,9 @@
 //! The store: all SQL of the communication server, one set for every engine, chosen by URL.
 //!
 //! Readers have a pool of their own; every change goes through the one writer (`db::writer`), which commits many of
-//! them at once and responds to each only after its commit. All queries are scoped by tenant.
+//! them at once and responds to each only after its commit. Whoever reads or changes
+//! rows of a tenant does it through [`Store::of`] a scope; what is left on [`Store`] is of the server itself, or of a gateway
+//! that its certificate names.
 //!
 //! Its floors: `db` (connections, writers, the forms of rows), `tables` (rows in, rows out; a table never calls another),
 //! `transactions` (a file for each use case, the only ones that combine tables and decisions of the core) and `views`
@@ -9,6 +11,7 @@
 
 pub mod backup;
 mod db;
+mod scoped;
 mod tables;
 #[doc(hidden)]
 pub mod testing;
@@ -19,14 +22,16 @@ mod views;
 
 use std::time::Duration;
 
+use comm_server_core::tenancy::TenantId;
 use tokio::task::JoinHandle;
 
 pub use db::page::{InvalidCursor, PAGE_ROWS, Page};
 pub use db::writer::{Caller, PollOutcome};
-pub use db::{DEFAULT_TENANT, Needs, StoreError, check_url, reach};
+pub use db::{Needs, StoreError, check_url, reach};
+pub use scoped::Scoped;
 pub use tables::audit::AuditEntry;
 pub use tables::enrollments::{Claim, IssuedFor};
-pub use tables::sessions::Session;
+pub use tables::sessions::{NewSession, Session};
 pub use tables::users::{NewUser, User};
 pub use transactions::{
     AnswerError, Attempt, Claimed, IngestError, Ingested, NewCommand, NewRollout, Replayed, RolloutError,
@@ -168,8 +173,9 @@ impl Store {
         &self,
         with: impl Future<Output = ()> + Send + 'static,
     ) -> JoinHandle<Result<(), StoreError>> {
-        let (writer, gateway) = (self.writer.clone(), "gw-0".to_owned());
-        let key = writer::GatewayKey { tenant: DEFAULT_TENANT.to_owned(), gateway };
+        let writer = self.writer.clone();
+        let gateway = "gw-0".parse().expect("it follows the rule");
+        let key = writer::GatewayKey { tenant: TenantId::default_tenant(), gateway };
         let urgency = writer::Urgency::Regular;
         tokio::spawn(async move {
             let work = writer.write_of(key, urgency, move |_| {

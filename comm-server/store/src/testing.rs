@@ -1,11 +1,30 @@
 //! Statements that tests run past the store: rows as another part of the server would write them, and what an auditor
-//! reads. No program uses this.
+//! reads; and values that tests write as literals. No program uses this.
 
+use std::fmt::Debug;
+use std::str::FromStr;
+
+use comm_server_core::tenancy::{Scope, TenantId};
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AnyPool, Row as _, Transaction};
 
 use crate::db::{StoreError, failed};
+
+/// The scope of a deployment that has configured no tenants.
+#[must_use]
+pub fn scope() -> Scope {
+    Scope::of_tenant(TenantId::default_tenant())
+}
+
+/// An identifier that a test writes as a literal.
+///
+/// # Panics
+/// The text is no such identifier.
+#[must_use]
+pub fn id<T: FromStr<Err: Debug>>(text: &str) -> T {
+    text.parse().expect("the test's identifier follows the rule")
+}
 
 /// A database.
 #[derive(Debug)]

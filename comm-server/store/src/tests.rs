@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 use wire::command::{Order, Response, ResponseState};
 use wire::ids::CommandId;
 use wire::poll::Poll;
+use wire::reading::Counter;
 use wire::report::{Batch, BatchResponse, Lane, Lanes};
 
 use crate::db::row;
+use crate::testing::{id, scope};
 use crate::*;
 
 pub(crate) mod engines;
@@ -96,7 +98,7 @@ pub(crate) async fn filled() -> Opened {
 
 fn caller(gateway: &str) -> Caller {
     Caller {
-        tenant: DEFAULT_TENANT.to_owned(),
+        tenant: scope().tenant().clone(),
         gateway: gateway.parse().unwrap(),
         cadence: Cadence::default(),
         now: NOW,
@@ -183,14 +185,14 @@ async fn a_gateway_is_registered_at_its_first_poll_and_asked_for_its_meters() {
     let again = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap();
     assert!(!again.registered);
     assert_eq!(again.answer.commands.len(), 1, "delivered again until answered");
-    let gateway = store.gateway(DEFAULT_TENANT, "gw-1").await.unwrap().unwrap();
+    let gateway = store.of(&scope()).gateway(&id("gw-1")).await.unwrap().unwrap();
     assert_eq!((gateway.devices, gateway.devices_offline, gateway.last_poll), (2, 1, Some(NOW)));
     assert_eq!(gateway.meters_due.unwrap().to_string(), "2026-01-02T00:00:00Z");
     // What it says of its disk is seen until it says no more of it.
     let said = async |problem: Option<&str>| {
         let told = Poll { storage_problem: problem.map(str::to_owned), ..poll() };
         store.take_poll(caller("gw-1"), told, 0).await.unwrap();
-        store.gateway(DEFAULT_TENANT, "gw-1").await.unwrap().unwrap().storage_problem
+        store.of(&scope()).gateway(&id("gw-1")).await.unwrap().unwrap().storage_problem
     };
     assert_eq!(gateway.storage_problem, "");
     assert_eq!(said(Some("no room on the disk")).await, "no room on the disk");
@@ -207,7 +209,7 @@ async fn meters_are_asked_once_a_day_and_never_twice_at_once() {
     answer(store, id, ResponseState::Done).await.unwrap();
     assert_eq!(store.request_due_meters(tomorrow, || 0).await.unwrap(), 1);
     assert_eq!(store.request_due_meters(tomorrow, || 0).await.unwrap(), 0);
-    let open = store.commands(DEFAULT_TENANT, Some("gw-1"), None).await.unwrap().items;
+    let open = store.of(&scope()).commands(Some(&testing::id("gw-1")), None).await.unwrap().items;
     assert_eq!(open.iter().filter(|c| c.state.name() == "queued").count(), 1);
     // The next day the first one is still open, though not expired: nobody is asked twice.
     sqlx::query("UPDATE commands SET expires_ms = expires_ms * 2")
@@ -224,7 +226,7 @@ async fn raw(opened: &Opened) -> sqlx::AnyPool {
 
 async fn answer(store: &Store, id: CommandId, state: ResponseState) -> Result<u64, AnswerError> {
     let response = Response { state, at: NOW, detail: "x".to_owned(), result: Some(json!({"a": 1})) };
-    store.answer_command(DEFAULT_TENANT, "gw-1", id, response, NOW).await
+    store.answer_command(&caller("gw-1"), id, response).await
 }
 
 async fn answers_to_commands_are_idempotent_and_the_first_final_one_stays() {
@@ -238,7 +240,7 @@ async fn answers_to_commands_are_idempotent_and_the_first_final_one_stays() {
         (ResponseState::Failed, "done"),
     ] {
         answer(&store, id, given).await.unwrap();
-        let command = store.command(DEFAULT_TENANT, "gw-1", id).await.unwrap().unwrap();
+        let command = store.of(&scope()).command(&testing::id("gw-1"), id).await.unwrap().unwrap();
         assert_eq!(command.state.name(), expected);
     }
     assert!(store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands.is_empty());
@@ -253,10 +255,10 @@ async fn a_service_call_makes_the_very_answer_a_minute_until_its_reset() {
     assert_eq!(store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.next_poll_s, 60);
     assert_eq!(store.take_poll(caller("gw-2"), poll(), 0).await.unwrap().answer.next_poll_s, 3600);
     let open = CallFilter { open: Some(true), ..CallFilter::default() };
-    assert_eq!(store.calls(DEFAULT_TENANT, &open, None).await.unwrap().items.len(), 1);
+    assert_eq!(store.of(&scope()).calls(&open, None).await.unwrap().items.len(), 1);
     let reset = send(&store, Lane::Urgent, 2, &[call("service_call", "cleared", "1.2")]).await;
     assert_eq!((reset.acknowledged, reset.next_poll_s), (2, 3600));
-    assert!(store.calls(DEFAULT_TENANT, &open, None).await.unwrap().items.is_empty());
+    assert!(store.of(&scope()).calls(&open, None).await.unwrap().items.is_empty());
 }
 
 async fn gaps_are_refused_and_duplicates_change_nothing() {
@@ -269,7 +271,7 @@ async fn gaps_are_refused_and_duplicates_change_nothing() {
     let Err(IngestError::Batch(ingest::BatchError::Gap { expected, given })) = gap else { panic!("{gap:?}") };
     assert_eq!((expected, given), (3, 4));
     assert_eq!(state(&store).await, before);
-    assert_eq!(store.acknowledged(DEFAULT_TENANT, "gw-1", Lane::Urgent).await.unwrap(), 2);
+    assert_eq!(store.of(&scope()).acknowledged(&id("gw-1"), Lane::Urgent).await.unwrap(), 2);
 }
 
 async fn what_a_new_spool_numbers_from_the_start_is_put_aside_and_not_lost() {
@@ -278,10 +280,10 @@ async fn what_a_new_spool_numbers_from_the_start_is_put_aside_and_not_lost() {
     let mut other = arrivals(1, &[meters("ricoh:E1", 20, 2)]);
     other[0].at += SignedDuration::from_hours(1);
     store.ingest(caller("gw-1"), Lane::Bulk, other).await.unwrap();
-    let aside = store.quarantine(DEFAULT_TENANT, None).await.unwrap().items;
+    let aside = store.of(&scope()).quarantine(None).await.unwrap().items;
     assert_eq!(aside.len(), 1);
     assert!(aside[0].reason.contains("accepted before") && aside[0].body.contains("20"));
-    let device = store.device(DEFAULT_TENANT, "gw-1", "ricoh:E1").await.unwrap().unwrap();
+    let device = store.of(&scope()).device(&id("gw-1"), &id("ricoh:E1")).await.unwrap().unwrap();
     assert_eq!(device.device.total, Some(10));
 }
 
@@ -296,7 +298,7 @@ async fn a_reading_describes_the_device_and_a_falling_total_is_a_call() {
     ];
     let answer = send(&store, Lane::Bulk, 1, &reports).await;
     assert_eq!((answer.acknowledged, answer.quarantined.len(), answer.quarantined[0].seq), (5, 1, 4));
-    let detail = store.device(DEFAULT_TENANT, "gw-1", "ricoh:E1").await.unwrap().unwrap();
+    let detail = store.of(&scope()).device(&id("gw-1"), &id("ricoh:E1")).await.unwrap().unwrap();
     let device = detail.device;
     assert_eq!(
         (device.model.as_str(), device.serial.as_str(), device.firmware.as_str()),
@@ -304,12 +306,15 @@ async fn a_reading_describes_the_device_and_a_falling_total_is_a_call() {
     );
     assert_eq!(device.total, Some(120));
     assert_eq!(detail.reading.unwrap()["identity"]["name"], "Hall");
-    let calls = store.calls(DEFAULT_TENANT, &CallFilter::default(), None).await.unwrap().items;
+    let calls = store.of(&scope()).calls(&CallFilter::default(), None).await.unwrap().items;
     assert_eq!(calls.len(), 1);
     assert_eq!((calls[0].kind.name(), calls[0].lane.name(), calls[0].seq), ("counter_regression", "bulk", 3));
     let from = Timestamp::UNIX_EPOCH;
-    let series = store.counter_series(DEFAULT_TENANT, "gw-1", "ricoh:E1", "total", from, Timestamp::MAX);
-    let values: Vec<i64> = series.await.unwrap().iter().map(|p| p.value).collect();
+    let series = store
+        .of(&scope())
+        .counter_series(&id("gw-1"), &id("ricoh:E1"), Counter::Total, from, Timestamp::MAX)
+        .await;
+    let values: Vec<i64> = series.unwrap().iter().map(|p| p.value).collect();
     assert_eq!(values, [7, 100, 90, 120]);
 }
 
@@ -320,7 +325,7 @@ async fn lists_are_paged_to_their_end() {
     let (mut seen, mut cursor, mut pages) = (Vec::new(), None, 0);
     loop {
         let filter = DeviceFilter { text: Some("RICOH:d".to_owned()), ..DeviceFilter::default() };
-        let page = store.devices(DEFAULT_TENANT, &filter, cursor.as_deref()).await.unwrap();
+        let page = store.of(&scope()).devices(&filter, cursor.as_deref()).await.unwrap();
         seen.extend(page.items.into_iter().map(|d| d.device));
         pages += 1;
         cursor = page.next;
@@ -332,7 +337,7 @@ async fn lists_are_paged_to_their_end() {
     seen.dedup();
     assert_eq!(seen.len(), 120);
     let none = DeviceFilter { text: Some("%".to_owned()), ..DeviceFilter::default() };
-    assert!(store.devices(DEFAULT_TENANT, &none, None).await.unwrap().items.is_empty());
+    assert!(store.of(&scope()).devices(&none, None).await.unwrap().items.is_empty());
 }
 
 async fn a_failed_change_takes_no_other_with_it() {
@@ -413,7 +418,7 @@ async fn any_order_of_batches_gives_the_same_state() {
                 Err(other) => panic!("{other}"),
             }
         }
-        let taken = messy.store.acknowledged(DEFAULT_TENANT, "gw-1", Lane::Bulk).await.unwrap();
+        let taken = messy.store.of(&scope()).acknowledged(&id("gw-1"), Lane::Bulk).await.unwrap();
         let clean = opened().await;
         for n in 1..=taken {
             send(&clean.store, Lane::Bulk, n, &[report(n)]).await;
@@ -445,9 +450,9 @@ async fn what_can_be_used_again_leaves_the_quarantine() {
     let mut other = arrivals(1, &[meters("ricoh:E1", 20, 2)]);
     other[0].at += SignedDuration::from_hours(1);
     store.ingest(caller("gw-1"), Lane::Bulk, other).await.unwrap();
-    assert_eq!(store.quarantine(DEFAULT_TENANT, None).await.unwrap().items.len(), 3);
+    assert_eq!(store.of(&scope()).quarantine(None).await.unwrap().items.len(), 3);
 
-    let nothing = store.replay_quarantine(DEFAULT_TENANT, None, "admin", NOW).await.unwrap();
+    let nothing = store.of(&scope()).replay_quarantine(None, "admin", NOW).await.unwrap();
     assert_eq!(nothing, Replayed { taken: 0, kept: 3 });
     // A newer program knows the second one.
     sqlx::query("UPDATE quarantine SET body = $1 WHERE seq = 2")
@@ -455,15 +460,19 @@ async fn what_can_be_used_again_leaves_the_quarantine() {
         .execute(&raw(&opened).await)
         .await
         .unwrap();
-    let some = store.replay_quarantine(DEFAULT_TENANT, Some("gw-1"), "admin", NOW).await.unwrap();
+    let some = store.of(&scope()).replay_quarantine(Some(&id("gw-1")), "admin", NOW).await.unwrap();
     assert_eq!(some, Replayed { taken: 1, kept: 2 });
-    assert_eq!(store.replay_quarantine(DEFAULT_TENANT, None, "admin", NOW).await.unwrap().taken, 0);
+    assert_eq!(store.of(&scope()).replay_quarantine(None, "admin", NOW).await.unwrap().taken, 0);
     let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
-    let series = store.counter_series(DEFAULT_TENANT, "gw-1", "ricoh:E1", "total", from, to).await.unwrap();
+    let series = store
+        .of(&scope())
+        .counter_series(&id("gw-1"), &id("ricoh:E1"), Counter::Total, from, to)
+        .await
+        .unwrap();
     assert_eq!(series.iter().map(|p| p.value).collect::<Vec<_>>(), [10, 20, 30]);
-    let device = store.device(DEFAULT_TENANT, "gw-1", "ricoh:E1").await.unwrap().unwrap().device;
+    let device = store.of(&scope()).device(&id("gw-1"), &id("ricoh:E1")).await.unwrap().unwrap().device;
     assert_eq!((device.total, device.open_calls), (Some(30), 0));
-    let audit = store.audit(DEFAULT_TENANT, None).await.unwrap().items;
+    let audit = store.of(&scope()).audit(None).await.unwrap().items;
     let replays: Vec<_> = audit.iter().filter(|entry| entry.what == "quarantine.replay").collect();
     assert_eq!((replays.len(), replays[0].who.as_str()), (1, "admin"));
 }
@@ -478,7 +487,7 @@ async fn a_call_that_a_lost_spool_forgot_ends_when_its_device_is_found() {
     let found = || information("ricoh:E1", "IM C3000", "1.0");
     let open = || async {
         let filter = CallFilter { open: Some(true), ..CallFilter::default() };
-        let calls = store.calls(DEFAULT_TENANT, &filter, None).await.unwrap().items;
+        let calls = store.of(&scope()).calls(&filter, None).await.unwrap().items;
         calls.into_iter().map(|call| call.subject).collect::<Vec<_>>()
     };
     let ingest = |at, lane, seq, reports: Vec<Value>| store.ingest(later(at), lane, arrivals(seq, &reports));

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use wire::ids::RolloutId;
+use wire::ids::{DeviceId, GatewayId, RolloutId};
 use wire::limits::COMMAND_DEVICES;
 use wire::model::same_model;
 
@@ -42,16 +42,16 @@ pub struct Wish {
     /// Whether devices that show a newer version are meant too.
     pub allow_downgrade: bool,
     /// These devices only, by gateway and id: those that failed in another roll-out.
-    pub only: Option<BTreeSet<(String, String)>>,
+    pub only: Option<BTreeSet<(GatewayId, DeviceId)>>,
 }
 
 /// A device that may be updated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// Its gateway.
-    pub gateway: String,
+    pub gateway: GatewayId,
     /// Its id.
-    pub device: String,
+    pub device: DeviceId,
     /// Vendor's short name.
     pub vendor: String,
     /// Model as it says it.
@@ -68,9 +68,9 @@ pub struct OpenDevice {
     /// The roll-out's image.
     pub target: String,
     /// The device's gateway.
-    pub gateway: String,
+    pub gateway: GatewayId,
     /// Its id.
-    pub device: String,
+    pub device: DeviceId,
 }
 
 /// What is known of the devices.
@@ -88,7 +88,7 @@ pub struct Fleet {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Share {
     /// The gateway.
-    pub gateway: String,
+    pub gateway: GatewayId,
     /// Its devices, at most [`COMMAND_DEVICES`].
     pub devices: Vec<Candidate>,
 }
@@ -292,10 +292,8 @@ fn near(wish: &Wish, models: &[(String, String)]) -> Vec<String> {
 }
 
 fn refuse_overlap(lacking: &[&Candidate], open: &[OpenDevice]) -> Result<(), PlanError> {
-    let wished: BTreeSet<(&str, &str)> =
-        lacking.iter().map(|device| (device.gateway.as_str(), device.device.as_str())).collect();
-    let is_wished =
-        |device: &&OpenDevice| wished.contains(&(device.gateway.as_str(), device.device.as_str()));
+    let wished: BTreeSet<_> = lacking.iter().map(|device| (&device.gateway, &device.device)).collect();
+    let is_wished = |device: &&OpenDevice| wished.contains(&(&device.gateway, &device.device));
     let Some(first) = open.iter().find(is_wished) else { return Ok(()) };
     let overlapping = open.iter().filter(is_wished).filter(|device| device.rollout == first.rollout).count();
     Err(PlanError::Overlap {
@@ -326,14 +324,14 @@ fn refuse_downgrade(wish: &Wish, lacking: &[&Candidate]) -> Result<(), PlanError
 }
 
 fn share_out(devices: &[&Candidate]) -> Vec<Share> {
-    let mut by_gateway: BTreeMap<&str, Vec<Candidate>> = BTreeMap::new();
+    let mut by_gateway: BTreeMap<&GatewayId, Vec<Candidate>> = BTreeMap::new();
     for device in devices {
         by_gateway.entry(&device.gateway).or_default().push((*device).clone());
     }
     let mut shares = Vec::new();
     for (gateway, devices) in by_gateway {
         for devices in devices.chunks(COMMAND_DEVICES) {
-            shares.push(Share { gateway: gateway.to_owned(), devices: devices.to_vec() });
+            shares.push(Share { gateway: gateway.clone(), devices: devices.to_vec() });
         }
     }
     shares

@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use wire::problem::{Problem, ProblemCode};
 
-use crate::store::Store;
+use crate::store::Scoped;
 pub use issuer::{CannotIssue, Issuer};
 use limits::Limits;
 
@@ -41,7 +41,7 @@ pub struct Enrollment(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    store: Store,
+    store: Scoped,
     issuer: Arc<Issuer>,
     limits: Limits,
 }
@@ -51,7 +51,7 @@ impl Enrollment {
     ///
     /// # Errors
     /// There is none, or it is another one, or it has no key for gateways.
-    pub fn new(store: Store, dir: &Path, identity: &Identity) -> Result<Self, CannotIssue> {
+    pub fn new(store: Scoped, dir: &Path, identity: &Identity) -> Result<Self, CannotIssue> {
         let issuer = Arc::new(Issuer::open(dir, identity)?);
         Ok(Self(Arc::new(Inner { store, issuer, limits: Limits::new() })))
     }

@@ -16,11 +16,12 @@ use pki::token::{self, TokenRecord, TokenRejection};
 use runtime::listener::Peer;
 use rustls_pki_types::CertificateDer;
 use secrecy::ExposeSecret as _;
+use wire::ids::GatewayId;
 
 use super::Enrollment;
 use super::answer::{self, Refused};
 use super::request::{self, EstBody};
-use crate::store::{AuditEntry, Claim, Claimed, DEFAULT_TENANT, IssuedFor, StoreError};
+use crate::store::{AuditEntry, Claim, Claimed, IssuedFor, StoreError};
 
 pub(super) async fn post_simpleenroll(
     State(enrollment): State<Enrollment>,
@@ -77,7 +78,8 @@ async fn enroll(
     peer: &Peer,
     now: Timestamp,
 ) -> Result<CertificateDer<'static>, Refused> {
-    let Party::Gateway(gateway) = &record.gateway.party else { return Err(Refused::WrongToken) };
+    let Party::Gateway(name) = &record.gateway.party else { return Err(Refused::WrongToken) };
+    let gateway: GatewayId = name.parse().map_err(|_| Refused::WrongToken)?;
     let claim = Claim {
         token_sha256: record.token_sha256.clone(),
         gateway: gateway.clone(),
@@ -85,7 +87,7 @@ async fn enroll(
         at: now,
     };
     let store = &enrollment.0.store;
-    let kept = match store.claim_token(DEFAULT_TENANT, claim.clone()).await? {
+    let kept = match store.claim_token(claim.clone()).await? {
         Claimed::ByAnother => return Err(Refused::Used),
         Claimed::Issued(certificate) => certificate,
         Claimed::Taken => {
@@ -93,15 +95,15 @@ async fn enroll(
             let detail = format!("serial {} until {} to {}", issued.serial, issued.not_after, peer.address);
             let certificate = BASE64.encode(&certificate);
             let issued = IssuedFor { certificate, serial: issued.serial, detail };
-            store.keep_issued(DEFAULT_TENANT, claim, issued).await?
+            store.keep_issued(claim, issued).await?
         }
     };
     metrics::counter!("platen_comm_enrollments_total").increment(1);
-    tracing::info!(gateway.id = gateway, peer.address = %peer.address, "a gateway was enrolled");
+    tracing::info!(gateway.id = %gateway, peer.address = %peer.address, "a gateway was enrolled");
     let damaged = |_| Refused::Store(StoreError::Range { what: "certificate" });
     let certificate = BASE64.decode(kept.as_bytes()).map(CertificateDer::from).map_err(damaged)?;
     if record.replaces {
-        revoke_former(enrollment, gateway, &certificate, now).await?;
+        revoke_former(enrollment, &gateway, &certificate, now).await?;
     }
     Ok(certificate)
 }
@@ -109,21 +111,21 @@ async fn enroll(
 /// Revokes what the gateway had before. The new certificate is durable: whoever has the token and the key gets it again.
 async fn revoke_former(
     enrollment: &Enrollment,
-    gateway: &str,
+    gateway: &GatewayId,
     certificate: &CertificateDer<'static>,
     now: Timestamp,
 ) -> Result<(), Refused> {
     for revoked in enrollment.0.issuer.supersede(certificate.clone(), now).await? {
         let RevocationRecord { serial, reason, not_after, .. } = revoked;
         tracing::warn!(
-            gateway.id = gateway,
+            gateway.id = %gateway,
             serial,
             "a gateway was enrolled again: its former certificate is revoked, in force \
              once new revocation lists are published"
         );
         let detail = format!("serial {serial} until {not_after}, {reason}: a new one was issued for a token");
-        let entry = AuditEntry::new(now, gateway, "certificate.revoke", detail);
-        enrollment.0.store.append_audit(DEFAULT_TENANT, entry).await?;
+        let entry = AuditEntry::new(now, gateway.as_str(), "certificate.revoke", detail);
+        enrollment.0.store.append_audit(entry).await?;
     }
     Ok(())
 }
@@ -137,7 +139,7 @@ async fn note_refusal(enrollment: &Enrollment, peer: &Peer, refused: &Refused, n
         "certificate.refused",
         format!("{}: {refused}", peer.address.ip()),
     );
-    if let Err(error) = enrollment.0.store.append_audit(DEFAULT_TENANT, entry).await {
+    if let Err(error) = enrollment.0.store.append_audit(entry).await {
         let error: &dyn std::error::Error = &error;
         tracing::error!(error, "the audit was not written");
     }

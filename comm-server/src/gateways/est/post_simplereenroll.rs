@@ -12,7 +12,7 @@ use runtime::listener::Peer;
 use super::Enrollment;
 use super::answer::{self, Refused};
 use super::request::{self, EstBody};
-use crate::store::{AuditEntry, DEFAULT_TENANT};
+use crate::store::AuditEntry;
 
 pub(super) async fn post_simplereenroll(
     State(enrollment): State<Enrollment>,
@@ -29,7 +29,7 @@ pub(super) async fn post_simplereenroll(
     let (issued, certificate) = enrollment.0.issuer.issue(gateway, csr, now).await?;
     let detail = format!("serial {} until {} to {}", issued.serial, issued.not_after, peer.address);
     let entry = AuditEntry::new(now, gateway, "certificate.renew", detail);
-    enrollment.0.store.append_audit(DEFAULT_TENANT, entry).await?;
+    enrollment.0.store.append_audit(entry).await?;
     metrics::counter!("platen_comm_renewals_total").increment(1);
     tracing::info!(gateway.id = gateway, serial = issued.serial, "a gateway's certificate was renewed");
     Ok(answer::certificates(answer::ISSUED, &[certificate]))

@@ -5,10 +5,11 @@ use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use wire::ids::GatewayId;
 use wire::report::CallKind;
 
 use super::errors::ReadErrors;
-use super::list::{List, cursor, limited};
+use super::list::{List, cursor};
 use crate::operators::OperatorState;
 use crate::operators::caller::{Caller, Params};
 use crate::operators::error::ApiError;
@@ -50,8 +51,8 @@ pub(super) struct Call {
 impl From<store::Call> for Call {
     fn from(c: store::Call) -> Self {
         Self {
-            gateway: c.gateway,
-            device: c.device,
+            gateway: c.gateway.into(),
+            device: c.device.into(),
             device_model: c.device_model,
             device_name: c.device_name,
             kind: c.kind.name(),
@@ -79,8 +80,8 @@ pub(super) struct CallParams {
     /// `device_offline` or `counter_regression`.
     kind: Option<String>,
     /// Of this gateway only.
-    #[param(max_length = 100)]
-    gateway: Option<String>,
+    #[param(value_type = Option<String>)]
+    gateway: Option<GatewayId>,
     /// `next` of the page before.
     #[param(max_length = 300)]
     page: Option<String>,
@@ -101,7 +102,7 @@ pub(super) async fn list(
     let filter = store::CallFilter {
         open: params.state.map(|state| matches!(state, CallState::Open)),
         kind,
-        gateway: limited("gateway", params.gateway.as_deref(), 100)?.map(str::to_owned),
+        gateway: params.gateway,
         device: None,
     };
     let page =

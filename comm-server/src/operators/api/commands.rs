@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use wire::ids::DeviceId;
+use wire::ids::{DeviceId, GatewayId};
 
 use super::errors::{ReadErrors, WriteErrors};
-use super::list::{List, cursor, limited};
+use super::list::{List, cursor};
 use crate::operators::OperatorState;
 use crate::operators::caller::{Body, Caller, Params};
 use crate::operators::error::ApiError;
@@ -46,11 +46,11 @@ pub(super) struct Command {
 impl From<store::Command> for Command {
     fn from(c: store::Command) -> Self {
         Self {
-            command: c.command,
-            gateway: c.gateway,
+            command: c.command.to_string(),
+            gateway: c.gateway.into(),
             kind: c.kind.name(),
             order: c.order,
-            rollout: c.rollout,
+            rollout: c.rollout.map(|rollout| rollout.to_string()),
             state: c.state.name(),
             created_by: c.created_by,
             created_at: c.created_at,
@@ -101,8 +101,8 @@ impl From<NewOrder> for (RequestKind, Option<Vec<DeviceId>>) {
 #[serde(deny_unknown_fields)]
 pub(super) struct NewCommand {
     /// The gateway that is asked.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9._-]+$")]
-    gateway: String,
+    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[a-z0-9._-]+$")]
+    gateway: GatewayId,
     /// What is asked for.
     order: NewOrder,
 }
@@ -119,8 +119,8 @@ pub(super) struct CommandCreated {
 #[into_params(parameter_in = Query)]
 pub(super) struct CommandParams {
     /// Of this gateway only.
-    #[param(max_length = 100)]
-    gateway: Option<String>,
+    #[param(value_type = Option<String>)]
+    gateway: Option<GatewayId>,
     /// `next` of the page before.
     #[param(max_length = 300)]
     page: Option<String>,
@@ -136,9 +136,8 @@ pub(super) async fn list(
     caller: Caller,
     Params(params): Params<CommandParams>,
 ) -> Result<Json<List<Command>>, ApiError> {
-    let gateway = limited("gateway", params.gateway.as_deref(), 100)?;
-    let page =
-        state.view(&caller, Permission::SeeFleet)?.commands(gateway, cursor(params.page.as_deref())?).await?;
+    let view = state.view(&caller, Permission::SeeFleet)?;
+    let page = view.commands(params.gateway.as_ref(), cursor(params.page.as_deref())?).await?;
     Ok(Json(List::of(page)))
 }
 

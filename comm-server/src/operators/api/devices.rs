@@ -1,22 +1,23 @@
 //! `/api/v1/devices` and what hangs on one device.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use wire::ids::{DeviceId, GatewayId};
 use wire::reading::Counter;
 
 use super::errors::ReadErrors;
 use super::list::{List, cursor, limited};
 use crate::operators::OperatorState;
-use crate::operators::caller::{Caller, Params};
+use crate::operators::caller::{Caller, Params, PathIds};
 use crate::operators::error::ApiError;
 use crate::store;
 use comm_server_core::roles::Permission;
 
-/// A name in a query is at most so long.
-const NAME_BYTES: usize = 100;
+/// A text in a query is at most so long.
+const TEXT_BYTES: usize = 100;
 
 /// A device.
 #[derive(Debug, Serialize, ToSchema)]
@@ -85,8 +86,8 @@ pub(super) struct CounterPoint {
 impl From<store::Device> for Device {
     fn from(d: store::Device) -> Self {
         Self {
-            gateway: d.gateway,
-            device: d.device,
+            gateway: d.gateway.into(),
+            device: d.device.into(),
             vendor: d.vendor,
             model: d.model,
             serial: d.serial,
@@ -124,8 +125,8 @@ impl From<store::CounterPoint> for CounterPoint {
 #[into_params(parameter_in = Query)]
 pub(super) struct DeviceParams {
     /// Of this gateway only.
-    #[param(max_length = 100)]
-    gateway: Option<String>,
+    #[param(value_type = Option<String>)]
+    gateway: Option<GatewayId>,
     /// Part of model, serial, name, address or id.
     #[param(max_length = 100)]
     q: Option<String>,
@@ -145,8 +146,8 @@ pub(super) async fn list(
     Params(params): Params<DeviceParams>,
 ) -> Result<Json<List<Device>>, ApiError> {
     let filter = store::DeviceFilter {
-        gateway: limited("gateway", params.gateway.as_deref(), NAME_BYTES)?.map(str::to_owned),
-        text: limited("q", params.q.as_deref(), NAME_BYTES)?.map(str::to_owned),
+        gateway: params.gateway,
+        text: limited("q", params.q.as_deref(), TEXT_BYTES)?.map(str::to_owned),
     };
     let page =
         state.view(&caller, Permission::SeeFleet)?.devices(&filter, cursor(params.page.as_deref())?).await?;
@@ -165,7 +166,7 @@ pub(super) async fn list(
 pub(super) async fn one(
     State(state): State<OperatorState>,
     caller: Caller,
-    Path((gateway, device)): Path<(String, String)>,
+    PathIds((gateway, device)): PathIds<(GatewayId, DeviceId)>,
 ) -> Result<Json<DeviceDetail>, ApiError> {
     let found = state.view(&caller, Permission::SeeFleet)?.device(&gateway, &device).await?;
     let found = found.ok_or_else(|| ApiError::not_found("device"))?;
@@ -204,14 +205,14 @@ pub(super) struct SeriesParams {
 pub(super) async fn counters(
     State(state): State<OperatorState>,
     caller: Caller,
-    Path((gateway, device)): Path<(String, String)>,
+    PathIds((gateway, device)): PathIds<(GatewayId, DeviceId)>,
     Params(params): Params<SeriesParams>,
 ) -> Result<Json<List<CounterPoint>>, ApiError> {
-    let counter = params.counter.as_deref().unwrap_or(Counter::Total.name());
-    if !Counter::ALL.iter().any(|known| known.name() == counter) {
+    let named = params.counter.as_deref().unwrap_or(Counter::Total.name());
+    let Some(counter) = Counter::ALL.into_iter().find(|known| known.name() == named) else {
         let known = Counter::ALL.map(Counter::name).join(", ");
         return Err(ApiError::malformed(format!("counter is not known: expected one of {known}")));
-    }
+    };
     let (from, to) = (params.from.unwrap_or(Timestamp::UNIX_EPOCH), params.to.unwrap_or(Timestamp::MAX));
     if state.view(&caller, Permission::SeeFleet)?.device(&gateway, &device).await?.is_none() {
         return Err(ApiError::not_found("device"));

@@ -1,15 +1,16 @@
 //! `/api/v1/gateways`: gateways and how far their reports have come.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
+use wire::ids::GatewayId;
 
 use super::errors::ReadErrors;
 use super::list::{List, PageParams, cursor};
 use crate::operators::OperatorState;
-use crate::operators::caller::{Caller, Params};
+use crate::operators::caller::{Caller, Params, PathIds};
 use crate::operators::error::ApiError;
 use crate::store;
 use comm_server_core::roles::Permission;
@@ -61,7 +62,7 @@ pub(super) struct GatewayDetail {
 impl From<store::Gateway> for Gateway {
     fn from(g: store::Gateway) -> Self {
         Self {
-            gateway: g.gateway,
+            gateway: g.gateway.into(),
             customer: g.customer,
             site: g.site,
             version: g.version,
@@ -109,7 +110,7 @@ pub(super) async fn list(
 pub(super) async fn one(
     State(state): State<OperatorState>,
     caller: Caller,
-    Path(name): Path<String>,
+    PathIds(name): PathIds<GatewayId>,
 ) -> Result<Json<GatewayDetail>, ApiError> {
     let found = state.view(&caller, Permission::SeeFleet)?.gateway(&name).await?;
     let gateway = found.ok_or_else(|| ApiError::not_found("gateway"))?;

@@ -5,9 +5,10 @@ use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use wire::ids::GatewayId;
 
 use super::errors::{ReadErrors, WriteErrors};
-use super::list::{List, PageParams, cursor, limited};
+use super::list::{List, PageParams, cursor};
 use crate::operators::OperatorState;
 use crate::operators::caller::{Body, Caller, Params};
 use crate::operators::error::ApiError;
@@ -30,7 +31,7 @@ pub(super) struct Quarantined {
 impl From<store::Quarantined> for Quarantined {
     fn from(q: store::Quarantined) -> Self {
         Self {
-            gateway: q.gateway,
+            gateway: q.gateway.into(),
             lane: q.lane.name().to_owned(),
             seq: q.seq,
             received_at: q.received_at,
@@ -61,8 +62,8 @@ pub(super) async fn list(
 #[serde(deny_unknown_fields)]
 pub(super) struct Replay {
     /// Those of this gateway; all if absent.
-    #[schema(max_length = 100)]
-    gateway: Option<String>,
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[a-z0-9._-]+$")]
+    gateway: Option<GatewayId>,
 }
 
 /// What became of them.
@@ -86,7 +87,6 @@ pub(super) async fn replay(
     caller: Caller,
     Body(which): Body<Replay>,
 ) -> Result<Json<Replayed>, ApiError> {
-    let gateway = limited("gateway", which.gateway.as_deref(), 100)?;
-    let done = state.services.quarantine.replay(&caller.actor, gateway).await?;
+    let done = state.services.quarantine.replay(&caller.actor, which.gateway.as_ref()).await?;
     Ok(Json(Replayed { taken: done.taken, kept: done.kept }))
 }

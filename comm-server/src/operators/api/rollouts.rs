@@ -110,7 +110,7 @@ impl From<store::Rollout> for Rollout {
             cancelled: r.cancelled,
         };
         Self {
-            rollout: r.rollout,
+            rollout: r.rollout.to_string(),
             vendor: r.vendor,
             model: r.model,
             version: r.version,
@@ -119,8 +119,8 @@ impl From<store::Rollout> for Rollout {
             created_by: r.created_by,
             created_at: r.created_at,
             state: r.state.name(),
-            retry_of: r.retry_of,
-            retried_by: r.retried_by,
+            retry_of: r.retry_of.map(|id| id.to_string()),
+            retried_by: r.retried_by.map(|id| id.to_string()),
             progress,
         }
     }
@@ -129,8 +129,8 @@ impl From<store::Rollout> for Rollout {
 impl From<store::RolloutDevice> for RolloutDevice {
     fn from(d: store::RolloutDevice) -> Self {
         Self {
-            gateway: d.gateway,
-            device: d.device,
+            gateway: d.gateway.into(),
+            device: d.device.map(String::from).unwrap_or_default(),
             model: d.model,
             serial: d.serial,
             name: d.name,

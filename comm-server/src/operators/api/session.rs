@@ -53,7 +53,7 @@ pub(super) async fn begin(
 ) -> Result<(session::LoginCookies, Json<Session>), ApiError> {
     let (begun, cookies) = session::log_in(&state, peer, &headers, &login.user, &login.password).await?;
     let session = Session {
-        user: begun.user,
+        user: begun.user.into(),
         role: begun.role.name(),
         must_change_password: begun.must_change,
         csrf: begun.csrf,

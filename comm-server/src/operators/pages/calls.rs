@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::error::PageError;
-use super::form::{Choice, check_choice, choices};
+use super::form::{Choice, check_choice, choices, identifier};
 use super::icon::Icon;
 use super::layout::Layout;
 use super::live::Wanted;
@@ -18,6 +18,7 @@ use super::time::When;
 use super::url::{address, device_page, element};
 use crate::operators::OperatorState;
 use crate::store::{Call, CallFilter};
+use wire::ids::{DeviceId, GatewayId};
 use wire::report::CallKind;
 
 const STATES: [(&str, &str); 3] = [("", "Open and closed"), ("open", "Open"), ("closed", "Closed")];
@@ -102,8 +103,8 @@ pub(super) async fn show(
     let filter = CallFilter {
         open,
         kind: query.kind.parse().ok(),
-        gateway: some(&query.gateway),
-        device: some(&query.device).filter(|_| !query.gateway.is_empty()),
+        gateway: identifier(&query.gateway)?,
+        device: identifier(&query.device)?.filter(|_| !query.gateway.is_empty()),
     };
     let mut sections = Vec::new();
     let own = [
@@ -146,8 +147,8 @@ pub(super) async fn show(
 }
 
 /// Where all calls of a device are.
-pub(super) fn page_of(gateway: &str, device: &str) -> String {
-    address("/calls", &[("gateway", gateway), ("device", device)])
+pub(super) fn page_of(gateway: &GatewayId, device: &DeviceId) -> String {
+    address("/calls", &[("gateway", gateway.as_str()), ("device", device.as_str())])
 }
 
 /// Calls on a page.
@@ -160,15 +161,15 @@ fn row(c: Call, now: Timestamp) -> CallRow {
     CallRow {
         element: element(
             "c",
-            &[&c.gateway, c.lane.name(), &c.seq.to_string(), if c.open { "open" } else { "all" }],
+            &[c.gateway.as_str(), c.lane.name(), &c.seq.to_string(), if c.open { "open" } else { "all" }],
         ),
         title: kind.word,
         icon: kind.icon,
         tone: if c.open { kind.tone } else { "idle" },
         state: state::of_call(c.open),
         href: device_page(&c.gateway, &c.device),
-        device: called(&c.device_model, &c.device_name, &c.device),
-        gateway: c.gateway,
+        device: called(&c.device_model, &c.device_name, c.device.as_str()),
+        gateway: c.gateway.into(),
         detail: c.detail,
         raised_at: When::new(c.raised_at, now),
         cleared_at: c.cleared_at.map(|at| When::new(at, now)),

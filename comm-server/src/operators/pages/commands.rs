@@ -8,9 +8,10 @@ use comm_server_core::roles::Permission;
 use jiff::Timestamp;
 use serde::Deserialize;
 use wire::command::OrderKind;
+use wire::ids::GatewayId;
 
 use super::error::PageError;
-use super::form::{Choice, choices};
+use super::form::{Choice, choices, identifier};
 use super::icon::Icon;
 use super::layout::Layout;
 use super::live::Wanted;
@@ -20,6 +21,7 @@ use super::time::When;
 use super::url::{address, element};
 use crate::operators::OperatorState;
 use crate::operators::caller::Caller;
+use crate::operators::error::ApiError;
 use crate::services::RequestKind;
 use crate::store::{Command, Gateway, Page};
 
@@ -90,9 +92,9 @@ pub(super) async fn show(
 ) -> Result<Response, PageError> {
     let now = Timestamp::now();
     let some = |text: &'_ str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    let (gateway, cursor) = (some(&query.gateway), some(&query.page));
+    let (gateway, cursor) = (identifier(&query.gateway)?, some(&query.page));
     let view = state.view(&caller, Permission::SeeFleet)?;
-    let found = view.commands(gateway.as_deref(), cursor.as_deref()).await?;
+    let found = view.commands(gateway.as_ref(), cursor.as_deref()).await?;
     let q = query.q.as_deref().unwrap_or(&query.gateway);
     let gateways = view.find_gateways(q, None).await?;
     let choice = found_gateways(gateways, q);
@@ -112,8 +114,8 @@ pub(super) async fn show(
 }
 
 /// Where the commands of a gateway are, and it can be asked.
-pub(super) fn page_of(gateway: &str) -> String {
-    address("/commands", &[("gateway", gateway)])
+pub(super) fn page_of(gateway: &GatewayId) -> String {
+    address("/commands", &[("gateway", gateway.as_str())])
 }
 
 /// What can be chosen, and whether that is all: a list that ends silently hides the gateway that is sought.
@@ -131,7 +133,7 @@ fn found_gateways(found: Page<Gateway>, q: &str) -> GatewayChoice {
         let place = [g.customer.as_str(), g.site.as_str()].into_iter().filter(|text| !text.is_empty());
         std::iter::once(g.gateway.as_str()).chain(place).collect::<Vec<_>>().join(" · ")
     };
-    let one = |g: Gateway| Found { title: title(&g), id: g.gateway };
+    let one = |g: Gateway| Found { title: title(&g), id: g.gateway.into() };
     let mut gateways: Vec<Found> = found.items.into_iter().map(one).collect();
     // Who names a gateway in full means that one, also where others begin with its name.
     gateways.sort_by_key(|gateway| gateway.id != q.trim());
@@ -149,9 +151,10 @@ pub(super) async fn create(
     FormSubmission { caller, fields }: FormSubmission,
 ) -> Result<Response, PageError> {
     let kind: RequestKind = fields.text("kind").parse()?;
-    let gateway = fields.text("gateway");
-    state.services.commands.queue(&caller.actor, gateway, kind, None).await?;
-    Ok(Redirect::to(&address("/commands", &[("gateway", gateway), ("done", "queued")])).into_response())
+    let gateway: GatewayId = fields.text("gateway").parse().map_err(|_| ApiError::not_found("gateway"))?;
+    state.services.commands.queue(&caller.actor, &gateway, kind, None).await?;
+    Ok(Redirect::to(&address("/commands", &[("gateway", gateway.as_str()), ("done", "queued")]))
+        .into_response())
 }
 
 fn row(c: Command, now: Timestamp) -> CommandRow {
@@ -164,12 +167,12 @@ fn row(c: Command, now: Timestamp) -> CommandRow {
         OrderKind::Discovery => RequestKind::Discovery.title(),
     };
     CommandRow {
-        element: element("k", &[&c.command]),
+        element: element("k", &[&c.command.to_string()]),
         title,
         undelivered: if c.state == CommandState::Queued { "at the next poll" } else { "–" },
         state: state::of_command(c.state),
         rollout: c.rollout.map(|rollout| format!("/rollouts/{rollout}")),
-        gateway: c.gateway,
+        gateway: c.gateway.into(),
         detail: c.detail,
         created_by: c.created_by,
         created_at: When::new(c.created_at, now),

@@ -1,11 +1,11 @@
 //! `/devices/{gateway}/{device}`: everything about one device.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use serde::Deserialize;
-use wire::ids::DeviceId;
+use wire::ids::{DeviceId, GatewayId};
 use wire::reading::{Counter, Reading};
 
 use super::calls::{self, CallRow};
@@ -19,7 +19,7 @@ use super::supply::{self, Alarms, Bar};
 use super::time::{When, grouped};
 use super::url::{address, device_page, segment};
 use crate::operators::OperatorState;
-use crate::operators::caller::Caller;
+use crate::operators::caller::{Caller, PathIds};
 use crate::operators::error::ApiError;
 use crate::services::RequestKind;
 use crate::store::{
@@ -137,7 +137,7 @@ struct Known {
 pub(super) async fn show(
     State(state): State<OperatorState>,
     PageSession(caller): PageSession,
-    Path((gateway, device)): Path<(String, String)>,
+    PathIds((gateway, device)): PathIds<(GatewayId, DeviceId)>,
     PageParams(query): PageParams<Query>,
     wanted: Wanted,
 ) -> Result<Response, PageError> {
@@ -158,8 +158,8 @@ pub(super) async fn show(
         may_sense: caller.actor.may(Permission::AskStatus),
         series: format!(
             "/api/v1/gateways/{}/devices/{}/counters?counter=total",
-            segment(&gateway),
-            segment(&device)
+            segment(gateway.as_str()),
+            segment(device.as_str())
         ),
         d: &head,
         unit: &history.unit,
@@ -172,16 +172,13 @@ pub(super) async fn show(
 async fn read(
     state: &OperatorState,
     caller: &Caller,
-    gateway: &str,
-    device: &str,
+    gateway: &GatewayId,
+    device: &DeviceId,
 ) -> Result<Known, PageError> {
     let view = state.view(caller, Permission::SeeFleet)?;
     let detail = view.device(gateway, device).await?.ok_or_else(|| ApiError::not_found("device"))?;
-    let filter = CallFilter {
-        gateway: Some(gateway.to_owned()),
-        device: Some(device.to_owned()),
-        ..CallFilter::default()
-    };
+    let filter =
+        CallFilter { gateway: Some(gateway.clone()), device: Some(device.clone()), ..CallFilter::default() };
     let own = (gateway, device);
     Ok(Known {
         detail,
@@ -198,11 +195,11 @@ async fn read(
 async fn points(
     state: &OperatorState,
     caller: &Caller,
-    gateway: &str,
-    device: &str,
+    gateway: &GatewayId,
+    device: &DeviceId,
     now: Timestamp,
 ) -> Result<Vec<Point>, PageError> {
-    let (total, begin, end) = (Counter::Total.name(), Timestamp::UNIX_EPOCH, Timestamp::MAX);
+    let (total, begin, end) = (Counter::Total, Timestamp::UNIX_EPOCH, Timestamp::MAX);
     let view = state.view(caller, Permission::SeeFleet)?;
     let points = view.counter_series(gateway, device, total, begin, end).await?;
     let point = |p: &CounterPoint| Point { at: When::new(p.at, now), value: grouped(p.value) };
@@ -210,7 +207,7 @@ async fn points(
 }
 
 /// What is said after a command was queued: when the gateway takes it, as far as that is known, and where to look.
-fn queued(known: Option<&Gateway>, gateway: &str, now: Timestamp) -> Done {
+fn queued(known: Option<&Gateway>, gateway: &GatewayId, now: Timestamp) -> Done {
     let due = known.and_then(Gateway::next_poll).filter(|due| *due > now);
     let text = match due {
         Some(due) => {
@@ -239,10 +236,10 @@ impl Head {
         let or = |text: &str, other: &str| if text.is_empty() { other } else { text }.to_owned();
         Self {
             href: device_page(&d.gateway, &d.device),
-            model: or(&d.model, &d.device),
+            model: or(&d.model, d.device.as_str()),
             serial: or(&d.serial, &d.address),
-            site: or(site, &d.gateway),
-            gateway: d.gateway.clone(),
+            site: or(site, d.gateway.as_str()),
+            gateway: d.gateway.to_string(),
         }
     }
 }
@@ -252,8 +249,10 @@ fn prepared(caller: &Caller, known: Known, now: Timestamp) -> (Overview, History
     let reading: Option<Reading> = known.detail.reading.and_then(|json| serde_json::from_value(json).ok());
     let reading = reading.as_ref();
     let alarms = Alarms::of(&known.supply_calls, &d.gateway, &d.device);
-    let elsewhere =
-        |other: Sighting| Elsewhere { href: device_page(&other.gateway, &d.device), gateway: other.gateway };
+    let elsewhere = |other: Sighting| Elsewhere {
+        href: device_page(&other.gateway, &d.device),
+        gateway: other.gateway.into(),
+    };
     let overview = Overview {
         state: state::of_device(d.offline, known.top_call, reading.map(|r| &r.status)),
         read_at: d.read_at.map(|at| When::new(at, now)),
@@ -300,8 +299,8 @@ fn facts(d: &Device, reading: Option<&Reading>, now: Timestamp) -> Vec<Fact> {
         ("Name", d.name.clone()),
         ("Address", d.address.clone()),
         ("Hardware address", d.mac.clone()),
-        ("Gateway", d.gateway.clone()),
-        ("Device id", d.device.clone()),
+        ("Gateway", d.gateway.to_string()),
+        ("Device id", d.device.to_string()),
         ("First seen", When::new(d.first_seen, now).full),
         ("Describes itself as", description),
     ];
@@ -353,15 +352,14 @@ fn title(counter: &str) -> String {
 /// `POST /devices/{gateway}/{device}/commands`
 pub(super) async fn ask(
     State(state): State<OperatorState>,
-    Path((gateway, device)): Path<(String, String)>,
+    PathIds((gateway, device)): PathIds<(GatewayId, DeviceId)>,
     FormSubmission { caller, fields }: FormSubmission,
 ) -> Result<Response, PageError> {
-    let id: DeviceId = device.parse().map_err(|_| ApiError::not_found("device"))?;
     let kind: RequestKind = fields.text("kind").parse()?;
     if state.services.views.now(&caller.actor, kind.permission())?.device(&gateway, &device).await?.is_none()
     {
         return Err(ApiError::not_found("device").into());
     }
-    state.services.commands.queue(&caller.actor, &gateway, kind, Some(vec![id])).await?;
+    state.services.commands.queue(&caller.actor, &gateway, kind, Some(vec![device.clone()])).await?;
     Ok(Redirect::to(&address(&device_page(&gateway, &device), &[("done", "queued")])).into_response())
 }

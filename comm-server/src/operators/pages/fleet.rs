@@ -130,8 +130,7 @@ async fn alarms(
     devices: &[FleetDevice],
 ) -> Result<Vec<SupplyCall>, PageError> {
     let (Some(first), Some(last)) = (devices.first(), devices.last()) else { return Ok(Vec::new()) };
-    let (first, last) =
-        ((first.gateway.as_str(), first.device.as_str()), (last.gateway.as_str(), last.device.as_str()));
+    let (first, last) = ((&first.gateway, &first.device), (&last.gateway, &last.device));
     Ok(state.view(caller, Permission::SeeFleet)?.supply_calls(first, last).await?)
 }
 
@@ -198,7 +197,7 @@ fn row(d: FleetDevice, alarms: &[SupplyCall], now: Timestamp) -> DeviceRow {
     // Many makers write the model as the name.
     let name = if d.name == d.model { String::new() } else { d.name };
     DeviceRow {
-        element: element("d", &[&d.gateway, &d.device]),
+        element: element("d", &[d.gateway.as_str(), d.device.as_str()]),
         href: device_page(&d.gateway, &d.device),
         state: state::of_device(d.offline, d.top_call, status),
         supplies: d
@@ -208,10 +207,14 @@ fn row(d: FleetDevice, alarms: &[SupplyCall], now: Timestamp) -> DeviceRow {
             .unwrap_or_default(),
         stale: d.offline || d.silent,
         unheard: d.silent,
-        model: if d.model.is_empty() { d.device.clone() } else { d.model },
+        model: if d.model.is_empty() { d.device.to_string() } else { d.model },
         serial: if d.serial.is_empty() { d.address } else { d.serial },
         name,
-        gateway: if d.customer.is_empty() { d.gateway } else { format!("{} · {}", d.customer, d.gateway) },
+        gateway: if d.customer.is_empty() {
+            d.gateway.into()
+        } else {
+            format!("{} · {}", d.customer, d.gateway)
+        },
         site: d.site,
         seen_by: d.seen_by,
         total: d.total.map_or_else(|| "–".to_owned(), grouped),

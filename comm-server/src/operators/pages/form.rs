@@ -1,5 +1,9 @@
 //! Choices of a form.
 
+use std::str::FromStr;
+
+use wire::ids::InvalidId;
+
 use crate::operators::error::ApiError;
 
 /// One choice.
@@ -18,6 +22,12 @@ pub(super) fn choices(all: &[(&str, &str)], chosen: &str) -> Vec<Choice> {
         chosen: *value == chosen,
     };
     all.iter().map(choice).collect()
+}
+
+/// The identifier that an address asks for; `None` where it is empty.
+pub(super) fn identifier<T: FromStr<Err = InvalidId>>(value: &str) -> Result<Option<T>, ApiError> {
+    let given = Some(value).filter(|value| !value.is_empty());
+    given.map(str::parse::<T>).transpose().map_err(|error| ApiError::malformed(error.to_string()))
 }
 
 /// Refuses a value of an address that is none of a form's choices.

@@ -105,7 +105,7 @@ fn row(g: Gateway, lanes: &[LaneState], now: Timestamp) -> GatewayRow {
     let (silent, due) = (g.is_silent(now), g.next_poll());
     let own = lanes.iter().filter(|lane| lane.gateway == g.gateway);
     GatewayRow {
-        href: address("/", &[("q", &g.gateway)]),
+        href: address("/", &[("q", g.gateway.as_str())]),
         commands: super::commands::page_of(&g.gateway),
         state: state::of_gateway(silent, g.storage_problem.is_empty(), g.service_calls > 0),
         last_poll: g.last_poll.map(|at| When::new(at, now)),
@@ -118,7 +118,7 @@ fn row(g: Gateway, lanes: &[LaneState], now: Timestamp) -> GatewayRow {
         lanes: own.map(lane).collect(),
         version: g.version,
         site: if g.customer.is_empty() { g.site } else { format!("{} · {}", g.customer, g.site) },
-        id: g.gateway,
+        id: g.gateway.into(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! How far a roll-out and each of its devices are, as a bar with its legend and as rows.
 
 use jiff::Timestamp;
+use wire::ids::DeviceId;
 
 use super::state::{self, StateBadge};
 use super::time::{When, grouped};
@@ -91,21 +92,21 @@ impl StepRow {
             parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
         };
         let waiting_for = d.waiting_for;
-        let staging = d.device.is_empty();
-        let title = match (staging, d.model.is_empty()) {
-            (true, _) => "Image at the gateway".to_owned(),
-            (false, true) => d.device.clone(),
-            (false, false) => d.model,
+        let title = match &d.device {
+            None => "Image at the gateway".to_owned(),
+            Some(device) if d.model.is_empty() => device.to_string(),
+            Some(_) => d.model,
         };
+        let device = d.device.as_ref().map_or("", DeviceId::as_str);
         Self {
-            element: element("s", &[&d.gateway, &d.device]),
-            href: if staging { String::new() } else { device_page(&d.gateway, &d.device) },
+            element: element("s", &[d.gateway.as_str(), device]),
+            href: d.device.as_ref().map(|device| device_page(&d.gateway, device)).unwrap_or_default(),
             title,
-            sub: if d.serial.is_empty() { d.device } else { joined([&d.serial, &d.name]) },
+            sub: if d.serial.is_empty() { device.to_owned() } else { joined([&d.serial, &d.name]) },
             place: joined([&d.customer, &d.site]),
             state: state::of_step(d.step, waiting_for),
             reason: waiting_for.map(|reason| sentence(reason.text())).unwrap_or_default(),
-            gateway: d.gateway,
+            gateway: d.gateway.into(),
             detail: d.detail,
             panel: d.panel,
             version_before: d.version_before,
@@ -125,10 +126,11 @@ mod tests {
     use comm_server_core::rollouts::RolloutState;
 
     use super::*;
+    use wire::ids::RolloutId;
 
     fn rollout(verified: i64, failed: i64, pushed: i64, cancelled: i64, pending: i64) -> Rollout {
         Rollout {
-            rollout: String::new(),
+            rollout: RolloutId(uuid::Uuid::nil()),
             vendor: String::new(),
             model: String::new(),
             version: String::new(),

@@ -5,9 +5,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use serde::Deserialize;
+use wire::ids::GatewayId;
 use wire::text::lines_with_marks;
 
 use super::error::{PageError, page};
+use super::form::identifier;
 use super::icon::Icon;
 use super::layout::Layout;
 use super::session::{FormSubmission, PageParams, PageSession};
@@ -17,9 +19,6 @@ use crate::operators::OperatorState;
 use crate::operators::error::ApiError;
 use crate::store::Replayed;
 use comm_server_core::roles::Permission;
-
-/// A gateway's name in a form is not longer, bytes.
-const NAME_MAX: usize = 100;
 
 /// Where a list goes on.
 #[derive(Debug, Default, Deserialize)]
@@ -35,7 +34,7 @@ struct QuarantinePage {
     layout: Layout,
     may_replay: bool,
     /// Gateways that reports of this page are from.
-    gateways: Vec<String>,
+    gateways: Vec<GatewayId>,
     items: Vec<Item>,
     next: Option<String>,
 }
@@ -59,14 +58,14 @@ pub(super) async fn show(
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
     let found = state.view(&caller, Permission::SeeQuarantine)?.quarantine(cursor).await?;
     let item = |q: crate::store::Quarantined| Item {
-        gateway: q.gateway,
+        gateway: q.gateway.into(),
         lane: q.lane.name().to_owned(),
         seq: q.seq,
         received_at: When::new(q.received_at, now),
         reason: q.reason,
         body: lines_with_marks(&q.body).into_owned(),
     };
-    let mut gateways: Vec<String> = found.items.iter().map(|q| q.gateway.clone()).collect();
+    let mut gateways: Vec<GatewayId> = found.items.iter().map(|q| q.gateway.clone()).collect();
     gateways.dedup();
     Ok(page(&QuarantinePage {
         layout: Layout::new(&caller, "/quarantine", query.done.as_deref()),
@@ -82,16 +81,13 @@ pub(super) async fn replay(
     State(state): State<OperatorState>,
     FormSubmission { caller, fields }: FormSubmission,
 ) -> Result<Response, PageError> {
-    let gateway = Some(fields.text("gateway")).filter(|gateway| !gateway.is_empty());
-    if gateway.is_some_and(|gateway| gateway.len() > NAME_MAX) {
-        return Err(ApiError::malformed("the gateway's name is too long").into());
-    }
-    if let Some(name) = gateway
+    let gateway: Option<GatewayId> = identifier(fields.text("gateway").trim())?;
+    if let Some(name) = &gateway
         && state.view(&caller, Permission::ReplayQuarantine)?.gateway(name).await?.is_none()
     {
         return Err(ApiError::not_found("gateway").into());
     }
-    let done = state.services.quarantine.replay(&caller.actor, gateway).await?;
+    let done = state.services.quarantine.replay(&caller.actor, gateway.as_ref()).await?;
     let word = match done {
         Replayed { taken: 0, .. } => "kept",
         Replayed { kept: 0, .. } => "taken",

@@ -203,14 +203,14 @@ fn row(r: Rollout, now: Timestamp) -> RolloutRow {
         progress: Progress::of(&r),
         not_before: When::new(r.not_before, now),
         created_at: When::new(r.created_at, now),
-        id: r.rollout,
+        id: r.rollout.to_string(),
         vendor: r.vendor,
         model: r.model,
         version: r.version,
         target: r.target,
         created_by: r.created_by,
-        retry_of: r.retry_of,
-        retried_by: r.retried_by,
+        retry_of: r.retry_of.map(|id| id.to_string()),
+        retried_by: r.retried_by.map(|id| id.to_string()),
     }
 }
 

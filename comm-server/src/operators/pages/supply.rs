@@ -1,5 +1,6 @@
 //! Supplies and trays as bars in their own colours.
 
+use wire::ids::{DeviceId, GatewayId};
 use wire::reading::{Label, LevelState, Supply, Tray};
 
 use crate::store::SupplyCall;
@@ -34,8 +35,8 @@ pub(super) struct Alarms<'a>(Vec<&'a SupplyCall>);
 
 impl<'a> Alarms<'a> {
     /// Those of one device.
-    pub(super) fn of(calls: &'a [SupplyCall], gateway: &str, device: &str) -> Self {
-        Self(calls.iter().filter(|call| call.gateway == gateway && call.device == device).collect())
+    pub(super) fn of(calls: &'a [SupplyCall], gateway: &GatewayId, device: &DeviceId) -> Self {
+        Self(calls.iter().filter(|call| call.gateway == *gateway && call.device == *device).collect())
     }
 
     /// Whether a supply is near its end, or at it.
@@ -203,8 +204,8 @@ mod tests {
     #[test]
     fn only_an_open_call_marks_a_supply() {
         let call = |device: &str, subject: &str, is_end| SupplyCall {
-            gateway: "gw-1".to_owned(),
-            device: device.to_owned(),
+            gateway: "gw-1".parse().unwrap(),
+            device: device.parse().unwrap(),
             subject: subject.to_owned(),
             is_end,
         };
@@ -215,7 +216,7 @@ mod tests {
             call("a:2", "1.3", true),
             call("a:1", "", true),
         ];
-        let own = Alarms::of(&calls, "gw-1", "a:1");
+        let own = Alarms::of(&calls, &"gw-1".parse().unwrap(), &"a:1".parse().unwrap());
         let table = [("1.1", Some(Alarm::NearEnd)), ("1.2", Some(Alarm::End)), ("1.3", None), ("", None)];
         for (index, expected) in table {
             assert_eq!(own.about(index), expected, "{index}");

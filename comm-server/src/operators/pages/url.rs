@@ -1,6 +1,7 @@
 //! Addresses of the console's pages, and ids of elements.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+use wire::ids::{DeviceId, GatewayId};
 
 /// Everything but the unreserved characters of RFC 3986 §2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -23,8 +24,8 @@ pub(super) fn address(path: &str, query: &[(&str, &str)]) -> String {
 }
 
 /// The address of a device's page.
-pub(super) fn device_page(gateway: &str, device: &str) -> String {
-    format!("/devices/{}/{}", segment(gateway), segment(device))
+pub(super) fn device_page(gateway: &GatewayId, device: &DeviceId) -> String {
+    format!("/devices/{}/{}", segment(gateway.as_str()), segment(device.as_str()))
 }
 
 /// An id for an element of a page, the same at each refresh: it keeps the focus where it is.
@@ -40,7 +41,10 @@ mod tests {
 
     #[test]
     fn ids_survive_the_way_through_an_address() {
-        assert_eq!(device_page("gw-1", "ricoh:E1/7"), "/devices/gw-1/ricoh%3AE1%2F7");
+        assert_eq!(
+            device_page(&"gw-1".parse().unwrap(), &"ricoh:E1/7".parse().unwrap()),
+            "/devices/gw-1/ricoh%3AE1%2F7"
+        );
         assert_eq!(address("/", &[("q", "a b&c"), ("page", "")]), "/?q=a%20b%26c");
         assert_eq!(element("d", &["gw.1", "ricoh:E1/7"]), "d-gw-1-ricoh-E1-7");
     }

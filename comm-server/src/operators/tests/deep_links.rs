@@ -50,7 +50,11 @@ async fn a_lapsed_form_returns_to_its_page_and_changes_nothing() {
     let lapsed = site.send(request.unwrap()).await;
     let login = format!("/login?next={}", DEVICE.replace('%', "%25").replace('/', "%2F"));
     assert_eq!((lapsed.status.as_u16(), lapsed.header(header::LOCATION)), (303, login.as_str()));
-    assert_eq!(site.store.commands("default", None, None).await.unwrap().items.len(), 1, "the one of before");
+    assert_eq!(
+        site.store.of(&crate::store::testing::scope()).commands(None, None).await.unwrap().items.len(),
+        1,
+        "the one of before"
+    );
 }
 
 #[tokio::test]

@@ -169,7 +169,7 @@ async fn quarantined_reports_are_tried_again_by_a_button() {
     let viewer = site.log_in("vera", PASSWORD).await;
     let refused = site.submit(&viewer, "/quarantine/replay", &format!("csrf={}", viewer.csrf)).await;
     assert_eq!(refused.status, 403);
-    assert_eq!(site.store.quarantine("default", None).await.unwrap().items.len(), 2);
+    assert_eq!(site.store.of(&crate::store::testing::scope()).quarantine(None).await.unwrap().items.len(), 2);
 
     let other = site.submit(&client, "/quarantine/replay", &form.replace("gw-1", "gw-2")).await;
     assert!(other.status == 404 && other.text.contains("There is no gateway of that name"), "{}", other.text);
@@ -180,7 +180,7 @@ async fn quarantined_reports_are_tried_again_by_a_button() {
         page.contains("Some could be used now") && page.contains("report 1") && !page.contains("report 2")
     );
     assert!(site.get(&client, "/calls").await.text.contains("Paper jam"));
-    let audit = site.store.audit("default", None).await.unwrap().items;
+    let audit = site.store.of(&crate::store::testing::scope()).audit(None).await.unwrap().items;
     let replay = audit.iter().find(|entry| entry.what == "quarantine.replay").unwrap();
     assert_eq!((replay.who.as_str(), replay.detail.as_str()), ("erin", "1 reports taken, 1 kept"));
 }

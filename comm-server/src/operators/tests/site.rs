@@ -13,7 +13,8 @@ use tower::ServiceExt as _;
 use crate::operators::{OperatorState, router};
 use crate::services::{Image, Images, Services, password};
 use crate::store::testing::Database;
-use crate::store::{DEFAULT_TENANT, NewUser, Store};
+use crate::store::testing::scope;
+use crate::store::{NewUser, Store};
 
 /// Where users are made.
 const HERE: wire::network::Network = wire::network::Network::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -57,7 +58,7 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", dir.path().join("platen.db").display());
         let store = Store::open_detached(&url).await.unwrap();
-        let router = router(OperatorState::new(Services::new(&store, None).unwrap()));
+        let router = router(OperatorState::new(Services::new(&store, &scope(), None).unwrap()));
         Self { _dir: dir, url, store, router }
     }
 
@@ -74,7 +75,7 @@ impl Site {
         };
         let list = published.map(|list| list.iter().map(image).collect()).map_err(str::to_owned);
         let images = Some(Images::fixed(list));
-        let router = router(OperatorState::new(Services::new(&self.store, images).unwrap()));
+        let router = router(OperatorState::new(Services::new(&self.store, &scope(), images).unwrap()));
         Self { router, ..self }
     }
 
@@ -88,17 +89,17 @@ impl Site {
 
     pub(super) async fn add_user(&self, name: &str, role: &str, must_change: bool) {
         let new = NewUser {
-            name: name.to_owned(),
+            name: name.parse().unwrap(),
             role: role.parse().unwrap(),
             password_hash: password::Hasher::new().unwrap().hash(PASSWORD, HERE).await.unwrap(),
             must_change,
             created_at: Timestamp::now(),
         };
-        assert!(self.store.create_user(DEFAULT_TENANT, new).await.unwrap());
+        assert!(self.store.of(&scope()).create_user(new).await.unwrap());
     }
 
     pub(super) async fn first_login(&self) -> String {
-        Services::new(&self.store, None).unwrap().users.first_login().await.unwrap().unwrap()
+        Services::new(&self.store, &scope(), None).unwrap().users.first_login().await.unwrap().unwrap()
     }
 
     /// Rows as another part of the server would store them.

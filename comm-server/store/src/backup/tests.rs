@@ -5,10 +5,11 @@ use std::path::Path;
 
 use super::tables::{LEFT_OUT, TABLES};
 use super::*;
+use crate::Store;
 use crate::db::failed;
+use crate::testing::scope;
 use crate::tests::engines::{database, on_every_engine};
 use crate::tests::filled;
-use crate::{DEFAULT_TENANT, Store};
 
 on_every_engine! {
     a_backup_is_restored_on_either_engine,
@@ -43,7 +44,7 @@ async fn a_backup_is_restored_on_either_engine() {
         assert_eq!(lines_of(&again).await, lines_of(&first).await);
         let store = Store::open_detached(&url).await.unwrap();
         assert!(store.check().await.is_ok());
-        assert_eq!(store.gateways(DEFAULT_TENANT, None).await.unwrap().items.len(), 1);
+        assert_eq!(store.of(&scope()).gateways(None).await.unwrap().items.len(), 1);
     }
 }
 

@@ -1,11 +1,12 @@
 //! The tables' history, embedded: every file of `migrations/` in its order, never edited once released.
 
+use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AnyPool, AssertSqlSafe, SqlSafeStr as _};
 
 use super::engine::{self, Engine};
-use super::{DEFAULT_TENANT, StoreError, failed, row};
+use super::{StoreError, failed, row};
 
 /// Number, name and SQL of each step.
 const STEPS: &[(i64, &str, &str)] = &[
@@ -65,7 +66,7 @@ pub(crate) async fn run(engine: Engine, pool: &AnyPool) -> Result<(), StoreError
     sqlx::query(
         "INSERT INTO tenants (tenant, name, created_ms) VALUES ($1, $1, $2) ON CONFLICT (tenant) DO NOTHING",
     )
-    .bind(DEFAULT_TENANT)
+    .bind(TenantId::default_tenant().to_string())
     .bind(Timestamp::now().as_millisecond())
     .execute(pool)
     .await

@@ -19,6 +19,3 @@ pub use error::StoreError;
 pub(crate) use error::failed;
 pub use reach::{Needs, check_url, reach};
 pub(crate) use replica::Replica;
-
-/// The tenant of gateways that nobody has assigned.
-pub const DEFAULT_TENANT: &str = "default";

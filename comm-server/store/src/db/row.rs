@@ -58,6 +58,24 @@ pub(crate) fn parsed<T: FromStr>(
     value.parse().map_err(|_| StoreError::Unknown { table, column, key: key.to_owned(), value })
 }
 
+/// As [`parsed`]; `None` for null.
+pub(crate) fn maybe_parsed<T: FromStr>(
+    row: &AnyRow,
+    (table, column): (&'static str, &'static str),
+    key: &str,
+) -> Result<Option<T>, StoreError> {
+    maybe_text(row, column)?.map(|_| parsed(row, (table, column), key)).transpose()
+}
+
+/// As [`parsed`]; `None` for an empty text.
+pub(crate) fn parsed_or_none<T: FromStr>(
+    row: &AnyRow,
+    (table, column): (&'static str, &'static str),
+    key: &str,
+) -> Result<Option<T>, StoreError> {
+    Ok(if text(row, column)?.is_empty() { None } else { Some(parsed(row, (table, column), key)?) })
+}
+
 /// A number as the engines hold it.
 pub(crate) fn stored(number: u64, what: &'static str) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(|_| StoreError::Range { what })

@@ -1,5 +1,6 @@
 //! The audit: who changed what and when.
 
+use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::AnyConnection;
@@ -27,13 +28,13 @@ pub struct AuditEntry {
 /// Appends an entry in the transaction of the change that it records.
 pub(crate) async fn append(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     entry: &AuditEntry,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO audit (tenant, entry, at_ms, who, what, detail) VALUES ($1, $2, $3, $4, $5, $6)",
     )
-    .bind(tenant.to_owned())
+    .bind(tenant.to_string())
     .bind(Uuid::now_v7().to_string())
     .bind(entry.at.as_millisecond())
     .bind(evident(&entry.who))

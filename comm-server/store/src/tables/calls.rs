@@ -48,8 +48,8 @@ pub(crate) async fn count_service_calls(
         "SELECT COUNT(*) AS open_ones FROM calls \
          WHERE tenant = $1 AND gateway = $2 AND is_open = 1 AND kind = $3",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.gateway.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
     .bind(CallKind::ServiceCall.name())
     .fetch_one(connection)
     .await
@@ -66,8 +66,8 @@ pub(crate) async fn open_calls(
         "SELECT device, kind, subject, raised_lane, raised_seq FROM calls \
          WHERE tenant = $1 AND gateway = $2 AND is_open = 1",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.gateway.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
     .fetch_all(connection)
     .await
     .map_err(failed("read calls"))?;
@@ -87,8 +87,8 @@ pub(crate) async fn open_before_spool(
          WHERE c.tenant = $1 AND c.gateway = $2 AND c.is_open = 1 AND c.received_ms < g.spool_since_ms \
          AND d.read_ms IS NOT NULL",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.gateway.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
     .fetch_all(connection)
     .await
     .map_err(failed("read calls"))?;
@@ -112,8 +112,8 @@ pub(crate) async fn insert(
          raised_ms, received_ms, is_open, cleared_ms) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.gateway.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
     .bind(lane.name())
     .bind(stored(seq, "calls.raised_seq")?)
     .bind(call.device.to_string())
@@ -141,8 +141,8 @@ pub(crate) async fn close(
         "UPDATE calls SET is_open = 0, cleared_lane = $5, cleared_seq = $6, cleared_ms = $7, \
          cleared_detail = $8 WHERE tenant = $1 AND gateway = $2 AND raised_lane = $3 AND raised_seq = $4",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.gateway.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
     .bind(raised_by.lane.name())
     .bind(stored(raised_by.seq, "calls.raised_seq")?)
     .bind(lane.name())
@@ -164,8 +164,8 @@ pub(crate) async fn delete_ended(
     let delete = sqlx::query(
         "DELETE FROM calls WHERE tenant = $1 AND gateway = $2 AND is_open = 0 AND cleared_ms < $3",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.gateway.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
     .bind(before_ms);
     Ok(delete.execute(connection).await.map_err(failed("delete calls"))?.rows_affected())
 }

@@ -1,5 +1,6 @@
 //! Rows of commands.
 
+use comm_server_core::tenancy::TenantId;
 use std::sync::LazyLock;
 
 use comm_server_core::commands::CommandState;
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use wire::command::{Order, OrderKind};
-use wire::ids::{CommandId, RolloutId};
+use wire::ids::{CommandId, GatewayId, RolloutId};
 
 use super::GatewayRef;
 use crate::db::{StoreError, failed, row, sql};
@@ -34,8 +35,8 @@ pub(crate) struct Responded {
 
 /// A command whose expiry time has come.
 pub(crate) struct Due {
-    pub(crate) tenant: String,
-    pub(crate) gateway: String,
+    pub(crate) tenant: TenantId,
+    pub(crate) gateway: GatewayId,
     pub(crate) id: CommandId,
     pub(crate) kind: OrderKind,
     pub(crate) state: CommandState,
@@ -100,8 +101,8 @@ pub(crate) async fn insert(connection: &mut AnyConnection, new: NewRow<'_>) -> R
         "INSERT INTO commands (tenant, gateway, command, kind, body, rollout, created_by, created_ms, \
          expires_ms, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
-    .bind(new.of.tenant.to_owned())
-    .bind(new.of.gateway.to_owned())
+    .bind(new.of.tenant.to_string())
+    .bind(new.of.gateway.to_string())
     .bind(new.id.to_string())
     .bind(new.order.name())
     .bind(body)
@@ -124,8 +125,8 @@ pub(crate) async fn deliverable(
     limit: usize,
 ) -> Result<Vec<(wire::command::Command, CommandState)>, StoreError> {
     let rows = sqlx::query(SELECT_DELIVERABLE.as_str())
-        .bind(of.tenant.to_owned())
-        .bind(of.gateway.to_owned())
+        .bind(of.tenant.to_string())
+        .bind(of.gateway.to_string())
         .bind(now.as_millisecond())
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(connection)
@@ -152,8 +153,8 @@ pub(crate) async fn set_delivered(
     sqlx::query(
         "UPDATE commands SET state = $4, delivered_ms = $5 WHERE tenant = $1 AND gateway = $2 AND command = $3",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.gateway.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
     .bind(id.to_string())
     .bind(state.name())
     .bind(now.as_millisecond())
@@ -171,8 +172,8 @@ pub(crate) async fn count_open(
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     let open = sqlx::query(COUNT_OPEN.as_str())
-        .bind(of.tenant.to_owned())
-        .bind(of.gateway.to_owned())
+        .bind(of.tenant.to_string())
+        .bind(of.gateway.to_string())
         .bind(now.as_millisecond())
         .bind(kind.name())
         .fetch_one(connection)
@@ -189,8 +190,8 @@ pub(crate) async fn state(
 ) -> Result<Option<(CommandState, OrderKind)>, StoreError> {
     let found =
         sqlx::query("SELECT state, kind FROM commands WHERE tenant = $1 AND gateway = $2 AND command = $3")
-            .bind(of.tenant.to_owned())
-            .bind(of.gateway.to_owned())
+            .bind(of.tenant.to_string())
+            .bind(of.gateway.to_string())
             .bind(id.to_string())
             .fetch_optional(connection)
             .await
@@ -205,8 +206,8 @@ pub(crate) async fn order(
     id: CommandId,
 ) -> Result<Order, StoreError> {
     let found = sqlx::query("SELECT body FROM commands WHERE tenant = $1 AND gateway = $2 AND command = $3")
-        .bind(of.tenant.to_owned())
-        .bind(of.gateway.to_owned())
+        .bind(of.tenant.to_string())
+        .bind(of.gateway.to_string())
         .bind(id.to_string())
         .fetch_one(connection)
         .await
@@ -227,8 +228,8 @@ pub(crate) async fn set_response(
         "UPDATE commands SET state = $4, answered_ms = $5, detail = $6, result = $7 \
          WHERE tenant = $1 AND gateway = $2 AND command = $3",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.gateway.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
     .bind(id.to_string())
     .bind(responded.state.name())
     .bind(now.as_millisecond())
@@ -250,8 +251,8 @@ pub(crate) async fn due(connection: &mut AnyConnection, now: Timestamp) -> Resul
     let due = |found: &AnyRow| {
         let id = id_of(found)?;
         Ok(Due {
-            tenant: row::text(found, "tenant")?,
-            gateway: row::text(found, "gateway")?,
+            tenant: row::parsed(found, (TABLE, "tenant"), &id.to_string())?,
+            gateway: row::parsed(found, (TABLE, "gateway"), &id.to_string())?,
             id,
             kind: kind_of(found, id)?,
             state: state_of(found, id)?,
@@ -272,8 +273,8 @@ pub(crate) async fn move_state(
         "UPDATE commands SET state = $4, detail = $6 \
          WHERE tenant = $1 AND gateway = $2 AND command = $3 AND state = $5",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.gateway.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
     .bind(id.to_string())
     .bind(to.name())
     .bind(from.name())
@@ -287,11 +288,11 @@ pub(crate) async fn move_state(
 /// The open firmware updates of a roll-out: gateway, id and state.
 pub(crate) async fn open_of_rollout(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     rollout: RolloutId,
-) -> Result<Vec<(String, CommandId, CommandState)>, StoreError> {
+) -> Result<Vec<(GatewayId, CommandId, CommandState)>, StoreError> {
     let rows = sqlx::query(SELECT_OPEN_OF_ROLLOUT.as_str())
-        .bind(tenant.to_owned())
+        .bind(tenant.to_string())
         .bind(rollout.to_string())
         .bind(OrderKind::FirmwareUpdate.name())
         .fetch_all(connection)
@@ -299,7 +300,7 @@ pub(crate) async fn open_of_rollout(
         .map_err(failed("read commands"))?;
     let command = |found: &AnyRow| {
         let id = id_of(found)?;
-        Ok((row::text(found, "gateway")?, id, state_of(found, id)?))
+        Ok((row::parsed(found, (TABLE, "gateway"), &id.to_string())?, id, state_of(found, id)?))
     };
     rows.iter().map(command).collect()
 }
@@ -311,8 +312,8 @@ pub(crate) async fn delete_ended(
     before_ms: i64,
 ) -> Result<u64, StoreError> {
     let delete = sqlx::query(DELETE_ENDED.as_str())
-        .bind(of.tenant.to_owned())
-        .bind(of.gateway.to_owned())
+        .bind(of.tenant.to_string())
+        .bind(of.gateway.to_string())
         .bind(before_ms);
     Ok(delete.execute(connection).await.map_err(failed("delete commands"))?.rows_affected())
 }

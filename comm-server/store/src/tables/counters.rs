@@ -34,7 +34,7 @@ pub(crate) async fn insert(
     counters: &[CounterRow<'_>],
 ) -> Result<(), StoreError> {
     for (sql, now) in COUNTERS.split(counters) {
-        let mut insert = sqlx::query(sql).bind(of.tenant.to_owned()).bind(of.gateway.to_owned());
+        let mut insert = sqlx::query(sql).bind(of.tenant.to_string()).bind(of.gateway.to_string());
         for CounterRow { device, read_at, unit, value } in now {
             let evidence = value.evidence.as_ref();
             let raw = evidence.map_or(value.value, |evidence| evidence.value);
@@ -58,8 +58,8 @@ pub(crate) async fn oldest(
     of: GatewayRef<'_>,
 ) -> Result<Option<i64>, StoreError> {
     let found = sqlx::query("SELECT MIN(read_ms) AS oldest FROM counters WHERE tenant = $1 AND gateway = $2")
-        .bind(of.tenant.to_owned())
-        .bind(of.gateway.to_owned())
+        .bind(of.tenant.to_string())
+        .bind(of.gateway.to_string())
         .fetch_one(connection)
         .await
         .map_err(failed("read counters"))?;
@@ -89,8 +89,8 @@ pub(crate) async fn thin(
           AND b.gateway = counters.gateway AND b.device = counters.device AND b.counter = counters.counter \
           AND b.oid = counters.oid AND b.read_ms < counters.read_ms)",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.gateway.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
     .bind(span.step_ms.map_or(span.from_ms, |step| span.from_ms.div_euclid(step) * step))
     .bind(span.to_ms)
     .bind(span.step_ms.unwrap_or(i64::MAX))

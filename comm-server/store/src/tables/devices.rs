@@ -2,16 +2,19 @@
 
 use comm_server_core::ingest::{LastTotal, readable};
 use comm_server_core::rollouts::Candidate;
+use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
-use wire::ids::DeviceId;
+use wire::ids::{DeviceId, GatewayId};
 use wire::reading::Reading;
 
 use super::GatewayRef;
 use crate::db::multi_row::{self, Statement};
 use crate::db::row::stored;
 use crate::db::{StoreError, failed, row};
+
+const TABLE: &str = "devices";
 
 /// What is known of a device's total counter.
 #[derive(Debug, Default)]
@@ -59,8 +62,8 @@ pub(crate) async fn insert_missing(
 ) -> Result<(), StoreError> {
     for (sql, now) in DEVICES.split(devices) {
         let mut insert = sqlx::query(sql)
-            .bind(of.tenant.to_owned())
-            .bind(of.gateway.to_owned())
+            .bind(of.tenant.to_string())
+            .bind(of.gateway.to_string())
             .bind(first_seen.as_millisecond());
         for device in now {
             insert = insert.bind(device.to_string());
@@ -77,7 +80,7 @@ pub(crate) async fn set_totals(
     totals: &[(&DeviceId, LastTotal)],
 ) -> Result<(), StoreError> {
     for (sql, now) in TOTALS.split(totals) {
-        let mut update = sqlx::query(sql).bind(of.tenant.to_owned()).bind(of.gateway.to_owned());
+        let mut update = sqlx::query(sql).bind(of.tenant.to_string()).bind(of.gateway.to_string());
         for (device, total) in now {
             update = update
                 .bind(device.to_string())
@@ -104,8 +107,8 @@ pub(crate) async fn update_reading(
         "UPDATE devices SET vendor = $4, model = $5, serial = $6, name = $7, mac = $8, address = $9, \
          firmware = $10, reading = $11, read_ms = $12 WHERE tenant = $1 AND gateway = $2 AND device = $3",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.gateway.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
     .bind(device.to_string())
     .bind(text(identity.vendor.as_deref()))
     .bind(text(identity.model.as_deref()))
@@ -130,8 +133,8 @@ pub(crate) async fn set_offline(
     offline: bool,
 ) -> Result<(), StoreError> {
     sqlx::query("UPDATE devices SET offline = $4 WHERE tenant = $1 AND gateway = $2 AND device = $3")
-        .bind(of.tenant.to_owned())
-        .bind(of.gateway.to_owned())
+        .bind(of.tenant.to_string())
+        .bind(of.gateway.to_string())
         .bind(device.to_string())
         .bind(i64::from(offline))
         .execute(connection)
@@ -153,8 +156,8 @@ pub(crate) async fn total(
          AND n.device = d.device AND n.counter = 'total' AND n.read_ms = d.total_ms) AS source \
          FROM devices d WHERE d.tenant = $1 AND d.gateway = $2 AND d.device = $3",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.gateway.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
     .bind(device.to_string())
     .fetch_optional(connection)
     .await
@@ -177,8 +180,8 @@ pub(crate) async fn read_at(
     device: &DeviceId,
 ) -> Result<Option<Timestamp>, StoreError> {
     let found = sqlx::query("SELECT read_ms FROM devices WHERE tenant = $1 AND gateway = $2 AND device = $3")
-        .bind(of.tenant.to_owned())
-        .bind(of.gateway.to_owned())
+        .bind(of.tenant.to_string())
+        .bind(of.gateway.to_string())
         .bind(device.to_string())
         .fetch_optional(connection)
         .await
@@ -188,8 +191,8 @@ pub(crate) async fn read_at(
 
 fn candidate(r: &AnyRow) -> Result<Candidate, StoreError> {
     Ok(Candidate {
-        gateway: row::text(r, "gateway")?,
-        device: row::text(r, "device")?,
+        gateway: row::parsed(r, (TABLE, "gateway"), "a row")?,
+        device: row::parsed(r, (TABLE, "device"), "a row")?,
         vendor: row::text(r, "vendor")?,
         model: row::text(r, "model")?,
         version: row::text(r, "firmware")?,
@@ -199,14 +202,14 @@ fn candidate(r: &AnyRow) -> Result<Candidate, StoreError> {
 /// Vendors and models that there are, at most `limit`.
 pub(crate) async fn models(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     limit: i64,
 ) -> Result<Vec<(String, String)>, StoreError> {
     let rows = sqlx::query(
         "SELECT DISTINCT vendor, model FROM devices WHERE tenant = $1 AND model <> '' \
          ORDER BY vendor, model LIMIT $2",
     )
-    .bind(tenant.to_owned())
+    .bind(tenant.to_string())
     .bind(limit)
     .fetch_all(connection)
     .await
@@ -217,14 +220,14 @@ pub(crate) async fn models(
 /// The devices of a vendor whose model is written so.
 pub(crate) async fn of_model(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     (vendor, model): &(String, String),
 ) -> Result<Vec<Candidate>, StoreError> {
     let rows = sqlx::query(
         "SELECT gateway, device, vendor, model, firmware FROM devices \
          WHERE tenant = $1 AND vendor = $2 AND model = $3",
     )
-    .bind(tenant.to_owned())
+    .bind(tenant.to_string())
     .bind(vendor.clone())
     .bind(model.clone())
     .fetch_all(connection)
@@ -236,14 +239,14 @@ pub(crate) async fn of_model(
 /// The devices of these keys, as far as they exist.
 pub(crate) async fn candidates(
     connection: &mut AnyConnection,
-    tenant: &str,
-    keys: &[(&str, &str)],
+    tenant: &TenantId,
+    keys: &[(&GatewayId, &DeviceId)],
 ) -> Result<Vec<Candidate>, StoreError> {
     let mut found = Vec::with_capacity(keys.len());
     for (sql, now) in SELECT_CANDIDATES.split(keys) {
-        let mut select = sqlx::query(sql).bind(tenant.to_owned());
+        let mut select = sqlx::query(sql).bind(tenant.to_string());
         for &(gateway, device) in now {
-            select = select.bind(gateway.to_owned()).bind(device.to_owned());
+            select = select.bind(gateway.to_string()).bind(device.to_string());
         }
         let rows = select.fetch_all(&mut *connection).await.map_err(failed("read devices"))?;
         for row in &rows {

@@ -1,6 +1,8 @@
 //! Rows of enrollment tokens that were taken.
 
+use comm_server_core::tenancy::TenantId;
 use sqlx::AnyConnection;
+use wire::ids::GatewayId;
 
 use crate::db::{StoreError, failed, row};
 use jiff::Timestamp;
@@ -11,7 +13,7 @@ pub struct Claim {
     /// SHA-256 of the token, hexadecimal.
     pub token_sha256: String,
     /// The gateway that it enrolls.
-    pub gateway: String,
+    pub gateway: GatewayId,
     /// SHA-256 of the public key, hexadecimal.
     pub key_sha256: String,
     /// Now.
@@ -32,16 +34,16 @@ pub struct IssuedFor {
 /// Inserts a token, unless it was taken before.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     claim: &Claim,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO enrollments (tenant, token_sha256, gateway, key_sha256, taken_ms) \
          VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, token_sha256) DO NOTHING",
     )
-    .bind(tenant.to_owned())
+    .bind(tenant.to_string())
     .bind(claim.token_sha256.clone())
-    .bind(claim.gateway.clone())
+    .bind(claim.gateway.to_string())
     .bind(claim.key_sha256.clone())
     .bind(claim.at.as_millisecond())
     .execute(connection)
@@ -53,7 +55,7 @@ pub(crate) async fn insert(
 /// Stores what was issued for a token and its key; false if something is stored already.
 pub(crate) async fn set_issued(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     claim: &Claim,
     issued: &IssuedFor,
 ) -> Result<bool, StoreError> {
@@ -61,7 +63,7 @@ pub(crate) async fn set_issued(
         "UPDATE enrollments SET certificate = $3, serial = $4 \
          WHERE tenant = $1 AND token_sha256 = $2 AND key_sha256 = $5 AND certificate IS NULL",
     )
-    .bind(tenant.to_owned())
+    .bind(tenant.to_string())
     .bind(claim.token_sha256.clone())
     .bind(issued.certificate.clone())
     .bind(issued.serial.clone())
@@ -75,13 +77,13 @@ pub(crate) async fn set_issued(
 /// The key that a token was taken for, and the certificate that was issued.
 pub(crate) async fn read(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     claim: &Claim,
 ) -> Result<(String, Option<String>), StoreError> {
     let found = sqlx::query(
         "SELECT key_sha256, certificate FROM enrollments WHERE tenant = $1 AND token_sha256 = $2",
     )
-    .bind(tenant.to_owned())
+    .bind(tenant.to_string())
     .bind(claim.token_sha256.clone())
     .fetch_one(connection)
     .await

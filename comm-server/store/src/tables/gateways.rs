@@ -1,26 +1,29 @@
 //! Rows of gateways.
 
 use comm_server_core::ingest::{GatewayClock, readable};
+use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
 
 use super::GatewayRef;
 use crate::db::multi_row::{self, Statement};
+use crate::db::writer::GatewayKey;
 use crate::db::writer::PollRequest;
 use crate::db::{StoreError, failed, row};
 
+const TABLE: &str = "gateways";
+
 /// A gateway whose meters are due.
 pub(crate) struct MetersDue {
-    pub(crate) tenant: String,
-    pub(crate) gateway: String,
+    pub(crate) key: GatewayKey,
     /// When; absent for a gateway that is new.
     pub(crate) at: Option<Timestamp>,
 }
 
 /// A gateway whose old rows are to be deleted.
 pub(crate) struct RetentionDue {
-    pub(crate) tenant: String,
-    pub(crate) gateway: String,
+    pub(crate) key: GatewayKey,
     /// When that was done last, milliseconds.
     last_ms: i64,
 }
@@ -43,6 +46,11 @@ static UPDATE_GATEWAYS: Statement = Statement::new(|rows| {
     )
 });
 
+fn key_of(found: &AnyRow) -> Result<GatewayKey, StoreError> {
+    let tenant: TenantId = row::parsed(found, (TABLE, "tenant"), "a row")?;
+    Ok(GatewayKey { gateway: row::parsed(found, (TABLE, "gateway"), tenant.as_str())?, tenant })
+}
+
 /// Inserts a gateway with its first interval; false if it is known already.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
@@ -54,8 +62,8 @@ pub(crate) async fn insert(
         "INSERT INTO gateways (tenant, gateway, first_seen_ms, next_poll_s) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (tenant, gateway) DO NOTHING",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.gateway.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
     .bind(now.as_millisecond())
     .bind(i64::from(next_poll_s))
     .execute(connection)
@@ -67,8 +75,8 @@ pub(crate) async fn insert(
 /// Whether a gateway is known.
 pub(crate) async fn exists(connection: &mut AnyConnection, of: GatewayRef<'_>) -> Result<bool, StoreError> {
     let found = sqlx::query("SELECT gateway FROM gateways WHERE tenant = $1 AND gateway = $2")
-        .bind(of.tenant.to_owned())
-        .bind(of.gateway.to_owned())
+        .bind(of.tenant.to_string())
+        .bind(of.gateway.to_string())
         .fetch_optional(connection)
         .await
         .map_err(failed("read gateway"))?;
@@ -84,7 +92,7 @@ pub(crate) async fn update(
     let mut update = sqlx::query(sql);
     for (PollRequest { caller, poll, .. }, next_poll_s) in polls {
         update = update
-            .bind(caller.tenant.clone())
+            .bind(caller.tenant.to_string())
             .bind(caller.gateway.to_string())
             .bind(readable(&poll.version))
             .bind(poll.spool.to_string())
@@ -120,10 +128,7 @@ pub(crate) async fn meters_due(
     .fetch_all(connection)
     .await
     .map_err(failed("read gateways"))?;
-    let due = |r| {
-        let (tenant, gateway) = (row::text(r, "tenant")?, row::text(r, "gateway")?);
-        Ok(MetersDue { tenant, gateway, at: row::maybe_time(r, "meters_due_ms")? })
-    };
+    let due = |r| Ok(MetersDue { key: key_of(r)?, at: row::maybe_time(r, "meters_due_ms")? });
     rows.iter().map(due).collect()
 }
 
@@ -137,8 +142,8 @@ pub(crate) async fn move_meters_due(
         "UPDATE gateways SET meters_due_ms = $3 WHERE tenant = $1 AND gateway = $2 \
          AND COALESCE(meters_due_ms, -1) = $4",
     )
-    .bind(due.tenant.clone())
-    .bind(due.gateway.clone())
+    .bind(due.key.tenant.to_string())
+    .bind(due.key.gateway.to_string())
     .bind(next.as_millisecond())
     .bind(due.at.map_or(-1, Timestamp::as_millisecond))
     .execute(connection)
@@ -161,10 +166,7 @@ pub(crate) async fn retention_due(
     .fetch_all(connection)
     .await
     .map_err(failed("read gateways"))?;
-    let due = |r| {
-        let (tenant, gateway) = (row::text(r, "tenant")?, row::text(r, "gateway")?);
-        Ok(RetentionDue { tenant, gateway, last_ms: row::number(r, "tidied_ms")? })
-    };
+    let due = |r| Ok(RetentionDue { key: key_of(r)?, last_ms: row::number(r, "tidied_ms")? });
     rows.iter().map(due).collect()
 }
 
@@ -177,8 +179,8 @@ pub(crate) async fn move_retention(
     let moved = sqlx::query(
         "UPDATE gateways SET tidied_ms = $3 WHERE tenant = $1 AND gateway = $2 AND tidied_ms = $4",
     )
-    .bind(due.tenant.clone())
-    .bind(due.gateway.clone())
+    .bind(due.key.tenant.to_string())
+    .bind(due.key.gateway.to_string())
     .bind(now.as_millisecond())
     .bind(due.last_ms)
     .execute(connection)

@@ -25,8 +25,8 @@ pub(crate) async fn acknowledged(
 ) -> Result<u64, StoreError> {
     let found =
         sqlx::query("SELECT acknowledged FROM lanes WHERE tenant = $1 AND gateway = $2 AND lane = $3")
-            .bind(of.tenant.to_owned())
-            .bind(of.gateway.to_owned())
+            .bind(of.tenant.to_string())
+            .bind(of.gateway.to_string())
             .bind(lane.name())
             .fetch_optional(connection)
             .await
@@ -45,8 +45,8 @@ pub(crate) async fn set_acknowledged(
          ON CONFLICT (tenant, gateway, lane) DO UPDATE SET acknowledged = excluded.acknowledged, \
          made = CASE WHEN lanes.made < excluded.made THEN excluded.made ELSE lanes.made END",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.gateway.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
     .bind(lane.name())
     .bind(stored(acknowledged, "lanes.acknowledged")?)
     .execute(connection)
@@ -64,7 +64,7 @@ pub(crate) async fn set_made(
         let mut insert = sqlx::query(sql);
         for (caller, lane, number) in now {
             insert = insert
-                .bind(caller.tenant.clone())
+                .bind(caller.tenant.to_string())
                 .bind(caller.gateway.to_string())
                 .bind(lane.name())
                 .bind(*number);

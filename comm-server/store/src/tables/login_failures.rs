@@ -4,14 +4,8 @@ use comm_server_core::logins::{Failures, Source};
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 
+use super::AccountRef;
 use crate::db::{StoreError, failed, row};
-
-/// An account: tenant and login name.
-#[derive(Clone, Copy)]
-pub(crate) struct AccountRef<'a> {
-    pub(crate) tenant: &'a str,
-    pub(crate) user: &'a str,
-}
 
 /// Failures from a source, and of the whole account.
 #[derive(Default)]
@@ -30,8 +24,8 @@ pub(crate) async fn read(
         "SELECT source, failures, last_ms FROM login_failures \
          WHERE tenant = $1 AND user_name = $2 AND source IN ($3, $4)",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.user.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.user_text())
     .bind(source.key())
     .bind(Source::ACCOUNT)
     .fetch_all(connection)
@@ -63,8 +57,8 @@ pub(crate) async fn upsert(
          ON CONFLICT (tenant, user_name, source) DO UPDATE \
          SET failures = excluded.failures, last_ms = excluded.last_ms",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.user.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.user_text())
     .bind(key)
     .bind(i64::from(failures.count))
     .bind(failures.last.as_millisecond())
@@ -81,8 +75,8 @@ pub(crate) async fn delete(
     source: &Source,
 ) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM login_failures WHERE tenant = $1 AND user_name = $2 AND source = $3")
-        .bind(of.tenant.to_owned())
-        .bind(of.user.to_owned())
+        .bind(of.tenant.to_string())
+        .bind(of.user_text())
         .bind(source.key())
         .execute(connection)
         .await
@@ -96,8 +90,8 @@ pub(crate) async fn delete_of_account(
     of: AccountRef<'_>,
 ) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM login_failures WHERE tenant = $1 AND user_name = $2")
-        .bind(of.tenant.to_owned())
-        .bind(of.user.to_owned())
+        .bind(of.tenant.to_string())
+        .bind(of.user_text())
         .execute(connection)
         .await
         .map_err(failed("delete login failures"))?;

@@ -18,13 +18,16 @@ pub(crate) mod rollouts;
 pub(crate) mod sessions;
 pub(crate) mod users;
 
+use comm_server_core::tenancy::{TenantId, UserName};
+use wire::ids::GatewayId;
+
 use crate::db::writer::GatewayKey;
 
 /// A gateway of a tenant: the first two columns of most keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct GatewayRef<'a> {
-    pub(crate) tenant: &'a str,
-    pub(crate) gateway: &'a str,
+    pub(crate) tenant: &'a TenantId,
+    pub(crate) gateway: &'a GatewayId,
 }
 
 impl<'a> GatewayRef<'a> {
@@ -38,4 +41,19 @@ impl<'a> GatewayRef<'a> {
 pub(crate) struct LaneRef<'a> {
     pub(crate) of: GatewayRef<'a>,
     pub(crate) lane: wire::report::Lane,
+}
+
+/// An account: tenant and login name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AccountRef<'a> {
+    pub(crate) tenant: &'a TenantId,
+    /// `None` for what is no login name.
+    pub(crate) user: Option<&'a UserName>,
+}
+
+impl AccountRef<'_> {
+    /// The name as rows have it; no user has an empty one.
+    pub(crate) fn user_text(self) -> String {
+        self.user.map(UserName::to_string).unwrap_or_default()
+    }
 }

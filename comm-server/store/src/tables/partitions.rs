@@ -3,7 +3,7 @@
 use comm_server_core::partitions::Partition;
 use sqlx::AnyConnection;
 
-use crate::db::{DEFAULT_TENANT, Engine, StoreError, failed, row};
+use crate::db::{Engine, StoreError, failed, row};
 
 /// How long a change of partitions waits for a lock on the table; after that it is postponed to the next hour.
 const PATIENCE: &str = "SET LOCAL lock_timeout = '2s'";
@@ -23,8 +23,8 @@ pub(crate) async fn are_used(connection: &mut AnyConnection) -> Result<bool, Sto
 /// Lets one server at a time change the partitions, until the transaction ends.
 pub(crate) async fn lock(connection: &mut AnyConnection) -> Result<(), StoreError> {
     execute(connection, PATIENCE.to_owned()).await?;
-    let first = format!("SELECT tenant FROM tenants WHERE tenant = '{DEFAULT_TENANT}' FOR NO KEY UPDATE");
-    execute(connection, first).await
+    let first = "SELECT tenant FROM tenants ORDER BY tenant LIMIT 1 FOR NO KEY UPDATE";
+    execute(connection, first.to_owned()).await
 }
 
 /// Creates a partition.

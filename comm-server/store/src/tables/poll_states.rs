@@ -47,7 +47,7 @@ pub(crate) async fn read(
     let (sql, rows) = SELECT_STATE.at_least(polls.len());
     let mut select = sqlx::query(sql);
     for request in polls {
-        select = select.bind(request.caller.tenant.clone()).bind(request.caller.gateway.to_string());
+        select = select.bind(request.caller.tenant.to_string()).bind(request.caller.gateway.to_string());
     }
     for _ in polls.len()..rows {
         select = select.bind("").bind("");

@@ -1,8 +1,10 @@
 //! Rows of quarantined reports.
 
 use comm_server_core::ingest::{Arrival, readable};
+use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
+use wire::ids::GatewayId;
 use wire::report::Lane;
 
 use super::{GatewayRef, LaneRef};
@@ -11,12 +13,12 @@ use crate::db::{StoreError, failed, row};
 
 const TABLE: &str = "quarantine";
 
-/// Key of a quarantined report in its tenant: gateway, lane, number.
-pub(crate) type Key = (String, String, i64);
+/// Where a list of quarantined reports stopped: gateway, lane, number; empty texts before the first.
+pub(crate) type Position = (String, String, i64);
 
 /// A quarantined report.
 pub(crate) struct Row {
-    pub(crate) gateway: String,
+    pub(crate) gateway: GatewayId,
     pub(crate) lane: Lane,
     pub(crate) seq: u64,
     pub(crate) received_at: Timestamp,
@@ -24,8 +26,8 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn key(&self) -> Result<Key, StoreError> {
-        Ok((self.gateway.clone(), self.lane.name().to_owned(), stored(self.seq, "quarantine.seq")?))
+    pub(crate) fn position(&self) -> Result<Position, StoreError> {
+        Ok((self.gateway.to_string(), self.lane.name().to_owned(), stored(self.seq, "quarantine.seq")?))
     }
 }
 
@@ -41,8 +43,8 @@ pub(crate) async fn insert(
         "INSERT INTO quarantine (tenant, gateway, lane, seq, received_ms, reason, body) \
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, gateway, lane, seq) DO NOTHING",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.gateway.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
     .bind(lane.name())
     .bind(stored(arrival.seq, "quarantine.seq")?)
     .bind(received_at.as_millisecond())
@@ -54,12 +56,12 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Quarantined reports after a key; of one gateway, or of all for "".
+/// Quarantined reports after a position; of one gateway, or of all.
 pub(crate) async fn after(
     connection: &mut AnyConnection,
-    tenant: &str,
-    only_gateway: String,
-    after: Key,
+    tenant: &TenantId,
+    only: Option<&GatewayId>,
+    after: Position,
     limit: i64,
 ) -> Result<Vec<Row>, StoreError> {
     let rows = sqlx::query(
@@ -68,8 +70,8 @@ pub(crate) async fn after(
          AND (gateway > $3 OR (gateway = $3 AND (lane > $4 OR (lane = $4 AND seq > $5)))) \
          ORDER BY gateway, lane, seq LIMIT $6",
     )
-    .bind(tenant.to_owned())
-    .bind(only_gateway)
+    .bind(tenant.to_string())
+    .bind(only.map(GatewayId::to_string).unwrap_or_default())
     .bind(after.0)
     .bind(after.1)
     .bind(after.2)
@@ -78,9 +80,9 @@ pub(crate) async fn after(
     .await
     .map_err(failed("read quarantine"))?;
     let report = |found| {
-        let gateway = row::text(found, "gateway")?;
+        let gateway: GatewayId = row::parsed(found, (TABLE, "gateway"), "a row")?;
         Ok(Row {
-            lane: row::parsed(found, (TABLE, "lane"), &gateway)?,
+            lane: row::parsed(found, (TABLE, "lane"), gateway.as_str())?,
             gateway,
             seq: row::count(found, "seq")?,
             received_at: row::time(found, "received_ms")?,
@@ -97,8 +99,8 @@ pub(crate) async fn delete(
     seq: u64,
 ) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM quarantine WHERE tenant = $1 AND gateway = $2 AND lane = $3 AND seq = $4")
-        .bind(of.tenant.to_owned())
-        .bind(of.gateway.to_owned())
+        .bind(of.tenant.to_string())
+        .bind(of.gateway.to_string())
         .bind(lane.name())
         .bind(stored(seq, "quarantine.seq")?)
         .execute(connection)
@@ -115,8 +117,8 @@ pub(crate) async fn delete_before(
 ) -> Result<u64, StoreError> {
     let delete =
         sqlx::query("DELETE FROM quarantine WHERE tenant = $1 AND gateway = $2 AND received_ms < $3")
-            .bind(of.tenant.to_owned())
-            .bind(of.gateway.to_owned())
+            .bind(of.tenant.to_string())
+            .bind(of.gateway.to_string())
             .bind(before_ms);
     Ok(delete.execute(connection).await.map_err(failed("delete from quarantine"))?.rows_affected())
 }

@@ -35,8 +35,8 @@ pub(crate) async fn insert(
 ) -> Result<(), StoreError> {
     for (sql, now) in REPORTS.split(reports) {
         let mut insert = sqlx::query(sql)
-            .bind(of.tenant.to_owned())
-            .bind(of.gateway.to_owned())
+            .bind(of.tenant.to_string())
+            .bind(of.gateway.to_string())
             .bind(lane.name())
             .bind(received_at.as_millisecond());
         for ReportRow { arrival, kind, device } in now {
@@ -63,8 +63,8 @@ pub(crate) async fn times(
         "SELECT seq, at_ms FROM reports WHERE tenant = $1 AND gateway = $2 AND lane = $3 \
          AND seq >= $4 AND seq <= $5",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.gateway.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
     .bind(lane.name())
     .bind(stored(first, "reports.seq")?)
     .bind(stored(last, "reports.seq")?)
@@ -82,8 +82,8 @@ pub(crate) async fn exists(
 ) -> Result<bool, StoreError> {
     let found =
         sqlx::query("SELECT seq FROM reports WHERE tenant = $1 AND gateway = $2 AND lane = $3 AND seq = $4")
-            .bind(of.tenant.to_owned())
-            .bind(of.gateway.to_owned())
+            .bind(of.tenant.to_string())
+            .bind(of.gateway.to_string())
             .bind(lane.name())
             .bind(stored(seq, "reports.seq")?)
             .fetch_optional(connection)
@@ -101,8 +101,8 @@ pub(crate) async fn calls_since(
     let rows = sqlx::query(
         "SELECT body FROM reports WHERE tenant = $1 AND gateway = $2 AND received_ms >= $3 AND kind = 'call'",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.gateway.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
     .bind(since_ms)
     .fetch_all(connection)
     .await
@@ -121,8 +121,8 @@ pub(crate) async fn calls_after(
         "SELECT body FROM reports WHERE tenant = $1 AND gateway = $2 AND lane = $3 AND seq > $4 \
          AND device = $5 AND kind = 'call' ORDER BY seq",
     )
-    .bind(of.tenant.to_owned())
-    .bind(of.gateway.to_owned())
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
     .bind(lane.name())
     .bind(stored(seq, "reports.seq")?)
     .bind(device.to_string())
@@ -150,8 +150,8 @@ pub(crate) async fn delete_before(
     before_ms: i64,
 ) -> Result<u64, StoreError> {
     let delete = sqlx::query("DELETE FROM reports WHERE tenant = $1 AND gateway = $2 AND received_ms < $3")
-        .bind(of.tenant.to_owned())
-        .bind(of.gateway.to_owned())
+        .bind(of.tenant.to_string())
+        .bind(of.gateway.to_string())
         .bind(before_ms);
     Ok(delete.execute(connection).await.map_err(failed("delete reports"))?.rows_affected())
 }

@@ -1,5 +1,6 @@
 //! Rows of devices in roll-outs. The row with an empty device is the gateway's staging.
 
+use comm_server_core::tenancy::TenantId;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
@@ -7,7 +8,7 @@ use comm_server_core::rollouts::{DeviceStep, OpenDevice, Progress, RolloutState,
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
-use wire::ids::RolloutId;
+use wire::ids::{DeviceId, GatewayId, RolloutId};
 
 use super::GatewayRef;
 use crate::db::{StoreError, failed, row, sql};
@@ -16,12 +17,31 @@ const TABLE: &str = "rollout_devices";
 
 /// A device's row.
 pub(crate) struct Row {
-    pub(crate) device: String,
+    /// `None` for the staging.
+    pub(crate) device: Option<DeviceId>,
     pub(crate) standing: Standing,
     pub(crate) waiting_for: String,
     pub(crate) detail: String,
     pub(crate) panel: String,
     pub(crate) version_now: String,
+}
+
+/// Which rows of a gateway in a roll-out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which<'a> {
+    All,
+    Staging,
+    Device(&'a DeviceId),
+}
+
+impl Which<'_> {
+    /// The device as its row has it.
+    fn text(self) -> String {
+        match self {
+            Self::All | Self::Staging => String::new(),
+            Self::Device(device) => device.to_string(),
+        }
+    }
 }
 
 static SELECT_OPEN: LazyLock<String> = LazyLock::new(|| {
@@ -53,10 +73,10 @@ pub(crate) fn step_of(found: &AnyRow, device: &str) -> Result<DeviceStep, StoreE
 
 impl Row {
     fn of(found: &AnyRow) -> Result<Self, StoreError> {
-        let device = row::text(found, "device")?;
-        let step = step_of(found, &device)?;
+        let key = row::text(found, "device")?;
+        let step = step_of(found, &key)?;
         Ok(Self {
-            device,
+            device: row::parsed_or_none(found, (TABLE, "device"), "a row")?,
             standing: Standing { step, presumed: row::flag(found, "presumed")? },
             waiting_for: row::text(found, "waiting_for")?,
             detail: row::text(found, "detail")?,
@@ -66,22 +86,22 @@ impl Row {
     }
 }
 
-/// The gateway's rows in a roll-out, or the one of a device.
+/// The gateway's rows in a roll-out.
 pub(crate) async fn rows(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
     rollout: RolloutId,
-    only: Option<&str>,
+    which: Which<'_>,
 ) -> Result<Vec<Row>, StoreError> {
     let found = sqlx::query(
         "SELECT device, step, presumed, waiting_for, detail, panel, version_now FROM rollout_devices \
          WHERE tenant = $1 AND rollout = $2 AND gateway = $3 AND (device = $4 OR $5 = 1)",
     )
-    .bind(of.tenant.to_owned())
+    .bind(of.tenant.to_string())
     .bind(rollout.to_string())
-    .bind(of.gateway.to_owned())
-    .bind(only.unwrap_or_default().to_owned())
-    .bind(i64::from(only.is_none()))
+    .bind(of.gateway.to_string())
+    .bind(which.text())
+    .bind(i64::from(which == Which::All))
     .fetch_all(connection)
     .await
     .map_err(failed("read roll-out devices"))?;
@@ -101,10 +121,10 @@ pub(crate) async fn update(
          version_now = $10, updated_ms = $11 \
          WHERE tenant = $1 AND rollout = $2 AND gateway = $3 AND device = $4",
     )
-    .bind(of.tenant.to_owned())
+    .bind(of.tenant.to_string())
     .bind(rollout.to_string())
-    .bind(of.gateway.to_owned())
-    .bind(row.device.clone())
+    .bind(of.gateway.to_string())
+    .bind(row.device.as_ref().map(DeviceId::to_string).unwrap_or_default())
     .bind(row.standing.step.name())
     .bind(i64::from(row.standing.presumed))
     .bind(row.waiting_for.clone())
@@ -123,17 +143,17 @@ pub(crate) async fn insert(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
     rollout: RolloutId,
-    (device, version): (&str, &str),
+    (device, version): (Option<&DeviceId>, &str),
     now: Timestamp,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO rollout_devices (tenant, rollout, gateway, device, step, version_before, updated_ms) \
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, rollout, gateway, device) DO NOTHING",
     )
-    .bind(of.tenant.to_owned())
+    .bind(of.tenant.to_string())
     .bind(rollout.to_string())
-    .bind(of.gateway.to_owned())
-    .bind(device.to_owned())
+    .bind(of.gateway.to_string())
+    .bind(device.map(DeviceId::to_string).unwrap_or_default())
     .bind(DeviceStep::Pending.name())
     .bind(version.to_owned())
     .bind(now.as_millisecond())
@@ -146,14 +166,14 @@ pub(crate) async fn insert(
 /// How many devices of a roll-out are at which step.
 pub(crate) async fn progress(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     rollout: RolloutId,
 ) -> Result<Progress, StoreError> {
     let rows = sqlx::query(
         "SELECT step, COUNT(*) AS devices FROM rollout_devices \
          WHERE tenant = $1 AND rollout = $2 AND device <> '' GROUP BY step",
     )
-    .bind(tenant.to_owned())
+    .bind(tenant.to_string())
     .bind(rollout.to_string())
     .fetch_all(connection)
     .await
@@ -168,29 +188,31 @@ pub(crate) async fn progress(
 /// Devices that failed in a roll-out, by gateway and id.
 pub(crate) async fn failed_devices(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     rollout: RolloutId,
-) -> Result<BTreeSet<(String, String)>, StoreError> {
+) -> Result<BTreeSet<(GatewayId, DeviceId)>, StoreError> {
     let rows = sqlx::query(
         "SELECT gateway, device FROM rollout_devices WHERE tenant = $1 AND rollout = $2 \
          AND device <> '' AND step = $3",
     )
-    .bind(tenant.to_owned())
+    .bind(tenant.to_string())
     .bind(rollout.to_string())
     .bind(DeviceStep::Failed.name())
     .fetch_all(connection)
     .await
     .map_err(failed("read roll-out devices"))?;
-    rows.iter().map(|r| Ok((row::text(r, "gateway")?, row::text(r, "device")?))).collect()
+    let key = rollout.to_string();
+    let named = |r| Ok((row::parsed(r, (TABLE, "gateway"), &key)?, row::parsed(r, (TABLE, "device"), &key)?));
+    rows.iter().map(named).collect()
 }
 
 /// Devices of roll-outs that have not ended, which are not at their end.
 pub(crate) async fn open(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
 ) -> Result<Vec<OpenDevice>, StoreError> {
     let rows = sqlx::query(SELECT_OPEN.as_str())
-        .bind(tenant.to_owned())
+        .bind(tenant.to_string())
         .fetch_all(connection)
         .await
         .map_err(failed("read roll-out devices"))?;
@@ -198,8 +220,8 @@ pub(crate) async fn open(
         Ok(OpenDevice {
             rollout: row::parsed(r, (TABLE, "rollout"), "a row")?,
             target: row::text(r, "target")?,
-            gateway: row::text(r, "gateway")?,
-            device: row::text(r, "device")?,
+            gateway: row::parsed(r, (TABLE, "gateway"), "a row")?,
+            device: row::parsed(r, (TABLE, "device"), "a row")?,
         })
     };
     rows.iter().map(open).collect()
@@ -208,12 +230,12 @@ pub(crate) async fn open(
 /// Cancels the devices that were not pushed to, and the stagings that were not done.
 pub(crate) async fn cancel(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     rollout: RolloutId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     sqlx::query(CANCEL.as_str())
-        .bind(tenant.to_owned())
+        .bind(tenant.to_string())
         .bind(rollout.to_string())
         .bind(now.as_millisecond())
         .execute(connection)

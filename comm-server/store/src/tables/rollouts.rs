@@ -1,5 +1,6 @@
 //! Rows of roll-outs.
 
+use comm_server_core::tenancy::TenantId;
 use std::sync::LazyLock;
 
 use comm_server_core::rollouts::RolloutState;
@@ -52,14 +53,14 @@ pub(crate) fn state_of(found: &AnyRow, rollout: &str) -> Result<RolloutState, St
 /// reports several servers may receive at once.
 pub(crate) async fn lock(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     rollout: RolloutId,
 ) -> Result<Option<Locked>, StoreError> {
     let locking = Engine::of_connection(connection).for_update();
     let found = sqlx::query(AssertSqlSafe(format!(
         "SELECT version, not_before_ms, state FROM rollouts WHERE tenant = $1 AND rollout = $2{locking}"
     )))
-    .bind(tenant.to_owned())
+    .bind(tenant.to_string())
     .bind(rollout.to_string())
     .fetch_optional(connection)
     .await
@@ -75,10 +76,10 @@ pub(crate) async fn lock(
 }
 
 /// Locks a tenant: two servers that plan at once must not order the same device twice.
-pub(crate) async fn lock_tenant(connection: &mut AnyConnection, tenant: &str) -> Result<(), StoreError> {
+pub(crate) async fn lock_tenant(connection: &mut AnyConnection, tenant: &TenantId) -> Result<(), StoreError> {
     let locking = Engine::of_connection(connection).for_update();
     sqlx::query(AssertSqlSafe(format!("SELECT tenant FROM tenants WHERE tenant = $1{locking}")))
-        .bind(tenant.to_owned())
+        .bind(tenant.to_string())
         .fetch_optional(connection)
         .await
         .map_err(failed("lock tenant"))?;
@@ -88,11 +89,11 @@ pub(crate) async fn lock_tenant(connection: &mut AnyConnection, tenant: &str) ->
 /// Inserts a roll-out whose date is to come.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     new: NewRow<'_>,
 ) -> Result<(), StoreError> {
     sqlx::query(INSERT.as_str())
-        .bind(tenant.to_owned())
+        .bind(tenant.to_string())
         .bind(new.id.to_string())
         .bind(new.vendor.to_owned())
         .bind(new.model.to_owned())
@@ -111,12 +112,12 @@ pub(crate) async fn insert(
 /// Stores the state of a roll-out.
 pub(crate) async fn set_state(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     rollout: RolloutId,
     state: RolloutState,
 ) -> Result<(), StoreError> {
     sqlx::query("UPDATE rollouts SET state = $3 WHERE tenant = $1 AND rollout = $2")
-        .bind(tenant.to_owned())
+        .bind(tenant.to_string())
         .bind(rollout.to_string())
         .bind(state.name())
         .execute(connection)
@@ -129,7 +130,7 @@ pub(crate) async fn set_state(
 pub(crate) async fn due(
     connection: &mut AnyConnection,
     now: Timestamp,
-) -> Result<Vec<(String, RolloutId)>, StoreError> {
+) -> Result<Vec<(TenantId, RolloutId)>, StoreError> {
     let rows = sqlx::query(
         "SELECT tenant, rollout FROM rollouts WHERE state = $1 AND not_before_ms <= $2 \
          ORDER BY tenant, rollout LIMIT 1000",
@@ -139,5 +140,5 @@ pub(crate) async fn due(
     .fetch_all(connection)
     .await
     .map_err(failed("read roll-outs"))?;
-    rows.iter().map(|found| Ok((row::text(found, "tenant")?, id_of(found)?))).collect()
+    rows.iter().map(|found| Ok((row::parsed(found, (TABLE, "tenant"), "a row")?, id_of(found)?))).collect()
 }

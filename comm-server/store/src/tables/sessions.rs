@@ -1,5 +1,6 @@
 //! Rows of sessions.
 
+use comm_server_core::tenancy::{TenantId, UserName};
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::AnyConnection;
@@ -7,15 +8,17 @@ use sqlx::any::AnyRow;
 
 use crate::db::{StoreError, failed, row};
 
+const TABLE: &str = "sessions";
+
 /// A session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Session {
     /// SHA-256 of the token, hexadecimal; the token itself is never stored.
     pub token_hash: String,
     /// Tenant.
-    pub tenant: String,
+    pub tenant: TenantId,
     /// Login name.
-    pub user: String,
+    pub user: UserName,
     /// Token that changing requests must carry.
     pub csrf: String,
     /// When it began.
@@ -26,11 +29,26 @@ pub struct Session {
     pub changed_ms: i64,
 }
 
+/// A session to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSession {
+    /// SHA-256 of the token, hexadecimal.
+    pub token_hash: String,
+    /// Login name.
+    pub user: UserName,
+    /// Token that changing requests must carry.
+    pub csrf: String,
+    /// When it begins.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
 fn session(row: &AnyRow) -> Result<Session, StoreError> {
     Ok(Session {
         token_hash: row::text(row, "token_hash")?,
-        tenant: row::text(row, "tenant")?,
-        user: row::text(row, "user_name")?,
+        tenant: row::parsed(row, (TABLE, "tenant"), "a session")?,
+        user: row::parsed(row, (TABLE, "user_name"), "a session")?,
         csrf: row::text(row, "csrf")?,
         created_at: row::time(row, "created_ms")?,
         expires_at: row::time(row, "expires_ms")?,
@@ -54,14 +72,18 @@ pub(crate) async fn read(
 }
 
 /// Inserts a session.
-pub(crate) async fn insert(connection: &mut AnyConnection, new: Session) -> Result<(), StoreError> {
+pub(crate) async fn insert(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    new: NewSession,
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO sessions (token_hash, tenant, user_name, csrf, created_ms, expires_ms) \
          VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(new.token_hash)
-    .bind(new.tenant)
-    .bind(new.user)
+    .bind(tenant.to_string())
+    .bind(new.user.to_string())
     .bind(new.csrf)
     .bind(new.created_at.as_millisecond())
     .bind(new.expires_at.as_millisecond())
@@ -114,13 +136,13 @@ pub(crate) async fn delete(connection: &mut AnyConnection, token_hash: &str) -> 
 /// Deletes the sessions of a user but the one kept; an empty hash keeps none.
 pub(crate) async fn delete_of_user(
     connection: &mut AnyConnection,
-    tenant: &str,
-    user: &str,
+    tenant: &TenantId,
+    user: &UserName,
     keep: &str,
 ) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM sessions WHERE tenant = $1 AND user_name = $2 AND token_hash <> $3")
-        .bind(tenant.to_owned())
-        .bind(user.to_owned())
+        .bind(tenant.to_string())
+        .bind(user.to_string())
         .bind(keep.to_owned())
         .execute(connection)
         .await

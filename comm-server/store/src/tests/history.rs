@@ -4,7 +4,11 @@ use super::*;
 
 pub(super) async fn series(store: &Store) -> Vec<(String, i64)> {
     let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
-    let found = store.counter_series(DEFAULT_TENANT, "gw-1", "ricoh:E1", "total", from, to).await.unwrap();
+    let found = store
+        .of(&scope())
+        .counter_series(&id("gw-1"), &id("ricoh:E1"), Counter::Total, from, to)
+        .await
+        .unwrap();
     found.iter().map(|point| (point.at.to_string(), point.value)).collect()
 }
 
@@ -35,7 +39,7 @@ pub(super) async fn meters_are_thinned_and_nothing_that_bills_goes() {
     assert_eq!(times(series(store).await), [1, 8, 3]);
     assert!(state(store).await["reports"].len() == 9);
     assert_eq!(store.apply_retention(retention, after(95)).await.unwrap(), 9, "the reports' time is over");
-    let device = store.device(DEFAULT_TENANT, "gw-1", "ricoh:E1").await.unwrap().unwrap().device;
+    let device = store.of(&scope()).device(&id("gw-1"), &id("ricoh:E1")).await.unwrap().unwrap().device;
     assert_eq!(device.total, Some(3));
 }
 
@@ -49,12 +53,13 @@ pub(super) async fn each_source_of_a_counter_keeps_its_own_meters() {
     // Within one hour: the maker's own total, and once the standard one, which counts more and is the last.
     let reports = [from("1.9", 10, 0), from("1.9", 11, 1), from("1.9", 12, 2), from("1.8", 20, 3)];
     send(&store, Lane::Bulk, 1, &reports).await;
-    let total =
-        || async { store.device(DEFAULT_TENANT, "gw-1", "ricoh:E1").await.unwrap().unwrap().device.total };
+    let total = || async {
+        store.of(&scope()).device(&id("gw-1"), &id("ricoh:E1")).await.unwrap().unwrap().device.total
+    };
     assert_eq!(total().await, Some(12), "another source doesn't take its place");
     send(&store, Lane::Bulk, 5, &[from("1.9", 13, 4)]).await;
     assert_eq!(total().await, Some(13));
-    let calls = store.calls(DEFAULT_TENANT, &Default::default(), None).await.unwrap().items;
+    let calls = store.of(&scope()).calls(&Default::default(), None).await.unwrap().items;
     assert!(calls.is_empty(), "13 is no fall from 20: {calls:?}");
     let retention = comm_server_core::retention::Retention { meters_raw_days: 1, ..Default::default() };
     store.apply_retention(retention, NOW + SignedDuration::from_hours(24 * 3)).await.unwrap();
@@ -76,8 +81,8 @@ pub(super) async fn one_meter_of_each_month_stays_for_ever_and_other_rows_until_
     send(&store, Lane::Urgent, 1, &[json!({"kind": "nonsense"})]).await;
     let entry =
         |days: i64| AuditEntry::new(NOW + SignedDuration::from_hours(24 * days), "admin", "test", "an entry");
-    store.append_audit(DEFAULT_TENANT, entry(0)).await.unwrap();
-    store.append_audit(DEFAULT_TENANT, entry(300)).await.unwrap();
+    store.of(&scope()).append_audit(entry(0)).await.unwrap();
+    store.of(&scope()).append_audit(entry(300)).await.unwrap();
     let retention = comm_server_core::retention::Retention {
         meters_raw_days: 10,
         meters_hourly_days: 20,
@@ -90,8 +95,8 @@ pub(super) async fn one_meter_of_each_month_stays_for_ever_and_other_rows_until_
     // The first of all, the last of January to June, and what the fall was from.
     let kept: Vec<i64> = series(&store).await.into_iter().map(|(_, value)| value).collect();
     assert_eq!(kept, [0, 10, 19, 29, 39, 48, 3, 50, 59]);
-    assert!(store.quarantine(DEFAULT_TENANT, None).await.unwrap().items.is_empty());
-    let audit = store.audit(DEFAULT_TENANT, None).await.unwrap().items;
+    assert!(store.of(&scope()).quarantine(None).await.unwrap().items.is_empty());
+    let audit = store.of(&scope()).audit(None).await.unwrap().items;
     assert_eq!(audit.iter().filter(|entry| entry.what == "test").count(), 1);
 }
 
@@ -104,13 +109,8 @@ pub(super) async fn a_plot_of_years_has_a_value_of_each_day() {
     let days = series(store).await;
     assert_eq!(days.len(), 100);
     assert_eq!((days[0].1, days[99].1), (1, 199));
-    let week = store.counter_series(
-        DEFAULT_TENANT,
-        "gw-1",
-        "ricoh:E1",
-        "total",
-        NOW,
-        NOW + SignedDuration::from_hours(48),
-    );
-    assert_eq!(week.await.unwrap().len(), 5, "a short span has every value");
+    let end = NOW + SignedDuration::from_hours(48);
+    let own = store.of(&scope());
+    let week = own.counter_series(&id("gw-1"), &id("ricoh:E1"), Counter::Total, NOW, end).await;
+    assert_eq!(week.unwrap().len(), 5, "a short span has every value");
 }

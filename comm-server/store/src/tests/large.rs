@@ -49,12 +49,12 @@ pub(super) async fn reports_are_put_into_partitions_as_the_page_says() {
     let reports = arrivals(4, &[call("jam", "raised", "2"), json!({"kind": "nonsense"})]);
     store.ingest(from, Lane::Urgent, reports).await.unwrap();
     assert_eq!(state(store).await["reports"].len(), before["reports"].len() + 1);
-    let replayed = store.replay_quarantine(DEFAULT_TENANT, None, "admin", later(70)).await.unwrap();
+    let replayed = store.of(&scope()).replay_quarantine(None, "admin", later(70)).await.unwrap();
     assert_eq!(replayed.taken, 0);
 
     // The page of the device and the lists read on.
     assert!(!series(store).await.is_empty());
-    assert!(!store.calls(DEFAULT_TENANT, &CallFilter::default(), None).await.unwrap().items.is_empty());
+    assert!(!store.of(&scope()).calls(&CallFilter::default(), None).await.unwrap().items.is_empty());
 
     // The old table goes as a whole when its newest report is too old, and not before.
     store.apply_retention(retention, later(400)).await.unwrap();
@@ -65,7 +65,7 @@ pub(super) async fn reports_are_put_into_partitions_as_the_page_says() {
 
     // Newer programs find their tables; what was stored is stored once.
     let two = another(&opened).await;
-    assert_eq!(two.acknowledged(DEFAULT_TENANT, "gw-1", Lane::Urgent).await.unwrap(), 5);
+    assert_eq!(two.of(&scope()).acknowledged(&id("gw-1"), Lane::Urgent).await.unwrap(), 5);
 }
 
 /// Tables whose key doesn't begin with the tenant, with the reason.

@@ -42,7 +42,7 @@ pub(super) async fn polls_that_come_together_are_answered_each_with_its_own() {
         assert_eq!(answer.commands.len(), usize::from(!reported), "{place}");
     }
     assert_eq!(made(store).await, ["gw-1 0", "gw-2 1", "gw-3 2", "gw-4 3", "gw-5 4"]);
-    let known = store.gateways(DEFAULT_TENANT, None).await.unwrap().items;
+    let known = store.of(&scope()).gateways(None).await.unwrap().items;
     assert_eq!(known.len(), 5);
     assert!(known.iter().all(|g| g.last_poll == Some(NOW) && g.devices == 2 && g.uptime_s == 60));
 

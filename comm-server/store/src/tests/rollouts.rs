@@ -17,7 +17,7 @@ pub(super) async fn with_two_devices() -> (Opened, wire::ids::RolloutId) {
     send(store, Lane::Bulk, 1, &reports).await;
     let new =
         NewRollout { wish: Wish { start: later(), ..wish("IM C3000", "2.0") }, ..new("IM C3000", "2.0") };
-    let id = store.create_rollout(DEFAULT_TENANT, new, NOW).await.unwrap();
+    let id = store.of(&scope()).create_rollout(new, NOW).await.unwrap();
     (opened, id)
 }
 
@@ -58,11 +58,14 @@ pub(super) fn firmware(rollout: wire::ids::RolloutId, device: Option<&str>, step
 }
 
 pub(super) async fn rollout_state(store: &Store, id: wire::ids::RolloutId) -> (String, Vec<String>) {
-    let rollout = store.rollout(DEFAULT_TENANT, id).await.unwrap().unwrap();
-    let devices = store.rollout_devices(DEFAULT_TENANT, id, None).await.unwrap().items;
+    let rollout = store.of(&scope()).rollout(id).await.unwrap().unwrap();
+    let devices = store.of(&scope()).rollout_devices(id, None).await.unwrap().items;
     (
         rollout.state.to_string(),
-        devices.into_iter().map(|d| format!("{}:{}", d.device, d.step.name())).collect(),
+        devices
+            .into_iter()
+            .map(|d| format!("{}:{}", d.device.map(String::from).unwrap_or_default(), d.step.name()))
+            .collect(),
     )
 }
 
@@ -87,7 +90,7 @@ pub(super) async fn a_rollout_goes_from_its_command_to_done() {
     assert_eq!(rollout_state(&store, id).await, ("running".to_owned(), expected));
     send(&store, Lane::Bulk, 8, &[firmware(id, Some("ricoh:E2"), "verified")]).await;
     assert_eq!(rollout_state(&store, id).await.0, "done");
-    let cancelled = store.cancel_rollout(DEFAULT_TENANT, id, "admin", NOW).await;
+    let cancelled = store.of(&scope()).cancel_rollout(id, "admin", NOW).await;
     assert!(matches!(cancelled, Err(RolloutError::Ended { .. })));
 }
 
@@ -111,25 +114,25 @@ pub(super) async fn an_expired_command_fails_its_devices() {
 
 pub(super) async fn cancelling_withdraws_what_never_went_out_and_follows_what_did() {
     let (Opened { store, dir: _dir }, id) = with_two_devices().await;
-    store.cancel_rollout(DEFAULT_TENANT, id, "admin", NOW).await.unwrap();
+    store.of(&scope()).cancel_rollout(id, "admin", NOW).await.unwrap();
     assert_eq!(rollout_state(&store, id).await.0, "cancelled");
     assert!(store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands.is_empty());
 
     let (Opened { store, dir: _dir }, id) = with_two_devices().await;
     store.take_poll(caller("gw-1"), poll(), 0).await.unwrap();
-    store.cancel_rollout(DEFAULT_TENANT, id, "admin", NOW).await.unwrap();
+    store.of(&scope()).cancel_rollout(id, "admin", NOW).await.unwrap();
     let commands = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands;
     let orders: Vec<Order> = commands.iter().map(|c| c.parse().unwrap()).collect();
     assert_eq!(orders.last(), Some(&Order::FirmwareCancel { rollout: id }));
-    let audit = store.audit(DEFAULT_TENANT, None).await.unwrap().items;
+    let audit = store.of(&scope()).audit(None).await.unwrap().items;
     assert!(audit.iter().any(|entry| entry.what == "rollout.cancel" && entry.who == "admin"));
 }
 
 pub(super) async fn nothing_to_update_is_said() {
     let (Opened { store, dir: _dir }, open) = with_two_devices().await;
     let refused = async |new: NewRollout| {
-        let refused = store.create_rollout(DEFAULT_TENANT, new.clone(), NOW).await.unwrap_err();
-        let checked = store.check_rollout(DEFAULT_TENANT, &new.wish, NOW).await.unwrap_err();
+        let refused = store.of(&scope()).create_rollout(new.clone(), NOW).await.unwrap_err();
+        let checked = store.of(&scope()).check_rollout(&new.wish, NOW).await.unwrap_err();
         assert_eq!(refused.to_string(), checked.to_string());
         refused.to_string()
     };
@@ -142,10 +145,10 @@ pub(super) async fn nothing_to_update_is_said() {
     let mut past = new("MP 5055", "2.0");
     past.wish.start = Start::NotBefore(NOW - SignedDuration::from_hours(1));
     assert!(refused(past).await.contains("is in the past"));
-    assert_eq!(store.rollouts(DEFAULT_TENANT, None).await.unwrap().items.len(), 1);
+    assert_eq!(store.of(&scope()).rollouts(None).await.unwrap().items.len(), 1);
     // Once it has ended, its devices are free again.
-    store.cancel_rollout(DEFAULT_TENANT, open, "admin", NOW).await.unwrap();
-    store.create_rollout(DEFAULT_TENANT, new("IM C3000", "3.0"), NOW).await.unwrap();
+    store.of(&scope()).cancel_rollout(open, "admin", NOW).await.unwrap();
+    store.of(&scope()).create_rollout(new("IM C3000", "3.0"), NOW).await.unwrap();
 }
 
 pub(super) async fn a_commands_summary_never_overwrites_what_devices_reported() {
@@ -170,13 +173,13 @@ pub(super) async fn a_commands_summary_never_overwrites_what_devices_reported() 
         let (state, devices) = rollout_state(&store, id).await;
         assert_eq!(devices[1..], ["ricoh:E1:verified", "ricoh:E2:cancelled"], "the command ended at {place}");
         assert_eq!(state, "cancelled", "the command ended at {place}");
-        let rollout = store.rollout(DEFAULT_TENANT, id).await.unwrap().unwrap();
+        let rollout = store.of(&scope()).rollout(id).await.unwrap().unwrap();
         assert_eq!((rollout.verified, rollout.failed, rollout.cancelled), (1, 0, 1));
     }
     // Cancelled by an operator before the gateway's own report and its command's end.
     let (Opened { store, dir: _dir }, id) = with_two_devices().await;
     let command = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap().answer.commands[0].id;
-    store.cancel_rollout(DEFAULT_TENANT, id, "admin", NOW).await.unwrap();
+    store.of(&scope()).cancel_rollout(id, "admin", NOW).await.unwrap();
     answer(&store, command, ResponseState::Failed).await.unwrap();
     let (state, devices) = rollout_state(&store, id).await;
     assert_eq!(
@@ -196,7 +199,7 @@ pub(super) async fn verified_counts_only_with_the_version_that_was_ordered() {
     assert!(answer.quarantined[0].reason.contains("version_now"), "{answer:?}");
     let (_, devices) = rollout_state(&store, id).await;
     assert_eq!(devices[1..], ["ricoh:E1:pending", "ricoh:E2:failed"]);
-    let rows = store.rollout_devices(DEFAULT_TENANT, id, None).await.unwrap().items;
+    let rows = store.of(&scope()).rollout_devices(id, None).await.unwrap().items;
     assert_eq!(rows[2].detail, "reported as verified with version 1.9, but 2.0 was ordered");
     assert_eq!(rows[2].version_now, "1.9");
 }
@@ -211,7 +214,7 @@ pub(super) async fn why_a_device_waits_is_shown_until_its_next_step() {
         report
     };
     let shown = async || {
-        let rows = store.rollout_devices(DEFAULT_TENANT, id, None).await.unwrap().items;
+        let rows = store.of(&scope()).rollout_devices(id, None).await.unwrap().items;
         let row = rows[1].clone();
         assert_eq!((row.model.as_str(), row.serial.as_str(), row.name.as_str()), ("IM C3000", "E1", "Hall"));
         (row.step.name(), row.waiting_for.map_or("", WaitReason::name), row.panel)
@@ -240,18 +243,17 @@ pub(super) async fn failed_devices_are_ordered_again_as_a_roll_out_of_their_own(
     let (Opened { store, dir: _dir }, id) = with_two_devices().await;
     let reports = [firmware(id, Some("ricoh:E1"), "verified"), firmware(id, Some("ricoh:E2"), "failed")];
     send(&store, Lane::Bulk, 5, &reports).await;
-    let only = store.failed_devices(DEFAULT_TENANT, id).await.unwrap();
-    assert_eq!(only, [("gw-1".to_owned(), "ricoh:E2".to_owned())].into());
+    let only = store.of(&scope()).failed_devices(id).await.unwrap();
+    assert_eq!(only, [(testing::id("gw-1"), testing::id("ricoh:E2"))].into());
     let mut again = new("IM C3000", "2.0");
     again.wish.only = Some(only);
     again.retry_of = Some(id);
-    let retried = store.create_rollout(DEFAULT_TENANT, again, NOW).await.unwrap();
+    let retried = store.of(&scope()).create_rollout(again, NOW).await.unwrap();
     assert_eq!(rollout_state(&store, retried).await.1, [":pending", "ricoh:E2:pending"]);
-    let (old, young) = (id.to_string(), retried.to_string());
-    let of = async |id| store.rollout(DEFAULT_TENANT, id).await.unwrap().unwrap();
-    assert_eq!(of(retried).await.retry_of, Some(old));
-    assert_eq!(of(id).await.retried_by, Some(young));
-    let audit = store.audit(DEFAULT_TENANT, None).await.unwrap().items;
+    let of = async |id| store.of(&scope()).rollout(id).await.unwrap().unwrap();
+    assert_eq!(of(retried).await.retry_of, Some(id));
+    assert_eq!(of(id).await.retried_by, Some(retried));
+    let audit = store.of(&scope()).audit(None).await.unwrap().items;
     assert!(audit.iter().any(|entry| entry.what == "rollout.retry" && entry.detail.contains("1 devices")));
 }
 

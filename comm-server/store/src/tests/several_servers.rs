@@ -14,13 +14,13 @@ pub(super) async fn two_servers_ask_for_meters_once() {
         let name = format!("gw-{n}");
         let id = one.take_poll(caller(&name), poll(), 0).await.unwrap().answer.commands[0].id;
         let done = Response { state: ResponseState::Done, at: NOW, detail: String::new(), result: None };
-        two.answer_command(DEFAULT_TENANT, &name, id, done, NOW).await.unwrap();
+        two.answer_command(&caller(&name), id, done).await.unwrap();
     }
     let tomorrow = NOW + SignedDuration::from_hours(24);
     let (first, second) =
         tokio::join!(one.request_due_meters(tomorrow, || 0), two.request_due_meters(tomorrow, || 0));
     assert_eq!(first.unwrap() + second.unwrap(), 20);
-    let waiting = one.statistics(DEFAULT_TENANT).await.unwrap().commands;
+    let waiting = one.of(&scope()).statistics().await.unwrap().commands;
     assert_eq!(waiting, [("done".to_owned(), 20), ("queued".to_owned(), 20)]);
 }
 
@@ -52,24 +52,21 @@ pub(super) async fn an_answer_through_another_server_outlives_the_expiry() {
     answered.unwrap();
     expired.unwrap();
     // Whichever came first: what happened in truth is told.
-    let command = one.command(DEFAULT_TENANT, "gw-1", id).await.unwrap().unwrap();
+    let command = one.of(&scope()).command(&testing::id("gw-1"), id).await.unwrap().unwrap();
     assert_eq!(command.state.name(), "done");
 }
 
 pub(super) async fn a_token_given_to_two_servers_at_once_is_used_once() {
     let opened = opened().await;
-    let (one, two) = (&opened.store, another(&opened).await);
+    let (one, two) = (opened.store.of(&scope()), another(&opened).await.of(&scope()));
     for round in 0..20 {
         let claim = |key: &str| Claim {
             token_sha256: format!("token {round}"),
-            gateway: "gw-1".to_owned(),
+            gateway: id("gw-1"),
             key_sha256: key.to_owned(),
             at: NOW,
         };
-        let (here, there) = tokio::join!(
-            one.claim_token(DEFAULT_TENANT, claim("here")),
-            two.claim_token(DEFAULT_TENANT, claim("there")),
-        );
+        let (here, there) = tokio::join!(one.claim_token(claim("here")), two.claim_token(claim("there")),);
         let won = match (here.unwrap(), there.unwrap()) {
             (Claimed::Taken, Claimed::ByAnother) => "here",
             (Claimed::ByAnother, Claimed::Taken) => "there",
@@ -82,14 +79,14 @@ pub(super) async fn a_token_given_to_two_servers_at_once_is_used_once() {
             detail: String::new(),
         };
         let (first, second) = tokio::join!(
-            one.keep_issued(DEFAULT_TENANT, claim(won), issued("by one")),
-            two.keep_issued(DEFAULT_TENANT, claim(won), issued("by two")),
+            one.keep_issued(claim(won), issued("by one")),
+            two.keep_issued(claim(won), issued("by two")),
         );
         let (first, second) = (first.unwrap(), second.unwrap());
         assert_eq!(first, second);
-        let again = two.claim_token(DEFAULT_TENANT, claim(won)).await.unwrap();
+        let again = two.claim_token(claim(won)).await.unwrap();
         assert_eq!(again, Claimed::Issued(first));
     }
-    let audit = one.audit(DEFAULT_TENANT, None).await.unwrap().items;
+    let audit = one.audit(None).await.unwrap().items;
     assert_eq!(audit.iter().filter(|entry| entry.what == "certificate.enroll").count(), 20);
 }

@@ -3,6 +3,7 @@
 
 use comm_server_core::ingest::readable;
 use comm_server_core::rollouts::{RolloutState, StepEvent, checked};
+use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use wire::command::Order;
@@ -10,7 +11,7 @@ use wire::ids::{CommandId, RolloutId};
 use wire::report::{FirmwareProgress, FirmwareState, FirmwareStep};
 
 use crate::db::StoreError;
-use crate::tables::rollout_devices::{self, Row};
+use crate::tables::rollout_devices::{self, Row, Which};
 use crate::tables::rollouts::{self, Locked};
 use crate::tables::{GatewayRef, commands};
 
@@ -24,12 +25,15 @@ pub(super) async fn advance(
     let rollout = state.rollout;
     let Some(locked) = rollouts::lock(connection, of.tenant, rollout).await? else { return Ok(()) };
     let state = checked(state, &locked.version);
-    let named = state.device.as_ref().map(|d| d.as_str().to_owned()).unwrap_or_default();
     let step = state.progress.step();
     // What the whole gateway waits for is shown once, not at each of its devices.
-    let only = state.device.is_some() || step == FirmwareStep::Waiting;
-    for row in rollout_devices::rows(connection, of, rollout, only.then_some(named.as_str())).await? {
-        let changed = if row.device == named {
+    let which = match &state.device {
+        Some(device) => Which::Device(device),
+        None if step == FirmwareStep::Waiting => Which::Staging,
+        None => Which::All,
+    };
+    for row in rollout_devices::rows(connection, of, rollout, which).await? {
+        let changed = if row.device == state.device {
             by_own_report(row, &state)
         } else {
             let reason = if step == FirmwareStep::Failed { readable(&state.detail) } else { String::new() };
@@ -82,8 +86,8 @@ pub(super) async fn fail_devices(
     let order = commands::order(connection, of, command).await?;
     let Order::FirmwareUpdate(update) = order else { return Ok(()) };
     let Some(locked) = rollouts::lock(connection, of.tenant, update.rollout).await? else { return Ok(()) };
-    for row in rollout_devices::rows(connection, of, update.rollout, None).await? {
-        if update.devices.iter().any(|device| device.as_str() == row.device)
+    for row in rollout_devices::rows(connection, of, update.rollout, Which::All).await? {
+        if row.device.as_ref().is_some_and(|device| update.devices.contains(device))
             && let Some(row) = by_event(row, StepEvent::CommandEnded, reason)
         {
             rollout_devices::update(connection, of, update.rollout, &row, now).await?;
@@ -96,7 +100,7 @@ pub(super) async fn fail_devices(
 /// Stores and gives the state that follows from the devices and the time.
 pub(super) async fn derive(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     rollout: RolloutId,
     locked: &Locked,
     now: Timestamp,

@@ -5,12 +5,12 @@ use comm_server_core::ingest::readable;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use wire::command::{OrderKind, Response};
-use wire::ids::CommandId;
+use wire::ids::{CommandId, GatewayId};
 
 use super::advance_rollout::fail_devices;
 use crate::Store;
 use crate::db::StoreError;
-use crate::db::writer::{GatewayKey, Urgency};
+use crate::db::writer::{Caller, Urgency};
 use crate::tables::commands::Responded;
 use crate::tables::{GatewayRef, calls, commands};
 
@@ -21,7 +21,7 @@ pub enum AnswerError {
     #[error("gateway {gateway} was given no command {command}")]
     NotFound {
         /// The gateway.
-        gateway: String,
+        gateway: GatewayId,
         /// The command.
         command: CommandId,
     },
@@ -38,21 +38,19 @@ impl Store {
     /// The gateway was given no such command, or the database.
     pub async fn answer_command(
         &self,
-        tenant: &str,
-        gateway: &str,
+        caller: &Caller,
         id: CommandId,
         response: Response,
-        now: Timestamp,
     ) -> Result<u64, AnswerError> {
-        let key = GatewayKey { tenant: tenant.to_owned(), gateway: gateway.to_owned() };
-        let own = key.clone();
+        let (own, now) = (caller.key(), caller.now);
         let open_service_calls = self
             .writer()
-            .write_of(key, Urgency::Urgent, move |connection| {
+            .write_of(caller.key(), Urgency::Urgent, move |connection| {
                 Box::pin(async move { answer(connection, GatewayRef::of(&own), id, &response, now).await })
             })
             .await?;
-        open_service_calls.ok_or_else(|| AnswerError::NotFound { gateway: gateway.to_owned(), command: id })
+        open_service_calls
+            .ok_or_else(|| AnswerError::NotFound { gateway: caller.gateway.clone(), command: id })
     }
 }
 

@@ -1,13 +1,13 @@
 //! An audit entry that belongs to no other change.
 
-use crate::Store;
+use crate::Scoped;
 use crate::db::StoreError;
 use crate::tables::audit::{self, AuditEntry};
 
-impl Store {
+impl Scoped {
     /// Appends an entry of its own.
-    pub async fn append_audit(&self, tenant: &str, entry: AuditEntry) -> Result<(), StoreError> {
-        let tenant = tenant.to_owned();
+    pub async fn append_audit(&self, entry: AuditEntry) -> Result<(), StoreError> {
+        let tenant = self.tenant().clone();
         self.writer().write(move |c| Box::pin(async move { audit::append(c, &tenant, &entry).await })).await
     }
 }

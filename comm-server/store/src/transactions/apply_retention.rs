@@ -51,7 +51,7 @@ async fn delete_due(
     for turn in &due {
         // Of several servers, the one that moves the time does the work.
         if gateways::move_retention(connection, turn, now).await? {
-            let of = GatewayRef { tenant: &turn.tenant, gateway: &turn.gateway };
+            let of = GatewayRef::of(&turn.key);
             deleted += delete_rows(connection, of, retention, now).await?;
             if !in_partitions {
                 let before_ms = retention::before(now, retention.reports_days);

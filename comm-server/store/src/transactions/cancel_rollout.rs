@@ -2,6 +2,7 @@
 
 use comm_server_core::commands::{CommandEvent, CommandState};
 use comm_server_core::rollouts::RolloutState;
+use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use wire::command::Order;
@@ -12,7 +13,7 @@ use super::create_rollout::RolloutError;
 use super::queue_command::queue_command;
 use crate::db::StoreError;
 use crate::tables::{GatewayRef, audit, commands, rollout_devices, rollouts};
-use crate::{AuditEntry, Store};
+use crate::{AuditEntry, Scoped};
 
 /// What became of a request to cancel.
 enum Cancelled {
@@ -21,19 +22,18 @@ enum Cancelled {
     Ended(RolloutState),
 }
 
-impl Store {
+impl Scoped {
     /// Cancels what isn't yet pushed.
     ///
     /// # Errors
     /// There is no such roll-out, it has ended, or the database.
     pub async fn cancel_rollout(
         &self,
-        tenant: &str,
         rollout: RolloutId,
         by: &str,
         now: Timestamp,
     ) -> Result<(), RolloutError> {
-        let (tenant, by) = (tenant.to_owned(), by.to_owned());
+        let (tenant, by) = (self.tenant().clone(), by.to_owned());
         let cancelled = self
             .writer()
             .write(move |c| Box::pin(async move { cancel(c, &tenant, rollout, &by, now).await }));
@@ -48,7 +48,7 @@ impl Store {
 /// Commands that never went out are not sent, the others are followed by a cancellation.
 async fn cancel(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     rollout: RolloutId,
     by: &str,
     now: Timestamp,

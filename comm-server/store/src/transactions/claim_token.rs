@@ -1,11 +1,12 @@
 //! Enrollment tokens that were taken: once each, and on the disk before anything is issued.
 
+use comm_server_core::tenancy::TenantId;
 use sqlx::AnyConnection;
 
 use crate::db::StoreError;
 use crate::tables::audit;
 use crate::tables::enrollments::{self, Claim, IssuedFor};
-use crate::{AuditEntry, Store};
+use crate::{AuditEntry, Scoped};
 
 /// Whether a token may be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,26 +19,25 @@ pub enum Claimed {
     ByAnother,
 }
 
-impl Store {
+impl Scoped {
     /// Takes a token for a key; on the disk before this returns.
-    pub async fn claim_token(&self, tenant: &str, claim: Claim) -> Result<Claimed, StoreError> {
-        let tenant = tenant.to_owned();
+    pub async fn claim_token(&self, claim: Claim) -> Result<Claimed, StoreError> {
+        let tenant = self.tenant().clone();
         self.writer().write(move |c| Box::pin(async move { take(c, &tenant, &claim).await })).await
     }
 
     /// Keeps what was issued for a token, unless something was already; what is kept then.
-    pub async fn keep_issued(
-        &self,
-        tenant: &str,
-        claim: Claim,
-        issued: IssuedFor,
-    ) -> Result<String, StoreError> {
-        let tenant = tenant.to_owned();
+    pub async fn keep_issued(&self, claim: Claim, issued: IssuedFor) -> Result<String, StoreError> {
+        let tenant = self.tenant().clone();
         self.writer().write(move |c| Box::pin(async move { keep(c, &tenant, &claim, &issued).await })).await
     }
 }
 
-async fn take(connection: &mut AnyConnection, tenant: &str, claim: &Claim) -> Result<Claimed, StoreError> {
+async fn take(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    claim: &Claim,
+) -> Result<Claimed, StoreError> {
     enrollments::insert(connection, tenant, claim).await?;
     let (key_sha256, certificate) = enrollments::read(connection, tenant, claim).await?;
     Ok(match certificate {
@@ -49,12 +49,13 @@ async fn take(connection: &mut AnyConnection, tenant: &str, claim: &Claim) -> Re
 
 async fn keep(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     claim: &Claim,
     issued: &IssuedFor,
 ) -> Result<String, StoreError> {
     if enrollments::set_issued(connection, tenant, claim, issued).await? {
-        let entry = AuditEntry::new(claim.at, &claim.gateway, "certificate.enroll", issued.detail.clone());
+        let entry =
+            AuditEntry::new(claim.at, claim.gateway.as_str(), "certificate.enroll", issued.detail.clone());
         audit::append(connection, tenant, &entry).await?;
     }
     let (_, certificate) = enrollments::read(connection, tenant, claim).await?;
@@ -66,10 +67,11 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::DEFAULT_TENANT;
+    use crate::Store;
+    use crate::testing::scope;
 
     fn claim(key: &str) -> Claim {
-        let (token_sha256, gateway) = ("t1".to_owned(), "gw-1".to_owned());
+        let (token_sha256, gateway) = ("t1".to_owned(), "gw-1".parse().unwrap());
         Claim { token_sha256, gateway, key_sha256: key.to_owned(), at: Timestamp::UNIX_EPOCH }
     }
 
@@ -82,10 +84,10 @@ mod tests {
     async fn a_token_is_taken_once_and_gives_the_same_certificate_to_the_same_key() {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", dir.path().join("platen.db").display());
-        let store = Store::open_detached(&url).await.unwrap();
+        let store = Store::open_detached(&url).await.unwrap().of(&scope());
         let racing = (0..20).map(|n| {
             let store = store.clone();
-            tokio::spawn(async move { store.claim_token(DEFAULT_TENANT, claim(&format!("k{n}"))).await })
+            tokio::spawn(async move { store.claim_token(claim(&format!("k{n}"))).await })
         });
         let mut taken = Vec::new();
         for (key, race) in racing.collect::<Vec<_>>().into_iter().enumerate() {
@@ -97,15 +99,15 @@ mod tests {
         }
         let [key] = taken.as_slice() else { panic!("{taken:?}") };
         // A crash before anything was issued: the same key may go on, another may not.
-        let again = store.claim_token(DEFAULT_TENANT, claim(key)).await.unwrap();
+        let again = store.claim_token(claim(key)).await.unwrap();
         assert_eq!(again, Claimed::Taken);
-        let keep = |certificate| store.keep_issued(DEFAULT_TENANT, claim(key), issued(certificate));
+        let keep = |certificate| store.keep_issued(claim(key), issued(certificate));
         assert_eq!(keep("first").await.unwrap(), "first");
         assert_eq!(keep("second").await.unwrap(), "first");
-        let after = store.claim_token(DEFAULT_TENANT, claim(key)).await.unwrap();
+        let after = store.claim_token(claim(key)).await.unwrap();
         assert_eq!(after, Claimed::Issued("first".to_owned()));
-        assert_eq!(store.claim_token(DEFAULT_TENANT, claim("x")).await.unwrap(), Claimed::ByAnother);
-        let audit = store.audit(DEFAULT_TENANT, None).await.unwrap();
+        assert_eq!(store.claim_token(claim("x")).await.unwrap(), Claimed::ByAnother);
+        let audit = store.audit(None).await.unwrap();
         assert_eq!(audit.items.iter().filter(|entry| entry.what == "certificate.enroll").count(), 1);
     }
 }

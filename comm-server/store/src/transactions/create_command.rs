@@ -1,42 +1,42 @@
 //! A command that an operator gives.
 
+use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use wire::command::Order;
-use wire::ids::CommandId;
+use wire::ids::{CommandId, GatewayId};
 
 use super::queue_command::queue_command;
 use crate::db::StoreError;
 use crate::tables::{GatewayRef, audit, gateways};
-use crate::{AuditEntry, Store};
+use crate::{AuditEntry, Scoped};
 
 /// A command to be queued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCommand {
     /// For this gateway.
-    pub gateway: String,
+    pub gateway: GatewayId,
     /// What is asked for.
     pub order: Order,
     /// Who gave it.
     pub created_by: String,
 }
 
-impl Store {
+impl Scoped {
     /// Queues a command; `None` if the tenant has no such gateway.
     pub async fn create_command(
         &self,
-        tenant: &str,
         new: NewCommand,
         now: Timestamp,
     ) -> Result<Option<CommandId>, StoreError> {
-        let tenant = tenant.to_owned();
+        let tenant = self.tenant().clone();
         self.writer().write(move |c| Box::pin(async move { create(c, &tenant, &new, now).await })).await
     }
 }
 
 async fn create(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     new: &NewCommand,
     now: Timestamp,
 ) -> Result<Option<CommandId>, StoreError> {

@@ -3,21 +3,20 @@
 
 use std::collections::BTreeSet;
 
-use comm_server_core::rollouts::{
-    Candidate, Fleet, Plan, PlanError, RolloutState, Share, Wish, is_of_model, plan,
-};
+use comm_server_core::rollouts::{Fleet, Plan, PlanError, RolloutState, Share, Wish, is_of_model, plan};
+use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use uuid::Uuid;
 use wire::command::{FirmwareUpdate, Order};
-use wire::ids::{DeviceId, RolloutId};
+use wire::ids::{DeviceId, GatewayId, RolloutId};
 
 use super::advance_rollout::derive;
 use super::queue_command::queue_command;
 use crate::db::StoreError;
 use crate::tables::rollouts::{Locked, NewRow};
 use crate::tables::{GatewayRef, audit, devices, rollout_devices, rollouts};
-use crate::{AuditEntry, Store};
+use crate::{AuditEntry, Scoped};
 
 /// Models of a tenant that a plan looks at.
 const MODELS: i64 = 10_000;
@@ -60,52 +59,46 @@ pub enum RolloutError {
     Store(#[from] StoreError),
 }
 
-impl Store {
+impl Scoped {
     /// Makes a roll-out: a command for each gateway that has devices of the model which don't show the version.
     ///
     /// # Errors
     /// The plan is refused, or the database.
-    pub async fn create_rollout(
-        &self,
-        tenant: &str,
-        new: NewRollout,
-        now: Timestamp,
-    ) -> Result<RolloutId, RolloutError> {
-        let planned = self.plan_rollout(tenant, &new.wish, now).await?;
-        let tenant = tenant.to_owned();
+    pub async fn create_rollout(&self, new: NewRollout, now: Timestamp) -> Result<RolloutId, RolloutError> {
+        let planned = self.plan_rollout(&new.wish, now).await?;
+        let tenant = self.tenant().clone();
         let made = self.writer().write(move |connection| {
             Box::pin(async move { create(connection, &tenant, &new, &planned, now).await })
         });
         Ok(made.await??)
     }
 
-    /// Whether [`Store::create_rollout`] would make it, as things are now; changes nothing.
+    /// Whether [`Scoped::create_rollout`] would make it, as things are now; changes nothing.
     ///
     /// # Errors
     /// The plan is refused, or the database.
-    pub async fn check_rollout(&self, tenant: &str, wish: &Wish, now: Timestamp) -> Result<(), RolloutError> {
-        self.plan_rollout(tenant, wish, now).await.map(drop)
+    pub async fn check_rollout(&self, wish: &Wish, now: Timestamp) -> Result<(), RolloutError> {
+        self.plan_rollout(wish, now).await.map(drop)
     }
 
-    async fn plan_rollout(&self, tenant: &str, wish: &Wish, now: Timestamp) -> Result<Plan, RolloutError> {
-        let fleet = fleet(&mut *self.reader().await?, tenant, wish).await?;
+    async fn plan_rollout(&self, wish: &Wish, now: Timestamp) -> Result<Plan, RolloutError> {
+        let fleet = fleet(&mut *self.reader().await?, self.tenant(), wish).await?;
         Ok(plan(wish, &fleet, now)?)
     }
 
     /// Devices that failed in a roll-out, by gateway and id.
     pub async fn failed_devices(
         &self,
-        tenant: &str,
         rollout: RolloutId,
-    ) -> Result<BTreeSet<(String, String)>, StoreError> {
-        rollout_devices::failed_devices(&mut *self.reader().await?, tenant, rollout).await
+    ) -> Result<BTreeSet<(GatewayId, DeviceId)>, StoreError> {
+        rollout_devices::failed_devices(&mut *self.reader().await?, self.tenant(), rollout).await
     }
 }
 
 /// Inserts the roll-out, its devices and its commands, unless the plan is rejected.
 async fn create(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     new: &NewRollout,
     planned: &Plan,
     now: Timestamp,
@@ -137,7 +130,7 @@ async fn create(
             rollout: id,
             target: new.target.clone(),
             version: new.wish.version.clone(),
-            devices: device_ids(share)?,
+            devices: share.devices.iter().map(|device| device.device.clone()).collect(),
             not_before: plan.not_before,
         });
         queue_command(connection, of, &order, &new.created_by, now).await?;
@@ -158,7 +151,7 @@ async fn create(
 }
 
 /// What a plan depends on: the models that there are, and the devices of the one that is wished, however it is written.
-async fn fleet(connection: &mut AnyConnection, tenant: &str, wish: &Wish) -> Result<Fleet, StoreError> {
+async fn fleet(connection: &mut AnyConnection, tenant: &TenantId, wish: &Wish) -> Result<Fleet, StoreError> {
     let models = devices::models(connection, tenant, MODELS).await?;
     let mut candidates = Vec::new();
     for model in models.iter().filter(|(vendor, model)| is_of_model(wish, vendor, model)) {
@@ -170,19 +163,14 @@ async fn fleet(connection: &mut AnyConnection, tenant: &str, wish: &Wish) -> Res
 /// What a plan made before depends on now: its own devices, and no others.
 async fn planned_fleet(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     planned: &Plan,
 ) -> Result<Fleet, StoreError> {
     let devices = planned.shares.iter().flat_map(|share| &share.devices);
-    let keys: Vec<(&str, &str)> =
-        devices.map(|device| (device.gateway.as_str(), device.device.as_str())).collect();
+    let keys: Vec<(&GatewayId, &DeviceId)> =
+        devices.map(|device| (&device.gateway, &device.device)).collect();
     let candidates = devices::candidates(connection, tenant, &keys).await?;
     Ok(Fleet { candidates, models: Vec::new(), open: rollout_devices::open(connection, tenant).await? })
-}
-
-fn device_ids(share: &Share) -> Result<Vec<DeviceId>, StoreError> {
-    let id = |d: &Candidate| d.device.parse().map_err(|_| StoreError::Range { what: "devices.device" });
-    share.devices.iter().map(id).collect()
 }
 
 async fn add_share(
@@ -192,8 +180,8 @@ async fn add_share(
     share: &Share,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let staging = [("", "")];
-    let devices = share.devices.iter().map(|d| (d.device.as_str(), d.version.as_str()));
+    let staging = [(None, "")];
+    let devices = share.devices.iter().map(|d| (Some(&d.device), d.version.as_str()));
     for device in staging.into_iter().chain(devices) {
         rollout_devices::insert(connection, of, rollout, device, now).await?;
     }
@@ -205,8 +193,9 @@ mod tests {
     use comm_server_core::rollouts::Start;
 
     use super::*;
-    use crate::DEFAULT_TENANT;
+    use crate::Store;
     use crate::testing::Database;
+    use crate::testing::scope;
 
     const FLEET: &str = "
         WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 499)
@@ -232,14 +221,14 @@ mod tests {
     async fn a_plan_reads_the_devices_of_its_model_and_its_transaction_those_of_the_plan() {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", dir.path().join("platen.db").display());
-        let store = Store::open_detached(&url).await.unwrap();
+        let store = Store::open_detached(&url).await.unwrap().of(&scope());
         Database::connect(&url).await.unwrap().execute(FLEET).await.unwrap();
         let wish = wish();
         let mut reader = store.reader().await.unwrap();
-        let fleet = fleet(&mut reader, DEFAULT_TENANT, &wish).await.unwrap();
+        let fleet = fleet(&mut reader, store.tenant(), &wish).await.unwrap();
         assert_eq!((fleet.candidates.len(), fleet.models.len()), (3, 3), "of 503 devices");
         let planned = plan(&wish, &fleet, Timestamp::UNIX_EPOCH).unwrap();
-        let again = planned_fleet(&mut reader, DEFAULT_TENANT, &planned).await.unwrap();
+        let again = planned_fleet(&mut reader, store.tenant(), &planned).await.unwrap();
         let mut devices: Vec<&str> = again.candidates.iter().map(|device| device.device.as_str()).collect();
         devices.sort_unstable();
         assert_eq!(devices, ["ricoh:C1", "ricoh:C2"]);
@@ -250,14 +239,14 @@ mod tests {
     async fn a_device_that_was_updated_since_the_plan_is_not_ordered() {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", dir.path().join("platen.db").display());
-        let store = Store::open_detached(&url).await.unwrap();
+        let store = Store::open_detached(&url).await.unwrap().of(&scope());
         let database = Database::connect(&url).await.unwrap();
         database.execute(FLEET).await.unwrap();
         let wish = wish();
-        let planned = store.plan_rollout(DEFAULT_TENANT, &wish, Timestamp::UNIX_EPOCH).await.unwrap();
+        let planned = store.plan_rollout(&wish, Timestamp::UNIX_EPOCH).await.unwrap();
         database.execute("UPDATE devices SET firmware = '2.0' WHERE device = 'ricoh:C1'").await.unwrap();
         let mut reader = store.reader().await.unwrap();
-        let again = planned_fleet(&mut reader, DEFAULT_TENANT, &planned).await.unwrap();
+        let again = planned_fleet(&mut reader, store.tenant(), &planned).await.unwrap();
         let again = plan(&wish, &again, Timestamp::UNIX_EPOCH).unwrap();
         let devices: Vec<&str> =
             again.shares.iter().flat_map(|share| &share.devices).map(|d| d.device.as_str()).collect();
@@ -268,12 +257,12 @@ mod tests {
     async fn an_unknown_value_in_a_row_names_table_column_and_key() {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", dir.path().join("platen.db").display());
-        let store = Store::open_detached(&url).await.unwrap();
+        let store = Store::open_detached(&url).await.unwrap().of(&scope());
         let id = "01980000-0000-7000-8000-000000000001";
         let row = "INSERT INTO commands (tenant, gateway, command, kind, body, created_by, created_ms, expires_ms, state) \
                    VALUES ('default', 'gw-1', '01980000-0000-7000-8000-000000000001', 'discovery', '{}', 'a', 1, 2, 'lost')";
         Database::connect(&url).await.unwrap().execute(row).await.unwrap();
-        let error = store.commands(DEFAULT_TENANT, None, None).await.unwrap_err();
+        let error = store.commands(None, None).await.unwrap_err();
         assert_eq!(error.to_string(), format!("unknown value \"lost\" in commands.state of {id}"));
     }
 }

@@ -7,13 +7,14 @@ pub(super) mod known;
 use comm_server_core::ingest::{self, Arrival, BatchError, Content, fresh, in_order};
 use jiff::Timestamp;
 use sqlx::AnyConnection;
+use wire::ids::GatewayId;
 use wire::report::{BatchResponse, Lane, Quarantined};
 
 use super::register_gateway::register_gateway;
-use crate::Store;
 use crate::db::StoreError;
 use crate::db::writer::{Caller, Urgency};
 use crate::tables::{GatewayRef, LaneRef, calls, lanes, quarantine, reports};
+use crate::{Scoped, Store};
 
 /// What a batch led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +65,7 @@ async fn take(
     lane: Lane,
     arrivals: &mut [Arrival],
 ) -> Result<Result<Ingested, BatchError>, StoreError> {
-    let of = GatewayRef { tenant: &caller.tenant, gateway: caller.gateway.as_str() };
+    let of = GatewayRef { tenant: &caller.tenant, gateway: &caller.gateway };
     let at = LaneRef { of, lane };
     register_gateway(connection, caller).await?;
     let before = lanes::acknowledged(connection, at).await?;
@@ -124,10 +125,10 @@ async fn quarantine_conflicts(
     Ok(())
 }
 
-impl Store {
+impl Scoped {
     /// The acknowledged number of a gateway's lane.
-    pub async fn acknowledged(&self, tenant: &str, gateway: &str, lane: Lane) -> Result<u64, StoreError> {
-        let at = LaneRef { of: GatewayRef { tenant, gateway }, lane };
+    pub async fn acknowledged(&self, gateway: &GatewayId, lane: Lane) -> Result<u64, StoreError> {
+        let at = LaneRef { of: GatewayRef { tenant: self.tenant(), gateway }, lane };
         lanes::acknowledged(&mut *self.reader().await?, at).await
     }
 }

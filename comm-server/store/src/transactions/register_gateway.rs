@@ -12,7 +12,7 @@ pub(super) async fn register_gateway(
     connection: &mut AnyConnection,
     caller: &Caller,
 ) -> Result<bool, StoreError> {
-    let of = GatewayRef { tenant: &caller.tenant, gateway: caller.gateway.as_str() };
+    let of = GatewayRef { tenant: &caller.tenant, gateway: &caller.gateway };
     let new = gateways::insert(connection, of, caller.cadence.regular_s, caller.now).await?;
     if new {
         let entry = AuditEntry::new(caller.now, "server", "gateway.register", caller.gateway.to_string());

@@ -1,16 +1,18 @@
 //! Takes reports out of the quarantine that can be used now, by a server that is newer than the one that quarantined them.
 
 use comm_server_core::ingest::{Content, GatewayClock, Later, late_effects, parse_one};
+use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::AnyConnection;
+use wire::ids::GatewayId;
 use wire::report::{Envelope, Report};
 
 use super::ingest_batch::{effects, known};
 use crate::db::StoreError;
-use crate::tables::quarantine::{Key, Row};
+use crate::tables::quarantine::{Position, Row};
 use crate::tables::{GatewayRef, LaneRef, audit, devices, quarantine, reports};
-use crate::{AuditEntry, Store};
+use crate::{AuditEntry, Scoped};
 
 /// Reports that one transaction takes.
 const PORTION: i64 = 200;
@@ -24,23 +26,21 @@ pub struct Replayed {
     pub kept: u64,
 }
 
-impl Store {
+impl Scoped {
     /// Tries the reports of the quarantine again, of one gateway or of all; each that can be used is taken in the same
     /// transaction that removes it.
     pub async fn replay_quarantine(
         &self,
-        tenant: &str,
-        gateway: Option<&str>,
+        gateway: Option<&GatewayId>,
         by: &str,
         now: Timestamp,
     ) -> Result<Replayed, StoreError> {
         let mut done = Replayed::default();
         let mut after = (String::new(), String::new(), -1);
         loop {
-            let (tenant, by) = (tenant.to_owned(), by.to_owned());
-            let gateway = gateway.unwrap_or_default().to_owned();
+            let (tenant, by, only) = (self.tenant().clone(), by.to_owned(), gateway.cloned());
             let portion = self.writer().write(move |connection| {
-                Box::pin(async move { portion(connection, &tenant, gateway, after, &by, now).await })
+                Box::pin(async move { portion(connection, &tenant, only.as_ref(), after, &by, now).await })
             });
             let (some, last) = portion.await?;
             done.taken += some.taken;
@@ -51,16 +51,16 @@ impl Store {
     }
 }
 
-/// What became of some reports, and the key of the last of them.
+/// What became of some reports, and the position of the last of them.
 async fn portion(
     connection: &mut AnyConnection,
-    tenant: &str,
-    only_gateway: String,
-    after: Key,
+    tenant: &TenantId,
+    only: Option<&GatewayId>,
+    after: Position,
     by: &str,
     now: Timestamp,
-) -> Result<(Replayed, Option<Key>), StoreError> {
-    let rows = quarantine::after(connection, tenant, only_gateway, after, PORTION).await?;
+) -> Result<(Replayed, Option<Position>), StoreError> {
+    let rows = quarantine::after(connection, tenant, only, after, PORTION).await?;
     let mut done = Replayed::default();
     for row in &rows {
         if replay(connection, tenant, row, now).await? {
@@ -74,13 +74,13 @@ async fn portion(
         let detail = format!("{} reports taken, {} kept", done.taken, done.kept);
         audit::append(connection, tenant, &AuditEntry::new(now, by, "quarantine.replay", detail)).await?;
     }
-    Ok((done, Some(last.key()?)))
+    Ok((done, Some(last.position()?)))
 }
 
 /// Whether a report could be used.
 async fn replay(
     connection: &mut AnyConnection,
-    tenant: &str,
+    tenant: &TenantId,
     row: &Row,
     now: Timestamp,
 ) -> Result<bool, StoreError> {

@@ -44,7 +44,7 @@ pub(super) async fn request_meters(
     now: Timestamp,
     random: u32,
 ) -> Result<bool, StoreError> {
-    let of = GatewayRef { tenant: &due.tenant, gateway: &due.gateway };
+    let of = GatewayRef::of(&due.key);
     let outstanding = commands::count_open(connection, of, OrderKind::CounterRequest, now).await? > 0;
     let (requests, next) = match meters::decide(due.at, outstanding, now, random) {
         MeterDecision::Wait => return Ok(false),
@@ -66,7 +66,7 @@ async fn request_due(
 ) -> Result<(i64, u64), StoreError> {
     let mut due = gateways::meters_due(connection, now, BATCH).await?;
     // In the order in which all changes lock gateways.
-    due.sort_by(|one, other| (&one.tenant, &one.gateway).cmp(&(&other.tenant, &other.gateway)));
+    due.sort_by(|one, other| one.key.cmp(&other.key));
     let mut requested = 0;
     for gateway in &due {
         if request_meters(connection, gateway, now, random()).await? {

@@ -3,16 +3,11 @@
 use comm_server_core::logins::FORGOTTEN;
 use jiff::Timestamp;
 
+use crate::Store;
 use crate::db::StoreError;
 use crate::tables::{login_failures, sessions};
-use crate::{Session, Store};
 
 impl Store {
-    /// Begins a session.
-    pub async fn create_session(&self, new: Session) -> Result<(), StoreError> {
-        self.writer().write(move |c| Box::pin(async move { sessions::insert(c, new).await })).await
-    }
-
     /// Ends a session.
     pub async fn end_session(&self, token_hash: &str) -> Result<(), StoreError> {
         let hash = token_hash.to_owned();

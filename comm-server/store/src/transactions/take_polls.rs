@@ -62,7 +62,7 @@ async fn take(
     for ((request, state), registered) in polls.into_iter().zip(registered) {
         let caller = &request.caller;
         let commands = if state.commands > 0 {
-            let of = GatewayRef { tenant: &caller.tenant, gateway: caller.gateway.as_str() };
+            let of = GatewayRef { tenant: &caller.tenant, gateway: &caller.gateway };
             deliver(connection, of, caller.now).await?
         } else {
             Vec::new()
@@ -79,7 +79,7 @@ async fn register(connection: &mut AnyConnection, request: &PollRequest) -> Resu
     let caller = &request.caller;
     let registered = register_gateway(connection, caller).await?;
     if registered {
-        let due = MetersDue { tenant: caller.tenant.clone(), gateway: caller.gateway.to_string(), at: None };
+        let due = MetersDue { key: caller.key(), at: None };
         request_meters(connection, &due, caller.now, request.random).await?;
     }
     Ok(registered)

@@ -2,16 +2,16 @@
 
 use crate::db::page::{self, PAGE_ROWS, Page};
 use crate::db::{StoreError, failed, row};
-use crate::{AuditEntry, Store};
+use crate::{AuditEntry, Scoped};
 
-impl Store {
+impl Scoped {
     /// Entries, newest first.
-    pub async fn audit(&self, tenant: &str, cursor: Option<&str>) -> Result<Page<AuditEntry>, StoreError> {
+    pub async fn audit(&self, cursor: Option<&str>) -> Result<Page<AuditEntry>, StoreError> {
         let rows = sqlx::query(
             "SELECT entry, at_ms, who, what, detail FROM audit WHERE tenant = $1 AND entry < $2 \
              ORDER BY entry DESC LIMIT $3",
         )
-        .bind(tenant.to_owned())
+        .bind(self.tenant().to_string())
         .bind(cursor.unwrap_or(page::LAST).to_owned())
         .bind(PAGE_ROWS + 1)
         .fetch_all(&mut *self.reader().await?)

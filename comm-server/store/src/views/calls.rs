@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::any::AnyRow;
+use wire::ids::{DeviceId, GatewayId};
 use wire::report::{CallKind, Lane};
 
-use crate::Store;
+use crate::Scoped;
 use crate::db::page::{InvalidCursor, PAGE_ROWS, Page};
 use crate::db::{StoreError, failed, row};
 
@@ -13,13 +14,13 @@ use crate::db::{StoreError, failed, row};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Call {
     /// Gateway.
-    pub gateway: String,
+    pub gateway: GatewayId,
     /// Lane of the report that raised it.
     pub lane: Lane,
     /// Number of the report that raised it.
     pub seq: i64,
     /// Device.
-    pub device: String,
+    pub device: DeviceId,
     /// What it is.
     pub kind: CallKind,
     /// Part of the device.
@@ -50,19 +51,19 @@ pub struct CallFilter {
     /// Of this kind.
     pub kind: Option<CallKind>,
     /// Of this gateway.
-    pub gateway: Option<String>,
+    pub gateway: Option<GatewayId>,
     /// Of this device; with a gateway only.
-    pub device: Option<String>,
+    pub device: Option<DeviceId>,
 }
 
 fn call(row: &AnyRow) -> Result<Call, StoreError> {
     let seq = row::number(row, "raised_seq")?;
     let key = format!("report {seq}");
     Ok(Call {
-        gateway: row::text(row, "gateway")?,
+        gateway: row::parsed(row, ("calls", "gateway"), &key)?,
         lane: row::parsed(row, ("calls", "raised_lane"), &key)?,
         seq,
-        device: row::text(row, "device")?,
+        device: row::parsed(row, ("calls", "device"), &key)?,
         kind: row::parsed(row, ("calls", "kind"), &key)?,
         subject: row::text(row, "subject")?,
         detail: row::text(row, "detail")?,
@@ -85,17 +86,12 @@ fn position(cursor: Option<&str>) -> Result<(i64, String, String, i64), InvalidC
     Ok((number(ms)?, gateway.to_owned(), lane.to_owned(), number(seq)?))
 }
 
-impl Store {
+impl Scoped {
     /// Calls, newest first.
     ///
     /// # Errors
     /// The database or the cursor.
-    pub async fn calls(
-        &self,
-        tenant: &str,
-        filter: &CallFilter,
-        cursor: Option<&str>,
-    ) -> Result<Page<Call>, StoreError> {
+    pub async fn calls(&self, filter: &CallFilter, cursor: Option<&str>) -> Result<Page<Call>, StoreError> {
         let (ms, gateway, lane, seq) = position(cursor)?;
         let rows = sqlx::query(
             "SELECT c.*, COALESCE(d.model, '') AS device_model, COALESCE(d.name, '') AS device_name \
@@ -107,11 +103,11 @@ impl Store {
               AND (c.raised_lane > $8 OR (c.raised_lane = $8 AND c.raised_seq > $9)))))) \
              ORDER BY c.raised_ms DESC, c.gateway, c.raised_lane, c.raised_seq LIMIT $10",
         )
-        .bind(tenant.to_owned())
+        .bind(self.tenant().to_string())
         .bind(filter.open.map_or(-1, i64::from))
         .bind(filter.kind.map_or("", CallKind::name))
-        .bind(filter.gateway.clone().unwrap_or_default())
-        .bind(filter.device.clone().unwrap_or_default())
+        .bind(filter.gateway.as_ref().map(GatewayId::to_string).unwrap_or_default())
+        .bind(filter.device.as_ref().map(DeviceId::to_string).unwrap_or_default())
         .bind(ms)
         .bind(gateway)
         .bind(lane)

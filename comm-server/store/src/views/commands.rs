@@ -5,26 +5,28 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::any::AnyRow;
 use wire::command::OrderKind;
-use wire::ids::CommandId;
+use wire::ids::{CommandId, GatewayId, RolloutId};
 
-use crate::Store;
+use crate::Scoped;
 use crate::db::page::{self, PAGE_ROWS, Page};
 use crate::db::{StoreError, failed, row};
 use crate::tables::commands;
+
+const TABLE: &str = "commands";
 
 /// A command.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Command {
     /// Its id.
-    pub command: String,
+    pub command: CommandId,
     /// For this gateway.
-    pub gateway: String,
+    pub gateway: GatewayId,
     /// Kind of its order.
     pub kind: OrderKind,
     /// The order, a [`wire::command::Order`].
     pub order: serde_json::Value,
     /// The roll-out that it is part of.
-    pub rollout: Option<String>,
+    pub rollout: Option<RolloutId>,
     /// How far it is.
     pub state: CommandState,
     /// Who gave it: a user's name, `cli` or `server`.
@@ -46,11 +48,11 @@ pub struct Command {
 fn command(row: &AnyRow) -> Result<Command, StoreError> {
     let id = commands::id_of(row)?;
     Ok(Command {
-        command: row::text(row, "command")?,
-        gateway: row::text(row, "gateway")?,
+        command: id,
+        gateway: row::parsed(row, (TABLE, "gateway"), &id.to_string())?,
         kind: commands::kind_of(row, id)?,
         order: row::document(&row::text(row, "body")?, "an order")?,
-        rollout: row::maybe_text(row, "rollout")?,
+        rollout: row::maybe_parsed(row, (TABLE, "rollout"), &id.to_string())?,
         state: commands::state_of(row, id)?,
         created_by: row::text(row, "created_by")?,
         created_at: row::time(row, "created_ms")?,
@@ -62,39 +64,33 @@ fn command(row: &AnyRow) -> Result<Command, StoreError> {
     })
 }
 
-impl Store {
+impl Scoped {
     /// Commands, newest first; of one gateway, or of all.
     pub async fn commands(
         &self,
-        tenant: &str,
-        gateway: Option<&str>,
+        gateway: Option<&GatewayId>,
         cursor: Option<&str>,
     ) -> Result<Page<Command>, StoreError> {
         let rows = sqlx::query(
             "SELECT * FROM commands WHERE tenant = $1 AND ($2 = '' OR gateway = $2) AND command < $3 \
              ORDER BY command DESC LIMIT $4",
         )
-        .bind(tenant.to_owned())
-        .bind(gateway.unwrap_or_default().to_owned())
+        .bind(self.tenant().to_string())
+        .bind(gateway.map(GatewayId::to_string).unwrap_or_default())
         .bind(cursor.unwrap_or(page::LAST).to_owned())
         .bind(PAGE_ROWS + 1)
         .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(failed("read commands"))?;
         let items = rows.iter().map(command).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::of(items, |c| c.command.clone()))
+        Ok(Page::of(items, |c| c.command.to_string()))
     }
 
     /// One command.
-    pub async fn command(
-        &self,
-        tenant: &str,
-        gateway: &str,
-        id: CommandId,
-    ) -> Result<Option<Command>, StoreError> {
+    pub async fn command(&self, gateway: &GatewayId, id: CommandId) -> Result<Option<Command>, StoreError> {
         let row = sqlx::query("SELECT * FROM commands WHERE tenant = $1 AND gateway = $2 AND command = $3")
-            .bind(tenant.to_owned())
-            .bind(gateway.to_owned())
+            .bind(self.tenant().to_string())
+            .bind(gateway.to_string())
             .bind(id.to_string())
             .fetch_optional(&mut *self.reader().await?)
             .await

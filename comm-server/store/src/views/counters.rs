@@ -3,8 +3,10 @@
 use comm_server_core::retention::plot_step_ms;
 use jiff::Timestamp;
 use serde::Serialize;
+use wire::ids::{DeviceId, GatewayId};
+use wire::reading::Counter;
 
-use crate::Store;
+use crate::Scoped;
 use crate::db::{StoreError, failed, row};
 
 /// Points of one series at most; of more, the newest are given.
@@ -40,18 +42,17 @@ pub struct LatestCounter {
     pub unit: String,
 }
 
-impl Store {
+impl Scoped {
     /// A counter of a device from `from` to `to`, oldest first.
     pub async fn counter_series(
         &self,
-        tenant: &str,
-        gateway: &str,
-        device: &str,
-        counter: &str,
+        gateway: &GatewayId,
+        device: &DeviceId,
+        counter: Counter,
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<CounterPoint>, StoreError> {
-        let (from, to) = self.extent((tenant, gateway, device, counter), from, to).await?;
+        let (from, to) = self.extent((gateway, device, counter), from, to).await?;
         let rows = sqlx::query(
             "SELECT c.read_ms, c.value, c.oid, c.raw FROM counters c \
              JOIN (SELECT MAX(read_ms) AS newest FROM counters WHERE tenant = $1 AND gateway = $2 \
@@ -60,10 +61,10 @@ impl Store {
              WHERE c.tenant = $1 AND c.gateway = $2 AND c.device = $3 AND c.counter = $4 \
              ORDER BY c.read_ms DESC LIMIT $7",
         )
-        .bind(tenant.to_owned())
-        .bind(gateway.to_owned())
-        .bind(device.to_owned())
-        .bind(counter.to_owned())
+        .bind(self.tenant().to_string())
+        .bind(gateway.to_string())
+        .bind(device.to_string())
+        .bind(counter.name())
         .bind(from)
         .bind(to)
         .bind(POINTS)
@@ -85,9 +86,8 @@ impl Store {
     /// The latest value of each counter of a device.
     pub async fn latest_counters(
         &self,
-        tenant: &str,
-        gateway: &str,
-        device: &str,
+        gateway: &GatewayId,
+        device: &DeviceId,
     ) -> Result<Vec<LatestCounter>, StoreError> {
         let rows = sqlx::query(
             "SELECT c.counter, c.read_ms, c.value, c.oid, c.raw, c.unit FROM counters c \
@@ -96,9 +96,9 @@ impl Store {
              ON n.counter = c.counter AND n.newest = c.read_ms \
              WHERE c.tenant = $1 AND c.gateway = $2 AND c.device = $3",
         )
-        .bind(tenant.to_owned())
-        .bind(gateway.to_owned())
-        .bind(device.to_owned())
+        .bind(self.tenant().to_string())
+        .bind(gateway.to_string())
+        .bind(device.to_string())
         .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(failed("read counters"))?;
@@ -118,7 +118,7 @@ impl Store {
     /// The times of the first and the last value of a span, milliseconds.
     async fn extent(
         &self,
-        (tenant, gateway, device, counter): (&str, &str, &str, &str),
+        (gateway, device, counter): (&GatewayId, &DeviceId, Counter),
         from: Timestamp,
         to: Timestamp,
     ) -> Result<(i64, i64), StoreError> {
@@ -127,10 +127,10 @@ impl Store {
              WHERE tenant = $1 AND gateway = $2 AND device = $3 AND counter = $4 \
              AND read_ms >= $5 AND read_ms <= $6",
         )
-        .bind(tenant.to_owned())
-        .bind(gateway.to_owned())
-        .bind(device.to_owned())
-        .bind(counter.to_owned())
+        .bind(self.tenant().to_string())
+        .bind(gateway.to_string())
+        .bind(device.to_string())
+        .bind(counter.name())
         .bind(from.as_millisecond())
         .bind(to.as_millisecond())
         .fetch_one(&mut *self.reader().await?)

@@ -3,20 +3,23 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::any::AnyRow;
+use wire::ids::{DeviceId, GatewayId};
 
 use super::search::pattern;
 use super::sightings::{COUNTED, SEEN_BY};
 use crate::db::page::{self, PAGE_ROWS, Page};
 use crate::db::{StoreError, failed, row};
-use crate::{Store, tables};
+use crate::{Scoped, tables};
+
+const TABLE: &str = "devices";
 
 /// A device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Device {
     /// Its gateway.
-    pub gateway: String,
+    pub gateway: GatewayId,
     /// Its id.
-    pub device: String,
+    pub device: DeviceId,
     /// Vendor's short name, "" when unknown; so are the texts that follow.
     pub vendor: String,
     /// Model.
@@ -65,7 +68,7 @@ pub struct DeviceDetail {
 #[derive(Debug, Clone, Default)]
 pub struct DeviceFilter {
     /// Of this gateway.
-    pub gateway: Option<String>,
+    pub gateway: Option<GatewayId>,
     /// With this text in model, serial, name, address or id; case does not matter.
     pub text: Option<String>,
 }
@@ -85,8 +88,8 @@ fn select() -> String {
 
 fn device(row: &AnyRow) -> Result<Device, StoreError> {
     Ok(Device {
-        gateway: row::text(row, "gateway")?,
-        device: row::text(row, "device")?,
+        gateway: row::parsed(row, (TABLE, "gateway"), "a row")?,
+        device: row::parsed(row, (TABLE, "device"), "a row")?,
         vendor: row::text(row, "vendor")?,
         model: row::text(row, "model")?,
         serial: row::text(row, "serial")?,
@@ -106,14 +109,13 @@ fn device(row: &AnyRow) -> Result<Device, StoreError> {
     })
 }
 
-impl Store {
+impl Scoped {
     /// Devices by gateway and id: each once, or those of one gateway, whether they count there or not.
     ///
     /// # Errors
     /// The database or the cursor.
     pub async fn devices(
         &self,
-        tenant: &str,
         filter: &DeviceFilter,
         cursor: Option<&str>,
     ) -> Result<Page<Device>, StoreError> {
@@ -129,10 +131,10 @@ impl Store {
              ORDER BY d.gateway, d.device LIMIT $6"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(tenant.to_owned())
+            .bind(self.tenant().to_string())
             .bind(gateway)
             .bind(id)
-            .bind(filter.gateway.clone().unwrap_or_default())
+            .bind(filter.gateway.as_ref().map(GatewayId::to_string).unwrap_or_default())
             .bind(filter.text.as_deref().map(pattern).unwrap_or_default())
             .bind(PAGE_ROWS + 1)
             .fetch_all(&mut *self.reader().await?)
@@ -145,18 +147,17 @@ impl Store {
     /// One device with its last reading.
     pub async fn device(
         &self,
-        tenant: &str,
-        gateway: &str,
-        id: &str,
+        gateway: &GatewayId,
+        id: &DeviceId,
     ) -> Result<Option<DeviceDetail>, StoreError> {
         let select = select();
         let sql = format!(
             "{select}, d.reading FROM devices d WHERE d.tenant = $1 AND d.gateway = $2 AND d.device = $3"
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(tenant.to_owned())
-            .bind(gateway.to_owned())
-            .bind(id.to_owned())
+            .bind(self.tenant().to_string())
+            .bind(gateway.to_string())
+            .bind(id.to_string())
             .fetch_optional(&mut *self.reader().await?)
             .await
             .map_err(failed("read device"))?;
@@ -165,7 +166,7 @@ impl Store {
     }
 
     /// Vendors and models that there are, for choosing a roll-out's target; at most 1000.
-    pub async fn models(&self, tenant: &str) -> Result<Vec<(String, String)>, StoreError> {
-        tables::devices::models(&mut *self.reader().await?, tenant, 1000).await
+    pub async fn models(&self) -> Result<Vec<(String, String)>, StoreError> {
+        tables::devices::models(&mut *self.reader().await?, self.tenant(), 1000).await
     }
 }

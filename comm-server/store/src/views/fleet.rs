@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 use comm_server_core::calls::CallPriority;
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
+use wire::ids::{DeviceId, GatewayId};
 use wire::reading::Reading;
 use wire::report::CallKind;
 
 use super::search::pattern;
 use super::sightings::{COUNTED, SEEN_BY};
-use crate::Store;
+use crate::Scoped;
 use crate::db::page::{self, PAGE_ROWS, Page};
 use crate::db::{StoreError, failed, row, sql};
 
@@ -48,9 +49,9 @@ pub enum FleetFilter {
 #[derive(Debug, Clone)]
 pub struct FleetDevice {
     /// Its gateway.
-    pub gateway: String,
+    pub gateway: GatewayId,
     /// Its id.
-    pub device: String,
+    pub device: DeviceId,
     /// Model, "" when unknown; so are the texts that follow.
     pub model: String,
     /// Serial number.
@@ -83,9 +84,9 @@ pub struct FleetDevice {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SupplyCall {
     /// Its gateway.
-    pub gateway: String,
+    pub gateway: GatewayId,
     /// Its device.
-    pub device: String,
+    pub device: DeviceId,
     /// The supply's index; "" where the device does not report which.
     pub subject: String,
     /// At its end, not only near it.
@@ -124,8 +125,8 @@ fn priority(rank: Option<i64>) -> Result<Option<CallPriority>, StoreError> {
 fn device(row: &AnyRow) -> Result<FleetDevice, StoreError> {
     let reading = row::maybe_text(row, "reading")?;
     Ok(FleetDevice {
-        gateway: row::text(row, "gateway")?,
-        device: row::text(row, "device")?,
+        gateway: row::parsed(row, ("devices", "gateway"), "a row")?,
+        device: row::parsed(row, ("devices", "device"), "a row")?,
         model: row::text(row, "model")?,
         serial: row::text(row, "serial")?,
         name: row::text(row, "name")?,
@@ -142,9 +143,9 @@ fn device(row: &AnyRow) -> Result<FleetDevice, StoreError> {
     })
 }
 
-impl Store {
+impl Scoped {
     /// The fleet in numbers.
-    pub async fn fleet_numbers(&self, tenant: &str, now: Timestamp) -> Result<FleetNumbers, StoreError> {
+    pub async fn fleet_numbers(&self, now: Timestamp) -> Result<FleetNumbers, StoreError> {
         let silent = sql::is_silent("$2");
         let calls = format!(
             "SELECT COUNT(*) FROM calls c LEFT JOIN devices d ON d.tenant = c.tenant AND d.gateway = c.gateway \
@@ -160,7 +161,7 @@ impl Store {
              (SELECT COUNT(*) FROM gateways g WHERE g.tenant = $1 AND {silent}) AS silent"
         );
         let counts = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(tenant.to_owned())
+            .bind(self.tenant().to_string())
             .bind(now.as_millisecond())
             .fetch_one(&mut *self.reader().await?)
             .await
@@ -178,7 +179,6 @@ impl Store {
     /// Devices of the overview.
     pub async fn fleet(
         &self,
-        tenant: &str,
         text: &str,
         filter: FleetFilter,
         cursor: Option<&str>,
@@ -211,7 +211,7 @@ impl Store {
              ORDER BY d.gateway, d.device LIMIT $5"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(tenant.to_owned())
+            .bind(self.tenant().to_string())
             .bind(gateway)
             .bind(id)
             .bind(pattern(text))
@@ -227,25 +227,24 @@ impl Store {
     /// The open calls about supplies of the devices from one to another, in the order of the overview, both included.
     pub async fn supply_calls(
         &self,
-        tenant: &str,
-        (first_gateway, first): (&str, &str),
-        (last_gateway, last): (&str, &str),
+        (first_gateway, first): (&GatewayId, &DeviceId),
+        (last_gateway, last): (&GatewayId, &DeviceId),
     ) -> Result<Vec<SupplyCall>, StoreError> {
         let rows = sqlx::query(SELECT_SUPPLY_CALLS.as_str())
-            .bind(tenant.to_owned())
-            .bind(first_gateway.to_owned())
-            .bind(first.to_owned())
-            .bind(last_gateway.to_owned())
-            .bind(last.to_owned())
+            .bind(self.tenant().to_string())
+            .bind(first_gateway.to_string())
+            .bind(first.to_string())
+            .bind(last_gateway.to_string())
+            .bind(last.to_string())
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("read supply calls"))?;
         let call = |r| {
             Ok(SupplyCall {
-                gateway: row::text(r, "gateway")?,
-                device: row::text(r, "device")?,
+                gateway: row::parsed(r, ("calls", "gateway"), "a row")?,
+                device: row::parsed(r, ("calls", "device"), "a row")?,
                 subject: row::text(r, "subject")?,
-                is_end: row::text(r, "kind")? == CallKind::SupplyEnd.name(),
+                is_end: row::parsed::<CallKind>(r, ("calls", "kind"), "a row")? == CallKind::SupplyEnd,
             })
         };
         rows.iter().map(call).collect()
@@ -254,18 +253,17 @@ impl Store {
     /// The open call of a device that matters most.
     pub async fn top_call(
         &self,
-        tenant: &str,
-        gateway: &str,
-        device: &str,
+        gateway: &GatewayId,
+        device: &DeviceId,
     ) -> Result<Option<CallPriority>, StoreError> {
         let sql = format!(
             "SELECT {} AS top_rank FROM devices d WHERE d.tenant = $1 AND d.gateway = $2 AND d.device = $3",
             top_rank()
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(tenant.to_owned())
-            .bind(gateway.to_owned())
-            .bind(device.to_owned())
+            .bind(self.tenant().to_string())
+            .bind(gateway.to_string())
+            .bind(device.to_string())
             .fetch_optional(&mut *self.reader().await?)
             .await
             .map_err(failed("read top call"))?;

@@ -4,10 +4,11 @@ use comm_server_core::cadence;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use sqlx::any::AnyRow;
+use wire::ids::GatewayId;
 use wire::report::Lane;
 
 use super::search::pattern;
-use crate::Store;
+use crate::Scoped;
 use crate::db::page::{PAGE_ROWS, Page};
 use crate::db::{StoreError, failed, row};
 
@@ -15,7 +16,7 @@ use crate::db::{StoreError, failed, row};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Gateway {
     /// Its name, as in its certificate.
-    pub gateway: String,
+    pub gateway: GatewayId,
     /// Customer, "" when unknown.
     pub customer: String,
     /// Site, "" when unknown.
@@ -64,7 +65,7 @@ impl Gateway {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaneState {
     /// The gateway.
-    pub gateway: String,
+    pub gateway: GatewayId,
     /// The lane.
     pub lane: Lane,
     /// Number of the last report that the server acknowledged.
@@ -75,7 +76,7 @@ pub struct LaneState {
 
 fn gateway(row: &AnyRow) -> Result<Gateway, StoreError> {
     Ok(Gateway {
-        gateway: row::text(row, "gateway")?,
+        gateway: row::parsed(row, ("gateways", "gateway"), "a row")?,
         customer: row::text(row, "customer")?,
         site: row::text(row, "site")?,
         version: row::text(row, "version")?,
@@ -108,26 +109,21 @@ macro_rules! select_gateways {
     };
 }
 
-impl Store {
+impl Scoped {
     /// Gateways by name.
-    pub async fn gateways(&self, tenant: &str, cursor: Option<&str>) -> Result<Page<Gateway>, StoreError> {
-        self.find_gateways(tenant, "", cursor).await
+    pub async fn gateways(&self, cursor: Option<&str>) -> Result<Page<Gateway>, StoreError> {
+        self.find_gateways("", cursor).await
     }
 
     /// Gateways by name whose name, customer or site has a text; all for "".
-    pub async fn find_gateways(
-        &self,
-        tenant: &str,
-        text: &str,
-        cursor: Option<&str>,
-    ) -> Result<Page<Gateway>, StoreError> {
+    pub async fn find_gateways(&self, text: &str, cursor: Option<&str>) -> Result<Page<Gateway>, StoreError> {
         let rows = sqlx::query(select_gateways!(
             "g.gateway > $2 \
              AND ($3 = '' OR LOWER(g.gateway) LIKE $3 ESCAPE '!' OR LOWER(g.customer) LIKE $3 ESCAPE '!' \
               OR LOWER(g.site) LIKE $3 ESCAPE '!' OR LOWER(g.customer || ' ' || g.site) LIKE $3 ESCAPE '!') \
              ORDER BY g.gateway LIMIT $4"
         ))
-        .bind(tenant.to_owned())
+        .bind(self.tenant().to_string())
         .bind(cursor.unwrap_or_default().to_owned())
         .bind(pattern(text))
         .bind(PAGE_ROWS + 1)
@@ -135,14 +131,14 @@ impl Store {
         .await
         .map_err(failed("read gateways"))?;
         let items = rows.iter().map(gateway).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::of(items, |g| g.gateway.clone()))
+        Ok(Page::of(items, |g| g.gateway.to_string()))
     }
 
     /// One gateway.
-    pub async fn gateway(&self, tenant: &str, name: &str) -> Result<Option<Gateway>, StoreError> {
+    pub async fn gateway(&self, name: &GatewayId) -> Result<Option<Gateway>, StoreError> {
         let row = sqlx::query(select_gateways!("g.gateway = $2"))
-            .bind(tenant.to_owned())
-            .bind(name.to_owned())
+            .bind(self.tenant().to_string())
+            .bind(name.to_string())
             .fetch_optional(&mut *self.reader().await?)
             .await
             .map_err(failed("read gateway"))?;
@@ -150,20 +146,20 @@ impl Store {
     }
 
     /// The lanes of gateways from one name to another, both included.
-    pub async fn lanes(&self, tenant: &str, first: &str, last: &str) -> Result<Vec<LaneState>, StoreError> {
+    pub async fn lanes(&self, first: &GatewayId, last: &GatewayId) -> Result<Vec<LaneState>, StoreError> {
         let rows = sqlx::query(
             "SELECT gateway, lane, acknowledged, made FROM lanes \
              WHERE tenant = $1 AND gateway >= $2 AND gateway <= $3 ORDER BY gateway, lane DESC",
         )
-        .bind(tenant.to_owned())
-        .bind(first.to_owned())
-        .bind(last.to_owned())
+        .bind(self.tenant().to_string())
+        .bind(first.to_string())
+        .bind(last.to_string())
         .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(failed("read lanes"))?;
         let lane = |r| {
             Ok(LaneState {
-                gateway: row::text(r, "gateway")?,
+                gateway: row::parsed(r, ("lanes", "gateway"), "a row")?,
                 lane: row::parsed(r, ("lanes", "lane"), "a row")?,
                 acknowledged: row::number(r, "acknowledged")?,
                 made: row::number(r, "made")?,

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use wire::ids::GatewayId;
 use wire::report::Lane;
 
-use crate::Store;
+use crate::Scoped;
 use crate::db::page::{InvalidCursor, PAGE_ROWS, Page};
 use crate::db::{StoreError, failed, row};
 
@@ -12,7 +13,7 @@ use crate::db::{StoreError, failed, row};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Quarantined {
     /// Gateway.
-    pub gateway: String,
+    pub gateway: GatewayId,
     /// Lane.
     pub lane: Lane,
     /// Number.
@@ -25,16 +26,12 @@ pub struct Quarantined {
     pub body: String,
 }
 
-impl Store {
+impl Scoped {
     /// Quarantined reports by gateway, lane and number.
     ///
     /// # Errors
     /// The database or the cursor.
-    pub async fn quarantine(
-        &self,
-        tenant: &str,
-        cursor: Option<&str>,
-    ) -> Result<Page<Quarantined>, StoreError> {
+    pub async fn quarantine(&self, cursor: Option<&str>) -> Result<Page<Quarantined>, StoreError> {
         let (gateway, lane, seq) = match cursor {
             None => (String::new(), String::new(), -1),
             Some(cursor) => position(cursor)?,
@@ -44,7 +41,7 @@ impl Store {
              AND (gateway > $2 OR (gateway = $2 AND (lane > $3 OR (lane = $3 AND seq > $4)))) \
              ORDER BY gateway, lane, seq LIMIT $5",
         )
-        .bind(tenant.to_owned())
+        .bind(self.tenant().to_string())
         .bind(gateway)
         .bind(lane)
         .bind(seq)
@@ -54,7 +51,7 @@ impl Store {
         .map_err(failed("read quarantine"))?;
         let one = |r| {
             Ok(Quarantined {
-                gateway: row::text(r, "gateway")?,
+                gateway: row::parsed(r, ("quarantine", "gateway"), "a row")?,
                 lane: row::parsed(r, ("quarantine", "lane"), "a row")?,
                 seq: row::number(r, "seq")?,
                 received_at: row::time(r, "received_ms")?,

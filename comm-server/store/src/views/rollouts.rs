@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::any::AnyRow;
 use wire::command::OrderKind;
-use wire::ids::RolloutId;
+use wire::ids::{DeviceId, GatewayId, RolloutId};
 use wire::report::WaitReason;
 
-use crate::Store;
+use crate::Scoped;
 use crate::db::page::{self, PAGE_ROWS, Page};
 use crate::db::{StoreError, failed, row, sql};
 use crate::tables::rollout_devices::step_of;
@@ -21,7 +21,7 @@ use crate::tables::rollouts;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rollout {
     /// Its id.
-    pub rollout: String,
+    pub rollout: RolloutId,
     /// Vendor's short name.
     pub vendor: String,
     /// Model.
@@ -39,9 +39,9 @@ pub struct Rollout {
     /// How far it is.
     pub state: RolloutState,
     /// The roll-out whose failed devices these are.
-    pub retry_of: Option<String>,
+    pub retry_of: Option<RolloutId>,
     /// The newest roll-out that orders the failed devices of this one again.
-    pub retried_by: Option<String>,
+    pub retried_by: Option<RolloutId>,
     /// Devices in it.
     pub devices: i64,
     /// Those of which no step was reported.
@@ -70,9 +70,10 @@ impl Rollout {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RolloutDevice {
     /// Its gateway.
-    pub gateway: String,
-    /// Its id; "" for the gateway's staging.
-    pub device: String,
+    pub gateway: GatewayId,
+    /// Its id; absent for the gateway's staging.
+    #[serde(serialize_with = "device_or_empty")]
+    pub device: Option<DeviceId>,
     /// Its model, "" when unknown; so are the texts that follow.
     pub model: String,
     /// Its serial number.
@@ -98,6 +99,10 @@ pub struct RolloutDevice {
     pub version_now: String,
     /// When it came to this step.
     pub updated_at: Timestamp,
+}
+
+fn device_or_empty<S: serde::Serializer>(device: &Option<DeviceId>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(device.as_ref().map_or("", DeviceId::as_str))
 }
 
 fn name_or_empty<S: serde::Serializer>(reason: &Option<WaitReason>, to: S) -> Result<S::Ok, S::Error> {
@@ -137,9 +142,10 @@ static SELECT_DEVICES: LazyLock<String> = LazyLock::new(|| {
 });
 
 fn rollout(row: &AnyRow) -> Result<Rollout, StoreError> {
-    let id = row::text(row, "rollout")?;
+    let id = rollouts::id_of(row)?;
+    let key = id.to_string();
     Ok(Rollout {
-        rollout: id.clone(),
+        rollout: id,
         vendor: row::text(row, "vendor")?,
         model: row::text(row, "model")?,
         version: row::text(row, "version")?,
@@ -147,9 +153,9 @@ fn rollout(row: &AnyRow) -> Result<Rollout, StoreError> {
         not_before: row::time(row, "not_before_ms")?,
         created_by: row::text(row, "created_by")?,
         created_at: row::time(row, "created_ms")?,
-        state: rollouts::state_of(row, &id)?,
-        retry_of: row::maybe_text(row, "retry_of")?,
-        retried_by: row::maybe_text(row, "retried_by")?,
+        state: rollouts::state_of(row, &key)?,
+        retry_of: row::maybe_parsed(row, ("rollouts", "retry_of"), &key)?,
+        retried_by: row::maybe_parsed(row, ("rollouts", "retried_by"), &key)?,
         devices: row::number(row, "devices")?,
         pending: row::number(row, "pending")?,
         staged: row::number(row, "staged")?,
@@ -161,14 +167,14 @@ fn rollout(row: &AnyRow) -> Result<Rollout, StoreError> {
 }
 
 fn rollout_device(row: &AnyRow, now: Timestamp) -> Result<RolloutDevice, StoreError> {
-    let device = row::text(row, "device")?;
-    let (step, reported) = (step_of(row, &device)?, row::text(row, "waiting_for")?);
+    let device = row::parsed_or_none(row, ("rollout_devices", "device"), "a row")?;
+    let (step, reported) = (step_of(row, &row::text(row, "device")?)?, row::text(row, "waiting_for")?);
     let not_before = row::time(row, "not_before_ms")?;
     let waits = waits_for(step, reported.parse().ok(), row::number(row, "unfetched")? == 0, not_before, now);
     // A gateway whose image is staged waits for nothing itself.
-    let ready = device.is_empty() && step == DeviceStep::Staged;
+    let ready = device.is_none() && step == DeviceStep::Staged;
     Ok(RolloutDevice {
-        gateway: row::text(row, "gateway")?,
+        gateway: row::parsed(row, ("rollout_devices", "gateway"), "a row")?,
         device,
         model: row::text(row, "model")?,
         serial: row::text(row, "serial")?,
@@ -185,28 +191,28 @@ fn rollout_device(row: &AnyRow, now: Timestamp) -> Result<RolloutDevice, StoreEr
     })
 }
 
-impl Store {
+impl Scoped {
     /// Roll-outs, newest first.
-    pub async fn rollouts(&self, tenant: &str, cursor: Option<&str>) -> Result<Page<Rollout>, StoreError> {
+    pub async fn rollouts(&self, cursor: Option<&str>) -> Result<Page<Rollout>, StoreError> {
         let select = select();
         let sql = format!("{select} WHERE r.tenant = $1 AND r.rollout < $2 ORDER BY r.rollout DESC LIMIT $3");
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(tenant.to_owned())
+            .bind(self.tenant().to_string())
             .bind(cursor.unwrap_or(page::LAST).to_owned())
             .bind(PAGE_ROWS + 1)
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("read roll-outs"))?;
         let items = rows.iter().map(rollout).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::of(items, |r| r.rollout.clone()))
+        Ok(Page::of(items, |r| r.rollout.to_string()))
     }
 
     /// One roll-out.
-    pub async fn rollout(&self, tenant: &str, id: RolloutId) -> Result<Option<Rollout>, StoreError> {
+    pub async fn rollout(&self, id: RolloutId) -> Result<Option<Rollout>, StoreError> {
         let select = select();
         let sql = format!("{select} WHERE r.tenant = $1 AND r.rollout = $2");
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(tenant.to_owned())
+            .bind(self.tenant().to_string())
             .bind(id.to_string())
             .fetch_optional(&mut *self.reader().await?)
             .await
@@ -220,13 +226,12 @@ impl Store {
     /// The database or the cursor.
     pub async fn rollout_devices(
         &self,
-        tenant: &str,
         id: RolloutId,
         cursor: Option<&str>,
     ) -> Result<Page<RolloutDevice>, StoreError> {
         let (gateway, device) = page::two_names(cursor)?;
         let rows = sqlx::query(SELECT_DEVICES.as_str())
-            .bind(tenant.to_owned())
+            .bind(self.tenant().to_string())
             .bind(id.to_string())
             .bind(gateway)
             .bind(device)
@@ -236,6 +241,6 @@ impl Store {
             .map_err(failed("read roll-out devices"))?;
         let now = Timestamp::now();
         let items = rows.iter().map(|r| rollout_device(r, now)).collect::<Result<Vec<_>, StoreError>>()?;
-        Ok(Page::of(items, |d| format!("{},{}", d.gateway, d.device)))
+        Ok(Page::of(items, |d| format!("{},{}", d.gateway, d.device.as_ref().map_or("", DeviceId::as_str))))
     }
 }

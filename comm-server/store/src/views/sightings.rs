@@ -3,8 +3,9 @@
 //! An id that consists of an address only is valid in its own network: such devices are never merged.
 
 use sqlx::AssertSqlSafe;
+use wire::ids::{DeviceId, GatewayId};
 
-use crate::Store;
+use crate::Scoped;
 use crate::db::{StoreError, failed, row};
 
 /// Whether the device `d` counts under its gateway: no other gateway that sees it comes before.
@@ -21,18 +22,17 @@ pub(super) const SEEN_BY: &str = "(CASE WHEN d.device LIKE 'addr:%' THEN 1 ELSE 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sighting {
     /// The gateway.
-    pub gateway: String,
+    pub gateway: GatewayId,
     /// Whether the device counts there.
     pub counted: bool,
 }
 
-impl Store {
+impl Scoped {
     /// The other gateways that see a device, in the order of their names; at most 100.
     pub async fn other_sightings(
         &self,
-        tenant: &str,
-        gateway: &str,
-        device: &str,
+        gateway: &GatewayId,
+        device: &DeviceId,
     ) -> Result<Vec<Sighting>, StoreError> {
         let sql = format!(
             "SELECT d.gateway, CASE WHEN {COUNTED} THEN 1 ELSE 0 END AS counted FROM devices d \
@@ -40,14 +40,16 @@ impl Store {
              ORDER BY d.gateway LIMIT 100"
         );
         let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(tenant.to_owned())
-            .bind(device.to_owned())
-            .bind(gateway.to_owned())
+            .bind(self.tenant().to_string())
+            .bind(device.to_string())
+            .bind(gateway.to_string())
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("read sightings"))?;
-        let sighting =
-            |r| Ok(Sighting { gateway: row::text(r, "gateway")?, counted: row::flag(r, "counted")? });
+        let sighting = |r| {
+            let gateway = row::parsed(r, ("devices", "gateway"), "a row")?;
+            Ok(Sighting { gateway, counted: row::flag(r, "counted")? })
+        };
         rows.iter().map(sighting).collect()
     }
 }
@@ -61,8 +63,9 @@ mod tests {
     use wire::report::Lane;
 
     use super::*;
+    use crate::testing::{id, scope};
     use crate::tests::opened;
-    use crate::{Caller, DEFAULT_TENANT, DeviceFilter, FleetFilter};
+    use crate::{Caller, DeviceFilter, FleetFilter, Store};
 
     async fn report(store: &Store, gateway: &str, seq: u64, second: i64, report: Value) {
         let now = Timestamp::from_second(second).unwrap();
@@ -70,7 +73,7 @@ mod tests {
         let arrivals = ingest::parse(&serde_json::from_value(envelope).unwrap());
         let lane = if report_is_call(&arrivals) { Lane::Urgent } else { Lane::Bulk };
         let caller = Caller {
-            tenant: DEFAULT_TENANT.to_owned(),
+            tenant: scope().tenant().clone(),
             gateway: gateway.parse().unwrap(),
             cadence: Cadence::default(),
             now,
@@ -92,15 +95,16 @@ mod tests {
             "detail": "no answer", "seen_at": "2026-01-01T00:00:00Z"})
     }
 
-    async fn counted(store: &Store) -> Vec<(String, String, i64)> {
-        let page = store.devices(DEFAULT_TENANT, &DeviceFilter::default(), None).await.unwrap();
-        page.items.into_iter().map(|d| (d.gateway, d.device, d.seen_by)).collect()
+    async fn counted(store: &Scoped) -> Vec<(String, String, i64)> {
+        let page = store.devices(&DeviceFilter::default(), None).await.unwrap();
+        page.items.into_iter().map(|d| (d.gateway.into(), d.device.into(), d.seen_by)).collect()
     }
 
     #[tokio::test]
     async fn a_device_that_two_gateways_see_counts_once() {
         let opened = opened().await;
         let store = &opened.store;
+        let own = &store.of(&scope());
         report(store, "gw-b", 1, 100, meters("ricoh:E1")).await;
         report(store, "gw-a", 1, 200, meters("ricoh:E1")).await;
         report(store, "gw-a", 2, 200, meters("addr:10.0.0.5")).await;
@@ -108,28 +112,20 @@ mod tests {
         let row = |gateway: &str, device: &str, by| (gateway.to_owned(), device.to_owned(), by);
         let expected =
             [row("gw-a", "addr:10.0.0.5", 1), row("gw-b", "addr:10.0.0.5", 1), row("gw-b", "ricoh:E1", 2)];
-        assert_eq!(counted(store).await, expected);
+        assert_eq!(counted(own).await, expected);
         let now = Timestamp::from_second(300).unwrap();
-        assert_eq!(store.fleet_numbers(DEFAULT_TENANT, now).await.unwrap().devices, 3);
-        assert_eq!(
-            store
-                .fleet(DEFAULT_TENANT, "", FleetFilter::All, None, Timestamp::now())
-                .await
-                .unwrap()
-                .items
-                .len(),
-            3
-        );
-        let others = store.other_sightings(DEFAULT_TENANT, "gw-a", "ricoh:E1").await.unwrap();
-        assert_eq!(others, [Sighting { gateway: "gw-b".to_owned(), counted: true }]);
-        let of_gateway = DeviceFilter { gateway: Some("gw-a".to_owned()), text: None };
-        let all = store.devices(DEFAULT_TENANT, &of_gateway, None).await.unwrap().items;
+        assert_eq!(own.fleet_numbers(now).await.unwrap().devices, 3);
+        assert_eq!(own.fleet("", FleetFilter::All, None, Timestamp::now()).await.unwrap().items.len(), 3);
+        let others = own.other_sightings(&id("gw-a"), &id("ricoh:E1")).await.unwrap();
+        assert_eq!(others, [Sighting { gateway: id("gw-b"), counted: true }]);
+        let of_gateway = DeviceFilter { gateway: Some(id("gw-a")), text: None };
+        let all = own.devices(&of_gateway, None).await.unwrap().items;
         assert_eq!(all.iter().map(|d| d.counted).collect::<Vec<_>>(), [true, false]);
 
         // The one where it counts no longer sees it: it counts where it is seen.
         report(store, "gw-b", 1, 400, offline("ricoh:E1")).await;
-        assert_eq!(counted(store).await[1], row("gw-a", "ricoh:E1", 2));
-        let numbers = store.fleet_numbers(DEFAULT_TENANT, now).await.unwrap();
+        assert_eq!(counted(own).await[1], row("gw-a", "ricoh:E1", 2));
+        let numbers = own.fleet_numbers(now).await.unwrap();
         assert_eq!((numbers.devices, numbers.offline), (3, 0));
     }
 }

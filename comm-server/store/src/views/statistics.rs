@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::Store;
+use crate::Scoped;
 use crate::db::{StoreError, failed, row};
 
 /// How many of each.
@@ -22,16 +22,16 @@ pub struct Statistics {
     pub quarantined: i64,
 }
 
-impl Store {
+impl Scoped {
     /// How many of each a tenant has.
-    pub async fn statistics(&self, tenant: &str) -> Result<Statistics, StoreError> {
+    pub async fn statistics(&self) -> Result<Statistics, StoreError> {
         let counts = sqlx::query(
             "SELECT (SELECT COUNT(*) FROM gateways WHERE tenant = $1) AS gateways, \
              (SELECT COUNT(*) FROM devices WHERE tenant = $1) AS devices, \
              (SELECT COUNT(*) FROM devices WHERE tenant = $1 AND offline = 1) AS devices_offline, \
              (SELECT COUNT(*) FROM quarantine WHERE tenant = $1) AS quarantined",
         )
-        .bind(tenant.to_owned())
+        .bind(self.tenant().to_string())
         .fetch_one(&mut *self.reader().await?)
         .await
         .map_err(failed("count rows"))?;
@@ -44,22 +44,20 @@ impl Store {
                 .counted(
                     "SELECT kind AS name, COUNT(*) AS rows_of_it FROM calls \
                      WHERE tenant = $1 AND is_open = 1 GROUP BY kind ORDER BY kind",
-                    tenant,
                 )
                 .await?,
             commands: self
                 .counted(
                     "SELECT state AS name, COUNT(*) AS rows_of_it FROM commands \
                      WHERE tenant = $1 GROUP BY state ORDER BY state",
-                    tenant,
                 )
                 .await?,
         })
     }
 
-    async fn counted(&self, sql: &'static str, tenant: &str) -> Result<Vec<(String, i64)>, StoreError> {
+    async fn counted(&self, sql: &'static str) -> Result<Vec<(String, i64)>, StoreError> {
         let rows = sqlx::query(sql)
-            .bind(tenant.to_owned())
+            .bind(self.tenant().to_string())
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("count rows"))?;

@@ -1,22 +1,25 @@
 //! Users and their sessions.
 
+use comm_server_core::tenancy::UserName;
 use jiff::Timestamp;
 
 use crate::db::StoreError;
 use crate::tables::{sessions, users};
-use crate::{Session, Store, User};
+use crate::{Scoped, Session, Store, User};
 
-impl Store {
+impl Scoped {
     /// A user.
-    pub async fn user(&self, tenant: &str, name: &str) -> Result<Option<User>, StoreError> {
-        users::read(&mut *self.reader().await?, tenant, name).await
+    pub async fn user(&self, name: &UserName) -> Result<Option<User>, StoreError> {
+        users::read(&mut *self.reader().await?, self.tenant(), name).await
     }
 
     /// All users of a tenant, by name.
-    pub async fn users(&self, tenant: &str) -> Result<Vec<User>, StoreError> {
-        users::all(&mut *self.reader().await?, tenant).await
+    pub async fn users(&self) -> Result<Vec<User>, StoreError> {
+        users::all(&mut *self.reader().await?, self.tenant()).await
     }
+}
 
+impl Store {
     /// Whether no user has chosen a password of their own yet.
     pub async fn awaits_first_login(&self) -> Result<bool, StoreError> {
         Ok(!users::any_own_password(&mut *self.reader().await?).await?)
@@ -30,6 +33,7 @@ impl Store {
     ) -> Result<Option<(Session, User)>, StoreError> {
         let session = sessions::read(&mut *self.reader().await?, token_hash, now).await?;
         let Some(session) = session else { return Ok(None) };
-        Ok(self.user(&session.tenant, &session.user).await?.map(|user| (session, user)))
+        let user = users::read(&mut *self.reader().await?, &session.tenant, &session.user).await?;
+        Ok(user.map(|user| (session, user)))
     }
 }

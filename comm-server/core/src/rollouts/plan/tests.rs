@@ -4,8 +4,8 @@ const NOW: Timestamp = Timestamp::constant(1_767_225_600, 500_000_000);
 
 fn candidate(gateway: &str, device: &str, model: &str, version: &str) -> Candidate {
     Candidate {
-        gateway: gateway.to_owned(),
-        device: device.to_owned(),
+        gateway: gateway.parse().unwrap(),
+        device: device.parse().unwrap(),
         vendor: "ricoh".to_owned(),
         model: model.to_owned(),
         version: version.to_owned(),
@@ -47,7 +47,10 @@ fn only_devices_of_the_model_that_lack_the_version_are_planned() {
     let made = plan(&wish("IM C3000", "2.0"), &fleet(), NOW).unwrap();
     assert_eq!(devices(&made), [("g1", "d2"), ("g2", "d1"), ("g3", "d5")]);
     assert_eq!(made.not_before, NOW);
-    let only = Some([("g2".to_owned(), "d1".to_owned()), ("g1".to_owned(), "d4".to_owned())].into());
+    let only = Some(
+        [("g2".parse().unwrap(), "d1".parse().unwrap()), ("g1".parse().unwrap(), "d4".parse().unwrap())]
+            .into(),
+    );
     let made = plan(&Wish { only, ..wish("IM C3000", "2.0") }, &fleet(), NOW).unwrap();
     assert_eq!(devices(&made), [("g2", "d1")]);
 }
@@ -97,8 +100,8 @@ fn a_device_is_in_one_open_roll_out_at_a_time() {
     let open = |gateway: &str| OpenDevice {
         rollout,
         target: "ricoh/IM-C3000/3.0".to_owned(),
-        gateway: gateway.to_owned(),
-        device: "d1".to_owned(),
+        gateway: gateway.parse().unwrap(),
+        device: "d1".parse().unwrap(),
     };
     let fleet = |gateway: &str| Fleet { open: vec![open(gateway)], ..fleet() };
     let overlap = plan(&wish("IM C3000", "2.0"), &fleet("g2"), NOW).unwrap_err();

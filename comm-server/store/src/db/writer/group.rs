@@ -164,7 +164,7 @@ async fn lock(
     sql.push_str(engine.for_update());
     let mut select = sqlx::query(sqlx::AssertSqlSafe(sql));
     for key in keys {
-        select = select.bind(key.tenant).bind(key.gateway);
+        select = select.bind(key.tenant.to_string()).bind(key.gateway.to_string());
     }
     select.fetch_all(connection).await.map_err(failed("lock gateways"))?;
     Ok(())

@@ -1,6 +1,7 @@
 //! What is given to the writers.
 
 use comm_server_core::cadence::Cadence;
+use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
 use wire::ids::GatewayId;
 use wire::poll::{Poll, PollResponse};
@@ -9,9 +10,9 @@ use wire::poll::{Poll, PollResponse};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct GatewayKey {
     /// Its tenant.
-    pub(crate) tenant: String,
+    pub(crate) tenant: TenantId,
     /// Its name.
-    pub(crate) gateway: String,
+    pub(crate) gateway: GatewayId,
 }
 
 /// What goes first when not all can.
@@ -27,7 +28,7 @@ pub(crate) enum Urgency {
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// Its tenant.
-    pub tenant: String,
+    pub tenant: TenantId,
     /// Its name, from its certificate.
     pub gateway: GatewayId,
     /// Poll intervals.
@@ -39,7 +40,7 @@ pub struct Caller {
 impl Caller {
     /// The gateway whose changes are made in one order.
     pub(crate) fn key(&self) -> GatewayKey {
-        GatewayKey { tenant: self.tenant.clone(), gateway: self.gateway.to_string() }
+        GatewayKey { tenant: self.tenant.clone(), gateway: self.gateway.clone() }
     }
 }
 

@@ -120,7 +120,7 @@ mod tests {
     use crate::db::writer::{GatewayKey, What};
 
     fn waiting(gateway: &str) -> Waiting {
-        let key = GatewayKey { tenant: "t".to_owned(), gateway: gateway.to_owned() };
+        let key = GatewayKey { tenant: "t".parse().unwrap(), gateway: gateway.parse().unwrap() };
         let what = What::Change(Box::new(|_| Box::pin(async { (true, Box::new(|_| ()) as _) })));
         Waiting { key: Some(key), what }
     }

@@ -50,7 +50,7 @@ pub(in crate::transactions) async fn apply(
             Effect::Firmware(state) => advance(connection, at.of, state, now).await?,
             Effect::Lost { reports, detail } => {
                 let detail = format!("{reports} reports: {detail}");
-                let entry = AuditEntry::new(now, at.of.gateway, "reports.lost", detail);
+                let entry = AuditEntry::new(now, at.of.gateway.as_str(), "reports.lost", detail);
                 audit::append(connection, at.of.tenant, &entry).await?;
             }
         }

@@ -1,0 +1,36 @@
+//! The store within a scope: the only way to what belongs to a tenant.
+
+use comm_server_core::tenancy::{Scope, TenantId};
+
+use crate::Store;
+use crate::db::writer::Writer;
+use crate::db::{ReadConnection, StoreError};
+
+/// The store within a scope, cheap to clone: its queries read and change nothing outside of it.
+#[derive(Clone, Debug)]
+pub struct Scoped {
+    store: Store,
+    scope: Scope,
+}
+
+impl Store {
+    /// The store within a scope.
+    #[must_use]
+    pub fn of(&self, scope: &Scope) -> Scoped {
+        Scoped { store: self.clone(), scope: scope.clone() }
+    }
+}
+
+impl Scoped {
+    pub(crate) const fn tenant(&self) -> &TenantId {
+        self.scope.tenant()
+    }
+
+    pub(crate) async fn reader(&self) -> Result<ReadConnection, StoreError> {
+        self.store.reader().await
+    }
+
+    pub(crate) const fn writer(&self) -> &Writer {
+        self.store.writer()
+    }
+}
