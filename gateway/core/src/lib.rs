@@ -17,6 +17,7 @@ pub mod search;
 pub mod sensing;
 pub mod site;
 pub mod traps;
+pub mod uplink;
 pub mod windows;
 
 pub use backoff::backoff;

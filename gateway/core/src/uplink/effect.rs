@@ -1,0 +1,99 @@
+//! What the uplink requires of its shell.
+
+use std::time::Duration;
+
+use wire::command::{Command, Response};
+use wire::ids::{CommandId, SpoolId};
+use wire::report::{Lane, Lanes};
+
+use super::error::{ExchangeError, RequestError};
+
+/// What a poll says of the spool; the shell adds the rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PollRequest {
+    /// The epoch that the sequence numbers belong to.
+    pub spool: SpoolId,
+    /// Number of the last report made in each lane; 0 for none.
+    pub made: Lanes<u64>,
+    /// Why nothing can be stored at present, cut to the length of a poll's text.
+    pub storage_problem: Option<String>,
+    /// Whether another request will follow within the minute: the connection is then kept.
+    pub soon: bool,
+}
+
+/// A request of which at most one is in flight. Its result is the named event; a new request replaces one that has no
+/// result yet.
+#[derive(Debug)]
+pub enum Request {
+    /// Poll; [`super::Event::Polled`].
+    Poll(PollRequest),
+    /// Send the oldest reports of a lane that have a number; [`super::Event::BatchSent`].
+    SendBatch {
+        /// The lane.
+        lane: Lane,
+        /// Maximum bytes of the batch; a single report may exceed it.
+        byte_limit: usize,
+        /// As in [`PollRequest::soon`].
+        soon: bool,
+    },
+    /// The server has everything of a lane up to `number` on its disk: store that; [`super::Event::Acknowledged`].
+    Acknowledge {
+        /// The lane.
+        lane: Lane,
+        /// The sequence number.
+        number: u64,
+        /// Last number of the batch that the server responded to and has compared; `None` for a poll or a gap.
+        last: Option<u64>,
+    },
+    /// The server will never accept a report: replace it by a loss; [`super::Event::Quarantined`].
+    Quarantine {
+        /// The lane.
+        lane: Lane,
+        /// The report's sequence number.
+        seq: u64,
+        /// Why.
+        reason: String,
+    },
+    /// Send a response to a command; [`super::Event::ResponseSent`].
+    SendResponse {
+        /// The command.
+        command: CommandId,
+        /// The response.
+        response: Response,
+        /// As in [`PollRequest::soon`].
+        soon: bool,
+    },
+    /// Pass commands on to the site; [`super::Event::CommandsStored`] once they are on the disk.
+    Deliver(Vec<Command>),
+}
+
+/// What is done next.
+#[derive(Debug)]
+pub enum Effect {
+    /// Perform a request.
+    Request(Request),
+    /// The sequence numbers show that one side has lost reports: everything open is to be reported again.
+    ReportAgain,
+    /// The server has stored a response, or will never accept it.
+    ResponseDone {
+        /// The command.
+        command: CommandId,
+        /// The response.
+        response: Response,
+        /// Why the server will never accept it.
+        rejected: Option<RequestError>,
+    },
+    /// An exchange ended.
+    Ended(Result<(), ExchangeFailure>),
+}
+
+/// An exchange that failed.
+#[derive(Debug)]
+pub struct ExchangeFailure {
+    /// Why.
+    pub error: ExchangeError,
+    /// Failures since the last success.
+    pub failures: u32,
+    /// Time until the next attempt.
+    pub wait: Duration,
+}

@@ -1,0 +1,290 @@
+//! The state machine of the uplink: events in, one effect at a time out.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use wire::ids::SpoolId;
+use wire::report::{Lane, Lanes};
+
+use super::effect::{Effect, ExchangeFailure, PollRequest, Request};
+use super::error::{ExchangeError, StorageError};
+use super::event::{Event, Storage};
+use super::exchange::{Awaits, Exchange, GAPS_MAX, Sending, Step};
+use super::wants::Wants;
+use crate::cadence::Cadence;
+
+/// The commands of a poll are stored within this, or they come again with the next.
+const STORE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Maximum characters of a poll's text about the spool.
+const PROBLEM_CHARS: usize = 300;
+
+/// A disk that fills and empties in turn causes no more polls of its own than one in this time.
+const REFUSALS_APART: Duration = Duration::from_secs(10);
+
+/// What belongs to a call is sent within this.
+const CALL_FOLLOWED: Duration = Duration::from_secs(60);
+
+/// The interval of a service call, seconds: the next request then comes within the minute.
+const SERVICE_CALL_S: u32 = 60;
+
+/// The uplink of a gateway.
+#[derive(Debug)]
+pub struct Uplink {
+    pub(super) cadence: Cadence,
+    storage: Storage,
+    pub(super) wants: Wants,
+    /// Whether an exchange was begun: before the first one, nothing is sent ahead of the poll.
+    started: bool,
+    pub(super) exchange: Option<Exchange>,
+    /// Effects without a result that come before the next request.
+    pub(super) effects: VecDeque<Effect>,
+    /// When urgent reports were sent last.
+    urgent_at: Option<Duration>,
+    /// The epoch that a poll named last.
+    pub(super) introduced: Option<SpoolId>,
+    /// Whether the last poll said that nothing can be stored.
+    pub(super) refusal_told: bool,
+    /// When that changed last.
+    pub(super) refusal_changed: Option<Duration>,
+    pub(super) now: Duration,
+    jitter: f64,
+}
+
+impl Uplink {
+    /// An uplink whose first poll comes within half a minute, at the part `phase` (0 to 1) of it. `speedup` divides all
+    /// waits. Urgent reports that an earlier run left in the spool are sent with the first exchange.
+    #[must_use]
+    pub fn new(storage: Storage, now: Duration, phase: f64, speedup: f64) -> Self {
+        let wants = Wants::begin(storage.lanes.urgent.waiting() > 0);
+        Self {
+            cadence: Cadence::start(now, phase, speedup),
+            storage,
+            wants,
+            started: false,
+            exchange: None,
+            effects: VecDeque::new(),
+            urgent_at: None,
+            introduced: None,
+            refusal_told: false,
+            refusal_changed: None,
+            now,
+            jitter: phase,
+        }
+    }
+
+    /// When the next poll comes.
+    #[must_use]
+    pub const fn cadence(&self) -> &Cadence {
+        &self.cadence
+    }
+
+    /// Takes in what happened. `jitter` (0 to 1) is random, different for each call.
+    pub fn handle(&mut self, event: Event, now: Duration, jitter: f64) {
+        (self.now, self.jitter) = (now, jitter);
+        match event {
+            Event::Storage(storage) => self.storage = storage,
+            Event::UrgentMade => self.wants.urgent = true,
+            Event::ReadingMade => self.wants.bulk = true,
+            Event::CommandDone => (self.wants.bulk, self.wants.poll) = (true, true),
+            Event::ResponseMade(command, response) => self.wants.respond(command, response, now),
+            result @ (Event::Polled(_)
+            | Event::BatchSent(_)
+            | Event::Acknowledged(_)
+            | Event::Quarantined
+            | Event::ResponseSent(_)
+            | Event::CommandsStored
+            | Event::CommandsDropped
+            | Event::StorageFailed(_)) => self.on_result(result),
+        }
+    }
+
+    /// The next effect; `None` until an event or [`Uplink::poll_timeout`]. `jitter` as in [`Uplink::handle`].
+    pub fn poll_effect(&mut self, now: Duration, jitter: f64) -> Option<Effect> {
+        (self.now, self.jitter) = (now, jitter);
+        self.give_up_delivery();
+        loop {
+            if let Some(effect) = self.effects.pop_front() {
+                return Some(effect);
+            }
+            let Some(exchange) = &mut self.exchange else {
+                if self.due() > now {
+                    return None;
+                }
+                self.begin();
+                continue;
+            };
+            if exchange.awaits.is_some() {
+                return None;
+            }
+            let Some(step) = exchange.next() else {
+                self.exchange = None;
+                return Some(Effect::Ended(Ok(())));
+            };
+            match self.take(step) {
+                Ok(Some(effect)) => return Some(effect),
+                Ok(None) => {}
+                Err(error) => self.fail(error),
+            }
+        }
+    }
+
+    /// When [`Uplink::poll_effect`] is to be called at the latest; `None` while a request is in flight.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        match &self.exchange {
+            None => Some(self.due()),
+            Some(Exchange { awaits: Some(Awaits::Commands { until }), .. }) => Some(*until),
+            Some(_) => None,
+        }
+    }
+
+    /// When the next exchange begins. The first one keeps its phase, whatever waits.
+    fn due(&self) -> Duration {
+        let poll_at = self.cadence.next();
+        let earliest = if self.started { self.cadence.may_call_at() } else { poll_at };
+        self.wanted_at().map_or(poll_at, |wanted| wanted.max(earliest).min(poll_at.max(earliest)))
+    }
+
+    /// When an exchange is wanted before the next poll. While nothing can be stored there is nothing to send; that it is
+    /// so, and that it no longer is, is sent soon.
+    fn wanted_at(&self) -> Option<Duration> {
+        let refuses = self.storage.problem.is_some();
+        let changed = self.refusal_changed.map_or(Duration::ZERO, |at| at + REFUSALS_APART);
+        let tells = (self.refusal_told != refuses).then_some(changed);
+        let sends = if refuses { None } else { self.wants.due() };
+        tells.into_iter().chain(sends).min()
+    }
+
+    fn begin(&mut self) {
+        self.started = true;
+        let polls = self.cadence.next() <= self.now || self.refusal_told;
+        let (bulk, poll) = (self.wants.bulk, self.wants.poll);
+        (self.wants.urgent, self.wants.bulk, self.wants.poll) = (false, false, false);
+        self.exchange = Some(Exchange::begin(polls, bulk, poll));
+        if let Some(problem) = self.storage.problem.clone() {
+            self.fail(StorageError { refuses: true, problem }.into());
+        }
+    }
+
+    /// The exchange failed: what it took up is wanted again. Where nothing can be stored it goes on with a poll alone: a
+    /// gateway with a full disk is not a dead one.
+    pub(super) fn fail(&mut self, error: ExchangeError) {
+        let Some(mut exchange) = self.exchange.take() else { return };
+        self.wants.bulk |= exchange.bulk;
+        self.wants.poll |= exchange.poll;
+        self.wants.urgent |= self.storage.lanes.urgent.waiting() > 0;
+        if matches!(&error, ExchangeError::Storage(StorageError { refuses: true, .. })) && !exchange.heartbeat
+        {
+            exchange.only_poll();
+            self.exchange = Some(exchange);
+            return;
+        }
+        self.cadence.on_failure(self.now, error.retry_after(), self.jitter);
+        let (failures, wait) = (self.cadence.failures(), self.cadence.next().saturating_sub(self.now));
+        self.effects.push_back(Effect::Ended(Err(ExchangeFailure { error, failures, wait })));
+    }
+
+    /// Commands that can't be stored in time come again with the next poll.
+    fn give_up_delivery(&mut self) {
+        let Some(Exchange { awaits: Some(Awaits::Commands { until }), .. }) = &self.exchange else { return };
+        if *until <= self.now {
+            self.fail(ExchangeError::Undecided);
+        } else if let Some(problem) = self.storage.problem.clone() {
+            self.fail(StorageError { refuses: true, problem }.into());
+        }
+    }
+
+    /// Takes a step of the exchange; the request that it needs.
+    fn take(&mut self, step: Step) -> Result<Option<Effect>, ExchangeError> {
+        let soon = self.soon();
+        let Some(exchange) = &mut self.exchange else { return Ok(None) };
+        let (awaits, request) = match step {
+            Step::Send(sending) => return self.send(sending),
+            Step::SendBulk => {
+                exchange.send_bulk(self.wants.ends_a_command());
+                return Ok(None);
+            }
+            Step::Confirm => {
+                let Lanes { urgent, bulk } = &self.storage.lanes;
+                if urgent.needs_server_confirmation()
+                    || (exchange.sends_bulk && bulk.needs_server_confirmation())
+                {
+                    exchange.confirm();
+                }
+                return Ok(None);
+            }
+            Step::LastPoll => {
+                if exchange.poll || (exchange.polls && !exchange.polled) {
+                    exchange.first([Step::Poll]);
+                }
+                return Ok(None);
+            }
+            Step::ReportAgain => {
+                return Ok(std::mem::take(&mut exchange.mismatch).then_some(Effect::ReportAgain));
+            }
+            Step::Disagree(lane) => return Err(ExchangeError::Disagreement(lane)),
+            Step::Respond => {
+                let due = self.wants.due_responses(self.now);
+                exchange.first(due.into_iter().map(|(id, response)| Step::SendResponse(id, response)));
+                return Ok(None);
+            }
+            Step::Poll => poll(&self.storage, soon),
+            Step::Acknowledge { lane, number, last } => {
+                (Awaits::Acknowledge, Request::Acknowledge { lane, number, last })
+            }
+            Step::Quarantine { lane, seq, reason } => {
+                (Awaits::Quarantine, Request::Quarantine { lane, seq, reason })
+            }
+            Step::Deliver(commands) => {
+                (Awaits::Commands { until: self.now + STORE_TIMEOUT }, Request::Deliver(commands))
+            }
+            Step::SendResponse(command, response) => {
+                let request = Request::SendResponse { command, response: response.clone(), soon };
+                (Awaits::Response(command, response), request)
+            }
+        };
+        exchange.awaits = Some(awaits);
+        Ok(Some(Effect::Request(request)))
+    }
+
+    /// Sends the next batch of a lane. What is sent in a new epoch is accepted as new only where the server knows of the
+    /// epoch: a poll that names it comes before.
+    fn send(&mut self, mut sending: Sending) -> Result<Option<Effect>, ExchangeError> {
+        let Sending { lane, byte_limit, gaps } = sending;
+        let Some(exchange) = self.exchange.as_mut().filter(|_| self.storage.can_send(lane)) else {
+            return Ok(None);
+        };
+        if self.introduced != Some(self.storage.spool) {
+            if gaps == GAPS_MAX {
+                return Err(ExchangeError::Disagreement(lane));
+            }
+            sending.gaps += 1;
+            exchange.first([Step::Poll, Step::Send(sending)]);
+            return Ok(None);
+        }
+        exchange.awaits = Some(Awaits::Batch(sending));
+        if lane == Lane::Urgent {
+            self.urgent_at = Some(self.now);
+        }
+        Ok(Some(Effect::Request(Request::SendBatch { lane, byte_limit, soon: self.soon() })))
+    }
+
+    /// Whether the next request comes within the minute: at the cadence of a service call, and after a call, whose
+    /// reading follows it.
+    fn soon(&self) -> bool {
+        self.cadence.interval_s() <= SERVICE_CALL_S
+            || self.urgent_at.is_some_and(|at| self.now.saturating_sub(at) < CALL_FOLLOWED)
+    }
+}
+
+fn poll(storage: &Storage, soon: bool) -> (Awaits, Request) {
+    let Storage { spool, lanes, problem } = storage;
+    let request = PollRequest {
+        spool: *spool,
+        made: Lanes { urgent: lanes.urgent.made_number(), bulk: lanes.bulk.made_number() },
+        storage_problem: problem.as_ref().map(|problem| problem.chars().take(PROBLEM_CHARS).collect()),
+        soon,
+    };
+    (Awaits::Poll { spool: *spool, refuses: problem.is_some() }, Request::Poll(request))
+}
