@@ -32,7 +32,7 @@ use crate::renewal::{Renewal, Shown};
 use crate::snmp::{Candidates, Reader};
 use crate::spool::{Restored, Spool, SpoolError, SpoolSettings};
 use crate::traps::{Gate, Receiver, TrapsError};
-use crate::uplink::{CommServer, Uplink, UplinkError, UplinkEvent, UplinkHandle};
+use crate::uplink::{CommServer, SetupError, Uplink, UplinkEvent, UplinkHandle};
 
 use engine::{Clock, Engine};
 use input::{Input, send};
@@ -72,7 +72,7 @@ pub enum RunError {
     Waiting(#[source] std::io::Error),
     /// The client of the communication server can't be made.
     #[error(transparent)]
-    Uplink(#[from] UplinkError),
+    Uplink(#[from] SetupError),
     /// The SNMP socket can't be opened.
     #[error(transparent)]
     Snmp(#[from] crate::snmp::TransportError),
@@ -167,7 +167,7 @@ fn connect(
     checked: &Checked,
     spool: &Spool,
     handle: &Arc<UplinkHandle>,
-) -> Result<(Uplink, mpsc::UnboundedReceiver<UplinkEvent>), UplinkError> {
+) -> Result<(Uplink, mpsc::UnboundedReceiver<UplinkEvent>), SetupError> {
     let CommServerConfig { url, proxy, .. } = &config.comm_server;
     let server = CommServer::new(url, proxy.as_deref(), Arc::clone(&checked.identity))?;
     let (deliveries, delivered) = mpsc::unbounded_channel();

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateway_core::uplink::RequestError;
 use pki::Identity;
 use pki::spiffe::PartyKind;
 use reqwest::Client;
@@ -31,52 +32,10 @@ const IDLE_AFTER_REGULAR: Duration = Duration::from_secs(5);
 /// At the cadence of a service call the next poll comes on the same connection.
 const IDLE_AFTER_SERVICE_CALL: Duration = Duration::from_secs(75);
 
-/// Why the server could not be asked.
+/// The client can't be made.
 #[derive(Debug, thiserror::Error)]
-pub enum UplinkError {
-    /// The client can't be made.
-    #[error("the client of the communication server can't be made: {problem}")]
-    Setup {
-        /// Why.
-        problem: String,
-    },
-    /// The server doesn't answer, or the connection broke.
-    #[error("{what}: no answer from the communication server: {problem}")]
-    Unreachable {
-        /// What was asked.
-        what: &'static str,
-        /// Why, with what it came from.
-        problem: String,
-    },
-    /// The server refused.
-    #[error("{what}: the communication server refused: {problem}")]
-    Refused {
-        /// What was asked.
-        what: &'static str,
-        /// Its words.
-        problem: Problem,
-        /// When it wants to be asked again.
-        retry_after: Option<Duration>,
-    },
-    /// The answer came from something that isn't a communication server (a proxy, a portal).
-    #[error("{what}: status {status} without a problem document: is a proxy between?")]
-    Strange {
-        /// What was asked.
-        what: &'static str,
-        /// HTTP status.
-        status: u16,
-        /// When it wants to be asked again.
-        retry_after: Option<Duration>,
-    },
-    /// The request or the answer can't be encoded or decoded.
-    #[error("{what}: {source}")]
-    Codec {
-        /// What was asked.
-        what: &'static str,
-        /// Why.
-        source: CodecError,
-    },
-}
+#[error("the client of the communication server can't be made: {0}")]
+pub struct SetupError(String);
 
 /// The communication server, as this gateway sees it.
 #[derive(Debug)]
@@ -98,12 +57,11 @@ impl CommServer {
     ///
     /// # Errors
     /// The URL, the proxy or the identity can't be used.
-    pub fn new(url: &str, proxy: Option<&str>, identity: Arc<LiveIdentity>) -> Result<Self, UplinkError> {
-        let setup = |problem: String| UplinkError::Setup { problem };
-        let url = https_client::check_url(url).map_err(setup)?;
+    pub fn new(url: &str, proxy: Option<&str>, identity: Arc<LiveIdentity>) -> Result<Self, SetupError> {
+        let url = https_client::check_url(url).map_err(SetupError)?;
         let proxy = proxy.map(str::to_owned);
-        let clients =
-            IdentityBound::new(identity, move |own| Clients::new(own, proxy.as_deref())).map_err(setup)?;
+        let clients = IdentityBound::new(identity, move |own| Clients::new(own, proxy.as_deref()))
+            .map_err(SetupError)?;
         Ok(Self { clients, url: url.as_str().trim_end_matches('/').to_owned() })
     }
 
@@ -111,7 +69,7 @@ impl CommServer {
     ///
     /// # Errors
     /// No answer, or a refusal.
-    pub async fn poll(&self, poll: &Poll, soon: bool) -> Result<PollResponse, UplinkError> {
+    pub async fn poll(&self, poll: &Poll, soon: bool) -> Result<PollResponse, RequestError> {
         self.post("poll", wire::POLLS_PATH, poll, soon).await
     }
 
@@ -119,7 +77,7 @@ impl CommServer {
     ///
     /// # Errors
     /// No answer, or a refusal.
-    pub async fn report(&self, lane: Lane, batch: &Batch, soon: bool) -> Result<BatchResponse, UplinkError> {
+    pub async fn report(&self, lane: Lane, batch: &Batch, soon: bool) -> Result<BatchResponse, RequestError> {
         let path = wire::REPORTS_PATH.replace("{lane}", lane.name());
         self.post("reports", &path, batch, soon).await
     }
@@ -133,7 +91,7 @@ impl CommServer {
         command: CommandId,
         response: &Response,
         soon: bool,
-    ) -> Result<CommandResponseAck, UplinkError> {
+    ) -> Result<CommandResponseAck, RequestError> {
         let path = wire::RESPONSES_PATH.replace("{command_id}", &command.to_string());
         self.post("response", &path, response, soon).await
     }
@@ -144,11 +102,11 @@ impl CommServer {
         path: &str,
         question: &Q,
         soon: bool,
-    ) -> Result<A, UplinkError> {
-        let encoded = codec::encode(question).map_err(|source| UplinkError::Codec { what, source })?;
+    ) -> Result<A, RequestError> {
+        let encoded = codec::encode(question).map_err(|source| RequestError::Codec { what, source })?;
         if encoded.bytes.len() > BODY_BYTES {
             let source = CodecError::TooLarge { limit: BODY_BYTES };
-            return Err(UplinkError::Codec { what, source });
+            return Err(RequestError::Codec { what, source });
         }
         let clients = self.clients.now();
         let client = if soon { &clients.service_call } else { &clients.regular };
@@ -166,7 +124,7 @@ impl CommServer {
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             if body.len().saturating_add(chunk.len()) > BODY_BYTES {
                 let source = CodecError::TooLarge { limit: BODY_BYTES };
-                return Err(UplinkError::Codec { what, source });
+                return Err(RequestError::Codec { what, source });
             }
             body.extend_from_slice(&chunk);
         }
@@ -174,7 +132,7 @@ impl CommServer {
             return Err(refusal(what, status.as_u16(), &headers, &body));
         }
         let encoding = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
-        codec::decode(&body, encoding, MESSAGE_BYTES).map_err(|source| UplinkError::Codec { what, source })
+        codec::decode(&body, encoding, MESSAGE_BYTES).map_err(|source| RequestError::Codec { what, source })
     }
 }
 
@@ -191,19 +149,19 @@ impl Clients {
 }
 
 /// No answer. That either side refused the other's certificate is counted by its reason, and told in words.
-fn unreachable(what: &'static str, error: &reqwest::Error) -> UplinkError {
+fn unreachable(what: &'static str, error: &reqwest::Error) -> RequestError {
     let problem =
         tls_failure(error, PartyKind::CommServer).map_or_else(|| cause(error), |why| format!("TLS: {why}"));
-    UplinkError::Unreachable { what, problem }
+    RequestError::Unreachable { what, problem }
 }
 
-fn refusal(what: &'static str, status: u16, headers: &HeaderMap, body: &[u8]) -> UplinkError {
+fn refusal(what: &'static str, status: u16, headers: &HeaderMap, body: &[u8]) -> RequestError {
     let retry_after = headers
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok()?.trim().parse().ok())
         .map(Duration::from_secs);
     match codec::decode::<Problem>(body, None, MESSAGE_BYTES) {
-        Ok(problem) => UplinkError::Refused { what, problem, retry_after },
-        Err(_) => UplinkError::Strange { what, status, retry_after },
+        Ok(problem) => RequestError::Refused { what, problem, retry_after },
+        Err(_) => RequestError::NotAServer { what, status, retry_after },
     }
 }

@@ -1,18 +1,13 @@
-//! What the rest of the gateway wants of the uplink, and what it may know of it.
+//! How the rest of the gateway reaches the uplink: events in, facts for the poll, and the state of the link.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
+use gateway_core::uplink::Event;
 use tokio::sync::Notify;
-use tokio::time::Instant;
-use wire::command::{Response, ResponseState};
+use wire::command::Response;
 use wire::ids::CommandId;
 
 use crate::status::LinkStatus;
-
-/// An answer that isn't final waits so long: a short command is then answered once, when it is done.
-const HOLD: Duration = Duration::from_secs(3);
 
 /// What a poll says of the gateway.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,7 +18,7 @@ pub struct Facts {
     pub devices_offline: u32,
 }
 
-/// What the rest of the gateway tells the uplink, and what it shows.
+/// The rest of the gateway's handle on the uplink.
 #[derive(Debug, Default)]
 pub struct UplinkHandle {
     pub(super) wake: Notify,
@@ -32,10 +27,8 @@ pub struct UplinkHandle {
 
 #[derive(Debug, Default)]
 pub(super) struct LinkState {
-    pub(super) urgent: bool,
-    pub(super) bulk: bool,
-    pub(super) poll: bool,
-    pub(super) responses: BTreeMap<CommandId, (Response, Option<Instant>)>,
+    /// What happened since the uplink took it last.
+    pub(super) events: Vec<Event>,
     pub(super) facts: Facts,
     pub(super) status: LinkStatus,
 }
@@ -47,30 +40,26 @@ impl UplinkHandle {
 
     /// An urgent report was made: send it now.
     pub fn urgent_made(&self) {
-        self.lock().urgent = true;
-        self.wake.notify_one();
+        self.send(Event::UrgentMade);
     }
 
     /// The reading that belongs to a call was made: send it now.
     pub fn reading_made(&self) {
-        self.lock().bulk = true;
-        self.wake.notify_one();
+        self.send(Event::ReadingMade);
     }
 
-    /// A command was carried out: send what it gave now, then poll.
+    /// A command has ended: send what it produced now, then poll.
     pub fn command_done(&self) {
-        let mut state = self.lock();
-        state.bulk = true;
-        state.poll = true;
-        drop(state);
-        self.wake.notify_one();
+        self.send(Event::CommandDone);
     }
 
-    /// A command is to be answered; a newer answer takes an older one's place.
+    /// Sends a response to a command; a newer response replaces an older one.
     pub fn respond(&self, command: CommandId, response: Response) {
-        let is_final = matches!(response.state, ResponseState::Done | ResponseState::Failed);
-        let due = (!is_final).then(|| Instant::now() + HOLD);
-        self.lock().responses.insert(command, (response, due));
+        self.send(Event::ResponseMade(command, response));
+    }
+
+    fn send(&self, event: Event) {
+        self.lock().events.push(event);
         self.wake.notify_one();
     }
 
@@ -83,14 +72,5 @@ impl UplinkHandle {
     #[must_use]
     pub fn status(&self) -> LinkStatus {
         self.lock().status.clone()
-    }
-
-    /// When the server is to be called for something else than the poll: now, later, or not at all.
-    pub(super) fn wanted(&self) -> Option<Instant> {
-        let state = self.lock();
-        if state.urgent || state.bulk || state.poll {
-            return Some(Instant::now());
-        }
-        state.responses.values().map(|(_, due)| due.unwrap_or_else(Instant::now)).min()
     }
 }

@@ -1,16 +1,17 @@
 //! The uplink: the gateway calls the communication server, and never the other way round.
 //!
-//! One exchange at a time: urgent reports, answers to commands, bulk reports, then the poll. What is sent stays in the
-//! spool until the server says that it is on its disk.
+//! What is sent, in which order and when, decides `gateway_core::uplink`; this module performs its requests. What is sent
+//! stays in the spool until the server says that it is on its disk.
 
 mod client;
-mod exchange;
 mod link;
-mod verdict;
+mod runner;
+mod transport;
 
-pub use client::{CommServer, UplinkError};
-pub use exchange::{Uplink, UplinkEvent};
+pub use client::{CommServer, SetupError};
 pub use link::{Facts, UplinkHandle};
+pub use runner::Uplink;
+pub use transport::UplinkEvent;
 
 #[cfg(test)]
 mod tests;

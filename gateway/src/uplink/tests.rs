@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use axum::routing::post;
 use axum::{Json, Router};
+use gateway_core::uplink::RequestError;
 use jiff::Timestamp;
 use pki::authority::{Authority, Passphrase, Request as CertificateRequest};
 use pki::spiffe::PartyKind;
@@ -433,5 +434,5 @@ async fn a_server_of_another_authority_is_told_nothing() {
         storage_problem: None,
     };
     let error = client.poll(&poll, false).await.unwrap_err();
-    assert!(matches!(error, UplinkError::Unreachable { .. }), "{error}");
+    assert!(matches!(error, RequestError::Unreachable { .. }), "{error}");
 }
