@@ -19,10 +19,13 @@ pub(super) fn on_silence(cx: &mut Context, id: &DeviceId, why: &str) {
     answers::on_silence(cx, id, why);
 }
 
-/// Counts a timeout for devices whose former address now belongs to another device.
+/// Counts a timeout for devices whose address now belongs to another device. One that was read elsewhere since has
+/// another address, and responds there.
 pub(super) fn silence_previous_devices(cx: &mut Context, address: SocketAddr) {
-    let previous = cx.addresses.at(address).map(|watched| watched.previous_devices.clone());
-    for id in previous.unwrap_or_default() {
+    let devices = &cx.state.devices;
+    let Some(watched) = cx.addresses.at(address) else { return };
+    watched.previous_devices.retain(|id| devices.get(id).is_some_and(|record| record.address == address));
+    for id in watched.previous_devices.clone() {
         on_silence(cx, &id, "another device has its address");
     }
 }

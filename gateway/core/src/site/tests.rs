@@ -157,6 +157,26 @@ fn a_device_that_moves_keeps_its_record_and_another_one_at_its_address_is_no_sig
 }
 
 #[test]
+fn a_device_that_was_read_elsewhere_is_not_offline_because_of_its_former_address() {
+    // E2 takes the address of E1, which is found at another one.
+    let mut moved = site(false);
+    find(&mut moved, "E1", address(1), 10);
+    find(&mut moved, "E2", address(1), 600);
+    find(&mut moved, "E1", address(2), 660);
+    // E2 takes the secondary address of E1.
+    let mut secondary = site(false);
+    find(&mut secondary, "E1", address(2), 10);
+    find(&mut secondary, "E1", address(1), 20);
+    find(&mut secondary, "E2", address(1), 660);
+    for mut site in [moved, secondary] {
+        for second in [720, 780, 840] {
+            let read = find(&mut site, "E2", address(1), second);
+            assert!(calls(&read).is_empty(), "{second}: {read:?}");
+        }
+    }
+}
+
+#[test]
 fn a_device_at_two_addresses_counts_once() {
     let mut site = site(false);
     find(&mut site, "E1", address(1), 10);
