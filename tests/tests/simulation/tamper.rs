@@ -1,0 +1,37 @@
+//! Where a test puts a fault in: between the shell of the simulation and the machines.
+
+use std::time::Duration;
+
+use gateway_core::{site, uplink};
+
+/// Changes what passes between the shell and the machines. Every method passes it on unchanged unless a fault says
+/// otherwise.
+pub(crate) trait Tamper {
+    /// An event of the site.
+    fn site_event(&mut self, event: site::Event) -> site::Event {
+        event
+    }
+
+    /// An outcome of the site.
+    fn site_outcome(&mut self, _outcome: &mut site::Outcome) {}
+
+    /// An event of the uplink.
+    fn uplink_event(&mut self, event: uplink::Event) -> uplink::Event {
+        event
+    }
+
+    /// A request of the uplink; an event is its result, and it is not performed.
+    fn uplink_request(&mut self, request: uplink::Request) -> Result<uplink::Request, Box<uplink::Event>> {
+        Ok(request)
+    }
+
+    /// The time that the uplink sees.
+    fn uplink_time(&self, now: Duration) -> Duration {
+        now
+    }
+}
+
+/// No fault.
+pub(crate) struct Nothing;
+
+impl Tamper for Nothing {}
