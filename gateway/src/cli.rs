@@ -5,7 +5,6 @@ mod check;
 mod discover;
 mod enroll;
 mod exit;
-mod malloc;
 mod profile;
 mod read;
 mod run;

@@ -12,6 +12,7 @@ pub mod listener;
 pub mod live;
 pub mod local;
 pub mod logging;
+pub mod malloc;
 pub mod output;
 pub mod problem_response;
 pub mod public_certificate;

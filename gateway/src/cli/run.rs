@@ -4,13 +4,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::exit::{EXIT_FAILED, EXIT_USAGE, fail};
-use super::malloc;
 use crate::config::{self, Checked, Config};
 use runtime::error::chain;
+use runtime::malloc::{self, Arenas};
 
 /// Runs the gateway until SIGTERM or SIGINT.
 pub(super) fn command(file: &Path) -> ExitCode {
-    let settled = malloc::settle();
+    let settled = malloc::settle(Arenas::One);
     // What a crash has interrupted while a certificate was renewed is ended before the files are read.
     if let Ok(config) = runtime::config::load::<Config>(file)
         && let Err(error) = pki::renewal::files::recover(&config.identity)
@@ -24,9 +24,7 @@ pub(super) fn command(file: &Path) -> ExitCode {
     if let Err(error) = runtime::logging::init(&config.log.with_libraries(&LIBRARIES)) {
         return fail(EXIT_USAGE, &chain(&error));
     }
-    if let Err(error) = settled {
-        tracing::warn!(error = %error, "malloc keeps its settings: more memory is needed than could be");
-    }
+    malloc::log(settled);
     // One thread is enough for thousands of devices, and each further one costs memory. What takes long (the spool,
     // digests of images) has threads of its own.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

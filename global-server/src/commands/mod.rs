@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use runtime::check::{Invalid, Problem, Report};
 use runtime::config::{ConfigError, Source};
+use runtime::malloc::{self, Arenas};
 use runtime::output::{self, EXIT_USAGE};
 
 use crate::Config;
@@ -47,7 +48,7 @@ enum Command {
     Init(Place),
     /// Publish an image.
     Publish(publish::PublishArgs),
-    /// Withdraw an image: gateways refuse to stage it, and its file is removed.
+    /// Withdraw an image: gateways no longer stage or push it, and its file is removed.
     Withdraw(withdraw::WithdrawArgs),
     /// List the published images.
     List(Place),
@@ -106,8 +107,10 @@ fn directory(cli: &Cli, given: Option<&Path>) -> Result<PathBuf> {
 }
 
 fn serve(cli: &Cli) -> Result<ExitCode> {
+    let settled = malloc::settle(Arenas::Two);
     let config = config(cli)?;
     runtime::logging::init(&config.log)?;
+    malloc::log(settled);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async { crate::run(config, runtime::shutdown::on_signal()).await })?;
     Ok(ExitCode::SUCCESS)
