@@ -278,6 +278,17 @@ impl Site {
         program::run("platen-global-server", &arguments).map(drop)
     }
 
+    /// Withdraws a firmware image.
+    ///
+    /// # Errors
+    /// `platen-global-server` fails.
+    pub fn withdraw(&self, vendor: &str, model: &str, version: &str) -> Result<()> {
+        let repository = self.dir("global-server").join("repository").display().to_string();
+        let image = ["--vendor", vendor, "--model", model, "--version", version];
+        let arguments = [&["withdraw", "--repository", &repository], image.as_slice()].concat();
+        program::run("platen-global-server", &arguments).map(drop)
+    }
+
     /// Starts the communication server.
     ///
     /// # Errors

@@ -164,3 +164,24 @@ async fn cancelled_before_the_push_stays_cancelled_when_the_gateways_command_end
     assert_eq!((&counts["failed"], &counts["cancelled"]), (&json!(0), &json!(1)), "{cancelled:#}");
     site.stop()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_withdrawn_after_it_was_staged_is_not_pushed() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (mut site, lan, operator) = with_image(dir.path(), 600).await?;
+    let device = &lan.devices[0];
+    lan.control(device.number, Method::POST, "faults/cover").await?;
+    let path = order(&operator, device, "9.02").await?;
+    row_when(&operator, &path, device, |row| row["waiting_for"] == "cover_open").await?;
+    site.withdraw(&device.vendor, &device.model, "9.02")?;
+    lan.control(device.number, Method::DELETE, "faults/cover").await?;
+    let ended = |row: &Value| ["verified", "failed"].iter().any(|step| row["step"] == *step);
+    let failed = row_when(&operator, &path, device, ended).await?;
+    assert_eq!(failed["step"], "failed", "{failed:#}");
+    let why = failed["detail"].as_str().context("no detail")?;
+    assert!(why.starts_with("not pushed: ") && why.contains("withdrawn"), "{why}");
+    let fleet = operator.list("/api/v1/devices").await?;
+    let own = fleet.iter().find(|d| d["serial"] == device.serial.as_str()).context("gone")?;
+    assert_ne!(own["firmware"], "9.02", "{own:#}");
+    site.stop()
+}

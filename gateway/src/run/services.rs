@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_core::firmware::PushFailure;
+use gateway_core::firmware::{PushFailure, Reach};
 use gateway_core::mail_queue::QueuedMail;
 use gateway_core::reading::{CompletedReading, ReadScope};
 use gateway_core::search::{Sweep, judge_announced};
@@ -31,6 +31,9 @@ use crate::snmp::{Candidates, ReadError, Reader, Target};
 use crate::spool::Spool;
 use crate::staging::{self, StagingClient};
 use crate::uplink::UplinkHandle;
+
+/// Why firmware can't be staged or pushed without `global_server`.
+const NO_GLOBAL_SERVER: &str = "this gateway is configured without a global server";
 
 /// What effects are performed with.
 #[derive(Debug)]
@@ -75,7 +78,7 @@ impl Services {
                 }
             }
             Effect::Stage(order) => self.stage(*order, now),
-            Effect::Push(order) => self.push(*order),
+            Effect::Push(order) => self.push(*order, now),
             Effect::RetainImages(keep) => self.retain_images(&keep),
             Effect::CompactSpool => self.compact_spool(),
         }
@@ -191,7 +194,7 @@ impl Services {
         let (shutdown, rollout) = (self.shutdown.clone(), order.rollout);
         self.tasks.spawn(async move {
             let Some(client) = client else {
-                let why = "this gateway is configured without a global server".to_owned();
+                let why = NO_GLOBAL_SERVER.to_owned();
                 let failure = StagingFailure { why, retry: false };
                 return send(&inputs, Input::Site(Event::Staged(rollout, Err(failure))));
             };
@@ -217,12 +220,15 @@ impl Services {
         });
     }
 
-    fn push(&self, push: PushOrder) {
-        let (inputs, dir) = (self.inputs.clone(), self.images());
+    fn push(&self, push: PushOrder, now: Moment) {
+        let (client, dir, inputs) = (self.staging.clone(), self.images(), self.inputs.clone());
         self.tasks.spawn(async move {
             let PushOrder { order, device, address, sha256, transport } = push;
             let path = staging::image_file(&dir, &sha256);
             let rollout = order.rollout;
+            if let Err(failure) = confirm(client.as_deref(), &order, &sha256, &dir, now).await {
+                return send(&inputs, Input::Site(Event::PushEnded(rollout, device, Err(failure))));
+            }
             let progress = |sent: u64, all: u64| tracing::trace!(sent, all, "pushing");
             let pushed = push::push(&transport, address.ip(), &path, &PushLimits::default(), progress).await;
             let pushed = pushed.map(|pushed| {
@@ -255,6 +261,25 @@ impl Services {
             }
         });
     }
+}
+
+/// Confirms that a staged image is still published. Nothing is pushed without it: an image is withdrawn because it harms
+/// devices.
+async fn confirm(
+    client: Option<&StagingClient>,
+    order: &FirmwareUpdate,
+    sha256: &str,
+    images: &Path,
+    now: Moment,
+) -> Result<(), PushFailure> {
+    let Some(client) = client else {
+        let why = NO_GLOBAL_SERVER.to_owned();
+        return Err(PushFailure { why, reach: Reach::Unconfirmed });
+    };
+    staging::confirm(client, order, sha256, images, now.clock).await.map_err(|error| PushFailure {
+        why: runtime::error::chain(&error),
+        reach: if error.is_withdrawal() { Reach::Withdrawn } else { Reach::Unconfirmed },
+    })
 }
 
 /// Addresses that announce themselves by mDNS and belong to a configured network.

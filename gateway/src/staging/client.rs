@@ -41,6 +41,7 @@ pub struct StagingClient {
     url: String,
     root: PathBuf,
     turn: Mutex<()>,
+    metadata_turn: Mutex<()>,
 }
 
 impl StagingClient {
@@ -78,15 +79,21 @@ impl StagingClient {
 
     fn at(url: &str, root: &Path, http: Http) -> Self {
         let url = url.trim_end_matches('/').to_owned();
-        Self { http, url, root: root.to_owned(), turn: Mutex::new(()) }
+        Self { http, url, root: root.to_owned(), turn: Mutex::new(()), metadata_turn: Mutex::new(()) }
     }
 
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
+    /// The turn to download an image.
     pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().await
+    }
+
+    /// The turn to read metadata and to store its version.
+    pub(super) async fn metadata_turn(&self) -> MutexGuard<'_, ()> {
+        self.metadata_turn.lock().await
     }
 
     /// The signed targets file.

@@ -73,6 +73,14 @@ pub enum StagingError {
         /// Version of the targets metadata.
         version: u64,
     },
+    /// Another image was published under the name of the one that is staged.
+    #[error("another image was published as {target:?}: its SHA-256 is {published}")]
+    Replaced {
+        /// The target.
+        target: String,
+        /// Digest by the metadata.
+        published: String,
+    },
     /// The signed metadata contradicts the command.
     #[error("image {target:?} is version {signed:?} by its signed metadata, but {asked:?} was asked for")]
     OtherVersion {
@@ -139,9 +147,31 @@ impl StagingError {
             | Self::Untrusted(_)
             | Self::WrongAnswer { .. }
             | Self::NoTarget { .. }
+            | Self::Replaced { .. }
             | Self::OtherVersion { .. }
             | Self::UnusableTarget { .. }
             | Self::Digest { .. } => true,
+        }
+    }
+
+    /// Whether signed metadata shows that the image that was ordered is not published any more.
+    #[must_use]
+    pub fn is_withdrawal(&self) -> bool {
+        match self {
+            Self::NoTarget { .. }
+            | Self::Replaced { .. }
+            | Self::OtherVersion { .. }
+            | Self::UnusableTarget { .. } => true,
+            Self::Setup { .. }
+            | Self::TrustedRoot { .. }
+            | Self::Untrusted(_)
+            | Self::Unreachable { .. }
+            | Self::CutShort { .. }
+            | Self::Refused { .. }
+            | Self::WrongAnswer { .. }
+            | Self::Digest { .. }
+            | Self::NoSpace { .. }
+            | Self::Storage { .. } => false,
         }
     }
 

@@ -36,6 +36,37 @@ pub async fn stage(
     mut progress: impl FnMut(u64, u64) + Send,
 ) -> Result<StagedImage, StagingError> {
     let _one_at_a_time = client.turn().await;
+    let target = published(client, update, dir, now).await?;
+    download::fetch(client, &update.target, &target, dir, &mut progress).await
+}
+
+/// Confirms that the image staged for `update` is still published, by the newest metadata of the global server.
+///
+/// # Errors
+/// [`StagingError::is_withdrawal`] tells whether the image must not be used any more; after any other error the question
+/// is open.
+pub async fn confirm(
+    client: &StagingClient,
+    update: &FirmwareUpdate,
+    sha256: &str,
+    dir: &Path,
+    now: Timestamp,
+) -> Result<(), StagingError> {
+    let target = published(client, update, dir, now).await?;
+    if target.hashes.sha256 == sha256 {
+        return Ok(());
+    }
+    Err(StagingError::Replaced { target: update.target.clone(), published: target.hashes.sha256 })
+}
+
+/// The target of `update` in the newest signed metadata. An older version than the newest one trusted here is rejected.
+async fn published(
+    client: &StagingClient,
+    update: &FirmwareUpdate,
+    dir: &Path,
+    now: Timestamp,
+) -> Result<Target, StagingError> {
+    let _one_at_a_time = client.metadata_turn().await;
     tokio::fs::create_dir_all(dir).await.map_err(StagingError::storage(dir))?;
     let root_file = tokio::fs::read(client.root())
         .await
@@ -43,17 +74,17 @@ pub async fn stage(
     let root = metadata::verify_root(&root_file, now).map_err(StagingError::Untrusted)?;
     let known = newest::read(dir).await?;
     let file = client.targets().await?;
-    let targets = metadata::verify_targets(&file, &root, known, now).map_err(StagingError::Untrusted)?;
+    let mut targets = metadata::verify_targets(&file, &root, known, now).map_err(StagingError::Untrusted)?;
     if targets.version > known {
         newest::write(dir, targets.version).await?;
     }
     let name = update.target.as_str();
     let target = targets
         .targets
-        .get(name)
+        .remove(name)
         .ok_or_else(|| StagingError::NoTarget { target: name.to_owned(), version: targets.version })?;
-    check(name, target, update)?;
-    download::fetch(client, name, target, dir, &mut progress).await
+    check(name, &target, update)?;
+    Ok(target)
 }
 
 /// The file of a staged image in `dir`.

@@ -425,6 +425,27 @@ async fn only_what_the_command_and_the_metadata_agree_on_is_staged() {
 }
 
 #[tokio::test]
+async fn only_what_is_still_published_is_confirmed() {
+    let bench = Bench::new().await;
+    let staged = bench.stage().await.unwrap();
+    let confirm = async || confirm(&bench.client(), &bench.update, &staged.sha256, &bench.dir(), now()).await;
+    confirm().await.unwrap();
+    let mut other = bench.update.clone();
+    other.target = "ricoh/IM-C4500/9".to_owned();
+    let withdrawn = super::confirm(&bench.client(), &other, &staged.sha256, &bench.dir(), now()).await;
+    let withdrawn = withdrawn.unwrap_err();
+    assert!(matches!(withdrawn, StagingError::NoTarget { .. }) && withdrawn.is_withdrawal(), "{withdrawn}");
+    *bench.server.targets.lock().unwrap() = bench.signer.targets(2, &"a".repeat(64), 3);
+    let replaced = confirm().await.unwrap_err();
+    assert!(matches!(replaced, StagingError::Replaced { .. }) && replaced.is_withdrawal(), "{replaced}");
+    bench.publish(1);
+    let rollback = confirm().await.unwrap_err();
+    assert!(matches!(rollback, StagingError::Untrusted(_)) && !rollback.is_withdrawal(), "{rollback}");
+    *bench.server.targets.lock().unwrap() = b"{".to_vec();
+    assert!(!confirm().await.unwrap_err().is_withdrawal());
+}
+
+#[tokio::test]
 async fn what_no_roll_out_needs_goes() {
     let bench = Bench::new().await;
     let staged = bench.stage().await.unwrap();

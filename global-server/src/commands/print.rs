@@ -86,8 +86,8 @@ pub(super) fn withdrawn(json: bool, withdrawn: &Withdrawn) -> io::Result<()> {
         "Its file stays: another image has the same content."
     };
     text(&format!(
-        "{} withdrawn: metadata version {}. {file}\nGateways that have it staged already still push it: cancel its \
-         roll-outs.",
+        "{} withdrawn: metadata version {}. {file}\nGateways that have staged it no longer push it: devices that \
+         wait for it fail with that reason.",
         withdrawn.target, withdrawn.metadata_version
     ))
 }

@@ -149,6 +149,8 @@ pub enum WaitReason {
     NoConnection,
     /// The image was pushed; the device installs it and restarts.
     Restarting,
+    /// The global server's confirmation that the image is still published.
+    Confirmation,
     /// A reason that this version doesn't know.
     #[serde(other)]
     Other,
@@ -161,7 +163,7 @@ pub struct NoSuchReason;
 
 impl WaitReason {
     /// All reasons.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Date,
         Self::Poll,
         Self::Staging,
@@ -174,6 +176,7 @@ impl WaitReason {
         Self::CoverOpen,
         Self::NoConnection,
         Self::Restarting,
+        Self::Confirmation,
         Self::Other,
     ];
 
@@ -193,6 +196,7 @@ impl WaitReason {
             Self::CoverOpen => "cover_open",
             Self::NoConnection => "no_connection",
             Self::Restarting => "restarting",
+            Self::Confirmation => "confirmation",
             Self::Other => "other",
         }
     }
@@ -213,6 +217,9 @@ impl WaitReason {
             Self::CoverOpen => "waits: a cover is open",
             Self::NoConnection => "waits: no connection for the push, tried again",
             Self::Restarting => "restarting",
+            Self::Confirmation => {
+                "waits: the global server does not confirm that the image is still published"
+            }
             Self::Other => "waits",
         }
     }

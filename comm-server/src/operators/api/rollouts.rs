@@ -76,7 +76,7 @@ pub(super) struct RolloutDevice {
     /// `pending`, `staged`, `pushed`, `verified`, `failed` or `cancelled`.
     step: &'static str,
     /// What it waits for: `date`, `poll`, `staging`, `turn`, `no_answer`, `offline`, `busy`, `service_call`, `jam`, `cover_open`,
-    /// `no_connection`, `restarting` or `other`; empty at its end.
+    /// `no_connection`, `restarting`, `confirmation` or `other`; empty at its end.
     waiting_for: &'static str,
     /// What a person should read: why it failed, or more about what it waits for.
     detail: String,

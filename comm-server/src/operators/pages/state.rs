@@ -104,6 +104,7 @@ pub(super) fn of_step(step: DeviceStep, waiting_for: Option<WaitReason>) -> Stat
             Some(WaitReason::Jam) => badge("Paper jam", "warn", Icon::Jam),
             Some(WaitReason::CoverOpen) => badge("Cover open", "warn", Icon::Cover),
             Some(WaitReason::NoAnswer | WaitReason::Offline) => badge("Offline", "warn", Icon::Offline),
+            Some(WaitReason::Confirmation) => badge("Not confirmed", "warn", Icon::Alert),
             Some(WaitReason::NoConnection) => badge("No connection", "warn", Icon::Alert),
             Some(WaitReason::Busy) => badge("Busy", "busy", Icon::Print),
             Some(WaitReason::Date) => badge("Scheduled", "idle", Icon::Clock),

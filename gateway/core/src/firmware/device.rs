@@ -26,7 +26,7 @@ impl DeviceUpdate {
             return Some(wait);
         }
         if self.retry_at.is_some_and(|at| now < at) {
-            return Some(Wait::new(WaitReason::NoConnection, &self.detail, ""));
+            return Some(Wait::new(self.retry_for.unwrap_or(WaitReason::NoConnection), &self.detail, ""));
         }
         (!free).then(|| Wait::new(WaitReason::Turn, "", ""))
     }
@@ -53,27 +53,32 @@ impl DeviceUpdate {
         self.state = DeviceState::Pushing { since: now };
     }
 
-    /// A push failed. Returns whether the image must be staged again.
+    /// A push failed. Returns what follows for the image.
     pub(super) fn push_failed(
         &mut self,
         failure: &PushFailure,
         context: &Context,
         rules: &UpdateRules,
         effects: &mut Vec<Effect>,
-    ) -> bool {
+    ) -> Next {
         let (why, now) = (&failure.why, context.now);
         let tries = self.tries.saturating_add(1);
         let next = push::after_failure(failure.reach, tries, rules.push_pause);
         match next {
             Next::TryAgain(pause) | Next::StageAgain(pause) => {
-                // The device received nothing: this doesn't count as a push.
-                self.pushes = self.pushes.saturating_sub(1);
                 self.tries = tries;
-                self.retry_at = Some(now + pause);
-                self.state = DeviceState::Waiting;
                 self.detail = format!("try {tries} of {}: {why}", push::TRIES_MAX);
-                let wait = Wait::new(WaitReason::NoConnection, &self.detail, "");
+                let wait = self.postpone(WaitReason::NoConnection, now + pause);
                 effects.extend(self.report_wait(&wait, context, rules));
+            }
+            Next::Confirm(pause) => {
+                self.detail.clone_from(why);
+                let wait = self.postpone(WaitReason::Confirmation, now + pause);
+                effects.extend(self.report_wait(&wait, context, rules));
+            }
+            Next::Withdraw => {
+                self.pushes = self.pushes.saturating_sub(1);
+                self.state = DeviceState::Waiting;
             }
             Next::ReadBack => {
                 self.state = restarting(now, now, false);
@@ -87,12 +92,23 @@ impl DeviceUpdate {
                     Reach::NoImage | Reach::Nothing => {
                         format!("no connection for the push in {tries} tries, the last: {why}")
                     }
-                    Reach::Unknown | Reach::Refused => format!("the push failed: {why}"),
+                    Reach::Unknown | Reach::Refused | Reach::Unconfirmed | Reach::Withdrawn => {
+                        format!("the push failed: {why}")
+                    }
                 };
                 effects.push(self.fail(None, context));
             }
         }
-        matches!(next, Next::StageAgain(_))
+        next
+    }
+
+    /// Waits again: the device received nothing, so this doesn't count as a push.
+    fn postpone(&mut self, reason: WaitReason, until: Timestamp) -> Wait {
+        self.pushes = self.pushes.saturating_sub(1);
+        self.retry_at = Some(until);
+        self.retry_for = Some(reason);
+        self.state = DeviceState::Waiting;
+        Wait::new(reason, &self.detail, "")
     }
 
     /// The device was read after the push.

@@ -13,6 +13,9 @@ pub(super) const TRIES_MAX: u32 = 10;
 /// Longest pause between two attempts.
 const PUSH_PAUSE_MAX: SignedDuration = SignedDuration::from_secs(15 * 60);
 
+/// The global server's confirmation is requested again after this many first pauses.
+const CONFIRM_PAUSES: i32 = 4;
+
 /// Why a push failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushFailure {
@@ -25,6 +28,10 @@ pub struct PushFailure {
 /// How much of the image reached the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
+    /// Nothing, because the image was withdrawn: it must not be pushed to any device.
+    Withdrawn,
+    /// Nothing, because the global server did not confirm that the image is still published.
+    Unconfirmed,
     /// Nothing, because the gateway's own copy can't be read: it must be staged again.
     NoImage,
     /// Nothing: there was no connection.
@@ -42,10 +49,14 @@ pub(super) enum Next {
     StageAgain(SignedDuration),
     /// Push again after this time.
     TryAgain(SignedDuration),
+    /// Request the confirmation again after this time; this doesn't count as an attempt to connect.
+    Confirm(SignedDuration),
     /// Read the device's version; if it is the old one, the image may be pushed again.
     ReadBack,
     /// The device has failed.
     GiveUp,
+    /// Every device that the image was not pushed to has failed.
+    Withdraw,
 }
 
 /// What follows a failed push. `tries` counts the attempts without a connection, `first` is the first pause.
@@ -57,6 +68,8 @@ pub(super) fn after_failure(reach: Reach, tries: u32, first: SignedDuration) -> 
         Reach::Nothing => Next::TryAgain(pause),
         Reach::Unknown => Next::ReadBack,
         Reach::Refused => Next::GiveUp,
+        Reach::Unconfirmed => Next::Confirm(first.saturating_mul(CONFIRM_PAUSES)),
+        Reach::Withdrawn => Next::Withdraw,
     }
 }
 
@@ -79,6 +92,9 @@ mod tests {
             (Reach::Unknown, 1, Next::ReadBack),
             (Reach::Unknown, TRIES_MAX, Next::ReadBack),
             (Reach::Refused, 1, Next::GiveUp),
+            (Reach::Unconfirmed, 1, Next::Confirm(s(60))),
+            (Reach::Unconfirmed, TRIES_MAX, Next::Confirm(s(60))),
+            (Reach::Withdrawn, 1, Next::Withdraw),
         ];
         for (reach, tries, expected) in table {
             assert_eq!(after_failure(reach, tries, FIRST), expected, "{reach:?} {tries}");
@@ -89,7 +105,7 @@ mod tests {
     fn all_tries_together_take_about_an_hour() {
         let pause = |tries| match after_failure(Reach::Nothing, tries, FIRST) {
             Next::TryAgain(pause) => pause.as_secs(),
-            Next::StageAgain(_) | Next::ReadBack | Next::GiveUp => 0,
+            Next::StageAgain(_) | Next::Confirm(_) | Next::ReadBack | Next::GiveUp | Next::Withdraw => 0,
         };
         assert_eq!((1..=TRIES_MAX).map(pause).sum::<i64>(), 15 + 30 + 60 + 120 + 240 + 480 + 900 + 900 + 900);
     }

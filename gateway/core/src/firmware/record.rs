@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use wire::command::FirmwareUpdate;
 use wire::ids::{CommandId, DeviceId};
+use wire::report::WaitReason;
 
 use super::wait::Reported;
 
@@ -86,6 +87,9 @@ pub struct DeviceUpdate {
     /// The earliest time of the next attempt.
     #[serde(default)]
     pub retry_at: Option<Timestamp>,
+    /// What the device waits for until then.
+    #[serde(default)]
+    pub retry_for: Option<WaitReason>,
     /// The panel's text before the push.
     #[serde(default)]
     pub panel_before: String,

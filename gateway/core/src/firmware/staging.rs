@@ -6,7 +6,7 @@ use wire::size::size_text;
 
 use super::record::{DeviceState, Image, Update};
 use super::wait::Wait;
-use super::{Effect, UpdateRules, pause};
+use super::{Context, Effect, UpdateRules, pause};
 
 /// The pause after the first staging that failed temporarily; it doubles with each.
 const STAGING_PAUSE: SignedDuration = SignedDuration::from_secs(30);
@@ -86,15 +86,20 @@ impl Update {
             effects.push(Effect::Running(format!("staging failed and is tried again: {detail}")));
             return effects;
         }
+        let mut effects = self.fail_image(detail, "the image could not be staged", &self.context(now));
+        self.finish(&mut effects);
+        effects
+    }
+
+    /// Gives the image up, and fails every device that it was not pushed to; `what` begins their texts.
+    pub(super) fn fail_image(&mut self, detail: &str, what: &str, context: &Context) -> Vec<Effect> {
         self.image = Image::Failed { detail: detail.to_owned() };
-        let context = self.context(now);
         let failed = FirmwareProgress::Failed { version: None };
         let mut effects = vec![Effect::Report(context.state(None, failed, detail, ""))];
-        for device in self.devices.iter_mut().filter(|device| !device.state.is_final()) {
-            device.detail = format!("the image could not be staged: {detail}");
-            effects.push(device.fail(None, &context));
+        for device in self.devices.iter_mut().filter(|device| device.state == DeviceState::Waiting) {
+            device.detail = format!("{what}: {detail}");
+            effects.push(device.fail(None, context));
         }
-        self.finish(&mut effects);
         effects
     }
 }

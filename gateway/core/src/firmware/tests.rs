@@ -111,6 +111,34 @@ fn an_update_waits_for_its_date_and_an_idle_device_and_is_read_back() {
 }
 
 #[test]
+fn a_withdrawn_image_is_pushed_to_no_further_device() {
+    let mut update = update(&["a:1", "a:2"]);
+    staged(&mut update);
+    assert_eq!(next(&mut update, 100, &status("idle", "")), ["push a:1"]);
+    let why = "the firmware repository has no image";
+    let effects = update.on_pushed(&id("a:1"), failure(why, Reach::Withdrawn), at(101), &RULES);
+    assert_eq!(short(&effects), ["failed -", "failed a:1", "failed a:2", "finished false"]);
+    assert!(update.devices.iter().all(|device| device.detail == format!("not pushed: {why}")), "{update:?}");
+    assert!(update.devices.iter().all(|device| device.pushes == 0), "{update:?}");
+}
+
+#[test]
+fn without_the_global_servers_confirmation_a_device_waits_however_long_it_takes() {
+    let mut update = update(&["a:1"]);
+    staged(&mut update);
+    let mut reports = Vec::new();
+    for round in 0..100 {
+        let second = 100 + round * 60;
+        assert_eq!(next(&mut update, second, &status("idle", "")), ["push a:1"], "{round}");
+        let failed = failure("no whole answer", Reach::Unconfirmed);
+        reports.extend(short(&update.on_pushed(&id("a:1"), failed, at(second + 1), &RULES)));
+        assert!(next(&mut update, second + 59, &status("idle", "")).is_empty(), "{round}");
+    }
+    assert_eq!(reports, ["wait confirmation a:1"]);
+    assert_eq!((update.devices[0].tries, update.devices[0].pushes), (0, 0));
+}
+
+#[test]
 fn a_device_that_keeps_its_version_has_failed() {
     let mut update = update(&["a:1"]);
     staged(&mut update);
@@ -338,7 +366,7 @@ fn staging_is_reported_in_steps() {
 fn a_former_versions_record_is_read() {
     let mut value = serde_json::to_value(update(&["a:1"])).unwrap();
     let device = value["devices"][0].as_object_mut().unwrap();
-    for new in ["tries", "retry_at", "panel_before", "panel", "reported"] {
+    for new in ["tries", "retry_at", "retry_for", "panel_before", "panel", "reported"] {
         device.remove(new).unwrap();
     }
     value.as_object_mut().unwrap().remove("reported").unwrap();

@@ -5,7 +5,7 @@ use wire::command::FirmwareUpdate;
 use wire::ids::{CommandId, DeviceId};
 use wire::report::{FirmwareProgress, WaitReason};
 
-use super::push::PushFailure;
+use super::push::{Next, PushFailure};
 use super::record::{DeviceState, DeviceUpdate, Image, Update, restarting};
 use super::wait::{Reported, Wait};
 use super::{Context, DeviceView, Effect, Shown, UpdateRules};
@@ -29,6 +29,7 @@ impl Update {
             pushes: 0,
             tries: 0,
             retry_at: None,
+            retry_for: None,
             panel_before: String::new(),
             panel: String::new(),
             reported: Reported::default(),
@@ -199,9 +200,14 @@ impl Update {
                 effects.push(Effect::Report(state));
             }
             Err(failure) => {
-                let stage_again = device.push_failed(&failure, &context, rules, &mut effects);
-                if stage_again {
-                    self.image = Image::Wanted { attempts: 0, not_before: now, detail: failure.why };
+                match device.push_failed(&failure, &context, rules, &mut effects) {
+                    Next::StageAgain(_) => {
+                        self.image = Image::Wanted { attempts: 0, not_before: now, detail: failure.why };
+                    }
+                    Next::Withdraw => {
+                        effects.extend(self.fail_image(&failure.why, "not pushed", &context));
+                    }
+                    Next::TryAgain(_) | Next::Confirm(_) | Next::ReadBack | Next::GiveUp => {}
                 }
             }
         }
