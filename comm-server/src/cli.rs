@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use comm_server_core::roles::Permission;
-use comm_server_core::rollouts::Door;
+use comm_server_core::rollouts::Interface;
 use runtime::check::{Invalid, Problem, Report};
 use runtime::output::EXIT_USAGE;
 use wire::ids::GatewayId;
@@ -135,7 +135,7 @@ pub enum CliError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A roll-out.
-    #[error("{}", .0.message(Door::CommandLine))]
+    #[error("{}", .0.message(Interface::CommandLine))]
     Rollout(OrderError),
     /// The certificate, with which the global server is asked.
     #[error("the identity can't be used")]

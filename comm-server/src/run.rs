@@ -89,14 +89,14 @@ struct Listeners {
     enrollment: Option<TcpListener>,
 }
 
-/// Who may come where.
-struct Doors {
+/// Client authentication and limits of each listener.
+struct ListenerRules {
     gateways: ListenerAuth,
     operators: ListenerAuth,
     enrollment: ListenerAuth,
 }
 
-impl Doors {
+impl ListenerRules {
     fn new(
         identity: &LiveIdentity,
         config: &Config,
@@ -139,7 +139,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
         store = store.with_replica(replica, behind)?;
     }
     let public = config.operators.files().map(|files| PublicCertificate::load(&files)).transpose()?;
-    let doors = Doors::new(&identity, &config, public.as_ref())?;
+    let rules = ListenerRules::new(&identity, &config, public.as_ref())?;
     let images = config.global_server.as_ref().map(|global| Images::new(Arc::clone(&identity), &global.url));
     let scope = config.scope();
     let services = Services::new(&store, &scope, images.transpose()?)?;
@@ -157,9 +157,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     let renewal = enrollment.as_ref().map(Enrollment::renewal);
     let end = || shutdown.clone();
     let (_, _, _, _, _, local) = tokio::join!(
-        gateways::serve(listeners.gateways, doors.gateways, state, renewal, end()),
-        operators::serve(listeners.operators, doors.operators, OperatorState::new(services), end()),
-        gateways::est::serve(listeners.enrollment.zip(enrollment), doors.enrollment, end()),
+        gateways::serve(listeners.gateways, rules.gateways, state, renewal, end()),
+        operators::serve(listeners.operators, rules.operators, OperatorState::new(services), end()),
+        gateways::est::serve(listeners.enrollment.zip(enrollment), rules.enrollment, end()),
         identity.watch_files(end()),
         watch_files(public, end()),
         runtime::local::serve(listeners.local, health, axum::Router::new(), end()),

@@ -6,7 +6,9 @@ mod step;
 mod version;
 mod waiting;
 
-pub use plan::{Candidate, Door, Fleet, OpenDevice, Plan, PlanError, Share, Start, Wish, is_of_model, plan};
+pub use plan::{
+    Candidate, Fleet, Interface, OpenDevice, Plan, PlanError, RolloutSpec, Share, Start, is_of_model, plan,
+};
 pub use progress::{NoSuchRolloutState, Progress, RolloutState};
 pub use step::{DeviceStep, NoSuchStep, Standing, StepEvent, checked};
 pub use version::compare;

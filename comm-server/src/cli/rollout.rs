@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 use comm_server_core::roles::Permission;
-use comm_server_core::rollouts::{Start, Wish};
+use comm_server_core::rollouts::{RolloutSpec, Start};
 use jiff::Timestamp;
 use runtime::identity::LiveIdentity;
 use wire::ids::RolloutId;
@@ -76,7 +76,7 @@ pub(super) async fn act(
     match action {
         // `now` is the absence of a date, given explicitly.
         RolloutAction::Create { vendor, model, firmware, date, now: _, allow_downgrade } => {
-            let wish = Wish {
+            let spec = RolloutSpec {
                 vendor: vendor.clone(),
                 model: model.clone(),
                 version: firmware.clone(),
@@ -84,7 +84,7 @@ pub(super) async fn act(
                 allow_downgrade: *allow_downgrade,
                 only: None,
             };
-            let id = service(store, config)?.create(actor, wish).await?;
+            let id = service(store, config)?.create(actor, spec).await?;
             show(&view, json, id).await
         }
         RolloutAction::Retry { rollout, allow_downgrade } => {

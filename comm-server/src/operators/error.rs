@@ -8,7 +8,7 @@ use crate::services::{
     CommandError, Forbidden, HashError, LoginError, OrderError, PasswordError, QuarantineError, SessionError,
 };
 use crate::store::{RolloutError, StoreError};
-use comm_server_core::rollouts::{Door, PlanError};
+use comm_server_core::rollouts::{Interface, PlanError};
 
 /// An error that is answered as a problem document (RFC 9457).
 #[derive(Debug)]
@@ -127,8 +127,8 @@ impl From<QuarantineError> for ApiError {
 }
 
 impl ApiError {
-    /// An error of a roll-out, with the remedy in the terms of `door`.
-    pub(crate) fn of_rollout(error: OrderError, door: Door) -> Self {
+    /// An error of a roll-out, with the remedy that `interface` offers.
+    pub(crate) fn of_rollout(error: OrderError, interface: Interface) -> Self {
         let code = match error {
             OrderError::Forbidden(error) => return error.into(),
             OrderError::Rollout(RolloutError::Store(error)) => return error.into(),
@@ -151,7 +151,7 @@ impl ApiError {
                 | RolloutError::Ended { .. },
             ) => ProblemCode::Conflict,
         };
-        Self::new(code, error.message(door))
+        Self::new(code, error.message(interface))
     }
 }
 

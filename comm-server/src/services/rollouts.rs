@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use comm_server_core::roles::Permission;
-use comm_server_core::rollouts::{Door, RolloutState, Start, Wish};
+use comm_server_core::rollouts::{Interface, RolloutState, Start, RolloutSpec};
 use jiff::Timestamp;
 use wire::ids::RolloutId;
 use wire::metadata::target_name;
@@ -78,9 +78,9 @@ fn offer(versions: &[String]) -> String {
 }
 
 impl OrderError {
-    /// What went wrong and what to do next, in the terms of a door.
+    /// What went wrong and what to do next, by the options of an interface.
     #[must_use]
-    pub fn message(&self, door: Door) -> String {
+    pub fn message(&self, interface: Interface) -> String {
         let remedy = match self {
             Self::NoGlobalServer { .. } => Some(
                 "add to the communication server's configuration: `global_server: {url: \"https://HOST:PORT\"}`"
@@ -91,7 +91,7 @@ impl OrderError {
                  then order again"
                     .to_owned(),
             ),
-            Self::Rollout(RolloutError::Plan(refused)) => refused.remedy(door),
+            Self::Rollout(RolloutError::Plan(refused)) => refused.remedy(interface),
             Self::Forbidden(_)
             | Self::NotPublished { .. }
             | Self::NotEnded { .. }
@@ -141,9 +141,9 @@ impl Rollouts {
     /// # Errors
     /// The role does not allow it, the plan is rejected, the version isn't published or can't be checked, or the
     /// store failed.
-    pub async fn create(&self, actor: &Actor, wish: Wish) -> Result<RolloutId, OrderError> {
+    pub async fn create(&self, actor: &Actor, spec: RolloutSpec) -> Result<RolloutId, OrderError> {
         actor.check(Permission::RollOut)?;
-        self.order(actor, wish, None).await
+        self.order(actor, spec, None).await
     }
 
     /// Orders the failed devices of a roll-out that has ended again, as a roll-out of their own without a date.
@@ -166,7 +166,7 @@ impl Rollouts {
         if failed.is_empty() {
             return Err(OrderError::NothingFailed { rollout });
         }
-        let wish = Wish {
+        let spec = RolloutSpec {
             vendor: found.vendor,
             model: found.model,
             version: found.version,
@@ -174,7 +174,7 @@ impl Rollouts {
             allow_downgrade,
             only: Some(failed),
         };
-        self.order(actor, wish, Some(rollout)).await
+        self.order(actor, spec, Some(rollout)).await
     }
 
     /// Cancels what isn't yet pushed.
@@ -189,27 +189,27 @@ impl Rollouts {
     async fn order(
         &self,
         actor: &Actor,
-        mut wish: Wish,
+        mut spec: RolloutSpec,
         retry_of: Option<RolloutId>,
     ) -> Result<RolloutId, OrderError> {
         let now = Timestamp::now();
         // What is wrong with the request itself is reported without the network.
-        self.store.of(&actor.scope).check_rollout(&wish, now).await?;
-        let image = self.published(&wish).await?;
+        self.store.of(&actor.scope).check_rollout(&spec, now).await?;
+        let image = self.published(&spec).await?;
         // As it was published: gateways compare it with the signed metadata and with what the device shows.
-        wish.version = image.version;
-        let new = NewRollout { wish, target: image.target, retry_of, created_by: actor.name.clone() };
+        spec.version = image.version;
+        let new = NewRollout { spec, target: image.target, retry_of, created_by: actor.name.clone() };
         Ok(self.store.of(&actor.scope).create_rollout(new, now).await?)
     }
 
-    async fn published(&self, wish: &Wish) -> Result<Image, OrderError> {
-        let target = target_name(&wish.vendor, &wish.model, &wish.version);
+    async fn published(&self, spec: &RolloutSpec) -> Result<Image, OrderError> {
+        let target = target_name(&spec.vendor, &spec.model, &spec.version);
         let Some(images) = &self.images else { return Err(OrderError::NoGlobalServer { target }) };
         let of_model = |image: &Image| {
-            image.vendor.eq_ignore_ascii_case(&wish.vendor)
-                && same_model(&wish.vendor, &image.model, &wish.model)
+            image.vendor.eq_ignore_ascii_case(&spec.vendor)
+                && same_model(&spec.vendor, &image.model, &spec.model)
         };
-        let is_it = |image: &Image| of_model(image) && image.version.trim() == wish.version.trim();
+        let is_it = |image: &Image| of_model(image) && image.version.trim() == spec.version.trim();
         if let Ok(list) = images.list().await
             && let Some(image) = list.into_iter().find(is_it)
         {

@@ -1,7 +1,7 @@
 //! Each service with each role: who may do what, and nothing else.
 
 use comm_server_core::roles::{Permission, Role};
-use comm_server_core::rollouts::{Start, Wish};
+use comm_server_core::rollouts::{Start, RolloutSpec};
 
 use super::*;
 use crate::store::testing::scope;
@@ -9,7 +9,7 @@ use crate::store::testing::scope;
 /// What each service answers on an empty store: whether it is forbidden.
 async fn forbidden(services: &Services, actor: &Actor) -> Vec<(String, bool)> {
     let gateway = "gw-1".parse().unwrap();
-    let wish = || Wish {
+    let spec = || RolloutSpec {
         vendor: "ricoh".to_owned(),
         model: "IM C3000".to_owned(),
         version: "2.0".to_owned(),
@@ -25,7 +25,7 @@ async fn forbidden(services: &Services, actor: &Actor) -> Vec<(String, bool)> {
     }
     let mut add = |name: &str, is_forbidden: bool| all.push((name.to_owned(), is_forbidden));
     let rollouts = &services.rollouts;
-    add("roll out", matches!(rollouts.create(actor, wish()).await, Err(OrderError::Forbidden(_))));
+    add("roll out", matches!(rollouts.create(actor, spec()).await, Err(OrderError::Forbidden(_))));
     add("retry", matches!(rollouts.retry(actor, id, false).await, Err(OrderError::Forbidden(_))));
     add("cancel", matches!(rollouts.cancel(actor, id).await, Err(OrderError::Forbidden(_))));
     add("list images", rollouts.published_images(actor).await.is_err());

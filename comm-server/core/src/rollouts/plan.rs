@@ -30,7 +30,7 @@ pub enum Start {
 
 /// What is wished.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
+pub struct RolloutSpec {
     /// Vendor's short name, as in a reading.
     pub vendor: String,
     /// Model, as in a reading.
@@ -102,9 +102,9 @@ pub struct Plan {
     pub shares: Vec<Share>,
 }
 
-/// By which door somebody came: what to do next is said in its terms.
+/// By which interface somebody came: what to do next is said in its terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
+pub enum Interface {
     /// `platen-comm-server rollout`.
     CommandLine,
     /// `/api/v1/rollouts`.
@@ -191,28 +191,28 @@ fn offer(near: &[String]) -> String {
 }
 
 impl PlanError {
-    /// What to do next, in the terms of a door.
+    /// What to do next, by the options of an interface.
     #[must_use]
-    pub fn remedy(&self, door: Door) -> Option<String> {
-        let said = match (self, door) {
-            (Self::Past { .. }, Door::CommandLine) => {
+    pub fn remedy(&self, interface: Interface) -> Option<String> {
+        let said = match (self, interface) {
+            (Self::Past { .. }, Interface::CommandLine) => {
                 "give a --date that is to come, or --now to update each device as soon as it is idle"
             }
-            (Self::Past { .. }, Door::Api) => {
+            (Self::Past { .. }, Interface::Api) => {
                 "give a not_before that is to come, or leave it out to update each device as soon as it is idle"
             }
-            (Self::Past { .. }, Door::Page) => {
+            (Self::Past { .. }, Interface::Page) => {
                 "choose a date that is to come, or leave it empty to update each device as soon as it is idle"
             }
-            (Self::Downgrade { .. }, Door::CommandLine) => "add --allow-downgrade if that is meant",
-            (Self::Downgrade { .. }, Door::Api) => "send \"allow_downgrade\": true if that is meant",
-            (Self::Downgrade { .. }, Door::Page) => "tick “Allow a downgrade” if that is meant",
-            (Self::Overlap { rollout, .. }, Door::CommandLine) => {
+            (Self::Downgrade { .. }, Interface::CommandLine) => "add --allow-downgrade if that is meant",
+            (Self::Downgrade { .. }, Interface::Api) => "send \"allow_downgrade\": true if that is meant",
+            (Self::Downgrade { .. }, Interface::Page) => "tick “Allow a downgrade” if that is meant",
+            (Self::Overlap { rollout, .. }, Interface::CommandLine) => {
                 return Some(format!(
                     "wait for its end (`rollout show {rollout}`), or cancel it (`rollout cancel {rollout}`)"
                 ));
             }
-            (Self::Overlap { .. }, Door::Api | Door::Page) => "wait for its end, or cancel it",
+            (Self::Overlap { .. }, Interface::Api | Interface::Page) => "wait for its end, or cancel it",
             (Self::Field { .. } | Self::UnknownModel { .. } | Self::UpToDate { .. }, _) => return None,
         };
         Some(said.to_owned())
@@ -223,32 +223,32 @@ impl PlanError {
 ///
 /// # Errors
 /// It would do something that is hardly meant, or nothing.
-pub fn plan(wish: &Wish, fleet: &Fleet, now: Timestamp) -> Result<Plan, PlanError> {
-    let fields = [("vendor", &wish.vendor), ("model", &wish.model), ("version", &wish.version)];
+pub fn plan(spec: &RolloutSpec, fleet: &Fleet, now: Timestamp) -> Result<Plan, PlanError> {
+    let fields = [("vendor", &spec.vendor), ("model", &spec.model), ("version", &spec.version)];
     for (field, given) in fields {
         let usable = !given.trim().is_empty() && given.chars().count() <= 100;
         if !usable || given.chars().any(wire::text::is_hidden) {
             return Err(PlanError::Field { field, given: given.chars().take(120).collect() });
         }
     }
-    let not_before = date(wish.start, now)?;
-    let of_model = of_model(wish, &fleet.candidates);
+    let not_before = date(spec.start, now)?;
+    let of_model = of_model(spec, &fleet.candidates);
     if of_model.is_empty() {
-        let near = near(wish, &fleet.models);
-        return Err(PlanError::UnknownModel { vendor: wish.vendor.clone(), model: wish.model.clone(), near });
+        let near = near(spec, &fleet.models);
+        return Err(PlanError::UnknownModel { vendor: spec.vendor.clone(), model: spec.model.clone(), near });
     }
     let lacking: Vec<&Candidate> =
-        of_model.iter().copied().filter(|device| device.version.trim() != wish.version.trim()).collect();
+        of_model.iter().copied().filter(|device| device.version.trim() != spec.version.trim()).collect();
     if lacking.is_empty() {
         return Err(PlanError::UpToDate {
-            vendor: wish.vendor.clone(),
-            model: wish.model.clone(),
-            version: wish.version.clone(),
+            vendor: spec.vendor.clone(),
+            model: spec.model.clone(),
+            version: spec.version.clone(),
             devices: of_model.len(),
         });
     }
     refuse_overlap(&lacking, &fleet.open)?;
-    refuse_downgrade(wish, &lacking)?;
+    refuse_downgrade(spec, &lacking)?;
     Ok(Plan { not_before, shares: share_out(&lacking) })
 }
 
@@ -265,23 +265,23 @@ fn date(start: Start, now: Timestamp) -> Result<Timestamp, PlanError> {
 
 /// Whether a vendor and a model, as a device reports them, are the wished ones.
 #[must_use]
-pub fn is_of_model(wish: &Wish, vendor: &str, model: &str) -> bool {
-    vendor.eq_ignore_ascii_case(&wish.vendor) && same_model(&wish.vendor, model, &wish.model)
+pub fn is_of_model(spec: &RolloutSpec, vendor: &str, model: &str) -> bool {
+    vendor.eq_ignore_ascii_case(&spec.vendor) && same_model(&spec.vendor, model, &spec.model)
 }
 
-fn of_model<'a>(wish: &Wish, candidates: &'a [Candidate]) -> Vec<&'a Candidate> {
+fn of_model<'a>(spec: &RolloutSpec, candidates: &'a [Candidate]) -> Vec<&'a Candidate> {
     let is_meant = |device: &Candidate| {
         let own = || (device.gateway.clone(), device.device.clone());
-        wish.only.as_ref().is_none_or(|only| only.contains(&own()))
+        spec.only.as_ref().is_none_or(|only| only.contains(&own()))
     };
-    let is_model = |device: &Candidate| is_of_model(wish, &device.vendor, &device.model);
+    let is_model = |device: &Candidate| is_of_model(spec, &device.vendor, &device.model);
     candidates.iter().filter(|device| is_model(device) && is_meant(device)).collect()
 }
 
 /// Models with a similar name, the most similar first; where there is none, some that there are.
-fn near(wish: &Wish, models: &[(String, String)]) -> Vec<String> {
+fn near(spec: &RolloutSpec, models: &[(String, String)]) -> Vec<String> {
     let models: BTreeSet<String> = models.iter().map(|(vendor, model)| format!("{vendor} {model}")).collect();
-    let wished = format!("{} {}", wish.vendor, wish.model).to_lowercase();
+    let wished = format!("{} {}", spec.vendor, spec.model).to_lowercase();
     let mut alike: Vec<(f64, &String)> =
         models.iter().map(|model| (strsim::jaro_winkler(&wished, &model.to_lowercase()), model)).collect();
     alike.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -304,17 +304,17 @@ fn refuse_overlap(lacking: &[&Candidate], open: &[OpenDevice]) -> Result<(), Pla
     })
 }
 
-fn refuse_downgrade(wish: &Wish, lacking: &[&Candidate]) -> Result<(), PlanError> {
+fn refuse_downgrade(spec: &RolloutSpec, lacking: &[&Candidate]) -> Result<(), PlanError> {
     let newer: Vec<&str> = lacking
         .iter()
         .map(|device| device.version.as_str())
-        .filter(|shown| compare(shown, &wish.version) == Some(Ordering::Greater))
+        .filter(|shown| compare(shown, &spec.version) == Some(Ordering::Greater))
         .collect();
     let newest =
         newer.iter().copied().reduce(|a, b| if compare(b, a) == Some(Ordering::Greater) { b } else { a });
     match newest {
-        Some(shown) if !wish.allow_downgrade => Err(PlanError::Downgrade {
-            version: wish.version.clone(),
+        Some(shown) if !spec.allow_downgrade => Err(PlanError::Downgrade {
+            version: spec.version.clone(),
             shown: shown.to_owned(),
             newer: newer.len(),
             devices: lacking.len(),

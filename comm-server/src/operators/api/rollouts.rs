@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use comm_server_core::rollouts::{Door, Start, Wish};
+use comm_server_core::rollouts::{Interface, RolloutSpec, Start};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -214,7 +214,7 @@ pub(super) async fn create(
         Ok(date) => date.map_or(Start::Now, Start::NotBefore),
         Err(error) => return Err(ApiError::malformed(format!("not_before: {error}"))),
     };
-    let wish = Wish {
+    let spec = RolloutSpec {
         vendor: new.vendor,
         model: new.model,
         version: new.version,
@@ -222,8 +222,8 @@ pub(super) async fn create(
         allow_downgrade: new.allow_downgrade,
         only: None,
     };
-    let created = state.services.rollouts.create(&caller.actor, wish).await;
-    let rollout = created.map_err(|error| ApiError::of_rollout(error, Door::Api))?;
+    let created = state.services.rollouts.create(&caller.actor, spec).await;
+    let rollout = created.map_err(|error| ApiError::of_rollout(error, Interface::Api))?;
     Ok((StatusCode::CREATED, Json(RolloutCreated { rollout: rollout.0 })))
 }
 
@@ -260,7 +260,7 @@ pub(super) async fn retry(
     Body(retry): Body<Retry>,
 ) -> Result<(StatusCode, Json<RolloutCreated>), ApiError> {
     let created = state.services.rollouts.retry(&caller.actor, parse(&id)?, retry.allow_downgrade).await;
-    let rollout = created.map_err(|error| ApiError::of_rollout(error, Door::Api))?;
+    let rollout = created.map_err(|error| ApiError::of_rollout(error, Interface::Api))?;
     Ok((StatusCode::CREATED, Json(RolloutCreated { rollout: rollout.0 })))
 }
 
@@ -280,7 +280,7 @@ pub(super) async fn cancel(
 ) -> Result<Json<RolloutDetail>, ApiError> {
     let id = parse(&id)?;
     let cancelled = state.services.rollouts.cancel(&caller.actor, id).await;
-    cancelled.map_err(|error| ApiError::of_rollout(error, Door::Api))?;
+    cancelled.map_err(|error| ApiError::of_rollout(error, Interface::Api))?;
     Ok(Json(detail(&state, &caller, id, None).await?))
 }
 

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use comm_server_core::rollouts::{Door, Start, Wish};
+use comm_server_core::rollouts::{Interface, RolloutSpec, Start};
 use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::TimeZone;
@@ -244,7 +244,7 @@ async fn plan(state: &OperatorState, caller: &Caller, form: &Form) -> Result<Rol
     let parts = form.model.split_once(BETWEEN);
     let (vendor, model) = parts.ok_or_else(|| ApiError::malformed("choose a model of the list"))?;
     let start = instant(&form.date, &form.time, &form.zone)?.map_or(Start::Now, Start::NotBefore);
-    let wish = Wish {
+    let spec = RolloutSpec {
         vendor: vendor.to_owned(),
         model: model.to_owned(),
         version: form.version.clone(),
@@ -252,8 +252,8 @@ async fn plan(state: &OperatorState, caller: &Caller, form: &Form) -> Result<Rol
         allow_downgrade: form.allow_downgrade,
         only: None,
     };
-    let created = state.services.rollouts.create(&caller.actor, wish).await;
-    created.map_err(|error| ApiError::of_rollout(error, Door::Page))
+    let created = state.services.rollouts.create(&caller.actor, spec).await;
+    created.map_err(|error| ApiError::of_rollout(error, Interface::Page))
 }
 
 /// The instant that a date and a time in a zone are; none without a date. A time that the clocks skip is taken as
@@ -356,7 +356,7 @@ async fn again(
     id: RolloutId,
     error: OrderError,
 ) -> Result<Response, PageError> {
-    let refused = ApiError::of_rollout(error, Door::Page);
+    let refused = ApiError::of_rollout(error, Interface::Page);
     if refused.0.code != ProblemCode::Conflict && refused.0.code != ProblemCode::Overloaded {
         return Err(refused.into());
     }

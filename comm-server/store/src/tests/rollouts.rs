@@ -1,6 +1,6 @@
 //! Roll-outs and what gateways tell of them.
 
-use comm_server_core::rollouts::{Start, Wish};
+use comm_server_core::rollouts::{Start, RolloutSpec};
 use wire::report::WaitReason;
 
 use super::*;
@@ -16,7 +16,7 @@ pub(super) async fn with_two_devices() -> (Opened, wire::ids::RolloutId) {
     ];
     send(store, Lane::Bulk, 1, &reports).await;
     let new =
-        NewRollout { wish: Wish { start: later(), ..wish("IM C3000", "2.0") }, ..new("IM C3000", "2.0") };
+        NewRollout { spec: RolloutSpec { start: later(), ..spec("IM C3000", "2.0") }, ..new("IM C3000", "2.0") };
     let id = store.of(&scope()).create_rollout(new, NOW).await.unwrap();
     (opened, id)
 }
@@ -25,8 +25,8 @@ fn later() -> Start {
     Start::NotBefore(NOW + SignedDuration::from_hours(1))
 }
 
-fn wish(model: &str, version: &str) -> Wish {
-    Wish {
+fn spec(model: &str, version: &str) -> RolloutSpec {
+    RolloutSpec {
         vendor: "ricoh".to_owned(),
         model: model.to_owned(),
         version: version.to_owned(),
@@ -38,7 +38,7 @@ fn wish(model: &str, version: &str) -> Wish {
 
 fn new(model: &str, version: &str) -> NewRollout {
     NewRollout {
-        wish: wish(model, version),
+        spec: spec(model, version),
         target: wire::metadata::target_name("ricoh", model, version),
         retry_of: None,
         created_by: "admin".to_owned(),
@@ -132,7 +132,7 @@ pub(super) async fn nothing_to_update_is_said() {
     let (Opened { store, dir: _dir }, open) = with_two_devices().await;
     let refused = async |new: NewRollout| {
         let refused = store.of(&scope()).create_rollout(new.clone(), NOW).await.unwrap_err();
-        let checked = store.of(&scope()).check_rollout(&new.wish, NOW).await.unwrap_err();
+        let checked = store.of(&scope()).check_rollout(&new.spec, NOW).await.unwrap_err();
         assert_eq!(refused.to_string(), checked.to_string());
         refused.to_string()
     };
@@ -143,7 +143,7 @@ pub(super) async fn nothing_to_update_is_said() {
     assert!(overlap.starts_with(&format!("2 of 3 devices are in roll-out {open} of")), "{overlap}");
     assert!(refused(new("MP 5055", "0.9")).await.contains("downgrade"));
     let mut past = new("MP 5055", "2.0");
-    past.wish.start = Start::NotBefore(NOW - SignedDuration::from_hours(1));
+    past.spec.start = Start::NotBefore(NOW - SignedDuration::from_hours(1));
     assert!(refused(past).await.contains("is in the past"));
     assert_eq!(store.of(&scope()).rollouts(None).await.unwrap().items.len(), 1);
     // Once it has ended, its devices are free again.
@@ -246,7 +246,7 @@ pub(super) async fn failed_devices_are_ordered_again_as_a_roll_out_of_their_own(
     let only = store.of(&scope()).failed_devices(id).await.unwrap();
     assert_eq!(only, [(testing::id("gw-1"), testing::id("ricoh:E2"))].into());
     let mut again = new("IM C3000", "2.0");
-    again.wish.only = Some(only);
+    again.spec.only = Some(only);
     again.retry_of = Some(id);
     let retried = store.of(&scope()).create_rollout(again, NOW).await.unwrap();
     assert_eq!(rollout_state(&store, retried).await.1, [":pending", "ricoh:E2:pending"]);

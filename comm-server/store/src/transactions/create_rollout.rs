@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use comm_server_core::rollouts::{Fleet, Plan, PlanError, RolloutState, Share, Wish, is_of_model, plan};
+use comm_server_core::rollouts::{Fleet, Plan, PlanError, RolloutState, Share, RolloutSpec, is_of_model, plan};
 use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
@@ -25,7 +25,7 @@ const MODELS: i64 = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRollout {
     /// Devices, version and start.
-    pub wish: Wish,
+    pub spec: RolloutSpec,
     /// Name of the published image.
     pub target: String,
     /// The roll-out whose failed devices these are.
@@ -65,7 +65,7 @@ impl Scoped {
     /// # Errors
     /// The plan is refused, or the database.
     pub async fn create_rollout(&self, new: NewRollout, now: Timestamp) -> Result<RolloutId, RolloutError> {
-        let planned = self.plan_rollout(&new.wish, now).await?;
+        let planned = self.plan_rollout(&new.spec, now).await?;
         let tenant = self.tenant().clone();
         let made = self.writer().write(move |connection| {
             Box::pin(async move { create(connection, &tenant, &new, &planned, now).await })
@@ -77,13 +77,13 @@ impl Scoped {
     ///
     /// # Errors
     /// The plan is refused, or the database.
-    pub async fn check_rollout(&self, wish: &Wish, now: Timestamp) -> Result<(), RolloutError> {
-        self.plan_rollout(wish, now).await.map(drop)
+    pub async fn check_rollout(&self, spec: &RolloutSpec, now: Timestamp) -> Result<(), RolloutError> {
+        self.plan_rollout(spec, now).await.map(drop)
     }
 
-    async fn plan_rollout(&self, wish: &Wish, now: Timestamp) -> Result<Plan, RolloutError> {
-        let fleet = fleet(&mut *self.reader().await?, self.tenant(), wish).await?;
-        Ok(plan(wish, &fleet, now)?)
+    async fn plan_rollout(&self, spec: &RolloutSpec, now: Timestamp) -> Result<Plan, RolloutError> {
+        let fleet = fleet(&mut *self.reader().await?, self.tenant(), spec).await?;
+        Ok(plan(spec, &fleet, now)?)
     }
 
     /// Devices that failed in a roll-out, by gateway and id.
@@ -104,16 +104,16 @@ async fn create(
     now: Timestamp,
 ) -> Result<Result<RolloutId, PlanError>, StoreError> {
     rollouts::lock_tenant(connection, tenant).await?;
-    let plan = match plan(&new.wish, &planned_fleet(connection, tenant, planned).await?, now) {
+    let plan = match plan(&new.spec, &planned_fleet(connection, tenant, planned).await?, now) {
         Ok(plan) => plan,
         Err(refused) => return Ok(Err(refused)),
     };
     let id = RolloutId(Uuid::now_v7());
     let row = NewRow {
         id,
-        vendor: &new.wish.vendor,
-        model: &new.wish.model,
-        version: &new.wish.version,
+        vendor: &new.spec.vendor,
+        model: &new.spec.model,
+        version: &new.spec.version,
         target: &new.target,
         not_before: plan.not_before,
         created_by: &new.created_by,
@@ -129,14 +129,14 @@ async fn create(
         let order = Order::FirmwareUpdate(FirmwareUpdate {
             rollout: id,
             target: new.target.clone(),
-            version: new.wish.version.clone(),
+            version: new.spec.version.clone(),
             devices: share.devices.iter().map(|device| device.device.clone()).collect(),
             not_before: plan.not_before,
         });
         queue_command(connection, of, &order, &new.created_by, now).await?;
     }
     let made = Locked {
-        version: new.wish.version.clone(),
+        version: new.spec.version.clone(),
         not_before: plan.not_before,
         state: RolloutState::Scheduled,
     };
@@ -150,11 +150,11 @@ async fn create(
     Ok(Ok(id))
 }
 
-/// What a plan depends on: the models that there are, and the devices of the one that is wished, however it is written.
-async fn fleet(connection: &mut AnyConnection, tenant: &TenantId, wish: &Wish) -> Result<Fleet, StoreError> {
+/// What a plan depends on: the models that there are, and the devices of the ordered one in every spelling.
+async fn fleet(connection: &mut AnyConnection, tenant: &TenantId, spec: &RolloutSpec) -> Result<Fleet, StoreError> {
     let models = devices::models(connection, tenant, MODELS).await?;
     let mut candidates = Vec::new();
-    for model in models.iter().filter(|(vendor, model)| is_of_model(wish, vendor, model)) {
+    for model in models.iter().filter(|(vendor, model)| is_of_model(spec, vendor, model)) {
         candidates.extend(devices::of_model(connection, tenant, model).await?);
     }
     Ok(Fleet { candidates, models, open: rollout_devices::open(connection, tenant).await? })
@@ -206,8 +206,8 @@ mod tests {
          ('default', 'gw-2', 'ricoh:C2', 'ricoh', 'RICOH IM C3000', '1.0', 1),
          ('default', 'gw-2', 'ricoh:C3', 'ricoh', 'IM C3000', '2.0', 1)";
 
-    fn wish() -> Wish {
-        Wish {
+    fn spec() -> RolloutSpec {
+        RolloutSpec {
             vendor: "ricoh".to_owned(),
             model: "IM C3000".to_owned(),
             version: "2.0".to_owned(),
@@ -223,16 +223,16 @@ mod tests {
         let url = format!("sqlite://{}", dir.path().join("platen.db").display());
         let store = Store::open_detached(&url).await.unwrap().of(&scope());
         Database::connect(&url).await.unwrap().execute(FLEET).await.unwrap();
-        let wish = wish();
+        let spec = spec();
         let mut reader = store.reader().await.unwrap();
-        let fleet = fleet(&mut reader, store.tenant(), &wish).await.unwrap();
+        let fleet = fleet(&mut reader, store.tenant(), &spec).await.unwrap();
         assert_eq!((fleet.candidates.len(), fleet.models.len()), (3, 3), "of 503 devices");
-        let planned = plan(&wish, &fleet, Timestamp::UNIX_EPOCH).unwrap();
+        let planned = plan(&spec, &fleet, Timestamp::UNIX_EPOCH).unwrap();
         let again = planned_fleet(&mut reader, store.tenant(), &planned).await.unwrap();
         let mut devices: Vec<&str> = again.candidates.iter().map(|device| device.device.as_str()).collect();
         devices.sort_unstable();
         assert_eq!(devices, ["ricoh:C1", "ricoh:C2"]);
-        assert_eq!(plan(&wish, &again, Timestamp::UNIX_EPOCH), Ok(planned));
+        assert_eq!(plan(&spec, &again, Timestamp::UNIX_EPOCH), Ok(planned));
     }
 
     #[tokio::test]
@@ -242,12 +242,12 @@ mod tests {
         let store = Store::open_detached(&url).await.unwrap().of(&scope());
         let database = Database::connect(&url).await.unwrap();
         database.execute(FLEET).await.unwrap();
-        let wish = wish();
-        let planned = store.plan_rollout(&wish, Timestamp::UNIX_EPOCH).await.unwrap();
+        let spec = spec();
+        let planned = store.plan_rollout(&spec, Timestamp::UNIX_EPOCH).await.unwrap();
         database.execute("UPDATE devices SET firmware = '2.0' WHERE device = 'ricoh:C1'").await.unwrap();
         let mut reader = store.reader().await.unwrap();
         let again = planned_fleet(&mut reader, store.tenant(), &planned).await.unwrap();
-        let again = plan(&wish, &again, Timestamp::UNIX_EPOCH).unwrap();
+        let again = plan(&spec, &again, Timestamp::UNIX_EPOCH).unwrap();
         let devices: Vec<&str> =
             again.shares.iter().flat_map(|share| &share.devices).map(|d| d.device.as_str()).collect();
         assert_eq!(devices, ["ricoh:C2"]);

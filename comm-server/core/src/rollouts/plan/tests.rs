@@ -12,8 +12,8 @@ fn candidate(gateway: &str, device: &str, model: &str, version: &str) -> Candida
     }
 }
 
-fn wish(model: &str, version: &str) -> Wish {
-    Wish {
+fn spec(model: &str, version: &str) -> RolloutSpec {
+    RolloutSpec {
         vendor: "Ricoh".to_owned(),
         model: model.to_owned(),
         version: version.to_owned(),
@@ -44,14 +44,14 @@ fn devices(plan: &Plan) -> Vec<(&str, &str)> {
 
 #[test]
 fn only_devices_of_the_model_that_lack_the_version_are_planned() {
-    let made = plan(&wish("IM C3000", "2.0"), &fleet(), NOW).unwrap();
+    let made = plan(&spec("IM C3000", "2.0"), &fleet(), NOW).unwrap();
     assert_eq!(devices(&made), [("g1", "d2"), ("g2", "d1"), ("g3", "d5")]);
     assert_eq!(made.not_before, NOW);
     let only = Some(
         [("g2".parse().unwrap(), "d1".parse().unwrap()), ("g1".parse().unwrap(), "d4".parse().unwrap())]
             .into(),
     );
-    let made = plan(&Wish { only, ..wish("IM C3000", "2.0") }, &fleet(), NOW).unwrap();
+    let made = plan(&RolloutSpec { only, ..spec("IM C3000", "2.0") }, &fleet(), NOW).unwrap();
     assert_eq!(devices(&made), [("g2", "d1")]);
 }
 
@@ -59,7 +59,7 @@ fn only_devices_of_the_model_that_lack_the_version_are_planned() {
 fn no_command_names_more_devices_than_the_wire_allows() {
     let many = (0..=COMMAND_DEVICES).map(|n| candidate("g", &n.to_string(), "m", ""));
     let fleet = Fleet { candidates: many.collect(), ..Fleet::default() };
-    let made = plan(&wish("m", "1"), &fleet, NOW).unwrap();
+    let made = plan(&spec("m", "1"), &fleet, NOW).unwrap();
     assert_eq!(made.shares.iter().map(|s| s.devices.len()).collect::<Vec<_>>(), [COMMAND_DEVICES, 1]);
 }
 
@@ -67,13 +67,13 @@ fn no_command_names_more_devices_than_the_wire_allows() {
 fn a_date_in_the_past_is_refused_by_every_door_with_the_way_to_do_it_now() {
     let on = |date: &str| {
         let start = Start::NotBefore(date.parse().unwrap());
-        plan(&Wish { start, ..wish("IM C3000", "2.0") }, &fleet(), NOW)
+        plan(&RolloutSpec { start, ..spec("IM C3000", "2.0") }, &fleet(), NOW)
     };
     let past = on("2020-01-01T00:00:00Z").unwrap_err();
     let said = "the date 2020-01-01T00:00:00Z is in the past: it is 2026-01-01T00:00:00Z now";
     assert_eq!(past.to_string(), said);
-    for (door, way) in [(Door::CommandLine, "--now"), (Door::Api, "leave it out"), (Door::Page, "empty")] {
-        assert!(past.remedy(door).unwrap().contains(way), "{door:?}");
+    for (interface, way) in [(Interface::CommandLine, "--now"), (Interface::Api, "leave it out"), (Interface::Page, "empty")] {
+        assert!(past.remedy(interface).unwrap().contains(way), "{interface:?}");
     }
     assert!(on("2025-12-31T23:55:00Z").is_err());
     assert_eq!(on("2025-12-31T23:55:01Z").unwrap().not_before.to_string(), "2025-12-31T23:55:01Z");
@@ -82,15 +82,15 @@ fn a_date_in_the_past_is_refused_by_every_door_with_the_way_to_do_it_now() {
 
 #[test]
 fn an_unknown_model_lists_similar_ones_and_one_that_is_up_to_date_says_so() {
-    let unknown = plan(&wish("IM C450", "2.0"), &fleet(), NOW).unwrap_err().to_string();
+    let unknown = plan(&spec("IM C450", "2.0"), &fleet(), NOW).unwrap_err().to_string();
     assert!(unknown.starts_with("no device is a Ricoh IM C450; there are: ricoh IM C4500"), "{unknown}");
-    let strange = plan(&wish("XYZZY 9", "2.0"), &fleet(), NOW).unwrap_err().to_string();
+    let strange = plan(&spec("XYZZY 9", "2.0"), &fleet(), NOW).unwrap_err().to_string();
     assert!(strange.contains("ricoh IM C3000, ricoh IM C4500"), "{strange}");
-    let none = plan(&wish("IM C450", "2.0"), &Fleet::default(), NOW).unwrap_err().to_string();
+    let none = plan(&spec("IM C450", "2.0"), &Fleet::default(), NOW).unwrap_err().to_string();
     assert!(none.ends_with("no device has reported its model yet"), "{none}");
-    let done = plan(&wish("IM C4500", "1.0"), &fleet(), NOW).unwrap_err().to_string();
+    let done = plan(&spec("IM C4500", "1.0"), &fleet(), NOW).unwrap_err().to_string();
     assert_eq!(done, "no device of Ricoh IM C4500 lacks version 1.0: all 1 show it already");
-    let empty = plan(&wish("IM C4500", " "), &fleet(), NOW).unwrap_err();
+    let empty = plan(&spec("IM C4500", " "), &fleet(), NOW).unwrap_err();
     assert!(matches!(empty, PlanError::Field { field: "version", .. }), "{empty}");
 }
 
@@ -104,24 +104,24 @@ fn a_device_is_in_one_open_roll_out_at_a_time() {
         device: "d1".parse().unwrap(),
     };
     let fleet = |gateway: &str| Fleet { open: vec![open(gateway)], ..fleet() };
-    let overlap = plan(&wish("IM C3000", "2.0"), &fleet("g2"), NOW).unwrap_err();
+    let overlap = plan(&spec("IM C3000", "2.0"), &fleet("g2"), NOW).unwrap_err();
     assert_eq!(
         overlap.to_string(),
         format!("1 of 3 devices are in roll-out {rollout} of ricoh/IM-C3000/3.0, which has not ended")
     );
-    assert!(overlap.remedy(Door::CommandLine).unwrap().contains("rollout cancel"));
-    assert!(plan(&wish("IM C3000", "2.0"), &fleet("g9"), NOW).is_ok(), "another gateway's device");
+    assert!(overlap.remedy(Interface::CommandLine).unwrap().contains("rollout cancel"));
+    assert!(plan(&spec("IM C3000", "2.0"), &fleet("g9"), NOW).is_ok(), "another gateway's device");
 }
 
 #[test]
 fn a_downgrade_must_be_meant_and_versions_that_cant_be_compared_are_not_guessed() {
-    let older = wish("IM C3000", "0.9");
+    let older = spec("IM C3000", "0.9");
     let refused = plan(&older, &fleet(), NOW).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "4 of 4 devices show a newer version than 0.9 (such as 2.0): it would be a downgrade"
     );
-    assert!(refused.remedy(Door::CommandLine).unwrap().contains("--allow-downgrade"));
-    assert_eq!(devices(&plan(&Wish { allow_downgrade: true, ..older }, &fleet(), NOW).unwrap()).len(), 4);
-    assert!(plan(&wish("IM C3000", "V0.9-special"), &fleet(), NOW).is_ok());
+    assert!(refused.remedy(Interface::CommandLine).unwrap().contains("--allow-downgrade"));
+    assert_eq!(devices(&plan(&RolloutSpec { allow_downgrade: true, ..older }, &fleet(), NOW).unwrap()).len(), 4);
+    assert!(plan(&spec("IM C3000", "V0.9-special"), &fleet(), NOW).is_ok());
 }
