@@ -11,7 +11,7 @@ use wire::report::WaitReason;
 use wire::text::with_marks;
 
 use crate::store::backup::{BackedUp, Restored};
-use crate::store::{Gateway, Migrated, Quarantined, Replayed, Rollout, RolloutDevice};
+use crate::store::{Gateway, LeftOutDevice, Migrated, Quarantined, Replayed, Rollout, RolloutDevice};
 
 /// Standard output refused.
 #[derive(Debug, thiserror::Error)]
@@ -108,13 +108,21 @@ pub(super) fn rollouts(json: bool, rollouts: &[Rollout]) -> Result<(), PrintErro
     line(&table(&ROLLOUT, rollouts.iter().map(rollout_row)))
 }
 
-pub(super) fn rollout(json: bool, rollout: &Rollout, devices: &[RolloutDevice]) -> Result<(), PrintError> {
+pub(super) fn rollout(
+    json: bool,
+    rollout: &Rollout,
+    devices: &[RolloutDevice],
+    left_out: &[LeftOutDevice],
+) -> Result<(), PrintError> {
     if json {
-        return document(&json!({"rollout": rollout, "devices": devices}));
+        return document(&json!({"rollout": rollout, "devices": devices, "left_out": left_out}));
     }
     line(&table(&ROLLOUT, std::iter::once(rollout_row(rollout))))?;
     if let Some(retried) = &rollout.retry_of {
         line(&format!("orders the failed devices of {retried} again"))?;
+        for device in left_out {
+            line(&format!("not ordered again: {} at {}: {}", device.device, device.gateway, device.reason))?;
+        }
     }
     if let Some(again) = &rollout.retried_by {
         line(&format!("its failed devices are ordered again by {again}"))?;

@@ -112,6 +112,7 @@ fn service(store: &Store, config: &Config) -> Result<Rollouts, CliError> {
 
 async fn show(view: &View, json: bool, id: RolloutId) -> Result<(), CliError> {
     let found = view.rollout(id).await?.ok_or(RolloutError::NotFound { rollout: id })?;
-    let devices = all(async |cursor| view.rollout_devices(id, cursor.as_deref()).await).await?;
-    Ok(print::rollout(json, &found, &devices)?)
+    let devices = all(async |cursor| view.rollout_devices(id, None, cursor.as_deref()).await).await?;
+    let left_out = all(async |cursor| view.left_out_devices(id, cursor.as_deref()).await).await?;
+    Ok(print::rollout(json, &found, &devices, &left_out)?)
 }

@@ -2,6 +2,7 @@
 
 use comm_server_core::calls::CallPriority;
 use comm_server_core::roles::Permission;
+use comm_server_core::rollouts::DeviceStep;
 use jiff::Timestamp;
 use wire::ids::{DeviceId, GatewayId, RolloutId};
 use wire::reading::Counter;
@@ -9,7 +10,7 @@ use wire::reading::Counter;
 use super::{Actor, Forbidden};
 use crate::store::{
     AuditEntry, Call, CallFilter, Command, CounterPoint, Device, DeviceDetail, DeviceFilter, FleetDevice,
-    FleetFilter, FleetNumbers, Gateway, LaneState, LatestCounter, Page, Quarantined, Rollout, RolloutDevice,
+    FleetFilter, FleetNumbers, Gateway, LaneState, LatestCounter, LeftOutDevice, Page, Quarantined, Rollout, RolloutDevice,
     Scoped, Sighting, Store, StoreError, SupplyCall,
 };
 
@@ -176,12 +177,25 @@ impl View {
         self.store.rollout(id).await
     }
 
-    /// Devices of a roll-out.
+    /// Devices of a roll-out, those of one step only where `step` is given.
     ///
     /// # Errors
     /// The query failed.
-    pub async fn rollout_devices(&self, id: RolloutId, cursor: Option<&str>) -> Read<Page<RolloutDevice>> {
-        self.store.rollout_devices(id, cursor).await
+    pub async fn rollout_devices(
+        &self,
+        id: RolloutId,
+        step: Option<DeviceStep>,
+        cursor: Option<&str>,
+    ) -> Read<Page<RolloutDevice>> {
+        self.store.rollout_devices(id, step, cursor).await
+    }
+
+    /// Failed devices of the retried roll-out that the retry `id` does not order again.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub async fn left_out_devices(&self, id: RolloutId, cursor: Option<&str>) -> Read<Page<LeftOutDevice>> {
+        self.store.left_out_devices(id, cursor).await
     }
 
     /// Quarantined reports, by gateway.

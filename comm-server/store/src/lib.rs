@@ -38,8 +38,8 @@ pub use transactions::{
 };
 pub use views::{
     Call, CallFilter, Command, CounterPoint, Device, DeviceDetail, DeviceFilter, FleetDevice, FleetFilter,
-    FleetNumbers, Gateway, LaneState, LatestCounter, Quarantined, Rollout, RolloutDevice, Sighting,
-    Statistics, SupplyCall,
+    FleetNumbers, Gateway, LaneState, LatestCounter, LeftOutDevice, Quarantined, Rollout, RolloutDevice,
+    Sighting, Statistics, SupplyCall,
 };
 
 use db::writer::{self, Writer};

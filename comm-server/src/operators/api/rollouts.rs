@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use comm_server_core::rollouts::{Interface, RolloutSpec, Start};
+use comm_server_core::rollouts::{DeviceStep, Interface, RolloutSpec, Start};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -88,6 +88,15 @@ pub(super) struct RolloutDevice {
     updated_at: Timestamp,
 }
 
+/// A failed device of a retried roll-out that was not ordered again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LeftOutDevice {
+    gateway: String,
+    device: String,
+    /// Why: it has left the fleet, has moved to another gateway, shows the version already, or has another model.
+    reason: String,
+}
+
 /// A roll-out and a page of its devices.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RolloutDetail {
@@ -96,6 +105,20 @@ pub(super) struct RolloutDetail {
     devices: Vec<RolloutDevice>,
     /// Pass it as `page` for the next page of devices; null on the last one.
     next: Option<String>,
+    /// Of a retry: failed devices that it does not order again, at most a page of them; empty on later pages of devices.
+    left_out: Vec<LeftOutDevice>,
+}
+
+/// Which devices of a roll-out.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DeviceParams {
+    /// At this step only: `pending`, `staged`, `pushed`, `verified`, `failed` or `cancelled`.
+    #[param(max_length = 20)]
+    step: Option<String>,
+    /// `next` of the page before.
+    #[param(max_length = 300)]
+    page: Option<String>,
 }
 
 impl From<store::Rollout> for Rollout {
@@ -144,6 +167,12 @@ impl From<store::RolloutDevice> for RolloutDevice {
             version_now: d.version_now,
             updated_at: d.updated_at,
         }
+    }
+}
+
+impl From<store::LeftOutDevice> for LeftOutDevice {
+    fn from(d: store::LeftOutDevice) -> Self {
+        Self { gateway: d.gateway, device: d.device, reason: d.reason }
     }
 }
 
@@ -230,17 +259,19 @@ pub(super) async fn create(
 /// One roll-out with its devices.
 #[utoipa::path(
     get, path = "/api/v1/rollouts/{rollout}", tag = "firmware", operation_id = "read_rollout",
-    params(("rollout" = Uuid, Path, description = "The roll-out's id"), PageParams),
+    params(("rollout" = Uuid, Path, description = "The roll-out's id"), DeviceParams),
     responses((status = 200, body = RolloutDetail, description = "The roll-out"), ReadErrors)
 )]
 pub(super) async fn one(
     State(state): State<OperatorState>,
     caller: Caller,
     Path(id): Path<String>,
-    Params(params): Params<PageParams>,
+    Params(params): Params<DeviceParams>,
 ) -> Result<Json<RolloutDetail>, ApiError> {
     let page = cursor(params.page.as_deref())?;
-    Ok(Json(detail(&state, &caller, parse(&id)?, page).await?))
+    let step = params.step.as_deref().map(str::parse::<DeviceStep>).transpose();
+    let step = step.map_err(|error| ApiError::malformed(format!("step: {error}")))?;
+    Ok(Json(detail(&state, &caller, parse(&id)?, step, page).await?))
 }
 
 /// Order the failed devices of a roll-out that has ended again, as a roll-out of their own that begins at once.
@@ -281,20 +312,29 @@ pub(super) async fn cancel(
     let id = parse(&id)?;
     let cancelled = state.services.rollouts.cancel(&caller.actor, id).await;
     cancelled.map_err(|error| ApiError::of_rollout(error, Interface::Api))?;
-    Ok(Json(detail(&state, &caller, id, None).await?))
+    Ok(Json(detail(&state, &caller, id, None, None).await?))
 }
 
 async fn detail(
     state: &OperatorState,
     caller: &Caller,
     id: RolloutId,
+    step: Option<DeviceStep>,
     page: Option<&str>,
 ) -> Result<RolloutDetail, ApiError> {
     let view = state.view(caller, Permission::SeeFleet)?;
     let rollout = view.rollout(id).await?.ok_or_else(|| ApiError::not_found("roll-out"))?.into();
-    let devices = view.rollout_devices(id, page).await?;
-    let next = devices.next;
-    Ok(RolloutDetail { rollout, devices: devices.items.into_iter().map(Into::into).collect(), next })
+    let devices = view.rollout_devices(id, step, page).await?;
+    let left_out = match page {
+        None => view.left_out_devices(id, None).await?.items,
+        Some(_) => Vec::new(),
+    };
+    Ok(RolloutDetail {
+        rollout,
+        devices: devices.items.into_iter().map(Into::into).collect(),
+        next: devices.next,
+        left_out: left_out.into_iter().map(Into::into).collect(),
+    })
 }
 
 fn parse(id: &str) -> Result<RolloutId, ApiError> {

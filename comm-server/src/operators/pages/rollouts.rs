@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use comm_server_core::rollouts::{Interface, RolloutSpec, Start};
+use comm_server_core::rollouts::{DeviceStep, Interface, RolloutSpec, Start};
 use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::TimeZone;
@@ -14,7 +14,7 @@ use wire::problem::ProblemCode;
 use wire::size::size_text;
 
 use super::error::{PageError, page};
-use super::form::Choice;
+use super::form::{Choice, check_choice, choices};
 use super::icon::Icon;
 use super::layout::Layout;
 use super::live::Wanted;
@@ -28,7 +28,7 @@ use crate::operators::caller::Caller;
 use crate::operators::error::ApiError;
 use crate::services::rollouts::parse_id;
 use crate::services::{Image, OrderError};
-use crate::store::Rollout;
+use crate::store::{LeftOutDevice, Rollout};
 use comm_server_core::roles::Permission;
 
 /// Between vendor and model in a form's value; neither holds control characters.
@@ -42,6 +42,8 @@ pub(super) struct Query {
     #[serde(default)]
     model: String,
     #[serde(default)]
+    step: String,
+    #[serde(default)]
     page: String,
     done: Option<String>,
 }
@@ -52,6 +54,7 @@ struct RolloutsPage {
     layout: Layout,
     may_roll_out: bool,
     problem: Option<String>,
+    has_global_server: bool,
     form: Form,
     models: Vec<Choice>,
     images: Vec<ImageRow>,
@@ -116,9 +119,24 @@ struct RolloutPage {
 #[template(path = "rollout_live.html")]
 struct RolloutLive {
     r: RolloutRow,
+    steps: Vec<Choice>,
+    is_filtered: bool,
     devices: Vec<StepRow>,
+    left_out: Vec<LeftOutDevice>,
+    more_left_out: bool,
     next: Option<String>,
 }
+
+/// The steps to choose from, after all of them.
+const STEPS: [(&str, &str); 7] = [
+    ("", "All"),
+    (DeviceStep::Failed.name(), "Failed"),
+    (DeviceStep::Pending.name(), "Pending"),
+    (DeviceStep::Staged.name(), "Image staged"),
+    (DeviceStep::Pushed.name(), "Pushed"),
+    (DeviceStep::Verified.name(), "Verified"),
+    (DeviceStep::Cancelled.name(), "Cancelled"),
+];
 
 /// `GET /rollouts`
 pub(super) async fn show(
@@ -159,6 +177,7 @@ async fn listed(
         layout: Layout::new(caller, "/rollouts", query.done.as_deref()),
         may_roll_out,
         problem,
+        has_global_server: state.services.rollouts.has_global_server(),
         models: models.into_iter().map(|model| choice(&model, &form.model)).collect(),
         images: images.into_iter().map(|image| image_row(image, now)).collect(),
         images_note,
@@ -306,7 +325,9 @@ async fn one(
     let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
     let view = state.view(caller, Permission::SeeFleet)?;
     let found = view.rollout(id).await?.ok_or_else(|| ApiError::not_found("roll-out"))?;
-    let devices = view.rollout_devices(id, cursor).await?;
+    check_choice("step", &STEPS, &query.step)?;
+    let devices = view.rollout_devices(id, query.step.parse().ok(), cursor).await?;
+    let left_out = view.left_out_devices(id, None).await?;
     let (may, ended, failed) = (caller.actor.may(Permission::RollOut), found.has_ended(), found.failed > 0);
     let r = row(found, now);
     Ok(RolloutPage {
@@ -315,7 +336,14 @@ async fn one(
         may_retry: may && ended && failed,
         problem,
         live: RolloutLive {
-            next: devices.next.as_deref().map(|next| address(&r.href, &[("page", next)])),
+            next: devices
+                .next
+                .as_deref()
+                .map(|next| address(&r.href, &[("step", &query.step), ("page", next)])),
+            steps: choices(&STEPS, &query.step),
+            is_filtered: !query.step.is_empty(),
+            more_left_out: left_out.next.is_some(),
+            left_out: left_out.items,
             devices: devices.items.into_iter().map(|device| StepRow::of(device, now)).collect(),
             r,
         },

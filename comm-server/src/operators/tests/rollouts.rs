@@ -135,6 +135,10 @@ async fn a_version_that_is_not_known_to_be_published_is_refused() {
     without.sql(FLEET).await;
     let none = plan(&without, &client, "2.0", "").await;
     assert!(none.status == 409 && none.text.contains("global_server: {url:"), "{}", none.text);
+    let page = without.get(&client, "/rollouts").await.text;
+    assert!(page.contains("no-global-server") && page.contains("url: https://HOST:PORT"), "{page}");
+    assert!(!page.contains("Plan roll-out"), "a form that can't be used: {page}");
+    assert!(!site.get(&client, "/rollouts").await.text.contains("no-global-server"));
     assert_eq!(without.get(&client, "/api/v1/rollouts").await.json()["items"], json!([]));
 }
 
@@ -175,4 +179,57 @@ async fn failed_devices_of_a_finished_roll_out_are_ordered_again_by_a_button() {
     let viewer = site.log_in("vera", super::site::PASSWORD).await;
     assert_eq!(site.post(&viewer, &format!("/api/v1{path}/retry"), &json!({})).await.status, 403);
     assert!(!site.get(&viewer, &path).await.text.contains("Retry failed devices"));
+}
+
+/// A roll-out of three devices that ended: one verified, two failed.
+async fn ended(site: &Site, client: &Client) -> String {
+    site.sql(
+        "INSERT INTO devices (tenant, gateway, device, vendor, model, serial, name, firmware, first_seen_ms) VALUES
+         ('default', 'gw-1', 'ricoh:E3', 'ricoh', 'IM C3000', 'E3', '', '1.0', 1)",
+    )
+    .await;
+    let planned = plan(site, client, "2.0", "").await;
+    site.sql(
+        "UPDATE rollout_devices SET step = 'verified' WHERE device = 'ricoh:E1';
+         UPDATE rollout_devices SET step = 'failed' WHERE device IN ('ricoh:E2', 'ricoh:E3');
+         UPDATE rollouts SET state = 'failed'",
+    )
+    .await;
+    planned.header(header::LOCATION).split('?').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn devices_of_a_roll_out_are_filtered_by_step() {
+    let (site, client) = site().await;
+    let path = ended(&site, &client).await;
+    let devices = async |query: &str| {
+        let detail = site.get(&client, &format!("/api/v1{path}{query}")).await.json();
+        let rows = detail["devices"].as_array().unwrap().clone();
+        rows.iter().map(|row| row["device"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(devices("").await, ["", "ricoh:E1", "ricoh:E2", "ricoh:E3"]);
+    assert_eq!(devices("?step=failed").await, ["ricoh:E2", "ricoh:E3"]);
+    assert_eq!(devices("?step=cancelled").await, [""; 0]);
+    let unknown = site.get(&client, &format!("/api/v1{path}?step=broken")).await;
+    assert!(unknown.status == 400 && unknown.text.contains("broken"), "{}", unknown.text);
+    let page = site.get(&client, &format!("{path}?step=failed")).await.text;
+    assert!(page.contains("E2</") || page.contains("E2 "), "{page}");
+    assert!(!page.contains("E1 · Hall"), "{page}");
+    assert_eq!(site.get(&client, &format!("{path}?step=broken")).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_retry_names_the_failed_devices_that_it_leaves_out() {
+    let (site, client) = site().await;
+    let path = ended(&site, &client).await;
+    site.sql("DELETE FROM devices WHERE device = 'ricoh:E3'").await;
+    let retried = site.post(&client, &format!("/api/v1{path}/retry"), &json!({})).await.json();
+    let again = format!("/rollouts/{}", retried["rollout"].as_str().unwrap());
+    let detail = site.get(&client, &format!("/api/v1{again}")).await.json();
+    assert_eq!(detail["progress"]["devices"], 1);
+    let left_out = json!([{"gateway": "gw-1", "device": "ricoh:E3", "reason": "it has left the fleet"}]);
+    assert_eq!(detail["left_out"], left_out);
+    let page = site.get(&client, &again).await.text;
+    assert!(page.contains("ricoh:E3</code> at gw-1: it has left the fleet"), "{page}");
+    assert_eq!(site.get(&client, &format!("/api/v1{path}")).await.json()["left_out"], json!([]));
 }

@@ -59,7 +59,7 @@ pub(super) fn firmware(rollout: wire::ids::RolloutId, device: Option<&str>, step
 
 pub(super) async fn rollout_state(store: &Store, id: wire::ids::RolloutId) -> (String, Vec<String>) {
     let rollout = store.of(&scope()).rollout(id).await.unwrap().unwrap();
-    let devices = store.of(&scope()).rollout_devices(id, None).await.unwrap().items;
+    let devices = store.of(&scope()).rollout_devices(id, None, None).await.unwrap().items;
     (
         rollout.state.to_string(),
         devices
@@ -199,7 +199,7 @@ pub(super) async fn verified_counts_only_with_the_version_that_was_ordered() {
     assert!(answer.quarantined[0].reason.contains("version_now"), "{answer:?}");
     let (_, devices) = rollout_state(&store, id).await;
     assert_eq!(devices[1..], ["ricoh:E1:pending", "ricoh:E2:failed"]);
-    let rows = store.of(&scope()).rollout_devices(id, None).await.unwrap().items;
+    let rows = store.of(&scope()).rollout_devices(id, None, None).await.unwrap().items;
     assert_eq!(rows[2].detail, "reported as verified with version 1.9, but 2.0 was ordered");
     assert_eq!(rows[2].version_now, "1.9");
 }
@@ -214,7 +214,7 @@ pub(super) async fn why_a_device_waits_is_shown_until_its_next_step() {
         report
     };
     let shown = async || {
-        let rows = store.of(&scope()).rollout_devices(id, None).await.unwrap().items;
+        let rows = store.of(&scope()).rollout_devices(id, None, None).await.unwrap().items;
         let row = rows[1].clone();
         assert_eq!((row.model.as_str(), row.serial.as_str(), row.name.as_str()), ("IM C3000", "E1", "Hall"));
         (row.step.name(), row.waiting_for.map_or("", WaitReason::name), row.panel)

@@ -135,7 +135,8 @@ static SELECT_DEVICES: LazyLock<String> = LazyLock::new(|| {
              LEFT JOIN devices d ON d.tenant = s.tenant AND d.gateway = s.gateway AND d.device = s.device \
              LEFT JOIN gateways g ON g.tenant = s.tenant AND g.gateway = s.gateway \
              WHERE s.tenant = $1 AND s.rollout = $2 \
-             AND (s.gateway > $3 OR (s.gateway = $3 AND s.device > $4)) ORDER BY s.gateway, s.device LIMIT $5",
+             AND (s.gateway > $3 OR (s.gateway = $3 AND s.device > $4)) AND ($5 = '' OR s.step = $5) \
+             ORDER BY s.gateway, s.device LIMIT $6",
         OrderKind::FirmwareUpdate.name(),
         sql::command_states(CommandState::is_delivered_with_polls)
     )
@@ -220,13 +221,15 @@ impl Scoped {
         row.as_ref().map(rollout).transpose()
     }
 
-    /// The devices of a roll-out by gateway and id; a gateway's staging is the row with an empty device.
+    /// The devices of a roll-out by gateway and id, those of one step only where `step` is given; a gateway's staging is the
+    /// row with an empty device.
     ///
     /// # Errors
     /// The database or the cursor.
     pub async fn rollout_devices(
         &self,
         id: RolloutId,
+        step: Option<DeviceStep>,
         cursor: Option<&str>,
     ) -> Result<Page<RolloutDevice>, StoreError> {
         let (gateway, device) = page::two_names(cursor)?;
@@ -235,6 +238,7 @@ impl Scoped {
             .bind(id.to_string())
             .bind(gateway)
             .bind(device)
+            .bind(step.map_or("", DeviceStep::name))
             .bind(PAGE_ROWS + 1)
             .fetch_all(&mut *self.reader().await?)
             .await
