@@ -13,6 +13,7 @@ use runtime::check::{Invalid, Problem};
 use runtime::config::{ConfigError, Paths, Source};
 use runtime::error::chain;
 use runtime::listener::Deadlines;
+use runtime::local::LocalConfig;
 use runtime::logging::LogConfig;
 use runtime::public_certificate::{CertificateFiles, PublicCertificate};
 use serde::Deserialize;
@@ -50,7 +51,7 @@ pub struct Config {
     /// Where operators come.
     pub operators: Operators,
     /// Where monitoring comes.
-    pub local: Listen,
+    pub local: LocalConfig,
     /// Where new gateways enroll.
     #[serde(default)]
     pub enrollment: Option<Enrollment>,

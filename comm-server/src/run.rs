@@ -162,7 +162,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
         gateways::est::serve(listeners.enrollment.zip(enrollment), rules.enrollment, end()),
         identity.watch_files(end()),
         watch_files(public, end()),
-        runtime::local::serve(listeners.local, health, axum::Router::new(), end()),
+        runtime::local::serve(listeners.local, config.local.hosts, health, axum::Router::new(), end()),
     );
     if let Err(error) = local {
         tracing::error!(error = %error, "the local port failed");

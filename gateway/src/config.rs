@@ -19,6 +19,7 @@ use pki::{IdentityConfig, Tolerance};
 use runtime::check::Problem;
 use runtime::config::{Paths, Source};
 use runtime::identity::LiveIdentity;
+use runtime::local::LocalConfig;
 use runtime::logging::LogConfig;
 use serde::Deserialize;
 use wire::ids::GatewayId;
@@ -32,8 +33,8 @@ use crate::staging::{GlobalServerConfig, StagingClient};
 use crate::traps::TrapsConfig;
 
 pub use sections::{
-    CommServerConfig, DemonstrationConfig, DeviceConfig, LocalConfig, NetworkConfig, SensingConfig,
-    SiteConfig, SpoolConfig,
+    CommServerConfig, DemonstrationConfig, DeviceConfig, NetworkConfig, SensingConfig, SiteConfig,
+    SpoolConfig,
 };
 
 /// The configuration.
@@ -54,8 +55,8 @@ pub struct Config {
     /// The global server, for firmware.
     #[serde(default)]
     pub global_server: Option<GlobalServerConfig>,
-    /// The local port.
-    #[serde(default)]
+    /// The local port: `/healthz`, `/metrics`, `/status` and the page.
+    #[serde(default = "sections::local")]
     pub local: LocalConfig,
     /// The site.
     #[serde(default)]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use pki::{IdentityConfig, Tolerance};
 use runtime::config::Paths;
 use runtime::listener::Deadlines;
+use runtime::local::LocalConfig;
 use runtime::logging::LogConfig;
 use serde::Deserialize;
 
@@ -25,7 +26,7 @@ pub struct Config {
     /// Where gateways and communication servers connect.
     pub listen: SocketAddr,
     /// Where health and metrics are.
-    pub local: Local,
+    pub local: LocalConfig,
     /// How long a peer may take for each step of a connection.
     #[serde(default)]
     pub deadlines: Deadlines,
@@ -42,12 +43,4 @@ impl Paths for Config {
         paths.extend(self.identity.paths());
         paths
     }
-}
-
-/// The local port.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Local {
-    /// Address.
-    pub listen: SocketAddr,
 }

@@ -70,7 +70,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
     let watched = repository.clone();
     let health = Health::new(move || verify(watched.clone(), |_| Ok(())));
     let watch = tokio::spawn(watch(repository.clone(), shutdown.clone()));
-    let local = tokio::spawn(local::serve(own, health, axum::Router::new(), shutdown.clone()));
+    let hosts = config.local.hosts.clone();
+    let local = tokio::spawn(local::serve(own, hosts, health, axum::Router::new(), shutdown.clone()));
     let current = tokio::spawn(identity.watch_files(shutdown.clone()));
     listener::serve(public, auth, server::router(repository), shutdown).await;
     watch.await?;

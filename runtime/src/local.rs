@@ -1,7 +1,9 @@
 //! The local port: `/healthz` and `/metrics` in plain HTTP, for the machine itself and its monitoring.
 
+mod host;
+
 use std::future::Future;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,10 +15,24 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::listener::{self, LOCAL_CONNECTIONS, Limits};
+
+pub use host::{Host, InvalidHost};
+
+/// Section `local` of every program.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalConfig {
+    /// `ADDRESS:PORT`; port 0 takes a free one, written to `addresses.json` in the data directory.
+    pub listen: SocketAddr,
+    /// DNS names under which requests are answered besides `localhost`, the machine's name and its addresses.
+    #[serde(default)]
+    pub hosts: Vec<Host>,
+}
 
 type Check = dyn Fn() -> Pin<Box<dyn Future<Output = Result<Option<String>, String>> + Send>> + Send + Sync;
 
@@ -63,40 +79,48 @@ pub fn install_metrics() -> PrometheusHandle {
     HANDLE.get_or_init(begin).clone()
 }
 
-/// Serves `/healthz`, `/metrics` and `extra` until `shutdown`, to requests that address this machine.
+/// Serves `/healthz`, `/metrics` and `extra` until `shutdown`, to requests that address this machine or one of `hosts`.
 ///
 /// # Errors
 /// The listener has no address.
 pub async fn serve(
     listener: TcpListener,
+    hosts: Vec<Host>,
     health: Health,
     extra: Router,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let listens = listener.local_addr()?.ip();
+    let hosts: Arc<[Host]> = hosts.into();
     let handle = install_metrics();
     let upkeep = tokio::spawn(keep_up(handle.clone(), shutdown.clone()));
     let router = Router::new()
         .route("/healthz", get(move || answer_health(health)))
         .route("/metrics", get(move || std::future::ready(answer_metrics(&handle))))
         .merge(extra)
-        .layer(axum::middleware::from_fn(move |request, next| admit(listens, request, next)));
+        .layer(axum::middleware::from_fn(move |request, next| {
+            admit(listens, Arc::clone(&hosts), request, next)
+        }));
     let limits = Limits { connections: LOCAL_CONNECTIONS, ..Limits::default() };
     listener::serve_plain(listener, "local", limits, router, shutdown).await;
     upkeep.abort();
     Ok(())
 }
 
-/// A page of another site could have its name resolved to this machine and read what is here (DNS rebinding): only
-/// requests that address the machine itself are answered.
-async fn admit(listens: IpAddr, request: Request, next: Next) -> Response {
+/// Answers only requests that address this machine or a configured host: a page of another site could have its own name
+/// resolve to this machine and read what is served here (DNS rebinding).
+async fn admit(listens: IpAddr, hosts: Arc<[Host]>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    match listener::host(&parts).filter(|host| !listener::is_this_machine(host, listens, &own_name())) {
+    let is_served = |host: &str| {
+        hosts.iter().any(|own| *own == *host) || listener::is_this_machine(host, listens, &own_name())
+    };
+    match listener::host(&parts).filter(|host| !is_served(host)) {
         None => next.run(Request::from_parts(parts, body)).await,
         Some(host) => {
             let host: String = host.chars().take(100).collect();
             let text = format!(
-                "the host {host:?} is not served here: use localhost, 127.0.0.1, or the address that is configured\n"
+                "the host {host:?} is not served here: use localhost, 127.0.0.1 or the configured address, or add the \
+                 host to local.hosts in the configuration\n"
             );
             (StatusCode::MISDIRECTED_REQUEST, text).into_response()
         }
@@ -142,9 +166,13 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let health = Health::new(|| std::future::ready(Ok(())));
-        let serving = tokio::spawn(serve(listener, health, Router::new(), shutdown.clone()));
+        let hosts = vec!["gateway.example".parse().unwrap()];
+        let serving = tokio::spawn(serve(listener, hosts, health, Router::new(), shutdown.clone()));
         let table = [
             ("HTTP/1.1", "host: localhost:80\r\n", "200"),
+            ("HTTP/1.1", "host: gateway.example\r\n", "200"),
+            ("HTTP/1.1", "host: Gateway.Example:9110\r\n", "200"),
+            ("HTTP/1.1", "host: other.gateway.example\r\n", "421"),
             ("HTTP/1.1", "host: 127.0.0.1\r\n", "200"),
             ("HTTP/1.1", "host: rebound.example\r\n", "421"),
             ("HTTP/1.1", "host: localhost\r\nhost: rebound.example\r\n", "400"),
@@ -170,7 +198,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let health = Health::new(|| std::future::ready(Ok(())));
-        let serving = tokio::spawn(serve(listener, health, Router::new(), shutdown.clone()));
+        let serving = tokio::spawn(serve(listener, Vec::new(), health, Router::new(), shutdown.clone()));
         let mut silent = Vec::new();
         for _ in 0..3 * LOCAL_CONNECTIONS {
             silent.push(TcpStream::connect(address).await.unwrap());

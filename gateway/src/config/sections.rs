@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use gateway_core::search::Span;
+use runtime::local::LocalConfig;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -17,18 +18,9 @@ pub struct CommServerConfig {
     pub proxy: Option<String>,
 }
 
-/// Section `local`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LocalConfig {
-    /// Where `/healthz`, `/metrics`, `/status` and the local page are.
-    pub listen: SocketAddr,
-}
-
-impl Default for LocalConfig {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9110)) }
-    }
+/// Section `local` where none is written.
+pub(super) fn local() -> LocalConfig {
+    LocalConfig { listen: SocketAddr::from(([127, 0, 0, 1], 9110)), hosts: Vec::new() }
 }
 
 /// Section `site`.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use gateway_core::mail_queue::{MailQueue, QueuedMail};
 use gateway_core::reading::profiles::Profiles;
 use gateway_core::site::{Event, Site, SiteRules, State};
-use runtime::local::Health;
+use runtime::local::{Health, Host};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -145,7 +145,7 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
     tasks.spawn(uplink.run(shutdown.clone()));
     let mut addresses = BTreeMap::from([("local", listens)]);
     let (page, health) = (local::router(Arc::clone(&snapshot)), local::health(&snapshot));
-    tasks.spawn(serve_local(listener, health, page, shutdown.clone()));
+    tasks.spawn(serve_local(listener, config.local.hosts.clone(), health, page, shutdown.clone()));
     if let Some(traps) = traps {
         addresses.insert("traps", traps.address());
         tasks.spawn(traps.run(shutdown.clone(), trap_input(inputs)));
@@ -204,7 +204,9 @@ async fn begin(config: &Config, shutdown: &CancellationToken) -> Result<Option<B
     runtime::local::install_metrics();
     let settings = SpoolSettings { data_dir, limit_bytes: config.spool.limit_mib << 20 };
     let listener = listener.into_std().map_err(local)?;
-    let Some((spool, restored)) = waiting::open_spool(settings, &listener, shutdown).await? else {
+    let Some((spool, restored)) =
+        waiting::open_spool(settings, (&listener, &config.local.hosts), shutdown).await?
+    else {
         return Ok(None);
     };
     let listener = TcpListener::from_std(listener).map_err(local)?;
@@ -309,11 +311,12 @@ async fn open_traps(
 
 async fn serve_local(
     listener: TcpListener,
+    hosts: Vec<Host>,
     health: Health,
     extra: axum::Router,
     shutdown: CancellationToken,
 ) {
-    if let Err(error) = runtime::local::serve(listener, health, extra, shutdown).await {
+    if let Err(error) = runtime::local::serve(listener, hosts, health, extra, shutdown).await {
         tracing::error!(error = %error, "the local port ended");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
-use runtime::local::Health;
+use runtime::local::{Health, Host};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,7 @@ const TAKE_OVER: Duration = Duration::from_secs(2);
 /// Opens the spool, however long the disk takes to have room for it; `None` when the program ends before.
 pub(super) async fn open_spool(
     settings: SpoolSettings,
-    listener: &std::net::TcpListener,
+    (listener, hosts): (&std::net::TcpListener, &[Host]),
     shutdown: &CancellationToken,
 ) -> Result<Option<(Spool, Restored)>, RunError> {
     let first = match Spool::open(settings.clone()).await {
@@ -33,7 +33,7 @@ pub(super) async fn open_spool(
     let own = listener.try_clone().and_then(TcpListener::from_std).map_err(RunError::Waiting)?;
     let (told, why) = watch::channel(Arc::<str>::from(first.to_string()));
     let over = shutdown.child_token();
-    let mut page = tokio::spawn(serve(own, why, over.clone()));
+    let mut page = tokio::spawn(serve(own, hosts.to_vec(), why, over.clone()));
     let opened = loop {
         tokio::select! {
             () = tokio::time::sleep(PAUSE) => {}
@@ -56,7 +56,12 @@ pub(super) async fn open_spool(
 }
 
 /// Answers everybody why the gateway doesn't run.
-async fn serve(listener: TcpListener, why: watch::Receiver<Arc<str>>, over: CancellationToken) {
+async fn serve(
+    listener: TcpListener,
+    hosts: Vec<Host>,
+    why: watch::Receiver<Arc<str>>,
+    over: CancellationToken,
+) {
     let text = move || format!("The gateway waits: {}\n", &*why.borrow());
     let health = {
         let text = text.clone();
@@ -64,7 +69,7 @@ async fn serve(listener: TcpListener, why: watch::Receiver<Arc<str>>, over: Canc
     };
     let answer = move || std::future::ready((StatusCode::SERVICE_UNAVAILABLE, text()));
     let extra = Router::new().fallback(answer);
-    if let Err(error) = runtime::local::serve(listener, health, extra, over).await {
+    if let Err(error) = runtime::local::serve(listener, hosts, health, extra, over).await {
         tracing::error!(error = %error, "the local port ended");
     }
 }
