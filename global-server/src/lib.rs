@@ -21,7 +21,7 @@ use runtime::local::{self, Health};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use config::{Config, Local};
+pub use config::Config;
 use repository::{Repository, Verified};
 
 /// How often the metadata's expiry is looked at.

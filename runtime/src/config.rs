@@ -16,9 +16,6 @@ use crate::check::{Invalid, Problem};
 /// A configuration file larger than this is a mistake.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Names that differ in more letters than this are no slip of the hand.
-const SLIP: usize = 3;
-
 /// A configuration file that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -229,15 +226,6 @@ fn explained(problem: String, text: &str, place: Option<(usize, usize)>) -> Stri
     problem
 }
 
-/// The known name closest to a misspelt one, if any is close enough to suggest.
-pub fn closest<'n>(given: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let given = given.to_lowercase();
-    let by_distance =
-        names.into_iter().map(|name| (strsim::osa_distance(&given, &name.to_lowercase()), name));
-    let near = by_distance.filter(|(distance, _)| *distance <= SLIP.min(given.chars().count() / 2));
-    near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,14 +287,5 @@ mod tests {
         assert_eq!(config.certificate, dir.path().join("a.pem"));
         assert_eq!(config.key, Path::new("/b.pem"));
         assert_eq!(config.root, dir.path().join("../c.pem"));
-    }
-
-    #[test]
-    fn a_slip_of_the_hand_is_known() {
-        let zones = ["Europe/Berlin", "Europe/Bern", "Asia/Tokyo"];
-        assert_eq!(closest("europe/berln", zones), Some("Europe/Berlin"));
-        assert_eq!(closest("Asia/Tokio", zones), Some("Asia/Tokyo"));
-        assert_eq!(closest("Mars", zones), None);
-        assert_eq!(closest("x", ["y"]), None);
     }
 }

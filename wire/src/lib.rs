@@ -14,6 +14,7 @@ pub mod poll;
 pub mod problem;
 pub mod reading;
 pub mod report;
+pub mod similar;
 pub mod size;
 pub mod text;
 pub mod vendors;

@@ -9,10 +9,10 @@ use jiff::tz::TimeZone;
 use pki::spiffe::Party;
 use reqwest::Url;
 use runtime::check::Fault;
-use runtime::config::closest;
 use runtime::error::chain;
 use runtime::identity::LiveIdentity;
 use wire::limits::METADATA_BYTES;
+use wire::similar::closest;
 
 use super::{Checked, Config, InvalidConfig};
 use crate::mail::{MailError, Mailer};

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
-use runtime::config::closest;
+use wire::similar::closest;
 use wire::vendors::VENDORS;
 
 use super::{Cli, directory, print};

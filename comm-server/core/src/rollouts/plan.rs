@@ -7,14 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 use wire::ids::{DeviceId, GatewayId, RolloutId};
 use wire::limits::COMMAND_DEVICES;
 use wire::model::same_model;
+use wire::similar::similar;
 
 use super::version::compare;
 
 /// A date may be so far in the past: it was typed a moment ago, by a clock that may be a little slow.
 const LATE: SignedDuration = SignedDuration::from_mins(5);
-
-/// How alike a model's name must be to be offered, 0 to 1.
-const ALIKE: f64 = 0.8;
 
 /// How many models are offered.
 const OFFERED: usize = 5;
@@ -281,14 +279,10 @@ fn of_model<'a>(spec: &RolloutSpec, candidates: &'a [Candidate]) -> Vec<&'a Cand
 /// Models with a similar name, the most similar first; where there is none, some that there are.
 fn near(spec: &RolloutSpec, models: &[(String, String)]) -> Vec<String> {
     let models: BTreeSet<String> = models.iter().map(|(vendor, model)| format!("{vendor} {model}")).collect();
-    let wished = format!("{} {}", spec.vendor, spec.model).to_lowercase();
-    let mut alike: Vec<(f64, &String)> =
-        models.iter().map(|model| (strsim::jaro_winkler(&wished, &model.to_lowercase()), model)).collect();
-    alike.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let close: Vec<String> =
-        alike.iter().filter(|(score, _)| *score >= ALIKE).map(|(_, model)| (*model).clone()).collect();
-    let offered = if close.is_empty() { models.iter().cloned().collect() } else { close };
-    offered.into_iter().take(OFFERED).collect()
+    let ordered = format!("{} {}", spec.vendor, spec.model);
+    let close = similar(&ordered, models.iter().map(String::as_str));
+    let offered = if close.is_empty() { models.iter().map(String::as_str).collect() } else { close };
+    offered.into_iter().take(OFFERED).map(str::to_owned).collect()
 }
 
 fn refuse_overlap(lacking: &[&Candidate], open: &[OpenDevice]) -> Result<(), PlanError> {

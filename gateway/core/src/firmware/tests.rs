@@ -128,11 +128,11 @@ fn without_the_global_servers_confirmation_a_device_waits_however_long_it_takes(
     staged(&mut update);
     let mut reports = Vec::new();
     for round in 0..100 {
-        let second = 100 + round * 60;
+        let second = 100 + round * 61;
         assert_eq!(next(&mut update, second, &status("idle", "")), ["push a:1"], "{round}");
         let failed = failure("no whole answer", Reach::Unconfirmed);
         reports.extend(short(&update.on_pushed(&id("a:1"), failed, at(second + 1), &RULES)));
-        assert!(next(&mut update, second + 59, &status("idle", "")).is_empty(), "{round}");
+        assert!(next(&mut update, second + 60, &status("idle", "")).is_empty(), "{round}");
     }
     assert_eq!(reports, ["wait confirmation a:1"]);
     assert_eq!((update.devices[0].tries, update.devices[0].pushes), (0, 0));
