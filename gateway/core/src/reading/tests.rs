@@ -158,6 +158,43 @@ fn device() -> Objects {
 }
 
 #[test]
+fn a_counter_table_that_the_agent_breaks_off_is_not_summed() {
+    const PROFILE: &str = "
+vendor: acme
+match: [{sys_object_id: 1.3.6.1.4.1.99999}]
+counters:
+  copy_total: [{columns: [1.3.6.1.4.1.99999.10.2]}]
+";
+    let profiles = Arc::new(Profiles::new([Profile::parse("acme.yaml", PROFILE).unwrap()]));
+    let mut device = device();
+    device.extend(
+        (1..=5).map(|row| (format!("1.3.6.1.4.1.99999.10.2.{row}").parse().unwrap(), Value::Unsigned(100))),
+    );
+    let third: Oid = "1.3.6.1.4.1.99999.10.2.3".parse().unwrap();
+    let copies = |breaks: bool| {
+        let mut machine = DeviceReading::new(Arc::clone(&profiles), ReadScope::Full, true);
+        while let Some(request) = machine.next_request() {
+            let answer = match orderly(&device, &request) {
+                _ if breaks && request.oids().iter().any(|oid| *oid == third) => Response::Timeout,
+                Response::Varbinds(all) if breaks => {
+                    let beyond = |(oid, _): &(Oid, Value)| {
+                        *oid > third && oid.after(&[1, 3, 6, 1, 4, 1, 99999, 10, 2]).is_some()
+                    };
+                    Response::Varbinds(all.into_iter().take_while(|varbind| !beyond(varbind)).collect())
+                }
+                answer => answer,
+            };
+            if !machine.handle_response(&request, answer) {
+                break;
+            }
+        }
+        machine.finish(circumstances(1)).reading.counters.get(&Counter::CopyTotal).copied()
+    };
+    assert_eq!(copies(false), Some(500));
+    assert_eq!(copies(true), None, "300 of 500");
+}
+
+#[test]
 fn what_a_device_had_before_changes_the_requests_and_never_the_reading() {
     let device = device();
     let counted = |hints: TableHints| {

@@ -103,6 +103,8 @@ pub struct Mib {
     octets: usize,
     /// A value was dropped because a limit was reached.
     dropped: bool,
+    /// Columns whose walk did not reach their end.
+    cut: Vec<Oid>,
     charset: Charset,
 }
 
@@ -158,6 +160,16 @@ impl Mib {
     /// Whether no value was dropped.
     pub(crate) const fn is_whole(&self) -> bool {
         !self.dropped
+    }
+
+    /// Records the columns whose walk did not reach their end.
+    pub(crate) fn set_cut(&mut self, columns: Vec<Oid>) {
+        self.cut = columns;
+    }
+
+    /// Whether rows of a column may be missing here: its walk was cut short, or there was no room for all objects.
+    pub(crate) fn is_cut(&self, column: &Oid) -> bool {
+        self.dropped || self.cut.contains(column)
     }
 
     /// Sets the character set of texts.

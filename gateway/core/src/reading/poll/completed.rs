@@ -44,6 +44,7 @@ impl DeviceReading {
     pub fn finish(mut self, at: ReadContext) -> CompletedReading {
         let locale = self.locale().unwrap_or(1);
         let charset = self.mib.number(objects::PRT_LOCALIZATION_CHARACTER_SET, &[1, locale]);
+        self.mib.set_cut(self.walk.cut_columns());
         self.mib.set_charset(charset.map_or(Charset::Unnamed, Charset::from_mib_enum));
         let mut notes = std::mem::take(&mut self.notes);
         let (mib, profile) = (&self.mib, self.profile.as_deref());

@@ -104,10 +104,20 @@ impl Walk {
 
     /// Whether all of these columns were read to their end, so that a missing row is known to be gone.
     pub(crate) fn read_whole(&self, roots: &[&[u32]]) -> bool {
-        let whole = |column: &Column| !column.cut && (column.done || self.need(column) == Some(0));
+        let whole = |column: &Column| self.is_whole(column);
         roots
             .iter()
             .all(|root| self.columns.iter().find(|column| column.root.arcs() == *root).is_some_and(whole))
+    }
+
+    /// The columns that were not read to their end.
+    pub(crate) fn cut_columns(&self) -> Vec<Oid> {
+        let cut = self.columns.iter().filter(|column| !self.is_whole(column));
+        cut.map(|column| column.root.clone()).collect()
+    }
+
+    fn is_whole(&self, column: &Column) -> bool {
+        !column.cut && (column.done || self.need(column) == Some(0))
     }
 
     /// The next request; `None` if all columns are done.

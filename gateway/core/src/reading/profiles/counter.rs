@@ -204,6 +204,12 @@ impl CounterValue {
                 add(addends)
             }
             Self::Columns(all, optional) => {
+                if optional
+                    .iter()
+                    .any(|column| mib.is_cut(column) && mib.rows(column.arcs()).next().is_some())
+                {
+                    return None;
+                }
                 let first: Option<Vec<_>> = all.iter().map(|column| of_column(mib, column)).collect();
                 let further = optional.iter().filter_map(|column| of_column(mib, column));
                 add(first?.into_iter().chain(further))
@@ -251,6 +257,7 @@ impl RowChoice {
     /// The rows; `None` if a required one doesn't exist.
     fn rows(&self, mib: &Mib) -> Option<Vec<Vec<u32>>> {
         match self {
+            Self::Key(column, _) if mib.is_cut(column) => None,
             Self::Key(column, keys) => keys.rows(|key| {
                 let own = mib.rows(column.arcs()).filter(|(_, value)| value.number() == Some(*key));
                 own.map(|(row, _)| row.to_vec()).collect()
@@ -264,8 +271,12 @@ impl RowChoice {
     }
 }
 
-/// The sum of a column, with the column as its source: an additional row doesn't change the source.
+/// The sum of a column, with the column as its source: an additional row doesn't change the source. `None` if the column
+/// was not read to its end, because the sum of a part would be taken for the whole.
 fn of_column(mib: &Mib, column: &Oid) -> Option<(u64, String)> {
+    if mib.is_cut(column) {
+        return None;
+    }
     let mut counts = mib.rows(column.arcs()).map(|(_, value)| value.count());
     let first = counts.next()??;
     let sum = counts.try_fold(first, |sum, count| sum.checked_add(count?))?;
@@ -312,6 +323,22 @@ mod tests {
             mib.insert(oid.parse().unwrap(), value);
         }
         mib
+    }
+
+    #[test]
+    fn a_column_that_was_cut_short_is_not_summed() {
+        let read = |yaml: &str, cut: &[&str]| {
+            let mut mib = mib();
+            mib.set_cut(cut.iter().map(|oid| oid.parse().unwrap()).collect());
+            serde_yaml::from_str::<CounterSource>(yaml).unwrap().read(&mib).map(|(count, _)| count)
+        };
+        let columns = "{columns: [1.9.5.2], plus_if_there: [1.9.6.2, 1.9.7.2]}";
+        assert_eq!(read(columns, &[]), Some(1_224));
+        assert_eq!(read(columns, &["1.9.5.2"]), None);
+        assert_eq!(read(columns, &["1.9.6.2"]), None);
+        assert_eq!(read(columns, &["1.9.7.2"]), Some(1_224), "it has no rows");
+        let rows = "{rows: {key: 1.9.5.1, is: [10], value: 1.9.5.2}}";
+        assert_eq!((read(rows, &[]), read(rows, &["1.9.5.1"])), (Some(900), None));
     }
 
     fn read(yaml: &str) -> Option<(u64, String)> {
