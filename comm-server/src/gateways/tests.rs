@@ -17,6 +17,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use super::*;
+use crate::store::SeriesQuery;
 use crate::store::testing::{id, scope};
 
 /// A server with a trust domain of its own, and the folder of its certificates.
@@ -252,14 +253,11 @@ async fn a_clock_that_is_years_off_is_told_and_set_right() {
     let reason = answer["quarantined"][0]["reason"].as_str().unwrap();
     assert!(reason.starts_with("at report.read_at: "), "{reason}");
     let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
-    let series = site
-        .store
-        .of(&scope())
-        .counter_series(&id("gw-1"), &id("ricoh:E1"), wire::reading::Counter::Total, from, to)
-        .await
-        .unwrap();
+    let (gateway, device, counter) = (id("gw-1"), id("ricoh:E1"), wire::reading::Counter::Total);
+    let totals = SeriesQuery { gateway: &gateway, device: &device, counter, from, to, source: None };
+    let series = site.store.of(&scope()).counter_series(totals).await.unwrap();
     let seen: Vec<(i64, i64)> =
-        series.iter().map(|p| (p.value, (now.duration_since(p.at).as_secs() + 300) / 600)).collect();
+        series.points.iter().map(|p| (p.value, (now.duration_since(p.at).as_secs() + 300) / 600)).collect();
     assert_eq!(seen, [(1, 18), (2, 6), (4, 0)], "{series:?}");
 }
 

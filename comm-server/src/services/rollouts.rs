@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use comm_server_core::roles::Permission;
-use comm_server_core::rollouts::{Interface, RolloutState, Start, RolloutSpec};
+use comm_server_core::rollouts::{Interface, RolloutSpec, RolloutState, Start};
 use jiff::Timestamp;
 use wire::ids::RolloutId;
 use wire::metadata::target_name;

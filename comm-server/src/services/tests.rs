@@ -1,7 +1,7 @@
 //! Each service with each role: who may do what, and nothing else.
 
 use comm_server_core::roles::{Permission, Role};
-use comm_server_core::rollouts::{Start, RolloutSpec};
+use comm_server_core::rollouts::{RolloutSpec, Start};
 
 use super::*;
 use crate::store::testing::scope;

@@ -9,9 +9,9 @@ use wire::reading::Counter;
 
 use super::{Actor, Forbidden};
 use crate::store::{
-    AuditEntry, Call, CallFilter, Command, CounterPoint, Device, DeviceDetail, DeviceFilter, FleetDevice,
-    FleetFilter, FleetNumbers, Gateway, LaneState, LatestCounter, LeftOutDevice, Page, Quarantined, Rollout, RolloutDevice,
-    Scoped, Sighting, Store, StoreError, SupplyCall,
+    AuditEntry, Call, CallFilter, Command, CounterSeries, Device, DeviceDetail, DeviceFilter, FleetDevice,
+    FleetFilter, FleetNumbers, Gateway, LaneState, LatestCounter, LeftOutDevice, Page, Quarantined, Rollout,
+    RolloutDevice, Scoped, SeriesQuery, Sighting, Store, StoreError, SupplyCall,
 };
 
 /// Gives views to actors with the permission; cheap to clone.
@@ -98,15 +98,8 @@ impl View {
         self.store.latest_counters(gateway, device).await
     }
 
-    pub(crate) async fn counter_series(
-        &self,
-        gateway: &GatewayId,
-        device: &DeviceId,
-        counter: Counter,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Read<Vec<CounterPoint>> {
-        self.store.counter_series(gateway, device, counter, from, to).await
+    pub(crate) async fn counter_series(&self, query: SeriesQuery<'_>) -> Read<CounterSeries> {
+        self.store.counter_series(query).await
     }
 
     /// Other gateways that see the device.

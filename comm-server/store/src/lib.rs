@@ -37,9 +37,9 @@ pub use transactions::{
     AnswerError, Attempt, Claimed, IngestError, Ingested, NewCommand, NewRollout, Replayed, RolloutError,
 };
 pub use views::{
-    Call, CallFilter, Command, CounterPoint, Device, DeviceDetail, DeviceFilter, FleetDevice, FleetFilter,
-    FleetNumbers, Gateway, LaneState, LatestCounter, LeftOutDevice, Quarantined, Rollout, RolloutDevice,
-    Sighting, Statistics, SupplyCall,
+    Call, CallFilter, Command, CounterPoint, CounterSeries, CounterSource, Device, DeviceDetail,
+    DeviceFilter, FleetDevice, FleetFilter, FleetNumbers, Gateway, LaneState, LatestCounter, LeftOutDevice,
+    Quarantined, Rollout, RolloutDevice, SeriesQuery, Sighting, Statistics, SupplyCall,
 };
 
 use db::writer::{self, Writer};

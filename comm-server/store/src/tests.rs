@@ -310,11 +310,7 @@ async fn a_reading_describes_the_device_and_a_falling_total_is_a_call() {
     assert_eq!(calls.len(), 1);
     assert_eq!((calls[0].kind.name(), calls[0].lane.name(), calls[0].seq), ("counter_regression", "bulk", 3));
     let from = Timestamp::UNIX_EPOCH;
-    let series = store
-        .of(&scope())
-        .counter_series(&id("gw-1"), &id("ricoh:E1"), Counter::Total, from, Timestamp::MAX)
-        .await;
-    let values: Vec<i64> = series.unwrap().iter().map(|p| p.value).collect();
+    let values: Vec<i64> = totals(&store, from, Timestamp::MAX).await.iter().map(|p| p.value).collect();
     assert_eq!(values, [7, 100, 90, 120]);
 }
 
@@ -464,11 +460,7 @@ async fn what_can_be_used_again_leaves_the_quarantine() {
     assert_eq!(some, Replayed { taken: 1, kept: 2 });
     assert_eq!(store.of(&scope()).replay_quarantine(None, "admin", NOW).await.unwrap().taken, 0);
     let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
-    let series = store
-        .of(&scope())
-        .counter_series(&id("gw-1"), &id("ricoh:E1"), Counter::Total, from, to)
-        .await
-        .unwrap();
+    let series = totals(&store, from, to).await;
     assert_eq!(series.iter().map(|p| p.value).collect::<Vec<_>>(), [10, 20, 30]);
     let device = store.of(&scope()).device(&id("gw-1"), &id("ricoh:E1")).await.unwrap().unwrap().device;
     assert_eq!((device.total, device.open_calls), (Some(30), 0));

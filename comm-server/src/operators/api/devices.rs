@@ -19,6 +19,9 @@ use comm_server_core::roles::Permission;
 /// A text in a query is at most so long.
 const TEXT_BYTES: usize = 100;
 
+/// A source (OIDs joined by `+`) in a query is at most so long.
+const SOURCE_BYTES: usize = 2000;
+
 /// A device.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Device {
@@ -81,6 +84,36 @@ pub(super) struct CounterPoint {
     oid: String,
     /// The value as it was read.
     raw: i64,
+}
+
+/// A counter over time, of one source: values of two sources count differently.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CounterSeries {
+    /// The values, oldest first.
+    items: Vec<CounterPoint>,
+    /// Always null: a series has one page.
+    next: Option<String>,
+    /// The object that the values were read from, or several joined by `+`; empty where there is no value.
+    source: String,
+    /// All sources with values in the span, that of the newest value first.
+    sources: Vec<CounterSource>,
+}
+
+/// A source of a counter.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CounterSource {
+    /// Pass it as `source` to read its values.
+    oid: String,
+    /// How many values were read from it in the span.
+    values: i64,
+    first_at: Timestamp,
+    last_at: Timestamp,
+}
+
+impl From<store::CounterSource> for CounterSource {
+    fn from(s: store::CounterSource) -> Self {
+        Self { oid: s.oid, values: s.values, first_at: s.first, last_at: s.last }
+    }
 }
 
 impl From<store::Device> for Device {
@@ -189,9 +222,13 @@ pub(super) struct SeriesParams {
     from: Option<Timestamp>,
     /// Not after, RFC 3339.
     to: Option<Timestamp>,
+    /// One of `sources`. If absent, the source of the device's total; for other counters, that of the newest value.
+    #[param(max_length = 2000)]
+    source: Option<String>,
 }
 
-/// A counter over time, oldest first: every value of a week, the last of each hour of two months, of each day of more.
+/// A counter over time, of one source, oldest first: every value of a week, the last of each hour of two months, of each day
+/// of more.
 #[utoipa::path(
     get, path = "/api/v1/gateways/{gateway}/devices/{device}/counters", tag = "fleet",
     operation_id = "read_counters",
@@ -200,14 +237,14 @@ pub(super) struct SeriesParams {
         ("device" = String, Path, description = "The device's id, percent-encoded"),
         SeriesParams
     ),
-    responses((status = 200, body = List<CounterPoint>, description = "The values"), ReadErrors)
+    responses((status = 200, body = CounterSeries, description = "The values"), ReadErrors)
 )]
 pub(super) async fn counters(
     State(state): State<OperatorState>,
     caller: Caller,
     PathIds((gateway, device)): PathIds<(GatewayId, DeviceId)>,
     Params(params): Params<SeriesParams>,
-) -> Result<Json<List<CounterPoint>>, ApiError> {
+) -> Result<Json<CounterSeries>, ApiError> {
     let named = params.counter.as_deref().unwrap_or(Counter::Total.name());
     let Some(counter) = Counter::ALL.into_iter().find(|known| known.name() == named) else {
         let known = Counter::ALL.map(Counter::name).join(", ");
@@ -217,9 +254,13 @@ pub(super) async fn counters(
     if state.view(&caller, Permission::SeeFleet)?.device(&gateway, &device).await?.is_none() {
         return Err(ApiError::not_found("device"));
     }
-    let points = state
-        .view(&caller, Permission::SeeFleet)?
-        .counter_series(&gateway, &device, counter, from, to)
-        .await?;
-    Ok(Json(List::whole(points.into_iter().map(Into::into).collect())))
+    let source = limited("source", params.source.as_deref(), SOURCE_BYTES)?;
+    let query = store::SeriesQuery { gateway: &gateway, device: &device, counter, from, to, source };
+    let series = state.view(&caller, Permission::SeeFleet)?.counter_series(query).await?;
+    Ok(Json(CounterSeries {
+        items: series.points.into_iter().map(Into::into).collect(),
+        next: None,
+        source: series.source,
+        sources: series.sources.into_iter().map(Into::into).collect(),
+    }))
 }

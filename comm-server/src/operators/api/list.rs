@@ -23,11 +23,6 @@ impl<T: ToSchema> List<T> {
     pub(super) fn of<R: Into<T>>(page: Page<R>) -> Self {
         Self { items: page.items.into_iter().map(Into::into).collect(), next: page.next }
     }
-
-    /// A list that has one page.
-    pub(super) const fn whole(items: Vec<T>) -> Self {
-        Self { items, next: None }
-    }
 }
 
 /// Where a list goes on.

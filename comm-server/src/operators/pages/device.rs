@@ -23,7 +23,8 @@ use crate::operators::caller::{Caller, PathIds};
 use crate::operators::error::ApiError;
 use crate::services::RequestKind;
 use crate::store::{
-    CallFilter, CounterPoint, Device, DeviceDetail, Gateway, LatestCounter, Page, Sighting, SupplyCall,
+    CallFilter, CounterPoint, Device, DeviceDetail, Gateway, LatestCounter, Page, SeriesQuery, Sighting,
+    SupplyCall,
 };
 use comm_server_core::calls::CallPriority;
 use comm_server_core::roles::Permission;
@@ -199,9 +200,16 @@ async fn points(
     device: &DeviceId,
     now: Timestamp,
 ) -> Result<Vec<Point>, PageError> {
-    let (total, begin, end) = (Counter::Total, Timestamp::UNIX_EPOCH, Timestamp::MAX);
     let view = state.view(caller, Permission::SeeFleet)?;
-    let points = view.counter_series(gateway, device, total, begin, end).await?;
+    let query = SeriesQuery {
+        gateway,
+        device,
+        counter: Counter::Total,
+        from: Timestamp::UNIX_EPOCH,
+        to: Timestamp::MAX,
+        source: None,
+    };
+    let points = view.counter_series(query).await?.points;
     let point = |p: &CounterPoint| Point { at: When::new(p.at, now), value: grouped(p.value) };
     Ok(points.iter().rev().take(TABLE_POINTS).map(point).collect())
 }

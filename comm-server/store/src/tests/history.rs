@@ -2,13 +2,20 @@
 
 use super::*;
 
+/// The totals of device `ricoh:E1` read from one source: the given one, or that of the device's total.
+async fn totals_of(store: &Store, (from, to): (Timestamp, Timestamp), source: Option<&str>) -> CounterSeries {
+    let (gateway, device, counter) = (id("gw-1"), id("ricoh:E1"), Counter::Total);
+    let query = SeriesQuery { gateway: &gateway, device: &device, counter, from, to, source };
+    store.of(&scope()).counter_series(query).await.unwrap()
+}
+
+pub(super) async fn totals(store: &Store, from: Timestamp, to: Timestamp) -> Vec<CounterPoint> {
+    totals_of(store, (from, to), None).await.points
+}
+
 pub(super) async fn series(store: &Store) -> Vec<(String, i64)> {
     let (from, to) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
-    let found = store
-        .of(&scope())
-        .counter_series(&id("gw-1"), &id("ricoh:E1"), Counter::Total, from, to)
-        .await
-        .unwrap();
+    let found = totals(store, from, to).await;
     found.iter().map(|point| (point.at.to_string(), point.value)).collect()
 }
 
@@ -64,7 +71,13 @@ pub(super) async fn each_source_of_a_counter_keeps_its_own_meters() {
     let retention = comm_server_core::retention::Retention { meters_raw_days: 1, ..Default::default() };
     store.apply_retention(retention, NOW + SignedDuration::from_hours(24 * 3)).await.unwrap();
     let kept: Vec<i64> = series(&store).await.into_iter().map(|(_, value)| value).collect();
-    assert_eq!(kept, [10, 20, 13], "the first and the last of the one, and the other");
+    assert_eq!(kept, [10, 13], "the first and the last of the total's source");
+    let all = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
+    let other = totals_of(&store, all, Some("1.8")).await;
+    assert_eq!(other.points.iter().map(|point| point.value).collect::<Vec<_>>(), [20]);
+    let sources: Vec<_> = other.sources.iter().map(|source| (source.oid.as_str(), source.values)).collect();
+    assert_eq!((other.source.as_str(), sources), ("1.8", vec![("1.9", 2), ("1.8", 1)]));
+    assert_eq!(totals_of(&store, all, Some("1.7")).await.points, []);
     let days = NOW + SignedDuration::from_hours(24 * 3);
     let mut later = from("1.8", 30, 0);
     later["read_at"] = json!(days.to_string());
@@ -109,8 +122,6 @@ pub(super) async fn a_plot_of_years_has_a_value_of_each_day() {
     let days = series(store).await;
     assert_eq!(days.len(), 100);
     assert_eq!((days[0].1, days[99].1), (1, 199));
-    let end = NOW + SignedDuration::from_hours(48);
-    let own = store.of(&scope());
-    let week = own.counter_series(&id("gw-1"), &id("ricoh:E1"), Counter::Total, NOW, end).await;
-    assert_eq!(week.unwrap().len(), 5, "a short span has every value");
+    let week = totals(store, NOW, NOW + SignedDuration::from_hours(48)).await;
+    assert_eq!(week.len(), 5, "a short span has every value");
 }

@@ -1,6 +1,6 @@
 //! Roll-outs and what gateways tell of them.
 
-use comm_server_core::rollouts::{Start, RolloutSpec};
+use comm_server_core::rollouts::{RolloutSpec, Start};
 use wire::report::WaitReason;
 
 use super::*;
@@ -15,8 +15,10 @@ pub(super) async fn with_two_devices() -> (Opened, wire::ids::RolloutId) {
         information("ricoh:E4", "MP 5055", "1.0"),
     ];
     send(store, Lane::Bulk, 1, &reports).await;
-    let new =
-        NewRollout { spec: RolloutSpec { start: later(), ..spec("IM C3000", "2.0") }, ..new("IM C3000", "2.0") };
+    let new = NewRollout {
+        spec: RolloutSpec { start: later(), ..spec("IM C3000", "2.0") },
+        ..new("IM C3000", "2.0")
+    };
     let id = store.of(&scope()).create_rollout(new, NOW).await.unwrap();
     (opened, id)
 }

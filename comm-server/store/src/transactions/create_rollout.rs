@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use comm_server_core::rollouts::{Fleet, Plan, PlanError, RolloutState, Share, RolloutSpec, is_of_model, plan};
+use comm_server_core::rollouts::{
+    Fleet, Plan, PlanError, RolloutSpec, RolloutState, Share, is_of_model, plan,
+};
 use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
@@ -151,7 +153,11 @@ async fn create(
 }
 
 /// What a plan depends on: the models that there are, and the devices of the ordered one in every spelling.
-async fn fleet(connection: &mut AnyConnection, tenant: &TenantId, spec: &RolloutSpec) -> Result<Fleet, StoreError> {
+async fn fleet(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    spec: &RolloutSpec,
+) -> Result<Fleet, StoreError> {
     let models = devices::models(connection, tenant, MODELS).await?;
     let mut candidates = Vec::new();
     for model in models.iter().filter(|(vendor, model)| is_of_model(spec, vendor, model)) {

@@ -8,9 +8,13 @@ use wire::reading::Counter;
 
 use crate::Scoped;
 use crate::db::{StoreError, failed, row};
+use crate::tables::{GatewayRef, devices};
 
 /// Points of one series at most; of more, the newest are given.
 const POINTS: i64 = 5000;
+
+/// Sources of one counter at most.
+const SOURCES: i64 = 20;
 
 /// A counter at a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,33 +46,105 @@ pub struct LatestCounter {
     pub unit: String,
 }
 
+/// Which values of which counter.
+#[derive(Debug, Clone, Copy)]
+pub struct SeriesQuery<'a> {
+    /// The gateway.
+    pub gateway: &'a GatewayId,
+    /// The device's id.
+    pub device: &'a DeviceId,
+    /// The counter.
+    pub counter: Counter,
+    /// Not before.
+    pub from: Timestamp,
+    /// Not after.
+    pub to: Timestamp,
+    /// The object that the values were read from, as in [`CounterPoint::oid`]; `None` chooses the one that the device's total
+    /// is read from, and for other counters that of the newest value.
+    pub source: Option<&'a str>,
+}
+
+/// Values of one source, oldest first. Values of two sources count differently and are no series (decision 0016).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CounterSeries {
+    /// The object that the values were read from; empty where there is no value.
+    pub source: String,
+    /// Every source with values in the span, that of the newest value first.
+    pub sources: Vec<CounterSource>,
+    /// The values.
+    pub points: Vec<CounterPoint>,
+}
+
+/// A source of a counter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CounterSource {
+    /// The object that is read, or several joined by `+`.
+    pub oid: String,
+    /// Values in the span.
+    pub values: i64,
+    /// Time of the first one.
+    pub first: Timestamp,
+    /// Time of the last one.
+    pub last: Timestamp,
+}
+
 impl Scoped {
-    /// A counter of a device from `from` to `to`, oldest first.
-    pub async fn counter_series(
+    /// A counter of a device over time, of one source.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn counter_series(&self, query: SeriesQuery<'_>) -> Result<CounterSeries, StoreError> {
+        let sources = self.counter_sources(query).await?;
+        let source = match query.source {
+            Some(source) => source.to_owned(),
+            None => self.default_source(query, &sources).await?,
+        };
+        let span = sources.iter().find(|own| own.oid == source);
+        let points = match span {
+            Some(span) => self.points(query, span).await?,
+            None => Vec::new(),
+        };
+        Ok(CounterSeries { source, sources, points })
+    }
+
+    /// The source of the device's total where it has values in the span, else the source of the newest value.
+    async fn default_source(
         &self,
-        gateway: &GatewayId,
-        device: &DeviceId,
-        counter: Counter,
-        from: Timestamp,
-        to: Timestamp,
+        query: SeriesQuery<'_>,
+        sources: &[CounterSource],
+    ) -> Result<String, StoreError> {
+        let newest = sources.first().map(|source| source.oid.clone()).unwrap_or_default();
+        if query.counter != Counter::Total || sources.len() < 2 {
+            return Ok(newest);
+        }
+        let of = GatewayRef { tenant: self.tenant(), gateway: query.gateway };
+        let total = devices::total(&mut *self.reader().await?, of, query.device).await?;
+        Ok(total.source.filter(|own| sources.iter().any(|source| source.oid == *own)).unwrap_or(newest))
+    }
+
+    async fn points(
+        &self,
+        query: SeriesQuery<'_>,
+        span: &CounterSource,
     ) -> Result<Vec<CounterPoint>, StoreError> {
-        let (from, to) = self.extent((gateway, device, counter), from, to).await?;
+        let (from, to) = (span.first.as_millisecond(), span.last.as_millisecond());
         let rows = sqlx::query(
             "SELECT c.read_ms, c.value, c.oid, c.raw FROM counters c \
              JOIN (SELECT MAX(read_ms) AS newest FROM counters WHERE tenant = $1 AND gateway = $2 \
-              AND device = $3 AND counter = $4 AND read_ms >= $5 AND read_ms <= $6 GROUP BY read_ms / $8) n \
-             ON n.newest = c.read_ms \
-             WHERE c.tenant = $1 AND c.gateway = $2 AND c.device = $3 AND c.counter = $4 \
-             ORDER BY c.read_ms DESC LIMIT $7",
+              AND device = $3 AND counter = $4 AND oid = $5 AND read_ms >= $6 AND read_ms <= $7 \
+              GROUP BY read_ms / $8) n ON n.newest = c.read_ms \
+             WHERE c.tenant = $1 AND c.gateway = $2 AND c.device = $3 AND c.counter = $4 AND c.oid = $5 \
+             ORDER BY c.read_ms DESC LIMIT $9",
         )
         .bind(self.tenant().to_string())
-        .bind(gateway.to_string())
-        .bind(device.to_string())
-        .bind(counter.name())
+        .bind(query.gateway.to_string())
+        .bind(query.device.to_string())
+        .bind(query.counter.name())
+        .bind(span.oid.clone())
         .bind(from)
         .bind(to)
-        .bind(POINTS)
         .bind(plot_step_ms(to.saturating_sub(from)))
+        .bind(POINTS)
         .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(failed("read counters"))?;
@@ -115,27 +191,31 @@ impl Scoped {
         rows.iter().map(counter).collect()
     }
 
-    /// The times of the first and the last value of a span, milliseconds.
-    async fn extent(
-        &self,
-        (gateway, device, counter): (&GatewayId, &DeviceId, Counter),
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<(i64, i64), StoreError> {
-        let found = sqlx::query(
-            "SELECT COALESCE(MIN(read_ms), 0) AS oldest, COALESCE(MAX(read_ms), 0) AS newest FROM counters \
+    /// The sources of a counter in a span, that of the newest value first.
+    async fn counter_sources(&self, query: SeriesQuery<'_>) -> Result<Vec<CounterSource>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT oid, COUNT(*) AS points, MIN(read_ms) AS oldest, MAX(read_ms) AS newest FROM counters \
              WHERE tenant = $1 AND gateway = $2 AND device = $3 AND counter = $4 \
-             AND read_ms >= $5 AND read_ms <= $6",
+             AND read_ms >= $5 AND read_ms <= $6 GROUP BY oid ORDER BY newest DESC, oid LIMIT $7",
         )
         .bind(self.tenant().to_string())
-        .bind(gateway.to_string())
-        .bind(device.to_string())
-        .bind(counter.name())
-        .bind(from.as_millisecond())
-        .bind(to.as_millisecond())
-        .fetch_one(&mut *self.reader().await?)
+        .bind(query.gateway.to_string())
+        .bind(query.device.to_string())
+        .bind(query.counter.name())
+        .bind(query.from.as_millisecond())
+        .bind(query.to.as_millisecond())
+        .bind(SOURCES)
+        .fetch_all(&mut *self.reader().await?)
         .await
         .map_err(failed("read counters"))?;
-        Ok((row::number(&found, "oldest")?, row::number(&found, "newest")?))
+        let source = |r| {
+            Ok(CounterSource {
+                oid: row::text(r, "oid")?,
+                values: row::number(r, "points")?,
+                first: row::time(r, "oldest")?,
+                last: row::time(r, "newest")?,
+            })
+        };
+        rows.iter().map(source).collect()
     }
 }

@@ -17,7 +17,7 @@ mod users;
 
 pub use calls::{Call, CallFilter};
 pub use commands::Command;
-pub use counters::{CounterPoint, LatestCounter};
+pub use counters::{CounterPoint, CounterSeries, CounterSource, LatestCounter, SeriesQuery};
 pub use devices::{Device, DeviceDetail, DeviceFilter};
 pub use fleet::{FleetDevice, FleetFilter, FleetNumbers, SupplyCall};
 pub use gateways::{Gateway, LaneState};

@@ -199,17 +199,15 @@ impl Update {
                 state.version_before.clone_from(&device.version_before);
                 effects.push(Effect::Report(state));
             }
-            Err(failure) => {
-                match device.push_failed(&failure, &context, rules, &mut effects) {
-                    Next::StageAgain(_) => {
-                        self.image = Image::Wanted { attempts: 0, not_before: now, detail: failure.why };
-                    }
-                    Next::Withdraw => {
-                        effects.extend(self.fail_image(&failure.why, "not pushed", &context));
-                    }
-                    Next::TryAgain(_) | Next::Confirm(_) | Next::ReadBack | Next::GiveUp => {}
+            Err(failure) => match device.push_failed(&failure, &context, rules, &mut effects) {
+                Next::StageAgain(_) => {
+                    self.image = Image::Wanted { attempts: 0, not_before: now, detail: failure.why };
                 }
-            }
+                Next::Withdraw => {
+                    effects.extend(self.fail_image(&failure.why, "not pushed", &context));
+                }
+                Next::TryAgain(_) | Next::Confirm(_) | Next::ReadBack | Next::GiveUp => {}
+            },
         }
         self.finish(&mut effects);
         effects

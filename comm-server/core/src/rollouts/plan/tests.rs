@@ -72,7 +72,9 @@ fn a_date_in_the_past_is_refused_by_every_door_with_the_way_to_do_it_now() {
     let past = on("2020-01-01T00:00:00Z").unwrap_err();
     let said = "the date 2020-01-01T00:00:00Z is in the past: it is 2026-01-01T00:00:00Z now";
     assert_eq!(past.to_string(), said);
-    for (interface, way) in [(Interface::CommandLine, "--now"), (Interface::Api, "leave it out"), (Interface::Page, "empty")] {
+    for (interface, way) in
+        [(Interface::CommandLine, "--now"), (Interface::Api, "leave it out"), (Interface::Page, "empty")]
+    {
         assert!(past.remedy(interface).unwrap().contains(way), "{interface:?}");
     }
     assert!(on("2025-12-31T23:55:00Z").is_err());
@@ -122,6 +124,9 @@ fn a_downgrade_must_be_meant_and_versions_that_cant_be_compared_are_not_guessed(
         "4 of 4 devices show a newer version than 0.9 (such as 2.0): it would be a downgrade"
     );
     assert!(refused.remedy(Interface::CommandLine).unwrap().contains("--allow-downgrade"));
-    assert_eq!(devices(&plan(&RolloutSpec { allow_downgrade: true, ..older }, &fleet(), NOW).unwrap()).len(), 4);
+    assert_eq!(
+        devices(&plan(&RolloutSpec { allow_downgrade: true, ..older }, &fleet(), NOW).unwrap()).len(),
+        4
+    );
     assert!(plan(&spec("IM C3000", "V0.9-special"), &fleet(), NOW).is_ok());
 }
