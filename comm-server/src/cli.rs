@@ -24,7 +24,7 @@ use crate::store::{self, Needs, Page, RolloutError, Store, StoreError};
 pub use print::PrintError;
 pub use rollout::RolloutAction;
 
-/// Name of the program, in front of what it says.
+/// Name of the program, the prefix of its error messages.
 pub const PROGRAM: &str = "platen-comm-server";
 
 /// Platen's communication server.
@@ -37,12 +37,12 @@ pub struct Arguments {
     /// Print JSON, errors too.
     #[arg(long, global = true)]
     pub json: bool,
-    /// What to do.
+    /// The action.
     #[command(subcommand)]
     pub action: Action,
 }
 
-/// What to do.
+/// The actions.
 #[derive(Debug, Subcommand)]
 pub enum Action {
     /// Run the server.
@@ -71,7 +71,7 @@ pub enum Action {
         /// The file.
         file: PathBuf,
     },
-    /// Fill an empty database with a backup, whatever engine it came from.
+    /// Fill an empty database from a backup of any engine.
     Restore {
         /// The file.
         file: PathBuf,
@@ -101,12 +101,12 @@ pub enum GatewayAction {
 /// Commands to gateways.
 #[derive(Debug, Subcommand)]
 pub enum CommandAction {
-    /// Queue a command; it goes out with the gateway's next poll.
+    /// Queue a command; it is delivered with the gateway's next poll.
     Send {
         /// The gateway.
         #[arg(long)]
         gateway: GatewayId,
-        /// What is asked for.
+        /// The kind of request.
         #[arg(long)]
         kind: RequestKind,
     },
@@ -137,7 +137,7 @@ pub enum CliError {
     /// A roll-out.
     #[error("{}", .0.message(Interface::CommandLine))]
     Rollout(OrderError),
-    /// The certificate, with which the global server is asked.
+    /// The certificate with which the global server is requested.
     #[error("the identity can't be used")]
     Identity(#[from] pki::IdentityError),
     /// The list of published images.
@@ -209,7 +209,7 @@ impl CliError {
     }
 }
 
-/// What an action needs to be there: only `run` and `restore` make a database.
+/// What must exist for an action: only `run` and `restore` create a database.
 const fn needs(action: &Action) -> Needs {
     match action {
         Action::Run | Action::Check | Action::Restore { .. } => Needs::Nothing,

@@ -35,7 +35,7 @@ pub struct Config {
     /// Database URL; by default a file in the data directory. A relative path of SQLite is relative to the file's folder.
     #[serde(default)]
     pub database: Option<String>,
-    /// URL of a standby of the database, for what may be shown some seconds old; PostgreSQL only.
+    /// URL of a standby of the database, read where data may be some seconds old; PostgreSQL only.
     #[serde(default)]
     pub database_replica: Option<String>,
     /// How many seconds the standby may be behind and still be read, 1 to 3600.
@@ -43,14 +43,14 @@ pub struct Config {
     pub database_replica_behind_s: u32,
     /// Certificate and key.
     pub identity: IdentityConfig,
-    /// How far the verifier of peers bends.
+    /// Clock skew and overdue revocation lists that the verifier of peers tolerates.
     #[serde(default)]
     pub tolerance: Tolerance,
-    /// Where gateways come.
+    /// The gateways' listener.
     pub gateways: Listen,
-    /// Where operators come.
+    /// The operators' listener.
     pub operators: Operators,
-    /// Where monitoring comes.
+    /// The local port for health and metrics.
     pub local: LocalConfig,
     /// Where new gateways enroll.
     #[serde(default)]
@@ -67,12 +67,12 @@ pub struct Config {
     /// How long things are kept.
     #[serde(default)]
     pub retention: Retention,
-    /// What is logged, and how.
+    /// Logs.
     #[serde(default)]
     pub log: LogConfig,
 }
 
-/// Seconds that a replica may be behind unless the file says otherwise.
+/// Default age of a replica's data, seconds.
 const fn replica_behind_s() -> u32 {
     5
 }
@@ -85,7 +85,7 @@ pub struct Listen {
     pub listen: SocketAddr,
 }
 
-/// Where operators come.
+/// The operators' listener.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Operators {
@@ -113,7 +113,7 @@ impl Operators {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Enrollment {
-    /// Where gateways come that have no certificate yet.
+    /// The enrollment listener, for gateways without a certificate.
     pub listen: SocketAddr,
     /// Folder of the authority: as `platen-pki` made it, without `root-key.pem` and `server-ca-key.pem`.
     pub authority: PathBuf,
@@ -157,10 +157,10 @@ impl Config {
         if problems.is_empty() { Ok((source, config)) } else { Err(Invalid(problems)) }
     }
 
-    /// Reads the file and what it names: the certificate, the authority, the database. Nothing is made.
+    /// Reads the file and what it names: the certificate, the authority, the database. Nothing is created.
     ///
     /// # Errors
-    /// All that is wrong.
+    /// All problems.
     pub async fn check(file: &Path) -> Result<Self, Invalid> {
         let (source, config) = Self::parsed(file)?;
         let mut problems = config.check_values(&source);
@@ -202,7 +202,7 @@ impl Config {
         Ok((source, config))
     }
 
-    /// What can be said of the values alone.
+    /// The problems of the values alone.
     fn check_values(&self, source: &Source) -> Vec<Problem> {
         // Both begin with their key.
         let of_key = |text: String| match text.split_once(' ') {

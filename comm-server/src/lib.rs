@@ -1,7 +1,7 @@
-//! The communication server: gateways report to it over mutual TLS, operators work with it over HTTPS.
+//! The communication server: gateways report to it over mutual TLS, operators use it over HTTPS.
 //!
-//! What it decides is in `comm-server/core`; here the world is read, the store is changed, and answers are given, in
-//! the order: persist, then answer.
+//! Decisions are in `comm-server/core`; this crate reads input, changes the store and responds, in this order: persist,
+//! then respond.
 
 pub mod cli;
 pub mod config;

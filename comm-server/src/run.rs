@@ -216,7 +216,7 @@ async fn print_first_login(users: &Users) -> Result<(), RunError> {
     Ok(())
 }
 
-/// The server is well if its database reads and commits; a replica that isn't read is told and no harm.
+/// The server is healthy if its database reads and commits; an unread replica is only noted.
 fn health(store: &Store) -> Health {
     let store = store.clone();
     Health::with_note(move || {

@@ -1,5 +1,5 @@
-//! What happens by itself: meter requests that are due, commands and sessions whose time is over, roll-outs whose
-//! date has come. Jobs run in UTC.
+//! Scheduled jobs: meter requests that are due, expired commands and sessions, roll-outs whose date has passed. Jobs
+//! run in UTC.
 
 use std::future::Future;
 

@@ -16,16 +16,16 @@ use serde::Deserialize;
 pub struct Config {
     /// Name, as in the certificate.
     pub name: String,
-    /// Where the program keeps what it writes.
+    /// Directory for the files that the program writes.
     pub data_dir: PathBuf,
     /// Own certificate.
     pub identity: IdentityConfig,
-    /// How far the verifier of peers bends.
+    /// Clock skew and overdue revocation lists that the verifier of peers tolerates.
     #[serde(default)]
     pub tolerance: Tolerance,
-    /// Where gateways and communication servers connect.
+    /// Address for gateways and communication servers.
     pub listen: SocketAddr,
-    /// Where health and metrics are.
+    /// Address for health and metrics.
     pub local: LocalConfig,
     /// How long a peer may take for each step of a connection.
     #[serde(default)]

@@ -1,6 +1,6 @@
 //! The global server: a firmware repository with signed metadata, and its delivery to gateways.
 //!
-//! Trust lies in the signatures, not in this server: a gateway refuses whatever the repository's keys did not sign.
+//! Trust comes from the signatures, not from this server: a gateway rejects what the repository's keys did not sign.
 
 pub mod commands;
 mod config;
@@ -24,13 +24,13 @@ use tokio_util::sync::CancellationToken;
 pub use config::Config;
 use repository::{Repository, Verified};
 
-/// How often the metadata's expiry is looked at.
+/// How often the metadata's expiry is checked.
 const WATCH_EVERY: Duration = Duration::from_secs(600);
 
-/// From so long before the expiry on, the log warns.
+/// Before the expiry, the log warns for this long.
 const WARN_BEFORE: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// What must be right before anything listens.
+/// What must be valid before any port is opened.
 ///
 /// # Errors
 /// The identity or the repository can't be used.
@@ -83,7 +83,7 @@ async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("{address}: can't be listened at"))
 }
 
-/// Reads and verifies the metadata as a gateway would, and says why it can't be trusted.
+/// Reads and verifies the metadata as a gateway would; the error says why it isn't trusted.
 async fn verify(
     repository: Repository,
     look: impl FnOnce(&Verified) -> Result<(), String> + Send + 'static,
@@ -96,7 +96,7 @@ async fn verify(
     }
 }
 
-/// Tells in time that the metadata must be signed anew.
+/// Warns in time that the metadata must be signed again.
 async fn watch(repository: Repository, shutdown: CancellationToken) {
     let mut every = tokio::time::interval(WATCH_EVERY);
     loop {

@@ -40,10 +40,10 @@ pub use profile::{LEAF_DAYS, Request};
 pub use revoke::{Listed, RevocationRecord, Revoked, State, Whom};
 use signer::Signer;
 
-/// What protects the root's key on disk.
+/// Protection of the root's key on disk.
 #[derive(Debug)]
 pub enum Passphrase {
-    /// Encrypted by this one (PKCS#8, PBES2: `openssl pkey` reads it too).
+    /// Encrypted with this passphrase (PKCS#8, PBES2: `openssl pkey` reads it too).
     Given(SecretString),
     /// By file permissions alone: for tests and demonstrations.
     InsecureNone,
@@ -120,9 +120,9 @@ pub struct Authority {
     signers: Vec<Signer>,
 }
 
-/// A certificate with a key made for it.
+/// A certificate and the key that was generated for it.
 pub struct Issued {
-    /// What the ledger keeps.
+    /// The certificate's line in the ledger.
     pub record: Record,
     /// Leaf, then intermediate, PEM.
     pub chain_pem: String,
@@ -132,7 +132,7 @@ pub struct Issued {
 }
 
 impl Authority {
-    /// Makes an authority in `dir`, all of it or nothing.
+    /// Creates an authority in `dir`, completely or not at all.
     ///
     /// # Errors
     /// `dir` isn't empty or can't be written, or the passphrase is too short.
@@ -170,10 +170,10 @@ impl Authority {
         folder.write_about(&folder::About::new(trust_domain.clone(), now))
     }
 
-    /// Opens the authority in `dir`: every file is checked, and that each belongs to the others.
+    /// Opens the authority in `dir` and checks every file, and that the files belong together.
     ///
     /// # Errors
-    /// There is none, a file is damaged, or a key can be read by others.
+    /// `dir` holds no authority, a file is damaged, or other users can read a key.
     pub fn open(dir: &Path) -> Result<Self, AuthorityError> {
         let folder = Folder::at(dir);
         let about = folder.about()?;
@@ -199,7 +199,7 @@ impl Authority {
         &self.root
     }
 
-    /// The certificate of an intermediate: the newest, which issues.
+    /// The certificate of an intermediate: the newest generation, which issues.
     #[must_use]
     pub fn certificate_of(&self, which: Intermediate) -> &CertificateDer<'static> {
         &self.signer(which).certificate
@@ -210,7 +210,7 @@ impl Authority {
         self.signers.iter().map(|signer| &signer.certificate)
     }
 
-    /// Makes a key and issues its certificate; the ledger has it on disk before this returns.
+    /// Generates a key and issues its certificate, which is in the ledger on disk before this returns.
     ///
     /// # Errors
     /// The request breaks a rule of its profile, the intermediate has expired, or the ledger can't be written.
@@ -222,7 +222,7 @@ impl Authority {
         Ok(Issued { record, chain_pem, root_pem: to_pem(&self.root), key })
     }
 
-    /// Issues a certificate for a public key; the ledger has it on disk before this returns.
+    /// Issues a certificate for a public key; it is in the ledger on disk before this returns.
     ///
     /// # Errors
     /// As [`Authority::issue`].
@@ -270,7 +270,7 @@ impl Authority {
         Ok((record, leaf))
     }
 
-    /// Everything issued, oldest first.
+    /// Every issued certificate, oldest first.
     ///
     /// # Errors
     /// The ledger can't be read, or a line of it is damaged.
@@ -278,11 +278,11 @@ impl Authority {
         ledger::read(&self.folder.path(ledger::FILE))
     }
 
-    /// Makes a one-time enrollment token for a gateway; its record is on disk before this returns.
+    /// Creates a one-time enrollment token for a gateway; its record is on disk before this returns.
     ///
     /// # Errors
-    /// The name is not valid, the gateway has a valid certificate that the token shall not replace, or the record
-    /// can't be written.
+    /// The name is not valid, the gateway has a valid certificate that the token must not replace, or the record can't
+    /// be written.
     pub fn token(
         &self,
         gateway: &str,
@@ -303,7 +303,7 @@ impl Authority {
         Ok((token, record))
     }
 
-    /// The records of every token made here, oldest first; used ones too: that is the server's to know.
+    /// The records of all tokens created here, oldest first, including used ones: only the server knows which are used.
     ///
     /// # Errors
     /// The file can't be read, or a line of it is damaged.
@@ -321,10 +321,10 @@ impl Authority {
 }
 
 impl Issued {
-    /// Refuses a folder that has a certificate or key already.
+    /// Rejects a folder that already has a certificate or key.
     ///
     /// # Errors
-    /// It has.
+    /// It has one.
     pub fn check_out(out: &Path) -> Result<(), AuthorityError> {
         match ["cert.pem", "key.pem"].map(|name| out.join(name)).into_iter().find(|path| path.exists()) {
             Some(path) => Err(AuthorityError::OutExists { path }),
@@ -332,10 +332,10 @@ impl Issued {
         }
     }
 
-    /// Writes `cert.pem` (leaf, intermediate), `key.pem` (0600) and `root.pem` to a folder, made if need be.
+    /// Writes `cert.pem` (leaf, intermediate), `key.pem` (0600) and `root.pem` to a folder, creating it if necessary.
     ///
     /// # Errors
-    /// A certificate or key is there already, or the folder can't be written.
+    /// A certificate or key exists already, or the folder can't be written.
     pub fn write(&self, out: &Path) -> Result<(), AuthorityError> {
         Self::check_out(out)?;
         let folder = Folder::create(out)?;

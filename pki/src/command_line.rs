@@ -1,6 +1,6 @@
-//! Arguments, and the answer of each command: text for people, with `--json` one JSON value.
+//! The arguments, and the output of each command: text for people, or one JSON value with `--json`.
 //!
-//! Exit status: 0 done, 1 failed, 2 wrong arguments, 3 `inspect --against` says that the certificate is refused.
+//! Exit status: 0 success, 1 failure, 2 wrong arguments, 3 `inspect --against` found that the certificate is rejected.
 
 mod against;
 mod backup;
@@ -27,7 +27,7 @@ use wire::text::lines_with_marks;
 #[derive(Debug, Parser)]
 #[command(name = "platen-pki", version)]
 pub(crate) struct CommandLine {
-    /// Answer in JSON, errors too.
+    /// Print JSON, errors too.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -36,35 +36,35 @@ pub(crate) struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a trust domain: an offline root, a server CA and a gateway CA.
+    /// Create a trust domain: an offline root, a server CA and a gateway CA.
     Init(init::Arguments),
-    /// Make a key and issue a certificate for it.
+    /// Generate a key and issue a certificate for it.
     Issue(issue::Arguments),
     /// List every certificate issued, oldest first.
     List(list::Arguments),
-    /// Show every certificate of a PEM file, and whether it would be refused.
+    /// Show every certificate of a PEM file, and whether it would be rejected.
     Inspect(inspect::Arguments),
-    /// Make a one-time enrollment token for a gateway.
+    /// Create a one-time enrollment token for a gateway.
     Token(token::Arguments),
-    /// Revoke certificates; in force with the next `crl` that is published.
+    /// Revoke certificates; this takes effect with the next published `crl`.
     Revoke(revoke::Arguments),
-    /// Make the revocation lists anew.
+    /// Create new revocation lists.
     Crl(crl::Arguments),
-    /// Join the revocation lists of several places into one bundle.
+    /// Join the revocation lists of several authorities into one bundle.
     JoinCrl(join_crl::Arguments),
-    /// Roll an intermediate CA over; the old one's certificates stay good.
+    /// Renew an intermediate CA; the certificates of the old one stay valid.
     RenewCa(renew_ca::Arguments),
-    /// Put the whole authority into one file.
+    /// Write the whole authority to one file.
     Backup(backup::BackupArguments),
-    /// Make an authority from a backup.
+    /// Create an authority from a backup.
     Restore(backup::RestoreArguments),
 }
 
-/// What a command answers, in both forms.
+/// A command's output in both forms.
 struct Answer {
     text: String,
     json: serde_json::Value,
-    /// The answer is no: a status of its own for scripts.
+    /// The result is negative, with an exit status of its own for scripts.
     refused: bool,
 }
 
@@ -74,20 +74,20 @@ impl Answer {
     }
 }
 
-/// What belongs on standard output, and the exit status.
+/// Output for standard output, and the exit status.
 pub(crate) struct Done {
     pub(crate) output: String,
     pub(crate) status: ExitCode,
 }
 
-/// What belongs on standard error, and the exit status; help and version belong on standard output.
+/// Output for standard error, and the exit status; help and version go to standard output.
 pub(crate) enum NotRun {
     Shown(String),
     Wrong(String),
 }
 
 impl CommandLine {
-    /// Reads the arguments; what is wrong with them is said in JSON where they ask for it.
+    /// Parses the arguments; an error is printed as JSON if they contain `--json`.
     pub(crate) fn read(arguments: Vec<OsString>) -> Result<Self, NotRun> {
         let json = arguments.iter().any(|argument| argument == "--json");
         Self::try_parse_from(arguments).map_err(|error| {

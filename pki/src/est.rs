@@ -1,7 +1,7 @@
-//! What enrollment over secure transport (RFC 7030) carries: PKCS#10 requests in, PKCS#7 certificates out, in base64.
+//! The messages of enrollment over secure transport (RFC 7030): PKCS#10 requests and PKCS#7 certificates, in base64.
 //!
-//! A request proves that its sender has the key, and nothing more: the names in it are never read, the server decides
-//! them. No routes and no sockets here.
+//! A request proves possession of the key, and nothing else: the names in it are never read, the server decides them.
+//! This module has no routes and no sockets.
 
 use std::path::Path;
 
@@ -21,10 +21,10 @@ use crate::leaf::check_key;
 use crate::leaf_facts::Key;
 use crate::pem_file::{self, to_pem};
 
-/// The largest request or answer, bytes.
+/// The largest request or response, bytes.
 pub const EST_BYTES: usize = 64 << 10;
 
-/// The most certificates of an answer.
+/// The maximum number of certificates in a response.
 const CERTIFICATES: usize = 16;
 
 /// Characters of a base64 line (RFC 2045 §6.8).
@@ -33,7 +33,7 @@ const LINE_CHARS: usize = 76;
 const SIGNED_DATA: &[u64] = &[1, 2, 840, 113_549, 1, 7, 2];
 const DATA: &[u64] = &[1, 2, 840, 113_549, 1, 7, 1];
 
-/// What is wrong with a body.
+/// Why a body is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBody {
     /// Too large.
@@ -48,7 +48,7 @@ pub enum InvalidBody {
     /// Not signed by the key in it.
     #[error("the certification request is not signed by the key that it shows")]
     Possession,
-    /// The key is too weak, or of a kind that isn't issued for.
+    /// The key is too weak, or of an unsupported kind.
     #[error("key is {0}: expected ECDSA P-256 or P-384, or Ed25519")]
     Key(String),
     /// Not PKCS#7.
@@ -59,7 +59,7 @@ pub enum InvalidBody {
     OtherKey,
 }
 
-/// A certification request whose sender has the key.
+/// A certification request with a verified proof of possession.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Csr {
     /// Its public key: what [`crate::authority::Authority::sign`] takes.
@@ -73,10 +73,10 @@ impl Csr {
         hex::encode(digest::digest(&digest::SHA256, &self.public_key.subject_public_key_info()))
     }
 
-    /// Parses it and verifies the proof of possession.
+    /// Parses a request and verifies the proof of possession.
     ///
     /// # Errors
-    /// It is none, its signature is wrong, or its key is not strong enough.
+    /// It isn't a request, its signature is wrong, or its key is not strong enough.
     pub fn parse(der: &[u8]) -> Result<Self, InvalidBody> {
         if der.len() > EST_BYTES {
             return Err(InvalidBody::TooLarge);
@@ -97,7 +97,7 @@ impl Csr {
     }
 }
 
-/// A new key and the request for its certificate: the asking side.
+/// A new key and the request for its certificate (client side).
 pub struct Applicant {
     key: KeyPair,
     /// PKCS#10, DER.
@@ -105,7 +105,7 @@ pub struct Applicant {
 }
 
 impl Applicant {
-    /// Makes a key.
+    /// Generates a key.
     ///
     /// # Errors
     /// No random numbers.
@@ -113,10 +113,10 @@ impl Applicant {
         Self::asking(KeyPair::generate()?)
     }
 
-    /// The key in a file, and a request for it: what was asked before and perhaps not answered is asked again.
+    /// The key in a file, and a request for it: a request whose response was lost is sent again with the same key.
     ///
     /// # Errors
-    /// The file is unreadable, can be read by others, or has no key.
+    /// The file is unreadable, can be read by other users, or has no key.
     pub fn with_key(path: &Path) -> Result<Self, AuthorityError> {
         let key = KeyPair::try_from(&pem_file::private_key(path)?)?;
         Self::asking(key)
@@ -135,10 +135,10 @@ impl Applicant {
         self.key.serialize_pem().into()
     }
 
-    /// The chain among what the server answered, in PEM: the certificate of this key, then its issuer.
+    /// The chain in the server's response, PEM: the certificate of this key, then its issuer.
     ///
     /// # Errors
-    /// There is none for this key.
+    /// No certificate is for this key.
     pub fn chain_pem(&self, answered: &[CertificateDer<'_>]) -> Result<String, InvalidBody> {
         let parsed = |der| facts::parse(der).map_err(|_| InvalidBody::Certificates);
         let certificates = answered.iter().map(parsed).collect::<Result<Vec<_>, _>>()?;
@@ -180,7 +180,7 @@ pub fn certs_only(certificates: &[CertificateDer<'_>]) -> Vec<u8> {
 /// The certificates of a certs-only PKCS#7 message.
 ///
 /// # Errors
-/// It is none, or has more than a chain has.
+/// It isn't such a message, or has more certificates than a chain.
 pub fn parse_certs_only(der: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidBody> {
     if der.len() > EST_BYTES {
         return Err(InvalidBody::TooLarge);
@@ -215,7 +215,7 @@ pub fn parse_certs_only(der: &[u8]) -> Result<Vec<CertificateDer<'static>>, Inva
     Ok(found)
 }
 
-/// A body as it is sent: base64 in lines.
+/// Encodes a body: base64 in lines.
 #[must_use]
 pub fn to_base64(der: &[u8]) -> String {
     let encoded = BASE64.encode(der);
@@ -230,7 +230,7 @@ pub fn to_base64(der: &[u8]) -> String {
     text
 }
 
-/// A body as it was received: base64, in lines or not.
+/// Decodes a received body: base64, with or without line breaks.
 ///
 /// # Errors
 /// It is too large, or not base64.

@@ -16,10 +16,10 @@ use crate::rejection::Rejection;
 /// The largest certificate that is parsed, bytes.
 pub const CERTIFICATE_BYTES: usize = 16 << 10;
 
-/// Parses a certificate, which must be whole and not longer than [`CERTIFICATE_BYTES`].
+/// Parses a certificate, which must be complete and not longer than [`CERTIFICATE_BYTES`].
 ///
 /// # Errors
-/// It is neither.
+/// It is too long or invalid.
 pub fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Rejection> {
     if der.len() > CERTIFICATE_BYTES {
         return Err(Rejection::Malformed("it is larger than 16 KiB"));
@@ -32,7 +32,7 @@ pub fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Rej
     Ok(certificate)
 }
 
-/// The first name that a server is called by.
+/// The first name of a server.
 #[expect(clippy::wildcard_enum_match_arm, reason = "a server is called by no other kind of name")]
 pub(crate) fn any_host(leaf: &CertificateDer<'_>) -> Option<ServerName<'static>> {
     let certificate = parse(leaf).ok()?;
@@ -48,7 +48,7 @@ pub(crate) fn any_host(leaf: &CertificateDer<'_>) -> Option<ServerName<'static>>
     })
 }
 
-/// Reads the facts of a leaf; `intermediates` are what the peer sent with it.
+/// Reads the facts of a leaf; `intermediates` are those that the peer sent.
 ///
 /// # Errors
 /// A certificate can't be parsed, or has an extension twice.
@@ -59,7 +59,7 @@ pub fn of_leaf(
     of_parsed(&parse(leaf)?, intermediates)
 }
 
-/// The same, of a leaf that is parsed already.
+/// The same for a parsed leaf.
 ///
 /// # Errors
 /// As [`of_leaf`].
@@ -133,7 +133,7 @@ fn purposes_of(usage: &x509_parser::extensions::ExtendedKeyUsage<'_>) -> Purpose
     }
 }
 
-/// All intermediates that bear the issuer's name must agree: a decoy beside the real one gains nothing.
+/// All intermediates with the issuer's name must agree, so that a decoy beside the real one has no effect.
 fn issuer_of(leaf: &X509Certificate<'_>, intermediates: &[CertificateDer<'_>]) -> Result<Issuer, Rejection> {
     let mut found = None;
     for der in intermediates {

@@ -17,7 +17,7 @@ use crate::revocation::{CrlError, Crls};
 use crate::spiffe::SpiffeId;
 use crate::trust::Trust;
 
-/// Where a program finds its identity: the key `identity` of its configuration.
+/// The files of a program's identity: the key `identity` of its configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IdentityConfig {
@@ -27,7 +27,8 @@ pub struct IdentityConfig {
     pub key: PathBuf,
     /// Trusted roots, PEM.
     pub root: PathBuf,
-    /// Revocation lists of all intermediates and these themselves: `crl.pem` of `platen-pki crl`. With it, a peer of unknown or stale status is refused.
+    /// Revocation lists of all intermediates: `crl.pem` of `platen-pki crl`. If configured, a peer of unknown or stale
+    /// status is rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crl: Option<PathBuf>,
 }
@@ -38,7 +39,7 @@ pub enum IdentityError {
     /// One of its files.
     #[error(transparent)]
     File(#[from] PemFileError),
-    /// The own certificate names nobody.
+    /// The own certificate has no SPIFFE ID.
     #[error("own certificate {} is refused", path.display())]
     Certificate {
         /// The file.
@@ -46,14 +47,14 @@ pub enum IdentityError {
         /// Why.
         source: Rejection,
     },
-    /// The key is not the certificate's.
+    /// The key does not belong to the certificate.
     #[error("key {} does not belong to certificate {}: issue both anew", key.display(), certificate.display())]
     Key {
         /// The key's file.
         key: PathBuf,
         /// The certificate's file.
         certificate: PathBuf,
-        /// What rustls says.
+        /// The error of rustls.
         source: rustls::Error,
     },
     /// The revocation lists.
@@ -64,12 +65,12 @@ pub enum IdentityError {
     Root {
         /// The file.
         path: PathBuf,
-        /// What rustls says.
+        /// The error of rustls.
         source: rustls::Error,
     },
 }
 
-/// A loaded identity: own certificate and key, and what peers are verified against.
+/// A loaded identity: own certificate and key, and the trust against which peers are verified.
 #[derive(Debug, Clone)]
 pub struct Identity {
     id: SpiffeId,
@@ -79,11 +80,12 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Loads it with the default tolerance; an expired certificate loads too, so that the program can run and tell.
+    /// Loads it with the default tolerance. An expired certificate is loaded too, so that the program can run and
+    /// report it.
     ///
     /// # Errors
-    /// A file is unreadable or damaged, the key can be read by others or is of another certificate,
-    /// or the certificate has no SPIFFE ID.
+    /// A file is unreadable or damaged, other users can read the key, the key belongs to another certificate, or the
+    /// certificate has no SPIFFE ID.
     pub fn load(config: &IdentityConfig) -> Result<Self, IdentityError> {
         Self::load_with(config, Tolerance::default())
     }
@@ -112,8 +114,8 @@ impl Identity {
         Ok(Self { id, certified: Arc::new(certified), trust, validity })
     }
 
-    /// The same with newer revocation lists. Build every TLS configuration anew from it: nothing of the old one, no
-    /// session and no ticket key, may live on.
+    /// The same identity with newer revocation lists. Build every TLS configuration from scratch with it: no session
+    /// and no ticket key of the old one may be kept.
     #[must_use]
     pub fn with_crls(&self, crls: Arc<Crls>) -> Self {
         Self { trust: self.trust.with_crls(crls), ..self.clone() }
@@ -125,7 +127,7 @@ impl Identity {
         &self.id
     }
 
-    /// What peers are verified against.
+    /// The trust against which peers are verified.
     #[must_use]
     pub const fn trust(&self) -> &Trust {
         &self.trust

@@ -1,4 +1,4 @@
-//! What a certificate says, for people and scripts.
+//! Describes certificates, for people and scripts.
 
 use std::net::IpAddr;
 
@@ -14,14 +14,14 @@ use crate::facts;
 use crate::pem_file::{self, PemFileError};
 use crate::rejection::Rejection;
 
-/// A certificate in words.
+/// A described certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Description {
     /// Subject's distinguished name.
     pub subject: String,
     /// Issuer's distinguished name.
     pub issuer: String,
-    /// The one SPIFFE ID; absent when there is none or several.
+    /// The SPIFFE ID; absent if there is none or more than one.
     pub spiffe_id: Option<String>,
     /// Serial number, hexadecimal.
     pub serial: String,
@@ -41,7 +41,7 @@ pub struct Description {
     pub dns: Vec<String>,
     /// Addresses there.
     pub ips: Vec<IpAddr>,
-    /// Other names there.
+    /// Other names of the subject alternative name.
     pub other_names: Vec<String>,
     /// The public key's kind and strength.
     pub key: String,
@@ -60,7 +60,7 @@ pub enum InspectError {
     Certificate {
         /// The file.
         path: std::path::PathBuf,
-        /// Which, from 1.
+        /// Its position, from 1.
         number: usize,
         /// Why.
         source: Rejection,
@@ -162,7 +162,7 @@ fn purposes(usage: &ExtendedKeyUsage<'_>) -> Vec<String> {
     known.chain(usage.other.iter().map(|oid| oid.to_id_string())).collect()
 }
 
-/// A time beyond what can be shown is shown as the nearest that can.
+/// Formats a time; one beyond the range of the type is shown as the nearest in range.
 pub(crate) fn time_of(time: ASN1Time) -> Timestamp {
     let seconds = time.timestamp();
     let nearest = if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX };

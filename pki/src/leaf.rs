@@ -10,18 +10,18 @@ use crate::spiffe::{PartyKind, SpiffeId, TrustDomain};
 /// Accepted sizes of an RSA modulus, bits: a shorter one is weak, a longer one only costs the verifier time.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
-/// What is expected of the peer.
+/// The expectations about a peer.
 #[derive(Debug, Clone, Copy)]
 pub struct Expectation<'a> {
     /// The own trust domain.
     pub trust_domain: &'a TrustDomain,
     /// The peer's part in the handshake.
     pub role: Role,
-    /// Kinds of party that are welcome here.
+    /// The accepted kinds of party.
     pub kinds: &'a [PartyKind],
     /// Now, Unix seconds.
     pub now: i64,
-    /// By how much the clocks of the two sides may differ, seconds: [`crate::Tolerance::clock_skew_s`].
+    /// The tolerated clock skew, seconds: [`crate::Tolerance::clock_skew_s`].
     pub clock_skew_s: i64,
 }
 
@@ -78,8 +78,8 @@ pub const fn check_validity(
     Ok(())
 }
 
-/// The instant at which rustls-webpki, which knows no tolerance, is to verify the chain: `now`, or the nearer end of
-/// the leaf's validity where `now` is beyond it by no more than the tolerance.
+/// The time at which rustls-webpki, which knows no tolerance, verifies the chain: `now`, or the nearer end of the
+/// leaf's validity if `now` is outside it by no more than the tolerance.
 #[must_use]
 pub const fn chain_instant((not_before, not_after): (i64, i64), now: i64, clock_skew_s: i64) -> i64 {
     if now < not_before && not_before.saturating_sub(now) <= clock_skew_s {
@@ -131,10 +131,10 @@ fn check_serial(serial: &[u8]) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Whether a key is strong enough for a party, and not so large that verifying costs more than it should.
+/// Whether a key is strong enough for a party, and not so large that it slows verification.
 ///
 /// # Errors
-/// It isn't.
+/// It is weak or too large.
 pub fn check_key(key: &Key) -> Result<(), Rejection> {
     match key {
         Key::P256 | Key::P384 | Key::Ed25519 => Ok(()),
@@ -143,7 +143,7 @@ pub fn check_key(key: &Key) -> Result<(), Rejection> {
     }
 }
 
-/// Exactly those of the kind, in either role: a certificate is good for what its party does and nothing else.
+/// The exact extended key usage of a kind, in either role: a certificate allows only what its party does.
 const fn purposes_of(kind: PartyKind) -> (Purposes, &'static str) {
     let none = Purposes { server: false, client: false, any: false, other: false };
     match kind {

@@ -1,11 +1,11 @@
-//! What a leaf certificate says, as far as the decision in [`crate::leaf`] needs it: plain data, read by [`crate::facts`].
+//! The facts of a leaf certificate that the decision in [`crate::leaf`] needs: plain data, read by [`crate::facts`].
 
 use std::fmt;
 
 /// The one accepted RSA exponent: lower ones are fragile, larger ones only cost the verifier time.
 pub(crate) const RSA_EXPONENT: u64 = 65_537;
 
-/// What a leaf certificate says, as far as the decision needs it.
+/// The facts of a leaf certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeafFacts {
     /// Every URI of the subject alternative name.
@@ -16,15 +16,15 @@ pub struct LeafFacts {
     pub other_names: usize,
     /// Extended key usage; absent when the extension is.
     pub purposes: Option<Purposes>,
-    /// `basicConstraints` says CA.
+    /// Whether `basicConstraints` marks a CA.
     pub is_ca: bool,
     /// Key usage; absent when the extension is.
     pub key_usage: Option<KeyUsage>,
     /// The public key.
     pub key: Key,
-    /// How the certificate is signed.
+    /// The signature algorithm.
     pub signature: Signature,
-    /// A critical extension that nobody here understands.
+    /// A critical extension that is not supported.
     pub unknown_critical: Option<String>,
     /// Octets of the serial number, a two's complement integer (X.690 §8.3).
     pub serial: Vec<u8>,
@@ -32,7 +32,7 @@ pub struct LeafFacts {
     pub not_before: i64,
     /// End of validity, Unix seconds.
     pub not_after: i64,
-    /// What the intermediate that issued it may issue.
+    /// The kinds of certificates that its intermediate may issue.
     pub issuer: Issuer,
 }
 
@@ -96,7 +96,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// How a certificate is signed.
+/// The signature algorithm of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signature {
     /// With a hash of the SHA-2 family, or Ed25519.
@@ -105,22 +105,22 @@ pub enum Signature {
     Weak(String),
 }
 
-/// What the issuing intermediate may issue.
+/// The kinds of certificates that an intermediate may issue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Issuer {
     /// Servers and operators: the server CA.
     ServerAuthority,
     /// Gateways: the gateway CA, whose extended key usage has no `serverAuth`.
     GatewayAuthority,
-    /// Not among the intermediates sent, or these contradict each other.
+    /// Unknown: not among the intermediates sent, or these contradict each other.
     Unclear,
 }
 
 /// The peer's part in the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// It called.
+    /// The client.
     Client,
-    /// It was called.
+    /// The server.
     Server,
 }

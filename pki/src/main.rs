@@ -1,4 +1,4 @@
-//! `platen-pki`: makes a trust domain, issues, renews and revokes certificates, and says what they are worth.
+//! `platen-pki`: creates a trust domain; issues, renews, revokes and inspects certificates.
 
 mod command_line;
 

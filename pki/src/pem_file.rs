@@ -19,28 +19,28 @@ pub enum PemFileError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// It is too large to be what it should be.
+    /// It is larger than the limit.
     #[error("{} is larger than {limit} bytes: expected a PEM file", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// The most that is read, bytes.
+        /// The limit, bytes.
         limit: u64,
     },
-    /// It is damaged, or has nothing of what was looked for.
+    /// It is damaged, or lacks the expected item.
     #[error("{} is not usable: expected {expected} in PEM", path.display())]
     Content {
         /// The file.
         path: PathBuf,
-        /// What was looked for.
+        /// The expected item.
         expected: &'static str,
-        /// Where it stopped.
+        /// Where parsing stopped.
         source: rustls_pki_types::pem::Error,
     },
-    /// Others than its owner can read a key.
+    /// Other users can read a key.
     #[error(
         "{} can be read by others than its owner (mode {mode:o}): run `chmod 600 {}`",
         path.display(),
@@ -70,7 +70,7 @@ pub(crate) fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, PemFileEr
     Ok(bytes)
 }
 
-/// Reads a file that holds a secret; refused if its group or the world has any right on it.
+/// Reads a file with a secret; rejected if group or others have any permission on it.
 pub(crate) fn read_secret(path: &Path) -> Result<Vec<u8>, PemFileError> {
     let metadata =
         fs::metadata(path).map_err(|source| PemFileError::Read { path: path.to_owned(), source })?;

@@ -4,13 +4,13 @@ use crate::leaf_facts::{Issuer, Role};
 use crate::revocation_reason::RevocationReason;
 use crate::spiffe::{InvalidSpiffeId, PartyKind, TrustDomain};
 
-/// The longest validity of a party's certificate, days: what [`crate::authority::LEAF_DAYS`] gives, and a margin.
+/// The longest validity of a party's certificate, days: [`crate::authority::LEAF_DAYS`] plus a margin.
 pub const MAX_LEAF_DAYS: i64 = 100;
 
 /// The longest serial number, octets (RFC 5280 §4.1.2.2).
 pub(crate) const SERIAL_OCTETS: usize = 20;
 
-/// Why a leaf is refused.
+/// Why a leaf is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// It can't be parsed.
@@ -32,7 +32,7 @@ pub enum Rejection {
         /// Now.
         now: i64,
     },
-    /// It lives longer than [`MAX_LEAF_DAYS`].
+    /// Its validity is longer than [`MAX_LEAF_DAYS`].
     #[error(
         "the certificate lives for {days} days: expected at most {MAX_LEAF_DAYS}, issue it with `platen-pki`"
     )]
@@ -43,7 +43,7 @@ pub enum Rejection {
     /// The serial number is zero, negative or too long (RFC 5280 §4.1.2.2).
     #[error("serial number {0} is not valid: expected a positive number of at most {SERIAL_OCTETS} octets")]
     BadSerial(String),
-    /// A critical extension that nobody here understands.
+    /// It has a critical extension that is not supported.
     #[error("unknown critical extension {0}")]
     UnknownCriticalExtension(String),
     /// The signature's algorithm.

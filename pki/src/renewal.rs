@@ -1,4 +1,5 @@
-//! When a certificate is renewed, and whether a new one may take the old one's place: decisions. The files: [`files`].
+//! When a certificate is renewed, and whether the new one may replace the old one: decisions. File operations:
+//! [`files`].
 
 pub mod files;
 
@@ -12,22 +13,22 @@ use crate::tls::{self, PeerRejection};
 /// The jitter spreads renewals over this part of the lifetime, after two thirds: one twentieth.
 const SPREAD: f64 = 0.05;
 
-/// What to do about the own certificate.
+/// The next action for the own certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// Nothing until then.
+    /// None until this time.
     Wait {
         /// When to renew.
         until: Timestamp,
     },
-    /// Renew, and try again until it succeeds.
+    /// Renew, and retry until it succeeds.
     Renew,
-    /// Renew; and as that has failed for long, less than a fifth of the lifetime being left, raise the alarm.
+    /// Renew; and raise the alarm, because renewal has failed until less than a fifth of the lifetime is left.
     Alarm {
         /// When the certificate ends.
         not_after: Timestamp,
     },
-    /// Too late: only a new enrollment token helps.
+    /// Expired: only a new enrollment token helps.
     Expired {
         /// When it ended.
         not_after: Timestamp,
@@ -59,21 +60,21 @@ const fn as_f64(seconds: i64) -> f64 {
     seconds as f64
 }
 
-/// Why a new identity may not take the old one's place.
+/// Why a new certificate must not replace the old one.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ProofError {
-    /// Our own verifier, as a peer's would, refuses it.
+    /// Our own verifier rejects it.
     #[error("our own verifier refuses the new certificate")]
     Rejected(#[source] PeerRejection),
-    /// It names somebody else.
+    /// It names another party.
     #[error("the new certificate is for {got}: expected {expected}")]
     OtherName {
-        /// Who we are.
+        /// The own identity.
         expected: SpiffeId,
-        /// Whom it names.
+        /// The identity in the certificate.
         got: SpiffeId,
     },
-    /// It brings nothing.
+    /// It does not expire later than the old one.
     #[error("the new certificate ends at {new} (Unix seconds), no later than the old one, {old}")]
     NoLonger {
         /// The old one's end.

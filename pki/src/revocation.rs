@@ -30,10 +30,10 @@ use succession::{Age, Fault};
 /// The largest bundle that is read, bytes: some 200,000 revoked certificates.
 const BUNDLE_BYTES: u64 = 16 << 20;
 
-/// The most lists of a bundle.
+/// The maximum number of lists in a bundle.
 const BUNDLE_LISTS: usize = 32;
 
-/// Why revocation lists can't be used. What was loaded before stays in force.
+/// Why revocation lists are rejected. The lists in force stay.
 #[derive(Debug, thiserror::Error)]
 pub enum CrlError {
     /// The file.
@@ -50,12 +50,12 @@ pub enum CrlError {
     List {
         /// The file.
         path: PathBuf,
-        /// Which, from 1.
+        /// Its position, from 1.
         number: usize,
         /// Why.
         source: CrlFault,
     },
-    /// A list is older than the one in force: somebody would un-revoke.
+    /// A list is older than the one in force, which would undo revocations.
     #[error("{} has list {found} of {issuer}, older than list {in_force} in force: publish the newest", path.display())]
     Older {
         /// The file.
@@ -67,7 +67,7 @@ pub enum CrlError {
         /// The number in force.
         in_force: String,
     },
-    /// A list has the number of the one in force and other content.
+    /// A list has the number of the one in force, but other content.
     #[error(
         "{} has another list {number} of {issuer} than the one in force: two lists have one number; make a new one \
          with `platen-pki crl`, in one place only",
@@ -81,7 +81,7 @@ pub enum CrlError {
         /// The number of both.
         number: String,
     },
-    /// A list is of the future.
+    /// A list is dated in the future.
     #[error(
         "{} has list {number} of {issuer}, whose thisUpdate, {this_update}, is in the future: it is not used before; \
          compare the clock here with that of the machine that made it",
@@ -94,10 +94,10 @@ pub enum CrlError {
         issuer: String,
         /// Its number.
         number: String,
-        /// When it begins.
+        /// Its `thisUpdate`.
         this_update: Timestamp,
     },
-    /// A list is overdue, and the one in force is better.
+    /// A list is overdue, and the one in force is not.
     #[error(
         "{} has list {number} of {issuer}, whose nextUpdate, {next_update}, has passed: make a new one with \
          `platen-pki crl`",
@@ -110,10 +110,10 @@ pub enum CrlError {
         issuer: String,
         /// Its number.
         number: String,
-        /// When the next one was due.
+        /// Its `nextUpdate`.
         next_update: Timestamp,
     },
-    /// A list that was in force is gone, and its authority has not expired.
+    /// A list in force is missing from the bundle, and its authority has not expired.
     #[error(
         "{} has no list of {issuer} any more: publish the lists of all authorities in one file (`platen-pki join-crl`)",
         path.display()
@@ -149,53 +149,53 @@ impl CrlError {
     }
 }
 
-/// What came of a changed bundle.
+/// The result of loading a changed bundle.
 #[derive(Debug)]
 pub struct Reload {
-    /// The lists from now on; `None` when nothing changed.
+    /// The new lists; `None` if nothing changed.
     pub taken: Option<Crls>,
-    /// Lists of the bundle that are not used; those in force of the same issuers stay.
+    /// Rejected lists of the bundle; those in force of the same issuers stay.
     pub rejected: Vec<CrlError>,
 }
 
-/// How old the lists are: the oldest decides.
+/// The age of the lists; the oldest decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Freshness {
     /// No list is configured.
     NotConfigured,
-    /// In force until then, Unix seconds.
+    /// In force until this time, Unix seconds.
     Fresh {
         /// When the next one is due.
         next_update: i64,
     },
-    /// The next one is overdue: an error to report, but peers are let in until then, Unix seconds.
+    /// The next one is overdue, which is an error to report, but peers are accepted until this time, Unix seconds.
     Grace {
         /// The issuer's distinguished name.
         issuer: String,
         /// When the next one was due.
         next_update: i64,
-        /// When peers will be refused.
+        /// When peers will be rejected.
         until: i64,
     },
-    /// Too old: the issuer's peers are refused.
+    /// Too old: peers of this issuer are rejected.
     TooOld {
         /// The issuer's distinguished name.
         issuer: String,
         /// When the next one was due.
         next_update: i64,
     },
-    /// Of the future: the issuer's peers are refused.
+    /// Dated in the future: peers of this issuer are rejected.
     Future {
         /// The issuer's distinguished name.
         issuer: String,
-        /// When it begins.
+        /// Its `thisUpdate`.
         this_update: i64,
         /// When the next one is due.
         next_update: i64,
     },
 }
 
-/// Where a bundle came from.
+/// The source of a bundle.
 #[derive(Debug, Clone)]
 struct Source {
     path: PathBuf,
@@ -203,7 +203,7 @@ struct Source {
     sha256: Vec<u8>,
 }
 
-/// Verified revocation lists, or none; with the tolerance that goes with them.
+/// Verified revocation lists, or none, with their tolerance.
 #[derive(Debug, Clone)]
 pub struct Crls {
     /// `None`: revocation is not configured.
@@ -212,7 +212,7 @@ pub struct Crls {
     tolerance: Tolerance,
 }
 
-/// What the check of a peer needs of its leaf: parsed once for a connection.
+/// The parts of a peer's leaf that its check needs: parsed once per connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerLeaf {
     pub(crate) serial: Vec<u8>,
@@ -222,15 +222,15 @@ pub struct PeerLeaf {
 }
 
 impl PeerLeaf {
-    /// Parses it.
+    /// Parses a leaf.
     ///
     /// # Errors
-    /// It is no certificate.
+    /// It isn't a certificate.
     pub fn of(leaf: &CertificateDer<'_>) -> Result<Self, Rejection> {
         Ok(Self::of_parsed(&facts::parse(leaf)?))
     }
 
-    /// The same, of a leaf that is parsed already.
+    /// The same for a parsed leaf.
     #[must_use]
     pub fn of_parsed(certificate: &X509Certificate<'_>) -> Self {
         let validity = certificate.validity();
@@ -242,7 +242,7 @@ impl PeerLeaf {
         }
     }
 
-    /// For people; made when it is needed, which is seldom.
+    /// The serial number for people, formatted on demand.
     fn issuer_name(&self) -> String {
         X509Name::from_der(&self.issuer)
             .map_or_else(|_| "an issuer without a name".to_owned(), |(_, name)| name.to_string())
@@ -253,7 +253,7 @@ fn authority_key(certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
     certificate.extensions().iter().find_map(|extension| list::key_identifier(extension.parsed_extension()))
 }
 
-/// Without the zeros that DER puts before a large number.
+/// Without the leading zeros of DER.
 fn significant(serial: &[u8]) -> &[u8] {
     let at = serial.iter().position(|byte| *byte != 0).unwrap_or(serial.len());
     serial.get(at..).unwrap_or_default()
@@ -266,10 +266,10 @@ impl Crls {
         Self { source: None, lists: Vec::new(), tolerance }
     }
 
-    /// Loads a bundle and verifies each list up to one of `roots`. Its age is not judged here but for each peer.
+    /// Loads a bundle and verifies each list up to one of `roots`. Its age is judged at each check of a peer, not here.
     ///
     /// # Errors
-    /// The file can't be read, or a list is damaged, or its signer's certificate isn't there or not trusted.
+    /// The file can't be read, a list is damaged, or the certificate of its signer is missing or not trusted.
     pub fn load(
         path: &Path,
         roots: &[CertificateDer<'static>],
@@ -296,11 +296,11 @@ impl Crls {
         Ok(Self { source: Some(source), lists, tolerance })
     }
 
-    /// Loads the bundle again if the file has changed. Each list is judged by itself: one that is rejected leaves the
-    /// one in force of its issuer where it is, and the others are used.
+    /// Loads the bundle again if the file has changed. Each list is judged by itself: if one is rejected, that of its
+    /// issuer in force stays, and the others are used.
     ///
     /// # Errors
-    /// As [`Crls::load`]. The lists in force stay so.
+    /// As [`Crls::load`]. The lists in force stay.
     pub fn reload(&self, now: Timestamp) -> Result<Reload, CrlError> {
         let unchanged = Reload { taken: None, rejected: Vec::new() };
         let Some(source) = &self.source else { return Ok(unchanged) };
@@ -342,7 +342,7 @@ impl Crls {
         }
     }
 
-    /// Whether there are lists at all.
+    /// Whether revocation lists are configured.
     #[must_use]
     pub const fn is_configured(&self) -> bool {
         self.source.is_some()
@@ -361,7 +361,7 @@ impl Crls {
         self.lists.iter().filter(|list| list.covers(leaf)).find_map(|list| list.revoked.get(&leaf.serial))
     }
 
-    /// How old the lists are; for a metric and an alarm. Of an issuer with several lists, the best counts.
+    /// The age of the lists, for a metric and an alarm. If an issuer has several lists, the newest counts.
     #[must_use]
     pub fn freshness(&self, now: i64) -> Freshness {
         let rank = |list: &List| (self.age(list, now), list.validity.1);
@@ -412,13 +412,13 @@ impl Crls {
     }
 }
 
-/// Whether a peer that was verified once may stay: its certificate is still valid and not revoked since.
+/// Whether a verified peer is still accepted: its certificate is valid and has not been revoked since.
 ///
-/// To be asked after every handshake (a resumed session shows no certificate again) and on every request; `now` in
+/// Must be called after every handshake (a resumed session presents no certificate) and for every request; `now` in
 /// Unix seconds.
 ///
 /// # Errors
-/// It may not.
+/// It is no longer accepted.
 pub fn peer_still_good(leaf: &PeerLeaf, crls: &Crls, now: i64) -> Result<(), Rejection> {
     check_validity(leaf.validity, now, crls.tolerance.skew())?;
     crls.check(leaf, now)

@@ -5,35 +5,35 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a certificate was revoked. `removeFromCRL` is for delta lists, which Platen has none of.
+/// Why a certificate was revoked. `removeFromCRL` is omitted: it belongs to delta lists, which Platen doesn't use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
 pub enum RevocationReason {
-    /// Not said.
+    /// No reason given.
     Unspecified,
-    /// The party's key got into other hands.
+    /// The party's key was compromised.
     KeyCompromise,
-    /// The authority's key did.
+    /// The authority's key was compromised.
     CaCompromise,
-    /// The party belongs to somebody else now.
+    /// The party's affiliation changed.
     AffiliationChanged,
-    /// Another certificate took its place.
+    /// Another certificate replaces it.
     Superseded,
-    /// The party is no more.
+    /// The party ceased to operate.
     CessationOfOperation,
     /// On hold.
     CertificateHold,
-    /// It lost a right.
+    /// A privilege was withdrawn.
     PrivilegeWithdrawn,
-    /// An attribute authority's key got into other hands.
+    /// An attribute authority's key was compromised.
     AaCompromise,
 }
 
-/// No such reason.
+/// An unknown reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{given:?} is no reason of RFC 5280: expected one of {}", names())]
 pub struct InvalidRevocationReason {
-    /// What was given, shortened.
+    /// The given text, shortened.
     given: String,
 }
 
@@ -42,7 +42,7 @@ fn names() -> String {
 }
 
 impl RevocationReason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 9] = [
         Self::Unspecified,
         Self::KeyCompromise,
@@ -87,7 +87,7 @@ impl RevocationReason {
         }
     }
 
-    /// By its code; an unknown one revokes as well.
+    /// The reason of a code; an unknown code revokes as well.
     pub(crate) fn of_code(code: u8) -> Self {
         Self::ALL.into_iter().find(|reason| reason.code() == code).unwrap_or(Self::Unspecified)
     }

@@ -12,7 +12,7 @@ pub enum SecretFileError {
     /// The file.
     #[error(transparent)]
     File(#[from] PemFileError),
-    /// Its first line isn't text, or is empty.
+    /// Its first line is empty or not text.
     #[error("{} has no secret: expected text in its first line", path.display())]
     Content {
         /// The file.
@@ -23,7 +23,7 @@ pub enum SecretFileError {
 /// The first line of a file.
 ///
 /// # Errors
-/// It can't be read, others may read it too, or its first line is empty or no UTF-8.
+/// It can't be read, other users may read it, or its first line is empty or not UTF-8.
 pub fn first_line(path: &Path) -> Result<SecretString, SecretFileError> {
     let content = || SecretFileError::Content { path: path.to_owned() };
     let text = String::from_utf8(pem_file::read_secret(path)?).map_err(|_| content())?;

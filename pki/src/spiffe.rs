@@ -1,4 +1,4 @@
-//! SPIFFE IDs: who a party is, as its certificate's one URI names it.
+//! SPIFFE IDs: the identity of a party, in the one URI of its certificate.
 //!
 //! `spiffe://TRUST-DOMAIN/gateway/ID`, `/comm-server/NAME`, `/global-server/NAME`, `/operator/NAME`, and nothing else.
 
@@ -13,7 +13,7 @@ pub const TRUST_DOMAIN_BYTES: usize = 63;
 /// The longest name of a party, bytes.
 pub const NAME_BYTES: usize = 64;
 
-/// A SPIFFE ID that does not follow its rule.
+/// An invalid SPIFFE ID.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSpiffeId {
     /// Not a `spiffe://` URI with three parts.
@@ -36,7 +36,7 @@ pub enum InvalidSpiffeId {
         /// What was given, shortened.
         given: String,
     },
-    /// No such kind of party.
+    /// An unknown kind of party.
     #[error("{given:?} is no kind of party: expected gateway, comm-server, global-server or operator")]
     Kind {
         /// What was given, shortened.
@@ -52,7 +52,7 @@ pub enum InvalidSpiffeId {
     },
 }
 
-/// A trust domain: the authority whose root everybody in it trusts.
+/// A trust domain: all parties with the same root.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TrustDomain(String);
@@ -94,7 +94,7 @@ impl PartyKind {
         }
     }
 
-    /// Whether a party of this kind listens, so that its certificate also serves as a server's.
+    /// Whether a party of this kind also listens, so that its certificate must serve as a server's.
     #[must_use]
     pub const fn is_server(self) -> bool {
         match self {
@@ -103,10 +103,10 @@ impl PartyKind {
         }
     }
 
-    /// The party of this kind that has `name`.
+    /// The party of this kind named `name`.
     ///
     /// # Errors
-    /// The name does not follow its rule.
+    /// The name is invalid.
     pub fn named(self, name: &str) -> Result<Party, InvalidSpiffeId> {
         if !is_word(name, NAME_BYTES) {
             return Err(InvalidSpiffeId::Name { given: shortened(name) });
@@ -150,7 +150,7 @@ pub enum Party {
 }
 
 impl Party {
-    /// What kind of party.
+    /// The kind of party.
     #[must_use]
     pub const fn kind(&self) -> PartyKind {
         match self {

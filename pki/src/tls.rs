@@ -60,10 +60,10 @@ pub enum TlsError {
     /// Roots.
     #[error("the roots can't be used for verification")]
     Verifier(#[from] VerifierBuilderError),
-    /// Anything else that rustls refuses.
+    /// Another error of rustls.
     #[error("rustls refuses the configuration")]
     Rustls(#[from] rustls::Error),
-    /// Only servers listen.
+    /// The identity is not a server's.
     #[error(
         "a certificate of kind {0} can't be used to listen: issue one with the profile comm-server or global-server"
     )]
@@ -78,8 +78,8 @@ pub fn server_config(identity: &Identity, accepts: &[PartyKind]) -> Result<Serve
     asking(identity, PeerVerifier::of_clients(&identity.trust, accepts)?)
 }
 
-/// The same, but a client may come without a certificate: for enrollment, where whoever serves must look at the peer
-/// itself. A certificate that is shown is verified as strictly.
+/// The same, but a client certificate is optional: for enrollment, where the routes must check the peer. A presented
+/// certificate is verified as strictly.
 ///
 /// # Errors
 /// As [`server_config`].
@@ -125,7 +125,7 @@ fn listening(
     Ok(config)
 }
 
-/// A client's side: gives the own certificate, and verifies the server's name as well as its SPIFFE kind.
+/// The client's side: presents the own certificate, and verifies the server's name and its SPIFFE kind.
 ///
 /// # Errors
 /// The identity's roots can't be used.
@@ -134,7 +134,7 @@ pub fn client_config(identity: &Identity, expects: PartyKind) -> Result<ClientCo
     Ok(with_alpn(calling(&identity.trust, expects)?.with_client_cert_resolver(Arc::new(own))))
 }
 
-/// A client's side before it has a certificate: verifies the server as strictly, gives none.
+/// The client's side without a certificate, before enrollment: verifies the server as strictly.
 ///
 /// # Errors
 /// The roots can't be used.
@@ -158,11 +158,11 @@ fn with_alpn(mut config: ClientConfig) -> ClientConfig {
     config
 }
 
-/// Who the peer is, by the leaf of a connection that one of these configurations has verified, and what it is measured
-/// by as long as it stays.
+/// The peer's SPIFFE ID and revocation data, from the leaf of a connection that one of these configurations has
+/// verified.
 ///
 /// # Errors
-/// The certificate has not exactly one SPIFFE ID: it did not come from such a connection.
+/// The certificate doesn't have exactly one SPIFFE ID, so it didn't come from such a connection.
 pub fn peer(leaf: &CertificateDer<'_>) -> Result<(SpiffeId, PeerLeaf), Rejection> {
     let certificate = facts::parse(leaf)?;
     let id = leaf::identity_of(&facts::of_parsed(&certificate, &[])?)?;

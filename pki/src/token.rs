@@ -15,13 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::spiffe::{InvalidSpiffeId, Party, SpiffeId};
 
-/// How a token begins.
+/// The prefix of a token.
 const PREFIX: &str = "platen1-";
 
 /// Bytes of the secret: 192 bits.
 pub const SECRET_BYTES: usize = 24;
 
-/// Bytes of the check sum, against slips of the hand.
+/// Bytes of the checksum, which detects typing errors.
 const CHECK_BYTES: usize = 4;
 
 const FIXED_BYTES: usize = 8 + 32 + SECRET_BYTES + 2;
@@ -29,19 +29,19 @@ const FIXED_BYTES: usize = 8 + 32 + SECRET_BYTES + 2;
 /// The longest token, bytes.
 pub const TOKEN_BYTES: usize = 400;
 
-/// A token, as the gateway gets it.
+/// A token, as given to the gateway.
 #[derive(Clone)]
 pub struct Token {
     /// The gateway that it enrolls.
     pub gateway: SpiffeId,
     /// SHA-256 of the root's certificate.
     pub root_sha256: [u8; 32],
-    /// It is worth nothing from then on.
+    /// Its expiry.
     pub expires_at: Timestamp,
     text: SecretString,
 }
 
-/// A token, as the server keeps it: a line of JSON without the secret.
+/// A token, as stored by the server: a line of JSON without the secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenRecord {
@@ -49,25 +49,25 @@ pub struct TokenRecord {
     pub token_sha256: String,
     /// The gateway that it enrolls.
     pub gateway: SpiffeId,
-    /// It is worth nothing from then on.
+    /// Its expiry.
     pub expires_at: Timestamp,
-    /// When it was made.
+    /// When it was created.
     pub made_at: Timestamp,
-    /// Whether the gateway may have a valid certificate already: it is revoked once the token was used.
+    /// Whether the gateway may have a valid certificate: it is revoked when the token is used.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replaces: bool,
 }
 
-/// What is wrong with a token's form.
+/// Why a text is not a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidToken {
-    /// It isn't one.
+    /// It has another form.
     #[error("this is no enrollment token: expected one word that begins with {PREFIX}")]
     Form,
-    /// Some of it is missing, or changed.
+    /// A part is missing or was changed.
     #[error("the enrollment token is damaged: copy it anew, whole")]
     Damaged,
-    /// It names no gateway.
+    /// The gateway's name is invalid.
     #[error("the enrollment token names no gateway")]
     Name(#[source] InvalidSpiffeId),
     /// It names another kind of party.
@@ -75,13 +75,13 @@ pub enum InvalidToken {
     Kind(SpiffeId),
 }
 
-/// Why a token doesn't enroll.
+/// Why a token is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenRejection {
-    /// Another one than the record's.
+    /// It isn't the token of the record.
     #[error("the enrollment token is unknown")]
     Unknown,
-    /// It is too late.
+    /// It has expired.
     #[error("the enrollment token expired at {expired_at}: make a new one by `platen-pki token`")]
     Expired {
         /// When.
@@ -89,10 +89,10 @@ pub enum TokenRejection {
     },
 }
 
-/// Makes a token and its record from a random secret.
+/// Creates a token and its record from a random secret.
 ///
 /// # Errors
-/// The party is no gateway.
+/// The party is not a gateway.
 pub fn mint(
     gateway: &SpiffeId,
     root_sha256: [u8; 32],
@@ -122,10 +122,10 @@ pub fn mint(
     Ok((Token { gateway: gateway.clone(), root_sha256, expires_at, text: text.into() }, record))
 }
 
-/// Reads a token.
+/// Parses a token.
 ///
 /// # Errors
-/// It is none, or damaged.
+/// It isn't a token, or is damaged.
 pub fn parse(text: &str) -> Result<Token, InvalidToken> {
     let text = text.trim();
     let encoded =
@@ -160,11 +160,11 @@ fn name(bytes: &[u8]) -> Result<(&str, &[u8]), InvalidToken> {
     Ok((std::str::from_utf8(name).map_err(|_| InvalidToken::Damaged)?, rest))
 }
 
-/// Whether what was presented is the token of the record and still good: in constant time as to its content. Every
-/// byte of the token counts, so that what it says can't be changed either.
+/// Whether the presented text is the token of the record and has not expired: compared in constant time. Every byte
+/// counts, so that no field of the token can be changed.
 ///
 /// # Errors
-/// It is another, or it expired.
+/// It is another token, or has expired.
 pub fn verify(record: &TokenRecord, presented: &str, now: Timestamp) -> Result<(), TokenRejection> {
     let presented = hex::encode(sha256(presented.trim().as_bytes()));
     verify_slices_are_equal(record.token_sha256.as_bytes(), presented.as_bytes())
@@ -175,14 +175,14 @@ pub fn verify(record: &TokenRecord, presented: &str, now: Timestamp) -> Result<(
     Ok(())
 }
 
-/// The name under which a server finds the record of what was presented.
+/// The name under which the server stores the record of the presented token.
 #[must_use]
 pub fn record_name(presented: &str) -> String {
     hex::encode(sha256(presented.trim().as_bytes()))
 }
 
 impl Token {
-    /// The word to copy. It is a secret.
+    /// The text of the token. It is a secret.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.text.expose_secret()

@@ -1,4 +1,4 @@
-//! How far the verifier bends: clocks that differ, and revocation lists that come late. Nothing else bends.
+//! Tolerances of the verifier: clock skew, and overdue revocation lists. Nothing else is tolerated.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tolerance {
-    /// By how much the clocks of the two sides may differ, seconds; for certificates and for revocation lists.
+    /// The tolerated clock skew, seconds; for certificates and revocation lists.
     pub clock_skew_s: u32,
-    /// How long a revocation list still serves after its next update was due, seconds. Meanwhile it is an error that
-    /// programs report ([`crate::revocation::Freshness::Grace`]); after that every peer is refused.
+    /// How long an overdue revocation list is still used after its `nextUpdate`, seconds. Programs report it as an
+    /// error ([`crate::revocation::Freshness::Grace`]); after that, every peer is rejected.
     pub crl_grace_s: u32,
 }
 

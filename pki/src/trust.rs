@@ -1,4 +1,4 @@
-//! What a party verifies its peers against: trust domain, roots, revocation lists.
+//! The trust against which peers are verified: trust domain, roots, revocation lists.
 
 use std::sync::Arc;
 
@@ -29,14 +29,14 @@ pub struct Trust {
 pub struct NotPinned {
     /// Fingerprint in the token, hexadecimal.
     pub expected: String,
-    /// Fingerprints of what the server gave, hexadecimal.
+    /// Fingerprints of the certificates that the server sent, hexadecimal.
     pub got: Vec<String>,
 }
 
-/// Why a trust can't be made.
+/// Why a trust is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// The pinned root isn't there.
+    /// The pinned root is missing.
     #[error(transparent)]
     NotPinned(#[from] NotPinned),
     /// A root can't be used.
@@ -61,7 +61,7 @@ impl Trust {
         Ok(Self { trust_domain, roots: Arc::new(store), certificates: roots.into(), crls })
     }
 
-    /// Trusts the one of `offered` (an EST server's `cacerts`) whose SHA-256 a token carries.
+    /// Trusts the certificate in `offered` (the `cacerts` of an EST server) whose SHA-256 a token carries.
     ///
     /// # Errors
     /// None of them has it.
@@ -102,7 +102,7 @@ impl Trust {
     }
 }
 
-/// The trust domain that a root made by `platen-pki` names: its organisation.
+/// The trust domain of a root created by `platen-pki`: its organisation.
 #[must_use]
 pub fn domain_of_root(root: &CertificateDer<'_>) -> Option<TrustDomain> {
     let certificate = facts::parse(root).ok()?;
@@ -110,7 +110,7 @@ pub fn domain_of_root(root: &CertificateDer<'_>) -> Option<TrustDomain> {
     organization.parse().ok()
 }
 
-/// SHA-256 of a certificate: what a token pins.
+/// SHA-256 of a certificate, as pinned by a token.
 #[must_use]
 pub fn fingerprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
     let digest = digest::digest(&digest::SHA256, certificate);

@@ -1,4 +1,4 @@
-//! Where a program listens, written for those who start it with port 0.
+//! `addresses.json`: the addresses that a program listens on, for callers that configured port 0.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,7 +8,7 @@ use std::path::Path;
 /// Name of the file in the data directory.
 pub const FILE: &str = "addresses.json";
 
-/// Writes the addresses by name, atomically, so that a reader never sees half of the file.
+/// Writes the addresses by name, atomically, so that a reader never sees a partial file.
 ///
 /// # Errors
 /// The directory can't be written.

@@ -1,4 +1,4 @@
-//! What `check` finds: all problems of a configuration at once, in one shape in every program.
+//! Results of `check`: all problems of a configuration at once, in the same form in every program.
 
 use std::fmt;
 use std::io;
@@ -11,10 +11,10 @@ use serde::Serialize;
 use crate::error::chain;
 use crate::output;
 
-/// One thing that is wrong, or that a person should know.
+/// A problem or a warning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// The file: the configuration, or what was checked.
+    /// The configuration file, or another file that was checked.
     pub file: PathBuf,
     /// Line, from 1; absent where it has none.
     pub line: Option<usize>,
@@ -22,7 +22,7 @@ pub struct Problem {
     pub column: Option<usize>,
     /// Key of the configuration, `networks[0].cidr`; absent where there is none.
     pub key: Option<String>,
-    /// What is wrong, what was expected, what to do.
+    /// What is wrong, what was expected, and what to do.
     pub message: String,
 }
 
@@ -48,18 +48,18 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// Problems as one text: a line for each.
+/// Problems as text, one per line.
 #[must_use]
 pub fn text(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// A configuration that can't be used: all that is wrong with it.
+/// A configuration that can't be used, with all its problems.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", text(.0))]
 pub struct Invalid(pub Vec<Problem>);
 
-/// What `check` answers.
+/// The report of `check`.
 #[derive(Debug, Serialize)]
 pub struct Report {
     file: PathBuf,
@@ -81,8 +81,8 @@ impl Report {
         self.valid
     }
 
-    /// Prints it: one JSON document, or a line for each problem on standard error and `summary` when there is none.
-    /// The exit status is 0, or `invalid` when there is a problem.
+    /// Prints the report: one JSON document; or each problem on a line of standard error, and `summary` if there is
+    /// none. The exit status is 0, or `invalid` if there is a problem.
     ///
     /// # Errors
     /// Standard output can't be written.
@@ -105,14 +105,14 @@ impl Report {
     }
 }
 
-/// A key of the configuration, and what is wrong with its value.
+/// A key of the configuration, and the problem with its value.
 pub type Fault = (String, String);
 
-/// Loads an identity, or says everything that is wrong with its files. `how_to_get` is what to do where there is no
-/// certificate yet.
+/// Loads an identity and reports every problem of its files. `how_to_get` says what to do when there is no certificate
+/// yet.
 ///
 /// # Errors
-/// A file can't be read, or they can't be used together.
+/// A file can't be read, or the files don't belong together.
 pub fn identity(
     config: &IdentityConfig,
     tolerance: Tolerance,

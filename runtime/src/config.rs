@@ -1,6 +1,6 @@
-//! Configuration files: YAML, read once, refused with file, line, column and path.
+//! Configuration files: YAML, read once; an error names file, line, column and key.
 //!
-//! A relative path in a file is relative to the folder that the file is in, whatever the working directory is.
+//! A relative path in a file is relative to the folder of that file, not to the working directory.
 
 mod locate;
 
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::check::{Invalid, Problem};
 
-/// A configuration file larger than this is a mistake.
+/// The maximum size of a configuration file, bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// A configuration file that can't be used.
@@ -28,7 +28,7 @@ pub enum ConfigError {
         #[source]
         source: io::Error,
     },
-    /// It isn't there.
+    /// It does not exist.
     #[error(
         "{}: there is no such file: give --config the path of yours (packaging/examples has one to begin with)",
         file.display()
@@ -43,14 +43,14 @@ pub enum ConfigError {
         /// The file.
         file: PathBuf,
     },
-    /// It doesn't say what is expected.
+    /// Its content is invalid.
     #[error("{}{place}: {path}{problem}", file.display())]
     Invalid {
         /// The file.
         file: PathBuf,
         /// `:LINE:COLUMN` where known.
         place: Place,
-        /// Path of the key, `networks[0].cidr: `, or "".
+        /// Key, `networks[0].cidr: `, or "".
         path: String,
         /// What was found and what was expected.
         problem: String,
@@ -58,7 +58,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// The same as a problem of a check.
+    /// The error as a problem of a check.
     #[must_use]
     pub fn problem(&self) -> Problem {
         match self {
@@ -84,7 +84,7 @@ impl From<ConfigError> for Invalid {
     }
 }
 
-/// A place in a file; empty where the parser knows none.
+/// A position in a file; empty if the parser knows none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(Option<(usize, usize)>);
 
@@ -94,9 +94,9 @@ impl fmt::Display for Place {
     }
 }
 
-/// A configuration that names files: each path is made absolute when the configuration is loaded.
+/// A configuration that contains paths: each is made absolute when the configuration is loaded.
 pub trait Paths {
-    /// Every path in it.
+    /// Every path in the configuration.
     fn paths(&mut self) -> Vec<&mut PathBuf>;
 }
 
@@ -106,7 +106,7 @@ impl Paths for IdentityConfig {
     }
 }
 
-/// A configuration file that was read.
+/// The text of a configuration file.
 #[derive(Debug)]
 pub struct Source {
     file: PathBuf,
@@ -117,7 +117,7 @@ impl Source {
     /// Reads a file.
     ///
     /// # Errors
-    /// It isn't there, can't be read, or is too large.
+    /// It does not exist, can't be read, or is too large.
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
         let unreadable = |source: io::Error| {
             if source.kind() == io::ErrorKind::NotFound {
@@ -131,7 +131,7 @@ impl Source {
         Ok(Self { file: file.to_owned(), text: std::fs::read_to_string(file).map_err(unreadable)? })
     }
 
-    /// The configuration in it, with absolute paths.
+    /// The parsed configuration, with absolute paths.
     ///
     /// # Errors
     /// The text isn't a `T`.
@@ -150,7 +150,7 @@ impl Source {
         &self.file
     }
 
-    /// The folder that relative paths begin at, absolute where the system knows the working directory.
+    /// The folder that relative paths start from, absolute if the working directory is known.
     #[must_use]
     pub fn folder(&self) -> PathBuf {
         let folder = self.file.parent().unwrap_or(Path::new(""));
@@ -159,7 +159,7 @@ impl Source {
         folder.components().collect()
     }
 
-    /// A problem with the value of a key, `networks[0].cidr`; its place is that of the nearest key above which is there.
+    /// A problem with the value of a key, `networks[0].cidr`; its position is that of the nearest existing key above.
     pub fn problem(&self, key: &str, message: impl fmt::Display) -> Problem {
         let place = locate::locate(&self.text, key);
         Problem {

@@ -1,8 +1,8 @@
-//! Errors as people read them.
+//! Error messages for people.
 
 use pki::spiffe::PartyKind;
 
-/// An error with what it came from, on one line. What an error says of its source already is not repeated.
+/// An error with its sources, on one line. A source whose text the error already contains is not repeated.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -17,7 +17,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What an error came from first: of a connection that failed, the one layer that says why.
+/// The innermost source of an error: for a failed connection, the one layer that names the cause.
 #[must_use]
 pub fn cause(error: &dyn std::error::Error) -> String {
     let mut deepest = error;
@@ -27,7 +27,7 @@ pub fn cause(error: &dyn std::error::Error) -> String {
     deepest.to_string()
 }
 
-/// Why TLS with a server failed, in words, if it was that; counted by the server's kind and the reason.
+/// Why TLS with a server failed, or `None` if the error has another cause; counted by the server's kind and the reason.
 pub fn tls_failure(error: &(dyn std::error::Error + 'static), server: PartyKind) -> Option<String> {
     let tls = pki::tls::tls_error_in(error)?;
     let (server, reason) = (server.as_str(), pki::tls::label(tls));

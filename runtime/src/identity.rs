@@ -1,7 +1,8 @@
-//! The identity of a running program: loaded once, and taken anew when its files change.
+//! The identity of a running program: loaded at start, and again when its files change.
 //!
-//! A new certificate is proven by our own verifier before it takes the old one's place; what can't be used is told, and
-//! what was in force stays. Whoever builds a TLS configuration from it subscribes, and builds it anew from nothing.
+//! A new certificate must pass our own verifier before it replaces the old one. A file that is rejected is logged, and
+//! the identity in force stays. TLS configurations subscribe to the identity and are built again from scratch at each
+//! change.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,16 +14,16 @@ use pki::{Identity, IdentityConfig, IdentityError, Tolerance, renewal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// How often the files are looked at.
+/// How often the files are checked for changes.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// How often an overdue revocation list, or one that is rejected, is complained of.
+/// How often an overdue or rejected revocation list is logged.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(3600);
 
-/// When lists are judged again that were rejected for their dates.
+/// Time after which lists that were rejected for their dates are judged again.
 const JUDGE_AGAIN: SignedDuration = SignedDuration::from_secs(30);
 
-/// A file, as far as can be told without reading it.
+/// A file's metadata, by which a change is detected without reading the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp(Option<(SystemTime, u64)>);
 
@@ -33,7 +34,7 @@ impl Stamp {
     }
 }
 
-/// The files as they were when they were read last.
+/// The files as last read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamps {
     own: [Stamp; 3],
@@ -49,19 +50,19 @@ impl Stamps {
     }
 }
 
-/// Why new files are not taken.
+/// Why new files are rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     /// They can't be loaded.
     #[error(transparent)]
     Load(#[from] IdentityError),
-    /// Our own verifier refuses the certificate, or it names somebody else.
+    /// Our own verifier rejects the certificate, or it names another party.
     #[error(transparent)]
     Proof(#[from] renewal::ProofError),
-    /// The revocation lists.
+    /// The revocation lists are rejected.
     #[error(transparent)]
     Crl(#[from] CrlError),
-    /// Some revocation lists of the bundle; the others are used.
+    /// Some revocation lists of the bundle are rejected; the others are used.
     #[error("{}", joined(.0))]
     Lists(Vec<CrlError>),
 }
@@ -80,15 +81,15 @@ fn joined(errors: &[CrlError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// What was read last.
+/// The state at the last read.
 #[derive(Debug, Default)]
 struct Seen {
     stamps: Option<Stamps>,
-    /// When the revocation lists are judged again though their file has not changed.
+    /// When the revocation lists are judged again although their file has not changed.
     judge_at: Option<Timestamp>,
 }
 
-/// The identity, as it is now.
+/// The current identity, with notification of changes.
 #[derive(Debug)]
 pub struct LiveIdentity {
     /// `None`: it never changes.
@@ -99,7 +100,7 @@ pub struct LiveIdentity {
 }
 
 impl LiveIdentity {
-    /// Loads it.
+    /// Loads the identity.
     ///
     /// # Errors
     /// As [`Identity::load_with`].
@@ -110,7 +111,7 @@ impl LiveIdentity {
         Ok(Arc::new(Self { config: Some(config.clone()), tolerance, current, seen }))
     }
 
-    /// One that never changes.
+    /// An identity that never changes.
     #[must_use]
     pub fn fixed(identity: Identity) -> Arc<Self> {
         let tolerance = identity.crls().tolerance();
@@ -118,23 +119,23 @@ impl LiveIdentity {
         Arc::new(Self { config: None, tolerance, current, seen: Mutex::default() })
     }
 
-    /// The identity now.
+    /// The current identity.
     #[must_use]
     pub fn now(&self) -> Arc<Identity> {
         Arc::clone(&self.current.borrow())
     }
 
-    /// Tells of each change.
+    /// A receiver that is notified of each change.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Arc<Identity>> {
         self.current.subscribe()
     }
 
-    /// Looks at the files, and takes what is new; `true` if something was.
+    /// Checks the files and loads changed ones; returns whether anything changed.
     ///
     /// # Errors
-    /// They changed and can't be used, or some of the lists can't: what was in force stays, and they are tried again
-    /// when they change again; lists with a wrong date also as time passes.
+    /// The files changed and can't be used, or some of the lists can't. The identity in force stays; the files are
+    /// tried again at their next change, lists with a wrong date also as time passes.
     pub fn reload(&self, now: Timestamp) -> Result<bool, ReloadError> {
         let Some(config) = &self.config else { return Ok(false) };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -176,7 +177,7 @@ impl LiveIdentity {
         trouble.map_or(Ok(taken), Err)
     }
 
-    /// The own files anew, with the revocation lists that are in force: these never go back.
+    /// The changed files, with the revocation lists in force as the minimum: a list never goes back to an older one.
     fn newer(
         &self,
         config: &IdentityConfig,
@@ -192,16 +193,16 @@ impl LiveIdentity {
         Ok(Some(newer))
     }
 
-    /// Changes the files while nobody looks at them half changed.
+    /// Runs `change` under the lock, so that no reload sees partly changed files.
     ///
     /// # Errors
-    /// What `change` says.
+    /// Those of `change`.
     pub fn change_files<E>(&self, change: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         let _nobody_looks = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         change()
     }
 
-    /// Keeps it current until `shutdown`; tells by log and metrics what is near its end.
+    /// Reloads changed files until `shutdown`; logs and measures approaching expiry.
     pub async fn watch_files(self: Arc<Self>, shutdown: CancellationToken) {
         let mut every = tokio::time::interval(LOOK_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -230,7 +231,7 @@ impl LiveIdentity {
     }
 }
 
-/// Reports files that are not taken: each hour while nothing changes. What was reported last, and when.
+/// Logs rejected files: each hour while nothing changes. Holds what was logged last, and when.
 fn report(error: &ReloadError, now: Timestamp, last: Option<(String, Timestamp)>) -> (String, Timestamp) {
     let text = error.to_string();
     if let Some((before, at)) = last
@@ -264,7 +265,7 @@ fn measure(identity: &Identity, now: Timestamp) {
     }
 }
 
-/// A list that is overdue is an error, told each hour; when it was told last.
+/// Logs an overdue list as an error, each hour. Holds when it was logged last.
 fn complain(crls: &Crls, now: Timestamp, last: Option<Timestamp>) -> Option<Timestamp> {
     let recently = last.is_some_and(|last| now.duration_since(last).unsigned_abs() < COMPLAIN_EVERY);
     let at = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
@@ -291,8 +292,8 @@ fn complain(crls: &Crls, now: Timestamp, last: Option<Timestamp>) -> Option<Time
 
 type Make<T> = dyn Fn(&Identity) -> Result<T, String> + Send + Sync;
 
-/// Something made from the identity, a client for one, and made anew for each new one. What is under way goes on with
-/// the one that it began with.
+/// A value built from the identity, such as a client, and built again at each change. Operations in flight continue
+/// with the value that they started with.
 pub struct IdentityBound<T> {
     live: Arc<LiveIdentity>,
     make: Box<Make<T>>,
@@ -306,10 +307,10 @@ impl<T> std::fmt::Debug for IdentityBound<T> {
 }
 
 impl<T> IdentityBound<T> {
-    /// Makes the first.
+    /// Builds the first value.
     ///
     /// # Errors
-    /// What `make` says.
+    /// Those of `make`.
     pub fn new(
         live: Arc<LiveIdentity>,
         make: impl Fn(&Identity) -> Result<T, String> + Send + Sync + 'static,
@@ -319,7 +320,7 @@ impl<T> IdentityBound<T> {
         Ok(Self { live, make: Box::new(make), made: Mutex::new((identity, first)) })
     }
 
-    /// The one for the identity now; where that can't be made, the last one.
+    /// The value for the current identity, or the last one if building fails.
     #[must_use]
     pub fn now(&self) -> Arc<T> {
         let identity = self.live.now();

@@ -1,6 +1,6 @@
-//! What every program of Platen does alike: configuration, logs, signals, the TLS listener, health and metrics.
+//! What all programs of Platen share: configuration, logs, signals, the TLS listener, health and metrics.
 //!
-//! It knows nothing of printers, reports or firmware.
+//! It contains nothing about printers, reports or firmware.
 
 pub mod addresses;
 pub mod check;

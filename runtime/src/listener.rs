@@ -38,28 +38,28 @@ use peer_check::PeerCheck;
 use stream::WatchedSocket;
 pub(crate) use strict::{host, is_this_machine};
 
-/// Connections of a listener at once, unless fewer descriptors are there.
+/// Maximum number of connections of a listener; fewer if there are too few descriptors.
 const MAX_CONNECTIONS: usize = 10_000;
 
-/// Connections of the local port at once.
+/// Maximum number of connections of the local port.
 pub const LOCAL_CONNECTIONS: usize = 32;
 
-/// Handshakes under way at once where every peer must show a certificate.
+/// Maximum number of concurrent handshakes where every peer must present a certificate.
 const MAX_HANDSHAKES: usize = 1_000;
 
-/// Evicted connections that aren't closed yet, at once.
+/// Maximum number of evicted connections that are not closed yet.
 const ENDING: usize = 16;
 
-/// How long open requests may take once the program drains.
+/// Time for open requests when the program drains.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// After an error of `accept` (no file descriptors left), wait so long.
+/// Delay after an error of `accept` (such as no free descriptor).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Who sent a request: an [`axum::Extension`] of every request.
+/// The peer that sent a request: an [`axum::Extension`] of every request.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Where from.
+    /// Its address.
     pub address: SocketAddr,
     /// Name in the certificate; `None` when the client presented none.
     pub id: Option<SpiffeId>,
@@ -80,13 +80,13 @@ impl Default for Limits {
     }
 }
 
-/// Descriptors that a listener of so many connections needs.
+/// Descriptors that a listener with this many connections needs.
 #[must_use]
 pub const fn descriptors(connections: usize) -> usize {
     connections + ENDING + 1
 }
 
-/// What all connections of a listener share.
+/// State shared by all connections of a listener.
 #[derive(Clone)]
 struct Shared {
     name: &'static str,
@@ -98,7 +98,7 @@ struct Shared {
     shutdown: CancellationToken,
 }
 
-/// Serves `router` over TLS until `shutdown`, then lets open requests end.
+/// Serves `router` over TLS until `shutdown`, then drains open requests.
 pub async fn serve(listener: TcpListener, auth: ListenerAuth, router: Router, shutdown: CancellationToken) {
     let following = tokio::spawn(auth.clone().follow(shutdown.clone()));
     let (name, limits) = (auth.name, auth.limits);
@@ -119,7 +119,7 @@ pub async fn serve_plain(
     accept_all(listener, Shared { name, auth: None, limits, limiter, router, shutdown }).await;
 }
 
-/// Where a certificate is required, only handshakes are anonymous.
+/// The limits: where a certificate is required, only handshakes are anonymous.
 fn capacity(client_auth: ClientAuth, connections: usize) -> Capacity {
     let anonymous = match client_auth {
         ClientAuth::Required(_) => (connections / 4).min(MAX_HANDSHAKES),
@@ -185,7 +185,7 @@ async fn next(
     }
 }
 
-/// One connection, from its socket to its end.
+/// Runs one connection, from the accepted socket to its end.
 async fn answer(socket: TcpStream, connection: Connection, auth: Option<ListenerAuth>, router: Router) {
     let address = connection.address;
     if let Err(error) = socket.set_nodelay(true) {

@@ -1,4 +1,4 @@
-//! The local port: `/healthz` and `/metrics` in plain HTTP, for the machine itself and its monitoring.
+//! The local port: `/healthz` and `/metrics` over plain HTTP, for the machine itself and its monitoring.
 
 mod host;
 
@@ -36,7 +36,7 @@ pub struct LocalConfig {
 
 type Check = dyn Fn() -> Pin<Box<dyn Future<Output = Result<Option<String>, String>> + Send>> + Send + Sync;
 
-/// Whether the program can do its work: a check that answers why not.
+/// The program's health check.
 #[derive(Clone)]
 pub struct Health(Arc<Check>);
 
@@ -59,7 +59,7 @@ impl Health {
         })
     }
 
-    /// Wraps a check that may add a note to its yes: what is amiss and doesn't hinder the program's work.
+    /// Wraps a check that may add a note to a good result: a fault that doesn't affect the program's work.
     pub fn with_note<F, Answer>(check: F) -> Self
     where
         F: Fn() -> Answer + Send + Sync + 'static,
@@ -69,10 +69,10 @@ impl Health {
     }
 }
 
-/// Installs the recorder of metrics, once for a process.
+/// Installs the metrics recorder, once per process.
 ///
 /// # Panics
-/// Another recorder is installed already.
+/// Another recorder is already installed.
 pub fn install_metrics() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     let begin = || PrometheusBuilder::new().install_recorder().expect("no other recorder is installed");

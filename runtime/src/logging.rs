@@ -1,19 +1,19 @@
 //! Logs: `tracing` to standard error, as text or JSON.
 //!
-//! A line that can't be written (a closed pipe, a full disk, a reader that is stuck) is lost, and nothing else: by default
-//! the library reports its own failure by `eprintln!`, which panics where standard error is closed and takes the logging
-//! task down.
+//! A line that can't be written (closed pipe, full disk, blocked reader) is lost without further effect. By default,
+//! the library reports its own failure by `eprintln!`, which panics if standard error is closed and ends the logging
+//! task.
 
 mod stderr;
 
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
-/// How to log; the key `log` of every configuration.
+/// The key `log` of every configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
-    /// Text for people or JSON for machines.
+    /// Text for people, or JSON for machines.
     pub format: Format,
     /// `error`, `warn`, `info`, `debug`, `trace`, or directives by module.
     pub level: String,
@@ -26,7 +26,7 @@ impl Default for LogConfig {
 }
 
 impl LogConfig {
-    /// The same with levels for libraries, unless the configuration names them itself.
+    /// The same, with levels for libraries that the configuration does not name.
     #[must_use]
     pub fn with_libraries(&self, libraries: &[(&str, &str)]) -> Self {
         let mut log = self.clone();
@@ -49,10 +49,10 @@ pub enum Format {
     Json,
 }
 
-/// A log that can't be begun.
+/// A log that can't be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
-    /// The level isn't one.
+    /// The level is invalid.
     #[error("log.level {level:?} is not valid: expected error, warn, info, debug, trace, or module=level")]
     Level {
         /// As configured.
@@ -63,10 +63,10 @@ pub enum LoggingError {
     },
 }
 
-/// Begins to log; a second call in one process changes nothing.
+/// Sets the log up; a second call in one process changes nothing.
 ///
 /// # Errors
-/// The level isn't valid.
+/// The level is invalid.
 pub fn init(config: &LogConfig) -> Result<(), LoggingError> {
     let filter = EnvFilter::try_new(&config.level)
         .map_err(|source| LoggingError::Level { level: config.level.clone(), source })?;

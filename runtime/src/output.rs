@@ -1,7 +1,7 @@
-//! Standard output and error of the command lines.
+//! Standard output and standard error of the command lines.
 //!
-//! A reader that closed its end (`| head -1`) has read enough: the command ends quietly, with exit status 0. An error is
-//! one line on standard error, or `{"error": "..."}` where `--json` is among the arguments.
+//! A reader that closed its end (`| head -1`) has read enough: the command ends without an error, with exit status 0.
+//! An error is one line on standard error, or `{"error": "..."}` if `--json` is among the arguments.
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -15,25 +15,25 @@ use serde_json::json;
 /// Exit status of wrong arguments or a wrong configuration.
 pub const EXIT_USAGE: u8 = 2;
 
-/// Who reads standard output.
+/// The state of the reader of standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputReader {
-    /// It took what was written.
+    /// It accepted the output.
     Present,
-    /// It closed its end: nothing more needs to be written.
+    /// It closed its end: no more output is needed.
     Gone,
 }
 
 /// Writes to standard output.
 ///
 /// # Errors
-/// Standard output refuses, for another reason than a reader that is gone.
+/// Standard output can't be written, for another reason than a reader that closed its end.
 pub fn write(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<OutputReader> {
     let mut out = io::stdout().lock();
     reader(write(&mut out).and_then(|()| out.flush()))
 }
 
-/// What the end of writing says about the reader.
+/// The reader's state, by the result of a write.
 fn reader(written: io::Result<()>) -> io::Result<OutputReader> {
     match written {
         Ok(()) => Ok(OutputReader::Present),
@@ -59,20 +59,20 @@ pub fn document(value: &impl Serialize) -> io::Result<OutputReader> {
     line(&text)
 }
 
-/// Whether the arguments of this process ask for JSON.
+/// Whether `--json` is among the arguments of this process.
 #[must_use]
 pub fn wants_json() -> bool {
     std::env::args_os().any(|argument| argument == OsStr::new("--json"))
 }
 
-/// Says on standard error why a command failed.
+/// Prints on standard error why a command failed.
 #[must_use]
 pub fn fail(program: &str, code: u8, why: &str) -> ExitCode {
     complain(program, why);
     ExitCode::from(code)
 }
 
-/// Says something on standard error; a closed one leaves nobody to tell.
+/// Prints a line on standard error; a closed one is ignored.
 pub fn complain(program: &str, why: &str) {
     drop(writeln!(io::stderr().lock(), "{}", failure(program, why, wants_json())));
 }
@@ -81,10 +81,11 @@ fn failure(program: &str, why: &str, as_json: bool) -> String {
     if as_json { json!({ "error": why }).to_string() } else { format!("{program}: {why}") }
 }
 
-/// Reads the arguments of this process.
+/// Parses the arguments of this process.
 ///
 /// # Errors
-/// There is nothing to do (help or version was printed), or they are wrong, which was reported: the exit status.
+/// The exit status, if nothing is left to do: help or version was printed, or the arguments are wrong, which was
+/// reported.
 pub fn arguments<T: Parser>() -> Result<T, ExitCode> {
     T::try_parse().map_err(|error| {
         if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
@@ -102,7 +103,7 @@ pub fn arguments<T: Parser>() -> Result<T, ExitCode> {
     })
 }
 
-/// What is wrong with the arguments, without the usage that follows it.
+/// The message of an argument error, without the usage that follows it.
 fn reason(text: &str) -> &str {
     let text = text.strip_prefix("error: ").unwrap_or(text);
     let text = text.split("\n\nUsage:").next().unwrap_or(text);

@@ -1,18 +1,18 @@
-//! Refusals as HTTP answers.
+//! Problem documents as HTTP responses.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use wire::problem::{MEDIA_TYPE, Problem, ProblemCode};
 
-/// Seconds after which a client may come again when the server is overloaded: spread, so that not all come at once.
+/// Seconds for `Retry-After` under overload: spread, so that clients don't return all at once.
 const RETRY_AFTER_S: std::ops::RangeInclusive<u32> = 20..=60;
 
-/// A [`Problem`] as an answer: `application/problem+json`.
+/// A [`Problem`] as a response: `application/problem+json` (RFC 9457).
 #[derive(Debug, Clone)]
 pub struct ProblemResponse(pub Problem);
 
 impl ProblemResponse {
-    /// A refusal with a detail.
+    /// A problem with a detail.
     #[must_use]
     pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self(Problem::new(code, detail))

@@ -1,5 +1,5 @@
-//! A certificate that browsers know: of a public authority, by file, for the port where people come. It is looked at again
-//! every few seconds, so that whoever renews it only has to replace the files.
+//! A certificate of a public authority, for the port that browsers use. The files are checked every few seconds, so
+//! that renewing it only means replacing them.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,13 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::chain;
 
-/// How often the files are looked at.
+/// How often the files are checked for changes.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Where the files are.
+/// Paths of the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFiles {
-    /// The certificate and its intermediates, PEM: what certificate authorities call the full chain.
+    /// The certificate and its intermediates, PEM (the "full chain" of certificate authorities).
     pub certificate: PathBuf,
     /// Its private key, PEM, readable by its owner alone.
     pub key: PathBuf,
@@ -33,19 +33,19 @@ pub enum CertificateError {
     /// One of the files.
     #[error(transparent)]
     File(#[from] PemFileError),
-    /// The key is not the certificate's, or of a kind that can't be used.
+    /// The key does not belong to the certificate, or is of an unsupported kind.
     #[error("key {} does not belong to certificate {}", key.display(), certificate.display())]
     Key {
         /// The key's file.
         key: PathBuf,
         /// The certificate's file.
         certificate: PathBuf,
-        /// What rustls says.
+        /// The error of rustls.
         source: rustls::Error,
     },
 }
 
-/// The certificate, as it is now.
+/// The current certificate.
 pub struct PublicCertificate {
     files: CertificateFiles,
     current: ArcSwap<CertifiedKey>,
@@ -65,17 +65,18 @@ impl ResolvesServerCert for PublicCertificate {
 }
 
 impl PublicCertificate {
-    /// Loads it.
+    /// Loads the files.
     ///
     /// # Errors
-    /// A file can't be read or is damaged, or the key is another certificate's.
+    /// A file can't be read or is damaged, or the key belongs to another certificate.
     pub fn load(files: &CertificateFiles) -> Result<Arc<Self>, CertificateError> {
         let seen = Mutex::new(stamps(files));
         let current = ArcSwap::from_pointee(read(files)?);
         Ok(Arc::new(Self { files: files.clone(), current, seen }))
     }
 
-    /// Looks at the files, and takes what is new; `true` if something was. What can't be used leaves the old one in force.
+    /// Checks the files and loads changed ones; returns whether anything changed. If they can't be used, the
+    /// certificate in force stays.
     ///
     /// # Errors
     /// The files changed and can't be used.
@@ -94,7 +95,7 @@ impl PublicCertificate {
         Ok(true)
     }
 
-    /// Keeps it current until `shutdown`.
+    /// Reloads changed files until `shutdown`.
     pub async fn watch_files(self: Arc<Self>, shutdown: CancellationToken) {
         let mut every = tokio::time::interval(LOOK_EVERY);
         loop {
@@ -114,7 +115,7 @@ impl PublicCertificate {
         }
     }
 
-    /// TLS 1.3 with this certificate, without certificates of clients.
+    /// TLS 1.3 with this certificate, without client certificates.
     ///
     /// # Errors
     /// The provider lacks TLS 1.3.

@@ -1,12 +1,12 @@
-//! The end of a program: SIGTERM and SIGINT drain it.
+//! Shutdown: SIGTERM and SIGINT drain the program.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// A token that is cancelled by the first SIGTERM or SIGINT.
+/// A token that the first SIGTERM or SIGINT cancels.
 ///
 /// # Panics
-/// Outside a tokio runtime, or where the system refuses signal handlers.
+/// Outside of a tokio runtime, or if signal handlers can't be installed.
 #[must_use]
 pub fn on_signal() -> CancellationToken {
     let token = CancellationToken::new();

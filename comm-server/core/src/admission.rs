@@ -1,46 +1,46 @@
-//! Who is let in when not all can be served: what is urgent first, and the rest is told when to come again.
+//! Admission control under overload: urgent requests are admitted first, and rejected ones get a time to retry.
 //!
-//! The times are spread over as long as it takes to serve those who were refused, so that they come back as a stream
-//! and not as a second wave.
+//! The times are spread over the time that it takes to serve the rejected requests, so that they return as a stream and
+//! not as a second peak.
 
-/// Load above which readings and meters are refused, 0 to 1.
+/// Load above which readings and meters are rejected, 0 to 1.
 const BULK_ABOVE: f64 = 0.5;
 
-/// Load above which polls are refused as well.
+/// Load above which polls are rejected as well.
 const POLLS_ABOVE: f64 = 0.75;
 
-/// The shortest pause that is asked for, seconds.
+/// The shortest time to retry, seconds.
 const PAUSE_MIN_S: u32 = 5;
 
-/// The longest, seconds.
+/// The longest time to retry, seconds.
 const PAUSE_MAX_S: u32 = 900;
 
-/// Length of the window that served and refused requests are counted in, seconds.
+/// Length of the window in which served and rejected requests are counted, seconds.
 pub const WINDOW_S: u32 = 10;
 
-/// What a request is for, by urgency.
+/// The purpose of a request, by urgency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestClass {
-    /// To report a call, or to answer a command.
+    /// It reports a call or the response to a command.
     Urgent,
-    /// To poll.
+    /// It polls.
     Poll,
-    /// To report meters and readings.
+    /// It reports meters and readings.
     Bulk,
 }
 
-/// How busy the server is.
+/// The server's load.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Load {
-    /// How full the queue of waiting changes is, 0 to 1.
+    /// How full the queue of pending changes is, 0 to 1.
     pub queue_fill: f64,
-    /// Requests served in the window of late.
+    /// Requests served in the last window.
     pub served: u32,
-    /// Requests refused in it.
+    /// Requests rejected in it.
     pub refused: u32,
 }
 
-/// Admits a request, or gives the seconds after which to retry. `jitter` is uniformly random.
+/// Admits a request, or returns the seconds after which to retry. `jitter` is uniformly random.
 ///
 /// # Errors
 /// The seconds.

@@ -6,21 +6,21 @@ use serde::{Deserialize, Serialize};
 /// A gateway counts as silent when its poll is later than this many times its interval, ...
 pub const SILENT_INTERVALS: i64 = 2;
 
-/// ... and this much more, milliseconds.
+/// ... plus this time, milliseconds.
 pub const SILENT_SLACK_MS: i64 = 60_000;
 
-/// Whether a gateway missed its poll by so much that something is wrong. `last` is its last poll, or when it was first
-/// seen; `next_poll_s` is the interval that it was given then.
+/// Whether a gateway has missed its poll by so much that something is wrong. `last` is its last poll, or when it was
+/// first seen; `next_poll_s` is the interval of its last response.
 #[must_use]
 pub fn is_silent(last: Timestamp, next_poll_s: i64, now: Timestamp) -> bool {
     let patience_ms = next_poll_s.saturating_mul(1000 * SILENT_INTERVALS).saturating_add(SILENT_SLACK_MS);
     last.as_millisecond().saturating_add(patience_ms) < now.as_millisecond()
 }
 
-/// Longest time between two polls, seconds: a day.
+/// The longest time between two polls, seconds: a day.
 const LONGEST_S: u32 = 86_400;
 
-/// The two times between polls, seconds.
+/// The polling intervals, seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cadence {
@@ -36,7 +36,7 @@ impl Default for Cadence {
     }
 }
 
-/// A cadence that can't be kept.
+/// An invalid cadence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "cadence.{name} is {given}: expected 1 to {LONGEST_S} seconds, service_call_s no longer than regular_s"
@@ -47,7 +47,7 @@ pub struct InvalidCadence {
 }
 
 impl Cadence {
-    /// Whether it can be kept.
+    /// Validates the intervals.
     ///
     /// # Errors
     /// A time is 0 or longer than a day, or the urgent one is the longer.
@@ -61,7 +61,7 @@ impl Cadence {
         Ok(())
     }
 
-    /// Seconds until the next poll of a gateway with so many open service calls.
+    /// Seconds until the next poll of a gateway with this number of open service calls.
     #[must_use]
     pub const fn next_poll_s(self, open_service_calls: u64) -> u32 {
         if open_service_calls == 0 { self.regular_s } else { self.service_call_s }

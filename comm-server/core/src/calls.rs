@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wire::ids::DeviceId;
 use wire::report::{Call, CallKind, Edge, Lane};
 
-/// A report, as its gateway numbered it.
+/// The lane and sequence number of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReportRef {
     /// Its lane.
@@ -16,7 +16,7 @@ pub struct ReportRef {
     pub seq: u64,
 }
 
-/// How much an open call matters: a device is shown with the one that matters most.
+/// The priority of an open call: a device is shown with its most important one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CallPriority {
     /// A service call.
@@ -51,7 +51,7 @@ impl CallPriority {
         }
     }
 
-    /// Its place in [`CallPriority::ALL`], from 1: the lowest number matters most.
+    /// Its position in [`CallPriority::ALL`], from 1: the lowest number is the most important.
     #[must_use]
     pub const fn rank(self) -> i64 {
         self as i64 + 1
@@ -70,14 +70,14 @@ pub const fn is_about_supply(kind: CallKind) -> bool {
     matches!(kind, CallKind::SupplyNearEnd | CallKind::SupplyEnd)
 }
 
-/// What becomes of the calls.
+/// A change of the calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallEffect {
-    /// A call is open from now on.
+    /// A call opens.
     Open(Call),
-    /// A call that has no end is put on record.
+    /// A call that has no end is recorded.
     Record(Call),
-    /// The call that this report raised has ended.
+    /// The call that this report opened ends.
     Close(ReportRef),
 }
 
@@ -88,25 +88,25 @@ pub struct OpenCalls {
 }
 
 impl OpenCalls {
-    /// Takes note of a call that the store holds open.
+    /// Adds a call that the store holds open.
     pub fn insert(&mut self, device: DeviceId, kind: CallKind, subject: String, raised_by: ReportRef) {
         self.by_subject.insert((device, kind, subject), raised_by);
     }
 
-    /// How many are open.
+    /// The number of open calls.
     #[must_use]
     pub fn len(&self) -> usize {
         self.by_subject.len()
     }
 
-    /// Whether none is open.
+    /// Whether no call is open.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_subject.is_empty()
     }
 
-    /// Takes a report of a call. Raised twice while open, or ended while not open, changes nothing; a replaced
-    /// supply ends that it is near its end or at it.
+    /// Applies a report of a call. Opening an open call, or ending a call that is not open, changes nothing; a replaced
+    /// supply ends its near-end and end calls.
     pub fn take(&mut self, call: &Call, reported_by: ReportRef) -> Vec<CallEffect> {
         match (call.call, call.edge) {
             (CallKind::SupplyReplaced, Edge::Raised) => {
@@ -128,13 +128,13 @@ impl OpenCalls {
         }
     }
 
-    /// The report that raised this call, while it is open.
+    /// The report that opened this call, while it is open.
     #[must_use]
     pub fn raised_by(&self, call: &Call) -> Option<ReportRef> {
         self.by_subject.get(&(call.device.clone(), call.call, call.subject.clone())).copied()
     }
 
-    /// Forgets the calls of a device that these reports raised; they are given back with their kinds and subjects.
+    /// Removes the calls of a device that these reports opened; returns their kinds and subjects.
     pub fn forget(
         &mut self,
         device: &DeviceId,

@@ -9,13 +9,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use wire::command::{Order, ResponseState};
 
-/// Where a command is.
+/// The state of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CommandState {
     /// It waits for the gateway's next poll.
     Queued,
-    /// It was in the response to a poll; whether that arrived is not known.
+    /// It was in the response to a poll; whether that response arrived is not known.
     Delivered,
     /// It is on the gateway's disk.
     Accepted,
@@ -25,25 +25,25 @@ pub enum CommandState {
     Done,
     /// It failed. Final.
     Failed,
-    /// Its expiry time came before it began.
+    /// It expired before it began.
     Expired,
 }
 
-/// A state that does not exist.
+/// An unknown state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no state of a command named {given:?}")]
 pub struct NoSuchState {
     given: String,
 }
 
-/// What happens to a command.
+/// An event in the life of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CommandEvent {
-    /// It goes out with the response to a poll.
+    /// It is included in the response to a poll.
     Deliver,
     /// The gateway responded.
     Respond(ResponseState),
-    /// Its time is over.
+    /// Its expiry time has passed.
     Expire,
 }
 
@@ -73,7 +73,7 @@ impl CommandState {
         }
     }
 
-    /// Whether it goes out with the next response to a poll.
+    /// Whether it is included in the next response to a poll.
     #[must_use]
     pub const fn is_delivered_with_polls(self) -> bool {
         matches!(self, Self::Queued | Self::Delivered)
@@ -91,8 +91,9 @@ impl CommandState {
         self.after(CommandEvent::Expire) != self
     }
 
-    /// The state after an event. Events come late, twice and out of order: what can't follow changes nothing. The
-    /// first final response stays; a response that arrives after the expiry reports what was done, and replaces it.
+    /// The state after an event. Events may be late, duplicate or out of order: an event that can't follow changes
+    /// nothing. The first final response stays; a response that arrives after the expiry reports what was done, and
+    /// replaces it.
     #[must_use]
     pub const fn after(self, event: CommandEvent) -> Self {
         use CommandEvent::{Deliver, Expire, Respond};
@@ -134,8 +135,8 @@ impl FromStr for CommandState {
     }
 }
 
-/// When an order that is given now expires: a gateway that is off for a weekend still does it; a firmware update
-/// has a week from its date.
+/// The expiry of an order given now: long enough for a gateway that is off for a weekend; a firmware update has a week
+/// from its date.
 #[must_use]
 pub fn expires_at(order: &Order, now: Timestamp) -> Timestamp {
     let (from, days) = match order {

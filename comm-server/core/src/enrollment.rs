@@ -1,4 +1,5 @@
-//! Who may try an enrollment token: an address that guesses is locked out for a while. Pure; bounded in what it keeps.
+//! Limits on enrollment attempts: an address that presents wrong tokens is locked out for a while. Pure, with bounded
+//! memory.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,13 +7,13 @@ use std::net::IpAddr;
 use jiff::{SignedDuration, Timestamp};
 use wire::network::Network;
 
-/// Wrong tokens from one address until it is locked out.
+/// Wrong tokens from one address before it is locked out.
 pub const WRONG_TRIES: u32 = 5;
 
-/// How long an address is locked out, and how long wrong tries are remembered.
+/// Duration of the lock-out, and how long failed attempts are remembered.
 pub const LOCKED: SignedDuration = SignedDuration::from_mins(15);
 
-/// Addresses that are remembered.
+/// Maximum number of addresses that are remembered.
 const ADDRESSES: usize = 20_000;
 
 #[derive(Debug, Clone, Copy)]
@@ -21,21 +22,21 @@ struct Tries {
     last: Timestamp,
 }
 
-/// Wrong tries by address; a network of IPv6 (/64) counts as one.
+/// Failed attempts by address; an IPv6 /64 counts as one.
 #[derive(Debug, Default)]
 pub struct LockOut {
     tries: HashMap<Network, Tries>,
 }
 
 impl LockOut {
-    /// Until when an address is locked out; `None` when it may try.
+    /// Until when an address is locked out; `None` if it may try.
     #[must_use]
     pub fn until(&self, address: IpAddr, now: Timestamp) -> Option<Timestamp> {
         let tries = self.tries.get(&Network::of(address)).filter(|tries| tries.wrong >= WRONG_TRIES)?;
         Some(tries.last + LOCKED).filter(|until| now < *until)
     }
 
-    /// A wrong token came from an address; `true` when that locks it out.
+    /// Records a wrong token; returns whether that locks the address out.
     pub fn wrong(&mut self, address: IpAddr, now: Timestamp) -> bool {
         let address = Network::of(address);
         if self.tries.len() >= ADDRESSES && !self.tries.contains_key(&address) {
@@ -55,7 +56,7 @@ impl LockOut {
         tries.wrong == WRONG_TRIES
     }
 
-    /// A good token came: what was wrong before was a slip of the hand.
+    /// Records a valid token: earlier failures of the address are forgotten.
     pub fn right(&mut self, address: IpAddr) {
         self.tries.remove(&Network::of(address));
     }

@@ -1,8 +1,8 @@
-//! What a batch of reports changes.
+//! The changes that a batch of reports makes.
 //!
-//! Duplicates are dropped, a gap is refused with the number expected, and a report that can't be used is put aside
-//! with the reason and blocks nothing. The order of a lane's numbers is the order of things; the gateway's clock,
-//! which may be years off, decides nothing, and is set right by the server's.
+//! Duplicates are dropped, a gap is rejected with the expected sequence number, and a report that can't be used is
+//! quarantined with the reason and blocks no other. Reports take effect in the order of their sequence numbers; the
+//! gateway's clock, which may be years off, decides nothing and is corrected by the server's.
 
 mod dates;
 mod effects;
@@ -17,47 +17,47 @@ pub use parse::{Arrival, Content, parse, parse_one};
 use wire::limits::BATCH_REPORTS;
 use wire::report::Envelope;
 
-/// A batch that isn't taken.
+/// A batch that is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
     /// Reports before it are missing.
     #[error("the batch begins with number {given}, but number {expected} is expected")]
     Gap {
-        /// The number that is expected next.
+        /// The expected sequence number.
         expected: u64,
         /// Its first number.
         given: u64,
     },
-    /// Its numbers aren't a sequence.
+    /// Its numbers are not consecutive.
     #[error("at reports[{index}].seq: number {given}, expected {expected}")]
     NotInSequence {
         /// Position in the batch.
         index: usize,
-        /// The number there.
+        /// The number at this position.
         given: u64,
-        /// The number that follows the one before.
+        /// The number that follows its predecessor's.
         expected: u64,
     },
-    /// A number that the store can't hold.
+    /// A number beyond the range of the store.
     #[error("at reports[{index}].seq: number {given}, expected 1 to {}", i64::MAX)]
     OutOfRange {
         /// Position in the batch.
         index: usize,
-        /// The number there.
+        /// The number at this position.
         given: u64,
     },
     /// Too many reports.
     #[error("at reports: {given} reports, expected at most {BATCH_REPORTS}")]
     TooMany {
-        /// How many.
+        /// The number of reports.
         given: usize,
     },
 }
 
-/// Checks that a batch is a sequence, whatever was acknowledged before.
+/// Checks that a batch is consecutive, whatever was acknowledged before.
 ///
 /// # Errors
-/// It has too many reports, or their numbers don't follow one another.
+/// It has too many reports, or their numbers are not consecutive.
 pub fn check_sequence(reports: &[Envelope]) -> Result<(), BatchError> {
     if reports.len() > BATCH_REPORTS {
         return Err(BatchError::TooMany { given: reports.len() });
@@ -76,7 +76,7 @@ pub fn check_sequence(reports: &[Envelope]) -> Result<(), BatchError> {
     Ok(())
 }
 
-/// The reports that are new, of a batch that is in sequence.
+/// The new reports of a consecutive batch.
 ///
 /// # Errors
 /// Reports before it are missing.

@@ -1,4 +1,5 @@
-//! The communication server's decisions, as values: no clock, no socket, no database. Time and chance are passed in.
+//! The communication server's decisions as pure functions: no clock, socket or database. Time and randomness are passed
+//! in.
 
 pub mod admission;
 pub mod cadence;

@@ -1,8 +1,8 @@
-//! Logins: who may try a password now, and who is next for the costly work of checking one. Pure.
+//! Logins: whether a password may be tried now, and the order of the costly password hashes. Pure.
 //!
-//! Guessing is limited for an account by where it comes from, so that nobody locks somebody else out. A browser that
-//! logged in before has a signed cookie and is a source of its own ("device cookies" of OWASP). Guesses from many networks
-//! at once meet a slow limit of the whole account, which doesn't count for known browsers.
+//! Failed attempts are limited per account and source, so that nobody can lock another user out. A browser that logged
+//! in before has a signed cookie and is a source of its own ("device cookies" of OWASP). Attempts from many networks at
+//! once meet a slow limit of the whole account, which doesn't apply to known browsers.
 
 mod attempts;
 mod queue;

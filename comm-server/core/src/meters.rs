@@ -5,19 +5,19 @@ use jiff::{SignedDuration, Timestamp};
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 
-/// What to do about a gateway whose meters may be due.
+/// The decision about a gateway whose meters may be due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MeterDecision {
-    /// They aren't due.
+    /// They are not due.
     Wait,
-    /// Ask now, and next at this time.
+    /// Request them now, and again at this time.
     Ask {
-        /// When next.
+        /// The next time.
         next: Timestamp,
     },
-    /// An earlier request waits for its answer: don't ask twice, come back at this time.
+    /// An earlier request is unanswered: send none, and decide again at this time.
     Skip {
-        /// When next.
+        /// The next time.
         next: Timestamp,
     },
 }
@@ -32,7 +32,7 @@ pub fn decide(due: Option<Timestamp>, outstanding: bool, now: Timestamp, jitter:
     if outstanding { MeterDecision::Skip { next } } else { MeterDecision::Ask { next } }
 }
 
-/// A moment of tomorrow, UTC.
+/// A random time of the following day, UTC.
 #[must_use]
 pub fn next_due(now: Timestamp, jitter: u32) -> Timestamp {
     let today = now.as_millisecond().div_euclid(DAY_MS) * DAY_MS;

@@ -1,4 +1,5 @@
-//! Which monthly partitions of `reports` there should be: some months ahead, and none whose every report is too old.
+//! The monthly partitions of `reports`: some months are created ahead, and those whose reports are all too old are
+//! dropped.
 
 use jiff::Timestamp;
 use jiff::ToSpan as _;
@@ -7,30 +8,30 @@ use jiff::tz::TimeZone;
 
 use crate::retention::before;
 
-/// Months that are made beforehand, the present one not counted: a job that fails for weeks loses nothing.
+/// Months that are created ahead, besides the current one: a job that fails for weeks loses no report.
 const AHEAD: i32 = 3;
 
-/// A partition: what it holds was received from one time, exclusive of the other; milliseconds.
+/// A partition by the time of receipt of its reports, milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {
     /// Name of its table.
     pub name: String,
-    /// From, inclusive; absent where it has no beginning.
+    /// From, inclusive; absent for the oldest.
     pub from_ms: Option<i64>,
     /// To, exclusive.
     pub to_ms: i64,
 }
 
-/// What to do.
+/// The changes to make.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Partitions to be made, oldest first.
+    /// Partitions to create, oldest first.
     pub make: Vec<Partition>,
-    /// Names of partitions to be dropped.
+    /// Names of the partitions to drop.
     pub drop: Vec<String>,
 }
 
-/// The plan for the partitions that there are, when reports are kept `days` days.
+/// The plan for the existing partitions when reports are kept for `days` days.
 #[must_use]
 pub fn plan(existing: &[Partition], now: Timestamp, days: u32) -> Plan {
     let oldest_ms = before(now, days);

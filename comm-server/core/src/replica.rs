@@ -1,24 +1,24 @@
 //! Whether a replica of the database is fresh enough to be read.
 //!
-//! Now and then the primary's position in its log is asked, and then that of the replica. A replica that has come to a
-//! position has everything that was committed when the primary was there: no clock of another machine is trusted, and
-//! an idle primary doesn't look like a replica that hangs. Times are milliseconds on one clock that never goes back.
+//! The positions of the primary and of the replica in the log are queried periodically. A replica that has reached a
+//! position contains everything that was committed when the primary was there. So no clock of another machine is
+//! trusted, and an idle primary is not mistaken for a stalled replica. Times are milliseconds on one monotonic clock.
 
 use std::collections::VecDeque;
 
-/// Positions of the primary that the replica hasn't reached and that are remembered.
+/// Positions of the primary that the replica hasn't reached; more are not remembered.
 const REMEMBERED: usize = 256;
 
-/// What is known of a replica.
+/// The known state of a replica.
 #[derive(Debug, Clone, Default)]
 pub struct Following {
-    /// When the primary was where, oldest first; all beyond where the replica is.
+    /// The primary's positions with their times, oldest first; all beyond the replica's position.
     ahead: VecDeque<(u64, i64)>,
     current_at_ms: Option<u64>,
 }
 
 impl Following {
-    /// The primary was at `position`, asked at `at_ms`.
+    /// Records that the primary was at `position` when it was queried at `at_ms`.
     pub fn primary(&mut self, at_ms: u64, position: i64) {
         if self.ahead.len() == REMEMBERED {
             // Of a replica that is so far behind, the oldest is awaited first: those in the middle say least.
@@ -27,7 +27,7 @@ impl Following {
         self.ahead.push_back((at_ms, position));
     }
 
-    /// The replica has come to `position`.
+    /// Records that the replica has reached `position`.
     pub fn replayed(&mut self, position: i64) {
         while let Some((at_ms, _)) = self.ahead.front().copied().filter(|&(_, ahead)| ahead <= position) {
             self.ahead.pop_front();
@@ -35,26 +35,26 @@ impl Following {
         }
     }
 
-    /// The replica can't be asked: nothing is known of it until it was asked again.
+    /// Records that the replica can't be queried: its state is unknown until the next query.
     pub fn lost(&mut self) {
         *self = Self::default();
     }
 
-    /// How old what it shows may be, milliseconds; absent when that isn't known.
+    /// The maximum age of the replica's data, milliseconds; `None` if unknown.
     #[must_use]
     pub fn age_ms(&self, now_ms: u64) -> Option<u64> {
         self.current_at_ms.map(|at_ms| now_ms.saturating_sub(at_ms))
     }
 
-    /// Whether nothing that it shows is older than `behind_ms`.
+    /// Whether none of its data is older than `behind_ms`.
     #[must_use]
     pub fn serves(&self, now_ms: u64, behind_ms: u64) -> bool {
         self.age_ms(now_ms).is_some_and(|age| age <= behind_ms)
     }
 }
 
-/// Whether somebody who changed something at `changed_ms` must be shown the primary at `now_ms`, both of the wall clock
-/// and maybe of two servers, whose clocks may differ by `slack_ms`.
+/// Whether a user who changed something at `changed_ms` must read from the primary at `now_ms`. Both are wall-clock
+/// times, possibly of two servers, whose clocks may differ by `slack_ms`.
 #[must_use]
 pub const fn sees_own_change(changed_ms: i64, now_ms: i64, behind_ms: i64, slack_ms: i64) -> bool {
     now_ms.saturating_sub(changed_ms) <= behind_ms.saturating_add(slack_ms)

@@ -1,7 +1,7 @@
-//! What is kept how long: meters raw at first, then one for each hour, day and month; other rows until their time.
+//! How long rows are kept: meters first all, then one for each hour, day and month; other rows for a fixed time.
 //!
-//! The last meter of an hour, a day or a month stays as it was read, with its evidence; so do the first meter of all
-//! and those before and after a fall.
+//! The last meter of an hour, day or month is kept as it was read, with its evidence; so are the first meter of all and
+//! those before and after a fall.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -14,31 +14,31 @@ pub const HOUR_MS: i64 = 3_600_000;
 /// Milliseconds of a day.
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// The longest that anything is kept, days: a hundred years.
+/// The longest retention, days: a hundred years.
 const LONGEST_DAYS: u32 = 36_525;
 
-/// Points of a plot, about.
+/// Approximate number of points of a plot.
 const PLOT_POINTS: i64 = 1500;
 
-/// How many days things are kept.
+/// Retention of each kind of row, days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
-    /// Every meter; then the last of each hour.
+    /// Every meter; after that the last one of each hour.
     pub meters_raw_days: u32,
-    /// The last meter of each hour; then of each day.
+    /// The last meter of each hour; after that of each day.
     pub meters_hourly_days: u32,
-    /// The last meter of each day; then of each month, for ever.
+    /// The last meter of each day; after that of each month, indefinitely.
     pub meters_daily_days: u32,
-    /// Reports as they came.
+    /// Reports as received.
     pub reports_days: u32,
-    /// Commands that ended.
+    /// Commands that have ended.
     pub commands_days: u32,
-    /// Calls that ended.
+    /// Calls that have ended.
     pub calls_days: u32,
-    /// Reports that were put aside.
+    /// Quarantined reports.
     pub quarantine_days: u32,
-    /// Who did what.
+    /// Audit entries.
     pub audit_days: u32,
 }
 
@@ -57,7 +57,7 @@ impl Default for Retention {
     }
 }
 
-/// A retention that can't be kept.
+/// An invalid retention.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "retention.{name} is {given}: expected 1 to {LONGEST_DAYS} days, meters raw no longer than hourly, hourly no \
@@ -68,22 +68,22 @@ pub struct InvalidRetention {
     given: u32,
 }
 
-/// A span of time in which one meter of each step is kept.
+/// A span of time in which one meter per step is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// From, inclusive, milliseconds.
     pub from_ms: i64,
     /// To, exclusive, milliseconds.
     pub to_ms: i64,
-    /// Length of a step, milliseconds; the whole span is one where it is absent.
+    /// Length of a step, milliseconds; if absent, the whole span is one step.
     pub step_ms: Option<i64>,
 }
 
 impl Retention {
-    /// Whether it can be kept.
+    /// Validates the numbers of days.
     ///
     /// # Errors
-    /// A number of days is 0 or too large, or a coarser step is kept shorter than a finer one.
+    /// A number of days is 0 or too large, or a coarser step is kept for less time than a finer one.
     pub fn check(&self) -> Result<(), InvalidRetention> {
         let all = [
             ("meters_raw_days", self.meters_raw_days, LONGEST_DAYS.min(self.meters_hourly_days)),
@@ -101,8 +101,8 @@ impl Retention {
         }
     }
 
-    /// The spans in which meters are thinned now. Each ends at a full step, so that a step is thinned as a whole, and
-    /// each goes on where the coarser one ends.
+    /// The spans in which meters are thinned now. Each ends at the end of a step, so that no step is thinned partially,
+    /// and begins where the coarser one ends.
     #[must_use]
     pub fn spans(&self, now: Timestamp, oldest_ms: i64) -> Vec<Span> {
         let hourly_to = before(now, self.meters_raw_days).div_euclid(DAY_MS) * DAY_MS;
@@ -127,13 +127,13 @@ impl Retention {
     }
 }
 
-/// So many days before a time, milliseconds.
+/// A number of days before a time, milliseconds.
 #[must_use]
 pub fn before(now: Timestamp, days: u32) -> i64 {
     now.as_millisecond() - i64::from(days) * DAY_MS
 }
 
-/// Length of the steps of a plot that spans so much time, milliseconds: every value, or the last of each hour or day.
+/// The step of a plot over this span, milliseconds: every value, or the last of each hour or day.
 #[must_use]
 pub const fn plot_step_ms(span_ms: i64) -> i64 {
     if span_ms <= 7 * DAY_MS {
@@ -145,12 +145,12 @@ pub const fn plot_step_ms(span_ms: i64) -> i64 {
     }
 }
 
-/// The begin of the month of a time, UTC.
+/// The beginning of the month of a time, UTC.
 fn month_of(ms: i64) -> i64 {
     date(ms).map_or(ms, |date| midnight(date.first_of_month()).unwrap_or(ms))
 }
 
-/// The begin of the month after that of a time; the time itself where there is none.
+/// The beginning of the month after that of a time; the time itself if there is none.
 fn next_month(ms: i64) -> i64 {
     let next = date(ms).and_then(|date| date.first_of_month().checked_add(1.month()).ok());
     next.and_then(midnight).unwrap_or(ms)
@@ -164,7 +164,7 @@ fn midnight(date: Date) -> Option<i64> {
     Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond())
 }
 
-/// The next turn of a gateway whose old rows were let go now.
+/// When the rows of a gateway whose old rows were deleted now are checked next.
 #[must_use]
 pub fn next_turn(now: Timestamp) -> Timestamp {
     now.checked_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX)

@@ -1,4 +1,4 @@
-//! Roles, and which permissions each has.
+//! Roles and their permissions.
 
 use std::str::FromStr;
 
@@ -21,7 +21,7 @@ pub enum Role {
     Administrator,
 }
 
-/// What a role can allow.
+/// A permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permission {
     /// Read gateways, devices, calls, commands, roll-outs and images.
@@ -114,7 +114,7 @@ impl Role {
     }
 }
 
-/// A name that no role has.
+/// An unknown role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no role of that name")]
 pub struct NoSuchRole;

@@ -1,4 +1,4 @@
-//! Firmware roll-outs: which devices, how far each is, and how far the whole is.
+//! Firmware roll-outs: the plan, the step of each device, and the state of the whole.
 
 mod plan;
 mod progress;

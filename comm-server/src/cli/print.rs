@@ -93,7 +93,7 @@ fn rollout_row(r: &Rollout) -> Vec<String> {
 const ROLLOUT: [&str; 8] =
     ["roll-out", "target", "state", "not before", "verified", "failed", "cancelled", "by"];
 
-/// What a device waits for, what came of it, and what its panel shows.
+/// What a device waits for, its result, and the text of its panel.
 fn reason(d: &RolloutDevice) -> String {
     let waits = d.waiting_for.map_or("", WaitReason::text);
     let panel = if d.panel.is_empty() { String::new() } else { format!("its panel shows: {}", d.panel) };

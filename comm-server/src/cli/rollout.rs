@@ -32,7 +32,7 @@ pub enum RolloutAction {
         /// Push not before this (RFC 3339, such as 2026-12-31T20:00:00+01:00); as soon as each device is idle when absent.
         #[arg(long, value_parser = parse_date)]
         date: Option<Timestamp>,
-        /// Update each device as soon as it is idle: what happens without --date, said expressly.
+        /// Update each device as soon as it is idle: the default without --date, given explicitly.
         #[arg(long, conflicts_with = "date")]
         now: bool,
         /// Include devices that show a newer version.
@@ -47,7 +47,7 @@ pub enum RolloutAction {
         #[arg(value_parser = parse_id)]
         rollout: RolloutId,
     },
-    /// Cancel what isn't yet pushed.
+    /// Cancel the devices that were not pushed to.
     Cancel {
         /// Its id.
         #[arg(value_parser = parse_id)]

@@ -1,7 +1,7 @@
-//! The gate in front of the gateways' endpoints: lets in what can be served, before any body is read.
+//! Admission control for the gateways' endpoints, before any body is read.
 //!
-//! Who is refused is told when to come again, spread so that a mass reconnect drains. A gateway sends one thing at a
-//! time; one that sends many at once is refused as well.
+//! A rejected request gets a time to retry, spread so that a mass reconnect drains. A gateway sends one request at a
+//! time; one that sends many at once is rejected as well.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -110,7 +110,7 @@ impl AdmissionGate {
     }
 }
 
-/// What a path is about.
+/// The purpose of a path.
 fn request_class(path: &str) -> RequestClass {
     match path {
         wire::POLLS_PATH => RequestClass::Poll,

@@ -17,10 +17,10 @@ use wire::problem::{Problem, ProblemCode};
 
 use super::GatewayState;
 
-/// Of each body so much is free; the rest of all of them together takes at most [`BODIES_KIB`].
+/// Bytes of each body that need no permit; the rest of all bodies together takes at most [`BODIES_KIB`].
 const FREE_BYTES: usize = 64 << 10;
 
-/// KiB that all bodies together may take beyond what is free.
+/// KiB that all bodies together may take beyond that.
 const BODIES_KIB: usize = 128 << 10;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -35,7 +35,7 @@ impl Default for BodyBudget {
     }
 }
 
-/// A body that is held.
+/// A body with its permit.
 #[derive(Debug, Default)]
 struct BufferedBody {
     bytes: BytesMut,

@@ -1,4 +1,4 @@
-//! Who calls: the gateway that its certificate names.
+//! The gateway that sends a request, by its certificate.
 
 use axum::Extension;
 use axum::extract::FromRequestParts;

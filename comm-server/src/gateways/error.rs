@@ -1,4 +1,4 @@
-//! Failures of the store, as refusals: logged here once, told to the gateway without their inside.
+//! Errors of the store as problem documents: logged here once, sent to the gateway without details.
 
 use comm_server_core::ingest::BatchError;
 use runtime::problem_response::ProblemResponse;
@@ -34,7 +34,7 @@ pub(super) fn batch(gateway: &GatewayId, error: &IngestError) -> ProblemResponse
     }
 }
 
-/// A batch's numbers aren't what they must be.
+/// The sequence numbers of a batch are wrong.
 pub(super) fn sequence(error: &BatchError) -> ProblemResponse {
     let detail = error.to_string();
     match error {

@@ -1,7 +1,7 @@
-//! The gateways' side, over mutual TLS: a file for each endpoint.
+//! The gateways' listener, over mutual TLS: a file for each endpoint.
 //!
-//! Who calls is said by the certificate alone; no body names another. Bodies are limited before they are read,
-//! decompressed and parsed, and what is acknowledged is on the disk.
+//! The gateway is identified by the certificate alone; no body names one. Bodies are limited before they are read,
+//! decompressed and parsed, and everything acknowledged is on disk.
 
 mod admission;
 mod body;
@@ -29,7 +29,7 @@ use crate::store::Store;
 pub use admission::AdmissionGate;
 pub use body::BodyBudget;
 
-/// What the gateways' side needs, cheap to clone.
+/// State of the gateways' listener, cheap to clone.
 #[derive(Debug, Clone)]
 pub struct GatewayState {
     /// The store.
@@ -38,9 +38,9 @@ pub struct GatewayState {
     pub scope: Scope,
     /// How often gateways poll.
     pub cadence: Cadence,
-    /// Lets in what can be served.
+    /// Admission control.
     pub admission: AdmissionGate,
-    /// What bodies share.
+    /// The permits of bodies.
     pub body_budget: BodyBudget,
 }
 
@@ -64,7 +64,7 @@ pub fn router(state: GatewayState) -> Router {
         .with_state(state)
 }
 
-/// Serves gateways until `shutdown`; `renewal` is what [`est::Enrollment::renewal`] gives.
+/// Serves gateways until `shutdown`; `renewal` comes from [`est::Enrollment::renewal`].
 pub async fn serve(
     listener: TcpListener,
     auth: ListenerAuth,

@@ -1,4 +1,4 @@
-//! `POST /v1/polls`: a gateway says how it is, and is answered with commands and with the time of its next poll.
+//! `POST /v1/polls`: a gateway reports its state; the response has its commands and the time of its next poll.
 
 use axum::body::Body;
 use axum::extract::State;

@@ -69,7 +69,7 @@ pub(super) async fn record_write(
     response
 }
 
-/// Whether a page asks on its own, and not because a person chose what it shows.
+/// Whether a page refreshes itself, as opposed to a person's request.
 fn refreshes_itself(headers: &HeaderMap) -> bool {
     headers.get(runtime::live::HEADER).is_some_and(|why| why != "search")
 }
@@ -141,7 +141,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<OperatorState> for Params<T> {
     }
 }
 
-/// Fields of a submitted form; a field that comes twice counts once, the last.
+/// Fields of a submitted form; of a repeated field, the last one counts.
 #[derive(Debug, Default)]
 pub(super) struct Fields(BTreeMap<String, String>);
 

@@ -1,4 +1,4 @@
-//! What every answer carries for the browser's protection, and the refusal of requests that another site made.
+//! Security headers of every response, and the rejection of cross-site requests.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
@@ -22,7 +22,7 @@ const ALWAYS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Refuses changes that another site asks for; adds the headers to every answer.
+/// Rejects changes requested by another site; adds the headers to every response.
 pub(super) async fn guard(request: Request, next: Next) -> Response {
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let mut response = if changes && is_foreign(request.headers(), request.uri()) {
@@ -38,7 +38,7 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
     response
 }
 
-/// Whether the browser says so, or the origin isn't this host.
+/// Whether the browser marks the request as cross-site, or the origin isn't this host.
 fn is_foreign(headers: &HeaderMap, uri: &Uri) -> bool {
     if session::is_from_elsewhere(headers) {
         return true;

@@ -25,7 +25,7 @@ use crate::services::{Forbidden, Services, View};
 /// The maximum size of a request's body, bytes.
 const BODY_BYTES: usize = 64 << 10;
 
-/// What the operators' side needs; cheap to clone.
+/// State of the operators' listener; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct OperatorState {
     services: Services,
@@ -38,7 +38,7 @@ impl OperatorState {
         Self { services }
     }
 
-    /// What a session can read: some seconds old where there is a replica, but never without the session's own writes.
+    /// A view for a session: some seconds old where there is a replica, but never without the session's own writes.
     fn view(&self, caller: &caller::Caller, permission: Permission) -> Result<View, Forbidden> {
         let views = &self.services.views;
         if caller.recent_write {

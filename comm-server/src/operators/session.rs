@@ -15,7 +15,7 @@ use super::OperatorState;
 use super::error::ApiError;
 use crate::services::{KNOWN_S, LoggedIn, Login};
 
-/// Name of the cookie. With this prefix a browser takes it from this host over HTTPS only (RFC 6265bis §4.1.3.2).
+/// Name of the cookie. With this prefix, a browser accepts it only from this host over HTTPS (RFC 6265bis §4.1.3.2).
 pub(super) const COOKIE: &str = "__Host-platen_session";
 
 /// Name of the cookie by which a browser is recognised.
@@ -24,13 +24,13 @@ const DEVICE_COOKIE: &str = "__Host-platen_device";
 /// Header that a changing request of the API carries.
 pub(super) const CSRF_HEADER: &str = "x-csrf-token";
 
-/// Whether `given` is the session's own token against forged requests; takes the same time for all of a length.
+/// Whether `given` is the session's CSRF token, compared in constant time.
 #[must_use]
 pub(super) fn is_own_csrf(own: &str, given: &str) -> bool {
     !own.is_empty() && verify_slices_are_equal(own.as_bytes(), given.as_bytes()).is_ok()
 }
 
-/// Whether a browser says that another site made it send this request.
+/// Whether the browser marks the request as cross-site.
 #[must_use]
 pub(super) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
@@ -43,7 +43,7 @@ pub(super) fn cookie(token: String) -> Cookie<'static> {
     Cookie::build((COOKIE, token)).path("/").http_only(true).secure(true).same_site(SameSite::Strict).build()
 }
 
-/// The cookie that takes a session's away.
+/// The cookie that deletes a session's cookie.
 #[must_use]
 pub(super) fn ended_cookie() -> Cookie<'static> {
     let mut ended = cookie(String::new());

@@ -1,4 +1,4 @@
-//! Who acts: an operator with a role, or the command line.
+//! The actor of an operation: an operator with a role, or the command line.
 
 use comm_server_core::roles::{Permission, Role};
 use comm_server_core::tenancy::Scope;
@@ -6,7 +6,7 @@ use comm_server_core::tenancy::Scope;
 /// The name of the command line in the audit.
 const COMMAND_LINE: &str = "cli";
 
-/// Who reads or changes something, and within which scope.
+/// The author of a change or read, and the tenant.
 #[derive(Debug, Clone)]
 pub struct Actor {
     /// What can be reached.

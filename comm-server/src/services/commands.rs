@@ -100,7 +100,7 @@ pub enum CommandError {
     /// The request is of the gateway as a whole.
     #[error("{} is not of single devices", kind.name())]
     NotOfDevices {
-        /// What was requested.
+        /// The queued request.
         kind: RequestKind,
     },
     /// There is no such gateway.

@@ -1,5 +1,4 @@
-//! Published images, as the global server lists them. Whether to trust them is for gateways to say: they verify
-//! the signature, this list only helps people to choose.
+//! Published images, as listed by the global server. Gateways verify the signatures; this list only offers choices.
 
 use std::sync::Arc;
 use std::time::Duration;

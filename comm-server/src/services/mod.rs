@@ -38,7 +38,7 @@ pub use view::{View, Views};
 /// All services on one store; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Services {
-    /// What can be read.
+    /// The views.
     pub views: Views,
     /// Commands to gateways.
     pub commands: Commands,

@@ -6,10 +6,10 @@ mod hasher;
 
 pub(crate) use hasher::Hasher;
 
-/// A new password has at least so many characters.
+/// Minimum length of a new password, characters.
 pub(super) const MIN_CHARACTERS: usize = 12;
 
-/// A password has at most so many bytes: argon2 would take 4 GiB.
+/// Maximum length of a password, bytes: argon2 would accept 4 GiB.
 pub(super) const MAX_BYTES: usize = 256;
 
 /// Different characters that a new password has at least.

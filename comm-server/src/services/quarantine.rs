@@ -31,7 +31,7 @@ impl Quarantine {
         Self { store }
     }
 
-    /// Tries quarantined reports again, of one gateway or of all, and takes those that can be used now.
+    /// Tries quarantined reports again, of one gateway or of all, and ingests those that can be used now.
     ///
     /// # Errors
     /// The role does not allow it, or the store failed.

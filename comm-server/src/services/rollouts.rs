@@ -23,13 +23,13 @@ pub enum OrderError {
     /// The role does not allow it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// Nobody knows what is published.
+    /// The list of published images is not available.
     #[error("no global server is configured, so whether {target} is published can't be checked")]
     NoGlobalServer {
         /// Name of the image.
         target: String,
     },
-    /// The global server doesn't say what is published.
+    /// The global server doesn't respond with its list.
     #[error("whether {target} is published can't be checked: {why}")]
     Unreachable {
         /// Name of the image.
@@ -45,7 +45,7 @@ pub enum OrderError {
         /// Versions that are published for that model.
         versions: Vec<String>,
     },
-    /// What is to be retried goes on.
+    /// The roll-out to be retried has not ended.
     #[error("roll-out {rollout} is {state}: its failed devices can be ordered again when it has ended")]
     NotEnded {
         /// The roll-out.
@@ -78,7 +78,7 @@ fn offer(versions: &[String]) -> String {
 }
 
 impl OrderError {
-    /// What went wrong and what to do next, by the options of an interface.
+    /// The error and what to do next, by the options of an interface.
     #[must_use]
     pub fn message(&self, interface: Interface) -> String {
         let remedy = match self {
@@ -146,10 +146,11 @@ impl Rollouts {
         self.order(actor, spec, None).await
     }
 
-    /// Orders the failed devices of a roll-out that has ended again, as a roll-out of their own without a date.
+    /// Orders the failed devices of a roll-out that has ended again, as a new roll-out without a date. Devices that
+    /// have left the fleet or show the version already are left out: [`crate::store::Store::left_out_devices`].
     ///
     /// # Errors
-    /// As [`Rollouts::create`]; or there is no such roll-out, it goes on, or none of its devices failed.
+    /// As [`Rollouts::create`]; or there is no such roll-out, it has not ended, or none of its devices failed.
     pub async fn retry(
         &self,
         actor: &Actor,
@@ -177,7 +178,7 @@ impl Rollouts {
         self.order(actor, spec, Some(rollout)).await
     }
 
-    /// Cancels what isn't yet pushed.
+    /// Cancels the devices that were not pushed to.
     ///
     /// # Errors
     /// The role does not allow it, there is no such roll-out, or it has ended.
@@ -228,10 +229,10 @@ impl Rollouts {
     }
 }
 
-/// A roll-out's id as somebody gives it.
+/// Parses a roll-out's id.
 ///
 /// # Errors
-/// It isn't one; the message says what is expected and where to find it.
+/// It isn't an id; the message says what is expected and where to find it.
 pub fn parse_id(text: &str) -> Result<RolloutId, InvalidRolloutId> {
     let given = || InvalidRolloutId { given: text.chars().take(60).collect() };
     text.trim().parse().map_err(|_| given())
@@ -247,7 +248,7 @@ pub struct InvalidRolloutId {
     given: String,
 }
 
-/// A date as somebody gives it.
+/// Parses a date.
 ///
 /// # Errors
 /// It isn't a date with its zone; the message has an example.

@@ -87,8 +87,8 @@ impl Sessions {
         self.store.is_shared()
     }
 
-    /// Records that the session of a token wrote something, so that its next reads don't come from a replica that
-    /// lacks it.
+    /// Records that the session of a token wrote something, so that its next reads don't come from a replica that lacks
+    /// the change.
     pub(crate) async fn record_write(&self, token: &str) -> Result<(), StoreError> {
         self.store.note_change(&token_hash(token), Timestamp::now()).await
     }
@@ -104,7 +104,7 @@ pub(super) fn random_token() -> Result<String, HashError> {
     Ok(hex::encode(bytes))
 }
 
-/// What is stored of a token.
+/// The stored form of a token.
 #[must_use]
 pub(crate) fn token_hash(token: &str) -> String {
     hex::encode(digest(&SHA256, token.as_bytes()))

@@ -33,7 +33,7 @@ const LOGINS_AT_ONCE: NonZeroU32 = NonZeroU32::new(30).expect("30 is not 0");
 /// Logins from one address that are accepted each minute after that.
 const LOGINS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).expect("30 is not 0");
 
-/// What a login form or request contains.
+/// The contents of a login form or request.
 #[derive(Clone, Copy)]
 pub(crate) struct Login<'a> {
     pub(crate) address: IpAddr,
@@ -118,7 +118,7 @@ impl Users {
         Ok(Self(Arc::new(Inner { store, scope, hasher, logins, browsers })))
     }
 
-    /// Whether nobody has chosen a password yet.
+    /// Whether no user has chosen a password yet.
     pub(crate) async fn awaits_first_login(&self) -> Result<bool, StoreError> {
         self.0.store.awaits_first_login().await
     }

@@ -1,4 +1,4 @@
-//! What an actor can read: the queries within the actor's scope, and no change.
+//! Read access of an actor: the queries of one tenant, without changes.
 
 use comm_server_core::calls::CallPriority;
 use comm_server_core::roles::Permission;

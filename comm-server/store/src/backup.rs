@@ -1,8 +1,8 @@
-//! Backups: one state of all tables as lines of JSON, compressed. What one engine wrote, another one reads: that is
-//! how a site moves from SQLite to PostgreSQL.
+//! Backups: one state of all tables as compressed JSON lines. A backup of one engine can be restored to another, which
+//! is how a site moves from SQLite to PostgreSQL.
 //!
-//! The first line says what it is, then comes a line for each row, and the last line holds the number of rows and a
-//! digest of all lines before it: half a backup is refused before anything is changed.
+//! The first line identifies the format, then follows a line for each row, and the last line holds the number of rows
+//! and a digest of all lines before it: an incomplete backup is rejected before anything is changed.
 
 mod read;
 mod tables;
@@ -18,7 +18,7 @@ use crate::db::StoreError;
 pub use read::{Restored, restore};
 pub use write::{BackedUp, backup};
 
-/// What the first line begins with.
+/// The beginning of the first line.
 const FORMAT: &str = "platen-comm-server-backup";
 
 /// Version of the lines' form.
@@ -81,7 +81,7 @@ pub enum BackupError {
         path: PathBuf,
         /// Line, from 1.
         line: u64,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
     /// The database holds something already.

@@ -102,7 +102,7 @@ impl Store {
         Ok((Self { reads, engine, writer }, task))
     }
 
-    /// A store that knows a replica of its database, which is read where what is shown may be as old as `behind`.
+    /// The store with a replica of its database, which is read where data up to `behind` old is acceptable.
     ///
     /// # Errors
     /// The replica's URL is wrong, or one of both isn't PostgreSQL. An unreachable replica is no error.
@@ -149,7 +149,7 @@ impl Store {
         self.writer.close();
     }
 
-    /// Whether the database responds to a query and takes a change.
+    /// Whether the database responds to a query and accepts a change.
     ///
     /// # Errors
     /// It doesn't.

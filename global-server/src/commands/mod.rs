@@ -1,6 +1,6 @@
-//! The command line: what can be done to a repository, and serving it.
+//! The command line: changes of a repository, and serving it.
 //!
-//! Exit status: 0 done, 1 could not be done, 2 wrong arguments or configuration.
+//! Exit status: 0 success, 1 failure, 2 wrong arguments or configuration.
 
 mod print;
 mod publish;
@@ -33,7 +33,7 @@ pub struct Cli {
     /// Print JSON, errors too.
     #[arg(long, global = true)]
     json: bool,
-    /// What to do; `serve` when absent.
+    /// The command; `serve` when absent.
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -44,7 +44,7 @@ enum Command {
     Serve,
     /// Validate the configuration, and the repository with every image in it.
     Check(Place),
-    /// Make a repository: keys, a root, an empty list of images.
+    /// Create a repository: keys, a root, an empty list of images.
     Init(Place),
     /// Publish an image.
     Publish(publish::PublishArgs),
@@ -52,11 +52,11 @@ enum Command {
     Withdraw(withdraw::WithdrawArgs),
     /// List the published images.
     List(Place),
-    /// Sign the list of images anew, with a later expiry.
+    /// Sign the list of images again, with a later expiry.
     Resign(Place),
 }
 
-/// Which repository.
+/// The repository to work on.
 #[derive(Debug, Args)]
 struct Place {
     /// The repository; the configuration's when absent.
@@ -64,7 +64,7 @@ struct Place {
     repository: Option<PathBuf>,
 }
 
-/// Carries out the command line.
+/// Runs the command.
 #[must_use]
 pub fn dispatch(cli: &Cli) -> ExitCode {
     let done = match &cli.command {
@@ -178,7 +178,7 @@ fn check(cli: &Cli, place: &Place) -> Result<ExitCode> {
     Ok(Report::new(&file, problems, warnings).print(PROGRAM, cli.json, &summary, code)?)
 }
 
-/// What is wrong with a configuration and the identity that it names.
+/// The problems of a configuration and of the identity that it names.
 fn config_problems(config: &Config, source: &Source) -> Vec<Problem> {
     let issue = format!(
         "issue it first, where the authority is: platen-pki issue --dir AUTHORITY --profile global-server --name {} \

@@ -1,4 +1,4 @@
-//! What the commands print: for people, or one JSON value.
+//! Output of the commands: text for people, or one JSON value.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ use wire::metadata::Targets;
 
 use crate::repository::{Finding, Findings, Published, Repository, Verified, Withdrawn};
 
-/// A reader that is gone has read enough.
+/// A reader that closed its end has read enough; that is no error.
 fn as_json(value: &impl Serialize) -> io::Result<()> {
     output::document(value).map(drop)
 }
@@ -92,7 +92,7 @@ pub(super) fn withdrawn(json: bool, withdrawn: &Withdrawn) -> io::Result<()> {
     ))
 }
 
-/// What a check found in the repository, as problems and warnings.
+/// The findings of a check, as problems and warnings.
 pub(super) fn findings(repository: &Path, found: &Findings) -> (Vec<Problem>, Vec<Problem>) {
     let problem = |finding: &Finding| Problem::of_file(repository, sentence(finding));
     let (faults, notes): (Vec<_>, Vec<_>) = found.findings.iter().partition(|finding| finding.is_fault());

@@ -1,4 +1,4 @@
-//! `publish`: an image with its progress.
+//! `publish`: publishes an image and shows the progress.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use wire::vendors::VENDORS;
 use super::{Cli, directory, print};
 use crate::repository::{Image, Lifetimes, Repository};
 
-/// What to publish.
+/// The image to publish.
 #[derive(Debug, Args)]
 pub(super) struct PublishArgs {
     /// The repository; the configuration's when absent.
@@ -22,7 +22,7 @@ pub(super) struct PublishArgs {
     /// Vendor, as in a reading: `ricoh`.
     #[arg(long)]
     vendor: String,
-    /// Publish for a vendor that no built-in profile of the gateways knows.
+    /// Publish for a vendor that has no built-in profile in the gateways.
     #[arg(long)]
     unlisted_vendor: bool,
     /// Model, as in a reading: `IM C4500`.
@@ -35,7 +35,7 @@ pub(super) struct PublishArgs {
     file: PathBuf,
 }
 
-/// A vendor whose devices no gateway would recognise.
+/// A vendor whose devices no gateway recognises.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "vendor {given:?} is none that gateways know{}: expected one of {}; for a profile of your own, give --unlisted-vendor",

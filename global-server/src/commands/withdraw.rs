@@ -1,4 +1,4 @@
-//! `withdraw`: an image that no gateway may stage any more.
+//! `withdraw`: removes an image from the signed list.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{Cli, directory, print};
 use crate::repository::{Lifetimes, Repository};
 
-/// What to withdraw.
+/// The image to withdraw.
 #[derive(Debug, Args)]
 pub(super) struct WithdrawArgs {
     /// The repository; the configuration's when absent.
@@ -25,7 +25,7 @@ pub(super) struct WithdrawArgs {
     /// Version, as it was published.
     #[arg(long = "version", value_name = "VERSION", id = "firmware-version")]
     version: String,
-    /// Why, for the repository's history.
+    /// The reason, for the repository's history.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }

@@ -13,19 +13,19 @@ use wire::metadata::Target;
 use super::error::{RepositoryError, at};
 use super::{Repository, is_digest};
 
-/// The metadata counts as soon expired for so long before it does.
+/// Metadata that expires within this time is reported as expiring soon.
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// What a check found.
+/// The findings of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Findings {
     /// Version of the targets metadata.
     pub metadata_version: u64,
     /// When the first of root and targets expires.
     pub expires: Timestamp,
-    /// Images whose digest was checked and is right.
+    /// Images whose digest was checked and matches.
     pub images: usize,
-    /// What isn't as it should be.
+    /// Problems and warnings.
     pub findings: Vec<Finding>,
 }
 
@@ -37,11 +37,11 @@ impl Findings {
     }
 }
 
-/// Something that isn't as it should be.
+/// A problem or a warning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "finding", rename_all = "snake_case")]
 pub enum Finding {
-    /// An image that the metadata names isn't there, or isn't what was published.
+    /// An image that the metadata names is missing, or differs from what was published.
     Damaged {
         /// Name of the target.
         target: String,
@@ -55,12 +55,12 @@ pub enum Finding {
     },
     /// A signature that must be renewed soon.
     ExpiresSoon,
-    /// The root's private key lies with the repository.
+    /// The root's private key is stored with the repository.
     RootKeyOnline,
 }
 
 impl Finding {
-    /// Whether a gateway can't stage an image for it.
+    /// Whether it keeps a gateway from staging an image.
     #[must_use]
     pub const fn is_fault(&self) -> bool {
         matches!(self, Self::Damaged { .. })
@@ -71,7 +71,7 @@ impl Repository {
     /// Checks everything; reads every image.
     ///
     /// # Errors
-    /// The metadata isn't to be trusted at `now`, or something can't be read.
+    /// The metadata isn't trusted at `now`, or a file can't be read.
     pub fn check(&self, now: Timestamp) -> Result<Findings, RepositoryError> {
         let verified = self.verified(now)?;
         let mut findings = Vec::new();
@@ -109,8 +109,8 @@ impl Repository {
         Ok(())
     }
 
-    /// What lies in `images` without a name in the metadata: published images that a crash kept from being named, and
-    /// half copies. Gateways never see them.
+    /// Files in `images` that no metadata names: images whose publishing was interrupted by a crash, and partial
+    /// copies. Gateways never receive them.
     fn unnamed(&self, named: &BTreeSet<&str>) -> Result<Vec<Finding>, RepositoryError> {
         let dir = self.dir.join("images");
         let failed = |source| at(&dir, source);

@@ -1,4 +1,4 @@
-//! Why something can't be done with the repository.
+//! Errors of the repository's operations.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,16 +10,16 @@ pub(super) fn at(path: &Path, source: io::Error) -> RepositoryError {
     RepositoryError::Storage { path: path.to_owned(), source }
 }
 
-/// Something that can't be done with the repository.
+/// An operation on the repository that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RepositoryError {
-    /// Nothing was made there yet.
+    /// The directory holds no repository.
     #[error("{}: not a firmware repository (no metadata/root.json): make one with `init`", dir.display())]
     NotARepository {
         /// The directory.
         dir: PathBuf,
     },
-    /// There is one already.
+    /// The directory already holds a repository.
     #[error("{}: there is a firmware repository already", dir.display())]
     Exists {
         /// The directory.
@@ -42,7 +42,7 @@ pub enum RepositoryError {
         /// The limit, bytes.
         limit: usize,
     },
-    /// The metadata isn't to be trusted.
+    /// The metadata isn't trusted.
     #[error("{}: the metadata is not to be trusted", dir.display())]
     Untrusted {
         /// The repository.
@@ -51,10 +51,10 @@ pub enum RepositoryError {
         #[source]
         source: MetadataError,
     },
-    /// No key could be made.
+    /// No key could be generated.
     #[error("a key can't be made")]
     NoKey,
-    /// A key that isn't one, or not the one that the root names.
+    /// A file that holds no key, or another key than the root names.
     #[error("{}: not the Ed25519 key (PKCS#8) that the root names for the role {role}", path.display())]
     WrongKey {
         /// The file.
@@ -65,7 +65,7 @@ pub enum RepositoryError {
     /// Metadata without a canonical form.
     #[error("the metadata can't be written")]
     Canonical(#[source] serde_json::Error),
-    /// A vendor, model or version that can't be.
+    /// An invalid vendor, model or version.
     #[error(
         "{what} {given:?} is not valid: expected 1 to 64 characters as the device shows them, without control characters \
          and no path"
@@ -76,7 +76,7 @@ pub enum RepositoryError {
         /// As given.
         given: String,
     },
-    /// A vendor that can't be.
+    /// An invalid vendor.
     #[error(
         "vendor {given:?} is not valid: expected a short name of a-z, 0-9 and '-', as in a reading, like ricoh"
     )]
@@ -92,7 +92,7 @@ pub enum RepositoryError {
         /// Names of all targets.
         known: Vec<String>,
     },
-    /// An image without a byte.
+    /// An empty image.
     #[error("{}: the image is empty", path.display())]
     Empty {
         /// The file.
@@ -106,7 +106,7 @@ pub enum RepositoryError {
         /// The limit, bytes.
         limit: u64,
     },
-    /// The same name with other content.
+    /// The name is already used for another image.
     #[error(
         "{target} is published already with other content (SHA-256 {published}): give this one its own version"
     )]

@@ -1,4 +1,4 @@
-//! What was done to the list of images, when, and why: `history.jsonl`, one JSON object on each line.
+//! The history of the list of images, `history.jsonl`: one JSON object per line with action, time and reason.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use super::error::{RepositoryError, at};
 /// Name of the file in the repository's directory.
 pub(super) const HISTORY: &str = "history.jsonl";
 
-/// What was done.
+/// An action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Deed {
@@ -22,7 +22,7 @@ pub(super) enum Deed {
     Withdraw,
 }
 
-/// One line.
+/// A line of the history.
 #[derive(Debug, Serialize)]
 pub(super) struct Entry<'a> {
     pub(super) at: Timestamp,
@@ -35,7 +35,7 @@ pub(super) struct Entry<'a> {
 }
 
 impl Repository {
-    /// Adds a line, durable when this returns; the caller holds the lock.
+    /// Appends a line, durable when this returns; the caller holds the lock.
     pub(super) fn record(&self, entry: &Entry<'_>) -> Result<(), RepositoryError> {
         let path = self.dir().join(HISTORY);
         let written = || {

@@ -8,12 +8,12 @@ use wire::metadata::{self, Key, KeyValue, Root};
 
 use super::error::{RepositoryError, at};
 
-/// A role that signs.
+/// A role that signs metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Says which keys sign what.
+    /// Names the keys that sign each role.
     Root,
-    /// Says which images there are.
+    /// Names the images.
     Targets,
 }
 
@@ -30,7 +30,7 @@ impl Role {
     }
 }
 
-/// A key that can sign.
+/// A private key.
 pub(super) struct SigningKey {
     pair: Ed25519KeyPair,
     pub(super) public: Key,
@@ -38,7 +38,7 @@ pub(super) struct SigningKey {
 }
 
 impl SigningKey {
-    /// Makes a key and writes it, readable by its owner only.
+    /// Generates a key and writes it with mode 0600.
     pub(super) fn make(path: &Path) -> Result<Self, RepositoryError> {
         let pkcs8 =
             Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| RepositoryError::NoKey)?;

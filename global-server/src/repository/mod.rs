@@ -32,23 +32,23 @@ pub use publish::{Image, Published};
 pub use signing::Lifetimes;
 pub use withdraw::Withdrawn;
 
-/// A firmware repository that was opened.
+/// An open firmware repository.
 #[derive(Debug, Clone)]
 pub struct Repository {
     dir: PathBuf,
 }
 
-/// What the metadata says, verified.
+/// The verified metadata.
 #[derive(Debug, Clone)]
 pub struct Verified {
-    /// Which keys sign what.
+    /// The root role.
     pub root: Root,
-    /// Which images there are.
+    /// The targets role.
     pub targets: Targets,
 }
 
 impl Verified {
-    /// Time until the first of both expires; negative when one has.
+    /// Time until root or targets expires, whichever is first; negative after that.
     #[must_use]
     pub fn expires_in(&self, now: Timestamp) -> SignedDuration {
         self.root.expires.min(self.targets.expires).duration_since(now)
@@ -68,7 +68,7 @@ impl Repository {
         Err(RepositoryError::NotARepository { dir: dir.to_owned() })
     }
 
-    /// Where it is.
+    /// The repository's directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -89,7 +89,7 @@ impl Repository {
     /// Reads the metadata and verifies it as a gateway does.
     ///
     /// # Errors
-    /// A file can't be read, or isn't to be trusted at `now`.
+    /// A file can't be read, or isn't trusted at `now`.
     pub fn verified(&self, now: Timestamp) -> Result<Verified, RepositoryError> {
         let untrusted = |source| RepositoryError::Untrusted { dir: self.dir.clone(), source };
         let root = metadata::verify_root(&self.metadata(ROOT)?, now).map_err(untrusted)?;
@@ -114,7 +114,7 @@ impl Repository {
         Ok(bytes)
     }
 
-    /// Waits until no other process changes the repository, and keeps others out until the file is dropped.
+    /// Waits for the repository's lock, which excludes other processes until the file is dropped.
     fn lock(&self) -> Result<File, RepositoryError> {
         let path = self.dir.join(".lock");
         let failed = |source| RepositoryError::Storage { path: path.clone(), source };
@@ -124,7 +124,7 @@ impl Repository {
     }
 }
 
-/// Whether a text is a SHA-256 in lower-case hexadecimal, and so a harmless file name.
+/// Whether a text is a SHA-256 digest in lower-case hexadecimal, and so a safe file name.
 #[must_use]
 pub fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))

@@ -1,4 +1,4 @@
-//! Publishing an image: copied with its digest, durable, and only then named by signed metadata.
+//! Publishing an image: it is copied, hashed and made durable before signed metadata names it.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -19,7 +19,7 @@ use super::{Lifetimes, Repository};
 const FACT_CHARS: usize = 64;
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// An image to be published.
+/// The image to publish.
 #[derive(Debug, Clone)]
 pub struct Image<'a> {
     /// Vendor, as in a reading.
@@ -32,7 +32,7 @@ pub struct Image<'a> {
     pub file: &'a Path,
 }
 
-/// An image that is published.
+/// A published image.
 #[derive(Debug, Clone, Serialize)]
 pub struct Published {
     /// Name of the target.
@@ -43,15 +43,15 @@ pub struct Published {
     pub length: u64,
     /// Version of the targets metadata.
     pub metadata_version: u64,
-    /// Whether it was published before with the same content, so that nothing changed.
+    /// Whether the same content was already published under this name, so that nothing changed.
     pub already: bool,
 }
 
 impl Repository {
-    /// Publishes an image; `progress` is told bytes copied.
+    /// Publishes an image; `progress` receives the number of bytes copied.
     ///
     /// # Errors
-    /// The image is empty, too large, or published already with other content; or the repository can't be changed.
+    /// The image is empty, too large, or its name is used for other content; or the repository can't be changed.
     pub fn publish(
         &self,
         image: &Image<'_>,
@@ -107,13 +107,13 @@ fn facts(image: &Image<'_>, now: Timestamp) -> Result<ImageFacts, RepositoryErro
     })
 }
 
-/// Whether a text looks like a path: a slash may stand between the names of a model, and nowhere else.
+/// Whether a text looks like a path: a slash may only stand between the names of a model.
 fn is_path(text: &str) -> bool {
     let names_nothing = |part: &str| !part.chars().any(char::is_alphanumeric);
     text.contains('\\') || text.starts_with('.') || text.contains("..") || text.split('/').any(names_nothing)
 }
 
-/// A copy that isn't named yet; dropped, it goes.
+/// A copy without a final name; dropping it deletes the file.
 struct Incoming {
     file: NewFile,
     sha256: String,
@@ -121,7 +121,7 @@ struct Incoming {
 }
 
 impl Incoming {
-    /// Copies the file, with its digest as it goes; refuses what is empty or too large.
+    /// Copies the file and computes its digest; rejects an empty or too large file.
     fn copy(
         repository: &Repository,
         path: &Path,
@@ -158,7 +158,7 @@ impl Incoming {
         Ok(incoming)
     }
 
-    /// Gives it its name, durable when this returns.
+    /// Renames it to its final name, durable when this returns.
     fn keep(self, repository: &Repository) -> Result<(), RepositoryError> {
         let path = repository.image_path(&self.sha256);
         self.file.persist(&path).map_err(|source| at(&path, source))

@@ -1,4 +1,4 @@
-//! Making, signing and writing the metadata.
+//! Creating, signing and writing the metadata.
 
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
@@ -14,12 +14,13 @@ use super::Repository;
 use super::error::{RepositoryError, at};
 use super::keys::{Role, SigningKey};
 
-/// How long a signature holds, days.
+/// Lifetime of a signature, days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetimes {
-    /// Of the root: it is brought to each gateway by hand, so it must live long.
+    /// Lifetime of the root, days: it is installed on each gateway by hand.
     pub root_days: u32,
-    /// Of the targets: within it a gateway may be shown an outdated list, and after it nothing is staged.
+    /// Lifetime of the targets, days: within it, a gateway may be shown an outdated list; after it, no gateway stages
+    /// or pushes an image.
     pub targets_days: u32,
 }
 
@@ -30,10 +31,10 @@ impl Default for Lifetimes {
 }
 
 impl Repository {
-    /// Makes a repository: keys, a root, and an empty list of images.
+    /// Creates a repository: keys, a root, and an empty list of images.
     ///
     /// # Errors
-    /// There is one already, or the directory can't be written.
+    /// The directory already holds one, or can't be written.
     pub fn init(dir: &Path, lifetimes: Lifetimes, now: Timestamp) -> Result<Self, RepositoryError> {
         let repository = Self { dir: dir.to_owned() };
         for (path, mode) in
@@ -72,17 +73,17 @@ impl Repository {
         Ok(repository)
     }
 
-    /// Signs the targets anew with a later expiry.
+    /// Signs the targets again with a later expiry.
     ///
     /// # Errors
-    /// The metadata can't be trusted (an expired list may be signed anew), or the key isn't there.
+    /// The metadata isn't trusted (expired targets may be signed again), or the key is missing.
     pub fn resign(&self, lifetimes: Lifetimes, now: Timestamp) -> Result<Targets, RepositoryError> {
         let _lock = self.lock()?;
         let (root, targets) = self.signed_targets(now)?;
         self.write_targets(&root, targets, lifetimes, now)
     }
 
-    /// The root and the targets; targets that expired are as good as any to be signed anew.
+    /// Verified root and targets; expired targets are accepted, because they are about to be signed again.
     pub(super) fn signed_targets(&self, now: Timestamp) -> Result<(Root, Targets), RepositoryError> {
         let untrusted = |source| RepositoryError::Untrusted { dir: self.dir.clone(), source };
         let root = metadata::verify_root(&self.metadata(ROOT)?, now).map_err(untrusted)?;
@@ -106,13 +107,13 @@ impl Repository {
         Ok(targets)
     }
 
-    /// Where the key that signs the targets is.
+    /// Path of the key that signs the targets.
     #[must_use]
     pub fn key_path(&self) -> PathBuf {
         Role::Targets.path(&self.dir)
     }
 
-    /// Where `init` left the root's key, to be taken offline.
+    /// Path where `init` stored the root's key, which should be moved offline.
     #[must_use]
     pub fn root_key_path(&self) -> PathBuf {
         Role::Root.path(&self.dir)
@@ -133,12 +134,12 @@ impl Repository {
     }
 }
 
-/// Makes a directory with a mode; one that exists is left as it is.
+/// Creates a directory with a mode; an existing one is left unchanged.
 fn make_dir(path: &Path, mode: u32) -> Result<(), RepositoryError> {
     DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|source| at(path, source))
 }
 
-/// Whole seconds: TUF's times have no fractions.
+/// Whole seconds: times in TUF metadata have no fractions.
 fn after(now: Timestamp, days: u32) -> Timestamp {
     let whole = Timestamp::from_second(now.as_second()).unwrap_or(now);
     whole.saturating_add(SignedDuration::from_hours(24 * i64::from(days))).unwrap_or(Timestamp::MAX)

@@ -10,22 +10,22 @@ use super::error::{RepositoryError, at};
 use super::history::{Deed, Entry};
 use super::{Lifetimes, Repository, is_digest};
 
-/// An image that was withdrawn.
+/// A withdrawn image.
 #[derive(Debug, Clone, Serialize)]
 pub struct Withdrawn {
     /// Name of the target.
     pub target: String,
     /// SHA-256 of the image, lower-case hexadecimal.
     pub sha256: String,
-    /// Version of the targets metadata that doesn't name it any more.
+    /// Version of the targets metadata that no longer names it.
     pub metadata_version: u64,
     /// Whether the image's file was removed: not if another target has the same content.
     pub file_removed: bool,
 }
 
 impl Repository {
-    /// Withdraws an image. Gateways refuse to stage it as soon as they read the new metadata; an older list of targets
-    /// is a rollback to them. What is staged already stays: cancel its roll-outs.
+    /// Withdraws an image. Gateways neither stage nor push it once they have read the new metadata; an older list of
+    /// targets is a rollback to them.
     ///
     /// # Errors
     /// No such image is published, or the repository can't be changed.
@@ -53,7 +53,7 @@ impl Repository {
         Ok(Withdrawn { target, sha256, metadata_version, file_removed })
     }
 
-    /// Whether there was a file to remove.
+    /// Whether the file existed.
     fn remove_image(&self, sha256: &str) -> Result<bool, RepositoryError> {
         let path = self.image_path(sha256);
         match std::fs::remove_file(&path) {

@@ -19,10 +19,10 @@ use super::range::{Selection, select};
 use super::{Shared, internal, is_known, not_modified, text};
 use crate::repository::is_digest;
 
-/// Read and sent at a time; two such are in memory for each download.
+/// Bytes read and sent at a time; each download holds two such chunks in memory.
 const CHUNK_BYTES: u64 = 64 << 10;
 
-/// A peer that takes no byte for so long loses its download (it resumes later).
+/// A download is ended when the peer takes no byte for this time; the peer resumes it later.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) async fn answer(
@@ -96,7 +96,7 @@ fn unsatisfiable(length: u64) -> Response {
     (range, ProblemResponse(problem)).into_response()
 }
 
-/// The bytes as a body. A task reads ahead by one chunk, so that a peer that stalls holds neither the file nor its place.
+/// The bytes as a body. A task reads one chunk ahead, so that a stalled peer holds neither the file nor its permit.
 async fn body(
     place: OwnedSemaphorePermit,
     mut file: File,

@@ -1,4 +1,4 @@
-//! `GET /v1/metadata/{name}`: a signed file, as it is on the disk.
+//! `GET /v1/metadata/{name}`: a signed file, byte for byte as stored.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -19,7 +19,7 @@ use wire::problem::ProblemCode;
 use super::{Shared, internal, is_known, not_modified, text};
 use crate::repository::{Repository, RepositoryError};
 
-/// Metadata files as they were read last.
+/// The metadata files as last read.
 #[derive(Debug, Default)]
 pub(super) struct Cache(Mutex<BTreeMap<&'static str, Arc<Cached>>>);
 
@@ -30,10 +30,10 @@ struct Cached {
     compressed: Option<Form>,
 }
 
-/// Changes whenever the file is replaced.
+/// A value that changes whenever the file is replaced.
 type Stamp = (u64, u64, Option<SystemTime>);
 
-/// One representation.
+/// A representation of the file (RFC 9110 §3.2).
 #[derive(Debug)]
 struct Form {
     etag: String,
@@ -68,7 +68,7 @@ pub(super) async fn answer(
     builder.body(form.body.clone().into()).map_err(internal)
 }
 
-/// `Accept-Encoding` names zstd and doesn't forbid it.
+/// Whether `Accept-Encoding` allows zstd.
 fn takes_zstd(headers: &HeaderMap) -> bool {
     let codings = text(headers, header::ACCEPT_ENCODING).unwrap_or("");
     codings.split(',').any(|coding| {
@@ -103,7 +103,7 @@ impl Cached {
     }
 }
 
-/// The same JSON, byte for byte, as a zstd frame; `None` where that wouldn't help.
+/// The same JSON, byte for byte, as a zstd frame; `None` if that is not smaller.
 fn compress(file: &[u8]) -> Option<Bytes> {
     let json: &RawValue = serde_json::from_slice(file).ok()?;
     let encoded = codec::encode(json).ok()?;

@@ -1,4 +1,4 @@
-//! The mTLS side: metadata and images, to gateways and communication servers.
+//! The mutual-TLS listener: metadata and images, for gateways and communication servers.
 
 mod images;
 mod metadata;
@@ -19,13 +19,13 @@ use wire::{IMAGES_PATH, METADATA_PATH};
 
 use crate::repository::Repository;
 
-/// Downloads of images at once; who comes then is told to come again.
+/// Concurrent downloads of images; further requests get 503 with `Retry-After`.
 pub(crate) const MAX_DOWNLOADS: usize = 512;
 
-/// The head of an answer comes within.
+/// Time limit for the head of a response.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the handlers share.
+/// State shared by the handlers.
 #[derive(Clone)]
 struct Shared {
     repository: Repository,
@@ -33,7 +33,7 @@ struct Shared {
     metadata: Arc<metadata::Cache>,
 }
 
-/// The paths of a repository.
+/// The routes of a repository.
 pub fn router(repository: Repository) -> Router {
     let shared =
         Shared { repository, downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)), metadata: Arc::default() };
@@ -61,7 +61,7 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// The cause is for the log, not for the peer.
+/// Logs the cause, which is not sent to the peer.
 fn internal(error: impl std::error::Error) -> ProblemResponse {
     tracing::error!(error = %error, "a request can't be answered");
     ProblemResponse::new(ProblemCode::Internal, "the repository can't be read")

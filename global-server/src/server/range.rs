@@ -1,32 +1,32 @@
-//! Which bytes a request asks for (RFC 9110 §14): decided over values, for one range.
+//! The bytes that a request selects (RFC 9110 §14), for one range.
 //!
-//! `tower-http`'s `ServeFile` knows no entity tags and so no `If-Range`: a resumed download could join two images.
+//! `tower-http`'s `ServeFile` supports no entity tags and so no `If-Range`: a resumed download could join two images.
 
-/// What to send.
+/// The part of the image to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Selection {
-    /// Everything: status 200.
+    /// The whole image: status 200.
     Whole,
-    /// From `first` to `last`, both included: status 206.
+    /// From `first` to `last`, inclusive: status 206.
     Part {
         /// First byte.
         first: u64,
         /// Last byte.
         last: u64,
     },
-    /// Nothing lies there: status 416.
+    /// No byte in the range: status 416.
     Unsatisfiable,
 }
 
-/// Decides by the headers `Range` and `If-Range`. What isn't understood (another unit, several ranges, nonsense) is
-/// ignored, as §14.2 allows.
+/// Decides by the headers `Range` and `If-Range`. An unknown unit, several ranges or an invalid range is ignored, as
+/// §14.2 allows.
 pub(super) fn select(range: Option<&str>, if_range: Option<&str>, etag: &str, length: u64) -> Selection {
     // A date never matches (§13.1.5): the tag alone names these bytes.
     let is_same = if_range.is_none_or(|given| given.trim() == etag);
     range.filter(|_| is_same).and_then(|range| one_range(range, length)).unwrap_or(Selection::Whole)
 }
 
-/// `None` for what is to be ignored.
+/// `None` if the header is ignored.
 fn one_range(header: &str, length: u64) -> Option<Selection> {
     let (unit, ranges) = header.split_once('=')?;
     if !unit.trim().eq_ignore_ascii_case("bytes") {
@@ -44,7 +44,7 @@ fn one_range(header: &str, length: u64) -> Option<Selection> {
     }
 }
 
-/// Digits only; what is too large for 64 bits lies beyond every image.
+/// Parses digits only; a number beyond 64 bits is beyond the end of every image.
 fn position(text: &str) -> Option<u64> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().unwrap_or(u64::MAX))
 }

@@ -1,6 +1,6 @@
-//! A backup: all files of an authority in one, with the digest of each, and the authority made from it again.
+//! Backup: all files of an authority in one file, with the digest of each; and restore.
 //!
-//! It has the intermediates' keys as they are, and the root's as it is encrypted: keep it like a key.
+//! It contains the intermediates' keys unencrypted, and the root's as stored: protect it like a key.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -17,42 +17,42 @@ use super::{Authority, AuthorityError, Intermediate, TOKENS, crl, ledger, revoke
 use crate::pem_file;
 use crate::spiffe::TrustDomain;
 
-/// How a backup begins.
+/// The first line of a backup.
 const FORMAT: &str = "platen-pki backup 1";
 
 /// The largest file and the largest backup, bytes.
 const BACKUP_BYTES: u64 = 256 << 20;
 
-/// Why a backup can't be made or used.
+/// Why a backup can't be created or restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// Its place is taken.
+    /// The file exists already.
     #[error("{} exists: a backup is never overwritten, choose another --out", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
-    /// It isn't one.
+    /// It isn't a backup.
     #[error("{} is no whole backup of platen-pki: {what}", path.display())]
     Form {
         /// The file.
         path: PathBuf,
-        /// What was found.
+        /// What was found instead.
         what: String,
     },
-    /// A file in it isn't what was backed up.
+    /// The digest of a file in it doesn't match.
     #[error("{} is damaged: {name} in it has SHA-256 {found}, expected {expected}; use another copy", path.display())]
     Damaged {
         /// The backup.
         path: PathBuf,
         /// The file in it.
         name: String,
-        /// The digest of what is there.
+        /// The digest of its content.
         found: String,
-        /// The digest of what was backed up.
+        /// The digest in the backup's list.
         expected: String,
     },
-    /// A name that no authority's file has.
+    /// A name that is not a file of an authority.
     #[error("{} names {name:?}, which is no file of an authority: it was not made by platen-pki", path.display())]
     Stranger {
         /// The backup.
@@ -81,12 +81,12 @@ struct Entry {
     text: String,
 }
 
-/// What a backup has, or gave back.
+/// The contents of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Restored {
     /// The trust domain.
     pub trust_domain: TrustDomain,
-    /// When the backup was made.
+    /// When the backup was created.
     pub made_at: Timestamp,
     /// The files.
     pub files: Vec<String>,
@@ -112,10 +112,10 @@ impl Backup {
 }
 
 impl Authority {
-    /// Writes everything into one new file that only its owner can read.
+    /// Writes everything to one new file that only its owner can read.
     ///
     /// # Errors
-    /// The file exists, or something can't be read or written.
+    /// The file exists, or a file can't be read or written.
     pub fn backup(&self, out: &Path, now: Timestamp) -> Result<Restored, AuthorityError> {
         let _lock = self.folder.lock()?;
         let mut files = Vec::new();
@@ -150,10 +150,11 @@ impl Authority {
         fixed.into_iter().map(str::to_owned).chain(signers).collect()
     }
 
-    /// Makes an authority in `dir` from a backup, all of it or nothing; opened, so that everything fits together.
+    /// Creates an authority in `dir` from a backup, completely or not at all, and opens it to check that the files
+    /// belong together.
     ///
     /// # Errors
-    /// The backup is damaged, which is said with the name of what is, or `dir` isn't empty.
+    /// The backup is damaged (the error names the file), or `dir` isn't empty.
     pub fn restore(file: &Path, dir: &Path) -> Result<(Self, Restored), AuthorityError> {
         let backup = read(file)?;
         let making = Folder::make_beside(dir)?;
@@ -178,7 +179,7 @@ fn fill(folder: &Folder, backup: &Backup) -> Result<(), AuthorityError> {
     Ok(())
 }
 
-/// Reads and checks it whole before anything is written.
+/// Reads and checks the whole backup before anything is written.
 fn read(file: &Path) -> Result<Backup, AuthorityError> {
     let path = || file.to_owned();
     let bytes = pem_file::read_at_most(file, BACKUP_BYTES)?;

@@ -14,10 +14,10 @@ use super::{Authority, AuthorityError};
 use crate::pem_file::{self, pem_block, to_pem};
 use crate::revocation_reason::RevocationReason;
 
-/// The number of the last lists, on disk before they are handed out.
+/// The number of the last lists, stored before the lists are returned.
 pub(super) const FILE: &str = "crl.json";
 
-/// A list names a certificate for so long after its end: RFC 5280 §3.3 wants one list beyond it. Days.
+/// A certificate stays listed for this time after its expiry, days: RFC 5280 §3.3 requires one list beyond it.
 const KEPT_DAYS: i64 = 30;
 
 #[derive(Default, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub struct IssuedList {
     pub pem: String,
 }
 
-/// The lists of all intermediates, made together.
+/// The lists of all intermediates, created together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrlSet {
     /// `cRLNumber` of each.
@@ -49,18 +49,18 @@ pub struct CrlSet {
     pub next_update: Timestamp,
     /// The lists.
     pub lists: Vec<IssuedList>,
-    /// Authorities whose key is kept elsewhere: their list must be made there.
+    /// Authorities whose key is stored elsewhere: their lists must be created there.
     pub left_out: Vec<String>,
 }
 
 impl CrlSet {
-    /// All lists in one file: what `identity.crl` of a program names.
+    /// All lists in one bundle, for `identity.crl` of a program.
     #[must_use]
     pub fn bundle(&self) -> String {
         self.lists.iter().map(|list| list.pem.as_str()).collect()
     }
 
-    /// Writes `AUTHORITY.crl.pem` for each, and `crl.pem` with all, each whole or not at all; where they are.
+    /// Writes `AUTHORITY.crl.pem` for each and `crl.pem` with all, each atomically; returns their paths.
     ///
     /// # Errors
     /// The folder can't be written.
@@ -79,8 +79,8 @@ impl CrlSet {
 }
 
 impl Authority {
-    /// Makes the revocation lists anew. Their number grows with each call and with time, so that it still grows after
-    /// a backup was restored.
+    /// Creates new revocation lists. Their number grows with each call and with time, so that it still grows after a
+    /// restore.
     ///
     /// # Errors
     /// `next_update` is not after `now`, no key is here, or the ledger of revocations has lost lines.
@@ -159,7 +159,7 @@ fn sign(
     Ok(list.signed_by(issuer)?.der().to_vec())
 }
 
-/// "unspecified" is said by saying nothing (RFC 5280 §5.3.1).
+/// The reason code; "unspecified" is encoded by omitting the extension (RFC 5280 §5.3.1).
 const fn reason_code(reason: RevocationReason) -> Option<rcgen::RevocationReason> {
     match reason {
         RevocationReason::Unspecified => None,

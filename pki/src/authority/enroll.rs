@@ -1,5 +1,5 @@
-//! Enrollment of a gateway: at most one of its valid certificates comes from a token. A token that may replace those it
-//! has is made by name; the old ones are revoked once the new one has been handed out.
+//! Enrollment of a gateway: at most one of its valid certificates comes from a token. A token that may replace existing
+//! certificates is created with `--replace`; these are revoked after the new one has been issued.
 
 use jiff::Timestamp;
 use rcgen::PublicKeyData;
@@ -11,7 +11,7 @@ use crate::revocation_reason::RevocationReason;
 use crate::spiffe::{Party, PartyKind};
 use crate::token::TokenRecord;
 
-/// What an enrollment does when the gateway has a valid certificate.
+/// How an enrollment treats a gateway that has a valid certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HasValid {
     /// It is refused.
@@ -80,8 +80,8 @@ impl Authority {
         self.sign_for(&request, public_key, Some(token_sha256.to_owned()), now)
     }
 
-    /// Revokes the valid certificates of a gateway that were issued before `serial`, which replaces them. What was issued
-    /// later stays: the gateway has renewed since. Does nothing the second time, so that it can follow every answer.
+    /// Revokes the valid certificates of a gateway that were issued before `serial`, which replaces them. Later ones
+    /// stay: the gateway has renewed since. Repeating it changes nothing, so that it can follow every response.
     ///
     /// # Errors
     /// A ledger can't be read or written.

@@ -1,4 +1,4 @@
-//! What the authority answers when it can't.
+//! Errors of the authority.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::pem_file::PemFileError;
 use crate::spiffe::{InvalidSpiffeId, Party, PartyKind};
 use crate::token::InvalidToken;
 
-/// Why the authority can't do what it should.
+/// An operation of the authority that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
     /// There is one already, or something else.
@@ -24,7 +24,7 @@ pub enum AuthorityError {
     Absent {
         /// The folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// A file can't be written.
@@ -32,7 +32,7 @@ pub enum AuthorityError {
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// A file can't be read.
@@ -49,10 +49,10 @@ pub enum AuthorityError {
     /// The passphrase is too short.
     #[error("the passphrase is too short: expected at least {PASSPHRASE_BYTES} bytes")]
     ShortPassphrase,
-    /// The name asked for.
+    /// The requested name.
     #[error("cannot name the party")]
     Name(#[from] InvalidSpiffeId),
-    /// A DNS name asked for.
+    /// A requested DNS name.
     #[error("DNS name {given:?} is not valid: expected labels of letters, digits and '-', joined by dots")]
     DnsName {
         /// As given.
@@ -98,7 +98,7 @@ pub enum AuthorityError {
     /// There is no such certificate.
     #[error("no certificate of {whom} was issued here: `platen-pki list` shows all")]
     NeverIssued {
-        /// The party or serial number asked for.
+        /// The requested party or serial number.
         whom: String,
     },
     /// The gateway has a valid certificate.

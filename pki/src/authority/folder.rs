@@ -25,7 +25,7 @@ const LAYOUT: u32 = 1;
 /// The most generations of an intermediate.
 const GENERATIONS: u32 = 100;
 
-/// What `authority.json` says: written last, it is the switch to what was written before it.
+/// The contents of `authority.json`: written last, it puts the files written before it into effect.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct About {
@@ -69,7 +69,7 @@ impl Folder {
         Ok(Self::at(dir))
     }
 
-    /// A new folder beside `dir`, to be moved there when it is whole.
+    /// A new folder beside `dir`, moved there when it is complete.
     pub(super) fn make_beside(dir: &Path) -> Result<Self, AuthorityError> {
         let taken = match fs::read_dir(dir) {
             Ok(mut entries) => entries.next().is_some(),
@@ -152,7 +152,7 @@ impl Folder {
         Ok(about)
     }
 
-    /// Whether a file is there; that it can't be told is an error.
+    /// Whether a file exists; an inconclusive answer is an error.
     pub(super) fn exists(&self, name: &str) -> Result<bool, AuthorityError> {
         let path = self.path(name);
         path.try_exists().map_err(|source| pem_file::PemFileError::Read { path, source }.into())

@@ -60,7 +60,7 @@ fn encrypt(plain: &[u8], passphrase: &[u8]) -> Result<Vec<u8>, Unspecified> {
     Ok(encrypted_private_key_info(&salt, iv, &sealed))
 }
 
-/// What is wrong with a key file.
+/// Why a key file is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unreadable {
     /// It is encrypted, and there is no passphrase.

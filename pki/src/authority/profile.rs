@@ -1,4 +1,4 @@
-//! What stands in a certificate of each profile. Lean: every byte crosses the wire in each full handshake.
+//! The contents of a certificate of each profile. Small: every byte is sent in each full handshake.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -22,13 +22,13 @@ const INTERMEDIATE_DAYS: u64 = 5 * 365;
 /// Life of the root, days.
 const ROOT_DAYS: u64 = 20 * 365;
 
-/// Validity begins this long before now, for peers whose clock is behind, minutes.
+/// Validity begins this long before the time of issue, minutes, for peers whose clock is behind.
 const BACKDATED_MINUTES: i64 = 60;
 
 /// The longest common name: `ub-common-name` of RFC 5280, appendix A.1.
 const COMMON_NAME_CHARS: usize = 64;
 
-/// What is asked of the authority.
+/// A request to the authority.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The kind of party: its profile.

@@ -1,5 +1,6 @@
-//! A new generation of an intermediate, signed by the root. The root stays, so nobody's trust changes; the old one
-//! signs no certificate any more, but those it signed stay good, and its revocation list goes on until it expires.
+//! A new generation of an intermediate, signed by the root. The root stays, so no party's trust changes. The old
+//! generation issues no more certificates, but those it issued stay valid, and its revocation list is continued until
+//! it expires.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Revocation at the authority: a ledger, on disk before anything is said to be revoked. Final: nothing is un-revoked.
+//! Revocation at the authority: a ledger, written to disk before a revocation is reported. A revocation is final.
 
 use std::collections::HashMap;
 
@@ -32,7 +32,7 @@ pub struct RevocationRecord {
     pub reason: RevocationReason,
 }
 
-/// Whose certificates to revoke.
+/// The party or certificates to revoke.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Whom {
     /// Every certificate of a party that has not expired.
@@ -41,7 +41,7 @@ pub enum Whom {
     Serial(String),
 }
 
-/// What a revocation did.
+/// The result of a revocation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Revoked {
     /// Revoked now.
@@ -65,7 +65,7 @@ pub enum State {
 /// An issued certificate and its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listed {
-    /// What was issued.
+    /// The issued certificate.
     #[serde(flatten)]
     pub record: Record,
     /// Whether it is still good.

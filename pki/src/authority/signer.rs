@@ -49,12 +49,12 @@ impl Signer {
         Ok(Self { which, generation, certificate, not_after, issuer })
     }
 
-    /// What signs, if it is here.
+    /// The signing key, if it is here.
     pub(super) const fn key(&self) -> Option<&Issuer<'static, KeyPair>> {
         self.issuer.as_ref()
     }
 
-    /// What signs certificates at `now`.
+    /// The signer of certificates at `now`.
     pub(super) fn issuer(
         &self,
         folder: &Folder,

@@ -47,11 +47,11 @@ pub(super) struct Verdict {
     pub(super) accepted: bool,
     #[serde(rename = "as")]
     role: As,
-    /// Who it is, if accepted.
+    /// The party, if accepted.
     id: Option<String>,
     /// Why it is refused.
     why: Option<String>,
-    /// Whether revocation lists were asked.
+    /// Whether revocation lists were checked.
     revocation_checked: bool,
 }
 
@@ -69,7 +69,7 @@ impl Verdict {
     }
 }
 
-/// `None` when nobody asked.
+/// `None` if not requested.
 pub(super) fn judge(file: &Path, arguments: &Against) -> anyhow::Result<Option<Verdict>> {
     let Some(root_file) = &arguments.against else { return Ok(None) };
     let roots = pem_file::certificates(root_file)?;

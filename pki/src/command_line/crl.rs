@@ -1,4 +1,4 @@
-//! `crl`: make the revocation lists anew.
+//! `crl`: creates new revocation lists.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ pub(super) struct Arguments {
     /// Folder for crl.pem, all lists in one, and AUTHORITY.crl.pem for each; older ones are replaced.
     #[arg(long)]
     out: PathBuf,
-    /// When the next lists are due at the latest, hours from now: servers refuse everybody some time after that.
+    /// When the next lists are due at the latest, hours from now; some time after that, servers reject all peers.
     #[arg(long, default_value_t = 168, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=8784))]
     hours: u32,
 }

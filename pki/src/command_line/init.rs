@@ -28,8 +28,8 @@ pub(super) struct Arguments {
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 struct Protection {
-    /// File whose first line is the passphrase for the root's key; only its owner may read it. Without it, the
-    /// passphrase is asked for.
+    /// File whose first line is the passphrase for the root's key; only its owner may read it. Without it, the command
+    /// prompts for the passphrase.
     #[arg(long)]
     passphrase_file: Option<PathBuf>,
     /// Leave the root's key unencrypted: for tests and demonstrations.

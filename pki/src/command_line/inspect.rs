@@ -1,4 +1,4 @@
-//! `inspect`: what the certificates of a PEM file say.
+//! `inspect`: describes the certificates of a PEM file.
 
 use std::path::PathBuf;
 

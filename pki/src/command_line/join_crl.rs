@@ -19,7 +19,7 @@ pub(super) struct Arguments {
     /// The bundle, for `identity.crl`; replaced as a whole.
     #[arg(long)]
     out: PathBuf,
-    /// What `crl` wrote, in each place; the newest list of each authority is kept.
+    /// Files written by `crl` at each authority; the newest list of each authority is kept.
     #[arg(required = true, num_args = 1..=32)]
     files: Vec<PathBuf>,
 }

@@ -17,7 +17,7 @@ pub(super) fn ask_twice() -> anyhow::Result<SecretString> {
     Ok(first)
 }
 
-/// The one that is in force: from a file, or asked for.
+/// The current passphrase: from a file, or by a prompt.
 pub(super) fn existing(file: Option<&Path>) -> anyhow::Result<SecretString> {
     match file {
         Some(path) => Ok(secret_file::first_line(path)?),

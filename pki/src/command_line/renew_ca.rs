@@ -18,7 +18,7 @@ pub(super) struct Arguments {
     /// Which intermediate.
     #[arg(long)]
     which: Which,
-    /// File whose first line is the passphrase of the root's key. Without it, the passphrase is asked for.
+    /// File whose first line is the passphrase of the root's key. Without it, the command prompts for the passphrase.
     #[arg(long)]
     passphrase_file: Option<PathBuf>,
 }

@@ -17,10 +17,10 @@ pub(super) struct Arguments {
     /// Id of the gateway: the last part of its SPIFFE ID.
     #[arg(long)]
     id: String,
-    /// How long the token is good for, hours.
+    /// Lifetime of the token, hours.
     #[arg(long, default_value_t = 24, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=2160))]
     hours: u32,
-    /// The gateway has a valid certificate, and shall get another: the present one is revoked once the token is used.
+    /// The gateway may have a valid certificate, which is revoked when the token is used.
     #[arg(long)]
     replace: bool,
 }

@@ -18,7 +18,7 @@ use crate::identity::IdentityConfig;
 pub struct InstallError {
     /// The file.
     pub path: PathBuf,
-    /// What the system says.
+    /// The error of the system.
     #[source]
     pub source: io::Error,
 }
@@ -64,7 +64,8 @@ pub fn discard(config: &IdentityConfig) -> Result<(), InstallError> {
     Ok(())
 }
 
-/// Ends what a crash has interrupted: to be called before an identity is loaded. `true` if a new pair is in force now.
+/// Completes a replacement that a crash interrupted; must be called before an identity is loaded. Returns whether a new
+/// pair is in force.
 ///
 /// # Errors
 /// A file can't be renamed or removed.

@@ -1,4 +1,4 @@
-//! Bundles of several places as one: the lists of an authority whose keys are kept apart are made where each key is.
+//! Joins bundles of several authorities: each list is created where its authority's key is.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use crate::tolerance::Tolerance;
 pub struct Joined {
     /// The bundle, PEM.
     pub pem: String,
-    /// Whose lists are in it: the issuer's distinguished name, the list's number, and when the next one is due.
+    /// A list of the bundle: its issuer's distinguished name, its number, and when the next one is due.
     pub lists: Vec<(String, String, Timestamp)>,
 }
 

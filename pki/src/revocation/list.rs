@@ -1,5 +1,5 @@
-//! One revocation list, verified: RFC 5280 §5. Only whole, direct lists: anything critical that is not understood
-//! (delta, indirect, partial by an issuing distribution point) is refused, as such a list would show too little.
+//! One verified revocation list (RFC 5280 §5). Only complete, direct lists are accepted: a list with a critical
+//! extension that is not supported (delta, indirect, partial by an issuing distribution point) would omit revocations.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use super::{PeerLeaf, significant};
 use crate::facts;
 use crate::revocation_reason::RevocationReason;
 
-/// What is wrong with a list.
+/// Why a list is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CrlFault {
     /// It can't be parsed.
@@ -111,7 +111,7 @@ impl List {
         })
     }
 
-    /// By name, and by key where both say it.
+    /// Whether the issuer matches, by name, and by key identifier where both have one.
     pub(super) fn covers(&self, leaf: &PeerLeaf) -> bool {
         let other_key = matches!((&self.issuer_key, &leaf.issuer_key), (Some(a), Some(b)) if a != b);
         self.issuer == leaf.issuer && !other_key
@@ -122,7 +122,7 @@ impl List {
     }
 }
 
-/// Finds who signed the list; the end of that authority's validity.
+/// Finds the signer of the list; returns the end of that authority's validity.
 fn check_signer(
     list: &CertificateRevocationList<'_>,
     name: &str,

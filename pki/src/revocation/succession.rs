@@ -76,7 +76,7 @@ pub(super) fn fault(
     }
 }
 
-/// What comes of a bundle that is offered.
+/// The result of judging an offered bundle.
 #[derive(Debug)]
 pub(super) struct Succession {
     /// The lists from now on.

@@ -32,7 +32,7 @@ pub enum PeerRejection {
     Rule(#[from] Rejection),
 }
 
-/// What the peer is told (an alert) and rustls reports.
+/// The error that rustls reports, and the alert sent to the peer.
 impl From<PeerRejection> for Error {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the rest has no name in rustls")]
     fn from(refused: PeerRejection) -> Self {
@@ -148,10 +148,10 @@ fn unix_seconds(now: UnixTime) -> i64 {
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Decides on a chain (leaf first) as a handshake would: who it is, or why it is refused. A server's name is not checked.
+/// Decides on a chain (leaf first) as a handshake would, and returns the party. A server's name is not checked.
 ///
 /// # Errors
-/// It would be refused; or `trust` has no root at all.
+/// The chain would be rejected, or `trust` has no root.
 pub fn explain(
     trust: &Trust,
     chain: &[CertificateDer<'_>],

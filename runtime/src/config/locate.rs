@@ -1,4 +1,4 @@
-//! Where a key stands in a YAML text: the parser tells places only with its errors, so that one is made there.
+//! The position of a key in a YAML text. The parser reports positions only with errors, so an error is provoked there.
 
 use std::fmt;
 
@@ -22,8 +22,8 @@ fn steps(key: &str) -> Vec<Step> {
         .collect()
 }
 
-/// Line and column of a key's value, from 1; of the nearest one above it where the key isn't there, and nothing for the
-/// document itself.
+/// Line and column of a key's value, from 1; those of the nearest existing key above it, or `None` for the document
+/// itself.
 pub(super) fn locate(text: &str, key: &str) -> Option<(usize, usize)> {
     let steps = steps(key);
     (1..=steps.len()).rev().find_map(|known| at(text, steps.get(..known)?))
@@ -37,7 +37,7 @@ fn at(text: &str, steps: &[Step]) -> Option<(usize, usize)> {
     found.then_some((place.line(), place.column()))
 }
 
-/// The rest of the way.
+/// The remaining steps to the key.
 struct Towards<'s> {
     steps: &'s [Step],
     found: &'s mut bool,
@@ -86,7 +86,7 @@ impl<'de> Visitor<'de> for Towards<'_> {
     }
 }
 
-/// Refuses every value, which makes the parser say where it is.
+/// A visitor that rejects every value, so that the parser reports the position.
 struct Here;
 
 impl<'de> Visitor<'de> for Here {

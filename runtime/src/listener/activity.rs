@@ -1,5 +1,5 @@
-//! What a connection is doing, and when it has taken too long for that: one value for each connection, which the socket
-//! ([`super::stream`]), the requests and the responses keep up to date.
+//! What a connection is doing, and when that has taken too long: one value per connection, updated by the socket
+//! ([`super::stream`]), the requests and the responses.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,7 +17,7 @@ pub(super) enum Expired {
 }
 
 impl Expired {
-    /// For logs and metrics.
+    /// Name for logs and metrics.
     pub(super) const fn label(self) -> &'static str {
         match self {
             Self::Handshake => "timeout",
@@ -28,48 +28,48 @@ impl Expired {
     }
 }
 
-/// The step that a connection is at.
+/// The current step of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Handshake,
     FirstHead,
-    /// Requests are being answered.
+    /// Requests are in flight.
     Busy,
-    /// All requests are answered.
+    /// All requests have been answered.
     Idle,
     Upgraded,
 }
 
-/// How much would be lost by ending a connection.
+/// How much is lost when a connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
-    /// No request is under way.
+    /// No request is in flight.
     Idle,
-    /// The peer has to send or take something before any request goes on.
+    /// Every request waits until the peer sends or reads more.
     Waiting,
-    /// The server is at work for it.
+    /// The server is working on a request.
     Working,
 }
 
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// When the phase began.
+    /// When the step began.
     since: Instant,
-    /// Requests that are being answered.
+    /// Requests in flight.
     requests: u32,
-    /// Of these, how many wait for the peer to send.
+    /// Those of them that wait for the peer to send.
     sending: u32,
-    /// And how many for the peer to take.
+    /// Those of them that wait for the peer to read.
     taking: u32,
-    /// When the peer last took a part of a response.
+    /// When the peer last read a part of a response.
     progress: Instant,
-    /// Since when the socket takes nothing more.
+    /// Since when the socket accepts no more data.
     blocked: Option<Instant>,
 }
 
 impl State {
-    /// Whether no request goes on before the peer acts.
+    /// Whether every request waits for the peer.
     fn is_waiting(&self) -> bool {
         self.sending + self.taking >= self.requests
     }
@@ -81,7 +81,7 @@ impl State {
         }
     }
 
-    /// When the present step has taken too long; `None` while the server itself is at work.
+    /// When the current step has taken too long; `None` while the server is working.
     fn due(&self, deadlines: &Deadlines) -> Option<(Instant, Expired)> {
         let stalled = self.blocked.map(|since| (since + deadlines.stall(), Expired::Stall));
         let step = match self.phase {
@@ -102,9 +102,9 @@ impl State {
 /// What a request waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// The peer sends a part of the request's body: it has a deadline of its own ([`super::request_body`]).
+    /// The peer sends the request's body, which has a deadline of its own ([`super::request_body`]).
     Send,
-    /// The peer takes a part of the response.
+    /// The peer reads the response.
     Take,
 }
 
@@ -113,7 +113,7 @@ pub(super) enum Turn {
 pub(super) struct Activity(Arc<Mutex<State>>);
 
 impl Activity {
-    /// Of a socket that was just accepted; `shakes_hands`: TLS comes first.
+    /// The activity of a socket that was just accepted; `shakes_hands`: TLS comes first.
     pub(super) fn new(shakes_hands: bool) -> Self {
         let now = Instant::now();
         let phase = if shakes_hands { Phase::Handshake } else { Phase::FirstHead };
@@ -126,13 +126,13 @@ impl Activity {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The handshake is over.
+    /// Records the end of the handshake.
     pub(super) fn established(&self) {
         let mut state = self.lock();
         (state.phase, state.since) = (Phase::FirstHead, Instant::now());
     }
 
-    /// A request's head is there; until the value is dropped it is being answered.
+    /// Records the head of a request, which is in flight until the value is dropped.
     pub(super) fn request(&self) -> Open {
         let mut state = self.lock();
         state.requests += 1;
@@ -143,14 +143,14 @@ impl Activity {
         Open(self.clone())
     }
 
-    /// The connection is no longer HTTP (status 101): deadlines for heads and idleness end, as whoever took the stream
-    /// keeps its own. The stall deadline stays for what is written through [`super::stream`]. What the listener checks on
-    /// each request (the peer's certificate) is over too: the new protocol must watch for itself.
+    /// Records an upgrade to another protocol (status 101): the deadlines for heads and idleness end, because the new
+    /// protocol has its own. The stall deadline still applies to what is written through [`super::stream`]. The
+    /// listener's checks on each request (the peer's certificate) also end: the new protocol must check by itself.
     pub(super) fn upgraded(&self) {
         self.lock().phase = Phase::Upgraded;
     }
 
-    /// The peer has to act now, until the value is dropped.
+    /// Records that the peer must act, until the value is dropped.
     pub(super) fn wait(&self, turn: Turn) -> Waiting {
         let mut state = self.lock();
         *state.waits(turn) += 1;
@@ -159,12 +159,12 @@ impl Activity {
         Waiting(self.clone(), turn)
     }
 
-    /// The socket takes nothing more.
+    /// Records that the socket accepts no more data.
     pub(super) fn write_blocked(&self) {
         self.lock().blocked.get_or_insert_with(Instant::now);
     }
 
-    /// The socket took something again.
+    /// Records that the socket accepts data again.
     pub(super) fn write_resumed(&self) {
         let (mut state, now) = (self.lock(), Instant::now());
         state.blocked = None;
@@ -174,7 +174,7 @@ impl Activity {
         }
     }
 
-    /// What would be lost by ending it.
+    /// What is lost when the connection is closed now.
     pub(super) fn standing(&self) -> Standing {
         let state = self.lock();
         match state.phase {
@@ -184,7 +184,7 @@ impl Activity {
         }
     }
 
-    /// Ends when a step has taken too long.
+    /// Completes when a step has taken too long.
     pub(super) async fn expired(&self, deadlines: &Deadlines) -> Expired {
         loop {
             let (due, now) = (self.lock().due(deadlines), Instant::now());
@@ -201,7 +201,7 @@ impl Activity {
     }
 }
 
-/// A request that is being answered.
+/// A request in flight.
 #[derive(Debug)]
 pub(super) struct Open(Activity);
 

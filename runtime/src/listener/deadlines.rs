@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// A body that comes slower than this is given up, bytes a second.
+/// The slowest transfer of a body that is accepted, bytes per second.
 pub(super) const BODY_BYTES_PER_S: u64 = 4 << 10;
 
 /// Deadlines of a listener, seconds.
@@ -62,7 +62,7 @@ impl Deadlines {
         duration(self.idle_s)
     }
 
-    /// For a body of which so many bytes have come.
+    /// The deadline of a body of which this many bytes have been received.
     pub(super) fn body(&self, received: u64) -> Duration {
         duration(self.body_s) + Duration::from_secs(received / BODY_BYTES_PER_S)
     }
@@ -71,7 +71,7 @@ impl Deadlines {
         duration(self.stall_s)
     }
 
-    /// The shortest one of those that are watched from outside: looking that often misses none.
+    /// The shortest deadline that a timer watches: checking at this interval misses none.
     pub(super) fn shortest(&self) -> Duration {
         duration(self.handshake_s.min(self.head_s).min(self.idle_s).min(self.stall_s))
     }

@@ -32,22 +32,22 @@ use super::response_body::ResponseBody;
 use super::{request_body, strict};
 use crate::problem_response::ProblemResponse;
 
-/// A request's head, HTTP/1 and HTTP/2; more is answered with 431.
+/// The maximum size of a request's head in HTTP/1 and HTTP/2; a larger one gets 431.
 const HEAD_BYTES: u32 = 64 << 10;
 
-/// What is read ahead of a connection, and written behind.
+/// Read and write buffer of a connection.
 const BUFFER_BYTES: usize = 128 << 10;
 
-/// Streams of one connection at once (RFC 9113 §5.1.2 recommends no fewer), and what a peer may send ahead on one of
-/// them and on all.
+/// Concurrent streams of a connection (RFC 9113 §5.1.2 recommends at least 100), and the flow-control windows of a
+/// stream and of the connection.
 const STREAMS: u32 = 100;
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 256 << 10;
 
-/// An idle connection says good-bye within this.
+/// Time for an idle connection to close after GOAWAY.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Why a connection is ended from here.
+/// Why the server ends a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
     Expired(Expired),
@@ -56,7 +56,7 @@ pub(super) enum Ended {
 }
 
 impl Ended {
-    /// For logs and metrics.
+    /// Name for logs and metrics.
     pub(super) const fn label(self) -> &'static str {
         match self {
             Self::Expired(expired) => expired.label(),
@@ -91,7 +91,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Ends when the connection must end.
+    /// Completes when the connection must end.
     pub(super) async fn ended(&self) -> Ended {
         tokio::select! {
             expired = self.activity.expired(&self.deadlines) => Ended::Expired(expired),
@@ -101,7 +101,7 @@ impl Connection {
     }
 }
 
-/// What requests of a connection share.
+/// State shared by the requests of a connection.
 #[derive(Debug)]
 struct Shared {
     router: Router,
@@ -111,16 +111,16 @@ struct Shared {
     deadlines: Deadlines,
 }
 
-/// How HTTP is spoken on a stream.
+/// The HTTP version of a stream.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dialect {
-    /// As ALPN chose; HTTP/1 without it.
+    /// By ALPN; HTTP/1 without it.
     pub(super) http2: bool,
     /// Header names of HTTP/1 responses in title case.
     pub(super) title_case: bool,
 }
 
-/// Answers a connection's requests.
+/// Serves a connection's requests.
 pub(super) async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     (peer, peer_check): (Peer, PeerCheck),
@@ -155,7 +155,7 @@ pub(super) async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>
     }
 }
 
-/// What may end a connection.
+/// The events that end a connection.
 struct Watch<'a> {
     peer_check: PeerCheck,
     peer: Peer,
@@ -163,7 +163,7 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Drives HTTP to its end. (An upgrade needs `with_upgrades` here, and [`Activity::upgraded`].)
+    /// Runs HTTP until it ends. (An upgrade needs `with_upgrades` here, and [`Activity::upgraded`].)
     async fn drive<H: GracefulConnection>(self, http: H)
     where
         H::Error: fmt::Display,
@@ -201,7 +201,7 @@ impl Watch<'_> {
         }
     }
 
-    /// Counts and logs an end from here.
+    /// Counts and logs that the server ended the connection.
     fn close(&self, reason: &'static str, why: &str, is_odd: bool) {
         let listener = self.connection.listener;
         metrics::counter!("platen_connections_closed_total", "listener" => listener, "reason" => reason)
@@ -215,7 +215,7 @@ impl Watch<'_> {
     }
 }
 
-/// Answers a request.
+/// Handles a request.
 async fn respond(
     shared: Arc<Shared>,
     request: Request<Incoming>,
@@ -252,7 +252,7 @@ async fn handle(shared: &Shared, mut request: Request<Incoming>, is_http2: bool)
     }
 }
 
-/// A response after which the connection ends.
+/// Marks a response as the connection's last.
 fn ending(mut response: Response, is_http2: bool) -> Response {
     if !is_http2 {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -260,14 +260,14 @@ fn ending(mut response: Response, is_http2: bool) -> Response {
     response
 }
 
-/// The response to a body that came too slowly.
+/// The response to a body that arrived too slowly.
 fn timed_out(after: Duration) -> Response {
     let detail = format!("the body did not arrive within {} s", after.as_secs());
     let status = StatusCode::REQUEST_TIMEOUT.as_u16();
     ProblemResponse(Problem { status, ..Problem::new(ProblemCode::MalformedBody, detail) }).into_response()
 }
 
-/// The response to a peer that may no longer stay.
+/// The response to a peer that is no longer accepted.
 fn forbidden(refused: &Rejection) -> Response {
     metrics::counter!("platen_requests_refused_total", "reason" => refused.label()).increment(1);
     ProblemResponse::new(ProblemCode::Forbidden, refused.to_string()).into_response()

@@ -1,4 +1,4 @@
-//! TLS handshakes: the peer's identity, or the reason of a rejection.
+//! TLS handshakes: the peer's identity, or the reason for a rejection.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use super::exchange::Connection;
 use super::peer_check::PeerCheck;
 use super::stream::WatchedSocket;
 
-/// Completes the handshake; a rejected one is logged and gives `None`.
+/// Completes the handshake; a rejected one is logged and returns `None`.
 pub(super) async fn accept(
     auth: &ListenerAuth,
     socket: WatchedSocket,

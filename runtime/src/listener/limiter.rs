@@ -15,7 +15,7 @@ use wire::network::Network;
 
 use super::activity::{Activity, Standing};
 
-/// Connections of one certificate at once.
+/// Maximum number of connections per certificate.
 const PER_CERTIFICATE: usize = 16;
 
 /// The limits of a listener.
@@ -32,7 +32,7 @@ pub(super) struct Capacity {
 }
 
 impl Capacity {
-    /// One network gets at most half of the anonymous connections, a /48 three quarters.
+    /// One network gets at most half of the anonymous connections, a /48 at most three quarters.
     pub(super) fn new(anonymous: usize, certified: usize) -> Self {
         let anonymous = anonymous.max(1);
         Self {
@@ -49,7 +49,7 @@ impl Capacity {
     }
 }
 
-/// Who holds a permit.
+/// The holder of a permit.
 #[derive(Debug, Clone)]
 enum Owner {
     Anonymous(Network),
@@ -117,7 +117,7 @@ impl Taken {
         Some(entry)
     }
 
-    /// The connection to evict from these, if any may be.
+    /// The connection among these to evict, if any may be.
     fn expendable(&self, numbers: &BTreeSet<u64>) -> Option<u64> {
         let mut waiting = None;
         for number in numbers {
@@ -136,7 +136,7 @@ impl Taken {
         }
     }
 
-    /// Evicts one of these if there are `limit` already; `false` if none may be evicted.
+    /// Evicts one of these if there are already `limit`; returns `false` if none may be evicted.
     fn make_room(&mut self, limit: usize, among: impl Fn(&Self) -> Option<&BTreeSet<u64>>) -> bool {
         let full = among(self).filter(|numbers| numbers.len() >= limit);
         let Some(expendable) = full.map(|numbers| self.expendable(numbers)) else { return limit > 0 };
@@ -144,14 +144,14 @@ impl Taken {
     }
 }
 
-/// Gives out the permits of a listener; cheap to clone.
+/// Issues the permits of a listener; cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct ConnectionLimiter {
     capacity: Capacity,
     taken: Arc<Mutex<Taken>>,
 }
 
-/// Lets one connection stay open; dropping it frees the slot.
+/// The right of one connection to exist; dropping it frees the slot.
 #[derive(Debug)]
 pub(super) struct Permit {
     /// Cancelled when the connection is evicted.
@@ -169,7 +169,7 @@ impl ConnectionLimiter {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Admits a connection whose peer is not known yet.
+    /// Admits a connection whose peer is not identified yet.
     pub(super) fn enter(&self, address: IpAddr, activity: Activity) -> Option<Permit> {
         let network = Network::of(address);
         let Capacity { anonymous, per_network, per_site, .. } = self.capacity;
@@ -193,7 +193,7 @@ impl ConnectionLimiter {
 }
 
 impl Permit {
-    /// Moves the connection to the limits of this certificate; `false` if they leave no room for it.
+    /// Moves the connection to the limits of this certificate; returns `false` if those are exhausted.
     pub(super) fn certify(&self, id: &SpiffeId) -> bool {
         let mut taken = self.limiter.lock();
         // It may have been evicted meanwhile.

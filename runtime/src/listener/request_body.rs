@@ -1,6 +1,6 @@
-//! A request's body in a handler's hands: given up with 408 when it comes too slowly (RFC 9110 §15.5.9), and drained
-//! before the response. A connection that is closed with unread octets takes the response with it (RFC 9112 §9.6), and
-//! clients of HTTP/2 take a stream that is reset while they send for a failure.
+//! A request's body in a handler. It is rejected with 408 when it arrives too slowly (RFC 9110 §15.5.9), and drained
+//! before the response. Closing a connection with unread octets discards the response (RFC 9112 §9.6), and HTTP/2
+//! clients treat a stream that is reset while they send as failed.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,13 +16,13 @@ use tokio::time::{Instant, Sleep};
 use super::activity::{Activity, Turn, Waiting};
 use super::deadlines::Deadlines;
 
-/// How long the rest of a body is read on, before the response goes.
+/// How long the rest of a body is read before the response is sent.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// A body that broke off.
+/// An interrupted body.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError<E> {
-    /// It came too slowly.
+    /// It arrived too slowly.
     #[error("the body did not arrive in time")]
     Late,
     /// The connection failed.
@@ -30,14 +30,14 @@ pub(super) enum BodyError<E> {
     Connection(E),
 }
 
-/// What handler and listener share of a body.
+/// State shared by the handler and the listener.
 #[derive(Debug)]
 struct Shared<B> {
     rest: Option<B>,
     late_after: Option<Duration>,
 }
 
-/// A body in a handler's hands.
+/// A body in a handler.
 #[derive(Debug)]
 pub(super) struct RequestBody<B> {
     // `None` only after it was dropped.
@@ -46,18 +46,18 @@ pub(super) struct RequestBody<B> {
     activity: Activity,
     deadlines: Deadlines,
     received: u64,
-    /// When the handler first asked for it.
+    /// When the handler first polled it.
     began: Option<Instant>,
-    /// While nothing is there to be read.
+    /// Set while no data can be read.
     waiting: Option<(Pin<Box<Sleep>>, Waiting)>,
     awaits_continue: bool,
 }
 
-/// What a handler left of a body.
+/// The part of a body that a handler left unread.
 #[derive(Debug)]
 pub(super) struct Unread<B>(Arc<Mutex<Shared<B>>>);
 
-/// Puts a body into a handler's hands.
+/// Wraps a body for a handler.
 pub(super) fn lend<B: Body + Unpin>(
     headers: &HeaderMap,
     body: B,
@@ -80,7 +80,7 @@ pub(super) fn lend<B: Body + Unpin>(
 }
 
 impl<B: Body<Data = Bytes> + Unpin> RequestBody<B> {
-    /// Pending until the body has taken too long.
+    /// Completes when the body has taken too long.
     fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<BodyError<B::Error>> {
         let began = *self.began.get_or_insert_with(Instant::now);
         let allowed = self.deadlines.body(self.received);
@@ -131,7 +131,7 @@ impl<B> Drop for RequestBody<B> {
 }
 
 impl<B: Body + Unpin> Unread<B> {
-    /// Reads on for a while, and keeps nothing; how long a body had that came too slowly.
+    /// Reads and discards for a while; returns the time that a body took which arrived too slowly.
     pub(super) async fn drain(self) -> Option<Duration> {
         let (rest, late_after) = {
             let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,5 @@
-//! A response's body on its way: the connection's activity knows whether the server or the peer is next.
+//! A response's body while it is sent: records in the connection's activity whether the server or the peer must act
+//! next.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,18 +9,18 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use super::activity::{Open, Turn, Waiting};
 
-/// Data of HTTP/2 is given away in pieces of this size: each waits for the peer's window, so that a window that stays
-/// closed is seen.
+/// HTTP/2 data is passed on in pieces of this size: each waits for the peer's window, so that a closed window is
+/// noticed.
 const PIECE_BYTES: usize = 16 << 10;
 
-/// A watched body.
+/// A response body that updates the activity.
 #[derive(Debug)]
 pub(super) struct ResponseBody<B> {
     body: B,
     open: Open,
-    /// While the peer has to take what was given.
+    /// Set while the peer must read the data.
     waiting: Option<Waiting>,
-    /// For HTTP/2: in pieces, and what is left of the present frame.
+    /// For HTTP/2: split into pieces; the rest of the current frame.
     in_pieces: bool,
     rest: Bytes,
 }

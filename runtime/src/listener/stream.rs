@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::activity::Activity;
 
-/// A watched socket.
+/// A socket that updates the activity.
 #[derive(Debug)]
 pub(super) struct WatchedSocket {
     socket: TcpStream,

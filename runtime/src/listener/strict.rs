@@ -1,4 +1,4 @@
-//! What a request must not be ambiguous about: whom it addresses (RFC 9112 §3.2, RFC 9113 §8.3.1), and where it comes from.
+//! Request fields that must not be ambiguous: the target host (RFC 9112 §3.2, RFC 9113 §8.3.1) and the origin.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{Version, header};
 
-/// A request that may mean two things.
+/// An ambiguous request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Ambiguous {
     #[error("the request has no Host header: expected exactly one")]
@@ -21,9 +21,9 @@ pub(super) enum Ambiguous {
     ManyOrigins,
 }
 
-/// Checks the fields of which a request has exactly one.
+/// Checks the fields that a request must have exactly once.
 ///
-/// HTTP/1.0 knows no `Host` (RFC 9112 §3.2); what is there is checked all the same.
+/// HTTP/1.0 requires no `Host` (RFC 9112 §3.2); a present one is checked.
 pub(super) fn check(parts: &Parts) -> Result<(), Ambiguous> {
     let mut hosts = parts.headers.get_all(header::HOST).iter();
     let host = hosts.next();
@@ -49,14 +49,14 @@ pub(super) fn check(parts: &Parts) -> Result<(), Ambiguous> {
     }
 }
 
-/// The host that a request addresses, without its port; `None` without any (HTTP/1.0).
+/// The target host of a request, without its port; `None` if there is none (HTTP/1.0).
 pub(crate) fn host(parts: &Parts) -> Option<String> {
     let named = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let authority: Option<Authority> = named.and_then(|host| host.parse().ok());
     authority.as_ref().or(parts.uri.authority()).map(|authority| authority.host().to_ascii_lowercase())
 }
 
-/// Whether a host is this machine by a name or address that nobody else's resolver answers for (DNS rebinding):
+/// Whether a host is this machine, by a name or address for which no foreign resolver answers (DNS rebinding):
 /// `localhost`, the machine's own name, alone or in `.local`, and addresses.
 pub(crate) fn is_this_machine(host: &str, listens: IpAddr, own_name: &str) -> bool {
     let own = |name: &str| !own_name.is_empty() && name.eq_ignore_ascii_case(own_name);

@@ -1,13 +1,13 @@
-//! Standard error as a place for log lines: never waited for, and never an error.
+//! Standard error as the destination of log lines: writing never blocks and never fails.
 //!
-//! A pipe whose reader is stuck would hold up the thread that logs, and with it the program, SIGTERM included. What can't be
-//! written at once is lost, and counted.
+//! A pipe whose reader is blocked would block the thread that logs, and with it the program, including its handling of
+//! SIGTERM. A line that can't be written at once is lost, and counted.
 
 use std::io::{self, Write};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// POSIX's PIPE_BUF on Linux: a pipe that can be written takes this much without waiting.
+/// PIPE_BUF of Linux (POSIX): a writable pipe accepts this much without blocking.
 const AT_ONCE: usize = 4096;
 
 /// Standard error.
@@ -27,7 +27,7 @@ impl Write for Stderr {
     }
 }
 
-/// Whether it was written, at once.
+/// Writes at once; returns whether that succeeded.
 fn written(part: &[u8]) -> bool {
     let stderr = io::stderr();
     let mut ready = [PollFd::new(&stderr, PollFlags::OUT)];

@@ -1,8 +1,8 @@
-//! When things were, by the server's clock: a gateway's own may be off by years, and may be set right in between.
+//! Times by the server's clock: a gateway's clock may be off by years, and may be corrected at any time.
 //!
-//! A request tells what the gateway's clock shows as it is sent, so that the times in it can be set right by the
-//! difference. What was made before a clock was set right can't be told from that: it is dated not after its arrival,
-//! and a device's readings in the order of their numbers.
+//! A request contains the gateway's time when it was sent, so the times in it are corrected by the difference. For what
+//! happened before a clock was corrected, the difference is unknown: it is dated at its arrival at the latest, and a
+//! device's readings in the order of their sequence numbers.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,17 @@ use wire::report::Report;
 use super::effects::Known;
 use super::parse::{Arrival, Content};
 
-/// A clock that is off by no more than this is taken at its word.
+/// A clock skew up to this is ignored.
 pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// A reading that was made so long before its arrival, days, has a date of no clock that was ever set: no spool keeps one
-/// so long.
+/// A reading dated more days than this before its arrival comes from a clock that was never set: no spool keeps reports
+/// that long.
 const OLDEST_DAYS: i64 = 5 * 365;
 
-/// A reading's date that is so far beyond its arrival, days, is no clock's that was about right.
+/// A reading dated more days than this after its arrival comes from a clock that is wrong.
 const AHEAD_DAYS: i64 = 1;
 
-/// A gateway's clock as a request showed it, beside the server's.
+/// The gateway's clock and the server's at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GatewayClock {
     ahead: SignedDuration,
@@ -31,19 +31,19 @@ pub struct GatewayClock {
 }
 
 impl GatewayClock {
-    /// The gateway's clock showed `said` when the server's showed `received`.
+    /// The gateway's clock was `said` when the server's was `received`.
     #[must_use]
     pub fn new(said: Timestamp, received: Timestamp) -> Self {
         Self { ahead: said.duration_since(received), received }
     }
 
-    /// Of a request that doesn't say what the gateway's clock showed.
+    /// For a request without the gateway's time.
     #[must_use]
     pub const fn unsaid(received: Timestamp) -> Self {
         Self { ahead: SignedDuration::ZERO, received }
     }
 
-    /// How far the gateway's clock is ahead, seconds; negative behind, 0 within [`CLOCK_TOLERANCE`].
+    /// The clock skew of the gateway, seconds: positive if ahead, 0 within [`CLOCK_TOLERANCE`].
     #[must_use]
     pub fn ahead_s(&self) -> i64 {
         if self.is_off() { self.ahead.as_secs() } else { 0 }
@@ -53,7 +53,7 @@ impl GatewayClock {
         self.ahead.unsigned_abs() > CLOCK_TOLERANCE.unsigned_abs()
     }
 
-    /// A time that the gateway told, by the server's clock; never after the request.
+    /// A gateway's time by the server's clock, not later than the request.
     fn dated(&self, said: Timestamp) -> Dated {
         let Ok(corrected) = (if self.is_off() { said.checked_sub(self.ahead) } else { Ok(said) }) else {
             return Dated::Senseless;
@@ -70,10 +70,10 @@ impl GatewayClock {
         }
     }
 
-    /// Dates what the reports tell. When a gateway made a report stays as it said: it tells reports apart.
+    /// Dates the contents of reports. When a gateway made a report stays unchanged, because it identifies the report.
     ///
-    /// A reading whose date makes no sense can't be used, since a bill would count it in some month. Everything else is
-    /// dated by its arrival: a call is no less open for a wrong date.
+    /// A reading with an implausible date can't be used, since a bill would count it in some month. Everything else is
+    /// dated by its arrival: a call with a wrong date is still open.
     pub fn date(&self, arrivals: &mut [Arrival]) {
         for arrival in arrivals {
             let Content::Usable(report) = &mut arrival.content else { continue };
@@ -97,7 +97,7 @@ impl GatewayClock {
 /// A time by the server's clock.
 enum Dated {
     At(Timestamp),
-    /// Decades away: before the gateway's clock was ever set, or read from a damaged one.
+    /// Whether a date is decades off: the gateway's clock was not set yet, or the value is damaged.
     Senseless,
 }
 
@@ -118,8 +118,8 @@ fn told_at(report: &mut Report) -> Option<&mut Timestamp> {
     }
 }
 
-/// Dates no reading before the one of the same device that came before it: a clock that was set back would put newer
-/// meters behind older ones.
+/// Dates each reading no earlier than the preceding reading of the same device: a clock that was set back would sort
+/// newer meters before older ones.
 pub fn in_order(known: &Known, arrivals: &mut [Arrival]) {
     let mut newest: BTreeMap<DeviceId, Timestamp> =
         known.totals.iter().map(|(device, total)| (device.clone(), total.read_at)).collect();

@@ -11,26 +11,26 @@ use wire::text::without_hidden;
 use super::parse::{Arrival, Content};
 use crate::calls::{CallEffect, OpenCalls, ReportRef};
 
-/// Characters of a text that people read; the report itself is kept whole.
+/// Maximum length of a text for people, characters; the report itself is stored unabridged.
 const TEXT_CHARS: usize = 500;
 
-/// So long after its last reading the source of a device's total is still the one that counts: a device is read at least
-/// daily, and an object that is missing once comes back.
+/// A device's total keeps its source until this long after the source's last reading: a device is read at least daily,
+/// and an object that is missing once returns (decision 0016).
 const SOURCE_LASTS: SignedDuration = SignedDuration::from_hours(48);
 
-/// What the store knew before the batch.
+/// The state of the store before the batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
     /// Open calls of the gateway.
     pub open: OpenCalls,
     /// Newest total of each device that the batch is about.
     pub totals: BTreeMap<DeviceId, LastTotal>,
-    /// Object that each of these totals was read from, where that is known.
+    /// The object that each of these totals was read from, if known.
     pub total_sources: BTreeMap<DeviceId, String>,
-    /// Open calls that a gateway raised which has lost its memory since, and has not raised again: of devices that
-    /// were known then. When it finds such a device anew, they are over.
+    /// Open calls of devices known at that time, opened by a gateway that has since lost its spool and has not opened
+    /// them again. They end when the gateway finds the device again.
     pub forgotten: BTreeSet<ReportRef>,
-    /// When each of these devices last had a call that a counter fell.
+    /// When each of these devices last had a call for a fallen counter.
     pub regressions: BTreeMap<DeviceId, Timestamp>,
 }
 
@@ -43,41 +43,41 @@ pub struct LastTotal {
     pub read_at: Timestamp,
 }
 
-/// A counter as it is kept.
+/// A counter as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CounterRow {
-    /// Which.
+    /// Its name.
     pub counter: Counter,
     /// Its value.
     pub value: u64,
-    /// Where it was read; absent when the report didn't say.
+    /// Its evidence; absent if the report has none.
     pub evidence: Option<Evidence>,
 }
 
 /// A change of the store.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect<'a> {
-    /// Keep the report as it came.
+    /// Store the report as received.
     Keep {
         /// The report.
         arrival: &'a Arrival,
         /// Name of its kind.
         kind: &'static str,
-        /// What it is about.
+        /// The device or roll-out that it is about.
         device: Option<&'a DeviceId>,
     },
-    /// Put the report aside.
+    /// Quarantine the report.
     Quarantine {
         /// The report.
         arrival: &'a Arrival,
-        /// Why.
+        /// The reason.
         reason: &'a str,
     },
-    /// Make sure that the device is known.
+    /// Ensure that the device has a row.
     UpsertDevice(&'a DeviceId),
-    /// Take over what a whole reading says.
+    /// Store the contents of a full reading.
     UpdateReading(&'a DeviceId, &'a Reading),
-    /// The device answers, or doesn't.
+    /// Store whether the device is offline.
     SetOffline(&'a DeviceId, bool),
     /// Add counters to the series.
     AddCounters {
@@ -85,45 +85,45 @@ pub enum Effect<'a> {
         device: &'a DeviceId,
         /// When they were read.
         read_at: Timestamp,
-        /// What `total` counts, "" when unknown.
+        /// The unit of `total`, "" when unknown.
         unit: String,
         /// The counters.
         rows: Vec<CounterRow>,
     },
-    /// The device's newest total.
+    /// Store the device's newest total.
     SetTotal(&'a DeviceId, LastTotal),
-    /// A call is open, or on record.
+    /// Open a call, or record one that has no end.
     Raise {
-        /// Known by this report.
+        /// The report that identifies it.
         by: ReportRef,
         /// The call.
         call: Call,
         /// Whether it stays open.
         open: bool,
     },
-    /// A call has ended.
+    /// End a call.
     Close {
-        /// The report that raised it.
+        /// The report that opened it.
         raised_by: ReportRef,
         /// The report that ended it.
         by: ReportRef,
-        /// When.
+        /// The time.
         at: Timestamp,
-        /// What a person should read.
+        /// A text for people.
         detail: String,
     },
-    /// A step of a roll-out; with a device, or of the whole gateway.
+    /// Store a step of a roll-out, of a device or of its whole gateway.
     Firmware(&'a FirmwareState),
-    /// Reports were let go by a full spool.
+    /// Record that a full spool evicted reports.
     Lost {
-        /// How many.
+        /// The number.
         reports: u64,
-        /// What a person should read.
+        /// A text for people.
         detail: String,
     },
 }
 
-/// What the new reports of a lane change, in their order.
+/// The changes that the new reports of a lane make, in order.
 #[must_use]
 pub fn effects<'a>(mut known: Known, lane: Lane, arrivals: &'a [Arrival]) -> Vec<Effect<'a>> {
     let mut effects = Vec::new();
@@ -228,9 +228,9 @@ fn take_counters<'a>(known: &mut Known, by: ReportRef, set: &'a CounterSet, effe
     take_total(known, by, &set.device, (&set.counters, &set.evidence), set.read_at, effects);
 }
 
-/// A total that falls is never taken over in silence: it is a call, made here if the gateway made none since the
-/// total was read that it fell from. Two sources count differently: what one says is no change of the other, and it takes
-/// the other's place only when that is gone for good.
+/// Reports a falling total: it opens a call, unless the gateway has opened one since the higher total was read. Two
+/// sources count differently: a value of one is no change of the other, and replaces it only when the other has been
+/// absent for [`SOURCE_LASTS`].
 fn take_total<'a>(
     known: &mut Known,
     by: ReportRef,
@@ -279,7 +279,7 @@ fn rows(counters: &BTreeMap<Counter, u64>, evidence: &BTreeMap<Counter, Evidence
     counters.iter().map(row).collect()
 }
 
-/// A text for people: without hidden characters (a NUL is no text to PostgreSQL), of bounded length.
+/// A text for people: without hidden characters (PostgreSQL stores no NUL), of bounded length.
 #[must_use]
 pub fn readable(text: &str) -> String {
     without_hidden(text, TEXT_CHARS)

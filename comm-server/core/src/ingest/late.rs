@@ -1,6 +1,6 @@
-//! What a report changes that is taken long after its turn: it was put aside, and can be used now.
+//! The changes of a report that is processed long after its arrival: it was quarantined, and can be used now.
 //!
-//! It is kept, and its meters count; but what is newer stays, and a call that has ended since doesn't open again.
+//! It is stored and its meters count; but newer data stays, and a call that has ended since doesn't open again.
 
 use jiff::Timestamp;
 use wire::report::{Call, CallKind, Edge, Lane};
@@ -8,16 +8,16 @@ use wire::report::{Call, CallKind, Edge, Lane};
 use super::effects::{Effect, Known, effects};
 use super::parse::Arrival;
 
-/// What came after the report, in its lane.
+/// What the store holds from later reports of the lane.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Later {
-    /// When its device was last described.
+    /// When the device was last described.
     pub described: Option<Timestamp>,
-    /// Calls of its device, in their order.
+    /// Calls of the device, in order.
     pub calls: Vec<Call>,
 }
 
-/// What a late report changes.
+/// The changes of a late report.
 #[must_use]
 pub fn late_effects<'a>(known: &Known, lane: Lane, arrival: &'a Arrival, later: &Later) -> Vec<Effect<'a>> {
     let all = effects(known.clone(), lane, std::slice::from_ref(arrival));

@@ -1,4 +1,4 @@
-//! Envelopes as reports, or as the reason why they can't be used.
+//! Parses envelopes into reports, or into the reason why they can't be used.
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -6,25 +6,25 @@ use serde_json::Value;
 use wire::reading::Counter;
 use wire::report::{Batch, Call, CounterSet, DeviceInformation, Envelope, FirmwareState, Loss, Report};
 
-/// A report that arrived.
+/// A report that was received.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arrival {
     /// Its number.
     pub seq: u64,
     /// When the gateway made it.
     pub at: Timestamp,
-    /// What it is.
+    /// Its contents.
     pub content: Content,
-    /// The report as it came.
+    /// The report as received.
     pub body: String,
 }
 
-/// A report, or why it can't be used.
+/// A report, or the reason why it can't be used.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
     /// A report.
     Usable(Report),
-    /// It can't be used; the reason names the path.
+    /// It can't be used; the reason contains the path.
     Unusable {
         /// Why.
         reason: String,
@@ -53,8 +53,8 @@ pub fn parse_one(envelope: &Envelope) -> Arrival {
     Arrival { seq: envelope.seq, at: envelope.at, content, body: envelope.report.get().to_owned() }
 }
 
-/// What is wrong, with its path. The kind chooses the shape, and serde forgets the path on its way through the
-/// kind: the shape is parsed once more without it.
+/// The error with its path. serde loses the path when it selects the type by `kind`, so the type is parsed again
+/// without that step.
 fn located(body: &str) -> Option<String> {
     let mut value: Value = serde_json::from_str(body).ok()?;
     let kind = value.as_object_mut()?.remove("kind")?;
@@ -77,7 +77,7 @@ fn too_long(report: &mut Report) -> Option<String> {
     report.check_lengths().err().map(|error| format!("at report.{error}"))
 }
 
-/// Values that no store can hold.
+/// Whether a value can't be stored.
 fn impossible(report: &Report) -> Option<String> {
     let counters = |path: &str, counters: &std::collections::BTreeMap<Counter, u64>| {
         let (counter, value) = counters.iter().find(|&(_, &value)| i64::try_from(value).is_err())?;

@@ -1,4 +1,4 @@
-//! Who may try a password.
+//! Whether a password may be tried.
 
 use jiff::{SignedDuration, Timestamp};
 use wire::network::Network;
@@ -6,22 +6,22 @@ use wire::network::Network;
 /// Failures from one source that lock the account for that source.
 const SOURCE_FAILURES: u32 = 5;
 
-/// For how long.
+/// Duration of that lock.
 const LOCKED: SignedDuration = SignedDuration::from_mins(15);
 
 /// Failures from all networks that lock an account for unknown browsers.
 const ACCOUNT_FAILURES: u32 = 50;
 
-/// One of these is forgotten in this time.
+/// One of these is forgotten per this time.
 const ACCOUNT_RECOVERY: SignedDuration = SignedDuration::from_mins(5);
 
 /// Failures that are older than this are forgotten.
 pub const FORGOTTEN: SignedDuration = SignedDuration::from_hours(24);
 
-/// Where a password is tried from.
+/// The origin of a login attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// A network, by a browser that is not known.
+    /// A network, from an unknown browser.
     Network(Network),
     /// A browser that logged in to this account before, by the identifier in its signed cookie.
     Device(String),
@@ -50,23 +50,23 @@ impl Source {
     }
 }
 
-/// Wrong passwords.
+/// Failed attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failures {
-    /// How many.
+    /// Their number.
     pub count: u32,
     /// The latest one.
     pub last: Timestamp,
 }
 
-/// A password may not be tried now.
+/// A password must not be tried now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Locked;
 
-/// Whether a password may be tried, by the failures from this source and of the whole account.
+/// Checks whether a password may be tried, by the failures from this source and of the whole account.
 ///
 /// # Errors
-/// Not now.
+/// The source or the account is locked.
 pub fn may_try(
     source: &Source,
     own: Option<Failures>,
@@ -92,7 +92,7 @@ pub fn account_failed(account: Option<Failures>, now: Timestamp) -> Failures {
     Failures { count: account.map_or(0, |account| left(account, now)).saturating_add(1), last: now }
 }
 
-/// Failures of an account that aren't forgotten yet.
+/// The failures of an account that are not forgotten yet.
 fn left(account: Failures, now: Timestamp) -> u32 {
     let quiet = now.duration_since(account.last).as_secs().max(0) / ACCOUNT_RECOVERY.as_secs();
     account.count.saturating_sub(u32::try_from(quiet).unwrap_or(u32::MAX))

@@ -1,15 +1,15 @@
-//! Who is next: the networks in turn, each with its own few places in the queue.
+//! A queue that serves networks in turn, each with a few places of its own.
 
 use std::collections::VecDeque;
 
 use wire::network::Network;
 
-/// Why something can't wait.
+/// Why a request can't be queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
-    /// So many of its network wait already.
+    /// The maximum number of requests of its network is queued.
     Network,
-    /// So many networks wait already.
+    /// The maximum number of networks is queued.
     Everybody,
 }
 
@@ -22,16 +22,16 @@ pub struct FairQueue<T> {
 }
 
 impl<T> FairQueue<T> {
-    /// For at most so many of a network, and so many networks.
+    /// A queue with a limit per network and a limit of networks.
     #[must_use]
     pub const fn new(per_network: usize, networks: usize) -> Self {
         Self { per_network, networks, waiting: VecDeque::new() }
     }
 
-    /// Something waits; a /48 of IPv6 counts as one network.
+    /// Appends a request; an IPv6 /48 counts as one network.
     ///
     /// # Errors
-    /// There is no room.
+    /// The queue is full.
     pub fn push(&mut self, network: Network, item: T) -> Result<(), Full> {
         let network = network.site().unwrap_or(network);
         let networks = self.waiting.len();
@@ -49,7 +49,7 @@ impl<T> FairQueue<T> {
         }
     }
 
-    /// The next one: the oldest of the network whose turn it is.
+    /// Removes the next request: the oldest one of the network whose turn it is.
     pub fn pop(&mut self) -> Option<T> {
         let (network, mut items) = self.waiting.pop_front()?;
         let item = items.pop_front();

@@ -20,7 +20,7 @@ const OFFERED: usize = 5;
 /// When devices may be pushed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// As soon as each is idle.
+    /// As soon as each device is idle.
     Now,
     /// Not before this.
     NotBefore(Timestamp),
@@ -52,13 +52,13 @@ pub struct Candidate {
     pub device: DeviceId,
     /// Vendor's short name.
     pub vendor: String,
-    /// Model as it says it.
+    /// Model as reported.
     pub model: String,
     /// Firmware version that it shows.
     pub version: String,
 }
 
-/// A device that is not at its end in a roll-out.
+/// A device that is not at a final step in a roll-out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenDevice {
     /// The roll-out.
@@ -71,7 +71,7 @@ pub struct OpenDevice {
     pub device: DeviceId,
 }
 
-/// What is known of the devices.
+/// The state of the fleet that a plan depends on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fleet {
     /// Devices whose model is known; those of other models than the wished one may be left out.
@@ -117,7 +117,7 @@ pub enum PlanError {
     /// A text is empty or too long.
     #[error("{field} {given:?} is not usable: expected 1 to 100 characters")]
     Field {
-        /// Which.
+        /// The name of the field.
         field: &'static str,
         /// As it was given.
         given: String,
@@ -130,17 +130,17 @@ pub enum PlanError {
         /// The server's clock, to the second.
         now: Timestamp,
     },
-    /// No device is such a model.
+    /// No device is of this model.
     #[error("no device is a {vendor} {model}; {}", offer(near))]
     UnknownModel {
         /// Vendor.
         vendor: String,
         /// Model.
         model: String,
-        /// Models with a similar name, or some that there are.
+        /// Models with a similar name, or the first models of the fleet.
         near: Vec<String>,
     },
-    /// Nothing to do.
+    /// Every device shows the version already.
     #[error("no device of {vendor} {model} lacks version {version}: all {devices} show it already")]
     UpToDate {
         /// Vendor.
@@ -149,10 +149,10 @@ pub enum PlanError {
         model: String,
         /// Version.
         version: String,
-        /// Devices that were looked at.
+        /// Devices of the model.
         devices: usize,
     },
-    /// Some are being updated.
+    /// Some devices are in another roll-out.
     #[error("{overlapping} of {devices} devices are in roll-out {rollout} of {target}, which has not ended")]
     Overlap {
         /// The other roll-out.
@@ -161,21 +161,21 @@ pub enum PlanError {
         target: String,
         /// Devices that are in it.
         overlapping: usize,
-        /// Devices that were to be updated.
+        /// Devices to be updated.
         devices: usize,
     },
-    /// Some show a newer version.
+    /// Some devices show a newer version.
     #[error(
         "{newer} of {devices} devices show a newer version than {version} (such as {shown}): it would be a downgrade"
     )]
     Downgrade {
-        /// Version that was to be rolled out.
+        /// The ordered version.
         version: String,
-        /// The newest that is shown.
+        /// The newest version that a device shows.
         shown: String,
         /// Devices that show a newer one.
         newer: usize,
-        /// Devices that were to be updated.
+        /// Devices to be updated.
         devices: usize,
     },
 }

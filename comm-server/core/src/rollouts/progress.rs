@@ -1,4 +1,4 @@
-//! How far a whole roll-out is: always derived from its devices.
+//! The state of a whole roll-out: always derived from its devices.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,17 +8,17 @@ use serde::Serialize;
 
 use super::step::DeviceStep;
 
-/// How far a roll-out is.
+/// The state of a roll-out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RolloutState {
-    /// Its date is to come.
+    /// Its date is in the future.
     Scheduled,
-    /// Some device isn't at its end.
+    /// Some device is not at a final step.
     Running,
     /// Every device shows the new version.
     Done,
-    /// Every device is at its end, and some failed.
+    /// Every device is at a final step, and some failed.
     Failed,
     /// It was cancelled.
     Cancelled,
@@ -28,7 +28,8 @@ impl RolloutState {
     /// All states.
     pub const ALL: [Self; 5] = [Self::Scheduled, Self::Running, Self::Done, Self::Failed, Self::Cancelled];
 
-    /// Whether some device isn't at its end: it can be cancelled, and no other roll-out takes its devices.
+    /// Whether some device is not at a final step: the roll-out can be cancelled, and no other one may include its
+    /// devices.
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Scheduled | Self::Running)
@@ -56,7 +57,7 @@ impl FromStr for RolloutState {
     }
 }
 
-/// A state of a roll-out that does not exist.
+/// An unknown state of a roll-out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no state of a roll-out named {given:?}")]
 pub struct NoSuchRolloutState {
@@ -69,7 +70,7 @@ impl fmt::Display for RolloutState {
     }
 }
 
-/// How many devices are at which step.
+/// The number of devices at each step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     /// No step was reported.
@@ -78,16 +79,16 @@ pub struct Progress {
     pub staged: u64,
     /// The image was pushed to them.
     pub pushed: u64,
-    /// Show the new version.
+    /// They show the new version.
     pub verified: u64,
-    /// Failed.
+    /// They failed.
     pub failed: u64,
-    /// Cancelled.
+    /// They were cancelled.
     pub cancelled: u64,
 }
 
 impl Progress {
-    /// Counts devices that are at a step.
+    /// Adds devices that are at a step.
     pub const fn count(&mut self, step: DeviceStep, devices: u64) {
         match step {
             DeviceStep::Pending => self.pending += devices,
@@ -99,19 +100,19 @@ impl Progress {
         }
     }
 
-    /// Devices that are not at their end.
+    /// The number of devices that are not at a final step.
     #[must_use]
     pub const fn open(&self) -> u64 {
         self.pending + self.staged + self.pushed
     }
 
-    /// All devices.
+    /// The number of all devices.
     #[must_use]
     pub const fn devices(&self) -> u64 {
         self.open() + self.verified + self.failed + self.cancelled
     }
 
-    /// How far the whole is.
+    /// The state of the whole.
     #[must_use]
     pub fn state(&self, not_before: Timestamp, now: Timestamp) -> RolloutState {
         if self.open() > 0 {

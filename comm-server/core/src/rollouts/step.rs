@@ -1,7 +1,7 @@
-//! How far a device is, and what each event makes of it.
+//! The step of a device, and its change by each event.
 //!
-//! What the device's own reports say outweighs what only follows from the end of a command: a final step that was
-//! reported is never overwritten by a command's summary, whichever of the two arrives first.
+//! A device's own reports take precedence over what is derived from the end of a command: a reported final step is
+//! never overwritten by a command's summary, whichever arrives first.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde::Serialize;
 use wire::report::{FirmwareProgress, FirmwareState, FirmwareStep};
 
-/// How far a device is.
+/// The step of a device in a roll-out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceStep {
@@ -27,7 +27,7 @@ pub enum DeviceStep {
     Cancelled,
 }
 
-/// A step that does not exist.
+/// An unknown step.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a roll-out has no step {given:?}")]
 pub struct NoSuchStep {
@@ -52,7 +52,7 @@ impl DeviceStep {
         }
     }
 
-    /// Whether nothing more is awaited.
+    /// Whether no further step is expected.
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Verified | Self::Failed | Self::Cancelled)
@@ -68,20 +68,20 @@ impl FromStr for DeviceStep {
     }
 }
 
-/// Where a device stands, and whether that is known from itself.
+/// The step of a device, and whether it was reported by the device's own reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Standing {
     /// Its step.
     pub step: DeviceStep,
-    /// Whether the step only follows from what became of its gateway's command or staging: the device's own report, which may
-    /// arrive later, replaces it.
+    /// Whether the step is derived from the state of the gateway's command or staging: the device's own report, which
+    /// may arrive later, replaces it.
     pub presumed: bool,
 }
 
-/// What happens to a device of a roll-out.
+/// An event of a device in a roll-out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StepEvent {
-    /// Its own report.
+    /// A report about the device itself.
     Device(FirmwareStep),
     /// A report about its whole gateway.
     Gateway(FirmwareStep),
@@ -92,11 +92,11 @@ pub enum StepEvent {
 }
 
 impl Standing {
-    /// Where every device begins.
+    /// The first step of every device.
     pub const PENDING: Self = Self { step: DeviceStep::Pending, presumed: false };
 
-    /// The standing after an event. A device that shows the new version is done, whatever was believed before; a push
-    /// that came before its cancellation is not hidden by it; else steps only go forward.
+    /// The standing after an event. A device that shows the new version is done, whatever was derived before; a push
+    /// that preceded its cancellation is not hidden by it; otherwise steps only go forward.
     #[must_use]
     pub fn after(self, event: StepEvent) -> Self {
         use DeviceStep::{Cancelled, Failed, Pending, Pushed, Staged, Verified};
@@ -147,7 +147,7 @@ impl Standing {
     }
 }
 
-/// A report as it counts in a roll-out of version `ordered`: *verified* with another version is a failure.
+/// The step that a report means in a roll-out of version `ordered`: *verified* with another version is a failure.
 #[must_use]
 pub fn checked<'a>(state: &'a FirmwareState, ordered: &str) -> Cow<'a, FirmwareState> {
     match &state.progress {

@@ -1,18 +1,18 @@
-//! Which of two firmware versions is older, where that can be told.
+//! Which of two firmware versions is older, if that can be determined.
 //!
-//! Makers write versions as they like. Two texts are compared only if they differ in numbers alone; where two readings of the
-//! numbers disagree (`1.9` and `1.10`: two components, or a decimal fraction?), they can't be compared.
+//! Makers write versions in many forms. Two texts are compared only if they differ in numbers alone; if two readings of
+//! the numbers disagree (`1.9` and `1.10`: two components, or a decimal fraction?), they can't be compared.
 
 use std::cmp::Ordering;
 
-/// A run of digits, or of anything else.
+/// A run of digits, or of other characters.
 #[derive(Debug, PartialEq, Eq)]
 enum Run {
     Digits(String),
     Other(String),
 }
 
-/// How `a` is to `b`; `None` where that can't be told.
+/// The order of `a` and `b`; `None` if it can't be determined.
 #[must_use]
 pub fn compare(a: &str, b: &str) -> Option<Ordering> {
     let (a, b) = (a.trim(), b.trim());
@@ -54,18 +54,18 @@ fn runs(text: &str) -> Vec<Run> {
     runs
 }
 
-/// Whether the text may be meant as a decimal number: `1.23`.
+/// Whether the text may be a decimal number: `1.23`.
 fn is_decimal(runs: &[Run]) -> bool {
     matches!(runs, [Run::Digits(_), Run::Other(dot), Run::Digits(_)] if dot == ".")
 }
 
-/// Digits without leading zeros, so that longer is larger.
+/// Digits without leading zeros, so that the longer number is the larger one.
 fn number(digits: &str) -> (usize, &str) {
     let digits = digits.trim_start_matches('0');
     (digits.len(), digits)
 }
 
-/// Whether there are further components that aren't zero; `None` if there is anything else.
+/// Whether there are further components that aren't zero; `None` if there is other text.
 fn components(rest: &[Run]) -> Option<bool> {
     let mut more = false;
     for pair in rest.chunks(2) {

@@ -1,12 +1,12 @@
-//! What a device waits for, by what its gateway reported and what the roll-out itself says.
+//! What a device waits for, by its gateway's report and by the roll-out itself.
 
 use jiff::Timestamp;
 use wire::report::WaitReason;
 
 use super::step::DeviceStep;
 
-/// What a device waits for; `None` at its end. A reason that its gateway reported counts; where none was, it follows from
-/// the step and the date, and from whether the gateway has fetched its order.
+/// What a device waits for; `None` at a final step. A reported reason takes precedence; without one, the reason follows
+/// from the step, the date, and whether the gateway has fetched its order.
 #[must_use]
 pub fn waits_for(
     step: DeviceStep,

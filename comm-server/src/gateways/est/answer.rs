@@ -21,7 +21,7 @@ pub(super) const CACERTS: HeaderValue = HeaderValue::from_static("application/pk
 pub(super) const ISSUED: HeaderValue =
     HeaderValue::from_static("application/pkcs7-mime; smime-type=certs-only");
 
-/// Seconds after which somebody who came too often may come again.
+/// Seconds for `Retry-After` after too many requests.
 const AGAIN_S: i64 = 60;
 
 /// Certificates, base64 of PKCS#7.
@@ -46,7 +46,8 @@ pub(super) enum Refused {
     AlreadyEnrolled { gateway: String },
     #[error("an enrollment token is needed: HTTP Basic with the token as the password")]
     NoToken,
-    /// Unknown and of another gateway alike: nobody is told which tokens there are.
+    /// The same for an unknown token and one of another gateway, so that the response doesn't reveal which tokens
+    /// exist.
     #[error("the enrollment token is not known here: is it of this server, and copied whole?")]
     WrongToken,
     #[error("the enrollment token expired at {0}: ask for a new one")]

@@ -1,4 +1,4 @@
-//! The authority as the server has it: its certificates, the key for gateways, and the records of tokens. Read anew when
+//! The authority in the server: its certificates, the gateway CA's key, and the records of tokens. Loaded again when
 //! its files change: `platen-pki token` and `platen-pki renew-ca` work on the same folder.
 
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ const CHANGING: [&str; 2] = ["authority.json", "tokens.jsonl"];
 /// Why certificates can't be issued.
 #[derive(Debug, thiserror::Error)]
 pub enum CannotIssue {
-    /// The authority, or what it was asked.
+    /// The authority failed to load, or an operation of it failed.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
     /// It is another authority than the server's own.
@@ -41,7 +41,7 @@ pub enum CannotIssue {
 
 type Stamp = [Option<(SystemTime, u64)>; CHANGING.len()];
 
-/// What was read, and when.
+/// The loaded authority, and when it was loaded.
 #[derive(Clone)]
 struct Read {
     stamp: Stamp,
@@ -112,7 +112,7 @@ impl Issuer {
         self.apart(move |issuer| Ok(issuer.now()?.authority.enroll(&token, &csr.public_key, now)?)).await
     }
 
-    /// Revokes what a gateway had before this certificate; serial numbers of what was revoked now.
+    /// Revokes the gateway's certificates before this one; returns the serial numbers that were revoked now.
     pub(super) async fn supersede(
         self: &Arc<Self>,
         certificate: CertificateDer<'static>,
@@ -142,7 +142,7 @@ impl Issuer {
         self.apart(move |issuer| Ok(issuer.now()?.authority.sign(&request, &csr.public_key, now)?)).await
     }
 
-    /// Files and signatures, where they keep nobody waiting.
+    /// Reads files and signs on a blocking thread.
     async fn apart<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, CannotIssue> + Send + 'static,

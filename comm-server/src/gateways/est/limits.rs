@@ -1,4 +1,4 @@
-//! How often enrollment may be asked for: by address at the first time, by gateway afterwards.
+//! Rate limits of enrollment: by address for the first one, by gateway afterwards.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -19,7 +19,7 @@ const RENEWALS_PER_HOUR: NonZeroU32 = NonZeroU32::new(12).expect("it is not zero
 /// Keys of a limiter after which those without recent requests are forgotten.
 const KEYS: usize = 10_000;
 
-/// What was asked of late.
+/// Recent requests.
 #[derive(Debug)]
 pub(super) struct Limits {
     lock_out: Mutex<LockOut>,
@@ -47,7 +47,7 @@ impl Limits {
         self.first.check_key(&address).map_err(|_| Refused::TooMany)
     }
 
-    /// A wrong token came.
+    /// Records a wrong token.
     pub(super) fn wrong(&self, address: IpAddr, now: Timestamp) {
         if self.lock_out().wrong(address, now) {
             metrics::counter!("platen_comm_enrollment_lock_outs_total").increment(1);
@@ -55,7 +55,7 @@ impl Limits {
         }
     }
 
-    /// A good token came.
+    /// Records a valid token.
     pub(super) fn right(&self, address: IpAddr) {
         self.lock_out().right(address);
     }

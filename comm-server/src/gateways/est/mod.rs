@@ -35,7 +35,7 @@ const CACERTS: &str = "/.well-known/est/cacerts";
 const SIMPLEENROLL: &str = "/.well-known/est/simpleenroll";
 const SIMPLEREENROLL: &str = "/.well-known/est/simplereenroll";
 
-/// What enrollment needs, cheap to clone.
+/// State of the enrollment listener, cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Enrollment(Arc<Inner>);
 

@@ -108,7 +108,8 @@ async fn enroll(
     Ok(certificate)
 }
 
-/// Revokes what the gateway had before. The new certificate is durable: whoever has the token and the key gets it again.
+/// Revokes the gateway's earlier certificates. The new one is durable: a repeated request with the token and the key
+/// returns it again.
 async fn revoke_former(
     enrollment: &Enrollment,
     gateway: &GatewayId,
@@ -130,7 +131,7 @@ async fn revoke_former(
     Ok(())
 }
 
-/// The audit tells of wrong tokens; their number is bounded by the lock-out.
+/// Records a rejection in the audit; the number of entries is bounded by the lock-out.
 async fn note_refusal(enrollment: &Enrollment, peer: &Peer, refused: &Refused, now: Timestamp) {
     tracing::warn!(peer.address = %peer.address, why = %refused, "enrollment refused");
     let entry = AuditEntry::new(

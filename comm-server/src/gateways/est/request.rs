@@ -1,4 +1,4 @@
-//! What a request for a certificate carries: RFC 7030 §4.2.1.
+//! The parts of an enrollment request: RFC 7030 §4.2.1.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -32,7 +32,7 @@ impl<S: Send + Sync> FromRequest<S> for EstBody {
     }
 }
 
-/// The key that a certificate is asked for.
+/// The key of the requested certificate.
 pub(super) fn csr(headers: &HeaderMap, body: &Bytes) -> Result<Csr, Refused> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = given.split(';').next().unwrap_or_default().trim();

@@ -1,4 +1,4 @@
-//! `/api/v1/audit`: who did what.
+//! `/api/v1/audit`: changes and their authors.
 
 use axum::Json;
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! `/api/v1/calls`: what devices reported on their own.
+//! `/api/v1/calls`: what devices reported.
 
 use axum::Json;
 use axum::extract::State;
@@ -36,7 +36,7 @@ pub(super) struct Call {
     state: CallState,
     /// Which part of the device.
     subject: String,
-    /// What a person should read.
+    /// A text for people.
     detail: String,
     raised_at: Timestamp,
     received_at: Timestamp,

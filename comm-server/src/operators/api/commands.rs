@@ -1,4 +1,4 @@
-//! `/api/v1/commands`: what is asked of gateways.
+//! `/api/v1/commands`: commands to gateways.
 
 use axum::Json;
 use axum::extract::State;
@@ -24,7 +24,7 @@ pub(super) struct Command {
     command: String,
     gateway: String,
     kind: &'static str,
-    /// What is asked for, as the gateway gets it.
+    /// The order, as delivered to the gateway.
     #[schema(value_type = Object)]
     order: serde_json::Value,
     /// The roll-out that it is part of.
@@ -36,9 +36,9 @@ pub(super) struct Command {
     expires_at: Timestamp,
     delivered_at: Option<Timestamp>,
     answered_at: Option<Timestamp>,
-    /// What the gateway says to it.
+    /// The gateway's text about it.
     detail: String,
-    /// What the order gave besides reports.
+    /// The result of the command, besides reports.
     #[schema(value_type = Option<Object>)]
     result: Option<serde_json::Value>,
 }
@@ -63,7 +63,7 @@ impl From<store::Command> for Command {
     }
 }
 
-/// What is asked for. Firmware is updated by roll-outs only.
+/// The kind of request. Firmware is updated by roll-outs only.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum NewOrder {
@@ -100,10 +100,10 @@ impl From<NewOrder> for (RequestKind, Option<Vec<DeviceId>>) {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewCommand {
-    /// The gateway that is asked.
+    /// The gateway.
     #[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[a-z0-9._-]+$")]
     gateway: GatewayId,
-    /// What is asked for.
+    /// The kind of request.
     order: NewOrder,
 }
 

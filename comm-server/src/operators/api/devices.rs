@@ -1,4 +1,4 @@
-//! `/api/v1/devices` and what hangs on one device.
+//! `/api/v1/devices`, and the resources of one device.
 
 use axum::Json;
 use axum::extract::State;
@@ -16,10 +16,10 @@ use crate::operators::error::ApiError;
 use crate::store;
 use comm_server_core::roles::Permission;
 
-/// A text in a query is at most so long.
+/// Maximum length of a name in a query, bytes.
 const TEXT_BYTES: usize = 100;
 
-/// A source (OIDs joined by `+`) in a query is at most so long.
+/// Maximum length of a source (OIDs joined by `+`) in a query, bytes.
 const SOURCE_BYTES: usize = 2000;
 
 /// A device.
@@ -60,7 +60,7 @@ pub(super) struct LatestCounter {
     oid: String,
     /// The value as it was read.
     raw: i64,
-    /// What it counts; empty when the device doesn't say.
+    /// The unit; empty if the device doesn't report it.
     unit: String,
 }
 
@@ -168,7 +168,7 @@ pub(super) struct DeviceParams {
     page: Option<String>,
 }
 
-/// Devices by gateway and id: each once; with `gateway`, all that it sees.
+/// Devices by gateway and id: each once; with `gateway`, all devices that it sees.
 #[utoipa::path(
     get, path = "/api/v1/devices", tag = "fleet", operation_id = "list_devices", params(DeviceParams),
     responses((status = 200, body = List<Device>, description = "A page of devices"), ReadErrors)

@@ -16,7 +16,7 @@ pub(super) struct ProblemSchema {
     /// HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What, where, and what was expected.
+    /// What is wrong, where, and what was expected.
     detail: String,
 }
 
@@ -52,7 +52,7 @@ const WRITE_ERRORS: [(&str, &str); 4] = [
     ("429", "Too many logins from this address"),
 ];
 
-/// What a request that reads can be refused with.
+/// Errors of requests that read.
 pub(super) struct ReadErrors;
 
 impl IntoResponses for ReadErrors {
@@ -61,7 +61,7 @@ impl IntoResponses for ReadErrors {
     }
 }
 
-/// What a request that changes things can be refused with.
+/// Errors of requests that change something.
 pub(super) struct WriteErrors;
 
 impl IntoResponses for WriteErrors {

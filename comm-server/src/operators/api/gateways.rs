@@ -1,4 +1,4 @@
-//! `/api/v1/gateways`: gateways and how far their reports have come.
+//! `/api/v1/gateways`: gateways, and the state of their lanes.
 
 use axum::Json;
 use axum::extract::State;
@@ -32,11 +32,11 @@ pub(super) struct Gateway {
     storage_problem: String,
     first_seen_at: Timestamp,
     last_poll_at: Option<Timestamp>,
-    /// Seconds from one poll to the next, as it was told last.
+    /// Seconds between two polls, as in the last response.
     next_poll_s: i64,
     /// Seconds that its clock was ahead of the server's at its last poll; negative behind, 0 when it was right.
     clock_ahead_s: i64,
-    /// When its meters are asked for next.
+    /// When its meters are requested next.
     meters_due_at: Option<Timestamp>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Lane {
     lane: String,
     /// Number of the last report that is on this server's disk.
     acknowledged: i64,
-    /// Number of the last report that the gateway made, as it said last.
+    /// Number of the newest report that the gateway made, as it reported last.
     made: i64,
 }
 

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::operators::error::ApiError;
 use crate::store::Page;
 
-/// A cursor is at most so long.
+/// Maximum length of a cursor, bytes.
 const CURSOR_BYTES: usize = 300;
 
 /// A page of a list.
@@ -25,7 +25,7 @@ impl<T: ToSchema> List<T> {
     }
 }
 
-/// Where a list goes on.
+/// The position in a list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PageParams {

@@ -1,5 +1,5 @@
-//! What the parameters may be, in the OpenAPI document: a rule for each name, in one place. The handlers and the types of
-//! `wire` enforce the same.
+//! The constraints of parameters in the OpenAPI document: a rule for each name, in one place. The handlers and the
+//! types of `wire` enforce the same.
 
 use serde_json::Value;
 use utoipa::Modify;
@@ -8,7 +8,7 @@ use utoipa::openapi::{Object, OpenApi, RefOr, Schema};
 use wire::reading::Counter;
 use wire::report::CallKind;
 
-/// What a parameter may be.
+/// The constraint of a parameter.
 enum Rule {
     /// A text of this length in bytes, of these characters.
     Text(usize, usize, &'static str),

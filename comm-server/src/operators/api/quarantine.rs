@@ -15,7 +15,7 @@ use crate::operators::error::ApiError;
 use crate::store;
 use comm_server_core::roles::Permission;
 
-/// A report that was put aside.
+/// A quarantined report.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Quarantined {
     gateway: String,
@@ -41,7 +41,7 @@ impl From<store::Quarantined> for Quarantined {
     }
 }
 
-/// Reports that were put aside, by gateway.
+/// Quarantined reports, by gateway.
 #[utoipa::path(
     get, path = "/api/v1/quarantine", tag = "administration", operation_id = "list_quarantine",
     params(PageParams),
@@ -66,7 +66,7 @@ pub(super) struct Replay {
     gateway: Option<GatewayId>,
 }
 
-/// What became of them.
+/// The result of a replay.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Replayed {
     /// Taken, and no longer in the quarantine.

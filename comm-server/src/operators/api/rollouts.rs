@@ -78,9 +78,9 @@ pub(super) struct RolloutDevice {
     /// What it waits for: `date`, `poll`, `staging`, `turn`, `no_answer`, `offline`, `busy`, `service_call`, `jam`, `cover_open`,
     /// `no_connection`, `restarting`, `confirmation` or `other`; empty at its end.
     waiting_for: &'static str,
-    /// What a person should read: why it failed, or more about what it waits for.
+    /// A text for people: why it failed, or details of what it waits for.
     detail: String,
-    /// What the device's panel showed, where that explains the state.
+    /// The text of the device's panel, where it explains the state.
     panel: String,
     version_before: String,
     /// As read back from the device; empty until then.
@@ -295,7 +295,7 @@ pub(super) async fn retry(
     Ok((StatusCode::CREATED, Json(RolloutCreated { rollout: rollout.0 })))
 }
 
-/// Cancel what isn't yet pushed.
+/// Cancel the devices that were not pushed to.
 #[utoipa::path(
     post, path = "/api/v1/rollouts/{rollout}/cancel", tag = "firmware", operation_id = "cancel_rollout",
     params(

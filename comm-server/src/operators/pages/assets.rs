@@ -61,7 +61,7 @@ pub(super) async fn serve(Path(path): Path<String>) -> Response {
     std::future::ready(file(&path)).await
 }
 
-/// `GET /favicon.ico`, which browsers ask for by themselves.
+/// `GET /favicon.ico`, which browsers request by default.
 pub(super) async fn favicon() -> Redirect {
     std::future::ready(Redirect::permanent(&ASSETS.favicon)).await
 }

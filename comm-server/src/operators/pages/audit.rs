@@ -1,4 +1,4 @@
-//! `/audit`: who did what.
+//! `/audit`: changes and their authors.
 
 use askama::Template;
 use axum::extract::State;
@@ -16,7 +16,7 @@ use crate::operators::OperatorState;
 use crate::store::AuditEntry;
 use comm_server_core::roles::Permission;
 
-/// Where a list goes on.
+/// The position in the list.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
     #[serde(default)]

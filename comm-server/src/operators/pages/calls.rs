@@ -29,7 +29,7 @@ fn kinds() -> Vec<(&'static str, &'static str)> {
     std::iter::once(("", "All kinds")).chain(CallKind::ALL.map(kind)).collect()
 }
 
-/// Which calls, and where the list goes on.
+/// Filters and position of the list.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
     #[serde(default)]
@@ -177,7 +177,7 @@ fn row(c: Call, now: Timestamp) -> CallRow {
     }
 }
 
-/// What people call a device: its model and its name, or its serial number where the maker wrote the model as the name.
+/// A device's name for people: its model and name, or its serial number if the name repeats the model.
 fn called(model: &str, name: &str, device: &str) -> String {
     let own = if name.is_empty() || name == model {
         device.split_once(':').map_or(device, |(_, serial)| serial)

@@ -1,4 +1,4 @@
-//! `/commands`: what was asked of gateways.
+//! `/commands`: commands to gateways.
 
 use askama::Template;
 use axum::extract::State;
@@ -25,10 +25,10 @@ use crate::operators::error::ApiError;
 use crate::services::RequestKind;
 use crate::store::{Command, Gateway, Page};
 
-/// Where a list goes on.
+/// The position in the list.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
-    /// What is sought among the gateways; without it, `gateway`.
+    /// The search text for gateways; without it, `gateway`.
     q: Option<String>,
     #[serde(default)]
     gateway: String,
@@ -113,12 +113,13 @@ pub(super) async fn show(
     }))
 }
 
-/// Where the commands of a gateway are, and it can be asked.
+/// The page of a gateway's commands, with the form for it.
 pub(super) fn page_of(gateway: &GatewayId) -> String {
     address("/commands", &[("gateway", gateway.as_str())])
 }
 
-/// What can be chosen, and whether that is all: a list that ends silently hides the gateway that is sought.
+/// The gateways to choose from, and whether the list is complete: a list cut without notice would hide the wanted
+/// gateway.
 fn found_gateways(found: Page<Gateway>, q: &str) -> GatewayChoice {
     let (count, is_sought) = (found.items.len(), !q.trim().is_empty());
     let note = match (count, found.next.is_some(), is_sought) {

@@ -32,7 +32,7 @@ use comm_server_core::roles::Permission;
 /// Readings in the table beside the plot.
 const TABLE_POINTS: usize = 30;
 
-/// A word on what was done.
+/// Message about a completed action.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
     done: Option<String>,
@@ -52,13 +52,13 @@ struct DevicePage<'a> {
     history: &'a History,
 }
 
-/// What is known of the device now.
+/// The current state of the device.
 #[derive(Template)]
 #[template(path = "device_overview.html")]
 struct Overview {
     state: StateBadge,
     read_at: Option<When>,
-    /// Why what is shown is old.
+    /// Why the shown state is old.
     stale: Option<&'static str>,
     may_roll_out: bool,
     console: Vec<String>,
@@ -74,7 +74,7 @@ struct Overview {
     counted: bool,
 }
 
-/// What was read and what happened.
+/// Readings and events.
 #[derive(Template)]
 #[template(path = "device_history.html")]
 struct History {
@@ -123,7 +123,7 @@ struct Point {
     value: String,
 }
 
-/// What the store knows of a device.
+/// The stored data of a device.
 struct Known {
     detail: DeviceDetail,
     gateway: Option<Gateway>,
@@ -214,7 +214,7 @@ async fn points(
     Ok(points.iter().rev().take(TABLE_POINTS).map(point).collect())
 }
 
-/// What is said after a command was queued: when the gateway takes it, as far as that is known, and where to look.
+/// Message after a command was queued: when the gateway fetches it, if known, with a link.
 fn queued(known: Option<&Gateway>, gateway: &GatewayId, now: Timestamp) -> Done {
     let due = known.and_then(Gateway::next_poll).filter(|due| *due > now);
     let text = match due {
@@ -229,7 +229,7 @@ fn queued(known: Option<&Gateway>, gateway: &GatewayId, now: Timestamp) -> Done 
     Done::with_link(text, super::commands::page_of(gateway), "See its commands")
 }
 
-/// Why what is known of a device is old, if it is.
+/// Why the shown state of a device is old, if it is.
 fn stale(offline: bool, gateway: Option<&Gateway>, now: Timestamp) -> Option<&'static str> {
     if gateway.is_some_and(|gateway| gateway.is_silent(now)) {
         return Some("Its gateway has missed its polls.");

@@ -14,14 +14,14 @@ use crate::operators::OperatorState;
 use crate::operators::caller::identify;
 use crate::operators::error::ApiError;
 
-/// A refusal in words, until it is known who reads it.
+/// An error page, until it is known who requests it.
 #[derive(Debug, Clone)]
 struct Told {
     title: &'static str,
     detail: String,
 }
 
-/// For somebody without a session.
+/// For a visitor without a session.
 #[derive(Template)]
 #[template(path = "problem.html")]
 struct BareProblem {
@@ -29,7 +29,7 @@ struct BareProblem {
     told: Told,
 }
 
-/// For somebody who can go on by the navigation.
+/// For a user with navigation.
 #[derive(Template)]
 #[template(path = "problem_inside.html")]
 struct ProblemInside {
@@ -74,7 +74,7 @@ impl IntoResponse for PageError {
     }
 }
 
-/// Gives a refusal the navigation, where somebody is logged in.
+/// Adds the navigation to an error page if the visitor is logged in.
 pub(super) async fn surround(State(state): State<OperatorState>, request: Request, next: Next) -> Response {
     let headers = request.headers().clone();
     let mut response = next.run(request).await;

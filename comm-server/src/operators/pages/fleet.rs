@@ -28,7 +28,7 @@ const STATES: [(&str, &str); 4] = [
     ("supplies", "Supplies low"),
 ];
 
-/// What is sought, and where the list goes on.
+/// Search text and position of the list.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
     #[serde(default)]
@@ -76,7 +76,7 @@ struct DeviceRow {
     name: String,
     state: StateBadge,
     supplies: Vec<Bar>,
-    /// Whether what is shown of it is from before it, or its gateway, fell silent.
+    /// Whether the shown state dates from before the device, or its gateway, stopped responding.
     stale: bool,
     /// Its gateway fell silent.
     unheard: bool,
@@ -123,7 +123,7 @@ pub(super) async fn show(
     }))
 }
 
-/// What open calls say of the supplies of a page's devices.
+/// Open supply calls of a page's devices.
 async fn alarms(
     state: &OperatorState,
     caller: &Caller,

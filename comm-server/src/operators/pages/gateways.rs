@@ -18,7 +18,7 @@ use crate::operators::OperatorState;
 use crate::store::{Gateway, LaneState};
 use comm_server_core::roles::Permission;
 
-/// Where a list goes on.
+/// The position in the list.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
     #[serde(default)]
@@ -48,7 +48,7 @@ struct GatewaysLive {
 struct GatewayRow {
     id: String,
     href: String,
-    /// Where its commands are, and it is asked for more.
+    /// The page of its commands.
     commands: String,
     site: String,
     state: StateBadge,
@@ -122,7 +122,7 @@ fn row(g: Gateway, lanes: &[LaneState], now: Timestamp) -> GatewayRow {
     }
 }
 
-/// What is said of a clock that is off.
+/// The text about a clock skew.
 fn clock(ahead_s: i64) -> Option<String> {
     let way = if ahead_s > 0 { "ahead" } else { "behind" };
     (ahead_s != 0).then(|| format!("clock {} {way}", span(ahead_s.saturating_abs())))

@@ -1,6 +1,6 @@
 //! Icons, drawn in place so that they take the text's colour.
 
-/// An icon; always beside a word.
+/// An icon, always shown beside a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Icon {
     Alert,
@@ -27,7 +27,7 @@ pub(super) enum Icon {
 }
 
 impl Icon {
-    /// The drawing, hidden from screen readers: the word beside it says the same.
+    /// The drawing, hidden from screen readers: the text beside it has the same meaning.
     pub(super) fn svg(self) -> String {
         let path = match self {
             Self::Alert => "M8 2.2 14.500 13.5h-13zM8 6.500v3M8 11.500v.1",

@@ -1,4 +1,4 @@
-//! What surrounds every page: navigation, who is logged in, a word on what was just done.
+//! The frame of every page: navigation, user, and a message about a completed action.
 
 use super::assets::{ASSETS, Assets};
 use super::icon::Icon;
@@ -17,7 +17,7 @@ pub(super) struct Layout {
     may: Role,
 }
 
-/// A word on what was just done.
+/// A message about a completed action.
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) text: String,
@@ -46,7 +46,7 @@ pub(super) struct Entry {
     pub(super) here: bool,
 }
 
-/// Address, title, icon, what it needs.
+/// Path, title, icon, required permission.
 const ENTRIES: [(&str, &str, Icon, Permission); 7] = [
     ("/", "Fleet", Icon::Fleet, Permission::SeeFleet),
     ("/gateways", "Gateways", Icon::Gateway, Permission::SeeFleet),
@@ -57,7 +57,7 @@ const ENTRIES: [(&str, &str, Icon, Permission); 7] = [
     ("/audit", "Audit", Icon::Audit, Permission::SeeAudit),
 ];
 
-/// What was done, by the word that the address carries after it.
+/// Messages, by the value of `done` in the address.
 const DONE: [(&str, &str); 7] = [
     ("queued", "Queued. The gateway gets it with its next poll."),
     ("planned", "Planned. Gateways get it with their next polls."),
@@ -69,13 +69,13 @@ const DONE: [(&str, &str); 7] = [
 ];
 
 impl Layout {
-    /// The surroundings of a page of `section`; `done` is the word in the address.
+    /// The frame of a page of `section`; `done` is the value in the address.
     pub(super) fn new(caller: &Caller, section: &'static str, done: Option<&str>) -> Self {
         let known = done.and_then(|word| DONE.iter().find(|(own, _)| *own == word));
         Self::with(caller, section, known.map(|(_, text)| Done { text: (*text).to_owned(), link: None }))
     }
 
-    /// The surroundings of a page that has its own word on what was done.
+    /// The frame of a page with a message of its own.
     pub(super) fn with(caller: &Caller, section: &'static str, done: Option<Done>) -> Self {
         Self {
             assets: &ASSETS,
@@ -88,7 +88,7 @@ impl Layout {
         }
     }
 
-    /// What this role may visit.
+    /// The entries that this role may open.
     pub(super) fn navigation(&self) -> Vec<Entry> {
         let allowed = ENTRIES.iter().filter(|(_, _, _, act)| self.may.may(*act));
         let entry =

@@ -1,7 +1,7 @@
-//! The live regions of a page: what its script asks for again every few seconds, and only gets when it changed.
+//! The live regions of a page: its script requests them every few seconds, and receives them only if they changed.
 //!
-//! A region is a template of its own, drawn without the page's surroundings: it can't hold the session's CSRF token, so
-//! it may be compressed. Words such as "3 min ago" don't count as a change; the script words times by itself.
+//! A region is a template of its own, rendered without the frame: it can't contain the session's CSRF token, so it may
+//! be compressed. Texts such as "3 min ago" don't count as a change; the script updates them itself.
 
 use std::convert::Infallible;
 
@@ -16,12 +16,12 @@ use super::error::page;
 use crate::operators::compression::Secretless;
 use crate::operators::error::ApiError;
 
-/// What is asked of a page.
+/// The requested form of a page.
 #[derive(Debug)]
 pub(super) enum Wanted {
     /// All of it.
     Page,
-    /// Its live regions; with the entity tags of what the browser has.
+    /// Its live regions; with the entity tags that the browser has.
     Regions {
         /// `If-None-Match`, "" without.
         known: String,
@@ -36,7 +36,7 @@ impl<S: Sync> FromRequestParts<S> for Wanted {
     }
 }
 
-/// Whether a page's script asks for the live regions.
+/// Whether a page's script requests the live regions.
 pub(super) fn asks_for_regions(headers: &HeaderMap) -> bool {
     headers.contains_key(runtime::live::HEADER)
 }
@@ -50,7 +50,7 @@ impl Wanted {
         Self::Regions { known: known.unwrap_or_default().to_owned() }
     }
 
-    /// Answers with the page, or with its regions if they aren't what the browser has.
+    /// Responds with the page, or with its regions if they differ from what the browser has.
     pub(super) fn answer<P: Template>(
         &self,
         regions: &[&dyn DynTemplate],

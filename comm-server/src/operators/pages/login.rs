@@ -25,7 +25,7 @@ struct LoginPage {
     problem: Option<String>,
     user: String,
     next: Option<ReturnTo>,
-    /// Whether nobody has chosen a password yet: the first login is still to come.
+    /// Whether no user has chosen a password yet: the first login is still due.
     is_first: bool,
 }
 

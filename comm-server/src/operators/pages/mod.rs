@@ -1,6 +1,6 @@
-//! The console's pages: what they show is prepared here, how it looks is in `templates/`.
+//! The console's pages: their data is prepared here, their markup is in `templates/`.
 //!
-//! A page refreshes its live regions by asking for itself (`live`); everything works without scripts.
+//! A page refreshes its live regions by requesting itself (`live`); everything works without scripts.
 
 mod assets;
 mod audit;

@@ -1,4 +1,4 @@
-//! `/password`: the change that a one-time password asks for, and any later one.
+//! `/password`: the change that a one-time password requires, and later ones.
 
 use askama::Template;
 use axum::extract::State;

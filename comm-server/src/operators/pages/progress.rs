@@ -19,7 +19,7 @@ const LEAST: i64 = 8;
 pub(super) struct Progress {
     /// "1 of 1,091 verified".
     pub(super) summary: String,
-    /// The parts that aren't empty, in the order of the bar; what waits has none, its part of the bar stays unfilled.
+    /// The non-empty parts, in the order of the bar; waiting devices have none, their part of the bar stays unfilled.
     pub(super) parts: Vec<Part>,
     /// Everything in words.
     pub(super) words: String,
@@ -36,7 +36,7 @@ pub(super) struct Part {
     pub(super) devices: String,
     /// Where it begins, of 1000.
     pub(super) from: i64,
-    /// How wide it is, of 1000; 0 for what waits.
+    /// Its width of 1000; 0 for waiting devices.
     pub(super) width: i64,
 }
 
@@ -72,7 +72,7 @@ pub(super) struct StepRow {
     pub(super) element: String,
     pub(super) href: String,
     pub(super) title: String,
-    /// What tells the device apart: serial number and name.
+    /// Serial number and name, which distinguish the device.
     pub(super) sub: String,
     pub(super) gateway: String,
     pub(super) place: String,

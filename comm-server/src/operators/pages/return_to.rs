@@ -7,7 +7,7 @@ use super::url::address;
 /// A longer target is not one of ours, bytes.
 const MAX_BYTES: usize = 1024;
 
-/// What has an address but is no page to return to.
+/// Paths that are no page to return to.
 const NO_PAGES: [&str; 5] = ["login", "logout", "password", "assets", "api"];
 
 /// The path and query of a page, checked: it begins with exactly one `/`, so a browser stays on this origin.

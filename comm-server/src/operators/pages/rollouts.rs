@@ -34,7 +34,7 @@ use comm_server_core::roles::Permission;
 /// Between vendor and model in a form's value; neither holds control characters.
 const BETWEEN: char = '\t';
 
-/// What the form begins with, and where the list goes on.
+/// Preset values of the form, filter and position of the list.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
     #[serde(default)]
@@ -377,7 +377,7 @@ pub(super) async fn retry(
     }
 }
 
-/// The roll-out's page with what was refused.
+/// The roll-out's page with an error message.
 async fn again(
     state: &OperatorState,
     caller: &Caller,

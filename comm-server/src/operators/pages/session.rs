@@ -1,4 +1,4 @@
-//! Who visits a page: without a session to the login, with a one-time password to its change.
+//! The visitor of a page: without a session redirected to the login, with a one-time password to its change.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -13,10 +13,10 @@ use super::return_to::ReturnTo;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Caller, Fields, Params, check_csrf, identify};
 
-/// Somebody who visits a page.
+/// A logged-in visitor of a page.
 pub(super) struct PageSession(pub(super) Caller);
 
-/// Somebody who may still have a one-time password.
+/// A visitor who may still have a one-time password.
 pub(super) struct UnverifiedPageSession(pub(super) Caller);
 
 /// A submitted form, its token checked.
@@ -25,7 +25,7 @@ pub(super) struct FormSubmission {
     pub(super) fields: Fields,
 }
 
-/// As [`FormSubmission`], from somebody who may still have a one-time password.
+/// As [`FormSubmission`], from a visitor who may still have a one-time password.
 pub(super) struct UnverifiedFormSubmission(pub(super) FormSubmission);
 
 /// The values of a page's address; wrong ones are refused with a page.
@@ -40,7 +40,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<OperatorState> for PageParams<
     }
 }
 
-/// What of a request says where it came from, and where its sender wants to be.
+/// The parts of a request that show its origin and the wanted page.
 struct Asked {
     headers: HeaderMap,
     page: Option<ReturnTo>,
@@ -59,13 +59,13 @@ impl Asked {
         }
     }
 
-    /// Sends somebody with a one-time password to its change.
+    /// Redirects a visitor with a one-time password to its change.
     fn password_gate(&self, caller: &Caller) -> Option<Response> {
         caller.must_change.then(|| self.gate("/password"))
     }
 
-    /// Sends to a gate that returns to the page afterwards. A script that refreshes a page would follow a redirect
-    /// silently: it is told to go there as a whole.
+    /// Redirects to a form that returns to the page afterwards. A script that refreshes a page would follow the
+    /// redirect unnoticed, so it gets a header that makes it load the form as a page.
     fn gate(&self, gate: &str) -> Response {
         let to = ReturnTo::after(gate, self.page.as_ref());
         if live::asks_for_regions(&self.headers) {

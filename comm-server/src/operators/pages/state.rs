@@ -1,4 +1,4 @@
-//! States as a word, an icon and a tone: never a colour alone.
+//! States as text, icon and tone: never colour alone.
 
 use wire::reading::Status;
 use wire::report::{CallKind, WaitReason};
@@ -20,7 +20,7 @@ const fn badge(word: &'static str, tone: &'static str, icon: Icon) -> StateBadge
     StateBadge { word, tone, icon }
 }
 
-/// How a device is: what is worst comes first.
+/// The state of a device: the most important condition comes first.
 pub(super) fn of_device(
     offline: bool,
     top_call: Option<CallPriority>,
@@ -57,7 +57,7 @@ pub(super) fn of_device(
     badge("Unknown", "idle", Icon::Question)
 }
 
-/// Whether a gateway was heard from, and is well.
+/// Whether a gateway polls on time, and its state.
 pub(super) const fn of_gateway(silent: bool, stores: bool, service_call: bool) -> StateBadge {
     match (silent, stores, service_call) {
         (true, _, _) => badge("Not heard from", "bad", Icon::Offline),
@@ -96,7 +96,7 @@ pub(super) fn of_rollout(state: RolloutState) -> StateBadge {
     }
 }
 
-/// How far a device of a roll-out is, and what keeps it.
+/// The step of a device in a roll-out, and what it waits for.
 pub(super) fn of_step(step: DeviceStep, waiting_for: Option<WaitReason>) -> StateBadge {
     match step {
         DeviceStep::Pending | DeviceStep::Staged => match waiting_for {

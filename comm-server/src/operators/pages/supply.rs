@@ -5,7 +5,7 @@ use wire::reading::{Label, LevelState, Supply, Tray};
 
 use crate::store::SupplyCall;
 
-/// What a receptacle's level means is not known.
+/// Receptacles whose level has no known meaning.
 const RECEPTACLE: &str = "Space left or used: makers differ";
 
 /// Bars of a device in the overview.
@@ -22,14 +22,14 @@ pub(super) struct Bar {
     pub(super) width: Option<String>,
     pub(super) level: String,
     pub(super) long_level: String,
-    /// What has to be known to read the level, "" for most.
+    /// The note needed to read the level, "" for most.
     pub(super) note: &'static str,
     /// Whether an open call is about it.
     pub(super) low: bool,
 }
 
-/// What open calls say of a device's supplies. Only they mark a supply: its gateway has judged it once, with what the
-/// device's alerts and former levels say, and the overview, the badge and the bar show that same judgement.
+/// The open calls about a device's supplies. Only they mark a supply: its gateway has judged it by alerts and former
+/// levels, and overview, badge and bar show that same judgement.
 #[derive(Debug, Default)]
 pub(super) struct Alarms<'a>(Vec<&'a SupplyCall>);
 
@@ -60,7 +60,7 @@ pub(super) fn supplies(supplies: &[Supply], alarms: &Alarms<'_>) -> Vec<Bar> {
     bars
 }
 
-/// What the overview shows: colourants, and what else is low.
+/// The supplies in the overview: colourants, and others that are low.
 pub(super) fn minis(all: &[Supply], alarms: &Alarms<'_>) -> Vec<Bar> {
     let mut bars = supplies(all, alarms);
     bars.retain(|bar| bar.ink != "other" || bar.low);
@@ -105,7 +105,7 @@ fn level(percent: Option<f64>, state: Option<LevelState>) -> String {
     }
 }
 
-/// Only what colours paper has a colour: a drum or a waste box hasn't.
+/// The colour of a colourant; a drum or a waste box has none.
 fn ink(supply: &Supply) -> &'static str {
     let is_colorant = supply.supply_type.as_ref().is_none_or(|kind| {
         ["toner", "ink", "inkCartridge", "inkRibbon", "tonerCartridge", "solidWax", "ribbonWax"]

@@ -1,4 +1,4 @@
-//! Addresses of the console's pages, and ids of elements.
+//! Addresses of pages and elements.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use wire::ids::{DeviceId, GatewayId};

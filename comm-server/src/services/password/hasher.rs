@@ -15,14 +15,14 @@ use wire::network::Network;
 
 use super::{HashError, MAX_BYTES, one_time};
 
-/// Hashes at once: each takes 19 MiB and one processor.
+/// Concurrent hashes: each takes 19 MiB and one processor.
 const AT_ONCE: usize = 2;
 
 /// Logins of one network that wait, and networks.
 const PER_NETWORK: usize = 16;
 const NETWORKS: usize = 256;
 
-/// Whoever waits longer for a place is told to come again.
+/// Maximum wait for a slot; after that, the request is rejected with a time to retry.
 const WAIT: Duration = Duration::from_secs(10);
 
 /// Memory of one hash, KiB; with two passes the first choice of OWASP's password storage cheat sheet.

@@ -16,7 +16,7 @@ use super::{BackupError, FORMAT, FORMAT_VERSION, Head, LINE_BYTES, Row, Tail};
 use crate::db::engine::{self, Engine};
 use crate::db::{StoreError, failed, migrations};
 
-/// What was restored.
+/// The contents of a restored backup.
 #[derive(Debug, Serialize)]
 pub struct Restored {
     /// Version of the tables in the backup.
@@ -25,10 +25,10 @@ pub struct Restored {
     pub rows: u64,
 }
 
-/// Fills an empty database with a backup, whatever engine it came from, and brings it to this program's version.
+/// Fills an empty database from a backup of any engine, and migrates it to this program's version.
 ///
 /// # Errors
-/// The file isn't a whole backup, or newer than this program; the database isn't empty, or refuses.
+/// The file isn't a complete backup, or is newer than this program; the database isn't empty, or fails.
 pub async fn restore(url: &str, path: &Path) -> Result<Restored, BackupError> {
     sqlx::any::install_default_drivers();
     let (engine, url) = Engine::of(url)?;

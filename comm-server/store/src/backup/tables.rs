@@ -1,6 +1,6 @@
 //! The tables of a backup.
 
-/// Every table, those first that others speak of. Sessions aren't kept: everybody logs in again.
+/// Every table; those that others refer to come first. Sessions are left out: users log in again.
 pub(super) const TABLES: &[&str] = &[
     "tenants",
     "gateways",

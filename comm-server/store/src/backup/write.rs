@@ -23,7 +23,7 @@ const LEVEL: i32 = 3;
 /// Nobody but its owner may read or write it.
 const MODE: u32 = 0o600;
 
-/// What was backed up.
+/// The contents of a backup.
 #[derive(Debug, Serialize)]
 pub struct BackedUp {
     /// Version of the tables.
@@ -118,7 +118,7 @@ impl Lines<'_> {
     }
 }
 
-/// Writes the rows of a table as they come.
+/// Writes the rows of a table as they are read.
 async fn rows(
     connection: &mut AnyConnection,
     table: &'static str,

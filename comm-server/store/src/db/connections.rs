@@ -1,7 +1,7 @@
-//! Connections that read.
+//! Connections for reading.
 //!
 //! Through a pooler that lends a session for one transaction, even a single query is three messages that must reach the
-//! same session: there each reader is a transaction. What may be some seconds old is read from the replica while that
+//! same session: there, each reader is a transaction. Where data may be some seconds old, the replica is read while it
 //! follows closely enough.
 
 use std::ops::{Deref, DerefMut};
@@ -20,14 +20,14 @@ pub(crate) struct ReadPool {
     /// Each reader is a transaction.
     pub(crate) in_transactions: bool,
     pub(crate) replica: Option<Arc<Replica>>,
-    /// Whether what is read may be some seconds old.
+    /// Whether the data may be some seconds old.
     pub(crate) may_be_old: bool,
 }
 
 /// A connection for reading, given back when dropped.
 #[derive(Debug)]
 pub(crate) enum ReadConnection {
-    /// Each query is by itself.
+    /// Each query on its own.
     Single(PoolConnection<Any>),
     /// All queries are one transaction, which ends with it.
     Joint(Transaction<'static, Any>),

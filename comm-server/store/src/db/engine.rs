@@ -64,7 +64,8 @@ impl Engine {
         }
     }
 
-    /// Begins a transaction that changes something. SQLite takes its one lock at once; PostgreSQL locks rows.
+    /// Begins a transaction that changes something. SQLite takes its single write lock immediately; PostgreSQL locks
+    /// rows.
     pub(crate) const fn begin(self) -> &'static str {
         match self {
             Self::Sqlite => "BEGIN IMMEDIATE",
@@ -120,9 +121,8 @@ impl Engine {
         u32::from(groups) + u32::from(singles)
     }
 
-    /// Settings of each new connection. WAL lets readers go on beside the writer; `synchronous=FULL` syncs each
-    /// commit (NORMAL loses acknowledged rows when the power fails). PostgreSQL gets none: behind a pooler no
-    /// session is ours alone.
+    /// Settings of each new connection. WAL allows reading during a write; `synchronous=FULL` syncs each commit (NORMAL
+    /// loses acknowledged rows on a power failure). PostgreSQL gets none: behind a pooler, sessions are shared.
     const fn settings(self, reads_only: bool) -> &'static [&'static str] {
         match (self, reads_only) {
             (Self::Sqlite, false) => &SQLITE,

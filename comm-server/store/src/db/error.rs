@@ -1,10 +1,10 @@
-//! What can go wrong with the store.
+//! Errors of the store.
 
 use std::path::PathBuf;
 
 use super::page::InvalidCursor;
 
-/// What can go wrong with the store.
+/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database URL isn't one.
@@ -13,7 +13,7 @@ pub enum StoreError {
          postgres://user@host/database"
     )]
     Url {
-        /// As it was given, without what follows a `@`.
+        /// The URL as given, without the part after an `@`.
         url: String,
     },
     /// The database can't be opened.
@@ -88,7 +88,7 @@ pub enum StoreError {
     /// A query failed.
     #[error("query failed: {what}")]
     Query {
-        /// What was being done.
+        /// The operation that failed.
         what: &'static str,
         /// Why.
         #[source]

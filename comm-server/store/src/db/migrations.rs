@@ -60,7 +60,7 @@ pub(crate) async fn bring(engine: Engine, pool: &AnyPool, url: &str) -> Result<(
     }
 }
 
-/// Brings the tables to this version, and makes the tenant of gateways that nobody has assigned.
+/// Migrates the tables to this version, and creates the default tenant.
 pub(crate) async fn run(engine: Engine, pool: &AnyPool) -> Result<(), StoreError> {
     run_to(engine, pool, newest()).await?;
     sqlx::query(

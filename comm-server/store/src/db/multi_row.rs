@@ -1,6 +1,6 @@
-//! Statements about many rows at once: one round trip to the engine, whatever their number.
+//! Statements over many rows: one round trip to the engine for any number.
 //!
-//! Their texts come in few lengths, so that each is made and prepared once for a connection.
+//! Their texts come in few lengths, so that each is built and prepared once per connection.
 
 use std::fmt::Write as _;
 use std::sync::OnceLock;
@@ -18,7 +18,7 @@ pub(crate) struct Statement {
 }
 
 impl Statement {
-    /// A statement whose text for a number of rows comes from `make`.
+    /// A statement whose text `make` builds for a number of rows.
     pub(crate) const fn new(make: fn(rows: usize) -> String) -> Self {
         Self { texts: [const { OnceLock::new() }; LENGTHS], make }
     }
@@ -30,7 +30,8 @@ impl Statement {
         (self.of(rows), rows)
     }
 
-    /// The longest text for at most `rows` rows (one or more), and how many it has: the rest goes with the next.
+    /// The longest text for at most `rows` rows (one or more), and its number of rows; the rest follows in the next
+    /// statement.
     fn at_most(&'static self, rows: usize) -> (&'static str, usize) {
         let rows = 1 << rows.clamp(1, MOST_ROWS).ilog2();
         (self.of(rows), rows)
@@ -58,7 +59,7 @@ impl Statement {
     }
 }
 
-/// `($3, $4), ($5, $6)`: rows of parameters after the first `before` ones, each after what `lead` gives for it.
+/// `($3, $4), ($5, $6)`: rows of parameters after the first `before` ones, each preceded by the result of `lead`.
 pub(crate) fn rows(rows: usize, columns: usize, before: usize, lead: impl Fn(usize) -> String) -> String {
     let mut sql = String::with_capacity(rows * columns * 6);
     for row in 0..rows {

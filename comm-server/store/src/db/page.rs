@@ -1,4 +1,4 @@
-//! Pages: every list is read by keyset, so that the last page costs what the first costs.
+//! Pages: every list is read by keyset, so that the last page costs as much as the first.
 
 use serde::Serialize;
 

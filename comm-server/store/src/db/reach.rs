@@ -12,10 +12,10 @@ use super::{StoreError, migrations};
 /// Timeout of the check.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What must be there already.
+/// What must exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
-    /// Nothing: what isn't there yet will be made.
+    /// Nothing: what is missing will be created.
     Nothing,
     /// The database.
     Database,
@@ -31,11 +31,11 @@ pub fn check_url(url: &str) -> Result<(), StoreError> {
     Engine::of(url).map(drop)
 }
 
-/// Reaches a database by one connection, without making or changing anything.
+/// Connects to a database once, without creating or changing anything.
 ///
 /// # Errors
-/// The URL is wrong, the database can't be reached or isn't there, its tables are newer than this program, or it lacks
-/// what is needed.
+/// The URL is wrong, the database is unreachable or missing, its tables are newer than this program, or what `needs`
+/// names is missing.
 pub async fn reach(url: &str, needs: Needs) -> Result<(), StoreError> {
     sqlx::any::install_default_drivers();
     let (_, mut url) = Engine::of(url)?;

@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Timeout of reading the position, and of a reader that waits for a connection to the replica.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A replica and what is known of it.
+/// A replica and its known state.
 #[derive(Debug)]
 pub(crate) struct Replica {
     pool: AnyPool,
@@ -87,7 +87,7 @@ impl Replica {
         self.in_transactions
     }
 
-    /// The most that what it shows may be behind.
+    /// The accepted age of its data.
     pub(crate) const fn behind(&self) -> Duration {
         self.behind
     }
@@ -110,7 +110,7 @@ impl Replica {
         }
     }
 
-    /// It can't be reached: nobody else waits for it until it was seen again.
+    /// Records that it is unreachable: readers use the primary until it responds again.
     pub(crate) fn is_gone(&self, error: &dyn Error) {
         {
             let mut known = self.known();

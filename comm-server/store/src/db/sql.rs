@@ -6,7 +6,7 @@ use comm_server_core::commands::CommandState;
 use comm_server_core::rollouts::{DeviceStep, RolloutState};
 use wire::report::CallKind;
 
-/// `'queued', 'delivered'`: what is in a list of SQL. The names are of our own enums and hold no quote.
+/// `'queued', 'delivered'`: the items of an SQL list. The names come from our own enums and contain no quote.
 fn list(names: impl IntoIterator<Item = &'static str>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| format!("'{name}'")).collect();
     names.join(", ")

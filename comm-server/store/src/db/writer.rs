@@ -27,7 +27,7 @@ use queue::{Entrance, Queue};
 /// A future of a change, tied to its connection.
 pub(crate) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
 
-/// Takes polls, each of another gateway, in one transaction; the outcomes come in their order.
+/// Handles polls, each of another gateway, in one transaction; the outcomes have the same order.
 pub(crate) type TakePolls =
     for<'c> fn(&'c mut AnyConnection, &'c [&'c PollRequest]) -> Work<'c, Vec<PollOutcome>>;
 
@@ -53,9 +53,9 @@ struct Waiting {
     what: What,
 }
 
-/// What is to be done.
+/// The change.
 enum What {
-    /// Anything, by itself.
+    /// Any single change.
     Change(Change),
     /// A poll, together with others.
     Poll(Box<PollRequest>, oneshot::Sender<Result<PollOutcome, StoreError>>),
@@ -132,7 +132,7 @@ impl Writer {
         self.hand_over(self.group_of(&key), Some(key), urgency, what).await
     }
 
-    /// Takes a poll, together with those that come at the same time; returns after the commit.
+    /// Handles a poll, in one transaction with those that arrive at the same time; returns after the commit.
     ///
     /// # Errors
     /// As [`Writer::write`].
@@ -155,7 +155,7 @@ impl Writer {
         if self.closing.is_cancelled() { StoreError::Closed } else { StoreError::Unreachable }
     }
 
-    /// Enqueues what is made with a sender, and waits for what that sends.
+    /// Enqueues a change that is built with a sender, and waits for the value sent.
     async fn hand_over<T>(
         &self,
         entrance: Option<&Entrance>,
@@ -184,7 +184,7 @@ where
     })
 }
 
-/// Sends an outcome once it is known whether it was committed.
+/// Sends an outcome once its commit has succeeded or failed.
 fn answer<T: Send + 'static>(
     outcome: Result<T, StoreError>,
     sender: oneshot::Sender<Result<T, StoreError>>,

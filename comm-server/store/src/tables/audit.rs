@@ -1,4 +1,4 @@
-//! The audit: who changed what and when.
+//! The audit: changes with their authors and times.
 
 use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
@@ -17,11 +17,11 @@ const TEXT_BYTES: usize = 4 << 10;
 pub struct AuditEntry {
     /// When.
     pub at: Timestamp,
-    /// Who: a user's name, `cli`, `server`, or a gateway's name.
+    /// The author: a user's name, `cli`, `server`, or a gateway's name.
     pub who: String,
-    /// What: `rollout.create`, `session.refused`, ...
+    /// The kind of change: `rollout.create`, `session.refused`, ...
     pub what: String,
-    /// What a person should read.
+    /// A text for people.
     pub detail: String,
 }
 
@@ -46,7 +46,7 @@ pub(crate) async fn append(
     Ok(())
 }
 
-/// What somebody wrote, as evidence: hidden characters as marks, so that nobody reads it as something else.
+/// A text from outside, as evidence: hidden characters become marks, so that it can't be misread.
 fn evident(text: &str) -> String {
     with_marks(clipped(text, TEXT_BYTES)).into_owned()
 }

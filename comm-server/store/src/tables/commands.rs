@@ -26,14 +26,14 @@ pub(crate) struct NewRow<'a> {
     pub(crate) expires_at: Timestamp,
 }
 
-/// What changes when a gateway responds.
+/// The columns that a gateway's response changes.
 pub(crate) struct Responded {
     pub(crate) state: CommandState,
     pub(crate) detail: String,
     pub(crate) result: Option<String>,
 }
 
-/// A command whose expiry time has come.
+/// A command that has expired.
 pub(crate) struct Due {
     pub(crate) tenant: TenantId,
     pub(crate) gateway: GatewayId,
@@ -241,7 +241,7 @@ pub(crate) async fn set_response(
     Ok(())
 }
 
-/// Commands whose expiry time has come, at most 1000.
+/// Commands that have expired, at most 1000.
 pub(crate) async fn due(connection: &mut AnyConnection, now: Timestamp) -> Result<Vec<Due>, StoreError> {
     let rows = sqlx::query(SELECT_DUE.as_str())
         .bind(now.as_millisecond())

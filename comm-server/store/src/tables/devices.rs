@@ -16,7 +16,7 @@ use crate::db::{StoreError, failed, row};
 
 const TABLE: &str = "devices";
 
-/// What is known of a device's total counter.
+/// The stored total counter of a device.
 #[derive(Debug, Default)]
 pub(crate) struct Total {
     pub(crate) last: Option<LastTotal>,
@@ -53,7 +53,7 @@ static SELECT_CANDIDATES: Statement = Statement::new(|rows| {
     )
 });
 
-/// Inserts devices that are not known yet.
+/// Inserts devices that have no row yet.
 pub(crate) async fn insert_missing(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
@@ -143,7 +143,7 @@ pub(crate) async fn set_offline(
     Ok(())
 }
 
-/// What is known of a device's total counter, where the device is known.
+/// The stored total counter of a device; empty if the device is unknown.
 pub(crate) async fn total(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,

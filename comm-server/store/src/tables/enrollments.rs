@@ -7,7 +7,7 @@ use wire::ids::GatewayId;
 use crate::db::{StoreError, failed, row};
 use jiff::Timestamp;
 
-/// A token that somebody wants to use, with the key that a certificate is wanted for.
+/// A token that is presented, with the key for which a certificate is requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// SHA-256 of the token, hexadecimal.
@@ -20,7 +20,7 @@ pub struct Claim {
     pub at: Timestamp,
 }
 
-/// What was issued for a token.
+/// The certificate issued for a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuedFor {
     /// The certificate, DER in base64.
@@ -52,7 +52,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Stores what was issued for a token and its key; false if something is stored already.
+/// Stores the certificate issued for a token and its key; false if one is stored already.
 pub(crate) async fn set_issued(
     connection: &mut AnyConnection,
     tenant: &TenantId,

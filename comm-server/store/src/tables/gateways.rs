@@ -28,8 +28,8 @@ pub(crate) struct RetentionDue {
     last_ms: i64,
 }
 
-/// What gateways report of themselves. A new spool has no id (the nil UUID) before the response to its first poll: what
-/// follows is the same life.
+/// What gateways report about themselves. A new spool has no id (the nil UUID) until the response to its first poll;
+/// the requests that follow belong to the same epoch.
 static UPDATE_GATEWAYS: Statement = Statement::new(|rows| {
     let new = multi_row::rows(rows, 11, 0, multi_row::plain);
     format!(
@@ -51,7 +51,7 @@ fn key_of(found: &AnyRow) -> Result<GatewayKey, StoreError> {
     Ok(GatewayKey { gateway: row::parsed(found, (TABLE, "gateway"), tenant.as_str())?, tenant })
 }
 
-/// Inserts a gateway with its first interval; false if it is known already.
+/// Inserts a gateway with its first interval; false if it exists already.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
@@ -72,7 +72,7 @@ pub(crate) async fn insert(
     Ok(done.rows_affected() == 1)
 }
 
-/// Whether a gateway is known.
+/// Whether a gateway exists.
 pub(crate) async fn exists(connection: &mut AnyConnection, of: GatewayRef<'_>) -> Result<bool, StoreError> {
     let found = sqlx::query("SELECT gateway FROM gateways WHERE tenant = $1 AND gateway = $2")
         .bind(of.tenant.to_string())
@@ -83,7 +83,7 @@ pub(crate) async fn exists(connection: &mut AnyConnection, of: GatewayRef<'_>) -
     Ok(found.is_some())
 }
 
-/// Stores what gateways report of themselves, each with the interval that it is given.
+/// Stores what gateways report about themselves, each with its new interval.
 pub(crate) async fn update(
     connection: &mut AnyConnection,
     polls: &[(&PollRequest, u32)],

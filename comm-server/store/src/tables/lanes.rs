@@ -1,4 +1,4 @@
-//! Rows of lanes: what was acknowledged, and what the gateway made.
+//! Rows of lanes: the acknowledged number, and the newest number that the gateway made.
 
 use sqlx::AnyConnection;
 use wire::report::Lane;
@@ -34,7 +34,7 @@ pub(crate) async fn acknowledged(
     found.map_or(Ok(0), |found| row::count(&found, "acknowledged"))
 }
 
-/// Moves the acknowledged number of a lane; what was acknowledged was made.
+/// Moves the acknowledged number of a lane, and with it at least the newest number made.
 pub(crate) async fn set_acknowledged(
     connection: &mut AnyConnection,
     LaneRef { of, lane }: LaneRef<'_>,

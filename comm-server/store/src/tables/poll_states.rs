@@ -1,4 +1,4 @@
-//! What the responses to polls depend on, read from gateways, lanes, calls and commands by one statement.
+//! The data that responses to polls depend on, read from gateways, lanes, calls and commands by one statement.
 
 use comm_server_core::commands::CommandState;
 use sqlx::AnyConnection;
@@ -9,7 +9,7 @@ use crate::db::multi_row::{self, Statement};
 use crate::db::writer::PollRequest;
 use crate::db::{StoreError, failed, row, sql};
 
-/// The state of gateways, in any order; of one that isn't known, its place alone.
+/// The state of gateways, in any order; of an unknown one, only its position.
 static SELECT_STATE: Statement = Statement::new(|rows| {
     let asked = multi_row::rows(rows, 2, 0, |place| format!("'{place}', "));
     let deliverable = sql::command_states(CommandState::is_delivered_with_polls);
@@ -28,7 +28,7 @@ static SELECT_STATE: Statement = Statement::new(|rows| {
     )
 });
 
-/// What the response to a poll depends on.
+/// The data that the response to a poll depends on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PollState {
     pub(crate) known: bool,

@@ -132,7 +132,7 @@ pub(crate) async fn calls_after(
     rows.iter().filter_map(|found| call(row::text(found, "body")).transpose()).collect()
 }
 
-/// The call that a body holds; `None` where it holds something else, such as what a later version may write.
+/// The call in a body; `None` if it holds something else, such as a report of a later version.
 fn call(body: Result<String, StoreError>) -> Result<Option<Call>, StoreError> {
     Ok(match serde_json::from_str(&body?) {
         Ok(Report::Call(call)) => Some(call),

@@ -26,7 +26,7 @@ pub(crate) struct NewRow<'a> {
     pub(crate) retry_of: Option<RolloutId>,
 }
 
-/// What decisions about a roll-out depend on.
+/// The columns that decisions about a roll-out depend on.
 pub(crate) struct Locked {
     pub(crate) version: String,
     pub(crate) not_before: Timestamp,
@@ -86,7 +86,7 @@ pub(crate) async fn lock_tenant(connection: &mut AnyConnection, tenant: &TenantI
     Ok(())
 }
 
-/// Inserts a roll-out whose date is to come.
+/// Inserts a scheduled roll-out.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -126,7 +126,7 @@ pub(crate) async fn set_state(
     Ok(())
 }
 
-/// Roll-outs that are scheduled for a time that has come, by tenant and id, at most 1000.
+/// Scheduled roll-outs whose date has passed, by tenant and id, at most 1000.
 pub(crate) async fn due(
     connection: &mut AnyConnection,
     now: Timestamp,

@@ -15,7 +15,7 @@ use crate::tables::rollout_devices::{self, Row, Which};
 use crate::tables::rollouts::{self, Locked};
 use crate::tables::{GatewayRef, commands};
 
-/// Takes what a gateway reports of a step; about the whole gateway it reaches its devices that are not at their end.
+/// Stores a reported step; one about the whole gateway applies to its devices that are not at a final step.
 pub(super) async fn advance(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,

@@ -1,4 +1,4 @@
-//! Deletes what is kept no longer, a gateway at a time, so that no table is read as a whole.
+//! Deletes rows beyond their retention, one gateway at a time, so that no table is read as a whole.
 
 use comm_server_core::retention::{self, Retention};
 use jiff::Timestamp;

@@ -1,4 +1,4 @@
-//! Cancellation of what isn't pushed yet.
+//! Cancels the devices of a roll-out that were not pushed to.
 
 use comm_server_core::commands::{CommandEvent, CommandState};
 use comm_server_core::rollouts::RolloutState;
@@ -15,7 +15,7 @@ use crate::db::StoreError;
 use crate::tables::{GatewayRef, audit, commands, rollout_devices, rollouts};
 use crate::{AuditEntry, Scoped};
 
-/// What became of a request to cancel.
+/// The result of a cancellation.
 enum Cancelled {
     Yes,
     NotFound,
@@ -23,7 +23,7 @@ enum Cancelled {
 }
 
 impl Scoped {
-    /// Cancels what isn't yet pushed.
+    /// Cancels the devices that were not pushed to.
     ///
     /// # Errors
     /// There is no such roll-out, it has ended, or the database.

@@ -13,7 +13,7 @@ use crate::{AuditEntry, Scoped};
 pub enum Claimed {
     /// Yes: it is taken for this key now, and nothing has been issued.
     Taken,
-    /// It was used with this key: this is what was issued, DER in base64.
+    /// It was used with this key: the issued certificate, DER in base64.
     Issued(String),
     /// It was used with another key.
     ByAnother,
@@ -26,7 +26,7 @@ impl Scoped {
         self.writer().write(move |c| Box::pin(async move { take(c, &tenant, &claim).await })).await
     }
 
-    /// Keeps what was issued for a token, unless something was already; what is kept then.
+    /// Stores the certificate issued for a token, unless one is stored already; returns the stored one.
     pub async fn keep_issued(&self, claim: Claim, issued: IssuedFor) -> Result<String, StoreError> {
         let tenant = self.tenant().clone();
         self.writer().write(move |c| Box::pin(async move { keep(c, &tenant, &claim, &issued).await })).await

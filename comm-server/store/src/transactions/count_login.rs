@@ -10,7 +10,7 @@ use crate::tables::login_failures::{self, Counted};
 use crate::tables::{AccountRef, audit, sessions, users};
 use crate::{AuditEntry, NewSession, Scoped};
 
-/// An account, and where somebody logs in to it from.
+/// An account, and the source of a login attempt.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     /// Login name, which may not exist; `None` for what is no login name.

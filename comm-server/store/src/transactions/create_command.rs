@@ -16,9 +16,9 @@ use crate::{AuditEntry, Scoped};
 pub struct NewCommand {
     /// For this gateway.
     pub gateway: GatewayId,
-    /// What is asked for.
+    /// The order.
     pub order: Order,
-    /// Who gave it.
+    /// The author.
     pub created_by: String,
 }
 

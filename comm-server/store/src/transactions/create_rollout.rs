@@ -1,5 +1,5 @@
-//! A new roll-out: planned on what its devices show, before the transaction that makes it, and planned again inside on
-//! the same devices, so that the transaction reads no others.
+//! Creates a roll-out. It is planned on its devices' versions before the transaction, and again within it on the same
+//! devices, so that the transaction reads no others.
 
 use std::collections::BTreeSet;
 
@@ -152,7 +152,7 @@ async fn create(
     Ok(Ok(id))
 }
 
-/// What a plan depends on: the models that there are, and the devices of the ordered one in every spelling.
+/// The data that a plan depends on: all models, and the devices of the ordered model in every spelling.
 async fn fleet(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -166,7 +166,7 @@ async fn fleet(
     Ok(Fleet { candidates, models, open: rollout_devices::open(connection, tenant).await? })
 }
 
-/// What a plan made before depends on now: its own devices, and no others.
+/// The data that an existing plan depends on: its own devices only.
 async fn planned_fleet(
     connection: &mut AnyConnection,
     tenant: &TenantId,

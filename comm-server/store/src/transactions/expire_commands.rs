@@ -11,7 +11,7 @@ use crate::db::StoreError;
 use crate::tables::{GatewayRef, commands};
 
 impl Store {
-    /// Expires commands whose time is over, with the devices of their roll-outs; how many.
+    /// Expires commands whose expiry time has passed, with the devices of their roll-outs; returns their number.
     pub async fn expire_commands(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.writer().write(move |c| Box::pin(async move { expire(c, now).await })).await
     }

@@ -16,7 +16,7 @@ use crate::db::writer::{Caller, Urgency};
 use crate::tables::{GatewayRef, LaneRef, calls, lanes, quarantine, reports};
 use crate::{Scoped, Store};
 
-/// What a batch led to.
+/// The result of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ingested {
     /// The response; what it acknowledges is committed.

@@ -1,5 +1,5 @@
-//! The upper floor of what changes: one file for each use case, the only files that combine tables and decisions of the
-//! core. Each change is one transaction of the writer.
+//! The upper floor for changes: one file per use case, the only files that combine tables and decisions of the core.
+//! Each change is one transaction of the writer.
 
 mod advance_rollout;
 mod answer_command;

@@ -11,7 +11,7 @@ use crate::db::StoreError;
 use crate::tables::GatewayRef;
 use crate::tables::commands::{NewRow, insert};
 
-/// Queues an order for a gateway; `by` is who gave it.
+/// Queues an order for a gateway; `by` is its author.
 pub(super) async fn queue_command(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,

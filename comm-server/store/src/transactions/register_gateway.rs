@@ -7,7 +7,7 @@ use crate::db::StoreError;
 use crate::db::writer::Caller;
 use crate::tables::{GatewayRef, audit, gateways};
 
-/// Makes a gateway known that has a valid certificate; true if it wasn't.
+/// Inserts a gateway that has a valid certificate; returns whether it is new.
 pub(super) async fn register_gateway(
     connection: &mut AnyConnection,
     caller: &Caller,

@@ -14,10 +14,10 @@ use crate::tables::quarantine::{Position, Row};
 use crate::tables::{GatewayRef, LaneRef, audit, devices, quarantine, reports};
 use crate::{AuditEntry, Scoped};
 
-/// Reports that one transaction takes.
+/// Reports per transaction.
 const PORTION: i64 = 200;
 
-/// What became of the reports.
+/// The result of a replay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Replayed {
     /// Taken, and no longer in the quarantine.
@@ -51,7 +51,7 @@ impl Scoped {
     }
 }
 
-/// What became of some reports, and the position of the last of them.
+/// The result for some reports, and the key of the last of them.
 async fn portion(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -101,7 +101,7 @@ async fn replay(
     Ok(true)
 }
 
-/// What came after a report.
+/// The later reports that matter for a report.
 async fn later(
     connection: &mut AnyConnection,
     at: LaneRef<'_>,

@@ -15,7 +15,7 @@ use crate::tables::{GatewayRef, commands};
 const BATCH: i64 = 200;
 
 impl Store {
-    /// Requests the meters of gateways whose time has come; how many were requested. `random` gives a number for each.
+    /// Requests the meters of gateways whose meters are due; returns their number. `random` yields a number for each.
     pub async fn request_due_meters(
         &self,
         now: Timestamp,

@@ -1,6 +1,5 @@
-//! Polls of many gateways, taken together: a statement reads what the responses depend on, another writes what the
-//! gateways report of themselves. What only few polls need (a new gateway, a command that waits) is done for each of
-//! those.
+//! Handles the polls of many gateways together: one statement reads the data for the responses, another writes what the
+//! gateways report about themselves. Rare cases (a new gateway, a queued command) are handled one by one.
 
 use comm_server_core::commands::{CommandEvent, CommandState};
 use jiff::Timestamp;

@@ -21,17 +21,17 @@ pub struct Call {
     pub seq: i64,
     /// Device.
     pub device: DeviceId,
-    /// What it is.
+    /// Its kind.
     pub kind: CallKind,
     /// Part of the device.
     pub subject: String,
-    /// What a person should read.
+    /// A text for people.
     pub detail: String,
     /// When the gateway saw it.
     pub raised_at: Timestamp,
     /// When the server received it.
     pub received_at: Timestamp,
-    /// Whether its end was not yet seen.
+    /// Whether it has not ended.
     pub open: bool,
     /// When it ended.
     pub cleared_at: Option<Timestamp>,

@@ -29,7 +29,7 @@ pub struct Command {
     pub rollout: Option<RolloutId>,
     /// How far it is.
     pub state: CommandState,
-    /// Who gave it: a user's name, `cli` or `server`.
+    /// The author: a user's name, `cli` or `server`.
     pub created_by: String,
     /// When.
     pub created_at: Timestamp,
@@ -39,9 +39,9 @@ pub struct Command {
     pub delivered_at: Option<Timestamp>,
     /// When the gateway answered last.
     pub answered_at: Option<Timestamp>,
-    /// What a person should read.
+    /// A text for people.
     pub detail: String,
-    /// What the order gave besides reports.
+    /// The result of the command, besides reports.
     pub result: Option<serde_json::Value>,
 }
 

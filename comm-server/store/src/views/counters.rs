@@ -25,7 +25,7 @@ pub struct CounterPoint {
     pub value: i64,
     /// Object that was read.
     pub oid: String,
-    /// What was read there.
+    /// The value read there.
     pub raw: i64,
 }
 
@@ -42,7 +42,7 @@ pub struct LatestCounter {
     pub oid: String,
     /// Value as the device reported it.
     pub raw: i64,
-    /// What it counts.
+    /// The unit.
     pub unit: String,
 }
 

@@ -1,4 +1,4 @@
-//! What the console's overview and a device's page read besides the API's lists.
+//! Queries of the console's overview and device page besides the API's lists.
 
 use std::sync::LazyLock;
 

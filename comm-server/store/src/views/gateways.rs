@@ -54,7 +54,7 @@ impl Gateway {
         self.last_poll?.checked_add(SignedDuration::from_secs(self.next_poll_s)).ok()
     }
 
-    /// Whether it missed its poll by so much that something is wrong.
+    /// Whether it has missed its poll by so much that something is wrong.
     #[must_use]
     pub fn is_silent(&self, now: Timestamp) -> bool {
         cadence::is_silent(self.last_poll.unwrap_or(self.first_seen), self.next_poll_s, now)

@@ -1,4 +1,4 @@
-//! The upper floor of what is only read: what people look at, as lists and as single items.
+//! The upper floor for reading: lists and single items for people.
 
 mod audit;
 mod calls;

@@ -1,4 +1,4 @@
-//! Quarantined reports: they could not be used, and an operator sees why.
+//! Quarantined reports, with the reason of each.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -22,7 +22,7 @@ pub struct Quarantined {
     pub received_at: Timestamp,
     /// Why it can't be used; names the path.
     pub reason: String,
-    /// The report as it came.
+    /// The report as received.
     pub body: String,
 }
 

@@ -32,7 +32,7 @@ pub struct Rollout {
     pub target: String,
     /// Push not before this.
     pub not_before: Timestamp,
-    /// Who made it.
+    /// The author.
     pub created_by: String,
     /// When.
     pub created_at: Timestamp,
@@ -86,18 +86,18 @@ pub struct RolloutDevice {
     pub site: String,
     /// How far it is.
     pub step: DeviceStep,
-    /// What it waits for, as its gateway reported or as follows from step and date; absent at its end.
+    /// What it waits for, as reported by its gateway or derived from step and date; absent at a final step.
     #[serde(serialize_with = "name_or_empty")]
     pub waiting_for: Option<WaitReason>,
-    /// What its panel showed, where its gateway reported that.
+    /// The text of its panel, if its gateway reported it.
     pub panel: String,
-    /// What a person should read.
+    /// A text for people.
     pub detail: String,
     /// Version that it showed before.
     pub version_before: String,
     /// Version that it shows now, "" until it was read back.
     pub version_now: String,
-    /// When it came to this step.
+    /// The time of this step.
     pub updated_at: Timestamp,
 }
 

@@ -1,4 +1,4 @@
-//! Devices that several gateways see: each counts once, at the gateway that sees it and saw it first.
+//! Devices that several gateways see: each counts once, at the gateway that saw it first.
 //!
 //! An id that consists of an address only is valid in its own network: such devices are never merged.
 
@@ -8,7 +8,7 @@ use wire::ids::{DeviceId, GatewayId};
 use crate::Scoped;
 use crate::db::{StoreError, failed, row};
 
-/// Whether the device `d` counts under its gateway: no other gateway that sees it comes before.
+/// Whether the device `d` counts under its gateway: no other gateway that sees it has precedence.
 pub(super) const COUNTED: &str = "(d.device LIKE 'addr:%' OR NOT EXISTS (SELECT 1 FROM devices o \
     WHERE o.tenant = d.tenant AND o.device = d.device AND o.gateway <> d.gateway \
     AND (o.offline < d.offline OR (o.offline = d.offline AND (o.first_seen_ms < d.first_seen_ms \
@@ -18,7 +18,7 @@ pub(super) const COUNTED: &str = "(d.device LIKE 'addr:%' OR NOT EXISTS (SELECT 
 pub(super) const SEEN_BY: &str = "(CASE WHEN d.device LIKE 'addr:%' THEN 1 ELSE (SELECT COUNT(*) FROM devices o \
     WHERE o.tenant = d.tenant AND o.device = d.device) END)";
 
-/// A gateway that sees a device, too.
+/// Another gateway that sees a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sighting {
     /// The gateway.

@@ -60,8 +60,8 @@ impl Transactions {
         }
     }
 
-    /// Makes the changes in one transaction. What isn't answered because the transaction broke is dropped: its sender
-    /// sees that the store can't be reached.
+    /// Applies the changes in one transaction. If the transaction breaks, changes without a response are dropped, and
+    /// their callers get the error that the store is unreachable.
     async fn commit(&self, changes: &mut Vec<Waiting>, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
         let mut transaction =
             self.pool.begin_with(self.engine.begin()).await.map_err(failed("begin transaction"))?;
@@ -99,8 +99,8 @@ impl Transactions {
 /// A poll that waits.
 type Poll = (Box<PollRequest>, oneshot::Sender<Result<PollOutcome, StoreError>>);
 
-/// Takes polls, each of another gateway: all together, or, if that fails, each by itself, so that one that can't be
-/// taken spoils no other.
+/// Handles polls, each of another gateway: all in one transaction or, if that fails, one by one, so that one that fails
+/// doesn't affect the others.
 async fn take_polls(
     connection: &mut AnyConnection,
     take: TakePolls,
@@ -133,7 +133,7 @@ async fn mark(connection: &mut AnyConnection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Ends what [`mark`] began, and undoes it unless it is to be kept.
+/// Ends the savepoint of [`mark`], and rolls back to it unless the change is to be kept.
 async fn release(connection: &mut AnyConnection, keep: bool) -> Result<(), StoreError> {
     if !keep {
         sqlx::query("ROLLBACK TO one")
@@ -145,7 +145,7 @@ async fn release(connection: &mut AnyConnection, keep: bool) -> Result<(), Store
     Ok(())
 }
 
-/// Locks the rows of the gateways, so that what a change reads of its gateway stays so until it is committed.
+/// Locks the rows of the gateways, so that what a change reads about its gateway stays valid until the commit.
 async fn lock(
     engine: Engine,
     connection: &mut AnyConnection,

@@ -1,4 +1,4 @@
-//! What is given to the writers.
+//! The jobs of the writers.
 
 use comm_server_core::cadence::Cadence;
 use comm_server_core::tenancy::TenantId;
@@ -15,7 +15,7 @@ pub(crate) struct GatewayKey {
     pub(crate) gateway: GatewayId,
 }
 
-/// What goes first when not all can.
+/// Priorities under load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Urgency {
     /// Calls, changes of operators and responses to commands.
@@ -24,7 +24,7 @@ pub(crate) enum Urgency {
     Regular,
 }
 
-/// A gateway at a time, with what the response to it depends on.
+/// A gateway's poll, with the data that its response depends on.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// Its tenant.
@@ -53,11 +53,11 @@ pub(crate) struct PollRequest {
     pub(crate) random: u32,
 }
 
-/// What a poll led to.
+/// The result of a poll.
 #[derive(Debug, Clone)]
 pub struct PollOutcome {
     /// The response; what it acknowledges is committed.
     pub answer: PollResponse,
-    /// Whether the gateway was not known before.
+    /// Whether the gateway was unknown before.
     pub registered: bool,
 }

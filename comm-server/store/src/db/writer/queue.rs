@@ -15,8 +15,8 @@ const PLACES: usize = 1024;
 /// How long a sender waits for a place in the queue before it gets [`StoreError::Busy`].
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// From one group to the next, unless something urgent waits: under load the regular changes gather meanwhile and share
-/// one transaction, and what comes to an idle writer doesn't wait.
+/// The delay between two groups, unless an urgent change is queued: under load, regular changes gather meanwhile and
+/// share one transaction; a change for an idle writer isn't delayed.
 const PACE: Duration = Duration::from_millis(10);
 
 /// The senders' side.
@@ -64,7 +64,7 @@ impl Queue {
         )
     }
 
-    /// Waits for changes and takes up to `most`, urgent ones first; none when the queue is closed and empty.
+    /// Waits for changes and removes up to `most`, urgent ones first; none if the queue is closed and empty.
     pub(super) async fn take(
         &mut self,
         changes: &mut Vec<Waiting>,

@@ -1,4 +1,4 @@
-//! What a batch adds to the tables, collected: a few statements about many rows instead of one or more for each report.
+//! The rows that a batch adds, collected: a few statements over many rows instead of one or more for each report.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -11,8 +11,8 @@ use crate::tables::calls::End;
 use crate::tables::{LaneRef, audit, calls, devices, quarantine};
 use crate::transactions::advance_rollout::advance;
 
-/// Carries out the effects of a batch, in their order as far as it matters: what only adds rows or moves totals is
-/// collected, and written before whatever else follows it.
+/// Applies the effects of a batch, in order where the order matters: rows and totals are collected, and written before
+/// any other effect.
 pub(in crate::transactions) async fn apply(
     connection: &mut AnyConnection,
     at: LaneRef<'_>,

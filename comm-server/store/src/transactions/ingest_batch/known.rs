@@ -1,4 +1,4 @@
-//! What the store knew before a batch.
+//! The state of the store before a batch.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use wire::report::{Edge, InformationReason, Report};
 use crate::db::StoreError;
 use crate::tables::{GatewayRef, calls, devices, reports};
 
-/// Loads what the reports' effects depend on.
+/// Loads the data that the reports' effects depend on.
 pub(in crate::transactions) async fn load(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
