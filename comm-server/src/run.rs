@@ -65,16 +65,16 @@ pub enum RunError {
         source: std::io::Error,
     },
     /// The operators' side.
-    #[error("the operators' side can't begin")]
+    #[error("the operators' listener can't be set up")]
     Operators(#[from] HashError),
     /// The list of images.
     #[error("the published images can't be listed")]
     Images(#[from] ImagesError),
     /// The first login.
-    #[error("the first login can't be made")]
+    #[error("the first login can't be created")]
     FirstLogin(#[from] FirstLoginError),
     /// The jobs.
-    #[error("the scheduler can't begin")]
+    #[error("the scheduler can't be started")]
     Schedule(#[from] tokio_cron_scheduler::JobSchedulerError),
 }
 
@@ -168,7 +168,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
         tracing::error!(error = %error, "the local port failed");
     }
     if let Err(error) = scheduler.shutdown().await {
-        tracing::warn!(error = %error, "the scheduler did not end in order");
+        tracing::warn!(error = %error, "the scheduler did not shut down cleanly");
     }
     store.close();
     if tokio::time::timeout(std::time::Duration::from_secs(10), writer).await.is_err() {

@@ -117,7 +117,7 @@ async fn watch(repository: Repository, shutdown: CancellationToken) {
             Ok(())
         });
         if let Err(why) = looked.await {
-            tracing::warn!(why, "the repository's metadata needs somebody");
+            tracing::warn!(why, "the repository's metadata needs attention");
         }
     }
 }

@@ -55,7 +55,7 @@ pub enum InvalidBody {
     #[error("not a certs-only PKCS#7 message (RFC 7030 §4.1.3)")]
     Certificates,
     /// None of the certificates is for the key.
-    #[error("none of the certificates is for the key that was shown")]
+    #[error("none of the certificates is for the requested key")]
     OtherKey,
 }
 

@@ -48,7 +48,7 @@ pub enum IdentityError {
         source: Rejection,
     },
     /// The key does not belong to the certificate.
-    #[error("key {} does not belong to certificate {}: issue both anew", key.display(), certificate.display())]
+    #[error("key {} does not belong to certificate {}: issue both again", key.display(), certificate.display())]
     Key {
         /// The key's file.
         key: PathBuf,

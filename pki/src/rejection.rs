@@ -34,7 +34,7 @@ pub enum Rejection {
     },
     /// Its validity is longer than [`MAX_LEAF_DAYS`].
     #[error(
-        "the certificate lives for {days} days: expected at most {MAX_LEAF_DAYS}, issue it with `platen-pki`"
+        "the certificate is valid for {days} days: expected at most {MAX_LEAF_DAYS}, issue it with `platen-pki`"
     )]
     LongLived {
         /// Days of its validity, rounded up.
@@ -55,7 +55,7 @@ pub enum Rejection {
     )]
     WeakKey(String),
     /// It is a CA's certificate.
-    #[error("a CA certificate is no party's certificate")]
+    #[error("a CA certificate is not accepted as a party's certificate")]
     IsAuthority,
     /// It may sign certificates or CRLs.
     #[error("key usage allows signing certificates or CRLs")]
@@ -89,7 +89,7 @@ pub enum Rejection {
     #[error("{0} URIs in the subject alternative name: expected exactly one")]
     UriCount(usize),
     /// The URI isn't a SPIFFE ID of Platen.
-    #[error("the subject alternative name is no SPIFFE ID: {0}")]
+    #[error("the subject alternative name is not a SPIFFE ID: {0}")]
     NotSpiffe(InvalidSpiffeId),
     /// Names in the subject alternative name that the kind of party must not have.
     #[error("the subject alternative name has more names than a party of kind {0} may have")]

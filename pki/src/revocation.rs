@@ -83,8 +83,7 @@ pub enum CrlError {
     },
     /// A list is dated in the future.
     #[error(
-        "{} has list {number} of {issuer}, whose thisUpdate, {this_update}, is in the future: it is not used before; \
-         compare the clock here with that of the machine that made it",
+        "{} has list {number} of {issuer}, whose thisUpdate, {this_update}, is in the future: the list is not used before that time; compare the clock here with that of the machine that created it",
         path.display()
     )]
     Future {

@@ -62,10 +62,10 @@ pub struct TokenRecord {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidToken {
     /// It has another form.
-    #[error("this is no enrollment token: expected one word that begins with {PREFIX}")]
+    #[error("this is not an enrollment token: expected one word that begins with {PREFIX}")]
     Form,
     /// A part is missing or was changed.
-    #[error("the enrollment token is damaged: copy it anew, whole")]
+    #[error("the enrollment token is damaged: copy it again, completely")]
     Damaged,
     /// The gateway's name is invalid.
     #[error("the enrollment token names no gateway")]

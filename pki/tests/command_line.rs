@@ -144,7 +144,11 @@ fn a_certificate_is_revoked_listed_and_explained() {
         ("h/cert.pem --against g/root.pem --as server", 3, "extended key usage"),
         ("h/cert.pem --against g/root.pem --kind operator", 3, "party of kind gateway is not accepted here"),
         ("h/cert.pem --against g/root.pem --trust-domain u", 3, "trust domain t is not ours, u"),
-        ("ca/gateway-ca.pem --against g/root.pem", 3, "a CA certificate is no party's certificate"),
+        (
+            "ca/gateway-ca.pem --against g/root.pem",
+            3,
+            "a CA certificate is not accepted as a party's certificate",
+        ),
     ] {
         let said = verdict(arguments, status);
         assert!(said["why"].as_str().unwrap_or_default().contains(expected), "{arguments}: {said}");

@@ -50,10 +50,10 @@ fn the_server_logs_why_it_refused_and_whom() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 2, "{text}");
     assert!(
-        lines.iter().all(|line| line.contains("WARN") && line.contains("client certificate refused")),
+        lines.iter().all(|line| line.contains("WARN") && line.contains("client certificate rejected")),
         "{text}"
     );
-    assert!(lines[0].contains("g\\u{7f}") && lines[0].contains("is no SPIFFE ID"), "{text}");
+    assert!(lines[0].contains("g\\u{7f}") && lines[0].contains("is not a SPIFFE ID"), "{text}");
     assert!(lines[1].contains("trust domain u is not ours, t"), "{text}");
     assert!(lines[1].contains("spiffe://u/gateway/g"), "{text}");
 }

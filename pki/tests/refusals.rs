@@ -60,7 +60,7 @@ fn table() -> Vec<(Change, &'static str)> {
             },
             "0 URIs in the subject alternative name",
         ),
-        (|p| p.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained), "a CA certificate is no party's"),
+        (|p| p.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained), "a CA certificate is not accepted"),
         (|p| p.key_usages.push(rcgen::KeyUsagePurpose::KeyCertSign), "key usage allows signing certificates"),
         (|p| p.key_usages.clear(), "key usage lacks digitalSignature"),
         (
@@ -225,7 +225,7 @@ fn a_life_and_a_serial_number_that_only_openssl_gives_are_refused_in_words() {
     for (kind, days, serial, purposes, expected) in [
         ("gateway", "90", "77", client, ""),
         ("gateway", "100", "77", client, ""),
-        ("gateway", "101", "77", client, "lives for 101 days: expected at most 100"),
+        ("gateway", "101", "77", client, "is valid for 101 days: expected at most 100"),
         ("gateway", forever.as_str(), "77", client, "days: expected at most 100"),
         ("gateway", "90", "0", client, "serial number"),
         ("gateway", "90", "-5", client, "serial number"),

@@ -30,7 +30,7 @@ pub enum ConfigError {
     },
     /// It does not exist.
     #[error(
-        "{}: there is no such file: give --config the path of yours (packaging/examples has one to begin with)",
+        "{}: there is no such file: set --config to your configuration (packaging/examples has one to start from)",
         file.display()
     )]
     Missing {

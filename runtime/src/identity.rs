@@ -219,10 +219,10 @@ impl LiveIdentity {
                 Ok(Ok(false)) => {}
                 Ok(Ok(true)) => {
                     metrics::counter!("platen_identity_reloads_total").increment(1);
-                    tracing::info!("certificate, roots or revocation lists were taken anew");
+                    tracing::info!("changed certificate, roots or revocation lists were loaded");
                 }
                 Ok(Err(error)) => rejected = Some(report(&error, now, rejected.take())),
-                Err(error) => tracing::error!(error = %error, "the identity's files were not looked at"),
+                Err(error) => tracing::error!(error = %error, "the identity's files could not be checked"),
             }
             let identity = self.now();
             measure(&identity, now);
@@ -246,7 +246,7 @@ fn report(error: &ReloadError, now: Timestamp, last: Option<(String, Timestamp)>
         metrics::counter!("platen_crl_rejected_total", "reason" => list.label()).increment(1);
     }
     let error: &dyn std::error::Error = error;
-    tracing::warn!(error, "changed identity files are not taken, the old ones stay in force");
+    tracing::warn!(error, "changed identity files are rejected, the old ones stay in force");
     (text, now)
 }
 
@@ -276,15 +276,15 @@ fn complain(crls: &Crls, now: Timestamp, last: Option<Timestamp>) -> Option<Time
         }
         Freshness::Grace { issuer, next_update, until } => {
             let (next_update, until) = (at(next_update), at(until));
-            tracing::error!(issuer, %next_update, %until, "a revocation list is overdue: peers are let in until then, publish a new one");
+            tracing::error!(issuer, %next_update, %until, "a revocation list is overdue: peers are accepted until then, publish a new one");
         }
         Freshness::TooOld { issuer, next_update } => {
             let next_update = at(next_update);
-            tracing::error!(issuer, %next_update, "a revocation list is too old: its issuer's peers are refused, publish a new one");
+            tracing::error!(issuer, %next_update, "a revocation list is too old: its issuer's peers are rejected, publish a new one");
         }
         Freshness::Future { issuer, this_update, .. } => {
             let this_update = at(this_update);
-            tracing::error!(issuer, %this_update, "a revocation list is of the future: its issuer's peers are refused, compare the clocks and publish a new one");
+            tracing::error!(issuer, %this_update, "a revocation list is dated in the future: its issuer's peers are rejected, compare the clocks and publish a new one");
         }
     }
     Some(now)

@@ -80,7 +80,7 @@ pub fn init(config: &LogConfig) -> Result<(), LoggingError> {
         Format::Json => builder.json().flatten_event(true).try_init(),
     };
     if begun.is_err() {
-        tracing::debug!("logging had begun already");
+        tracing::debug!("logging is already set up");
     }
     Ok(())
 }

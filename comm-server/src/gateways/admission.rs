@@ -143,7 +143,7 @@ pub(super) async fn pass(
 fn refuse(gate: &AdmissionGate, why: &'static str, pause_s: u32) -> Response {
     gate.count(false);
     metrics::counter!("platen_comm_requests_refused_total", "why" => why).increment(1);
-    let detail = format!("too many requests: come again in {pause_s} s");
+    let detail = format!("too many requests: retry in {pause_s} s");
     let mut response = ProblemResponse::new(ProblemCode::Overloaded, detail).into_response();
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(pause_s));
     response

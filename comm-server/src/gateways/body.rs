@@ -105,13 +105,12 @@ async fn receive(
     match collect(body, &state.body_budget).await {
         Ok(held) => Ok(held),
         Err(BodyError::TooLarge) => Err(too_large()),
-        Err(BodyError::NoMemory) => Err(ProblemResponse::new(
-            ProblemCode::Overloaded,
-            "too many large bodies at once: come again later",
-        )),
+        Err(BodyError::NoMemory) => {
+            Err(ProblemResponse::new(ProblemCode::Overloaded, "too many large bodies at once: retry later"))
+        }
         // Where it came too slowly, the listener says so.
         Err(BodyError::Broken) => {
-            Err(ProblemResponse::new(ProblemCode::MalformedBody, "the body ended before its end"))
+            Err(ProblemResponse::new(ProblemCode::MalformedBody, "the body is incomplete"))
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::store::{AnswerError, IngestError, StoreError};
 /// The store failed.
 pub(super) fn store(gateway: &GatewayId, error: &StoreError) -> ProblemResponse {
     if matches!(error, StoreError::Busy) {
-        return ProblemResponse::new(ProblemCode::Overloaded, "too many gateways at once: come again later");
+        return ProblemResponse::new(ProblemCode::Overloaded, "too many gateways at once: retry later");
     }
     if matches!(error, StoreError::Unreachable) {
         // The writer has told of it once for all of them.

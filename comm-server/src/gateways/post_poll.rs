@@ -28,7 +28,7 @@ pub(super) async fn post_poll(
         tracing::info!(gateway.id = %gateway, "a new gateway polled");
     }
     if ahead_s != 0 {
-        tracing::warn!(gateway.id = %gateway, ahead_s, "the gateway's clock is off: its times are set right here");
+        tracing::warn!(gateway.id = %gateway, ahead_s, "the gateway's clock is wrong: its times are corrected here");
     }
     for command in &polled.answer.commands {
         tracing::debug!(gateway.id = %gateway, command.id = %command.id, "command delivered");

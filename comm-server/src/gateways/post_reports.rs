@@ -34,7 +34,7 @@ pub(super) async fn post_reports(
     let ingested = ingested.map_err(|error| error::batch(&gateway, &error))?;
     for report in &ingested.answer.quarantined {
         let (seq, reason) = (report.seq, report.reason.as_str());
-        tracing::warn!(gateway.id = %gateway, lane = %lane, seq, reason, "a report was put aside");
+        tracing::warn!(gateway.id = %gateway, lane = %lane, seq, reason, "a report was quarantined");
     }
     count(&ingested);
     body::answer(&accepted, &ingested.answer)

@@ -54,10 +54,10 @@ pub enum ImagesError {
     #[error("the client of the global server can't be made: {0}")]
     Client(String),
     /// The server can't be reached.
-    #[error("the global server can't be asked")]
+    #[error("the global server can't be reached")]
     Http(#[source] reqwest::Error),
     /// The server answered with an error.
-    #[error("the global server answers {status}")]
+    #[error("the global server responds with {status}")]
     Status {
         /// HTTP status.
         status: u16,
@@ -138,11 +138,11 @@ impl Images {
         let answer = match &self.source {
             Source::Server { client, targets } => fetch(&client.now(), targets).await.map_err(|error| {
                 let why = match tls_failure(&error, PartyKind::GlobalServer) {
-                    Some(why) => format!("the global server can't be asked: TLS: {why}"),
+                    Some(why) => format!("the global server can't be reached: TLS: {why}"),
                     None => chain(&error),
                 };
                 let why = format!("{why} ({targets})");
-                tracing::warn!(why, "published images are unknown");
+                tracing::warn!(why, "the list of published images is not available");
                 why
             }),
             #[cfg(test)]

@@ -52,7 +52,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// The services on a store; logins are in `scope`. Without `images`, published images are unknown and nothing can be rolled out.
+    /// The services on a store; logins are in `scope`. Without `images`, no image is listed and no roll-out can be ordered.
     ///
     /// # Errors
     /// The system gives no random numbers.

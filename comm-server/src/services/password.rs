@@ -29,7 +29,7 @@ pub(crate) enum WeakPassword {
     #[error("the new password has more than {MAX_BYTES} bytes")]
     Long,
     /// The same as before.
-    #[error("the new password is the one that it replaces")]
+    #[error("the new password is the current one")]
     Same,
     /// Contains the user's name.
     #[error("the new password contains the user's name")]

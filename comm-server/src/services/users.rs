@@ -263,7 +263,7 @@ impl Users {
 #[derive(Debug, thiserror::Error)]
 pub enum FirstLoginError {
     /// The password can't be hashed.
-    #[error("the one-time password can't be made")]
+    #[error("the one-time password can't be generated")]
     Password(#[from] HashError),
     /// The store.
     #[error("the first user can't be stored")]
@@ -283,7 +283,7 @@ pub enum PasswordResetError {
         user: String,
     },
     /// The password can't be hashed.
-    #[error("the one-time password can't be made")]
+    #[error("the one-time password can't be generated")]
     Password(#[from] HashError),
     /// The store.
     #[error("the password can't be stored")]

@@ -38,7 +38,7 @@ pub(super) struct PublishArgs {
 /// A vendor whose devices no gateway recognises.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "vendor {given:?} is none that gateways know{}: expected one of {}; for a profile of your own, give --unlisted-vendor",
+    "vendor {given:?} is unknown to gateways{}: expected one of {}; for a profile of your own, give --unlisted-vendor",
     .meant.map(|meant| format!(", did you mean {meant}?")).unwrap_or_default(),
     VENDORS.join(", ")
 )]

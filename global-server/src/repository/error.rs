@@ -14,13 +14,13 @@ pub(super) fn at(path: &Path, source: io::Error) -> RepositoryError {
 #[derive(Debug, thiserror::Error)]
 pub enum RepositoryError {
     /// The directory holds no repository.
-    #[error("{}: not a firmware repository (no metadata/root.json): make one with `init`", dir.display())]
+    #[error("{}: not a firmware repository (no metadata/root.json): create one with `init`", dir.display())]
     NotARepository {
         /// The directory.
         dir: PathBuf,
     },
     /// The directory already holds a repository.
-    #[error("{}: there is a firmware repository already", dir.display())]
+    #[error("{}: already a firmware repository", dir.display())]
     Exists {
         /// The directory.
         dir: PathBuf,
@@ -43,7 +43,7 @@ pub enum RepositoryError {
         limit: usize,
     },
     /// The metadata isn't trusted.
-    #[error("{}: the metadata is not to be trusted", dir.display())]
+    #[error("{}: the metadata is not trusted", dir.display())]
     Untrusted {
         /// The repository.
         dir: PathBuf,
@@ -52,7 +52,7 @@ pub enum RepositoryError {
         source: MetadataError,
     },
     /// No key could be generated.
-    #[error("a key can't be made")]
+    #[error("a key can't be generated")]
     NoKey,
     /// A file that holds no key, or another key than the root names.
     #[error("{}: not the Ed25519 key (PKCS#8) that the root names for the role {role}", path.display())]

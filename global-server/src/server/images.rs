@@ -37,7 +37,7 @@ pub(super) async fn answer(
     }
     // Before the file is opened: open files are limited too.
     let place = shared.downloads.clone().try_acquire_owned().map_err(|_| {
-        ProblemResponse::new(ProblemCode::Overloaded, "too many downloads at once: come again later")
+        ProblemResponse::new(ProblemCode::Overloaded, "too many downloads at once: retry later")
     })?;
     let (file, length) = open(&shared, &sha256).await?;
     let etag = format!("\"{sha256}\"");

@@ -63,6 +63,6 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
 
 /// Logs the cause, which is not sent to the peer.
 fn internal(error: impl std::error::Error) -> ProblemResponse {
-    tracing::error!(error = %error, "a request can't be answered");
+    tracing::error!(error = %error, "a request failed");
     ProblemResponse::new(ProblemCode::Internal, "the repository can't be read")
 }

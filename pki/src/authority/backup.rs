@@ -33,7 +33,7 @@ pub enum BackupError {
         path: PathBuf,
     },
     /// It isn't a backup.
-    #[error("{} is no whole backup of platen-pki: {what}", path.display())]
+    #[error("{} is not a complete backup of platen-pki: {what}", path.display())]
     Form {
         /// The file.
         path: PathBuf,

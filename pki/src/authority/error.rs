@@ -20,7 +20,7 @@ pub enum AuthorityError {
         path: PathBuf,
     },
     /// There is none.
-    #[error("{} is no authority's folder: run `platen-pki init --dir {}` first", path.display(), path.display())]
+    #[error("{} is not the folder of an authority: run `platen-pki init --dir {}` first", path.display(), path.display())]
     Absent {
         /// The folder.
         path: PathBuf,
@@ -59,10 +59,10 @@ pub enum AuthorityError {
         given: String,
     },
     /// A server without a name to call it by.
-    #[error("party of kind {0} needs at least one --dns or --ip: its clients check the name that they call")]
+    #[error("party of kind {0} needs at least one --dns or --ip: its clients verify its name")]
     NoHost(PartyKind),
     /// A client with a name to call it by.
-    #[error("party of kind {0} takes no --dns and no --ip: nobody calls it")]
+    #[error("party of kind {0} takes no --dns and no --ip: it accepts no connections")]
     SurplusHost(PartyKind),
     /// The intermediate has expired.
     #[error("the {authority} expired at {not_after}: renew it")]
@@ -73,7 +73,7 @@ pub enum AuthorityError {
         not_after: Timestamp,
     },
     /// The intermediate's key is kept elsewhere.
-    #[error("the {authority}'s key, {}, is not here: run this where it is kept", path.display())]
+    #[error("the {authority}'s key, {}, is not here: run this command where it is stored", path.display())]
     NoKey {
         /// Which.
         authority: &'static str,
@@ -81,16 +81,16 @@ pub enum AuthorityError {
         path: PathBuf,
     },
     /// The root's key is kept elsewhere.
-    #[error("the root's key is needed and {} is not there: put it there for this command", path.display())]
+    #[error("the root's key is required, but {} does not exist: put it there for this command", path.display())]
     NoRootKey {
         /// Where it would be.
         path: PathBuf,
     },
     /// The root's key is encrypted.
-    #[error("the root's key is encrypted: its passphrase is needed, give --passphrase-file")]
+    #[error("the root's key is encrypted: give its passphrase with --passphrase-file")]
     PassphraseNeeded,
     /// The passphrase doesn't open the root's key.
-    #[error("the passphrase does not open {}", path.display())]
+    #[error("the passphrase does not decrypt {}", path.display())]
     WrongPassphrase {
         /// The key's file.
         path: PathBuf,
@@ -129,7 +129,7 @@ pub enum AuthorityError {
         path: PathBuf,
     },
     /// Random numbers, keys or signatures failed.
-    #[error("cannot make keys or sign: {0}")]
+    #[error("cannot generate keys or sign: {0}")]
     Crypto(String),
 }
 

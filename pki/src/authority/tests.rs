@@ -325,8 +325,8 @@ fn a_backup_gives_everything_back_or_says_what_is_damaged() {
         (whole.replace(&serial, &"0".repeat(32)), "issued.jsonl in it has SHA-256"),
         (whole.replace("gateway-ca.pem", "gateway-ca-7.pem"), "its list of files in it has SHA-256"),
         (whole.replace("gateway-ca.pem", "../evil"), "names \"../evil\", which is no file of an authority"),
-        (whole.chars().take(whole.len() / 2).collect(), "is no whole backup of platen-pki: EOF"),
-        (String::new(), "is no whole backup"),
+        (whole.chars().take(whole.len() / 2).collect(), "is not a complete backup of platen-pki: EOF"),
+        (String::new(), "is not a complete backup"),
         (whole.replace("platen-pki backup 1", "tar"), "format \"tar\""),
     ] {
         fs::write(&file, damaged).unwrap();

@@ -14,7 +14,7 @@ use crate::identity::IdentityConfig;
 
 /// A file can't be written or renamed; the old pair is in force.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot put {} in its place", path.display())]
+#[error("cannot move {} into place", path.display())]
 pub struct InstallError {
     /// The file.
     pub path: PathBuf,

@@ -22,7 +22,7 @@ pub enum CrlFault {
     #[error("it can't be parsed: {0}")]
     Malformed(&'static str),
     /// It has an extension that would change its meaning.
-    #[error("it has the critical extension {0}, which is not understood")]
+    #[error("it has the critical extension {0}, which is not supported")]
     Critical(String),
     /// The certificate of the authority that signed it isn't in the bundle.
     #[error(
@@ -36,7 +36,7 @@ pub enum CrlFault {
     #[error("{0} may not sign revocation lists: its key usage lacks cRLSign, or it is no CA")]
     NoAuthority(String),
     /// The authority isn't ours.
-    #[error("{0} does not lead to a trusted root")]
+    #[error("{0} does not chain to a trusted root")]
     Untrusted(String),
 }
 

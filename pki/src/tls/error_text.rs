@@ -81,7 +81,7 @@ fn of_other(shown: &str, name: &str) -> String {
     let known = [
         ("UnsupportedCriticalExtension", "it has an unknown critical extension"),
         ("UnsupportedSignatureAlgorithm", WEAK),
-        ("CaUsedAsEndEntity", "a CA certificate is no party's certificate"),
+        ("CaUsedAsEndEntity", "a CA certificate is not accepted as a party's certificate"),
         ("EndEntityUsedAsCa", "a party's certificate can't issue another"),
         ("NameConstraintViolation", "its intermediate's name constraints forbid one of its names"),
         ("PathLenConstraintViolated", "its chain is longer than its root allows"),

@@ -181,7 +181,7 @@ pub fn explain(
 fn log_refusal(leaf: &CertificateDer<'_>, reason: &PeerRejection) {
     let claimed = facts::of_leaf(leaf, &[]).map(|facts| facts.uris.into_iter().take(2).collect::<Vec<_>>());
     let claimed = claimed.map(|uris| uris.join(" ").chars().take(200).collect::<String>());
-    tracing::warn!(%reason, peer.claims = ?claimed.unwrap_or_default(), "client certificate refused");
+    tracing::warn!(%reason, peer.claims = ?claimed.unwrap_or_default(), "client certificate rejected");
 }
 
 impl ClientCertVerifier for PeerVerifier<dyn ClientCertVerifier> {

@@ -23,7 +23,7 @@ pub(super) async fn accept(
         let listener = auth.name;
         metrics::counter!("platen_handshakes_refused_total", "listener" => listener, "reason" => label)
             .increment(1);
-        tracing::warn!(listener, peer.address = %address, reason = label, why, "handshake refused");
+        tracing::warn!(listener, peer.address = %address, reason = label, why, "handshake rejected");
     };
     let accepted = tokio::select! {
         accepted = TlsAcceptor::from(auth.tls()).accept(socket) => accepted,

@@ -74,7 +74,7 @@ async fn refused(site: &Site, listener: (&str, &str, &str), sent: &Sent) -> Resu
     let program = if of.starts_with("global") { &site.global_server } else { &site.comm_server };
     let log = program.as_ref().context("it runs")?.log();
     let told = log.lines().any(|line| {
-        line.contains("handshake refused")
+        line.contains("handshake rejected")
             && line.contains(&format!("listener=\"{name}\""))
             && line.contains(&format!("reason=\"{reason}\""))
             && line.contains("why=")
@@ -150,7 +150,7 @@ async fn a_stale_list_refuses_everybody_and_a_fresh_one_lets_them_in_again() -> 
     let log = site.comm_server.as_ref().context("it runs")?.log();
     until("the error in the log", PATIENCE, || async {
         let log = site.comm_server.as_ref().context("it runs")?.log();
-        Ok(log.contains("a revocation list is too old: its issuer's peers are refused").then_some(()))
+        Ok(log.contains("a revocation list is too old: its issuer's peers are rejected").then_some(()))
     })
     .await
     .context(log)?;
@@ -182,7 +182,7 @@ async fn a_list_from_the_future_or_overdue_never_replaces_a_good_one() -> Result
             ensure!(good::is_served(&site, listener.0).await?, "{reason}: {} refuses", listener.0);
         }
         let log = site.comm_server.as_ref().context("it runs")?.log();
-        ensure!(log.lines().any(|line| line.contains("are not taken") && line.contains(date)), "{log}");
+        ensure!(log.lines().any(|line| line.contains("are rejected") && line.contains(date)), "{log}");
         Ok(())
     };
     authority.revocation_lists(now + hour, now + hour + hour)?.write(&site.dir("lists"))?;

@@ -38,27 +38,27 @@ pub(super) enum Refused {
     MediaType,
     #[error(transparent)]
     Body(#[from] InvalidBody),
-    #[error("the body ended before its end")]
+    #[error("the body is incomplete")]
     Broken,
     #[error(
         "{gateway} has a valid certificate, which this token does not replace: ask for one made with --replace"
     )]
     AlreadyEnrolled { gateway: String },
-    #[error("an enrollment token is needed: HTTP Basic with the token as the password")]
+    #[error("an enrollment token is required: HTTP Basic with the token as the password")]
     NoToken,
     /// The same for an unknown token and one of another gateway, so that the response doesn't reveal which tokens
     /// exist.
-    #[error("the enrollment token is not known here: is it of this server, and copied whole?")]
+    #[error("the enrollment token is unknown: was it created for this server, and copied completely?")]
     WrongToken,
     #[error("the enrollment token expired at {0}: ask for a new one")]
     Expired(Timestamp),
     #[error("the enrollment token was used with another key: ask for a new one")]
     Used,
-    #[error("a gateway's certificate is needed to renew it")]
+    #[error("a renewal requires the gateway's certificate")]
     NoCertificate,
-    #[error("too many wrong enrollment tokens came from this address: come again at {until}")]
+    #[error("too many wrong enrollment tokens from this address: retry at {until}")]
     Locked { until: Timestamp, now: Timestamp },
-    #[error("too many requests: come again in a minute")]
+    #[error("too many requests: retry in a minute")]
     TooMany,
     #[error("the authority can't issue")]
     Issue(#[source] CannotIssue),
@@ -94,7 +94,7 @@ impl Refused {
             Self::Locked { .. } | Self::TooMany => ProblemCode::Overloaded,
             Self::Store(StoreError::Busy) => ProblemCode::Overloaded,
             Self::Issue(_) | Self::Store(_) => {
-                let detail = "nothing was issued: try again with the same key, the token is still good";
+                let detail = "no certificate was issued: retry with the same key, the token is still valid";
                 return Problem::new(ProblemCode::Internal, detail);
             }
         };

@@ -35,7 +35,7 @@ pub enum CannotIssue {
         ours: String,
     },
     /// The work was given up: the program ends.
-    #[error("nothing was issued: the program ends")]
+    #[error("no certificate was issued: the program is shutting down")]
     Ended,
 }
 

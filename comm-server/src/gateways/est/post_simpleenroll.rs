@@ -47,7 +47,7 @@ pub(super) async fn post_simpleenroll(
     limits.right(address);
     let csr = request::csr(&headers, &body)?;
     let certificate = enroll(&enrollment, &record, csr, &peer, now).await.inspect_err(|refused| {
-        tracing::warn!(peer.address = %address, gateway.id = %record.gateway, why = %refused, "enrollment refused");
+        tracing::warn!(peer.address = %address, gateway.id = %record.gateway, why = %refused, "enrollment rejected");
     })?;
     Ok(answer::certificates(answer::ISSUED, &[certificate]))
 }
@@ -133,7 +133,7 @@ async fn revoke_former(
 
 /// Records a rejection in the audit; the number of entries is bounded by the lock-out.
 async fn note_refusal(enrollment: &Enrollment, peer: &Peer, refused: &Refused, now: Timestamp) {
-    tracing::warn!(peer.address = %peer.address, why = %refused, "enrollment refused");
+    tracing::warn!(peer.address = %peer.address, why = %refused, "enrollment rejected");
     let entry = AuditEntry::new(
         now,
         "enrollment",

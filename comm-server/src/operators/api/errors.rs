@@ -42,7 +42,7 @@ const READ_ERRORS: [(&str, &str); 6] = [
     ("403", "The role does not allow this, or the one-time password must be changed first"),
     ("404", "Nothing of that name"),
     ("500", "The server failed"),
-    ("503", "Too many requests: Retry-After says when to come again"),
+    ("503", "Too many requests: `Retry-After` says when to retry"),
 ];
 
 const WRITE_ERRORS: [(&str, &str); 4] = [

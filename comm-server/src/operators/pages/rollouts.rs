@@ -249,7 +249,7 @@ pub(super) async fn create(
     };
     match plan(&state, &caller, &form).await {
         Ok(id) => Ok(Redirect::to(&format!("/rollouts/{id}?done=planned")).into_response()),
-        // Also when the global server can't be asked: what was typed stays.
+        // Also when the global server can't be reached: what was typed stays.
         Err(refused) if refused.0.code != ProblemCode::Internal => {
             let status = StatusCode::from_u16(refused.0.status).unwrap_or(StatusCode::BAD_REQUEST);
             let shown = listed(&state, &caller, &Query::default(), form, Some(refused.0.detail)).await?;

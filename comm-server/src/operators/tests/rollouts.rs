@@ -127,7 +127,7 @@ async fn a_version_that_is_not_known_to_be_published_is_refused() {
         assert!(unpublished.text.contains(text), "{text}: {}", unpublished.text);
     }
     assert!(!site.get(&client, "/rollouts").await.text.contains("no-global-server"));
-    let away = site.publishing(Err("the global server can't be asked: connection refused"));
+    let away = site.publishing(Err("the global server can't be reached: connection refused"));
     let unreachable = plan(&away, &client, "2.0", "").await;
     assert_eq!(unreachable.status, 503);
     let said = &unreachable.text;

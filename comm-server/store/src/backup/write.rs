@@ -46,7 +46,7 @@ pub async fn backup(url: &str, path: &Path) -> Result<BackedUp, BackupError> {
     if done.is_err()
         && let Err(error) = std::fs::remove_file(path)
     {
-        tracing::warn!(path = %path.display(), error = %error, "half a backup can't be removed");
+        tracing::warn!(path = %path.display(), error = %error, "an incomplete backup can't be removed");
     }
     done
 }

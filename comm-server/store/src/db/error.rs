@@ -9,7 +9,7 @@ use super::page::InvalidCursor;
 pub enum StoreError {
     /// The database URL isn't one.
     #[error(
-        "{url:?} is no database that this program knows: expected sqlite:///path/to/file or \
+        "{url:?} is not a supported database: expected sqlite:///path/to/file or \
          postgres://user@host/database"
     )]
     Url {
@@ -26,7 +26,7 @@ pub enum StoreError {
         source: sqlx::Error,
     },
     /// The database's server does not respond.
-    #[error("the database can't be opened: {place}: no answer within {seconds} s")]
+    #[error("the database can't be opened: {place}: no response within {seconds} s")]
     Silent {
         /// Where it is.
         place: String,
@@ -34,14 +34,14 @@ pub enum StoreError {
         seconds: u64,
     },
     /// The folder of the database file does not exist.
-    #[error("there is no folder {} for the database: make it, or correct the path", folder.display())]
+    #[error("there is no folder {} for the database: create it, or correct the path", folder.display())]
     NoFolder {
         /// The folder.
         folder: PathBuf,
     },
     /// The database file does not exist, and this command creates none.
     #[error(
-        "there is no database at {}: is this the right configuration? The first `run` makes one, `restore` fills one \
+        "there is no database at {}: is this the right configuration? The first `run` creates one, `restore` fills one \
          from a backup",
         path.display()
     )]
@@ -51,7 +51,7 @@ pub enum StoreError {
     },
     /// The database has no tables, and this command creates none.
     #[error(
-        "the database has no tables yet: {place}: is it the right one? The first `run` makes them, `restore` fills them \
+        "the database has no tables yet: {place}: is it the right one? The first `run` creates them, `restore` fills them \
          from a backup"
     )]
     NoTables {
@@ -59,7 +59,7 @@ pub enum StoreError {
         place: String,
     },
     /// The tables can't be brought up to date.
-    #[error("the database's tables can't be brought to this version")]
+    #[error("the database's tables can't be migrated to this version")]
     Migrate(#[source] sqlx::migrate::MigrateError),
     /// The tables were made by a newer program.
     #[error("the database's tables are at version {given}, this program knows {known}: use a newer program")]
@@ -72,7 +72,7 @@ pub enum StoreError {
     /// Tables can't be made through a pooler: another session's end would leave them half made.
     #[error(
         "the database's tables are at version {given} and this program needs {known}, but the URL leads through a \
-         pooler (statement-cache-capacity=0): run `migrate` with a URL that leads to PostgreSQL itself"
+         pooler (statement-cache-capacity=0): run `migrate` with the URL of PostgreSQL itself"
     )]
     Pooled {
         /// The version that they have.
@@ -81,9 +81,7 @@ pub enum StoreError {
         known: i64,
     },
     /// A replica that isn't one of PostgreSQL.
-    #[error(
-        "database_replica is of PostgreSQL only: expected postgres://user@host/database, as database has"
-    )]
+    #[error("database_replica needs PostgreSQL: expected postgres://user@host/database, as for database")]
     NoReplica,
     /// A query failed.
     #[error("query failed: {what}")]

@@ -19,7 +19,9 @@ pub struct Page<T> {
 
 /// A cursor that no page gave.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the list has no such page: expected `page` as the page before gave it, or none for the first")]
+#[error(
+    "the list has no such page: expected the value of `next` of the previous page, or none for the first"
+)]
 pub struct InvalidCursor;
 
 impl<T> Page<T> {

@@ -42,13 +42,13 @@ struct Known {
 /// Why a replica can't be read.
 #[derive(Debug, thiserror::Error)]
 enum Unfit {
-    #[error("it doesn't answer within {} s", PATIENCE.as_secs())]
+    #[error("it doesn't respond within {} s", PATIENCE.as_secs())]
     Silent,
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("it is no standby: it takes changes itself; let database_replica lead to a standby of database")]
+    #[error("it is not a standby, because it accepts changes: set database_replica to a standby of database")]
     NoStandby,
-    #[error("it is a standby of another database server; let database_replica lead to one of database")]
+    #[error("it is a standby of another database server: set database_replica to one of database")]
     OfAnother,
 }
 

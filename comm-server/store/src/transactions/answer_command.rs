@@ -18,7 +18,7 @@ use crate::tables::{GatewayRef, calls, commands};
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
     /// No such command for that gateway.
-    #[error("gateway {gateway} was given no command {command}")]
+    #[error("gateway {gateway} has no command {command}")]
     NotFound {
         /// The gateway.
         gateway: GatewayId,
