@@ -1,5 +1,6 @@
-// Opens every page of a running site in Chromium, at a desk's and at a phone's width, and checks what a person
-// would notice. Prints one JSON object for each page; exit status 1 when a page has a finding.
+// Opens every page of a running site in Chromium, at the widths of a desktop and a phone, light and dark: layout, names,
+// focus, accessibility (axe-core: no serious or critical violation), and the print view. Prints one JSON object for each
+// page; exit status 1 when a page has a finding.
 //
 //   node pages.mjs CONFIG.json    {"console","gateway","user","password","modules","screenshots","pages":[...]}
 import { createRequire } from 'node:module';
@@ -7,9 +8,13 @@ import { mkdirSync, readFileSync } from 'node:fs';
 
 const config = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 const { chromium } = createRequire(`${config.modules}/playwright-core/package.json`)('playwright-core');
+const AXE = readFileSync(`${config.modules}/axe-core/axe.min.js`, 'utf8');
 mkdirSync(config.screenshots, { recursive: true });
 
-const SIZES = [{ name: '1280', width: 1280, height: 900 }, { name: '390', width: 390, height: 844 }];
+const VIEWS = ['light', 'dark'].flatMap((scheme) => [
+  { name: '1280', width: 1280, height: 900, scheme }, { name: '390', width: 390, height: 844, scheme },
+]);
+const PRINTED = ['rollout', 'rollout-failed', 'device'];
 let findings = 0;
 
 const browser = await chromium.launch({
@@ -18,8 +23,9 @@ const browser = await chromium.launch({
     '--disable-component-update', '--disable-sync'],
 });
 
-for (const size of SIZES) {
-  const context = await browser.newContext({ viewport: size, ignoreHTTPSErrors: true });
+for (const view of VIEWS) {
+  const { width, height, scheme: colorScheme } = view;
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme, ignoreHTTPSErrors: true });
   const page = await context.newPage();
   const noticed = [];
   page.on('console', (message) => message.type() === 'error' && noticed.push(`console: ${message.text()}`));
@@ -28,10 +34,10 @@ for (const size of SIZES) {
     const host = new URL(request.url()).host;
     if (![new URL(config.console).host, new URL(config.gateway).host].includes(host)) noticed.push(`asks ${host}`);
   });
-  await look(page, 'login', `${config.console}/login`, size, noticed);
+  await look(page, 'login', `${config.console}/login`, view, noticed);
   await logIn(page);
-  for (const [name, path] of config.pages) await look(page, name, config.console + path, size, noticed);
-  await look(page, 'gateway', config.gateway, size, noticed);
+  for (const [name, path] of config.pages) await look(page, name, config.console + path, view, noticed);
+  await look(page, 'gateway', config.gateway, view, noticed);
   await context.close();
 }
 await browser.close();
@@ -48,7 +54,7 @@ async function logIn(page) {
   await page.waitForURL((url) => !url.pathname.startsWith('/login'));
 }
 
-async function look(page, name, url, size, noticed) {
+async function look(page, name, url, view, noticed) {
   noticed.length = 0;
   const response = await page.goto(url, { waitUntil: 'load' });
   await page.waitForTimeout(400);
@@ -69,8 +75,10 @@ async function look(page, name, url, size, noticed) {
     }
     return wrong;
   }));
-  const file = `${config.screenshots}/${name}-${size.name}.png`;
+  here.push(...await violations(page));
+  const file = `${config.screenshots}/${name}-${view.name}${view.scheme === 'dark' ? '-dark' : ''}.png`;
   await page.screenshot({ path: file, fullPage: true });
+  if (PRINTED.includes(name) && view === VIEWS[0]) here.push(...await printed(page, name));
   await page.keyboard.press('Tab');
   const focus = await page.evaluate(() => {
     const style = getComputedStyle(document.activeElement);
@@ -78,5 +86,39 @@ async function look(page, name, url, size, noticed) {
   });
   if (!focus) here.push('the focus is not visible');
   findings += here.length;
-  console.log(JSON.stringify({ page: name, width: size.width, findings: here, screenshot: file }));
+  console.log(JSON.stringify({ page: name, width: view.width, scheme: view.scheme, findings: here, screenshot: file }));
+}
+
+// What axe-core finds of serious or critical impact, with the first element of each.
+async function violations(page) {
+  await page.evaluate(AXE);
+  const found = await page.evaluate(() => axe.run(document, { resultTypes: ['violations'] }));
+  return found.violations
+    .filter((violation) => ['serious', 'critical'].includes(violation.impact))
+    .map((violation) => `axe ${violation.id} (${violation.impact}, ${violation.nodes.length}x): ${violation.nodes[0].html.slice(0, 160)}`);
+}
+
+// The print view: black on white, without controls, all times absolute, nothing cut off at the paper's edge.
+async function printed(page, name) {
+  await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
+  await page.setViewportSize({ width: 720, height: 1000 });
+  const wrong = await page.evaluate(() => {
+    const found = [];
+    const light = (color) => color.match(/[\d.]+/g).slice(0, 3).every((part) => Number(part) > 200);
+    if (!light(getComputedStyle(document.body).backgroundColor)) found.push('print: the ground is not white');
+    for (const text of document.querySelectorAll('h1, h2, td, dd')) {
+      if (light(getComputedStyle(text).color)) found.push(`print: light text ${text.textContent.trim().slice(0, 40)}`);
+    }
+    for (const control of document.querySelectorAll('.side, button, .button, .filters, .choices')) {
+      if (control.offsetParent !== null) found.push(`print: a control: ${control.outerHTML.slice(0, 80)}`);
+    }
+    const wide = document.documentElement.scrollWidth - window.innerWidth;
+    if (wide > 0) found.push(`print: ${wide} px wider than the paper`);
+    return found;
+  });
+  await page.screenshot({ path: `${config.screenshots}/${name}-print.png`, fullPage: true });
+  await page.pdf({ path: `${config.screenshots}/${name}.pdf`, format: 'A4' });
+  await page.emulateMedia({ media: null, colorScheme: 'light' });
+  await page.setViewportSize({ width: VIEWS[0].width, height: VIEWS[0].height });
+  return wrong;
 }

@@ -1,4 +1,4 @@
-//! Every page of a running site in Chromium, at desktop and phone width.
+//! Every page of a running site in Chromium, at desktop and phone width, light and dark.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
