@@ -22,8 +22,8 @@ const LOGINS: usize = 200;
 const ADDRESSES: usize = 20;
 
 /// Large batches of each gateway; one in `REPEATS` is new to the server.
-const BATCHES: usize = 80;
-const REPEATS: usize = 8;
+const BATCHES: usize = 50;
+const REPEATS: usize = 10;
 
 fn peak_kib(server: &Server) -> u64 {
     memory_kib(server, "VmHWM:")
@@ -141,9 +141,9 @@ async fn many_logins_at_once_leave_no_memory_behind() {
     }
     let statuses = logins.join_all().await;
     let of = |wanted: u16| statuses.iter().filter(|status| **status == wanted).count();
-    assert_eq!(of(200) + of(401) + of(429), LOGINS, "{statuses:?}");
-    assert!(of(200) >= LOGINS / 4, "half of the passwords are right: {statuses:?}");
-    assert!(of(200) + of(401) >= LOGINS / 2, "most of them are hashed: {statuses:?}");
+    // 503: a login that waited too long for its hash.
+    assert_eq!(of(200) + of(401) + of(429) + of(503), LOGINS, "{statuses:?}");
+    assert!(of(200) >= LOGINS / 10 && of(401) >= LOGINS / 10, "many of both kinds are hashed: {statuses:?}");
     assert_grown_little(&server, before);
 }
 

@@ -27,7 +27,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     let now = Timestamp::now();
     let set = authority.revocation_lists(now, now.checked_add(i64::from(arguments.hours).hours())?)?;
     let files = set.write(&arguments.out)?;
-    let mut text = format!("Lists number {}, next due {}\n", set.number, set.next_update);
+    let mut text =
+        format!("Lists number {}, next due {}\n", set.number, set.next_update.strftime("%Y-%m-%dT%H:%M:%SZ"));
     for (list, file) in set.lists.iter().zip(&files) {
         text += &format!("  {}  {} revoked\n", file.display(), list.revoked);
     }

@@ -28,11 +28,15 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
             record.id.to_string(),
             state(certificate),
             record.serial.clone(),
-            record.issued_at.to_string(),
+            seconds(record.issued_at),
             record.not_after.to_string(),
         ]);
     }
     Answer::new(table.trim_fmt(), &listed)
+}
+
+fn seconds(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn state(certificate: &Listed) -> String {

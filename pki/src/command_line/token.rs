@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     let replaced: String = former
         .iter()
         .map(|Record { serial, not_after, .. }| {
-            format!("\nIts certificate {serial}, valid until {not_after}, is revoked once the token is used.")
+            format!("\nIts certificate {serial}, valid until {not_after}, is revoked when the token is used: publish new lists then (`platen-pki crl`).")
         })
         .collect();
     let text = format!(

@@ -121,8 +121,8 @@ async fn revoke_former(
         tracing::warn!(
             gateway.id = %gateway,
             serial,
-            "a gateway was enrolled again: its former certificate is revoked, in force \
-             once new revocation lists are published"
+            "a gateway was enrolled again and its former certificate revoked: publish new revocation lists \
+             (platen-pki crl)"
         );
         let detail = format!("serial {serial} until {not_after}, {reason}: a new one was issued for a token");
         let entry = AuditEntry::new(now, gateway.as_str(), "certificate.revoke", detail);

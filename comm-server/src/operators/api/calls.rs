@@ -71,6 +71,7 @@ impl From<store::Call> for Call {
 
 /// Which calls.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct CallParams {
     /// `open` or `closed`.

@@ -116,6 +116,7 @@ pub(super) struct CommandCreated {
 
 /// Which commands.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct CommandParams {
     /// Of this gateway only.

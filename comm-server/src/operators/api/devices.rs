@@ -155,6 +155,7 @@ impl From<store::CounterPoint> for CounterPoint {
 
 /// Which devices.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DeviceParams {
     /// Of this gateway only.
@@ -213,6 +214,7 @@ pub(super) async fn one(
 
 /// Which counter, from when to when.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SeriesParams {
     /// `total` if absent.

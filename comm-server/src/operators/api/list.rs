@@ -27,6 +27,7 @@ impl<T: ToSchema> List<T> {
 
 /// The position in a list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PageParams {
     /// `next` of the page before.

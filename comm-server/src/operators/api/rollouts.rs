@@ -111,6 +111,7 @@ pub(super) struct RolloutDetail {
 
 /// Which devices of a roll-out.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DeviceParams {
     /// At this step only: `pending`, `staged`, `pushed`, `verified`, `failed` or `cancelled`.

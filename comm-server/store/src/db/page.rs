@@ -5,8 +5,8 @@ use serde::Serialize;
 /// Rows of a page.
 pub const PAGE_ROWS: i64 = 50;
 
-/// Sorts behind every id: the cursor of a first page that is read backwards.
-pub(crate) const LAST: &str = "~";
+/// Sorts after every id: the cursor of a first page in descending order.
+const LAST: &str = "~";
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -42,7 +42,13 @@ impl<T> Page<T> {
     }
 }
 
-/// Two names: where a list ordered by two names stopped.
+/// The cursor of a list in descending order of UUIDs; the first page's without one.
+pub(crate) fn id(cursor: Option<&str>) -> Result<String, InvalidCursor> {
+    let Some(cursor) = cursor else { return Ok(LAST.to_owned()) };
+    cursor.parse::<uuid::Uuid>().map(|id| id.to_string()).map_err(|_| InvalidCursor)
+}
+
+/// The cursor of a list ordered by two names; the first page's without one.
 pub(crate) fn two_names(cursor: Option<&str>) -> Result<(String, String), InvalidCursor> {
     let Some(cursor) = cursor else { return Ok((String::new(), String::new())) };
     let (first, second) = cursor.split_once(',').ok_or(InvalidCursor)?;
@@ -65,6 +71,9 @@ mod tests {
 
     #[test]
     fn a_wrong_cursor_is_refused() {
+        let known = "01980000-0000-7000-8000-000000000001";
+        assert_eq!((id(None).unwrap().as_str(), id(Some(known)).unwrap().as_str()), (LAST, known));
+        assert_eq!(id(Some("garbage")), Err(InvalidCursor));
         assert!(two_names(Some("abc")).is_err());
         assert_eq!(two_names(Some("a,b,c")), Ok(("a".to_owned(), "b,c".to_owned())));
         assert_eq!(two_names(None), Ok((String::new(), String::new())));

@@ -12,7 +12,7 @@ impl Scoped {
              ORDER BY entry DESC LIMIT $3",
         )
         .bind(self.tenant().to_string())
-        .bind(cursor.unwrap_or(page::LAST).to_owned())
+        .bind(page::id(cursor)?)
         .bind(PAGE_ROWS + 1)
         .fetch_all(&mut *self.reader().await?)
         .await

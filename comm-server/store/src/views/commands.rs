@@ -77,7 +77,7 @@ impl Scoped {
         )
         .bind(self.tenant().to_string())
         .bind(gateway.map(GatewayId::to_string).unwrap_or_default())
-        .bind(cursor.unwrap_or(page::LAST).to_owned())
+        .bind(page::id(cursor)?)
         .bind(PAGE_ROWS + 1)
         .fetch_all(&mut *self.reader().await?)
         .await

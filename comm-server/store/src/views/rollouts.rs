@@ -199,7 +199,7 @@ impl Scoped {
         let sql = format!("{select} WHERE r.tenant = $1 AND r.rollout < $2 ORDER BY r.rollout DESC LIMIT $3");
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(self.tenant().to_string())
-            .bind(cursor.unwrap_or(page::LAST).to_owned())
+            .bind(page::id(cursor)?)
             .bind(PAGE_ROWS + 1)
             .fetch_all(&mut *self.reader().await?)
             .await
