@@ -32,7 +32,6 @@ fn peak_kib(server: &Server) -> u64 {
 fn assert_grown_little(server: &Server, before_kib: u64) {
     let after_kib = memory_kib(server, "VmRSS:");
     let grown = after_kib.saturating_sub(before_kib);
-    println!("RSS {before_kib} KiB before, {after_kib} KiB after");
     assert!(grown < LEFT_BEHIND_KIB, "the server grew by {grown} KiB from {before_kib} KiB");
 }
 
@@ -136,7 +135,7 @@ async fn many_logins_at_once_leave_no_memory_behind() {
         // One address sends right passwords only, or wrong ones only: five failures lock it.
         let host = number % ADDRESSES;
         let address = [127, 0, 0, u8::try_from(2 + host).unwrap()].into();
-        let password = if host % 2 == 0 { right.clone() } else { "not this one".to_owned() };
+        let password = if host.is_multiple_of(2) { right.clone() } else { "not this one".to_owned() };
         logins.spawn(log_in(address, url.clone(), tls.clone(), password));
     }
     let statuses = logins.join_all().await;

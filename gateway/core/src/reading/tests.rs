@@ -174,15 +174,14 @@ counters:
     let copies = |breaks: bool| {
         let mut machine = DeviceReading::new(Arc::clone(&profiles), ReadScope::Full, true);
         while let Some(request) = machine.next_request() {
+            let beyond = |(oid, _): &(Oid, Value)| {
+                breaks && *oid > third && oid.after(&[1, 3, 6, 1, 4, 1, 99999, 10, 2]).is_some()
+            };
             let answer = match orderly(&device, &request) {
-                _ if breaks && request.oids().iter().any(|oid| *oid == third) => Response::Timeout,
-                Response::Varbinds(all) if breaks => {
-                    let beyond = |(oid, _): &(Oid, Value)| {
-                        *oid > third && oid.after(&[1, 3, 6, 1, 4, 1, 99999, 10, 2]).is_some()
-                    };
+                Response::Varbinds(all) if !breaks || !request.oids().contains(&third) => {
                     Response::Varbinds(all.into_iter().take_while(|varbind| !beyond(varbind)).collect())
                 }
-                answer => answer,
+                Response::Varbinds(_) | Response::Error(_) | Response::Timeout => Response::Timeout,
             };
             if !machine.handle_response(&request, answer) {
                 break;
