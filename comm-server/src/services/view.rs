@@ -5,7 +5,6 @@ use comm_server_core::roles::Permission;
 use comm_server_core::rollouts::DeviceStep;
 use jiff::Timestamp;
 use wire::ids::{DeviceId, GatewayId, RolloutId};
-use wire::reading::Counter;
 
 use super::{Actor, Forbidden};
 use crate::store::{
