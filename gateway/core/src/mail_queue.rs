@@ -23,6 +23,9 @@ const GIVE_UP: SignedDuration = SignedDuration::from_hours(24);
 /// Maximum number of mails that wait; further ones are dropped.
 const WAITING_MAX: usize = 5000;
 
+/// Longest wait for the next mail.
+const WAIT_MAX: Duration = Duration::from_secs(3600);
+
 /// A mail in the queue; stored in the spool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueuedMail {
@@ -97,10 +100,12 @@ impl MailQueue {
         None
     }
 
-    /// When the next mail is due.
+    /// Time until the next mail is due, at most an hour: the clock may be set meanwhile.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.waiting.values().map(|mail| mail.not_before).min()
+    pub fn wait(&self, now: Timestamp) -> Duration {
+        let next = self.waiting.values().map(|mail| mail.not_before).min();
+        let wait = next.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
+        wait.map_or(WAIT_MAX, |wait| wait.min(WAIT_MAX))
     }
 
     /// Takes the mail that is due; the caller sends it and calls [`MailQueue::on_attempt`] with it.
@@ -160,11 +165,11 @@ mod tests {
     #[test]
     fn mails_are_sent_in_their_order_and_not_before_their_time() {
         let mut queue = MailQueue::new([mail(2, 5), mail(1, 5), mail(3, 4)]);
-        assert_eq!(queue.poll_timeout(), Some(at(4)));
+        assert_eq!([at(1), at(9), at(-9999)].map(|now| queue.wait(now).as_secs()), [3, 0, 3600]);
         assert_eq!(queue.take_due(at(3)), None);
         let sent: Vec<u128> = std::iter::from_fn(|| queue.take_due(at(5))).map(|m| m.id.as_u128()).collect();
         assert_eq!(sent, [3, 1, 2]);
-        assert!(queue.is_empty() && queue.poll_timeout().is_none());
+        assert!(queue.is_empty() && queue.wait(at(0)) == WAIT_MAX);
     }
 
     #[test]

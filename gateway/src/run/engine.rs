@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::site::{Event, Moment, Site};
-use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::clock::Clock;
 use super::input::Input;
 use super::local::StatusSnapshot;
 use super::services::Services;
@@ -43,22 +42,6 @@ pub(super) struct Engine {
     pub(super) inputs: mpsc::UnboundedReceiver<Input>,
     pub(super) clock: Clock,
     pub(super) shutdown: CancellationToken,
-}
-
-/// Both clocks, read together.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
-    began: Instant,
-}
-
-impl Clock {
-    pub(super) fn begin() -> Self {
-        Self { began: Instant::now() }
-    }
-
-    pub(super) fn now(&self) -> Moment {
-        Moment { clock: Timestamp::now(), elapsed: self.began.elapsed() }
-    }
 }
 
 impl Engine {
@@ -165,7 +148,7 @@ impl Engine {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let offline = state.devices.values().filter(|record| !record.is_online()).count();
         self.uplink.set_facts(Facts { devices: count(state.devices.len()), devices_offline: count(offline) });
-        self.snapshot.publish(state, now.clock);
+        self.snapshot.publish(state, now);
         if let Some(gate) = &self.gate {
             gate.know(&self.site.watched_ips());
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::routing::get;
 use axum::{Json, Router};
@@ -10,12 +10,13 @@ use gateway_core::commands::CommandRecord;
 use gateway_core::firmware::Update;
 use gateway_core::inventory::DeviceRecord;
 use gateway_core::outbox::LaneState;
-use gateway_core::site::State;
+use gateway_core::site::{Moment, State};
 use jiff::Timestamp;
 use runtime::local::Health;
 use tokio::sync::{mpsc, watch};
 use wire::report::Lanes;
 
+use super::clock::Clock;
 use super::input::{Input, send};
 use crate::config::Config;
 use crate::local_page;
@@ -37,7 +38,7 @@ const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct StatusSnapshot {
     gateway: String,
     site: Option<String>,
-    began: Instant,
+    clock: Clock,
     sources: Sources,
     inputs: mpsc::UnboundedSender<Input>,
     wanted: AtomicBool,
@@ -83,11 +84,16 @@ impl Shown {
 }
 
 impl StatusSnapshot {
-    pub(super) fn new(sources: Sources, config: &Config, inputs: mpsc::UnboundedSender<Input>) -> Self {
+    pub(super) fn new(
+        sources: Sources,
+        config: &Config,
+        inputs: mpsc::UnboundedSender<Input>,
+        clock: Clock,
+    ) -> Self {
         Self {
             gateway: config.gateway.to_string(),
             site: config.site_name().map(str::to_owned),
-            began: Instant::now(),
+            clock,
             sources,
             inputs,
             wanted: AtomicBool::new(false),
@@ -96,32 +102,32 @@ impl StatusSnapshot {
     }
 
     /// Publishes a snapshot of the state, if somebody wants one.
-    pub(super) fn publish(&self, known: &State, now: Timestamp) {
+    pub(super) fn publish(&self, known: &State, now: Moment) {
         if !self.wanted.swap(false, Ordering::AcqRel) {
             return;
         }
-        self.shown.send_replace(Arc::new(Shown::of(known, now)));
+        self.shown.send_replace(Arc::new(Shown::of(known, now.clock)));
     }
 
     /// How the gateway is, from what it knows.
-    pub(super) fn status_of(&self, known: &State, now: Timestamp) -> Status {
-        self.status_with(&Shown::of(known, now), now)
+    pub(super) fn status_of(&self, known: &State, now: Moment) -> Status {
+        self.status_with(&Shown::of(known, now.clock), now)
     }
 
     /// How the gateway is, from a new snapshot.
     async fn status(&self) -> Status {
         let shown = self.take().await;
-        self.status_with(&shown, Timestamp::now())
+        self.status_with(&shown, self.clock.now())
     }
 
-    fn status_with(&self, shown: &Shown, now: Timestamp) -> Status {
+    fn status_with(&self, shown: &Shown, now: Moment) -> Status {
         let spool = self.sources.spool.snapshot();
         Status {
             gateway: self.gateway.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             site: self.site.clone(),
-            at: now,
-            uptime_s: self.began.elapsed().as_secs(),
+            at: now.clock,
+            uptime_s: now.elapsed.as_secs(),
             link: self.sources.uplink.status(),
             certificate: self.sources.certificate.status(),
             lanes: Lanes { urgent: lane(&spool.lanes.urgent), bulk: lane(&spool.lanes.bulk) },

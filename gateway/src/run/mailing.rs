@@ -2,21 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use gateway_core::mail_queue::{Attempt, Fate, MailQueue, QueuedMail};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use runtime::error::chain;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::clock::Clock;
 use crate::config::Config;
 use crate::mail::{CallNotice, Mailer};
 use crate::spool::{Changes, Spool};
-
-/// How long the sender sleeps at most: the clock may be set meanwhile.
-const SLEEP_MAX: Duration = Duration::from_secs(3600);
 
 /// Sends mails.
 #[derive(Debug)]
@@ -26,6 +22,7 @@ pub(super) struct MailSender {
     pub(super) spool: Spool,
     pub(super) config: Arc<Config>,
     pub(super) zone: TimeZone,
+    pub(super) clock: Clock,
     /// Mails that wait, for the status.
     pub(super) waiting: Arc<AtomicU64>,
 }
@@ -39,9 +36,7 @@ impl MailSender {
     ) {
         loop {
             self.waiting.store(u64::try_from(self.queue.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
-            let now = Timestamp::now();
-            let wait = self.queue.poll_timeout().map(|at| Duration::try_from(at.duration_since(now)));
-            let wait = wait.map_or(SLEEP_MAX, Result::unwrap_or_default).min(SLEEP_MAX);
+            let wait = self.queue.wait(self.clock.now().clock);
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 mail = queued.recv() => match mail {
@@ -53,7 +48,7 @@ impl MailSender {
                     None => return,
                 },
                 () = tokio::time::sleep(wait) => {
-                    let Some(mail) = self.queue.take_due(Timestamp::now()) else { continue };
+                    let Some(mail) = self.queue.take_due(self.clock.now().clock) else { continue };
                     tokio::select! {
                         () = self.attempt(mail) => {}
                         () = shutdown.cancelled() => return,
@@ -77,7 +72,7 @@ impl MailSender {
             Err(error) if error.is_final() => (Attempt::FailedForGood, chain(&error)),
             Err(error) => (Attempt::FailedForNow, chain(&error)),
         };
-        let fate = self.queue.on_attempt(mail, attempt, Timestamp::now());
+        let fate = self.queue.on_attempt(mail, attempt, self.clock.now().clock);
         self.store(&fate, &why).await;
     }
 

@@ -2,6 +2,7 @@
 //!
 //! In this order always: persist, then answer, then send.
 
+mod clock;
 mod engine;
 mod input;
 mod local;
@@ -34,7 +35,8 @@ use crate::spool::{Restored, Spool, SpoolError, SpoolSettings};
 use crate::traps::{Gate, Receiver, TrapsError};
 use crate::uplink::{CommServer, SetupError, Uplink, UplinkEvent, UplinkHandle};
 
-use engine::{Clock, Engine};
+use clock::Clock;
+use engine::Engine;
 use input::{Input, send};
 use local::{Sources, StatusSnapshot};
 use mailing::MailSender;
@@ -95,6 +97,7 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
     let Some(Begun { listener, listens, spool, restored }) = begin(&config, &shutdown).await? else {
         return Ok(());
     };
+    let clock = Clock::begin();
     let profiles = Arc::new(profile_files::load(None)?);
     let gate = Gate::default();
     let traps = open_traps(&config, &checked.credentials, gate.clone()).await?;
@@ -109,9 +112,9 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
         certificate: keep_certificate(&config, &checked, &tasks, &shutdown),
         mails_waiting: Arc::default(),
     };
-    let mails = send_mails(&config, &checked, &sources, restored.mails.clone(), &tasks, &shutdown);
+    let mails = send_mails(&config, &checked, (&sources, clock), restored.mails.clone(), &tasks, &shutdown);
     let (inputs, received) = mpsc::unbounded_channel();
-    let snapshot = Arc::new(StatusSnapshot::new(sources, &config, inputs.clone()));
+    let snapshot = Arc::new(StatusSnapshot::new(sources, &config, inputs.clone(), clock));
     let reader = Reader::new(Arc::clone(&profiles)).await?;
     let services = Services {
         config: Arc::clone(&config),
@@ -127,7 +130,6 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
         tasks: tasks.clone(),
         shutdown: shutdown.clone(),
     };
-    let clock = Clock::begin();
     let rules = config.site_rules(checked.time_zone, services.mails.is_some());
     let site = restore(rules, profiles, restored, &services, clock);
     let engine = Engine {
@@ -270,7 +272,7 @@ fn restore(
 fn send_mails(
     config: &Arc<Config>,
     checked: &Checked,
-    sources: &Sources,
+    (sources, clock): (&Sources, Clock),
     waiting: BTreeMap<uuid::Uuid, QueuedMail>,
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
@@ -283,6 +285,7 @@ fn send_mails(
         spool: sources.spool.clone(),
         config: Arc::clone(config),
         zone: checked.time_zone.clone(),
+        clock,
         waiting: Arc::clone(&sources.mails_waiting),
     };
     tasks.spawn(sender.run(queued, shutdown.clone()));

@@ -179,7 +179,7 @@ impl Services {
     }
 
     fn diagnose(&self, id: CommandId, state: &State, now: Moment) {
-        let status = serde_json::to_value(self.snapshot.status_of(state, now.clock));
+        let status = serde_json::to_value(self.snapshot.status_of(state, now));
         let status =
             status.inspect_err(|error| tracing::error!(error = %error, "the status can't be encoded"));
         send(&self.inputs, Input::Site(Event::Diagnosed(id, status.ok())));
