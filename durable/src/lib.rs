@@ -1,7 +1,8 @@
-//! Replaces files atomically: after a crash or a failed write, a file has either its old content or the new one, whole.
+//! Replaces files atomically: after a crash or a failed write, a file has either its complete old content or its
+//! complete new content.
 //!
-//! A file is written under another name beside the old one, synced and renamed; then the directory is synced, so that the
-//! new name is on the disk when a function here returns.
+//! A file is written under another name in the same directory, synced and renamed; then the directory is synced, so
+//! that the new name is durable when a function here returns.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -9,20 +10,20 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Ending of a file that is being written. A crash may leave one behind; the next write of the same file removes it.
+/// Suffix of a file that is being written. A crash may leave one; the next write of the same file removes it.
 pub const SUFFIX: &str = ".new";
 
-/// A file that is being written and has not got its name yet; dropping it before that removes it.
+/// A file that is being written and doesn't have its final name yet; dropping it removes it.
 #[derive(Debug)]
 pub struct NewFile {
     file: File,
-    /// Where it is until it is renamed; `None` afterwards.
+    /// Its path until it is renamed; `None` afterwards.
     aside: Option<PathBuf>,
 }
 
 impl NewFile {
-    /// Creates `path` with [`SUFFIX`], which must be on the file system of the file to replace. `mode` holds whatever the
-    /// umask allows of it.
+    /// Creates `path` with [`SUFFIX`], which must be on the file system of the file to replace. `mode` applies
+    /// whatever the umask is.
     ///
     /// # Errors
     /// The directory can't be written.
@@ -39,7 +40,7 @@ impl NewFile {
         Ok(Self { file, aside: Some(aside) })
     }
 
-    /// Syncs the file and gives it its name, in place of a file that has it already.
+    /// Syncs the file and renames it to `path`, replacing an existing file.
     ///
     /// # Errors
     /// The file or its directory can't be synced, or the file can't be renamed.
@@ -66,23 +67,24 @@ impl Write for NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         if let Some(aside) = &self.aside {
-            // One that stays is removed by the next write.
+            // A remaining file is removed by the next write.
             drop(fs::remove_file(aside));
         }
     }
 }
 
-/// Replaces a file, or creates it.
+/// Replaces or creates a file.
 ///
 /// # Errors
-/// The file can't be written, synced or renamed: the old one is unchanged, unless only the sync of the directory failed.
+/// The file can't be written, synced or renamed: the old one is unchanged, unless only the sync of the directory
+/// failed.
 pub fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = NewFile::create(path, mode)?;
     file.write_all(bytes)?;
     file.persist(path)
 }
 
-/// Renames a file that is synced already.
+/// Renames a file that is already synced.
 ///
 /// # Errors
 /// The file can't be renamed, or its directory can't be synced.

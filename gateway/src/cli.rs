@@ -1,4 +1,4 @@
-//! The command line: which subcommands exist, and who carries them out.
+//! The command line: the subcommands and their dispatch.
 
 mod agent_args;
 mod check;
@@ -29,10 +29,10 @@ pub struct Cli {
     /// Configuration file.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print JSON, errors too.
+    /// Print JSON, including errors.
     #[arg(long, global = true)]
     json: bool,
-    /// What to do; `run` when absent.
+    /// The subcommand; the default is `run`.
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -48,16 +48,16 @@ enum Command {
     Discover(DiscoverArgs),
     /// Get the gateway's certificate with a one-time token.
     Enroll(EnrollArgs),
-    /// Try a vendor profile.
+    /// Test a vendor profile.
     #[command(subcommand)]
     Profile(ProfileCommand),
     /// Validate the configuration.
     Check,
-    /// Ask a running gateway how it is.
+    /// Print the status of the running gateway.
     Status,
 }
 
-/// Carries out the command line.
+/// Executes the command line.
 #[must_use]
 pub fn dispatch(cli: Cli) -> ExitCode {
     let json = cli.json;
@@ -77,7 +77,7 @@ fn with_config(file: Option<&Path>, command: impl FnOnce(&Path) -> ExitCode) -> 
     file.map_or_else(|| fail(EXIT_USAGE, needed), command)
 }
 
-/// Runs a command of one device or one sweep: one thread is enough and costs the least.
+/// Runs a command for one device or one sweep: one thread is enough and costs the least.
 fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(work),

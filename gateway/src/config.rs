@@ -41,13 +41,13 @@ pub use sections::{
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The gateway's id; its certificate says the same.
+    /// The gateway's id; the one in its certificate must be the same.
     pub gateway: GatewayId,
-    /// Where the gateway keeps what it must not forget.
+    /// The gateway's data directory.
     pub data_dir: PathBuf,
     /// Certificate, key, root.
     pub identity: IdentityConfig,
-    /// How far the verifier of peers bends.
+    /// Tolerances of the verifier of peers.
     #[serde(default)]
     pub tolerance: Tolerance,
     /// The communication server.
@@ -61,22 +61,22 @@ pub struct Config {
     /// The site.
     #[serde(default)]
     pub site: Option<SiteConfig>,
-    /// Networks that are searched.
+    /// Networks to search.
     #[serde(default)]
     pub networks: Vec<NetworkConfig>,
-    /// Devices that are known beforehand.
+    /// Devices that are configured by address or name.
     #[serde(default)]
     pub devices: Vec<DeviceConfig>,
-    /// With what devices are asked, tried in this order.
+    /// Credentials, in the order in which they are tried.
     #[serde(default)]
     pub credentials: Vec<CredentialConfig>,
-    /// Where traps are received; nowhere when absent.
+    /// The port for traps; none if absent.
     #[serde(default)]
     pub traps: Option<TrapsConfig>,
     /// How networks are searched.
     #[serde(default)]
     pub discovery: DiscoveryConfig,
-    /// How devices are watched.
+    /// How devices are read.
     #[serde(default)]
     pub sensing: SensingConfig,
     /// The spool.
@@ -85,7 +85,7 @@ pub struct Config {
     /// Mail about calls.
     #[serde(default)]
     pub mail: Option<MailConfig>,
-    /// Compressed waits, for demonstrations.
+    /// Shortened intervals, for demonstrations.
     #[serde(default)]
     pub demonstration: DemonstrationConfig,
     /// The log.
@@ -93,7 +93,7 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// A configuration that can be parsed and can't be used.
+/// A value that can be parsed but is invalid.
 #[derive(Debug, thiserror::Error)]
 #[error("{key}: {problem}")]
 pub struct InvalidConfig {
@@ -107,32 +107,32 @@ impl InvalidConfig {
     }
 }
 
-/// What was made from a configuration while it was checked.
+/// What was created from a configuration while it was validated.
 #[derive(Debug)]
 pub struct Checked {
     /// The gateway's identity.
     pub identity: Arc<LiveIdentity>,
-    /// The mailer, where mail is configured.
+    /// The mailer, if mail is configured.
     pub mailer: Option<Mailer>,
-    /// The client of the global server, where it is configured.
+    /// The client of the global server, if one is configured.
     pub staging: Option<StagingClient>,
-    /// The site's time zone; UTC where none is configured.
+    /// The site's time zone; UTC if none is configured.
     pub time_zone: TimeZone,
     /// With what devices are asked.
     pub credentials: Candidates,
 }
 
 impl Config {
-    /// The devices that are known beforehand by their address.
+    /// The devices that are configured by their address.
     ///
     /// # Errors
-    /// An address isn't one, or stands there twice.
+    /// An address is invalid, or is there twice.
     pub fn single_devices(&self) -> Result<Vec<SocketAddr>, InvalidConfig> {
         let placed = self.placed_devices()?.into_iter();
         Ok(placed.filter_map(|(_, place)| place.address()).collect())
     }
 
-    /// The devices that are known beforehand by a DNS name.
+    /// The devices that are configured by a DNS name.
     #[must_use]
     pub fn named_devices(&self) -> Vec<NamedDevice> {
         let placed = self.placed_devices().unwrap_or_default().into_iter();
@@ -150,7 +150,7 @@ impl Config {
         placed.filter_map(named).collect()
     }
 
-    /// Where each device is, with its place in the list.
+    /// The address of each configured device, with its position in the list.
     fn placed_devices(&self) -> Result<Vec<(usize, DeviceAddress)>, InvalidConfig> {
         let mut placed: Vec<(usize, DeviceAddress)> = Vec::new();
         for (at, device) in self.devices.iter().enumerate() {
@@ -158,7 +158,7 @@ impl Config {
             let wrong = |problem: InvalidAddress| InvalidConfig::new(key(), problem);
             let place: DeviceAddress = device.address.parse().map_err(wrong)?;
             if placed.iter().any(|(_, other)| *other == place) {
-                let problem = format!("{} stands there twice", device.address.trim());
+                let problem = format!("{} is there twice", device.address.trim());
                 return Err(InvalidConfig::new(key(), problem));
             }
             placed.push((at, place));
@@ -166,7 +166,7 @@ impl Config {
         Ok(placed)
     }
 
-    /// What a search sweeps.
+    /// The sweep of a search.
     #[must_use]
     pub fn sweep(&self) -> Sweep {
         let part = |n: &NetworkConfig| Part { span: n.cidr, port: n.port, swept: n.sweep };
@@ -177,7 +177,7 @@ impl Config {
         }
     }
 
-    /// How a search goes.
+    /// The pace of a search.
     #[must_use]
     pub fn search_pace(&self) -> Pace {
         Pace {
@@ -188,7 +188,7 @@ impl Config {
         }
     }
 
-    /// What the site's decisions need of this configuration; `mails` tells whether calls are mailed.
+    /// The rules of the site; `mails` is whether calls are mailed.
     #[must_use]
     pub fn site_rules(&self, zone: TimeZone, mails: bool) -> SiteRules {
         SiteRules {
@@ -206,7 +206,7 @@ impl Config {
         }
     }
 
-    /// How devices are looked at.
+    /// The intervals at which devices are read.
     #[must_use]
     pub fn sensing_rules(&self) -> SensingRules {
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
@@ -220,14 +220,14 @@ impl Config {
         }
     }
 
-    /// Whether the device at an address is to be watched: it is named, or a network holds it.
+    /// Whether the address is configured: by itself, or as part of a network.
     #[must_use]
     pub fn holds(&self, address: SocketAddr) -> bool {
         self.single_devices().unwrap_or_default().contains(&address)
             || self.networks.iter().any(|n| n.cidr.contains(&address.ip()) && n.port == address.port())
     }
 
-    /// What decides about calls.
+    /// The thresholds of calls.
     #[must_use]
     pub fn call_rules(&self) -> CallRules {
         CallRules {
@@ -236,7 +236,7 @@ impl Config {
         }
     }
 
-    /// What decides about firmware updates.
+    /// The times of firmware updates.
     #[must_use]
     pub fn update_rules(&self) -> UpdateRules {
         let wait = |wait: Duration, least: Duration| {
@@ -250,7 +250,7 @@ impl Config {
         }
     }
 
-    /// A wait, divided in a demonstration.
+    /// An interval, divided by the speed-up of a demonstration.
     #[must_use]
     pub fn wait(&self, wait: Duration) -> Duration {
         wait.div_f64(self.demonstration.speedup.max(1.0))
@@ -281,17 +281,17 @@ impl Paths for Config {
     }
 }
 
-/// Reads a configuration file and makes what `run` needs of it.
+/// Loads a configuration file, and creates what `run` needs of it.
 ///
 /// # Errors
-/// The file can't be read or parsed, or has values that can't be used: all of them.
+/// The file can't be read or parsed, or has invalid values: all of them.
 pub fn load(file: &Path) -> Result<(Config, Checked), Vec<Problem>> {
     let (source, config) = read(file)?;
     let checked = config.validate(file).map_err(|wrong| problems(&source, wrong))?;
     Ok((config, checked))
 }
 
-/// As [`load`], and looks into the files that are read later.
+/// As [`load`], but also validates the files that are read later.
 ///
 /// # Errors
 /// As [`load`].

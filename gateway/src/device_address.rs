@@ -1,42 +1,41 @@
-//! Where a device is that the configuration names: an address or a DNS name, with a port.
+//! The configured location of a device: an address or a DNS name, with a port.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use crate::snmp::{Candidates, SNMP_PORT};
 
-/// Where a device is.
+/// The configured location of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeviceAddress {
-    /// At an address.
+    /// A fixed address.
     Address(SocketAddr),
-    /// Where the DNS says, asked again from time to time.
+    /// A DNS name, which is resolved again from time to time.
     Named {
-        /// The name.
         host: String,
         /// The port.
         port: u16,
     },
 }
 
-/// A device that is known by its DNS name.
+/// A device that is configured by its DNS name.
 #[derive(Debug, Clone)]
 pub struct NamedDevice {
     /// The name.
     pub host: String,
     /// The port.
     pub port: u16,
-    /// With what it is asked, where that is said of it alone.
+    /// Its credentials, if it has its own.
     pub credentials: Option<Candidates>,
 }
 
-/// A text that is no place of a device.
+/// A text that is neither an address nor a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not valid: expected ADDR, ADDR:PORT, NAME or NAME:PORT")]
 pub struct InvalidAddress(String);
 
 impl DeviceAddress {
-    /// The address, where it is one.
+    /// The address, if it is a fixed one.
     #[must_use]
     pub const fn address(&self) -> Option<SocketAddr> {
         match self {
@@ -45,10 +44,10 @@ impl DeviceAddress {
         }
     }
 
-    /// The address now: of a name, the first that the DNS gives.
+    /// The current address: for a name, the first one that DNS returns.
     ///
     /// # Errors
-    /// The name has no address; for people.
+    /// The name has no address; a text for people.
     pub async fn resolve(&self) -> Result<SocketAddr, String> {
         match self {
             Self::Address(address) => Ok(*address),
@@ -77,7 +76,7 @@ impl FromStr for DeviceAddress {
             Some((host, port)) => (host, port.parse().map_err(|_| wrong())?),
             None => (text, SNMP_PORT),
         };
-        // A name (RFC 1123 §2.1); one of digits only is an address with a mistake in it.
+        // A name (RFC 1123 §2.1). A name of digits only is a mistyped address.
         let label = |label: &str| {
             (1..=63).contains(&label.len())
                 && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')

@@ -1,4 +1,4 @@
-//! How the gateway calls a server: the one recipe for every HTTPS client.
+//! The configuration of all HTTPS clients of the gateway.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use runtime::error::chain;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Checks the URL of a server.
+/// Validates the URL of a server.
 ///
 /// # Errors
 /// What was expected.
@@ -19,7 +19,7 @@ pub(crate) fn check_url(text: &str) -> Result<Url, String> {
     if url.scheme() == "https" && url.has_host() && plain { Ok(url) } else { Err(expected()) }
 }
 
-/// A client over `tls`, through `proxy` (`http://[USER:PASSWORD@]HOST:PORT`) where there is one; HTTP/1.1, without
+/// A client over `tls`, through `proxy` (`http://[USER:PASSWORD@]HOST:PORT`) if there is one; HTTP/1.1, without
 /// redirects.
 pub(crate) fn client(
     mut tls: rustls::ClientConfig,
@@ -34,7 +34,7 @@ pub(crate) fn client(
         .redirect(Policy::none())
         .connect_timeout(CONNECT_TIMEOUT);
     let builder = match proxy {
-        // The proxy's URL may hold a password: it is not repeated in the error.
+        // The proxy's URL may contain a password, so the error doesn't repeat it.
         Some(proxy) => builder.proxy(
             Proxy::all(proxy).map_err(|_| "proxy: expected http://[USER:PASSWORD@]HOST:PORT".to_owned())?,
         ),

@@ -73,7 +73,7 @@ pub enum PushError {
         source: io::Error,
     },
     /// The connection broke.
-    #[error("{address}: the connection broke after {sent} of {length} bytes")]
+    #[error("{address}: the connection was interrupted after {sent} of {length} bytes")]
     Broken {
         /// The device's port.
         address: SocketAddr,
@@ -86,7 +86,7 @@ pub enum PushError {
         source: io::Error,
     },
     /// The device stopped reading.
-    #[error("{address}: the device took no byte for {waited_s} s after {sent} of {length} bytes")]
+    #[error("{address}: the device read nothing for {waited_s} s after {sent} of {length} bytes")]
     Stalled {
         /// The device's port.
         address: SocketAddr,
@@ -107,7 +107,7 @@ pub enum PushError {
         source: reqwest::Error,
     },
     /// The device's web server responded with an error.
-    #[error("{address}: the device refused the firmware with status {status}")]
+    #[error("{address}: the device rejected the firmware with status {status}")]
     Refused {
         /// The device's port.
         address: SocketAddr,

@@ -1,7 +1,7 @@
-//! Renewal of the gateway's certificate: at two thirds of its life, by EST, while everything else goes on.
+//! Renewal of the gateway's certificate by EST, at two thirds of its lifetime.
 //!
-//! The new certificate is proven by our own verifier before it takes the old one's place; until then, and whatever
-//! fails, the old one stays. Clients are made anew by who holds them; what is under way ends on its old connection.
+//! The new certificate replaces the old one only after our own verifier has accepted it; until then, and after any
+//! failure, the old one stays. Clients are rebuilt by their owners; requests in flight end on the old connection.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,13 +21,13 @@ use crate::enroll::{Est, NoCertificate, stage};
 use crate::mail::Mailer;
 use crate::status::{CertificateState, CertificateStatus};
 
-/// The longest time between two looks: clocks are set, and files are changed.
+/// Longest pause between two checks: clocks are set, and files are replaced.
 const LOOK_EVERY: Duration = Duration::from_secs(3600);
 
-/// First pause after a failure, doubled with each.
+/// The pause after the first failure; it doubles with each.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// An alarm is mailed again after this.
+/// An alarm is mailed again after this time.
 const MAIL_EVERY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Why a certificate was not renewed.
@@ -35,18 +35,18 @@ const MAIL_EVERY: SignedDuration = SignedDuration::from_hours(24);
 enum NotRenewed {
     #[error(transparent)]
     NoCertificate(#[from] NoCertificate),
-    #[error("the new certificate is in its place, and the old one still in force")]
+    #[error("the new certificate is in place, but the old one is still in use")]
     Unchanged,
-    #[error("the new certificate was not taken")]
+    #[error("the new certificate was rejected")]
     ReloadError(#[from] runtime::identity::ReloadError),
 }
 
-/// What is shown of the certificate.
+/// The status of the certificate for the local port.
 #[derive(Debug, Default)]
 pub struct Shown(Mutex<Option<CertificateStatus>>);
 
 impl Shown {
-    /// How the certificate is; `None` before the first look.
+    /// The status; `None` before the first check.
     #[must_use]
     pub fn status(&self) -> Option<CertificateStatus> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -57,21 +57,21 @@ impl Shown {
     }
 }
 
-/// Renews.
+/// Renews the certificate.
 #[derive(Debug)]
 pub struct Renewal {
-    /// The identity in force.
+    /// The identity in use.
     pub live: Arc<LiveIdentity>,
     /// The configuration.
     pub config: Arc<Config>,
-    /// Whom to tell, where mail is configured.
+    /// Sends alarms, if mail is configured.
     pub mailer: Option<Mailer>,
-    /// Where to show how it is.
+    /// Where the status is published.
     pub shown: Arc<Shown>,
 }
 
 impl Renewal {
-    /// Looks after the certificate until `shutdown`.
+    /// Checks and renews the certificate until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut changes = self.live.subscribe();
         let mut failures = 0_u32;
@@ -85,14 +85,14 @@ impl Renewal {
                 match self.renew(&identity, now).await {
                     Ok(()) => {
                         metrics::counter!("platen_gateway_renewals_total").increment(1);
-                        tracing::info!("the certificate was renewed");
+                        tracing::info!("certificate renewed");
                         (failures, problem) = (0, None);
                         continue;
                     }
                     Err(error) => {
                         metrics::counter!("platen_gateway_renewal_failures_total").increment(1);
                         let error: &dyn std::error::Error = &error;
-                        tracing::warn!(error, failures, "the certificate was not renewed, the old one stays");
+                        tracing::warn!(error, failures, "certificate not renewed; the old one stays in use");
                         problem = Some(chain(error));
                         failures = failures.saturating_add(1);
                     }
@@ -120,7 +120,7 @@ impl Renewal {
         if self.live.now().chain() == old.chain() { Err(NotRenewed::Unchanged) } else { Ok(()) }
     }
 
-    /// Asks for a certificate with a new key; both lie beside the old ones, proven, after this.
+    /// Requests a certificate with a new key. Afterwards both are beside the old ones, verified.
     async fn obtain(&self, old: &Identity, now: Timestamp) -> Result<(), NoCertificate> {
         let server = &self.config.comm_server;
         let tls = pki::tls::client_config(old, PartyKind::CommServer)?;
@@ -134,7 +134,8 @@ impl Renewal {
         })
     }
 
-    /// Less than a fifth of its life is left, or none: in the log, by mail once a day, and by a metric.
+    /// Reports that less than a fifth of the lifetime is left, or none: in the log, by mail once a day, and as a
+    /// metric.
     async fn alarm(&self, status: &CertificateStatus, now: Timestamp, mailed: &mut Option<Timestamp>) {
         let is_alarm = matches!(status.state, CertificateState::Ending | CertificateState::Expired);
         metrics::gauge!("platen_gateway_certificate_alarm").set(if is_alarm { 1.0 } else { 0.0 });
@@ -151,10 +152,10 @@ impl Renewal {
             *mailed = Some(now);
             return;
         };
-        let subject = format!("[Platen] Certificate of gateway {} needs somebody", self.config.gateway);
+        let subject = format!("[Platen] Certificate of gateway {} needs attention", self.config.gateway);
         match mailer.tell(&subject, &text).await {
             Ok(()) => *mailed = Some(now),
-            Err(error) => tracing::warn!(error = chain(&error), "the alarm was not mailed"),
+            Err(error) => tracing::warn!(error = chain(&error), "alarm not mailed"),
         }
     }
 
@@ -176,7 +177,7 @@ fn due_of(identity: &Identity, now: Timestamp) -> Due {
     due(at(identity.not_before()), at(identity.not_after()), now, jitter(identity))
 }
 
-/// The same for a certificate always, another for each.
+/// A jitter that is constant for one certificate and differs between certificates.
 fn jitter(identity: &Identity) -> f64 {
     let Some(leaf) = identity.chain().first() else { return 0.0 };
     let [a, b, ..] = pki::trust::fingerprint(leaf);

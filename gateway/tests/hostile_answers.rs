@@ -62,7 +62,7 @@ async fn rubbish_is_told_from_silence_and_named() {
     assert!(wrong_id.await.contains("it answers request"));
     // Not the request's id repeated: it is random, and one in 256 begins with the tag of a SEQUENCE.
     let noise = malformed(|_| vec![[0xde, 0xad, 0xbe, 0xef].repeat(70)]);
-    assert!(noise.await.contains("no SNMP message"));
+    assert!(noise.await.contains("not an SNMP message"));
     let oversized = malformed(|_| vec![vec![0x30; 65_000]]);
     assert!(oversized.await.contains("malformed"));
     let inside = malformed(|request| {

@@ -149,7 +149,7 @@ async fn what_can_not_be_renewed_is_told_and_the_old_one_stays() -> Result<()> {
     assert_eq!(metric(local, "platen_gateway_certificate_alarm").await?, 1.0);
     let page = plain_client()?.get(format!("http://{local}/")).send().await?.text().await?;
     assert!(page.contains("renewing it fails"), "{page}");
-    let is_alarm = |text: &str| text.contains("[Platen] Certificate of gateway gw-demo needs somebody");
+    let is_alarm = |text: &str| text.contains("[Platen] Certificate of gateway gw-demo needs attention");
     let letter = tokio::time::timeout(PATIENCE, mailbox.wait_for(|letter| is_alarm(&letter.text())));
     let letter = letter.await.context("no letter in time")?.context("no letter")?;
     assert_eq!(letter.to, ["it@demo.example"]);

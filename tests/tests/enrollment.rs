@@ -42,7 +42,7 @@ async fn two_commands_enroll_a_gateway_that_then_reports() -> Result<()> {
     assert_eq!(files, ["cert.pem", "key.pem", "root.pem"]);
     // Existing files are not overwritten, and the token is used up.
     let again = enroll(&site, &token, &["--out", &out])?;
-    assert!(String::from_utf8_lossy(&again.stderr).contains("is there already"));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("exists already"));
     let again = enroll(&site, &token, &["--out", &out, "--replace"])?;
     assert!(String::from_utf8_lossy(&again.stderr).contains("was used with another key"), "{again:?}");
 

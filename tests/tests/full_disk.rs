@@ -190,7 +190,7 @@ async fn a_full_disk_is_told_and_waited_for_and_every_report_arrives_once() -> R
     assert_eq!(local(&site, "/healthz").await?.0, 200);
     assert!(local(&site, "/metrics").await?.1.contains("platen_gateway_spool_stores 1"));
     let log = log(&site)?;
-    assert!(log.contains("the spool stores again") && !log.contains("damaged"), "{log}");
+    assert!(log.contains("the spool can store again") && !log.contains("damaged"), "{log}");
     let database = database(&site);
     site.stop()?;
     check_books(&database)
@@ -260,7 +260,7 @@ async fn a_spool_that_went_back_takes_no_number_twice() -> Result<()> {
     all_devices(&lan, Method::POST, "faults/sc?code=SC542").await?;
     all_arrived(&operator).await?;
     let log = log(&site)?;
-    assert!(log.contains("goes on by its mark") || log.contains("the spool was damaged"), "{log}");
+    assert!(log.contains("continues from the mark") || log.contains("the spool is damaged"), "{log}");
     // The old copy is restored.
     site.gateway.take().context("no gateway")?.kill()?;
     std::fs::remove_dir_all(own.join("spool"))?;

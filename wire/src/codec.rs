@@ -1,4 +1,4 @@
-//! Bodies: JSON, compressed with zstd above a size, and limited before they are parsed or decompressed.
+//! Bodies: JSON, compressed with zstd above a size, and limited before they are decompressed or parsed.
 
 use std::io::Read;
 
@@ -13,50 +13,50 @@ pub const ZSTD: &str = "zstd";
 
 const LEVEL: i32 = 9;
 
-/// Window of what is compressed, as a power of two: what is alike in a batch is nearer, and the compressor's memory
-/// grows with it (24 MiB without this limit, 1 MiB with it).
+/// Compression window, as a power of two. Repetitions in a batch are closer than that, and the compressor's memory
+/// grows with it (24 MiB by default, 1 MiB with this limit).
 const WINDOW_LOG: u32 = 17;
 
 /// 8 MiB: the largest window that a decoder of RFC 8878 is recommended to support.
 const WINDOW_LOG_MAX: u32 = 23;
 
-/// A body that can't be encoded or decoded.
+/// Why a body can't be encoded or decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
     /// The value can't be serialised.
     #[error("the message can't be serialised")]
     Encode(#[source] serde_json::Error),
-    /// Larger than its limit.
+    /// It is larger than its limit.
     #[error("the body is larger than {limit} bytes")]
     TooLarge {
         /// The limit, bytes.
         limit: usize,
     },
-    /// A content encoding that isn't known.
+    /// The content encoding is unknown.
     #[error("content encoding {given:?} is not known: expected zstd or none")]
     UnknownEncoding {
-        /// As it was given.
+        /// The value of the header.
         given: String,
     },
-    /// Not a zstd frame.
+    /// It is not a zstd frame.
     #[error("the body is not valid zstd")]
     Decompress(#[source] std::io::Error),
-    /// Not the JSON that was expected.
+    /// It is not the expected JSON.
     #[error("at {path}: {problem}")]
     Json {
         /// Path of the value, `reports[3].seq`.
         path: String,
-        /// What was found, what was expected, line and column.
+        /// What was found and expected, with line and column.
         problem: String,
     },
 }
 
-/// A body ready to be sent.
+/// An encoded body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
     /// The bytes.
     pub bytes: Vec<u8>,
-    /// Whether they are a zstd frame: `Content-Encoding: zstd`.
+    /// Whether it is a zstd frame: `Content-Encoding: zstd`.
     pub compressed: bool,
 }
 
@@ -86,7 +86,8 @@ fn compress(json: &[u8]) -> std::io::Result<Vec<u8>> {
 /// Decodes a message of at most `limit` bytes after decompression.
 ///
 /// # Errors
-/// Too large, an unknown encoding, a damaged frame, or JSON that isn't a `T`: the error names the path.
+/// The body is too large, its encoding unknown, its frame damaged, or its JSON is not a `T`: the error names the
+/// path.
 pub fn decode<T: DeserializeOwned>(
     body: &[u8],
     encoding: Option<&str>,

@@ -1,11 +1,11 @@
-//! Commands: what the communication server asks of a gateway.
+//! Commands from the communication server to a gateway.
 //!
-//! Life cycle: queued, delivered, accepted, running, done / failed / expired. A command is delivered again with
-//! each poll until the gateway answers it, and executed once.
+//! Life cycle: queued, delivered, accepted, running, done / failed / expired. A command is delivered again with each
+//! poll until the gateway responds to it, and executed once.
 //!
 //! A field that a gateway does not know may limit what the order allows. So an order, and the command around it, is
-//! carried out only if every field of it is known: [`Command::parse`] rejects it otherwise, and the gateway answers
-//! `failed`. The other commands of the poll are not affected.
+//! carried out only if every field of it is known: [`Command::parse`] rejects it otherwise, and the gateway responds
+//! with `failed`. The other commands of the poll are not affected.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,11 +24,11 @@ use crate::ids::{CommandId, DeviceId, RolloutId};
 pub struct Command {
     /// Its id.
     pub id: CommandId,
-    /// Not to be begun after this.
+    /// The latest time to begin it.
     pub expires_at: Timestamp,
     /// An [`Order`] as JSON.
     pub order: Box<RawValue>,
-    /// The first field beside these that was received.
+    /// The first unknown field, if there was one.
     #[serde(skip)]
     unknown_field: Option<String>,
 }
@@ -103,24 +103,24 @@ impl<'de> Deserialize<'de> for Command {
     }
 }
 
-/// What is asked for. Unknown fields are rejected at every level.
+/// An order. Unknown fields are rejected at every level.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Order {
-    /// Read the meters of these devices, or of all where the list is absent, and report a counter set of each. A
-    /// device that is off answers as soon as it is back.
+    /// Read the meters of these devices, or of all if the list is absent, and report a counter set of each. For a
+    /// device that is off, as soon as it is back.
     CounterRequest {
         /// The devices.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         devices: Option<Vec<DeviceId>>,
     },
-    /// Read these devices, or all, and report the whole readings now.
+    /// Read these devices, or all, and report the full readings now.
     StatusSense {
         /// The devices.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         devices: Option<Vec<DeviceId>>,
     },
-    /// Report how the gateway itself is: the result is in the response.
+    /// Report the gateway's status in the response.
     #[serde(deserialize_with = "no_fields")]
     Diagnostics,
     /// Search the configured networks for devices.
@@ -128,7 +128,7 @@ pub enum Order {
     Discovery,
     /// Stage an image and push it to these devices.
     FirmwareUpdate(FirmwareUpdate),
-    /// Stop what isn't yet pushed of a roll-out.
+    /// Cancel the devices of a roll-out that were not pushed to.
     FirmwareCancel {
         /// The roll-out.
         rollout: RolloutId,
@@ -223,7 +223,7 @@ impl FromStr for OrderKind {
     }
 }
 
-/// A kind of order that does not exist.
+/// An unknown kind of order.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no order of kind {given:?}")]
 pub struct NoSuchOrder {
@@ -239,15 +239,15 @@ pub struct FirmwareUpdate {
     /// Name of the target in the global server's metadata ([`crate::metadata::target_name`]); digest and length come from
     /// the signed metadata, never from here.
     pub target: String,
-    /// Version that the devices show afterwards.
+    /// The version that the devices have afterwards.
     pub version: String,
     /// The devices.
     pub devices: Vec<DeviceId>,
-    /// Push not before this; staging may begin at once.
+    /// The earliest time to push; staging may begin at once.
     pub not_before: Timestamp,
 }
 
-/// A gateway's answer to a command.
+/// A gateway's response to a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Response {
@@ -255,19 +255,19 @@ pub struct Response {
     pub state: ResponseState,
     /// When.
     pub at: Timestamp,
-    /// What a person should read.
+    /// The text for operators.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
-    /// What the order gives besides reports ([`Order::Diagnostics`]).
+    /// The result besides reports ([`Order::Diagnostics`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<serde_json::Value>,
 }
 
-/// How far a command is at the gateway.
+/// The state of a command on the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseState {
-    /// It is on the gateway's disk and needs no further delivery.
+    /// It is durable on the gateway and needs no further delivery.
     Accepted,
     /// It is being carried out.
     Running,
@@ -290,7 +290,7 @@ impl ResponseState {
     }
 }
 
-/// Answer to a response.
+/// The response to a response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandResponseAck {
     /// Seconds until the next poll.

@@ -1,4 +1,4 @@
-//! Names of parties and things, checked when they are parsed.
+//! Identifiers of parties and objects, validated when they are parsed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// An identifier that does not follow its rule.
+/// A text that is not a valid identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {given:?} is not valid: expected {expected}")]
 pub struct InvalidId {
@@ -76,7 +76,7 @@ macro_rules! text_id {
 }
 
 text_id!(
-    /// A gateway, as its certificate names it: the last part of `spiffe://TRUST-DOMAIN/gateway/ID`.
+    /// A gateway, as in its certificate: the last part of `spiffe://TRUST-DOMAIN/gateway/ID`.
     GatewayId,
     "gateway id",
     64,
@@ -85,7 +85,7 @@ text_id!(
 );
 
 text_id!(
-    /// A device, as its gateway knows it: `VENDOR:SERIAL`, `mac:HEX` or, for want of both, `addr:ADDRESS`.
+    /// A device of a gateway: `VENDOR:SERIAL`, else `mac:HEX`, else `addr:ADDRESS`.
     DeviceId,
     "device id",
     96,
@@ -125,7 +125,7 @@ uuid_id!(
     RolloutId
 );
 uuid_id!(
-    /// One life of a gateway's spool, UUID version 7: it changes when the spool had to be made anew.
+    /// An epoch of a gateway's spool, UUID version 7: it changes when the spool had to be recreated.
     SpoolId
 );
 

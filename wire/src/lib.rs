@@ -1,7 +1,7 @@
-//! All that crosses TLS between Platen's programs: messages, limits, problem codes and their encoding.
+//! The messages between Platen's programs, with their limits, problem codes and encoding.
 //!
-//! Nothing else crosses, and nobody else serialises. A message from a gateway refuses unknown fields (a typo
-//! must not become a lost meter); an answer of a server tolerates them, so that servers are upgraded first.
+//! No other messages are sent, and no other crate serialises any. A message from a gateway must not have unknown
+//! fields (a typo must not become a lost meter); a response of a server may, so that servers can be upgraded first.
 
 pub mod codec;
 pub mod command;
@@ -19,16 +19,16 @@ pub mod size;
 pub mod text;
 pub mod vendors;
 
-/// The version that every path of the wire begins with.
+/// The first segment of every path.
 pub const VERSION: &str = "v1";
 
-/// `POST`: a gateway's poll, answered by [`poll::PollResponse`].
+/// `POST`: a gateway's poll; the response is [`poll::PollResponse`].
 pub const POLLS_PATH: &str = "/v1/polls";
 
-/// `POST`: a batch of one lane, answered by [`report::BatchResponse`]; `{lane}` is a [`report::Lane`].
+/// `POST`: a batch of one lane; `{lane}` is a [`report::Lane`], the response is [`report::BatchResponse`].
 pub const REPORTS_PATH: &str = "/v1/reports/{lane}";
 
-/// `POST`: the answer to a command, answered by [`command::CommandResponseAck`].
+/// `POST`: the response to a command; answered by [`command::CommandResponseAck`].
 pub const RESPONSES_PATH: &str = "/v1/responses/{command_id}";
 
 /// `GET`: a signed metadata file of the firmware repository, [`metadata::ROOT`] or [`metadata::TARGETS`].

@@ -1,7 +1,7 @@
-//! The firmware repository's signed metadata, in the shapes of The Update Framework 1.0 (TUF).
+//! The firmware repository's signed metadata, in the formats of The Update Framework 1.0 (TUF).
 //!
-//! Two roles exist so far: `root` (which keys sign what) and `targets` (which images there are). A file is
-//! `{"signatures":[...],"signed":{...}}`; what is signed is the canonical JSON of `signed`.
+//! There are two roles so far: `root` (which keys sign what) and `targets` (the images). A file is
+//! `{"signatures":[...],"signed":{...}}`; the signatures cover the canonical JSON of `signed`.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub const ROOT: &str = "root.json";
 /// File name of the targets role.
 pub const TARGETS: &str = "targets.json";
 
-/// TUF specification that the shapes follow.
+/// The TUF specification that the formats follow.
 pub const SPEC_VERSION: &str = "1.0.31";
 
 /// A signed file.
@@ -39,7 +39,7 @@ pub struct Signature {
     pub sig: String,
 }
 
-/// Which keys sign what.
+/// The keys of each role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Root {
     /// `root`.
@@ -47,9 +47,9 @@ pub struct Root {
     pub role: String,
     /// TUF specification.
     pub spec_version: String,
-    /// Grows by one with each change.
+    /// Incremented with each change.
     pub version: u64,
-    /// Not to be trusted after this.
+    /// The time after which it is not trusted.
     pub expires: Timestamp,
     /// Keys by id.
     pub keys: BTreeMap<String, Key>,
@@ -143,10 +143,10 @@ pub fn target_name(vendor: &str, model: &str, version: &str) -> String {
     format!("{}/{}/{}", part(vendor), part(model), part(version))
 }
 
-/// Metadata that is not to be trusted.
+/// Why metadata is not trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum MetadataError {
-    /// Not metadata.
+    /// It is not metadata.
     #[error("{name} can't be read as metadata")]
     Malformed {
         /// The file.
@@ -155,7 +155,7 @@ pub enum MetadataError {
         #[source]
         source: CodecError,
     },
-    /// No canonical form.
+    /// It has no canonical form.
     #[error("{name} has no canonical form")]
     Canonical {
         /// The file.
@@ -164,46 +164,46 @@ pub enum MetadataError {
         #[source]
         source: serde_json::Error,
     },
-    /// The role isn't in the root.
+    /// The root has no such role.
     #[error("the root names no keys for the role {role}")]
     NoRole {
         /// The role.
         role: &'static str,
     },
-    /// Too few valid signatures.
+    /// It has too few valid signatures.
     #[error("{name} has {valid} valid signatures of the {threshold} that its role needs")]
     Signatures {
         /// The file.
         name: &'static str,
-        /// Valid ones.
+        /// Number of valid signatures.
         valid: usize,
-        /// How many are needed.
+        /// Number of required signatures.
         threshold: usize,
     },
-    /// Too old.
+    /// It has expired.
     #[error("{name} expired at {expires}: the firmware repository must be signed anew")]
     Expired {
         /// The file.
         name: &'static str,
-        /// When.
+        /// When it expired.
         expires: Timestamp,
     },
-    /// Another role's file.
+    /// It belongs to another role.
     #[error("{name} is of the role {found:?}")]
     OtherRole {
         /// The file.
         name: &'static str,
-        /// As it says.
+        /// The role in the file.
         found: String,
     },
-    /// Older than what was seen before.
+    /// It is older than the newest version seen before.
     #[error("{name} is version {found}, but version {known} was seen before")]
     Rollback {
         /// The file.
         name: &'static str,
-        /// This one.
+        /// Its version.
         found: u64,
-        /// The newest seen.
+        /// The newest version seen.
         known: u64,
     },
 }
@@ -230,7 +230,7 @@ pub fn canonical<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> 
     Ok(bytes)
 }
 
-/// Checks a root that is trusted beforehand: it must be signed by its own root keys and not be expired.
+/// Verifies a root that was provisioned in advance: it must be signed by its own root keys and not be expired.
 ///
 /// # Errors
 /// It isn't a root, isn't signed by its own keys, or is expired at `now`.
@@ -242,7 +242,7 @@ pub fn verify_root(file: &[u8], now: Timestamp) -> Result<Root, MetadataError> {
     Ok(root)
 }
 
-/// Checks the targets against a root and the newest version seen before (0 for none).
+/// Verifies targets with a root, and the newest version seen before (0 for none).
 ///
 /// # Errors
 /// It isn't a targets file, has too few signatures, is expired at `now`, or is older than `known_version`.

@@ -1,7 +1,7 @@
-//! Whether two texts name one model of a maker. A device says its model with the maker's name or without, with "Series" behind
-//! it or without, and so does who orders a roll-out or publishes an image.
+//! Whether two texts name the same model of a maker. Devices report a model with or without the maker's name, and
+//! with or without "Series"; so do roll-outs and images.
 
-/// Names that makers and their brands put in front of a model, in words.
+/// Names of makers and brands that precede a model, as words.
 const BRANDS: [&[&str]; 38] = [
     &["brother"],
     &["canon"],
@@ -43,11 +43,11 @@ const BRANDS: [&[&str]; 38] = [
     &["ztc"],
 ];
 
-/// Words behind a model that say nothing of it.
+/// Words after a model that don't distinguish it.
 const ENDS: [&str; 2] = ["series", "printer"];
 
-/// Whether two texts name the same model of one vendor: without regard to case, to what stands between words, to the maker's
-/// name in front where only one has it, and to words like "Series" at the end. Two different brands are different models.
+/// Whether two texts name the same model of one vendor. Ignores case, separators, words like "Series" at the end, and
+/// the maker's name if only one text has it. Different brands are different models.
 #[must_use]
 pub fn same_model(vendor: &str, one: &str, other: &str) -> bool {
     let (one, other) = (words(one), words(other));
@@ -61,13 +61,13 @@ fn words(text: &str) -> Vec<String> {
     words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
 }
 
-/// The brand, which may be none, and the model.
+/// The brand, if any, and the model.
 fn parts<'a>(vendor: &str, words: &'a [String]) -> (&'a [String], &'a [String]) {
     let begins =
         |brand: &&&[&str]| words.iter().zip(**brand).filter(|(own, word)| own == word).count() == brand.len();
     let own = usize::from(words.first().is_some_and(|word| word.eq_ignore_ascii_case(vendor)));
     let brand = BRANDS.iter().filter(begins).map(|brand| brand.len()).max().unwrap_or(own);
-    // A maker's name alone is the model.
+    // If there is nothing but a maker's name, it is the model.
     let (brand, model) = if brand < words.len() { words.split_at(brand) } else { words.split_at(0) };
     let ends = model.iter().rev().take_while(|word| ENDS.contains(&word.as_str())).count();
     let length = model.len() - ends;

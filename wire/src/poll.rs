@@ -1,4 +1,4 @@
-//! The poll: the gateway says how it is, the server answers with commands and with the next time to call.
+//! The poll: the gateway sends its state; the response has commands and the time of the next poll.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,30 +15,30 @@ pub struct Poll {
     pub at: Timestamp,
     /// Version of the gateway's program.
     pub version: String,
-    /// The life of the spool that the sequences belong to.
+    /// The epoch of the spool that the sequence numbers belong to.
     pub spool: SpoolId,
-    /// Number of the last report made in each lane; 0 for none.
+    /// Sequence number of the last report in each lane; 0 for none.
     pub made: Lanes<u64>,
-    /// Devices known.
+    /// Number of known devices.
     pub devices: u32,
-    /// Devices that do not answer.
+    /// Number of devices that are offline.
     pub devices_offline: u32,
     /// Seconds since the program began.
     pub uptime_s: u64,
-    /// Why the gateway can store nothing at present, as a person reads it: its disk is full, most of the time. Until it
-    /// can, no report is made and no command accepted; absent while all is well.
+    /// Why the gateway can't store anything at present, usually because its disk is full; a text for operators. Until
+    /// then, no report is made and no command accepted. Absent if it can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_problem: Option<String>,
 }
 
-/// The server's answer to a poll.
+/// The response to a poll.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PollResponse {
     /// Seconds until the next poll: 3600, or 60 while a service call is open.
     pub next_poll_s: u32,
-    /// Number of the last report of each lane that is on the server's disk.
+    /// Sequence number of the last report in each lane that the server has stored.
     pub acknowledged: Lanes<u64>,
-    /// Commands not yet answered, oldest first.
+    /// Commands without a final response, oldest first.
     #[serde(default)]
     pub commands: Vec<Command>,
 }

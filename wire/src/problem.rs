@@ -1,45 +1,45 @@
-//! Refusals: `application/problem+json` (RFC 9457) with an enumeration of codes.
+//! Error responses: `application/problem+json` (RFC 9457) with an enumeration of codes.
 
 use serde::{Deserialize, Serialize};
 
-/// Media type of a refusal.
+/// Media type of an error response.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// A refusal.
+/// An error response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// What kind of refusal.
+    /// The kind of error.
     pub code: ProblemCode,
     /// HTTP status.
     pub status: u16,
-    /// What, where, and what was expected.
+    /// What is wrong, where, and what was expected.
     pub detail: String,
     /// For [`ProblemCode::SequenceGap`]: the number that the server expects next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_seq: Option<u64>,
 }
 
-/// Kinds of refusal.
+/// Kinds of errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemCode {
-    /// The body isn't what the path expects.
+    /// The body is not what the path expects.
     MalformedBody,
     /// The body is larger than the limit.
     BodyTooLarge,
-    /// The body's content encoding isn't known.
+    /// The body's content encoding is unknown.
     UnsupportedEncoding,
-    /// The certificate doesn't allow this.
+    /// The certificate doesn't permit this.
     Forbidden,
-    /// Nothing of that name, or not yours.
+    /// There is no such object, or it belongs to another party.
     NotFound,
-    /// The batch begins after the number expected.
+    /// The batch begins after the expected number.
     SequenceGap,
-    /// The request doesn't fit the state of things.
+    /// The request conflicts with the current state.
     Conflict,
-    /// No login, or a wrong one.
+    /// The login is missing or wrong.
     Unauthorized,
-    /// Too many requests: `Retry-After` says when to come again.
+    /// Too many requests; `Retry-After` has the time of the next attempt.
     Overloaded,
     /// The server failed; nothing was stored.
     Internal,
@@ -60,7 +60,7 @@ impl ProblemCode {
         Self::Internal,
     ];
 
-    /// The HTTP status that goes with it.
+    /// The HTTP status of this kind.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {

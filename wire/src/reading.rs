@@ -1,4 +1,4 @@
-//! One reading of a device: what `platen-gateway read --json` prints and what a gateway reports.
+//! One reading of a device, as `platen-gateway read --json` prints it and a gateway reports it.
 //!
 //! Names follow the Printer MIB (RFC 3805) and the Host Resources MIB (RFC 2790).
 
@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reading {
-    /// Address that was read, `ADDR` or `ADDR:PORT` when the port isn't 161.
+    /// The address that was read: `ADDR`, or `ADDR:PORT` if the port isn't 161.
     pub address: String,
-    /// When the reading was complete.
+    /// When the reading was completed.
     pub read_at: Timestamp,
-    /// Wall time of the reading, milliseconds.
+    /// Duration of the reading, milliseconds.
     pub took_ms: u64,
-    /// SNMP requests sent, repetitions included.
+    /// SNMP requests sent, retries included.
     pub requests: u32,
     /// Who the device is.
     pub identity: Identity,
@@ -30,10 +30,10 @@ pub struct Reading {
     /// What `total` counts: `prtMarkerCounterUnit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counter_unit: Option<Label>,
-    /// Where each counter was read.
+    /// The source of each counter.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub evidence: BTreeMap<Counter, Evidence>,
-    /// `prtMarkerLifeCount`, where `total` is the vendor's own count: evidence, never billed.
+    /// `prtMarkerLifeCount`, if `total` comes from the vendor's object: evidence, never billed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub marker_life: Option<Evidence>,
     /// `prtMarkerSuppliesTable`.
@@ -83,14 +83,14 @@ impl std::fmt::Display for Label {
     }
 }
 
-/// Who a device is.
+/// The identity of a device.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
-    /// The profile that recognised it: `ricoh`, `kyocera`, ...; absent when none did.
+    /// The profile that matched: `ricoh`, `kyocera`, ...; absent if none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<String>,
-    /// Model as the device says it.
+    /// The model as the device reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Serial number: `prtGeneralSerialNumber` or the vendor's own.
@@ -108,7 +108,7 @@ pub struct Identity {
     /// `sysObjectID`, dotted, without a leading dot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sys_object_id: Option<String>,
-    /// Firmware, a row for each component.
+    /// The firmware components.
     #[serde(default)]
     pub firmware: Vec<Firmware>,
 }
@@ -128,11 +128,11 @@ impl Identity {
 pub struct Firmware {
     /// `system` for the main one, else the vendor's name.
     pub component: String,
-    /// Version as the device says it.
+    /// The version as the device reports it.
     pub version: String,
 }
 
-/// How a device is.
+/// The status of a device.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Status {
@@ -150,14 +150,14 @@ pub struct Status {
     pub console: Vec<String>,
 }
 
-/// The bit of `hrPrinterDetectedErrorState` that tells of a service call.
+/// The bit of `hrPrinterDetectedErrorState` for a service call.
 pub const SERVICE_REQUESTED: &str = "serviceRequested";
 
 /// Names of the counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Counter {
-    /// All pages.
+    /// The total of pages.
     Total,
     /// All monochrome pages.
     Black,
@@ -228,13 +228,13 @@ impl Counter {
     }
 }
 
-/// Where a counter was read.
+/// The source of a counter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
-    /// Object that was read, dotted, or several joined by `+` where the counter is their sum.
+    /// The object that was read, dotted; several are joined by `+` if the counter is their sum.
     pub oid: String,
-    /// Value as it was read.
+    /// The value as read.
     pub value: u64,
 }
 
@@ -259,28 +259,29 @@ pub struct Supply {
     /// `prtMarkerSuppliesSupplyUnit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<Label>,
-    /// `prtMarkerSuppliesLevel` as read, negative states included; the vendor's own level where `private` is present.
+    /// `prtMarkerSuppliesLevel` as read, including negative states; the vendor's level if `private` is present.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<i64>,
     /// What the level is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level_state: Option<LevelState>,
-    /// `prtMarkerSuppliesMaxCapacity` as read; of the vendor's own level where `private` is present.
+    /// `prtMarkerSuppliesMaxCapacity` as read; the maximum of the vendor's level if `private` is present.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<i64>,
-    /// Level / max, where both are units; the level itself where the unit is percent. 0 to 100.
+    /// Level / maximum if both are units; the level itself if the unit is percent. 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percent: Option<f64>,
-    /// Where the level was read, and what the standard table has in its place; absent where that is the level.
+    /// The source of the vendor's level, and what the standard table has instead; absent if the level is the standard
+    /// one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private: Option<PrivateLevel>,
 }
 
-/// A level that stands in the vendor's own objects, where the standard table has only a state or nothing.
+/// A level from the vendor's objects, where the standard table has only a state or nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PrivateLevel {
-    /// Object that was read, dotted.
+    /// The object that was read, dotted.
     pub oid: String,
     /// `prtMarkerSuppliesLevel` of the row as read: -3 or -2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -290,7 +291,7 @@ pub struct PrivateLevel {
     pub standard_max: Option<i64>,
 }
 
-/// What a level is (RFC 3805, `prtMarkerSuppliesLevel`).
+/// The meaning of a level (RFC 3805, `prtMarkerSuppliesLevel`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LevelState {

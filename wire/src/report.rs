@@ -1,7 +1,7 @@
-//! Reports: what must never be lost or counted twice.
+//! Reports, which must never be lost or counted twice.
 //!
 //! A gateway numbers the reports of each lane without gaps, from 1. It makes a report durable before the report
-//! counts as made; the server stores a batch and moves the acknowledged sequence in one transaction.
+//! counts as made; the server stores a batch and advances the acknowledged sequence number in one transaction.
 
 mod firmware;
 
@@ -54,7 +54,7 @@ impl fmt::Display for Lane {
     }
 }
 
-/// A lane that does not exist.
+/// A text that is not a lane.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no lane of that name: expected urgent or bulk")]
 pub struct NoSuchLane;
@@ -67,7 +67,7 @@ impl FromStr for Lane {
     }
 }
 
-/// A value for each lane.
+/// One value per lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lanes<T> {
@@ -86,7 +86,7 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// The value of a lane, to change it.
+    /// The value of a lane, mutable.
     pub fn of_mut(&mut self, lane: Lane) -> &mut T {
         match lane {
             Lane::Urgent => &mut self.urgent,
@@ -95,22 +95,22 @@ impl<T> Lanes<T> {
     }
 }
 
-/// Reports of one lane in sequence, oldest first, without gaps.
+/// Consecutive reports of one lane, oldest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Batch {
     /// At most [`crate::limits::BATCH_REPORTS`].
     pub reports: Vec<Envelope>,
-    /// What the gateway's clock shows as it sends: the times in the reports are by that clock.
+    /// The gateway's clock when it sends: the times in the reports are by that clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
 }
 
-/// A numbered report, its body not yet parsed: a body that can't be used is put aside and blocks nothing.
+/// A numbered report whose body is not parsed yet: an unusable body is quarantined without blocking others.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Envelope {
-    /// Number in the lane, from 1, without gaps.
+    /// The sequence number in the lane, from 1, without gaps.
     pub seq: u64,
     /// When the gateway made it.
     pub at: Timestamp,
@@ -137,23 +137,23 @@ impl Envelope {
     }
 }
 
-/// What a gateway reports.
+/// A report of a gateway.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Report {
-    /// Something happened at a device.
+    /// A call opened or ended.
     Call(Call),
     /// Meters of a device.
     CounterSet(CounterSet),
-    /// A whole reading of a device.
+    /// A full reading of a device.
     DeviceInformation(Box<DeviceInformation>),
     /// A step of a firmware update.
     FirmwareState(FirmwareState),
-    /// The spool was full and had to let superseded data go.
+    /// Reports were evicted or lost.
     Loss(Loss),
 }
 
-/// A text of a report that is longer than its limit.
+/// A text in a report that exceeds its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{field} has {bytes} bytes: expected at most {limit}")]
 pub struct TooLong {
@@ -166,7 +166,7 @@ pub struct TooLong {
 }
 
 impl Report {
-    /// The texts that have a limit: name, text, limit in bytes.
+    /// The texts with a limit: name, text, limit in bytes.
     fn limited(&mut self) -> Vec<(&'static str, &mut String, usize)> {
         match self {
             Self::Call(Call { subject, detail, .. }) => {
@@ -183,7 +183,7 @@ impl Report {
         }
     }
 
-    /// The report with every text cut to its limit, between two characters: what a gateway stores and sends.
+    /// The report with every text truncated to its limit at a character boundary, as a gateway stores and sends it.
     #[must_use]
     pub fn within_limits(&self) -> Cow<'_, Self> {
         match self {
@@ -199,10 +199,10 @@ impl Report {
         }
     }
 
-    /// Checks every text's limit: what a server does with a report.
+    /// Checks the limits of all texts, as a server does on receipt.
     ///
     /// # Errors
-    /// The first that is longer.
+    /// A text exceeds its limit; the first one.
     pub fn check_lengths(&mut self) -> Result<(), TooLong> {
         match self.limited().into_iter().find(|(_, text, limit)| text.len() > *limit) {
             Some((field, text, limit)) => Err(TooLong { field, bytes: text.len(), limit }),
@@ -210,7 +210,7 @@ impl Report {
         }
     }
 
-    /// The lane it travels in.
+    /// The lane of the report.
     #[must_use]
     pub const fn lane(&self) -> Lane {
         match self {
@@ -232,7 +232,7 @@ impl Report {
     }
 }
 
-/// Something happened at a device.
+/// A call that opened or ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Call {
@@ -240,22 +240,22 @@ pub struct Call {
     pub device: DeviceId,
     /// What it is.
     pub call: CallKind,
-    /// Whether it began or ended.
+    /// Whether it opened or ended.
     pub edge: Edge,
-    /// Which part of the device, so that an end finds its beginning: a supply's index, an alert's, or "".
+    /// The part of the device, which connects an end with its beginning: the index of a supply or alert, or "".
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub subject: String,
-    /// What a person should read: `SC542`, `Black Toner 9 %`.
+    /// The text for operators: `SC542`, `Black Toner 9 %`.
     pub detail: String,
-    /// When the gateway saw it.
+    /// When the gateway read it.
     pub seen_at: Timestamp,
 }
 
-/// What a call is.
+/// Kinds of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallKind {
-    /// The device asks for a service engineer; its end is the SC reset.
+    /// The device requests service; its end is the SC reset.
     ServiceCall,
     /// Paper is jammed.
     Jam,
@@ -267,7 +267,7 @@ pub enum CallKind {
     SupplyEnd,
     /// A supply was replaced; has no end.
     SupplyReplaced,
-    /// The device no longer answers; its end is that it is back.
+    /// The device is offline; it ends when the device is back.
     DeviceOffline,
     /// A counter fell; has no end.
     CounterRegression,
@@ -301,7 +301,7 @@ impl CallKind {
         }
     }
 
-    /// Title for people of a call that began.
+    /// The title of an open call, for people.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
@@ -316,7 +316,7 @@ impl CallKind {
         }
     }
 
-    /// Whether the call stays open until its end is seen.
+    /// Whether the call stays open until it ends.
     #[must_use]
     pub const fn stays_open(self) -> bool {
         !matches!(self, Self::SupplyReplaced | Self::CounterRegression)
@@ -331,23 +331,23 @@ impl FromStr for CallKind {
     }
 }
 
-/// A call kind that does not exist.
+/// A text that is not a kind of call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no call of that kind")]
 pub struct InvalidCallKind;
 
-/// Whether a call began or ended.
+/// Whether a call opened or ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Edge {
-    /// It began.
+    /// It opened.
     Raised,
     /// It ended.
     Cleared,
 }
 
 impl Call {
-    /// The call's name for people: an ended service call is an SC reset.
+    /// The title of this edge, for people: the end of a service call is an SC reset.
     #[must_use]
     pub const fn title(&self) -> &'static str {
         match (self.call, self.edge) {
@@ -371,7 +371,7 @@ pub struct CounterSet {
     pub device: DeviceId,
     /// When they were read.
     pub read_at: Timestamp,
-    /// The command that asked for them.
+    /// The command that requested them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<CommandId>,
     /// What `total` counts.
@@ -379,11 +379,11 @@ pub struct CounterSet {
     pub unit: Option<Label>,
     /// The counters.
     pub counters: BTreeMap<Counter, u64>,
-    /// Where each was read.
+    /// The source of each counter.
     pub evidence: BTreeMap<Counter, Evidence>,
 }
 
-/// A whole reading of a device.
+/// A full reading of a device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceInformation {
@@ -391,7 +391,7 @@ pub struct DeviceInformation {
     pub device: DeviceId,
     /// Why it is reported.
     pub reason: InformationReason,
-    /// The command that asked for it.
+    /// The command that requested it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<CommandId>,
     /// The reading.
@@ -406,35 +406,35 @@ pub enum InformationReason {
     Found,
     /// Identity, status or a supply changed.
     Changed,
-    /// A status sense asked for it.
+    /// A status sense requested it.
     Requested,
 }
 
-/// The spool was full and had to let superseded data go.
+/// Reports that were evicted or lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Loss {
     /// The lane.
     pub lane: Lane,
-    /// Reports let go.
+    /// Number of reports.
     pub reports: u64,
-    /// What a person should read.
+    /// The text for operators.
     pub detail: String,
 }
 
-/// Answer to a batch.
+/// The response to a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchResponse {
-    /// Everything up to this number is on the server's disk.
+    /// The server has stored everything up to this number.
     pub acknowledged: u64,
     /// Seconds until the next poll.
     pub next_poll_s: u32,
-    /// Reports that were put aside because they can't be used; they count as acknowledged.
+    /// Reports that were quarantined because they are unusable; they count as acknowledged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantined: Vec<Quarantined>,
 }
 
-/// A report that was put aside.
+/// A report that was quarantined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantined {
     /// Its number.
@@ -443,10 +443,10 @@ pub struct Quarantined {
     pub reason: String,
 }
 
-/// Makes a device's id: vendor and serial, else hardware address, else address.
+/// A device's id: vendor and serial number, else hardware address, else address.
 ///
 /// # Errors
-/// Nothing of these is usable as an id.
+/// None of them is usable as an id.
 pub fn device_id(
     vendor: Option<&str>,
     serial: Option<&str>,

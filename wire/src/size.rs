@@ -1,4 +1,4 @@
-//! Sizes as people read them, in one form everywhere.
+//! Sizes as text, in the same form everywhere.
 
 /// `512 bytes`, `24.0 KiB`, `3.0 MiB`, `1.5 GiB`: binary units, one decimal.
 #[must_use]

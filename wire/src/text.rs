@@ -1,8 +1,8 @@
-//! Texts of others, made safe to show: a device's name, a reason, what somebody typed as a user name.
+//! Makes untrusted texts safe to display: a device's name, a reason, a user name as typed.
 //!
-//! A hidden character changes what a person sees without being seen: it turns the reading order, hides letters, or steers
-//! a terminal. What is stored for people has none ([`without_hidden`]); where the exact text is evidence, each is shown
-//! as a mark ([`with_marks`]).
+//! A hidden character changes what is displayed without being visible: it reverses the reading order, hides letters,
+//! or controls a terminal. Texts that are stored for display have none ([`without_hidden`]); where the exact text is
+//! evidence, each is replaced by a visible mark ([`with_marks`]).
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -23,19 +23,19 @@ pub fn is_hidden(c: char) -> bool {
         || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
-/// The text without hidden characters, at most `chars` characters of it.
+/// The text without hidden characters, at most `chars` characters.
 #[must_use]
 pub fn without_hidden(text: &str, chars: usize) -> String {
     text.chars().filter(|c| !is_hidden(*c)).take(chars).collect()
 }
 
-/// The text with each hidden character as a mark: `⟨U+202E⟩`.
+/// The text with each hidden character replaced by a mark: `⟨U+202E⟩`.
 #[must_use]
 pub fn with_marks(text: &str) -> Cow<'_, str> {
     marked(text, is_hidden)
 }
 
-/// The same for a text of several lines: line feeds and tabs stay.
+/// The same for a text of several lines: line feeds and tabs are kept.
 #[must_use]
 pub fn lines_with_marks(text: &str) -> Cow<'_, str> {
     marked(text, |c| is_hidden(c) && !matches!(c, '\n' | '\t'))
@@ -56,7 +56,7 @@ fn marked(text: &str, hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
     shown.into()
 }
 
-/// The longest beginning of a text that has at most `bytes` bytes and ends between two characters.
+/// The longest prefix of a text with at most `bytes` bytes, at a character boundary.
 #[must_use]
 pub fn clipped(text: &str, bytes: usize) -> &str {
     let end = text.floor_char_boundary(bytes);
@@ -67,7 +67,7 @@ pub fn clipped(text: &str, bytes: usize) -> &str {
 mod tests {
     use super::*;
 
-    /// Unicode 16.0, PropList.txt and DerivedCoreProperties.txt: some of each range, and neighbours.
+    /// Some characters of each range in Unicode 16.0, PropList.txt and DerivedCoreProperties.txt, and neighbours.
     #[test]
     fn what_people_would_not_see_is_hidden() {
         for c in [

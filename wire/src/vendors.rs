@@ -1,4 +1,4 @@
-//! The vendors that gateways know by profiles: the short names that stand in readings and in the names of images.
+//! The vendors of built-in profiles: short names that are part of readings and of image names.
 
 /// Short names, in alphabetical order.
 pub const VENDORS: &[&str] = &[

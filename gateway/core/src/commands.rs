@@ -103,7 +103,7 @@ pub fn deliver(
     };
     record.order = Some(order);
     if now > command.expires_at {
-        let detail = format!("it came after its expiry at {}", command.expires_at);
+        let detail = format!("it was delivered after its expiry at {}", command.expires_at);
         record.finish(ResponseState::Failed, detail, None, now);
         return Delivered::New(record, None);
     }
@@ -261,7 +261,7 @@ impl CommandRecord {
             return false;
         }
         for device in std::mem::take(&mut self.waits_for) {
-            self.missing.insert(device.to_string(), "no answer before the command's expiry".to_owned());
+            self.missing.insert(device.to_string(), "no response before the command's expiry".to_owned());
         }
         self.settle(now);
         true

@@ -1,4 +1,4 @@
-//! How a device is asked, as arguments of every command that asks one.
+//! The arguments of all commands that read devices.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,60 +13,60 @@ use crate::snmp::credentials::{
 };
 use crate::snmp::{Candidates, Credentials, Target};
 
-/// Holds the authentication password where no file does.
+/// Environment variable with the authentication password, unless there is a file.
 const AUTH_PASSWORD_VARIABLE: &str = "PLATEN_SNMP_AUTH_PASSWORD";
 
-/// Holds the privacy password where no file does.
+/// Environment variable with the privacy password, unless there is a file.
 const PRIV_PASSWORD_VARIABLE: &str = "PLATEN_SNMP_PRIV_PASSWORD";
 
-/// How a device is asked, for every command that asks one.
+/// The arguments of all commands that read devices.
 #[derive(Debug, Clone, Args)]
 pub(super) struct AgentArgs {
     /// Community.
     #[arg(long, default_value = "public")]
     pub(super) community: String,
-    /// SNMP version; 3 wherever there is a user.
+    /// SNMP version; 3 if a user is given.
     #[arg(long, value_enum, default_value = "2c")]
     pub(super) snmp_version: Version,
-    /// SNMP context; for a community, `COMMUNITY@CONTEXT` is asked.
+    /// SNMP context; with a community, the community COMMUNITY@CONTEXT is used.
     #[arg(long, value_name = "CONTEXT")]
     pub(super) context: Option<String>,
     /// SNMPv3 user.
     #[command(flatten)]
     pub(super) user: UserArgs,
-    /// Time for one answer, milliseconds.
+    /// Time to wait for a response, milliseconds.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
     pub(super) timeout_ms: u32,
-    /// How often a request is repeated.
+    /// Retries of a request.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=10))]
     pub(super) retries: u32,
-    /// Directory of vendor profiles, over the built-in ones.
+    /// Directory of vendor profiles, in addition to the built-in ones.
     #[arg(long, value_name = "DIR")]
     pub(super) profiles: Option<PathBuf>,
 }
 
-/// An SNMPv3 user. Passwords stand in files or in the environment, never among the arguments, which others can read.
+/// An SNMPv3 user. Passwords come from files or the environment, never from arguments, which other users can read.
 #[derive(Debug, Clone, Args)]
 pub(super) struct UserArgs {
     /// SNMPv3 user.
     #[arg(long, value_name = "USER")]
     pub(super) v3_user: Option<String>,
-    /// Security level; what the protocols make of it when absent.
+    /// Security level; derived from the protocols if absent.
     #[arg(long, value_enum, requires = "v3_user")]
     pub(super) v3_level: Option<Level>,
     /// Authentication protocol.
     #[arg(long, value_enum, requires = "v3_user")]
     pub(super) v3_auth: Option<AuthProtocol>,
-    /// File that holds the authentication password; else PLATEN_SNMP_AUTH_PASSWORD does.
+    /// File with the authentication password; else it is read from PLATEN_SNMP_AUTH_PASSWORD.
     #[arg(long, value_name = "FILE", requires = "v3_auth")]
     pub(super) v3_auth_password_file: Option<PathBuf>,
     /// Privacy protocol.
     #[arg(long, value_enum, requires = "v3_auth")]
     pub(super) v3_priv: Option<PrivProtocol>,
-    /// File that holds the privacy password; else PLATEN_SNMP_PRIV_PASSWORD does.
+    /// File with the privacy password; else it is read from PLATEN_SNMP_PRIV_PASSWORD.
     #[arg(long, value_name = "FILE", requires = "v3_priv")]
     pub(super) v3_priv_password_file: Option<PathBuf>,
-    /// Let DES be used, weak as it is.
+    /// Permit the insecure DES.
     #[arg(long, requires = "v3_priv")]
     pub(super) allow_des: bool,
 }
@@ -86,10 +86,10 @@ pub(super) enum Version {
 }
 
 impl AgentArgs {
-    /// With what devices are asked.
+    /// The credentials.
     ///
     /// # Errors
-    /// The user is incomplete, or a password can't be had; for people.
+    /// The user is incomplete, or a password can't be read; a text for people.
     pub(super) fn credentials(&self) -> Result<Candidates, String> {
         let community = SecretString::from(self.community.clone());
         let credentials = match (&self.user.v3_user, self.snmp_version) {
@@ -101,7 +101,7 @@ impl AgentArgs {
         Ok(Candidates::one(credentials, self.context.as_deref().filter(|context| !context.is_empty())))
     }
 
-    /// What may be wrong where nothing answers, for people: an agent is silent to a wrong community.
+    /// What may be wrong if there is no response: agents don't respond to a wrong community.
     #[must_use]
     pub(super) fn silence(&self, port: u16) -> String {
         let (version, wrong) = match (&self.user.v3_user, self.snmp_version) {
@@ -115,7 +115,7 @@ impl AgentArgs {
         )
     }
 
-    /// Time for one answer.
+    /// The time to wait for a response.
     #[must_use]
     pub(super) fn timeout(&self) -> Duration {
         Duration::from_millis(u64::from(self.timeout_ms))

@@ -1,4 +1,4 @@
-//! `platen-gateway check`: everything that is wrong with a configuration, with file, line and column.
+//! `platen-gateway check`: reports everything that is wrong in a configuration, with file, line and column.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use crate::config;
 
 /// Validates the configuration and prints the result.
 pub(super) fn command(file: &Path, json: bool) -> ExitCode {
-    // Clients are made while checking, and some of what makes them wants a runtime.
+    // Validation creates the clients, some of which require a runtime.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(EXIT_FAILED, &format!("the runtime can't start: {error}")),

@@ -1,4 +1,4 @@
-//! `platen-gateway discover`: searches networks and prints what is found, or what would be searched.
+//! `platen-gateway discover`: searches networks and prints the devices that were found, or what would be searched.
 
 mod plan;
 
@@ -27,40 +27,39 @@ use crate::snmp::{Reader, SNMP_PORT};
 /// Arguments of `discover`.
 #[derive(Debug, Args)]
 pub(super) struct DiscoverArgs {
-    /// Networks, ranges, addresses and names: 192.0.2.0/24, 192.0.2.10-192.0.2.99, 192.0.2.7, printer.example; those of
-    /// --config when absent.
+    /// Networks, ranges, addresses and names: 192.0.2.0/24, 192.0.2.10-192.0.2.99, 192.0.2.7, printer.example; by
+    /// default those of --config.
     #[arg(value_name = "ADDRESSES", value_parser = where_to_search)]
     pub(super) networks: Vec<Where>,
-    /// Addresses that are left out.
+    /// Addresses to exclude.
     #[arg(long, value_name = "ADDRESSES")]
     pub(super) exclude: Vec<Span>,
     /// Port of the agents.
     #[arg(long, default_value_t = SNMP_PORT)]
     pub(super) port: u16,
-    /// How devices are asked.
+    /// How devices are read.
     #[command(flatten)]
     pub(super) ask: AgentArgs,
-    /// Addresses asked at once.
+    /// Addresses that are probed at the same time.
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(super) concurrency: u32,
-    /// Packets sent in a second; 500, or as configured.
+    /// Packets per second; by default 500, or as configured.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) pps: Option<u32>,
-    /// Ask by multicast DNS first; only addresses of the networks are read.
+    /// Query multicast DNS first; only addresses within the networks are read.
     #[arg(long)]
     pub(super) mdns: bool,
-    /// Don't sweep: ask only what announces itself.
+    /// Don't sweep: probe only addresses that announce themselves.
     #[arg(long, requires = "mdns")]
     pub(super) no_sweep: bool,
-    /// Say what would be searched, and send nothing.
+    /// Print what would be searched, and send nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
 }
 
-/// Where a person wants to search.
+/// A target of the search.
 #[derive(Debug, Clone)]
 pub(super) enum Where {
-    /// Addresses.
     Span(Span),
     /// The address of a DNS name.
     Name(DeviceAddress),
@@ -73,7 +72,7 @@ fn where_to_search(text: &str) -> Result<Where, String> {
     }
 }
 
-/// Packets in a second where nothing is said.
+/// Packets per second by default.
 const PACKETS_PER_S: u32 = 500;
 
 /// What is searched, and how.
@@ -123,7 +122,7 @@ pub(super) async fn command(args: DiscoverArgs, file: Option<&Path>, json: bool)
     }
 }
 
-/// From the arguments, or from the configuration where they name no network.
+/// From the arguments, or from the configuration if they have no network.
 async fn order(args: &DiscoverArgs, file: Option<&Path>) -> Result<Order, String> {
     let mut pace = Pace {
         timeout: args.ask.timeout(),
@@ -160,7 +159,7 @@ async fn order(args: &DiscoverArgs, file: Option<&Path>) -> Result<Order, String
 async fn search(profiles: Profiles, order: &Order, args: &DiscoverArgs, json: bool) -> Result<(), String> {
     let reader = Reader::new(Arc::new(profiles)).await.map_err(|error| error.to_string())?;
     let swept = order.search.estimate(order.pace).addresses;
-    // Drawn on standard error, and only on a terminal.
+    // Drawn on standard error, if that is a terminal.
     let bar = ProgressBar::new(swept);
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} probes, {msg}, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -192,19 +191,16 @@ async fn search(profiles: Profiles, order: &Order, args: &DiscoverArgs, json: bo
     };
     let is_whole = tokio::select! {
         () = discover(&reader, &order.search, order.pace, &mut on_address) => true,
-        // Nobody reads what is found.
+        // Standard output is closed: stop searching.
         () = enough.notified() => false,
     };
     bar.finish_and_clear();
     if is_whole && !json {
         let nobody = devices == 0 && others == 0;
-        let hint = if nobody {
-            format!("\nNothing answered; {}.", args.ask.silence(args.port))
-        } else {
-            String::new()
-        };
+        let hint =
+            if nobody { format!("\nNo response; {}.", args.ask.silence(args.port)) } else { String::new() };
         let summary = format!("{devices} devices, {others} other agents, {done} addresses{hint}");
-        // A closed standard error leaves nobody to tell.
+        // If standard error is closed, there is nobody to report to.
         drop(writeln!(io::stderr().lock(), "{summary}"));
     }
     broken.map_or(Ok(()), |error| Err(format!("standard output: {error}")))

@@ -18,19 +18,19 @@ use crate::enroll::{Enrolled, Wanted, enroll};
 /// Arguments of `enroll`.
 #[derive(Debug, Args)]
 pub(super) struct EnrollArgs {
-    /// Where the communication server enrolls: `https://HOST:PORT`.
+    /// The enrollment address of the communication server: https://HOST:PORT.
     #[arg(long, value_name = "URL")]
     server: String,
     /// The token.
     #[command(flatten)]
     token: TokenArgs,
-    /// Folder for cert.pem, key.pem and root.pem; with `--config` they go where the configuration says.
+    /// Directory for cert.pem, key.pem and root.pem; with --config, the configured paths are used.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// `http://[USER:PASSWORD@]HOST:PORT`; with `--config` the configuration's.
+    /// http://[USER:PASSWORD@]HOST:PORT; with --config, the configured proxy is used.
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
-    /// Put the new certificate in the place of one that is there: it expired, or was revoked.
+    /// Replace an existing certificate that has expired or was revoked.
     #[arg(long)]
     replace: bool,
 }
@@ -39,22 +39,22 @@ pub(super) struct EnrollArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct TokenArgs {
-    /// The one-time token, as `platen-pki token` made it.
+    /// The one-time token, as printed by platen-pki token.
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
-    /// A file that has the token in its first line; keeps it out of the list of processes.
+    /// File with the token in its first line; keeps the token out of the process list.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
 
-/// What the arguments and the configuration come to.
+/// The task that results from arguments and configuration.
 struct Task {
     token: Token,
     files: IdentityConfig,
     proxy: Option<String>,
 }
 
-/// Enrolls and says so.
+/// Enrolls and prints the result.
 pub(super) async fn command(args: EnrollArgs, config: Option<&Path>, json: bool) -> ExitCode {
     let task = match task(&args, config) {
         Ok(task) => task,

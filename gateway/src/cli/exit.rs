@@ -1,23 +1,23 @@
-//! Exit codes, and what a command that ends prints.
+//! Exit codes, and the output of a command that ends.
 
 use std::process::ExitCode;
 
-/// It could not be done: no answer, no connection, failed.
+/// The command failed: no response, no connection, or another error.
 pub(super) const EXIT_FAILED: u8 = 1;
 
-/// Wrong arguments or a wrong configuration.
+/// Invalid arguments or configuration.
 pub(super) const EXIT_USAGE: u8 = 2;
 
-/// Name of the program, in front of what it says.
+/// The program's name, as a prefix of messages.
 pub(super) const PROGRAM: &str = "platen-gateway";
 
-/// Says on standard error why a command failed; in JSON where the arguments ask for it.
+/// Prints on standard error why a command failed; as JSON if the arguments request it.
 #[must_use]
 pub(super) fn fail(code: u8, why: &str) -> ExitCode {
     runtime::output::fail(PROGRAM, code, why)
 }
 
-/// The exit status of a command that has printed its answer, or could not.
+/// The exit status after the output was written, or could not be.
 pub(super) fn printed(printed: std::io::Result<runtime::output::OutputReader>) -> ExitCode {
     match printed {
         Ok(_) => ExitCode::SUCCESS,

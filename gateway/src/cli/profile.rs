@@ -1,4 +1,4 @@
-//! `platen-gateway profile`: tries a profile file.
+//! `platen-gateway profile`: tests a profile file.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,10 +10,10 @@ use super::exit::{EXIT_USAGE, fail};
 use super::read::{ReadArgs, read_and_print};
 use crate::profile_files;
 
-/// What can be done with profile files.
+/// Subcommands for profile files.
 #[derive(Debug, Subcommand)]
 pub(super) enum ProfileCommand {
-    /// Check a profile file and read a device with it.
+    /// Validate a profile file and read a device with it.
     Test {
         /// The profile file.
         file: PathBuf,
@@ -23,7 +23,6 @@ pub(super) enum ProfileCommand {
     },
 }
 
-/// Carries out `platen-gateway profile`.
 pub(super) async fn command(command: ProfileCommand, json: bool) -> ExitCode {
     let ProfileCommand::Test { file, read } = command;
     match profile_files::file(&file) {

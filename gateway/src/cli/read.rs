@@ -1,4 +1,4 @@
-//! `platen-gateway read`: one reading of one device, for people or as JSON.
+//! `platen-gateway read`: reads one device and prints the reading for people or as JSON.
 
 mod explain;
 mod page;
@@ -20,16 +20,16 @@ use crate::snmp::{Exchange, ReadError, ReadScope, Reader};
 /// Arguments of `read`.
 #[derive(Debug, Args)]
 pub(super) struct ReadArgs {
-    /// The device, `ADDR`, `ADDR:PORT`, `NAME` or `NAME:PORT`.
+    /// The device: ADDR, ADDR:PORT, NAME or NAME:PORT.
     #[arg(value_name = "DEVICE")]
     pub(super) place: DeviceAddress,
-    /// How it is asked.
+    /// How it is read.
     #[command(flatten)]
     pub(super) ask: AgentArgs,
     /// Read only status, alerts and supplies.
     #[arg(long)]
     pub(super) status_only: bool,
-    /// Show each request, and where each value came from.
+    /// Print each request, and the source of each value.
     #[arg(long)]
     pub(super) explain: bool,
 }
@@ -65,7 +65,7 @@ async fn read(
     let scope = if args.status_only { ReadScope::Status } else { ReadScope::Full };
     let target = args.ask.target(args.place.resolve().await?)?;
     for weakness in target.credentials.weaknesses() {
-        // A closed standard error leaves nobody to warn.
+        // If standard error is closed, there is nobody to warn.
         writeln!(io::stderr().lock(), "{PROGRAM}: warning: {weakness}").ok();
     }
     let mut watch = |exchange: &Exchange| {

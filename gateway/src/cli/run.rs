@@ -11,7 +11,7 @@ use runtime::malloc::{self, Arenas};
 /// Runs the gateway until SIGTERM or SIGINT.
 pub(super) fn command(file: &Path) -> ExitCode {
     let settled = malloc::settle(Arenas::One);
-    // What a crash has interrupted while a certificate was renewed is ended before the files are read.
+    // Completes a renewal that a crash has interrupted, before the files are read.
     if let Ok(config) = runtime::config::load::<Config>(file)
         && let Err(error) = pki::renewal::files::recover(&config.identity)
     {
@@ -25,8 +25,8 @@ pub(super) fn command(file: &Path) -> ExitCode {
         return fail(EXIT_USAGE, &chain(&error));
     }
     malloc::log(settled);
-    // One thread is enough for thousands of devices, and each further one costs memory. What takes long (the spool,
-    // digests of images) has threads of its own.
+    // One thread is enough for thousands of devices, and each further one costs memory. Slow work (the spool, digests
+    // of images) has threads of its own.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(EXIT_FAILED, &format!("the runtime can't start: {error}")),
@@ -34,8 +34,8 @@ pub(super) fn command(file: &Path) -> ExitCode {
     runtime.block_on(until_signal(config, checked))
 }
 
-/// A device that doesn't answer is no error of this program, and is reported by its own name: what the SNMP and schedule
-/// libraries log of it is left out.
+/// Log levels of libraries. That a device doesn't respond is no error of this program and is logged with the device's
+/// address, so the messages of the SNMP and schedule libraries about it are suppressed.
 const LIBRARIES: [(&str, &str); 3] =
     [("async_snmp", "off"), ("tokio_cron_scheduler", "warn"), ("sled", "warn")];
 

@@ -1,4 +1,4 @@
-//! `platen-gateway status`: asks the running gateway on its local port.
+//! `platen-gateway status`: queries the running gateway at its local port.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,10 +16,10 @@ use crate::status::{CertificateState, CertificateStatus, LaneStatus, Status};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A status is not larger, bytes.
+/// Maximum size of a status, bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// Asks and prints.
+/// Queries the status and prints it.
 pub(super) fn command(file: &Path, json: bool) -> ExitCode {
     let config: Config = match runtime::config::load(file) {
         Ok(config) => config,
@@ -41,13 +41,13 @@ pub(super) fn command(file: &Path, json: bool) -> ExitCode {
         if json {
             out.write_all(&body).and_then(|()| writeln!(out))
         } else {
-            // Names come from devices: a terminal must not obey them.
+            // Names come from devices and must not control the terminal.
             out.write_all(lines_with_marks(&text(&status)).as_bytes())
         }
     }))
 }
 
-/// The configured address, or the one that a gateway with port 0 wrote down.
+/// The configured address; for port 0, the one that the running gateway has written to its file.
 fn address(config: &Config) -> SocketAddr {
     let listen = config.local.listen;
     if listen.port() != 0 {
@@ -66,15 +66,15 @@ fn ask(address: SocketAddr) -> io::Result<Vec<u8>> {
     let mut answer = Vec::new();
     stream.take(MAX_BYTES).read_to_end(&mut answer)?;
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
-    let end = end.ok_or_else(|| io::Error::other("the answer is not HTTP"))?;
+    let end = end.ok_or_else(|| io::Error::other("the response is not HTTP"))?;
     let body = answer.split_off(end + 4);
     let is_ok = answer.split(|byte| *byte == b' ').nth(1) == Some(b"200");
     if is_ok {
         return Ok(body);
     }
-    // A gateway that waits says why.
+    // A gateway that waits for disk space responds with the reason.
     let why = without_hidden(String::from_utf8_lossy(&body).trim(), 1000);
-    Err(io::Error::other(if why.is_empty() { "the answer is not a status".to_owned() } else { why }))
+    Err(io::Error::other(if why.is_empty() { "the response is not a status".to_owned() } else { why }))
 }
 
 fn certificate(certificate: &CertificateStatus) -> String {
@@ -84,8 +84,10 @@ fn certificate(certificate: &CertificateStatus) -> String {
     match certificate.state {
         CertificateState::Valid => format!("certificate until {until:.0}"),
         CertificateState::Due => format!("certificate until {until:.0}, to be renewed{problem}"),
-        CertificateState::Ending => format!("certificate ENDS at {until:.0}{problem}"),
-        CertificateState::Expired => format!("certificate ENDED at {until:.0}: enroll anew with a new token"),
+        CertificateState::Ending => format!("certificate EXPIRES at {until:.0}{problem}"),
+        CertificateState::Expired => {
+            format!("certificate EXPIRED at {until:.0}: enroll again with a new token")
+        }
     }
 }
 
@@ -117,9 +119,9 @@ fn text(status: &Status) -> String {
     ));
     lines.extend(spool.problem.iter().map(|problem| format!("        {problem}")));
     let online = status.devices.iter().filter(|device| device.online).count();
-    lines.push(format!("devices {}, {online} answer", status.devices.len()));
+    lines.push(format!("devices {}, {online} online", status.devices.len()));
     for device in &status.devices {
-        let state = if device.online { "answers" } else { "offline" };
+        let state = if device.online { "online" } else { "offline" };
         let model = device.model.as_deref().unwrap_or("-");
         lines.push(format!("        {} at {}, {model}, {state}", device.device, device.address));
         lines.extend(device.notes.iter().map(|note| format!("            {note}")));

@@ -1,4 +1,4 @@
-//! Sections of the configuration file, with what stands where nothing is written.
+//! Sections of the configuration file, with their defaults.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use serde::Deserialize;
 pub struct CommServerConfig {
     /// `https://HOST:PORT`.
     pub url: String,
-    /// `http://[USER:PASSWORD@]HOST:PORT`, for the global server as well.
+    /// `http://[USER:PASSWORD@]HOST:PORT`, also used for the global server.
     #[serde(default)]
     pub proxy: Option<String>,
 }
@@ -30,7 +30,7 @@ pub struct SiteConfig {
     /// Its name.
     #[serde(default)]
     pub name: Option<String>,
-    /// Its time zone, as the tz database names it.
+    /// Its time zone, by its name in the tz database.
     #[serde(default)]
     pub time_zone: Option<String>,
 }
@@ -42,16 +42,16 @@ pub struct NetworkConfig {
     /// Its addresses: a network, a range or one address.
     #[serde(alias = "range")]
     pub cidr: Span,
-    /// Addresses that a search leaves out.
+    /// Addresses that a search excludes.
     #[serde(default)]
     pub exclude: Vec<Span>,
-    /// Whether a search asks every address; else only what announces itself there.
+    /// Whether a search probes every address; if not, only those that announce themselves.
     #[serde(default = "yes")]
     pub sweep: bool,
     /// Port of the agents.
     #[serde(default = "snmp_port")]
     pub port: u16,
-    /// SNMP v2c community: the short form of a credential for this alone, tried before the list.
+    /// SNMP v2c community for this network only, tried before the list of credentials.
     #[serde(default, deserialize_with = "secret")]
     pub community: Option<SecretString>,
 }
@@ -62,7 +62,7 @@ pub struct NetworkConfig {
 pub struct DeviceConfig {
     /// `ADDR`, `ADDR:PORT`, `NAME` or `NAME:PORT`.
     pub address: String,
-    /// SNMP v2c community: the short form of a credential for this alone, tried before the list.
+    /// SNMP v2c community for this device only, tried before the list of credentials.
     #[serde(default, deserialize_with = "secret")]
     pub community: Option<SecretString>,
 }
@@ -83,23 +83,23 @@ fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Se
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SensingConfig {
-    /// Between two looks at a device's status, seconds; no device is looked at more often.
+    /// Minimum interval of reads of a device, seconds.
     pub status_s: u32,
-    /// Between two looks at a device that has had no news for long, seconds.
+    /// Interval for a device without changes for a long time, seconds.
     pub idle_s: u32,
-    /// Between two looks at a device that sleeps, seconds.
+    /// Interval for a device that sleeps, seconds.
     pub asleep_s: u32,
-    /// Between two whole readings, seconds.
+    /// Interval of full readings, seconds.
     pub reading_s: u32,
-    /// Between two searches of the networks, seconds.
+    /// Interval of searches, seconds.
     pub discovery_s: u32,
-    /// Time for one SNMP answer, milliseconds.
+    /// Time to wait for an SNMP response, milliseconds.
     pub timeout_ms: u32,
-    /// Repetitions of an SNMP request.
+    /// Retries of an SNMP request.
     pub retries: u32,
-    /// Looks without an answer after which a device is offline.
+    /// Timeouts in a row after which a device is offline.
     pub offline_after: u32,
-    /// Devices that are read at once.
+    /// Devices that are read at the same time.
     pub concurrency: usize,
     /// A supply is near its end at this percentage and below.
     pub near_end_percent: f64,
@@ -126,7 +126,7 @@ impl Default for SensingConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpoolConfig {
-    /// Limit of the whole, MiB.
+    /// Maximum size in total, MiB.
     pub limit_mib: u64,
 }
 
@@ -140,7 +140,7 @@ impl Default for SpoolConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DemonstrationConfig {
-    /// Divides every wait: polls, sensing, looks at a device that restarts. Nothing else.
+    /// Divides every interval: polls, reads of devices, reads of a device that restarts. Nothing else.
     pub speedup: f64,
 }
 

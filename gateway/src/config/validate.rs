@@ -1,4 +1,4 @@
-//! Checks what the parser can't: files, names, ranges. Everything that is wrong is found at once.
+//! Validates what the parser can't: files, names, ranges. Reports all problems at once.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,13 +20,13 @@ use crate::snmp::Candidates;
 use crate::snmp::credentials::Gathering;
 use crate::staging::StagingClient;
 
-/// Addresses that all networks together may have.
+/// Maximum number of addresses of all networks together.
 const MAX_ADDRESSES: u128 = gateway_core::search::ADDRESSES;
 
-/// Credentials in the list.
+/// Maximum number of credentials in the list.
 const MAX_CREDENTIALS: usize = 16;
 
-/// What is wrong, as far as it was looked for.
+/// The problems found so far.
 #[derive(Default)]
 struct Wrong(Vec<InvalidConfig>);
 
@@ -45,10 +45,10 @@ impl Wrong {
 }
 
 impl Config {
-    /// Checks what the parser can't: files, names, ranges. `file` is where it was read.
+    /// Validates what the parser can't: files, names, ranges. `file` is the configuration file.
     ///
     /// # Errors
-    /// All that is wrong, each with its key.
+    /// All problems, each with its key.
     pub fn validate(&self, file: &Path) -> Result<Checked, Vec<InvalidConfig>> {
         let mut wrong = Wrong::default();
         self.check_ranges(&mut wrong);
@@ -71,7 +71,7 @@ impl Config {
         }
     }
 
-    /// Looks into the files that a running gateway reads later, when they are needed.
+    /// Validates the files that a running gateway reads only when they are needed.
     pub(super) fn check_files_read_later(&self) -> Vec<InvalidConfig> {
         let mut wrong = Wrong::default();
         if let Some(global) = &self.global_server
@@ -155,10 +155,10 @@ impl Config {
         }
     }
 
-    /// With what devices are asked, in the order in which it is tried.
+    /// The credentials in the order in which they are tried.
     ///
     /// # Errors
-    /// Credentials or addresses of devices that aren't valid, secrets that can't be read.
+    /// Invalid credentials or addresses of devices, or secrets that can't be read.
     pub fn candidates(&self) -> Result<Candidates, Vec<InvalidConfig>> {
         let mut gathering = Gathering::default();
         let mut wrong = Wrong::default();
@@ -184,7 +184,7 @@ impl Config {
         let mut names = BTreeSet::new();
         for (at, credential) in self.credentials.iter().enumerate().take(MAX_CREDENTIALS) {
             if !names.insert(credential.name.as_str()) {
-                let problem = format!("{:?} stands there twice", credential.name);
+                let problem = format!("{:?} is there twice", credential.name);
                 wrong.push(format!("credentials[{at}].name"), problem);
             }
             if let Err(error) = gathering.listed(credential) {
@@ -206,7 +206,7 @@ fn unknown_zone(name: &str) -> String {
     let known: Vec<_> = jiff::tz::db().available().map(|zone| zone.as_str().to_owned()).collect();
     let meant = closest(name, known.iter().map(String::as_str));
     let meant = meant.map(|meant| format!(", did you mean {meant}?")).unwrap_or_default();
-    format!("{name:?} is no time zone: expected a name of the tz database, like Europe/Berlin{meant}")
+    format!("{name:?} is not a time zone: expected a name of the tz database, like Europe/Berlin{meant}")
 }
 
 fn of_mail(error: MailError) -> InvalidConfig {
@@ -221,7 +221,7 @@ fn of_mail(error: MailError) -> InvalidConfig {
     InvalidConfig::new(key, problem)
 }
 
-/// Why gateways can't trust the root metadata in a file.
+/// Why the root metadata in a file can't be trusted.
 fn trusted_root(path: &Path) -> Result<(), String> {
     let bring = "bring metadata/root.json of the firmware repository here";
     let length =
@@ -234,7 +234,7 @@ fn trusted_root(path: &Path) -> Result<(), String> {
     verified.map(drop).map_err(|error| format!("{}: {}: {bring}", path.display(), chain(&error)))
 }
 
-/// Host of a URL, for the advice where to enroll.
+/// Host of a URL, for the advice on enrollment.
 fn host(url: &str) -> String {
     let url = Url::parse(url).ok();
     url.and_then(|url| url.host_str().map(ToOwned::to_owned)).unwrap_or_else(|| "HOST".to_owned())

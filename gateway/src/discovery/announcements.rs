@@ -1,4 +1,5 @@
-//! Multicast DNS: what on this network announces itself as a printer. A hint where to ask, never a device by itself.
+//! Multicast DNS: addresses in this network that announce themselves as printers. An announcement is a hint which
+//! address to probe, never a device by itself.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -8,21 +9,21 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use mdns_sd::{Receiver, ServiceDaemon, ServiceEvent};
 
-/// How long is listened: who announces itself answers within two seconds, and is asked a second time after one.
+/// How long responses are collected: hosts respond within two seconds, and the query is repeated after one.
 pub const LISTEN: Duration = Duration::from_secs(4);
 
-/// What printers announce: IPP, LPD, raw printing.
+/// The services of printers: IPP, LPD, raw printing.
 const SERVICES: [&str; 3] = ["_ipp._tcp.local.", "_printer._tcp.local.", "_pdl-datastream._tcp.local."];
 
-/// Addresses that are remembered of one listening: anybody can announce any number.
+/// Maximum number of addresses: any host of the network can announce any number.
 const ADDRESSES: usize = 4096;
 
-/// Multicast DNS can't be spoken.
+/// Why multicast DNS can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error("multicast DNS can't be spoken: {0}")]
+#[error("multicast DNS can't be used: {0}")]
 pub struct AnnouncementsError(#[from] mdns_sd::Error);
 
-/// Asks who is there, and listens for `time`.
+/// Queries the services, and collects responses for `time`.
 ///
 /// # Errors
 /// The socket can't be opened.
@@ -33,15 +34,15 @@ pub async fn listen(time: Duration) -> Result<BTreeSet<IpAddr>, AnnouncementsErr
     let heard = match browsed {
         Ok(receivers) => {
             let hearing = hear(&receivers, &mut addresses);
-            // Who is there is known only by waiting.
+            // There is no end of responses other than the timeout.
             tokio::time::timeout(time, hearing).await.ok();
             Ok(())
         }
         Err(error) => Err(error),
     };
-    // The daemon's thread ends on its own; there is nobody to wait for it.
+    // The daemon's thread ends on its own; there is no need to wait for it.
     if let Err(error) = daemon.shutdown() {
-        tracing::debug!(error = %error, "multicast DNS can't be ended");
+        tracing::debug!(error = %error, "multicast DNS can't be stopped");
     }
     heard?;
     Ok(addresses)

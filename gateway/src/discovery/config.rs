@@ -8,13 +8,13 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiscoveryConfig {
-    /// Packets that a search sends in a second.
+    /// Packets that a search sends per second.
     pub packets_per_s: u32,
-    /// Whether multicast DNS is asked as well.
+    /// Whether multicast DNS is queried as well.
     pub mdns: bool,
-    /// Addresses that are never asked by a search.
+    /// Addresses that a search never probes.
     pub exclude: Vec<Span>,
-    /// When searches may run by themselves, in the site's time zone; always when absent.
+    /// When scheduled searches may run, in the site's time zone; always if absent.
     pub windows: Windows,
 }
 

@@ -1,4 +1,4 @@
-//! Discovery: finds the devices of networks by a paced sweep and by what announces itself.
+//! Discovery: finds the devices of networks by a rate-limited sweep, and by announcements.
 
 pub mod announcements;
 mod config;
@@ -17,24 +17,24 @@ use crate::snmp::{Candidates, ReadError, ReadScope, Reader, Target};
 
 pub use config::DiscoveryConfig;
 
-/// A sweep that falls behind catches up by at most this: a burst is what a limit is to prevent.
+/// A sweep that falls behind its rate catches up by at most this time: the limit exists to prevent bursts.
 const CATCH_UP: Duration = Duration::from_millis(50);
 
-/// Where devices are looked for.
+/// What to search.
 #[derive(Debug, Clone)]
 pub struct Search {
     /// The networks.
     pub sweep: Sweep,
-    /// Addresses that are asked first: they announced themselves.
+    /// Addresses to probe first because they announced themselves.
     pub announced: Vec<SocketAddr>,
     /// With what they are asked.
     pub credentials: Candidates,
-    /// Addresses of the sweep that were asked before.
+    /// Addresses of the sweep to skip: they were probed before.
     pub skip: usize,
 }
 
 impl Search {
-    /// How much is sent, and how long that takes.
+    /// The number of packets and the duration.
     #[must_use]
     pub fn estimate(&self, pace: Pace) -> Estimate {
         let tries = |address| u32::try_from(self.credentials.at(address).len()).unwrap_or(u32::MAX);
@@ -42,35 +42,35 @@ impl Search {
     }
 }
 
-/// How a sweep goes.
+/// The pace of a sweep.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// Time for an answer.
+    /// Time to wait for a response.
     pub timeout: Duration,
-    /// Further rounds to addresses that didn't answer.
+    /// Further rounds to addresses that didn't respond.
     pub retries: u32,
-    /// Addresses asked at once.
+    /// Addresses that are probed at the same time.
     pub concurrency: usize,
-    /// Packets sent in a second, on the average of any.
+    /// Packets per second, on average.
     pub packets_per_s: u32,
 }
 
-/// What a sweep tells while it goes.
+/// Progress of a sweep.
 #[derive(Debug)]
 pub enum Found {
-    /// An address is done, and nothing answered there.
+    /// An address is done without a response.
     Nothing(SocketAddr),
-    /// An address didn't answer and is asked again later.
+    /// An address didn't respond, and is probed again later.
     Again(SocketAddr),
-    /// A printer answered and was read.
+    /// A printer responded and was read.
     Device(SocketAddr, Box<Reading>),
-    /// Something answered and could not be read, or isn't a printer; why.
+    /// A host responded but can't be read, or isn't a printer, for this reason.
     Other(SocketAddr, String),
 }
 
 /// Searches; `on_address` is called for each address, in the order of completion.
 ///
-/// Each address is asked with one packet of each credential; who is silent is asked again when all others were.
+/// Each address is probed with one packet per credential. Those that don't respond are probed again after all others.
 pub async fn discover(
     reader: &Reader,
     search: &Search,
@@ -87,7 +87,7 @@ pub async fn discover(
     }
 }
 
-/// Asks each address once; gives those that didn't answer, where they are asked `again`.
+/// Probes each address once. Returns those that didn't respond, if they are to be probed `again`.
 async fn round(
     reader: &Reader,
     search: &Search,
@@ -114,7 +114,7 @@ async fn round(
                 next_at = next_at.max(latest) + gap;
             }
             Some((found, packets)) = asked.next(), if !asked.is_empty() => {
-                // The first packet was paced when it was sent.
+                // The first packet was counted when it was sent.
                 next_at += gap * packets.saturating_sub(1);
                 if let (Found::Nothing(address), true) = (&found, again) {
                     silent.push(*address);
@@ -128,7 +128,7 @@ async fn round(
     }
 }
 
-/// Asks one address, and reads it when it answers; also tells how many packets that took.
+/// Probes one address, and reads it if it responds. Also returns the number of packets.
 async fn ask(reader: &Reader, mut target: Target, retries: u32) -> (Found, u32) {
     let address = target.address;
     let packets = match reader.read(&target, ReadScope::Presence).await {

@@ -1,4 +1,4 @@
-//! The asking side of EST (RFC 7030): certificates of the authority, and of this gateway.
+//! The client side of EST (RFC 7030): gets the authority's certificates, and the gateway's own.
 
 use std::time::Duration;
 
@@ -15,18 +15,18 @@ use crate::https_client;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Where the operations are (RFC 7030 §3.2.2).
+/// The path of all operations (RFC 7030 §3.2.2).
 const PATH: &str = "/.well-known/est";
 
-/// Of a refusal, so much is shown.
+/// Maximum length of an error response's text that is shown, characters.
 const DETAIL_CHARS: usize = 300;
 
-/// What answers without a problem document is no communication server's enrollment.
+/// The detail for a response without a problem document, which doesn't come from a communication server's enrollment.
 const NOT_EST: &str = "that is not the answer of an enrollment port: is it the operators' port, another service, or a proxy \
                        between? Enrollment has a port of its own, `enrollment.listen` of the communication server (8445 in \
                        the examples)";
 
-/// What a person can do about a connection that failed.
+/// Advice for a failed connection.
 fn advice(error: &reqwest::Error) -> &'static str {
     match pki::tls::tls_error_in(error) {
         Some(rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired)) => {
@@ -39,52 +39,51 @@ fn advice(error: &reqwest::Error) -> &'static str {
     }
 }
 
-/// Why the server gives no certificates.
+/// Why an EST operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EstError {
-    /// The client can't be made.
-    #[error("the client can't be made: {0}")]
+    /// The client can't be created.
+    #[error("the client can't be created: {0}")]
     Setup(String),
-    /// No answer, or a server that is refused.
-    #[error("{what}: no answer from {url}: {problem}")]
+    /// There is no response, or the server is not trusted.
+    #[error("{what}: no response from {url}: {problem}")]
     Unreachable {
-        /// What was asked.
+        /// The operation.
         what: &'static str,
-        /// Whom.
+        /// The server's URL.
         url: String,
         /// Why.
         problem: String,
     },
-    /// The server refuses.
-    #[error("{what}: the server refuses with status {status}: {detail}")]
+    /// The server rejected the request.
+    #[error("{what}: the server responded with status {status}: {detail}")]
     Refused {
-        /// What was asked.
+        /// The operation.
         what: &'static str,
         /// HTTP status.
         status: u16,
-        /// Its words.
+        /// The detail of the response.
         detail: String,
-        /// When it wants to be asked again.
+        /// The value of `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// The answer isn't what RFC 7030 says.
-    #[error("{what}: the answer is {source}")]
+    /// The response doesn't conform to RFC 7030.
+    #[error("{what}: the response is {source}")]
     Answer {
-        /// What was asked.
+        /// The operation.
         what: &'static str,
-        /// What is wrong.
         source: InvalidBody,
     },
 }
 
-/// A server of certificates.
+/// An EST client of one server.
 pub(crate) struct Est {
     http: Client,
     url: String,
 }
 
 impl Est {
-    /// At `https://HOST:PORT`, through `proxy` where there is one.
+    /// For `https://HOST:PORT`, through `proxy` if there is one.
     pub(crate) fn new(url: &str, proxy: Option<&str>, tls: rustls::ClientConfig) -> Result<Self, EstError> {
         let url = https_client::check_url(url).map_err(EstError::Setup)?;
         let http = https_client::client(tls, proxy, |builder| builder.timeout(REQUEST_TIMEOUT));
@@ -92,13 +91,13 @@ impl Est {
         Ok(Self { http, url: url.as_str().trim_end_matches('/').to_owned() })
     }
 
-    /// The authority's own certificates.
+    /// The authority's certificates (RFC 7030 §4.1).
     pub(crate) async fn cacerts(&self) -> Result<Vec<CertificateDer<'static>>, EstError> {
         let request = self.http.get(format!("{}{PATH}/cacerts", self.url));
         self.ask("certificates of the authority", request).await
     }
 
-    /// The first certificate, for a token.
+    /// The first certificate, with a token (RFC 7030 §4.2.1).
     pub(crate) async fn enroll(
         &self,
         request: &[u8],
@@ -109,7 +108,7 @@ impl Est {
         self.ask("enrollment", asked).await
     }
 
-    /// A new certificate, for the one that the connection shows.
+    /// A new certificate, authenticated by the current one (RFC 7030 §4.2.2).
     pub(crate) async fn reenroll(&self, request: &[u8]) -> Result<Vec<CertificateDer<'static>>, EstError> {
         self.ask("renewal", self.post("simplereenroll", request)).await
     }

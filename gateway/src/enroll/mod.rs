@@ -1,7 +1,7 @@
-//! Enrollment: a gateway's first certificate, for a one-time token; also the way back of one whose certificate ended.
+//! Enrollment: gets a gateway's first certificate with a one-time token, or a new one after the old one has expired.
 //!
-//! The key is on the disk before it is asked for, and the same key is used when the command is run again: the server
-//! gives the same certificate for the same token and key, so that an answer that got lost costs nothing.
+//! The key is durable before it is used, and a repeated command uses the same key. The server returns the same
+//! certificate for the same token and key, so that a lost response does no harm.
 
 mod client;
 mod staged;
@@ -25,22 +25,22 @@ pub use client::EstError;
 pub use staged::NoCertificate;
 pub(crate) use staged::stage;
 
-/// Why a gateway was not enrolled.
+/// Why the enrollment failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EnrollError {
     /// There is a certificate already.
-    #[error("{} is there already: give --replace to put a new one in its place", path.display())]
+    #[error("{} exists already: use --replace to replace it", path.display())]
     Exists {
         /// The certificate or key.
         path: PathBuf,
     },
-    /// The token is of the past.
-    #[error("the enrollment token expired at {0}: ask for a new one")]
+    /// The token has expired.
+    #[error("the enrollment token expired at {0}: request a new one")]
     Expired(Timestamp),
-    /// The folder.
-    #[error("{}: can't be made", path.display())]
+    /// A directory can't be created.
+    #[error("{}: can't be created", path.display())]
     Folder {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
@@ -48,12 +48,12 @@ pub enum EnrollError {
     /// The server is not the one that the token names.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// There is no new certificate.
+    /// No certificate was issued.
     #[error(transparent)]
     NoCertificate(#[from] NoCertificate),
 }
 
-/// What is wanted.
+/// The parameters of an enrollment.
 #[derive(Debug)]
 pub struct Wanted<'a> {
     /// `https://HOST:PORT` of the server's enrollment.
@@ -62,25 +62,25 @@ pub struct Wanted<'a> {
     pub proxy: Option<&'a str>,
     /// The token.
     pub token: &'a Token,
-    /// Where certificate, key and root go.
+    /// The paths of certificate, key and root.
     pub files: &'a IdentityConfig,
-    /// Whether they may take the place of others.
+    /// Whether existing files are replaced.
     pub replace: bool,
 }
 
-/// What was enrolled.
+/// The result of an enrollment.
 #[derive(Debug)]
 pub struct Enrolled {
-    /// Who the gateway is now.
+    /// The gateway's identity.
     pub id: SpiffeId,
-    /// When its certificate ends.
+    /// When its certificate expires.
     pub not_after: Timestamp,
 }
 
 /// Enrolls.
 ///
 /// # Errors
-/// It was not; what was in the files' place stays. The same command may be run again.
+/// The enrollment failed; existing files are unchanged. It may be repeated.
 pub async fn enroll(wanted: &Wanted<'_>, now: Timestamp) -> Result<Enrolled, EnrollError> {
     let Wanted { token, files: place, .. } = wanted;
     if now >= token.expires_at {
@@ -95,13 +95,13 @@ pub async fn enroll(wanted: &Wanted<'_>, now: Timestamp) -> Result<Enrolled, Enr
     let (trust, certificates) = first_contact(wanted).await?;
     let identity = obtain(wanted, &applicant, &trust, certificates, now).await?;
     if let Err(error) = std::fs::remove_file(&asked_with) {
-        tracing::warn!(path = %asked_with.display(), error = %error, "a key that is no longer needed stays");
+        tracing::warn!(path = %asked_with.display(), error = %error, "an obsolete key can't be removed");
     }
     let not_after = Timestamp::from_second(identity.not_after()).unwrap_or(Timestamp::MAX);
     Ok(Enrolled { id: identity.id().clone(), not_after })
 }
 
-/// The key of an attempt before, or a new one.
+/// The key of an earlier attempt, or a new one.
 fn applicant(place: &IdentityConfig, asked_with: &Path) -> Result<Applicant, EnrollError> {
     for path in [&place.certificate, &place.key, &place.root] {
         let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { continue };
@@ -116,7 +116,7 @@ fn applicant(place: &IdentityConfig, asked_with: &Path) -> Result<Applicant, Enr
     Ok(applicant)
 }
 
-/// Asks for the authority's certificates, from whoever answers, and trusts the one that the token names.
+/// Requests the authority's certificates from an unverified server, and trusts those that the token names.
 async fn first_contact(wanted: &Wanted<'_>) -> Result<(Trust, Vec<CertificateDer<'static>>), EnrollError> {
     let offered = offered(wanted).await?;
     let token = wanted.token;
@@ -129,7 +129,7 @@ async fn offered(wanted: &Wanted<'_>) -> Result<Vec<CertificateDer<'static>>, No
     Ok(est.cacerts().await?)
 }
 
-/// Asks for the certificate, and puts the new files in their place once our own verifier has them proven.
+/// Requests the certificate, and installs the new files once our own verifier has accepted them.
 async fn obtain(
     wanted: &Wanted<'_>,
     applicant: &Applicant,
@@ -146,7 +146,7 @@ async fn obtain(
     let root = beside(&place.root, ".enrolling");
     files::write(&root, &root_pem, 0o644)?;
     let identity = stage(place, applicant, &certificates, |staged| {
-        // No revocation list yet: there may be none of this authority here.
+        // Without a revocation list: there may be none of this authority yet.
         let identity = Identity::load(&IdentityConfig { root: root.clone(), crl: None, ..staged })?;
         prove(&identity, &token.gateway, None, now)?;
         Ok(identity)

@@ -1,4 +1,4 @@
-//! A new certificate beside the old one: nothing takes its place before our own verifier has it proven.
+//! A new certificate beside the old one. It replaces the old one only after our own verifier has accepted it.
 
 use pki::est::{Applicant, InvalidBody};
 use pki::renewal::ProofError;
@@ -12,22 +12,22 @@ use super::EstError;
 /// Why there is no new certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum NoCertificate {
-    /// The key.
-    #[error("no key can be made or read")]
+    /// The key can't be generated or read.
+    #[error("no key can be generated or read")]
     Key(#[source] pki::authority::AuthorityError),
-    /// TLS.
+    /// TLS can't be configured.
     #[error("TLS can't be configured")]
     Tls(#[from] TlsError),
-    /// The server.
+    /// The request failed.
     #[error(transparent)]
     Est(#[from] EstError),
-    /// What the server gave.
-    #[error("the server's answer can't be used: {0}")]
+    /// The response is invalid.
+    #[error("the server's response can't be used: {0}")]
     Answer(#[from] InvalidBody),
-    /// What the server gave can't be loaded.
+    /// The new certificate can't be loaded.
     #[error("the new certificate can't be used")]
     Identity(#[from] IdentityError),
-    /// What the server gave is refused by our own verifier.
+    /// The new certificate is rejected by our own verifier.
     #[error(transparent)]
     Proof(#[from] ProofError),
     /// A file can't be written.
@@ -35,7 +35,7 @@ pub enum NoCertificate {
     Install(#[from] InstallError),
 }
 
-/// Puts key and certificate beside those of `place`; what `prove` refuses is taken away again.
+/// Writes key and certificate beside those of `place`; removes them if `prove` rejects them.
 pub(crate) fn stage<T>(
     place: &IdentityConfig,
     applicant: &Applicant,

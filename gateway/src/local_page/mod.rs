@@ -62,8 +62,8 @@ fn show(status: &Status, asked: &Asked) -> Response {
     match Page::of(status, asked).render() {
         Ok(html) => (HEADERS, Html(html)).into_response(),
         Err(error) => {
-            tracing::error!(error = %error, "the local page can't be drawn");
-            (StatusCode::INTERNAL_SERVER_ERROR, "the page can't be drawn\n").into_response()
+            tracing::error!(error = %error, "the local page can't be rendered");
+            (StatusCode::INTERNAL_SERVER_ERROR, "the page can't be rendered\n").into_response()
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The letter about one call: subject, headers, plain text and HTML.
+//! The mail about one call: subject, headers, plain text and HTML.
 
 use askama::Template;
 use aws_lc_rs::digest::{Context, SHA256};
@@ -13,15 +13,15 @@ use wire::report::{Call, Edge};
 use super::MailError;
 use super::next_steps::next_steps;
 
-/// Of a call's detail, the subject shows as many characters.
+/// Maximum length of a call's detail in the subject, characters.
 const SUBJECT_DETAIL_CHARS: usize = 60;
 
-/// What a letter is about.
+/// The contents of a mail.
 #[derive(Debug, Clone)]
 pub struct CallNotice<'a> {
-    /// The gateway that saw it.
+    /// The gateway that reported the call.
     pub gateway: &'a GatewayId,
-    /// Name of the site, where configured.
+    /// The site's name, if configured.
     pub site: Option<&'a str>,
     /// Time zone of the site.
     pub time_zone: TimeZone,
@@ -45,7 +45,7 @@ struct Html<'a> {
     letter: &'a Letter,
 }
 
-/// What both forms of the letter show.
+/// The values in both forms of the mail.
 struct Letter {
     subject: String,
     title: &'static str,
@@ -56,7 +56,7 @@ struct Letter {
     gateway: String,
 }
 
-/// Writes the letter.
+/// Composes the mail.
 pub(super) fn write(notice: &CallNotice<'_>, from: &Mailbox, to: &[Mailbox]) -> Result<Message, MailError> {
     let wrong = |error: &dyn std::fmt::Display| MailError::Letter(error.to_string());
     let letter = Letter::about(notice);
@@ -70,7 +70,8 @@ pub(super) fn write(notice: &CallNotice<'_>, from: &Mailbox, to: &[Mailbox]) -> 
         .subject(&letter.subject)
         .date(notice.call.seen_at.into())
         .message_id(Some(format!("<{}@{domain}>", call_key(notice, true))))
-        // What begins and what ends a call share a (fictitious) parent, so that mail programs show them together.
+        // The mails about the beginning and the end of a call reference the same (fictitious) parent, so that mail
+        // programs show them as one thread.
         .references(format!("<{}@{domain}>", call_key(notice, false)))
         .raw_header(fixed("Auto-Submitted", "auto-generated"))
         .raw_header(fixed("X-Auto-Response-Suppress", "All"))
@@ -78,7 +79,7 @@ pub(super) fn write(notice: &CallNotice<'_>, from: &Mailbox, to: &[Mailbox]) -> 
         .map_err(|e| wrong(&e))
 }
 
-/// A letter of a few plain sentences.
+/// A mail of a few sentences of plain text.
 pub(super) fn plain(subject: &str, text: &str, from: &Mailbox, to: &[Mailbox]) -> Result<Message, MailError> {
     let recipients: Mailboxes = to.iter().cloned().collect();
     Message::builder()
@@ -95,7 +96,7 @@ fn fixed(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }
 
-/// The same for the same call always; with `this_edge` its beginning and its end differ.
+/// A key that is the same for all mails about a call; with `this_edge`, its beginning and its end differ.
 fn call_key(notice: &CallNotice<'_>, this_edge: bool) -> String {
     let call = notice.call;
     let mut context = Context::new(&SHA256);
@@ -155,7 +156,7 @@ fn subject(call: &Call, detail: &str, model: &str, serial: Option<&str>) -> Stri
     subject
 }
 
-/// Vendor and model, the vendor once: devices say `IM C4500` as well as `RICOH IM C4500`.
+/// Vendor and model, with the vendor once: devices report `IM C4500` as well as `RICOH IM C4500`.
 fn model(identity: &Identity) -> String {
     let vendor = identity.vendor.as_deref().unwrap_or("");
     let model = one_line(identity.model.as_deref().unwrap_or(""), 100);
@@ -176,7 +177,7 @@ fn local_time(notice: &CallNotice<'_>) -> String {
     format!("{} ({zone}, UTC{})", seen.strftime("%A, %-d %B %Y, %H:%M:%S"), seen.strftime("%:z"))
 }
 
-/// Text of a device as one line without control characters.
+/// A device's text as one line without control characters.
 fn one_line(text: &str, max_chars: usize) -> String {
     let clean: String =
         text.chars().map(|c| if wire::text::is_hidden(c) { ' ' } else { c }).take(max_chars).collect();

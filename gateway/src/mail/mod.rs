@@ -1,6 +1,6 @@
-//! E-mail to the customer's IT administrator about calls, by SMTP.
+//! Mail about calls to the customer's IT administrator, by SMTP.
 //!
-//! A letter's Message-ID is made from the call, so that a repeated delivery is the same letter to every reader.
+//! A mail's Message-ID is derived from the call, so that a repeated delivery is recognised as the same mail.
 
 mod letter;
 mod next_steps;
@@ -20,13 +20,13 @@ use serde::Deserialize;
 
 pub use letter::CallNotice;
 
-/// One command of SMTP, or the connection, may take so long.
+/// Time limit of the connection and of one SMTP command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A whole delivery may take so long.
+/// Time limit of a whole delivery.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Recipients of one letter.
+/// Maximum number of recipients.
 const MAX_RECIPIENTS: usize = 20;
 
 /// Section `mail` of the gateway's configuration.
@@ -37,13 +37,13 @@ pub struct MailConfig {
     pub server: String,
     /// How the connection is protected.
     pub security: Security,
-    /// Name to log in with.
+    /// User name for authentication.
     #[serde(default)]
     pub user: Option<String>,
-    /// File that holds the password.
+    /// File with the password.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
-    /// Certificate authority of a private mail server, PEM; the system's authorities otherwise.
+    /// Certificate authority of a private mail server, PEM; by default those of the system.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
     /// Sender.
@@ -56,11 +56,11 @@ pub struct MailConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Security {
-    /// Not at all.
+    /// Plaintext.
     None,
-    /// Plain at first, then TLS, or nothing is sent.
+    /// STARTTLS; nothing is sent without it.
     Starttls,
-    /// TLS from the first byte.
+    /// TLS from the beginning.
     Tls,
 }
 
@@ -74,10 +74,10 @@ impl Security {
     }
 }
 
-/// A letter that was not delivered, or a mailer that can't be made.
+/// Why a mail was not delivered, or a mailer can't be created.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
-    /// The configuration can't be used.
+    /// The configuration is invalid.
     #[error("mail.{key}: {problem}")]
     Config {
         /// The key.
@@ -96,14 +96,14 @@ pub enum MailError {
         #[source]
         source: io::Error,
     },
-    /// TLS can't be set up.
+    /// TLS can't be configured.
     #[error("mail: TLS can't be set up")]
     Tls(#[source] lettre::transport::smtp::Error),
-    /// The letter can't be written.
-    #[error("the letter can't be written: {0}")]
+    /// The mail can't be composed.
+    #[error("the mail can't be composed: {0}")]
     Letter(String),
-    /// The mail server did not take it.
-    #[error("{server}: the mail server did not take the letter")]
+    /// The mail server rejected it.
+    #[error("{server}: the mail server rejected the mail")]
     Delivery {
         /// The mail server.
         server: String,
@@ -111,7 +111,7 @@ pub enum MailError {
         #[source]
         source: lettre::transport::smtp::Error,
     },
-    /// The mail server took too long.
+    /// The delivery took too long.
     #[error("{server}: no delivery within {} s", DELIVERY_TIMEOUT.as_secs())]
     Timeout {
         /// The mail server.
@@ -120,8 +120,9 @@ pub enum MailError {
 }
 
 impl MailError {
-    /// Whether trying again can't help: the server refused for good (5yz), or the letter or configuration is wrong. A
-    /// server that is down, slow, refuses for now (4yz) or has a wrong certificate is tried again.
+    /// Whether a retry can't help: the server rejected the mail permanently (5yz), or mail or configuration are
+    /// invalid. If the server is down, slow, returns a temporary error (4yz) or has an invalid certificate, the mail
+    /// is retried.
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
@@ -132,7 +133,7 @@ impl MailError {
     }
 }
 
-/// Delivers letters to one mail server.
+/// Delivers mails to one mail server.
 #[derive(Debug, Clone)]
 pub struct Mailer {
     transport: AsyncSmtpTransportBuilder,
@@ -142,10 +143,10 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// Makes a mailer; reads the password and the certificate authority, connects to nothing.
+    /// Reads the password and the certificate authority, but doesn't connect.
     ///
     /// # Errors
-    /// The configuration can't be used; the error names the key.
+    /// The configuration is invalid; the error names the key.
     pub fn new(config: &MailConfig) -> Result<Self, MailError> {
         let (host, port) = split_server(config)?;
         let from = mailbox("from", &config.from)?;
@@ -169,16 +170,16 @@ impl Mailer {
         Ok(Self { transport: builder, server: format!("{host}:{port}"), from, to })
     }
 
-    /// Writes the letter about a call and delivers it. The call must be on the gateway's disk before, and be marked as
-    /// mailed after.
+    /// Composes the mail about a call and delivers it. The call must be durable before, and be marked as mailed
+    /// after.
     ///
     /// # Errors
-    /// It was not delivered; [`MailError::is_final`] tells whether trying again can help.
+    /// It was not delivered; [`MailError::is_final`] is whether a retry can't help.
     pub async fn send(&self, notice: &CallNotice<'_>) -> Result<(), MailError> {
         self.deliver(letter::write(notice, &self.from, &self.to)?).await
     }
 
-    /// Delivers a plain letter about the gateway itself.
+    /// Delivers a plain-text mail about the gateway itself.
     ///
     /// # Errors
     /// As [`Mailer::send`].
@@ -187,7 +188,7 @@ impl Mailer {
     }
 
     async fn deliver(&self, letter: Message) -> Result<(), MailError> {
-        // Letters are rare: a connection kept open would only meet the server's time-out.
+        // Mails are rare: the server would time out an open connection.
         let transport: AsyncSmtpTransport<Tokio1Executor> = self.transport.clone().build();
         let server = || self.server.clone();
         match tokio::time::timeout(DELIVERY_TIMEOUT, transport.send(letter)).await {

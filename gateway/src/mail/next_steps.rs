@@ -1,8 +1,7 @@
-//! What a person on site should do about a call, in one or two sentences.
+//! Advice for people on site about a call, in one or two sentences.
 
 use wire::report::{CallKind, Edge};
 
-/// The advice.
 pub(super) const fn next_steps(call: CallKind, edge: Edge) -> &'static str {
     match (call, edge) {
         (CallKind::ServiceCall, Edge::Raised) => {

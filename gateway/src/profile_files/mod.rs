@@ -1,5 +1,5 @@
-//! Profile files: those that are built in (`gateway/profiles`), and a directory's, which replace those of the same
-//! vendor.
+//! Profile files: the built-in ones (`gateway/profiles`), and those of a directory, which replace the ones of the
+//! same vendor.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use gateway_core::reading::profiles::{Profile, ProfileError, Profiles};
 
 macro_rules! built_in {
     ($($name:literal),+ $(,)?) => {
-        /// The built-in files, name and content.
+        /// The built-in files: name and content.
         pub const BUILT_IN: &[(&str, &str)] =
             &[$(($name, include_str!(concat!("../../profiles/", $name)))),+];
     };
@@ -33,10 +33,10 @@ built_in!(
     "zebra.yaml",
 );
 
-/// Profiles of one directory that are read.
+/// Maximum number of profiles in a directory.
 const FILES: usize = 256;
 
-/// Profiles that can't be used.
+/// Why profiles can't be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfilesError {
     /// A file or the directory can't be read.
@@ -48,21 +48,21 @@ pub enum ProfilesError {
         #[source]
         source: std::io::Error,
     },
-    /// More files than a gateway needs.
+    /// The directory has too many files.
     #[error("profiles: {} holds more than {FILES} files", path.display())]
     TooMany {
         /// The directory.
         path: PathBuf,
     },
-    /// A file isn't a profile.
+    /// A file is not a valid profile.
     #[error(transparent)]
     Profile(#[from] ProfileError),
 }
 
-/// The built-in profiles, and those of a directory over them.
+/// The built-in profiles and those of a directory.
 ///
 /// # Errors
-/// A file can't be read or isn't a profile: the error names it, with path, line and column.
+/// A file can't be read or is invalid: the error names it, with path, line and column.
 pub fn load(directory: Option<&Path>) -> Result<Profiles, ProfilesError> {
     let mut profiles = Vec::new();
     for (name, yaml) in BUILT_IN {
@@ -76,10 +76,10 @@ pub fn load(directory: Option<&Path>) -> Result<Profiles, ProfilesError> {
     Ok(Profiles::new(profiles))
 }
 
-/// One profile file.
+/// Loads one profile file.
 ///
 /// # Errors
-/// It can't be read or isn't a profile.
+/// It can't be read or is invalid.
 pub fn file(path: &Path) -> Result<Profile, ProfilesError> {
     let yaml = std::fs::read_to_string(path)
         .map_err(|source| ProfilesError::Unreadable { path: path.to_owned(), source })?;

@@ -1,5 +1,5 @@
-//! The engine: collects inputs, feeds the site's state machine, commits what follows to the spool, and only then performs
-//! the effects. It decides nothing.
+//! The engine: collects inputs, passes them to the site's state machine, commits the outcome to the spool, and only
+//! then performs the effects. It decides nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,16 +17,16 @@ use crate::spool::{Changes, Spool, SpoolError};
 use crate::traps::Gate;
 use crate::uplink::{Facts, UplinkEvent, UplinkHandle};
 
-/// Maximum number of inputs that one commit takes in.
+/// Maximum number of inputs per commit.
 const INPUTS_AT_ONCE: usize = 256;
 
-/// Steps that are due within this of each other are taken together.
+/// Steps that are due within this time of each other are taken together.
 const GRAIN: Duration = Duration::from_millis(100);
 
-/// How long the engine sleeps at most.
+/// Longest time without a step.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
-/// Pause before a spool that is full is tried again.
+/// Pause before a full spool is tried again.
 const FULL_PAUSE: Duration = Duration::from_secs(2);
 
 /// The engine.
@@ -36,7 +36,7 @@ pub(super) struct Engine {
     pub(super) services: Services,
     pub(super) spool: Spool,
     pub(super) uplink: Arc<UplinkHandle>,
-    /// Whose traps are taken, where traps are received.
+    /// The limiter that gets the addresses of known devices, if traps are received.
     pub(super) gate: Option<Gate>,
     pub(super) snapshot: Arc<StatusSnapshot>,
     pub(super) inputs: mpsc::UnboundedReceiver<Input>,
@@ -75,7 +75,7 @@ impl Engine {
         }
     }
 
-    /// The event that an input is to the site.
+    /// Converts an input to an event of the site.
     fn event_of(&mut self, input: Input, stored: &mut Vec<oneshot::Sender<()>>) -> Option<Event> {
         match input {
             Input::Site(event) => Some(event),
@@ -97,7 +97,7 @@ impl Engine {
         }
     }
 
-    /// Persists what follows, then acknowledges the commands in it, then performs the effects.
+    /// Commits the outcome, then acknowledges its commands, then performs its effects.
     async fn commit_and_run(&mut self, now: Moment, stored: Vec<oneshot::Sender<()>>) {
         let outcome = self.site.outcome();
         outcome.notices.iter().for_each(notices::log);
@@ -107,7 +107,7 @@ impl Engine {
         }
         for sender in stored {
             if sender.send(()).is_err() {
-                tracing::debug!("the uplink no longer waits for commands to be stored");
+                tracing::debug!("the uplink no longer waits for commands");
             }
         }
         for effect in outcome.effects {
@@ -115,7 +115,7 @@ impl Engine {
         }
     }
 
-    /// Commits, however long the spool takes to have room; `false` when the program ends before.
+    /// Commits; waits if the spool is full. Returns `false` if the program ends before.
     async fn commit(&self, changes: Changes) -> bool {
         loop {
             let committed = tokio::select! {
@@ -125,7 +125,7 @@ impl Engine {
             match committed {
                 Ok(()) => return true,
                 Err(error @ SpoolError::Closed) => {
-                    tracing::error!(error = %error, "changes could not be stored");
+                    tracing::error!(error = %error, "changes not stored");
                     return false;
                 }
                 Err(error) => tracing::error!(error = %error, "changes wait for the spool"),
@@ -137,7 +137,7 @@ impl Engine {
         }
     }
 
-    /// After a shutdown the spool has a moment left to store what was decided.
+    /// After a shutdown, the spool has a limited time to store what was decided.
     async fn given_up(&self) {
         self.shutdown.cancelled().await;
         tokio::time::sleep(FULL_PAUSE).await;

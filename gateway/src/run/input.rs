@@ -1,4 +1,4 @@
-//! What reaches the engine.
+//! The inputs of the engine.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::device_address::NamedDevice;
 use crate::snmp::ReadError;
 use crate::uplink::UplinkEvent;
 
-/// What reaches the engine.
+/// An input of the engine.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// An event as the site takes it.
+    /// An event of the site.
     Site(Event),
     /// A read ended.
     Read(SocketAddr, ReadScope, Result<Box<CompletedReading>, ReadError>),
@@ -25,11 +25,11 @@ pub(super) enum Input {
     Found(SocketAddr, Box<Reading>),
     /// A search ended after this time.
     SearchEnded(SearchEnd, Duration),
-    /// The DNS resolved the name of a device.
+    /// The name of a device was resolved.
     Resolved(Box<NamedDevice>, SocketAddr),
-    /// Commands came; the sender is notified when they are stored.
+    /// Commands were delivered; the sender is notified when they are stored.
     Commands(Vec<Command>, oneshot::Sender<()>),
-    /// The local port wants a snapshot. It is taken after the inputs, however many want it.
+    /// The local port requests a snapshot. One is taken after all queued inputs, for all requests.
     SnapshotWanted,
 }
 
@@ -48,6 +48,6 @@ impl From<UplinkEvent> for Input {
 /// Sends an input to the engine from a task.
 pub(super) fn send(inputs: &UnboundedSender<Input>, input: Input) {
     if inputs.send(input).is_err() {
-        tracing::debug!("an input is dropped: the program ends");
+        tracing::debug!("shutting down: input dropped");
     }
 }

@@ -1,6 +1,7 @@
-//! Running: opens what is needed, restores what the spool remembers, and runs the engine until the program ends.
+//! Runs the gateway: opens what is needed, restores the state from the spool, and runs the engine until the program
+//! ends.
 //!
-//! In this order always: persist, then answer, then send.
+//! The order is always: persist, then acknowledge, then send.
 
 mod clock;
 mod engine;
@@ -42,7 +43,7 @@ use local::{Sources, StatusSnapshot};
 use mailing::MailSender;
 use services::Services;
 
-/// How long the shutdown waits for work that is under way.
+/// How long the shutdown waits for tasks in progress.
 const DRAIN: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Why the gateway can't run.
@@ -69,27 +70,27 @@ pub enum RunError {
     /// The spool can't be opened.
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    /// The local port can't tell that the gateway waits.
-    #[error("the local port can't tell that the gateway waits for room on its disk")]
+    /// The local port can't be opened while the gateway waits for disk space.
+    #[error("the local port for the time without disk space can't be opened")]
     Waiting(#[source] std::io::Error),
-    /// The client of the communication server can't be made.
+    /// The client of the communication server can't be created.
     #[error(transparent)]
     Uplink(#[from] SetupError),
     /// The SNMP socket can't be opened.
     #[error(transparent)]
     Snmp(#[from] crate::snmp::TransportError),
-    /// A vendor profile can't be used.
+    /// A vendor profile is invalid.
     #[error(transparent)]
     Profiles(#[from] profile_files::ProfilesError),
     /// Traps can't be received.
     #[error(transparent)]
     Traps(#[from] TrapsError),
-    /// The schedule can't be begun.
-    #[error("the schedule can't be begun")]
+    /// The schedule can't be started.
+    #[error("the schedule can't be started")]
     Schedule(#[from] tokio_cron_scheduler::JobSchedulerError),
 }
 
-/// Runs the gateway until `shutdown`; then what is under way is stored and the spool is closed.
+/// Runs the gateway until `shutdown`, then stores what is in progress and closes the spool.
 ///
 /// # Errors
 /// Something that is needed can't be opened.
@@ -153,17 +154,17 @@ pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) 
         tasks.spawn(traps.run(shutdown.clone(), trap_input(inputs)));
     }
     write_addresses(&config.data_dir, &addresses)?;
-    tracing::info!(gateway.id = %config.gateway, local = %listens, "the gateway runs");
+    tracing::info!(gateway.id = %config.gateway, local = %listens, "gateway started");
 
     engine.run(delivered).await;
     schedule::end(schedule).await;
     drain(&tasks).await;
     spool.close().await?;
-    tracing::info!("the gateway has ended");
+    tracing::info!("gateway stopped");
     Ok(())
 }
 
-/// The uplink to the communication server, and what it delivers.
+/// The uplink to the communication server, and its events.
 fn connect(
     config: &Config,
     checked: &Checked,
@@ -177,15 +178,15 @@ fn connect(
     Ok((Uplink::new(server, spool.clone(), Arc::clone(handle), deliveries, url, speedup), delivered))
 }
 
-/// Waits for the tasks that are under way.
+/// Waits for the tasks in progress.
 async fn drain(tasks: &TaskTracker) {
     tasks.close();
     if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
-        tracing::warn!("some work did not end while draining");
+        tracing::warn!("some tasks did not end in time");
     }
 }
 
-/// The local port, and the spool.
+/// The local port and the spool.
 struct Begun {
     listener: TcpListener,
     listens: SocketAddr,
@@ -193,7 +194,7 @@ struct Begun {
     restored: Restored,
 }
 
-/// Opens the local port, then the spool; `None` when the program ends before there is room for it.
+/// Opens the local port, then the spool; `None` if the program ends before there is room for it.
 async fn begin(config: &Config, shutdown: &CancellationToken) -> Result<Option<Begun>, RunError> {
     let data_dir = config.data_dir.clone();
     std::fs::create_dir_all(&data_dir)
@@ -202,7 +203,7 @@ async fn begin(config: &Config, shutdown: &CancellationToken) -> Result<Option<B
     let local = |source| RunError::Local { address, source };
     let listener = TcpListener::bind(address).await.map_err(local)?;
     let listens = listener.local_addr().map_err(local)?;
-    // Metrics are counted from here on.
+    // Metrics must be installed before the first one is recorded.
     runtime::local::install_metrics();
     let settings = SpoolSettings { data_dir, limit_bytes: config.spool.limit_mib << 20 };
     let listener = listener.into_std().map_err(local)?;
@@ -215,20 +216,20 @@ async fn begin(config: &Config, shutdown: &CancellationToken) -> Result<Option<B
     Ok(Some(Begun { listener, listens, spool, restored }))
 }
 
-/// Writes down where the gateway listens.
+/// Writes the addresses on which the gateway listens to a file.
 fn write_addresses(data_dir: &Path, addresses: &BTreeMap<&str, SocketAddr>) -> Result<(), RunError> {
     match runtime::addresses::write(data_dir, addresses) {
         Ok(()) => Ok(()),
-        // Whoever configured a port knows it without the file.
+        // The file is only needed for ports that were not configured.
         Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
-            tracing::warn!(error = %error, "no room to write where the gateway listens");
+            tracing::warn!(error = %error, "the file with the local address can't be written");
             Ok(())
         }
         Err(source) => Err(RunError::DataDir { path: data_dir.display().to_string(), source }),
     }
 }
 
-/// Renews the certificate when its time comes and takes in what changed of it on the disk; what is shown of that.
+/// Starts the renewal of the certificate, and watches its files. Returns the certificate's status.
 fn keep_certificate(
     config: &Arc<Config>,
     checked: &Checked,
@@ -247,7 +248,7 @@ fn keep_certificate(
     shown
 }
 
-/// The site, from what the spool remembers.
+/// The site with the state from the spool.
 fn restore(
     rules: SiteRules,
     profiles: Arc<Profiles>,
@@ -268,7 +269,7 @@ fn restore(
     Site::new(rules, profiles, state, clock.now(), rand::random())
 }
 
-/// Begins to send mails where mail is configured; where to put those that are to be sent.
+/// Starts sending mails if mail is configured. Returns the queue's input.
 fn send_mails(
     config: &Arc<Config>,
     checked: &Checked,
@@ -292,14 +293,14 @@ fn send_mails(
     Some(mails)
 }
 
-/// Passes traps on to the engine.
+/// Passes traps to the engine.
 fn trap_input(
     inputs: mpsc::UnboundedSender<Input>,
 ) -> impl FnMut(std::net::IpAddr, std::time::Duration) + Send + use<> {
     move |ip, after| send(&inputs, Input::Site(Event::TrapReceived(ip, after)))
 }
 
-/// Opens the port for traps where one is configured, and warns of credentials that are weak.
+/// Opens the port for traps if one is configured, and warns about weak credentials.
 async fn open_traps(
     config: &Config,
     credentials: &Candidates,
@@ -320,6 +321,6 @@ async fn serve_local(
     shutdown: CancellationToken,
 ) {
     if let Err(error) = runtime::local::serve(listener, hosts, health, extra, shutdown).await {
-        tracing::error!(error = %error, "the local port ended");
+        tracing::error!(error = %error, "the local port stopped");
     }
 }

@@ -1,4 +1,4 @@
-//! Notices of the site's state machine as log lines and metrics.
+//! Writes notices of the site's state machine to the log and to metrics.
 
 use std::time::Duration;
 
@@ -13,18 +13,18 @@ pub(super) fn log(notice: &Notice) {
             tracing::info!(device = %id, device.address = address_text(*address), "new device");
         }
         Notice::DeviceMoved(id, address) => {
-            tracing::info!(device = %id, device.address = address_text(*address), "a device has moved");
+            tracing::info!(device = %id, device.address = address_text(*address), "device moved");
         }
         Notice::IdentityFinding(id, finding) => {
             let kind = finding.kind.name();
-            tracing::warn!(device = %id, finding = kind, detail = finding.detail, "the identity of a device is doubtful");
+            tracing::warn!(device = %id, finding = kind, detail = finding.detail, "finding about the identity of a device");
             metrics::counter!("platen_gateway_identity_findings_total", "kind" => kind).increment(1);
         }
         Notice::NoDeviceId(address, error) => {
-            tracing::error!(device.address = address_text(*address), error, "a device has no usable id");
+            tracing::error!(device.address = address_text(*address), error, "device without a usable id");
         }
         Notice::Unreadable(id, error) => {
-            tracing::warn!(device = %id, error, "a device responds and can't be read");
+            tracing::warn!(device = %id, error, "device responds but can't be read");
         }
         Notice::CallMade(call, serial) => {
             tracing::info!(
@@ -38,7 +38,7 @@ pub(super) fn log(notice: &Notice) {
         }
         Notice::CommandAccepted(id, order) => tracing::info!(command = %id, order, "command accepted"),
         Notice::CommandsFull(id) => {
-            tracing::warn!(command = %id, "too many open commands: this one is left for a later poll");
+            tracing::warn!(command = %id, "too many open commands: command postponed to a later poll");
         }
         Notice::CommandEnded(id, order, state, detail) => {
             tracing::info!(command = %id, order, state, detail, "command ended");

@@ -1,10 +1,10 @@
-//! An outcome of the site's state machine as changes of the spool.
+//! Converts an outcome of the site's state machine to changes of the spool.
 
 use gateway_core::site::{Outcome, State};
 
 use crate::spool::{Changes, SpoolError};
 
-/// What is to be committed. A record that can't be encoded is a fault of this program: it is logged and left out.
+/// The changes to commit. A record that can't be encoded is a defect of this program: it is logged and skipped.
 pub(super) fn changes(outcome: &Outcome, state: &State) -> Changes {
     let mut changes = Changes::new();
     for (at, report) in &outcome.reports {

@@ -1,4 +1,4 @@
-//! The schedule of recurring jobs, by tokio-cron-scheduler with jobs that know no time zone.
+//! The schedule of recurring jobs, by tokio-cron-scheduler. Jobs are intervals, so no time zone is involved.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use tokio_cron_scheduler::{Job as CronJob, JobScheduler, JobSchedulerError};
 use super::input::{Input, send};
 use crate::config::Config;
 
-/// Between two compactions of the spool.
+/// Interval of spool maintenance.
 const UPKEEP_EVERY: Duration = Duration::from_secs(600);
 
-/// The scheduler's own grain: no job recurs more often.
+/// The scheduler's resolution: no job recurs more often.
 const EVERY_MIN: Duration = Duration::from_secs(1);
 
-/// Begins the schedule.
+/// Starts the schedule.
 pub(super) async fn begin(
     config: &Config,
     inputs: UnboundedSender<Input>,
@@ -39,7 +39,7 @@ pub(super) async fn begin(
     Ok(scheduler)
 }
 
-/// Ends the schedule.
+/// Stops the schedule.
 pub(super) async fn end(mut scheduler: JobScheduler) {
     if let Err(error) = scheduler.shutdown().await {
         tracing::warn!(error = %error, "the schedule can't be ended");

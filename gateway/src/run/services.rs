@@ -1,4 +1,4 @@
-//! What the engine has done: each effect as a task that sends its result back as an input.
+//! Performs effects: each is a task that returns its result as an input.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -35,7 +35,7 @@ use crate::uplink::UplinkHandle;
 /// Why firmware can't be staged or pushed without `global_server`.
 const NO_GLOBAL_SERVER: &str = "this gateway is configured without a global server";
 
-/// What effects are performed with.
+/// What effects need.
 #[derive(Debug)]
 pub(super) struct Services {
     pub(super) config: Arc<Config>,
@@ -54,7 +54,7 @@ pub(super) struct Services {
 }
 
 impl Services {
-    /// Performs an effect. Nothing here waits.
+    /// Starts an effect; never waits.
     pub(super) fn perform(&self, effect: Effect, state: &State, now: Moment) {
         match effect {
             Effect::Read(request) => self.read(request),
@@ -74,7 +74,7 @@ impl Services {
                 if let Some(mails) = &self.mails
                     && mails.send(*mail).is_err()
                 {
-                    tracing::debug!("a mail stays in the spool: the program ends");
+                    tracing::debug!("shutting down: a mail stays in the spool");
                 }
             }
             Effect::Stage(order) => self.stage(*order, now),
@@ -84,7 +84,7 @@ impl Services {
         }
     }
 
-    /// Uses credentials for the device at an address alone; the common ones where it has none.
+    /// Sets the credentials of the device at an address; `None` for the common ones.
     pub(super) fn use_credentials(&mut self, address: SocketAddr, own: Option<Candidates>) {
         match own {
             Some(own) => self.own_credentials.insert(address, own),
@@ -92,7 +92,7 @@ impl Services {
         };
     }
 
-    /// The event of a read that ended.
+    /// The event for a read that ended.
     pub(super) fn read_completed(
         &self,
         address: SocketAddr,
@@ -112,7 +112,7 @@ impl Services {
         Event::ReadCompleted { address, scope, access, result }
     }
 
-    /// The event of a device that a search found.
+    /// The event for a device that a search found.
     pub(super) fn found(&self, address: SocketAddr, reading: Box<Reading>) -> Event {
         Event::Found { address, access: self.reader.access(address), reading }
     }
@@ -257,7 +257,7 @@ impl Services {
         let spool = self.spool.clone();
         self.tasks.spawn(async move {
             if let Err(error) = spool.upkeep().await {
-                tracing::warn!(error = %error, "the spool's upkeep failed");
+                tracing::warn!(error = %error, "spool maintenance failed");
             }
         });
     }
@@ -282,7 +282,7 @@ async fn confirm(
     })
 }
 
-/// Addresses that announce themselves by mDNS and belong to a configured network.
+/// Addresses of a configured network that announce themselves by mDNS.
 async fn announced(sweep: &Sweep) -> Vec<SocketAddr> {
     let heard = match announcements::listen(announcements::LISTEN).await {
         Ok(heard) => heard,

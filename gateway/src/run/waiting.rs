@@ -70,6 +70,6 @@ async fn serve(
     let answer = move || std::future::ready((StatusCode::SERVICE_UNAVAILABLE, text()));
     let extra = Router::new().fallback(answer);
     if let Err(error) = runtime::local::serve(listener, hosts, health, extra, over).await {
-        tracing::error!(error = %error, "the local port ended");
+        tracing::error!(error = %error, "the local port stopped");
     }
 }

@@ -50,7 +50,7 @@ pub struct Target {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// No response: the device is off, or the community is wrong, to which SNMP v1 and v2c don't respond.
-    #[error("{address}: no answer to {request} within {waited_ms} ms ({attempts} packets)")]
+    #[error("{address}: no response to {request} within {waited_ms} ms ({attempts} packets)")]
     NoAnswer {
         /// The device.
         address: SocketAddr,
@@ -62,7 +62,7 @@ pub enum ReadError {
         attempts: u32,
     },
     /// The device responds and rejects an SNMPv3 user.
-    #[error("{address}: {request} is refused for credentials {credentials:?}: {problem}")]
+    #[error("{address}: {request} rejected for credentials {credentials:?}: {problem}")]
     Refused {
         /// The device.
         address: SocketAddr,
@@ -74,7 +74,7 @@ pub enum ReadError {
         problem: String,
     },
     /// The response is not valid SNMP.
-    #[error("{address}: the answer to {request} is malformed: {problem}")]
+    #[error("{address}: the response to {request} is malformed: {problem}")]
     Malformed {
         /// The device.
         address: SocketAddr,

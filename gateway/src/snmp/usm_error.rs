@@ -57,14 +57,14 @@ impl fmt::Display for UsmError {
         f.write_str(match self {
             Self::UnknownUser => "it doesn't know the user",
             Self::WrongDigest => "wrong digest: the authentication password or protocol is wrong",
-            Self::Level => "it doesn't let the user ask at this security level",
+            Self::Level => "it doesn't permit the user this security level",
             Self::Decryption => "it can't decrypt: the privacy password or protocol is wrong",
             Self::TimeWindow => "outside of its time window, even after its clock was learned",
-            Self::Engine => "it has another engine id than it said",
+            Self::Engine => "its engine id differs from the discovered one",
             Self::Mute => {
-                "it answers engine discovery and is silent to the user: a wrong user, password or context"
+                "it responds to engine discovery but not to the user: a wrong user, password or context"
             }
-            Self::NotAuthentic => "its answer is not authentic for this user",
+            Self::NotAuthentic => "its response is not authentic for this user",
             Self::Other(what) => what,
         })
     }

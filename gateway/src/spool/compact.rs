@@ -43,7 +43,7 @@ pub(super) fn compact(store: &Path, disk: Disk, reserve: &Reserve) -> Result<Dis
     let smaller = match copy(store, &disk) {
         Ok(smaller) => smaller,
         Err(error) => {
-            tracing::warn!(error = %error, "the spool keeps its size");
+            tracing::warn!(error = %error, "spool not compacted");
             forget_remains(store)?;
             return Ok(disk);
         }
@@ -55,10 +55,10 @@ pub(super) fn compact(store: &Path, disk: Disk, reserve: &Reserve) -> Result<Dis
     match swapped.map_err(io::Error::from) {
         Ok(()) => {
             durable::sync_parent(store)?;
-            tracing::info!(before, after, "the spool gave the disk its space back");
+            tracing::info!(before, after, "spool compacted");
         }
         Err(error) => {
-            tracing::warn!(error = %error, "the file system can't replace the spool by a smaller one")
+            tracing::warn!(error = %error, "spool not compacted: the file system can't exchange directories")
         }
     }
     forget_remains(store)?;

@@ -118,7 +118,7 @@ impl Disk {
     /// Closes the store. sled may panic if its last sync fails; everything relevant was synced before.
     pub(super) fn close(self) {
         if catch_unwind(AssertUnwindSafe(|| drop(self))).is_err() {
-            tracing::warn!("the store gave up while it was closed");
+            tracing::warn!("the store panicked while it was closed");
         }
     }
 
@@ -234,7 +234,7 @@ impl Reserve {
         if let Err(error) = fs::remove_file(&self.0)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(error = %error, "the spool's reserve can't be freed");
+            tracing::warn!(error = %error, "the spool's reserve can't be deleted");
         }
     }
 }

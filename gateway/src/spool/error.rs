@@ -30,7 +30,7 @@ pub enum SpoolError {
         problem: String,
     },
     /// The limit is reached and no report can be evicted.
-    #[error("the spool has reached its limit of {limit_bytes} bytes and holds nothing that can be let go")]
+    #[error("the spool has reached its limit of {limit_bytes} bytes and nothing can be evicted")]
     Full {
         /// The maximum of reports that are not acknowledged, bytes.
         limit_bytes: u64,

@@ -41,7 +41,7 @@ impl HighWaterMark {
         };
         let newest = bytes.chunks(SLOT).take(2).filter_map(decode).max_by_key(|epoch| epoch.batch);
         if newest.is_none() {
-            tracing::warn!("the spool's mark is damaged: whether the store went back can't be told by it");
+            tracing::warn!("the spool's mark is damaged: it can't show whether the store is older");
         }
         newest
     }

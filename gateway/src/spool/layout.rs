@@ -165,7 +165,7 @@ impl Restored {
             _ => Ok(()),
         };
         if let Err(error) = taken {
-            tracing::error!(error = %error, "a record of the spool is left out");
+            tracing::error!(error = %error, "spool record skipped");
         }
     }
 }

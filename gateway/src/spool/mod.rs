@@ -88,7 +88,7 @@ impl Spool {
             }
             Err(error) => {
                 if opened.send(Err(error)).is_err() {
-                    tracing::debug!("nobody waits for the spool");
+                    tracing::debug!("result dropped: the requester is gone");
                 }
             }
         };

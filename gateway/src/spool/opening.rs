@@ -72,7 +72,7 @@ fn anew(
     let disk = Disk::open(path).map_err(|error| failed(path, error))?;
     let recovered = recovered.unwrap_or(recovery::Recovered { records: std::collections::BTreeMap::new() });
     let detail = recovery::refill(&disk, recovered, mark, now)?;
-    tracing::error!(why, detail, "the spool was damaged");
+    tracing::error!(why, detail, "the spool is damaged");
     metrics::counter!("platen_gateway_spool_damages_total").increment(1);
     let (epoch, mut restored, waiting_bytes) =
         recovery::restore(&disk, false).map_err(|error| failed(path, error))?;
@@ -101,9 +101,8 @@ fn go_on(opened: Opened, mark: &Epoch) -> Result<Opened, DiskError> {
         went = went.saturating_add(marked.made.saturating_sub(old.made.max(marked.acknowledged)));
         *epoch.lanes.of_mut(lane) = state;
     }
-    let detail = format!(
-        "the spool's store went back by {changes} changes, and {went} reports that waited went with it"
-    );
+    let detail =
+        format!("the spool's store lost its last {changes} changes, with {went} unacknowledged reports");
     let loss = Report::Loss(Loss { lane: Lane::Bulk, reports: 0, detail: detail.clone() });
     let key = Key::Report(Lane::Urgent, epoch.lanes.urgent.make()).bytes();
     let value = layout::encode_report(Timestamp::now(), &loss).map_err(unusable)?;
@@ -114,7 +113,7 @@ fn go_on(opened: Opened, mark: &Epoch) -> Result<Opened, DiskError> {
     tracing::error!(
         changes,
         reports = went,
-        "the spool's store is older than it was: it goes on by its mark"
+        "the spool's store is older than its mark; it continues from the mark"
     );
     metrics::counter!("platen_gateway_spool_damages_total").increment(1);
     restored.damage = detail;

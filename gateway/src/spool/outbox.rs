@@ -1,4 +1,5 @@
-//! The outbox on the disk: reads batches, frees what is acknowledged, lets superseded reports go when it is full.
+//! The outbox in the store: reads batches, removes what is acknowledged, evicts superseded reports when the spool is
+//! full.
 
 use gateway_core::outbox::{self, EvictionClass, LaneState, Stored};
 use jiff::Timestamp;
@@ -8,10 +9,10 @@ use super::disk::{Disk, DiskError};
 use super::layout::{self, Key, StoredReport};
 use super::{SpoolError, Waiting};
 
-/// When the spool is full, so much of its limit is made free at once, so that it isn't full again at once.
+/// When the spool is full, this fraction of its limit is freed, so that it isn't full again at once.
 const FREE_AT_ONCE: u64 = 16;
 
-/// The oldest waiting reports that fit `byte_limit`.
+/// The oldest unacknowledged reports that fit into `byte_limit`.
 pub(super) fn waiting(
     disk: &Disk,
     lane: Lane,
@@ -46,7 +47,7 @@ fn numbered(state: &LaneState, key: &[u8], value: &[u8]) -> Result<Option<(u64, 
     Ok(Some((number, layout::decode(key, value)?)))
 }
 
-/// Adds the freeing of places up to `up_to` to a batch; gives the bytes that it frees.
+/// Adds the removal of positions up to `up_to` to a batch; returns the bytes that this frees.
 pub(super) fn free(
     disk: &Disk,
     batch: &mut sled::Batch,
@@ -64,13 +65,13 @@ pub(super) fn free(
     Ok(freed)
 }
 
-/// What a report takes, bytes.
+/// The size of a stored report, bytes.
 pub(super) fn stored_bytes(key: &[u8], value: &[u8]) -> u64 {
     u64::try_from(key.len().saturating_add(value.len())).unwrap_or(u64::MAX)
 }
 
-/// Lets reports go until `needed` bytes are free: each leaves a short report of its loss in its place, so that the
-/// numbers stay without gaps. Gives the bytes that it frees.
+/// Evicts reports until `needed` bytes are free. Each is replaced by a short loss, so that numbers stay without gaps.
+/// Returns the bytes that this frees.
 pub(super) fn make_room(
     disk: &Disk,
     batch: &mut sled::Batch,
@@ -94,12 +95,12 @@ pub(super) fn make_room(
         *gone.of_mut(lane) += 1;
         batch.insert(key, value);
     }
-    tracing::warn!(bulk = gone.bulk, urgent = gone.urgent, bytes = freed, "the spool was full: reports went");
+    tracing::warn!(bulk = gone.bulk, urgent = gone.urgent, bytes = freed, "spool full: reports evicted");
     metrics::counter!("platen_gateway_reports_lost_total").increment(gone.bulk.saturating_add(gone.urgent));
     Ok(freed)
 }
 
-/// What waits, oldest first, without what is a loss already.
+/// The unacknowledged reports, oldest first, without losses.
 fn stored(disk: &Disk, lanes: &Lanes<LaneState>) -> Result<Vec<Stored>, SpoolError> {
     let mut all = Vec::new();
     for lane in [Lane::Bulk, Lane::Urgent] {

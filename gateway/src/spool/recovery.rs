@@ -38,7 +38,7 @@ pub(super) fn read(disk: &Disk) -> Recovered {
         }
     };
     if read.and_then(|()| catch_unwind(AssertUnwindSafe(&mut back))).is_err() {
-        tracing::warn!("the damaged store gave up while it was read");
+        tracing::warn!("the damaged store panicked while it was read");
     }
     Recovered { records }
 }
@@ -48,9 +48,9 @@ pub(super) fn put_aside(store: &Path, now: Timestamp) -> Result<(), SpoolError> 
     let aside = store.with_extension(format!("damaged-{}", now.as_millisecond()));
     fs::rename(store, &aside).map_err(|error| SpoolError::Unusable {
         path: store.to_owned(),
-        problem: format!("it is damaged and can't be put aside: {error}"),
+        problem: format!("it is damaged and can't be moved away: {error}"),
     })?;
-    tracing::error!(aside = %aside.display(), "the spool is damaged: it is put aside and made anew");
+    tracing::error!(aside = %aside.display(), "the spool is damaged: it is moved away and replaced");
     forget_old(store);
     Ok(())
 }
@@ -110,7 +110,7 @@ pub(super) fn refill(
     }
     let numbers = if old.is_some() { "numbers go on" } else { "the server is asked for the numbers" };
     let detail = format!(
-        "the spool was damaged and made anew: {here} reports and {kept} records kept, {lost} reports known to be lost, {numbers}",
+        "the spool was damaged and replaced: {here} reports and {kept} records recovered, {lost} reports known to be lost, {numbers}",
     );
     let loss = Loss { lane: Lane::Bulk, reports: 0, detail: detail.clone() };
     let place = epoch.lanes.urgent.make();
@@ -138,7 +138,7 @@ fn keep_places(
             Some(value) => value.clone(),
             None => {
                 lost += 1;
-                let detail = "the spool was damaged".to_owned();
+                let detail = "the spool is damaged".to_owned();
                 layout::encode_report(now, &Report::Loss(Loss { lane, reports: 1, detail }))?
             }
         };
@@ -184,7 +184,7 @@ fn restore_whole(disk: &Disk, is_new: bool) -> Result<(Epoch, Restored, u64), Di
         let here = if range.is_empty() { 0 } else { places.range(range).count() };
         let expected = usize::try_from(state.waiting()).unwrap_or(usize::MAX);
         if here != expected {
-            let problem = format!("{here} of {expected} waiting reports of the lane {lane} are there");
+            let problem = format!("{here} of {expected} unacknowledged reports of lane {lane} are there");
             return Err(DiskError::Damaged(problem));
         }
     }

@@ -69,7 +69,7 @@ impl Writer {
         let Opened { disk, epoch, mut restored, waiting_bytes } =
             opening::open(&path, &reserve, mark.read())?;
         if let Err(error) = mark.write(&epoch) {
-            tracing::warn!(error = %error, "the spool's mark can't be written yet");
+            tracing::warn!(error = %error, "the spool's mark can't be written at present");
         }
         if let Err(error) = reserve.keep() {
             tracing::warn!(error = %error, "no room for the spool's reserve");
@@ -273,6 +273,6 @@ struct Gathered {
 
 fn tell<T>(answer: Answer<T>, result: Result<T, SpoolError>) {
     if answer.send(result).is_err() {
-        tracing::trace!("nobody waits for the spool's answer any more");
+        tracing::trace!("result dropped: the requester is gone");
     }
 }

@@ -179,7 +179,7 @@ async fn body(mut response: Response, what: &str, limit: usize) -> Result<Vec<u8
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         if bytes.len() + chunk.len() > limit {
-            let problem = format!("it is larger than {limit} bytes");
+            let problem = format!("larger than {limit} bytes");
             return Err(StagingError::WrongAnswer { what: what.to_owned(), problem });
         }
         bytes.extend_from_slice(&chunk);

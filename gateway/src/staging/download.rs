@@ -74,7 +74,7 @@ async fn is_whole(path: &Path, staged: &StagedImage) -> Result<bool, StagingErro
             if have == staged.length && finish(context) == staged.sha256 {
                 return Ok(true);
             }
-            tracing::warn!(image = %path.display(), "the staged image was damaged on disk and is fetched anew");
+            tracing::warn!(image = %path.display(), "the staged image is damaged on disk and is downloaded again");
             tokio::fs::remove_file(path).await.map_err(StagingError::storage(path))?;
             Ok(false)
         }
@@ -142,7 +142,7 @@ impl Part {
             if error.is_final() || fruitless >= FRUITLESS_CUTS || cuts >= CUTS {
                 return Err(error);
             }
-            tracing::info!(image = sha256, have = self.have, error = %error, "download cut, going on");
+            tracing::info!(image = sha256, have = self.have, error = %error, "download interrupted; resuming");
             tokio::time::sleep(PAUSE).await;
         }
         Ok(())
@@ -155,7 +155,7 @@ impl Part {
         progress: Progress<'_>,
     ) -> Result<(), StagingError> {
         let Some(mut response) = client.image(sha256, self.have).await? else {
-            let problem = format!("nothing lies beyond byte {} of {}", self.have, self.length);
+            let problem = format!("there are no bytes after {} of {}", self.have, self.length);
             return Err(StagingError::WrongAnswer { what: sha256.to_owned(), problem });
         };
         if response.status() == StatusCode::OK && self.have > 0 {
@@ -197,7 +197,7 @@ impl Part {
         while let Some(chunk) = response.chunk().await.map_err(cut)? {
             let more = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
             if more > self.length - self.have {
-                let problem = format!("it goes on after the {} bytes of the image", self.length);
+                let problem = format!("it continues after the {} bytes of the image", self.length);
                 return Err(StagingError::WrongAnswer { what: sha256.to_owned(), problem });
             }
             self.file.write_all(&chunk).await.map_err(StagingError::storage(&self.path))?;

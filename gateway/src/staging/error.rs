@@ -9,7 +9,7 @@ use wire::metadata::MetadataError;
 #[derive(Debug, thiserror::Error)]
 pub enum StagingError {
     /// The client can't be created from its configuration.
-    #[error("global_server: the client can't be made: {what}")]
+    #[error("global_server: the client can't be created: {what}")]
     Setup {
         /// The invalid part.
         what: String,
@@ -24,10 +24,10 @@ pub enum StagingError {
         source: io::Error,
     },
     /// The metadata is not trusted.
-    #[error("the firmware metadata is not to be trusted")]
+    #[error("the firmware metadata is not trusted")]
     Untrusted(#[source] MetadataError),
     /// The global server doesn't respond, or the connection was interrupted.
-    #[error("{what}: no whole answer from the global server")]
+    #[error("{what}: no complete response from the global server")]
     Unreachable {
         /// The requested resource.
         what: String,
@@ -36,7 +36,7 @@ pub enum StagingError {
         source: reqwest::Error,
     },
     /// The response ended before the image.
-    #[error("{what}: the answer ended after {have} of {length} bytes")]
+    #[error("{what}: the response ended after {have} of {length} bytes")]
     CutShort {
         /// The requested resource.
         what: String,
@@ -46,7 +46,7 @@ pub enum StagingError {
         length: u64,
     },
     /// The global server rejected the request.
-    #[error("{what}: the global server answered {status}: {detail}")]
+    #[error("{what}: the global server responded with {status}: {detail}")]
     Refused {
         /// The requested resource.
         what: String,
@@ -56,7 +56,7 @@ pub enum StagingError {
         detail: String,
     },
     /// The response is too large, or a different part of the image.
-    #[error("{what}: the answer is not what was asked for: {problem}")]
+    #[error("{what}: unexpected response: {problem}")]
     WrongAnswer {
         /// The requested resource.
         what: String,
@@ -82,7 +82,7 @@ pub enum StagingError {
         published: String,
     },
     /// The signed metadata contradicts the command.
-    #[error("image {target:?} is version {signed:?} by its signed metadata, but {asked:?} was asked for")]
+    #[error("image {target:?} is version {signed:?} by its signed metadata, but {asked:?} was ordered")]
     OtherVersion {
         /// The target.
         target: String,

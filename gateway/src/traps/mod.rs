@@ -44,7 +44,7 @@ pub enum TrapsError {
         problem: String,
     },
     /// The SNMPv3 engine for informs can't be started.
-    #[error("the SNMPv3 engine that receives informs can't be begun: {problem}")]
+    #[error("the SNMPv3 engine for informs can't be started: {problem}")]
     Engine {
         /// Why.
         problem: String,
@@ -180,12 +180,12 @@ impl Receiver {
                     errors.on_datagram();
                     let from = received.source.ip().to_canonical();
                     if let Some(InformAckOutcome::Failed(error)) = &received.inform_ack {
-                        tracing::debug!(device.address = %from, error = %error, "an inform can't be answered");
+                        tracing::debug!(device.address = %from, error = %error, "inform not answered");
                     }
                     let trap =
                         received.notification.trap_oid().map(|oid| oid.to_string()).unwrap_or_default();
                     let version = received.wire_identity.version;
-                    tracing::debug!(device.address = %from, trap, version = ?version, "a trap came");
+                    tracing::debug!(device.address = %from, trap, version = ?version, "trap received");
                     if let Some(after) = self.gate.look() {
                         hint(from, after);
                     }

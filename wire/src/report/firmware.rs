@@ -1,7 +1,7 @@
-//! Steps of a firmware update, and why a device waits for its next one.
+//! Steps of a firmware update, and what a device waits for.
 //!
-//! What a step needs is part of its type: *verified* carries the version that was read back from the device, so no
-//! gateway of this version can report one without the other, and a report that lacks it can't be parsed.
+//! What a step requires is part of its type: *verified* contains the version that was read back from the device, so
+//! that a report without it can be neither made nor parsed.
 
 use std::str::FromStr;
 
@@ -10,33 +10,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeviceId, RolloutId};
 
-/// A step of a firmware update, or why the next one is waited for.
+/// A step of a firmware update, or what the next one waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "OnTheWire", into = "OnTheWire")]
 pub struct FirmwareState {
     /// The roll-out.
     pub rollout: RolloutId,
-    /// The device; absent for what concerns the whole gateway (staging).
+    /// The device; absent if the report is about the whole gateway (staging).
     pub device: Option<DeviceId>,
     /// What was reached.
     pub progress: FirmwareProgress,
     /// When it was reached.
     pub at: Timestamp,
-    /// Firmware version that the device showed before.
+    /// The version before the push.
     pub version_before: Option<String>,
-    /// What a person should read: why it failed, how many bytes were staged, how often a push was tried. Maximum
+    /// The text for operators: the reason of a failure, the bytes staged, the number of attempts. Maximum
     /// [`crate::limits::FIRMWARE_DETAIL_CHARS`] characters.
     pub detail: String,
-    /// What the device's panel shows, where that explains the state. Maximum [`crate::limits::FIRMWARE_PANEL_CHARS`] characters.
+    /// The text of the device's panel, if it explains the state. Maximum [`crate::limits::FIRMWARE_PANEL_CHARS`]
+    /// characters.
     pub panel: String,
 }
 
-/// What was reached, with what belongs to it.
+/// A step with its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FirmwareProgress {
     /// No new step: the next one waits for this. Superseded by every later report about the same device.
     Waiting(WaitReason),
-    /// The image is at the gateway, digest and signature checked.
+    /// The image is staged on the gateway, digest and signature verified.
     Staged,
     /// The image was pushed to the device.
     Pushed,
@@ -47,7 +48,7 @@ pub enum FirmwareProgress {
     },
     /// It failed. Final.
     Failed {
-        /// The version that the device shows, where it was read.
+        /// The version that the device shows, if it was read.
         version: Option<String>,
     },
     /// It was cancelled before it was pushed. Final.
@@ -55,7 +56,7 @@ pub enum FirmwareProgress {
 }
 
 impl FirmwareProgress {
-    /// The step without what belongs to it.
+    /// The step without its data.
     #[must_use]
     pub const fn step(&self) -> FirmwareStep {
         match self {
@@ -68,7 +69,7 @@ impl FirmwareProgress {
         }
     }
 
-    /// [`FirmwareProgress::version`], to shorten it.
+    /// [`FirmwareProgress::version`], mutable, to be truncated.
     pub(super) fn version_mut(&mut self) -> Option<&mut String> {
         match self {
             Self::Verified { version } => Some(version),
@@ -88,19 +89,19 @@ impl FirmwareProgress {
     }
 }
 
-/// Steps of a firmware update, in their order.
+/// Steps of a firmware update, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FirmwareStep {
     /// No step: what the next one waits for.
     Waiting,
-    /// The image is at the gateway, digest and signature checked.
+    /// The image is staged on the gateway, digest and signature verified.
     Staged,
     /// The image was pushed to the device.
     Pushed,
     /// The device shows the new version. Final.
     Verified,
-    /// It failed; `detail` says why. Final.
+    /// It failed; `detail` has the reason. Final.
     Failed,
     /// It was cancelled before it was pushed. Final.
     Cancelled,
@@ -127,36 +128,36 @@ impl FirmwareStep {
 pub enum WaitReason {
     /// The roll-out's date.
     Date,
-    /// The gateway's next poll, with which it gets the order; known to the server alone.
+    /// The gateway's next poll, which delivers the order; only the server uses this.
     Poll,
     /// The image, which is being staged.
     Staging,
     /// Another device of the gateway, which is being updated.
     Turn,
-    /// An answer: the device is switched off or disconnected.
+    /// A response: the device is off or disconnected.
     NoAnswer,
     /// The device was set offline at its panel.
     Offline,
     /// The device prints, warms up or does something else.
     Busy,
-    /// The device asks for a service engineer.
+    /// The device requests service.
     ServiceCall,
     /// Paper is jammed.
     Jam,
     /// A cover or door is open.
     CoverOpen,
-    /// The device accepted no connection for the push; it is tried again.
+    /// The device refused the connection for the push; it is retried.
     NoConnection,
     /// The image was pushed; the device installs it and restarts.
     Restarting,
     /// The global server's confirmation that the image is still published.
     Confirmation,
-    /// A reason that this version doesn't know.
+    /// A reason that is unknown to this version.
     #[serde(other)]
     Other,
 }
 
-/// A reason that does not exist.
+/// A text that is not a reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no such reason to wait")]
 pub struct NoSuchReason;
@@ -201,7 +202,7 @@ impl WaitReason {
         }
     }
 
-    /// What a person reads.
+    /// The text for operators.
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
@@ -233,23 +234,23 @@ impl FromStr for WaitReason {
     }
 }
 
-/// A report of a step that lacks what belongs to the step.
+/// A step without the data that it requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidFirmwareState {
-    /// Verified by whom?
+    /// Verified without a version.
     #[error(
         "step is \"verified\" without version_now: expected the version that was read back from the device"
     )]
     NoVersion,
-    /// Verified where?
+    /// Verified without a device.
     #[error("step is \"verified\" without device: expected the device whose version was read")]
     NoDevice,
-    /// Waiting for what?
+    /// Waiting without a reason.
     #[error("step is \"waiting\" without waiting_for: expected what is waited for")]
     NoReason,
 }
 
-/// The members as they are in JSON. Members that came after the first version are optional.
+/// The members in JSON. Members that were added after the first version are optional.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OnTheWire {

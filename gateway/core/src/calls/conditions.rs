@@ -71,7 +71,7 @@ fn service_call(look: &Look<'_>) -> Option<(String, Grounds)> {
     }
     let text = row.and_then(|alert| alert.description.clone()).filter(|text| !text.trim().is_empty());
     let text = text.or_else(|| reading.status.console.iter().find(|l| !l.trim().is_empty()).cloned());
-    Some((clip(text.as_deref().unwrap_or("the device asks for service")), grounds))
+    Some((clip(text.as_deref().unwrap_or("the device requests service")), grounds))
 }
 
 /// The service code in a text, with its sub-code: `SC542`, `SC670-01`.

@@ -152,7 +152,7 @@ impl CallState {
     ) -> Vec<Call> {
         let mut calls = Calls { device, at: reading.read_at, made: Vec::new() };
         self.missed = 0;
-        self.clear(&mut calls, CallKind::DeviceOffline, "", "answers again");
+        self.clear(&mut calls, CallKind::DeviceOffline, "", "responds again");
         counters::judge(&mut self.meters, reading, &mut calls);
         let codes = profile.map(|profile| profile.service_codes.as_slice()).unwrap_or_default();
         let (open, supplies) = (&self.open, &self.supplies);
@@ -171,7 +171,7 @@ impl CallState {
         let mut calls = Calls { device, at, made: Vec::new() };
         self.missed = self.missed.saturating_add(1);
         if self.missed >= rules.offline_after.max(1) {
-            let detail = format!("no answer {} times in a row", self.missed);
+            let detail = format!("no response {} times in a row", self.missed);
             let offline = Condition { detail, ..Condition::unknown(CallKind::DeviceOffline, "") };
             self.raise(&mut calls, &offline);
         }

@@ -86,8 +86,8 @@ impl Judged<'_> {
         let end = call == CallKind::SupplyEnd;
         clip(&match (level, only_a_bit) {
             (Some(level), false) => format!("{name}{level}"),
-            (Some(level), true) if end => format!("{name}{level}, empty as the device says"),
-            (Some(level), true) => format!("{name}{level}, low as the device says"),
+            (Some(level), true) if end => format!("{name}{level}, empty as reported by the device"),
+            (Some(level), true) => format!("{name}{level}, low as reported by the device"),
             (None, true) if end => format!("{name} is empty"),
             (None, true) => format!("{name} is low"),
             (None, false) => name,

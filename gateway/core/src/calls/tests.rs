@@ -119,7 +119,7 @@ fn a_service_call_is_raised_at_once_and_reset_when_it_stays_away() {
 fn a_service_call_is_told_by_bit_row_or_console() {
     let row = alert("critical", "fieldService", 1, "Fusing unit failed");
     for (look, detail) in [
-        (bits(&["serviceRequested"]), "the device asks for service"),
+        (bits(&["serviceRequested"]), "the device requests service"),
         (Look { console: vec!["Call service", "SC670-01"], ..Look::default() }, "SC670-01"),
         (Look { alerts: vec![row], ..Look::default() }, "Fusing unit failed"),
     ] {
@@ -338,7 +338,7 @@ fn a_silent_device_is_offline_once_until_it_is_back() {
     let mut state = CallState::default();
     let mut silent = || short(&state.on_silence(&RULES, &device(), Timestamp::UNIX_EPOCH));
     assert!(silent().is_empty() && silent().is_empty());
-    assert_eq!(silent(), ["+device_offline:no answer 3 times in a row"]);
+    assert_eq!(silent(), ["+device_offline:no response 3 times in a row"]);
     assert!(silent().is_empty());
     let json = serde_json::to_vec(&state).unwrap();
     let mut state: CallState = serde_json::from_slice(&json).unwrap();

@@ -67,7 +67,7 @@ impl DeviceUpdate {
         match next {
             Next::TryAgain(pause) | Next::StageAgain(pause) => {
                 self.tries = tries;
-                self.detail = format!("try {tries} of {}: {why}", push::TRIES_MAX);
+                self.detail = format!("attempt {tries} of {}: {why}", push::TRIES_MAX);
                 let wait = self.postpone(WaitReason::NoConnection, now + pause);
                 effects.extend(self.report_wait(&wait, context, rules));
             }
@@ -83,14 +83,14 @@ impl DeviceUpdate {
             Next::ReadBack => {
                 self.state = restarting(now, now, false);
                 self.reported = Reported::default();
-                self.detail = format!("the push broke off: {why}");
+                self.detail = format!("the push was interrupted: {why}");
                 let wait = Wait::new(WaitReason::Restarting, &self.detail, "");
                 effects.extend(self.report_wait(&wait, context, rules));
             }
             Next::GiveUp => {
                 self.detail = match failure.reach {
                     Reach::NoImage | Reach::Nothing => {
-                        format!("no connection for the push in {tries} tries, the last: {why}")
+                        format!("no connection for the push in {tries} attempts; the last: {why}")
                     }
                     Reach::Unknown | Reach::Refused | Reach::Unconfirmed | Reach::Withdrawn => {
                         format!("the push failed: {why}")
@@ -128,7 +128,7 @@ impl DeviceUpdate {
         let Some(shown) = shown else {
             if late {
                 let broke = sentence(&self.detail);
-                self.detail = format!("{broke}it does not answer {} s after the push", waited.as_secs());
+                self.detail = format!("{broke}it does not respond {} s after the push", waited.as_secs());
                 effects.push(self.fail(None, context));
             } else {
                 *was_down = true;

@@ -36,7 +36,7 @@ impl Update {
     pub fn staging(&self) -> String {
         match &self.image {
             Image::Staging { percent, .. } => format!("{percent} %"),
-            Image::Wanted { detail, .. } if !detail.is_empty() => format!("tried again: {detail}"),
+            Image::Wanted { detail, .. } if !detail.is_empty() => format!("retried: {detail}"),
             Image::Failed { detail } => detail.clone(),
             Image::Wanted { .. } | Image::Staged { .. } => String::new(),
         }
@@ -83,7 +83,7 @@ impl Update {
             let pause = pause(STAGING_PAUSE, STAGING_PAUSE_MAX, attempts);
             self.image = Image::Wanted { attempts, not_before: now + pause, detail: detail.to_owned() };
             let mut effects = self.report_staging(now, rules);
-            effects.push(Effect::Running(format!("staging failed and is tried again: {detail}")));
+            effects.push(Effect::Running(format!("staging failed and is retried: {detail}")));
             return effects;
         }
         let mut effects = self.fail_image(detail, "the image could not be staged", &self.context(now));

@@ -219,7 +219,7 @@ fn staging_is_repeated_when_that_may_help() {
     let mut first = update(&["a:1"]);
     assert_eq!(next(&mut first, 0, &idle), ["stage"]);
     assert_eq!(short(&first.on_staging_failed("cut", true, at(1), &RULES)), ["wait staging -", "running"]);
-    assert_eq!(first.staging(), "tried again: cut");
+    assert_eq!(first.staging(), "retried: cut");
     assert!(next(&mut first, 20, &idle).is_empty());
     assert_eq!(next(&mut first, 31, &idle), ["stage"]);
     let failed = first.on_staging_failed("not signed", false, at(32), &RULES);
@@ -263,7 +263,7 @@ fn a_device_that_refuses_connections_is_tried_again_with_growing_pauses() {
     assert!(reports.len() < 12, "{reports:?}");
     assert_eq!(
         update.devices[0].detail,
-        "no connection for the push in 10 tries, the last: connection refused"
+        "no connection for the push in 10 attempts; the last: connection refused"
     );
 }
 
@@ -307,7 +307,10 @@ fn a_push_that_broke_off_is_read_back_before_it_is_repeated_once() {
     let failed = first.on_read_back(&id("a:1"), shows("1.0"), at(1500), &RULES);
     assert_eq!(short(&failed), ["failed a:1", "finished false"]);
     let detail = &first.devices[0].detail;
-    assert_eq!(detail, "the push broke off: reset after 9 of 9 bytes; it shows 1.0 after the push, not 2.0");
+    assert_eq!(
+        detail,
+        "the push was interrupted: reset after 9 of 9 bytes; it shows 1.0 after the push, not 2.0"
+    );
 }
 
 #[test]

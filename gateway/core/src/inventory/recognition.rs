@@ -153,7 +153,7 @@ fn prefixed(record: &DeviceRecord, serial: &str) -> Finding {
     let own = usable(record.reading.identity()).unwrap_or_default();
     Finding {
         kind: FindingKind::PrefixedSerial,
-        detail: format!("tells its serial number as {own} and as {serial}"),
+        detail: format!("has two forms of its serial number: {own} and {serial}"),
     }
 }
 
@@ -191,7 +191,7 @@ fn role(seen: &Sighting<'_>, device: &DeviceId, findings: &mut Vec<Finding>) -> 
     };
     let (here, there) = (seen.address, record.address);
     if is_there(seen, record) {
-        let detail = format!("answers at {there} and at {here}");
+        let detail = format!("responds at {there} and at {here}");
         findings.push(Finding { kind: FindingKind::SeenTwice, detail });
         return AddressRole::Secondary(there);
     }

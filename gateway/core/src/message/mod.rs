@@ -64,13 +64,13 @@ impl CommunityVersion {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// It is not an SNMP message.
-    #[error("{octets} octets that are no SNMP message: expected one (tag 30)")]
+    #[error("{octets} octets that are not an SNMP message (tag 30)")]
     NotSnmp {
         /// Its length.
         octets: usize,
     },
     /// It is shorter than its header states.
-    #[error("cut off: its header promises {promised} octets, {came} came")]
+    #[error("truncated: its header states {promised} octets, {came} were received")]
     CutOff {
         /// Octets after the header, as the header states.
         promised: usize,
@@ -92,7 +92,7 @@ pub enum Malformed {
         tag: u8,
     },
     /// It is a response to another request.
-    #[error("it answers request {id:08x}, which wasn't sent")]
+    #[error("it is the response to request {id:08x}, which wasn't sent")]
     Id {
         /// The request-id.
         id: i32,
@@ -106,7 +106,7 @@ pub enum Malformed {
         expected: i32,
     },
     /// It has another community than the request.
-    #[error("its community isn't the one that was asked")]
+    #[error("its community isn't that of the request")]
     Community,
 }
 

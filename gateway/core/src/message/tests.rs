@@ -122,16 +122,16 @@ fn an_error_status_is_a_refusal() {
 fn what_is_wrong_is_named() {
     let whole = with_value(&[2, 1, 7]);
     let told = |datagram: &[u8]| decode(datagram, ENVELOPE).unwrap_err().to_string();
-    assert_eq!(told(b""), "0 octets that are no SNMP message: expected one (tag 30)");
-    assert_eq!(told(b"HTTP/1.1 400"), "12 octets that are no SNMP message: expected one (tag 30)");
-    assert_eq!(told(&whole[..20]), "cut off: its header promises 36 octets, 18 came");
-    assert_eq!(told(&[0x30, 0x80, 0, 0]), "4 octets that are no SNMP message: expected one (tag 30)");
+    assert_eq!(told(b""), "0 octets that are not an SNMP message (tag 30)");
+    assert_eq!(told(b"HTTP/1.1 400"), "12 octets that are not an SNMP message (tag 30)");
+    assert_eq!(told(&whole[..20]), "truncated: its header states 36 octets, 18 were received");
+    assert_eq!(told(&[0x30, 0x80, 0, 0]), "4 octets that are not an SNMP message (tag 30)");
     assert_eq!(
         told(&[0x30, 2, 5, 0]),
         "an SNMP message that can't be decoded: expected a version at octet 2"
     );
     let other = decode(&whole, Envelope { id: 1, ..ENVELOPE }).unwrap_err();
-    assert_eq!(other.to_string(), "it answers request 12345678, which wasn't sent");
+    assert_eq!(other.to_string(), "it is the response to request 12345678, which wasn't sent");
     let other = decode(&whole, Envelope { version: CommunityVersion::V1, ..ENVELOPE }).unwrap_err();
     assert_eq!(other.to_string(), "its SNMP version is 1, expected 0 (0 is v1, 1 is v2c)");
     assert_eq!(decode(&whole, Envelope { community: b"secret", ..ENVELOPE }), Err(Malformed::Community));

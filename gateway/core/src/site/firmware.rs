@@ -159,8 +159,8 @@ pub(super) fn cancel(cx: &mut Context, command: CommandId, rollout: RolloutId) {
         effects
     });
     let (state, detail) = match stopped {
-        Some(count) => (ResponseState::Done, format!("{count} devices were not pushed to yet")),
-        None => (ResponseState::Failed, "this gateway has no such roll-out".to_owned()),
+        Some(count) => (ResponseState::Done, format!("{count} devices cancelled before the push")),
+        None => (ResponseState::Failed, "this gateway doesn't have this roll-out".to_owned()),
     };
     answers::change(cx, command, |record| record.finish(state, detail, None, now));
 }

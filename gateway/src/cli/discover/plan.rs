@@ -1,4 +1,4 @@
-//! `discover --dry-run`: what would be asked, how much that is, and how long it takes.
+//! `discover --dry-run`: the addresses that would be probed, and how long that takes.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::discovery::{Pace, Search};
 
-/// Prints the plan; nothing is sent.
+/// Prints the plan.
 pub(super) fn print(
     out: &mut dyn Write,
     search: &Search,

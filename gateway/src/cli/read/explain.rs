@@ -1,4 +1,4 @@
-//! `--explain`: each request with its answer, and where each value came from.
+//! `--explain`: each request with its response, and the source of each value.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use gateway_core::reading::{ErrorStatus, Provenance, Response, Value, clean, obj
 
 use crate::snmp::Exchange;
 
-/// Octets of a value that are shown.
+/// Maximum number of octets of a value that are printed.
 const SHOWN_OCTETS: usize = 60;
 
 /// Prints the requests.
@@ -27,7 +27,7 @@ pub(super) fn requests(out: &mut dyn Write, exchanges: &[Exchange]) -> io::Resul
     Ok(())
 }
 
-/// Prints where each value came from.
+/// Prints the source of each value.
 pub(super) fn provenance(out: &mut dyn Write, provenance: &[Provenance]) -> io::Result<()> {
     for value in provenance {
         writeln!(out, "{} from {}", value.field, value.from)?;

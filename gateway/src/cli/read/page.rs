@@ -4,10 +4,9 @@ use std::io::{self, Write};
 
 use wire::reading::{Alert, Cover, Label, LevelState, Reading, Supply, Tray};
 
-/// Characters of a bar.
+/// Width of a bar, characters.
 const BAR: usize = 20;
 
-/// Prints the page.
 pub(super) fn print(out: &mut dyn Write, reading: &Reading) -> io::Result<()> {
     identity(out, reading)?;
     status(out, reading)?;

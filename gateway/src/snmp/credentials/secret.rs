@@ -28,7 +28,7 @@ pub enum SecretError {
         path: PathBuf,
     },
     /// The variable isn't set.
-    #[error("the environment variable {name} isn't set to a text")]
+    #[error("the environment variable {name} isn't set, or isn't text")]
     Environment {
         /// The variable.
         name: String,

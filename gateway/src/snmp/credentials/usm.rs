@@ -32,7 +32,7 @@ pub enum UsmError {
         expected: &'static str,
     },
     /// DES without `allow_des`.
-    #[error("DES can be broken within a day: expected aes128, aes192 or aes256, or allow_des beside it")]
+    #[error("DES can be broken within a day: expected aes128, aes192 or aes256, or allow_des in addition")]
     Des,
     /// A password is too short, or no key can be derived from it.
     #[error("{what}: {problem}")]

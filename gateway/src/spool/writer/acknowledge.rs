@@ -71,7 +71,7 @@ impl Writer {
         let place =
             (state.acknowledged.saturating_add(1)..=state.made).find(|p| state.number(*p) == Some(number));
         let why: String = why.chars().take(200).collect();
-        let loss = Loss { lane, reports: 1, detail: format!("the server refused it: {why}") };
+        let loss = Loss { lane, reports: 1, detail: format!("the server rejected it: {why}") };
         let (Some(place), Ok(value)) = (place, layout::encode_report(Timestamp::now(), &Report::Loss(loss)))
         else {
             tell(answer, Ok(()));

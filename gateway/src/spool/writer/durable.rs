@@ -139,7 +139,7 @@ impl Writer {
     pub(super) fn fail(&self, error: &DiskError) {
         let known = self.snapshot.borrow().problem.is_some();
         if !known {
-            tracing::error!(error = %error, "the spool can't store: nothing is acknowledged until it can");
+            tracing::error!(error = %error, "the spool can't store; reports wait until it can");
             metrics::counter!("platen_gateway_spool_failures_total").increment(1);
         }
         self.publish(Some(error.to_string()));
@@ -149,7 +149,7 @@ impl Writer {
         metrics::gauge!("platen_gateway_spool_stores").set(if problem.is_none() { 1.0 } else { 0.0 });
         self.snapshot.send_modify(|snapshot| {
             if problem.is_none() && snapshot.problem.is_some() {
-                tracing::info!("the spool stores again");
+                tracing::info!("the spool can store again");
             }
             snapshot.id = self.epoch.id;
             snapshot.lanes = self.epoch.lanes;

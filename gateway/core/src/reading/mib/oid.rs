@@ -20,7 +20,7 @@ pub struct Oid(SmallVec<[u32; INLINE_ARCS]>);
 /// Not an object identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{given:?} is no object identifier: expected numbers with dots, 2 to 128 of them, like 1.3.6.1.2.1.1.1.0"
+    "{given:?} is not an object identifier: expected 2 to 128 numbers separated by dots, like 1.3.6.1.2.1.1.1.0"
 )]
 pub struct InvalidOid {
     given: String,

@@ -184,8 +184,7 @@ impl Profile {
         let shape =
             |path: String, problem: String| ProfileError::Shape { file: file.to_owned(), path, problem };
         if let Some(line) = nested_too_deep(yaml) {
-            let problem =
-                format!("line {line}: more than {PROFILE_DEPTH} brackets in one another, expected 3");
+            let problem = format!("line {line}: brackets nested more than {PROFILE_DEPTH} deep, expected 3");
             return Err(shape(".".into(), problem));
         }
         let parser = serde_yaml::Deserializer::from_str(yaml);
