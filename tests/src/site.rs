@@ -1,19 +1,21 @@
 //! A whole site on loopback: a trust domain, both servers, one gateway and a LAN of virtual devices.
 
+mod lan;
+
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use reqwest::Method;
-use serde::Deserialize;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::operator::{self, Operator};
+use crate::operator::Operator;
 use crate::program::{self, Heard, Running};
 use crate::small_disk::SmallDisk;
+
+pub use lan::{Device, Lan, write_image};
 
 /// Id of the site's gateway.
 pub const GATEWAY: &str = "gw-demo";
@@ -73,46 +75,6 @@ pub struct Site {
     /// The log destination of programs that are started from now on.
     pub heard: Heard,
     addresses: BTreeMap<String, SocketAddr>,
-}
-
-/// A virtual device, as described by the LAN.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Device {
-    /// Its position in the LAN, from 0.
-    #[serde(default)]
-    pub number: usize,
-    /// Its address.
-    pub address: IpAddr,
-    /// Vendor as in its profile.
-    pub vendor: String,
-    /// Model.
-    pub model: String,
-    /// Serial number.
-    pub serial: String,
-}
-
-impl Lan {
-    /// Sends a request to the HTTP control of a device: `POST faults/sc?code=SC542`, `DELETE faults/sc`.
-    ///
-    /// # Errors
-    /// The response is an error, or the control can't be reached.
-    pub async fn control(&self, device: usize, method: Method, path: &str) -> Result<()> {
-        let url = format!("http://{}/devices/{device}/{path}", self.control);
-        let response = operator::plain_client()?.request(method, &url).send().await?;
-        if !response.status().is_success() {
-            bail!("{url}: {}: {}", response.status(), response.text().await?);
-        }
-        Ok(())
-    }
-}
-
-/// The description that the LAN writes when it is ready.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Lan {
-    /// The devices.
-    pub devices: Vec<Device>,
-    /// Address of the HTTP control.
-    pub control: SocketAddr,
 }
 
 impl Site {
@@ -509,19 +471,6 @@ pub(crate) fn free_network(snmp_port: u16) -> Option<[u8; 3]> {
         let b = 32 | (b & 63);
         bindable(Ipv4Addr::new(127, b, c, 1), snmp_port, false).then_some([127, b, c])
     })
-}
-
-/// Writes a firmware image as virtual devices accept it.
-///
-/// # Errors
-/// It can't be written.
-pub fn write_image(path: &Path, device: &Device, version: &str, bytes: usize) -> Result<()> {
-    let model = device.model.replace(' ', "-");
-    let mut image =
-        format!("PLATEN-MFP-IMAGE vendor={} model={model} version={version} length={bytes}\n", device.vendor)
-            .into_bytes();
-    image.extend((0..bytes).map(|i| i.to_le_bytes()[0].wrapping_mul(31)));
-    std::fs::write(path, image).with_context(|| path.display().to_string())
 }
 
 /// How long a step of a site may take on a loaded machine.

@@ -3,139 +3,28 @@
 //! A gateway numbers the reports of each lane without gaps, from 1. It makes a report durable before the report
 //! counts as made; the server stores a batch and advances the acknowledged sequence number in one transaction.
 
+mod batch;
+mod call;
 mod firmware;
+mod lane;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
-use crate::codec::{self, CodecError};
 use crate::ids::{CommandId, DeviceId, InvalidId};
 use crate::limits::{DETAIL_BYTES, PANEL_BYTES, SUBJECT_BYTES, VERSION_BYTES};
 use crate::reading::{Counter, Evidence, Label, Reading};
 use crate::text::clipped;
 
+pub use batch::{Batch, BatchResponse, Envelope, Quarantined};
+pub use call::{Call, CallKind, Edge, InvalidCallKind};
 pub use firmware::{
     FirmwareProgress, FirmwareState, FirmwareStep, InvalidFirmwareState, NoSuchReason, WaitReason,
 };
-
-/// The two lanes; `urgent` is sent before `bulk`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Lane {
-    /// Calls.
-    Urgent,
-    /// Everything else.
-    Bulk,
-}
-
-impl Lane {
-    /// Both lanes, in the order of sending.
-    pub const ALL: [Self; 2] = [Self::Urgent, Self::Bulk];
-
-    /// Name in paths and stores.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Urgent => "urgent",
-            Self::Bulk => "bulk",
-        }
-    }
-}
-
-impl fmt::Display for Lane {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// A text that is not a lane.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no lane of that name: expected urgent or bulk")]
-pub struct NoSuchLane;
-
-impl FromStr for Lane {
-    type Err = NoSuchLane;
-
-    fn from_str(text: &str) -> Result<Self, NoSuchLane> {
-        Self::ALL.into_iter().find(|lane| lane.name() == text).ok_or(NoSuchLane)
-    }
-}
-
-/// One value per lane.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Lanes<T> {
-    /// Of the urgent lane.
-    pub urgent: T,
-    /// Of the bulk lane.
-    pub bulk: T,
-}
-
-impl<T> Lanes<T> {
-    /// The value of a lane.
-    pub fn of(&self, lane: Lane) -> &T {
-        match lane {
-            Lane::Urgent => &self.urgent,
-            Lane::Bulk => &self.bulk,
-        }
-    }
-
-    /// The value of a lane, mutable.
-    pub fn of_mut(&mut self, lane: Lane) -> &mut T {
-        match lane {
-            Lane::Urgent => &mut self.urgent,
-            Lane::Bulk => &mut self.bulk,
-        }
-    }
-}
-
-/// Consecutive reports of one lane, oldest first.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Batch {
-    /// At most [`crate::limits::BATCH_REPORTS`].
-    pub reports: Vec<Envelope>,
-    /// The gateway's clock when it sends: the times in the reports are by that clock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<Timestamp>,
-}
-
-/// A numbered report whose body is not parsed yet: an unusable body is quarantined without blocking others.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Envelope {
-    /// The sequence number in the lane, from 1, without gaps.
-    pub seq: u64,
-    /// When the gateway made it.
-    pub at: Timestamp,
-    /// A [`Report`] as JSON.
-    pub report: Box<RawValue>,
-}
-
-impl Envelope {
-    /// Wraps a report.
-    ///
-    /// # Errors
-    /// The report can't be serialised.
-    pub fn new(seq: u64, at: Timestamp, report: &Report) -> Result<Self, CodecError> {
-        let report = serde_json::value::to_raw_value(report).map_err(CodecError::Encode)?;
-        Ok(Self { seq, at, report })
-    }
-
-    /// Parses the report.
-    ///
-    /// # Errors
-    /// The body isn't a [`Report`]; the error names the path, what was found and what was expected.
-    pub fn parse(&self) -> Result<Report, CodecError> {
-        codec::from_json(self.report.get().as_bytes())
-    }
-}
+pub use lane::{Lane, Lanes, NoSuchLane};
 
 /// A report of a gateway.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -232,137 +121,6 @@ impl Report {
     }
 }
 
-/// A call that opened or ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Call {
-    /// The device.
-    pub device: DeviceId,
-    /// What it is.
-    pub call: CallKind,
-    /// Whether it opened or ended.
-    pub edge: Edge,
-    /// The part of the device, which connects an end with its beginning: the index of a supply or alert, or "".
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub subject: String,
-    /// The text for operators: `SC542`, `Black Toner 9 %`.
-    pub detail: String,
-    /// When the gateway read it.
-    pub seen_at: Timestamp,
-}
-
-/// Kinds of calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CallKind {
-    /// The device requests service; its end is the SC reset.
-    ServiceCall,
-    /// Paper is jammed.
-    Jam,
-    /// A cover or door is open.
-    CoverOpen,
-    /// A supply is near its end.
-    SupplyNearEnd,
-    /// A supply is at its end.
-    SupplyEnd,
-    /// A supply was replaced; has no end.
-    SupplyReplaced,
-    /// The device is offline; it ends when the device is back.
-    DeviceOffline,
-    /// A counter fell; has no end.
-    CounterRegression,
-}
-
-impl CallKind {
-    /// Every kind.
-    pub const ALL: [Self; 8] = [
-        Self::ServiceCall,
-        Self::Jam,
-        Self::CoverOpen,
-        Self::SupplyNearEnd,
-        Self::SupplyEnd,
-        Self::SupplyReplaced,
-        Self::DeviceOffline,
-        Self::CounterRegression,
-    ];
-
-    /// Name on the wire and in the store.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ServiceCall => "service_call",
-            Self::Jam => "jam",
-            Self::CoverOpen => "cover_open",
-            Self::SupplyNearEnd => "supply_near_end",
-            Self::SupplyEnd => "supply_end",
-            Self::SupplyReplaced => "supply_replaced",
-            Self::DeviceOffline => "device_offline",
-            Self::CounterRegression => "counter_regression",
-        }
-    }
-
-    /// The title of an open call, for people.
-    #[must_use]
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::ServiceCall => "Service call",
-            Self::Jam => "Paper jam",
-            Self::CoverOpen => "Cover open",
-            Self::SupplyNearEnd => "Supply near end",
-            Self::SupplyEnd => "Supply end",
-            Self::SupplyReplaced => "Supply replaced",
-            Self::DeviceOffline => "Device offline",
-            Self::CounterRegression => "Counter fell",
-        }
-    }
-
-    /// Whether the call stays open until it ends.
-    #[must_use]
-    pub const fn stays_open(self) -> bool {
-        !matches!(self, Self::SupplyReplaced | Self::CounterRegression)
-    }
-}
-
-impl FromStr for CallKind {
-    type Err = InvalidCallKind;
-
-    fn from_str(text: &str) -> Result<Self, InvalidCallKind> {
-        serde_json::from_value(text.into()).map_err(|_| InvalidCallKind)
-    }
-}
-
-/// A text that is not a kind of call.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no call of that kind")]
-pub struct InvalidCallKind;
-
-/// Whether a call opened or ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Edge {
-    /// It opened.
-    Raised,
-    /// It ended.
-    Cleared,
-}
-
-impl Call {
-    /// The title of this edge, for people: the end of a service call is an SC reset.
-    #[must_use]
-    pub const fn title(&self) -> &'static str {
-        match (self.call, self.edge) {
-            (CallKind::ServiceCall, Edge::Cleared) => "SC reset",
-            (CallKind::Jam, Edge::Cleared) => "Paper jam cleared",
-            (CallKind::CoverOpen, Edge::Cleared) => "Cover closed",
-            (CallKind::SupplyNearEnd, Edge::Cleared) => "Supply no longer near end",
-            (CallKind::SupplyEnd, Edge::Cleared) => "Supply no longer at end",
-            (CallKind::DeviceOffline, Edge::Cleared) => "Device back",
-            (kind @ (CallKind::SupplyReplaced | CallKind::CounterRegression), Edge::Cleared)
-            | (kind, Edge::Raised) => kind.title(),
-        }
-    }
-}
-
 /// Meters of a device, with their evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -420,27 +178,6 @@ pub struct Loss {
     pub reports: u64,
     /// The text for operators.
     pub detail: String,
-}
-
-/// The response to a batch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BatchResponse {
-    /// The server has stored everything up to this number.
-    pub acknowledged: u64,
-    /// Seconds until the next poll.
-    pub next_poll_s: u32,
-    /// Reports that were quarantined because they are unusable; they count as acknowledged.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub quarantined: Vec<Quarantined>,
-}
-
-/// A report that was quarantined.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quarantined {
-    /// Its number.
-    pub seq: u64,
-    /// Why.
-    pub reason: String,
 }
 
 /// A device's id: vendor and serial number, else hardware address, else address.

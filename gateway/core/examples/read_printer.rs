@@ -1,27 +1,27 @@
 //! Reads one printer by SNMP v2c (community `public`) with nothing but the core and a UDP socket, and prints the reading
-//! as JSON: `cargo run -p platen-gateway-core --example read_printer -- ADDRESS:PORT [PROFILE.yaml]`
+//! as JSON: `cargo run -p platen-gateway-core --example read_printer -- ADDRESS[:PORT] [PROFILE.yaml]`
 
 use std::error::Error;
 #[expect(clippy::disallowed_types, reason = "this is a shell: it owns the socket")]
 use std::net::UdpSocket;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use platen_gateway_core::access::{SNMP_PORT, address_text};
 use platen_gateway_core::message::{CommunityVersion, DATAGRAM, Envelope, decode, encode};
 use platen_gateway_core::reading::profiles::{Profile, Profiles};
 use platen_gateway_core::reading::{DeviceReading, ReadContext, ReadScope, Request, Response};
 
-#[expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "this is a shell: it reads clock and files"
-)]
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is a shell: clock, files, socket")]
 fn main() -> Result<(), Box<dyn Error>> {
-    let address = std::env::args().nth(1).ok_or("expected ADDRESS:PORT")?;
-    let profile = std::env::args().nth(2).map(|path| std::fs::read_to_string(&path).map(|text| (path, text)));
-    let profile = profile.transpose()?.map(|(path, text)| Profile::parse(&path, &text)).transpose()?;
-    let socket = UdpSocket::bind(if address.starts_with('[') { "[::]:0" } else { "0.0.0.0:0" })?;
-    socket.connect(&address)?;
+    let address = std::env::args().nth(1).ok_or("expected ADDRESS[:PORT]")?;
+    let address: SocketAddr =
+        address.parse().or_else(|_| address.parse().map(|ip: IpAddr| (ip, SNMP_PORT).into()))?;
+    let profile = std::env::args().nth(2).map(|path| std::fs::read_to_string(&path).map(|yaml| (path, yaml)));
+    let profile = profile.transpose()?.map(|(path, yaml)| Profile::parse(&path, &yaml)).transpose()?;
+    let socket = UdpSocket::bind(if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
+    socket.connect(address)?;
     socket.set_read_timeout(Some(Duration::from_secs(1)))?;
 
     let mut reading = DeviceReading::new(Arc::new(Profiles::new(profile)), ReadScope::Full, true);
@@ -33,8 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             return Err(format!("{address}: no response to {request}").into());
         }
     }
-    let took_ms = u64::try_from(began.elapsed().as_millis())?;
-    let requests = requests.unsigned_abs();
+    let (took_ms, requests) = (u64::try_from(began.elapsed().as_millis())?, requests.unsigned_abs());
+    let address = address_text(address);
     let completed = reading.finish(ReadContext { address, read_at, took_ms, requests });
     Ok(serde_json::to_writer_pretty(std::io::stdout(), &completed.reading)?)
 }

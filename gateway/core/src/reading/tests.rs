@@ -1,9 +1,11 @@
 //! Whole readings of small agents.
 
+mod hostile;
+mod timeouts;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use proptest::prelude::*;
 use wire::reading::{Counter, Label, LevelState, Reading};
 
 use super::*;
@@ -322,37 +324,6 @@ fn a_choice_of_a_profile_lasts_while_the_device_tells_the_same_and_no_guess_last
 }
 
 #[test]
-fn a_known_device_that_is_silent_to_many_objects_is_read_and_not_asked_for_so_many_again() {
-    let device = device();
-    let many =
-        |request: &Request| matches!(request, Request::Get(_)) && request.oids().len() > limits::OIDS_PER_GET;
-    let read = |quirks, hints: Option<TableHints>| {
-        let hints = hints.unwrap_or_default().into();
-        let mut machine = DeviceReading::with_quirks(profiles(), ReadScope::Full, quirks, hints);
-        let mut timeouts = 0;
-        while let Some(request) = machine.next_request() {
-            timeouts += u32::from(many(&request));
-            let answer = if many(&request) { Response::Timeout } else { orderly(&device, &request) };
-            assert!(machine.handle_response(&request, answer));
-        }
-        (machine.mib().len(), timeouts, machine.quirks(), machine.hints())
-    };
-    let (objects, timeouts, quirks, hints) = read(AgentQuirks::default(), None);
-    assert_eq!((timeouts, quirks), (0, AgentQuirks { proven: true, ..AgentQuirks::default() }));
-    let (again, timeouts, quirks, hints) = read(quirks, hints);
-    assert_eq!((again, timeouts), (objects, 1));
-    let (again, timeouts, _, hints) = read(quirks, hints);
-    assert_eq!((again, timeouts), (objects, 0));
-    // A device that is off is given up after one request more.
-    let known = AgentQuirks { proven: true, ..AgentQuirks::default() };
-    let mut off = DeviceReading::with_quirks(profiles(), ReadScope::Full, known, hints.unwrap().into());
-    let request = off.next_request().unwrap();
-    assert!(many(&request) && off.handle_response(&request, Response::Timeout));
-    let request = off.next_request().unwrap();
-    assert!(!many(&request) && !off.handle_response(&request, Response::Timeout));
-}
-
-#[test]
 fn something_that_is_no_printer_has_an_identity_and_nothing_else() {
     let device = objects(&[
         ("1.3.6.1.2.1.1.1.0", text("Linux")),
@@ -401,63 +372,6 @@ fn a_v1_agent_that_lacks_objects_is_read_all_the_same() {
         assert!(machine.handle_response(&request, answer));
     }
     assert_eq!(machine.mib().number(objects::PRT_MARKER_SUPPLIES_LEVEL, &[5, 9]), Some(50));
-}
-
-#[test]
-fn a_device_that_falls_silent_is_given_up_after_a_few_requests() {
-    let device = device();
-    let mut machine = DeviceReading::new(profiles(), ReadScope::Full, true);
-    let mut answers = 2;
-    let mut timeouts = 0;
-    let gave_up = loop {
-        let Some(request) = machine.next_request() else { break false };
-        let answer = if answers > 0 { orderly(&device, &request) } else { Response::Timeout };
-        timeouts += u32::from(answers == 0);
-        answers = i32::max(answers - 1, 0);
-        if !machine.handle_response(&request, answer) {
-            break true;
-        }
-    };
-    assert!(gave_up && timeouts == limits::TIMEOUTS_PER_READING + 1);
-    // A device that never responded gets a request for a single object before it is given up, in place of a retry.
-    let mut never = DeviceReading::new(profiles(), ReadScope::Full, true);
-    let request = never.next_request().unwrap();
-    assert_eq!(never.retries(&request, 2), 1);
-    assert!(never.handle_response(&request, Response::Timeout));
-    let request = never.next_request().unwrap();
-    assert_eq!((request.oids().len(), never.retries(&request, 2)), (1, 0));
-    assert!(!never.handle_response(&request, Response::Timeout));
-    let known = AgentQuirks { proven: true, ..AgentQuirks::default() };
-    let mut known = DeviceReading::with_quirks(profiles(), ReadScope::Full, known, Arc::default());
-    let request = known.next_request().unwrap();
-    assert_eq!(known.retries(&request, 2), 2);
-    assert!(!known.handle_response(&request, Response::Timeout));
-}
-
-#[test]
-fn who_is_silent_to_more_than_a_few_objects_is_read_at_its_first_reading() {
-    let device = device();
-    let (expected, _) = run(ReadScope::Full, |request| orderly(&device, request));
-    for most in 1..=12 {
-        let mut timeouts = 0;
-        let mut answer = |request: &Request| {
-            let many = !matches!(request, Request::GetBulk { .. }) && request.oids().len() > most;
-            timeouts += u32::from(many);
-            if many { Response::Timeout } else { orderly(&device, request) }
-        };
-        let mut machine = DeviceReading::new(profiles(), ReadScope::Full, true);
-        while let Some(request) = machine.next_request() {
-            let answer = answer(&request);
-            assert!(machine.handle_response(&request, answer), "{most}");
-        }
-        let quirks = machine.quirks();
-        let reading = machine.finish(circumstances(expected.requests)).reading;
-        assert_eq!(reading, expected, "{most}");
-        assert!(timeouts <= 3 && quirks.objects <= most, "{most}: {timeouts}, {quirks:?}");
-        let mut again = DeviceReading::with_quirks(profiles(), ReadScope::Full, quirks, Arc::default());
-        let request = again.next_request().unwrap();
-        assert!(request.oids().len() <= most);
-    }
 }
 
 #[test]
@@ -535,69 +449,4 @@ fn a_model_is_the_same_whatever_firmware_runs() {
         assert_eq!(model(text_of), expected, "{text_of}");
     }
     assert_eq!(model("Acme Print Server"), None);
-}
-
-/// Every text as long as a datagram allows, every column with rows of its own, every row with the longest index.
-#[test]
-fn the_largest_reading_that_a_device_can_cause_fits_a_message() {
-    let mut row = 0;
-    let (reading, _) = run(ReadScope::Full, |request| {
-        let long = Value::octets(&[0x80; 4_000]);
-        let mut rows = |column: &Oid| {
-            row += 1;
-            (column.join(&[u32::MAX; 90]).join(&[row]), long.clone())
-        };
-        Response::Varbinds(match request {
-            Request::Get(oids) => oids.iter().map(|oid| (oid.clone(), Value::Missing)).collect(),
-            Request::GetNext(oids) | Request::GetBulk { oids, .. } => {
-                let column = |oid: &Oid| Oid::new(oid.arcs().split(|arc| *arc == u32::MAX).next().unwrap());
-                oids.iter().cycle().take(72).map(|oid| rows(&column(oid))).collect()
-            }
-        })
-    });
-    let json = serde_json::to_vec(&reading).unwrap();
-    assert!(json.len() < wire::limits::BODY_BYTES, "{} octets", json.len());
-}
-
-fn any_value() -> impl Strategy<Value = Value> {
-    prop_oneof![
-        any::<i64>().prop_map(Value::Integer),
-        any::<u64>().prop_map(Value::Unsigned),
-        prop::collection::vec(any::<u8>(), 0..60).prop_map(|octets| Value::octets(&octets)),
-        prop::collection::vec(any::<u32>(), 0..20).prop_map(|arcs| Value::from(Oid::new(&arcs))),
-        Just(Value::Missing),
-        Just(Value::EndOfView),
-    ]
-}
-
-fn any_answer() -> impl Strategy<Value = (u8, Vec<(u8, Vec<u32>, Value)>)> {
-    let varbind =
-        (any::<u8>(), prop::collection::vec(prop_oneof![0..12_u32, any::<u32>()], 0..4), any_value());
-    (0..12_u8, prop::collection::vec(varbind, 0..40))
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-    #[test]
-    fn no_answers_make_it_panic_or_go_on_for_ever(answers in prop::collection::vec(any_answer(), 1..30)) {
-        let mut at = 0;
-        run(ReadScope::Full, |request| {
-            at += 1;
-            let (kind, varbinds) = &answers[at % answers.len()];
-            match kind {
-                0 => Response::Timeout,
-                1 => Response::Error(ErrorStatus::TooBig),
-                2 => Response::Error(ErrorStatus::NoSuchName(varbinds.len())),
-                3 => Response::Error(ErrorStatus::Other),
-                _ => {
-                    // Varbinds close to the request: those could do harm.
-                    let oids = request.oids();
-                    let near = |(which, more, value): &(u8, Vec<u32>, Value)| {
-                        (oids[usize::from(*which) % oids.len()].join(more), value.clone())
-                    };
-                    Response::Varbinds(varbinds.iter().map(near).collect())
-                }
-            }
-        });
-    }
 }
