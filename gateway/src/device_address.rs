@@ -12,6 +12,7 @@ pub enum DeviceAddress {
     Address(SocketAddr),
     /// A DNS name, which is resolved again from time to time.
     Named {
+        /// The name.
         host: String,
         /// The port.
         port: u16,

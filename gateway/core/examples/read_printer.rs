@@ -13,7 +13,11 @@ use platen_gateway_core::message::{CommunityVersion, DATAGRAM, Envelope, decode,
 use platen_gateway_core::reading::profiles::{Profile, Profiles};
 use platen_gateway_core::reading::{DeviceReading, ReadContext, ReadScope, Request, Response};
 
-#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is a shell: clock, files, socket")]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is a shell: clock, files, socket"
+)]
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).ok_or("expected ADDRESS[:PORT]")?;
     let address: SocketAddr =

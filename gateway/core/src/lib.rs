@@ -1,5 +1,8 @@
-//! The gateway's decisions as pure code: no clock, no socket, no file, no tokio. The shell reads the world, calls a
-//! decision, and carries out what it answers.
+//! The gateway's decisions as pure code, without clock, socket, file or runtime. The shell collects events, passes them to
+//! a state machine here, and performs the resulting effects.
+//!
+//! The modules can be used by themselves. [`reading`] and [`message`] are a reader of printer MIBs over SNMP: the example
+//! `read_printer` reads a device with them and a UDP socket of the standard library.
 
 pub mod access;
 mod backoff;

@@ -83,7 +83,7 @@ impl PollSchedule {
 
     /// A change check had a response. Returns whether anything changed.
     #[must_use]
-    pub fn on_glance(&mut self, rules: &SensingRules, fingerprint: Option<ChangeFingerprint>) -> bool {
+    pub fn on_change_check(&mut self, rules: &SensingRules, fingerprint: Option<ChangeFingerprint>) -> bool {
         self.since_status += self.wait(rules);
         self.silent = 0;
         let Some(fingerprint) = fingerprint else {
@@ -119,7 +119,7 @@ impl PollSchedule {
     }
 
     /// Something may have changed: the next read is no change check.
-    pub const fn look_closer(&mut self) {
+    pub const fn skip_change_check(&mut self) {
         self.closer = true;
     }
 
@@ -202,29 +202,29 @@ mod tests {
         schedule.on_reading(&reading("idle"), fingerprint(7), &calls, false);
         assert_eq!(schedule.scope(&RULES), ReadScope::ChangeCheck);
         for _ in 0..30 {
-            assert!(!schedule.on_glance(&RULES, fingerprint(7)));
+            assert!(!schedule.on_change_check(&RULES, fingerprint(7)));
         }
         assert_eq!((schedule.scope(&RULES), wait(&schedule)), (ReadScope::Status, 180));
         schedule.on_reading(&reading("idle"), fingerprint(7), &calls, false);
         assert_eq!(schedule.scope(&RULES), ReadScope::ChangeCheck);
-        assert!(schedule.on_glance(&RULES, fingerprint(8)), "a change is looked at");
+        assert!(schedule.on_change_check(&RULES, fingerprint(8)), "a change is looked at");
         assert_eq!(wait(&schedule), 60);
         schedule.on_reading(&reading("printing"), fingerprint(8), &calls, true);
         assert_eq!(wait(&schedule), 60);
-        assert!(schedule.on_glance(&RULES, None) && schedule.scope(&RULES) == ReadScope::Status);
+        assert!(schedule.on_change_check(&RULES, None) && schedule.scope(&RULES) == ReadScope::Status);
     }
 
     #[test]
-    fn nothing_escapes_between_a_reading_and_the_first_glance() {
+    fn nothing_escapes_between_a_reading_and_the_first_change_check() {
         let fingerprint = |value| Some(ChangeFingerprint::of_numbers(&[value]));
-        for (with_reading, at_glance, news) in [(7, 7, false), (7, 8, true)] {
+        for (with_reading, at_check, news) in [(7, 7, false), (7, 8, true)] {
             let mut schedule = PollSchedule::default();
             schedule.on_reading(&reading("idle"), fingerprint(with_reading), &CallState::default(), false);
-            assert_eq!(schedule.on_glance(&RULES, fingerprint(at_glance)), news);
+            assert_eq!(schedule.on_change_check(&RULES, fingerprint(at_check)), news);
         }
         let mut schedule = PollSchedule::default();
         schedule.on_reading(&reading("idle"), None, &CallState::default(), false);
-        assert!(schedule.on_glance(&RULES, fingerprint(7)), "nothing to compare with");
+        assert!(schedule.on_change_check(&RULES, fingerprint(7)), "nothing to compare with");
     }
 
     #[test]
@@ -303,7 +303,7 @@ mod tests {
                     0 => schedule.on_silence(),
                     1 => schedule.on_reading(&reading("other"), None, &CallState::default(), false),
                     2 => schedule.on_reading(&reading("printing"), None, &CallState::default(), true),
-                    _ => { let _news = schedule.on_glance(&rules, Some(ChangeFingerprint::of_numbers(&[step.into()]))); }
+                    _ => { let _news = schedule.on_change_check(&rules, Some(ChangeFingerprint::of_numbers(&[step.into()]))); }
                 }
                 let longest = s(status.max(idle).max(asleep).max(900));
                 prop_assert!(schedule.wait(&rules) >= s(status) && schedule.wait(&rules) <= longest);

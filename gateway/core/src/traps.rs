@@ -35,7 +35,7 @@ impl Default for TrapRules {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Read the device after this time.
-    Look(Duration),
+    Read(Duration),
     /// A read that covers this trap is already scheduled.
     Planned,
     /// The device sent too many: ignored.
@@ -49,7 +49,7 @@ impl Verdict {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Look(_) => "look",
+            Self::Read(_) => "look",
             Self::Planned => "planned",
             Self::TooMany => "too_many",
             Self::UnknownSender => "stranger",
@@ -63,7 +63,7 @@ struct Source {
     left: u32,
     refilled: Duration,
     /// When the last read that a trap caused is due, or was.
-    look: Option<Duration>,
+    read_at: Option<Duration>,
 }
 
 /// Limits the reads that traps cause. Holds one entry per known address.
@@ -92,20 +92,20 @@ impl TrapRateLimiter {
     pub fn on_trap(&mut self, from: IpAddr, now: Duration) -> Verdict {
         let rules = self.rules;
         let Some(source) = self.sources.get_mut(&from.to_canonical()) else { return Verdict::UnknownSender };
-        let source = source.get_or_insert(Source { left: rules.burst, refilled: now, look: None });
+        let source = source.get_or_insert(Source { left: rules.burst, refilled: now, read_at: None });
         source.refill(&rules, now);
         if source.left == 0 {
             return Verdict::TooMany;
         }
         source.left -= 1;
         let soonest = now + rules.settle;
-        match source.look {
+        match source.read_at {
             // The read must be at least `settle` after this trap, too.
-            Some(look) if soonest <= look => Verdict::Planned,
+            Some(read) if soonest <= read => Verdict::Planned,
             before => {
-                let look = before.map_or(soonest, |before| soonest.max(before + rules.gap));
-                source.look = Some(look);
-                Verdict::Look(look.saturating_sub(now))
+                let read = before.map_or(soonest, |before| soonest.max(before + rules.gap));
+                source.read_at = Some(read);
+                Verdict::Read(read.saturating_sub(now))
             }
         }
     }
@@ -145,15 +145,15 @@ mod tests {
     }
 
     #[test]
-    fn traps_are_gathered_into_few_looks() {
+    fn traps_cause_few_reads() {
         let mut gate = gate();
         for (at, expected) in [
-            (0, Verdict::Look(ms(500))),
-            (1, Verdict::Look(ms(10_499))),
+            (0, Verdict::Read(ms(500))),
+            (1, Verdict::Read(ms(10_499))),
             (2, Verdict::Planned),
             (9_000, Verdict::Planned),
-            (10_400, Verdict::Look(ms(10_100))),
-            (60_000, Verdict::Look(ms(500))),
+            (10_400, Verdict::Read(ms(10_100))),
+            (60_000, Verdict::Read(ms(500))),
         ] {
             assert_eq!(gate.on_trap(device(), ms(at)), expected, "{at}");
         }
@@ -163,7 +163,7 @@ mod tests {
     fn strangers_and_floods_are_ignored() {
         let mut gate = gate();
         assert_eq!(gate.on_trap("192.0.2.8".parse().unwrap(), ms(0)), Verdict::UnknownSender);
-        assert_eq!(gate.on_trap("::ffff:192.0.2.7".parse().unwrap(), ms(0)), Verdict::Look(ms(500)));
+        assert_eq!(gate.on_trap("::ffff:192.0.2.7".parse().unwrap(), ms(0)), Verdict::Read(ms(500)));
         let taken = (0..1_000).filter(|_| gate.on_trap(device(), ms(1)) != Verdict::TooMany).count();
         assert_eq!(taken, 19);
         assert_eq!(gate.on_trap(device(), ms(3_000)), Verdict::Planned, "one more after three seconds");
@@ -175,11 +175,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn looks_are_never_nearer_than_the_gap(waits in prop::collection::vec(0_u64..20_000, 1..200)) {
+        fn reads_are_never_nearer_than_the_gap(waits in prop::collection::vec(0_u64..20_000, 1..200)) {
             let (mut gate, mut now, mut last) = (gate(), Duration::ZERO, None);
             for wait in waits {
                 now += ms(wait);
-                if let Verdict::Look(after) = gate.on_trap(device(), now) {
+                if let Verdict::Read(after) = gate.on_trap(device(), now) {
                     let look = now + after;
                     prop_assert!(after >= ms(500) && after <= ms(10_500));
                     prop_assert!(last.is_none_or(|last| look >= last + ms(10_000)));

@@ -137,7 +137,7 @@ async fn ask(reader: &Reader, mut target: Target, retries: u32) -> (Found, u32) 
         Err(error) => return (Found::Other(address, error.to_string()), 1),
     };
     target.retries = retries;
-    match reader.look(&target, ReadScope::Full).await {
+    match reader.read_completed(&target, ReadScope::Full).await {
         Ok(CompletedReading { reading, printer, .. }) => {
             let packets = packets.saturating_add(reading.requests);
             if printer {

@@ -72,6 +72,7 @@ pub enum EstError {
     Answer {
         /// The operation.
         what: &'static str,
+        /// Why.
         source: InvalidBody,
     },
 }

@@ -124,7 +124,7 @@ impl Services {
         let target = Target { address, credentials, timeout, retries };
         let (reader, inputs) = (self.reader.clone(), self.inputs.clone());
         self.tasks.spawn(async move {
-            let result = reader.look(&target, scope).await.map(Box::new);
+            let result = reader.read_completed(&target, scope).await.map(Box::new);
             send(&inputs, Input::Read(address, scope, result));
         });
     }

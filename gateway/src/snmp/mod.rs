@@ -163,14 +163,18 @@ impl Reader {
     /// # Errors
     /// The device doesn't respond, its response is not valid SNMP, or this host can't send.
     pub async fn read(&self, target: &Target, scope: ReadScope) -> Result<Reading, ReadError> {
-        Ok(self.look(target, scope).await?.reading)
+        Ok(self.read_completed(target, scope).await?.reading)
     }
 
     /// Reads one device; the result includes fingerprint and coverage.
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub async fn look(&self, target: &Target, scope: ReadScope) -> Result<CompletedReading, ReadError> {
+    pub async fn read_completed(
+        &self,
+        target: &Target,
+        scope: ReadScope,
+    ) -> Result<CompletedReading, ReadError> {
         Visit::new(self, target, scope, false).read(&mut |_| ()).await
     }
 

@@ -94,16 +94,16 @@ impl Gate {
         metrics::counter!("platen_gateway_traps_total", "verdict" => verdict.name(), "class" => class)
             .increment(1);
         match verdict {
-            Verdict::Look(_) | Verdict::Planned => NotificationAcceptance::Accept,
+            Verdict::Read(_) | Verdict::Planned => NotificationAcceptance::Accept,
             // Without an answer, the sender can't tell that the port is open.
             Verdict::TooMany | Verdict::UnknownSender => NotificationAcceptance::Reject,
         }
     }
 
     /// When to read the device whose notification was accepted last.
-    fn look(&self) -> Option<Duration> {
+    fn read_delay(&self) -> Option<Duration> {
         match self.lock().verdict.take() {
-            Some(Verdict::Look(after)) => Some(after),
+            Some(Verdict::Read(after)) => Some(after),
             Some(Verdict::Planned | Verdict::TooMany | Verdict::UnknownSender) | None => None,
         }
     }
@@ -186,7 +186,7 @@ impl Receiver {
                         received.notification.trap_oid().map(|oid| oid.to_string()).unwrap_or_default();
                     let version = received.wire_identity.version;
                     tracing::debug!(device.address = %from, trap, version = ?version, "trap received");
-                    if let Some(after) = self.gate.look() {
+                    if let Some(after) = self.gate.read_delay() {
                         hint(from, after);
                     }
                 }

@@ -297,8 +297,8 @@ impl World {
     fn answered(&mut self, id: &wire::ids::DeviceId, read_at: Timestamp) {
         let whole = self.now >= self.whole_at;
         let fingerprint = self.device.fingerprint();
-        let glance = !whole && self.attention.scope(&SENSING) == ReadScope::ChangeCheck;
-        if glance && !self.attention.on_glance(&SENSING, Some(fingerprint.clone())) {
+        let change_check = !whole && self.attention.scope(&SENSING) == ReadScope::ChangeCheck;
+        if change_check && !self.attention.on_change_check(&SENSING, Some(fingerprint.clone())) {
             return self.book.look(&self.calls);
         }
         if whole {

@@ -5,7 +5,7 @@
 
 use wire::report::CallKind;
 
-use super::condition::Look;
+use super::condition::Observation;
 use super::grounds::Ground;
 use super::judged::{END_HYSTERESIS, Judged};
 use super::rows::{Stage, SupplyRow, only};
@@ -27,14 +27,14 @@ pub(super) struct Bits {
 }
 
 impl Bits {
-    pub(super) fn of(look: &Look<'_>, judged: &[Judged<'_>], rows: &[SupplyRow<'_>]) -> Self {
-        let all = All { look, judged, rows };
+    pub(super) fn of(observed: &Observation<'_>, judged: &[Judged<'_>], rows: &[SupplyRow<'_>]) -> Self {
+        let all = All { observed, judged, rows };
         Self { near: all.near(), end: all.end() }
     }
 }
 
 struct All<'a> {
-    look: &'a Look<'a>,
+    observed: &'a Observation<'a>,
     judged: &'a [Judged<'a>],
     rows: &'a [SupplyRow<'a>],
 }
@@ -50,7 +50,7 @@ impl All<'_> {
 
     /// Whether the supply table is incomplete: the bit may be about a row that was not read.
     fn is_cut(&self) -> bool {
-        !self.look.coverage.supplies
+        !self.observed.coverage.supplies
     }
 
     /// Whether an alert row about toner or ink matches no supply.
@@ -61,7 +61,7 @@ impl All<'_> {
     /// What the bit was attributed to when it opened its call.
     fn same_as_before(&self, call: CallKind) -> Option<Target> {
         let by_bit = |subject: &str| {
-            self.look.open_call(call, subject).is_some_and(|open| open.grounds.has(Ground::Bit))
+            self.observed.open_call(call, subject).is_some_and(|open| open.grounds.has(Ground::Bit))
         };
         let supply = self.without_level().find(|(_, own)| by_bit(&own.supply.index));
         let device = self.is_cut() && by_bit("");
@@ -69,15 +69,15 @@ impl All<'_> {
     }
 
     fn near(&self) -> Option<Target> {
-        if !self.look.has_bit("lowToner") {
+        if !self.observed.has_bit("lowToner") {
             return None;
         }
         let same = self.same_as_before(CallKind::SupplyNearEnd);
         // At the end of a supply, devices set both bits.
-        if same.is_some() || self.is_cut() || self.look.has_bit("noToner") {
+        if same.is_some() || self.is_cut() || self.observed.has_bit("noToner") {
             return same;
         }
-        let explains = |own: &Judged<'_>| own.near.tells() || own.end.tells();
+        let explains = |own: &Judged<'_>| own.near.shows() || own.end.shows();
         let explaining: Vec<&Judged<'_>> =
             self.colorants().map(|(_, own)| own).filter(|own| explains(own)).collect();
         if self.unplaced(Stage::Near) || self.unplaced(Stage::End) {
@@ -93,10 +93,10 @@ impl All<'_> {
     /// level if the bit appeared while the others didn't change, or if that supply lost its level together with it.
     fn news(&self, explaining: &[&Judged<'_>]) -> Option<Target> {
         let unchanged = |own: &&Judged<'_>| {
-            let open = self.look.open_call(CallKind::SupplyNearEnd, &own.supply.index);
+            let open = self.observed.open_call(CallKind::SupplyNearEnd, &own.supply.index);
             open.is_some() && own.memory.is_some_and(|memory| memory.percent == own.percent)
         };
-        if self.look.was_low == Some(false) && explaining.iter().all(unchanged) {
+        if self.observed.was_low == Some(false) && explaining.iter().all(unchanged) {
             return only(self.without_level()).map(|(at, _)| Target::Place(at));
         }
         let lost =
@@ -105,16 +105,16 @@ impl All<'_> {
     }
 
     fn end(&self) -> Option<Target> {
-        if !self.look.has_bit("noToner") {
+        if !self.observed.has_bit("noToner") {
             return None;
         }
         let same = self.same_as_before(CallKind::SupplyEnd);
-        let explained = || self.colorants().any(|(_, own)| own.end.tells()) || self.unplaced(Stage::End);
+        let explained = || self.colorants().any(|(_, own)| own.end.shows()) || self.unplaced(Stage::End);
         if same.is_some() || self.is_cut() || explained() {
             return same;
         }
         let near =
-            |own: &Judged<'_>| self.look.open_call(CallKind::SupplyNearEnd, &own.supply.index).is_some();
+            |own: &Judged<'_>| self.observed.open_call(CallKind::SupplyNearEnd, &own.supply.index).is_some();
         let nearly_empty = |own: &Judged<'_>| own.percent.is_some_and(|percent| percent <= END_HYSTERESIS);
         let suspect = only(self.without_level().filter(|(_, own)| near(own)))
             .or_else(|| only(self.colorants().filter(|(_, own)| nearly_empty(own))));
@@ -124,7 +124,7 @@ impl All<'_> {
     /// If all show a level: the lowest one that is near its end. A full supply is not at its end, whatever the bit
     /// says.
     fn lowest(&self) -> Option<Target> {
-        let near = self.colorants().filter(|(_, own)| own.near.tells());
+        let near = self.colorants().filter(|(_, own)| own.near.shows());
         let levels = near.filter_map(|(at, own)| Some((own.percent?, at)));
         levels.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, at)| Target::Place(at))
     }

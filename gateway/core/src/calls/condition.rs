@@ -12,7 +12,7 @@ use crate::reading::Coverage;
 use crate::reading::profiles::Pattern;
 
 /// A reading, and what was known before it.
-pub(super) struct Look<'a> {
+pub(super) struct Observation<'a> {
     pub(super) rules: &'a CallRules,
     /// The vendor's patterns of service codes.
     pub(super) codes: &'a [Pattern],
@@ -25,7 +25,7 @@ pub(super) struct Look<'a> {
     pub(super) was_low: Option<bool>,
 }
 
-impl Look<'_> {
+impl Observation<'_> {
     pub(super) fn is_open(&self, call: CallKind, subject: &str) -> bool {
         self.open_call(call, subject).is_some()
     }
@@ -47,7 +47,7 @@ pub(super) enum Verdict {
     /// It no longer holds, once this number of readings in a row agree.
     Over {
         /// Readings in a row.
-        looks: u8,
+        readings: u8,
     },
     /// The reading doesn't show it.
     Unknown,

@@ -45,6 +45,6 @@ pub(super) fn level_percent(supply: &Supply) -> Option<f64> {
 }
 
 /// A text for operators, at most 160 characters.
-pub(super) fn clip(text: &str) -> String {
+pub(super) fn truncate(text: &str) -> String {
     text.trim().chars().take(160).collect()
 }

@@ -3,7 +3,7 @@
 use wire::reading::Supply;
 use wire::report::CallKind;
 
-use super::condition::Look;
+use super::condition::Observation;
 use super::facts::{is_warming_up, level_percent};
 use super::levels::{self, SupplyMemory};
 use super::rows::{Stage, SupplyRow};
@@ -24,7 +24,7 @@ pub(super) struct Signs {
 
 impl Signs {
     /// Whether a row or the level shows it; error bits are not considered.
-    pub(super) fn tells(self) -> bool {
+    pub(super) fn shows(self) -> bool {
         self.row || self.level == Some(true)
     }
 }
@@ -46,28 +46,28 @@ pub(super) struct Judged<'a> {
 }
 
 pub(super) fn judge<'a>(
-    look: &Look<'a>,
+    observed: &Observation<'a>,
     supply: &'a Supply,
     (at, colors): (usize, bool),
     rows: &[SupplyRow<'_>],
 ) -> Judged<'a> {
-    let memory = look.supplies.get(&supply.index);
+    let memory = observed.supplies.get(&supply.index);
     let row = |stage| rows.iter().any(|row| row.place == Some(at) && row.stage == stage);
     let told = row(Stage::Near) || row(Stage::End);
     let believed =
-        !is_warming_up(look.reading) && (told || !levels::falls_oddly(memory, look.reading, supply));
+        !is_warming_up(observed.reading) && (told || !levels::falls_oddly(memory, observed.reading, supply));
     let percent = level_percent(supply).filter(|_| believed);
     let step = levels::step(memory);
     let another = levels::is_another_now(memory, supply);
     // A sensor with coarse steps keeps open what a level opened. What a row or a bit opened ends with a level that
     // contradicts it.
-    let opened = |call, hysteresis: f64| match look.open_call(call, &supply.index) {
+    let opened = |call, hysteresis: f64| match observed.open_call(call, &supply.index) {
         Some(open) if !another && open.grounds.may_be_a_level() => step.max(hysteresis),
         Some(_) if !another => hysteresis,
         Some(_) | None => 0.0,
     };
     let end_at = opened(CallKind::SupplyEnd, END_HYSTERESIS);
-    let near_at = look.rules.near_end_percent + opened(CallKind::SupplyNearEnd, NEAR_END_HYSTERESIS);
+    let near_at = observed.rules.near_end_percent + opened(CallKind::SupplyNearEnd, NEAR_END_HYSTERESIS);
     Judged {
         supply,
         memory,

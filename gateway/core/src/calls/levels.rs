@@ -9,7 +9,7 @@ use wire::reading::{Reading, Supply};
 use wire::report::{CallKind, Edge};
 
 use super::Calls;
-use super::facts::{clip, is_warming_up, level_percent, name};
+use super::facts::{is_warming_up, level_percent, name, truncate};
 
 /// A rise by this number of percentage points means a new supply.
 const REPLACED_RISE: f64 = 30.0;
@@ -58,7 +58,7 @@ impl SupplyMemory {
             percent,
             max: supply.max.filter(|max| *max > 0),
             serial: description.and_then(serial),
-            description: description.map(clip),
+            description: description.map(truncate),
             doubted: None,
             divisor: percent.map_or(divisor, |percent| common(divisor, percent)),
             silent: percent.is_none(),
@@ -108,7 +108,7 @@ pub(super) fn judge(known: &mut BTreeMap<String, SupplyMemory>, reading: &Readin
         }
         let now = SupplyMemory::of(supply, Some(percent), before.map_or(0, |before| before.divisor));
         if before.is_some_and(|before| is_another(before, &now)) {
-            let detail = clip(&format!("{} {percent:.0} %", name(supply)));
+            let detail = truncate(&format!("{} {percent:.0} %", name(supply)));
             calls.push(CallKind::SupplyReplaced, Edge::Raised, &supply.index, detail);
         }
         known.insert(supply.index.clone(), now);
@@ -124,7 +124,7 @@ fn without_a_level(
     let now = SupplyMemory::of(supply, None, 0);
     match before {
         Some(before) if is_another(before, &now) => {
-            calls.push(CallKind::SupplyReplaced, Edge::Raised, &supply.index, clip(&name(supply)));
+            calls.push(CallKind::SupplyReplaced, Edge::Raised, &supply.index, truncate(&name(supply)));
             Some(now)
         }
         Some(before) => Some(SupplyMemory { silent: true, ..before.clone() }),

@@ -2,6 +2,28 @@
 //!
 //! A [`CallState`] holds the open calls, so that none is opened twice; it is stored in the same batch as the reports
 //! that it produced. Alert rows such as "Sleep" or "Ready" are no calls: a call requires a person to act.
+//!
+//! ```
+//! use platen_gateway_core::calls::{CallRules, CallState};
+//! use platen_gateway_core::reading::Coverage;
+//! use wire::reading::Reading;
+//! use wire::report::{CallKind, Edge};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let reading: Reading = serde_json::from_str(
+//!     r#"{"address": "192.0.2.7", "read_at": "2026-11-29T09:00:00Z", "took_ms": 12, "requests": 4, "identity": {},
+//!         "status": {"detected_errors": ["serviceRequested"], "console": ["SC542"]}}"#,
+//! )?;
+//! let (device, rules) = ("ricoh:E174M210001".parse()?, CallRules::default());
+//! let mut state = CallState::default();
+//! let calls = state.on_reading(&rules, None, &device, (&reading, Coverage::WHOLE));
+//! assert_eq!((calls[0].call, calls[0].edge), (CallKind::ServiceCall, Edge::Raised));
+//! assert_eq!(calls[0].detail, "SC542");
+//! // The call is open: the same reading opens no second one.
+//! assert!(state.on_reading(&rules, None, &device, (&reading, Coverage::WHOLE)).is_empty());
+//! # Ok(())
+//! # }
+//! ```
 
 mod alarms;
 mod bits;
@@ -29,7 +51,7 @@ use crate::reading::profiles::Profile;
 
 pub(crate) use self::alarms::POWER_SAVER;
 pub use self::colorants::Marking;
-use self::condition::{Condition, Look, Verdict};
+use self::condition::{Condition, Observation, Verdict};
 use self::conditions::conditions;
 use self::counters::Meters;
 pub use self::facts::name as supply_name;
@@ -156,10 +178,10 @@ impl CallState {
         counters::judge(&mut self.meters, reading, &mut calls);
         let codes = profile.map(|profile| profile.service_codes.as_slice()).unwrap_or_default();
         let (open, supplies) = (&self.open, &self.supplies);
-        let look = Look { rules, codes, reading, coverage, open, supplies, was_low: self.was_low };
-        let seen = conditions(&look);
+        let observed = Observation { rules, codes, reading, coverage, open, supplies, was_low: self.was_low };
+        let seen = conditions(&observed);
         if coverage.errors {
-            self.was_low = Some(look.has_bit("lowToner"));
+            self.was_low = Some(observed.has_bit("lowToner"));
         }
         levels::judge(&mut self.supplies, reading, &mut calls);
         self.settle(&seen, &mut calls);
@@ -196,14 +218,14 @@ impl CallState {
             match found(call, subject).map(|condition| condition.verdict) {
                 _ if call == CallKind::DeviceOffline => None,
                 Some(Verdict::Holds | Verdict::Unknown) => None,
-                Some(Verdict::Over { looks }) => Some(looks),
+                Some(Verdict::Over { readings }) => Some(readings),
                 None => Some(settling(call).1),
             }
         };
         let open: Vec<_> = self.open.iter().map(|o| (o.call, o.subject.clone(), o.detail.clone())).collect();
         for (call, subject, detail) in open {
-            let Some(looks) = over(call, &subject) else { continue };
-            if self.count(call, &subject, Edge::Cleared) >= looks {
+            let Some(readings) = over(call, &subject) else { continue };
+            if self.count(call, &subject, Edge::Cleared) >= readings {
                 // The current text is more useful than the one from when the call opened.
                 let now = found(call, &subject).map_or(detail.as_str(), |condition| &condition.detail);
                 self.clear(calls, call, &subject, now);
@@ -254,9 +276,9 @@ impl CallState {
 /// Whether another call of the same reading already covers this one: a replaced supply is neither near its end nor at
 /// it, and the end of "supply end" includes the end of "near end".
 #[must_use]
-pub fn is_told_by_another(call: &Call, look: &[Call]) -> bool {
+pub fn is_covered_by_another(call: &Call, calls: &[Call]) -> bool {
     let same = |other: &&Call| other.device == call.device && other.subject == call.subject;
-    let mut others = look.iter().filter(same);
+    let mut others = calls.iter().filter(same);
     match (call.call, call.edge) {
         (CallKind::SupplyNearEnd, Edge::Cleared) => others.any(|other| {
             other.call == CallKind::SupplyReplaced

@@ -169,7 +169,7 @@ fn a_replaced_supply_is_told_to_a_person_once() {
     let told = |state: &mut CallState, look: Look| {
         let calls = see(state, &reading(&look));
         let news: Vec<Call> =
-            calls.iter().filter(|call| !is_told_by_another(call, &calls)).cloned().collect();
+            calls.iter().filter(|call| !is_covered_by_another(call, &calls)).cloned().collect();
         short(&news)
     };
     assert_eq!(told(&mut state, level(9)), ["+supply_near_end:Black Toner 9 %"]);

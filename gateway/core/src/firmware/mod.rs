@@ -4,6 +4,44 @@
 //! Before an image is pushed, the intention is stored. After a restart of the gateway in between, the version is read
 //! first, so that no image is pushed twice blindly. An update is done only if the device itself shows the new
 //! version.
+//!
+//! ```
+//! use jiff::{SignedDuration, Timestamp};
+//! use platen_gateway_core::firmware::{DeviceView, Effect, Shown, Update, UpdateRules};
+//! use wire::command::FirmwareUpdate;
+//! use wire::ids::{CommandId, DeviceId, RolloutId};
+//! use wire::reading::{Label, Status};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let now = Timestamp::UNIX_EPOCH;
+//! let device: DeviceId = "ricoh:E174M210001".parse()?;
+//! let order = FirmwareUpdate {
+//!     rollout: RolloutId(uuid::Uuid::from_u128(1)),
+//!     target: "ricoh/IM-C4500/2.10".to_owned(),
+//!     version: "2.10".to_owned(),
+//!     devices: vec![device.clone()],
+//!     not_before: now,
+//! };
+//! let rules = UpdateRules {
+//!     restart_limit: SignedDuration::from_mins(15),
+//!     read_back: SignedDuration::from_secs(10),
+//!     push_pause: SignedDuration::from_secs(15),
+//!     report_pause: SignedDuration::from_mins(1),
+//! };
+//! let mut update = Update::new(CommandId(uuid::Uuid::from_u128(2)), order, now);
+//! assert_eq!(update.next(now, &rules, |_| None), [Effect::Stage]);
+//! update.on_staged("9f86d081".to_owned(), 9, now);
+//!
+//! let status = Status { printer: Some(Label::name("idle")), ..Status::default() };
+//! let view = |_: &DeviceId| Some(DeviceView { answers: true, status: &status, version: Some("2.04") });
+//! assert_eq!(update.next(now, &rules, view), [Effect::Push(device.clone())]);
+//! update.on_pushed(&device, Ok(()), now, &rules);
+//! assert_eq!(update.next(now, &rules, view), [Effect::ReadBack(device.clone())]);
+//! update.on_read_back(&device, Some(Shown { version: Some("2.10"), status: &status }), now, &rules);
+//! assert!(update.is_over());
+//! # Ok(())
+//! # }
+//! ```
 
 mod device;
 mod push;

@@ -117,7 +117,8 @@ pub enum DeviceState {
         /// When the push ended.
         since: Timestamp,
         /// The time of the next read.
-        look_at: Timestamp,
+        #[serde(rename = "look_at")]
+        next_read: Timestamp,
         /// Whether a read has timed out since the push.
         was_down: bool,
         /// Readings that showed the old version since a read timed out.
@@ -145,6 +146,6 @@ impl DeviceState {
 }
 
 /// A device after a push.
-pub(super) const fn restarting(since: Timestamp, look_at: Timestamp, pushed: bool) -> DeviceState {
-    DeviceState::Restarting { since, look_at, was_down: false, old_reads: 0, pushed }
+pub(super) const fn restarting(since: Timestamp, next_read: Timestamp, pushed: bool) -> DeviceState {
+    DeviceState::Restarting { since, next_read, was_down: false, old_reads: 0, pushed }
 }

@@ -80,18 +80,18 @@ impl Update {
     ) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.stage(now, &mut effects);
-        self.look_back(now, rules, &mut effects);
+        self.read_back_due(now, rules, &mut effects);
         self.push(now, rules, &view, &mut effects);
         self.finish(&mut effects);
         effects
     }
 
-    fn look_back(&mut self, now: Timestamp, rules: &UpdateRules, effects: &mut Vec<Effect>) {
+    fn read_back_due(&mut self, now: Timestamp, rules: &UpdateRules, effects: &mut Vec<Effect>) {
         for device in &mut self.devices {
-            if let DeviceState::Restarting { look_at, .. } = &mut device.state
-                && now >= *look_at
+            if let DeviceState::Restarting { next_read, .. } = &mut device.state
+                && now >= *next_read
             {
-                *look_at = now + rules.read_back;
+                *next_read = now + rules.read_back;
                 effects.push(Effect::ReadBack(device.device.clone()));
             }
         }

@@ -127,7 +127,7 @@ impl Addresses {
             if address.ip().to_canonical() == ip {
                 watched.next = watched.next.min(at);
                 watched.trap_pending = true;
-                watched.schedule.look_closer();
+                watched.schedule.skip_change_check();
             }
         }
     }

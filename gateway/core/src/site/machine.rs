@@ -26,7 +26,7 @@ const UPDATE_GRAIN: Duration = Duration::from_millis(500);
 /// Longest wait for a time of the machine's clock, which may be set meanwhile.
 const CLOCK_GRAIN: Duration = Duration::from_secs(30);
 
-/// A site.
+/// The state machine of a site.
 #[derive(Debug)]
 pub struct Site {
     cx: Context,

@@ -66,7 +66,7 @@ pub(super) fn on_found(cx: &mut Context, address: SocketAddr, access: Option<Acc
 fn on_change_check(cx: &mut Context, address: SocketAddr, fingerprint: Option<ChangeFingerprint>) {
     let now = cx.now;
     let Some(watched) = cx.addresses.at(address) else { return };
-    if watched.schedule.on_glance(&cx.rules.sensing, fingerprint) {
+    if watched.schedule.on_change_check(&cx.rules.sensing, fingerprint) {
         watched.next = now.elapsed;
         return;
     }
@@ -106,7 +106,7 @@ fn read(cx: &mut Context, address: SocketAddr, taken: Taken<'_>) {
         answers::on_read(cx, &id, reading);
         firmware::on_read_back(cx, &id, Some(shown(reading)));
     } else {
-        look_closer(cx, address, &id, reading);
+        schedule_full_read(cx, address, &id, reading);
     }
 }
 
@@ -186,7 +186,7 @@ fn not_read(cx: &mut Context, address: SocketAddr, scope: ReadScope, failure: &R
 }
 
 /// A change of the status is reported with a full reading: schedules one.
-fn look_closer(cx: &mut Context, address: SocketAddr, id: &DeviceId, reading: &Reading) {
+fn schedule_full_read(cx: &mut Context, address: SocketAddr, id: &DeviceId, reading: &Reading) {
     let now = cx.now;
     let Some(record) = cx.state.devices.get(id) else { return };
     let triggers = record.report_trigger(reading, false, now.clock).is_some();

@@ -8,7 +8,7 @@ use wire::report::{Call, CounterSet, DeviceInformation, Edge, InformationReason,
 
 use super::context::Context;
 use super::effect::{Effect, Notice};
-use crate::calls::{OpenCall, is_told_by_another};
+use crate::calls::{OpenCall, is_covered_by_another};
 use crate::inventory::{DeviceRecord, Reported};
 use crate::mail_queue::QueuedMail;
 
@@ -63,7 +63,7 @@ pub(super) fn make_calls(cx: &mut Context, id: &DeviceId, calls: &[Call]) {
     let mut mails = Vec::new();
     for call in calls {
         cx.outcome.notices.push(Notice::CallMade(Box::new(call.clone()), serial.clone()));
-        if cx.rules.mails && !is_told_by_another(call, calls) {
+        if cx.rules.mails && !is_covered_by_another(call, calls) {
             mails.push((call.clone(), record.reading.identity().clone(), record.address));
         }
         cx.outcome.report(Report::Call(call.clone()), call.seen_at);

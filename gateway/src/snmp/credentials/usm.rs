@@ -29,6 +29,7 @@ pub enum UsmError {
     Level {
         /// The level.
         level: Level,
+        /// What is expected.
         expected: &'static str,
     },
     /// DES without `allow_des`.
