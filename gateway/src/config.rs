@@ -118,7 +118,7 @@ pub struct Checked {
     pub staging: Option<StagingClient>,
     /// The site's time zone; UTC if none is configured.
     pub time_zone: TimeZone,
-    /// With what devices are asked.
+    /// The credentials.
     pub credentials: Candidates,
 }
 

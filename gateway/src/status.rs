@@ -42,7 +42,7 @@ pub struct Status {
     pub commands: Vec<CommandStatus>,
     /// Firmware updates, the newest first.
     pub firmware: Vec<FirmwareStatus>,
-    /// Mails that wait to be sent.
+    /// The number of mails to send.
     pub mails_waiting: u64,
 }
 
@@ -68,7 +68,7 @@ pub struct LinkStatus {
 pub struct CertificateStatus {
     /// When it expires.
     pub not_after: Timestamp,
-    /// How it is.
+    /// Its state.
     pub state: CertificateState,
     /// When it will be renewed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -182,7 +182,7 @@ pub struct SupplyStatus {
 pub struct OpenCallStatus {
     /// The device.
     pub device: DeviceId,
-    /// What it is.
+    /// The kind of call.
     pub call: CallKind,
     /// The part of the device.
     pub subject: String,

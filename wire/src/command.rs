@@ -251,9 +251,9 @@ pub struct FirmwareUpdate {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Response {
-    /// How far it is.
+    /// The state of the command.
     pub state: ResponseState,
-    /// When.
+    /// When it reached this state.
     pub at: Timestamp,
     /// The text for operators.
     #[serde(default, skip_serializing_if = "String::is_empty")]

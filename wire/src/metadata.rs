@@ -181,7 +181,7 @@ pub enum MetadataError {
         threshold: usize,
     },
     /// It has expired.
-    #[error("{name} expired at {expires}: the firmware repository must be signed anew")]
+    #[error("{name} expired at {expires}: the firmware repository must be signed again")]
     Expired {
         /// The file.
         name: &'static str,

@@ -20,9 +20,9 @@ pub struct Reading {
     pub took_ms: u64,
     /// SNMP requests sent, retries included.
     pub requests: u32,
-    /// Who the device is.
+    /// The device's identity.
     pub identity: Identity,
-    /// How the device is.
+    /// The device's status.
     pub status: Status,
     /// Counters by name; absent when unknown, never 0 for unknown.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

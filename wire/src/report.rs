@@ -207,6 +207,7 @@ pub fn device_id(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::value::RawValue;
 
     #[test]
     fn a_device_is_known_by_serial_then_mac_then_address() {

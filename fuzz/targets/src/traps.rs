@@ -143,7 +143,7 @@ impl Gate {
     fn admit(&mut self, trap: &NotificationEnvelope<'_>) -> NotificationAcceptance {
         self.now += TrapRules::default().refill;
         match self.gate.on_trap(trap.source.ip(), self.now) {
-            Verdict::Look(_) | Verdict::Planned => NotificationAcceptance::Accept,
+            Verdict::Read(_) | Verdict::Planned => NotificationAcceptance::Accept,
             Verdict::TooMany | Verdict::UnknownSender => NotificationAcceptance::Reject,
         }
     }

@@ -63,7 +63,7 @@ pub struct Access {
     /// The SNMP context that has the printer's objects; `None` for the default context.
     #[serde(default)]
     pub context: Option<String>,
-    /// How it wants to be asked.
+    /// The agent's quirks.
     #[serde(default, rename = "manner")]
     pub quirks: AgentQuirks,
     /// When it was learned.

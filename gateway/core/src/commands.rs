@@ -32,7 +32,7 @@ pub struct CommandRecord {
     pub expires_at: Timestamp,
     /// The order; `None` if this version doesn't know it.
     pub order: Option<Order>,
-    /// How far it is.
+    /// Its state.
     pub state: ResponseState,
     /// The text for operators.
     #[serde(default)]

@@ -66,7 +66,7 @@ pub enum Fate {
     GivenUp(Box<QueuedMail>),
 }
 
-/// The mails that wait.
+/// The queue of mails.
 #[derive(Debug, Default)]
 pub struct MailQueue {
     waiting: BTreeMap<Uuid, QueuedMail>,
@@ -79,7 +79,7 @@ impl MailQueue {
         Self { waiting: waiting.into_iter().map(|mail| (mail.id, mail)).collect() }
     }
 
-    /// Mails that wait.
+    /// The number of mails in the queue.
     #[must_use]
     pub fn len(&self) -> usize {
         self.waiting.len()

@@ -106,7 +106,7 @@ pub(super) async fn command(args: DiscoverArgs, file: Option<&Path>, json: bool)
             Ok(announced) => {
                 let decided = judge_announced(&order.search.sweep, &announced);
                 for address in decided.passed_over {
-                    tracing::debug!(%address, "announces a printer outside of the networks");
+                    tracing::debug!(%address, "printer announced outside of the networks");
                 }
                 order.search.announced = decided.ask.into_iter().map(|(_, address)| address).collect();
             }

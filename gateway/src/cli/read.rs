@@ -23,7 +23,7 @@ pub(super) struct ReadArgs {
     /// The device: ADDR, ADDR:PORT, NAME or NAME:PORT.
     #[arg(value_name = "DEVICE")]
     pub(super) place: DeviceAddress,
-    /// How it is read.
+    /// How the device is read.
     #[command(flatten)]
     pub(super) ask: AgentArgs,
     /// Read only status, alerts and supplies.

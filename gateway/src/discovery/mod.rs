@@ -27,7 +27,7 @@ pub struct Search {
     pub sweep: Sweep,
     /// Addresses to probe first because they announced themselves.
     pub announced: Vec<SocketAddr>,
-    /// With what they are asked.
+    /// The credentials for the probes.
     pub credentials: Candidates,
     /// Addresses of the sweep to skip: they were probed before.
     pub skip: usize,

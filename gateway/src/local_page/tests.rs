@@ -280,7 +280,7 @@ async fn an_empty_gateway_says_what_comes_next() {
 }
 
 /// `PLATEN_PAGE_ADDRESS=127.0.0.1:9200 cargo test -p platen-gateway --lib local_page -- --ignored` serves the page,
-/// to be looked at in a browser.
+/// to be inspected in a browser.
 #[tokio::test]
 #[ignore = "serves the page to a browser until it is stopped"]
 async fn serve_for_eyes() {

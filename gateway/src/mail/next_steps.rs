@@ -9,7 +9,7 @@ pub(super) const fn next_steps(call: CallKind, edge: Edge) -> &'static str {
              call. Please leave the device switched on, so that its state can be read."
         }
         (CallKind::ServiceCall, Edge::Cleared) => {
-            "The device no longer asks for an engineer. It can be used again."
+            "The device no longer requests service. It can be used again."
         }
         (CallKind::Jam, Edge::Raised) => {
             "Please follow the instructions on the device's panel to take out the paper. If it jams again soon, tell \
@@ -19,7 +19,7 @@ pub(super) const fn next_steps(call: CallKind, edge: Edge) -> &'static str {
             "Please close the cover or door that the device's panel shows."
         }
         (CallKind::SupplyNearEnd, Edge::Raised) => {
-            "The device goes on working. Please have a replacement ready; do not replace it yet."
+            "The device still works. Please have a replacement ready; do not replace it yet."
         }
         (CallKind::SupplyEnd, Edge::Raised) => {
             "The device may have stopped. Please replace the supply as the device's panel shows."

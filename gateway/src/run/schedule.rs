@@ -42,6 +42,6 @@ pub(super) async fn begin(
 /// Stops the schedule.
 pub(super) async fn end(mut scheduler: JobScheduler) {
     if let Err(error) = scheduler.shutdown().await {
-        tracing::warn!(error = %error, "the schedule can't be ended");
+        tracing::warn!(error = %error, "the schedule can't be stopped");
     }
 }

@@ -28,7 +28,7 @@ pub(super) enum ExchangeError {
     Denied(UsmError),
 }
 
-/// How one agent is asked.
+/// The parameters of a session with one agent.
 #[derive(Debug, Clone)]
 pub(super) struct SessionParams {
     pub(super) address: SocketAddr,

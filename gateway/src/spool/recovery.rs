@@ -108,7 +108,7 @@ pub(super) fn refill(
         }
         lost += keep_places(&mut batch, lane, state, &own, now)?;
     }
-    let numbers = if old.is_some() { "numbers go on" } else { "the server is asked for the numbers" };
+    let numbers = if old.is_some() { "numbering continues" } else { "the server is asked for the numbers" };
     let detail = format!(
         "the spool was damaged and replaced: {here} reports and {kept} records recovered, {lost} reports known to be lost, {numbers}",
     );

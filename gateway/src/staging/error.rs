@@ -100,7 +100,7 @@ pub enum StagingError {
         problem: String,
     },
     /// The download differs from the signed image.
-    #[error("image {target:?} has SHA-256 {found} where its signed metadata says {signed}")]
+    #[error("image {target:?} has SHA-256 {found} but its signed metadata states {signed}")]
     Digest {
         /// The target.
         target: String,

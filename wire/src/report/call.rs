@@ -13,7 +13,7 @@ use crate::ids::DeviceId;
 pub struct Call {
     /// The device.
     pub device: DeviceId,
-    /// What it is.
+    /// The kind of call.
     pub call: CallKind,
     /// Whether it opened or ended.
     pub edge: Edge,

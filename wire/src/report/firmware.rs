@@ -18,7 +18,7 @@ pub struct FirmwareState {
     pub rollout: RolloutId,
     /// The device; absent if the report is about the whole gateway (staging).
     pub device: Option<DeviceId>,
-    /// What was reached.
+    /// The step, or the wait.
     pub progress: FirmwareProgress,
     /// When it was reached.
     pub at: Timestamp,
@@ -246,7 +246,7 @@ pub enum InvalidFirmwareState {
     #[error("step is \"verified\" without device: expected the device whose version was read")]
     NoDevice,
     /// Waiting without a reason.
-    #[error("step is \"waiting\" without waiting_for: expected what is waited for")]
+    #[error("step is \"waiting\" without waiting_for: expected the reason")]
     NoReason,
 }
 

@@ -52,9 +52,9 @@ impl FromStr for Lane {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lanes<T> {
-    /// Of the urgent lane.
+    /// The value of the urgent lane.
     pub urgent: T,
-    /// Of the bulk lane.
+    /// The value of the bulk lane.
     pub bulk: T,
 }
 

@@ -22,7 +22,7 @@ const REMARKS: [&str; 10] = [
     "warming up",
 ];
 
-/// The same by `PrtAlertCodeTC`, for devices of every language: coverClosed, interlockClosed, subunitClosed,
+/// The same states by `PrtAlertCodeTC`, independent of the language: coverClosed, interlockClosed, subunitClosed,
 /// subunitPowerSaver, subunitWarmingUp, doorClosed, powerUp, printerReadyToPrint.
 const REMARK_CODES: [i64; 8] = [4, 6, 19, POWER_SAVER, 24, 502, 503, 507];
 

@@ -26,7 +26,7 @@ const SMALL_RISE: f64 = 5.0;
 /// The coarsest step that is assumed, percent: after only 100 % and 50 %, the step isn't known yet.
 const STEP_MAX: u32 = 25;
 
-/// What is remembered of a supply.
+/// The history of one supply.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct SupplyMemory {
     /// The last level that was trusted, percent.

@@ -88,7 +88,7 @@ const fn settling(kind: CallKind) -> (u8, u8) {
     }
 }
 
-/// What is known of a device's calls; stored in the spool.
+/// The open calls of a device, and the history that they are derived from; stored in the spool.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CallState {
@@ -106,7 +106,7 @@ pub struct CallState {
 /// A call that is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenCall {
-    /// What it is.
+    /// The kind of call.
     pub call: CallKind,
     /// The part of the device: a supply's index, a counter's name, or empty for the device.
     pub subject: String,

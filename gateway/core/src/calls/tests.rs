@@ -7,7 +7,7 @@ use super::*;
 
 const RULES: CallRules = CallRules { near_end_percent: 10.0, offline_after: 3 };
 
-/// One look at a device, in short: error bits, console lines, level of the one supply.
+/// One reading in short: error bits, console lines, level of the one supply.
 #[derive(Debug, Clone, Default)]
 struct Look {
     bits: Vec<&'static str>,

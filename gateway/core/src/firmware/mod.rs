@@ -101,7 +101,7 @@ impl DeviceView<'_> {
 pub struct Shown<'a> {
     /// Version that it shows.
     pub version: Option<&'a str>,
-    /// How it is.
+    /// Its status.
     pub status: &'a Status,
 }
 

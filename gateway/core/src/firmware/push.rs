@@ -21,7 +21,7 @@ const CONFIRM_PAUSES: i32 = 4;
 pub struct PushFailure {
     /// The text for operators.
     pub why: String,
-    /// How far the image came.
+    /// How much of the image reached the device.
     pub reach: Reach,
 }
 

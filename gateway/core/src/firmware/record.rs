@@ -13,11 +13,11 @@ use super::wait::Reported;
 pub struct Update {
     /// The command that ordered it.
     pub command: CommandId,
-    /// What is asked for.
+    /// The order.
     pub order: FirmwareUpdate,
-    /// When it came.
+    /// When the command was delivered.
     pub received_at: Timestamp,
-    /// How far the image is.
+    /// The state of the image.
     pub image: Image,
     /// The devices.
     pub devices: Vec<DeviceUpdate>,
@@ -70,7 +70,7 @@ pub enum Image {
 pub struct DeviceUpdate {
     /// The device.
     pub device: DeviceId,
-    /// How far it is.
+    /// Its state.
     pub state: DeviceState,
     /// The text for operators.
     #[serde(default)]

@@ -36,13 +36,13 @@ impl LastReading {
         }
     }
 
-    /// Who the device is.
+    /// The device's identity.
     #[must_use]
     pub const fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// How it was.
+    /// The device's status.
     #[must_use]
     pub const fn status(&self) -> &Status {
         &self.status

@@ -19,7 +19,7 @@ mod recognition;
 /// Minimum time between two reports of changes of a device, unless the server waits for one.
 const CHANGE_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 
-/// What is known of a device; stored in the spool.
+/// A known device; stored in the spool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeviceRecord {
     /// Its id.
@@ -50,9 +50,9 @@ pub struct DeviceRecord {
 /// A finding, and when it was first made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Noted {
-    /// When.
+    /// When it was first made.
     pub at: Timestamp,
-    /// What.
+    /// The finding.
     #[serde(flatten)]
     pub finding: Finding,
 }
@@ -123,7 +123,7 @@ pub struct ReportTrigger {
 /// The parts of a reading that are compared to find changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reported {
-    /// When.
+    /// When it was reported.
     pub at: Timestamp,
     identity: Identity,
     address: String,

@@ -21,7 +21,7 @@ const PREFIXED_LENGTH: usize = 4;
 pub struct Sighting<'a> {
     /// The reading.
     pub reading: &'a Reading,
-    /// Where it was read.
+    /// The address at which it was read.
     pub address: SocketAddr,
     /// The device that was read there before.
     pub expected: Option<&'a DeviceId>,
@@ -29,7 +29,7 @@ pub struct Sighting<'a> {
     pub known: &'a BTreeMap<DeviceId, DeviceRecord>,
     /// The device that was last read at an address.
     pub holder: &'a dyn Fn(SocketAddr) -> Option<DeviceId>,
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
     /// A device that responded within this time is assumed to be where it was.
     pub recent_within: SignedDuration,
@@ -61,7 +61,7 @@ pub enum AddressRole {
 /// An irregularity in a device's identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// What it is.
+    /// The kind of irregularity.
     pub kind: FindingKind,
     /// The text for operators.
     pub detail: String,

@@ -38,7 +38,7 @@ pub(super) struct WatchedAddress {
 pub struct ReadRequest {
     /// Where.
     pub address: SocketAddr,
-    /// What is asked for.
+    /// The scope.
     pub scope: ReadScope,
     /// Retries of a request.
     pub retries: u32,

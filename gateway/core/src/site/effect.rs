@@ -49,11 +49,11 @@ pub enum Effect {
 /// A push of an image to a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushOrder {
-    /// What was ordered.
+    /// The order.
     pub order: FirmwareUpdate,
     /// The device.
     pub device: DeviceId,
-    /// Where it was read last.
+    /// The device's primary address.
     pub address: SocketAddr,
     /// The image's digest (SHA-256, lower-case hexadecimal); the shell names the file by it.
     pub sha256: String,

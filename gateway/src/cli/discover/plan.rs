@@ -41,7 +41,7 @@ pub(super) fn print(
     }
     writeln!(
         out,
-        "{} addresses; {} packets when none answers, {} s at {} packets a second. Nothing was sent.",
+        "{} addresses; {} packets if none responds, {} s at {} packets a second. Nothing was sent.",
         estimate.addresses,
         estimate.packets,
         estimate.time.as_secs(),

@@ -76,7 +76,7 @@ pub enum CredentialError {
     Shape {
         /// The key.
         key: &'static str,
-        /// What is expected.
+        /// The expected value.
         expected: &'static str,
     },
     /// A secret can't be read.

@@ -112,7 +112,7 @@ impl Candidates {
         self.0.iter().filter(|candidate| matches!(candidate.range, Range::Elsewhere)).collect()
     }
 
-    /// All of them.
+    /// All candidates.
     pub fn iter(&self) -> impl Iterator<Item = &Candidate> {
         self.0.iter()
     }

@@ -29,7 +29,7 @@ pub enum UsmError {
     Level {
         /// The level.
         level: Level,
-        /// What is expected.
+        /// The expected value.
         expected: &'static str,
     },
     /// DES without `allow_des`.

@@ -1,4 +1,4 @@
-//! A killed process's spool, damaged in its files: no number is taken twice, and what is lost is told.
+//! The spool of a killed process, damaged in its files: no number is used twice, and what is lost is reported.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -70,7 +70,7 @@ async fn batch(spool: &Spool) -> Waiting {
     spool.waiting(Lane::Urgent, 2000).await.unwrap()
 }
 
-/// The child: makes reports and sends them, some answers get lost; says each report once it is durable.
+/// The child: makes reports and sends them, some responses get lost; prints each report once it is durable.
 #[tokio::test]
 #[ignore = "is run as a child process by the tests that kill it"]
 async fn exchanges_until_killed() {
@@ -97,7 +97,7 @@ async fn exchanges_until_killed() {
     }
 }
 
-/// Lets a child work until it has made so many reports; the last that it said was durable.
+/// Runs a child until it has made this number of reports; the last one that it printed was durable.
 fn work_until(dir: &Path, from: u64, count: u64) -> u64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["spool::tests::damage::exchanges_until_killed", "--exact", "--ignored", "--nocapture"])
@@ -159,7 +159,7 @@ async fn go_on(dir: &Path, server: &mut Server) -> String {
     panic!("it never drains: {:?}", spool.snapshot());
 }
 
-/// Reports that are at the server, by what they are numbered with inside, and how many are told as lost.
+/// The reports that the server has, by the numbers in them, and the number of reported losses.
 fn arrived(server: &Server) -> (Vec<u64>, u64) {
     let (mut calls, mut lost) = (Vec::new(), 0);
     for report in server.list() {
@@ -231,7 +231,7 @@ async fn a_log_that_ends_torn_takes_no_number_twice_and_tells_what_is_lost() {
             let missing = (1..=durable).filter(|number| !distinct.contains(number)).count() as u64;
             assert!(lost == missing || lost == missing + 1, "{missing} missing, {lost} told; {case}");
             assert!(!damage.is_empty() || lost == 0, "{case}");
-            went_back += u64::from(damage.contains("went back"));
+            went_back += u64::from(damage.contains("lost its last"));
             told += lost;
         }
     }
@@ -272,7 +272,7 @@ async fn a_store_without_its_folder_goes_on_by_its_mark() {
     fs::remove_dir_all(dir.path().join("gateway/spool")).unwrap();
     let mut server = Server::open(dir.path());
     let damage = go_on(dir.path(), &mut server).await;
-    assert!(damage.contains("made anew"), "{damage}");
+    assert!(damage.contains("damaged and replaced"), "{damage}");
     let (calls, lost) = arrived(&server);
     let missing = (1..=durable).filter(|number| !calls.contains(number)).count() as u64;
     assert!(missing > 0 && (lost == missing || lost == missing + 1), "{missing} missing, {lost} told");

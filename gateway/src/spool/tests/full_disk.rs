@@ -55,7 +55,7 @@ fn text() -> String {
     (0..200).map(|_| uuid::Uuid::now_v7().to_string()).collect()
 }
 
-/// Makes large reports until stopped; the count of those that were told as durable comes back.
+/// Makes large reports until stopped; returns the number of reports that were committed.
 fn make_on(spool: &Spool, from: u64, to: u64) -> tokio::task::JoinHandle<u64> {
     let spool = spool.clone();
     tokio::spawn(async move {
@@ -102,7 +102,7 @@ async fn fills_its_disk() {
     let spool = open(dir).await;
     spool.acknowledge(Lane::Bulk, 0).await.unwrap();
     let mut made = 0;
-    // Full in the midst of work, again and again, and each time it goes on by itself.
+    // The disk is full repeatedly, and each time the spool continues by itself.
     for round in 1..=4 {
         let (from, to) = (made + 1, made + 100);
         let writer = make_on(&spool, from, to);
@@ -114,7 +114,7 @@ async fn fills_its_disk() {
         assert!(problem.to_lowercase().contains("space") || problem.contains("room"), "{problem}");
         let stuck = spool.snapshot().lanes.bulk.made;
         assert!(stuck < to, "round {round}");
-        // Who asks for something else is not kept waiting.
+        // Other operations don't wait.
         spool.turned(true).await;
         let refused = spool.acknowledge(Lane::Bulk, 0).await.unwrap_err();
         assert!(matches!(&refused, SpoolError::Refuses { .. }), "{refused}");
@@ -165,7 +165,7 @@ async fn is_damaged_while_full() {
     std::fs::remove_file(&ballast).unwrap();
     writer.await.unwrap();
     assert_eq!(spool.snapshot().problem, None);
-    // The server has nothing of it: what was there before has its number, or is told as lost.
+    // The server has nothing of it: what was there before has its number, or is reported as lost.
     let mut there = Vec::new();
     let mut server = 0;
     while server < 1000 {

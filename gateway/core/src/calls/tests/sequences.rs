@@ -425,7 +425,7 @@ fn a_counter_is_compared_within_its_source_only() {
         ("1.3.6.1.4.1.1347", 51_720, ""),
         ("1.3.6.1.2.1.43", 51_733, ""),
         ("1.3.6.1.4.1.1347", 51_710, "total fell from 51720 to 51710"),
-        // A swapped board makes both fall, and is told once.
+        // A swapped board makes both fall, and is reported once.
         ("1.3.6.1.2.1.43", 51_722, ""),
         ("1.3.6.1.4.1.1347", 51_711, ""),
         ("1.3.6.1.2.1.43", 51_721, "total fell from 51722 to 51721"),

@@ -34,7 +34,7 @@ pub struct CompletedReading {
     pub fingerprint: Option<ChangeFingerprint>,
     /// Whether the device is a printer. Others have an identity and nothing else.
     pub printer: bool,
-    /// What was read to its end.
+    /// The tables that were read to their end.
     pub coverage: Coverage,
 }
 

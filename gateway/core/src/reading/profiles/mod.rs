@@ -51,7 +51,7 @@ impl Profiles {
         self.all.iter().find(|profile| profile.vendor == vendor)
     }
 
-    /// All of them.
+    /// All profiles.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Profile>> {
         self.all.iter()
     }

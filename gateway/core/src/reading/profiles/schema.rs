@@ -41,7 +41,7 @@ pub struct Profile {
     /// An object that only this maker's devices have, requested if no rule of any profile matches.
     #[serde(default)]
     pub probe: Option<Oid>,
-    /// Who the device is.
+    /// The sources of the identity.
     #[serde(default)]
     pub identity: IdentitySources,
     /// Counters. The first source with a value wins, also over the standard object.

@@ -31,7 +31,7 @@ pub struct StandardTexts {
 }
 
 impl StandardTexts {
-    /// One of them.
+    /// The text of a field.
     #[must_use]
     pub fn field(&self, field: StandardField) -> Option<&str> {
         match field {
