@@ -357,7 +357,7 @@ mod tests {
         let (mut record, _) = new(&Order::CounterRequest { devices: None });
         record.on_read(&"a:1".parse().unwrap(), later(1));
         assert!(record.expire(later(1001)));
-        assert_eq!(record.detail, "not read: a:2 (no answer before the command's expiry)");
+        assert_eq!(record.detail, "not read: a:2 (no response before the command's expiry)");
         assert_eq!(record.unsent.as_ref().unwrap().state, ResponseState::Failed);
     }
 

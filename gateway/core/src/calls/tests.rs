@@ -344,7 +344,7 @@ fn a_silent_device_is_offline_once_until_it_is_back() {
     let mut state: CallState = serde_json::from_slice(&json).unwrap();
     assert!(short(&state.on_silence(&RULES, &device(), Timestamp::UNIX_EPOCH)).is_empty());
     let back = short(&see(&mut state, &reading(&bits(&[]))));
-    assert_eq!(back, ["-device_offline:answers again"]);
+    assert_eq!(back, ["-device_offline:responds again"]);
 }
 
 fn any_look() -> impl Strategy<Value = Option<Look>> {

@@ -322,7 +322,7 @@ mod tests {
             (
                 &format!("{head}counters: {{total: [{{oid: 1.x}}]}}\n"),
                 "counters.total[0]",
-                "numbers with dots",
+                "separated by dots",
             ),
             (&format!("{head}counters: {{total: [{{}}]}}\n"), "counters.total", "exactly one of"),
             (&format!("{head}counters: {{pages: []}}\n"), "pages", "unknown variant"),
@@ -331,7 +331,7 @@ mod tests {
                 "identity.model[0]",
                 "exactly one of",
             ),
-            (&format!("{head}about: {}", "[".repeat(250_000)), "line 3", "more than 64 brackets"),
+            (&format!("{head}about: {}", "[".repeat(250_000)), "line 3", "nested more than 64 deep"),
             (&format!("{head}firmware_update: {{transport: ftp}}\n"), "firmware_update.transport", "raw9100"),
         ];
         for (yaml, path, problem) in cases {
