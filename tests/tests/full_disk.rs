@@ -170,7 +170,7 @@ async fn a_full_disk_is_told_and_waited_for_and_every_report_arrives_once() -> R
     let (code, health) = local(&site, "/healthz").await?;
     assert!(code == 503 && health.contains("the spool can't store"), "{code} {health}");
     assert!(local(&site, "/metrics").await?.1.contains("platen_gateway_spool_stores 0"));
-    assert!(log(&site)?.contains("nothing is acknowledged until it can"));
+    assert!(log(&site)?.contains("reports wait until it can"));
     polls_and_takes_no_command(&operator).await?;
     // Events during that time are not lost: each device ends with a service call.
     all_devices(&lan, Method::DELETE, "faults/sc").await?;
