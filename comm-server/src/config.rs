@@ -30,7 +30,7 @@ const DATABASE: &str = "platen.db";
 pub struct Config {
     /// Name of this server.
     pub name: String,
-    /// Where it keeps its files.
+    /// Directory for its files.
     pub data_dir: PathBuf,
     /// Database URL; by default a file in the data directory. A relative path of SQLite is relative to the file's folder.
     #[serde(default)]
@@ -52,10 +52,10 @@ pub struct Config {
     pub operators: Operators,
     /// The local port for health and metrics.
     pub local: LocalConfig,
-    /// Where new gateways enroll.
+    /// The enrollment listener.
     #[serde(default)]
     pub enrollment: Option<Enrollment>,
-    /// Whose published images the console lists.
+    /// The global server, whose published images can be rolled out.
     #[serde(default)]
     pub global_server: Option<GlobalServer>,
     /// How often gateways poll.

@@ -55,7 +55,7 @@ const TOKENS: &str = "tokens.jsonl";
 /// The shortest passphrase, bytes.
 pub const PASSPHRASE_BYTES: usize = 8;
 
-/// Which intermediate.
+/// An intermediate CA, by what it issues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Intermediate {

@@ -74,7 +74,7 @@ pub enum Rejection {
     WrongPurpose {
         /// The peer's kind.
         kind: PartyKind,
-        /// What was expected.
+        /// The expected value.
         expected: &'static str,
     },
     /// A party whose kind never has this role.
@@ -151,7 +151,7 @@ pub enum Rejection {
     WrongIssuer {
         /// The peer's kind.
         kind: PartyKind,
-        /// Who issued it.
+        /// Its issuer.
         issuer: Issuer,
     },
 }

@@ -19,13 +19,13 @@ pub enum InvalidSpiffeId {
     /// Not a `spiffe://` URI with three parts.
     #[error("{given:?} is not a SPIFFE ID of Platen: expected spiffe://TRUST-DOMAIN/KIND/NAME")]
     Form {
-        /// What was given, shortened.
+        /// The given text, shortened.
         given: String,
     },
     /// Not `KIND/NAME`.
     #[error("{given:?} names no party: expected KIND/NAME, for example gateway/gw-1")]
     Party {
-        /// What was given, shortened.
+        /// The given text, shortened.
         given: String,
     },
     /// The trust domain has a wrong length or character.
@@ -33,13 +33,13 @@ pub enum InvalidSpiffeId {
         "trust domain {given:?} is not valid: expected 1 to {TRUST_DOMAIN_BYTES} of a-z, 0-9, '-', '.' and '_'"
     )]
     TrustDomain {
-        /// What was given, shortened.
+        /// The given text, shortened.
         given: String,
     },
     /// An unknown kind of party.
     #[error("{given:?} is no kind of party: expected gateway, comm-server, global-server or operator")]
     Kind {
-        /// What was given, shortened.
+        /// The given text, shortened.
         given: String,
     },
     /// The name has a wrong length or character.
@@ -47,7 +47,7 @@ pub enum InvalidSpiffeId {
         "name {given:?} is not valid: expected 1 to {NAME_BYTES} of a-z, 0-9, '-', '.' and '_', not only dots"
     )]
     Name {
-        /// What was given, shortened.
+        /// The given text, shortened.
         given: String,
     },
 }

@@ -6,7 +6,7 @@
 /// Load above which readings and meters are rejected, 0 to 1.
 const BULK_ABOVE: f64 = 0.5;
 
-/// Load above which polls are rejected as well.
+/// Load above which polls are also rejected.
 const POLLS_ABOVE: f64 = 0.75;
 
 /// The shortest time to retry, seconds.

@@ -34,7 +34,7 @@ pub use body::BodyBudget;
 pub struct GatewayState {
     /// The store.
     pub store: Store,
-    /// Where the gateways that come here belong.
+    /// The scope of all gateways of this listener.
     pub scope: Scope,
     /// How often gateways poll.
     pub cadence: Cadence,

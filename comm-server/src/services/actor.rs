@@ -9,7 +9,7 @@ const COMMAND_LINE: &str = "cli";
 /// The author of a change or read, and the tenant.
 #[derive(Debug, Clone)]
 pub struct Actor {
-    /// What can be reached.
+    /// The scope of the actor.
     pub scope: Scope,
     /// The operator's name, or `cli`; it is written to the audit.
     pub name: String,

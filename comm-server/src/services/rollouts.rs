@@ -50,7 +50,7 @@ pub enum OrderError {
     NotEnded {
         /// The roll-out.
         rollout: RolloutId,
-        /// How far it is.
+        /// Its state.
         state: RolloutState,
     },
     /// Nothing is to be retried.

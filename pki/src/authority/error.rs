@@ -77,13 +77,13 @@ pub enum AuthorityError {
     NoKey {
         /// Which.
         authority: &'static str,
-        /// Where it would be.
+        /// The path where it is expected.
         path: PathBuf,
     },
     /// The root's key is kept elsewhere.
     #[error("the root's key is required, but {} does not exist: put it there for this command", path.display())]
     NoRootKey {
-        /// Where it would be.
+        /// The path where it is expected.
         path: PathBuf,
     },
     /// The root's key is encrypted.

@@ -134,7 +134,7 @@ impl Folder {
         self.write(ABOUT, &(text + "\n"))
     }
 
-    /// What `authority.json` says.
+    /// The contents of `authority.json`.
     pub(super) fn about(&self) -> Result<About, AuthorityError> {
         let absent = |source| AuthorityError::Absent { path: self.dir.clone(), source };
         fs::metadata(self.path(ABOUT)).map_err(absent)?;

@@ -26,7 +26,7 @@ pub struct Record {
     pub id: SpiffeId,
     /// The intermediate that issued it.
     pub issuer: Intermediate,
-    /// Which of its generations: the first is 1.
+    /// Its generation, from 1.
     #[serde(default = "first", skip_serializing_if = "is_first")]
     pub generation: u32,
     /// Begin of validity.

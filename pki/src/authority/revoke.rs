@@ -21,7 +21,7 @@ pub struct RevocationRecord {
     pub id: SpiffeId,
     /// The intermediate that issued it.
     pub issuer: Intermediate,
-    /// Which of its generations: the first is 1.
+    /// Its generation, from 1.
     #[serde(default = "ledger::first", skip_serializing_if = "ledger::is_first")]
     pub generation: u32,
     /// End of validity: afterwards no list needs to name it.

@@ -15,7 +15,7 @@ pub(super) struct Arguments {
     /// The authority's folder, with the root's key in it.
     #[arg(long)]
     dir: PathBuf,
-    /// Which intermediate.
+    /// The intermediate to renew.
     #[arg(long)]
     which: Which,
     /// File whose first line is the passphrase of the root's key. Without it, the command prompts for the passphrase.

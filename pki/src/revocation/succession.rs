@@ -4,7 +4,7 @@
 use super::list::List;
 use crate::tolerance::Tolerance;
 
-/// How usable a list is by its dates, worst first.
+/// The usability of a list by its dates, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Age {
     /// `thisUpdate` is still to come.

@@ -1,4 +1,4 @@
-//! The plan of a roll-out: the one rule that command line, API and pages ask before anything is ordered.
+//! The plan of a roll-out: the one rule for command line, API and pages on whether it may be ordered.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use wire::similar::similar;
 
 use super::version::compare;
 
-/// A date may be so far in the past: it was typed a moment ago, by a clock that may be a little slow.
+/// How far in the past a date may be: it was entered a moment ago, on a machine whose clock may be slow.
 const LATE: SignedDuration = SignedDuration::from_mins(5);
 
 /// How many models are offered.
@@ -26,7 +26,7 @@ pub enum Start {
     NotBefore(Timestamp),
 }
 
-/// What is wished.
+/// What an operator orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolloutSpec {
     /// Vendor's short name, as in a reading.
@@ -35,9 +35,9 @@ pub struct RolloutSpec {
     pub model: String,
     /// Version that the devices show afterwards.
     pub version: String,
-    /// When.
+    /// When devices may be pushed to.
     pub start: Start,
-    /// Whether devices that show a newer version are meant too.
+    /// Whether devices that show a newer version are included.
     pub allow_downgrade: bool,
     /// These devices only, by gateway and id: those that failed in another roll-out.
     pub only: Option<BTreeSet<(GatewayId, DeviceId)>>,
@@ -74,9 +74,9 @@ pub struct OpenDevice {
 /// The state of the fleet that a plan depends on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fleet {
-    /// Devices whose model is known; those of other models than the wished one may be left out.
+    /// Devices whose model is known; those of other models than the ordered one may be missing.
     pub candidates: Vec<Candidate>,
-    /// Vendors and models that there are, for naming similar ones.
+    /// Vendors and models of all devices, from which similar names are offered.
     pub models: Vec<(String, String)>,
     /// Devices of roll-outs that have not ended.
     pub open: Vec<OpenDevice>,
@@ -91,16 +91,16 @@ pub struct Share {
     pub devices: Vec<Candidate>,
 }
 
-/// What is to be ordered.
+/// The commands of a roll-out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// Push not before this.
     pub not_before: Timestamp,
-    /// A command each.
+    /// One command for each.
     pub shares: Vec<Share>,
 }
 
-/// By which interface somebody came: what to do next is said in its terms.
+/// The interface that the operator uses; a remedy names its options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interface {
     /// `platen-comm-server rollout`.
@@ -111,7 +111,7 @@ pub enum Interface {
     Page,
 }
 
-/// Why a roll-out isn't planned.
+/// Why a roll-out is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// A text is empty or too long.
@@ -189,7 +189,7 @@ fn offer(near: &[String]) -> String {
 }
 
 impl PlanError {
-    /// What to do next, by the options of an interface.
+    /// The next step for the operator, by the options of an interface.
     #[must_use]
     pub fn remedy(&self, interface: Interface) -> Option<String> {
         let said = match (self, interface) {
@@ -220,7 +220,7 @@ impl PlanError {
 /// Plans a roll-out.
 ///
 /// # Errors
-/// It would do something that is hardly meant, or nothing.
+/// The spec is invalid, no device would be updated, or the order is probably a mistake (past date, downgrade, overlap).
 pub fn plan(spec: &RolloutSpec, fleet: &Fleet, now: Timestamp) -> Result<Plan, PlanError> {
     let fields = [("vendor", &spec.vendor), ("model", &spec.model), ("version", &spec.version)];
     for (field, given) in fields {
@@ -261,7 +261,7 @@ fn date(start: Start, now: Timestamp) -> Result<Timestamp, PlanError> {
     }
 }
 
-/// Whether a vendor and a model, as a device reports them, are the wished ones.
+/// Whether a vendor and a model, as a device reports them, are those of `spec`.
 #[must_use]
 pub fn is_of_model(spec: &RolloutSpec, vendor: &str, model: &str) -> bool {
     vendor.eq_ignore_ascii_case(&spec.vendor) && same_model(&spec.vendor, model, &spec.model)
@@ -276,7 +276,7 @@ fn of_model<'a>(spec: &RolloutSpec, candidates: &'a [Candidate]) -> Vec<&'a Cand
     candidates.iter().filter(|device| is_model(device) && is_meant(device)).collect()
 }
 
-/// Models with a similar name, the most similar first; where there is none, some that there are.
+/// Models with a similar name, the most similar first; if none is similar, the first models of the fleet.
 fn near(spec: &RolloutSpec, models: &[(String, String)]) -> Vec<String> {
     let models: BTreeSet<String> = models.iter().map(|(vendor, model)| format!("{vendor} {model}")).collect();
     let ordered = format!("{} {}", spec.vendor, spec.model);
@@ -286,10 +286,10 @@ fn near(spec: &RolloutSpec, models: &[(String, String)]) -> Vec<String> {
 }
 
 fn refuse_overlap(lacking: &[&Candidate], open: &[OpenDevice]) -> Result<(), PlanError> {
-    let wished: BTreeSet<_> = lacking.iter().map(|device| (&device.gateway, &device.device)).collect();
-    let is_wished = |device: &&OpenDevice| wished.contains(&(&device.gateway, &device.device));
-    let Some(first) = open.iter().find(is_wished) else { return Ok(()) };
-    let overlapping = open.iter().filter(is_wished).filter(|device| device.rollout == first.rollout).count();
+    let ordered: BTreeSet<_> = lacking.iter().map(|device| (&device.gateway, &device.device)).collect();
+    let is_ordered = |device: &&OpenDevice| ordered.contains(&(&device.gateway, &device.device));
+    let Some(first) = open.iter().find(is_ordered) else { return Ok(()) };
+    let overlapping = open.iter().filter(is_ordered).filter(|device| device.rollout == first.rollout).count();
     Err(PlanError::Overlap {
         rollout: first.rollout,
         target: first.target.clone(),

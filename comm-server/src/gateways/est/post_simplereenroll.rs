@@ -1,5 +1,5 @@
 //! `POST /.well-known/est/simplereenroll`: a new certificate for the gateway that the certificate of the connection names
-//! (RFC 7030 §4.2.2). Names in the request are not even read: nobody renews for another.
+//! (RFC 7030 §4.2.2). Names in the request are not read: a gateway can renew only its own certificate.
 
 use axum::Extension;
 use axum::extract::State;

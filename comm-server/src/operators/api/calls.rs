@@ -34,7 +34,7 @@ pub(super) struct Call {
     /// `service_call`, `jam`, `supply_near_end`, ...
     kind: &'static str,
     state: CallState,
-    /// Which part of the device.
+    /// The part of the device.
     subject: String,
     /// A text for people.
     detail: String,
@@ -69,7 +69,7 @@ impl From<store::Call> for Call {
     }
 }
 
-/// Which calls.
+/// The filter and position of a list of calls.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

@@ -114,7 +114,7 @@ pub(super) struct CommandCreated {
     command: Uuid,
 }
 
-/// Which commands.
+/// The filter and position of a list of commands.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

@@ -153,7 +153,7 @@ impl From<store::CounterPoint> for CounterPoint {
     }
 }
 
-/// Which devices.
+/// The filter and position of a list of devices.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -212,7 +212,7 @@ pub(super) async fn one(
     }))
 }
 
-/// Which counter, from when to when.
+/// The counter, span and source of a series.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

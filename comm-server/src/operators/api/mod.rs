@@ -27,7 +27,7 @@ use super::OperatorState;
 use super::error::ApiError;
 use super::session::COOKIE;
 
-/// Where the OpenAPI document is.
+/// Path of the OpenAPI document.
 const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
 
 #[derive(OpenApi)]

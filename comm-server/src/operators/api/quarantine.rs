@@ -57,7 +57,7 @@ pub(super) async fn list(
     Ok(Json(List::of(page)))
 }
 
-/// Which reports are tried again.
+/// The reports to replay.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Replay {

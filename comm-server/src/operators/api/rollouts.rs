@@ -109,7 +109,7 @@ pub(super) struct RolloutDetail {
     left_out: Vec<LeftOutDevice>,
 }
 
-/// Which devices of a roll-out.
+/// The filter and position of a roll-out's devices.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -198,7 +198,7 @@ pub(super) struct NewRollout {
     allow_downgrade: bool,
 }
 
-/// How a roll-out is retried.
+/// The options of a retry.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Retry {

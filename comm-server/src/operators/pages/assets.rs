@@ -40,7 +40,7 @@ pub(super) static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
     plot_style: versioned("vendor/uPlot.min.css"),
 });
 
-/// The script that the gateway's local page has as well.
+/// The script that is shared with the gateway's local page.
 const LIVE: &str = "live.js";
 
 fn content(path: &str) -> Option<Cow<'static, [u8]>> {

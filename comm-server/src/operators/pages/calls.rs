@@ -67,7 +67,7 @@ struct Section {
     title: &'static str,
     empty: &'static str,
     calls: Vec<CallRow>,
-    /// Where the rest is, of a section that has no pages.
+    /// Link to the rest, for a section without pages.
     more: Option<String>,
 }
 
@@ -146,7 +146,7 @@ pub(super) async fn show(
     }))
 }
 
-/// Where all calls of a device are.
+/// The page with all calls of a device.
 pub(super) fn page_of(gateway: &GatewayId, device: &DeviceId) -> String {
     address("/calls", &[("gateway", gateway.as_str()), ("device", device.as_str())])
 }

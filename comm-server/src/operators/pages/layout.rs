@@ -24,7 +24,7 @@ pub(super) struct Done {
     pub(super) link: Option<Link>,
 }
 
-/// Where to look at it.
+/// A link to the result.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) href: String,

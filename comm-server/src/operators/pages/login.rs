@@ -29,7 +29,7 @@ struct LoginPage {
     is_first: bool,
 }
 
-/// Where a login returns to.
+/// The page that a login returns to.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
     #[serde(default)]

@@ -27,7 +27,7 @@ struct PasswordPage {
     next: Option<ReturnTo>,
 }
 
-/// Where the change returns to.
+/// The page that the change returns to.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
     #[serde(default)]

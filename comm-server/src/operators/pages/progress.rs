@@ -1,4 +1,4 @@
-//! How far a roll-out and each of its devices are, as a bar with its legend and as rows.
+//! The progress of a roll-out as a bar with a legend, and of its devices as rows.
 
 use jiff::Timestamp;
 use wire::ids::DeviceId;
@@ -34,7 +34,7 @@ pub(super) struct Part {
     pub(super) title: &'static str,
     /// Devices.
     pub(super) devices: String,
-    /// Where it begins, of 1000.
+    /// Its start of 1000.
     pub(super) from: i64,
     /// Its width of 1000; 0 for waiting devices.
     pub(super) width: i64,

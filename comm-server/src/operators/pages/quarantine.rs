@@ -20,7 +20,7 @@ use crate::operators::error::ApiError;
 use crate::store::Replayed;
 use comm_server_core::roles::Permission;
 
-/// Where a list goes on.
+/// The position in the list.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! Where a login returns to: a page of this console, and nothing else.
+//! The page that a login returns to: one of this console, and nothing else.
 
 use axum::http::{HeaderMap, Method, Uri, header};
 

@@ -72,7 +72,7 @@ pub(super) const fn of_call(open: bool) -> StateBadge {
     if open { badge("Open", "warn", Icon::Call) } else { badge("Closed", "idle", Icon::Ok) }
 }
 
-/// How far a command is.
+/// The state of a command.
 pub(super) fn of_command(state: CommandState) -> StateBadge {
     match state {
         CommandState::Queued => badge("Queued", "idle", Icon::Clock),
@@ -85,7 +85,7 @@ pub(super) fn of_command(state: CommandState) -> StateBadge {
     }
 }
 
-/// How far a roll-out is.
+/// The state of a roll-out.
 pub(super) fn of_rollout(state: RolloutState) -> StateBadge {
     match state {
         RolloutState::Scheduled => badge("Scheduled", "idle", Icon::Clock),

@@ -17,7 +17,7 @@ use super::tables::TABLES;
 use super::{BackupError, FORMAT, FORMAT_VERSION, Head, Row, Tail};
 use crate::db::{Engine, Needs, failed, migrations, reach};
 
-/// How hard it is compressed; 3 is zstd's own choice.
+/// Compression level; 3 is zstd's default.
 const LEVEL: i32 = 3;
 
 /// Nobody but its owner may read or write it.

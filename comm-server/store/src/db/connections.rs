@@ -13,7 +13,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Transaction};
 use super::replica::Replica;
 use super::{StoreError, failed};
 
-/// Where is read.
+/// The pool to read from.
 #[derive(Debug, Clone)]
 pub(crate) struct ReadPool {
     pub(crate) primary: AnyPool,

@@ -27,7 +27,7 @@ pub(crate) enum Engine {
     Postgresql,
 }
 
-/// How changes are made.
+/// The settings of the writers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Writing {
     /// Writers that commit changes of gateways in groups; a gateway always has the same one.
@@ -107,7 +107,7 @@ impl Engine {
         }
     }
 
-    /// How changes are made: SQLite has one writer, PostgreSQL as many as wait for its disk together.
+    /// The number of writers: SQLite has one, PostgreSQL several, whose commits share a sync.
     pub(crate) const fn writing(self) -> Writing {
         match self {
             Self::Sqlite => Writing { groups: 1, singles: 0 },
@@ -179,7 +179,7 @@ pub(crate) fn file_of(url: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path.replace("%3F", "?").replace("%23", "#").replace("%25", "%")))
 }
 
-/// Where a database is, for people: a file, or PostgreSQL's host and port.
+/// The location of a database, for people: a file, or PostgreSQL's host and port.
 pub(crate) fn place(url: &str) -> String {
     if let Some(file) = file_of(url) {
         return file.display().to_string();

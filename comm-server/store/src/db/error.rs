@@ -19,7 +19,7 @@ pub enum StoreError {
     /// The database can't be opened.
     #[error("the database can't be opened: {place}")]
     Open {
-        /// Where it is.
+        /// The location.
         place: String,
         /// Why.
         #[source]
@@ -28,7 +28,7 @@ pub enum StoreError {
     /// The database's server does not respond.
     #[error("the database can't be opened: {place}: no response within {seconds} s")]
     Silent {
-        /// Where it is.
+        /// The location.
         place: String,
         /// The timeout, seconds.
         seconds: u64,
@@ -55,7 +55,7 @@ pub enum StoreError {
          from a backup"
     )]
     NoTables {
-        /// Where it is.
+        /// The location.
         place: String,
     },
     /// The tables can't be brought up to date.
@@ -95,7 +95,7 @@ pub enum StoreError {
     /// A document in the database can't be read back.
     #[error("{what} in the database can't be read")]
     Document {
-        /// Which column.
+        /// The column.
         what: &'static str,
         /// Why.
         #[source]
@@ -108,7 +108,7 @@ pub enum StoreError {
         table: &'static str,
         /// The column.
         column: &'static str,
-        /// Which row.
+        /// The key of the row.
         key: String,
         /// The value.
         value: String,
@@ -116,7 +116,7 @@ pub enum StoreError {
     /// A value in the database is out of its range.
     #[error("{what} in the database is out of range")]
     Range {
-        /// Which column.
+        /// The column.
         what: &'static str,
     },
     /// A cursor that no page gave.

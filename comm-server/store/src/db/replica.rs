@@ -52,7 +52,7 @@ enum Unfit {
     OfAnother,
 }
 
-/// Where a server is in its log, and which cluster it is of.
+/// The position of a server in its log, and the id of its cluster.
 struct Position {
     at: Option<i64>,
     cluster: String,

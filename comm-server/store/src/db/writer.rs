@@ -31,7 +31,7 @@ pub(crate) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 pub(crate) type TakePolls =
     for<'c> fn(&'c mut AnyConnection, &'c [&'c PollRequest]) -> Work<'c, Vec<PollOutcome>>;
 
-/// How a writer makes its transactions.
+/// The settings of a writer's transactions.
 #[derive(Clone)]
 struct Transactions {
     engine: Engine,

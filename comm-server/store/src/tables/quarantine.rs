@@ -13,7 +13,7 @@ use crate::db::{StoreError, failed, row};
 
 const TABLE: &str = "quarantine";
 
-/// Where a list of quarantined reports stopped: gateway, lane, number; empty texts before the first.
+/// The last entry of a page of quarantined reports: gateway, lane, number; empty before the first.
 pub(crate) type Position = (String, String, i64);
 
 /// A quarantined report.

@@ -26,7 +26,7 @@ pub(crate) struct Row {
     pub(crate) version_now: String,
 }
 
-/// Which rows of a gateway in a roll-out.
+/// A choice of a gateway's rows in a roll-out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Which<'a> {
     All,

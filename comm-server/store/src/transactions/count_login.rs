@@ -15,7 +15,7 @@ use crate::{AuditEntry, NewSession, Scoped};
 pub struct Attempt {
     /// Login name, which may not exist; `None` for what is no login name.
     pub user: Option<UserName>,
-    /// Where the attempt comes from.
+    /// The source of the attempt.
     pub source: Source,
     /// When.
     pub now: Timestamp,

@@ -53,7 +53,7 @@ pub enum RolloutError {
     Ended {
         /// The roll-out.
         rollout: RolloutId,
-        /// How it ended.
+        /// Its final state.
         state: RolloutState,
     },
     /// The database.

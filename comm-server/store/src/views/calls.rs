@@ -43,7 +43,7 @@ pub struct Call {
     pub device_name: String,
 }
 
-/// Which calls.
+/// A filter of calls.
 #[derive(Debug, Clone, Default)]
 pub struct CallFilter {
     /// Open ones, or closed ones.
@@ -77,7 +77,7 @@ fn call(row: &AnyRow) -> Result<Call, StoreError> {
     })
 }
 
-/// Where the list stopped: `RAISED_MS,GATEWAY,LANE,SEQ`.
+/// The cursor of the last entry: `RAISED_MS,GATEWAY,LANE,SEQ`.
 fn position(cursor: Option<&str>) -> Result<(i64, String, String, i64), InvalidCursor> {
     let Some(cursor) = cursor else { return Ok((i64::MAX, String::new(), String::new(), 0)) };
     let parts: Vec<&str> = cursor.split(',').collect();

@@ -27,7 +27,7 @@ pub struct Command {
     pub order: serde_json::Value,
     /// The roll-out that it is part of.
     pub rollout: Option<RolloutId>,
-    /// How far it is.
+    /// Its state.
     pub state: CommandState,
     /// The author: a user's name, `cli` or `server`.
     pub created_by: String,

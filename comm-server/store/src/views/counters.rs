@@ -10,7 +10,7 @@ use crate::Scoped;
 use crate::db::{StoreError, failed, row};
 use crate::tables::{GatewayRef, devices};
 
-/// Points of one series at most; of more, the newest are given.
+/// Maximum number of points of a series; the oldest are left out.
 const POINTS: i64 = 5000;
 
 /// Sources of one counter at most.
@@ -46,7 +46,7 @@ pub struct LatestCounter {
     pub unit: String,
 }
 
-/// Which values of which counter.
+/// The counter, span and source of a series.
 #[derive(Debug, Clone, Copy)]
 pub struct SeriesQuery<'a> {
     /// The gateway.

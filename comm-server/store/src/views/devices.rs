@@ -64,7 +64,7 @@ pub struct DeviceDetail {
     pub reading: Option<serde_json::Value>,
 }
 
-/// Which devices.
+/// A filter of devices.
 #[derive(Debug, Clone, Default)]
 pub struct DeviceFilter {
     /// Of this gateway.

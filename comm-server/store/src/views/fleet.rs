@@ -32,7 +32,7 @@ pub struct FleetNumbers {
     pub silent: i64,
 }
 
-/// Which devices are shown.
+/// The filter of the fleet page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FleetFilter {
     /// All devices.

@@ -36,7 +36,7 @@ pub struct Rollout {
     pub created_by: String,
     /// When.
     pub created_at: Timestamp,
-    /// How far it is.
+    /// Its state.
     pub state: RolloutState,
     /// The roll-out whose failed devices these are.
     pub retry_of: Option<RolloutId>,
@@ -84,7 +84,7 @@ pub struct RolloutDevice {
     pub customer: String,
     /// The gateway's site.
     pub site: String,
-    /// How far it is.
+    /// Its state.
     pub step: DeviceStep,
     /// What it waits for, as reported by its gateway or derived from step and date; absent at a final step.
     #[serde(serialize_with = "name_or_empty")]

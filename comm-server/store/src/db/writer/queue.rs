@@ -1,4 +1,4 @@
-//! Where changes wait for their writer: the urgent ones apart, so that they go first.
+//! The queue of a writer: urgent changes have a part of their own and come first.
 
 use std::time::Duration;
 
