@@ -46,7 +46,7 @@ pub enum InvalidBody {
     #[error("not a PKCS#10 certification request (RFC 2986)")]
     Request,
     /// Not signed by the key in it.
-    #[error("the certification request is not signed by the key that it shows")]
+    #[error("the certification request is not signed by the key in it")]
     Possession,
     /// The key is too weak, or of an unsupported kind.
     #[error("key is {0}: expected ECDSA P-256 or P-384, or Ed25519")]

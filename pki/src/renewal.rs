@@ -64,7 +64,7 @@ const fn as_f64(seconds: i64) -> f64 {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ProofError {
     /// Our own verifier rejects it.
-    #[error("our own verifier refuses the new certificate")]
+    #[error("our own verifier rejects the new certificate")]
     Rejected(#[source] PeerRejection),
     /// It names another party.
     #[error("the new certificate is for {got}: expected {expected}")]

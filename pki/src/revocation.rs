@@ -69,7 +69,7 @@ pub enum CrlError {
     },
     /// A list has the number of the one in force, but other content.
     #[error(
-        "{} has another list {number} of {issuer} than the one in force: two lists have one number; make a new one \
+        "{} has another list {number} of {issuer} than the one in force: two lists must not have the same number; make a new one \
          with `platen-pki crl`, in one place only",
         path.display()
     )]

@@ -36,7 +36,7 @@ pub struct GatewayState {
     pub store: Store,
     /// The scope of all gateways of this listener.
     pub scope: Scope,
-    /// How often gateways poll.
+    /// The polling intervals.
     pub cadence: Cadence,
     /// Admission control.
     pub admission: AdmissionGate,

@@ -177,7 +177,7 @@ async fn keep_looking(replica: Weak<Replica>, primary: AnyPool) {
     }
 }
 
-/// `function` fails or gives null on the side of the replication that it isn't meant for.
+/// Calls `function`, which fails or returns null on the primary, or on the standby, depending on the function.
 async fn position(pool: &AnyPool, function: &'static str) -> Result<Position, StoreError> {
     // Without parameters, so that it is one message, which a pooler may give to any session.
     let sql = format!(

@@ -206,7 +206,7 @@ pub(crate) async fn failed_devices(
     rows.iter().map(named).collect()
 }
 
-/// Devices of roll-outs that have not ended, which are not at their end.
+/// Devices that are not at a final step, of roll-outs that have not ended.
 pub(crate) async fn open(
     connection: &mut AnyConnection,
     tenant: &TenantId,
