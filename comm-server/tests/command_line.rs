@@ -80,7 +80,7 @@ fn check_finds_everything_at_once_and_makes_nothing() {
     for (more, expected) in [
         (
             "\"database\":\"mysql://u:secret@h/d\",".to_owned(),
-            "database: \"mysql://h/d\" is no database".to_owned(),
+            "database: \"mysql://h/d\" is not a supported database".to_owned(),
         ),
         ("\"database\":\"sqlite:///nonexistent/a/platen.db\",".to_owned(), "/nonexistent/a".to_owned()),
         (
