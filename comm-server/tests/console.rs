@@ -4,6 +4,8 @@
 mod fleet;
 #[path = "../examples/console/start.rs"]
 mod start;
+#[path = "../examples/console/work.rs"]
+mod work;
 
 use std::path::{Path, PathBuf};
 

@@ -5,6 +5,7 @@
 
 mod fleet;
 mod start;
+mod work;
 
 use std::io::Write as _;
 
