@@ -3,6 +3,7 @@
 //! It contains nothing about printers, reports or firmware.
 
 pub mod addresses;
+pub mod bounded_body;
 pub mod check;
 pub mod config;
 pub mod descriptors;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pki::spiffe::PartyKind;
-use reqwest::{Client, Url};
+use reqwest::{Body, Client, Url};
+use runtime::bounded_body::{self, BoundedBodyError};
 use runtime::error::{chain, tls_failure};
 use runtime::identity::{IdentityBound, LiveIdentity};
 use tokio::sync::Mutex;
@@ -154,17 +155,15 @@ impl Images {
 }
 
 async fn fetch(client: &Client, targets: &Url) -> Result<Vec<Image>, ImagesError> {
-    let mut response = client.get(targets.clone()).send().await.map_err(ImagesError::Http)?;
+    let response = client.get(targets.clone()).send().await.map_err(ImagesError::Http)?;
     if !response.status().is_success() {
         return Err(ImagesError::Status { status: response.status().as_u16() });
     }
-    let mut file = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(ImagesError::Http)? {
-        if file.len() + chunk.len() > METADATA_BYTES {
-            return Err(ImagesError::TooLarge);
-        }
-        file.extend_from_slice(&chunk);
-    }
+    let file =
+        bounded_body::read(Body::from(response), METADATA_BYTES).await.map_err(|error| match error {
+            BoundedBodyError::TooLarge { .. } => ImagesError::TooLarge,
+            BoundedBodyError::Connection(error) => ImagesError::Http(error),
+        })?;
     parse(&file)
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use pki::est::{self, EST_BYTES, InvalidBody};
 use pki::spiffe::PartyKind;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Body, Client, RequestBuilder};
+use runtime::bounded_body::{self, BoundedBodyError};
 use runtime::error::{cause, tls_failure};
 use rustls_pki_types::CertificateDer;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -132,18 +133,15 @@ impl Est {
             let advice = advice(&error);
             EstError::Unreachable { what, url: self.url.clone(), problem: format!("{problem}{advice}") }
         };
-        let mut response =
-            request.header(ACCEPT, "application/pkcs7-mime").send().await.map_err(unreachable)?;
+        let response = request.header(ACCEPT, "application/pkcs7-mime").send().await.map_err(unreachable)?;
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > EST_BYTES {
-                return Err(EstError::Answer { what, source: InvalidBody::TooLarge });
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body =
+            bounded_body::read(Body::from(response), EST_BYTES).await.map_err(|error| match error {
+                BoundedBodyError::TooLarge { .. } => EstError::Answer { what, source: InvalidBody::TooLarge },
+                BoundedBodyError::Connection(error) => unreachable(error),
+            })?;
         if status.as_u16() != 200 {
             let detail = match wire::codec::from_json::<Problem>(&body) {
                 Ok(problem) => problem.detail,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use pki::Identity;
 use pki::spiffe::PartyKind;
 use reqwest::header::{CONTENT_ENCODING, IF_RANGE, RANGE};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Body, Client, Response, StatusCode};
+use runtime::bounded_body::{self, BoundedBodyError};
 use runtime::identity::{IdentityBound, LiveIdentity};
 use serde::Deserialize;
 use tokio::sync::{Mutex, MutexGuard};
@@ -174,15 +175,12 @@ fn patient(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
 }
 
 /// Reads a complete response of at most `limit` bytes.
-async fn body(mut response: Response, what: &str, limit: usize) -> Result<Vec<u8>, StagingError> {
-    let unreachable = |source| StagingError::Unreachable { what: what.to_owned(), source };
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-        if bytes.len() + chunk.len() > limit {
-            let problem = format!("larger than {limit} bytes");
-            return Err(StagingError::WrongAnswer { what: what.to_owned(), problem });
+async fn body(response: Response, what: &str, limit: usize) -> Result<Vec<u8>, StagingError> {
+    let what = || what.to_owned();
+    bounded_body::read(Body::from(response), limit).await.map_err(|error| match error {
+        BoundedBodyError::TooLarge { limit } => {
+            StagingError::WrongAnswer { what: what(), problem: format!("larger than {limit} bytes") }
         }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
+        BoundedBodyError::Connection(source) => StagingError::Unreachable { what: what(), source },
+    })
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use gateway_core::uplink::RequestError;
 use pki::Identity;
 use pki::spiffe::PartyKind;
-use reqwest::Client;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Body, Client};
+use runtime::bounded_body::{self, BoundedBodyError};
 use runtime::error::{cause, chain, tls_failure};
 use runtime::identity::{IdentityBound, LiveIdentity};
 use serde::Serialize;
@@ -117,17 +118,16 @@ impl CommServer {
             request = request.header(CONTENT_ENCODING, HeaderValue::from_static(codec::ZSTD));
         }
         let unreachable = |error: reqwest::Error| unreachable(what, &error);
-        let mut response = request.body(encoded.bytes).send().await.map_err(unreachable)?;
+        let response = request.body(encoded.bytes).send().await.map_err(unreachable)?;
         let status = response.status();
         let headers = response.headers().clone();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len().saturating_add(chunk.len()) > BODY_BYTES {
-                let source = CodecError::TooLarge { limit: BODY_BYTES };
-                return Err(RequestError::Codec { what, source });
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body =
+            bounded_body::read(Body::from(response), BODY_BYTES).await.map_err(|error| match error {
+                BoundedBodyError::TooLarge { limit } => {
+                    RequestError::Codec { what, source: CodecError::TooLarge { limit } }
+                }
+                BoundedBodyError::Connection(error) => unreachable(error),
+            })?;
         if !status.is_success() {
             return Err(refusal(what, status.as_u16(), &headers, &body));
         }
