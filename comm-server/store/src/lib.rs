@@ -27,14 +27,15 @@ use tokio::task::JoinHandle;
 
 pub use db::page::{InvalidCursor, PAGE_ROWS, Page};
 pub use db::writer::{Caller, PollOutcome};
-pub use db::{Needs, StoreError, check_url, reach};
+pub use db::{DriverError, Needs, StoreError, check_url, reach};
 pub use scoped::Scoped;
 pub use tables::audit::AuditEntry;
 pub use tables::enrollments::{Claim, IssuedFor};
 pub use tables::sessions::{NewSession, Session};
 pub use tables::users::{NewUser, User};
 pub use transactions::{
-    AnswerError, Attempt, Claimed, IngestError, Ingested, NewCommand, NewRollout, Replayed, RolloutError,
+    AnswerError, Attempt, Claimed, IngestError, Ingested, NewCommand, NewRollout, Replayed,
+    RolloutError,
 };
 pub use views::{
     Call, CallFilter, Command, CounterPoint, CounterSeries, CounterSource, Device, DeviceDetail,
@@ -88,9 +89,9 @@ impl Store {
         let writing = match engine.pool(&url, engine.writers(), false).await {
             Ok(writing) => writing,
             // The pool timed out without the cause: a single connection reports it.
-            Err(StoreError::Open { source: sqlx::Error::PoolTimedOut, place }) => {
+            Err(StoreError::Open { place, source }) if source.is_timeout() => {
                 reach(&url, Needs::Nothing).await?;
-                return Err(StoreError::Open { place, source: sqlx::Error::PoolTimedOut });
+                return Err(StoreError::Open { place, source });
             }
             Err(error) => return Err(error),
         };

@@ -166,7 +166,7 @@ impl Engine {
             })
             .connect(url)
             .await
-            .map_err(|source| StoreError::Open { place: place(url), source })
+            .map_err(|error| StoreError::Open { place: place(url), source: error.into() })
     }
 }
 
@@ -205,7 +205,7 @@ pub(crate) fn replica(url: &str, patience: Duration) -> Result<AnyPool, StoreErr
         .max_connections(READERS)
         .acquire_timeout(patience)
         .connect_lazy(url)
-        .map_err(|source| StoreError::Open { place: place(url), source })
+        .map_err(|error| StoreError::Open { place: place(url), source: error.into() })
 }
 
 const SQLITE: [&str; 4] = [

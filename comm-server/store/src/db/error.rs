@@ -4,6 +4,39 @@ use std::path::PathBuf;
 
 use super::page::InvalidCursor;
 
+/// What the database's driver reports. Which driver that is, nobody else knows.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct DriverError(DriverErrorKind);
+
+/// The errors of the driver.
+#[derive(Debug, thiserror::Error)]
+enum DriverErrorKind {
+    #[error(transparent)]
+    Statement(sqlx::Error),
+    #[error(transparent)]
+    Migration(sqlx::migrate::MigrateError),
+}
+
+impl DriverError {
+    /// Whether no connection was free, or could be made, in time.
+    pub(crate) const fn is_timeout(&self) -> bool {
+        matches!(self.0, DriverErrorKind::Statement(sqlx::Error::PoolTimedOut))
+    }
+}
+
+impl From<sqlx::Error> for DriverError {
+    fn from(error: sqlx::Error) -> Self {
+        Self(DriverErrorKind::Statement(error))
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for DriverError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        Self(DriverErrorKind::Migration(error))
+    }
+}
+
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -23,7 +56,7 @@ pub enum StoreError {
         place: String,
         /// Why.
         #[source]
-        source: sqlx::Error,
+        source: DriverError,
     },
     /// The database's server does not respond.
     #[error("the database can't be opened: {place}: no response within {seconds} s")]
@@ -60,7 +93,7 @@ pub enum StoreError {
     },
     /// The tables can't be brought up to date.
     #[error("the database's tables can't be migrated to this version")]
-    Migrate(#[source] sqlx::migrate::MigrateError),
+    Migrate(#[source] DriverError),
     /// The tables were made by a newer program.
     #[error("the database's tables are at version {given}, this program knows {known}: use a newer program")]
     Newer {
@@ -90,7 +123,7 @@ pub enum StoreError {
         what: &'static str,
         /// Why.
         #[source]
-        source: sqlx::Error,
+        source: DriverError,
     },
     /// A document in the database can't be read back.
     #[error("{what} in the database can't be read")]
@@ -141,5 +174,5 @@ pub enum StoreError {
 
 /// A named failure of a query.
 pub(crate) fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
-    move |source| StoreError::Query { what, source }
+    move |error| StoreError::Query { what, source: error.into() }
 }

@@ -84,5 +84,5 @@ pub(crate) async fn run_to(engine: Engine, pool: &AnyPool, last: i64) -> Result<
     if let Err(MigrateError::VersionMissing(given)) = done {
         return Err(StoreError::Newer { given, known: newest() });
     }
-    done.map_err(StoreError::Migrate)
+    done.map_err(|error| StoreError::Migrate(error.into()))
 }

@@ -15,7 +15,7 @@ pub(crate) mod writer;
 
 pub(crate) use connections::{ReadConnection, ReadPool};
 pub(crate) use engine::Engine;
-pub use error::StoreError;
 pub(crate) use error::failed;
+pub use error::{DriverError, StoreError};
 pub use reach::{Needs, check_url, reach};
 pub(crate) use replica::Replica;

@@ -73,7 +73,7 @@ async fn connected(url: &str) -> Result<i64, StoreError> {
         AnyConnection::connect(url).await?.close().await?;
         AnyPoolOptions::new().max_connections(1).connect(url).await
     };
-    let open = |source| StoreError::Open { place: place(url), source };
+    let open = |error: sqlx::Error| StoreError::Open { place: place(url), source: error.into() };
     let pool = match tokio::time::timeout(PATIENCE, opening).await {
         Ok(pool) => pool.map_err(open)?,
         Err(_) => return Err(StoreError::Silent { place: place(url), seconds: PATIENCE.as_secs() }),
