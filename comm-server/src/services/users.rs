@@ -19,7 +19,7 @@ use super::known_browsers::{KeyError, KnownBrowsers};
 use super::password::{self, HashError, Hasher, WeakPassword};
 use super::sessions::{self, Session};
 use super::{Actor, Forbidden};
-use crate::store::{Attempt, AuditEntry, NewSession, NewUser, Store, StoreError};
+use crate::store::{Attempt, AuditEntry, NewPassword, NewSession, NewUser, Store, StoreError};
 
 /// Sessions and the command line share the queue of one network.
 const HERE: Network = Network::V4(Ipv4Addr::LOCALHOST);
@@ -211,10 +211,11 @@ impl Users {
             return Err(PasswordError::Wrong);
         }
         password::check_new(name.as_str(), current, new)?;
-        let hash = hasher.hash(new, HERE).await?;
-        own.set_password(name, hash, false, Some(session.token_hash.clone())).await?;
+        let keep_session = Some(session.token_hash.clone());
+        let new =
+            NewPassword { password_hash: hasher.hash(new, HERE).await?, must_change: false, keep_session };
         let entry = AuditEntry::new(Timestamp::now(), name.as_str(), "password.change", "");
-        Ok(own.append_audit(entry).await?)
+        if own.set_password(name, new, entry).await? { Ok(()) } else { Err(PasswordError::NoAccount) }
     }
 
     /// Creates the administrator `admin` with a one-time password if there are no users; returns that password, which is
@@ -249,13 +250,10 @@ impl Users {
         let not_found = || PasswordResetError::NotFound { user: user.to_owned() };
         let name: UserName = user.parse().map_err(|_| not_found())?;
         let (own, one_time) = (store.of(&actor.scope), password::one_time()?);
-        let hash = hasher.hash(&one_time, HERE).await?;
-        if !own.set_password(&name, hash, true, None).await? {
-            return Err(not_found());
-        }
+        let password_hash = hasher.hash(&one_time, HERE).await?;
+        let new = NewPassword { password_hash, must_change: true, keep_session: None };
         let entry = AuditEntry::new(Timestamp::now(), &actor.name, "password.reset", format!("of {user}"));
-        own.append_audit(entry).await?;
-        Ok(one_time)
+        if own.set_password(&name, new, entry).await? { Ok(one_time) } else { Err(not_found()) }
     }
 }
 

@@ -34,7 +34,7 @@ pub use tables::enrollments::{Claim, IssuedFor};
 pub use tables::sessions::{NewSession, Session};
 pub use tables::users::{NewUser, User};
 pub use transactions::{
-    AnswerError, Attempt, Claimed, IngestError, Ingested, NewCommand, NewRollout, Replayed,
+    AnswerError, Attempt, Claimed, IngestError, Ingested, NewCommand, NewPassword, NewRollout, Replayed,
     RolloutError,
 };
 pub use views::{

@@ -30,3 +30,4 @@ pub use create_rollout::{NewRollout, RolloutError};
 pub use ingest_batch::{IngestError, Ingested};
 pub use replay_quarantine::Replayed;
 pub(crate) use take_polls::take_polls;
+pub use users::NewPassword;
