@@ -7,10 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use comm_server_core::enrollment::LockOut;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use jiff::Timestamp;
+use wire::network::Network;
 
 use super::answer::Refused;
 
-/// First enrollments from one address in a minute: a workshop that prepares many gateways.
+/// First enrollments from one network in a minute: a workshop that prepares many gateways.
 const FIRST_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).expect("it is not zero");
 
 /// Renewals of one gateway in an hour: two months lie between them when all is well.
@@ -23,7 +24,7 @@ const KEYS: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct Limits {
     lock_out: Mutex<LockOut>,
-    first: DefaultKeyedRateLimiter<IpAddr>,
+    first: DefaultKeyedRateLimiter<Network>,
     renewals: DefaultKeyedRateLimiter<String>,
 }
 
@@ -44,7 +45,7 @@ impl Limits {
         if self.first.len() > KEYS {
             self.first.retain_recent();
         }
-        self.first.check_key(&address).map_err(|_| Refused::TooMany)
+        self.first.check_key(&Network::of(address)).map_err(|_| Refused::TooMany)
     }
 
     /// Records a wrong token.
@@ -70,5 +71,19 @@ impl Limits {
 
     fn lock_out(&self) -> MutexGuard<'_, LockOut> {
         self.lock_out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_addresses_of_one_ipv6_network_share_their_first_enrollments() {
+        let (limits, now) = (Limits::new(), Timestamp::UNIX_EPOCH);
+        let from = |host: u32| limits.first(format!("2001:db8:1:2::{host:x}").parse().unwrap(), now);
+        assert!((1..=60).all(|host| from(host).is_ok()));
+        assert!(matches!(from(61), Err(Refused::TooMany)));
+        assert!(limits.first("2001:db8:1:3::1".parse().unwrap(), now).is_ok());
     }
 }
