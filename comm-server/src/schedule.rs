@@ -3,10 +3,13 @@
 
 use std::future::Future;
 
+use comm_server_core::calls;
+use comm_server_core::commands::CommandState;
 use comm_server_core::retention::Retention;
 use comm_server_core::tenancy::Scope;
 use jiff::Timestamp;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+use wire::report::CallKind;
 
 use crate::store::{Scoped, Store, StoreError};
 
@@ -85,16 +88,15 @@ async fn begin_rollouts(store: Store, now: Timestamp) -> Result<u64, StoreError>
 /// Numbers of the store as metrics. Kinds and states that are gone must not keep their last number.
 async fn gauge(store: Scoped) -> Result<u64, StoreError> {
     let statistics = store.statistics().await?;
-    let number = |rows: &[(String, i64)], name: &str| {
-        let found = rows.iter().find(|(own, _)| own == name).map_or(0, |(_, number)| *number);
-        u32::try_from(found).map_or(f64::INFINITY, f64::from)
+    let number = |rows: Option<&u64>| {
+        u32::try_from(rows.copied().unwrap_or_default()).map_or(f64::INFINITY, f64::from)
     };
-    let kinds = ["service_call", "jam", "cover_open", "supply_near_end", "supply_end", "device_offline"];
-    for kind in kinds {
-        metrics::gauge!("platen_comm_open_calls", "kind" => kind).set(number(&statistics.open_calls, kind));
+    for kind in CallKind::ALL.into_iter().filter(|kind| calls::has_end(*kind)) {
+        let open = number(statistics.open_calls.get(&kind));
+        metrics::gauge!("platen_comm_open_calls", "kind" => kind.name()).set(open);
     }
-    for state in comm_server_core::commands::CommandState::ALL {
-        let commands = number(&statistics.commands, state.name());
+    for state in CommandState::ALL {
+        let commands = number(statistics.commands.get(&state));
         metrics::gauge!("platen_comm_commands", "state" => state.name()).set(commands);
     }
     Ok(0)

@@ -55,6 +55,21 @@ pub struct TooLong {
 }
 
 impl Report {
+    /// The kind of [`Report::Call`].
+    pub const CALL: &'static str = "call";
+
+    /// Its kind, as on the wire.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Call(_) => Self::CALL,
+            Self::CounterSet(_) => "counter_set",
+            Self::DeviceInformation(_) => "device_information",
+            Self::FirmwareState(_) => "firmware_state",
+            Self::Loss(_) => "loss",
+        }
+    }
+
     /// The texts with a limit: name, text, limit in bytes.
     fn limited(&mut self) -> Vec<(&'static str, &mut String, usize)> {
         match self {

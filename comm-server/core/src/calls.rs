@@ -70,6 +70,20 @@ pub const fn is_about_supply(kind: CallKind) -> bool {
     matches!(kind, CallKind::SupplyNearEnd | CallKind::SupplyEnd)
 }
 
+/// Whether a call of this kind is open until its end is reported; the others are recorded.
+#[must_use]
+pub const fn has_end(kind: CallKind) -> bool {
+    match kind {
+        CallKind::ServiceCall
+        | CallKind::Jam
+        | CallKind::CoverOpen
+        | CallKind::SupplyNearEnd
+        | CallKind::SupplyEnd
+        | CallKind::DeviceOffline => true,
+        CallKind::SupplyReplaced | CallKind::CounterRegression => false,
+    }
+}
+
 /// A change of the calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallEffect {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use comm_server_core::cadence::Cadence;
+use comm_server_core::commands::CommandState;
 use comm_server_core::ingest::{self, Arrival};
 use jiff::{SignedDuration, Timestamp};
 use proptest::strategy::{Strategy as _, ValueTree as _};

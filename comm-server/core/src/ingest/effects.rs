@@ -133,23 +133,13 @@ pub fn effects<'a>(mut known: Known, lane: Lane, arrivals: &'a [Arrival]) -> Vec
             Content::Unusable { reason } => effects.push(Effect::Quarantine { arrival, reason }),
             Content::Usable(report) => {
                 let device = report.device();
-                effects.push(Effect::Keep { arrival, kind: kind(report), device });
+                effects.push(Effect::Keep { arrival, kind: report.kind(), device });
                 effects.extend(device.map(Effect::UpsertDevice));
                 take(&mut known, by, report, &mut effects);
             }
         }
     }
     effects
-}
-
-const fn kind(report: &Report) -> &'static str {
-    match report {
-        Report::Call(_) => "call",
-        Report::CounterSet(_) => "counter_set",
-        Report::DeviceInformation(_) => "device_information",
-        Report::FirmwareState(_) => "firmware_state",
-        Report::Loss(_) => "loss",
-    }
 }
 
 fn take<'a>(known: &mut Known, by: ReportRef, report: &'a Report, effects: &mut Vec<Effect<'a>>) {

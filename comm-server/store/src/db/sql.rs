@@ -4,7 +4,8 @@ use comm_server_core::cadence::{SILENT_INTERVALS, SILENT_SLACK_MS};
 use comm_server_core::calls::{CallPriority, is_about_supply};
 use comm_server_core::commands::CommandState;
 use comm_server_core::rollouts::{DeviceStep, RolloutState};
-use wire::report::CallKind;
+use wire::reading::Counter;
+use wire::report::{CallKind, Lane, Report};
 
 /// `'queued', 'delivered'`: the items of an SQL list. The names come from our own enums and contain no quote.
 fn list(names: impl IntoIterator<Item = &'static str>) -> String {
@@ -32,6 +33,26 @@ pub(crate) fn supply_kinds() -> String {
     list(CallKind::ALL.into_iter().filter(|kind| is_about_supply(*kind)).map(CallKind::name))
 }
 
+/// A kind of call, as a literal.
+pub(crate) fn call_kind(kind: CallKind) -> String {
+    list([kind.name()])
+}
+
+/// A lane, as a literal.
+pub(crate) fn lane(lane: Lane) -> String {
+    list([lane.name()])
+}
+
+/// A counter, as a literal.
+pub(crate) fn counter(counter: Counter) -> String {
+    list([counter.name()])
+}
+
+/// The kind of reports of calls, as a literal.
+pub(crate) fn call_reports() -> String {
+    list([Report::CALL])
+}
+
 /// The rank of the call `c`, see [`CallPriority::rank`].
 pub(crate) fn call_rank() -> String {
     let cases: Vec<String> = CallKind::ALL
@@ -51,6 +72,8 @@ pub(crate) fn is_silent(now_ms: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use wire::command::OrderKind;
+
     use super::*;
 
     #[test]
@@ -67,6 +90,38 @@ mod tests {
         for (list, expected) in table {
             assert_eq!(list, expected);
         }
+    }
+
+    /// The names of our enums that occur between quotes in a source, its tests apart.
+    fn literals(source: &str) -> Vec<&'static str> {
+        let code = source.split("#[cfg(test)]").next().unwrap();
+        let names = (CommandState::ALL.map(CommandState::name).into_iter())
+            .chain(RolloutState::ALL.map(RolloutState::name))
+            .chain(DeviceStep::ALL.map(DeviceStep::name))
+            .chain(CallKind::ALL.map(CallKind::name))
+            .chain(Lane::ALL.map(Lane::name))
+            .chain(OrderKind::ALL.map(OrderKind::name))
+            .chain(Counter::ALL.map(Counter::name))
+            .chain([Report::CALL]);
+        names.filter(|name| code.contains(&format!("'{name}'"))).collect()
+    }
+
+    #[test]
+    fn no_statement_writes_a_state_by_hand() {
+        assert_eq!(literals("WHERE state = 'queued' #[cfg(test)] 'jam'"), ["queued"]);
+        let mut files = 0;
+        for floor in ["tables", "transactions", "views"] {
+            let folder = format!("{}/src/{floor}", env!("CARGO_MANIFEST_DIR"));
+            for file in std::fs::read_dir(folder).unwrap() {
+                let path = file.unwrap().path();
+                if path.is_file() {
+                    files += 1;
+                    let source = std::fs::read_to_string(&path).unwrap();
+                    assert_eq!(literals(&source), [""; 0], "{}", path.display());
+                }
+            }
+        }
+        assert!(files > 40, "{files}");
     }
 
     #[test]

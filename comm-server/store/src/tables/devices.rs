@@ -1,5 +1,7 @@
 //! Rows of devices.
 
+use std::sync::LazyLock;
+
 use comm_server_core::ingest::{LastTotal, readable};
 use comm_server_core::rollouts::Candidate;
 use comm_server_core::tenancy::TenantId;
@@ -7,12 +9,13 @@ use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use wire::ids::{DeviceId, GatewayId};
-use wire::reading::Reading;
+use wire::reading::{Counter, Reading};
+use wire::report::CallKind;
 
 use super::GatewayRef;
 use crate::db::multi_row::{self, Statement};
 use crate::db::row::stored;
-use crate::db::{StoreError, failed, row};
+use crate::db::{StoreError, failed, row, sql};
 
 const TABLE: &str = "devices";
 
@@ -40,6 +43,19 @@ static TOTALS: Statement = Statement::new(|rows| {
         "WITH new (device, total, total_ms) AS (VALUES {rows}) \
          UPDATE devices SET total = new.total, total_ms = new.total_ms FROM new \
          WHERE devices.tenant = $1 AND devices.gateway = $2 AND devices.device = new.device"
+    )
+});
+
+/// A device's total, when a counter of it fell last, and where the total was read.
+static SELECT_TOTAL: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT d.total, d.total_ms, (SELECT MAX(c.raised_ms) FROM calls c WHERE c.tenant = d.tenant \
+         AND c.gateway = d.gateway AND c.device = d.device AND c.kind = {}) AS fell_ms, \
+         (SELECT MAX(n.oid) FROM counters n WHERE n.tenant = d.tenant AND n.gateway = d.gateway \
+         AND n.device = d.device AND n.counter = {} AND n.read_ms = d.total_ms) AS source \
+         FROM devices d WHERE d.tenant = $1 AND d.gateway = $2 AND d.device = $3",
+        sql::call_kind(CallKind::CounterRegression),
+        sql::counter(Counter::Total)
     )
 });
 
@@ -149,19 +165,13 @@ pub(crate) async fn total(
     of: GatewayRef<'_>,
     device: &DeviceId,
 ) -> Result<Total, StoreError> {
-    let found = sqlx::query(
-        "SELECT d.total, d.total_ms, (SELECT MAX(c.raised_ms) FROM calls c WHERE c.tenant = d.tenant \
-         AND c.gateway = d.gateway AND c.device = d.device AND c.kind = 'counter_regression') AS fell_ms, \
-         (SELECT MAX(n.oid) FROM counters n WHERE n.tenant = d.tenant AND n.gateway = d.gateway \
-         AND n.device = d.device AND n.counter = 'total' AND n.read_ms = d.total_ms) AS source \
-         FROM devices d WHERE d.tenant = $1 AND d.gateway = $2 AND d.device = $3",
-    )
-    .bind(of.tenant.to_string())
-    .bind(of.gateway.to_string())
-    .bind(device.to_string())
-    .fetch_optional(connection)
-    .await
-    .map_err(failed("read device"))?;
+    let found = sqlx::query(SELECT_TOTAL.as_str())
+        .bind(of.tenant.to_string())
+        .bind(of.gateway.to_string())
+        .bind(device.to_string())
+        .fetch_optional(connection)
+        .await
+        .map_err(failed("read device"))?;
     let Some(found) = found else { return Ok(Total::default()) };
     let value = row::maybe_number(&found, "total")?.and_then(|total| u64::try_from(total).ok());
     let read_at = row::maybe_time(&found, "total_ms")?;

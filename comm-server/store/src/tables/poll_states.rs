@@ -3,7 +3,7 @@
 use comm_server_core::commands::CommandState;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
-use wire::report::Lanes;
+use wire::report::{CallKind, Lane, Lanes};
 
 use crate::db::multi_row::{self, Statement};
 use crate::db::writer::PollRequest;
@@ -12,19 +12,21 @@ use crate::db::{StoreError, failed, row, sql};
 /// The state of gateways, in any order; of an unknown one, only its position.
 static SELECT_STATE: Statement = Statement::new(|rows| {
     let asked = multi_row::rows(rows, 2, 0, |place| format!("'{place}', "));
+    let service_call = sql::call_kind(CallKind::ServiceCall);
+    let (urgent, bulk) = (sql::lane(Lane::Urgent), sql::lane(Lane::Bulk));
     let deliverable = sql::command_states(CommandState::is_delivered_with_polls);
     format!(
         "WITH asked (place, tenant, gateway) AS (VALUES {asked}) \
          SELECT a.place, CASE WHEN g.gateway IS NULL THEN 0 ELSE 1 END AS known, \
          u.acknowledged AS urgent, u.made AS urgent_made, b.acknowledged AS bulk, b.made AS bulk_made, \
          (SELECT COUNT(*) FROM calls c WHERE c.tenant = a.tenant AND c.gateway = a.gateway \
-          AND c.is_open = 1 AND c.kind = 'service_call') AS service_calls, \
+          AND c.is_open = 1 AND c.kind = {service_call}) AS service_calls, \
          (SELECT COUNT(*) FROM commands c WHERE c.tenant = a.tenant AND c.gateway = a.gateway \
           AND c.state IN ({deliverable})) AS commands \
          FROM asked a \
          LEFT JOIN gateways g ON g.tenant = a.tenant AND g.gateway = a.gateway \
-         LEFT JOIN lanes u ON u.tenant = a.tenant AND u.gateway = a.gateway AND u.lane = 'urgent' \
-         LEFT JOIN lanes b ON b.tenant = a.tenant AND b.gateway = a.gateway AND b.lane = 'bulk'"
+         LEFT JOIN lanes u ON u.tenant = a.tenant AND u.gateway = a.gateway AND u.lane = {urgent} \
+         LEFT JOIN lanes b ON b.tenant = a.tenant AND b.gateway = a.gateway AND b.lane = {bulk}"
     )
 });
 

@@ -1,5 +1,7 @@
 //! Rows of reports.
 
+use std::sync::LazyLock;
+
 use comm_server_core::ingest::Arrival;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
@@ -9,7 +11,7 @@ use wire::report::{Call, Report};
 use super::{GatewayRef, LaneRef};
 use crate::db::multi_row::{self, Statement};
 use crate::db::row::stored;
-use crate::db::{StoreError, failed, row};
+use crate::db::{StoreError, failed, row, sql};
 
 /// A report to be kept.
 pub(crate) struct ReportRow<'a> {
@@ -23,6 +25,21 @@ static REPORTS: Statement = Statement::new(|rows| {
     let rows = multi_row::rows(rows, 5, 4, |_| "$1, $2, $3, $4, ".to_owned());
     format!(
         "INSERT INTO reports (tenant, gateway, lane, received_ms, seq, at_ms, kind, device, body) VALUES {rows}"
+    )
+});
+
+static CALLS_SINCE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT body FROM reports WHERE tenant = $1 AND gateway = $2 AND received_ms >= $3 AND kind = {}",
+        sql::call_reports()
+    )
+});
+
+static CALLS_AFTER: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT body FROM reports WHERE tenant = $1 AND gateway = $2 AND lane = $3 AND seq > $4 \
+         AND device = $5 AND kind = {} ORDER BY seq",
+        sql::call_reports()
     )
 });
 
@@ -98,15 +115,13 @@ pub(crate) async fn calls_since(
     of: GatewayRef<'_>,
     since_ms: i64,
 ) -> Result<Vec<Call>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT body FROM reports WHERE tenant = $1 AND gateway = $2 AND received_ms >= $3 AND kind = 'call'",
-    )
-    .bind(of.tenant.to_string())
-    .bind(of.gateway.to_string())
-    .bind(since_ms)
-    .fetch_all(connection)
-    .await
-    .map_err(failed("read reports"))?;
+    let rows = sqlx::query(CALLS_SINCE.as_str())
+        .bind(of.tenant.to_string())
+        .bind(of.gateway.to_string())
+        .bind(since_ms)
+        .fetch_all(connection)
+        .await
+        .map_err(failed("read reports"))?;
     rows.iter().filter_map(|found| call(row::text(found, "body")).transpose()).collect()
 }
 
@@ -117,18 +132,15 @@ pub(crate) async fn calls_after(
     seq: u64,
     device: &DeviceId,
 ) -> Result<Vec<Call>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT body FROM reports WHERE tenant = $1 AND gateway = $2 AND lane = $3 AND seq > $4 \
-         AND device = $5 AND kind = 'call' ORDER BY seq",
-    )
-    .bind(of.tenant.to_string())
-    .bind(of.gateway.to_string())
-    .bind(lane.name())
-    .bind(stored(seq, "reports.seq")?)
-    .bind(device.to_string())
-    .fetch_all(connection)
-    .await
-    .map_err(failed("read reports"))?;
+    let rows = sqlx::query(CALLS_AFTER.as_str())
+        .bind(of.tenant.to_string())
+        .bind(of.gateway.to_string())
+        .bind(lane.name())
+        .bind(stored(seq, "reports.seq")?)
+        .bind(device.to_string())
+        .fetch_all(connection)
+        .await
+        .map_err(failed("read reports"))?;
     rows.iter().filter_map(|found| call(row::text(found, "body")).transpose()).collect()
 }
 

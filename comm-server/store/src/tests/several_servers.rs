@@ -21,7 +21,7 @@ pub(super) async fn two_servers_ask_for_meters_once() {
         tokio::join!(one.request_due_meters(tomorrow, || 0), two.request_due_meters(tomorrow, || 0));
     assert_eq!(first.unwrap() + second.unwrap(), 20);
     let waiting = one.of(&scope()).statistics().await.unwrap().commands;
-    assert_eq!(waiting, [("done".to_owned(), 20), ("queued".to_owned(), 20)]);
+    assert_eq!(waiting, BTreeMap::from([(CommandState::Queued, 20), (CommandState::Done, 20)]));
 }
 
 pub(super) async fn a_batch_that_two_servers_get_at_once_is_stored_once() {

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::any::AnyRow;
 use wire::ids::{DeviceId, GatewayId};
+use wire::report::CallKind;
 
 use super::search::pattern;
 use super::sightings::{COUNTED, SEEN_BY};
 use crate::db::page::{self, PAGE_ROWS, Page};
-use crate::db::{StoreError, failed, row};
+use crate::db::{StoreError, failed, row, sql};
 use crate::{Scoped, tables};
 
 const TABLE: &str = "devices";
@@ -75,13 +76,14 @@ pub struct DeviceFilter {
 
 /// Columns of a [`Device`]; the table is `d`.
 fn select() -> String {
+    let service_call = sql::call_kind(CallKind::ServiceCall);
     format!(
         "SELECT d.gateway, d.device, d.vendor, d.model, d.serial, d.name, d.mac, d.address, \
          d.firmware, d.offline, d.read_ms, d.total, d.total_ms, d.first_seen_ms, \
          (SELECT COUNT(*) FROM calls c WHERE c.tenant = d.tenant AND c.gateway = d.gateway \
           AND c.device = d.device AND c.is_open = 1) AS open_calls, \
          (SELECT COUNT(*) FROM calls c WHERE c.tenant = d.tenant AND c.gateway = d.gateway \
-          AND c.device = d.device AND c.is_open = 1 AND c.kind = 'service_call') AS service_calls, \
+          AND c.device = d.device AND c.is_open = 1 AND c.kind = {service_call}) AS service_calls, \
          {SEEN_BY} AS seen_by, CASE WHEN {COUNTED} THEN 1 ELSE 0 END AS counted"
     )
 }

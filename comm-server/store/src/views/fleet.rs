@@ -113,8 +113,13 @@ fn top_rank() -> String {
 }
 
 /// Whether the supply of the call `c` has an open call for its end, which replaces the one for its near end.
-const ENDED: &str = "EXISTS (SELECT 1 FROM calls e WHERE e.tenant = c.tenant AND e.gateway = c.gateway \
-    AND e.device = c.device AND e.subject = c.subject AND e.kind = 'supply_end' AND e.is_open = 1)";
+fn ended() -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM calls e WHERE e.tenant = c.tenant AND e.gateway = c.gateway \
+         AND e.device = c.device AND e.subject = c.subject AND e.kind = {} AND e.is_open = 1)",
+        sql::call_kind(CallKind::SupplyEnd)
+    )
+}
 
 /// The priority of a rank that SQL gave.
 fn priority(rank: Option<i64>) -> Result<Option<CallPriority>, StoreError> {
@@ -146,7 +151,9 @@ fn device(row: &AnyRow) -> Result<FleetDevice, StoreError> {
 impl Scoped {
     /// The fleet in numbers.
     pub async fn fleet_numbers(&self, now: Timestamp) -> Result<FleetNumbers, StoreError> {
-        let silent = sql::is_silent("$2");
+        let (silent, ended) = (sql::is_silent("$2"), ended());
+        let [service_call, supply_end, near_end] =
+            [CallKind::ServiceCall, CallKind::SupplyEnd, CallKind::SupplyNearEnd].map(sql::call_kind);
         let calls = format!(
             "SELECT COUNT(*) FROM calls c LEFT JOIN devices d ON d.tenant = c.tenant AND d.gateway = c.gateway \
              AND d.device = c.device WHERE c.tenant = $1 AND c.is_open = 1 \
@@ -155,8 +162,8 @@ impl Scoped {
         let sql = format!(
             "SELECT (SELECT COUNT(*) FROM devices d WHERE d.tenant = $1 AND {COUNTED}) AS devices, \
              (SELECT COUNT(*) FROM devices d WHERE d.tenant = $1 AND d.offline = 1 AND {COUNTED}) AS offline, \
-             ({calls} AND c.kind = 'service_call') AS service_calls, \
-             ({calls} AND (c.kind = 'supply_end' OR (c.kind = 'supply_near_end' AND NOT {ENDED}))) AS supplies, \
+             ({calls} AND c.kind = {service_call}) AS service_calls, \
+             ({calls} AND (c.kind = {supply_end} OR (c.kind = {near_end} AND NOT {ended}))) AS supplies, \
              (SELECT COUNT(*) FROM gateways WHERE tenant = $1) AS gateways, \
              (SELECT COUNT(*) FROM gateways g WHERE g.tenant = $1 AND {silent}) AS silent"
         );

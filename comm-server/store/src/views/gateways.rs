@@ -1,16 +1,18 @@
 //! Gateways as people see them.
 
+use std::sync::LazyLock;
+
 use comm_server_core::cadence;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use sqlx::any::AnyRow;
 use wire::ids::GatewayId;
-use wire::report::Lane;
+use wire::report::{CallKind, Lane};
 
 use super::search::pattern;
 use crate::Scoped;
 use crate::db::page::{PAGE_ROWS, Page};
-use crate::db::{StoreError, failed, row};
+use crate::db::{StoreError, failed, row, sql};
 
 /// A gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -95,19 +97,28 @@ fn gateway(row: &AnyRow) -> Result<Gateway, StoreError> {
 }
 
 /// Gateways of a tenant with the numbers of their open calls.
-macro_rules! select_gateways {
-    ($which:literal) => {
-        concat!(
-            "SELECT g.*, \
-             (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
-              AND c.is_open = 1) AS open_calls, \
-             (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
-              AND c.is_open = 1 AND c.kind = 'service_call') AS service_calls \
-             FROM gateways g WHERE g.tenant = $1 AND ",
-            $which
-        )
-    };
+fn select(which: &str) -> String {
+    format!(
+        "SELECT g.*, \
+         (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
+          AND c.is_open = 1) AS open_calls, \
+         (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
+          AND c.is_open = 1 AND c.kind = {}) AS service_calls \
+         FROM gateways g WHERE g.tenant = $1 AND {which}",
+        sql::call_kind(CallKind::ServiceCall)
+    )
 }
+
+static SELECT_PAGE: LazyLock<String> = LazyLock::new(|| {
+    select(
+        "g.gateway > $2 \
+         AND ($3 = '' OR LOWER(g.gateway) LIKE $3 ESCAPE '!' OR LOWER(g.customer) LIKE $3 ESCAPE '!' \
+          OR LOWER(g.site) LIKE $3 ESCAPE '!' OR LOWER(g.customer || ' ' || g.site) LIKE $3 ESCAPE '!') \
+         ORDER BY g.gateway LIMIT $4",
+    )
+});
+
+static SELECT_ONE: LazyLock<String> = LazyLock::new(|| select("g.gateway = $2"));
 
 impl Scoped {
     /// Gateways by name.
@@ -117,26 +128,21 @@ impl Scoped {
 
     /// Gateways by name whose name, customer or site has a text; all for "".
     pub async fn find_gateways(&self, text: &str, cursor: Option<&str>) -> Result<Page<Gateway>, StoreError> {
-        let rows = sqlx::query(select_gateways!(
-            "g.gateway > $2 \
-             AND ($3 = '' OR LOWER(g.gateway) LIKE $3 ESCAPE '!' OR LOWER(g.customer) LIKE $3 ESCAPE '!' \
-              OR LOWER(g.site) LIKE $3 ESCAPE '!' OR LOWER(g.customer || ' ' || g.site) LIKE $3 ESCAPE '!') \
-             ORDER BY g.gateway LIMIT $4"
-        ))
-        .bind(self.tenant().to_string())
-        .bind(cursor.unwrap_or_default().to_owned())
-        .bind(pattern(text))
-        .bind(PAGE_ROWS + 1)
-        .fetch_all(&mut *self.reader().await?)
-        .await
-        .map_err(failed("read gateways"))?;
+        let rows = sqlx::query(SELECT_PAGE.as_str())
+            .bind(self.tenant().to_string())
+            .bind(cursor.unwrap_or_default().to_owned())
+            .bind(pattern(text))
+            .bind(PAGE_ROWS + 1)
+            .fetch_all(&mut *self.reader().await?)
+            .await
+            .map_err(failed("read gateways"))?;
         let items = rows.iter().map(gateway).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::of(items, |g| g.gateway.to_string()))
     }
 
     /// One gateway.
     pub async fn gateway(&self, name: &GatewayId) -> Result<Option<Gateway>, StoreError> {
-        let row = sqlx::query(select_gateways!("g.gateway = $2"))
+        let row = sqlx::query(SELECT_ONE.as_str())
             .bind(self.tenant().to_string())
             .bind(name.to_string())
             .fetch_optional(&mut *self.reader().await?)

@@ -1,6 +1,11 @@
 //! Numbers for the overview and the metrics.
 
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use comm_server_core::commands::CommandState;
 use serde::Serialize;
+use wire::report::CallKind;
 
 use crate::Scoped;
 use crate::db::{StoreError, failed, row};
@@ -14,10 +19,10 @@ pub struct Statistics {
     pub devices: i64,
     /// Offline devices.
     pub devices_offline: i64,
-    /// Open calls by kind.
-    pub open_calls: Vec<(String, i64)>,
-    /// Commands by state.
-    pub commands: Vec<(String, i64)>,
+    /// Open calls by kind; a kind without any is absent.
+    pub open_calls: BTreeMap<CallKind, u64>,
+    /// Commands by state; a state without any is absent.
+    pub commands: BTreeMap<CommandState, u64>,
     /// Quarantined reports.
     pub quarantined: i64,
 }
@@ -42,25 +47,32 @@ impl Scoped {
             quarantined: row::number(&counts, "quarantined")?,
             open_calls: self
                 .counted(
-                    "SELECT kind AS name, COUNT(*) AS rows_of_it FROM calls \
+                    ("calls", "kind"),
+                    "SELECT kind, COUNT(*) AS rows_of_it FROM calls \
                      WHERE tenant = $1 AND is_open = 1 GROUP BY kind ORDER BY kind",
                 )
                 .await?,
             commands: self
                 .counted(
-                    "SELECT state AS name, COUNT(*) AS rows_of_it FROM commands \
+                    ("commands", "state"),
+                    "SELECT state, COUNT(*) AS rows_of_it FROM commands \
                      WHERE tenant = $1 GROUP BY state ORDER BY state",
                 )
                 .await?,
         })
     }
 
-    async fn counted(&self, sql: &'static str) -> Result<Vec<(String, i64)>, StoreError> {
+    /// The numbers of rows by the value of a column.
+    async fn counted<K: FromStr + Ord>(
+        &self,
+        of: (&'static str, &'static str),
+        sql: &'static str,
+    ) -> Result<BTreeMap<K, u64>, StoreError> {
         let rows = sqlx::query(sql)
             .bind(self.tenant().to_string())
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("count rows"))?;
-        rows.iter().map(|r| Ok((row::text(r, "name")?, row::number(r, "rows_of_it")?))).collect()
+        rows.iter().map(|r| Ok((row::parsed(r, of, "a group")?, row::count(r, "rows_of_it")?))).collect()
     }
 }
