@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wire::ids::GatewayId;
-use wire::report::CallKind;
+use wire::report::{CallKind, Lane};
 
 use super::errors::ReadErrors;
 use super::list::{List, cursor};
+use super::states;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Caller, Params};
 use crate::operators::error::ApiError;
@@ -31,8 +32,8 @@ pub(super) struct Call {
     device: String,
     device_model: String,
     device_name: String,
-    /// `service_call`, `jam`, `supply_near_end`, ...
-    kind: &'static str,
+    #[schema(value_type = states::CallKind)]
+    kind: CallKind,
     state: CallState,
     /// The part of the device.
     subject: String,
@@ -42,8 +43,9 @@ pub(super) struct Call {
     received_at: Timestamp,
     cleared_at: Option<Timestamp>,
     cleared_detail: Option<String>,
-    /// Lane of the report that raised it.
-    lane: &'static str,
+    // Lane of the report that raised it.
+    #[schema(value_type = states::LaneName)]
+    lane: Lane,
     /// Number of the report that raised it.
     seq: i64,
 }
@@ -55,7 +57,7 @@ impl From<store::Call> for Call {
             device: c.device.into(),
             device_model: c.device_model,
             device_name: c.device_name,
-            kind: c.kind.name(),
+            kind: c.kind,
             state: if c.open { CallState::Open } else { CallState::Closed },
             subject: c.subject,
             detail: c.detail,
@@ -63,7 +65,7 @@ impl From<store::Call> for Call {
             received_at: c.received_at,
             cleared_at: c.cleared_at,
             cleared_detail: c.cleared_detail,
-            lane: c.lane.name(),
+            lane: c.lane,
             seq: c.seq,
         }
     }

@@ -3,14 +3,17 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use comm_server_core::commands::CommandState;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
+use wire::command::OrderKind;
 use wire::ids::{DeviceId, GatewayId};
 
 use super::errors::{ReadErrors, WriteErrors};
 use super::list::{List, cursor};
+use super::states;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Body, Caller, Params};
 use crate::operators::error::ApiError;
@@ -23,14 +26,15 @@ use comm_server_core::roles::Permission;
 pub(super) struct Command {
     command: String,
     gateway: String,
-    kind: &'static str,
+    #[schema(value_type = states::OrderKind)]
+    kind: OrderKind,
     /// The order, as delivered to the gateway.
     #[schema(value_type = Object)]
     order: serde_json::Value,
     /// The roll-out that it is part of.
     rollout: Option<String>,
-    /// `queued`, `delivered`, `accepted`, `running`, `done`, `failed` or `expired`.
-    state: &'static str,
+    #[schema(value_type = states::CommandState)]
+    state: CommandState,
     created_by: String,
     created_at: Timestamp,
     expires_at: Timestamp,
@@ -48,10 +52,10 @@ impl From<store::Command> for Command {
         Self {
             command: c.command.to_string(),
             gateway: c.gateway.into(),
-            kind: c.kind.name(),
+            kind: c.kind,
             order: c.order,
             rollout: c.rollout.map(|rollout| rollout.to_string()),
-            state: c.state.name(),
+            state: c.state,
             created_by: c.created_by,
             created_at: c.created_at,
             expires_at: c.expires_at,

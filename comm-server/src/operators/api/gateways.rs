@@ -9,6 +9,7 @@ use wire::ids::GatewayId;
 
 use super::errors::ReadErrors;
 use super::list::{List, PageParams, cursor};
+use super::states;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Caller, Params, PathIds};
 use crate::operators::error::ApiError;
@@ -43,8 +44,8 @@ pub(super) struct Gateway {
 /// Reports of one lane.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Lane {
-    /// `urgent` or `bulk`.
-    lane: String,
+    #[schema(value_type = states::LaneName)]
+    lane: wire::report::Lane,
     /// Number of the last report that is on this server's disk.
     acknowledged: i64,
     /// Number of the newest report that the gateway made, as it reported last.
@@ -83,7 +84,7 @@ impl From<store::Gateway> for Gateway {
 
 impl From<store::LaneState> for Lane {
     fn from(lane: store::LaneState) -> Self {
-        Self { lane: lane.lane.name().to_owned(), acknowledged: lane.acknowledged, made: lane.made }
+        Self { lane: lane.lane, acknowledged: lane.acknowledged, made: lane.made }
     }
 }
 

@@ -13,6 +13,7 @@ mod parameters;
 mod quarantine;
 mod rollouts;
 mod session;
+mod states;
 
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -128,9 +129,9 @@ mod tests {
     #[test]
     fn no_two_schemas_share_a_name() {
         let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/operators/api")).unwrap();
-        // `mod.rs` and `parameters.rs` have none.
-        assert_eq!(files.count(), SOURCES.len() + 2, "a file is not in SOURCES");
-        let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
+        // `mod.rs` and `parameters.rs` have none, those of `states.rs` are in its own list.
+        assert_eq!(files.count(), SOURCES.len() + 3, "a file is not in SOURCES");
+        let mut seen: BTreeMap<&str, u32> = states::NAMES.iter().map(|name| (*name, 1)).collect();
         for source in SOURCES {
             let derives = source.match_indices("ToSchema)]").filter_map(|(at, _)| source.get(at..));
             for rest in derives {
@@ -149,6 +150,52 @@ mod tests {
         let schemas = json["components"]["schemas"].as_object().unwrap();
         for name in schemas.keys().filter(|name| !name.starts_with("List_")) {
             assert!(seen.contains_key(name.as_str()), "{name} is not among {:?}", seen.keys());
+        }
+    }
+
+    /// Whoever writes a client reads the committed document: a change of the API is seen in the change of that file.
+    #[test]
+    fn the_committed_document_is_the_one_that_is_served() {
+        const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        let json = serde_json::to_value(documented().1).unwrap();
+        let served = serde_json::to_string_pretty(&json).unwrap() + "\n";
+        if std::env::var_os("PLATEN_WRITE_OPENAPI").is_some() {
+            std::fs::write(FILE, &served).unwrap();
+        }
+        let committed = std::fs::read_to_string(FILE).unwrap_or_default();
+        let differs =
+            served.lines().zip(committed.lines()).position(|(served, committed)| served != committed);
+        assert!(
+            served == committed,
+            "comm-server/openapi.json is not the document that the server serves (line {}). If the API was meant to \
+             change, write it anew and commit it: PLATEN_WRITE_OPENAPI=1 cargo nextest run -p platen-comm-server \
+             the_committed_document",
+            differs.map_or_else(|| "count".to_owned(), |line| (line + 1).to_string())
+        );
+    }
+
+    /// Every state is one of the words of its enum.
+    #[test]
+    fn states_are_enums() {
+        let json = serde_json::to_value(documented().1).unwrap();
+        let schemas = &json["components"]["schemas"];
+        let table = [
+            ("Command", "state", "CommandState"),
+            ("Command", "kind", "OrderKind"),
+            ("Call", "kind", "CallKind"),
+            ("Call", "lane", "LaneName"),
+            ("Lane", "lane", "LaneName"),
+            ("Quarantined", "lane", "LaneName"),
+            ("Rollout", "state", "RolloutState"),
+            ("RolloutDevice", "step", "DeviceStep"),
+            ("RolloutDevice", "waiting_for", "WaitsFor"),
+            ("Session", "role", "Role"),
+        ];
+        for (schema, property, state) in table {
+            let reference = &schemas[schema]["properties"][property]["$ref"];
+            assert_eq!(*reference, format!("#/components/schemas/{state}"), "{schema}.{property}");
+            let words = schemas[state]["enum"].as_array().map_or(0, Vec::len);
+            assert!(schemas[state]["type"] == "string" && words > 1, "{state}");
         }
     }
 

@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wire::ids::GatewayId;
+use wire::report::Lane;
 
 use super::errors::{ReadErrors, WriteErrors};
 use super::list::{List, PageParams, cursor};
+use super::states;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Body, Caller, Params};
 use crate::operators::error::ApiError;
@@ -19,7 +21,8 @@ use comm_server_core::roles::Permission;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Quarantined {
     gateway: String,
-    lane: String,
+    #[schema(value_type = states::LaneName)]
+    lane: Lane,
     seq: i64,
     received_at: Timestamp,
     /// Why it can't be used.
@@ -32,7 +35,7 @@ impl From<store::Quarantined> for Quarantined {
     fn from(q: store::Quarantined) -> Self {
         Self {
             gateway: q.gateway.into(),
-            lane: q.lane.name().to_owned(),
+            lane: q.lane,
             seq: q.seq,
             received_at: q.received_at,
             reason: q.reason,

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use comm_server_core::rollouts::{DeviceStep, Interface, RolloutSpec, Start};
+use comm_server_core::rollouts::{DeviceStep, Interface, RolloutSpec, RolloutState, Start};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,6 +14,7 @@ use wire::report::WaitReason;
 
 use super::errors::{ReadErrors, WriteErrors};
 use super::list::{List, PageParams, cursor};
+use super::states;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Body, Caller, Params};
 use crate::operators::error::ApiError;
@@ -34,8 +35,8 @@ pub(super) struct Rollout {
     not_before: Timestamp,
     created_by: String,
     created_at: Timestamp,
-    /// `scheduled`, `running`, `done`, `failed` or `cancelled`.
-    state: &'static str,
+    #[schema(value_type = states::RolloutState)]
+    state: RolloutState,
     /// The roll-out whose failed devices these are.
     retry_of: Option<String>,
     /// The newest roll-out that orders the failed devices of this one again.
@@ -73,10 +74,9 @@ pub(super) struct RolloutDevice {
     customer: String,
     /// The gateway's site.
     site: String,
-    /// `pending`, `staged`, `pushed`, `verified`, `failed` or `cancelled`.
-    step: &'static str,
-    /// What it waits for: `date`, `poll`, `staging`, `turn`, `no_answer`, `offline`, `busy`, `service_call`, `jam`, `cover_open`,
-    /// `no_connection`, `restarting`, `confirmation` or `other`; empty at its end.
+    #[schema(value_type = states::DeviceStep)]
+    step: DeviceStep,
+    #[schema(value_type = states::WaitsFor)]
     waiting_for: &'static str,
     /// A text for people: why it failed, or details of what it waits for.
     detail: String,
@@ -142,7 +142,7 @@ impl From<store::Rollout> for Rollout {
             not_before: r.not_before,
             created_by: r.created_by,
             created_at: r.created_at,
-            state: r.state.name(),
+            state: r.state,
             retry_of: r.retry_of.map(|id| id.to_string()),
             retried_by: r.retried_by.map(|id| id.to_string()),
             progress,
@@ -160,7 +160,7 @@ impl From<store::RolloutDevice> for RolloutDevice {
             name: d.name,
             customer: d.customer,
             site: d.site,
-            step: d.step.name(),
+            step: d.step,
             waiting_for: d.waiting_for.map_or("", WaitReason::name),
             detail: d.detail,
             panel: d.panel,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::errors::WriteErrors;
+use super::states;
 use crate::operators::caller::{Body, UnverifiedCaller};
 use crate::operators::error::ApiError;
 use crate::operators::{OperatorState, session};
@@ -30,7 +31,7 @@ pub(super) struct Login {
 pub(super) struct Session {
     /// The user's name.
     user: String,
-    /// The user's role.
+    #[schema(value_type = states::Role)]
     role: &'static str,
     /// Whether everything else is refused until the password is changed.
     must_change_password: bool,

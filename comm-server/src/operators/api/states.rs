@@ -1,0 +1,56 @@
+//! The states and kinds of things in the OpenAPI document: a schema for each enum of the cores and of the wire, with all
+//! of its values.
+
+use std::borrow::Cow;
+
+use comm_server_core::commands::CommandState as State;
+use comm_server_core::roles::Role as OwnRole;
+use comm_server_core::rollouts::{DeviceStep as Step, RolloutState as Progress};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+use wire::command::OrderKind as Order;
+use wire::report::{CallKind as Call, Lane, WaitReason};
+
+macro_rules! states {
+    ($($name:ident, $text:literal, $values:expr;)*) => {
+        $(
+            #[doc = $text]
+            #[derive(Debug)]
+            pub(super) enum $name {}
+
+            impl PartialSchema for $name {
+                fn schema() -> RefOr<Schema> {
+                    one_of($text, $values)
+                }
+            }
+
+            impl ToSchema for $name {
+                fn name() -> Cow<'static, str> {
+                    Cow::Borrowed(stringify!($name))
+                }
+            }
+        )*
+
+        /// The names of the schemas.
+        #[cfg(test)]
+        pub(super) const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+states! {
+    CommandState, "How far a command is.", State::ALL.map(State::name);
+    OrderKind, "What a command asks for.", Order::ALL.map(Order::name);
+    CallKind, "What a call is.", Call::ALL.map(Call::name);
+    LaneName, "A lane of reports.", Lane::ALL.map(Lane::name);
+    RolloutState, "How far a roll-out is.", Progress::ALL.map(Progress::name);
+    DeviceStep, "How far a device of a roll-out is.", Step::ALL.map(Step::name);
+    WaitsFor, "What a device of a roll-out waits for; empty at its end.",
+        WaitReason::ALL.map(WaitReason::name).into_iter().chain([""]);
+    Role, "What a user may do.", OwnRole::ALL.map(OwnRole::name);
+}
+
+fn one_of(text: &str, values: impl IntoIterator<Item = &'static str>) -> RefOr<Schema> {
+    let schema =
+        ObjectBuilder::new().schema_type(Type::String).description(Some(text)).enum_values(Some(values));
+    RefOr::T(Schema::Object(schema.build()))
+}
