@@ -9,9 +9,9 @@ use serde::Deserialize;
 use super::error::{PageError, page};
 use super::icon::Icon;
 use super::layout::Layout;
+use super::list::{Cursor, next_page};
 use super::session::{PageParams, PageSession};
 use super::time::When;
-use super::url::address;
 use crate::operators::OperatorState;
 use crate::store::AuditEntry;
 use comm_server_core::roles::Permission;
@@ -20,7 +20,7 @@ use comm_server_core::roles::Permission;
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
     #[serde(default)]
-    page: String,
+    page: Cursor,
 }
 
 #[derive(Template)]
@@ -45,13 +45,13 @@ pub(super) async fn show(
     PageParams(query): PageParams<Query>,
 ) -> Result<Response, PageError> {
     let now = Timestamp::now();
-    let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
+    let cursor = query.page.get();
     let found = state.view(&caller, Permission::SeeAudit)?.audit(cursor).await?;
     let entry =
         |e: AuditEntry| Entry { at: When::new(e.at, now), who: e.who, what: e.what, detail: e.detail };
     Ok(page(&AuditPage {
         layout: Layout::new(&caller, "/audit", None),
-        next: found.next.as_deref().map(|next| address("/audit", &[("page", next)])),
+        next: next_page("/audit", &[], found.next.as_deref()),
         entries: found.items.into_iter().map(entry).collect(),
     }))
 }

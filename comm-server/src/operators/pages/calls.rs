@@ -11,6 +11,7 @@ use super::error::PageError;
 use super::form::{Choice, check_choice, choices, identifier};
 use super::icon::Icon;
 use super::layout::Layout;
+use super::list::{Cursor, next_page};
 use super::live::Wanted;
 use super::session::{PageParams, PageSession};
 use super::state::{self, StateBadge};
@@ -41,7 +42,7 @@ pub(super) struct Query {
     #[serde(default)]
     device: String,
     #[serde(default)]
-    page: String,
+    page: Cursor,
 }
 
 #[derive(Template)]
@@ -97,7 +98,6 @@ pub(super) async fn show(
     check_choice("state", &STATES, &query.state)?;
     check_choice("kind", &kinds(), &query.kind)?;
     let now = Timestamp::now();
-    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let open =
         STATES.iter().skip(1).find(|(value, _)| *value == query.state).map(|(value, _)| *value == "open");
     let filter = CallFilter {
@@ -113,7 +113,7 @@ pub(super) async fn show(
         ("gateway", query.gateway.as_str()),
         ("device", query.device.as_str()),
     ];
-    if own.iter().all(|(_, value)| value.is_empty()) && query.page.is_empty() {
+    if own.iter().all(|(_, value)| value.is_empty()) && query.page.get().is_none() {
         let urgent =
             CallFilter { open: Some(true), kind: Some(CallKind::ServiceCall), ..CallFilter::default() };
         let found = state.view(&caller, Permission::SeeFleet)?.calls(&urgent, None).await?;
@@ -125,8 +125,7 @@ pub(super) async fn show(
             calls: rows(found.items, now),
         });
     }
-    let found =
-        state.view(&caller, Permission::SeeFleet)?.calls(&filter, some(&query.page).as_deref()).await?;
+    let found = state.view(&caller, Permission::SeeFleet)?.calls(&filter, query.page.get()).await?;
     sections.push(Section {
         id: "all-calls",
         title: "Calls, newest first",
@@ -134,8 +133,7 @@ pub(super) async fn show(
         more: None,
         calls: rows(found.items, now),
     });
-    let with = |page: &str| address("/calls", &[own.as_slice(), &[("page", page)]].concat());
-    let live = CallsLive { next: found.next.as_deref().map(with), sections };
+    let live = CallsLive { next: next_page("/calls", &own, found.next.as_deref()), sections };
     Ok(wanted.answer(&[&live], || CallsPage {
         layout: Layout::new(&caller, "/calls", None),
         states: choices(&STATES, &query.state),

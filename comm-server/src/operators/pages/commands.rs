@@ -14,6 +14,7 @@ use super::error::PageError;
 use super::form::{Choice, choices, identifier};
 use super::icon::Icon;
 use super::layout::Layout;
+use super::list::{Cursor, next_page};
 use super::live::Wanted;
 use super::session::{FormSubmission, PageParams, PageSession};
 use super::state::{self, StateBadge};
@@ -33,7 +34,7 @@ pub(super) struct Query {
     #[serde(default)]
     gateway: String,
     #[serde(default)]
-    page: String,
+    page: Cursor,
     done: Option<String>,
 }
 
@@ -91,16 +92,14 @@ pub(super) async fn show(
     wanted: Wanted,
 ) -> Result<Response, PageError> {
     let now = Timestamp::now();
-    let some = |text: &'_ str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    let (gateway, cursor) = (identifier(&query.gateway)?, some(&query.page));
+    let gateway = identifier(&query.gateway)?;
     let view = state.view(&caller, Permission::SeeFleet)?;
-    let found = view.commands(gateway.as_ref(), cursor.as_deref()).await?;
+    let found = view.commands(gateway.as_ref(), query.page.get()).await?;
     let q = query.q.as_deref().unwrap_or(&query.gateway);
     let gateways = view.find_gateways(q, None).await?;
     let choice = found_gateways(gateways, q);
-    let with = |page: &str| address("/commands", &[("gateway", query.gateway.as_str()), ("page", page)]);
     let live = CommandsLive {
-        next: found.next.as_deref().map(with),
+        next: next_page("/commands", &[("gateway", &query.gateway)], found.next.as_deref()),
         commands: found.items.into_iter().map(|command| row(command, now)).collect(),
     };
     Ok(wanted.answer(&[&choice, &live], || CommandsPage {

@@ -11,12 +11,13 @@ use super::error::PageError;
 use super::form::{Choice, check_choice, choices};
 use super::icon::Icon;
 use super::layout::Layout;
+use super::list::{Cursor, next_page};
 use super::live::Wanted;
 use super::session::{PageParams, PageSession};
 use super::state::{self, StateBadge};
 use super::supply::{self, Alarms, Bar};
 use super::time::{When, grouped};
-use super::url::{address, device_page, element};
+use super::url::{device_page, element};
 use crate::operators::OperatorState;
 use crate::operators::caller::Caller;
 use crate::store::{FleetDevice, FleetFilter, FleetNumbers, SupplyCall};
@@ -36,7 +37,7 @@ pub(super) struct Query {
     #[serde(default)]
     state: String,
     #[serde(default)]
-    page: String,
+    page: Cursor,
     done: Option<String>,
 }
 
@@ -104,15 +105,14 @@ pub(super) async fn show(
         _ => FleetFilter::All,
     };
     let numbers = state.view(&caller, Permission::SeeFleet)?.fleet_numbers(now).await?;
-    let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
+    let cursor = query.page.get();
     let found = state.view(&caller, Permission::SeeFleet)?.fleet(&query.q, show, cursor, now).await?;
     let alarms = alarms(&state, &caller, &found.items).await?;
     let filter = [("q", query.q.as_str()), ("state", query.state.as_str())];
-    let with = |page: &str| address("/", &[filter.as_slice(), &[("page", page)]].concat());
     let live = FleetLive {
         tiles: tiles(&numbers),
         filtered: !query.q.trim().is_empty() || show != FleetFilter::All,
-        next: found.next.as_deref().map(with),
+        next: next_page("/", &filter, found.next.as_deref()),
         devices: found.items.into_iter().map(|device| row(device, &alarms, now)).collect(),
     };
     Ok(wanted.answer(&[&live], || FleetPage {

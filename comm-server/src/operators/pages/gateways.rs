@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::error::PageError;
 use super::icon::Icon;
 use super::layout::Layout;
+use super::list::{Cursor, next_page};
 use super::live::Wanted;
 use super::session::{PageParams, PageSession};
 use super::state::{self, StateBadge};
@@ -24,7 +25,7 @@ pub(super) struct Query {
     #[serde(default)]
     q: String,
     #[serde(default)]
-    page: String,
+    page: Cursor,
     done: Option<String>,
 }
 
@@ -79,7 +80,7 @@ pub(super) async fn show(
     wanted: Wanted,
 ) -> Result<Response, PageError> {
     let now = Timestamp::now();
-    let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
+    let cursor = query.page.get();
     let found = state.view(&caller, Permission::SeeFleet)?.find_gateways(&query.q, cursor).await?;
     let lanes = match (found.items.first(), found.items.last()) {
         (Some(first), Some(last)) => {
@@ -87,10 +88,9 @@ pub(super) async fn show(
         }
         (_, _) => Vec::new(),
     };
-    let with = |page: &str| address("/gateways", &[("q", &query.q), ("page", page)]);
     let live = GatewaysLive {
         filtered: !query.q.trim().is_empty(),
-        next: found.next.as_deref().map(with),
+        next: next_page("/gateways", &[("q", &query.q)], found.next.as_deref()),
         gateways: found.items.into_iter().map(|gateway| row(gateway, &lanes, now)).collect(),
     };
     Ok(wanted.answer(&[&live], || GatewaysPage {

@@ -13,6 +13,7 @@ mod form;
 mod gateways;
 mod icon;
 mod layout;
+mod list;
 mod live;
 mod login;
 mod password;

@@ -12,6 +12,7 @@ use super::error::{PageError, page};
 use super::form::identifier;
 use super::icon::Icon;
 use super::layout::Layout;
+use super::list::{Cursor, next_page};
 use super::session::{FormSubmission, PageParams, PageSession};
 use super::time::When;
 use super::url::address;
@@ -24,7 +25,7 @@ use comm_server_core::roles::Permission;
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
     #[serde(default)]
-    page: String,
+    page: Cursor,
     done: Option<String>,
 }
 
@@ -55,7 +56,7 @@ pub(super) async fn show(
     PageParams(query): PageParams<Query>,
 ) -> Result<Response, PageError> {
     let now = Timestamp::now();
-    let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
+    let cursor = query.page.get();
     let found = state.view(&caller, Permission::SeeQuarantine)?.quarantine(cursor).await?;
     let item = |q: crate::store::Quarantined| Item {
         gateway: q.gateway.into(),
@@ -71,7 +72,7 @@ pub(super) async fn show(
         layout: Layout::new(&caller, "/quarantine", query.done.as_deref()),
         may_replay: caller.actor.may(Permission::ReplayQuarantine),
         gateways,
-        next: found.next.as_deref().map(|next| address("/quarantine", &[("page", next)])),
+        next: next_page("/quarantine", &[], found.next.as_deref()),
         items: found.items.into_iter().map(item).collect(),
     }))
 }

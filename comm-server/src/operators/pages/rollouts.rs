@@ -17,12 +17,12 @@ use super::error::{PageError, page};
 use super::form::{Choice, check_choice, choices};
 use super::icon::Icon;
 use super::layout::Layout;
+use super::list::{Cursor, next_page};
 use super::live::Wanted;
 use super::progress::{Progress, StepRow};
 use super::session::{FormSubmission, PageParams, PageSession};
 use super::state::{self, StateBadge};
 use super::time::When;
-use super::url::address;
 use crate::operators::OperatorState;
 use crate::operators::caller::Caller;
 use crate::operators::error::ApiError;
@@ -44,7 +44,7 @@ pub(super) struct Query {
     #[serde(default)]
     step: String,
     #[serde(default)]
-    page: String,
+    page: Cursor,
     done: Option<String>,
 }
 
@@ -159,7 +159,7 @@ async fn listed(
     problem: Option<String>,
 ) -> Result<RolloutsPage, PageError> {
     let now = Timestamp::now();
-    let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
+    let cursor = query.page.get();
     let view = state.view(caller, Permission::SeeFleet)?;
     let found = view.rollouts(cursor).await?;
     let may_roll_out = caller.actor.may(Permission::RollOut);
@@ -172,7 +172,6 @@ async fn listed(
             Err(why) => (Vec::new(), format!("Images unknown because {why}.")),
         };
     }
-    let with = |page: &str| address("/rollouts", &[("page", page)]);
     Ok(RolloutsPage {
         layout: Layout::new(caller, "/rollouts", query.done.as_deref()),
         may_roll_out,
@@ -184,7 +183,7 @@ async fn listed(
         zones: zones(),
         live: RolloutsLive {
             may_roll_out,
-            next: found.next.as_deref().map(with),
+            next: next_page("/rollouts", &[], found.next.as_deref()),
             rollouts: found.items.into_iter().map(|rollout| row(rollout, now)).collect(),
         },
         form,
@@ -322,7 +321,7 @@ async fn one(
     problem: Option<String>,
 ) -> Result<RolloutPage, PageError> {
     let now = Timestamp::now();
-    let cursor = Some(query.page.as_str()).filter(|page| !page.is_empty());
+    let cursor = query.page.get();
     let view = state.view(caller, Permission::SeeFleet)?;
     let found = view.rollout(id).await?.ok_or_else(|| ApiError::not_found("roll-out"))?;
     check_choice("step", &STEPS, &query.step)?;
@@ -336,10 +335,7 @@ async fn one(
         may_retry: may && ended && failed,
         problem,
         live: RolloutLive {
-            next: devices
-                .next
-                .as_deref()
-                .map(|next| address(&r.href, &[("step", &query.step), ("page", next)])),
+            next: next_page(&r.href, &[("step", &query.step)], devices.next.as_deref()),
             steps: choices(&STEPS, &query.step),
             is_filtered: !query.step.is_empty(),
             more_left_out: left_out.next.is_some(),
