@@ -41,11 +41,11 @@ pub(super) async fn post_reports(
 }
 
 fn count(ingested: &Ingested) {
-    let put_aside = ingested.answer.quarantined.len();
+    let quarantined = ingested.answer.quarantined.len();
     let outcomes = [
-        ("accepted", ingested.fresh.saturating_sub(put_aside)),
+        ("accepted", ingested.fresh.saturating_sub(quarantined)),
         ("duplicate", ingested.duplicates),
-        ("quarantined", put_aside),
+        ("quarantined", quarantined),
     ];
     for (outcome, reports) in outcomes {
         let reports = u64::try_from(reports).unwrap_or(u64::MAX);

@@ -213,7 +213,7 @@ async fn a_gap_is_refused_with_the_number_expected() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_is_put_aside_and_the_next_is_taken() {
+async fn what_cannot_be_used_is_quarantined_and_the_next_is_taken() {
     let site = Site::begin().await;
     let mut bad = call(1, "jam", "raised");
     bad["report"]["colour"] = json!("red");

@@ -41,7 +41,7 @@ on_every_engine! {
     answers_to_commands_are_idempotent_and_the_first_final_one_stays,
     a_service_call_makes_the_very_answer_a_minute_until_its_reset,
     gaps_are_refused_and_duplicates_change_nothing,
-    what_a_new_spool_numbers_from_the_start_is_put_aside_and_not_lost,
+    what_a_new_spool_numbers_from_the_start_is_quarantined_and_not_lost,
     a_reading_describes_the_device_and_a_falling_total_is_a_call,
     a_rollout_goes_from_its_command_to_done,
     devices_of_a_failed_command_have_failed_with_its_reason,

@@ -140,7 +140,7 @@ impl Spool {
     ///
     /// # Errors
     /// The store can't be read, nothing can be stored at present, or the spool is closed.
-    pub async fn put_aside(&self, lane: Lane, number: u64, why: String) -> Result<(), SpoolError> {
+    pub async fn quarantine(&self, lane: Lane, number: u64, why: String) -> Result<(), SpoolError> {
         self.ask_unless_refused(|answer| Request::PutAside(lane, number, why, answer)).await
     }
 

@@ -68,7 +68,7 @@ fn anew(
     mark: Option<Epoch>,
 ) -> Result<Opened, SpoolError> {
     let now = Timestamp::now();
-    recovery::put_aside(path, now)?;
+    recovery::rename_damaged(path, now)?;
     let disk = Disk::open(path).map_err(|error| failed(path, error))?;
     let recovered = recovered.unwrap_or(recovery::Recovered { records: std::collections::BTreeMap::new() });
     let detail = recovery::refill(&disk, recovered, mark, now)?;

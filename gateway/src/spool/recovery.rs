@@ -44,7 +44,7 @@ pub(super) fn read(disk: &Disk) -> Recovered {
 }
 
 /// Moves the damaged store away.
-pub(super) fn put_aside(store: &Path, now: Timestamp) -> Result<(), SpoolError> {
+pub(super) fn rename_damaged(store: &Path, now: Timestamp) -> Result<(), SpoolError> {
     let aside = store.with_extension(format!("damaged-{}", now.as_millisecond()));
     fs::rename(store, &aside).map_err(|error| SpoolError::Unusable {
         path: store.to_owned(),

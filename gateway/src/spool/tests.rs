@@ -172,7 +172,7 @@ async fn a_spool_that_can_let_nothing_go_refuses_and_stays_whole() {
 }
 
 #[tokio::test]
-async fn a_server_that_lost_reports_and_an_old_copy_of_the_spool_begin_a_new_life() {
+async fn a_server_that_lost_reports_and_an_old_copy_of_the_spool_begin_a_new_epoch() {
     let dir = tempfile::tempdir().unwrap();
     let spool = open(dir.path()).await;
     spool.acknowledge(Lane::Urgent, 0).await.unwrap();
@@ -194,7 +194,7 @@ async fn a_server_that_lost_reports_and_an_old_copy_of_the_spool_begin_a_new_lif
 }
 
 #[tokio::test]
-async fn lanes_that_went_back_together_begin_one_new_life() {
+async fn lanes_that_went_back_together_begin_one_new_epoch() {
     let dir = tempfile::tempdir().unwrap();
     let spool = open(dir.path()).await;
     spool.acknowledge(Lane::Urgent, 0).await.unwrap();
@@ -203,14 +203,14 @@ async fn lanes_that_went_back_together_begin_one_new_life() {
     // An old copy: the server has more of both.
     let spool = open(dir.path()).await;
     let old = spool.snapshot().id;
-    assert!(spool.acknowledge(Lane::Urgent, 7).await.unwrap().is_new_life());
+    assert!(spool.acknowledge(Lane::Urgent, 7).await.unwrap().is_new_epoch());
     let new = spool.snapshot().id;
     assert_ne!(old, new);
     make(&spool, &call(1)).await.unwrap();
-    assert!(spool.acknowledge(Lane::Bulk, 5).await.unwrap().is_new_life());
+    assert!(spool.acknowledge(Lane::Bulk, 5).await.unwrap().is_new_epoch());
     assert_eq!(spool.snapshot().id, new);
     // A loss of the server is a different matter.
-    assert!(spool.acknowledge(Lane::Bulk, 2).await.unwrap().is_new_life());
+    assert!(spool.acknowledge(Lane::Bulk, 2).await.unwrap().is_new_epoch());
     assert_ne!(spool.snapshot().id, new);
 }
 
@@ -221,7 +221,7 @@ async fn a_report_that_the_server_refuses_for_ever_leaves_its_loss_in_its_place(
     spool.acknowledge(Lane::Urgent, 7).await.unwrap();
     make(&spool, &call(1)).await.unwrap();
     make(&spool, &call(2)).await.unwrap();
-    spool.put_aside(Lane::Urgent, 8, "too large".to_owned()).await.unwrap();
+    spool.quarantine(Lane::Urgent, 8, "too large".to_owned()).await.unwrap();
     let waiting = all(&spool, Lane::Urgent).await;
     assert_eq!(numbers(&waiting), [8, 9]);
     assert!(matches!(&waiting[0].1, Report::Loss(loss) if loss.detail.contains("too large")));
@@ -229,7 +229,7 @@ async fn a_report_that_the_server_refuses_for_ever_leaves_its_loss_in_its_place(
 }
 
 #[tokio::test]
-async fn a_damaged_store_is_put_aside_and_told_and_numbers_go_on() {
+async fn a_damaged_store_is_renamed_and_reported_and_numbers_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let spool = open(dir.path()).await;
     spool.acknowledge(Lane::Urgent, 0).await.unwrap();

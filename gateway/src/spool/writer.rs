@@ -147,7 +147,7 @@ impl Writer {
                     }
                 }
                 Request::PutAside(lane, number, why, answer) => {
-                    if self.put_aside(lane, number, &why, answer, requests) == Flow::Closed {
+                    if self.quarantine(lane, number, &why, answer, requests) == Flow::Closed {
                         return Flow::Closed;
                     }
                 }

@@ -52,7 +52,7 @@ struct Held {
     reports: Lanes<BTreeMap<u64, Report>>,
     base: Lanes<u64>,
     polls: Vec<Poll>,
-    /// The life of the spool that the last poll named when an urgent report came, by its number.
+    /// The epoch of the spool that the last poll named when an urgent report came, by its number.
     lives: BTreeMap<u64, Option<SpoolId>>,
     commands: Vec<Command>,
     responses: Vec<(String, Response)>,
@@ -331,7 +331,7 @@ async fn a_server_that_lost_what_it_had_is_told_so_and_goes_on() {
 }
 
 #[tokio::test]
-async fn nothing_of_a_new_life_of_the_spool_comes_before_a_poll_that_names_it() {
+async fn nothing_of_a_new_epoch_of_the_spool_comes_before_a_poll_that_names_it() {
     let site = Site::begin(86_400, |_| {}).await;
     site.make(&["a", "b", "c"]).await;
     site.server.until("three", |held| urgent(held).len() == 3).await;

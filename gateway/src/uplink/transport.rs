@@ -49,7 +49,7 @@ impl Transport {
             }
             Request::Quarantine { lane, seq, reason } => {
                 tracing::error!(%lane, number = seq, error = %reason, "a report is quarantined");
-                or_failed(self.spool.put_aside(lane, seq, reason).await.map(|()| Event::Quarantined))
+                or_failed(self.spool.quarantine(lane, seq, reason).await.map(|()| Event::Quarantined))
             }
             Request::SendResponse { command, response, soon } => {
                 Event::ResponseSent(self.server.respond(command, &response, soon).await)

@@ -134,7 +134,7 @@ fn totals_of_two_sources_are_never_compared_and_one_takes_the_others_place_when_
 }
 
 #[test]
-fn what_cannot_be_used_is_put_aside_with_its_path_and_blocks_nothing() {
+fn what_cannot_be_used_is_quarantined_with_its_path_and_blocks_nothing() {
     let cases = [
         (jam("raised").replace("detail", "detial"), "at report.detial: unknown field `detial`"),
         (jam("sideways"), "at report.edge: unknown variant `sideways`"),

@@ -39,7 +39,7 @@ pub(super) async fn gaps_are_refused_and_duplicates_change_nothing() {
     assert_eq!(store.of(&scope()).acknowledged(&id("gw-1"), Lane::Urgent).await.unwrap(), 2);
 }
 
-pub(super) async fn what_a_new_spool_numbers_from_the_start_is_put_aside_and_not_lost() {
+pub(super) async fn what_a_new_spool_numbers_from_the_start_is_quarantined_and_not_lost() {
     let Opened { store, dir: _dir } = opened().await;
     send(&store, Lane::Bulk, 1, &[meters("ricoh:E1", 10, 1)]).await;
     let mut other = arrivals(1, &[meters("ricoh:E1", 20, 2)]);

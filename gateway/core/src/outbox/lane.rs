@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Where a lane is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaneState {
-    /// Added to a place to give its number; unknown before the first poll of a spool's life, and below zero where the
+    /// Added to a place to give its number; unknown before the first poll of a spool's epoch, and below zero where the
     /// server began again behind this spool.
     pub base: Option<i64>,
     /// Place of the last report made; 0 for none.
@@ -67,14 +67,14 @@ pub enum Acknowledgement {
     },
     /// The server has more than was ever made here: this spool is an old copy. What it doesn't have gets new numbers.
     ServerAhead {
-        /// The base in a new life of the spool.
+        /// The base in a new epoch of the spool.
         base: i64,
         /// Place up to which it has everything.
         up_to: u64,
     },
     /// The server lost what it had acknowledged: numbers go on from where it is.
     ServerBehind {
-        /// The base in a new life of the spool.
+        /// The base in a new epoch of the spool.
         base: i64,
         /// Reports that are lost at the server.
         lost: u64,
@@ -82,9 +82,9 @@ pub enum Acknowledgement {
 }
 
 impl Acknowledgement {
-    /// Whether the spool's life changes with it.
+    /// Whether the spool's epoch changes with it.
     #[must_use]
-    pub const fn is_new_life(self) -> bool {
+    pub const fn is_new_epoch(self) -> bool {
         matches!(self, Self::ServerAhead { .. } | Self::ServerBehind { .. })
     }
 }

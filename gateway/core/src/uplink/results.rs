@@ -27,7 +27,7 @@ impl Uplink {
             | (Some(Awaits::Quarantine), Event::Quarantined)
             | (Some(Awaits::Commands { .. }), Event::CommandsStored) => Ok(()),
             (Some(Awaits::Acknowledge), Event::Acknowledged(judged)) => {
-                exchange.mismatch |= judged.is_new_life();
+                exchange.mismatch |= judged.is_new_epoch();
                 Ok(())
             }
             (Some(Awaits::Response(command, response)), Event::ResponseSent(result)) => {

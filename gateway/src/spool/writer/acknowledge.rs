@@ -40,7 +40,7 @@ impl Writer {
             // Both lanes lost data at the same time, when the store was opened: that is one new epoch. After a second
             // one, the server would also consider lost what was reported again in the first.
             let is_same_past = state.unconfirmed.is_some() && self.renewed;
-            if judged.is_new_life() && !is_same_past {
+            if judged.is_new_epoch() && !is_same_past {
                 next.id = SpoolId(uuid::Uuid::now_v7());
                 self.renewed |= state.unconfirmed.is_some();
             }
@@ -59,7 +59,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn put_aside(
+    pub(super) fn quarantine(
         &mut self,
         lane: Lane,
         number: u64,
@@ -110,7 +110,7 @@ fn loss(state: &LaneState, lane: Lane, number: u64, judged: Acknowledgement) -> 
             (gone, "they went with a damaged spool, and the server doesn't have them")
         }
     };
-    if reports == 0 && (is_old_news || !judged.is_new_life()) {
+    if reports == 0 && (is_old_news || !judged.is_new_epoch()) {
         return None;
     }
     tracing::error!(%lane, reports, "{detail}");

@@ -89,7 +89,7 @@ struct World {
     past: Vec<(LaneState, BTreeMap<u64, u32>)>,
     /// Reports by number, from 1.
     server: Vec<u32>,
-    put_aside: Vec<u32>,
+    quarantined: Vec<u32>,
     made: u32,
     told_lost: u64,
 }
@@ -102,7 +102,7 @@ impl World {
             lane,
             store,
             server: vec![0; 7],
-            put_aside: Vec::new(),
+            quarantined: Vec::new(),
             made: 0,
             told_lost: 0,
         }
@@ -134,7 +134,7 @@ impl World {
             match self.server.get(index) {
                 None => self.server.push(*report),
                 Some(there) if there == report => {}
-                Some(_) => self.put_aside.push(*report),
+                Some(_) => self.quarantined.push(*report),
             }
             last = Some(number);
         }
@@ -190,7 +190,7 @@ impl World {
     }
 
     fn missing(&self) -> usize {
-        let there: BTreeSet<u32> = self.server.iter().chain(&self.put_aside).copied().collect();
+        let there: BTreeSet<u32> = self.server.iter().chain(&self.quarantined).copied().collect();
         (1..=self.made).filter(|report| !there.contains(report)).count()
     }
 
@@ -198,7 +198,7 @@ impl World {
         let real: Vec<u32> = self.server.iter().copied().filter(|report| *report > 0).collect();
         assert_eq!(real.iter().collect::<BTreeSet<_>>().len(), real.len(), "double: {real:?}");
         if marked_only {
-            assert_eq!(self.put_aside, [0_u32; 0]);
+            assert_eq!(self.quarantined, [0_u32; 0]);
             assert_eq!(self.told_lost, self.missing() as u64, "{self:?}");
         }
     }
@@ -247,7 +247,7 @@ proptest! {
         world.settle();
         let real: Vec<u32> = world.server.iter().copied().skip(7).collect();
         prop_assert_eq!(real, (1..=world.made).collect::<Vec<_>>());
-        prop_assert_eq!((world.told_lost, world.put_aside.len()), (0, 0));
+        prop_assert_eq!((world.told_lost, world.quarantined.len()), (0, 0));
     }
 
     /// A store that goes back loses what was in it alone, tells how many those are, and takes no number twice.
