@@ -147,7 +147,7 @@ impl Rollouts {
     }
 
     /// Orders the failed devices of a roll-out that has ended again, as a new roll-out without a date. Devices that
-    /// have left the fleet or show the version already are left out: [`crate::store::Store::left_out_devices`].
+    /// have left the fleet or show the version already are left out: [`crate::store::Scoped::left_out_devices`].
     ///
     /// # Errors
     /// As [`Rollouts::create`]; or there is no such roll-out, it has not ended, or none of its devices failed.
