@@ -76,6 +76,11 @@ pub(crate) fn parsed_or_none<T: FromStr>(
     Ok(if text(row, column)?.is_empty() { None } else { Some(parsed(row, (table, column), key)?) })
 }
 
+/// A text as a column holds it, empty for none: the inverse of [`parsed_or_none`].
+pub(crate) fn text_or_empty<T: ToString>(value: Option<&T>) -> String {
+    value.map(T::to_string).unwrap_or_default()
+}
+
 /// A number as the engines hold it.
 pub(crate) fn stored(number: u64, what: &'static str) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(|_| StoreError::Range { what })

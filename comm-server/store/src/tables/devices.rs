@@ -165,14 +165,9 @@ pub(crate) async fn total(
     of: GatewayRef<'_>,
     device: &DeviceId,
 ) -> Result<Total, StoreError> {
-    let found = sqlx::query(SELECT_TOTAL.as_str())
-        .bind(of.tenant.to_string())
-        .bind(of.gateway.to_string())
-        .bind(device.to_string())
-        .fetch_optional(connection)
-        .await
-        .map_err(failed("read device"))?;
-    let Some(found) = found else { return Ok(Total::default()) };
+    let Some(found) = of_device(connection, SELECT_TOTAL.as_str(), of, device).await? else {
+        return Ok(Total::default());
+    };
     let value = row::maybe_number(&found, "total")?.and_then(|total| u64::try_from(total).ok());
     let read_at = row::maybe_time(&found, "total_ms")?;
     let last = value.zip(read_at).map(|(value, read_at)| LastTotal { value, read_at });
@@ -189,14 +184,25 @@ pub(crate) async fn read_at(
     of: GatewayRef<'_>,
     device: &DeviceId,
 ) -> Result<Option<Timestamp>, StoreError> {
-    let found = sqlx::query("SELECT read_ms FROM devices WHERE tenant = $1 AND gateway = $2 AND device = $3")
+    let select = "SELECT read_ms FROM devices WHERE tenant = $1 AND gateway = $2 AND device = $3";
+    let found = of_device(connection, select, of, device).await?;
+    Ok(found.map(|found| row::maybe_time(&found, "read_ms")).transpose()?.flatten())
+}
+
+/// The row of a device, if it exists. The parameters of `select` are tenant, gateway and device.
+async fn of_device(
+    connection: &mut AnyConnection,
+    select: &'static str,
+    of: GatewayRef<'_>,
+    device: &DeviceId,
+) -> Result<Option<AnyRow>, StoreError> {
+    sqlx::query(select)
         .bind(of.tenant.to_string())
         .bind(of.gateway.to_string())
         .bind(device.to_string())
         .fetch_optional(connection)
         .await
-        .map_err(failed("read device"))?;
-    Ok(found.map(|found| row::maybe_time(&found, "read_ms")).transpose()?.flatten())
+        .map_err(failed("read device"))
 }
 
 fn candidate(r: &AnyRow) -> Result<Candidate, StoreError> {

@@ -25,7 +25,7 @@ pub(crate) async fn read(
          WHERE tenant = $1 AND user_name = $2 AND source IN ($3, $4)",
     )
     .bind(of.tenant.to_string())
-    .bind(of.user_text())
+    .bind(row::text_or_empty(of.user))
     .bind(source.key())
     .bind(Source::ACCOUNT)
     .fetch_all(connection)
@@ -58,7 +58,7 @@ pub(crate) async fn upsert(
          SET failures = excluded.failures, last_ms = excluded.last_ms",
     )
     .bind(of.tenant.to_string())
-    .bind(of.user_text())
+    .bind(row::text_or_empty(of.user))
     .bind(key)
     .bind(i64::from(failures.count))
     .bind(failures.last.as_millisecond())
@@ -76,7 +76,7 @@ pub(crate) async fn delete(
 ) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM login_failures WHERE tenant = $1 AND user_name = $2 AND source = $3")
         .bind(of.tenant.to_string())
-        .bind(of.user_text())
+        .bind(row::text_or_empty(of.user))
         .bind(source.key())
         .execute(connection)
         .await
@@ -91,7 +91,7 @@ pub(crate) async fn delete_of_account(
 ) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM login_failures WHERE tenant = $1 AND user_name = $2")
         .bind(of.tenant.to_string())
-        .bind(of.user_text())
+        .bind(row::text_or_empty(of.user))
         .execute(connection)
         .await
         .map_err(failed("delete login failures"))?;

@@ -47,13 +47,6 @@ pub(crate) struct LaneRef<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AccountRef<'a> {
     pub(crate) tenant: &'a TenantId,
-    /// `None` for what is no login name.
+    /// `None` for what is no login name; rows have an empty text for it, which no user has.
     pub(crate) user: Option<&'a UserName>,
-}
-
-impl AccountRef<'_> {
-    /// The name as rows have it; no user has an empty one.
-    pub(crate) fn user_text(self) -> String {
-        self.user.map(UserName::to_string).unwrap_or_default()
-    }
 }

@@ -71,7 +71,7 @@ pub(crate) async fn after(
          ORDER BY gateway, lane, seq LIMIT $6",
     )
     .bind(tenant.to_string())
-    .bind(only.map(GatewayId::to_string).unwrap_or_default())
+    .bind(row::text_or_empty(only))
     .bind(after.0)
     .bind(after.1)
     .bind(after.2)

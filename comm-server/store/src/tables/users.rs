@@ -132,7 +132,7 @@ pub(crate) async fn set_password(
 pub(crate) async fn lock(connection: &mut AnyConnection, of: AccountRef<'_>) -> Result<(), StoreError> {
     sqlx::query("UPDATE users SET name = name WHERE tenant = $1 AND name = $2")
         .bind(of.tenant.to_string())
-        .bind(of.user_text())
+        .bind(row::text_or_empty(of.user))
         .execute(connection)
         .await
         .map_err(failed("lock user"))?;

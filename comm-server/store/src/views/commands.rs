@@ -76,7 +76,7 @@ impl Scoped {
              ORDER BY command DESC LIMIT $4",
         )
         .bind(self.tenant().to_string())
-        .bind(gateway.map(GatewayId::to_string).unwrap_or_default())
+        .bind(row::text_or_empty(gateway))
         .bind(page::id(cursor)?)
         .bind(PAGE_ROWS + 1)
         .fetch_all(&mut *self.reader().await?)

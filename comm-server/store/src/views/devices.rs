@@ -136,7 +136,7 @@ impl Scoped {
             .bind(self.tenant().to_string())
             .bind(gateway)
             .bind(id)
-            .bind(filter.gateway.as_ref().map(GatewayId::to_string).unwrap_or_default())
+            .bind(row::text_or_empty(filter.gateway.as_ref()))
             .bind(filter.text.as_deref().map(pattern).unwrap_or_default())
             .bind(PAGE_ROWS + 1)
             .fetch_all(&mut *self.reader().await?)
