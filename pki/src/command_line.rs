@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
+use jiff::Timestamp;
 use serde::Serialize;
 use wire::text::lines_with_marks;
 
@@ -136,4 +137,9 @@ impl CommandLine {
         }
         lines_with_marks(&format!("platen-pki: {error:#}")).into_owned()
     }
+}
+
+/// A time in whole seconds, as people read it.
+fn seconds(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -7,7 +7,7 @@ use jiff::{Timestamp, ToSpan as _};
 use pki::authority::Authority;
 use serde_json::json;
 
-use super::Answer;
+use super::{Answer, seconds};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -27,8 +27,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     let now = Timestamp::now();
     let set = authority.revocation_lists(now, now.checked_add(i64::from(arguments.hours).hours())?)?;
     let files = set.write(&arguments.out)?;
-    let mut text =
-        format!("Lists number {}, next due {}\n", set.number, set.next_update.strftime("%Y-%m-%dT%H:%M:%SZ"));
+    let mut text = format!("Lists number {}, next due {}\n", set.number, seconds(set.next_update));
     for (list, file) in set.lists.iter().zip(&files) {
         text += &format!("  {}  {} revoked\n", file.display(), list.revoked);
     }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use pki::authority::{Authority, Listed, State};
 use pki::revocation_reason::RevocationReason;
 
-use super::Answer;
+use super::{Answer, seconds};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -33,10 +33,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         ]);
     }
     Answer::new(table.trim_fmt(), &listed)
-}
-
-fn seconds(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn state(certificate: &Listed) -> String {
