@@ -168,7 +168,7 @@ mod tests {
         assert!(
             served == committed,
             "comm-server/openapi.json is not the document that the server serves (line {}). If the API was meant to \
-             change, write it anew and commit it: PLATEN_WRITE_OPENAPI=1 cargo nextest run -p platen-comm-server \
+             change, write it again and commit it: PLATEN_WRITE_OPENAPI=1 cargo nextest run -p platen-comm-server \
              the_committed_document",
             differs.map_or_else(|| "count".to_owned(), |line| (line + 1).to_string())
         );
