@@ -52,7 +52,7 @@ impl Cadence {
     }
 
     /// The server answered a poll and said when to come again.
-    pub fn on_poll(&mut self, now: Duration, next_poll_s: u32) {
+    pub(crate) fn on_poll(&mut self, now: Duration, next_poll_s: u32) {
         self.interval_s = next_poll_s.clamp(INTERVAL_BOUNDS_S.0, INTERVAL_BOUNDS_S.1);
         self.failures = 0;
         self.next = now + self.wait(Duration::from_secs(u64::from(self.interval_s)));
@@ -60,7 +60,7 @@ impl Cadence {
 
     /// The server answered something else and said when to poll. That brings the next poll nearer and never puts it
     /// off: a gateway that reports all day would else never hear of a command.
-    pub fn on_answer(&mut self, now: Duration, next_poll_s: u32) {
+    pub(crate) fn on_answer(&mut self, now: Duration, next_poll_s: u32) {
         let (before, failed) = (self.next, self.failures > 0);
         self.on_poll(now, next_poll_s);
         if !failed {
@@ -96,7 +96,7 @@ impl Cadence {
 
     /// When the server may be called for anything: at once, unless it failed.
     #[must_use]
-    pub const fn may_call_at(&self) -> Duration {
+    pub(crate) const fn may_call_at(&self) -> Duration {
         if self.failures > 0 { self.next } else { Duration::ZERO }
     }
 

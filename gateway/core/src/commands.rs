@@ -188,18 +188,18 @@ impl CommandRecord {
 
     /// Whether it waits for this device's meters.
     #[must_use]
-    pub fn wants_counters(&self, device: &DeviceId) -> bool {
+    pub(crate) fn wants_counters(&self, device: &DeviceId) -> bool {
         matches!(self.order, Some(Order::CounterRequest { .. })) && self.waits_for.contains(device)
     }
 
     /// Whether it waits for this device's whole reading.
     #[must_use]
-    pub fn wants_reading(&self, device: &DeviceId) -> bool {
+    pub(crate) fn wants_reading(&self, device: &DeviceId) -> bool {
         matches!(self.order, Some(Order::StatusSense { .. })) && self.waits_for.contains(device)
     }
 
     /// The device was read. The report must be in the same batch as this record.
-    pub fn on_read(&mut self, device: &DeviceId, now: Timestamp) {
+    pub(crate) fn on_read(&mut self, device: &DeviceId, now: Timestamp) {
         if self.waits_for.remove(device) {
             self.settle(now);
         }
@@ -268,7 +268,7 @@ impl CommandRecord {
     }
 
     /// The server has stored this response. Returns whether it was the newest one.
-    pub fn on_sent(&mut self, sent: &Response) -> bool {
+    pub(crate) fn on_sent(&mut self, sent: &Response) -> bool {
         let newest = self.unsent.as_ref() == Some(sent);
         if newest {
             self.unsent = None;
@@ -283,7 +283,7 @@ impl CommandRecord {
 
 /// Finished commands whose response is stored and that are older than the retention, or too many.
 #[must_use]
-pub fn forgettable(known: &BTreeMap<CommandId, CommandRecord>, now: Timestamp) -> Vec<CommandId> {
+pub(crate) fn forgettable(known: &BTreeMap<CommandId, CommandRecord>, now: Timestamp) -> Vec<CommandId> {
     let mut over: Vec<&CommandRecord> =
         known.values().filter(|record| record.is_final() && record.unsent.is_none()).collect();
     over.sort_by_key(|record| std::cmp::Reverse(record.received_at));

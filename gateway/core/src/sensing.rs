@@ -119,7 +119,7 @@ impl PollSchedule {
     }
 
     /// Something may have changed: the next read is no change check.
-    pub const fn skip_change_check(&mut self) {
+    pub(crate) const fn skip_change_check(&mut self) {
         self.closer = true;
     }
 
@@ -147,7 +147,7 @@ const FUSER_UNDER_TEMPERATURE: i64 = 1001;
 /// Whether a device sleeps. An alert code shows it, independent of the language; or the standby state of RFC 3805
 /// §2.2.13.2 (running, printer other, no error); or a cold fuser while it is idle; or an English text.
 #[must_use]
-pub fn is_asleep(reading: &Reading) -> bool {
+pub(crate) fn is_asleep(reading: &Reading) -> bool {
     let status = &reading.status;
     let is = |label: &Option<Label>, name| label.as_ref().is_some_and(|label| label.is(name));
     let busy = is(&status.printer, "printing") || is(&status.printer, "warmup");

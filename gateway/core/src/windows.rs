@@ -11,7 +11,7 @@ const DAYS_AHEAD: i32 = 8;
 /// A window: the days, and the times between which it is open; over midnight if `to` is not after `from`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "RawWindow")]
-pub struct Window {
+pub(crate) struct Window {
     days: Vec<Weekday>,
     from: Time,
     to: Time,
@@ -29,7 +29,7 @@ struct RawWindow {
 /// A text that is not a window.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{given:?} is not valid: expected {expected}")]
-pub struct InvalidWindow {
+pub(crate) struct InvalidWindow {
     given: String,
     expected: &'static str,
 }
@@ -89,7 +89,7 @@ pub struct Windows(Vec<Window>);
 impl Windows {
     /// Until when it is open now: `Some(None)` without an end, `None` if it is closed.
     #[must_use]
-    pub fn open_until(&self, now: Timestamp, zone: &TimeZone) -> Option<Option<Timestamp>> {
+    pub(crate) fn open_until(&self, now: Timestamp, zone: &TimeZone) -> Option<Option<Timestamp>> {
         if self.0.is_empty() {
             return Some(None);
         }
@@ -99,7 +99,7 @@ impl Windows {
 
     /// When it opens next: `now` if it is open, `None` if it never does.
     #[must_use]
-    pub fn next_open(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    pub(crate) fn next_open(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         if self.open_until(now, zone).is_some() {
             return Some(now);
         }

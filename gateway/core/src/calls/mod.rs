@@ -137,7 +137,7 @@ impl CallState {
 
     /// Whether a condition needs another reading to be confirmed.
     #[must_use]
-    pub const fn is_settling(&self) -> bool {
+    pub(crate) const fn is_settling(&self) -> bool {
         !self.settling.is_empty()
     }
 
@@ -155,7 +155,7 @@ impl CallState {
 
     /// Whether a change check is enough: nothing is open or unconfirmed that the next reading might end or confirm.
     #[must_use]
-    pub fn allows_change_check(&self) -> bool {
+    pub(crate) fn allows_change_check(&self) -> bool {
         let lasting = |open: &OpenCall| matches!(open.call, CallKind::SupplyNearEnd | CallKind::SupplyEnd);
         self.missed == 0
             && self.settling.is_empty()
@@ -276,7 +276,7 @@ impl CallState {
 /// Whether another call of the same reading already covers this one: a replaced supply is neither near its end nor at
 /// it, and the end of "supply end" includes the end of "near end".
 #[must_use]
-pub fn is_covered_by_another(call: &Call, calls: &[Call]) -> bool {
+pub(crate) fn is_covered_by_another(call: &Call, calls: &[Call]) -> bool {
     let same = |other: &&Call| other.device == call.device && other.subject == call.subject;
     let mut others = calls.iter().filter(same);
     match (call.call, call.edge) {

@@ -42,7 +42,6 @@ impl DeviceUpdate {
         due.then(|| Effect::Report(context.waiting(Some(&self.device), wait)))
     }
 
-    /// A push begins.
     pub(super) fn begin_push(&mut self, seen: &DeviceView<'_>, now: Timestamp) {
         self.version_before = seen.version.map(str::to_owned);
         self.panel_before = wait::panel(seen.status);

@@ -51,7 +51,13 @@ impl Update {
     }
 
     /// Progress of the download: `here` of `all` octets.
-    pub fn on_staging(&mut self, here: u64, all: u64, now: Timestamp, rules: &UpdateRules) -> Vec<Effect> {
+    pub(crate) fn on_staging(
+        &mut self,
+        here: u64,
+        all: u64,
+        now: Timestamp,
+        rules: &UpdateRules,
+    ) -> Vec<Effect> {
         let Image::Staging { percent, .. } = &mut self.image else { return Vec::new() };
         let steps = here.saturating_mul(100 / STAGING_STEP_PERCENT).checked_div(all).unwrap_or(0);
         let reached = u8::try_from(steps.saturating_mul(STAGING_STEP_PERCENT).min(100)).unwrap_or(100);
@@ -71,7 +77,7 @@ impl Update {
     }
 
     /// The image could not be staged; `again` is whether a retry can help.
-    pub fn on_staging_failed(
+    pub(crate) fn on_staging_failed(
         &mut self,
         detail: &str,
         again: bool,

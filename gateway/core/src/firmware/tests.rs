@@ -40,7 +40,6 @@ fn status(printer: &'static str, error: &'static str) -> Status {
     }
 }
 
-/// Effects in short.
 fn short(effects: &[Effect]) -> Vec<String> {
     let one = |effect: &Effect| match effect {
         Effect::Stage => "stage".to_owned(),

@@ -61,7 +61,7 @@ impl Update {
 
     /// Whether the device receives the image or restarts: its timeouts are no calls meanwhile.
     #[must_use]
-    pub fn is_under_way(&self, id: &DeviceId) -> bool {
+    pub(crate) fn is_under_way(&self, id: &DeviceId) -> bool {
         self.devices.iter().any(|device| device.device == *id && device.state.is_under_way())
     }
 

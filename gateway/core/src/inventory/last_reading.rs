@@ -56,7 +56,7 @@ impl LastReading {
 
     /// Whether a newer reading of the same object has a lower total.
     #[must_use]
-    pub fn counts_more_than(&self, newer: &Reading) -> bool {
+    pub(crate) fn counts_more_than(&self, newer: &Reading) -> bool {
         let source = newer.evidence.get(&Counter::Total).map(|evidence| evidence.oid.as_str());
         let totals = self.total.zip(newer.counters.get(&Counter::Total));
         self.total_source.as_deref() == source && totals.is_some_and(|(before, now)| *now < before)

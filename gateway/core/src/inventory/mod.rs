@@ -63,13 +63,18 @@ const FINDINGS: usize = 8;
 impl DeviceRecord {
     /// Whether a call was made after the last report: its reader needs the current reading.
     #[must_use]
-    pub fn owes_reading(&self) -> bool {
+    pub(crate) fn owes_reading(&self) -> bool {
         self.reported.as_ref().zip(self.called_at).is_some_and(|(reported, called)| called >= reported.at)
     }
 
     /// Why a reading must be reported, if it must. `whole` is whether everything was read.
     #[must_use]
-    pub fn report_trigger(&self, reading: &Reading, whole: bool, now: Timestamp) -> Option<ReportTrigger> {
+    pub(crate) fn report_trigger(
+        &self,
+        reading: &Reading,
+        whole: bool,
+        now: Timestamp,
+    ) -> Option<ReportTrigger> {
         let Some(reported) = &self.reported else {
             return Some(ReportTrigger { reason: InformationReason::Found, at_once: false });
         };
@@ -113,7 +118,7 @@ impl DeviceRecord {
 
 /// Why a reading must be reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReportTrigger {
+pub(crate) struct ReportTrigger {
     /// The reason in the report.
     pub reason: InformationReason,
     /// Whether it is sent before the next poll.
@@ -193,7 +198,7 @@ pub fn identify(reading: &Reading) -> Result<DeviceId, InvalidId> {
 
 /// Whether an id was made without a serial number, and is replaced once there is one.
 #[must_use]
-pub fn is_provisional_id(device: &DeviceId) -> bool {
+pub(crate) fn is_provisional_id(device: &DeviceId) -> bool {
     let id = device.as_str();
     id.starts_with("addr:") || id.starts_with("mac:")
 }

@@ -132,7 +132,7 @@ impl LaneState {
 
     /// Whether reports wait that get no number before the server was polled.
     #[must_use]
-    pub fn needs_server_confirmation(&self) -> bool {
+    pub(crate) fn needs_server_confirmation(&self) -> bool {
         self.waiting() > 0 && self.numbered() == self.acknowledged
     }
 
@@ -179,7 +179,6 @@ impl LaneState {
         self.judge_compared(server, self.place(last).unwrap_or(0))
     }
 
-    /// Place of a number.
     fn place(&self, number: u64) -> Option<u64> {
         u64::try_from(signed(number).checked_sub(self.base?)?).ok()
     }

@@ -48,7 +48,7 @@ impl Sweep {
 
     /// Whether an address is left out.
     #[must_use]
-    pub fn leaves_out(&self, address: SocketAddr) -> bool {
+    pub(crate) fn leaves_out(&self, address: SocketAddr) -> bool {
         self.exclude.iter().any(|span| span.contains(&address.ip()))
     }
 

@@ -127,7 +127,6 @@ pub(super) fn on_staging_progress(cx: &mut Context, rollout: RolloutId, here: u6
     with_update(cx, rollout, |update, now| update.on_staging(here, all, now, &rules));
 }
 
-/// A push ended.
 pub(super) fn on_push_ended(
     cx: &mut Context,
     rollout: RolloutId,

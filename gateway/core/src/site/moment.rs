@@ -29,7 +29,6 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A random part of `whole`.
     pub(super) fn part_of(&mut self, whole: Duration) -> Duration {
         let high = u32::try_from(self.bits() >> 32).unwrap_or(u32::MAX);
         whole.mul_f64(f64::from(high) / f64::from(u32::MAX))

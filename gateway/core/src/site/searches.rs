@@ -51,7 +51,7 @@ impl Searches {
     }
 
     /// A window is open until a time, or without an end: begins the search that is due.
-    pub fn begin_due(&mut self, until: Option<jiff::Timestamp>) -> Option<SearchRequest> {
+    pub(crate) fn begin_due(&mut self, until: Option<jiff::Timestamp>) -> Option<SearchRequest> {
         if !self.waits() {
             return None;
         }
@@ -60,7 +60,7 @@ impl Searches {
     }
 
     /// The search ended. Returns the next one, if it was ordered meanwhile.
-    pub fn on_end(&mut self, end: &SearchEnd) -> Option<SearchRequest> {
+    pub(crate) fn on_end(&mut self, end: &SearchEnd) -> Option<SearchRequest> {
         self.running = false;
         if let Some(covered) = end.cut_after {
             (self.covered, self.due) = (covered, true);

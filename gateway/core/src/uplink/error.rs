@@ -66,7 +66,7 @@ pub enum Disposition {
 impl RequestError {
     /// What is done after this failure.
     #[must_use]
-    pub fn disposition(&self) -> Disposition {
+    pub(crate) fn disposition(&self) -> Disposition {
         match self {
             Self::Unreachable { .. } => Disposition::RetryAfter(None),
             Self::NotAServer { status: 413, .. } => Disposition::Split,

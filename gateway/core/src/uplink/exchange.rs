@@ -74,7 +74,6 @@ pub(super) enum Awaits {
     Commands { until: Duration },
 }
 
-/// An exchange.
 #[derive(Debug)]
 pub(super) struct Exchange {
     /// Whether its poll is due.
@@ -85,7 +84,6 @@ pub(super) struct Exchange {
     pub(super) poll: bool,
     /// Whether it sends bulk reports; decided after the urgent ones.
     pub(super) sends_bulk: bool,
-    /// Whether it has polled.
     pub(super) polled: bool,
     /// Whether it is a poll alone, as nothing can be stored.
     pub(super) heartbeat: bool,

@@ -8,7 +8,6 @@ use crate::reading::mib::Value;
 use crate::reading::mib::objects as o;
 use crate::reading::profiles::{Profile, SystemIdentity};
 
-/// The Printer MIB.
 const PRINTER_MIB: &[u32] = &[1, 3, 6, 1, 2, 1, 43];
 
 /// Whether a reading has parts that only printers have.

@@ -14,15 +14,15 @@ pub fn label(labels: Labels, number: i64) -> Label {
 }
 
 /// `hrDeviceStatus`.
-pub const DEVICE_STATUS: Labels =
+pub(crate) const DEVICE_STATUS: Labels =
     &[(1, "unknown"), (2, "running"), (3, "warning"), (4, "testing"), (5, "down")];
 
 /// `hrPrinterStatus`.
-pub const PRINTER_STATUS: Labels =
+pub(crate) const PRINTER_STATUS: Labels =
     &[(1, "other"), (2, "unknown"), (3, "idle"), (4, "printing"), (5, "warmup")];
 
 /// Bits of `hrPrinterDetectedErrorState`, from the most significant one of the first octet.
-pub const DETECTED_ERRORS: [&str; 15] = [
+pub(crate) const DETECTED_ERRORS: [&str; 15] = [
     "lowPaper",
     "noPaper",
     "lowToner",
@@ -48,7 +48,7 @@ pub fn detected_errors(octets: &[u8]) -> Vec<Cow<'static, str>> {
 }
 
 /// `PrtCoverStatusTC`.
-pub const COVER_STATUS: Labels = &[
+pub(crate) const COVER_STATUS: Labels = &[
     (1, "other"),
     (2, "unknown"),
     (3, "coverOpen"),
@@ -58,7 +58,7 @@ pub const COVER_STATUS: Labels = &[
 ];
 
 /// `percent` of `PrtMarkerSuppliesSupplyUnitTC`.
-pub const UNIT_PERCENT: i64 = 19;
+pub(crate) const UNIT_PERCENT: i64 = 19;
 
 /// `PrtMarkerCounterUnitTC`, `PrtMarkerSuppliesSupplyUnitTC` and `PrtCapacityUnitTC`, which agree where they overlap.
 pub const UNITS: Labels = &[
@@ -83,10 +83,11 @@ pub const UNITS: Labels = &[
 ];
 
 /// `PrtMarkerSuppliesClassTC`.
-pub const SUPPLY_CLASS: Labels = &[(1, "other"), (3, "supplyThatIsConsumed"), (4, "receptacleThatIsFilled")];
+pub(crate) const SUPPLY_CLASS: Labels =
+    &[(1, "other"), (3, "supplyThatIsConsumed"), (4, "receptacleThatIsFilled")];
 
 /// `PrtMarkerSuppliesTypeTC`.
-pub const SUPPLY_TYPE: Labels = &[
+pub(crate) const SUPPLY_TYPE: Labels = &[
     (1, "other"),
     (2, "unknown"),
     (3, "toner"),
@@ -124,11 +125,11 @@ pub const SUPPLY_TYPE: Labels = &[
 ];
 
 /// `PrtAlertSeverityLevelTC`.
-pub const ALERT_SEVERITY: Labels =
+pub(crate) const ALERT_SEVERITY: Labels =
     &[(1, "other"), (3, "critical"), (4, "warning"), (5, "warningBinaryChangeEvent")];
 
 /// `PrtAlertTrainingLevelTC`.
-pub const ALERT_TRAINING: Labels = &[
+pub(crate) const ALERT_TRAINING: Labels = &[
     (1, "other"),
     (2, "unknown"),
     (3, "untrained"),
@@ -139,7 +140,7 @@ pub const ALERT_TRAINING: Labels = &[
 ];
 
 /// `PrtAlertGroupTC`.
-pub const ALERT_GROUP: Labels = &[
+pub(crate) const ALERT_GROUP: Labels = &[
     (1, "other"),
     (3, "hostResourcesMIBStorageTable"),
     (4, "hostResourcesMIBDeviceTable"),
@@ -164,7 +165,7 @@ pub const ALERT_GROUP: Labels = &[
 ];
 
 /// `PrtAlertCodeTC`.
-pub const ALERT_CODE: Labels = &[
+pub(crate) const ALERT_CODE: Labels = &[
     (1, "other"),
     (2, "unknown"),
     (3, "coverOpen"),

@@ -57,7 +57,6 @@ impl Oid {
     }
 }
 
-/// An object and an instance.
 #[must_use]
 pub(crate) fn join(object: &[u32], instance: &[u32]) -> Oid {
     let mut arcs = SmallVec::from_slice(object.get(..ARCS).unwrap_or(object));

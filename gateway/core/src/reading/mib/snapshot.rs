@@ -196,15 +196,14 @@ impl Mib {
         self.instance(object, instance).and_then(|value| self.text_of(value))
     }
 
-    /// A value as text.
     #[must_use]
-    pub fn text_of(&self, value: &Value) -> Option<String> {
+    pub(crate) fn text_of(&self, value: &Value) -> Option<String> {
         self.as_text(value).map(Cow::into_owned)
     }
 
     /// A value as text, for comparisons.
     #[must_use]
-    pub fn as_text<'a>(&self, value: &'a Value) -> Option<Cow<'a, str>> {
+    pub(crate) fn as_text<'a>(&self, value: &'a Value) -> Option<Cow<'a, str>> {
         match value {
             Value::Octets(octets) => text::decode(octets, self.charset),
             Value::Integer(number) => Some(number.to_string().into()),

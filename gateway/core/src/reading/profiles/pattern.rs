@@ -14,7 +14,7 @@ pub struct Pattern(Regex);
 impl Pattern {
     /// Whether it matches anywhere in the text.
     #[must_use]
-    pub fn is_in(&self, text: &str) -> bool {
+    pub(crate) fn is_in(&self, text: &str) -> bool {
         self.0.is_match(text)
     }
 

@@ -217,7 +217,7 @@ impl Profile {
 
     /// Whether the system objects prove that the device is a printer.
     #[must_use]
-    pub fn proves_printer(&self, system: &SystemIdentity<'_>) -> bool {
+    pub(crate) fn proves_printer(&self, system: &SystemIdentity<'_>) -> bool {
         self.printers.iter().any(|rule| rule.weight(system).is_some())
     }
 

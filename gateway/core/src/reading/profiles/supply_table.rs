@@ -46,7 +46,6 @@ const fn hundred() -> u32 {
 }
 
 impl SupplyTable {
-    /// The columns.
     pub(crate) fn columns(&self) -> [&Oid; 2] {
         [&self.names, &self.levels]
     }

@@ -108,7 +108,6 @@ pub(crate) fn origin(oid: Option<Oid>, from: Option<StandardField>) -> Result<Or
 }
 
 impl Origin {
-    /// The text.
     pub(crate) fn text(&self, mib: &Mib, standard: &StandardTexts) -> Option<String> {
         match self {
             Self::Object(oid) => mib.text(oid.arcs(), &[]),
