@@ -134,7 +134,7 @@ impl Config {
 
     /// The devices that are configured by a DNS name.
     #[must_use]
-    pub fn named_devices(&self) -> Vec<NamedDevice> {
+    pub(crate) fn named_devices(&self) -> Vec<NamedDevice> {
         let placed = self.placed_devices().unwrap_or_default().into_iter();
         let named = |(at, place): (usize, DeviceAddress)| match place {
             DeviceAddress::Named { host, port } => {
@@ -177,9 +177,8 @@ impl Config {
         }
     }
 
-    /// The pace of a search.
     #[must_use]
-    pub fn search_pace(&self) -> Pace {
+    pub(crate) fn search_pace(&self) -> Pace {
         Pace {
             timeout: Duration::from_millis(self.sensing.timeout_ms.into()),
             retries: self.sensing.retries.min(1),
@@ -190,7 +189,7 @@ impl Config {
 
     /// The rules of the site; `mails` is whether calls are mailed.
     #[must_use]
-    pub fn site_rules(&self, zone: TimeZone, mails: bool) -> SiteRules {
+    pub(crate) fn site_rules(&self, zone: TimeZone, mails: bool) -> SiteRules {
         SiteRules {
             sensing: self.sensing_rules(),
             calls: self.call_rules(),
@@ -208,7 +207,7 @@ impl Config {
 
     /// The intervals at which devices are read.
     #[must_use]
-    pub fn sensing_rules(&self) -> SensingRules {
+    pub(crate) fn sensing_rules(&self) -> SensingRules {
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         SensingRules {
             status: seconds(self.sensing.status_s),
@@ -229,7 +228,7 @@ impl Config {
 
     /// The thresholds of calls.
     #[must_use]
-    pub fn call_rules(&self) -> CallRules {
+    pub(crate) fn call_rules(&self) -> CallRules {
         CallRules {
             near_end_percent: self.sensing.near_end_percent,
             offline_after: self.sensing.offline_after,
@@ -238,7 +237,7 @@ impl Config {
 
     /// The times of firmware updates.
     #[must_use]
-    pub fn update_rules(&self) -> UpdateRules {
+    pub(crate) fn update_rules(&self) -> UpdateRules {
         let wait = |wait: Duration, least: Duration| {
             SignedDuration::try_from(self.wait(wait).max(least)).unwrap_or(SignedDuration::MAX)
         };
@@ -256,9 +255,8 @@ impl Config {
         wait.div_f64(self.demonstration.speedup.max(1.0))
     }
 
-    /// Name of the site.
     #[must_use]
-    pub fn site_name(&self) -> Option<&str> {
+    pub(crate) fn site_name(&self) -> Option<&str> {
         self.site.as_ref().and_then(|site| site.name.as_deref())
     }
 }

@@ -7,7 +7,7 @@ use crate::snmp::{Candidates, SNMP_PORT};
 
 /// The configured location of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DeviceAddress {
+pub(crate) enum DeviceAddress {
     /// A fixed address.
     Address(SocketAddr),
     /// A DNS name, which is resolved again from time to time.
@@ -21,7 +21,7 @@ pub enum DeviceAddress {
 
 /// A device that is configured by its DNS name.
 #[derive(Debug, Clone)]
-pub struct NamedDevice {
+pub(crate) struct NamedDevice {
     /// The name.
     pub host: String,
     /// The port.
@@ -33,12 +33,12 @@ pub struct NamedDevice {
 /// A text that is neither an address nor a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not valid: expected ADDR, ADDR:PORT, NAME or NAME:PORT")]
-pub struct InvalidAddress(String);
+pub(crate) struct InvalidAddress(String);
 
 impl DeviceAddress {
     /// The address, if it is a fixed one.
     #[must_use]
-    pub const fn address(&self) -> Option<SocketAddr> {
+    pub(crate) const fn address(&self) -> Option<SocketAddr> {
         match self {
             Self::Address(address) => Some(*address),
             Self::Named { .. } => None,
@@ -49,7 +49,7 @@ impl DeviceAddress {
     ///
     /// # Errors
     /// The name has no address; a text for people.
-    pub async fn resolve(&self) -> Result<SocketAddr, String> {
+    pub(crate) async fn resolve(&self) -> Result<SocketAddr, String> {
         match self {
             Self::Address(address) => Ok(*address),
             Self::Named { host, port } => {

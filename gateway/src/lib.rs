@@ -2,11 +2,11 @@
 
 pub mod cli;
 pub mod config;
-pub mod device_address;
+pub(crate) mod device_address;
 pub mod discovery;
 pub mod enroll;
 mod https_client;
-pub mod local_page;
+pub(crate) mod local_page;
 pub mod mail;
 pub mod profile_files;
 pub mod push;

@@ -119,7 +119,7 @@ pub enum PushError {
 impl PushError {
     /// How much of the image reached the device.
     #[must_use]
-    pub fn reach(&self) -> Reach {
+    pub(crate) fn reach(&self) -> Reach {
         match self {
             Self::Image { .. } => Reach::NoImage,
             Self::Connect { .. } => Reach::Nothing,

@@ -18,7 +18,6 @@ impl ReceiveErrors {
         Self { socket, began: Instant::now(), errors: receive_errors::ReceiveErrors::default() }
     }
 
-    /// A datagram was received.
     pub(crate) const fn on_datagram(&mut self) {
         self.errors.on_datagram();
     }

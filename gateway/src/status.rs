@@ -244,7 +244,7 @@ pub enum ImageState {
 impl ImageState {
     /// Name in the status.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Staging => "staging",
             Self::Staged => "staged",

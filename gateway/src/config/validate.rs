@@ -49,7 +49,7 @@ impl Config {
     ///
     /// # Errors
     /// All problems, each with its key.
-    pub fn validate(&self, file: &Path) -> Result<Checked, Vec<InvalidConfig>> {
+    pub(crate) fn validate(&self, file: &Path) -> Result<Checked, Vec<InvalidConfig>> {
         let mut wrong = Wrong::default();
         self.check_ranges(&mut wrong);
         self.check_networks(&mut wrong);

@@ -10,7 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use mdns_sd::{Receiver, ServiceDaemon, ServiceEvent};
 
 /// How long responses are collected: hosts respond within two seconds, and the query is repeated after one.
-pub const LISTEN: Duration = Duration::from_secs(4);
+pub(crate) const LISTEN: Duration = Duration::from_secs(4);
 
 /// The services of printers: IPP, LPD, raw printing.
 const SERVICES: [&str; 3] = ["_ipp._tcp.local.", "_printer._tcp.local.", "_pdl-datastream._tcp.local."];
@@ -21,13 +21,13 @@ const ADDRESSES: usize = 4096;
 /// Why multicast DNS can't be used.
 #[derive(Debug, thiserror::Error)]
 #[error("multicast DNS can't be used: {0}")]
-pub struct AnnouncementsError(#[from] mdns_sd::Error);
+pub(crate) struct AnnouncementsError(#[from] mdns_sd::Error);
 
 /// Queries the services, and collects responses for `time`.
 ///
 /// # Errors
 /// The socket can't be opened.
-pub async fn listen(time: Duration) -> Result<BTreeSet<IpAddr>, AnnouncementsError> {
+pub(crate) async fn listen(time: Duration) -> Result<BTreeSet<IpAddr>, AnnouncementsError> {
     let daemon = ServiceDaemon::new()?;
     let browsed: Result<Vec<_>, _> = SERVICES.iter().map(|service| daemon.browse(service)).collect();
     let mut addresses = BTreeSet::new();

@@ -1,6 +1,6 @@
 //! Discovery: finds the devices of networks by a rate-limited sweep, and by announcements.
 
-pub mod announcements;
+pub(crate) mod announcements;
 mod config;
 
 use std::net::SocketAddr;

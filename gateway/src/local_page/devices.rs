@@ -19,7 +19,6 @@ pub(super) struct Devices {
     pub(super) pages: usize,
 }
 
-/// One device.
 pub(super) struct Row {
     /// Identifies the row when the page refreshes.
     pub(super) key: String,

@@ -45,7 +45,7 @@ struct Asked {
 }
 
 /// The page at `/`, its style sheet and its script. `status` is called for each view.
-pub fn router<S>(status: impl Fn() -> S + Clone + Send + Sync + 'static) -> Router
+pub(crate) fn router<S>(status: impl Fn() -> S + Clone + Send + Sync + 'static) -> Router
 where
     S: Future<Output = Status> + Send,
 {

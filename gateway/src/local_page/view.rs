@@ -18,7 +18,6 @@ const UPDATES: usize = 5;
 /// How often the page's script refreshes it, seconds.
 const REFRESH_S: u32 = 15;
 
-/// The page.
 #[derive(Template)]
 #[template(path = "page.html")]
 pub(super) struct Page {
@@ -66,14 +65,12 @@ pub(super) struct Queue {
     pub(super) problem: Option<String>,
 }
 
-/// One lane.
 pub(super) struct LaneRow {
     pub(super) name: &'static str,
     pub(super) waiting: String,
     pub(super) acknowledged: String,
 }
 
-/// An open call.
 pub(super) struct OpenCall {
     pub(super) title: &'static str,
     pub(super) tone: Tone,

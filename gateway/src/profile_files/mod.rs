@@ -8,7 +8,7 @@ use gateway_core::reading::profiles::{Profile, ProfileError, Profiles};
 macro_rules! built_in {
     ($($name:literal),+ $(,)?) => {
         /// The built-in files: name and content.
-        pub const BUILT_IN: &[(&str, &str)] =
+        pub(crate) const BUILT_IN: &[(&str, &str)] =
             &[$(($name, include_str!(concat!("../../profiles/", $name)))),+];
     };
 }

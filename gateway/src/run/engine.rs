@@ -29,7 +29,6 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// Pause before a full spool is tried again.
 const FULL_PAUSE: Duration = Duration::from_secs(2);
 
-/// The engine.
 #[derive(Debug)]
 pub(super) struct Engine {
     pub(super) site: Site,

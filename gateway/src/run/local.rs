@@ -27,7 +27,6 @@ use crate::status::{
 };
 use crate::uplink::UplinkHandle;
 
-/// Commands that are shown.
 const COMMANDS_SHOWN: usize = 50;
 
 /// An engine that waits for the disk publishes nothing: after this the last snapshot is shown.

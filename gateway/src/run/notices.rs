@@ -6,7 +6,6 @@ use gateway_core::access::address_text;
 use gateway_core::site::{Notice, SearchEnd};
 use wire::ids::DeviceId;
 
-/// Logs a notice.
 pub(super) fn log(notice: &Notice) {
     match notice {
         Notice::DeviceFound(id, address) => {
@@ -51,7 +50,6 @@ pub(super) fn log(notice: &Notice) {
     }
 }
 
-/// Logs the end of a search.
 pub(super) fn log_search(end: &SearchEnd, took: Duration) {
     let took_s = took.as_secs();
     if let Some(covered) = end.cut_after {

@@ -8,7 +8,6 @@ use snmp::{DesSaltState, PersistedDesSaltState};
 
 static SALT: OnceLock<Option<DesSaltState>> = OnceLock::new();
 
-/// The salts of this process.
 pub(crate) fn of_this_process() -> Result<DesSaltState, &'static str> {
     let salt = SALT.get_or_init(begin).clone();
     salt.ok_or("DES needs a clock that stands between 1970 and 2038")

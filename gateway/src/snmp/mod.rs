@@ -31,7 +31,7 @@ use sockets::Sockets;
 use visit::Visit;
 
 /// Maximum duration of one read.
-pub const READING_TIME: Duration = Duration::from_secs(120);
+pub(crate) const READING_TIME: Duration = Duration::from_secs(120);
 
 /// A device to read.
 #[derive(Debug, Clone)]
@@ -170,7 +170,7 @@ impl Reader {
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub async fn read_completed(
+    pub(crate) async fn read_completed(
         &self,
         target: &Target,
         scope: ReadScope,
@@ -182,7 +182,7 @@ impl Reader {
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub async fn read_watched(
+    pub(crate) async fn read_watched(
         &self,
         target: &Target,
         scope: ReadScope,

@@ -71,7 +71,7 @@ impl Changes {
     }
 
     /// Removes a device.
-    pub fn forget_device(&mut self, device: &DeviceId) {
+    pub(crate) fn forget_device(&mut self, device: &DeviceId) {
         self.remove(Key::Device(device));
     }
 
@@ -84,7 +84,7 @@ impl Changes {
     }
 
     /// Removes a command.
-    pub fn forget_command(&mut self, command: CommandId) {
+    pub(crate) fn forget_command(&mut self, command: CommandId) {
         self.remove(Key::Command(command));
     }
 
@@ -97,7 +97,7 @@ impl Changes {
     }
 
     /// Removes a firmware update.
-    pub fn forget_update(&mut self, rollout: RolloutId) {
+    pub(crate) fn forget_update(&mut self, rollout: RolloutId) {
         self.remove(Key::Update(rollout));
     }
 
@@ -105,12 +105,12 @@ impl Changes {
     ///
     /// # Errors
     /// The mail can't be encoded.
-    pub fn enqueue_mail(&mut self, mail: &QueuedMail) -> Result<(), SpoolError> {
+    pub(crate) fn enqueue_mail(&mut self, mail: &QueuedMail) -> Result<(), SpoolError> {
         self.put(Key::Mail(mail.id), mail)
     }
 
     /// Removes a mail that was sent or given up.
-    pub fn mail_done(&mut self, id: Uuid) {
+    pub(crate) fn mail_done(&mut self, id: Uuid) {
         self.remove(Key::Mail(id));
     }
 
@@ -118,7 +118,7 @@ impl Changes {
     ///
     /// # Errors
     /// The time can't be encoded.
-    pub fn done_at(&mut self, what: &str, at: Timestamp) -> Result<(), SpoolError> {
+    pub(crate) fn done_at(&mut self, what: &str, at: Timestamp) -> Result<(), SpoolError> {
         self.put(Key::Schedule(what), &at)
     }
 

@@ -17,7 +17,6 @@ const SLOT: usize = 4096;
 /// Size of length and checksum before the JSON, bytes.
 const HEAD: usize = 8;
 
-/// The mark.
 #[derive(Debug)]
 pub(super) struct HighWaterMark {
     path: PathBuf,

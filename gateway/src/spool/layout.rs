@@ -88,7 +88,6 @@ impl Epoch {
     }
 }
 
-/// A report as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StoredReport {
     pub(super) at: Timestamp,

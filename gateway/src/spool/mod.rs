@@ -31,7 +31,7 @@ use writer::{Request, Writer};
 
 /// Location and size.
 #[derive(Debug, Clone)]
-pub struct SpoolSettings {
+pub(crate) struct SpoolSettings {
     /// The gateway's data directory; the spool is `spool` in it.
     pub data_dir: PathBuf,
     /// Maximum size in total, bytes. Reports may take half of it: the store needs as much to rewrite itself.
@@ -40,7 +40,7 @@ pub struct SpoolSettings {
 
 /// The state of the spool at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     /// The epoch that the sequence numbers belong to.
     pub id: SpoolId,
     /// The state of both lanes.
@@ -76,7 +76,7 @@ impl Spool {
     ///
     /// # Errors
     /// The directory can't be used. A damaged store is no error: it is moved away and replaced.
-    pub async fn open(settings: SpoolSettings) -> Result<(Self, Restored), SpoolError> {
+    pub(crate) async fn open(settings: SpoolSettings) -> Result<(Self, Restored), SpoolError> {
         let (requests, received) = channel();
         let (opened, is_open) = oneshot::channel();
         let run = move || match Writer::open(settings) {
@@ -105,7 +105,7 @@ impl Spool {
     ///
     /// # Errors
     /// The spool is full or closed. If the disk is full, this waits.
-    pub async fn commit(&self, changes: Changes) -> Result<(), SpoolError> {
+    pub(crate) async fn commit(&self, changes: Changes) -> Result<(), SpoolError> {
         self.ask(|answer| Request::Commit(changes, answer)).await
     }
 
@@ -114,7 +114,7 @@ impl Spool {
     ///
     /// # Errors
     /// The store can't be read, or nothing can be stored at present.
-    pub async fn waiting(&self, lane: Lane, byte_limit: usize) -> Result<Waiting, SpoolError> {
+    pub(crate) async fn waiting(&self, lane: Lane, byte_limit: usize) -> Result<Waiting, SpoolError> {
         self.ask_unless_refused(|answer| Request::Waiting(lane, byte_limit, answer)).await
     }
 
@@ -123,7 +123,7 @@ impl Spool {
     ///
     /// # Errors
     /// The spool is closed, or nothing can be stored at present: the server will acknowledge again.
-    pub async fn acknowledge(&self, lane: Lane, number: u64) -> Result<Acknowledgement, SpoolError> {
+    pub(crate) async fn acknowledge(&self, lane: Lane, number: u64) -> Result<Acknowledgement, SpoolError> {
         self.ask_unless_refused(|answer| Request::Acknowledge(lane, number, None, answer)).await
     }
 
@@ -132,7 +132,12 @@ impl Spool {
     ///
     /// # Errors
     /// The spool is closed, or nothing can be stored at present: the server will acknowledge again.
-    pub async fn answered(&self, lane: Lane, number: u64, last: u64) -> Result<Acknowledgement, SpoolError> {
+    pub(crate) async fn answered(
+        &self,
+        lane: Lane,
+        number: u64,
+        last: u64,
+    ) -> Result<Acknowledgement, SpoolError> {
         self.ask_unless_refused(|answer| Request::Acknowledge(lane, number, Some(last), answer)).await
     }
 
@@ -140,7 +145,7 @@ impl Spool {
     ///
     /// # Errors
     /// The store can't be read, nothing can be stored at present, or the spool is closed.
-    pub async fn quarantine(&self, lane: Lane, number: u64, why: String) -> Result<(), SpoolError> {
+    pub(crate) async fn quarantine(&self, lane: Lane, number: u64, why: String) -> Result<(), SpoolError> {
         self.ask_unless_refused(|answer| Request::PutAside(lane, number, why, answer)).await
     }
 
@@ -148,7 +153,7 @@ impl Spool {
     ///
     /// # Errors
     /// The spool is closed.
-    pub async fn upkeep(&self) -> Result<(), SpoolError> {
+    pub(crate) async fn upkeep(&self) -> Result<(), SpoolError> {
         self.ask(Request::Upkeep).await
     }
 
@@ -156,24 +161,24 @@ impl Spool {
     ///
     /// # Errors
     /// The spool is closed already.
-    pub async fn close(&self) -> Result<(), SpoolError> {
+    pub(crate) async fn close(&self) -> Result<(), SpoolError> {
         self.ask(Request::Close).await
     }
 
     /// The current state.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         self.snapshot.borrow().clone()
     }
 
     /// Why nothing can be stored at present; `None` if it can.
     #[must_use]
-    pub fn problem(&self) -> Option<String> {
+    pub(crate) fn problem(&self) -> Option<String> {
         self.snapshot.borrow().problem.clone()
     }
 
     /// Waits until the disk rejects (`refuses`) or accepts data again.
-    pub async fn turned(&self, refuses: bool) {
+    pub(crate) async fn turned(&self, refuses: bool) {
         let mut snapshot = self.snapshot.clone();
         if snapshot.wait_for(|now| now.problem.is_some() == refuses).await.is_err() {
             // The spool is closed: its state doesn't change any more.

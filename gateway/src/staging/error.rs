@@ -156,7 +156,7 @@ impl StagingError {
 
     /// Whether signed metadata shows that the image that was ordered is not published any more.
     #[must_use]
-    pub fn is_withdrawal(&self) -> bool {
+    pub(crate) fn is_withdrawal(&self) -> bool {
         match self {
             Self::NoTarget { .. }
             | Self::Replaced { .. }

@@ -89,7 +89,7 @@ async fn published(
 
 /// The file of a staged image in `dir`.
 #[must_use]
-pub fn image_file(dir: &Path, sha256: &str) -> PathBuf {
+pub(crate) fn image_file(dir: &Path, sha256: &str) -> PathBuf {
     dir.join(sha256)
 }
 

@@ -44,12 +44,12 @@ impl UplinkHandle {
     }
 
     /// The reading that belongs to a call was made: send it now.
-    pub fn reading_made(&self) {
+    pub(crate) fn reading_made(&self) {
         self.send(Event::ReadingMade);
     }
 
     /// A command has ended: send what it produced now, then poll.
-    pub fn command_done(&self) {
+    pub(crate) fn command_done(&self) {
         self.send(Event::CommandDone);
     }
 
@@ -64,7 +64,7 @@ impl UplinkHandle {
     }
 
     /// What the next poll says.
-    pub fn set_facts(&self, facts: Facts) {
+    pub(crate) fn set_facts(&self, facts: Facts) {
         self.lock().facts = facts;
     }
 

@@ -68,7 +68,6 @@ impl Held {
     }
 }
 
-/// The server.
 #[derive(Debug, Clone)]
 struct Server {
     held: Arc<Mutex<Held>>,

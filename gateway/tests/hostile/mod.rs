@@ -16,7 +16,6 @@ pub(crate) const GETBULK: u8 = 0xa5;
 pub(crate) struct Request {
     /// Tag of the PDU.
     pub(crate) tag: u8,
-    /// Request id.
     pub(crate) id: u32,
     /// max-repetitions of a GETBULK, else an error index.
     pub(crate) repetitions: u32,

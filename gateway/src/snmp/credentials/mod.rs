@@ -42,7 +42,7 @@ impl Credentials {
     /// Weaknesses for a warning, if any. That communities are sent in clear text is in the documentation, not in a
     /// warning at each start.
     #[must_use]
-    pub fn weakness(&self) -> Option<String> {
+    pub(crate) fn weakness(&self) -> Option<String> {
         match self {
             Self::V1(_) | Self::V2c(_) => None,
             Self::V3(user) => user.weakness(),
@@ -126,7 +126,7 @@ impl Candidates {
 
     /// The weaknesses of all credentials.
     #[must_use]
-    pub fn weaknesses(&self) -> Vec<String> {
+    pub(crate) fn weaknesses(&self) -> Vec<String> {
         let one = |candidate: &Candidate| {
             Some(format!("credentials {:?}: {}", candidate.name, candidate.credentials.weakness()?))
         };
@@ -142,7 +142,7 @@ impl From<Credentials> for Candidates {
 
 /// Collects the credentials of a configuration: the short forms of devices and networks, then the list.
 #[derive(Debug, Default)]
-pub struct Gathering {
+pub(crate) struct Gathering {
     devices: Vec<Candidate>,
     networks: Vec<Candidate>,
     list: Vec<Candidate>,
@@ -150,13 +150,13 @@ pub struct Gathering {
 
 impl Gathering {
     /// Adds a device with its own community.
-    pub fn device(&mut self, address: SocketAddr, community: SecretString) {
+    pub(crate) fn device(&mut self, address: SocketAddr, community: SecretString) {
         let name = format!("community of {address}");
         self.devices.push(short(name, community, Range::Device(address)));
     }
 
     /// Adds a network with its own community.
-    pub fn network(&mut self, cidr: IpNet, port: u16, community: SecretString) {
+    pub(crate) fn network(&mut self, cidr: IpNet, port: u16, community: SecretString) {
         let name = format!("community of {cidr} port {port}");
         self.networks.push(short(name, community, Range::Network(cidr, port)));
     }
@@ -165,7 +165,7 @@ impl Gathering {
     ///
     /// # Errors
     /// It is incomplete, or a secret can't be read.
-    pub fn listed(&mut self, config: &CredentialConfig) -> Result<(), CredentialError> {
+    pub(crate) fn listed(&mut self, config: &CredentialConfig) -> Result<(), CredentialError> {
         self.list.extend(config.candidates()?);
         Ok(())
     }
@@ -173,7 +173,7 @@ impl Gathering {
     /// The candidates in the order in which they are tried: those of a device, of the narrowest network, and of the
     /// list; `public` for addresses without any.
     #[must_use]
-    pub fn finish(mut self) -> Candidates {
+    pub(crate) fn finish(mut self) -> Candidates {
         self.networks.sort_by_key(|candidate| match &candidate.range {
             Range::Network(cidr, _) => std::cmp::Reverse(cidr.prefix_len()),
             Range::Everywhere | Range::Device(_) | Range::Networks(_) | Range::Elsewhere => {
