@@ -53,7 +53,7 @@ pub enum Passphrase {
 const TOKENS: &str = "tokens.jsonl";
 
 /// The shortest passphrase, bytes.
-pub const PASSPHRASE_BYTES: usize = 8;
+pub(crate) const PASSPHRASE_BYTES: usize = 8;
 
 /// An intermediate CA, by what it issues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

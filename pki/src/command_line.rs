@@ -106,7 +106,6 @@ impl CommandLine {
         })
     }
 
-    /// Runs the command.
     pub(crate) fn run(&self) -> anyhow::Result<Done> {
         let answer = match &self.command {
             Command::Init(arguments) => init::run(arguments),

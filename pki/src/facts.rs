@@ -14,7 +14,7 @@ use crate::leaf_facts::{Issuer, Key, KeyUsage, LeafFacts, Purposes, Signature};
 use crate::rejection::Rejection;
 
 /// The largest certificate that is parsed, bytes.
-pub const CERTIFICATE_BYTES: usize = 16 << 10;
+pub(crate) const CERTIFICATE_BYTES: usize = 16 << 10;
 
 /// Parses a certificate, which must be complete and not longer than [`CERTIFICATE_BYTES`].
 ///

@@ -53,7 +53,7 @@ pub fn verify_leaf(facts: &LeafFacts, expected: &Expectation<'_>) -> Result<Spif
 ///
 /// # Errors
 /// No URI, several, or one that isn't a SPIFFE ID of Platen.
-pub fn identity_of(facts: &LeafFacts) -> Result<SpiffeId, Rejection> {
+pub(crate) fn identity_of(facts: &LeafFacts) -> Result<SpiffeId, Rejection> {
     let [uri] = facts.uris.as_slice() else {
         return Err(Rejection::UriCount(facts.uris.len()));
     };
@@ -64,7 +64,7 @@ pub fn identity_of(facts: &LeafFacts) -> Result<SpiffeId, Rejection> {
 ///
 /// # Errors
 /// It is before or after.
-pub const fn check_validity(
+pub(crate) const fn check_validity(
     (not_before, not_after): (i64, i64),
     now: i64,
     clock_skew_s: i64,
@@ -81,7 +81,7 @@ pub const fn check_validity(
 /// The time at which rustls-webpki, which knows no tolerance, verifies the chain: `now`, or the nearer end of the
 /// leaf's validity if `now` is outside it by no more than the tolerance.
 #[must_use]
-pub const fn chain_instant((not_before, not_after): (i64, i64), now: i64, clock_skew_s: i64) -> i64 {
+pub(crate) const fn chain_instant((not_before, not_after): (i64, i64), now: i64, clock_skew_s: i64) -> i64 {
     if now < not_before && not_before.saturating_sub(now) <= clock_skew_s {
         return not_before;
     }

@@ -119,7 +119,6 @@ pub fn to_pem(certificate: &CertificateDer<'_>) -> String {
     pem_block("CERTIFICATE", certificate)
 }
 
-/// DER in PEM.
 pub(crate) fn pem_block(label: &str, der: &[u8]) -> String {
     let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
     pem::encode_config(&pem::Pem::new(label, der), config)

@@ -5,7 +5,7 @@ use crate::revocation_reason::RevocationReason;
 use crate::spiffe::{InvalidSpiffeId, PartyKind, TrustDomain};
 
 /// The longest validity of a party's certificate, days: [`crate::authority::LEAF_DAYS`] plus a margin.
-pub const MAX_LEAF_DAYS: i64 = 100;
+pub(crate) const MAX_LEAF_DAYS: i64 = 100;
 
 /// The longest serial number, octets (RFC 5280 §4.1.2.2).
 pub(crate) const SERIAL_OCTETS: usize = 20;

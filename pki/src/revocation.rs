@@ -355,7 +355,7 @@ impl Crls {
 
     /// The entry of a leaf in its issuer's list.
     #[must_use]
-    pub fn is_revoked(&self, leaf: &PeerLeaf) -> Option<&Revocation> {
+    pub(crate) fn is_revoked(&self, leaf: &PeerLeaf) -> Option<&Revocation> {
         // Every list of the issuer, so that none hides another.
         self.lists.iter().filter(|list| list.covers(leaf)).find_map(|list| list.revoked.get(&leaf.serial))
     }

@@ -8,10 +8,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// The longest trust domain, bytes. The SPIFFE standard has 255; this one fits a DNS label and a common name.
-pub const TRUST_DOMAIN_BYTES: usize = 63;
+pub(crate) const TRUST_DOMAIN_BYTES: usize = 63;
 
 /// The longest name of a party, bytes.
-pub const NAME_BYTES: usize = 64;
+pub(crate) const NAME_BYTES: usize = 64;
 
 /// An invalid SPIFFE ID.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +60,7 @@ pub struct TrustDomain(String);
 impl TrustDomain {
     /// The trust domain as text.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

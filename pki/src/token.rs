@@ -93,7 +93,7 @@ pub enum TokenRejection {
 ///
 /// # Errors
 /// The party is not a gateway.
-pub fn mint(
+pub(crate) fn mint(
     gateway: &SpiffeId,
     root_sha256: [u8; 32],
     made_at: Timestamp,
