@@ -29,14 +29,6 @@ pub struct Findings {
     pub findings: Vec<Finding>,
 }
 
-impl Findings {
-    /// Whether gateways can stage every image.
-    #[must_use]
-    pub fn is_sound(&self) -> bool {
-        !self.findings.iter().any(Finding::is_fault)
-    }
-}
-
 /// A problem or a warning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "finding", rename_all = "snake_case")]
@@ -62,7 +54,7 @@ pub enum Finding {
 impl Finding {
     /// Whether it keeps a gateway from staging an image.
     #[must_use]
-    pub const fn is_fault(&self) -> bool {
+    pub(crate) const fn is_fault(&self) -> bool {
         matches!(self, Self::Damaged { .. })
     }
 }

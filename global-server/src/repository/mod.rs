@@ -50,7 +50,7 @@ pub struct Verified {
 impl Verified {
     /// Time until root or targets expires, whichever is first; negative after that.
     #[must_use]
-    pub fn expires_in(&self, now: Timestamp) -> SignedDuration {
+    pub(crate) fn expires_in(&self, now: Timestamp) -> SignedDuration {
         self.root.expires.min(self.targets.expires).duration_since(now)
     }
 }
@@ -76,13 +76,13 @@ impl Repository {
 
     /// Path of a metadata file.
     #[must_use]
-    pub fn metadata_path(&self, name: &str) -> PathBuf {
+    pub(crate) fn metadata_path(&self, name: &str) -> PathBuf {
         self.dir.join("metadata").join(name)
     }
 
     /// Path of an image; `sha256` must have been checked by [`is_digest`].
     #[must_use]
-    pub fn image_path(&self, sha256: &str) -> PathBuf {
+    pub(crate) fn image_path(&self, sha256: &str) -> PathBuf {
         self.dir.join("images").join(sha256)
     }
 

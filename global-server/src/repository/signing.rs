@@ -109,13 +109,13 @@ impl Repository {
 
     /// Path of the key that signs the targets.
     #[must_use]
-    pub fn key_path(&self) -> PathBuf {
+    pub(crate) fn key_path(&self) -> PathBuf {
         Role::Targets.path(&self.dir)
     }
 
     /// Path where `init` stored the root's key, which should be moved offline.
     #[must_use]
-    pub fn root_key_path(&self) -> PathBuf {
+    pub(crate) fn root_key_path(&self) -> PathBuf {
         Role::Root.path(&self.dir)
     }
 

@@ -107,7 +107,7 @@ fn no_metadata_without_its_image_whenever_the_copy_ends() {
     assert!(matches!(bench.publish("2", b"two"), Err(RepositoryError::Storage { .. })));
     assert_eq!(bench.images().len(), 2, "the image came first");
     let findings = bench.repository.check(now()).unwrap();
-    assert!(findings.is_sound() && findings.images == 1, "{findings:?}");
+    assert!(is_sound(&findings) && findings.images == 1, "{findings:?}");
     assert!(findings.findings.iter().any(|f| matches!(f, Finding::Unnamed { .. })), "{findings:?}");
     std::fs::remove_dir(&path).unwrap();
     // A copy that a crash left half written is no obstacle.
@@ -132,9 +132,9 @@ fn tampering_is_seen() {
     std::fs::write(&path, genuine).unwrap();
     std::fs::write(bench.repository.image_path(&published.sha256), b"genuinE").unwrap();
     let findings = bench.repository.check(now()).unwrap();
-    assert!(!findings.is_sound() && findings.images == 0, "{findings:?}");
+    assert!(!is_sound(&findings) && findings.images == 0, "{findings:?}");
     bench.publish("1", b"genuine").unwrap();
-    assert!(bench.repository.check(now()).unwrap().is_sound(), "publishing it again heals it");
+    assert!(is_sound(&bench.repository.check(now()).unwrap()), "publishing it again heals it");
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn what_is_withdrawn_is_named_by_nothing_and_its_file_goes_with_its_last_name() 
     let again = withdraw("1.0").unwrap_err().to_string();
     assert_eq!(again, "no image ricoh/IM-C4500/1.0 is published: published are ricoh/IM-C4500/1.1");
     assert!(withdraw("1.1").unwrap().file_removed);
-    assert!(bench.images().is_empty() && bench.repository.check(now()).unwrap().is_sound());
+    assert!(bench.images().is_empty() && is_sound(&bench.repository.check(now()).unwrap()));
     let history = std::fs::read_to_string(bench.repository.dir().join("history.jsonl")).unwrap();
     let last = history.lines().last().unwrap();
     assert_eq!(history.lines().count(), 4, "{history}");
@@ -212,4 +212,9 @@ fn names_that_are_paths_are_refused() {
         assert!(publish("ricoh", "m", name).unwrap_err().starts_with("version"), "{name}");
     }
     assert!(publish("ricoh", "iR-ADV C5535/5540 III", "2VK_S000.002.509").is_ok());
+}
+
+/// Whether gateways can stage every image.
+fn is_sound(findings: &Findings) -> bool {
+    !findings.findings.iter().any(Finding::is_fault)
 }
