@@ -16,10 +16,10 @@ pub const BATCH_REPORTS: usize = 500;
 pub const DETAIL_BYTES: usize = 2 << 10;
 
 /// The part of a device that a call is about (`subject`), bytes.
-pub const SUBJECT_BYTES: usize = 128;
+pub(crate) const SUBJECT_BYTES: usize = 128;
 
 /// A firmware version in a report, bytes.
-pub const VERSION_BYTES: usize = 256;
+pub(crate) const VERSION_BYTES: usize = 256;
 
 /// Commands in one response to a poll.
 pub const POLL_COMMANDS: usize = 32;
@@ -31,7 +31,7 @@ pub const COMMAND_DEVICES: usize = 10_000;
 pub const FIRMWARE_DETAIL_CHARS: usize = 500;
 
 /// Text of a device's panel in a firmware report, bytes.
-pub const PANEL_BYTES: usize = 1 << 10;
+pub(crate) const PANEL_BYTES: usize = 1 << 10;
 
 /// The same in reports of this version, characters.
 pub const FIRMWARE_PANEL_CHARS: usize = 200;
