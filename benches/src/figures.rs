@@ -16,7 +16,6 @@ impl Figures {
         Self { json }
     }
 
-    /// Prints a figure.
     pub(crate) fn print(&mut self, name: &str, value: f64, unit: &str, note: &str) {
         let line = if self.json {
             json!({"figure": name, "value": value, "unit": unit, "note": note}).to_string()

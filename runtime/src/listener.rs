@@ -42,7 +42,7 @@ pub(crate) use strict::{host, is_this_machine};
 const MAX_CONNECTIONS: usize = 10_000;
 
 /// Maximum number of connections of the local port.
-pub const LOCAL_CONNECTIONS: usize = 32;
+pub(crate) const LOCAL_CONNECTIONS: usize = 32;
 
 /// Maximum number of concurrent handshakes where every peer must present a certificate.
 const MAX_HANDSHAKES: usize = 1_000;
@@ -108,7 +108,7 @@ pub async fn serve(listener: TcpListener, auth: ListenerAuth, router: Router, sh
 }
 
 /// Serves `router` over plain HTTP/1, for the machine itself.
-pub async fn serve_plain(
+pub(crate) async fn serve_plain(
     listener: TcpListener,
     name: &'static str,
     limits: Limits,

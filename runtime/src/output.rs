@@ -61,7 +61,7 @@ pub fn document(value: &impl Serialize) -> io::Result<OutputReader> {
 
 /// Whether `--json` is among the arguments of this process.
 #[must_use]
-pub fn wants_json() -> bool {
+pub(crate) fn wants_json() -> bool {
     std::env::args_os().any(|argument| argument == OsStr::new("--json"))
 }
 

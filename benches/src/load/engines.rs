@@ -16,7 +16,6 @@ const BEGIN_MS: u64 = 1_767_225_600_000;
 
 /// A database that was filled by a load.
 pub(super) struct Filled {
-    /// Its reports.
     pub(super) reports: f64,
     /// Reports per second by the engine alone.
     pub(super) per_s: f64,

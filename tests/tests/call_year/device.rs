@@ -134,7 +134,6 @@ impl Stock {
     }
 }
 
-/// A device.
 #[derive(Debug, Clone)]
 pub(crate) struct Device {
     pub(crate) stock: Vec<Stock>,
@@ -163,7 +162,6 @@ const LANGUAGES: [[&str; 2]; 4] = [
 ];
 
 impl Device {
-    /// A device of one of the kinds.
     pub(crate) fn new(kind: usize, chance: &mut StdRng) -> Self {
         let step = [10.0, 20.0, 25.0][chance.random_range(0..3)];
         let silent = Sensor::Silent(if chance.random_bool(0.5) { -3 } else { -2 });

@@ -70,7 +70,6 @@ struct Running {
     exchange: Option<u64>,
 }
 
-/// A gateway.
 pub(crate) struct Gateway {
     pub(crate) disk: Disk,
     pub(crate) lan: Lan,
@@ -291,7 +290,6 @@ impl Gateway {
 }
 
 impl Running {
-    /// Performs an effect of the site.
     fn perform(&mut self, effect: site::Effect, turn: &mut Turn<'_>) {
         match effect {
             site::Effect::Read(request) => {

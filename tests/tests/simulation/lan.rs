@@ -20,7 +20,6 @@ const ADDRESSES: u8 = 5;
 /// A fault lasts, and stays away, until the gateway has read the device so often: then it has to know.
 const READS_TO_KNOW: u32 = 4;
 
-/// A device.
 #[derive(Debug)]
 pub(crate) struct Device {
     pub(crate) id: DeviceId,

@@ -28,7 +28,6 @@ pub(crate) enum Fate {
     Busy,
 }
 
-/// The network.
 #[derive(Debug)]
 pub(crate) struct Network {
     /// Begin of the outage.

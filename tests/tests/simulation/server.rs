@@ -31,7 +31,6 @@ pub(crate) struct Server {
     acknowledged: Lanes<u64>,
     pub(crate) stored: Lanes<Vec<String>>,
     known: Known,
-    /// Open calls.
     pub(crate) open: BTreeMap<ReportRef, Call>,
     /// Service calls that were opened, by device.
     pub(crate) opened: BTreeMap<DeviceId, u64>,

@@ -7,15 +7,12 @@ use gateway_core::{site, uplink};
 /// Changes what passes between the shell and the machines. Every method passes it on unchanged unless a fault says
 /// otherwise.
 pub(crate) trait Tamper {
-    /// An event of the site.
     fn site_event(&mut self, event: site::Event) -> site::Event {
         event
     }
 
-    /// An outcome of the site.
     fn site_outcome(&mut self, _outcome: &mut site::Outcome) {}
 
-    /// An event of the uplink.
     fn uplink_event(&mut self, event: uplink::Event) -> uplink::Event {
         event
     }
