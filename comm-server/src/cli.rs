@@ -1,5 +1,6 @@
 //! The command line: it works on the database whether the server runs or not, and every change is audited.
 
+mod customers;
 mod print;
 mod rollout;
 
@@ -9,18 +10,20 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use comm_server_core::roles::Permission;
 use comm_server_core::rollouts::Interface;
+use comm_server_core::tenancy::SiteId;
 use runtime::check::{Invalid, Problem, Report};
 use runtime::output::EXIT_USAGE;
 use wire::ids::GatewayId;
 
 use crate::config::Config;
 use crate::services::{
-    Actor, CommandError, Commands, Forbidden, HashError, ImagesError, OrderError, PasswordResetError,
-    Quarantine, QuarantineError, RequestKind, Users, Views,
+    Actor, CommandError, Commands, Customers, CustomersError, FileError, Forbidden, HashError, ImagesError,
+    OrderError, PasswordResetError, Quarantine, QuarantineError, RequestKind, SettingsError, Users, Views,
 };
 use crate::store::backup::{self, BackupError};
 use crate::store::{self, Needs, Page, RolloutError, Store, StoreError};
 
+pub use customers::{CustomerAction, SettingAction, SiteAction};
 pub use print::PrintError;
 pub use rollout::RolloutAction;
 
@@ -52,6 +55,15 @@ pub enum Action {
     /// Firmware roll-outs.
     #[command(subcommand)]
     Rollout(RolloutAction),
+    /// Customers.
+    #[command(subcommand)]
+    Customer(CustomerAction),
+    /// Sites of customers.
+    #[command(subcommand)]
+    Site(SiteAction),
+    /// Settings, which are inherited from the service company down to customers, sites and gateways.
+    #[command(subcommand)]
+    Setting(SettingAction),
     /// Gateways.
     #[command(subcommand)]
     Gateway(GatewayAction),
@@ -96,6 +108,14 @@ pub enum QuarantineAction {
 pub enum GatewayAction {
     /// List gateways.
     List,
+    /// Assign a gateway to a site.
+    Assign {
+        /// The gateway.
+        gateway: GatewayId,
+        /// Id of the site; to none without.
+        #[arg(long)]
+        site: Option<SiteId>,
+    },
 }
 
 /// Commands to gateways.
@@ -152,6 +172,38 @@ pub enum CliError {
     /// A permission; the command line has all of them.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
+    /// A customer, a site or a setting.
+    #[error(transparent)]
+    Customers(#[from] CustomersError),
+    /// Settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A table of customers.
+    #[error(transparent)]
+    Table(FileError),
+    /// A file.
+    #[error("{} can't be read", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Rows of a table are wrong.
+    #[error(
+        "{wrong} rows are wrong: nothing was changed. Correct them, or take the others with --skip-wrong"
+    )]
+    WrongRows {
+        /// How many.
+        wrong: u64,
+    },
+    /// The place of a setting.
+    #[error("there is no such {what}")]
+    NoPlace {
+        /// What it should be.
+        what: &'static str,
+    },
     /// Passwords can't be hashed.
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -201,6 +253,12 @@ impl CliError {
             | Self::Command(_)
             | Self::Quarantine(_)
             | Self::Forbidden(_)
+            | Self::Customers(_)
+            | Self::Settings(_)
+            | Self::Table(_)
+            | Self::File { .. }
+            | Self::WrongRows { .. }
+            | Self::NoPlace { .. }
             | Self::Hash(_)
             | Self::Password(_)
             | Self::Backup(_)
@@ -216,6 +274,9 @@ const fn needs(action: &Action) -> Needs {
         Action::Migrate => Needs::Database,
         Action::Backup { .. }
         | Action::Rollout(_)
+        | Action::Customer(_)
+        | Action::Site(_)
+        | Action::Setting(_)
         | Action::Gateway(_)
         | Action::Command(_)
         | Action::Quarantine(_)
@@ -260,6 +321,9 @@ async fn carry_out(arguments: &Arguments, config: &Config, url: &str) -> Result<
         Action::Run
         | Action::Check
         | Action::Rollout(_)
+        | Action::Customer(_)
+        | Action::Site(_)
+        | Action::Setting(_)
         | Action::Gateway(_)
         | Action::Command(_)
         | Action::Quarantine(_)
@@ -285,6 +349,13 @@ async fn on_store(arguments: &Arguments, config: &Config, store: &Store) -> Resu
             Ok(print::replayed(json, replayed)?)
         }
         Action::Rollout(action) => rollout::act(store, config, &actor, json, action).await,
+        Action::Customer(action) => customers::customer(store, &actor, json, action).await,
+        Action::Site(action) => customers::site(store, &actor, json, action).await,
+        Action::Setting(action) => customers::setting((store, config), &actor, json, action).await,
+        Action::Gateway(GatewayAction::Assign { gateway, site }) => {
+            Customers::new(store.clone()).assign(&actor, gateway, *site).await?;
+            Ok(print::assigned(json, gateway, *site)?)
+        }
         Action::Gateway(GatewayAction::List) => {
             let view = Views::new(store.clone()).now(&actor, Permission::SeeFleet)?;
             let all = all(async |cursor| view.gateways(cursor.as_deref()).await).await?;

@@ -142,7 +142,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     let rules = ListenerRules::new(&identity, &config, public.as_ref())?;
     let images = config.global_server.as_ref().map(|global| Images::new(Arc::clone(&identity), &global.url));
     let scope = config.scope();
-    let services = Services::new(&store, &scope, images.transpose()?)?;
+    let services = Services::new(&store, &scope, config.cadence, images.transpose()?)?;
     let enrollment = config.enrollment.as_ref();
     let enrollment = enrollment.map(|it| Enrollment::new(store.of(&scope), &it.authority, &identity.now()));
     let enrollment = enrollment.transpose()?;

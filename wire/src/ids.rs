@@ -1,10 +1,7 @@
 //! Identifiers of parties and objects, validated when they are parsed.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+#[doc(no_inline)]
+pub use uuid::{Error as UuidError, Uuid};
 
 /// A text that is not a valid identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -93,24 +90,26 @@ text_id!(
     |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '/')
 );
 
+/// Defines an identifier that is a UUID (RFC 9562).
+#[macro_export]
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(transparent)]
-        pub struct $name(pub Uuid);
+        pub struct $name(pub $crate::ids::Uuid);
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 self.0.fmt(f)
             }
         }
 
-        impl FromStr for $name {
-            type Err = uuid::Error;
+        impl std::str::FromStr for $name {
+            type Err = $crate::ids::UuidError;
 
-            fn from_str(text: &str) -> Result<Self, uuid::Error> {
-                Uuid::from_str(text).map(Self)
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
             }
         }
     };

@@ -37,6 +37,10 @@ pub enum ProblemCode {
     SequenceGap,
     /// The request conflicts with the current state.
     Conflict,
+    /// The object was changed since the version that the request names (`If-Match`, RFC 9110).
+    PreconditionFailed,
+    /// The request must name the version that it changes (`If-Match`, RFC 6585).
+    PreconditionRequired,
     /// The login is missing or wrong.
     Unauthorized,
     /// Too many requests; `Retry-After` has the time of the next attempt.
@@ -47,7 +51,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::MalformedBody,
         Self::BodyTooLarge,
         Self::UnsupportedEncoding,
@@ -55,6 +59,8 @@ impl ProblemCode {
         Self::NotFound,
         Self::SequenceGap,
         Self::Conflict,
+        Self::PreconditionFailed,
+        Self::PreconditionRequired,
         Self::Unauthorized,
         Self::Overloaded,
         Self::Internal,
@@ -69,8 +75,10 @@ impl ProblemCode {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::SequenceGap | Self::Conflict => 409,
+            Self::PreconditionFailed => 412,
             Self::BodyTooLarge => 413,
             Self::UnsupportedEncoding => 415,
+            Self::PreconditionRequired => 428,
             Self::Internal => 500,
             Self::Overloaded => 503,
         }

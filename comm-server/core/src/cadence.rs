@@ -61,6 +61,18 @@ impl Cadence {
         Ok(())
     }
 
+    /// The cadence with a regular interval of its own, where there is one.
+    #[must_use]
+    pub const fn with_regular(self, regular_s: Option<u32>) -> Self {
+        match regular_s {
+            Some(regular_s) if regular_s < self.service_call_s => {
+                Self { regular_s, service_call_s: regular_s }
+            }
+            Some(regular_s) => Self { regular_s, ..self },
+            None => self,
+        }
+    }
+
     /// Seconds until the next poll of a gateway with this number of open service calls.
     #[must_use]
     pub const fn next_poll_s(self, open_service_calls: u64) -> u32 {
@@ -76,6 +88,15 @@ mod tests {
     fn an_open_service_call_makes_it_a_minute() {
         let cadence = Cadence::default();
         assert_eq!([0, 1, 9].map(|open| cadence.next_poll_s(open)), [3600, 60, 60]);
+    }
+
+    #[test]
+    fn a_gateway_with_an_interval_of_its_own_polls_never_slower_for_a_service_call() {
+        let of = |own| {
+            let cadence = Cadence { regular_s: 3600, service_call_s: 90 }.with_regular(own);
+            [0, 1].map(|open| cadence.next_poll_s(open))
+        };
+        assert_eq!([of(None), of(Some(600)), of(Some(60))], [[3600, 90], [600, 90], [60, 60]]);
     }
 
     #[test]

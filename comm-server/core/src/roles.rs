@@ -9,7 +9,7 @@ pub enum Role {
     Viewer,
     /// Handles calls: requests the status of devices.
     Dispatcher,
-    /// Handles meters: requests counters.
+    /// Handles meters and those they are for: requests counters, keeps customers and sites.
     MeterClerk,
     /// Handles firmware: creates and cancels roll-outs.
     FirmwareManager,
@@ -38,6 +38,8 @@ pub enum Permission {
     SeeQuarantine,
     /// Replay quarantined reports.
     ReplayQuarantine,
+    /// Create, change and delete customers and sites, and assign gateways to them.
+    ManageCustomers,
     /// Give users new one-time passwords.
     ResetPasswords,
     /// Read the audit.
@@ -46,7 +48,7 @@ pub enum Permission {
 
 impl Permission {
     /// All permissions.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SeeFleet,
         Self::AskCounters,
         Self::AskStatus,
@@ -56,6 +58,7 @@ impl Permission {
         Self::SeeAudit,
         Self::ReplayQuarantine,
         Self::ResetPasswords,
+        Self::ManageCustomers,
     ];
 }
 
@@ -102,11 +105,11 @@ impl Role {
     /// Whether the role has the permission.
     #[must_use]
     pub const fn may(self, permission: Permission) -> bool {
-        use Permission::{AskCounters, AskGateway, AskStatus, RollOut, SeeFleet};
+        use Permission::{AskCounters, AskGateway, AskStatus, ManageCustomers, RollOut, SeeFleet};
         match self {
             Self::Viewer => matches!(permission, SeeFleet),
             Self::Dispatcher | Self::AssistanceOperator => matches!(permission, SeeFleet | AskStatus),
-            Self::MeterClerk => matches!(permission, SeeFleet | AskCounters),
+            Self::MeterClerk => matches!(permission, SeeFleet | AskCounters | ManageCustomers),
             Self::FirmwareManager => matches!(permission, SeeFleet | AskStatus | RollOut),
             Self::Engineer => matches!(permission, SeeFleet | AskCounters | AskStatus | AskGateway),
             Self::Administrator => true,
@@ -134,13 +137,13 @@ mod tests {
     #[test]
     fn every_role_may_exactly_what_the_table_says() {
         let table = [
-            (Role::Viewer, "100000000"),
-            (Role::Dispatcher, "101000000"),
-            (Role::MeterClerk, "110000000"),
-            (Role::FirmwareManager, "101010000"),
-            (Role::AssistanceOperator, "101000000"),
-            (Role::Engineer, "111100000"),
-            (Role::Administrator, "111111111"),
+            (Role::Viewer, "1000000000"),
+            (Role::Dispatcher, "1010000000"),
+            (Role::MeterClerk, "1100000001"),
+            (Role::FirmwareManager, "1010100000"),
+            (Role::AssistanceOperator, "1010000000"),
+            (Role::Engineer, "1111000000"),
+            (Role::Administrator, "1111111111"),
         ];
         assert_eq!(table.map(|(role, _)| role), Role::ALL);
         for (role, allowed) in table {

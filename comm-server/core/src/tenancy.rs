@@ -1,6 +1,6 @@
 //! Whose rows a query reaches: the tenant, the people of a tenant, and the scope that every query is bound to.
 
-use wire::text_id;
+use wire::{text_id, uuid_id};
 
 text_id!(
     /// A tenant: a service company whose customers, devices and users no other tenant sees.
@@ -20,6 +20,15 @@ text_id!(
     |c| !c.is_control()
 );
 
+uuid_id!(
+    /// A customer of a tenant, UUID version 7.
+    CustomerId
+);
+uuid_id!(
+    /// A site of a customer, UUID version 7.
+    SiteId
+);
+
 impl TenantId {
     /// The tenant of a deployment that has configured none.
     ///
@@ -31,23 +40,57 @@ impl TenantId {
     }
 }
 
+/// A part of a tenant's tree: the gateways of a customer or of a site, with everything below them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// A customer with its sites.
+    Customer(CustomerId),
+    /// A site.
+    Site(SiteId),
+}
+
 /// What a caller may reach. A query is made within a scope and in no other way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
     tenant: TenantId,
+    granted: Option<Part>,
+    chosen: Option<Part>,
 }
 
 impl Scope {
     /// Everything of a tenant.
     #[must_use]
     pub const fn of_tenant(tenant: TenantId) -> Self {
-        Self { tenant }
+        Self { tenant, granted: None, chosen: None }
+    }
+
+    /// A part of a tenant.
+    #[must_use]
+    pub const fn of_part(tenant: TenantId, part: Part) -> Self {
+        Self { tenant, granted: Some(part), chosen: None }
+    }
+
+    /// The same scope, narrowed to what lies in `part` as well: nothing, where they have nothing in common.
+    #[must_use]
+    pub fn narrowed(&self, part: Part) -> Self {
+        Self { chosen: Some(part), ..self.clone() }
     }
 
     /// The tenant that it lies in.
     #[must_use]
     pub const fn tenant(&self) -> &TenantId {
         &self.tenant
+    }
+
+    /// The parts in which everything lies that it reaches; none for a whole tenant.
+    pub fn parts(&self) -> impl Iterator<Item = Part> {
+        [self.granted, self.chosen].into_iter().flatten()
+    }
+
+    /// The part that was granted; `None` for the whole tenant.
+    #[must_use]
+    pub const fn granted(&self) -> Option<Part> {
+        self.granted
     }
 }
 
@@ -64,5 +107,15 @@ mod tests {
         assert!("Erin O'Hara".parse::<UserName>().is_ok());
         assert!("".parse::<UserName>().is_err() && "a\nb".parse::<UserName>().is_err());
         assert!("\u{e9}".repeat(33).parse::<UserName>().is_err(), "66 bytes");
+    }
+
+    #[test]
+    fn a_choice_never_widens_what_was_granted() {
+        let customer = |n: u32| Part::Customer(format!("01980000-0000-7000-8000-{n:012}").parse().unwrap());
+        let own = Scope::of_part(TenantId::default_tenant(), customer(1));
+        let narrowed = own.narrowed(customer(2)).narrowed(customer(3));
+        assert_eq!(narrowed.parts().collect::<Vec<_>>(), [customer(1), customer(3)]);
+        assert_eq!(narrowed.granted(), Some(customer(1)));
+        assert_eq!(Scope::of_tenant(TenantId::default_tenant()).parts().count(), 0);
     }
 }

@@ -46,15 +46,17 @@ pub(super) async fn store(url: &str, more: i64, now: Timestamp) -> Result<()> {
     let database = Database::connect(url).await?;
     let mut one = database.begin().await?;
     let ms = now.as_millisecond();
-    for (gateway, customer, site, ago, next, missing) in GATEWAYS {
+    for (number, (gateway, customer, site, ago, next, missing)) in (0_i64..).zip(GATEWAYS) {
+        let place =
+            store_place(&mut one, (1_000_000 + number, customer), (1_000_000 + number, site), ms).await?;
         query(
-            "INSERT INTO gateways (tenant, gateway, customer, site, version, devices, devices_offline, uptime_s, \
+            "INSERT INTO gateways (tenant, gateway, customer_id, site_id, version, devices, devices_offline, uptime_s, \
              first_seen_ms, last_poll_ms, next_poll_s, clock_ahead_s, storage_problem) \
              VALUES ('default', $1, $2, $3, '0.1.0', 6, 0, 86400, $4, $5, $6, $7, $8)",
         )
         .bind(gateway)
-        .bind(customer)
-        .bind(site)
+        .bind(place.0)
+        .bind(place.1)
         .bind(ms - DAYS * DAY_MS)
         .bind(ms - ago * 60_000 - 20_000)
         .bind(next)
@@ -86,18 +88,52 @@ pub(super) async fn store(url: &str, more: i64, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
+/// A customer, unless it is there, and a site of it, each by a number and a name; their ids.
+async fn store_place(
+    connection: &mut Connection,
+    (customer, customer_name): (i64, &str),
+    (site, site_name): (i64, &str),
+    ms: i64,
+) -> Result<(String, String)> {
+    let of = format!("01980000-0000-7000-8000-{customer:012}");
+    let id = format!("01980000-0000-7000-9000-{site:012}");
+    query(
+        "INSERT INTO customers (tenant, customer, name, version, created_ms, updated_ms) \
+         VALUES ('default', $1, $2, 1, $3, $3) ON CONFLICT DO NOTHING",
+    )
+    .bind(of.clone())
+    .bind(customer_name)
+    .bind(ms - DAYS * DAY_MS)
+    .execute(connection)
+    .await?;
+    query(
+        "INSERT INTO sites (tenant, site, customer, name, version, created_ms, updated_ms) \
+         VALUES ('default', $1, $2, $3, 1, $4, $4)",
+    )
+    .bind(id.clone())
+    .bind(of.clone())
+    .bind(site_name)
+    .bind(ms - DAYS * DAY_MS)
+    .execute(connection)
+    .await?;
+    Ok((of, id))
+}
+
 /// Many devices without a history, each behind a gateway that polled within the last hour.
 async fn store_more(connection: &mut Connection, more: i64, ms: i64) -> Result<()> {
     for first in (0..more).step_by(usize::try_from(PER_GATEWAY)?) {
         let site = first / PER_GATEWAY;
         let (gateway, ago) = (format!("gw-{site:04}-site"), (site * 977) % 3_400_000);
+        let customer = format!("Customer {}", site / 3);
+        let place =
+            store_place(connection, (site / 3, &customer), (site, &format!("Site {site}")), ms).await?;
         query(
-            "INSERT INTO gateways (tenant, gateway, customer, site, version, devices, first_seen_ms, last_poll_ms, \
+            "INSERT INTO gateways (tenant, gateway, customer_id, site_id, version, devices, first_seen_ms, last_poll_ms, \
              next_poll_s) VALUES ('default', $1, $2, $3, '0.1.0', $4, $5, $6, 3600)",
         )
         .bind(gateway.clone())
-        .bind(format!("Customer {}", site / 3))
-        .bind(format!("Site {site}"))
+        .bind(place.0)
+        .bind(place.1)
         .bind(PER_GATEWAY.min(more - first))
         .bind(ms - DAYS * DAY_MS)
         .bind(ms - ago)

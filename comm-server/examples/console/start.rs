@@ -1,5 +1,6 @@
 //! A console on a store of its own, served on one address.
 
+use comm_server_core::cadence::Cadence;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
@@ -30,7 +31,7 @@ pub(crate) struct Console {
 impl Console {
     /// A console on the database at `url`, which has no users, with a certificate made in `dir`.
     pub(crate) async fn listen(dir: &Path, url: &str, address: &str) -> Result<Self> {
-        let services = Services::new(&Store::open_detached(url).await?, &scope(), None)?;
+        let services = Services::new(&Store::open_detached(url).await?, &scope(), Cadence::default(), None)?;
         let one_time = services.users.first_login().await?.context("a new store has no users")?;
         let auth = ListenerAuth::new("operators", &LiveIdentity::fixed(identity(dir)?), ClientAuth::None)?;
         let listener = TcpListener::bind(address).await?;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use comm_server_core::tenancy::SiteId;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
@@ -10,8 +11,11 @@ use wire::ids::{CommandId, DeviceId, GatewayId};
 use wire::report::WaitReason;
 use wire::text::with_marks;
 
+use crate::services::{FileOutcome, ImportMode, PlaceSetting};
 use crate::store::backup::{BackedUp, Restored};
-use crate::store::{Gateway, LeftOutDevice, Migrated, Quarantined, Replayed, Rollout, RolloutDevice};
+use crate::store::{
+    Customer, Gateway, LeftOutDevice, Migrated, Quarantined, Replayed, Rollout, RolloutDevice, Site,
+};
 
 /// Standard output refused.
 #[derive(Debug, thiserror::Error)]
@@ -202,4 +206,94 @@ pub(super) fn quarantine(json: bool, reports: &[Quarantined]) -> Result<(), Prin
         ]
     };
     line(&table(&["gateway", "lane", "number", "received", "why"], reports.iter().map(row)))
+}
+
+/// A text as it is.
+pub(super) fn text(text: &str) -> Result<(), PrintError> {
+    line(text.trim_end())
+}
+
+pub(super) fn created(json: bool, what: &str, id: &str) -> Result<(), PrintError> {
+    if json {
+        return document(&json!({ what: id }));
+    }
+    line(&format!("{what} {id}"))
+}
+
+pub(super) fn assigned(json: bool, gateway: &GatewayId, site: Option<SiteId>) -> Result<(), PrintError> {
+    if json {
+        return document(&json!({ "gateway": gateway, "site": site }));
+    }
+    line(&match site {
+        Some(site) => format!("{gateway} belongs to site {site}"),
+        None => format!("{gateway} belongs to no site"),
+    })
+}
+
+pub(super) fn customers(json: bool, customers: &[Customer]) -> Result<(), PrintError> {
+    if json {
+        let one = |c: &Customer| {
+            json!({ "customer": c.id, "name": c.spec.name, "erp_key": c.spec.erp_key, "sites": c.sites,
+                "gateways": c.gateways, "devices": c.devices, "devices_offline": c.devices_offline })
+        };
+        return document(&customers.iter().map(one).collect::<Vec<_>>());
+    }
+    let row = |c: &Customer| {
+        let numbers = [c.sites, c.gateways, c.devices, c.devices_offline].map(|number| number.to_string());
+        [vec![c.id.to_string(), c.spec.name.clone(), c.spec.erp_key.clone()], numbers.to_vec()].concat()
+    };
+    let headers = ["customer", "name", "ERP key", "sites", "gateways", "devices", "offline"];
+    line(&table(&headers, customers.iter().map(row)))
+}
+
+pub(super) fn sites(json: bool, sites: &[Site]) -> Result<(), PrintError> {
+    if json {
+        let one = |s: &Site| {
+            json!({ "site": s.id, "customer": s.customer, "customer_name": s.customer_name, "name": s.spec.name,
+                "erp_key": s.spec.erp_key, "address": s.spec.address.line(), "gateways": s.gateways,
+                "devices": s.devices, "devices_offline": s.devices_offline })
+        };
+        return document(&sites.iter().map(one).collect::<Vec<_>>());
+    }
+    let row = |s: &Site| {
+        let texts = [&s.spec.name, &s.customer_name, &s.spec.erp_key].map(Clone::clone);
+        let numbers = [s.gateways, s.devices, s.devices_offline].map(|number| number.to_string());
+        [vec![s.id.to_string()], texts.to_vec(), vec![s.spec.address.line()], numbers.to_vec()].concat()
+    };
+    let headers = ["site", "name", "customer", "ERP key", "address", "gateways", "devices", "offline"];
+    line(&table(&headers, sites.iter().map(row)))
+}
+
+pub(super) fn settings(json: bool, settings: &[PlaceSetting]) -> Result<(), PrintError> {
+    if json {
+        let one = |s: &PlaceSetting| {
+            (
+                s.setting.name().to_owned(),
+                json!({ "own": s.own, "value": s.effective.value, "from": s.effective.origin.name(),
+                "inherited": s.inherited.value, "inherited_from": s.inherited.origin.name() }),
+            )
+        };
+        return document(&settings.iter().map(one).collect::<serde_json::Map<_, _>>());
+    }
+    let row = |s: &PlaceSetting| {
+        let effective = [s.effective.value.clone(), s.effective.origin.name().to_owned()];
+        [vec![s.setting.name().to_owned()], effective.to_vec(), vec![s.own.clone().unwrap_or_default()]]
+            .concat()
+    };
+    line(&table(&["setting", "value", "from", "own value"], settings.iter().map(row)))
+}
+
+pub(super) fn imported(json: bool, mode: ImportMode, outcome: &FileOutcome) -> Result<(), PrintError> {
+    if json {
+        return document(outcome);
+    }
+    for row in &outcome.errors {
+        let column = if row.column.is_empty() { String::new() } else { format!(", column {}", row.column) };
+        line(&with_marks(&format!("line {}{column}: {}", row.line, row.detail)))?;
+    }
+    let FileOutcome { rows, created, changed, unchanged, wrong, .. } = outcome;
+    let what = if mode == ImportMode::Check { "would be " } else { "" };
+    line(&format!(
+        "{rows} rows: {created} {what}created, {changed} {what}changed, {unchanged} as they were, {wrong} wrong"
+    ))
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use axum::body::Bytes;
+use axum::extract::multipart::{Multipart, MultipartError};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::codec;
 use wire::problem::ProblemCode;
@@ -117,6 +119,38 @@ impl<T: DeserializeOwned> FromRequest<OperatorState> for Body<T> {
     }
 }
 
+/// A merge patch (RFC 7396), limited.
+pub(super) struct Patch(serde_json::Value);
+
+impl FromRequest<OperatorState> for Patch {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &OperatorState) -> Result<Self, ApiError> {
+        let media = media_type(request.headers()).unwrap_or_default();
+        if !matches!(media.as_str(), "application/merge-patch+json" | "application/json") {
+            let detail = "the body's media type is not known: expected application/merge-patch+json";
+            return Err(ApiError::new(ProblemCode::UnsupportedEncoding, detail));
+        }
+        let body = limited(request, state).await?;
+        let patch: serde_json::Value =
+            codec::from_json(&body).map_err(|error| ApiError::malformed(error.to_string()))?;
+        if !patch.is_object() {
+            return Err(ApiError::malformed("the patch is no object: expected the fields that change"));
+        }
+        Ok(Self(patch))
+    }
+}
+
+impl Patch {
+    /// What `current` is after the patch; errors name the field.
+    pub(super) fn apply<T: DeserializeOwned + Serialize>(&self, current: &T) -> Result<T, ApiError> {
+        let mut document = serde_json::to_value(current).map_err(|error| ApiError::internal(&error))?;
+        json_patch::merge(&mut document, &self.0);
+        let merged = document.to_string();
+        codec::from_json(merged.as_bytes()).map_err(|error| ApiError::malformed(error.to_string()))
+    }
+}
+
 /// Identifiers in a path: a text that can't be one names nothing.
 pub(super) struct PathIds<T>(pub(super) T);
 
@@ -167,6 +201,25 @@ impl FromRequest<OperatorState> for Fields {
             form.await.map_err(|error| refused_body(error.status(), error.body_text()))?;
         Ok(Self(pairs.into_iter().collect()))
     }
+}
+
+/// The fields of a form and the contents of its one file (RFC 7578).
+pub(super) async fn upload(request: Request, state: &OperatorState) -> Result<(Fields, Bytes), ApiError> {
+    let not_read = |error: MultipartError| refused_body(error.status(), error.body_text());
+    let parsed = Multipart::from_request(request, state).await;
+    let mut form =
+        parsed.map_err(|_| ApiError::new(ProblemCode::UnsupportedEncoding, "expected a form with a file"))?;
+    let (mut fields, mut file) = (Fields::default(), None);
+    while let Some(part) = form.next_field().await.map_err(not_read)? {
+        let name: String = part.name().unwrap_or_default().chars().take(100).collect();
+        if part.file_name().is_some() {
+            file = Some(part.bytes().await.map_err(not_read)?);
+        } else {
+            fields.0.insert(name, part.text().await.map_err(not_read)?);
+        }
+    }
+    let file = file.filter(|file: &Bytes| !file.is_empty());
+    Ok((fields, file.ok_or_else(|| ApiError::malformed("the form has no file: choose one"))?))
 }
 
 fn media_type(headers: &HeaderMap) -> Option<String> {

@@ -4,10 +4,12 @@ use axum::response::{IntoResponse, Response};
 use runtime::problem_response::ProblemResponse;
 use wire::problem::{Problem, ProblemCode};
 
+use super::precondition::changed;
 use crate::services::{
-    CommandError, Forbidden, HashError, LoginError, OrderError, PasswordError, QuarantineError, SessionError,
+    CommandError, CustomersError, FileError, Forbidden, HashError, LoginError, OrderError, PasswordError,
+    QuarantineError, SessionError, SettingsError,
 };
-use crate::store::{RolloutError, StoreError};
+use crate::store::{RolloutError, StoreError, TreeError};
 use comm_server_core::rollouts::{Interface, PlanError};
 
 /// An error that is answered as a problem document (RFC 9457).
@@ -117,6 +119,53 @@ impl From<CommandError> for ApiError {
     }
 }
 
+impl From<CustomersError> for ApiError {
+    fn from(error: CustomersError) -> Self {
+        match error {
+            CustomersError::Forbidden(error) => error.into(),
+            CustomersError::WholeTenant => Self::new(ProblemCode::Forbidden, error.to_string()),
+            CustomersError::Tree(error) => error.into(),
+        }
+    }
+}
+
+impl From<TreeError> for ApiError {
+    fn from(error: TreeError) -> Self {
+        match error {
+            TreeError::NotFound { what } => Self::not_found(what),
+            TreeError::Field(_) => Self::malformed(error.to_string()),
+            TreeError::Taken { .. } | TreeError::NotEmpty { .. } => {
+                Self::new(ProblemCode::Conflict, error.to_string())
+            }
+            TreeError::Version { current } => changed(current),
+            TreeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SettingsError> for ApiError {
+    fn from(error: SettingsError) -> Self {
+        match error {
+            SettingsError::Forbidden(error) => error.into(),
+            SettingsError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<FileError> for ApiError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Customers(error) => error.into(),
+            FileError::Read(error) => Self::internal(&error),
+            FileError::NoColumn { .. }
+            | FileError::UnknownColumn { .. }
+            | FileError::Encoding { .. }
+            | FileError::TooLong
+            | FileError::Csv(_) => Self::malformed(error.to_string()),
+        }
+    }
+}
+
 impl From<QuarantineError> for ApiError {
     fn from(error: QuarantineError) -> Self {
         match error {
@@ -142,7 +191,8 @@ impl ApiError {
             | OrderError::NotEnded { .. }
             | OrderError::NothingFailed { .. }
             | OrderError::Rollout(
-                RolloutError::Plan(
+                RolloutError::Outside { .. }
+                | RolloutError::Plan(
                     PlanError::UnknownModel { .. }
                     | PlanError::UpToDate { .. }
                     | PlanError::Overlap { .. }

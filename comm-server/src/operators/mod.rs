@@ -9,6 +9,7 @@ mod compression;
 mod error;
 mod headers;
 mod pages;
+mod precondition;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ mod tests;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use comm_server_core::roles::Permission;
+use comm_server_core::tenancy::Part;
 use runtime::listener::ListenerAuth;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +38,20 @@ impl OperatorState {
     #[must_use]
     pub const fn new(services: Services) -> Self {
         Self { services }
+    }
+
+    /// A view for a session, narrowed to a part of the tree.
+    fn view_within(
+        &self,
+        caller: &caller::Caller,
+        permission: Permission,
+        part: Option<Part>,
+    ) -> Result<View, Forbidden> {
+        let mut caller = caller.clone();
+        if let Some(part) = part {
+            caller.actor.scope = caller.actor.scope.narrowed(part);
+        }
+        self.view(&caller, permission)
     }
 
     /// A view for a session: some seconds old where there is a replica, but never without the session's own writes.

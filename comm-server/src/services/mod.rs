@@ -6,12 +6,15 @@
 
 mod actor;
 pub mod commands;
+pub mod customer_file;
+pub mod customers;
 mod images;
 mod known_browsers;
 pub(crate) mod password;
 mod quarantine;
 pub mod rollouts;
 mod sessions;
+pub mod settings;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -19,18 +22,22 @@ mod view;
 
 use std::sync::Arc;
 
+use comm_server_core::cadence::Cadence;
 use comm_server_core::tenancy::Scope;
 
 use crate::store::Store;
 
 pub use actor::{Actor, Forbidden};
 pub use commands::{CommandError, Commands, RequestKind};
+pub use customer_file::{FileError, FileOutcome, ImportMode, WrongRow};
+pub use customers::{Customers, CustomersError};
 pub use images::{Image, Images, ImagesError};
 pub(crate) use known_browsers::KNOWN_S;
 pub use password::HashError;
 pub use quarantine::{Quarantine, QuarantineError};
 pub use rollouts::{OrderError, Rollouts};
 pub(crate) use sessions::{Session, SessionError, Sessions};
+pub use settings::{PlaceSetting, Settings, SettingsError};
 pub use users::{FirstLoginError, PasswordResetError, Users};
 pub(crate) use users::{LoggedIn, Login, LoginError, PasswordError};
 pub use view::{View, Views};
@@ -42,6 +49,10 @@ pub struct Services {
     pub views: Views,
     /// Commands to gateways.
     pub commands: Commands,
+    /// Customers and sites.
+    pub customers: Customers,
+    /// Settings of the places in the tree.
+    pub settings: Settings,
     /// Firmware roll-outs and published images.
     pub rollouts: Rollouts,
     /// Quarantined reports.
@@ -56,8 +67,15 @@ impl Services {
     ///
     /// # Errors
     /// The system gives no random numbers.
-    pub fn new(store: &Store, scope: &Scope, images: Option<Images>) -> Result<Self, HashError> {
+    pub fn new(
+        store: &Store,
+        scope: &Scope,
+        cadence: Cadence,
+        images: Option<Images>,
+    ) -> Result<Self, HashError> {
         Ok(Self {
+            customers: Customers::new(store.clone()),
+            settings: Settings::new(store.clone(), cadence),
             views: Views::new(store.clone()),
             commands: Commands::new(store.clone()),
             rollouts: Rollouts::new(store.clone(), images.map(Arc::new)),

@@ -97,7 +97,10 @@ impl OrderError {
             | Self::NotEnded { .. }
             | Self::NothingFailed { .. }
             | Self::Rollout(
-                RolloutError::NotFound { .. } | RolloutError::Ended { .. } | RolloutError::Store(_),
+                RolloutError::NotFound { .. }
+                | RolloutError::Outside { .. }
+                | RolloutError::Ended { .. }
+                | RolloutError::Store(_),
             ) => None,
         };
         remedy.map_or_else(|| self.to_string(), |remedy| format!("{self}: {remedy}"))

@@ -1,5 +1,6 @@
 //! Each service with each role: who may do what, and nothing else.
 
+use comm_server_core::cadence::Cadence;
 use comm_server_core::roles::{Permission, Role};
 use comm_server_core::rollouts::{RolloutSpec, Start};
 
@@ -48,7 +49,7 @@ async fn every_service_is_open_to_exactly_the_roles_of_the_table() {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", dir.path().join("platen.db").display());
     let store = Store::open_detached(&url).await.unwrap();
-    let services = Services::new(&store, &scope(), None).unwrap();
+    let services = Services::new(&store, &scope(), Cadence::default(), None).unwrap();
     // The roles in the order of `Role::ALL`: viewer, dispatcher, meter clerk, firmware manager, assistance operator,
     // engineer, administrator.
     let table = [

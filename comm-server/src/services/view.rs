@@ -3,14 +3,18 @@
 use comm_server_core::calls::CallPriority;
 use comm_server_core::roles::Permission;
 use comm_server_core::rollouts::DeviceStep;
+use comm_server_core::settings::{Level, Setting};
+use comm_server_core::tenancy::{CustomerId, SiteId};
+use comm_server_core::tree::Node;
 use jiff::Timestamp;
 use wire::ids::{DeviceId, GatewayId, RolloutId};
 
 use super::{Actor, Forbidden};
 use crate::store::{
-    AuditEntry, Call, CallFilter, Command, CounterSeries, Device, DeviceDetail, DeviceFilter, FleetDevice,
-    FleetFilter, FleetNumbers, Gateway, LaneState, LatestCounter, LeftOutDevice, Page, Quarantined, Rollout,
-    RolloutDevice, Scoped, SeriesQuery, Sighting, Store, StoreError, SupplyCall,
+    AuditEntry, Call, CallFilter, Command, CounterSeries, Customer, Device, DeviceDetail, DeviceFilter,
+    FleetDevice, FleetFilter, FleetNumbers, Gateway, GatewayFilter, LaneState, LatestCounter, LeftOutDevice,
+    Page, Quarantined, Rollout, RolloutDevice, Scoped, SeriesQuery, Sighting, Site, SiteFilter, Store,
+    StoreError, SupplyCall,
 };
 
 /// Gives views to actors with the permission; cheap to clone.
@@ -62,9 +66,56 @@ impl View {
         self.store.gateways(cursor).await
     }
 
-    /// Gateways whose name, customer or site contains `text`.
-    pub(crate) async fn find_gateways(&self, text: &str, cursor: Option<&str>) -> Read<Page<Gateway>> {
-        self.store.find_gateways(text, cursor).await
+    pub(crate) async fn find_gateways(
+        &self,
+        filter: &GatewayFilter,
+        cursor: Option<&str>,
+    ) -> Read<Page<Gateway>> {
+        self.store.find_gateways(filter, cursor).await
+    }
+
+    /// Customers by name, those with `text` in name or key.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub async fn customers(&self, text: &str, cursor: Option<&str>) -> Read<Page<Customer>> {
+        self.store.customers(text, cursor).await
+    }
+
+    /// One customer.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub async fn customer(&self, id: CustomerId) -> Read<Option<Customer>> {
+        self.store.customer(id).await
+    }
+
+    /// Sites by name.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub async fn sites(&self, filter: &SiteFilter, cursor: Option<&str>) -> Read<Page<Site>> {
+        self.store.sites(filter, cursor).await
+    }
+
+    /// One site.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub async fn site(&self, id: SiteId) -> Read<Option<Site>> {
+        self.store.site(id).await
+    }
+
+    /// The time zone that a site has of its own, "" where it inherits one.
+    pub(crate) async fn own_time_zone(&self, site: SiteId) -> Read<String> {
+        let own = self.store.own_values(&Node::Site(site)).await?.unwrap_or_default();
+        let zone = own.into_iter().find(|v| v.level == Level::Site && v.setting == Setting::TimeZone);
+        Ok(zone.map(|zone| zone.value).unwrap_or_default())
+    }
+
+    /// Gateways of a site, at most 1,000.
+    pub(crate) async fn gateways_of(&self, site: SiteId) -> Read<Vec<GatewayId>> {
+        self.store.gateways_of(site).await
     }
 
     pub(crate) async fn gateway(&self, name: &GatewayId) -> Read<Option<Gateway>> {

@@ -34,13 +34,14 @@ pub use tables::enrollments::{Claim, IssuedFor};
 pub use tables::sessions::{NewSession, Session};
 pub use tables::users::{NewUser, User};
 pub use transactions::{
-    AnswerError, Attempt, Claimed, IngestError, Ingested, NewCommand, NewPassword, NewRollout, Replayed,
-    RolloutError,
+    AnswerError, Attempt, Author, Claimed, IMPORT_ROWS, Imported, IngestError, Ingested, NewCommand,
+    NewPassword, NewRollout, Replayed, RolloutError, TreeError,
 };
 pub use views::{
-    Call, CallFilter, Command, CounterPoint, CounterSeries, CounterSource, Device, DeviceDetail,
-    DeviceFilter, FleetDevice, FleetFilter, FleetNumbers, Gateway, LaneState, LatestCounter, LeftOutDevice,
-    Quarantined, Rollout, RolloutDevice, SeriesQuery, Sighting, Statistics, SupplyCall,
+    Call, CallFilter, Command, CounterPoint, CounterSeries, CounterSource, Customer, Device, DeviceDetail,
+    DeviceFilter, FleetDevice, FleetFilter, FleetNumbers, Gateway, GatewayFilter, LaneState, LatestCounter,
+    LeftOutDevice, OwnValue, Quarantined, Rollout, RolloutDevice, SeriesQuery, Sighting, Site, SiteFilter,
+    Statistics, SupplyCall,
 };
 
 use db::writer::{self, Writer};

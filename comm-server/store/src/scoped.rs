@@ -4,7 +4,7 @@ use comm_server_core::tenancy::{Scope, TenantId};
 
 use crate::Store;
 use crate::db::writer::Writer;
-use crate::db::{ReadConnection, StoreError};
+use crate::db::{ReadConnection, StoreError, sql};
 
 /// The store within a scope, cheap to clone: its queries read and change nothing outside of it.
 #[derive(Clone, Debug)]
@@ -24,6 +24,15 @@ impl Store {
 impl Scoped {
     pub(crate) const fn tenant(&self) -> &TenantId {
         self.scope.tenant()
+    }
+
+    pub(crate) const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// ` AND …`: the gateway that `column` names lies in the scope; see [`sql::gateway_within`].
+    pub(crate) fn within(&self, column: &str) -> String {
+        sql::gateway_within(&self.scope, column)
     }
 
     pub(crate) async fn reader(&self) -> Result<ReadConnection, StoreError> {

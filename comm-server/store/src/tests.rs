@@ -20,6 +20,7 @@ use crate::testing::{id, scope};
 use crate::*;
 
 mod batches;
+mod customers;
 pub(crate) mod engines;
 mod history;
 mod large;
@@ -28,6 +29,7 @@ mod rollouts;
 mod several_servers;
 
 use batches::*;
+use customers::*;
 use engines::{database, direct, on_every_engine};
 use history::*;
 use large::*;
@@ -74,6 +76,11 @@ on_every_engine! {
     polls_that_come_together_are_answered_each_with_its_own,
     a_gateway_that_polls_twice_at_once_is_one,
     a_poll_that_cannot_be_taken_spoils_no_other,
+    a_name_or_a_key_belongs_to_one_customer,
+    an_edited_address_is_a_new_one,
+    a_part_of_the_tree_shows_nothing_else,
+    a_setting_counts_below_the_place_that_has_it,
+    a_row_of_a_table_is_taken_whole_or_refused_whole,
 }
 
 const NOW: Timestamp = Timestamp::constant(1_767_225_600, 0);

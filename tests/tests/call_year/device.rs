@@ -59,6 +59,8 @@ pub(crate) struct Stock {
     pub(crate) has_shown: bool,
     /// A read was completed while its level showed near end, and end.
     seen: (bool, bool),
+    /// The level of the last completed read.
+    read: Option<f64>,
 }
 
 impl Stock {
@@ -152,6 +154,8 @@ pub(crate) struct Device {
     has_private: bool,
     all_events: i64,
     rows: BTreeSet<(i64, i64)>,
+    /// The last completed read showed an odd level.
+    odd: bool,
 }
 
 const LANGUAGES: [[&str; 2]; 4] = [
@@ -191,6 +195,7 @@ impl Device {
                 end: false,
                 has_shown: false,
                 seen: (false, false),
+                read: None,
             })
             .collect();
         let waste = Stock { index: 5, color: "", kind: "wasteToner", early: false, ..stock[0].clone() };
@@ -210,6 +215,7 @@ impl Device {
             has_private: chance.random_bool(0.5),
             all_events: 0,
             rows: BTreeSet::new(),
+            odd: false,
         }
     }
 
@@ -263,7 +269,29 @@ impl Device {
     pub(crate) fn was_seen(&mut self) {
         for own in self.stock.iter_mut().filter(|own| !self.warming && own.shown().is_some()) {
             own.seen = (own.seen.0 || own.near, own.seen.1 || own.end);
+            own.read = own.shown();
         }
+    }
+
+    /// Shows one well filled supply as empty in this read only, without an indication that agrees.
+    fn one_odd_level(&mut self, supplies: &mut [Supply], chance: &mut StdRng) {
+        if self.warming {
+            return;
+        }
+        let full = |level: Option<f64>| level.is_some_and(|level| level > 60.0);
+        let at = chance.random_range(0..self.stock.len());
+        let own = &self.stock[at];
+        let is_odd = !self.odd
+            && own.sensor == Sensor::Exact
+            && full(own.read)
+            && full(own.shown())
+            && self.rows.is_empty()
+            && self.bits() == (false, false)
+            && chance.random_bool(0.01);
+        if is_odd {
+            (supplies[at].level, supplies[at].percent) = (Some(0), Some(0.0));
+        }
+        self.odd = is_odd;
     }
 
     /// The calls that must be open.
@@ -324,8 +352,8 @@ impl Device {
         ChangeFingerprint::of_numbers(&[printer, bits, self.all_events, pages])
     }
 
-    /// What a read returns. A table may be lost or truncated.
-    pub(crate) fn reading(&self, whole: bool, chance: &mut StdRng) -> (Reading, Coverage) {
+    /// What a read returns. A table may be lost or truncated, and a level wrong once.
+    pub(crate) fn reading(&mut self, whole: bool, chance: &mut StdRng) -> (Reading, Coverage) {
         let mut coverage = Coverage::WHOLE;
         let language = LANGUAGES[self.language];
         let row = |&(code, index): &(i64, i64)| Alert {
@@ -353,6 +381,9 @@ impl Device {
             }
             5 => (detected_errors, coverage.errors) = (Vec::new(), false),
             _ => {}
+        }
+        if coverage.supplies {
+            self.one_odd_level(&mut supplies, chance);
         }
         let mut counters = BTreeMap::new();
         let mut evidence = BTreeMap::new();

@@ -1,6 +1,6 @@
 //! A year of a fleet against the decisions about calls and reads: coarse sensors, no sensors, shaken
-//! cartridges, swaps, sleep, power cuts, lost tables, and alerts in other languages. No call is missed,
-//! duplicated or left open.
+//! cartridges, swaps, sleep, power cuts, lost tables, levels that are wrong once, and alerts in other languages. No
+//! call is missed, duplicated or left open.
 //!
 //! `PLATEN_DEVICES=200 PLATEN_DAYS=365` runs a whole year; `PLATEN_SEED=7` starts with another seed. Each
 //! device has its own seed, which a failure prints.

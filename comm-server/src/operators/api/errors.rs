@@ -31,6 +31,8 @@ pub(super) enum Code {
     Forbidden,
     NotFound,
     Conflict,
+    PreconditionFailed,
+    PreconditionRequired,
     Unauthorized,
     Overloaded,
     Internal,
@@ -45,8 +47,10 @@ const READ_ERRORS: [(&str, &str); 6] = [
     ("503", "Too many requests: `Retry-After` says when to retry"),
 ];
 
-const WRITE_ERRORS: [(&str, &str); 4] = [
+const WRITE_ERRORS: [(&str, &str); 6] = [
     ("409", "The request doesn't fit the state of things"),
+    ("412", "`If-Match` names another version than the one that is there"),
+    ("428", "`If-Match` is missing"),
     ("413", "The body is larger than the limit"),
     ("415", "The body's media type isn't application/json"),
     ("429", "Too many logins from this address"),

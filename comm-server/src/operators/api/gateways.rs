@@ -3,25 +3,31 @@
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 use wire::ids::GatewayId;
 
-use super::errors::ReadErrors;
-use super::list::{List, PageParams, cursor};
+use super::errors::{ReadErrors, WriteErrors};
+use super::list::{List, cursor, limited};
 use super::states;
 use crate::operators::OperatorState;
-use crate::operators::caller::{Caller, Params, PathIds};
+use crate::operators::caller::{Body, Caller, Params, PathIds};
 use crate::operators::error::ApiError;
-use crate::store;
+use crate::store::{self, GatewayFilter};
 use comm_server_core::roles::Permission;
+use comm_server_core::tenancy::{CustomerId, Part, SiteId};
 
 /// A gateway.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Gateway {
     gateway: String,
+    /// Name of its customer, "" while it is not assigned.
     customer: String,
+    /// Name of its site, "" while it is not assigned.
     site: String,
+    customer_id: Option<Uuid>,
+    site_id: Option<Uuid>,
     /// Version of its program.
     version: String,
     devices: i64,
@@ -66,6 +72,8 @@ impl From<store::Gateway> for Gateway {
             gateway: g.gateway.into(),
             customer: g.customer,
             site: g.site,
+            customer_id: g.customer_id.map(|id| id.0),
+            site_id: g.site_id.map(|id| id.0),
             version: g.version,
             devices: g.devices,
             devices_offline: g.devices_offline,
@@ -88,18 +96,50 @@ impl From<store::LaneState> for Lane {
     }
 }
 
+/// The filter and position of a list of gateways.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct GatewayParams {
+    /// Of this customer only.
+    customer: Option<Uuid>,
+    /// Of this site only; `customer` doesn't matter then.
+    site: Option<Uuid>,
+    /// With this text in name, customer or site.
+    #[param(max_length = 100)]
+    q: Option<String>,
+    /// Only those that belong to no site yet.
+    unassigned: Option<bool>,
+    /// `next` of the page before.
+    #[param(max_length = 300)]
+    page: Option<String>,
+}
+
+/// Where a gateway belongs to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GatewayPatch {
+    /// Its site; null for none.
+    #[serde(deserialize_with = "Option::deserialize")]
+    site: Option<Uuid>,
+}
+
 /// Gateways by name.
 #[utoipa::path(
-    get, path = "/api/v1/gateways", tag = "fleet", operation_id = "list_gateways", params(PageParams),
+    get, path = "/api/v1/gateways", tag = "fleet", operation_id = "list_gateways", params(GatewayParams),
     responses((status = 200, body = List<Gateway>, description = "A page of gateways"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
-    Params(params): Params<PageParams>,
+    Params(params): Params<GatewayParams>,
 ) -> Result<Json<List<Gateway>>, ApiError> {
-    let page = state.view(&caller, Permission::SeeFleet)?.gateways(cursor(params.page.as_deref())?).await?;
-    Ok(Json(List::of(page)))
+    let text = limited("q", params.q.as_deref(), 400)?.unwrap_or_default().to_owned();
+    let part = params.site.map(|id| Part::Site(SiteId(id)));
+    let part = part.or(params.customer.map(|id| Part::Customer(CustomerId(id))));
+    let filter = GatewayFilter { text, unassigned: params.unassigned.unwrap_or_default() };
+    let view = state.view_within(&caller, Permission::SeeFleet, part)?;
+    Ok(Json(List::of(view.find_gateways(&filter, cursor(params.page.as_deref())?).await?)))
 }
 
 /// One gateway.
@@ -116,5 +156,28 @@ pub(super) async fn one(
     let found = state.view(&caller, Permission::SeeFleet)?.gateway(&name).await?;
     let gateway = found.ok_or_else(|| ApiError::not_found("gateway"))?;
     let lanes = state.view(&caller, Permission::SeeFleet)?.lanes(&name, &name).await?;
+    Ok(Json(GatewayDetail { gateway: gateway.into(), lanes: lanes.into_iter().map(Into::into).collect() }))
+}
+
+/// Assign a gateway to a site.
+#[utoipa::path(
+    patch, path = "/api/v1/gateways/{gateway}", tag = "tree", operation_id = "assign_gateway",
+    request_body = GatewayPatch,
+    params(
+        ("gateway" = String, Path, description = "The gateway's name"),
+        ("x-csrf-token" = String, Header, description = "The session's `csrf`"),
+    ),
+    responses((status = 200, body = GatewayDetail, description = "As it is now"), WriteErrors)
+)]
+pub(super) async fn assign(
+    state: State<OperatorState>,
+    caller: Caller,
+    PathIds(name): PathIds<GatewayId>,
+    Body(patch): Body<GatewayPatch>,
+) -> Result<Json<GatewayDetail>, ApiError> {
+    state.services.customers.assign(&caller.actor, &name, patch.site.map(SiteId)).await?;
+    let view = state.services.views.now(&caller.actor, Permission::SeeFleet)?;
+    let gateway = view.gateway(&name).await?.ok_or_else(|| ApiError::not_found("gateway"))?;
+    let lanes = view.lanes(&name, &name).await?;
     Ok(Json(GatewayDetail { gateway: gateway.into(), lanes: lanes.into_iter().map(Into::into).collect() }))
 }

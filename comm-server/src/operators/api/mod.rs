@@ -4,6 +4,7 @@ mod account;
 mod audit;
 mod calls;
 mod commands;
+mod customers;
 mod devices;
 mod errors;
 mod gateways;
@@ -13,6 +14,8 @@ mod parameters;
 mod quarantine;
 mod rollouts;
 mod session;
+mod settings;
+mod sites;
 mod states;
 
 use axum::response::IntoResponse;
@@ -77,7 +80,14 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(session::begin, session::end))
         .routes(routes!(account::change_password))
         .routes(routes!(gateways::list))
-        .routes(routes!(gateways::one))
+        .routes(routes!(gateways::one, gateways::assign))
+        .routes(routes!(customers::list, customers::create))
+        .routes(routes!(customers::one, customers::change, customers::delete))
+        .routes(routes!(customers::export))
+        .routes(routes!(sites::list, sites::create))
+        .routes(routes!(sites::one, sites::change, sites::delete))
+        .routes(routes!(settings::read, settings::change))
+        .merge(files())
         .routes(routes!(devices::list))
         .routes(routes!(devices::one))
         .routes(routes!(devices::counters))
@@ -91,6 +101,13 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(quarantine::replay))
         .routes(routes!(audit::list))
         .routes(routes!(images::list))
+}
+
+/// Routes that take a file.
+fn files() -> OpenApiRouter<OperatorState> {
+    OpenApiRouter::new()
+        .routes(routes!(customers::import))
+        .layer(axum::extract::DefaultBodyLimit::max(customers::FILE_BYTES))
 }
 
 async fn nothing_here() -> impl IntoResponse {
@@ -110,11 +127,14 @@ mod tests {
     use super::*;
 
     /// The source of each file of this folder that has a schema.
-    const SOURCES: [&str; 12] = [
+    const SOURCES: [&str; 15] = [
         include_str!("account.rs"),
         include_str!("audit.rs"),
         include_str!("calls.rs"),
         include_str!("commands.rs"),
+        include_str!("customers.rs"),
+        include_str!("settings.rs"),
+        include_str!("sites.rs"),
         include_str!("devices.rs"),
         include_str!("gateways.rs"),
         include_str!("images.rs"),
@@ -233,7 +253,8 @@ mod tests {
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 let schema = &parameter["schema"];
                 let of = |key: &str| !schema[key].is_null();
-                let fixed = matches!(schema["format"].as_str(), Some("uuid" | "date-time"));
+                let fixed = matches!(schema["format"].as_str(), Some("uuid" | "date-time"))
+                    || schema["type"] == "boolean";
                 assert!(fixed || of("maxLength") || of("enum"), "{}: {parameter}", operation["operationId"]);
                 assert!(parameter["in"] != "path" || fixed || of("pattern"), "{parameter}");
                 count += 1;
@@ -253,6 +274,10 @@ mod tests {
                 "/api/v1/audit",
                 "/api/v1/calls",
                 "/api/v1/commands",
+                "/api/v1/customers",
+                "/api/v1/customers/export",
+                "/api/v1/customers/import",
+                "/api/v1/customers/{customer}",
                 "/api/v1/devices",
                 "/api/v1/gateways",
                 "/api/v1/gateways/{gateway}",
@@ -266,6 +291,9 @@ mod tests {
                 "/api/v1/rollouts/{rollout}/cancel",
                 "/api/v1/rollouts/{rollout}/retry",
                 "/api/v1/session",
+                "/api/v1/settings",
+                "/api/v1/sites",
+                "/api/v1/sites/{site}",
             ]
         );
         let json = serde_json::to_value(&document).unwrap();

@@ -24,6 +24,7 @@ fn rule(name: &str) -> Option<Rule> {
         "device" => Rule::Text(1, 96, "^[A-Za-z0-9._:/-]+$"),
         // What `session::random_token` makes.
         "x-csrf-token" => Rule::Text(64, 64, "^[0-9a-f]+$"),
+        "if-match" => Rule::Text(1, 200, "^(\\*|(W/)?\"[^\"]*\"(, *(W/)?\"[^\"]*\")*)$"),
         "kind" => Rule::OneOf(CallKind::ALL.map(|kind| kind.name().into()).to_vec()),
         "counter" => Rule::OneOf(Counter::ALL.map(|counter| counter.name().into()).to_vec()),
         _ => return None,

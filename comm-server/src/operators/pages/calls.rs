@@ -13,6 +13,7 @@ use super::icon::Icon;
 use super::layout::Layout;
 use super::list::{Cursor, next_page};
 use super::live::Wanted;
+use super::place::{Place, PlaceNote};
 use super::session::{PageParams, PageSession};
 use super::state::{self, StateBadge};
 use super::time::When;
@@ -41,6 +42,8 @@ pub(super) struct Query {
     gateway: String,
     #[serde(default)]
     device: String,
+    #[serde(flatten)]
+    place: Place,
     #[serde(default)]
     page: Cursor,
 }
@@ -53,6 +56,7 @@ struct CallsPage<'a> {
     kinds: Vec<Choice>,
     gateway: &'a str,
     device: &'a str,
+    place: Option<PlaceNote>,
     live: &'a CallsLive,
 }
 
@@ -106,17 +110,22 @@ pub(super) async fn show(
         gateway: identifier(&query.gateway)?,
         device: identifier(&query.device)?.filter(|_| !query.gateway.is_empty()),
     };
+    let view = state.view_within(&caller, Permission::SeeFleet, query.place.part()?)?;
+    let place = query.place.note(&view, "/calls").await?;
     let mut sections = Vec::new();
+    let [customer, site] = query.place.values();
     let own = [
         ("state", query.state.as_str()),
         ("kind", query.kind.as_str()),
         ("gateway", query.gateway.as_str()),
         ("device", query.device.as_str()),
+        customer,
+        site,
     ];
     if own.iter().all(|(_, value)| value.is_empty()) && query.page.get().is_none() {
         let urgent =
             CallFilter { open: Some(true), kind: Some(CallKind::ServiceCall), ..CallFilter::default() };
-        let found = state.view(&caller, Permission::SeeFleet)?.calls(&urgent, None).await?;
+        let found = view.calls(&urgent, None).await?;
         sections.push(Section {
             id: "service-calls",
             title: "Open service calls",
@@ -125,7 +134,7 @@ pub(super) async fn show(
             calls: rows(found.items, now),
         });
     }
-    let found = state.view(&caller, Permission::SeeFleet)?.calls(&filter, query.page.get()).await?;
+    let found = view.calls(&filter, query.page.get()).await?;
     sections.push(Section {
         id: "all-calls",
         title: "Calls, newest first",
@@ -140,6 +149,7 @@ pub(super) async fn show(
         kinds: choices(&kinds(), &query.kind),
         gateway: &query.gateway,
         device: &query.device,
+        place,
         live: &live,
     }))
 }

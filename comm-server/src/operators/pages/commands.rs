@@ -24,7 +24,7 @@ use crate::operators::OperatorState;
 use crate::operators::caller::Caller;
 use crate::operators::error::ApiError;
 use crate::services::RequestKind;
-use crate::store::{Command, Gateway, Page};
+use crate::store::{Command, Gateway, GatewayFilter, Page};
 
 /// The position in the list.
 #[derive(Debug, Default, Deserialize)]
@@ -96,7 +96,7 @@ pub(super) async fn show(
     let view = state.view(&caller, Permission::SeeFleet)?;
     let found = view.commands(gateway.as_ref(), query.page.get()).await?;
     let q = query.q.as_deref().unwrap_or(&query.gateway);
-    let gateways = view.find_gateways(q, None).await?;
+    let gateways = view.find_gateways(&GatewayFilter { text: q.to_owned(), unassigned: false }, None).await?;
     let choice = found_gateways(gateways, q);
     let live = CommandsLive {
         next: next_page("/commands", &[("gateway", &query.gateway)], found.next.as_deref()),

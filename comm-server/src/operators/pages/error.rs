@@ -58,6 +58,8 @@ impl IntoResponse for PageError {
             | ProblemCode::BodyTooLarge
             | ProblemCode::UnsupportedEncoding
             | ProblemCode::SequenceGap
+            | ProblemCode::PreconditionFailed
+            | ProblemCode::PreconditionRequired
             | ProblemCode::Conflict => "That did not work",
         };
         let mut detail = problem.detail;

@@ -13,13 +13,14 @@ use super::icon::Icon;
 use super::layout::Layout;
 use super::list::{Cursor, next_page};
 use super::live::Wanted;
+use super::place::{Place, PlaceNote};
 use super::session::{PageParams, PageSession};
 use super::state::{self, StateBadge};
 use super::supply::{self, Alarms, Bar};
 use super::time::{When, grouped};
-use super::url::{device_page, element};
+use super::url::{address, device_page, element};
 use crate::operators::OperatorState;
-use crate::operators::caller::Caller;
+use crate::services::View;
 use crate::store::{FleetDevice, FleetFilter, FleetNumbers, SupplyCall};
 
 const STATES: [(&str, &str); 4] = [
@@ -36,6 +37,8 @@ pub(super) struct Query {
     q: String,
     #[serde(default)]
     state: String,
+    #[serde(flatten)]
+    place: Place,
     #[serde(default)]
     page: Cursor,
     done: Option<String>,
@@ -47,6 +50,7 @@ struct FleetPage<'a> {
     layout: Layout,
     q: &'a str,
     states: Vec<Choice>,
+    place: Option<PlaceNote>,
     live: &'a FleetLive,
 }
 
@@ -62,7 +66,7 @@ struct FleetLive {
 struct Tile {
     id: &'static str,
     title: &'static str,
-    href: &'static str,
+    href: String,
     icon: Icon,
     tone: &'static str,
     number: String,
@@ -104,14 +108,16 @@ pub(super) async fn show(
         "supplies" => FleetFilter::Supplies,
         _ => FleetFilter::All,
     };
-    let numbers = state.view(&caller, Permission::SeeFleet)?.fleet_numbers(now).await?;
-    let cursor = query.page.get();
-    let found = state.view(&caller, Permission::SeeFleet)?.fleet(&query.q, show, cursor, now).await?;
-    let alarms = alarms(&state, &caller, &found.items).await?;
-    let filter = [("q", query.q.as_str()), ("state", query.state.as_str())];
+    let view = state.view_within(&caller, Permission::SeeFleet, query.place.part()?)?;
+    let place = query.place.note(&view, "/").await?;
+    let numbers = view.fleet_numbers(now).await?;
+    let found = view.fleet(&query.q, show, query.page.get(), now).await?;
+    let alarms = alarms(&view, &found.items).await?;
+    let [customer, site] = query.place.values();
+    let filter = [("q", query.q.as_str()), ("state", query.state.as_str()), customer, site];
     let live = FleetLive {
-        tiles: tiles(&numbers),
-        filtered: !query.q.trim().is_empty() || show != FleetFilter::All,
+        tiles: tiles(&numbers, &query.place),
+        filtered: !query.q.trim().is_empty() || show != FleetFilter::All || place.is_some(),
         next: next_page("/", &filter, found.next.as_deref()),
         devices: found.items.into_iter().map(|device| row(device, &alarms, now)).collect(),
     };
@@ -119,31 +125,29 @@ pub(super) async fn show(
         layout: Layout::new(&caller, "/", query.done.as_deref()),
         states: choices(&STATES, &query.state),
         q: &query.q,
+        place,
         live: &live,
     }))
 }
 
 /// Open supply calls of a page's devices.
-async fn alarms(
-    state: &OperatorState,
-    caller: &Caller,
-    devices: &[FleetDevice],
-) -> Result<Vec<SupplyCall>, PageError> {
+async fn alarms(view: &View, devices: &[FleetDevice]) -> Result<Vec<SupplyCall>, PageError> {
     let (Some(first), Some(last)) = (devices.first(), devices.last()) else { return Ok(Vec::new()) };
     let (first, last) = ((&first.gateway, &first.device), (&last.gateway, &last.device));
-    Ok(state.view(caller, Permission::SeeFleet)?.supply_calls(first, last).await?)
+    Ok(view.supply_calls(first, last).await?)
 }
 
-fn tiles(n: &FleetNumbers) -> Vec<Tile> {
-    let tile = |id, title, href, icon, alarm: &'static str, number: i64, note: String| Tile {
-        id,
-        title,
-        href,
-        icon,
-        tone: if number > 0 { alarm } else { "" },
-        number: grouped(number),
-        note,
-    };
+fn tiles(n: &FleetNumbers, place: &Place) -> Vec<Tile> {
+    let tile =
+        |id, title, (path, query): (&str, &[(&str, &str)]), icon, alarm: &'static str, number, note| Tile {
+            id,
+            title,
+            href: address(path, &[query, &place.values()].concat()),
+            icon,
+            tone: if number > 0 { alarm } else { "" },
+            number: grouped(number),
+            note,
+        };
     let gateways = if n.gateways == 1 {
         "behind 1 gateway".to_owned()
     } else {
@@ -151,11 +155,11 @@ fn tiles(n: &FleetNumbers) -> Vec<Tile> {
     };
     let or = |number: i64, some: &str, none: &str| if number > 0 { some } else { none }.to_owned();
     vec![
-        tile("tile-devices", "Devices", "/", Icon::Fleet, "", n.devices, gateways),
+        tile("tile-devices", "Devices", ("/", &[]), Icon::Fleet, "", n.devices, gateways),
         tile(
             "tile-offline",
             "Offline",
-            "/?state=offline",
+            ("/", &[("state", "offline")]),
             Icon::Offline,
             "bad",
             n.offline,
@@ -164,7 +168,7 @@ fn tiles(n: &FleetNumbers) -> Vec<Tile> {
         tile(
             "tile-calls",
             "Service calls",
-            "/calls?state=open&kind=service_call",
+            ("/calls", &[("state", "open"), ("kind", "service_call")]),
             Icon::Wrench,
             "bad",
             n.service_calls,
@@ -173,7 +177,7 @@ fn tiles(n: &FleetNumbers) -> Vec<Tile> {
         tile(
             "tile-supplies",
             "Supplies low",
-            "/?state=supplies",
+            ("/", &[("state", "supplies")]),
             Icon::Drop,
             "warn",
             n.supplies,
@@ -182,7 +186,7 @@ fn tiles(n: &FleetNumbers) -> Vec<Tile> {
         tile(
             "tile-silent",
             "Silent gateways",
-            "/gateways",
+            ("/gateways", &[]),
             Icon::Gateway,
             "bad",
             n.silent,

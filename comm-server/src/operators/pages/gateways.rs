@@ -11,12 +11,13 @@ use super::icon::Icon;
 use super::layout::Layout;
 use super::list::{Cursor, next_page};
 use super::live::Wanted;
+use super::place::{Place, PlaceNote};
 use super::session::{PageParams, PageSession};
 use super::state::{self, StateBadge};
 use super::time::{When, grouped, span};
 use super::url::address;
 use crate::operators::OperatorState;
-use crate::store::{Gateway, LaneState};
+use crate::store::{Gateway, GatewayFilter, LaneState};
 use comm_server_core::roles::Permission;
 
 /// The position in the list.
@@ -24,6 +25,10 @@ use comm_server_core::roles::Permission;
 pub(super) struct Query {
     #[serde(default)]
     q: String,
+    #[serde(default)]
+    unassigned: String,
+    #[serde(flatten)]
+    place: Place,
     #[serde(default)]
     page: Cursor,
     done: Option<String>,
@@ -35,6 +40,8 @@ struct GatewaysPage<'a> {
     layout: Layout,
     may_ask: bool,
     q: &'a str,
+    unassigned: bool,
+    place: Option<PlaceNote>,
     live: &'a GatewaysLive,
 }
 
@@ -81,22 +88,27 @@ pub(super) async fn show(
 ) -> Result<Response, PageError> {
     let now = Timestamp::now();
     let cursor = query.page.get();
-    let found = state.view(&caller, Permission::SeeFleet)?.find_gateways(&query.q, cursor).await?;
+    let view = state.view_within(&caller, Permission::SeeFleet, query.place.part()?)?;
+    let place = query.place.note(&view, "/gateways").await?;
+    let filter = GatewayFilter { text: query.q.clone(), unassigned: query.unassigned == "yes" };
+    let found = view.find_gateways(&filter, cursor).await?;
     let lanes = match (found.items.first(), found.items.last()) {
-        (Some(first), Some(last)) => {
-            state.view(&caller, Permission::SeeFleet)?.lanes(&first.gateway, &last.gateway).await?
-        }
+        (Some(first), Some(last)) => view.lanes(&first.gateway, &last.gateway).await?,
         (_, _) => Vec::new(),
     };
+    let [customer, site] = query.place.values();
+    let values = [("q", query.q.as_str()), ("unassigned", query.unassigned.as_str()), customer, site];
     let live = GatewaysLive {
-        filtered: !query.q.trim().is_empty(),
-        next: next_page("/gateways", &[("q", &query.q)], found.next.as_deref()),
+        filtered: !query.q.trim().is_empty() || place.is_some() || filter.unassigned,
+        next: next_page("/gateways", &values, found.next.as_deref()),
         gateways: found.items.into_iter().map(|gateway| row(gateway, &lanes, now)).collect(),
     };
     Ok(wanted.answer(&[&live], || GatewaysPage {
         layout: Layout::new(&caller, "/gateways", query.done.as_deref()),
         may_ask: caller.actor.may(Permission::AskGateway),
         q: &query.q,
+        unassigned: filter.unassigned,
+        place,
         live: &live,
     }))
 }

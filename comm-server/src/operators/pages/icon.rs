@@ -10,6 +10,7 @@ pub(super) enum Icon {
     Clock,
     Command,
     Counter,
+    Customer,
     Cover,
     Drop,
     Fleet,
@@ -23,6 +24,7 @@ pub(super) enum Icon {
     Quarantine,
     Question,
     Rollout,
+    Settings,
     Wrench,
 }
 
@@ -39,6 +41,9 @@ impl Icon {
             Self::Clock => "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2M8 5v3l2 1.500",
             Self::Command => "M2.500 3h11v10h-11zM5 6.500 7 8l-2 1.500M8.500 10h2.500",
             Self::Counter => "M2 13.500h12M3.500 11V8M6.500 11V5M9.500 11V7M12.500 11V3",
+            Self::Customer => {
+                "M2.500 14V5L8 2l5.500 3v9M1.500 14h13M5.500 7h.1M8 7h.1M10.500 7h.1M6.500 14v-3.500h3V14"
+            }
             Self::Cover => "M2 13h12M3 10h10V8.500L4 3.500",
             Self::Drop => "M8 2s4.500 4.500 4.500 7.500a4.500 4.500 0 0 1-9 0C3.500 6.500 8 2 8 2",
             Self::Fleet => "M4 6V2h8v4M4 11H2V6h12v5h-2M4 9h8v5H4z",
@@ -58,6 +63,7 @@ impl Icon {
                 "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2M6.200 6.300a1.800 1.800 0 1 1 2.600 1.600c-.6.300-.8.600-.8 1.200M8 11.200v.1"
             }
             Self::Rollout => "M8 2v8M4.800 6.800 8 10l3.200-3.200M2.500 13.500h11",
+            Self::Settings => "M2 4.500h6M11 4.500h3M9.500 3v3M2 11.500h3M8 11.500h6M6.500 10v3",
             Self::Wrench => {
                 "M9.500 6.500 3 13l-1-1 6.500-6.500A3.500 3.500 0 0 1 13 2l-2.200 2.200 1 1L14 3a3.500 3.500 0 0 1-4.500 3.500"
             }

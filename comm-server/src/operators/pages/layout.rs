@@ -47,24 +47,29 @@ pub(super) struct Entry {
 }
 
 /// Path, title, icon, required permission.
-const ENTRIES: [(&str, &str, Icon, Permission); 7] = [
+const ENTRIES: [(&str, &str, Icon, Permission); 9] = [
     ("/", "Fleet", Icon::Fleet, Permission::SeeFleet),
+    ("/customers", "Customers", Icon::Customer, Permission::SeeFleet),
     ("/gateways", "Gateways", Icon::Gateway, Permission::SeeFleet),
     ("/calls", "Calls", Icon::Call, Permission::SeeFleet),
     ("/rollouts", "Roll-outs", Icon::Rollout, Permission::SeeFleet),
     ("/commands", "Commands", Icon::Command, Permission::SeeFleet),
     ("/quarantine", "Quarantine", Icon::Quarantine, Permission::SeeQuarantine),
     ("/audit", "Audit", Icon::Audit, Permission::SeeAudit),
+    ("/settings", "Settings", Icon::Settings, Permission::ManageCustomers),
 ];
 
 /// Messages, by the value of `done` in the address.
-const DONE: [(&str, &str); 7] = [
+const DONE: [(&str, &str); 10] = [
     ("queued", "Queued. The gateway gets it with its next poll."),
     ("planned", "Planned. Gateways get it with their next polls."),
     ("cancelled", "Cancelled. Gateways are told with their next polls."),
     ("taken", "Tried again. All of them could be used now and were taken."),
     ("partly-taken", "Tried again. Some could be used now and were taken; the others are still here."),
     ("kept", "Tried again. None of them can be used by this server yet."),
+    ("created", "Created."),
+    ("saved", "Saved."),
+    ("deleted", "Deleted."),
     ("password", "Your password is changed; your other sessions have ended."),
 ];
 

@@ -83,6 +83,8 @@ pub(super) async fn submit(
                 | ProblemCode::NotFound
                 | ProblemCode::SequenceGap
                 | ProblemCode::Conflict
+                | ProblemCode::PreconditionFailed
+                | ProblemCode::PreconditionRequired
                 | ProblemCode::Internal => "That did not work. Try again.",
             };
             let user = user.chars().take(64).collect();

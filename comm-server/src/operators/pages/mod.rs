@@ -6,6 +6,8 @@ mod assets;
 mod audit;
 mod calls;
 mod commands;
+mod customer_file;
+mod customers;
 mod device;
 mod error;
 mod fleet;
@@ -17,20 +19,31 @@ mod list;
 mod live;
 mod login;
 mod password;
+mod place;
 mod progress;
 mod quarantine;
 mod return_to;
 mod rollouts;
 mod session;
+mod settings;
+mod sites;
 mod state;
 mod supply;
 mod time;
 mod url;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
 use super::OperatorState;
+
+/// Routes that take a file.
+fn files() -> Router<OperatorState> {
+    Router::new()
+        .route("/customers/import", post(customer_file::import))
+        .layer(DefaultBodyLimit::max(customer_file::FORM_BYTES))
+}
 
 /// The console's routes.
 pub(super) fn router(state: &OperatorState) -> Router<OperatorState> {
@@ -40,6 +53,16 @@ pub(super) fn router(state: &OperatorState) -> Router<OperatorState> {
         .route("/logout", post(login::leave))
         .route("/password", get(password::show).post(password::submit))
         .route("/gateways", get(gateways::show))
+        .route("/customers", get(customers::show).post(customers::create))
+        .route("/customers/export.csv", get(customer_file::export))
+        .route("/customers/{customer}", get(customers::show_one).post(customers::change))
+        .route("/customers/{customer}/delete", post(customers::delete))
+        .route("/customers/{customer}/sites", post(customers::create_site))
+        .route("/sites/{site}", get(sites::show).post(sites::change))
+        .route("/sites/{site}/delete", post(sites::delete))
+        .route("/sites/{site}/gateways", post(sites::assign))
+        .route("/settings", get(settings::show).post(settings::change))
+        .merge(files())
         .route("/devices/{gateway}/{device}", get(device::show))
         .route("/devices/{gateway}/{device}/commands", post(device::ask))
         .route("/calls", get(calls::show))

@@ -1,5 +1,6 @@
 //! The visitor of a page: without a session redirected to the login, with a one-time password to its change.
 
+use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
@@ -11,7 +12,7 @@ use super::error::PageError;
 use super::live;
 use super::return_to::ReturnTo;
 use crate::operators::OperatorState;
-use crate::operators::caller::{Caller, Fields, Params, check_csrf, identify};
+use crate::operators::caller::{Caller, Fields, Params, check_csrf, identify, upload};
 
 /// A logged-in visitor of a page.
 pub(super) struct PageSession(pub(super) Caller);
@@ -23,6 +24,14 @@ pub(super) struct UnverifiedPageSession(pub(super) Caller);
 pub(super) struct FormSubmission {
     pub(super) caller: Caller,
     pub(super) fields: Fields,
+}
+
+/// A submitted form with a file, its token checked.
+pub(super) struct UploadSubmission {
+    pub(super) caller: Caller,
+    pub(super) fields: Fields,
+    /// The contents of the file.
+    pub(super) file: Bytes,
 }
 
 /// As [`FormSubmission`], from a visitor who may still have a one-time password.
@@ -114,5 +123,21 @@ impl FromRequest<OperatorState> for FormSubmission {
         let UnverifiedFormSubmission(Self { caller, fields }) =
             UnverifiedFormSubmission::from_request(request, state).await?;
         asked.password_gate(&caller).map_or(Ok(Self { caller, fields }), Err)
+    }
+}
+
+impl FromRequest<OperatorState> for UploadSubmission {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &OperatorState) -> Result<Self, Response> {
+        let asked = Asked::of(request.method(), request.uri(), request.headers());
+        let caller = asked.page_session(state).await?;
+        if let Some(gate) = asked.password_gate(&caller) {
+            return Err(gate);
+        }
+        let refuse = |refused| PageError(refused).into_response();
+        let (fields, file) = upload(request, state).await.map_err(refuse)?;
+        check_csrf(&caller, fields.text("csrf")).map_err(refuse)?;
+        Ok(Self { caller, fields, file })
     }
 }

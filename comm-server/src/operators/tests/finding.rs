@@ -7,8 +7,17 @@ use super::site::Site;
 
 const MANY: &str = "
     WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 150)
-    INSERT INTO gateways (tenant, gateway, customer, site, first_seen_ms, last_poll_ms, next_poll_s)
-     SELECT 'default', printf('gw-%04d-site', i), printf('Customer %d', i / 3), printf('Works %d', i), 1,
+    INSERT INTO customers (tenant, customer, name, version, created_ms, updated_ms)
+     SELECT DISTINCT 'default', printf('01980000-0000-7000-8000-%012d', i / 3), printf('Customer %d', i / 3), 1, 1, 1
+     FROM n;
+    WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 150)
+    INSERT INTO sites (tenant, site, customer, name, version, created_ms, updated_ms)
+     SELECT 'default', printf('01980000-0000-7000-9000-%012d', i), printf('01980000-0000-7000-8000-%012d', i / 3),
+      printf('Works %d', i), 1, 1, 1 FROM n;
+    WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 150)
+    INSERT INTO gateways (tenant, gateway, customer_id, site_id, first_seen_ms, last_poll_ms, next_poll_s)
+     SELECT 'default', printf('gw-%04d-site', i), printf('01980000-0000-7000-8000-%012d', i / 3),
+      printf('01980000-0000-7000-9000-%012d', i), 1,
       CAST(strftime('%s', 'now') AS INTEGER) * 1000 - 900000, 3600 FROM n;
     INSERT INTO devices (tenant, gateway, device, first_seen_ms) VALUES ('default', 'gw-0140-site', 'a:1', 1)";
 

@@ -4,12 +4,33 @@ use axum::http::header;
 
 use super::site::{PASSWORD, Site};
 
-pub(super) const PAGES: [&str; 7] =
-    ["/", "/gateways", "/calls", "/commands", "/rollouts", "/quarantine", "/audit"];
+pub(super) const PAGES: [&str; 11] = [
+    "/",
+    "/customers",
+    "/customers/01980000-0000-7000-8000-0000000000c1",
+    "/sites/01980000-0000-7000-9000-0000000000c1",
+    "/gateways",
+    "/calls",
+    "/commands",
+    "/rollouts",
+    "/quarantine",
+    "/audit",
+    "/settings",
+];
 
 pub(super) const EVIL: &str = "
-    INSERT INTO gateways (tenant, gateway, site, version, first_seen_ms, last_poll_ms, next_poll_s)
-     VALUES ('default', 'gw-1', '<script>alert(1)</script>', '<script>', 1, 1, 3600);
+    INSERT INTO customers (tenant, customer, name, erp_key, version, created_ms, updated_ms)
+     VALUES ('default', '01980000-0000-7000-8000-0000000000c1', '<script>alert(4)</script>', '<script>', 1, 1, 1);
+    INSERT INTO addresses (tenant, address, street, postal_code, city, region, country, created_ms)
+     VALUES ('default', 'a1', '<script>', '\"><script>', '<script>', '<script>', '', 1);
+    INSERT INTO sites (tenant, site, customer, name, erp_key, address, version, created_ms, updated_ms)
+     VALUES ('default', '01980000-0000-7000-9000-0000000000c1', '01980000-0000-7000-8000-0000000000c1',
+      '<script>alert(1)</script>', '\"><script>', 'a1', 1, 1, 1);
+    INSERT INTO settings (tenant, level, node, name, value, updated_ms, updated_by)
+     VALUES ('default', 'site', '01980000-0000-7000-9000-0000000000c1', 'time_zone', '\"><script>', 1, 'a');
+    INSERT INTO gateways (tenant, gateway, customer_id, site_id, version, first_seen_ms, last_poll_ms, next_poll_s)
+     VALUES ('default', 'gw-1', '01980000-0000-7000-8000-0000000000c1', '01980000-0000-7000-9000-0000000000c1',
+      '<script>', 1, 1, 3600);
     INSERT INTO lanes (tenant, gateway, lane, acknowledged, made) VALUES ('default', 'gw-1', 'bulk', 3, 5);
     INSERT INTO devices (tenant, gateway, device, vendor, model, serial, name, address, firmware, reading, read_ms,
       total, total_ms, first_seen_ms) VALUES ('default', 'gw-1', 'ricoh:E1/7', '<script>', '<script>alert(2)</script>',
@@ -72,15 +93,17 @@ async fn what_a_device_says_is_never_markup() {
 async fn empty_pages_say_what_to_do_next() {
     let (site, client) = Site::with("administrator").await;
     let next = [
-        "platen-pki token",
-        "platen-gateway --config gateway.yaml enroll",
-        "Devices call by themselves",
-        "No commands yet",
-        "publish",
-        "Nothing is in",
-        "",
+        ("/", "platen-pki token"),
+        ("/customers", "No customers yet"),
+        ("/gateways", "platen-gateway --config gateway.yaml enroll"),
+        ("/calls", "Devices call by themselves"),
+        ("/commands", "No commands yet"),
+        ("/rollouts", "publish"),
+        ("/quarantine", "Nothing is in"),
+        ("/audit", ""),
+        ("/settings", "UTC, this server&#39;s default"),
     ];
-    for (path, text) in PAGES.into_iter().zip(next) {
+    for (path, text) in next {
         let page = site.get(&client, path).await;
         assert_eq!(page.status, 200, "{path}");
         assert!(page.text.contains(text) && !page.text.contains("platen-pki issue"), "{path}: {text}");

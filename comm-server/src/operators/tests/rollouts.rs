@@ -7,8 +7,12 @@ use serde_json::json;
 use super::site::{Answer, Client, Site};
 
 const FLEET: &str = "
-    INSERT INTO gateways (tenant, gateway, customer, site, first_seen_ms, next_poll_s)
-     VALUES ('default', 'gw-1', 'Example AG', 'Berlin', 1, 3600);
+    INSERT INTO customers (tenant, customer, name, version, created_ms, updated_ms)
+     VALUES ('default', '01980000-0000-7000-8000-000000000001', 'Example AG', 1, 1, 1);
+    INSERT INTO sites (tenant, site, customer, name, version, created_ms, updated_ms) VALUES ('default',
+     '01980000-0000-7000-9000-000000000001', '01980000-0000-7000-8000-000000000001', 'Berlin', 1, 1, 1);
+    INSERT INTO gateways (tenant, gateway, customer_id, site_id, first_seen_ms, next_poll_s)
+     VALUES ('default', 'gw-1', '01980000-0000-7000-8000-000000000001', '01980000-0000-7000-9000-000000000001', 1, 3600);
     INSERT INTO devices (tenant, gateway, device, vendor, model, serial, name, firmware, first_seen_ms) VALUES
      ('default', 'gw-1', 'ricoh:E1', 'ricoh', 'IM C3000', 'E1', 'Hall', '1.0', 1),
      ('default', 'gw-1', 'ricoh:E2', 'ricoh', 'IM C3000', 'E2', '', '1.0', 1)";

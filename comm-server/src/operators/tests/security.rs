@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Request, header};
+use comm_server_core::cadence::Cadence;
 use serde_json::json;
 
 use super::site::{Client, PASSWORD, Site};
@@ -83,7 +84,9 @@ async fn a_known_browser_gets_in_while_many_networks_guess() {
     let by_known = site.try_log_in_from("203.0.113.3", &known, "erin", PASSWORD).await;
     assert_eq!(by_known.status, 200, "{}", by_known.text);
     // At another server of the same database too.
-    let other = crate::operators::OperatorState::new(Services::new(&site.store, &scope(), None).unwrap());
+    let other = crate::operators::OperatorState::new(
+        Services::new(&site.store, &scope(), Cadence::default(), None).unwrap(),
+    );
     site.router = crate::operators::router(other);
     let there = site.try_log_in_from("203.0.113.3", &known, "erin", PASSWORD).await;
     assert_eq!(there.status, 200, "{}", there.text);

@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode, header};
+use comm_server_core::cadence::Cadence;
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use runtime::listener::Peer;
@@ -58,7 +59,8 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", dir.path().join("platen.db").display());
         let store = Store::open_detached(&url).await.unwrap();
-        let router = router(OperatorState::new(Services::new(&store, &scope(), None).unwrap()));
+        let router =
+            router(OperatorState::new(Services::new(&store, &scope(), Cadence::default(), None).unwrap()));
         Self { _dir: dir, url, store, router }
     }
 
@@ -75,7 +77,9 @@ impl Site {
         };
         let list = published.map(|list| list.iter().map(image).collect()).map_err(str::to_owned);
         let images = Some(Images::fixed(list));
-        let router = router(OperatorState::new(Services::new(&self.store, &scope(), images).unwrap()));
+        let router = router(OperatorState::new(
+            Services::new(&self.store, &scope(), Cadence::default(), images).unwrap(),
+        ));
         Self { router, ..self }
     }
 
@@ -99,7 +103,13 @@ impl Site {
     }
 
     pub(super) async fn first_login(&self) -> String {
-        Services::new(&self.store, &scope(), None).unwrap().users.first_login().await.unwrap().unwrap()
+        Services::new(&self.store, &scope(), Cadence::default(), None)
+            .unwrap()
+            .users
+            .first_login()
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     /// Rows as another part of the server would store them.

@@ -3,6 +3,10 @@
 /// Every table; those that others refer to come first. Sessions are left out: users log in again.
 pub(super) const TABLES: &[&str] = &[
     "tenants",
+    "customers",
+    "addresses",
+    "sites",
+    "settings",
     "gateways",
     "lanes",
     "reports",

@@ -22,6 +22,8 @@ const STEPS: &[(i64, &str, &str)] = &[
     (40, "rollout_reasons", include_str!("../../migrations/0040_rollout_reasons.sql")),
     (50, "login_failures", include_str!("../../migrations/0050_login_failures.sql")),
     (51, "enrollments", include_str!("../../migrations/0051_enrollments.sql")),
+    (60, "customers", include_str!("../../migrations/0060_customers.sql")),
+    (61, "audit", include_str!("../../migrations/0061_audit.sql")),
 ];
 
 /// The number of the newest step that this program knows.

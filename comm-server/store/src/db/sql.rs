@@ -4,6 +4,7 @@ use comm_server_core::cadence::{SILENT_INTERVALS, SILENT_SLACK_MS};
 use comm_server_core::calls::{CallPriority, is_about_supply};
 use comm_server_core::commands::CommandState;
 use comm_server_core::rollouts::{DeviceStep, RolloutState};
+use comm_server_core::tenancy::{Part, Scope};
 use wire::reading::Counter;
 use wire::report::{CallKind, Lane, Report};
 
@@ -70,6 +71,52 @@ pub(crate) fn is_silent(now_ms: &str) -> String {
     )
 }
 
+/// ` AND …`: the gateway that `column` names lies in the scope; empty for a whole tenant, which is parameter `$1`.
+///
+/// An id stands in the text as a literal: it is a parsed UUID, and a statement with another number of parameters for each
+/// kind of scope would be written twice.
+pub(crate) fn gateway_within(scope: &Scope, column: &str) -> String {
+    within(scope, |part| {
+        let (own, id) = match part {
+            Part::Customer(id) => ("customer_id", id.0),
+            Part::Site(id) => ("site_id", id.0),
+        };
+        format!("{column} IN (SELECT gateway FROM gateways WHERE tenant = $1 AND {own} = '{id}')")
+    })
+}
+
+/// The same for the site that `column` names.
+pub(crate) fn site_within(scope: &Scope, column: &str) -> String {
+    within(scope, |part| match part {
+        Part::Customer(id) => {
+            format!("{column} IN (SELECT site FROM sites WHERE tenant = $1 AND customer = '{id}')")
+        }
+        Part::Site(id) => format!("{column} = '{id}'"),
+    })
+}
+
+/// The same for the customer that `column` names: for a site, the customer that it belongs to.
+pub(crate) fn customer_within(scope: &Scope, column: &str) -> String {
+    within(scope, |part| match part {
+        Part::Customer(id) => format!("{column} = '{id}'"),
+        Part::Site(id) => {
+            format!("{column} IN (SELECT customer FROM sites WHERE tenant = $1 AND site = '{id}')")
+        }
+    })
+}
+
+fn within(scope: &Scope, condition: impl Fn(Part) -> String) -> String {
+    scope.parts().map(|part| format!(" AND {}", condition(part))).collect()
+}
+
+/// Names of the customer and the site of the gateway `g`, "" where it is not assigned: columns, and the joins for them.
+pub(crate) const PLACE: &str = "COALESCE(cu.name, '') AS customer, COALESCE(si.name, '') AS site, \
+    COALESCE(g.customer_id, '') AS customer_id, COALESCE(g.site_id, '') AS site_id";
+
+/// See [`PLACE`].
+pub(crate) const PLACE_JOINS: &str = "LEFT JOIN customers cu ON cu.tenant = g.tenant AND cu.customer = g.customer_id \
+     LEFT JOIN sites si ON si.tenant = g.tenant AND si.site = g.site_id";
+
 #[cfg(test)]
 mod tests {
     use wire::command::OrderKind;
@@ -122,6 +169,26 @@ mod tests {
             }
         }
         assert!(files > 40, "{files}");
+    }
+
+    #[test]
+    fn a_scope_is_a_condition_for_each_of_its_parts() {
+        let tenant = comm_server_core::tenancy::TenantId::default_tenant();
+        let id = |n: u32| format!("01980000-0000-7000-8000-{n:012}");
+        let whole = Scope::of_tenant(tenant.clone());
+        assert_eq!(gateway_within(&whole, "d.gateway"), "");
+        let own = Scope::of_part(tenant, Part::Customer(id(1).parse().unwrap()));
+        let both = own.narrowed(Part::Site(id(2).parse().unwrap()));
+        let gateways = gateway_within(&both, "d.gateway");
+        assert_eq!(
+            gateways.matches(" AND d.gateway IN (SELECT gateway FROM gateways").count(),
+            2,
+            "{gateways}"
+        );
+        assert!(gateways.contains(&format!("customer_id = '{}'", id(1))), "{gateways}");
+        assert!(gateways.contains(&format!("site_id = '{}'", id(2))), "{gateways}");
+        assert!(site_within(&both, "s.site").ends_with(&format!(" AND s.site = '{}'", id(2))));
+        assert!(customer_within(&own, "c.customer").ends_with(&format!(" AND c.customer = '{}'", id(1))));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 use sqlx::AnyConnection;
 use uuid::Uuid;
 use wire::text::{clipped, with_marks};
@@ -23,6 +24,10 @@ pub struct AuditEntry {
     pub what: String,
     /// A text for people.
     pub detail: String,
+    /// What was changed, as it was; `None` for what is new, and for entries about no change.
+    pub before: Option<Value>,
+    /// The same as it is since then; `None` for what was deleted.
+    pub after: Option<Value>,
 }
 
 /// Appends an entry in the transaction of the change that it records.
@@ -32,7 +37,8 @@ pub(crate) async fn append(
     entry: &AuditEntry,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO audit (tenant, entry, at_ms, who, what, detail) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO audit (tenant, entry, at_ms, who, what, detail, before_json, after_json) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(tenant.to_string())
     .bind(Uuid::now_v7().to_string())
@@ -40,6 +46,8 @@ pub(crate) async fn append(
     .bind(evident(&entry.who))
     .bind(entry.what.clone())
     .bind(evident(&entry.detail))
+    .bind(entry.before.as_ref().map(Value::to_string))
+    .bind(entry.after.as_ref().map(Value::to_string))
     .execute(connection)
     .await
     .map_err(failed("insert audit entry"))?;
@@ -54,7 +62,14 @@ fn evident(text: &str) -> String {
 impl AuditEntry {
     /// An entry.
     pub fn new(at: Timestamp, who: &str, what: &str, detail: impl Into<String>) -> Self {
-        Self { at, who: who.to_owned(), what: what.to_owned(), detail: detail.into() }
+        let (who, what, detail) = (who.to_owned(), what.to_owned(), detail.into());
+        Self { at, who, what, detail, before: None, after: None }
+    }
+
+    /// The entry of a change, with what it replaced and what it left.
+    #[must_use]
+    pub fn changing(self, before: Option<Value>, after: Option<Value>) -> Self {
+        Self { before, after, ..self }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use comm_server_core::ingest::{LastTotal, readable};
 use comm_server_core::rollouts::Candidate;
-use comm_server_core::tenancy::TenantId;
+use comm_server_core::tenancy::{Scope, TenantId};
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
@@ -218,37 +218,41 @@ fn candidate(r: &AnyRow) -> Result<Candidate, StoreError> {
 /// Vendors and models that there are, at most `limit`.
 pub(crate) async fn models(
     connection: &mut AnyConnection,
-    tenant: &TenantId,
+    scope: &Scope,
     limit: i64,
 ) -> Result<Vec<(String, String)>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT DISTINCT vendor, model FROM devices WHERE tenant = $1 AND model <> '' \
-         ORDER BY vendor, model LIMIT $2",
-    )
-    .bind(tenant.to_string())
-    .bind(limit)
-    .fetch_all(connection)
-    .await
-    .map_err(failed("read models"))?;
+    let within = sql::gateway_within(scope, "gateway");
+    let sql = format!(
+        "SELECT DISTINCT vendor, model FROM devices WHERE tenant = $1{within} AND model <> '' \
+         ORDER BY vendor, model LIMIT $2"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(scope.tenant().to_string())
+        .bind(limit)
+        .fetch_all(connection)
+        .await
+        .map_err(failed("read models"))?;
     rows.iter().map(|r| Ok((row::text(r, "vendor")?, row::text(r, "model")?))).collect()
 }
 
 /// The devices of a vendor whose model is written so.
 pub(crate) async fn of_model(
     connection: &mut AnyConnection,
-    tenant: &TenantId,
+    scope: &Scope,
     (vendor, model): &(String, String),
 ) -> Result<Vec<Candidate>, StoreError> {
-    let rows = sqlx::query(
+    let within = sql::gateway_within(scope, "gateway");
+    let sql = format!(
         "SELECT gateway, device, vendor, model, firmware FROM devices \
-         WHERE tenant = $1 AND vendor = $2 AND model = $3",
-    )
-    .bind(tenant.to_string())
-    .bind(vendor.clone())
-    .bind(model.clone())
-    .fetch_all(connection)
-    .await
-    .map_err(failed("read devices"))?;
+         WHERE tenant = $1{within} AND vendor = $2 AND model = $3"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(scope.tenant().to_string())
+        .bind(vendor.clone())
+        .bind(model.clone())
+        .fetch_all(connection)
+        .await
+        .map_err(failed("read devices"))?;
     rows.iter().map(candidate).collect()
 }
 

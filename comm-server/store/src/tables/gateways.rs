@@ -1,16 +1,19 @@
 //! Rows of gateways.
 
 use comm_server_core::ingest::{GatewayClock, readable};
-use comm_server_core::tenancy::TenantId;
+use comm_server_core::settings::{Level, Setting};
+use comm_server_core::tenancy::{CustomerId, Scope, SiteId, TenantId};
+use comm_server_core::tree::Node;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
+use wire::ids::GatewayId;
 
 use super::GatewayRef;
 use crate::db::multi_row::{self, Statement};
 use crate::db::writer::GatewayKey;
 use crate::db::writer::PollRequest;
-use crate::db::{StoreError, failed, row};
+use crate::db::{StoreError, failed, row, sql};
 
 const TABLE: &str = "gateways";
 
@@ -72,11 +75,17 @@ pub(crate) async fn insert(
     Ok(done.rows_affected() == 1)
 }
 
-/// Whether a gateway exists.
-pub(crate) async fn exists(connection: &mut AnyConnection, of: GatewayRef<'_>) -> Result<bool, StoreError> {
-    let found = sqlx::query("SELECT gateway FROM gateways WHERE tenant = $1 AND gateway = $2")
-        .bind(of.tenant.to_string())
-        .bind(of.gateway.to_string())
+/// Whether a gateway exists within a scope.
+pub(crate) async fn is_within(
+    connection: &mut AnyConnection,
+    scope: &Scope,
+    gateway: &GatewayId,
+) -> Result<bool, StoreError> {
+    let within = sql::gateway_within(scope, "gateway");
+    let sql = format!("SELECT gateway FROM gateways WHERE tenant = $1{within} AND gateway = $2");
+    let found = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(scope.tenant().to_string())
+        .bind(gateway.to_string())
         .fetch_optional(connection)
         .await
         .map_err(failed("read gateway"))?;
@@ -187,4 +196,89 @@ pub(crate) async fn move_retention(
     .await
     .map_err(failed("update gateway"))?;
     Ok(moved.rows_affected() == 1)
+}
+
+/// The site that a gateway belongs to.
+pub(crate) async fn site_of(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    gateway: &GatewayId,
+) -> Result<Option<SiteId>, StoreError> {
+    let found = sqlx::query("SELECT site_id FROM gateways WHERE tenant = $1 AND gateway = $2")
+        .bind(tenant.to_string())
+        .bind(gateway.to_string())
+        .fetch_optional(connection)
+        .await
+        .map_err(failed("read gateway"))?;
+    let site = found.as_ref().map(|r| row::parsed_or_none(r, (TABLE, "site_id"), gateway.as_str()));
+    Ok(site.transpose()?.flatten())
+}
+
+/// The number of gateways of a site.
+pub(crate) async fn count_of_site(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    site: SiteId,
+) -> Result<i64, StoreError> {
+    let found = sqlx::query("SELECT COUNT(*) AS gateways FROM gateways WHERE tenant = $1 AND site_id = $2")
+        .bind(tenant.to_string())
+        .bind(site.to_string())
+        .fetch_one(connection)
+        .await
+        .map_err(failed("count gateways"))?;
+    row::number(&found, "gateways")
+}
+
+/// Stores the customer and the site of a gateway.
+pub(crate) async fn set_place(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    gateway: &GatewayId,
+    place: Option<(CustomerId, SiteId)>,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE gateways SET customer_id = $3, site_id = $4 WHERE tenant = $1 AND gateway = $2")
+        .bind(tenant.to_string())
+        .bind(gateway.to_string())
+        .bind(row::text_or_empty(place.as_ref().map(|(customer, _)| customer)))
+        .bind(row::text_or_empty(place.as_ref().map(|(_, site)| site)))
+        .execute(connection)
+        .await
+        .map_err(failed("update gateway"))?;
+    Ok(())
+}
+
+/// Stores the poll interval of the gateways below a place, as their settings give it: a poll then reads one row.
+pub(crate) async fn derive_poll_interval(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    node: &Node,
+) -> Result<(), StoreError> {
+    let own = |level: Level, key: &str| {
+        format!(
+            "(SELECT CAST(s.value AS BIGINT) FROM settings s WHERE s.tenant = gateways.tenant \
+             AND s.level = '{}' AND s.node = {key} AND s.name = '{}')",
+            level.name(),
+            Setting::PollInterval.name()
+        )
+    };
+    let (below, key) = match node {
+        Node::Tenant => ("$2 = ''", String::new()),
+        Node::Customer(_) => ("customer_id = $2", node.key()),
+        Node::Site(_) => ("site_id = $2", node.key()),
+        Node::Gateway(_) => ("gateway = $2", node.key()),
+    };
+    let sql = format!(
+        "UPDATE gateways SET poll_interval_s = COALESCE({}, {}, {}, {}) WHERE tenant = $1 AND {below}",
+        own(Level::Gateway, "gateways.gateway"),
+        own(Level::Site, "gateways.site_id"),
+        own(Level::Customer, "gateways.customer_id"),
+        own(Level::Tenant, "''")
+    );
+    sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(tenant.to_string())
+        .bind(key)
+        .execute(connection)
+        .await
+        .map_err(failed("update gateways"))?;
+    Ok(())
 }

@@ -1,9 +1,11 @@
 //! The middle floor: one file for each table, rows in and rows out. A table never calls another one and decides nothing.
 
+pub(crate) mod addresses;
 pub(crate) mod audit;
 pub(crate) mod calls;
 pub(crate) mod commands;
 pub(crate) mod counters;
+pub(crate) mod customers;
 pub(crate) mod devices;
 pub(crate) mod enrollments;
 pub(crate) mod gateways;
@@ -16,6 +18,9 @@ pub(crate) mod reports;
 pub(crate) mod rollout_devices;
 pub(crate) mod rollouts;
 pub(crate) mod sessions;
+pub(crate) mod settings;
+pub(crate) mod sites;
+pub(crate) mod tenants;
 pub(crate) mod users;
 
 use comm_server_core::tenancy::{TenantId, UserName};

@@ -17,7 +17,7 @@ static SELECT_STATE: Statement = Statement::new(|rows| {
     let deliverable = sql::command_states(CommandState::is_delivered_with_polls);
     format!(
         "WITH asked (place, tenant, gateway) AS (VALUES {asked}) \
-         SELECT a.place, CASE WHEN g.gateway IS NULL THEN 0 ELSE 1 END AS known, \
+         SELECT a.place, CASE WHEN g.gateway IS NULL THEN 0 ELSE 1 END AS known, g.poll_interval_s, \
          u.acknowledged AS urgent, u.made AS urgent_made, b.acknowledged AS bulk, b.made AS bulk_made, \
          (SELECT COUNT(*) FROM calls c WHERE c.tenant = a.tenant AND c.gateway = a.gateway \
           AND c.is_open = 1 AND c.kind = {service_call}) AS service_calls, \
@@ -39,6 +39,8 @@ pub(crate) struct PollState {
     pub(crate) made: Lanes<Option<i64>>,
     pub(crate) service_calls: u64,
     pub(crate) commands: u64,
+    /// The interval that the settings above the gateway give; `None` for the server's own.
+    pub(crate) poll_interval_s: Option<u32>,
 }
 
 /// The states of the gateways that poll, in the order of the polls.
@@ -81,5 +83,6 @@ fn state_of(row: &AnyRow) -> Result<PollState, StoreError> {
         },
         service_calls: count("service_calls")?,
         commands: count("commands")?,
+        poll_interval_s: row::maybe_number(row, "poll_interval_s")?.and_then(|s| u32::try_from(s).ok()),
     })
 }

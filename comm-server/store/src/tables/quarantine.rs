@@ -1,7 +1,7 @@
 //! Rows of quarantined reports.
 
 use comm_server_core::ingest::{Arrival, readable};
-use comm_server_core::tenancy::TenantId;
+use comm_server_core::tenancy::Scope;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use wire::ids::GatewayId;
@@ -9,7 +9,7 @@ use wire::report::Lane;
 
 use super::{GatewayRef, LaneRef};
 use crate::db::row::stored;
-use crate::db::{StoreError, failed, row};
+use crate::db::{StoreError, failed, row, sql};
 
 const TABLE: &str = "quarantine";
 
@@ -59,26 +59,28 @@ pub(crate) async fn insert(
 /// Quarantined reports after a position; of one gateway, or of all.
 pub(crate) async fn after(
     connection: &mut AnyConnection,
-    tenant: &TenantId,
+    scope: &Scope,
     only: Option<&GatewayId>,
     after: Position,
     limit: i64,
 ) -> Result<Vec<Row>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT gateway, lane, seq, received_ms, body FROM quarantine WHERE tenant = $1 \
+    let within = sql::gateway_within(scope, "gateway");
+    let sql = format!(
+        "SELECT gateway, lane, seq, received_ms, body FROM quarantine WHERE tenant = $1{within} \
          AND ($2 = '' OR gateway = $2) \
          AND (gateway > $3 OR (gateway = $3 AND (lane > $4 OR (lane = $4 AND seq > $5)))) \
-         ORDER BY gateway, lane, seq LIMIT $6",
-    )
-    .bind(tenant.to_string())
-    .bind(row::text_or_empty(only))
-    .bind(after.0)
-    .bind(after.1)
-    .bind(after.2)
-    .bind(limit)
-    .fetch_all(connection)
-    .await
-    .map_err(failed("read quarantine"))?;
+         ORDER BY gateway, lane, seq LIMIT $6"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(scope.tenant().to_string())
+        .bind(row::text_or_empty(only))
+        .bind(after.0)
+        .bind(after.1)
+        .bind(after.2)
+        .bind(limit)
+        .fetch_all(connection)
+        .await
+        .map_err(failed("read quarantine"))?;
     let report = |found| {
         let gateway: GatewayId = row::parsed(found, (TABLE, "gateway"), "a row")?;
         Ok(Row {

@@ -1,6 +1,6 @@
 //! Rows of devices in roll-outs. The row with an empty device is the gateway's staging.
 
-use comm_server_core::tenancy::TenantId;
+use comm_server_core::tenancy::{Scope, TenantId};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
@@ -244,6 +244,39 @@ pub(crate) async fn cancel(
     Ok(())
 }
 
+/// How many devices of a roll-out lie in a scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// All of them.
+    All,
+    /// Some of them.
+    Some,
+    /// None of them.
+    None,
+}
+
+/// How many devices of a roll-out lie in a scope.
+pub(crate) async fn reach(
+    connection: &mut AnyConnection,
+    scope: &Scope,
+    rollout: RolloutId,
+) -> Result<Reach, StoreError> {
+    let within = sql::gateway_within(scope, "gateway");
+    let of = "FROM rollout_devices WHERE tenant = $1 AND rollout = $2";
+    let sql = format!("SELECT (SELECT COUNT(*) {of}) AS devices, (SELECT COUNT(*) {of}{within}) AS inside");
+    let found = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(scope.tenant().to_string())
+        .bind(rollout.to_string())
+        .fetch_one(connection)
+        .await
+        .map_err(failed("count devices"))?;
+    let (devices, inside) = (row::number(&found, "devices")?, row::number(&found, "inside")?);
+    Ok(match inside {
+        0 if devices > 0 => Reach::None,
+        _ if inside == devices => Reach::All,
+        _ => Reach::Some,
+    })
+}
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,9 @@
 //! Rows of roll-outs.
 
-use comm_server_core::tenancy::TenantId;
 use std::sync::LazyLock;
 
 use comm_server_core::rollouts::RolloutState;
+use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
@@ -73,17 +73,6 @@ pub(crate) async fn lock(
         })
     };
     found.map(locked).transpose()
-}
-
-/// Locks a tenant: two servers that plan at once must not order the same device twice.
-pub(crate) async fn lock_tenant(connection: &mut AnyConnection, tenant: &TenantId) -> Result<(), StoreError> {
-    let locking = Engine::of_connection(connection).for_update();
-    sqlx::query(AssertSqlSafe(format!("SELECT tenant FROM tenants WHERE tenant = $1{locking}")))
-        .bind(tenant.to_string())
-        .fetch_optional(connection)
-        .await
-        .map_err(failed("lock tenant"))?;
-    Ok(())
 }
 
 /// Inserts a scheduled roll-out.

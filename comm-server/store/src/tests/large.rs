@@ -84,6 +84,10 @@ const NO_GATEWAY: &[(&str, &str)] = &[
     ("login_failures", "of users"),
     ("enrollments", "found by the token; the gateway may be a new one"),
     ("audit", "of everything in the tenant"),
+    ("customers", "above its gateways"),
+    ("sites", "above its gateways"),
+    ("addresses", "of sites"),
+    ("settings", "of every floor of the tree"),
 ];
 
 /// So that rows can be spread by tenant, and by gateway where one tenant is large.

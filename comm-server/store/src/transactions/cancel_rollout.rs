@@ -2,7 +2,7 @@
 
 use comm_server_core::commands::{CommandEvent, CommandState};
 use comm_server_core::rollouts::RolloutState;
-use comm_server_core::tenancy::TenantId;
+use comm_server_core::tenancy::Scope;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use wire::command::Order;
@@ -12,6 +12,7 @@ use super::advance_rollout::derive;
 use super::create_rollout::RolloutError;
 use super::queue_command::queue_command;
 use crate::db::StoreError;
+use crate::tables::rollout_devices::Reach;
 use crate::tables::{GatewayRef, audit, commands, rollout_devices, rollouts};
 use crate::{AuditEntry, Scoped};
 
@@ -19,6 +20,7 @@ use crate::{AuditEntry, Scoped};
 enum Cancelled {
     Yes,
     NotFound,
+    Outside,
     Ended(RolloutState),
 }
 
@@ -33,12 +35,12 @@ impl Scoped {
         by: &str,
         now: Timestamp,
     ) -> Result<(), RolloutError> {
-        let (tenant, by) = (self.tenant().clone(), by.to_owned());
-        let cancelled = self
-            .writer()
-            .write(move |c| Box::pin(async move { cancel(c, &tenant, rollout, &by, now).await }));
+        let (scope, by) = (self.scope().clone(), by.to_owned());
+        let cancelled =
+            self.writer().write(move |c| Box::pin(async move { cancel(c, &scope, rollout, &by, now).await }));
         match cancelled.await? {
             Cancelled::Yes => Ok(()),
+            Cancelled::Outside => Err(RolloutError::Outside { rollout }),
             Cancelled::NotFound => Err(RolloutError::NotFound { rollout }),
             Cancelled::Ended(state) => Err(RolloutError::Ended { rollout, state }),
         }
@@ -48,14 +50,20 @@ impl Scoped {
 /// Commands that never went out are not sent, the others are followed by a cancellation.
 async fn cancel(
     connection: &mut AnyConnection,
-    tenant: &TenantId,
+    scope: &Scope,
     rollout: RolloutId,
     by: &str,
     now: Timestamp,
 ) -> Result<Cancelled, StoreError> {
+    let tenant = scope.tenant();
     let Some(locked) = rollouts::lock(connection, tenant, rollout).await? else {
         return Ok(Cancelled::NotFound);
     };
+    match rollout_devices::reach(connection, scope, rollout).await? {
+        Reach::All => {}
+        Reach::Some => return Ok(Cancelled::Outside),
+        Reach::None => return Ok(Cancelled::NotFound),
+    }
     if !locked.state.is_open() {
         return Ok(Cancelled::Ended(locked.state));
     }

@@ -1,6 +1,6 @@
 //! A command that an operator gives.
 
-use comm_server_core::tenancy::TenantId;
+use comm_server_core::tenancy::Scope;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use wire::command::Order;
@@ -23,30 +23,30 @@ pub struct NewCommand {
 }
 
 impl Scoped {
-    /// Queues a command; `None` if the tenant has no such gateway.
+    /// Queues a command; `None` if the scope has no such gateway.
     pub async fn create_command(
         &self,
         new: NewCommand,
         now: Timestamp,
     ) -> Result<Option<CommandId>, StoreError> {
-        let tenant = self.tenant().clone();
-        self.writer().write(move |c| Box::pin(async move { create(c, &tenant, &new, now).await })).await
+        let scope = self.scope().clone();
+        self.writer().write(move |c| Box::pin(async move { create(c, &scope, &new, now).await })).await
     }
 }
 
 async fn create(
     connection: &mut AnyConnection,
-    tenant: &TenantId,
+    scope: &Scope,
     new: &NewCommand,
     now: Timestamp,
 ) -> Result<Option<CommandId>, StoreError> {
-    let of = GatewayRef { tenant, gateway: &new.gateway };
-    if !gateways::exists(connection, of).await? {
+    let of = GatewayRef { tenant: scope.tenant(), gateway: &new.gateway };
+    if !gateways::is_within(connection, scope, &new.gateway).await? {
         return Ok(None);
     }
     let id = queue_command(connection, of, &new.order, &new.created_by, now).await?;
     let detail = format!("{} for {}: {id}", new.order.name(), new.gateway);
     let entry = AuditEntry::new(now, &new.created_by, "command.create", detail);
-    audit::append(connection, tenant, &entry).await?;
+    audit::append(connection, scope.tenant(), &entry).await?;
     Ok(Some(id))
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use comm_server_core::rollouts::{
     Fleet, Plan, PlanError, RolloutSpec, RolloutState, Share, is_of_model, plan,
 };
-use comm_server_core::tenancy::TenantId;
+use comm_server_core::tenancy::{Scope, TenantId};
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use super::advance_rollout::derive;
 use super::queue_command::queue_command;
 use crate::db::StoreError;
 use crate::tables::rollouts::{Locked, NewRow};
-use crate::tables::{GatewayRef, audit, devices, rollout_devices, rollouts};
+use crate::tables::{GatewayRef, audit, devices, rollout_devices, rollouts, tenants};
 use crate::{AuditEntry, Scoped};
 
 /// Models of a tenant that a plan looks at.
@@ -45,6 +45,15 @@ pub enum RolloutError {
     /// No such roll-out.
     #[error("there is no roll-out {rollout}")]
     NotFound {
+        /// The roll-out.
+        rollout: RolloutId,
+    },
+    /// It has devices that the caller doesn't reach.
+    #[error(
+        "roll-out {rollout} has devices outside of the part of the tree that this login reaches: only a login that \
+         reaches all of them may cancel it"
+    )]
+    Outside {
         /// The roll-out.
         rollout: RolloutId,
     },
@@ -84,7 +93,7 @@ impl Scoped {
     }
 
     async fn plan_rollout(&self, spec: &RolloutSpec, now: Timestamp) -> Result<Plan, RolloutError> {
-        let fleet = fleet(&mut *self.reader().await?, self.tenant(), spec).await?;
+        let fleet = fleet(&mut *self.reader().await?, self.scope(), spec).await?;
         Ok(plan(spec, &fleet, now)?)
     }
 
@@ -105,7 +114,7 @@ async fn create(
     planned: &Plan,
     now: Timestamp,
 ) -> Result<Result<RolloutId, PlanError>, StoreError> {
-    rollouts::lock_tenant(connection, tenant).await?;
+    tenants::lock(connection, tenant).await?;
     let plan = match plan(&new.spec, &planned_fleet(connection, tenant, planned).await?, now) {
         Ok(plan) => plan,
         Err(refused) => return Ok(Err(refused)),
@@ -155,15 +164,15 @@ async fn create(
 /// The data that a plan depends on: all models, and the devices of the ordered model in every spelling.
 async fn fleet(
     connection: &mut AnyConnection,
-    tenant: &TenantId,
+    scope: &Scope,
     spec: &RolloutSpec,
 ) -> Result<Fleet, StoreError> {
-    let models = devices::models(connection, tenant, MODELS).await?;
+    let models = devices::models(connection, scope, MODELS).await?;
     let mut candidates = Vec::new();
     for model in models.iter().filter(|(vendor, model)| is_of_model(spec, vendor, model)) {
-        candidates.extend(devices::of_model(connection, tenant, model).await?);
+        candidates.extend(devices::of_model(connection, scope, model).await?);
     }
-    Ok(Fleet { candidates, models, open: rollout_devices::open(connection, tenant).await? })
+    Ok(Fleet { candidates, models, open: rollout_devices::open(connection, scope.tenant()).await? })
 }
 
 /// The data that an existing plan depends on: its own devices only.
@@ -231,7 +240,7 @@ mod tests {
         Database::connect(&url).await.unwrap().execute(FLEET).await.unwrap();
         let spec = spec();
         let mut reader = store.reader().await.unwrap();
-        let fleet = fleet(&mut reader, store.tenant(), &spec).await.unwrap();
+        let fleet = fleet(&mut reader, store.scope(), &spec).await.unwrap();
         assert_eq!((fleet.candidates.len(), fleet.models.len()), (3, 3), "of 503 devices");
         let planned = plan(&spec, &fleet, Timestamp::UNIX_EPOCH).unwrap();
         let again = planned_fleet(&mut reader, store.tenant(), &planned).await.unwrap();

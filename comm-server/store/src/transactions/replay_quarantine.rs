@@ -1,7 +1,7 @@
 //! Takes reports out of the quarantine that can be used now, by a server that is newer than the one that quarantined them.
 
 use comm_server_core::ingest::{Content, GatewayClock, Later, late_effects, parse_one};
-use comm_server_core::tenancy::TenantId;
+use comm_server_core::tenancy::{Scope, TenantId};
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::AnyConnection;
@@ -38,9 +38,9 @@ impl Scoped {
         let mut done = Replayed::default();
         let mut after = (String::new(), String::new(), -1);
         loop {
-            let (tenant, by, only) = (self.tenant().clone(), by.to_owned(), gateway.cloned());
+            let (scope, by, only) = (self.scope().clone(), by.to_owned(), gateway.cloned());
             let portion = self.writer().write(move |connection| {
-                Box::pin(async move { portion(connection, &tenant, only.as_ref(), after, &by, now).await })
+                Box::pin(async move { portion(connection, &scope, only.as_ref(), after, &by, now).await })
             });
             let (some, last) = portion.await?;
             done.taken += some.taken;
@@ -54,16 +54,16 @@ impl Scoped {
 /// The result for some reports, and the key of the last of them.
 async fn portion(
     connection: &mut AnyConnection,
-    tenant: &TenantId,
+    scope: &Scope,
     only: Option<&GatewayId>,
     after: Position,
     by: &str,
     now: Timestamp,
 ) -> Result<(Replayed, Option<Position>), StoreError> {
-    let rows = quarantine::after(connection, tenant, only, after, PORTION).await?;
+    let rows = quarantine::after(connection, scope, only, after, PORTION).await?;
     let mut done = Replayed::default();
     for row in &rows {
-        if replay(connection, tenant, row, now).await? {
+        if replay(connection, scope.tenant(), row, now).await? {
             done.taken += 1;
         } else {
             done.kept += 1;
@@ -72,7 +72,8 @@ async fn portion(
     let Some(last) = rows.last() else { return Ok((done, None)) };
     if done.taken > 0 {
         let detail = format!("{} reports taken, {} kept", done.taken, done.kept);
-        audit::append(connection, tenant, &AuditEntry::new(now, by, "quarantine.replay", detail)).await?;
+        audit::append(connection, scope.tenant(), &AuditEntry::new(now, by, "quarantine.replay", detail))
+            .await?;
     }
     Ok((done, Some(last.position()?)))
 }

@@ -51,8 +51,9 @@ async fn take(
         states = poll_states::read(connection, polls).await?;
     }
     let polls: Vec<(&PollRequest, PollState)> = polls.iter().copied().zip(states).collect();
-    let next_poll_s =
-        |request: &PollRequest, state: &PollState| request.caller.cadence.next_poll_s(state.service_calls);
+    let next_poll_s = |request: &PollRequest, state: &PollState| {
+        request.caller.cadence.with_regular(state.poll_interval_s).next_poll_s(state.service_calls)
+    };
     let reported: Vec<_> =
         polls.iter().map(|(request, state)| (*request, next_poll_s(request, state))).collect();
     gateways::update(connection, &reported).await?;

@@ -8,7 +8,7 @@ impl Scoped {
     /// Entries, newest first.
     pub async fn audit(&self, cursor: Option<&str>) -> Result<Page<AuditEntry>, StoreError> {
         let rows = sqlx::query(
-            "SELECT entry, at_ms, who, what, detail FROM audit WHERE tenant = $1 AND entry < $2 \
+            "SELECT entry, at_ms, who, what, detail, before_json, after_json FROM audit WHERE tenant = $1 AND entry < $2 \
              ORDER BY entry DESC LIMIT $3",
         )
         .bind(self.tenant().to_string())
@@ -25,6 +25,8 @@ impl Scoped {
                     who: row::text(r, "who")?,
                     what: row::text(r, "what")?,
                     detail: row::text(r, "detail")?,
+                    before: row::maybe_document(r, "before_json")?,
+                    after: row::maybe_document(r, "after_json")?,
                 };
                 Ok((row::text(r, "entry")?, entry))
             })

@@ -93,29 +93,31 @@ impl Scoped {
     /// The database or the cursor.
     pub async fn calls(&self, filter: &CallFilter, cursor: Option<&str>) -> Result<Page<Call>, StoreError> {
         let (ms, gateway, lane, seq) = position(cursor)?;
-        let rows = sqlx::query(
+        let within = self.within("c.gateway");
+        let sql = format!(
             "SELECT c.*, COALESCE(d.model, '') AS device_model, COALESCE(d.name, '') AS device_name \
              FROM calls c LEFT JOIN devices d \
              ON d.tenant = c.tenant AND d.gateway = c.gateway AND d.device = c.device \
-             WHERE c.tenant = $1 AND ($2 < 0 OR c.is_open = $2) AND ($3 = '' OR c.kind = $3) \
+             WHERE c.tenant = $1{within} AND ($2 < 0 OR c.is_open = $2) AND ($3 = '' OR c.kind = $3) \
              AND ($4 = '' OR c.gateway = $4) AND ($5 = '' OR c.device = $5) \
              AND (c.raised_ms < $6 OR (c.raised_ms = $6 AND (c.gateway > $7 OR (c.gateway = $7 \
               AND (c.raised_lane > $8 OR (c.raised_lane = $8 AND c.raised_seq > $9)))))) \
-             ORDER BY c.raised_ms DESC, c.gateway, c.raised_lane, c.raised_seq LIMIT $10",
-        )
-        .bind(self.tenant().to_string())
-        .bind(filter.open.map_or(-1, i64::from))
-        .bind(filter.kind.map_or("", CallKind::name))
-        .bind(row::text_or_empty(filter.gateway.as_ref()))
-        .bind(row::text_or_empty(filter.device.as_ref()))
-        .bind(ms)
-        .bind(gateway)
-        .bind(lane)
-        .bind(seq)
-        .bind(PAGE_ROWS + 1)
-        .fetch_all(&mut *self.reader().await?)
-        .await
-        .map_err(failed("read calls"))?;
+             ORDER BY c.raised_ms DESC, c.gateway, c.raised_lane, c.raised_seq LIMIT $10"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(self.tenant().to_string())
+            .bind(filter.open.map_or(-1, i64::from))
+            .bind(filter.kind.map_or("", CallKind::name))
+            .bind(row::text_or_empty(filter.gateway.as_ref()))
+            .bind(row::text_or_empty(filter.device.as_ref()))
+            .bind(ms)
+            .bind(gateway)
+            .bind(lane)
+            .bind(seq)
+            .bind(PAGE_ROWS + 1)
+            .fetch_all(&mut *self.reader().await?)
+            .await
+            .map_err(failed("read calls"))?;
         let items = rows.iter().map(call).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::of(items, |c| {
             format!("{},{},{},{}", c.raised_at.as_millisecond(), c.gateway, c.lane.name(), c.seq)

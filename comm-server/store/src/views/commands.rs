@@ -71,24 +71,29 @@ impl Scoped {
         gateway: Option<&GatewayId>,
         cursor: Option<&str>,
     ) -> Result<Page<Command>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM commands WHERE tenant = $1 AND ($2 = '' OR gateway = $2) AND command < $3 \
-             ORDER BY command DESC LIMIT $4",
-        )
-        .bind(self.tenant().to_string())
-        .bind(row::text_or_empty(gateway))
-        .bind(page::id(cursor)?)
-        .bind(PAGE_ROWS + 1)
-        .fetch_all(&mut *self.reader().await?)
-        .await
-        .map_err(failed("read commands"))?;
+        let within = self.within("gateway");
+        let sql = format!(
+            "SELECT * FROM commands WHERE tenant = $1{within} AND ($2 = '' OR gateway = $2) AND command < $3 \
+             ORDER BY command DESC LIMIT $4"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(self.tenant().to_string())
+            .bind(row::text_or_empty(gateway))
+            .bind(page::id(cursor)?)
+            .bind(PAGE_ROWS + 1)
+            .fetch_all(&mut *self.reader().await?)
+            .await
+            .map_err(failed("read commands"))?;
         let items = rows.iter().map(command).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::of(items, |c| c.command.to_string()))
     }
 
     /// One command.
     pub async fn command(&self, gateway: &GatewayId, id: CommandId) -> Result<Option<Command>, StoreError> {
-        let row = sqlx::query("SELECT * FROM commands WHERE tenant = $1 AND gateway = $2 AND command = $3")
+        let within = self.within("gateway");
+        let sql =
+            format!("SELECT * FROM commands WHERE tenant = $1{within} AND gateway = $2 AND command = $3");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(self.tenant().to_string())
             .bind(gateway.to_string())
             .bind(id.to_string())

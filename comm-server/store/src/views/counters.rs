@@ -165,19 +165,21 @@ impl Scoped {
         gateway: &GatewayId,
         device: &DeviceId,
     ) -> Result<Vec<LatestCounter>, StoreError> {
-        let rows = sqlx::query(
+        let within = self.within("c.gateway");
+        let sql = format!(
             "SELECT c.counter, c.read_ms, c.value, c.oid, c.raw, c.unit FROM counters c \
              JOIN (SELECT counter, MAX(read_ms) AS newest FROM counters \
               WHERE tenant = $1 AND gateway = $2 AND device = $3 GROUP BY counter) n \
              ON n.counter = c.counter AND n.newest = c.read_ms \
-             WHERE c.tenant = $1 AND c.gateway = $2 AND c.device = $3",
-        )
-        .bind(self.tenant().to_string())
-        .bind(gateway.to_string())
-        .bind(device.to_string())
-        .fetch_all(&mut *self.reader().await?)
-        .await
-        .map_err(failed("read counters"))?;
+             WHERE c.tenant = $1{within} AND c.gateway = $2 AND c.device = $3"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(self.tenant().to_string())
+            .bind(gateway.to_string())
+            .bind(device.to_string())
+            .fetch_all(&mut *self.reader().await?)
+            .await
+            .map_err(failed("read counters"))?;
         let counter = |r| {
             Ok(LatestCounter {
                 counter: row::text(r, "counter")?,
@@ -193,21 +195,23 @@ impl Scoped {
 
     /// The sources of a counter in a span, that of the newest value first.
     async fn counter_sources(&self, query: SeriesQuery<'_>) -> Result<Vec<CounterSource>, StoreError> {
-        let rows = sqlx::query(
+        let within = self.within("gateway");
+        let sql = format!(
             "SELECT oid, COUNT(*) AS points, MIN(read_ms) AS oldest, MAX(read_ms) AS newest FROM counters \
-             WHERE tenant = $1 AND gateway = $2 AND device = $3 AND counter = $4 \
-             AND read_ms >= $5 AND read_ms <= $6 GROUP BY oid ORDER BY newest DESC, oid LIMIT $7",
-        )
-        .bind(self.tenant().to_string())
-        .bind(query.gateway.to_string())
-        .bind(query.device.to_string())
-        .bind(query.counter.name())
-        .bind(query.from.as_millisecond())
-        .bind(query.to.as_millisecond())
-        .bind(SOURCES)
-        .fetch_all(&mut *self.reader().await?)
-        .await
-        .map_err(failed("read counters"))?;
+             WHERE tenant = $1{within} AND gateway = $2 AND device = $3 AND counter = $4 \
+             AND read_ms >= $5 AND read_ms <= $6 GROUP BY oid ORDER BY newest DESC, oid LIMIT $7"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(self.tenant().to_string())
+            .bind(query.gateway.to_string())
+            .bind(query.device.to_string())
+            .bind(query.counter.name())
+            .bind(query.from.as_millisecond())
+            .bind(query.to.as_millisecond())
+            .bind(SOURCES)
+            .fetch_all(&mut *self.reader().await?)
+            .await
+            .map_err(failed("read counters"))?;
         let source = |r| {
             Ok(CounterSource {
                 oid: row::text(r, "oid")?,

@@ -122,9 +122,9 @@ impl Scoped {
         cursor: Option<&str>,
     ) -> Result<Page<Device>, StoreError> {
         let (gateway, id) = page::two_names(cursor)?;
-        let select = select();
+        let (select, within) = (select(), self.within("d.gateway"));
         let sql = format!(
-            "{select} FROM devices d WHERE d.tenant = $1 \
+            "{select} FROM devices d WHERE d.tenant = $1{within} \
              AND (d.gateway > $2 OR (d.gateway = $2 AND d.device > $3)) \
              AND (d.gateway = $4 OR ($4 = '' AND {COUNTED})) \
              AND ($5 = '' OR LOWER(d.model) LIKE $5 ESCAPE '!' OR LOWER(d.serial) LIKE $5 ESCAPE '!' \
@@ -152,9 +152,9 @@ impl Scoped {
         gateway: &GatewayId,
         id: &DeviceId,
     ) -> Result<Option<DeviceDetail>, StoreError> {
-        let select = select();
+        let (select, within) = (select(), self.within("d.gateway"));
         let sql = format!(
-            "{select}, d.reading FROM devices d WHERE d.tenant = $1 AND d.gateway = $2 AND d.device = $3"
+            "{select}, d.reading FROM devices d WHERE d.tenant = $1{within} AND d.gateway = $2 AND d.device = $3"
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(self.tenant().to_string())
@@ -169,6 +169,6 @@ impl Scoped {
 
     /// Vendors and models that there are, for choosing a roll-out's target; at most 1000.
     pub async fn models(&self) -> Result<Vec<(String, String)>, StoreError> {
-        tables::devices::models(&mut *self.reader().await?, self.tenant(), 1000).await
+        tables::devices::models(&mut *self.reader().await?, self.scope(), 1000).await
     }
 }

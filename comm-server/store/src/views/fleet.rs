@@ -1,7 +1,5 @@
 //! Queries of the console's overview and device page besides the API's lists.
 
-use std::sync::LazyLock;
-
 use comm_server_core::calls::CallPriority;
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
@@ -13,6 +11,7 @@ use super::search::pattern;
 use super::sightings::{COUNTED, SEEN_BY};
 use crate::Scoped;
 use crate::db::page::{self, PAGE_ROWS, Page};
+use crate::db::sql::{PLACE, PLACE_JOINS};
 use crate::db::{StoreError, failed, row, sql};
 
 /// The fleet in numbers.
@@ -93,15 +92,15 @@ pub struct SupplyCall {
     pub is_end: bool,
 }
 
-static SELECT_SUPPLY_CALLS: LazyLock<String> = LazyLock::new(|| {
+fn select_supply_calls(within: &str) -> String {
     format!(
         "SELECT gateway, device, subject, kind FROM calls \
-         WHERE tenant = $1 AND is_open = 1 AND kind IN ({}) \
+         WHERE tenant = $1{within} AND is_open = 1 AND kind IN ({}) \
          AND (gateway > $2 OR (gateway = $2 AND device >= $3)) \
          AND (gateway < $4 OR (gateway = $4 AND device <= $5))",
         sql::supply_kinds()
     )
-});
+}
 
 /// Rank of the open call of the device `d` that matters most; null without one.
 fn top_rank() -> String {
@@ -154,18 +153,20 @@ impl Scoped {
         let (silent, ended) = (sql::is_silent("$2"), ended());
         let [service_call, supply_end, near_end] =
             [CallKind::ServiceCall, CallKind::SupplyEnd, CallKind::SupplyNearEnd].map(sql::call_kind);
+        let [calls_in, devices_in, gateways_in] =
+            ["c.gateway", "d.gateway", "g.gateway"].map(|column| self.within(column));
         let calls = format!(
             "SELECT COUNT(*) FROM calls c LEFT JOIN devices d ON d.tenant = c.tenant AND d.gateway = c.gateway \
-             AND d.device = c.device WHERE c.tenant = $1 AND c.is_open = 1 \
+             AND d.device = c.device WHERE c.tenant = $1{calls_in} AND c.is_open = 1 \
              AND (d.device IS NULL OR {COUNTED})"
         );
         let sql = format!(
-            "SELECT (SELECT COUNT(*) FROM devices d WHERE d.tenant = $1 AND {COUNTED}) AS devices, \
-             (SELECT COUNT(*) FROM devices d WHERE d.tenant = $1 AND d.offline = 1 AND {COUNTED}) AS offline, \
+            "SELECT (SELECT COUNT(*) FROM devices d WHERE d.tenant = $1{devices_in} AND {COUNTED}) AS devices, \
+             (SELECT COUNT(*) FROM devices d WHERE d.tenant = $1{devices_in} AND d.offline = 1 AND {COUNTED}) AS offline, \
              ({calls} AND c.kind = {service_call}) AS service_calls, \
              ({calls} AND (c.kind = {supply_end} OR (c.kind = {near_end} AND NOT {ended}))) AS supplies, \
-             (SELECT COUNT(*) FROM gateways WHERE tenant = $1) AS gateways, \
-             (SELECT COUNT(*) FROM gateways g WHERE g.tenant = $1 AND {silent}) AS silent"
+             (SELECT COUNT(*) FROM gateways g WHERE g.tenant = $1{gateways_in}) AS gateways, \
+             (SELECT COUNT(*) FROM gateways g WHERE g.tenant = $1{gateways_in} AND {silent}) AS silent"
         );
         let counts = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(self.tenant().to_string())
@@ -204,17 +205,18 @@ impl Scoped {
                 sql::supply_kinds()
             ),
         };
+        let within = self.within("d.gateway");
         let sql = format!(
             "SELECT d.gateway, d.device, d.model, d.serial, d.name, d.address, d.offline, d.total, d.read_ms, \
-             d.reading, COALESCE(g.customer, '') AS customer, COALESCE(g.site, '') AS site, \
+             d.reading, {PLACE}, \
              CASE WHEN {silent} THEN 1 ELSE 0 END AS silent, {top_rank} AS top_rank, {SEEN_BY} AS seen_by \
-             FROM devices d LEFT JOIN gateways g ON g.tenant = d.tenant AND g.gateway = d.gateway \
-             WHERE d.tenant = $1 AND (d.gateway > $2 OR (d.gateway = $2 AND d.device > $3)) AND {shown} AND {COUNTED} \
+             FROM devices d LEFT JOIN gateways g ON g.tenant = d.tenant AND g.gateway = d.gateway {PLACE_JOINS} \
+             WHERE d.tenant = $1{within} AND (d.gateway > $2 OR (d.gateway = $2 AND d.device > $3)) AND {shown} AND {COUNTED} \
              AND ($4 = '' OR LOWER(d.model) LIKE $4 ESCAPE '!' OR LOWER(d.serial) LIKE $4 ESCAPE '!' \
               OR LOWER(d.name) LIKE $4 ESCAPE '!' OR LOWER(d.address) LIKE $4 ESCAPE '!' \
               OR LOWER(d.device) LIKE $4 ESCAPE '!' OR LOWER(d.gateway) LIKE $4 ESCAPE '!' \
-              OR LOWER(COALESCE(g.site, '')) LIKE $4 ESCAPE '!' \
-              OR LOWER(COALESCE(g.customer, '')) LIKE $4 ESCAPE '!') \
+              OR LOWER(COALESCE(si.name, '')) LIKE $4 ESCAPE '!' \
+              OR LOWER(COALESCE(cu.name, '')) LIKE $4 ESCAPE '!') \
              ORDER BY d.gateway, d.device LIMIT $5"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -237,7 +239,7 @@ impl Scoped {
         (first_gateway, first): (&GatewayId, &DeviceId),
         (last_gateway, last): (&GatewayId, &DeviceId),
     ) -> Result<Vec<SupplyCall>, StoreError> {
-        let rows = sqlx::query(SELECT_SUPPLY_CALLS.as_str())
+        let rows = sqlx::query(sqlx::AssertSqlSafe(select_supply_calls(&self.within("gateway"))))
             .bind(self.tenant().to_string())
             .bind(first_gateway.to_string())
             .bind(first.to_string())
@@ -264,8 +266,9 @@ impl Scoped {
         device: &DeviceId,
     ) -> Result<Option<CallPriority>, StoreError> {
         let sql = format!(
-            "SELECT {} AS top_rank FROM devices d WHERE d.tenant = $1 AND d.gateway = $2 AND d.device = $3",
-            top_rank()
+            "SELECT {} AS top_rank FROM devices d WHERE d.tenant = $1{} AND d.gateway = $2 AND d.device = $3",
+            top_rank(),
+            self.within("d.gateway")
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(self.tenant().to_string())

@@ -1,8 +1,7 @@
 //! Gateways as people see them.
 
-use std::sync::LazyLock;
-
 use comm_server_core::cadence;
+use comm_server_core::tenancy::{CustomerId, SiteId};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use sqlx::any::AnyRow;
@@ -12,6 +11,7 @@ use wire::report::{CallKind, Lane};
 use super::search::pattern;
 use crate::Scoped;
 use crate::db::page::{PAGE_ROWS, Page};
+use crate::db::sql::{PLACE, PLACE_JOINS};
 use crate::db::{StoreError, failed, row, sql};
 
 /// A gateway.
@@ -19,10 +19,14 @@ use crate::db::{StoreError, failed, row, sql};
 pub struct Gateway {
     /// Its name, as in its certificate.
     pub gateway: GatewayId,
-    /// Customer, "" when unknown.
+    /// Name of its customer, "" while it is not assigned.
     pub customer: String,
-    /// Site, "" when unknown.
+    /// Name of its site, "" while it is not assigned.
     pub site: String,
+    /// Its customer, while it is assigned.
+    pub customer_id: Option<CustomerId>,
+    /// Its site, while it is assigned.
+    pub site_id: Option<SiteId>,
     /// Version of its program.
     pub version: String,
     /// Devices it knows.
@@ -63,6 +67,15 @@ impl Gateway {
     }
 }
 
+/// A filter of gateways.
+#[derive(Debug, Clone, Default)]
+pub struct GatewayFilter {
+    /// With this text in name, customer or site; case does not matter, "" is in all.
+    pub text: String,
+    /// Only those that belong to no site yet.
+    pub unassigned: bool,
+}
+
 /// Reports of one lane: acknowledged here, made there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaneState {
@@ -81,6 +94,8 @@ fn gateway(row: &AnyRow) -> Result<Gateway, StoreError> {
         gateway: row::parsed(row, ("gateways", "gateway"), "a row")?,
         customer: row::text(row, "customer")?,
         site: row::text(row, "site")?,
+        customer_id: row::parsed_or_none(row, ("gateways", "customer_id"), "a row")?,
+        site_id: row::parsed_or_none(row, ("gateways", "site_id"), "a row")?,
         version: row::text(row, "version")?,
         devices: row::number(row, "devices")?,
         devices_offline: row::number(row, "devices_offline")?,
@@ -96,43 +111,43 @@ fn gateway(row: &AnyRow) -> Result<Gateway, StoreError> {
     })
 }
 
-/// Gateways of a tenant with the numbers of their open calls.
-fn select(which: &str) -> String {
+/// Gateways of a scope with the numbers of their open calls.
+fn select(within: &str, which: &str) -> String {
     format!(
-        "SELECT g.*, \
+        "SELECT g.gateway, g.version, g.devices, g.devices_offline, g.uptime_s, g.storage_problem, g.first_seen_ms, \
+         g.last_poll_ms, g.next_poll_s, g.clock_ahead_s, g.meters_due_ms, {PLACE}, \
          (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
           AND c.is_open = 1) AS open_calls, \
          (SELECT COUNT(*) FROM calls c WHERE c.tenant = g.tenant AND c.gateway = g.gateway \
           AND c.is_open = 1 AND c.kind = {}) AS service_calls \
-         FROM gateways g WHERE g.tenant = $1 AND {which}",
+         FROM gateways g {PLACE_JOINS} WHERE g.tenant = $1{within} AND {which}",
         sql::call_kind(CallKind::ServiceCall)
     )
 }
 
-static SELECT_PAGE: LazyLock<String> = LazyLock::new(|| {
-    select(
-        "g.gateway > $2 \
-         AND ($3 = '' OR LOWER(g.gateway) LIKE $3 ESCAPE '!' OR LOWER(g.customer) LIKE $3 ESCAPE '!' \
-          OR LOWER(g.site) LIKE $3 ESCAPE '!' OR LOWER(g.customer || ' ' || g.site) LIKE $3 ESCAPE '!') \
-         ORDER BY g.gateway LIMIT $4",
-    )
-});
-
-static SELECT_ONE: LazyLock<String> = LazyLock::new(|| select("g.gateway = $2"));
+const OF_PAGE: &str = "g.gateway > $2 AND ($3 = '' OR LOWER(g.gateway) LIKE $3 ESCAPE '!' \
+     OR LOWER(COALESCE(cu.name, '') || ' ' || COALESCE(si.name, '')) LIKE $3 ESCAPE '!') \
+     AND ($5 = 0 OR g.site_id = '') ORDER BY g.gateway LIMIT $4";
 
 impl Scoped {
     /// Gateways by name.
     pub async fn gateways(&self, cursor: Option<&str>) -> Result<Page<Gateway>, StoreError> {
-        self.find_gateways("", cursor).await
+        self.find_gateways(&GatewayFilter::default(), cursor).await
     }
 
-    /// Gateways by name whose name, customer or site has a text; all for "".
-    pub async fn find_gateways(&self, text: &str, cursor: Option<&str>) -> Result<Page<Gateway>, StoreError> {
-        let rows = sqlx::query(SELECT_PAGE.as_str())
+    /// Gateways by name, those of a filter.
+    pub async fn find_gateways(
+        &self,
+        filter: &GatewayFilter,
+        cursor: Option<&str>,
+    ) -> Result<Page<Gateway>, StoreError> {
+        let sql = select(&self.within("g.gateway"), OF_PAGE);
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(self.tenant().to_string())
             .bind(cursor.unwrap_or_default().to_owned())
-            .bind(pattern(text))
+            .bind(pattern(&filter.text))
             .bind(PAGE_ROWS + 1)
+            .bind(i64::from(filter.unassigned))
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("read gateways"))?;
@@ -142,7 +157,8 @@ impl Scoped {
 
     /// One gateway.
     pub async fn gateway(&self, name: &GatewayId) -> Result<Option<Gateway>, StoreError> {
-        let row = sqlx::query(SELECT_ONE.as_str())
+        let sql = select(&self.within("g.gateway"), "g.gateway = $2");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(self.tenant().to_string())
             .bind(name.to_string())
             .fetch_optional(&mut *self.reader().await?)
@@ -151,18 +167,35 @@ impl Scoped {
         row.as_ref().map(gateway).transpose()
     }
 
+    /// Gateways of a site by name, at most 1,000.
+    pub async fn gateways_of(&self, site: SiteId) -> Result<Vec<GatewayId>, StoreError> {
+        let within = self.within("gateway");
+        let sql = format!(
+            "SELECT gateway FROM gateways WHERE tenant = $1{within} AND site_id = $2 ORDER BY gateway LIMIT 1000"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(self.tenant().to_string())
+            .bind(site.to_string())
+            .fetch_all(&mut *self.reader().await?)
+            .await
+            .map_err(failed("read gateways"))?;
+        rows.iter().map(|r| row::parsed(r, ("gateways", "gateway"), "a row")).collect()
+    }
+
     /// The lanes of gateways from one name to another, both included.
     pub async fn lanes(&self, first: &GatewayId, last: &GatewayId) -> Result<Vec<LaneState>, StoreError> {
-        let rows = sqlx::query(
+        let within = self.within("gateway");
+        let sql = format!(
             "SELECT gateway, lane, acknowledged, made FROM lanes \
-             WHERE tenant = $1 AND gateway >= $2 AND gateway <= $3 ORDER BY gateway, lane DESC",
-        )
-        .bind(self.tenant().to_string())
-        .bind(first.to_string())
-        .bind(last.to_string())
-        .fetch_all(&mut *self.reader().await?)
-        .await
-        .map_err(failed("read lanes"))?;
+             WHERE tenant = $1{within} AND gateway >= $2 AND gateway <= $3 ORDER BY gateway, lane DESC"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(self.tenant().to_string())
+            .bind(first.to_string())
+            .bind(last.to_string())
+            .fetch_all(&mut *self.reader().await?)
+            .await
+            .map_err(failed("read lanes"))?;
         let lane = |r| {
             Ok(LaneState {
                 gateway: row::parsed(r, ("lanes", "gateway"), "a row")?,

@@ -20,16 +20,21 @@ pub struct LeftOutDevice {
     pub reason: String,
 }
 
-const SELECT: &str = "SELECT s.gateway, s.device, r.version AS wanted, COALESCE(d.model, '') AS model, \
+/// `within` limits the devices to those of a scope.
+fn select(within: &str) -> String {
+    format!(
+        "SELECT s.gateway, s.device, r.version AS wanted, COALESCE(d.model, '') AS model, \
      COALESCE(d.firmware, '') AS firmware, CAST(CASE WHEN d.device IS NULL THEN 1 ELSE 0 END AS BIGINT) AS gone, \
      (SELECT MAX(o.gateway) FROM devices o WHERE o.tenant = s.tenant AND o.device = s.device \
       AND o.gateway <> s.gateway) AS elsewhere \
      FROM rollouts r JOIN rollout_devices s ON s.tenant = r.tenant AND s.rollout = r.retry_of \
      LEFT JOIN devices d ON d.tenant = s.tenant AND d.gateway = s.gateway AND d.device = s.device \
-     WHERE r.tenant = $1 AND r.rollout = $2 AND s.step = $3 AND s.device <> '' \
+     WHERE r.tenant = $1{within} AND r.rollout = $2 AND s.step = $3 AND s.device <> '' \
      AND NOT EXISTS (SELECT 1 FROM rollout_devices n WHERE n.tenant = r.tenant AND n.rollout = r.rollout \
       AND n.gateway = s.gateway AND n.device = s.device) \
-     AND (s.gateway > $4 OR (s.gateway = $4 AND s.device > $5)) ORDER BY s.gateway, s.device LIMIT $6";
+     AND (s.gateway > $4 OR (s.gateway = $4 AND s.device > $5)) ORDER BY s.gateway, s.device LIMIT $6"
+    )
+}
 
 fn reason(found: &AnyRow) -> Result<String, StoreError> {
     let (wanted, firmware) = (row::text(found, "wanted")?, row::text(found, "firmware")?);
@@ -56,7 +61,7 @@ impl Scoped {
         cursor: Option<&str>,
     ) -> Result<Page<LeftOutDevice>, StoreError> {
         let (gateway, device) = page::two_names(cursor)?;
-        let rows = sqlx::query(SELECT)
+        let rows = sqlx::query(sqlx::AssertSqlSafe(select(&self.within("s.gateway"))))
             .bind(self.tenant().to_string())
             .bind(id.to_string())
             .bind(DeviceStep::Failed.name())

@@ -36,19 +36,21 @@ impl Scoped {
             None => (String::new(), String::new(), -1),
             Some(cursor) => position(cursor)?,
         };
-        let rows = sqlx::query(
-            "SELECT gateway, lane, seq, received_ms, reason, body FROM quarantine WHERE tenant = $1 \
+        let within = self.within("gateway");
+        let sql = format!(
+            "SELECT gateway, lane, seq, received_ms, reason, body FROM quarantine WHERE tenant = $1{within} \
              AND (gateway > $2 OR (gateway = $2 AND (lane > $3 OR (lane = $3 AND seq > $4)))) \
-             ORDER BY gateway, lane, seq LIMIT $5",
-        )
-        .bind(self.tenant().to_string())
-        .bind(gateway)
-        .bind(lane)
-        .bind(seq)
-        .bind(PAGE_ROWS + 1)
-        .fetch_all(&mut *self.reader().await?)
-        .await
-        .map_err(failed("read quarantine"))?;
+             ORDER BY gateway, lane, seq LIMIT $5"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(self.tenant().to_string())
+            .bind(gateway)
+            .bind(lane)
+            .bind(seq)
+            .bind(PAGE_ROWS + 1)
+            .fetch_all(&mut *self.reader().await?)
+            .await
+            .map_err(failed("read quarantine"))?;
         let one = |r| {
             Ok(Quarantined {
                 gateway: row::parsed(r, ("quarantine", "gateway"), "a row")?,

@@ -1,7 +1,5 @@
 //! Roll-outs as people see them.
 
-use std::sync::LazyLock;
-
 use comm_server_core::commands::CommandState;
 use comm_server_core::rollouts::{DeviceStep, RolloutState, waits_for};
 use jiff::Timestamp;
@@ -13,6 +11,7 @@ use wire::report::WaitReason;
 
 use crate::Scoped;
 use crate::db::page::{self, PAGE_ROWS, Page};
+use crate::db::sql::{PLACE, PLACE_JOINS};
 use crate::db::{StoreError, failed, row, sql};
 use crate::tables::rollout_devices::step_of;
 use crate::tables::rollouts;
@@ -109,38 +108,42 @@ fn name_or_empty<S: serde::Serializer>(reason: &Option<WaitReason>, to: S) -> Re
     to.serialize_str(reason.map_or("", WaitReason::name))
 }
 
-/// Columns of a [`Rollout`]; the table is `r`.
-fn select() -> String {
-    const OF: &str =
-        "FROM rollout_devices d WHERE d.tenant = r.tenant AND d.rollout = r.rollout AND d.device <> ''";
-    let counted = |step: DeviceStep| format!("(SELECT COUNT(*) {OF} AND d.step = '{0}') AS {0}", step.name());
+/// Columns of a [`Rollout`], the numbers those of devices within a scope; the table is `r`. A roll-out without a device there
+/// is not found.
+fn select(within: &str, which: &str) -> String {
+    let of = format!(
+        "FROM rollout_devices d WHERE d.tenant = r.tenant AND d.rollout = r.rollout{within} AND d.device <> ''"
+    );
+    let counted = |step: DeviceStep| format!("(SELECT COUNT(*) {of} AND d.step = '{0}') AS {0}", step.name());
     let steps = DeviceStep::ALL.map(counted).join(", ");
+    let is_there = if within.is_empty() { String::new() } else { format!(" AND EXISTS (SELECT 1 {of})") };
     format!(
-        "SELECT r.*, (SELECT COUNT(*) {OF}) AS devices, {steps}, \
+        "SELECT r.*, (SELECT COUNT(*) {of}) AS devices, {steps}, \
          (SELECT MAX(again.rollout) FROM rollouts again \
-          WHERE again.tenant = r.tenant AND again.retry_of = r.rollout) AS retried_by FROM rollouts r"
+          WHERE again.tenant = r.tenant AND again.retry_of = r.rollout) AS retried_by \
+         FROM rollouts r WHERE r.tenant = $1{is_there} AND {which}"
     )
 }
 
-static SELECT_DEVICES: LazyLock<String> = LazyLock::new(|| {
+fn select_devices(within: &str) -> String {
     format!(
         "SELECT s.gateway, s.device, s.step, s.waiting_for, s.detail, s.panel, s.version_before, \
              s.version_now, s.updated_ms, r.not_before_ms, COALESCE(d.model, '') AS model, \
              COALESCE(d.serial, '') AS serial, COALESCE(d.name, '') AS name, \
-             COALESCE(g.customer, '') AS customer, COALESCE(g.site, '') AS site, \
+             {PLACE}, \
              (SELECT COUNT(*) FROM commands c WHERE c.tenant = s.tenant AND c.rollout = s.rollout \
               AND c.gateway = s.gateway AND c.kind = '{}' \
               AND c.state IN ({})) AS unfetched FROM rollout_devices s \
              JOIN rollouts r ON r.tenant = s.tenant AND r.rollout = s.rollout \
              LEFT JOIN devices d ON d.tenant = s.tenant AND d.gateway = s.gateway AND d.device = s.device \
-             LEFT JOIN gateways g ON g.tenant = s.tenant AND g.gateway = s.gateway \
-             WHERE s.tenant = $1 AND s.rollout = $2 \
+             LEFT JOIN gateways g ON g.tenant = s.tenant AND g.gateway = s.gateway {PLACE_JOINS} \
+             WHERE s.tenant = $1{within} AND s.rollout = $2 \
              AND (s.gateway > $3 OR (s.gateway = $3 AND s.device > $4)) AND ($5 = '' OR s.step = $5) \
              ORDER BY s.gateway, s.device LIMIT $6",
         OrderKind::FirmwareUpdate.name(),
         sql::command_states(CommandState::is_delivered_with_polls)
     )
-});
+}
 
 fn rollout(row: &AnyRow) -> Result<Rollout, StoreError> {
     let id = rollouts::id_of(row)?;
@@ -195,8 +198,7 @@ fn rollout_device(row: &AnyRow, now: Timestamp) -> Result<RolloutDevice, StoreEr
 impl Scoped {
     /// Roll-outs, newest first.
     pub async fn rollouts(&self, cursor: Option<&str>) -> Result<Page<Rollout>, StoreError> {
-        let select = select();
-        let sql = format!("{select} WHERE r.tenant = $1 AND r.rollout < $2 ORDER BY r.rollout DESC LIMIT $3");
+        let sql = select(&self.within("d.gateway"), "r.rollout < $2 ORDER BY r.rollout DESC LIMIT $3");
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(self.tenant().to_string())
             .bind(page::id(cursor)?)
@@ -210,8 +212,7 @@ impl Scoped {
 
     /// One roll-out.
     pub async fn rollout(&self, id: RolloutId) -> Result<Option<Rollout>, StoreError> {
-        let select = select();
-        let sql = format!("{select} WHERE r.tenant = $1 AND r.rollout = $2");
+        let sql = select(&self.within("d.gateway"), "r.rollout = $2");
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(self.tenant().to_string())
             .bind(id.to_string())
@@ -233,7 +234,7 @@ impl Scoped {
         cursor: Option<&str>,
     ) -> Result<Page<RolloutDevice>, StoreError> {
         let (gateway, device) = page::two_names(cursor)?;
-        let rows = sqlx::query(SELECT_DEVICES.as_str())
+        let rows = sqlx::query(sqlx::AssertSqlSafe(select_devices(&self.within("s.gateway"))))
             .bind(self.tenant().to_string())
             .bind(id.to_string())
             .bind(gateway)

@@ -34,9 +34,10 @@ impl Scoped {
         gateway: &GatewayId,
         device: &DeviceId,
     ) -> Result<Vec<Sighting>, StoreError> {
+        let within = self.within("d.gateway");
         let sql = format!(
             "SELECT d.gateway, CASE WHEN {COUNTED} THEN 1 ELSE 0 END AS counted FROM devices d \
-             WHERE d.tenant = $1 AND d.device = $2 AND d.gateway <> $3 AND d.device NOT LIKE 'addr:%' \
+             WHERE d.tenant = $1{within} AND d.device = $2 AND d.gateway <> $3 AND d.device NOT LIKE 'addr:%' \
              ORDER BY d.gateway LIMIT 100"
         );
         let rows = sqlx::query(AssertSqlSafe(sql))

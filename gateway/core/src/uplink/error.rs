@@ -90,7 +90,10 @@ fn of_problem(problem: &Problem, retry_after: Option<Duration>) -> Disposition {
             None => Disposition::RetryAfter(retry_after),
         },
         ProblemCode::BodyTooLarge | ProblemCode::MalformedBody => Disposition::Split,
-        ProblemCode::NotFound | ProblemCode::Conflict => Disposition::Quarantine,
+        ProblemCode::NotFound
+        | ProblemCode::Conflict
+        | ProblemCode::PreconditionFailed
+        | ProblemCode::PreconditionRequired => Disposition::Quarantine,
         ProblemCode::UnsupportedEncoding
         | ProblemCode::Forbidden
         | ProblemCode::Unauthorized
@@ -147,7 +150,10 @@ mod tests {
         for code in ProblemCode::ALL {
             let expected = match code {
                 ProblemCode::MalformedBody | ProblemCode::BodyTooLarge => Disposition::Split,
-                ProblemCode::NotFound | ProblemCode::Conflict => Disposition::Quarantine,
+                ProblemCode::NotFound
+                | ProblemCode::Conflict
+                | ProblemCode::PreconditionFailed
+                | ProblemCode::PreconditionRequired => Disposition::Quarantine,
                 ProblemCode::SequenceGap => Disposition::ResumeAt { expected: 9 },
                 ProblemCode::UnsupportedEncoding
                 | ProblemCode::Forbidden

@@ -1,0 +1,162 @@
+//! Customers and their sites: what a person or a file may enter, checked and in one form.
+
+mod import;
+#[cfg(test)]
+mod tests;
+
+pub use import::{ImportRow, ImportSite, RowError, columns, is_formula, parse_row};
+
+use wire::text::{clipped, is_hidden};
+
+/// The longest name, bytes.
+pub const NAME_BYTES: usize = 200;
+
+/// The longest key of another system, bytes.
+pub const ERP_KEY_BYTES: usize = 64;
+
+/// The longest line of an address, bytes.
+pub const LINE_BYTES: usize = 200;
+
+/// A field that was entered wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} is {given:?}: expected {expected}")]
+pub struct InvalidField {
+    /// Its name, as in the API.
+    pub field: &'static str,
+    /// What was given, its first 40 bytes.
+    pub given: String,
+    /// What is accepted.
+    pub expected: &'static str,
+}
+
+impl InvalidField {
+    /// A field that was entered wrong.
+    #[must_use]
+    pub fn new(field: &'static str, given: &str, expected: &'static str) -> Self {
+        Self { field, given: clipped(given, 40).to_owned(), expected }
+    }
+}
+
+/// A customer, as it is entered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CustomerSpec {
+    /// Its name, unique among the customers of a tenant.
+    pub name: String,
+    /// Its key in the ERP system, "" for none; unique as well.
+    pub erp_key: String,
+}
+
+/// A site, as it is entered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SiteSpec {
+    /// Its name, unique among the sites of a customer.
+    pub name: String,
+    /// Its key in the ERP system, "" for none; unique in the tenant.
+    pub erp_key: String,
+    /// Where it is.
+    pub address: Address,
+}
+
+/// A postal address; each line may be empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Address {
+    /// Street and number.
+    pub street: String,
+    /// Postal code.
+    pub postal_code: String,
+    /// Town.
+    pub city: String,
+    /// State, province or prefecture.
+    pub region: String,
+    /// ISO 3166-1, two capital letters.
+    pub country: String,
+}
+
+impl CustomerSpec {
+    /// The specification in its stored form.
+    ///
+    /// # Errors
+    /// The field that is wrong.
+    pub fn checked(&self) -> Result<Self, InvalidField> {
+        Ok(Self { name: name("name", &self.name)?, erp_key: erp_key("erp_key", &self.erp_key)? })
+    }
+}
+
+impl SiteSpec {
+    /// The specification in its stored form.
+    ///
+    /// # Errors
+    /// The field that is wrong.
+    pub fn checked(&self) -> Result<Self, InvalidField> {
+        Ok(Self {
+            name: name("name", &self.name)?,
+            erp_key: erp_key("erp_key", &self.erp_key)?,
+            address: self.address.checked()?,
+        })
+    }
+}
+
+impl Address {
+    /// The address in its stored form.
+    ///
+    /// # Errors
+    /// The line that is wrong.
+    pub fn checked(&self) -> Result<Self, InvalidField> {
+        let line = |field, given: &str| {
+            text(field, given, LINE_BYTES, "at most 200 bytes without control characters")
+        };
+        let country = self.country.trim().to_ascii_uppercase();
+        let is_code = country.len() == 2 && country.bytes().all(|b| b.is_ascii_uppercase());
+        if !(country.is_empty() || is_code) {
+            let expected = "two letters (ISO 3166-1), such as DE or JP, or nothing";
+            return Err(InvalidField::new("country", &self.country, expected));
+        }
+        Ok(Self {
+            street: line("street", &self.street)?,
+            postal_code: line("postal_code", &self.postal_code)?,
+            city: line("city", &self.city)?,
+            region: line("region", &self.region)?,
+            country,
+        })
+    }
+
+    /// Whether no line has a text.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The address in one line, in the order street, postal code and town, region, country.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let town = [self.postal_code.as_str(), &self.city].map(str::trim).join(" ");
+        let parts = [self.street.as_str(), town.trim(), &self.region, &self.country];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn name(field: &'static str, given: &str) -> Result<String, InvalidField> {
+    const EXPECTED: &str = "1 to 200 bytes without control characters";
+    let name = text(field, given, NAME_BYTES, EXPECTED)?;
+    if name.is_empty() { Err(InvalidField::new(field, given, EXPECTED)) } else { Ok(name) }
+}
+
+fn erp_key(field: &'static str, given: &str) -> Result<String, InvalidField> {
+    text(field, given, ERP_KEY_BYTES, "at most 64 bytes without control characters, or nothing")
+}
+
+/// The text without blanks around it. A joiner shapes letters of some scripts; every other character that isn't seen is
+/// rejected.
+fn text(
+    field: &'static str,
+    given: &str,
+    bytes: usize,
+    expected: &'static str,
+) -> Result<String, InvalidField> {
+    let trimmed = given.trim();
+    let is_joiner = |c| matches!(c, '\u{200c}' | '\u{200d}');
+    if trimmed.len() > bytes || trimmed.chars().any(|c| is_hidden(c) && !is_joiner(c)) {
+        return Err(InvalidField::new(field, given, expected));
+    }
+    Ok(trimmed.to_owned())
+}

@@ -1,0 +1,278 @@
+//! `customer`, `site` and `setting`: the tree below the service company.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use comm_server_core::customers::{Address, CustomerSpec, SiteSpec};
+use comm_server_core::roles::Permission;
+use comm_server_core::settings::Setting;
+use comm_server_core::tenancy::{CustomerId, SiteId};
+use comm_server_core::tree::Node;
+use indicatif::{ProgressBar, ProgressStyle};
+use wire::ids::GatewayId;
+
+use super::{CliError, all, print};
+use crate::config::Config;
+use crate::services::{Actor, Customers, FileError, ImportMode, Settings, Views, customer_file};
+use crate::store::{SiteFilter, Store};
+
+/// Customers.
+#[derive(Debug, Subcommand)]
+pub enum CustomerAction {
+    /// List customers by name.
+    List {
+        /// With this text in name or key.
+        #[arg(long, default_value = "")]
+        find: String,
+    },
+    /// Create a customer.
+    Add {
+        /// Its name, unique.
+        #[arg(long)]
+        name: String,
+        /// Its key in the ERP system, unique.
+        #[arg(long, default_value = "")]
+        erp_key: String,
+    },
+    /// Create and change customers and sites by a CSV table, with a row for each site.
+    Import {
+        /// The table; `customer export` shows its columns.
+        file: PathBuf,
+        /// Only check the rows.
+        #[arg(long, conflicts_with = "skip_wrong")]
+        check: bool,
+        /// Take the good rows, though others are wrong.
+        #[arg(long)]
+        skip_wrong: bool,
+    },
+    /// Print all customers and sites as a CSV table.
+    Export,
+}
+
+/// Sites.
+#[derive(Debug, Subcommand)]
+pub enum SiteAction {
+    /// List sites by name.
+    List {
+        /// Of this customer only.
+        #[arg(long)]
+        customer: Option<CustomerId>,
+        /// With this text in name, key, town or the customer's name.
+        #[arg(long, default_value = "")]
+        find: String,
+    },
+    /// Create a site of a customer.
+    Add(Box<NewSite>),
+}
+
+/// A site to be created.
+#[derive(Debug, Args)]
+pub struct NewSite {
+    /// Id of its customer.
+    #[arg(long)]
+    customer: CustomerId,
+    /// Its name, unique among the customer's sites.
+    #[arg(long)]
+    name: String,
+    /// Its key in the ERP system, unique.
+    #[arg(long, default_value = "")]
+    erp_key: String,
+    /// Street and number.
+    #[arg(long, default_value = "")]
+    street: String,
+    /// Postal code.
+    #[arg(long, default_value = "")]
+    postal_code: String,
+    /// Town.
+    #[arg(long, default_value = "")]
+    city: String,
+    /// State, province or prefecture.
+    #[arg(long, default_value = "")]
+    region: String,
+    /// Country, two letters (ISO 3166-1).
+    #[arg(long, default_value = "")]
+    country: String,
+}
+
+/// Settings of a place in the tree.
+#[derive(Debug, Subcommand)]
+pub enum SettingAction {
+    /// Show the settings of a place, and where each value comes from.
+    Show {
+        /// The place.
+        #[command(flatten)]
+        place: PlaceArguments,
+    },
+    /// Give a place a value of its own.
+    Set {
+        /// The place.
+        #[command(flatten)]
+        place: PlaceArguments,
+        /// The setting.
+        setting: SettingName,
+        /// The value.
+        value: String,
+    },
+    /// Take the value of a place away, so that it inherits.
+    Unset {
+        /// The place.
+        #[command(flatten)]
+        place: PlaceArguments,
+        /// The setting.
+        setting: SettingName,
+    },
+}
+
+/// A place; the whole service company without.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct PlaceArguments {
+    /// Id of a customer.
+    #[arg(long)]
+    customer: Option<CustomerId>,
+    /// Id of a site.
+    #[arg(long)]
+    site: Option<SiteId>,
+    /// A gateway.
+    #[arg(long)]
+    gateway: Option<GatewayId>,
+}
+
+impl PlaceArguments {
+    fn node(&self) -> Node {
+        match (self.customer, self.site, &self.gateway) {
+            (Some(id), _, _) => Node::Customer(id),
+            (None, Some(id), _) => Node::Site(id),
+            (None, None, Some(id)) => Node::Gateway(id.clone()),
+            (None, None, None) => Node::Tenant,
+        }
+    }
+}
+
+/// A setting's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum SettingName {
+    /// IANA time zone.
+    TimeZone,
+    /// Seconds between two polls.
+    PollIntervalS,
+}
+
+impl From<SettingName> for Setting {
+    fn from(name: SettingName) -> Self {
+        match name {
+            SettingName::TimeZone => Self::TimeZone,
+            SettingName::PollIntervalS => Self::PollInterval,
+        }
+    }
+}
+
+pub(super) async fn customer(
+    store: &Store,
+    actor: &Actor,
+    json: bool,
+    action: &CustomerAction,
+) -> Result<(), CliError> {
+    let (view, customers) =
+        (Views::new(store.clone()).now(actor, Permission::SeeFleet)?, Customers::new(store.clone()));
+    match action {
+        CustomerAction::List { find } => {
+            let all = all(async |cursor| view.customers(find, cursor.as_deref()).await).await?;
+            Ok(print::customers(json, &all)?)
+        }
+        CustomerAction::Add { name, erp_key } => {
+            let spec = CustomerSpec { name: name.clone(), erp_key: erp_key.clone() };
+            Ok(print::created(json, "customer", &customers.create(actor, &spec).await?.to_string())?)
+        }
+        CustomerAction::Import { file, check, skip_wrong } => {
+            let mode = match (check, skip_wrong) {
+                (true, _) => ImportMode::Check,
+                (false, true) => ImportMode::SkipWrong,
+                (false, false) => ImportMode::Whole,
+            };
+            let outcome = import(&customers, actor, file, mode).await?;
+            print::imported(json, mode, &outcome)?;
+            let is_refused = outcome.wrong > 0 && mode != ImportMode::SkipWrong;
+            if is_refused { Err(CliError::WrongRows { wrong: outcome.wrong }) } else { Ok(()) }
+        }
+        CustomerAction::Export => Ok(print::text(&customer_file::export(&view).await?)?),
+    }
+}
+
+/// Takes the file, with a progress bar on a terminal.
+async fn import(
+    customers: &Customers,
+    actor: &Actor,
+    path: &Path,
+    mode: ImportMode,
+) -> Result<customer_file::FileOutcome, CliError> {
+    let unreadable = |source| CliError::File { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    // It draws on a terminal only.
+    let bar = ProgressBar::no_length().with_style(
+        ProgressStyle::with_template("{spinner} {human_pos} rows, {per_sec}").expect("the template is one"),
+    );
+    let reader = std::io::BufReader::new(file);
+    let outcome = customers.import_file(actor, reader, mode, |rows| bar.set_position(rows)).await;
+    bar.finish_and_clear();
+    outcome.map_err(|error| match error {
+        FileError::Read(source) => CliError::File { path: path.to_owned(), source },
+        error => CliError::Table(error),
+    })
+}
+
+pub(super) async fn site(
+    store: &Store,
+    actor: &Actor,
+    json: bool,
+    action: &SiteAction,
+) -> Result<(), CliError> {
+    match action {
+        SiteAction::List { customer, find } => {
+            let view = Views::new(store.clone()).now(actor, Permission::SeeFleet)?;
+            let filter = SiteFilter { customer: *customer, text: find.clone() };
+            let all = all(async |cursor| view.sites(&filter, cursor.as_deref()).await).await?;
+            Ok(print::sites(json, &all)?)
+        }
+        SiteAction::Add(new) => {
+            let spec = SiteSpec {
+                name: new.name.clone(),
+                erp_key: new.erp_key.clone(),
+                address: Address {
+                    street: new.street.clone(),
+                    postal_code: new.postal_code.clone(),
+                    city: new.city.clone(),
+                    region: new.region.clone(),
+                    country: new.country.clone(),
+                },
+            };
+            let id = Customers::new(store.clone()).create_site(actor, new.customer, &spec).await?;
+            Ok(print::created(json, "site", &id.to_string())?)
+        }
+    }
+}
+
+pub(super) async fn setting(
+    (store, config): (&Store, &Config),
+    actor: &Actor,
+    json: bool,
+    action: &SettingAction,
+) -> Result<(), CliError> {
+    let settings = Settings::new(store.clone(), config.cadence);
+    let place = match action {
+        SettingAction::Show { place } => place,
+        SettingAction::Set { place, setting, value } => {
+            settings.set(actor, place.node(), (*setting).into(), Some(value)).await?;
+            place
+        }
+        SettingAction::Unset { place, setting } => {
+            settings.set(actor, place.node(), (*setting).into(), None).await?;
+            place
+        }
+    };
+    let node = place.node();
+    let found = settings.of(actor, &node).await?;
+    Ok(print::settings(json, &found.ok_or(CliError::NoPlace { what: node.level().name() })?)?)
+}

@@ -1,0 +1,184 @@
+//! Customers, sites, and the gateways assigned to them.
+
+use comm_server_core::customers::{CustomerSpec, ImportRow, InvalidField, SiteSpec};
+use comm_server_core::roles::Permission;
+use comm_server_core::settings::Setting;
+use comm_server_core::tenancy::{CustomerId, SiteId};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use wire::ids::GatewayId;
+
+use super::{Actor, Forbidden};
+use crate::store::{Author, Imported, Store, StoreError, TreeError};
+
+/// Why a customer, a site or a setting isn't changed.
+#[derive(Debug, thiserror::Error)]
+pub enum CustomersError {
+    /// The role does not allow it.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The actor reaches a part of the tree only.
+    #[error("only a login that reaches the whole service company may do this")]
+    WholeTenant,
+    /// A field, or the state of the tree.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+}
+
+impl From<InvalidField> for CustomersError {
+    fn from(error: InvalidField) -> Self {
+        Self::Tree(error.into())
+    }
+}
+
+impl From<StoreError> for CustomersError {
+    fn from(error: StoreError) -> Self {
+        Self::Tree(error.into())
+    }
+}
+
+/// Changes customers and sites; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Customers {
+    store: Store,
+}
+
+/// The author of a change that an actor makes now.
+pub(super) fn author(actor: &Actor) -> Author {
+    Author { by: actor.name.clone(), now: Timestamp::now() }
+}
+
+impl Customers {
+    /// The service on a store.
+    #[must_use]
+    pub const fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Creates a customer.
+    ///
+    /// # Errors
+    /// See [`CustomersError`].
+    pub async fn create(&self, actor: &Actor, spec: &CustomerSpec) -> Result<CustomerId, CustomersError> {
+        check_whole_tenant(actor)?;
+        Ok(self.store.of(&actor.scope).create_customer(spec.checked()?, author(actor)).await?)
+    }
+
+    /// Changes a customer; `version` is the one that the change was made from, `None` for whichever is there.
+    ///
+    /// # Errors
+    /// See [`CustomersError`].
+    pub async fn change(
+        &self,
+        actor: &Actor,
+        id: CustomerId,
+        version: Option<i64>,
+        spec: &CustomerSpec,
+    ) -> Result<(), CustomersError> {
+        actor.check(Permission::ManageCustomers)?;
+        let own = self.store.of(&actor.scope);
+        Ok(own.change_customer(id, version, spec.checked()?, author(actor)).await?)
+    }
+
+    /// Deletes a customer without sites.
+    ///
+    /// # Errors
+    /// See [`CustomersError`].
+    pub async fn delete(
+        &self,
+        actor: &Actor,
+        id: CustomerId,
+        version: Option<i64>,
+    ) -> Result<(), CustomersError> {
+        check_whole_tenant(actor)?;
+        Ok(self.store.of(&actor.scope).delete_customer(id, version, author(actor)).await?)
+    }
+
+    /// Creates a site.
+    ///
+    /// # Errors
+    /// See [`CustomersError`].
+    pub async fn create_site(
+        &self,
+        actor: &Actor,
+        customer: CustomerId,
+        spec: &SiteSpec,
+    ) -> Result<SiteId, CustomersError> {
+        actor.check(Permission::ManageCustomers)?;
+        Ok(self.store.of(&actor.scope).create_site(customer, spec.checked()?, author(actor)).await?)
+    }
+
+    /// Changes a site; as [`Customers::change`].
+    ///
+    /// # Errors
+    /// See [`CustomersError`].
+    pub async fn change_site(
+        &self,
+        actor: &Actor,
+        id: SiteId,
+        version: Option<i64>,
+        spec: &SiteSpec,
+    ) -> Result<(), CustomersError> {
+        actor.check(Permission::ManageCustomers)?;
+        Ok(self.store.of(&actor.scope).change_site(id, version, spec.checked()?, author(actor)).await?)
+    }
+
+    /// Deletes a site without gateways.
+    ///
+    /// # Errors
+    /// See [`CustomersError`].
+    pub async fn delete_site(
+        &self,
+        actor: &Actor,
+        id: SiteId,
+        version: Option<i64>,
+    ) -> Result<(), CustomersError> {
+        actor.check(Permission::ManageCustomers)?;
+        Ok(self.store.of(&actor.scope).delete_site(id, version, author(actor)).await?)
+    }
+
+    /// Assigns a gateway to a site, or to none.
+    ///
+    /// # Errors
+    /// See [`CustomersError`].
+    pub async fn assign(
+        &self,
+        actor: &Actor,
+        gateway: &GatewayId,
+        site: Option<SiteId>,
+    ) -> Result<(), CustomersError> {
+        actor.check(Permission::ManageCustomers)?;
+        Ok(self.store.of(&actor.scope).assign_gateway(gateway.clone(), site, author(actor)).await?)
+    }
+
+    /// Takes rows of a file, at most [`crate::store::IMPORT_ROWS`]; the outcome of each. With `only_check`, nothing is
+    /// changed.
+    ///
+    /// # Errors
+    /// See [`CustomersError`]; no row was taken.
+    pub async fn import(
+        &self,
+        actor: &Actor,
+        rows: Vec<ImportRow>,
+        only_check: bool,
+    ) -> Result<Vec<Result<Imported, TreeError>>, CustomersError> {
+        check_whole_tenant(actor)?;
+        Ok(self.store.of(&actor.scope).import_customers(rows, only_check, author(actor)).await?)
+    }
+}
+
+/// Refuses an actor who may not change customers, or not all of them.
+pub(super) fn check_whole_tenant(actor: &Actor) -> Result<(), CustomersError> {
+    actor.check(Permission::ManageCustomers)?;
+    if actor.scope.granted().is_some() { Err(CustomersError::WholeTenant) } else { Ok(()) }
+}
+
+/// Refuses a time zone that the tz database doesn't have.
+///
+/// # Errors
+/// It has none of that name.
+pub fn check_time_zone(name: &str) -> Result<(), InvalidField> {
+    let expected = "a time zone of the tz database, such as Europe/Berlin or Asia/Tokyo";
+    let unknown = |_| InvalidField::new(Setting::TimeZone.name(), name, expected);
+    TimeZone::get(name).map(drop).map_err(unknown)
+}

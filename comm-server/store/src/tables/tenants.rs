@@ -1,0 +1,17 @@
+//! Rows of tenants.
+
+use comm_server_core::tenancy::TenantId;
+use sqlx::{AnyConnection, AssertSqlSafe};
+
+use crate::db::{Engine, StoreError, failed};
+
+/// Locks a tenant until the end of the transaction: what two servers check and then write at once would not hold.
+pub(crate) async fn lock(connection: &mut AnyConnection, tenant: &TenantId) -> Result<(), StoreError> {
+    let locking = Engine::of_connection(connection).for_update();
+    sqlx::query(AssertSqlSafe(format!("SELECT tenant FROM tenants WHERE tenant = $1{locking}")))
+        .bind(tenant.to_string())
+        .fetch_optional(connection)
+        .await
+        .map_err(failed("lock tenant"))?;
+    Ok(())
+}

@@ -1,0 +1,457 @@
+//! Customers, sites and the gateways assigned to them: what a person creates, changes and deletes.
+//!
+//! A change names the version that it was made from, so that nobody overwrites unseen what another person entered.
+
+use comm_server_core::customers::{CustomerSpec, InvalidField, SiteSpec};
+use comm_server_core::tenancy::{CustomerId, Scope, SiteId, TenantId};
+use comm_server_core::tree::Node;
+use jiff::Timestamp;
+use serde_json::json;
+use sqlx::AnyConnection;
+use uuid::Uuid;
+use wire::ids::GatewayId;
+
+use crate::db::StoreError;
+use crate::tables::customers::CustomerRow;
+use crate::tables::sites::{SiteRow, Stored};
+use crate::tables::{addresses, audit, customers, gateways, settings, sites, tenants};
+use crate::{AuditEntry, Scoped};
+
+/// Who changes something, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    /// Login name, or `cli`.
+    pub by: String,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// Why a change of the tree is refused; nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    /// It is not there, or the caller doesn't reach it.
+    #[error("there is no {what} of that name")]
+    NotFound {
+        /// `customer`, `site` or `gateway`.
+        what: &'static str,
+    },
+    /// A field.
+    #[error(transparent)]
+    Field(#[from] InvalidField),
+    /// The name or the key belongs to another one.
+    #[error("{field} is {value:?}, which {of} has already: expected one of its own")]
+    Taken {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// The one that has it.
+        of: String,
+    },
+    /// Somebody else changed it since.
+    #[error("it was changed by somebody else: read version {current} and make the change again")]
+    Version {
+        /// Its version now.
+        current: i64,
+    },
+    /// Something is below it.
+    #[error("{what} has {count} {inside}: move or delete them first")]
+    NotEmpty {
+        /// Its name.
+        what: String,
+        /// `sites` or `gateways`.
+        inside: &'static str,
+        /// How many.
+        count: i64,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The result of a change that may be refused: a refusal is no failure of the transaction.
+pub(super) type Outcome<T> = Result<Result<T, TreeError>, StoreError>;
+
+impl Scoped {
+    /// Creates a customer, whose fields were checked.
+    ///
+    /// # Errors
+    /// The name or the key is taken, or the store.
+    pub async fn create_customer(&self, spec: CustomerSpec, author: Author) -> Result<CustomerId, TreeError> {
+        let scope = self.scope().clone();
+        let work = self.writer().write(move |c| {
+            Box::pin(async move { create_customer(c, scope.tenant(), &spec, &author).await })
+        });
+        work.await?
+    }
+
+    /// Changes a customer; `version` is the one that the change was made from, `None` for whichever is there.
+    ///
+    /// # Errors
+    /// See [`TreeError`].
+    pub async fn change_customer(
+        &self,
+        id: CustomerId,
+        version: Option<i64>,
+        spec: CustomerSpec,
+        author: Author,
+    ) -> Result<(), TreeError> {
+        let scope = self.scope().clone();
+        let work = self.writer().write(move |c| {
+            Box::pin(async move {
+                let found = match found_customer(c, &scope, id, version).await? {
+                    Ok(found) => found,
+                    Err(refused) => return Ok(Err(refused)),
+                };
+                change_customer(c, scope.tenant(), &found, &spec, &author).await
+            })
+        });
+        work.await?
+    }
+
+    /// Deletes a customer without sites.
+    ///
+    /// # Errors
+    /// See [`TreeError`].
+    pub async fn delete_customer(
+        &self,
+        id: CustomerId,
+        version: Option<i64>,
+        author: Author,
+    ) -> Result<(), TreeError> {
+        let scope = self.scope().clone();
+        let work = self
+            .writer()
+            .write(move |c| Box::pin(async move { delete_customer(c, &scope, id, version, &author).await }));
+        work.await?
+    }
+
+    /// Creates a site of a customer, whose fields were checked.
+    ///
+    /// # Errors
+    /// See [`TreeError`].
+    pub async fn create_site(
+        &self,
+        customer: CustomerId,
+        spec: SiteSpec,
+        author: Author,
+    ) -> Result<SiteId, TreeError> {
+        let scope = self.scope().clone();
+        let work = self.writer().write(move |c| {
+            Box::pin(async move {
+                if let Err(refused) = found_customer(c, &scope, customer, None).await? {
+                    return Ok(Err(refused));
+                }
+                create_site(c, scope.tenant(), customer, &spec, &author).await
+            })
+        });
+        work.await?
+    }
+
+    /// Changes a site; as [`Scoped::change_customer`].
+    ///
+    /// # Errors
+    /// See [`TreeError`].
+    pub async fn change_site(
+        &self,
+        id: SiteId,
+        version: Option<i64>,
+        spec: SiteSpec,
+        author: Author,
+    ) -> Result<(), TreeError> {
+        let scope = self.scope().clone();
+        let work = self.writer().write(move |c| {
+            Box::pin(async move {
+                let found = match found_site(c, &scope, id, version).await? {
+                    Ok(found) => found,
+                    Err(refused) => return Ok(Err(refused)),
+                };
+                change_site(c, scope.tenant(), &found, &spec, &author).await
+            })
+        });
+        work.await?
+    }
+
+    /// Deletes a site without gateways.
+    ///
+    /// # Errors
+    /// See [`TreeError`].
+    pub async fn delete_site(
+        &self,
+        id: SiteId,
+        version: Option<i64>,
+        author: Author,
+    ) -> Result<(), TreeError> {
+        let scope = self.scope().clone();
+        let work = self
+            .writer()
+            .write(move |c| Box::pin(async move { delete_site(c, &scope, id, version, &author).await }));
+        work.await?
+    }
+
+    /// Assigns a gateway to a site, or to none.
+    ///
+    /// # Errors
+    /// See [`TreeError`].
+    pub async fn assign_gateway(
+        &self,
+        gateway: GatewayId,
+        site: Option<SiteId>,
+        author: Author,
+    ) -> Result<(), TreeError> {
+        let scope = self.scope().clone();
+        let work = self
+            .writer()
+            .write(move |c| Box::pin(async move { assign(c, &scope, &gateway, site, &author).await }));
+        work.await?
+    }
+}
+
+/// A customer of this version within a scope.
+async fn found_customer(
+    connection: &mut AnyConnection,
+    scope: &Scope,
+    id: CustomerId,
+    version: Option<i64>,
+) -> Outcome<CustomerRow> {
+    tenants::lock(connection, scope.tenant()).await?;
+    Ok(match customers::read(connection, scope, id).await? {
+        None => Err(TreeError::NotFound { what: "customer" }),
+        Some(found) if version.is_some_and(|version| version != found.version) => {
+            Err(TreeError::Version { current: found.version })
+        }
+        Some(found) => Ok(found),
+    })
+}
+
+/// A site of this version within a scope.
+async fn found_site(
+    connection: &mut AnyConnection,
+    scope: &Scope,
+    id: SiteId,
+    version: Option<i64>,
+) -> Outcome<SiteRow> {
+    tenants::lock(connection, scope.tenant()).await?;
+    Ok(match sites::read(connection, scope, id).await? {
+        None => Err(TreeError::NotFound { what: "site" }),
+        Some(found) if version.is_some_and(|version| version != found.version) => {
+            Err(TreeError::Version { current: found.version })
+        }
+        Some(found) => Ok(found),
+    })
+}
+
+/// The refusal of a customer whose name or key another one than `own` has.
+pub(super) fn taken_customer(
+    like: &[CustomerRow],
+    own: Option<CustomerId>,
+    spec: &CustomerSpec,
+) -> Option<TreeError> {
+    let other = like.iter().find(|row| Some(row.id) != own)?;
+    let (field, value) =
+        if other.spec.name == spec.name { ("name", &spec.name) } else { ("erp_key", &spec.erp_key) };
+    Some(TreeError::Taken { field, value: value.clone(), of: format!("customer {}", other.spec.name) })
+}
+
+/// The refusal of a site whose name another site of its customer has, or whose key another site has.
+pub(super) fn taken_site(
+    like: &[SiteRow],
+    (own, customer): (Option<SiteId>, CustomerId),
+    spec: &SiteSpec,
+) -> Option<TreeError> {
+    let other = like.iter().find(|row| Some(row.id) != own)?;
+    let same_name = other.customer == customer && other.spec.name == spec.name;
+    let (field, value) = if same_name { ("name", &spec.name) } else { ("erp_key", &spec.erp_key) };
+    Some(TreeError::Taken { field, value: value.clone(), of: format!("site {}", other.spec.name) })
+}
+
+pub(super) async fn create_customer(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    spec: &CustomerSpec,
+    author: &Author,
+) -> Outcome<CustomerId> {
+    tenants::lock(connection, tenant).await?;
+    let like = customers::like(connection, tenant, spec).await?;
+    if let Some(refused) = taken_customer(&like, None, spec) {
+        return Ok(Err(refused));
+    }
+    let id = CustomerId(Uuid::now_v7());
+    customers::insert(connection, tenant, id, spec, author.now).await?;
+    let entry = AuditEntry::new(author.now, &author.by, "customer.create", format!("{}: {id}", spec.name));
+    audit::append(connection, tenant, &entry.changing(None, Some(customer_json(spec)))).await?;
+    Ok(Ok(id))
+}
+
+/// Changes a customer; one that is as it shall be keeps its version.
+pub(super) async fn change_customer(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    found: &CustomerRow,
+    spec: &CustomerSpec,
+    author: &Author,
+) -> Outcome<()> {
+    if found.spec == *spec {
+        return Ok(Ok(()));
+    }
+    let like = customers::like(connection, tenant, spec).await?;
+    if let Some(refused) = taken_customer(&like, Some(found.id), spec) {
+        return Ok(Err(refused));
+    }
+    customers::update(connection, tenant, found.id, spec, author.now).await?;
+    let detail = format!("{}: {}", spec.name, found.id);
+    let entry = AuditEntry::new(author.now, &author.by, "customer.change", detail);
+    let entry = entry.changing(Some(customer_json(&found.spec)), Some(customer_json(spec)));
+    audit::append(connection, tenant, &entry).await?;
+    Ok(Ok(()))
+}
+
+async fn delete_customer(
+    connection: &mut AnyConnection,
+    scope: &Scope,
+    id: CustomerId,
+    version: Option<i64>,
+    author: &Author,
+) -> Outcome<()> {
+    let found = match found_customer(connection, scope, id, version).await? {
+        Ok(found) => found,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let tenant = scope.tenant();
+    let count = sites::count(connection, tenant, id).await?;
+    if count > 0 {
+        return Ok(Err(TreeError::NotEmpty { what: found.spec.name, inside: "sites", count }));
+    }
+    customers::delete(connection, tenant, id).await?;
+    settings::delete_of(connection, tenant, &Node::Customer(id)).await?;
+    let detail = format!("{}: {id}", found.spec.name);
+    let entry = AuditEntry::new(author.now, &author.by, "customer.delete", detail);
+    audit::append(connection, tenant, &entry.changing(Some(customer_json(&found.spec)), None)).await?;
+    Ok(Ok(()))
+}
+
+pub(super) async fn create_site(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    customer: CustomerId,
+    spec: &SiteSpec,
+    author: &Author,
+) -> Outcome<SiteId> {
+    let like = sites::like(connection, tenant, customer, spec).await?;
+    if let Some(refused) = taken_site(&like, (None, customer), spec) {
+        return Ok(Err(refused));
+    }
+    let id = SiteId(Uuid::now_v7());
+    let address = addresses::insert(connection, tenant, &spec.address, author.now).await?;
+    sites::insert(connection, tenant, customer, Stored { id, spec, address: &address }, author.now).await?;
+    let entry = AuditEntry::new(author.now, &author.by, "site.create", format!("{}: {id}", spec.name));
+    audit::append(connection, tenant, &entry.changing(None, Some(site_json(spec)))).await?;
+    Ok(Ok(id))
+}
+
+/// Changes a site; an edited address is a new row.
+pub(super) async fn change_site(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    found: &SiteRow,
+    spec: &SiteSpec,
+    author: &Author,
+) -> Outcome<()> {
+    if found.spec == *spec {
+        return Ok(Ok(()));
+    }
+    let like = sites::like(connection, tenant, found.customer, spec).await?;
+    if let Some(refused) = taken_site(&like, (Some(found.id), found.customer), spec) {
+        return Ok(Err(refused));
+    }
+    let address = if found.spec.address == spec.address {
+        found.address.clone()
+    } else {
+        addresses::insert(connection, tenant, &spec.address, author.now).await?
+    };
+    sites::update(connection, tenant, Stored { id: found.id, spec, address: &address }, author.now).await?;
+    let detail = format!("{}: {}", spec.name, found.id);
+    let entry = AuditEntry::new(author.now, &author.by, "site.change", detail);
+    let entry = entry.changing(Some(site_json(&found.spec)), Some(site_json(spec)));
+    audit::append(connection, tenant, &entry).await?;
+    Ok(Ok(()))
+}
+
+async fn delete_site(
+    connection: &mut AnyConnection,
+    scope: &Scope,
+    id: SiteId,
+    version: Option<i64>,
+    author: &Author,
+) -> Outcome<()> {
+    let found = match found_site(connection, scope, id, version).await? {
+        Ok(found) => found,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let tenant = scope.tenant();
+    let count = gateways::count_of_site(connection, tenant, id).await?;
+    if count > 0 {
+        return Ok(Err(TreeError::NotEmpty { what: found.spec.name, inside: "gateways", count }));
+    }
+    sites::delete(connection, tenant, id).await?;
+    settings::delete_of(connection, tenant, &Node::Site(id)).await?;
+    let detail = format!("{}: {id}", found.spec.name);
+    let entry = AuditEntry::new(author.now, &author.by, "site.delete", detail);
+    audit::append(connection, tenant, &entry.changing(Some(site_json(&found.spec)), None)).await?;
+    Ok(Ok(()))
+}
+
+async fn assign(
+    connection: &mut AnyConnection,
+    scope: &Scope,
+    gateway: &GatewayId,
+    site: Option<SiteId>,
+    author: &Author,
+) -> Outcome<()> {
+    tenants::lock(connection, scope.tenant()).await?;
+    if !gateways::is_within(connection, scope, gateway).await? {
+        return Ok(Err(TreeError::NotFound { what: "gateway" }));
+    }
+    let site = match site {
+        None => None,
+        Some(id) => match sites::read(connection, scope, id).await? {
+            None => return Ok(Err(TreeError::NotFound { what: "site" })),
+            Some(found) => Some(found),
+        },
+    };
+    assign_gateway(connection, scope.tenant(), gateway, site.as_ref(), author).await?;
+    Ok(Ok(()))
+}
+
+/// Assigns a gateway that exists; one that is there already keeps its place.
+pub(super) async fn assign_gateway(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    gateway: &GatewayId,
+    site: Option<&SiteRow>,
+    author: &Author,
+) -> Result<(), StoreError> {
+    let place = site.map(|site| (site.customer, site.id));
+    let before = gateways::site_of(connection, tenant, gateway).await?;
+    if before == place.map(|(_, site)| site) {
+        return Ok(());
+    }
+    gateways::set_place(connection, tenant, gateway, place).await?;
+    gateways::derive_poll_interval(connection, tenant, &Node::Gateway(gateway.clone())).await?;
+    let name = site.map_or("no site", |site| site.spec.name.as_str());
+    let entry =
+        AuditEntry::new(author.now, &author.by, "gateway.assign", format!("{gateway} belongs to {name}"));
+    let site = |id: Option<SiteId>| Some(json!({ "site": id }));
+    let entry = entry.changing(site(before), site(place.map(|(_, site)| site)));
+    audit::append(connection, tenant, &entry).await
+}
+
+fn customer_json(spec: &CustomerSpec) -> serde_json::Value {
+    json!({ "name": spec.name, "erp_key": spec.erp_key })
+}
+
+fn site_json(spec: &SiteSpec) -> serde_json::Value {
+    let a = &spec.address;
+    json!({ "name": spec.name, "erp_key": spec.erp_key, "address": { "street": a.street,
+        "postal_code": a.postal_code, "city": a.city, "region": a.region, "country": a.country } })
+}
