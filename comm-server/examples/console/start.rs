@@ -1,10 +1,10 @@
 //! A console on a store of its own, served on one address.
 
-use comm_server_core::cadence::Cadence;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use comm_server_core::cadence::Cadence;
 use jiff::Timestamp;
 use pki::authority::{Authority, Passphrase, Request};
 use pki::spiffe::PartyKind;

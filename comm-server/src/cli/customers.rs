@@ -219,7 +219,12 @@ async fn import(
     bar.finish_and_clear();
     outcome.map_err(|error| match error {
         FileError::Read(source) => CliError::File { path: path.to_owned(), source },
-        error => CliError::Table(error),
+        error @ (FileError::Customers(_)
+        | FileError::NoColumn { .. }
+        | FileError::UnknownColumn { .. }
+        | FileError::Encoding { .. }
+        | FileError::TooLong
+        | FileError::Csv(_)) => CliError::Table(error),
     })
 }
 

@@ -111,12 +111,10 @@ impl From<StoreError> for FileError {
 
 impl From<csv::Error> for FileError {
     fn from(error: csv::Error) -> Self {
-        match error.kind() {
-            csv::ErrorKind::Utf8 { pos, .. } => {
-                Self::Encoding { line: pos.as_ref().map_or(1, csv::Position::line) }
-            }
-            _ => Self::Csv(error),
+        if let csv::ErrorKind::Utf8 { pos, .. } = error.kind() {
+            return Self::Encoding { line: pos.as_ref().map_or(1, csv::Position::line) };
         }
+        Self::Csv(error)
     }
 }
 

@@ -104,9 +104,8 @@ impl Settings {
             return Err(TreeError::NotFound { what: "setting" }.into());
         }
         let value = value.map(|value| setting.parse(value)).transpose()?;
-        match (&value, setting) {
-            (Some(zone), Setting::TimeZone) => check_time_zone(zone)?,
-            (Some(_) | None, _) => {}
+        if let (Some(zone), Setting::TimeZone) = (&value, setting) {
+            check_time_zone(zone)?;
         }
         Ok(self.store.of(&actor.scope).set_setting(node, setting, value, author(actor)).await?)
     }

@@ -27,11 +27,11 @@ async fn two_customers(store: &Store) -> [(CustomerId, SiteId); 2] {
     let own = store.of(&scope());
     let mut places = Vec::new();
     for (customer, gateway) in [("Meyer", GATEWAY), ("Sato", OTHER)] {
-        let id = own.create_customer(named(customer, ""), author()).await.unwrap();
-        let site = own.create_site(id, site("Works"), author()).await.unwrap();
+        let customer = own.create_customer(named(customer, ""), author()).await.unwrap();
+        let site = own.create_site(customer, site("Works"), author()).await.unwrap();
         store.take_poll(caller(gateway), poll(), 0).await.unwrap();
-        own.assign_gateway(super::id(gateway), Some(site), author()).await.unwrap();
-        places.push((id, site));
+        own.assign_gateway(id(gateway), Some(site), author()).await.unwrap();
+        places.push((customer, site));
     }
     [places[0], places[1]]
 }
@@ -104,11 +104,10 @@ pub(super) async fn a_part_of_the_tree_shows_nothing_else() {
             let numbers = own.fleet_numbers(NOW).await.unwrap();
             assert_eq!(numbers.gateways, 1);
             let other = if gateway == GATEWAY { OTHER } else { GATEWAY };
-            assert!(own.gateway(&super::id(other)).await.unwrap().is_none());
-            let new =
-                NewCommand { gateway: super::id(other), order: Order::Discovery, created_by: "a".to_owned() };
+            assert!(own.gateway(&id(other)).await.unwrap().is_none());
+            let new = NewCommand { gateway: id(other), order: Order::Discovery, created_by: "a".to_owned() };
             assert_eq!(own.create_command(new, NOW).await.unwrap(), None);
-            let refused = own.assign_gateway(super::id(other), Some(site), author()).await.unwrap_err();
+            let refused = own.assign_gateway(id(other), Some(site), author()).await.unwrap_err();
             assert!(matches!(refused, TreeError::NotFound { what: "gateway" }), "{refused}");
         }
     }
@@ -136,13 +135,13 @@ pub(super) async fn a_setting_counts_below_the_place_that_has_it() {
     set(Node::Customer(customer), Some("900")).await;
     set(Node::Site(site), Some("600")).await;
     assert_eq!(interval().await, 600);
-    set(Node::Gateway(super::id(GATEWAY)), Some("300")).await;
+    set(Node::Gateway(id(GATEWAY)), Some("300")).await;
     assert_eq!(interval().await, 300);
-    let values = own.own_values(&Node::Gateway(super::id(GATEWAY))).await.unwrap().unwrap();
+    let values = own.own_values(&Node::Gateway(id(GATEWAY))).await.unwrap().unwrap();
     assert_eq!(values.iter().map(|own| own.level).max(), Some(Level::Gateway));
     assert_eq!(values.len(), 4);
-    set(Node::Gateway(super::id(GATEWAY)), None).await;
-    own.assign_gateway(super::id(GATEWAY), None, author()).await.unwrap();
+    set(Node::Gateway(id(GATEWAY)), None).await;
+    own.assign_gateway(id(GATEWAY), None, author()).await.unwrap();
     assert_eq!(interval().await, 1800, "only the service company is above it");
     let other = store.take_poll(caller(OTHER), poll(), 0).await.unwrap().answer;
     assert_eq!(other.next_poll_s, 1800);
@@ -158,7 +157,7 @@ pub(super) async fn a_row_of_a_table_is_taken_whole_or_refused_whole() {
         site: Some(ImportSite {
             spec: site(site_name),
             time_zone: Some("Asia/Tokyo".to_owned()),
-            gateways: gateways.iter().map(|gateway| super::id(gateway)).collect(),
+            gateways: gateways.iter().map(|gateway| id(gateway)).collect(),
         }),
     };
     let rows = vec![
@@ -185,6 +184,6 @@ pub(super) async fn a_row_of_a_table_is_taken_whole_or_refused_whole() {
     assert_eq!(names, ["Other"], "nothing of the refused row is there");
     let again = outcome(own.import_customers(vec![rows[3].clone()], false, author()).await.unwrap());
     assert_eq!(again, ["Unchanged"]);
-    let gateway = own.gateway(&super::id(GATEWAY)).await.unwrap().unwrap();
+    let gateway = own.gateway(&id(GATEWAY)).await.unwrap().unwrap();
     assert_eq!((gateway.customer.as_str(), gateway.site.as_str()), ("Other", "Works"));
 }
