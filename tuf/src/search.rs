@@ -1,0 +1,79 @@
+//! The search for a target through delegations: pre-order and depth first (TUF §5.6.7).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::file::TargetFile;
+use crate::limits::{DELEGATIONS, TARGET_PATH_BYTES};
+use crate::name::RoleName;
+use crate::refusal::Refusal;
+use crate::role::Targets;
+
+/// A search for one target. It loads the roles that are responsible for the target's path, and no others.
+#[derive(Debug)]
+pub(crate) struct Search {
+    target: String,
+    /// Roles to visit, the next one last.
+    stack: Vec<Visit>,
+    visited: BTreeSet<RoleName>,
+}
+
+/// A role to load, with the role that delegates to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Visit {
+    pub(crate) role: RoleName,
+    pub(crate) delegator_name: RoleName,
+    pub(crate) delegator: Arc<Targets>,
+}
+
+/// What a search needs or found.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// A role, which is then passed to [`Search::visit`].
+    Load(Visit),
+    /// No role describes the target.
+    Absent,
+}
+
+impl Search {
+    pub(crate) fn new(target: &str) -> Result<Self, Refusal> {
+        if target.is_empty() || target.len() > TARGET_PATH_BYTES {
+            return Err(Refusal::TargetPath { length: target.len(), limit: TARGET_PATH_BYTES });
+        }
+        Ok(Self { target: target.to_owned(), stack: Vec::new(), visited: BTreeSet::new() })
+    }
+
+    /// Looks into a role: its targets first, then the roles that it delegates the path to.
+    pub(crate) fn visit(&mut self, role: &RoleName, targets: &Arc<Targets>) -> Option<TargetFile> {
+        self.visited.insert(role.clone());
+        if let Some(file) = targets.targets.get(&self.target) {
+            return Some(file.clone());
+        }
+        let delegations = targets.delegations.as_ref()?;
+        let (children, terminating) = delegations.roles_for(&self.target);
+        if terminating {
+            self.stack.clear();
+        }
+        self.stack.extend(children.into_iter().rev().map(|child| Visit {
+            role: child,
+            delegator_name: role.clone(),
+            delegator: Arc::clone(targets),
+        }));
+        None
+    }
+
+    /// The next role. One that was visited is skipped, so that cycles end.
+    pub(crate) fn next_step(&mut self) -> Result<Step, Refusal> {
+        while let Some(visit) = self.stack.pop() {
+            if self.visited.contains(&visit.role) {
+                continue;
+            }
+            // The top-level role counts as visited and isn't a delegation.
+            if self.visited.len() > DELEGATIONS {
+                return Err(Refusal::TooManyDelegations { target: self.target.clone(), limit: DELEGATIONS });
+            }
+            return Ok(Step::Load(visit));
+        }
+        Ok(Step::Absent)
+    }
+}
