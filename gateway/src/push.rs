@@ -23,7 +23,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 
 /// The time limits of a push.
 #[derive(Debug, Clone, Copy)]
-pub struct PushLimits {
+pub(crate) struct PushLimits {
     /// For the connection.
     pub connect: Duration,
     /// Without progress; a device may be erasing its flash memory.
@@ -44,7 +44,7 @@ impl Default for PushLimits {
 
 /// The result of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pushed {
+pub(crate) struct Pushed {
     /// Octets that the device's TCP acknowledged or buffered.
     pub bytes: u64,
     /// Whether the device closed the connection or responded in time; if not, only its version shows the result.
@@ -53,7 +53,7 @@ pub struct Pushed {
 
 /// Why a push failed.
 #[derive(Debug, thiserror::Error)]
-pub enum PushError {
+pub(crate) enum PushError {
     /// The staged file can't be read.
     #[error("{}: the staged image can't be read", path.display())]
     Image {
@@ -136,7 +136,7 @@ impl PushError {
 ///
 /// # Errors
 /// The image can't be read, or the device doesn't accept it.
-pub async fn push(
+pub(crate) async fn push(
     transport: &FirmwareTransport,
     host: IpAddr,
     image: &Path,

@@ -43,12 +43,12 @@ enum NotRenewed {
 
 /// The status of the certificate for the local port.
 #[derive(Debug, Default)]
-pub struct Shown(Mutex<Option<CertificateStatus>>);
+pub(crate) struct Shown(Mutex<Option<CertificateStatus>>);
 
 impl Shown {
     /// The status; `None` before the first check.
     #[must_use]
-    pub fn status(&self) -> Option<CertificateStatus> {
+    pub(crate) fn status(&self) -> Option<CertificateStatus> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -59,7 +59,7 @@ impl Shown {
 
 /// Renews the certificate.
 #[derive(Debug)]
-pub struct Renewal {
+pub(crate) struct Renewal {
     /// The identity in use.
     pub live: Arc<LiveIdentity>,
     /// The configuration.
@@ -72,7 +72,7 @@ pub struct Renewal {
 
 impl Renewal {
     /// Checks and renews the certificate until `shutdown`.
-    pub async fn run(self, shutdown: CancellationToken) {
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
         let mut changes = self.live.subscribe();
         let mut failures = 0_u32;
         let mut problem = None;

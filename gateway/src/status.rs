@@ -13,7 +13,7 @@ use wire::report::{CallKind, Lanes, WaitReason};
 
 /// The status at one time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Status {
+pub(crate) struct Status {
     /// The gateway's id.
     pub gateway: String,
     /// The program's version.
@@ -48,7 +48,7 @@ pub struct Status {
 
 /// The link to the communication server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LinkStatus {
+pub(crate) struct LinkStatus {
     /// The communication server's URL.
     pub url: String,
     /// The last poll that had a response.
@@ -65,7 +65,7 @@ pub struct LinkStatus {
 
 /// The gateway's certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CertificateStatus {
+pub(crate) struct CertificateStatus {
     /// When it expires.
     pub not_after: Timestamp,
     /// Its state.
@@ -78,10 +78,9 @@ pub struct CertificateStatus {
     pub problem: Option<String>,
 }
 
-/// The state of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum CertificateState {
+pub(crate) enum CertificateState {
     /// Valid.
     Valid,
     /// It is due to be renewed.
@@ -92,9 +91,8 @@ pub enum CertificateState {
     Expired,
 }
 
-/// The spool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SpoolStatus {
+pub(crate) struct SpoolStatus {
     /// The spool's epoch; the nil id before the first poll of a new one.
     pub id: SpoolId,
     /// Bytes of reports that are not acknowledged.
@@ -110,7 +108,7 @@ pub struct SpoolStatus {
 
 /// The reports of a lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LaneStatus {
+pub(crate) struct LaneStatus {
     /// Sequence number of the last report.
     pub made: u64,
     /// Sequence number of the last report that the server has stored.
@@ -119,9 +117,8 @@ pub struct LaneStatus {
     pub waiting: u64,
 }
 
-/// A device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DeviceStatus {
+pub(crate) struct DeviceStatus {
     /// Its id.
     pub device: DeviceId,
     /// Its primary address.
@@ -155,9 +152,8 @@ pub struct DeviceStatus {
     pub notes: Vec<String>,
 }
 
-/// A supply.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SupplyStatus {
+pub(crate) struct SupplyStatus {
     /// Its row, to which the subject of a call refers.
     #[serde(default)]
     pub index: String,
@@ -177,9 +173,8 @@ pub struct SupplyStatus {
     pub level_state: Option<LevelState>,
 }
 
-/// An open call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OpenCallStatus {
+pub(crate) struct OpenCallStatus {
     /// The device.
     pub device: DeviceId,
     /// The kind of call.
@@ -192,9 +187,8 @@ pub struct OpenCallStatus {
     pub since: Timestamp,
 }
 
-/// A command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CommandStatus {
+pub(crate) struct CommandStatus {
     /// Its id.
     pub command: CommandId,
     /// The kind of the order; `unknown` if this version doesn't know it.
@@ -211,7 +205,7 @@ pub struct CommandStatus {
 
 /// A firmware update.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FirmwareStatus {
+pub(crate) struct FirmwareStatus {
     /// The roll-out.
     pub rollout: RolloutId,
     /// The target's name in the metadata.
@@ -232,7 +226,7 @@ pub struct FirmwareStatus {
 /// The state of an image on the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ImageState {
+pub(crate) enum ImageState {
     /// It is being downloaded, or will be.
     Staging,
     /// It is on the disk, verified.
@@ -266,7 +260,7 @@ impl From<&Image> for ImageState {
 /// The state of a device in a firmware update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum DeviceStep {
+pub(crate) enum DeviceStep {
     /// It waits for the image, the date, or until it is idle.
     Waiting,
     /// The image is being pushed.
@@ -284,7 +278,7 @@ pub enum DeviceStep {
 impl DeviceStep {
     /// Name in the status.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Pushing => "pushing",
@@ -311,7 +305,7 @@ impl From<&DeviceState> for DeviceStep {
 
 /// A device of a firmware update.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FirmwareDeviceStatus {
+pub(crate) struct FirmwareDeviceStatus {
     /// The device.
     pub device: DeviceId,
     /// Its state.

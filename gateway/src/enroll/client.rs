@@ -42,7 +42,7 @@ fn advice(error: &reqwest::Error) -> &'static str {
 
 /// Why an EST operation failed.
 #[derive(Debug, thiserror::Error)]
-pub enum EstError {
+pub(crate) enum EstError {
     /// The client can't be created.
     #[error("the client can't be created: {0}")]
     Setup(String),

@@ -21,13 +21,13 @@ use rustls_pki_types::CertificateDer;
 use secrecy::ExposeSecret as _;
 
 pub(crate) use client::Est;
-pub use client::EstError;
-pub use staged::NoCertificate;
+pub(crate) use client::EstError;
+pub(crate) use staged::NoCertificate;
 pub(crate) use staged::stage;
 
 /// Why the enrollment failed.
 #[derive(Debug, thiserror::Error)]
-pub enum EnrollError {
+pub(crate) enum EnrollError {
     /// There is a certificate already.
     #[error("{} exists already: use --replace to replace it", path.display())]
     Exists {
@@ -55,7 +55,7 @@ pub enum EnrollError {
 
 /// The parameters of an enrollment.
 #[derive(Debug)]
-pub struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     /// `https://HOST:PORT` of the server's enrollment.
     pub server: &'a str,
     /// `http://[USER:PASSWORD@]HOST:PORT`.
@@ -70,7 +70,7 @@ pub struct Wanted<'a> {
 
 /// The result of an enrollment.
 #[derive(Debug)]
-pub struct Enrolled {
+pub(crate) struct Enrolled {
     /// The gateway's identity.
     pub id: SpiffeId,
     /// When its certificate expires.
@@ -81,7 +81,7 @@ pub struct Enrolled {
 ///
 /// # Errors
 /// The enrollment failed; existing files are unchanged. It may be repeated.
-pub async fn enroll(wanted: &Wanted<'_>, now: Timestamp) -> Result<Enrolled, EnrollError> {
+pub(crate) async fn enroll(wanted: &Wanted<'_>, now: Timestamp) -> Result<Enrolled, EnrollError> {
     let Wanted { token, files: place, .. } = wanted;
     if now >= token.expires_at {
         return Err(EnrollError::Expired(token.expires_at));

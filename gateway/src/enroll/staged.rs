@@ -11,7 +11,7 @@ use super::EstError;
 
 /// Why there is no new certificate.
 #[derive(Debug, thiserror::Error)]
-pub enum NoCertificate {
+pub(crate) enum NoCertificate {
     /// The key can't be generated or read.
     #[error("no key can be generated or read")]
     Key(#[source] pki::authority::AuthorityError),

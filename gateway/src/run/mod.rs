@@ -48,7 +48,7 @@ const DRAIN: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Why the gateway can't run.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
+pub(crate) enum RunError {
     /// The data directory can't be used.
     #[error("data_dir {path}: can't be used")]
     DataDir {
@@ -94,7 +94,11 @@ pub enum RunError {
 ///
 /// # Errors
 /// Something that is needed can't be opened.
-pub async fn run(config: Config, checked: Checked, shutdown: CancellationToken) -> Result<(), RunError> {
+pub(crate) async fn run(
+    config: Config,
+    checked: Checked,
+    shutdown: CancellationToken,
+) -> Result<(), RunError> {
     let Some(Begun { listener, listens, spool, restored }) = begin(&config, &shutdown).await? else {
         return Ok(());
     };

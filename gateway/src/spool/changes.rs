@@ -22,7 +22,7 @@ pub(super) struct NewReport {
 
 /// A set of changes that is stored atomically.
 #[derive(Debug, Clone, Default)]
-pub struct Changes {
+pub(crate) struct Changes {
     pub(super) reports: Vec<NewReport>,
     pub(super) records: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
@@ -30,33 +30,21 @@ pub struct Changes {
 impl Changes {
     /// Nothing yet.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Whether there is nothing to store.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.reports.is_empty() && self.records.is_empty()
-    }
-
-    /// The number of reports.
-    #[must_use]
-    pub fn reports(&self) -> usize {
-        self.reports.len()
-    }
-
-    /// Whether it has a report of the lane.
-    #[must_use]
-    pub fn has(&self, lane: Lane) -> bool {
-        self.reports.iter().any(|report| report.lane == lane)
     }
 
     /// Adds a report.
     ///
     /// # Errors
     /// The report can't be encoded.
-    pub fn report(&mut self, at: Timestamp, report: &Report) -> Result<(), SpoolError> {
+    pub(crate) fn report(&mut self, at: Timestamp, report: &Report) -> Result<(), SpoolError> {
         let value = layout::encode_report(at, report)?;
         self.reports.push(NewReport { lane: report.lane(), value });
         Ok(())
@@ -66,7 +54,7 @@ impl Changes {
     ///
     /// # Errors
     /// The record can't be encoded.
-    pub fn device(&mut self, record: &DeviceRecord) -> Result<(), SpoolError> {
+    pub(crate) fn device(&mut self, record: &DeviceRecord) -> Result<(), SpoolError> {
         self.put(Key::Device(&record.device), record)
     }
 
@@ -79,7 +67,7 @@ impl Changes {
     ///
     /// # Errors
     /// The record can't be encoded.
-    pub fn command(&mut self, record: &CommandRecord) -> Result<(), SpoolError> {
+    pub(crate) fn command(&mut self, record: &CommandRecord) -> Result<(), SpoolError> {
         self.put(Key::Command(record.id), record)
     }
 
@@ -92,7 +80,7 @@ impl Changes {
     ///
     /// # Errors
     /// The record can't be encoded.
-    pub fn update(&mut self, update: &Update) -> Result<(), SpoolError> {
+    pub(crate) fn update(&mut self, update: &Update) -> Result<(), SpoolError> {
         self.put(Key::Update(update.order.rollout), update)
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// Why an operation of the spool failed.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum SpoolError {
+pub(crate) enum SpoolError {
     /// The directory can't be used.
     #[error("{}: the spool can't be opened: {problem}", path.display())]
     Unusable {

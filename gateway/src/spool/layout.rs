@@ -129,7 +129,7 @@ pub(super) fn decode<T: DeserializeOwned>(key: &[u8], value: &[u8]) -> Result<T,
 
 /// What was loaded when the spool was opened.
 #[derive(Debug, Default)]
-pub struct Restored {
+pub(crate) struct Restored {
     /// Devices.
     pub devices: BTreeMap<DeviceId, DeviceRecord>,
     /// Commands.

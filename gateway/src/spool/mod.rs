@@ -23,9 +23,9 @@ use tokio::sync::{oneshot, watch};
 use wire::ids::SpoolId;
 use wire::report::{Envelope, Lane, Lanes};
 
-pub use changes::Changes;
-pub use error::SpoolError;
-pub use layout::Restored;
+pub(crate) use changes::Changes;
+pub(crate) use error::SpoolError;
+pub(crate) use layout::Restored;
 
 use writer::{Request, Writer};
 
@@ -55,18 +55,9 @@ pub(crate) struct Snapshot {
     pub problem: Option<String>,
 }
 
-/// The oldest unacknowledged reports of a lane, with their numbers.
-#[derive(Debug)]
-pub struct Waiting {
-    /// The reports.
-    pub reports: Vec<Envelope>,
-    /// Whether there are further ones.
-    pub more: bool,
-}
-
 /// The spool; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Spool {
+pub(crate) struct Spool {
     requests: Sender<Request>,
     snapshot: watch::Receiver<Snapshot>,
 }
@@ -114,7 +105,7 @@ impl Spool {
     ///
     /// # Errors
     /// The store can't be read, or nothing can be stored at present.
-    pub(crate) async fn waiting(&self, lane: Lane, byte_limit: usize) -> Result<Waiting, SpoolError> {
+    pub(crate) async fn waiting(&self, lane: Lane, byte_limit: usize) -> Result<Vec<Envelope>, SpoolError> {
         self.ask_unless_refused(|answer| Request::Waiting(lane, byte_limit, answer)).await
     }
 

@@ -5,9 +5,9 @@ use gateway_core::outbox::{self, EvictionClass, LaneState, Stored};
 use jiff::Timestamp;
 use wire::report::{Envelope, Lane, Lanes, Loss, Report};
 
+use super::SpoolError;
 use super::disk::{Disk, DiskError};
 use super::layout::{self, Key, StoredReport};
-use super::{SpoolError, Waiting};
 
 /// When the spool is full, this fraction of its limit is freed, so that it isn't full again at once.
 const FREE_AT_ONCE: u64 = 16;
@@ -18,27 +18,25 @@ pub(super) fn waiting(
     lane: Lane,
     state: &LaneState,
     byte_limit: usize,
-) -> Result<Waiting, SpoolError> {
+) -> Result<Vec<Envelope>, SpoolError> {
     let mut reports = Vec::new();
     let mut sizes = Vec::new();
     let last = state.numbered();
     if last == state.acknowledged {
-        return Ok(Waiting { reports, more: false });
+        return Ok(reports);
     }
     let from = Key::Report(lane, state.acknowledged.saturating_add(1)).bytes();
     let to = Key::Report(lane, last).bytes();
-    let mut more = false;
     for entry in disk.range(&from, &to) {
         let (key, value) = entry.map_err(unreadable)?;
         let Some((number, stored)) = numbered(state, &key, &value)? else { continue };
         sizes.push(stored.report.get().len());
         if outbox::batch_length(sizes.iter().copied(), byte_limit) < sizes.len() {
-            more = true;
             break;
         }
         reports.push(Envelope { seq: number, at: stored.at, report: stored.report });
     }
-    Ok(Waiting { reports, more })
+    Ok(reports)
 }
 
 fn numbered(state: &LaneState, key: &[u8], value: &[u8]) -> Result<Option<(u64, StoredReport)>, SpoolError> {

@@ -11,14 +11,14 @@ use gateway_core::outbox::Acknowledgement;
 use jiff::Timestamp;
 use tokio::sync::oneshot::Sender;
 use tokio::sync::watch;
-use wire::report::Lane;
+use wire::report::{Envelope, Lane};
 
 use super::changes::Changes;
 use super::disk::{Disk, Reserve};
 use super::high_water_mark::HighWaterMark;
 use super::layout::{Epoch, Key, Restored};
 use super::opening::{self, Opened};
-use super::{Snapshot, SpoolError, SpoolSettings, Waiting, compact, outbox};
+use super::{Snapshot, SpoolError, SpoolSettings, compact, outbox};
 use durable::Stored;
 
 /// Maximum number of requests that share one sync.
@@ -30,7 +30,7 @@ type Answer<T> = Sender<Result<T, SpoolError>>;
 #[derive(Debug)]
 pub(super) enum Request {
     Commit(Changes, Answer<()>),
-    Waiting(Lane, usize, Answer<Waiting>),
+    Waiting(Lane, usize, Answer<Vec<Envelope>>),
     /// The server's number, and the last number of the batch that it acknowledges.
     Acknowledge(Lane, u64, Option<u64>, Answer<Acknowledgement>),
     PutAside(Lane, u64, String, Answer<()>),
@@ -242,7 +242,7 @@ impl Writer {
         Ok(freed)
     }
 
-    fn waiting(&self, lane: Lane, byte_limit: usize) -> Result<Waiting, SpoolError> {
+    fn waiting(&self, lane: Lane, byte_limit: usize) -> Result<Vec<Envelope>, SpoolError> {
         let disk = self.disk.as_ref().ok_or(SpoolError::Closed)?;
         outbox::waiting(disk, lane, self.epoch.lanes.of(lane), byte_limit)
     }

@@ -19,8 +19,8 @@ use wire::command::FirmwareUpdate;
 use wire::limits::IMAGE_BYTES;
 use wire::metadata::{self, Target};
 
-pub use client::{GlobalServerConfig, StagingClient};
-pub use error::StagingError;
+pub(crate) use client::{GlobalServerConfig, StagingClient};
+pub(crate) use error::StagingError;
 
 /// Downloads the image of `update` into `dir`. If it is there already, its digest is verified again and only the
 /// metadata is downloaded. `progress` gets the bytes received and the bytes in total. One image at a time is
@@ -28,7 +28,7 @@ pub use error::StagingError;
 ///
 /// # Errors
 /// [`StagingError::is_final`] is whether a retry can help; the partial download is kept for it.
-pub async fn stage(
+pub(crate) async fn stage(
     client: &StagingClient,
     update: &FirmwareUpdate,
     dir: &Path,
@@ -45,7 +45,7 @@ pub async fn stage(
 /// # Errors
 /// [`StagingError::is_withdrawal`] tells whether the image must not be used any more; after any other error the question
 /// is open.
-pub async fn confirm(
+pub(crate) async fn confirm(
     client: &StagingClient,
     update: &FirmwareUpdate,
     sha256: &str,
@@ -98,7 +98,7 @@ pub(crate) fn image_file(dir: &Path, sha256: &str) -> PathBuf {
 ///
 /// # Errors
 /// The directory can't be read or a file can't be removed.
-pub fn retain(dir: &Path, keep: &BTreeSet<String>) -> io::Result<u64> {
+pub(crate) fn retain(dir: &Path, keep: &BTreeSet<String>) -> io::Result<u64> {
     let mut freed = 0;
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;

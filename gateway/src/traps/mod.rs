@@ -34,7 +34,7 @@ pub struct TrapsConfig {
 
 /// Why receiving can't start.
 #[derive(Debug, thiserror::Error)]
-pub enum TrapsError {
+pub(crate) enum TrapsError {
     /// The port can't be opened.
     #[error("traps.listen {address}: can't be opened: {problem}")]
     Listen {
@@ -53,7 +53,7 @@ pub enum TrapsError {
 
 /// The rate limiter, shared by the receiver and the engine that knows the devices.
 #[derive(Debug, Clone)]
-pub struct Gate {
+pub(crate) struct Gate {
     began: Instant,
     gate: Arc<Mutex<Gated>>,
 }
@@ -78,7 +78,7 @@ impl Gate {
     }
 
     /// Replaces the addresses of known devices.
-    pub fn know(&self, addresses: &BTreeSet<IpAddr>) {
+    pub(crate) fn know(&self, addresses: &BTreeSet<IpAddr>) {
         self.lock().gate.know(addresses);
     }
 
@@ -110,7 +110,7 @@ impl Gate {
 }
 
 /// Receives traps.
-pub struct Receiver {
+pub(crate) struct Receiver {
     receiver: NotificationReceiver,
     gate: Gate,
 }
@@ -126,7 +126,7 @@ impl Receiver {
     ///
     /// # Errors
     /// The port can't be opened, or the engine can't be started in the data directory.
-    pub async fn open(
+    pub(crate) async fn open(
         config: &TrapsConfig,
         credentials: &Candidates,
         data_dir: &Path,
@@ -162,12 +162,16 @@ impl Receiver {
 
     /// The address that it listens on.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.receiver.local_addr()
     }
 
     /// Receives until the shutdown. `hint` gets the address to read, and the pause before.
-    pub async fn run(self, shutdown: CancellationToken, mut hint: impl FnMut(IpAddr, Duration) + Send) {
+    pub(crate) async fn run(
+        self,
+        shutdown: CancellationToken,
+        mut hint: impl FnMut(IpAddr, Duration) + Send,
+    ) {
         let mut errors = ReceiveErrors::new("traps");
         loop {
             let received = tokio::select! {

@@ -36,11 +36,11 @@ const IDLE_AFTER_SERVICE_CALL: Duration = Duration::from_secs(75);
 /// The client can't be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the client of the communication server can't be made: {0}")]
-pub struct SetupError(String);
+pub(crate) struct SetupError(String);
 
 /// The communication server, as this gateway sees it.
 #[derive(Debug)]
-pub struct CommServer {
+pub(crate) struct CommServer {
     clients: IdentityBound<Clients>,
     url: String,
 }
@@ -58,7 +58,11 @@ impl CommServer {
     ///
     /// # Errors
     /// The URL, the proxy or the identity can't be used.
-    pub fn new(url: &str, proxy: Option<&str>, identity: Arc<LiveIdentity>) -> Result<Self, SetupError> {
+    pub(crate) fn new(
+        url: &str,
+        proxy: Option<&str>,
+        identity: Arc<LiveIdentity>,
+    ) -> Result<Self, SetupError> {
         let url = https_client::check_url(url).map_err(SetupError)?;
         let proxy = proxy.map(str::to_owned);
         let clients = IdentityBound::new(identity, move |own| Clients::new(own, proxy.as_deref()))
@@ -70,7 +74,7 @@ impl CommServer {
     ///
     /// # Errors
     /// No answer, or a refusal.
-    pub async fn poll(&self, poll: &Poll, soon: bool) -> Result<PollResponse, RequestError> {
+    pub(crate) async fn poll(&self, poll: &Poll, soon: bool) -> Result<PollResponse, RequestError> {
         self.post("poll", wire::POLLS_PATH, poll, soon).await
     }
 
@@ -78,7 +82,12 @@ impl CommServer {
     ///
     /// # Errors
     /// No answer, or a refusal.
-    pub async fn report(&self, lane: Lane, batch: &Batch, soon: bool) -> Result<BatchResponse, RequestError> {
+    pub(crate) async fn report(
+        &self,
+        lane: Lane,
+        batch: &Batch,
+        soon: bool,
+    ) -> Result<BatchResponse, RequestError> {
         let path = wire::REPORTS_PATH.replace("{lane}", lane.name());
         self.post("reports", &path, batch, soon).await
     }
@@ -87,7 +96,7 @@ impl CommServer {
     ///
     /// # Errors
     /// No answer, or a refusal.
-    pub async fn respond(
+    pub(crate) async fn respond(
         &self,
         command: CommandId,
         response: &Response,

@@ -11,7 +11,7 @@ use crate::status::LinkStatus;
 
 /// What a poll says of the gateway.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// Devices known.
     pub devices: u32,
     /// Devices that do not answer.
@@ -20,7 +20,7 @@ pub struct Facts {
 
 /// The rest of the gateway's handle on the uplink.
 #[derive(Debug, Default)]
-pub struct UplinkHandle {
+pub(crate) struct UplinkHandle {
     pub(super) wake: Notify,
     state: Mutex<LinkState>,
 }
@@ -39,7 +39,7 @@ impl UplinkHandle {
     }
 
     /// An urgent report was made: send it now.
-    pub fn urgent_made(&self) {
+    pub(crate) fn urgent_made(&self) {
         self.send(Event::UrgentMade);
     }
 
@@ -54,7 +54,7 @@ impl UplinkHandle {
     }
 
     /// Sends a response to a command; a newer response replaces an older one.
-    pub fn respond(&self, command: CommandId, response: Response) {
+    pub(crate) fn respond(&self, command: CommandId, response: Response) {
         self.send(Event::ResponseMade(command, response));
     }
 
@@ -70,7 +70,7 @@ impl UplinkHandle {
 
     /// How the link is.
     #[must_use]
-    pub fn status(&self) -> LinkStatus {
+    pub(crate) fn status(&self) -> LinkStatus {
         self.lock().status.clone()
     }
 }

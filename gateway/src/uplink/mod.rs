@@ -8,10 +8,10 @@ mod link;
 mod runner;
 mod transport;
 
-pub use client::{CommServer, SetupError};
-pub use link::{Facts, UplinkHandle};
-pub use runner::Uplink;
-pub use transport::UplinkEvent;
+pub(crate) use client::{CommServer, SetupError};
+pub(crate) use link::{Facts, UplinkHandle};
+pub(crate) use runner::Uplink;
+pub(crate) use transport::UplinkEvent;
 
 #[cfg(test)]
 mod tests;

@@ -18,9 +18,8 @@ use crate::spool::{Snapshot, Spool};
 /// The result of a request that is in flight.
 type InFlight = Pin<Box<dyn Future<Output = Event> + Send>>;
 
-/// The uplink.
 #[derive(Debug)]
-pub struct Uplink {
+pub(crate) struct Uplink {
     core: core::Uplink,
     transport: Transport,
     began: Instant,
@@ -29,7 +28,7 @@ pub struct Uplink {
 impl Uplink {
     /// An uplink that makes its first poll within half a minute; `speedup` divides its waits.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         server: CommServer,
         spool: Spool,
         link: Arc<UplinkHandle>,
@@ -44,7 +43,7 @@ impl Uplink {
     }
 
     /// Exchanges until `shutdown`.
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let mut in_flight: Option<InFlight> = None;
         let mut result = None;
         loop {

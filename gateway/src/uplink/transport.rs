@@ -18,7 +18,7 @@ use crate::spool::{Spool, SpoolError};
 
 /// What the uplink passes on to the site.
 #[derive(Debug)]
-pub enum UplinkEvent {
+pub(crate) enum UplinkEvent {
     /// Commands came; the sender is notified when they are on the disk.
     Commands(Vec<Command>, oneshot::Sender<()>),
     /// The server has stored this response.
@@ -90,7 +90,7 @@ impl Transport {
     }
 
     async fn send_batch(&self, lane: Lane, byte_limit: usize, soon: bool) -> Result<Event, SpoolError> {
-        let reports = self.spool.waiting(lane, byte_limit).await?.reports;
+        let reports = self.spool.waiting(lane, byte_limit).await?;
         let (Some(first), Some(last)) = (reports.first(), reports.last()) else {
             return Ok(Event::BatchSent(None));
         };

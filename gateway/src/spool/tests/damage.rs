@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use wire::report::{Envelope, Lane, Report};
 
 use super::{call, make, open, settings};
-use crate::spool::{Spool, Waiting};
+use crate::spool::Spool;
 
 /// Where the child process writes until it is killed, and the first number that it gives to a report.
 const CHILD: &str = "PLATEN_SPOOL_TEST_EXCHANGE";
@@ -66,7 +66,7 @@ impl Server {
     }
 }
 
-async fn batch(spool: &Spool) -> Waiting {
+async fn batch(spool: &Spool) -> Vec<Envelope> {
     spool.waiting(Lane::Urgent, 2000).await.unwrap()
 }
 
@@ -87,7 +87,7 @@ async fn exchanges_until_killed() {
         out.flush().unwrap();
         drop(out);
         if next % 3 == 0 {
-            let sent = batch(&spool).await.reports;
+            let sent = batch(&spool).await;
             server.take(&sent);
             if let Some(last) = sent.last().filter(|_| next % 2 == 0) {
                 spool.answered(Lane::Urgent, server.has(), last.seq).await.unwrap();
@@ -141,7 +141,7 @@ async fn go_on(dir: &Path, server: &mut Server) -> String {
         make(&spool, &call(number)).await.unwrap();
     }
     for _ in 0..1000 {
-        let sent = batch(&spool).await.reports;
+        let sent = batch(&spool).await;
         match sent.last() {
             Some(last) => {
                 server.take(&sent);

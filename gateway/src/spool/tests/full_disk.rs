@@ -130,7 +130,7 @@ async fn fills_its_disk() {
         assert_eq!(spool.snapshot().problem, None);
         made = to;
         let first = spool.waiting(Lane::Bulk, usize::MAX).await.unwrap();
-        assert_eq!(first.reports.last().unwrap().seq, made);
+        assert_eq!(first.last().unwrap().seq, made);
     }
     spool.close().await.unwrap();
     drop(spool);
