@@ -5,10 +5,10 @@
 
 pub mod cli;
 pub mod config;
-pub mod gateways;
+mod gateways;
 pub mod operators;
 mod run;
-pub mod schedule;
+mod schedule;
 pub mod services;
 
 pub use comm_server_store as store;

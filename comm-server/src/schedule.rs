@@ -26,7 +26,7 @@ const OFTEN: &str = "*/15 * * * * *";
 ///
 /// # Errors
 /// The scheduler.
-pub async fn start(
+pub(crate) async fn start(
     store: &Store,
     scope: &Scope,
     retention: Retention,

@@ -5,7 +5,7 @@
 pub mod commands;
 mod config;
 pub mod repository;
-pub mod server;
+mod server;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

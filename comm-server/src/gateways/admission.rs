@@ -25,7 +25,7 @@ const AT_ONCE: u8 = 4;
 
 /// The gate; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct AdmissionGate(Arc<Inner>);
+pub(crate) struct AdmissionGate(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {

@@ -7,7 +7,7 @@ mod admission;
 mod body;
 mod caller;
 mod error;
-pub mod est;
+pub(crate) mod est;
 mod post_poll;
 mod post_reports;
 mod post_response;
@@ -26,12 +26,12 @@ use tokio_util::sync::CancellationToken;
 use wire::problem::{Problem, ProblemCode};
 
 use crate::store::Store;
-pub use admission::AdmissionGate;
-pub use body::BodyBudget;
+pub(crate) use admission::AdmissionGate;
+pub(crate) use body::BodyBudget;
 
 /// State of the gateways' listener, cheap to clone.
 #[derive(Debug, Clone)]
-pub struct GatewayState {
+pub(crate) struct GatewayState {
     /// The store.
     pub store: Store,
     /// The scope of all gateways of this listener.
@@ -47,13 +47,13 @@ pub struct GatewayState {
 impl GatewayState {
     /// The state.
     #[must_use]
-    pub fn new(store: Store, scope: Scope, cadence: Cadence) -> Self {
+    pub(crate) fn new(store: Store, scope: Scope, cadence: Cadence) -> Self {
         Self { store, scope, cadence, admission: AdmissionGate::new(), body_budget: BodyBudget::default() }
     }
 }
 
 /// Everything that gateways reach.
-pub fn router(state: GatewayState) -> Router {
+pub(crate) fn router(state: GatewayState) -> Router {
     Router::new()
         .route(wire::POLLS_PATH, post(post_poll::post_poll))
         .route(wire::REPORTS_PATH, post(post_reports::post_reports))
@@ -65,7 +65,7 @@ pub fn router(state: GatewayState) -> Router {
 }
 
 /// Serves gateways until `shutdown`; `renewal` comes from [`est::Enrollment::renewal`].
-pub async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     auth: ListenerAuth,
     state: GatewayState,

@@ -34,7 +34,7 @@ struct Shared {
 }
 
 /// The routes of a repository.
-pub fn router(repository: Repository) -> Router {
+pub(crate) fn router(repository: Repository) -> Router {
     let shared =
         Shared { repository, downloads: Arc::new(Semaphore::new(MAX_DOWNLOADS)), metadata: Arc::default() };
     Router::new()

@@ -50,7 +50,7 @@ struct Read {
 }
 
 /// The authority.
-pub struct Issuer {
+pub(crate) struct Issuer {
     dir: PathBuf,
     read: Mutex<Read>,
 }
@@ -66,7 +66,7 @@ impl Issuer {
     ///
     /// # Errors
     /// There is none, or it is another one.
-    pub fn open(dir: &Path, identity: &Identity) -> Result<Self, CannotIssue> {
+    pub(crate) fn open(dir: &Path, identity: &Identity) -> Result<Self, CannotIssue> {
         let read = read(dir)?;
         let trust = identity.trust();
         if read.authority.trust_domain() != trust.trust_domain()

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use wire::problem::{Problem, ProblemCode};
 
 use crate::store::Scoped;
-pub use issuer::{CannotIssue, Issuer};
+pub(crate) use issuer::{CannotIssue, Issuer};
 use limits::Limits;
 
 /// RFC 7030 §3.2.2.
@@ -37,7 +37,7 @@ const SIMPLEREENROLL: &str = "/.well-known/est/simplereenroll";
 
 /// State of the enrollment listener, cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Enrollment(Arc<Inner>);
+pub(crate) struct Enrollment(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -51,13 +51,13 @@ impl Enrollment {
     ///
     /// # Errors
     /// There is none, or it is another one, or it has no key for gateways.
-    pub fn new(store: Scoped, dir: &Path, identity: &Identity) -> Result<Self, CannotIssue> {
+    pub(crate) fn new(store: Scoped, dir: &Path, identity: &Identity) -> Result<Self, CannotIssue> {
         let issuer = Arc::new(Issuer::open(dir, identity)?);
         Ok(Self(Arc::new(Inner { store, issuer, limits: Limits::new() })))
     }
 
     /// For gateways that have a certificate, beside their other endpoints: no token is taken here.
-    pub fn renewal(&self) -> Router {
+    pub(crate) fn renewal(&self) -> Router {
         Router::new()
             .route(CACERTS, get(get_cacerts::get_cacerts))
             .route(SIMPLEREENROLL, post(post_simplereenroll::post_simplereenroll))
@@ -67,7 +67,7 @@ impl Enrollment {
     }
 
     /// For gateways with and without a certificate.
-    pub fn router(&self) -> Router {
+    pub(crate) fn router(&self) -> Router {
         let first = Router::new()
             .route(SIMPLEENROLL, post(post_simpleenroll::post_simpleenroll))
             .layer(DefaultBodyLimit::max(EST_BYTES))
@@ -87,7 +87,7 @@ async fn other_method(method: Method) -> ProblemResponse {
 }
 
 /// Serves enrollment until `shutdown`, where it is configured.
-pub async fn serve(
+pub(crate) async fn serve(
     enrollment: Option<(TcpListener, Enrollment)>,
     auth: ListenerAuth,
     shutdown: CancellationToken,
