@@ -138,7 +138,11 @@ pub struct Attempt {
 /// For a new address, all are tried: the first with the configured retries, each other with one packet. For a known
 /// address, the one that worked is tried, and the others only occasionally.
 #[must_use]
-pub fn attempts(memory: Option<&Memory>, candidates: &[(&str, Version)], retries: u32) -> Vec<Attempt> {
+pub(crate) fn attempts(
+    memory: Option<&Memory>,
+    candidates: &[(&str, Version)],
+    retries: u32,
+) -> Vec<Attempt> {
     let remembered = memory.and_then(|memory| {
         let is = |(name, version): &(&str, Version)| memory.access_with(name, *version).is_some();
         candidates.iter().position(is).map(|at| (at, memory.failures))

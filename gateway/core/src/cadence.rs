@@ -44,7 +44,7 @@ pub struct Cadence {
 impl Cadence {
     /// The first poll, spread by `phase` (0 to 1) over the half minute after `now`. `speedup` divides every wait.
     #[must_use]
-    pub fn start(now: Duration, phase: f64, speedup: f64) -> Self {
+    pub(crate) fn start(now: Duration, phase: f64, speedup: f64) -> Self {
         let speedup = if speedup.is_finite() { speedup.max(1.0) } else { 1.0 };
         let mut cadence = Self { next: now, interval_s: FIRST_INTERVAL_S, failures: 0, speedup };
         cadence.next = now + cadence.wait(START_SPREAD.mul_f64(fraction(phase)));
@@ -69,7 +69,7 @@ impl Cadence {
     }
 
     /// The server didn't answer, or asked for patience. `jitter` is from 0 to 1.
-    pub fn on_failure(&mut self, now: Duration, retry_after: Option<Duration>, jitter: f64) {
+    pub(crate) fn on_failure(&mut self, now: Duration, retry_after: Option<Duration>, jitter: f64) {
         self.failures = self.failures.saturating_add(1);
         let jitter = fraction(jitter);
         let pause = match retry_after {

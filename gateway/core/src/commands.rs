@@ -77,7 +77,7 @@ pub enum Delivered {
 
 /// Decides about a delivered command.
 #[must_use]
-pub fn deliver(
+pub(crate) fn deliver(
     known: &BTreeMap<CommandId, CommandRecord>,
     command: &Command,
     devices: &BTreeSet<DeviceId>,
@@ -161,7 +161,7 @@ impl CommandRecord {
 
     /// What the shell begins, also after a restart; `None` for a final or unknown command.
     #[must_use]
-    pub fn begin(&self) -> Option<Begin> {
+    pub(crate) fn begin(&self) -> Option<Begin> {
         if self.is_final() {
             return None;
         }
@@ -182,7 +182,7 @@ impl CommandRecord {
 
     /// Whether it has ended; its response may still be unsent.
     #[must_use]
-    pub const fn is_final(&self) -> bool {
+    pub(crate) const fn is_final(&self) -> bool {
         matches!(self.state, ResponseState::Done | ResponseState::Failed)
     }
 
@@ -206,7 +206,7 @@ impl CommandRecord {
     }
 
     /// The read timed out. A counter request waits until the device is back; a status sense doesn't.
-    pub fn on_silence(&mut self, device: &DeviceId, why: &str, now: Timestamp) {
+    pub(crate) fn on_silence(&mut self, device: &DeviceId, why: &str, now: Timestamp) {
         if self.wants_reading(device) {
             self.waits_for.remove(device);
             self.missing.insert(device.to_string(), why.to_owned());
@@ -230,7 +230,7 @@ impl CommandRecord {
     }
 
     /// It is running. A repeated call with the same detail has no effect.
-    pub fn run(&mut self, detail: String, now: Timestamp) {
+    pub(crate) fn run(&mut self, detail: String, now: Timestamp) {
         if self.is_final() || (self.state == ResponseState::Running && self.detail == detail) {
             return;
         }
@@ -256,7 +256,7 @@ impl CommandRecord {
     }
 
     /// After the expiry, gives up the devices that it still waits for. Returns whether anything changed.
-    pub fn expire(&mut self, now: Timestamp) -> bool {
+    pub(crate) fn expire(&mut self, now: Timestamp) -> bool {
         if self.is_final() || self.waits_for.is_empty() || now <= self.expires_at {
             return false;
         }

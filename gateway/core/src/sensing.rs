@@ -125,7 +125,7 @@ impl PollSchedule {
 
     /// Whether the last read timed out.
     #[must_use]
-    pub const fn is_silent(&self) -> bool {
+    pub(crate) const fn is_silent(&self) -> bool {
         self.silent > 0
     }
 

@@ -48,7 +48,7 @@ impl Update {
     }
 
     /// Resumes after a restart of the program: a device that was being pushed to is read before anything is repeated.
-    pub fn resume(&mut self, now: Timestamp) {
+    pub(crate) fn resume(&mut self, now: Timestamp) {
         if let Image::Staging { attempts, .. } = self.image {
             self.image = Image::Wanted { attempts, not_before: now, detail: String::new() };
         }
@@ -233,7 +233,7 @@ impl Update {
     }
 
     /// Cancels all devices that were not pushed to. Returns their number.
-    pub fn cancel(&mut self, now: Timestamp) -> (usize, Vec<Effect>) {
+    pub(crate) fn cancel(&mut self, now: Timestamp) -> (usize, Vec<Effect>) {
         let context = self.context(now);
         let mut effects = Vec::new();
         for device in self.devices.iter_mut().filter(|device| device.state == DeviceState::Waiting) {

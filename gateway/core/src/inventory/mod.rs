@@ -104,7 +104,7 @@ impl DeviceRecord {
     }
 
     /// Adds a finding. Returns whether it is new.
-    pub fn note(&mut self, finding: Finding, at: Timestamp) -> bool {
+    pub(crate) fn note(&mut self, finding: Finding, at: Timestamp) -> bool {
         if self.findings.iter().any(|noted| noted.finding == finding) {
             return false;
         }
@@ -166,7 +166,7 @@ impl Reported {
     /// Whether a newer reading differs; `whole` is whether everything was read. A status reading lacks parts of a
     /// full one.
     #[must_use]
-    pub fn differs(&self, newer: &Self, whole: bool) -> bool {
+    pub(crate) fn differs(&self, newer: &Self, whole: bool) -> bool {
         let identity = whole && (self.identity != newer.identity || self.address != newer.address);
         let supplies = (whole || !newer.supplies.is_empty()) && self.supplies != newer.supplies;
         identity
@@ -186,7 +186,7 @@ fn whole_points(percent: f64) -> i64 {
 ///
 /// # Errors
 /// Nothing in the reading is usable as an id.
-pub fn identify(reading: &Reading) -> Result<DeviceId, InvalidId> {
+pub(crate) fn identify(reading: &Reading) -> Result<DeviceId, InvalidId> {
     let identity = &reading.identity;
     device_id(
         identity.vendor.as_deref(),

@@ -61,7 +61,7 @@ impl Span {
     }
 
     /// The addresses in ascending order.
-    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
         let v4 = self.first.is_ipv4();
         (number(self.first)..=number(self.last)).filter_map(move |number| address(number, v4))
     }

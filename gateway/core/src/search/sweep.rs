@@ -65,7 +65,7 @@ impl Sweep {
 
     /// The network of an address: the narrowest, the first of equal ones.
     #[must_use]
-    pub fn owner(&self, address: SocketAddr) -> Option<usize> {
+    pub(crate) fn owner(&self, address: SocketAddr) -> Option<usize> {
         let holds = |part: &Part| part.port == address.port() && part.span.contains(&address.ip());
         let own = self.parts.iter().enumerate().filter(|(_, part)| holds(part));
         own.min_by_key(|(_, part)| part.span.size()).map(|(at, _)| at)

@@ -42,7 +42,7 @@ pub struct SiteRules {
 impl SiteRules {
     /// An interval, divided by the speed-up of a demonstration.
     #[must_use]
-    pub fn wait(&self, wait: Duration) -> Duration {
+    pub(crate) fn wait(&self, wait: Duration) -> Duration {
         let speedup = self.sensing.speedup;
         wait.div_f64(if speedup.is_finite() { speedup.max(1.0) } else { 1.0 })
     }

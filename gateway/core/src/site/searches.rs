@@ -35,7 +35,7 @@ pub struct Searches {
 
 impl Searches {
     /// A scheduled search is due: it begins when a window is open.
-    pub const fn schedule(&mut self) {
+    pub(crate) const fn schedule(&mut self) {
         self.due = true;
     }
 
@@ -46,7 +46,7 @@ impl Searches {
 
     /// Whether a search waits for an open window.
     #[must_use]
-    pub const fn waits(&self) -> bool {
+    pub(crate) const fn waits(&self) -> bool {
         self.due && !self.running
     }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use wire::reading::Label;
 
 /// An enumeration: number and label.
-pub type Labels = &'static [(i64, &'static str)];
+pub(crate) type Labels = &'static [(i64, &'static str)];
 
 /// The label of a number, or the number.
 #[must_use]
@@ -61,7 +61,7 @@ pub(crate) const COVER_STATUS: Labels = &[
 pub(crate) const UNIT_PERCENT: i64 = 19;
 
 /// `PrtMarkerCounterUnitTC`, `PrtMarkerSuppliesSupplyUnitTC` and `PrtCapacityUnitTC`, which agree where they overlap.
-pub const UNITS: Labels = &[
+pub(crate) const UNITS: Labels = &[
     (1, "other"),
     (2, "unknown"),
     (3, "tenThousandthsOfInches"),

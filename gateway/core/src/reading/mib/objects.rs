@@ -5,7 +5,7 @@ macro_rules! objects {
         $($(#[$doc])* pub const $name: &[u32] = &[$($arc),+];)+
 
         /// The objects above with their MIB names.
-        pub const NAMES: &[(&str, &[u32])] = &[$((stringify!($name), $name)),+];
+        pub(crate) const NAMES: &[(&str, &[u32])] = &[$((stringify!($name), $name)),+];
     };
 }
 

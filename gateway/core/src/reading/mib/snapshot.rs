@@ -110,7 +110,7 @@ pub struct Mib {
 
 impl Mib {
     /// Inserts or replaces a value. Returns whether it was kept: a `Missing` one is not, nor one beyond the limits.
-    pub fn insert(&mut self, oid: Oid, value: Value) -> bool {
+    pub(crate) fn insert(&mut self, oid: Oid, value: Value) -> bool {
         if !value.is_there() {
             return false;
         }
@@ -183,16 +183,15 @@ impl Mib {
         self.instance(oid, &[])
     }
 
-    /// An instance of an object.
     #[must_use]
-    pub fn instance(&self, object: &[u32], instance: &[u32]) -> Option<&Value> {
+    pub(crate) fn instance(&self, object: &[u32], instance: &[u32]) -> Option<&Value> {
         let entry = self.from(object, instance).next()?;
         (entry.oid.after(object) == Some(instance)).then_some(&entry.value)
     }
 
     /// A text, decoded and cleaned; `None` if nothing readable remains.
     #[must_use]
-    pub fn text(&self, object: &[u32], instance: &[u32]) -> Option<String> {
+    pub(crate) fn text(&self, object: &[u32], instance: &[u32]) -> Option<String> {
         self.instance(object, instance).and_then(|value| self.text_of(value))
     }
 
@@ -220,7 +219,7 @@ impl Mib {
     }
 
     /// The rows of a column: instance and value.
-    pub fn rows<'a>(&'a self, column: &'a [u32]) -> impl Iterator<Item = (&'a [u32], &'a Value)> {
+    pub(crate) fn rows<'a>(&'a self, column: &'a [u32]) -> impl Iterator<Item = (&'a [u32], &'a Value)> {
         self.from(column, &[])
             .map_while(move |entry| Some((entry.oid.after(column)?, &entry.value)))
             .filter(|(instance, _)| !instance.is_empty())
@@ -228,7 +227,7 @@ impl Mib {
 
     /// The rows of a table that any of these columns has, in order; at most as many as one column may have.
     #[must_use]
-    pub fn table<'a, const COLUMNS: usize>(
+    pub(crate) fn table<'a, const COLUMNS: usize>(
         &'a self,
         columns: &[&'a [u32]; COLUMNS],
     ) -> Vec<Row<'a, COLUMNS>> {
@@ -291,7 +290,7 @@ impl<'a, const COLUMNS: usize> Row<'a, COLUMNS> {
 
     /// A text, decoded and cleaned; `None` if nothing readable remains.
     #[must_use]
-    pub fn text(&self, column: &[u32]) -> Option<String> {
+    pub(crate) fn text(&self, column: &[u32]) -> Option<String> {
         self.cell(column).and_then(|value| self.mib.text_of(value))
     }
 }

@@ -55,7 +55,7 @@ impl Value {
 
     /// The number as a count: not negative. Some devices send it as decimal digits.
     #[must_use]
-    pub fn count(&self) -> Option<u64> {
+    pub(crate) fn count(&self) -> Option<u64> {
         match self {
             Self::Integer(number) => u64::try_from(*number).ok(),
             Self::Unsigned(number) => Some(*number),
@@ -64,9 +64,8 @@ impl Value {
         }
     }
 
-    /// Whether it is a value.
     #[must_use]
-    pub const fn is_there(&self) -> bool {
+    pub(crate) const fn is_there(&self) -> bool {
         !matches!(self, Self::Missing | Self::EndOfView)
     }
 }

@@ -61,7 +61,7 @@ impl ChangeFingerprint {
 
     /// Whether any value that both have differs.
     #[must_use]
-    pub fn differs(&self, before: &Self) -> bool {
+    pub(crate) fn differs(&self, before: &Self) -> bool {
         self.0.iter().any(|(place, value)| before.0.get(place).is_some_and(|other| other != value))
     }
 

@@ -24,7 +24,7 @@ impl Coverage {
     pub const WHOLE: Self = Self { supplies: true, alerts: true, errors: true, console: true };
 
     /// Nothing is known to have been read to its end.
-    pub const NOTHING: Self = Self { supplies: false, alerts: false, errors: false, console: false };
+    pub(crate) const NOTHING: Self = Self { supplies: false, alerts: false, errors: false, console: false };
 
     /// The coverage of a walk; `device` is the printer's row of `hrDeviceTable`.
     pub(crate) fn of(mib: &Mib, walk: &Walk, device: u32) -> Self {

@@ -38,7 +38,7 @@ impl Default for AgentQuirks {
 impl AgentQuirks {
     /// The same within the limits; stored values may exceed them.
     #[must_use]
-    pub fn bounded(self) -> Self {
+    pub(crate) fn bounded(self) -> Self {
         Self {
             columns: self.columns.clamp(1, COLUMNS_PER_REQUEST),
             varbinds: self.varbinds.clamp(1, VARBINDS_PER_BULK),

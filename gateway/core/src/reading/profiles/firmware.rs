@@ -140,7 +140,7 @@ impl FirmwareSource {
 
     /// The source, for people.
     #[must_use]
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match &self.0 {
             Place::Text { origin, .. } => origin.describe(),
             Place::Table { versions, .. } => versions.to_string(),

@@ -211,7 +211,7 @@ impl Profile {
 
     /// Whether the profile is not for this device, although the maker is the same.
     #[must_use]
-    pub fn excludes(&self, system: &SystemIdentity<'_>) -> bool {
+    pub(crate) fn excludes(&self, system: &SystemIdentity<'_>) -> bool {
         self.exclude.iter().any(|rule| rule.weight(system).is_some())
     }
 

@@ -31,9 +31,8 @@ pub struct StandardTexts {
 }
 
 impl StandardTexts {
-    /// The text of a field.
     #[must_use]
-    pub fn field(&self, field: StandardField) -> Option<&str> {
+    pub(crate) fn field(&self, field: StandardField) -> Option<&str> {
         match field {
             StandardField::SysDescr => self.sys_descr.as_deref(),
             StandardField::DeviceDescr => self.device_descr.as_deref(),
@@ -170,7 +169,7 @@ impl TextSource {
 
     /// The source, for people.
     #[must_use]
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         self.origin.describe()
     }
 }
