@@ -219,13 +219,6 @@ impl Config {
         }
     }
 
-    /// Whether the address is configured: by itself, or as part of a network.
-    #[must_use]
-    pub fn holds(&self, address: SocketAddr) -> bool {
-        self.single_devices().unwrap_or_default().contains(&address)
-            || self.networks.iter().any(|n| n.cidr.contains(&address.ip()) && n.port == address.port())
-    }
-
     /// The thresholds of calls.
     #[must_use]
     pub(crate) fn call_rules(&self) -> CallRules {
@@ -251,7 +244,7 @@ impl Config {
 
     /// An interval, divided by the speed-up of a demonstration.
     #[must_use]
-    pub fn wait(&self, wait: Duration) -> Duration {
+    pub(crate) fn wait(&self, wait: Duration) -> Duration {
         wait.div_f64(self.demonstration.speedup.max(1.0))
     }
 
@@ -283,7 +276,7 @@ impl Paths for Config {
 ///
 /// # Errors
 /// The file can't be read or parsed, or has invalid values: all of them.
-pub fn load(file: &Path) -> Result<(Config, Checked), Vec<Problem>> {
+pub(crate) fn load(file: &Path) -> Result<(Config, Checked), Vec<Problem>> {
     let (source, config) = read(file)?;
     let checked = config.validate(file).map_err(|wrong| problems(&source, wrong))?;
     Ok((config, checked))
@@ -293,7 +286,7 @@ pub fn load(file: &Path) -> Result<(Config, Checked), Vec<Problem>> {
 ///
 /// # Errors
 /// As [`load`].
-pub fn check(file: &Path) -> Result<(Config, Checked), Vec<Problem>> {
+pub(crate) fn check(file: &Path) -> Result<(Config, Checked), Vec<Problem>> {
     let (source, config) = read(file)?;
     let (validated, later) = (config.validate(file), config.check_files_read_later());
     match validated {

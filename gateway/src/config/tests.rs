@@ -77,8 +77,9 @@ fn a_device_is_asked_with_its_own_community_or_the_narrowest_networks() {
     assert_eq!(community("10.0.1.8:161"), "narrow");
     assert_eq!(community("10.0.2.8:161"), "wide");
     assert_eq!(community("10.0.2.8:1161"), "public");
+    let rules = config.site_rules(TimeZone::UTC, false);
     let held = ["10.0.1.9:161", "10.0.2.8:161", "10.0.2.8:1161", "10.1.0.1:161"]
-        .map(|address| config.holds(address.parse().unwrap()));
+        .map(|address| rules.holds(address.parse().unwrap()));
     assert_eq!(held, [true, true, false, false]);
     assert!(!format!("{config:?}").contains("narrow"), "communities are never printed");
 }

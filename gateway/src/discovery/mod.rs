@@ -36,7 +36,7 @@ pub struct Search {
 impl Search {
     /// The number of packets and the duration.
     #[must_use]
-    pub fn estimate(&self, pace: Pace) -> Estimate {
+    pub(crate) fn estimate(&self, pace: Pace) -> Estimate {
         let tries = |address| u32::try_from(self.credentials.at(address).len()).unwrap_or(u32::MAX);
         self.sweep.estimate(pace.packets_per_s, pace.retries, pace.timeout, tries)
     }

@@ -183,7 +183,7 @@ impl Mailer {
     ///
     /// # Errors
     /// As [`Mailer::send`].
-    pub async fn tell(&self, subject: &str, text: &str) -> Result<(), MailError> {
+    pub(crate) async fn tell(&self, subject: &str, text: &str) -> Result<(), MailError> {
         self.deliver(letter::plain(subject, text, &self.from, &self.to)?).await
     }
 

@@ -80,7 +80,7 @@ pub fn load(directory: Option<&Path>) -> Result<Profiles, ProfilesError> {
 ///
 /// # Errors
 /// It can't be read or is invalid.
-pub fn file(path: &Path) -> Result<Profile, ProfilesError> {
+pub(crate) fn file(path: &Path) -> Result<Profile, ProfilesError> {
     let yaml = std::fs::read_to_string(path)
         .map_err(|source| ProfilesError::Unreadable { path: path.to_owned(), source })?;
     Ok(Profile::parse(&path.display().to_string(), &yaml)?)

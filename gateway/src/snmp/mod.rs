@@ -152,12 +152,6 @@ impl Reader {
         Ok(Self { profiles, sockets: Arc::new(Sockets::open().await?), cache: Arc::default() })
     }
 
-    /// The profiles that readings are made with.
-    #[must_use]
-    pub fn profiles(&self) -> &Profiles {
-        &self.profiles
-    }
-
     /// Reads one device.
     ///
     /// # Errors

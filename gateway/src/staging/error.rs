@@ -134,7 +134,7 @@ impl StagingError {
     /// Whether a retry can't help, so that the command fails. Problems that can be solved without a new command (an
     /// expired repository, a full disk, a server that is down) are not final.
     #[must_use]
-    pub fn is_final(&self) -> bool {
+    pub(crate) fn is_final(&self) -> bool {
         match self {
             Self::Untrusted(MetadataError::Expired { .. })
             | Self::TrustedRoot { .. }

@@ -164,7 +164,7 @@ impl CredentialConfig {
 impl Passwords {
     /// The level that results from the passwords.
     #[must_use]
-    pub const fn level(&self) -> Level {
+    pub(crate) const fn level(&self) -> Level {
         match (&self.auth, &self.privacy) {
             (None, None) => Level::NoAuthNoPriv,
             (Some(_), None) => Level::AuthNoPriv,

@@ -104,7 +104,7 @@ pub struct Candidates(Arc<[Candidate]>);
 impl Candidates {
     /// The candidates for an address, in order.
     #[must_use]
-    pub fn at(&self, address: SocketAddr) -> Vec<&Candidate> {
+    pub(crate) fn at(&self, address: SocketAddr) -> Vec<&Candidate> {
         let fitting: Vec<&Candidate> = self.0.iter().filter(|candidate| candidate.fits(address)).collect();
         if !fitting.is_empty() {
             return fitting;

@@ -108,7 +108,7 @@ impl UsmCredentials {
 
     /// Name of the user.
     #[must_use]
-    pub fn user(&self) -> &str {
+    pub(crate) fn user(&self) -> &str {
         &self.user
     }
 
