@@ -135,7 +135,7 @@ fn check_serial(serial: &[u8]) -> Result<(), Rejection> {
 ///
 /// # Errors
 /// It is weak or too large.
-pub fn check_key(key: &Key) -> Result<(), Rejection> {
+pub(crate) fn check_key(key: &Key) -> Result<(), Rejection> {
     match key {
         Key::P256 | Key::P384 | Key::Ed25519 => Ok(()),
         Key::Rsa { bits, exponent: Some(RSA_EXPONENT) } if RSA_BITS.contains(bits) => Ok(()),

@@ -42,8 +42,7 @@ fn names() -> String {
 }
 
 impl RevocationReason {
-    /// All reasons.
-    pub const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Unspecified,
         Self::KeyCompromise,
         Self::CaCompromise,
@@ -57,7 +56,7 @@ impl RevocationReason {
 
     /// The name in RFC 5280.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Unspecified => "unspecified",
             Self::KeyCompromise => "keyCompromise",
@@ -73,7 +72,7 @@ impl RevocationReason {
 
     /// The code in RFC 5280.
     #[must_use]
-    pub const fn code(self) -> u8 {
+    pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Unspecified => 0,
             Self::KeyCompromise => 1,

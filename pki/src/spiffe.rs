@@ -107,7 +107,7 @@ impl PartyKind {
     ///
     /// # Errors
     /// The name is invalid.
-    pub fn named(self, name: &str) -> Result<Party, InvalidSpiffeId> {
+    pub(crate) fn named(self, name: &str) -> Result<Party, InvalidSpiffeId> {
         if !is_word(name, NAME_BYTES) {
             return Err(InvalidSpiffeId::Name { given: shortened(name) });
         }
@@ -150,9 +150,8 @@ pub enum Party {
 }
 
 impl Party {
-    /// The kind of party.
     #[must_use]
-    pub const fn kind(&self) -> PartyKind {
+    pub(crate) const fn kind(&self) -> PartyKind {
         match self {
             Self::Gateway(_) => PartyKind::Gateway,
             Self::CommServer(_) => PartyKind::CommServer,

@@ -19,7 +19,7 @@ use crate::spiffe::{InvalidSpiffeId, Party, SpiffeId};
 const PREFIX: &str = "platen1-";
 
 /// Bytes of the secret: 192 bits.
-pub const SECRET_BYTES: usize = 24;
+pub(crate) const SECRET_BYTES: usize = 24;
 
 /// Bytes of the checksum, which detects typing errors.
 const CHECK_BYTES: usize = 4;

@@ -97,7 +97,7 @@ impl Trust {
 
     /// The revocation lists, and the tolerance.
     #[must_use]
-    pub const fn crls(&self) -> &Arc<Crls> {
+    pub(crate) const fn crls(&self) -> &Arc<Crls> {
         &self.crls
     }
 }

@@ -56,7 +56,7 @@ pub struct CrlSet {
 impl CrlSet {
     /// All lists in one bundle, for `identity.crl` of a program.
     #[must_use]
-    pub fn bundle(&self) -> String {
+    pub(crate) fn bundle(&self) -> String {
         self.lists.iter().map(|list| list.pem.as_str()).collect()
     }
 
