@@ -34,7 +34,7 @@ const WARN_BEFORE: SignedDuration = SignedDuration::from_hours(14 * 24);
 ///
 /// # Errors
 /// The identity or the repository can't be used.
-pub fn prepare(config: &Config) -> Result<(Arc<LiveIdentity>, Repository)> {
+pub(crate) fn prepare(config: &Config) -> Result<(Arc<LiveIdentity>, Repository)> {
     let identity = LiveIdentity::load(&config.identity, config.tolerance).context("identity")?;
     let own = identity.now();
     let certified = own.id().party.name();

@@ -64,7 +64,7 @@ impl Repository {
     ///
     /// # Errors
     /// The metadata isn't trusted at `now`, or a file can't be read.
-    pub fn check(&self, now: Timestamp) -> Result<Findings, RepositoryError> {
+    pub(crate) fn check(&self, now: Timestamp) -> Result<Findings, RepositoryError> {
         let verified = self.verified(now)?;
         let mut findings = Vec::new();
         let mut images = 0;

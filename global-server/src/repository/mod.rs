@@ -70,7 +70,7 @@ impl Repository {
 
     /// The repository's directory.
     #[must_use]
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
@@ -90,7 +90,7 @@ impl Repository {
     ///
     /// # Errors
     /// A file can't be read, or isn't trusted at `now`.
-    pub fn verified(&self, now: Timestamp) -> Result<Verified, RepositoryError> {
+    pub(crate) fn verified(&self, now: Timestamp) -> Result<Verified, RepositoryError> {
         let untrusted = |source| RepositoryError::Untrusted { dir: self.dir.clone(), source };
         let root = metadata::verify_root(&self.metadata(ROOT)?, now).map_err(untrusted)?;
         let targets = metadata::verify_targets(&self.metadata(TARGETS)?, &root, 0, now).map_err(untrusted)?;
@@ -126,7 +126,7 @@ impl Repository {
 
 /// Whether a text is a SHA-256 digest in lower-case hexadecimal, and so a safe file name.
 #[must_use]
-pub fn is_digest(text: &str) -> bool {
+pub(crate) fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 

@@ -29,7 +29,7 @@ impl Repository {
     ///
     /// # Errors
     /// No such image is published, or the repository can't be changed.
-    pub fn withdraw(
+    pub(crate) fn withdraw(
         &self,
         (vendor, model, version): (&str, &str, &str),
         reason: Option<&str>,
