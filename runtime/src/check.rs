@@ -75,12 +75,6 @@ impl Report {
         Self { file: file.to_owned(), valid: problems.is_empty(), problems, warnings }
     }
 
-    /// Whether there is no problem.
-    #[must_use]
-    pub const fn is_valid(&self) -> bool {
-        self.valid
-    }
-
     /// Prints the report: one JSON document; or each problem on a line of standard error, and `summary` if there is
     /// none. The exit status is 0, or `invalid` if there is a problem.
     ///

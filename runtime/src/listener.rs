@@ -82,7 +82,7 @@ impl Default for Limits {
 
 /// Descriptors that a listener with this many connections needs.
 #[must_use]
-pub const fn descriptors(connections: usize) -> usize {
+pub(crate) const fn descriptors(connections: usize) -> usize {
     connections + ENDING + 1
 }
 

@@ -73,7 +73,7 @@ pub fn fail(program: &str, code: u8, why: &str) -> ExitCode {
 }
 
 /// Prints a line on standard error; a closed one is ignored.
-pub fn complain(program: &str, why: &str) {
+pub(crate) fn complain(program: &str, why: &str) {
     drop(writeln!(io::stderr().lock(), "{}", failure(program, why, wants_json())));
 }
 

@@ -80,7 +80,7 @@ impl PublicCertificate {
     ///
     /// # Errors
     /// The files changed and can't be used.
-    pub fn reload(&self) -> Result<bool, CertificateError> {
+    pub(crate) fn reload(&self) -> Result<bool, CertificateError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let found = stamps(&self.files);
         if *seen == found {
@@ -119,7 +119,7 @@ impl PublicCertificate {
     ///
     /// # Errors
     /// The provider lacks TLS 1.3.
-    pub fn server_config(self: Arc<Self>) -> Result<ServerConfig, rustls::Error> {
+    pub(crate) fn server_config(self: Arc<Self>) -> Result<ServerConfig, rustls::Error> {
         let mut config = ServerConfig::builder_with_provider(pki::tls::provider())
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_no_client_auth()
