@@ -147,7 +147,7 @@ fn no_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error>
 impl Order {
     /// The kind, without the parameters.
     #[must_use]
-    pub const fn kind(&self) -> OrderKind {
+    pub(crate) const fn kind(&self) -> OrderKind {
         match self {
             Self::CounterRequest { .. } => OrderKind::CounterRequest,
             Self::StatusSense { .. } => OrderKind::StatusSense,

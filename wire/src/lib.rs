@@ -19,9 +19,6 @@ pub mod size;
 pub mod text;
 pub mod vendors;
 
-/// The first segment of every path.
-pub const VERSION: &str = "v1";
-
 /// `POST`: a gateway's poll; the response is [`poll::PollResponse`].
 pub const POLLS_PATH: &str = "/v1/polls";
 

@@ -43,4 +43,4 @@ pub const METADATA_BYTES: usize = 4 << 20;
 pub const IMAGE_BYTES: u64 = 4 << 30;
 
 /// Larger bodies are compressed, bytes.
-pub const COMPRESS_ABOVE_BYTES: usize = 512;
+pub(crate) const COMPRESS_ABOVE_BYTES: usize = 512;
