@@ -3,6 +3,7 @@
 mod customers;
 mod print;
 mod rollout;
+mod users;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,8 +18,9 @@ use wire::ids::GatewayId;
 
 use crate::config::Config;
 use crate::services::{
-    Actor, CommandError, Commands, Customers, CustomersError, FileError, Forbidden, HashError, ImagesError,
-    OrderError, PasswordResetError, Quarantine, QuarantineError, RequestKind, SettingsError, Users, Views,
+    AccountError, Accounts, Actor, CommandError, Commands, Customers, CustomersError, FileError, Forbidden,
+    HashError, ImagesError, OrderError, PasswordResetError, Quarantine, QuarantineError, RequestKind,
+    SettingsError, Users, Views,
 };
 use crate::store::backup::{self, BackupError};
 use crate::store::{self, Needs, Page, RolloutError, Store, StoreError};
@@ -26,6 +28,7 @@ use crate::store::{self, Needs, Page, RolloutError, Store, StoreError};
 pub use customers::{CustomerAction, SettingAction, SiteAction};
 pub use print::PrintError;
 pub use rollout::RolloutAction;
+pub use users::UserAction;
 
 /// Name of the program, the prefix of its error messages.
 pub const PROGRAM: &str = "platen-comm-server";
@@ -64,6 +67,9 @@ pub enum Action {
     /// Settings, which are inherited from the service company down to customers, sites and gateways.
     #[command(subcommand)]
     Setting(SettingAction),
+    /// Accounts of people.
+    #[command(subcommand)]
+    User(UserAction),
     /// Gateways.
     #[command(subcommand)]
     Gateway(GatewayAction),
@@ -175,6 +181,9 @@ pub enum CliError {
     /// A customer, a site or a setting.
     #[error(transparent)]
     Customers(#[from] CustomersError),
+    /// An account.
+    #[error(transparent)]
+    Account(#[from] AccountError),
     /// Settings.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -254,6 +263,7 @@ impl CliError {
             | Self::Quarantine(_)
             | Self::Forbidden(_)
             | Self::Customers(_)
+            | Self::Account(_)
             | Self::Settings(_)
             | Self::Table(_)
             | Self::File { .. }
@@ -277,6 +287,7 @@ const fn needs(action: &Action) -> Needs {
         | Action::Customer(_)
         | Action::Site(_)
         | Action::Setting(_)
+        | Action::User(_)
         | Action::Gateway(_)
         | Action::Command(_)
         | Action::Quarantine(_)
@@ -324,6 +335,7 @@ async fn carry_out(arguments: &Arguments, config: &Config, url: &str) -> Result<
         | Action::Customer(_)
         | Action::Site(_)
         | Action::Setting(_)
+        | Action::User(_)
         | Action::Gateway(_)
         | Action::Command(_)
         | Action::Quarantine(_)
@@ -352,6 +364,10 @@ async fn on_store(arguments: &Arguments, config: &Config, store: &Store) -> Resu
         Action::Customer(action) => customers::customer(store, &actor, json, action).await,
         Action::Site(action) => customers::site(store, &actor, json, action).await,
         Action::Setting(action) => customers::setting((store, config), &actor, json, action).await,
+        Action::User(action) => {
+            let users = Users::new(store, &config.scope())?;
+            users::act(&Accounts::new(store.clone(), users), &actor, json, action).await
+        }
         Action::Gateway(GatewayAction::Assign { gateway, site }) => {
             Customers::new(store.clone()).assign(&actor, gateway, *site).await?;
             Ok(print::assigned(json, gateway, *site)?)

@@ -102,8 +102,8 @@ impl Address {
     /// # Errors
     /// The line that is wrong.
     pub fn checked(&self) -> Result<Self, InvalidField> {
-        let line = |field, given: &str| {
-            text(field, given, LINE_BYTES, "at most 200 bytes without control characters")
+        let own = |field, given: &str| {
+            line(field, given, LINE_BYTES, "at most 200 bytes without control characters")
         };
         let country = self.country.trim().to_ascii_uppercase();
         let is_code = country.len() == 2 && country.bytes().all(|b| b.is_ascii_uppercase());
@@ -112,10 +112,10 @@ impl Address {
             return Err(InvalidField::new("country", &self.country, expected));
         }
         Ok(Self {
-            street: line("street", &self.street)?,
-            postal_code: line("postal_code", &self.postal_code)?,
-            city: line("city", &self.city)?,
-            region: line("region", &self.region)?,
+            street: own("street", &self.street)?,
+            postal_code: own("postal_code", &self.postal_code)?,
+            city: own("city", &self.city)?,
+            region: own("region", &self.region)?,
             country,
         })
     }
@@ -137,17 +137,17 @@ impl Address {
 
 fn name(field: &'static str, given: &str) -> Result<String, InvalidField> {
     const EXPECTED: &str = "1 to 200 bytes without control characters";
-    let name = text(field, given, NAME_BYTES, EXPECTED)?;
+    let name = line(field, given, NAME_BYTES, EXPECTED)?;
     if name.is_empty() { Err(InvalidField::new(field, given, EXPECTED)) } else { Ok(name) }
 }
 
 fn erp_key(field: &'static str, given: &str) -> Result<String, InvalidField> {
-    text(field, given, ERP_KEY_BYTES, "at most 64 bytes without control characters, or nothing")
+    line(field, given, ERP_KEY_BYTES, "at most 64 bytes without control characters, or nothing")
 }
 
 /// The text without blanks around it. A joiner shapes letters of some scripts; every other character that isn't seen is
 /// rejected.
-fn text(
+pub(crate) fn line(
     field: &'static str,
     given: &str,
     bytes: usize,

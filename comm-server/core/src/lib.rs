@@ -1,6 +1,7 @@
 //! The communication server's decisions as pure functions: no clock, socket or database. Time and randomness are passed
 //! in.
 
+pub mod accounts;
 pub mod admission;
 pub mod cadence;
 pub mod calls;

@@ -19,6 +19,10 @@ pub enum Role {
     Engineer,
     /// Has every permission.
     Administrator,
+    /// Of a customer's own people: sees the customer's devices and nothing else.
+    CustomerViewer,
+    /// Of a customer's own people: sees the customer's devices, and orders for them.
+    CustomerBuyer,
 }
 
 /// A permission.
@@ -40,8 +44,8 @@ pub enum Permission {
     ReplayQuarantine,
     /// Create, change and delete customers and sites, and assign gateways to them.
     ManageCustomers,
-    /// Give users new one-time passwords.
-    ResetPasswords,
+    /// Create, change, disable and invite users, end their sessions, and give them new one-time passwords.
+    ManageUsers,
     /// Read the audit.
     SeeAudit,
 }
@@ -57,14 +61,22 @@ impl Permission {
         Self::SeeQuarantine,
         Self::SeeAudit,
         Self::ReplayQuarantine,
-        Self::ResetPasswords,
+        Self::ManageUsers,
         Self::ManageCustomers,
     ];
 }
 
+impl Permission {
+    /// Whether it is for logins that reach the whole tenant only: what it shows has no place in the tree.
+    #[must_use]
+    pub const fn is_of_whole_tenant(self) -> bool {
+        matches!(self, Self::SeeAudit)
+    }
+}
+
 impl Role {
     /// All roles; the one with the fewest permissions is first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Viewer,
         Self::Dispatcher,
         Self::MeterClerk,
@@ -72,6 +84,8 @@ impl Role {
         Self::AssistanceOperator,
         Self::Engineer,
         Self::Administrator,
+        Self::CustomerViewer,
+        Self::CustomerBuyer,
     ];
 
     /// Name in the store and the API.
@@ -85,6 +99,8 @@ impl Role {
             Self::AssistanceOperator => "assistance_operator",
             Self::Engineer => "engineer",
             Self::Administrator => "administrator",
+            Self::CustomerViewer => "customer_viewer",
+            Self::CustomerBuyer => "customer_buyer",
         }
     }
 
@@ -99,7 +115,15 @@ impl Role {
             Self::AssistanceOperator => "Assistance operator",
             Self::Engineer => "Engineer",
             Self::Administrator => "Administrator",
+            Self::CustomerViewer => "Customer: viewer",
+            Self::CustomerBuyer => "Customer: buyer",
         }
+    }
+
+    /// Whether the role is for a customer's own people, who reach a part of the tree at most.
+    #[must_use]
+    pub const fn is_of_customers(self) -> bool {
+        matches!(self, Self::CustomerViewer | Self::CustomerBuyer)
     }
 
     /// Whether the role has the permission.
@@ -107,7 +131,7 @@ impl Role {
     pub const fn may(self, permission: Permission) -> bool {
         use Permission::{AskCounters, AskGateway, AskStatus, ManageCustomers, RollOut, SeeFleet};
         match self {
-            Self::Viewer => matches!(permission, SeeFleet),
+            Self::Viewer | Self::CustomerViewer | Self::CustomerBuyer => matches!(permission, SeeFleet),
             Self::Dispatcher | Self::AssistanceOperator => matches!(permission, SeeFleet | AskStatus),
             Self::MeterClerk => matches!(permission, SeeFleet | AskCounters | ManageCustomers),
             Self::FirmwareManager => matches!(permission, SeeFleet | AskStatus | RollOut),
@@ -144,6 +168,8 @@ mod tests {
             (Role::AssistanceOperator, "1010000000"),
             (Role::Engineer, "1111000000"),
             (Role::Administrator, "1111111111"),
+            (Role::CustomerViewer, "1000000000"),
+            (Role::CustomerBuyer, "1000000000"),
         ];
         assert_eq!(table.map(|(role, _)| role), Role::ALL);
         for (role, allowed) in table {

@@ -11,10 +11,11 @@ use wire::ids::{CommandId, DeviceId, GatewayId};
 use wire::report::WaitReason;
 use wire::text::with_marks;
 
-use crate::services::{FileOutcome, ImportMode, PlaceSetting};
+use crate::services::{FileOutcome, ImportMode, Invited, PlaceSetting};
 use crate::store::backup::{BackedUp, Restored};
 use crate::store::{
-    Customer, Gateway, LeftOutDevice, Migrated, Quarantined, Replayed, Rollout, RolloutDevice, Site,
+    Customer, Gateway, LeftOutDevice, ListedUser, Migrated, Quarantined, Replayed, Rollout, RolloutDevice,
+    Site,
 };
 
 /// Standard output refused.
@@ -296,4 +297,44 @@ pub(super) fn imported(json: bool, mode: ImportMode, outcome: &FileOutcome) -> R
     line(&format!(
         "{rows} rows: {created} {what}created, {changed} {what}changed, {unchanged} as they were, {wrong} wrong"
     ))
+}
+
+/// A one-time link; it is a secret and goes to standard output alone.
+pub(super) fn invited(json: bool, invited: &Invited) -> Result<(), PrintError> {
+    if json {
+        return document(&json!({ "user": invited.user.as_str(), "path": invited.path(),
+            "expires_at": invited.expires_at }));
+    }
+    line(&format!(
+        "{}: open {} on the console, once, until {}",
+        invited.user,
+        invited.path(),
+        time(Some(invited.expires_at))
+    ))
+}
+
+pub(super) fn state_of_user(json: bool, user: &str, disabled: bool) -> Result<(), PrintError> {
+    if json {
+        return document(&json!({ "user": user, "disabled": disabled }));
+    }
+    let state = if disabled { "disabled, the user's sessions have ended" } else { "allowed to log in" };
+    line(&format!("{user}: {state}"))
+}
+
+pub(super) fn users(json: bool, users: &[ListedUser]) -> Result<(), PrintError> {
+    if json {
+        let one = |ListedUser { user, place, invited }: &ListedUser| {
+            json!({ "name": user.name.as_str(), "role": user.role.name(), "reaches": place,
+                "full_name": user.full_name, "mail": user.mail, "disabled_at": user.disabled_at,
+                "has_password": !user.password_hash.is_empty(), "invited": invited })
+        };
+        return document(&users.iter().map(one).collect::<Vec<_>>());
+    }
+    let row = |ListedUser { user, place, .. }: &ListedUser| {
+        let reaches = if place.is_empty() { "every customer" } else { place };
+        let state = if user.disabled_at.is_some() { "disabled" } else { "" };
+        let texts = [user.name.as_str(), user.role.name(), reaches, &user.full_name, &user.mail, state];
+        texts.map(str::to_owned).to_vec()
+    };
+    line(&table(&["user", "role", "reaches", "full name", "mail", "state"], users.iter().map(row)))
 }

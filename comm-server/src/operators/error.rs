@@ -6,10 +6,10 @@ use wire::problem::{Problem, ProblemCode};
 
 use super::precondition::changed;
 use crate::services::{
-    CommandError, CustomersError, FileError, Forbidden, HashError, LoginError, OrderError, PasswordError,
-    QuarantineError, SessionError, SettingsError,
+    AccountError, CommandError, CustomersError, FileError, Forbidden, HashError, LoginError, OrderError,
+    PasswordError, QuarantineError, SessionError, SettingsError,
 };
-use crate::store::{RolloutError, StoreError, TreeError};
+use crate::store::{ChangeError, RolloutError, StoreError};
 use comm_server_core::rollouts::{Interface, PlanError};
 
 /// An error that is answered as a problem document (RFC 9457).
@@ -129,16 +129,29 @@ impl From<CustomersError> for ApiError {
     }
 }
 
-impl From<TreeError> for ApiError {
-    fn from(error: TreeError) -> Self {
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
         match error {
-            TreeError::NotFound { what } => Self::not_found(what),
-            TreeError::Field(_) => Self::malformed(error.to_string()),
-            TreeError::Taken { .. } | TreeError::NotEmpty { .. } => {
+            AccountError::Forbidden(error) => error.into(),
+            AccountError::Own => Self::new(ProblemCode::Conflict, error.to_string()),
+            AccountError::Name { .. } | AccountError::Weak(_) => Self::malformed(error.to_string()),
+            AccountError::NoInvitation => Self::new(ProblemCode::NotFound, error.to_string()),
+            AccountError::Change(error) => error.into(),
+            AccountError::Hash(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::NotFound { what } => Self::not_found(what),
+            ChangeError::Field(_) => Self::malformed(error.to_string()),
+            ChangeError::Taken { .. } | ChangeError::NotEmpty { .. } | ChangeError::LastAdministrator => {
                 Self::new(ProblemCode::Conflict, error.to_string())
             }
-            TreeError::Version { current } => changed(current),
-            TreeError::Store(error) => error.into(),
+            ChangeError::Version { current } => changed(current),
+            ChangeError::Store(error) => error.into(),
         }
     }
 }

@@ -65,7 +65,8 @@ pub(super) async fn log_in(
     // Without a listener (in tests) there is no peer.
     let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(peer)| peer.address.ip());
     let device = device_of(headers);
-    let login = Login { address, device: device.as_deref(), user, password };
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let login = Login { address, device: device.as_deref(), agent, user, password };
     let begun = state.services.users.log_in(login).await?;
     let cookies = [cookie(begun.token.clone()).to_string(), device_cookie(&begun.device)];
     Ok((begun, AppendHeaders(cookies.map(|cookie| (header::SET_COOKIE, cookie)))))

@@ -8,3 +8,4 @@ mod pages;
 mod rollouts;
 mod security;
 mod site;
+mod users;

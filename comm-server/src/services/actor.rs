@@ -47,7 +47,10 @@ impl Actor {
     #[must_use]
     pub const fn may(&self, permission: Permission) -> bool {
         match self.authority {
-            Authority::Role(role) => role.may(permission),
+            Authority::Role(role) => {
+                let is_elsewhere = permission.is_of_whole_tenant() && self.scope.granted().is_some();
+                role.may(permission) && !is_elsewhere
+            }
             Authority::CommandLine => true,
         }
     }
@@ -58,7 +61,7 @@ impl Actor {
     /// The role lacks it.
     pub const fn check(&self, permission: Permission) -> Result<(), Forbidden> {
         match self.authority {
-            Authority::Role(role) if !role.may(permission) => Err(Forbidden { role }),
+            Authority::Role(role) if !self.may(permission) => Err(Forbidden { role }),
             Authority::Role(_) | Authority::CommandLine => Ok(()),
         }
     }

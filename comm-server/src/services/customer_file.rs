@@ -212,7 +212,7 @@ fn row(head: &Head, record: &csv::StringRecord, line: u64) -> Result<ImportRow, 
 }
 
 impl FileOutcome {
-    fn count(&mut self, line: u64, outcome: Result<Imported, crate::store::TreeError>) {
+    fn count(&mut self, line: u64, outcome: Result<Imported, crate::store::ChangeError>) {
         match outcome {
             Ok(Imported::Created) => self.created += 1,
             Ok(Imported::Changed) => self.changed += 1,

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use wire::ids::GatewayId;
 
 use super::{Actor, Forbidden};
-use crate::store::{Author, Imported, Store, StoreError, TreeError};
+use crate::store::{Author, ChangeError, Imported, Store, StoreError};
 
 /// Why a customer, a site or a setting isn't changed.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +22,7 @@ pub enum CustomersError {
     WholeTenant,
     /// A field, or the state of the tree.
     #[error(transparent)]
-    Tree(#[from] TreeError),
+    Tree(#[from] ChangeError),
 }
 
 impl From<InvalidField> for CustomersError {
@@ -161,7 +161,7 @@ impl Customers {
         actor: &Actor,
         rows: Vec<ImportRow>,
         only_check: bool,
-    ) -> Result<Vec<Result<Imported, TreeError>>, CustomersError> {
+    ) -> Result<Vec<Result<Imported, ChangeError>>, CustomersError> {
         check_whole_tenant(actor)?;
         Ok(self.store.of(&actor.scope).import_customers(rows, only_check, author(actor)).await?)
     }

@@ -4,6 +4,7 @@
 //! The API, the pages and the command line have no store of their own: they read through a [`View`], which belongs to one
 //! scope and can't change anything, and change things through a service.
 
+pub mod accounts;
 mod actor;
 pub mod commands;
 pub mod customer_file;
@@ -27,13 +28,14 @@ use comm_server_core::tenancy::Scope;
 
 use crate::store::Store;
 
+pub use accounts::{AccountError, Accounts, Invited};
 pub use actor::{Actor, Forbidden};
 pub use commands::{CommandError, Commands, RequestKind};
 pub use customer_file::{FileError, FileOutcome, ImportMode, WrongRow};
 pub use customers::{Customers, CustomersError};
 pub use images::{Image, Images, ImagesError};
 pub(crate) use known_browsers::KNOWN_S;
-pub use password::HashError;
+pub use password::{HashError, WeakPassword};
 pub use quarantine::{Quarantine, QuarantineError};
 pub use rollouts::{OrderError, Rollouts};
 pub(crate) use sessions::{Session, SessionError, Sessions};
@@ -57,8 +59,10 @@ pub struct Services {
     pub rollouts: Rollouts,
     /// Quarantined reports.
     pub quarantine: Quarantine,
-    /// Accounts and logins.
+    /// Logins and passwords.
     pub users: Users,
+    /// Accounts of people.
+    pub accounts: Accounts,
     pub(crate) sessions: Sessions,
 }
 
@@ -73,6 +77,7 @@ impl Services {
         cadence: Cadence,
         images: Option<Images>,
     ) -> Result<Self, HashError> {
+        let users = Users::new(store, scope)?;
         Ok(Self {
             customers: Customers::new(store.clone()),
             settings: Settings::new(store.clone(), cadence),
@@ -80,7 +85,8 @@ impl Services {
             commands: Commands::new(store.clone()),
             rollouts: Rollouts::new(store.clone(), images.map(Arc::new)),
             quarantine: Quarantine::new(store.clone()),
-            users: Users::new(store, scope)?,
+            accounts: Accounts::new(store.clone(), users.clone()),
+            users,
             sessions: Sessions::new(store.clone()),
         })
     }

@@ -5,7 +5,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use comm_server_core::replica::sees_own_change;
 use comm_server_core::roles::Role;
-use comm_server_core::tenancy::{Scope, UserName};
+use comm_server_core::tenancy::UserName;
 use jiff::Timestamp;
 
 use super::{Actor, HashError};
@@ -60,6 +60,9 @@ impl Sessions {
     pub(crate) async fn find(&self, token: &str, keep_alive: bool) -> Result<Option<Session>, SessionError> {
         let (token_hash, now) = (token_hash(token), Timestamp::now());
         let Some((found, user)) = self.store.session(&token_hash, now).await? else { return Ok(None) };
+        if user.disabled_at.is_some() {
+            return Ok(None);
+        }
         let role = user.role;
         if keep_alive {
             let (created, expires) = (found.created_at.as_millisecond(), found.expires_at.as_millisecond());
@@ -72,7 +75,7 @@ impl Sessions {
             sees_own_change(found.changed_ms, now.as_millisecond(), behind_ms, CLOCK_SLACK_MS)
         });
         Ok(Some(Session {
-            actor: Actor::operator(Scope::of_tenant(user.tenant), user.name.as_str(), role),
+            actor: Actor::operator(user.scope(), user.name.as_str(), role),
             user: user.name,
             role,
             csrf: found.csrf,

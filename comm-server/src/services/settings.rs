@@ -7,7 +7,7 @@ use comm_server_core::tree::Node;
 
 use super::customers::{CustomersError, author, check_time_zone, check_whole_tenant};
 use super::{Actor, Forbidden};
-use crate::store::{OwnValue, Store, StoreError, TreeError};
+use crate::store::{ChangeError, OwnValue, Store, StoreError};
 
 /// A setting of a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl Settings {
             check_whole_tenant(actor)?;
         }
         if node.level() > setting.lowest() {
-            return Err(TreeError::NotFound { what: "setting" }.into());
+            return Err(ChangeError::NotFound { what: "setting" }.into());
         }
         let value = value.map(|value| setting.parse(value)).transpose()?;
         if let (Some(zone), Setting::TimeZone) = (&value, setting) {

@@ -1,8 +1,11 @@
 //! Each service with each role: who may do what, and nothing else.
 
 use comm_server_core::cadence::Cadence;
+use comm_server_core::customers::CustomerSpec;
 use comm_server_core::roles::{Permission, Role};
 use comm_server_core::rollouts::{RolloutSpec, Start};
+use comm_server_core::settings::Setting;
+use comm_server_core::tree::Node;
 
 use super::*;
 use crate::store::testing::scope;
@@ -34,6 +37,12 @@ async fn forbidden(services: &Services, actor: &Actor) -> Vec<(String, bool)> {
     add("replay", matches!(replayed, Err(QuarantineError::Forbidden(_))));
     let reset = services.users.reset_password(actor, "nobody").await;
     add("reset a password", matches!(reset, Err(PasswordResetError::Forbidden(_))));
+    let created = services.customers.create(actor, &CustomerSpec::default()).await;
+    add("create a customer", matches!(created, Err(CustomersError::Forbidden(_))));
+    let set = services.settings.set(actor, Node::Tenant, Setting::TimeZone, None).await;
+    add("set a setting", matches!(set, Err(CustomersError::Forbidden(_))));
+    let listed = services.accounts.list(actor, "", None).await;
+    add("list users", matches!(listed, Err(AccountError::Forbidden(_))));
     for permission in [Permission::SeeFleet, Permission::SeeQuarantine, Permission::SeeAudit] {
         assert_eq!(
             services.views.now(actor, permission).is_ok(),
@@ -51,21 +60,24 @@ async fn every_service_is_open_to_exactly_the_roles_of_the_table() {
     let store = Store::open_detached(&url).await.unwrap();
     let services = Services::new(&store, &scope(), Cadence::default(), None).unwrap();
     // The roles in the order of `Role::ALL`: viewer, dispatcher, meter clerk, firmware manager, assistance operator,
-    // engineer, administrator.
+    // engineer, administrator, customer's viewer and buyer.
     let table = [
-        ("counter_request", "0010011"),
-        ("status_sense", "0101111"),
-        ("discovery", "0000011"),
-        ("diagnostics", "0000011"),
-        ("roll out", "0001001"),
-        ("retry", "0001001"),
-        ("cancel", "0001001"),
-        ("list images", "1111111"),
-        ("replay", "0000001"),
-        ("reset a password", "0000001"),
-        ("SeeFleet", "1111111"),
-        ("SeeQuarantine", "0000001"),
-        ("SeeAudit", "0000001"),
+        ("counter_request", "001001100"),
+        ("status_sense", "010111100"),
+        ("discovery", "000001100"),
+        ("diagnostics", "000001100"),
+        ("roll out", "000100100"),
+        ("retry", "000100100"),
+        ("cancel", "000100100"),
+        ("list images", "111111111"),
+        ("replay", "000000100"),
+        ("reset a password", "000000100"),
+        ("create a customer", "001000100"),
+        ("set a setting", "001000100"),
+        ("list users", "000000100"),
+        ("SeeFleet", "111111111"),
+        ("SeeQuarantine", "000000100"),
+        ("SeeAudit", "000000100"),
     ];
     let mut found = vec![String::new(); table.len()];
     for role in Role::ALL {

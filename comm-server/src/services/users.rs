@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use comm_server_core::accounts::AccountSpec;
 use comm_server_core::logins::Source;
 use comm_server_core::roles::{Permission, Role};
 use comm_server_core::tenancy::{Scope, UserName};
@@ -14,12 +15,13 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 use wire::network::Network;
+use wire::text::without_hidden;
 
 use super::known_browsers::{KeyError, KnownBrowsers};
 use super::password::{self, HashError, Hasher, WeakPassword};
 use super::sessions::{self, Session};
 use super::{Actor, Forbidden};
-use crate::store::{Attempt, AuditEntry, NewPassword, NewSession, NewUser, Store, StoreError};
+use crate::store::{Attempt, AuditEntry, NewPassword, NewSession, NewUser, Scoped, Store, StoreError};
 
 /// Sessions and the command line share the queue of one network.
 const HERE: Network = Network::V4(Ipv4Addr::LOCALHOST);
@@ -33,12 +35,17 @@ const LOGINS_AT_ONCE: NonZeroU32 = NonZeroU32::new(30).expect("30 is not 0");
 /// Logins from one address that are accepted each minute after that.
 const LOGINS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).expect("30 is not 0");
 
+/// Characters of a `User-Agent` that are kept.
+const AGENT_CHARACTERS: usize = 200;
+
 /// The contents of a login form or request.
 #[derive(Clone, Copy)]
 pub(crate) struct Login<'a> {
     pub(crate) address: IpAddr,
     /// The value of the browser's device cookie.
     pub(crate) device: Option<&'a str>,
+    /// `User-Agent` of the request.
+    pub(crate) agent: &'a str,
     pub(crate) user: &'a str,
     pub(crate) password: &'a str,
 }
@@ -118,6 +125,16 @@ impl Users {
         Ok(Self(Arc::new(Inner { store, scope, hasher, logins, browsers })))
     }
 
+    /// The store within the scope of all who log in here.
+    pub(super) fn of_tenant(&self) -> Scoped {
+        self.0.store.of(&self.0.scope)
+    }
+
+    /// The hash of a chosen password.
+    pub(super) async fn hash(&self, password: &str) -> Result<String, HashError> {
+        self.0.hasher.hash(password, HERE).await
+    }
+
     /// Whether no user has chosen a password yet.
     pub(crate) async fn awaits_first_login(&self) -> Result<bool, StoreError> {
         self.0.store.awaits_first_login().await
@@ -134,7 +151,7 @@ impl Users {
             Some(name) => own.user(name).await?,
             None => None,
         };
-        let hash = user.as_ref().map(|user| user.password_hash.as_str());
+        let hash = user.as_ref().map(|user| user.password_hash.as_str()).filter(|hash| !hash.is_empty());
         let right = hasher.verify(login.password, hash, network).await?;
         let now = Timestamp::now();
         let browsers = self.0.browsers.get_or_try_init(|| KnownBrowsers::load(store)).await?;
@@ -142,6 +159,8 @@ impl Users {
             login.device.zip(name.as_ref()).and_then(|(value, name)| browsers.id(value, tenant, name, now));
         let source = known.map_or(Source::Network(network), Source::Device);
         let attempt = Attempt { user: name, source, now };
+        // A disabled account is refused as a wrong password is: nobody learns who is disabled.
+        let user = user.filter(|user| user.disabled_at.is_none());
         let (Some(user), true) = (user, right) else {
             return Err(self.refuse(login.address, attempt).await);
         };
@@ -154,6 +173,8 @@ impl Users {
             csrf: csrf.clone(),
             created_at: now,
             expires_at: Timestamp::from_millisecond(expires_ms).unwrap_or(now),
+            address: login.address.to_string(),
+            agent: without_hidden(login.agent, AGENT_CHARACTERS),
         };
         let entry =
             AuditEntry::new(now, user.name.as_str(), "session.begin", format!("from {}", login.address));
@@ -226,13 +247,18 @@ impl Users {
     pub async fn first_login(&self) -> Result<Option<String>, FirstLoginError> {
         let Inner { store, scope, hasher, .. } = &*self.0;
         let own = store.of(scope);
-        if !own.users().await?.is_empty() {
+        if own.has_users().await? {
             return Ok(None);
         }
         let one_time = password::one_time()?;
         let new = NewUser {
             name: "admin".parse().expect("the name follows the rule"),
-            role: Role::Administrator,
+            spec: AccountSpec {
+                role: Role::Administrator,
+                part: None,
+                full_name: String::new(),
+                mail: String::new(),
+            },
             password_hash: hasher.hash(&one_time, HERE).await?,
             must_change: true,
             created_at: Timestamp::now(),
@@ -245,7 +271,7 @@ impl Users {
     /// # Errors
     /// The role does not allow it, there is no such user, no random numbers, or the store.
     pub async fn reset_password(&self, actor: &Actor, user: &str) -> Result<String, PasswordResetError> {
-        actor.check(Permission::ResetPasswords)?;
+        actor.check(Permission::ManageUsers)?;
         let Inner { store, hasher, .. } = &*self.0;
         let not_found = || PasswordResetError::NotFound { user: user.to_owned() };
         let name: UserName = user.parse().map_err(|_| not_found())?;

@@ -34,14 +34,14 @@ pub use tables::enrollments::{Claim, IssuedFor};
 pub use tables::sessions::{NewSession, Session};
 pub use tables::users::{NewUser, User};
 pub use transactions::{
-    AnswerError, Attempt, Author, Claimed, IMPORT_ROWS, Imported, IngestError, Ingested, NewCommand,
-    NewPassword, NewRollout, Replayed, RolloutError, TreeError,
+    AccountChange, AnswerError, Attempt, Author, ChangeError, Claimed, IMPORT_ROWS, Imported, IngestError,
+    Ingested, Invitation, NewCommand, NewPassword, NewRollout, Replayed, RolloutError,
 };
 pub use views::{
     Call, CallFilter, Command, CounterPoint, CounterSeries, CounterSource, Customer, Device, DeviceDetail,
     DeviceFilter, FleetDevice, FleetFilter, FleetNumbers, Gateway, GatewayFilter, LaneState, LatestCounter,
-    LeftOutDevice, OwnValue, Quarantined, Rollout, RolloutDevice, SeriesQuery, Sighting, Site, SiteFilter,
-    Statistics, SupplyCall,
+    LeftOutDevice, ListedUser, OpenSession, OwnValue, Quarantined, Rollout, RolloutDevice, SeriesQuery,
+    Sighting, Site, SiteFilter, Statistics, SupplyCall,
 };
 
 use db::writer::{self, Writer};

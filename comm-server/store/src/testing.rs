@@ -4,6 +4,8 @@
 use std::fmt::Debug;
 use std::str::FromStr;
 
+use comm_server_core::accounts::AccountSpec;
+use comm_server_core::roles::Role;
 use comm_server_core::tenancy::{Scope, TenantId};
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
@@ -15,6 +17,12 @@ use crate::db::{StoreError, failed};
 #[must_use]
 pub fn scope() -> Scope {
     Scope::of_tenant(TenantId::default_tenant())
+}
+
+/// An account of a role for the whole tenant.
+#[must_use]
+pub fn account(role: Role) -> AccountSpec {
+    AccountSpec { role, part: None, full_name: String::new(), mail: String::new() }
 }
 
 /// An identifier that a test writes as a literal.

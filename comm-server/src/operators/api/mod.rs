@@ -17,6 +17,7 @@ mod session;
 mod settings;
 mod sites;
 mod states;
+mod users;
 
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -86,6 +87,10 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(customers::export))
         .routes(routes!(sites::list, sites::create))
         .routes(routes!(sites::one, sites::change, sites::delete))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::one, users::change))
+        .routes(routes!(users::invite))
+        .routes(routes!(users::sessions, users::end_sessions))
         .routes(routes!(settings::read, settings::change))
         .merge(files())
         .routes(routes!(devices::list))
@@ -127,7 +132,7 @@ mod tests {
     use super::*;
 
     /// The source of each file of this folder that has a schema.
-    const SOURCES: [&str; 15] = [
+    const SOURCES: [&str; 16] = [
         include_str!("account.rs"),
         include_str!("audit.rs"),
         include_str!("calls.rs"),
@@ -135,6 +140,7 @@ mod tests {
         include_str!("customers.rs"),
         include_str!("settings.rs"),
         include_str!("sites.rs"),
+        include_str!("users.rs"),
         include_str!("devices.rs"),
         include_str!("gateways.rs"),
         include_str!("images.rs"),
@@ -294,6 +300,10 @@ mod tests {
                 "/api/v1/settings",
                 "/api/v1/sites",
                 "/api/v1/sites/{site}",
+                "/api/v1/users",
+                "/api/v1/users/{user}",
+                "/api/v1/users/{user}/invitation",
+                "/api/v1/users/{user}/sessions",
             ]
         );
         let json = serde_json::to_value(&document).unwrap();

@@ -20,6 +20,8 @@ fn rule(name: &str) -> Option<Rule> {
     Some(match name {
         // `wire::ids::GatewayId`.
         "gateway" => Rule::Text(1, 64, "^[a-z0-9._-]+$"),
+        // `comm_server_core::tenancy::UserName`; `/` ends a segment of a path.
+        "user" => Rule::Text(1, 64, "^[^\\u0000-\\u001f\\u007f-\\u009f/]+$"),
         // `wire::ids::DeviceId`.
         "device" => Rule::Text(1, 96, "^[A-Za-z0-9._:/-]+$"),
         // What `session::random_token` makes.

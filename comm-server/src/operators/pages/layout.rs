@@ -47,7 +47,7 @@ pub(super) struct Entry {
 }
 
 /// Path, title, icon, required permission.
-const ENTRIES: [(&str, &str, Icon, Permission); 9] = [
+const ENTRIES: [(&str, &str, Icon, Permission); 10] = [
     ("/", "Fleet", Icon::Fleet, Permission::SeeFleet),
     ("/customers", "Customers", Icon::Customer, Permission::SeeFleet),
     ("/gateways", "Gateways", Icon::Gateway, Permission::SeeFleet),
@@ -56,11 +56,12 @@ const ENTRIES: [(&str, &str, Icon, Permission); 9] = [
     ("/commands", "Commands", Icon::Command, Permission::SeeFleet),
     ("/quarantine", "Quarantine", Icon::Quarantine, Permission::SeeQuarantine),
     ("/audit", "Audit", Icon::Audit, Permission::SeeAudit),
+    ("/users", "Users", Icon::User, Permission::ManageUsers),
     ("/settings", "Settings", Icon::Settings, Permission::ManageCustomers),
 ];
 
 /// Messages, by the value of `done` in the address.
-const DONE: [(&str, &str); 10] = [
+const DONE: [(&str, &str); 11] = [
     ("queued", "Queued. The gateway gets it with its next poll."),
     ("planned", "Planned. Gateways get it with their next polls."),
     ("cancelled", "Cancelled. Gateways are told with their next polls."),
@@ -70,6 +71,7 @@ const DONE: [(&str, &str); 10] = [
     ("created", "Created."),
     ("saved", "Saved."),
     ("deleted", "Deleted."),
+    ("ended", "All sessions of this user have ended."),
     ("password", "Your password is changed; your other sessions have ended."),
 ];
 

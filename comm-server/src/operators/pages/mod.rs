@@ -14,6 +14,7 @@ mod fleet;
 mod form;
 mod gateways;
 mod icon;
+mod invitation;
 mod layout;
 mod list;
 mod live;
@@ -31,6 +32,7 @@ mod state;
 mod supply;
 mod time;
 mod url;
+mod users;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -61,6 +63,11 @@ pub(super) fn router(state: &OperatorState) -> Router<OperatorState> {
         .route("/sites/{site}", get(sites::show).post(sites::change))
         .route("/sites/{site}/delete", post(sites::delete))
         .route("/sites/{site}/gateways", post(sites::assign))
+        .route("/users", get(users::show).post(users::create))
+        .route("/users/{user}", get(users::show_one).post(users::change))
+        .route("/users/{user}/invitation", post(users::invite))
+        .route("/users/{user}/sessions", post(users::end_sessions))
+        .route("/invitation", get(invitation::show).post(invitation::submit))
         .route("/settings", get(settings::show).post(settings::change))
         .merge(files())
         .route("/devices/{gateway}/{device}", get(device::show))

@@ -14,7 +14,7 @@ use tower::ServiceExt as _;
 use crate::operators::{OperatorState, router};
 use crate::services::{Image, Images, Services, password};
 use crate::store::testing::Database;
-use crate::store::testing::scope;
+use crate::store::testing::{account, scope};
 use crate::store::{NewUser, Store};
 
 /// Where users are made.
@@ -94,7 +94,7 @@ impl Site {
     pub(super) async fn add_user(&self, name: &str, role: &str, must_change: bool) {
         let new = NewUser {
             name: name.parse().unwrap(),
-            role: role.parse().unwrap(),
+            spec: account(role.parse().unwrap()),
             password_hash: password::Hasher::new().unwrap().hash(PASSWORD, HERE).await.unwrap(),
             must_change,
             created_at: Timestamp::now(),

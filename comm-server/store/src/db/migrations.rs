@@ -24,6 +24,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (51, "enrollments", include_str!("../../migrations/0051_enrollments.sql")),
     (60, "customers", include_str!("../../migrations/0060_customers.sql")),
     (61, "audit", include_str!("../../migrations/0061_audit.sql")),
+    (63, "users", include_str!("../../migrations/0063_users.sql")),
 ];
 
 /// The number of the newest step that this program knows.

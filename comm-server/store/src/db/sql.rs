@@ -105,6 +105,14 @@ pub(crate) fn customer_within(scope: &Scope, column: &str) -> String {
     })
 }
 
+/// The same for the user `u`: one who reaches nothing outside of the scope.
+pub(crate) fn user_within(scope: &Scope) -> String {
+    within(scope, |part| match part {
+        Part::Customer(id) => format!("u.scope_customer = '{id}'"),
+        Part::Site(id) => format!("u.scope_site = '{id}'"),
+    })
+}
+
 fn within(scope: &Scope, condition: impl Fn(Part) -> String) -> String {
     scope.parts().map(|part| format!(" AND {}", condition(part))).collect()
 }

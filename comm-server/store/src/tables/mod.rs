@@ -9,6 +9,7 @@ pub(crate) mod customers;
 pub(crate) mod devices;
 pub(crate) mod enrollments;
 pub(crate) mod gateways;
+pub(crate) mod invitations;
 pub(crate) mod lanes;
 pub(crate) mod login_failures;
 pub(crate) mod partitions;

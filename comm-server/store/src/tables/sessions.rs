@@ -42,6 +42,10 @@ pub struct NewSession {
     pub created_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// Address that it is begun from.
+    pub address: String,
+    /// What the program calls itself (`User-Agent`).
+    pub agent: String,
 }
 
 fn session(row: &AnyRow) -> Result<Session, StoreError> {
@@ -78,8 +82,8 @@ pub(crate) async fn insert(
     new: NewSession,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO sessions (token_hash, tenant, user_name, csrf, created_ms, expires_ms) \
-         VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO sessions (token_hash, tenant, user_name, csrf, created_ms, expires_ms, address, agent) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(new.token_hash)
     .bind(tenant.to_string())
@@ -87,6 +91,8 @@ pub(crate) async fn insert(
     .bind(new.csrf)
     .bind(new.created_at.as_millisecond())
     .bind(new.expires_at.as_millisecond())
+    .bind(new.address)
+    .bind(new.agent)
     .execute(connection)
     .await
     .map_err(failed("insert session"))?;

@@ -1,13 +1,14 @@
 //! Rows of users.
 
+use comm_server_core::accounts::AccountSpec;
 use comm_server_core::roles::Role;
-use comm_server_core::tenancy::{TenantId, UserName};
+use comm_server_core::tenancy::{CustomerId, Part, Scope, SiteId, TenantId, UserName};
+use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use super::AccountRef;
-use crate::db::{StoreError, failed, row};
-use jiff::Timestamp;
+use crate::db::{StoreError, failed, row, sql};
 
 const TABLE: &str = "users";
 
@@ -20,10 +21,44 @@ pub struct User {
     pub name: UserName,
     /// `administrator`, `viewer`, ...
     pub role: Role,
-    /// argon2id, PHC string.
+    /// The part of the tree that the user reaches; `None` for all of it.
+    pub part: Option<Part>,
+    /// The person's name, "" for none.
+    pub full_name: String,
+    /// The person's mail address, "" for none.
+    pub mail: String,
+    /// argon2id, PHC string; "" before the first password is chosen.
     pub password_hash: String,
     /// Whether the password must be changed before anything else.
     pub must_change: bool,
+    /// Since when the user can't log in.
+    pub disabled_at: Option<Timestamp>,
+    /// It grows by one with each change of the account.
+    pub version: i64,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+impl User {
+    /// What the user reaches.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        match self.part {
+            Some(part) => Scope::of_part(self.tenant.clone(), part),
+            None => Scope::of_tenant(self.tenant.clone()),
+        }
+    }
+
+    /// What was entered about the user.
+    #[must_use]
+    pub fn spec(&self) -> AccountSpec {
+        AccountSpec {
+            role: self.role,
+            part: self.part,
+            full_name: self.full_name.clone(),
+            mail: self.mail.clone(),
+        }
+    }
 }
 
 /// A user to be created.
@@ -31,9 +66,9 @@ pub struct User {
 pub struct NewUser {
     /// Login name.
     pub name: UserName,
-    /// `administrator`, `viewer`, ...
-    pub role: Role,
-    /// argon2id, PHC string.
+    /// Role, part of the tree, and what else was entered.
+    pub spec: AccountSpec,
+    /// argon2id, PHC string; "" for a user who is invited.
     pub password_hash: String,
     /// Whether the password must be changed before anything else.
     pub must_change: bool,
@@ -41,71 +76,153 @@ pub struct NewUser {
     pub created_at: Timestamp,
 }
 
-fn user(row: &AnyRow) -> Result<User, StoreError> {
+pub(crate) fn of(row: &AnyRow) -> Result<User, StoreError> {
     let name: UserName = row::parsed(row, (TABLE, "name"), "a row")?;
+    let customer: Option<CustomerId> = row::parsed_or_none(row, (TABLE, "scope_customer"), name.as_str())?;
+    let site: Option<SiteId> = row::parsed_or_none(row, (TABLE, "scope_site"), name.as_str())?;
     Ok(User {
         tenant: row::parsed(row, (TABLE, "tenant"), name.as_str())?,
         role: row::parsed(row, (TABLE, "role"), name.as_str())?,
-        name,
+        part: site.map(Part::Site).or(customer.map(Part::Customer)),
+        full_name: row::text(row, "full_name")?,
+        mail: row::text(row, "mail")?,
         password_hash: row::text(row, "password_hash")?,
         must_change: row::flag(row, "must_change")?,
+        disabled_at: row::maybe_time(row, "disabled_ms")?,
+        version: row::number(row, "version")?,
+        created_at: row::time(row, "created_ms")?,
+        name,
     })
 }
 
-/// A user.
+/// A user of a tenant.
 pub(crate) async fn read(
     connection: &mut AnyConnection,
     tenant: &TenantId,
     name: &UserName,
 ) -> Result<Option<User>, StoreError> {
-    let found = sqlx::query("SELECT * FROM users WHERE tenant = $1 AND name = $2")
-        .bind(tenant.to_string())
+    within(connection, &Scope::of_tenant(tenant.clone()), name).await
+}
+
+/// A user who reaches nothing outside of a scope.
+pub(crate) async fn within(
+    connection: &mut AnyConnection,
+    scope: &Scope,
+    name: &UserName,
+) -> Result<Option<User>, StoreError> {
+    let within = sql::user_within(scope);
+    let sql = format!("SELECT * FROM users u WHERE u.tenant = $1{within} AND u.name = $2");
+    let found = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(scope.tenant().to_string())
         .bind(name.to_string())
         .fetch_optional(connection)
         .await
         .map_err(failed("read user"))?;
-    found.as_ref().map(user).transpose()
+    found.as_ref().map(of).transpose()
 }
 
-/// All users of a tenant, by name.
-pub(crate) async fn all(connection: &mut AnyConnection, tenant: &TenantId) -> Result<Vec<User>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM users WHERE tenant = $1 ORDER BY name")
+/// Whether a tenant has a user at all.
+pub(crate) async fn any(connection: &mut AnyConnection, tenant: &TenantId) -> Result<bool, StoreError> {
+    let found = sqlx::query("SELECT name FROM users WHERE tenant = $1 LIMIT 1")
         .bind(tenant.to_string())
-        .fetch_all(connection)
+        .fetch_optional(connection)
         .await
         .map_err(failed("read users"))?;
-    rows.iter().map(user).collect()
+    Ok(found.is_some())
+}
+
+/// Administrators of the whole tenant who can log in, besides one.
+pub(crate) async fn other_heads(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    besides: &UserName,
+) -> Result<i64, StoreError> {
+    let found = sqlx::query(
+        "SELECT COUNT(*) AS heads FROM users WHERE tenant = $1 AND role = $2 AND scope_customer = '' \
+         AND scope_site = '' AND disabled_ms IS NULL AND password_hash <> '' AND name <> $3",
+    )
+    .bind(tenant.to_string())
+    .bind(Role::Administrator.name())
+    .bind(besides.to_string())
+    .fetch_one(connection)
+    .await
+    .map_err(failed("count administrators"))?;
+    row::number(&found, "heads")
 }
 
 /// Whether some user has chosen a password of their own.
 pub(crate) async fn any_own_password(connection: &mut AnyConnection) -> Result<bool, StoreError> {
-    let own = sqlx::query("SELECT must_change FROM users WHERE must_change = 0 LIMIT 1")
-        .fetch_optional(connection)
-        .await
-        .map_err(failed("read users"))?;
+    let own =
+        sqlx::query("SELECT must_change FROM users WHERE must_change = 0 AND password_hash <> '' LIMIT 1")
+            .fetch_optional(connection)
+            .await
+            .map_err(failed("read users"))?;
     Ok(own.is_some())
 }
 
-/// Inserts a user; false if one of that name exists.
+/// The columns of a part of the tree; a site stands with its customer.
+fn columns(part: Option<Part>, customer: Option<CustomerId>) -> (String, String) {
+    match part {
+        None => (String::new(), String::new()),
+        Some(Part::Customer(id)) => (id.to_string(), String::new()),
+        Some(Part::Site(id)) => (row::text_or_empty(customer.as_ref()), id.to_string()),
+    }
+}
+
+/// Inserts a user; false if one of that name exists. `customer` is that of the user's site.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     tenant: &TenantId,
-    new: NewUser,
+    new: &NewUser,
+    customer: Option<CustomerId>,
 ) -> Result<bool, StoreError> {
+    let (scope_customer, scope_site) = columns(new.spec.part, customer);
     let done = sqlx::query(
-        "INSERT INTO users (tenant, name, role, password_hash, must_change, created_ms) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant, name) DO NOTHING",
+        "INSERT INTO users (tenant, name, role, password_hash, must_change, created_ms, full_name, mail, \
+         scope_customer, scope_site) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+         ON CONFLICT (tenant, name) DO NOTHING",
     )
     .bind(tenant.to_string())
     .bind(new.name.to_string())
-    .bind(new.role.name())
-    .bind(new.password_hash)
+    .bind(new.spec.role.name())
+    .bind(new.password_hash.clone())
     .bind(i64::from(new.must_change))
     .bind(new.created_at.as_millisecond())
+    .bind(new.spec.full_name.clone())
+    .bind(new.spec.mail.clone())
+    .bind(scope_customer)
+    .bind(scope_site)
     .execute(connection)
     .await
     .map_err(failed("insert user"))?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Stores a change of an account. `customer` is that of the user's site.
+pub(crate) async fn update(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    name: &UserName,
+    (spec, customer): (&AccountSpec, Option<CustomerId>),
+    disabled_at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    let (scope_customer, scope_site) = columns(spec.part, customer);
+    sqlx::query(
+        "UPDATE users SET role = $3, full_name = $4, mail = $5, scope_customer = $6, scope_site = $7, \
+         disabled_ms = $8, version = version + 1 WHERE tenant = $1 AND name = $2",
+    )
+    .bind(tenant.to_string())
+    .bind(name.to_string())
+    .bind(spec.role.name())
+    .bind(spec.full_name.clone())
+    .bind(spec.mail.clone())
+    .bind(scope_customer)
+    .bind(scope_site)
+    .bind(disabled_at.map(Timestamp::as_millisecond))
+    .execute(connection)
+    .await
+    .map_err(failed("update user"))?;
+    Ok(())
 }
 
 /// Stores a password; false if there is no such user.

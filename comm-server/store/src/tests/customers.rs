@@ -43,13 +43,13 @@ pub(super) async fn a_name_or_a_key_belongs_to_one_customer() {
     let sato = own.create_customer(named("Sato", ""), author()).await.unwrap();
     for taken in [named("Meyer", "K-2"), named("Other", "K-1")] {
         let refused = own.create_customer(taken, author()).await.unwrap_err();
-        assert!(matches!(refused, TreeError::Taken { .. }), "{refused}");
+        assert!(matches!(refused, ChangeError::Taken { .. }), "{refused}");
         assert!(refused.to_string().contains("customer Meyer has already"), "{refused}");
     }
     assert!(own.change_customer(sato, None, named("Meyer", ""), author()).await.is_err());
     own.change_customer(sato, Some(1), named("Sato KK", ""), author()).await.unwrap();
     let stale = own.change_customer(sato, Some(1), named("Sato Inc", ""), author()).await.unwrap_err();
-    assert!(matches!(stale, TreeError::Version { current: 2 }), "{stale}");
+    assert!(matches!(stale, ChangeError::Version { current: 2 }), "{stale}");
     own.change_customer(sato, Some(2), named("Sato KK", ""), author()).await.unwrap();
     assert_eq!(own.customer(sato).await.unwrap().unwrap().version, 2, "nothing differed");
 
@@ -108,7 +108,7 @@ pub(super) async fn a_part_of_the_tree_shows_nothing_else() {
             let new = NewCommand { gateway: id(other), order: Order::Discovery, created_by: "a".to_owned() };
             assert_eq!(own.create_command(new, NOW).await.unwrap(), None);
             let refused = own.assign_gateway(id(other), Some(site), author()).await.unwrap_err();
-            assert!(matches!(refused, TreeError::NotFound { what: "gateway" }), "{refused}");
+            assert!(matches!(refused, ChangeError::NotFound { what: "gateway" }), "{refused}");
         }
     }
     let [(first, _), (_, foreign)] = places;
@@ -166,7 +166,7 @@ pub(super) async fn a_row_of_a_table_is_taken_whole_or_refused_whole() {
         row(named("Sato", ""), "Works", &["gw-unknown"]),
         row(named("Other", "K-1"), "Works", &[]),
     ];
-    let outcome = |all: Vec<Result<Imported, TreeError>>| -> Vec<String> {
+    let outcome = |all: Vec<Result<Imported, ChangeError>>| -> Vec<String> {
         all.into_iter()
             .map(|one| one.map_or_else(|error| error.to_string(), |done| format!("{done:?}")))
             .collect()

@@ -28,7 +28,7 @@ pub struct Author {
 
 /// Why a change of the tree is refused; nothing was changed.
 #[derive(Debug, thiserror::Error)]
-pub enum TreeError {
+pub enum ChangeError {
     /// It is not there, or the caller doesn't reach it.
     #[error("there is no {what} of that name")]
     NotFound {
@@ -54,6 +54,11 @@ pub enum TreeError {
         /// Its version now.
         current: i64,
     },
+    /// Nobody else could administer the tenant.
+    #[error(
+        "this is the last administrator of the whole service company who can log in: make another one first"
+    )]
+    LastAdministrator,
     /// Something is below it.
     #[error("{what} has {count} {inside}: move or delete them first")]
     NotEmpty {
@@ -70,14 +75,18 @@ pub enum TreeError {
 }
 
 /// The result of a change that may be refused: a refusal is no failure of the transaction.
-pub(super) type Outcome<T> = Result<Result<T, TreeError>, StoreError>;
+pub(super) type Outcome<T> = Result<Result<T, ChangeError>, StoreError>;
 
 impl Scoped {
     /// Creates a customer, whose fields were checked.
     ///
     /// # Errors
     /// The name or the key is taken, or the store.
-    pub async fn create_customer(&self, spec: CustomerSpec, author: Author) -> Result<CustomerId, TreeError> {
+    pub async fn create_customer(
+        &self,
+        spec: CustomerSpec,
+        author: Author,
+    ) -> Result<CustomerId, ChangeError> {
         let scope = self.scope().clone();
         let work = self.writer().write(move |c| {
             Box::pin(async move { create_customer(c, scope.tenant(), &spec, &author).await })
@@ -88,14 +97,14 @@ impl Scoped {
     /// Changes a customer; `version` is the one that the change was made from, `None` for whichever is there.
     ///
     /// # Errors
-    /// See [`TreeError`].
+    /// See [`ChangeError`].
     pub async fn change_customer(
         &self,
         id: CustomerId,
         version: Option<i64>,
         spec: CustomerSpec,
         author: Author,
-    ) -> Result<(), TreeError> {
+    ) -> Result<(), ChangeError> {
         let scope = self.scope().clone();
         let work = self.writer().write(move |c| {
             Box::pin(async move {
@@ -112,13 +121,13 @@ impl Scoped {
     /// Deletes a customer without sites.
     ///
     /// # Errors
-    /// See [`TreeError`].
+    /// See [`ChangeError`].
     pub async fn delete_customer(
         &self,
         id: CustomerId,
         version: Option<i64>,
         author: Author,
-    ) -> Result<(), TreeError> {
+    ) -> Result<(), ChangeError> {
         let scope = self.scope().clone();
         let work = self
             .writer()
@@ -129,13 +138,13 @@ impl Scoped {
     /// Creates a site of a customer, whose fields were checked.
     ///
     /// # Errors
-    /// See [`TreeError`].
+    /// See [`ChangeError`].
     pub async fn create_site(
         &self,
         customer: CustomerId,
         spec: SiteSpec,
         author: Author,
-    ) -> Result<SiteId, TreeError> {
+    ) -> Result<SiteId, ChangeError> {
         let scope = self.scope().clone();
         let work = self.writer().write(move |c| {
             Box::pin(async move {
@@ -151,14 +160,14 @@ impl Scoped {
     /// Changes a site; as [`Scoped::change_customer`].
     ///
     /// # Errors
-    /// See [`TreeError`].
+    /// See [`ChangeError`].
     pub async fn change_site(
         &self,
         id: SiteId,
         version: Option<i64>,
         spec: SiteSpec,
         author: Author,
-    ) -> Result<(), TreeError> {
+    ) -> Result<(), ChangeError> {
         let scope = self.scope().clone();
         let work = self.writer().write(move |c| {
             Box::pin(async move {
@@ -175,13 +184,13 @@ impl Scoped {
     /// Deletes a site without gateways.
     ///
     /// # Errors
-    /// See [`TreeError`].
+    /// See [`ChangeError`].
     pub async fn delete_site(
         &self,
         id: SiteId,
         version: Option<i64>,
         author: Author,
-    ) -> Result<(), TreeError> {
+    ) -> Result<(), ChangeError> {
         let scope = self.scope().clone();
         let work = self
             .writer()
@@ -192,13 +201,13 @@ impl Scoped {
     /// Assigns a gateway to a site, or to none.
     ///
     /// # Errors
-    /// See [`TreeError`].
+    /// See [`ChangeError`].
     pub async fn assign_gateway(
         &self,
         gateway: GatewayId,
         site: Option<SiteId>,
         author: Author,
-    ) -> Result<(), TreeError> {
+    ) -> Result<(), ChangeError> {
         let scope = self.scope().clone();
         let work = self
             .writer()
@@ -216,9 +225,9 @@ async fn found_customer(
 ) -> Outcome<CustomerRow> {
     tenants::lock(connection, scope.tenant()).await?;
     Ok(match customers::read(connection, scope, id).await? {
-        None => Err(TreeError::NotFound { what: "customer" }),
+        None => Err(ChangeError::NotFound { what: "customer" }),
         Some(found) if version.is_some_and(|version| version != found.version) => {
-            Err(TreeError::Version { current: found.version })
+            Err(ChangeError::Version { current: found.version })
         }
         Some(found) => Ok(found),
     })
@@ -233,9 +242,9 @@ async fn found_site(
 ) -> Outcome<SiteRow> {
     tenants::lock(connection, scope.tenant()).await?;
     Ok(match sites::read(connection, scope, id).await? {
-        None => Err(TreeError::NotFound { what: "site" }),
+        None => Err(ChangeError::NotFound { what: "site" }),
         Some(found) if version.is_some_and(|version| version != found.version) => {
-            Err(TreeError::Version { current: found.version })
+            Err(ChangeError::Version { current: found.version })
         }
         Some(found) => Ok(found),
     })
@@ -246,11 +255,11 @@ pub(super) fn taken_customer(
     like: &[CustomerRow],
     own: Option<CustomerId>,
     spec: &CustomerSpec,
-) -> Option<TreeError> {
+) -> Option<ChangeError> {
     let other = like.iter().find(|row| Some(row.id) != own)?;
     let (field, value) =
         if other.spec.name == spec.name { ("name", &spec.name) } else { ("erp_key", &spec.erp_key) };
-    Some(TreeError::Taken { field, value: value.clone(), of: format!("customer {}", other.spec.name) })
+    Some(ChangeError::Taken { field, value: value.clone(), of: format!("customer {}", other.spec.name) })
 }
 
 /// The refusal of a site whose name another site of its customer has, or whose key another site has.
@@ -258,11 +267,11 @@ pub(super) fn taken_site(
     like: &[SiteRow],
     (own, customer): (Option<SiteId>, CustomerId),
     spec: &SiteSpec,
-) -> Option<TreeError> {
+) -> Option<ChangeError> {
     let other = like.iter().find(|row| Some(row.id) != own)?;
     let same_name = other.customer == customer && other.spec.name == spec.name;
     let (field, value) = if same_name { ("name", &spec.name) } else { ("erp_key", &spec.erp_key) };
-    Some(TreeError::Taken { field, value: value.clone(), of: format!("site {}", other.spec.name) })
+    Some(ChangeError::Taken { field, value: value.clone(), of: format!("site {}", other.spec.name) })
 }
 
 pub(super) async fn create_customer(
@@ -320,7 +329,7 @@ async fn delete_customer(
     let tenant = scope.tenant();
     let count = sites::count(connection, tenant, id).await?;
     if count > 0 {
-        return Ok(Err(TreeError::NotEmpty { what: found.spec.name, inside: "sites", count }));
+        return Ok(Err(ChangeError::NotEmpty { what: found.spec.name, inside: "sites", count }));
     }
     customers::delete(connection, tenant, id).await?;
     settings::delete_of(connection, tenant, &Node::Customer(id)).await?;
@@ -391,7 +400,7 @@ async fn delete_site(
     let tenant = scope.tenant();
     let count = gateways::count_of_site(connection, tenant, id).await?;
     if count > 0 {
-        return Ok(Err(TreeError::NotEmpty { what: found.spec.name, inside: "gateways", count }));
+        return Ok(Err(ChangeError::NotEmpty { what: found.spec.name, inside: "gateways", count }));
     }
     sites::delete(connection, tenant, id).await?;
     settings::delete_of(connection, tenant, &Node::Site(id)).await?;
@@ -410,12 +419,12 @@ async fn assign(
 ) -> Outcome<()> {
     tenants::lock(connection, scope.tenant()).await?;
     if !gateways::is_within(connection, scope, gateway).await? {
-        return Ok(Err(TreeError::NotFound { what: "gateway" }));
+        return Ok(Err(ChangeError::NotFound { what: "gateway" }));
     }
     let site = match site {
         None => None,
         Some(id) => match sites::read(connection, scope, id).await? {
-            None => return Ok(Err(TreeError::NotFound { what: "site" })),
+            None => return Ok(Err(ChangeError::NotFound { what: "site" })),
             Some(found) => Some(found),
         },
     };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use sqlx::AnyConnection;
 
 use super::customers::{
-    Author, TreeError, assign_gateway, change_customer, change_site, create_customer, create_site,
+    Author, ChangeError, assign_gateway, change_customer, change_site, create_customer, create_site,
     taken_customer, taken_site,
 };
 use super::set_setting::set_setting;
@@ -34,7 +34,7 @@ pub enum Imported {
 }
 
 /// A row as it would be made, or was.
-type RowOutcome = Result<Imported, TreeError>;
+type RowOutcome = Result<Imported, ChangeError>;
 
 /// What a row finds.
 struct Known {
@@ -93,7 +93,7 @@ async fn find(
     connection: &mut AnyConnection,
     scope: &Scope,
     row: &ImportRow,
-) -> Result<Result<Known, TreeError>, StoreError> {
+) -> Result<Result<Known, ChangeError>, StoreError> {
     let tenant = scope.tenant();
     let like = customers::like(connection, tenant, &row.customer).await?;
     let by_key =
@@ -119,7 +119,7 @@ async fn find(
     }
     for gateway in gateways {
         if !gateways::is_within(connection, scope, gateway).await? {
-            return Ok(Err(TreeError::NotFound { what: "gateway" }));
+            return Ok(Err(ChangeError::NotFound { what: "gateway" }));
         }
     }
     Ok(Ok(Known { customer, site }))
@@ -187,13 +187,14 @@ async fn take(
 }
 
 /// A refusal after the check undoes the whole transaction.
-fn unrefused<T>(outcome: Result<T, TreeError>) -> Result<T, StoreError> {
+fn unrefused<T>(outcome: Result<T, ChangeError>) -> Result<T, StoreError> {
     outcome.map_err(|refused| match refused {
-        TreeError::Store(error) => error,
-        refused @ (TreeError::NotFound { .. }
-        | TreeError::Field(_)
-        | TreeError::Taken { .. }
-        | TreeError::Version { .. }
-        | TreeError::NotEmpty { .. }) => StoreError::Commit { reason: refused.to_string() },
+        ChangeError::Store(error) => error,
+        refused @ (ChangeError::NotFound { .. }
+        | ChangeError::Field(_)
+        | ChangeError::Taken { .. }
+        | ChangeError::Version { .. }
+        | ChangeError::LastAdministrator
+        | ChangeError::NotEmpty { .. }) => StoreError::Commit { reason: refused.to_string() },
     })
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::Store;
 use crate::db::StoreError;
-use crate::tables::{login_failures, sessions};
+use crate::tables::{invitations, login_failures, sessions};
 
 impl Store {
     /// Ends a session.
@@ -37,6 +37,7 @@ impl Store {
             .write(move |c| {
                 Box::pin(async move {
                     login_failures::delete_before(c, forgotten).await?;
+                    invitations::delete_expired(c, now).await?;
                     sessions::delete_ended(c, now).await
                 })
             })

@@ -6,7 +6,7 @@ use comm_server_core::tree::Node;
 use serde_json::json;
 use sqlx::AnyConnection;
 
-use super::customers::{Author, Outcome, TreeError};
+use super::customers::{Author, ChangeError, Outcome};
 use crate::db::StoreError;
 use crate::tables::{audit, customers, gateways, settings, sites, tenants};
 use crate::{AuditEntry, Scoped};
@@ -15,14 +15,14 @@ impl Scoped {
     /// Gives a place a value of its own, or takes it away, so that the floor above counts. The value was checked.
     ///
     /// # Errors
-    /// See [`TreeError`].
+    /// See [`ChangeError`].
     pub async fn set_setting(
         &self,
         node: Node,
         setting: Setting,
         value: Option<String>,
         author: Author,
-    ) -> Result<(), TreeError> {
+    ) -> Result<(), ChangeError> {
         let scope = self.scope().clone();
         let work = self.writer().write(move |c| {
             Box::pin(async move {
@@ -51,7 +51,7 @@ async fn reached(connection: &mut AnyConnection, scope: &Scope, node: &Node) -> 
         Node::Site(id) => (sites::read(connection, scope, *id).await?.is_some(), "site"),
         Node::Gateway(id) => (gateways::is_within(connection, scope, id).await?, "gateway"),
     };
-    Ok(if found { Ok(()) } else { Err(TreeError::NotFound { what }) })
+    Ok(if found { Ok(()) } else { Err(ChangeError::NotFound { what }) })
 }
 
 /// Stores a value, and what follows from it for the gateways below.

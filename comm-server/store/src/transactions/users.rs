@@ -1,11 +1,17 @@
-//! Users: created, and given passwords.
+//! Users: created, changed, invited, disabled, and given passwords.
 
-use comm_server_core::tenancy::{TenantId, UserName};
+use comm_server_core::accounts::AccountSpec;
+use comm_server_core::tenancy::{CustomerId, Part, Scope, TenantId, UserName};
+use jiff::Timestamp;
+use serde_json::json;
 use sqlx::AnyConnection;
 
+use super::customers::{Author, ChangeError, Outcome};
 use crate::db::StoreError;
-use crate::tables::{AccountRef, audit, login_failures, sessions, users};
-use crate::{AuditEntry, NewUser, Scoped};
+use crate::tables::{
+    AccountRef, audit, customers, invitations, login_failures, sessions, sites, tenants, users,
+};
+use crate::{AuditEntry, NewUser, Scoped, User};
 
 /// A password to be set.
 #[derive(Debug, Clone)]
@@ -18,11 +24,129 @@ pub struct NewPassword {
     pub keep_session: Option<String>,
 }
 
+/// A one-time link.
+#[derive(Debug, Clone)]
+pub struct Invitation {
+    /// SHA-256 of its token, hexadecimal.
+    pub token_hash: String,
+    /// When it expires.
+    pub expires_at: Timestamp,
+}
+
+/// A change of an account.
+#[derive(Debug, Clone)]
+pub struct AccountChange {
+    /// What it is from now on.
+    pub spec: AccountSpec,
+    /// Whether the user can't log in from now on.
+    pub disabled: bool,
+    /// The version that the change was made from; `None` for whichever is there.
+    pub version: Option<i64>,
+}
+
 impl Scoped {
     /// Creates a user; false if one of that name exists.
     pub async fn create_user(&self, new: NewUser) -> Result<bool, StoreError> {
         let tenant = self.tenant().clone();
-        self.writer().write(move |c| Box::pin(async move { users::insert(c, &tenant, new).await })).await
+        self.writer()
+            .write(move |c| Box::pin(async move { users::insert(c, &tenant, &new, None).await }))
+            .await
+    }
+
+    /// Creates a user who chooses a password by a one-time link.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn create_account(
+        &self,
+        new: NewUser,
+        invitation: Invitation,
+        author: Author,
+    ) -> Result<(), ChangeError> {
+        let scope = self.scope().clone();
+        let work = self.writer().write(move |c| {
+            Box::pin(async move { create_account(c, &scope, &new, &invitation, &author).await })
+        });
+        work.await?
+    }
+
+    /// Changes an account. The sessions of a user who is disabled end.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn change_account(
+        &self,
+        name: UserName,
+        change: AccountChange,
+        author: Author,
+    ) -> Result<(), ChangeError> {
+        let scope = self.scope().clone();
+        let work = self.writer().write(move |c| {
+            Box::pin(async move { change_account(c, &scope, &name, &change, &author).await })
+        });
+        work.await?
+    }
+
+    /// Gives a user a new one-time link; an earlier one no longer works.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn invite(
+        &self,
+        name: UserName,
+        invitation: Invitation,
+        author: Author,
+    ) -> Result<(), ChangeError> {
+        let scope = self.scope().clone();
+        let work = self.writer().write(move |c| {
+            Box::pin(async move {
+                if users::within(c, &scope, &name).await?.is_none() {
+                    return Ok(Err(ChangeError::NotFound { what: "user" }));
+                }
+                invite(c, scope.tenant(), &name, &invitation, &author).await?;
+                Ok(Ok(()))
+            })
+        });
+        work.await?
+    }
+
+    /// The user of an invitation that has not expired.
+    pub async fn invited(&self, token_hash: &str, now: Timestamp) -> Result<Option<UserName>, StoreError> {
+        invitations::user_of(&mut *self.reader().await?, self.tenant(), token_hash, now).await
+    }
+
+    /// Takes an invitation and sets the password that its user chose; `None` if it was taken or has expired.
+    pub async fn accept_invitation(
+        &self,
+        token_hash: &str,
+        password_hash: String,
+        now: Timestamp,
+    ) -> Result<Option<UserName>, StoreError> {
+        let (tenant, token_hash) = (self.tenant().clone(), token_hash.to_owned());
+        let work = self.writer().write(move |c| {
+            Box::pin(async move { accept(c, &tenant, &token_hash, password_hash, now).await })
+        });
+        work.await
+    }
+
+    /// Ends all sessions of a user.
+    ///
+    /// # Errors
+    /// See [`ChangeError`].
+    pub async fn end_sessions(&self, name: UserName, author: Author) -> Result<(), ChangeError> {
+        let scope = self.scope().clone();
+        let work = self.writer().write(move |c| {
+            Box::pin(async move {
+                if users::within(c, &scope, &name).await?.is_none() {
+                    return Ok(Err(ChangeError::NotFound { what: "user" }));
+                }
+                sessions::delete_of_user(c, scope.tenant(), &name, "").await?;
+                let entry = AuditEntry::new(author.now, &author.by, "sessions.end", format!("of {name}"));
+                audit::append(c, scope.tenant(), &entry).await?;
+                Ok(Ok(()))
+            })
+        });
+        work.await?
     }
 
     /// Sets a password, lifts a lock, ends all sessions but the one kept, and appends the audit entry; false, and
@@ -33,20 +157,173 @@ impl Scoped {
         new: NewPassword,
         entry: AuditEntry,
     ) -> Result<bool, StoreError> {
-        let (tenant, name) = (self.tenant().clone(), name.clone());
+        let (scope, name) = (self.scope().clone(), name.clone());
         self.writer()
-            .write(move |c| Box::pin(async move { set_password(c, &tenant, &name, new, &entry).await }))
+            .write(move |c| Box::pin(async move { set_password(c, &scope, &name, new, &entry).await }))
             .await
     }
 }
 
-async fn set_password(
+/// The customer of the part that an account shall reach, where the author reaches that part.
+async fn granted(
+    connection: &mut AnyConnection,
+    scope: &Scope,
+    part: Option<Part>,
+) -> Outcome<Option<CustomerId>> {
+    Ok(match part {
+        None if scope.granted().is_some() => Err(ChangeError::NotFound { what: "customer" }),
+        None => Ok(None),
+        // A login of a site sees its customer, and grants nothing beyond the site.
+        Some(Part::Customer(_)) if matches!(scope.granted(), Some(Part::Site(_))) => {
+            Err(ChangeError::NotFound { what: "customer" })
+        }
+        Some(Part::Customer(id)) => match customers::read(connection, scope, id).await? {
+            Some(_) => Ok(Some(id)),
+            None => Err(ChangeError::NotFound { what: "customer" }),
+        },
+        Some(Part::Site(id)) => match sites::read(connection, scope, id).await? {
+            Some(site) => Ok(Some(site.customer)),
+            None => Err(ChangeError::NotFound { what: "site" }),
+        },
+    })
+}
+
+async fn create_account(
+    connection: &mut AnyConnection,
+    scope: &Scope,
+    new: &NewUser,
+    invitation: &Invitation,
+    author: &Author,
+) -> Outcome<()> {
+    let tenant = scope.tenant();
+    let customer = match granted(connection, scope, new.spec.part).await? {
+        Ok(customer) => customer,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    if !users::insert(connection, tenant, new, customer).await? {
+        let (value, of) = (new.name.to_string(), "another user".to_owned());
+        return Ok(Err(ChangeError::Taken { field: "name", value, of }));
+    }
+    let entry = AuditEntry::new(author.now, &author.by, "user.create", new.name.to_string());
+    let entry = entry.changing(None, Some(account_json(&new.spec, false)));
+    audit::append(connection, tenant, &entry).await?;
+    invite(connection, tenant, &new.name, invitation, author).await?;
+    Ok(Ok(()))
+}
+
+async fn invite(
     connection: &mut AnyConnection,
     tenant: &TenantId,
+    name: &UserName,
+    invitation: &Invitation,
+    author: &Author,
+) -> Result<(), StoreError> {
+    let times = (author.now, invitation.expires_at);
+    invitations::insert(connection, tenant, name, &invitation.token_hash, times).await?;
+    let detail = format!("{name}, until {}", invitation.expires_at);
+    audit::append(connection, tenant, &AuditEntry::new(author.now, &author.by, "user.invite", detail)).await
+}
+
+async fn change_account(
+    connection: &mut AnyConnection,
+    scope: &Scope,
+    name: &UserName,
+    change: &AccountChange,
+    author: &Author,
+) -> Outcome<()> {
+    let tenant = scope.tenant();
+    tenants::lock(connection, tenant).await?;
+    let Some(found) = users::within(connection, scope, name).await? else {
+        return Ok(Err(ChangeError::NotFound { what: "user" }));
+    };
+    if change.version.is_some_and(|version| version != found.version) {
+        return Ok(Err(ChangeError::Version { current: found.version }));
+    }
+    let customer = match granted(connection, scope, change.spec.part).await? {
+        Ok(customer) => customer,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let was_disabled = found.disabled_at.is_some();
+    if found.spec() == change.spec && was_disabled == change.disabled {
+        return Ok(Ok(()));
+    }
+    let stays_head = change.spec.is_head() && !change.disabled;
+    if found.spec().is_head()
+        && !was_disabled
+        && !stays_head
+        && !other_head(connection, tenant, &found).await?
+    {
+        return Ok(Err(ChangeError::LastAdministrator));
+    }
+    let disabled_at = change.disabled.then(|| found.disabled_at.unwrap_or(author.now));
+    users::update(connection, tenant, name, (&change.spec, customer), disabled_at).await?;
+    if change.disabled {
+        sessions::delete_of_user(connection, tenant, name, "").await?;
+        invitations::delete_of(connection, tenant, name).await?;
+    }
+    let what = match (was_disabled, change.disabled) {
+        (false, true) => "user.disable",
+        (true, false) => "user.enable",
+        (true, true) | (false, false) => "user.change",
+    };
+    let entry = AuditEntry::new(author.now, &author.by, what, name.to_string());
+    let (before, after) =
+        (account_json(&found.spec(), was_disabled), account_json(&change.spec, change.disabled));
+    audit::append(connection, tenant, &entry.changing(Some(before), Some(after))).await?;
+    Ok(Ok(()))
+}
+
+/// Whether somebody else can administer the whole tenant.
+async fn other_head(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    user: &User,
+) -> Result<bool, StoreError> {
+    Ok(users::other_heads(connection, tenant, &user.name).await? > 0)
+}
+
+fn account_json(spec: &AccountSpec, disabled: bool) -> serde_json::Value {
+    let (customer, site) = match spec.part {
+        None => (None, None),
+        Some(Part::Customer(id)) => (Some(id), None),
+        Some(Part::Site(id)) => (None, Some(id)),
+    };
+    json!({ "role": spec.role.name(), "customer": customer, "site": site, "full_name": spec.full_name,
+        "mail": spec.mail, "disabled": disabled })
+}
+
+async fn accept(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    token_hash: &str,
+    password_hash: String,
+    now: Timestamp,
+) -> Result<Option<UserName>, StoreError> {
+    let Some(name) = invitations::user_of(connection, tenant, token_hash, now).await? else {
+        return Ok(None);
+    };
+    // Of two servers with the same link, the one whose delete finds the row sets its password.
+    if !invitations::take(connection, tenant, token_hash).await? {
+        return Ok(None);
+    }
+    let new = NewPassword { password_hash, must_change: false, keep_session: None };
+    let entry = AuditEntry::new(now, name.as_str(), "password.change", "by a one-time link");
+    let scope = Scope::of_tenant(tenant.clone());
+    let is_set = set_password(connection, &scope, &name, new, &entry).await?;
+    Ok(is_set.then_some(name))
+}
+
+async fn set_password(
+    connection: &mut AnyConnection,
+    scope: &Scope,
     name: &UserName,
     new: NewPassword,
     entry: &AuditEntry,
 ) -> Result<bool, StoreError> {
+    let tenant = scope.tenant();
+    if users::within(connection, scope, name).await?.is_none() {
+        return Ok(false);
+    }
     if !users::set_password(connection, tenant, name, new.password_hash, new.must_change).await? {
         return Ok(false);
     }
@@ -59,10 +336,9 @@ async fn set_password(
 #[cfg(test)]
 mod tests {
     use comm_server_core::roles::Role;
-    use jiff::Timestamp;
 
     use super::*;
-    use crate::testing::{Database, id, scope};
+    use crate::testing::{Database, account, id, scope};
     use crate::tests::engines::database;
     use crate::tests::opened;
 
@@ -72,7 +348,7 @@ mod tests {
         let (own, name) = (opened.store.of(&scope()), id::<UserName>("erin"));
         let created = NewUser {
             name: name.clone(),
-            role: Role::Viewer,
+            spec: account(Role::Viewer),
             password_hash: "old".to_owned(),
             must_change: false,
             created_at: Timestamp::UNIX_EPOCH,

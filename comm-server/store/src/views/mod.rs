@@ -30,3 +30,4 @@ pub use rollouts::{Rollout, RolloutDevice};
 pub use settings::OwnValue;
 pub use sightings::Sighting;
 pub use statistics::Statistics;
+pub use users::{ListedUser, OpenSession};

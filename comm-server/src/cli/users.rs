@@ -1,0 +1,102 @@
+//! `user`: accounts of people.
+
+use clap::{Args, Subcommand};
+use comm_server_core::accounts::AccountSpec;
+use comm_server_core::roles::Role;
+use comm_server_core::tenancy::{CustomerId, Part, SiteId};
+
+use super::{CliError, print};
+use crate::services::{Accounts, Actor};
+use crate::store::ListedUser;
+
+/// Accounts of people.
+#[derive(Debug, Subcommand)]
+pub enum UserAction {
+    /// List users by login name.
+    List {
+        /// With this text in a name or the mail address.
+        #[arg(long, default_value = "")]
+        find: String,
+    },
+    /// Create a user and print a link by which the person chooses a password; it works once, within 72 hours.
+    Add(NewAccount),
+    /// Print a new link for a user; an earlier one no longer works.
+    Invite {
+        /// Login name.
+        user: String,
+    },
+    /// Disable a user and end the user's sessions.
+    Disable {
+        /// Login name.
+        user: String,
+    },
+    /// Allow a disabled user to log in again.
+    Enable {
+        /// Login name.
+        user: String,
+    },
+}
+
+/// A user to be created.
+#[derive(Debug, Args)]
+pub struct NewAccount {
+    /// Login name.
+    user: String,
+    /// Role: viewer, dispatcher, meter_clerk, firmware_manager, assistance_operator, engineer, administrator,
+    /// customer_viewer or customer_buyer.
+    #[arg(long)]
+    role: Role,
+    /// Id of the customer that is all the user reaches.
+    #[arg(long)]
+    customer: Option<CustomerId>,
+    /// Id of the site that is all the user reaches.
+    #[arg(long, conflicts_with = "customer")]
+    site: Option<SiteId>,
+    /// The person's name.
+    #[arg(long, default_value = "")]
+    full_name: String,
+    /// The person's mail address.
+    #[arg(long, default_value = "")]
+    mail: String,
+}
+
+pub(super) async fn act(
+    accounts: &Accounts,
+    actor: &Actor,
+    json: bool,
+    action: &UserAction,
+) -> Result<(), CliError> {
+    match action {
+        UserAction::List { find } => {
+            let (mut all, mut cursor): (Vec<ListedUser>, Option<String>) = (Vec::new(), None);
+            loop {
+                let page = accounts.list(actor, find, cursor.as_deref()).await?;
+                all.extend(page.items);
+                cursor = page.next;
+                if cursor.is_none() {
+                    return Ok(print::users(json, &all)?);
+                }
+            }
+        }
+        UserAction::Add(new) => {
+            let part = new.site.map(Part::Site).or(new.customer.map(Part::Customer));
+            let (full_name, mail) = (new.full_name.clone(), new.mail.clone());
+            let spec = AccountSpec { role: new.role, part, full_name, mail };
+            Ok(print::invited(json, &accounts.create(actor, &new.user, &spec).await?)?)
+        }
+        UserAction::Invite { user } => Ok(print::invited(json, &accounts.invite(actor, user).await?)?),
+        UserAction::Disable { user } => set_disabled(accounts, actor, json, (user, true)).await,
+        UserAction::Enable { user } => set_disabled(accounts, actor, json, (user, false)).await,
+    }
+}
+
+async fn set_disabled(
+    accounts: &Accounts,
+    actor: &Actor,
+    json: bool,
+    (user, disabled): (&str, bool),
+) -> Result<(), CliError> {
+    let found = accounts.read(actor, user).await?;
+    accounts.change(actor, user, None, (&found.spec(), disabled)).await?;
+    Ok(print::state_of_user(json, user, disabled)?)
+}

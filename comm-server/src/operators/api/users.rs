@@ -1,0 +1,328 @@
+//! `/api/v1/users`: accounts of people, their one-time links and sessions.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use comm_server_core::accounts::AccountSpec;
+use comm_server_core::roles::{NoSuchRole, Role};
+use comm_server_core::tenancy::{CustomerId, Part, SiteId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::errors::{ReadErrors, WriteErrors};
+use super::list::{List, cursor, limited};
+use super::states;
+use crate::operators::OperatorState;
+use crate::operators::caller::{Body, Caller, Params, Patch, PathIds};
+use crate::operators::error::ApiError;
+use crate::operators::precondition::{Precondition, created, versioned};
+use crate::services::Invited;
+use crate::store;
+
+/// A user.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct User {
+    /// Login name.
+    name: String,
+    #[schema(value_type = states::Role)]
+    role: &'static str,
+    /// The customer that is all the user reaches; null for every customer.
+    customer: Option<Uuid>,
+    /// The site that is all the user reaches.
+    site: Option<Uuid>,
+    full_name: String,
+    mail: String,
+    /// Since when the user can't log in.
+    disabled_at: Option<Timestamp>,
+    /// Whether the user has chosen a password.
+    has_password: bool,
+    /// It grows by one with each change; the `ETag` of the user.
+    version: i64,
+    created_at: Timestamp,
+}
+
+fn part(part: Option<Part>) -> (Option<Uuid>, Option<Uuid>) {
+    match part {
+        None => (None, None),
+        Some(Part::Customer(id)) => (Some(id.0), None),
+        Some(Part::Site(id)) => (None, Some(id.0)),
+    }
+}
+
+impl From<store::User> for User {
+    fn from(u: store::User) -> Self {
+        let (customer, site) = part(u.part);
+        Self {
+            name: u.name.into(),
+            role: u.role.name(),
+            customer,
+            site,
+            full_name: u.full_name,
+            mail: u.mail,
+            disabled_at: u.disabled_at,
+            has_password: !u.password_hash.is_empty(),
+            version: u.version,
+            created_at: u.created_at,
+        }
+    }
+}
+
+impl From<store::ListedUser> for User {
+    fn from(listed: store::ListedUser) -> Self {
+        listed.user.into()
+    }
+}
+
+/// The fields of an account.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountFields {
+    role: String,
+    #[serde(default)]
+    customer: Option<Uuid>,
+    #[serde(default)]
+    site: Option<Uuid>,
+    #[serde(default)]
+    full_name: String,
+    #[serde(default)]
+    mail: String,
+    #[serde(default)]
+    disabled: bool,
+}
+
+impl AccountFields {
+    fn of(user: &store::User) -> Self {
+        let (customer, site) = part(user.part);
+        Self {
+            role: user.role.name().to_owned(),
+            customer,
+            site,
+            full_name: user.full_name.clone(),
+            mail: user.mail.clone(),
+            disabled: user.disabled_at.is_some(),
+        }
+    }
+
+    /// A site counts where a customer is given, too.
+    fn spec(self) -> Result<AccountSpec, ApiError> {
+        let unknown = |error: NoSuchRole| {
+            let names: Vec<&str> = Role::ALL.into_iter().map(Role::name).collect();
+            ApiError::malformed(format!("role: {error}: expected {}", names.join(", ")))
+        };
+        let role: Role = self.role.parse().map_err(unknown)?;
+        let part = self.site.map(|id| Part::Site(SiteId(id)));
+        let part = part.or(self.customer.map(|id| Part::Customer(CustomerId(id))));
+        Ok(AccountSpec { role, part, full_name: self.full_name, mail: self.mail })
+    }
+}
+
+/// A user to be created.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewAccount {
+    /// Login name.
+    #[schema(min_length = 1, max_length = 64)]
+    name: String,
+    #[schema(value_type = states::Role)]
+    role: String,
+    /// The customer that is all the user reaches; absent for every customer.
+    customer: Option<Uuid>,
+    /// The site that is all the user reaches.
+    site: Option<Uuid>,
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    full_name: String,
+    #[serde(default)]
+    #[schema(max_length = 254)]
+    mail: String,
+}
+
+/// The fields of a user that change (RFC 7396).
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it describes a merge patch, which is applied as JSON")]
+pub(super) struct AccountPatch {
+    role: Option<states::Role>,
+    customer: Option<Uuid>,
+    site: Option<Uuid>,
+    #[schema(max_length = 200)]
+    full_name: Option<String>,
+    #[schema(max_length = 254)]
+    mail: Option<String>,
+    /// A disabled user can't log in, and the user's sessions end.
+    disabled: Option<bool>,
+}
+
+/// A one-time link, shown once.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OneTimeLink {
+    user: String,
+    /// Path on the console, where the user chooses a password.
+    path: String,
+    expires_at: Timestamp,
+}
+
+impl From<Invited> for OneTimeLink {
+    fn from(invited: Invited) -> Self {
+        Self { path: invited.path(), user: invited.user.into(), expires_at: invited.expires_at }
+    }
+}
+
+/// A session of a user.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct UserSession {
+    created_at: Timestamp,
+    /// When it ends unless it is used.
+    expires_at: Timestamp,
+    /// Address that it was begun from.
+    address: String,
+    /// What the program called itself.
+    agent: String,
+}
+
+/// The filter and position of a list of users.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct UserParams {
+    /// With this text in a name or the mail address.
+    #[param(max_length = 100)]
+    q: Option<String>,
+    /// `next` of the page before.
+    #[param(max_length = 300)]
+    page: Option<String>,
+}
+
+/// Users by login name.
+#[utoipa::path(
+    get, path = "/api/v1/users", tag = "people", operation_id = "list_users", params(UserParams),
+    responses((status = 200, body = List<User>, description = "A page of users"), ReadErrors)
+)]
+pub(super) async fn list(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    Params(params): Params<UserParams>,
+) -> Result<Json<List<User>>, ApiError> {
+    let text = limited("q", params.q.as_deref(), 400)?.unwrap_or_default();
+    let page = cursor(params.page.as_deref())?;
+    Ok(Json(List::of(state.services.accounts.list(&caller.actor, text, page).await?)))
+}
+
+/// One user.
+#[utoipa::path(
+    get, path = "/api/v1/users/{user}", tag = "people", operation_id = "read_user",
+    params(("user" = String, Path, description = "The login name")),
+    responses((status = 200, body = User, description = "The user; `ETag` is its version"), ReadErrors)
+)]
+pub(super) async fn one(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    PathIds(name): PathIds<String>,
+) -> Result<(HeaderMap, Json<User>), ApiError> {
+    let found = state.services.accounts.read(&caller.actor, &name).await?;
+    Ok((versioned(found.version), Json(found.into())))
+}
+
+/// Create a user, who chooses a password by the one-time link in the answer.
+#[utoipa::path(
+    post, path = "/api/v1/users", tag = "people", operation_id = "create_user", request_body = NewAccount,
+    params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
+    responses((status = 201, body = OneTimeLink, description = "Created; the link is shown once"), WriteErrors)
+)]
+pub(super) async fn create(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    Body(new): Body<NewAccount>,
+) -> Result<(StatusCode, HeaderMap, Json<OneTimeLink>), ApiError> {
+    let NewAccount { name, role, customer, site, full_name, mail } = new;
+    let fields = AccountFields { role, customer, site, full_name, mail, disabled: false };
+    let invited = state.services.accounts.create(&caller.actor, &name, &fields.spec()?).await?;
+    let headers = created(&format!("/api/v1/users/{}", invited.user), 1);
+    Ok((StatusCode::CREATED, headers, Json(invited.into())))
+}
+
+/// Change a user.
+#[utoipa::path(
+    patch, path = "/api/v1/users/{user}", tag = "people", operation_id = "change_user",
+    request_body(content = AccountPatch, content_type = "application/merge-patch+json"),
+    params(
+        ("user" = String, Path, description = "The login name"),
+        ("if-match" = String, Header, description = "The `ETag` of the version that the change was made from, or `*`"),
+        ("x-csrf-token" = String, Header, description = "The session's `csrf`"),
+    ),
+    responses((status = 200, body = User, description = "As it is now"), WriteErrors)
+)]
+pub(super) async fn change(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    precondition: Precondition,
+    PathIds(name): PathIds<String>,
+    patch: Patch,
+) -> Result<(HeaderMap, Json<User>), ApiError> {
+    let accounts = &state.services.accounts;
+    let current = accounts.read(&caller.actor, &name).await?;
+    let version = precondition.check(current.version)?;
+    let fields: AccountFields = patch.apply(&AccountFields::of(&current))?;
+    let disabled = fields.disabled;
+    accounts.change(&caller.actor, &name, version, (&fields.spec()?, disabled)).await?;
+    let now = accounts.read(&caller.actor, &name).await?;
+    Ok((versioned(now.version), Json(now.into())))
+}
+
+/// Make a new one-time link for a user; an earlier one no longer works.
+#[utoipa::path(
+    post, path = "/api/v1/users/{user}/invitation", tag = "people", operation_id = "invite_user",
+    params(
+        ("user" = String, Path, description = "The login name"),
+        ("x-csrf-token" = String, Header, description = "The session's `csrf`"),
+    ),
+    responses((status = 201, body = OneTimeLink, description = "Made; it is shown once"), WriteErrors)
+)]
+pub(super) async fn invite(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    PathIds(name): PathIds<String>,
+) -> Result<(StatusCode, Json<OneTimeLink>), ApiError> {
+    let invited = state.services.accounts.invite(&caller.actor, &name).await?;
+    Ok((StatusCode::CREATED, Json(invited.into())))
+}
+
+/// The sessions of a user, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/users/{user}/sessions", tag = "people", operation_id = "list_sessions",
+    params(("user" = String, Path, description = "The login name")),
+    responses((status = 200, body = List<UserSession>, description = "At most 100 sessions"), ReadErrors)
+)]
+pub(super) async fn sessions(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    PathIds(name): PathIds<String>,
+) -> Result<Json<List<UserSession>>, ApiError> {
+    let items = state.services.accounts.sessions(&caller.actor, &name).await?;
+    Ok(Json(List::of(store::Page { items, next: None })))
+}
+
+impl From<store::OpenSession> for UserSession {
+    fn from(s: store::OpenSession) -> Self {
+        Self { created_at: s.created_at, expires_at: s.expires_at, address: s.address, agent: s.agent }
+    }
+}
+
+/// End all sessions of a user.
+#[utoipa::path(
+    delete, path = "/api/v1/users/{user}/sessions", tag = "people", operation_id = "end_sessions",
+    params(
+        ("user" = String, Path, description = "The login name"),
+        ("x-csrf-token" = String, Header, description = "The session's `csrf`"),
+    ),
+    responses((status = 204, description = "Ended"), WriteErrors)
+)]
+pub(super) async fn end_sessions(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    PathIds(name): PathIds<String>,
+) -> Result<StatusCode, ApiError> {
+    state.services.accounts.end_sessions(&caller.actor, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,90 @@
+//! Rows of invitations: one-time links by which a user chooses a password.
+
+use comm_server_core::tenancy::{TenantId, UserName};
+use jiff::Timestamp;
+use sqlx::AnyConnection;
+
+use crate::db::{StoreError, failed, row};
+
+/// Inserts an invitation; an earlier one of the user no longer works.
+pub(crate) async fn insert(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    user: &UserName,
+    token_hash: &str,
+    (now, expires_at): (Timestamp, Timestamp),
+) -> Result<(), StoreError> {
+    delete_of(connection, tenant, user).await?;
+    sqlx::query(
+        "INSERT INTO invitations (tenant, token_hash, user_name, created_ms, expires_ms) \
+         VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(tenant.to_string())
+    .bind(token_hash.to_owned())
+    .bind(user.to_string())
+    .bind(now.as_millisecond())
+    .bind(expires_at.as_millisecond())
+    .execute(connection)
+    .await
+    .map_err(failed("insert invitation"))?;
+    Ok(())
+}
+
+/// The user of an invitation that has not expired.
+pub(crate) async fn user_of(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    token_hash: &str,
+    now: Timestamp,
+) -> Result<Option<UserName>, StoreError> {
+    let found = sqlx::query(
+        "SELECT user_name FROM invitations WHERE tenant = $1 AND token_hash = $2 AND expires_ms > $3",
+    )
+    .bind(tenant.to_string())
+    .bind(token_hash.to_owned())
+    .bind(now.as_millisecond())
+    .fetch_optional(connection)
+    .await
+    .map_err(failed("read invitation"))?;
+    found.as_ref().map(|r| row::parsed(r, ("invitations", "user_name"), "a row")).transpose()
+}
+
+/// Deletes an invitation; false if it isn't there any more.
+pub(crate) async fn take(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    token_hash: &str,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query("DELETE FROM invitations WHERE tenant = $1 AND token_hash = $2")
+        .bind(tenant.to_string())
+        .bind(token_hash.to_owned())
+        .execute(connection)
+        .await
+        .map_err(failed("delete invitation"))?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Deletes the invitations of a user.
+pub(crate) async fn delete_of(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    user: &UserName,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM invitations WHERE tenant = $1 AND user_name = $2")
+        .bind(tenant.to_string())
+        .bind(user.to_string())
+        .execute(connection)
+        .await
+        .map_err(failed("delete invitations"))?;
+    Ok(())
+}
+
+/// Deletes invitations that have expired.
+pub(crate) async fn delete_expired(connection: &mut AnyConnection, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM invitations WHERE expires_ms <= $1")
+        .bind(now.as_millisecond())
+        .execute(connection)
+        .await
+        .map_err(failed("delete invitations"))?;
+    Ok(())
+}
