@@ -9,6 +9,7 @@ mod profile;
 mod read;
 mod run;
 mod status;
+mod tuf;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use enroll::EnrollArgs;
 use exit::{EXIT_FAILED, EXIT_USAGE, fail};
 use profile::ProfileCommand;
 use read::ReadArgs;
+use tuf::TufArgs;
 
 /// Platen's gateway.
 #[derive(Debug, Parser)]
@@ -55,6 +57,8 @@ enum Command {
     Check,
     /// Print the status of the running gateway.
     Status,
+    /// Read a repository of The Update Framework.
+    Tuf(TufArgs),
 }
 
 /// Executes the command line.
@@ -65,6 +69,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Some(Command::Read(args)) => block_on(read::command(args, json)),
         Some(Command::Discover(args)) => block_on(discover::command(args, cli.config.as_deref(), json)),
         Some(Command::Enroll(args)) => block_on(enroll::command(args, cli.config.as_deref(), json)),
+        Some(Command::Tuf(args)) => block_on(tuf::command(args, json)),
         Some(Command::Profile(command)) => block_on(profile::command(command, json)),
         None | Some(Command::Run) => with_config(cli.config.as_deref(), run::command),
         Some(Command::Check) => with_config(cli.config.as_deref(), |file| check::command(file, json)),

@@ -12,6 +12,7 @@ pub mod profile_files;
 mod push;
 mod receive_errors;
 mod renewal;
+mod repository;
 mod run;
 pub mod snmp;
 mod spool;

@@ -1,0 +1,58 @@
+//! Why a repository can't be used.
+
+use std::io;
+use std::path::PathBuf;
+
+use tuf::Refusal;
+
+/// Why metadata or a target can't be had from a repository.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RepositoryError {
+    /// What it offers is refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It doesn't respond.
+    #[error("{url} can't be reached")]
+    Unreachable {
+        /// The request's URL.
+        url: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// It rejects a request.
+    #[error("{url}: status {status}, expected 200")]
+    Rejected {
+        /// The request's URL.
+        url: String,
+        /// The response's status.
+        status: u16,
+    },
+    /// No role describes the target.
+    #[error("the repository has no target {target:?}")]
+    NoTarget {
+        /// The target's path.
+        target: String,
+    },
+    /// A file can't be read or written.
+    #[error("{}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no trusted root yet.
+    #[error("{} does not exist: run init with a root that you trust", path.display())]
+    NoRoot {
+        /// Where it was expected.
+        path: PathBuf,
+    },
+    /// The base URL is invalid, or the client can't be made.
+    #[error("{what}")]
+    Setup {
+        /// The value, and what was expected.
+        what: String,
+    },
+}

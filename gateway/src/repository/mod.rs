@@ -1,0 +1,138 @@
+//! Metadata and targets of a TUF repository: performs what [`tuf::Client`] requires, over HTTP and in a folder.
+
+mod error;
+mod http;
+mod storage;
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use tuf::limits::ROOT_BYTES;
+use tuf::{Action, Client, Found, RoleName, TargetFile, TrustedSet};
+
+use http::Http;
+
+pub(crate) use error::RepositoryError;
+pub(crate) use storage::Storage;
+
+/// Stores a root that is trusted from now on; requests nothing. It must be signed by its own keys, and may have
+/// expired. Returns its version.
+///
+/// # Errors
+/// The file can't be read, isn't such a root, or can't be stored.
+pub(crate) fn init(storage: &Storage, root: &Path, now: Timestamp) -> Result<u64, RepositoryError> {
+    let file = |source| RepositoryError::File { path: root.to_owned(), source };
+    let bytes = storage::read(root, ROOT_BYTES).map_err(file)?;
+    let bytes = bytes.ok_or_else(|| RepositoryError::Setup {
+        what: format!("{} does not exist: expected a root to trust", root.display()),
+    })?;
+    let trusted = TrustedSet::new(&bytes, now)?;
+    storage.write(&RoleName::root(), &bytes)?;
+    Ok(trusted.root().version.get())
+}
+
+/// A repository whose metadata is current.
+#[derive(Debug)]
+pub(crate) struct Repository<'a> {
+    storage: &'a Storage,
+    http: Http,
+    url: &'a str,
+    client: Client,
+}
+
+/// A target that is in its folder.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Downloaded {
+    /// Where.
+    pub(crate) path: PathBuf,
+    /// Whether it was there before.
+    pub(crate) unchanged: bool,
+}
+
+impl<'a> Repository<'a> {
+    /// Follows newer roots, and updates timestamp, snapshot and targets. What was verified is stored even if what follows
+    /// is refused. `now` decides what has expired.
+    ///
+    /// # Errors
+    /// There is no trusted root, a role is refused, or a request or a file fails.
+    pub(crate) async fn refresh(
+        storage: &'a Storage,
+        url: &'a str,
+        now: Timestamp,
+    ) -> Result<Self, RepositoryError> {
+        let root = storage.read(&RoleName::root(), ROOT_BYTES)?;
+        let root = root.ok_or_else(|| RepositoryError::NoRoot { path: storage.path(&RoleName::root()) })?;
+        let client = Client::new(&root, now)?;
+        let mut repository = Self { storage, http: Http::new()?, url, client };
+        repository.perform().await?;
+        Ok(repository)
+    }
+
+    /// The trusted roles.
+    #[must_use]
+    pub(crate) fn trusted(&self) -> &TrustedSet {
+        self.client.trusted()
+    }
+
+    /// Downloads a target below `base` to a folder, unless it is there already.
+    ///
+    /// # Errors
+    /// No role describes it, a role that is responsible for it is refused, its content is refused, or a request or a file
+    /// fails. Other targets are not affected.
+    pub(crate) async fn download(
+        &mut self,
+        target: &str,
+        base: &str,
+        dir: &Path,
+    ) -> Result<Downloaded, RepositoryError> {
+        let expected = self.find(target).await?;
+        let path = storage::target_path(dir, target);
+        if storage::is_target(&path, target, &expected) {
+            return Ok(Downloaded { path, unchanged: true });
+        }
+        let consistent = self.client.trusted().root().consistent_snapshot;
+        let url = http::below(base, &expected.url_path(target, consistent))?;
+        let mut response = self.http.target(&url).await?;
+        let mut file = storage::NewTarget::create(&path, target, &expected)?;
+        let interrupted = |source| RepositoryError::Unreachable { url: url.to_string(), source };
+        while let Some(part) = response.chunk().await.map_err(interrupted)? {
+            file.write(&part)?;
+        }
+        file.finish()?;
+        Ok(Downloaded { path, unchanged: false })
+    }
+
+    /// Length and hashes of a target.
+    async fn find(&mut self, target: &str) -> Result<TargetFile, RepositoryError> {
+        self.client.find(target)?;
+        self.perform().await?;
+        match self.client.found() {
+            Some(Ok(Found::Target { file, .. })) => Ok(file),
+            Some(Err(refusal)) => Err(refusal.into()),
+            Some(Ok(Found::Absent)) | None => Err(RepositoryError::NoTarget { target: target.to_owned() }),
+        }
+    }
+
+    async fn perform(&mut self) -> Result<(), RepositoryError> {
+        // What was accepted is stored before its successor is refused.
+        let mut refused = Ok(());
+        loop {
+            match self.client.next_action() {
+                Action::Write { role, bytes } => self.storage.write(&role, &bytes)?,
+                Action::Remove { role } => self.storage.remove(&role)?,
+                Action::Read { role, limit } => {
+                    let stored = self.storage.read(&role, limit)?;
+                    if let Some(refusal) = self.client.stored(stored.as_deref()) {
+                        tracing::debug!(%role, %refusal, "the stored file is not used");
+                    }
+                }
+                Action::Fetch { role, path, limit } => {
+                    let url = http::below(self.url, &path)?;
+                    let bytes = self.http.metadata(url, &role, limit).await?;
+                    refused = self.client.fetched(bytes.as_deref());
+                }
+                Action::Idle => return refused.map_err(RepositoryError::from),
+            }
+        }
+    }
+}
