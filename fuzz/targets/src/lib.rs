@@ -10,9 +10,11 @@ mod snmp;
 mod tape;
 mod text;
 mod traps;
+mod tuf;
 mod wire;
 
 pub use self::snmp::snmp;
+pub use self::tuf::tuf;
 pub use profile::profile;
 pub use reading::reading;
 pub use text::text;
@@ -23,11 +25,12 @@ pub use wire::wire;
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its folder in `fuzz/corpus`.
-pub const ALL: [(&str, Target); 6] = [
+pub const ALL: [(&str, Target); 7] = [
     ("profile", profile),
     ("reading", reading),
     ("snmp", snmp),
     ("text", text),
     ("traps", traps),
+    ("tuf", tuf),
     ("wire", wire),
 ];
