@@ -18,4 +18,5 @@ pub mod roles;
 pub mod rollouts;
 pub mod settings;
 pub mod tenancy;
+pub mod tokens;
 pub mod tree;

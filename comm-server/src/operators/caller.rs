@@ -1,6 +1,7 @@
 //! Extractors: the session behind a request's cookie, its body and its parameters.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 use axum::body::Bytes;
 use axum::extract::multipart::{Multipart, MultipartError};
@@ -9,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use runtime::listener::Peer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::codec;
@@ -47,6 +49,30 @@ pub(super) async fn identify(state: &OperatorState, headers: &HeaderMap) -> Resu
     found.ok_or_else(ApiError::not_logged_in)
 }
 
+/// The API token of a request (RFC 6750, section 2.1).
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let token = value.to_str().ok().and_then(|value| value.split_once(' '));
+    match token {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+        Some(_) | None => {
+            let detail = "the authorization is of no known kind: expected `Bearer` and an API token";
+            Err(ApiError::new(ProblemCode::Unauthorized, detail))
+        }
+    }
+}
+
+async fn by_token(state: &OperatorState, parts: &Parts, token: &str) -> Result<Caller, ApiError> {
+    // Without a listener (in tests) there is no peer.
+    let peer =
+        parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address.ip());
+    let found = state.services.tokens.caller(token, peer).await?;
+    found.ok_or_else(|| {
+        let detail = "the API token is wrong, has expired, was revoked, or is not for this network";
+        ApiError::new(ProblemCode::Unauthorized, detail)
+    })
+}
+
 /// After a write, and before its response is sent, records that the session wrote something: its next read sees it,
 /// whichever server it goes to.
 pub(super) async fn record_write(
@@ -83,6 +109,10 @@ impl FromRequestParts<OperatorState> for UnverifiedCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, ApiError> {
+        if let Some(token) = bearer(&parts.headers)? {
+            // A browser sends no such header on its own: a request with it is not forged.
+            return by_token(state, parts, token).await.map(Self);
+        }
         let caller = identify(state, &parts.headers).await?;
         if !matches!(parts.method, Method::GET | Method::HEAD) {
             let given = parts.headers.get(session::CSRF_HEADER).and_then(|value| value.to_str().ok());

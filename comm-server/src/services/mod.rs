@@ -18,6 +18,7 @@ mod sessions;
 pub mod settings;
 #[cfg(test)]
 mod tests;
+pub mod tokens;
 mod users;
 mod view;
 
@@ -40,6 +41,7 @@ pub use quarantine::{Quarantine, QuarantineError};
 pub use rollouts::{OrderError, Rollouts};
 pub(crate) use sessions::{Session, SessionError, Sessions};
 pub use settings::{PlaceSetting, Settings, SettingsError};
+pub use tokens::{MadeToken, Tokens};
 pub use users::{FirstLoginError, PasswordResetError, Users};
 pub(crate) use users::{LoggedIn, Login, LoginError, PasswordError};
 pub use view::{View, Views};
@@ -63,6 +65,8 @@ pub struct Services {
     pub users: Users,
     /// Accounts of people.
     pub accounts: Accounts,
+    /// Tokens of programs.
+    pub tokens: Tokens,
     pub(crate) sessions: Sessions,
 }
 
@@ -85,6 +89,7 @@ impl Services {
             commands: Commands::new(store.clone()),
             rollouts: Rollouts::new(store.clone(), images.map(Arc::new)),
             quarantine: Quarantine::new(store.clone()),
+            tokens: Tokens::new(store.clone()),
             accounts: Accounts::new(store.clone(), users.clone()),
             users,
             sessions: Sessions::new(store.clone()),

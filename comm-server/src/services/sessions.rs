@@ -27,7 +27,8 @@ const CLOCK_SLACK_MS: i64 = 5000;
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
     pub(crate) actor: Actor,
-    pub(crate) user: UserName,
+    /// `None` for a program with a token.
+    pub(crate) user: Option<UserName>,
     pub(crate) role: Role,
     pub(crate) csrf: String,
     /// Whether the one-time password must be changed before anything else.
@@ -35,6 +36,21 @@ pub(crate) struct Session {
     pub(crate) token_hash: String,
     /// Whether the session wrote something that a replica may not have yet.
     pub(crate) recent_write: bool,
+}
+
+impl Session {
+    /// The caller of a program with a token: it has no cookie, and so no CSRF token.
+    pub(super) fn of_token(actor: Actor, role: Role) -> Self {
+        Self {
+            user: None,
+            role,
+            csrf: String::new(),
+            must_change: false,
+            token_hash: String::new(),
+            recent_write: true,
+            actor,
+        }
+    }
 }
 
 /// Why a session can't be looked up.
@@ -76,7 +92,7 @@ impl Sessions {
         });
         Ok(Some(Session {
             actor: Actor::operator(user.scope(), user.name.as_str(), role),
-            user: user.name,
+            user: Some(user.name),
             role,
             csrf: found.csrf,
             must_change: user.must_change,

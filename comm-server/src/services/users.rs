@@ -217,7 +217,8 @@ impl Users {
         new: &str,
     ) -> Result<(), PasswordError> {
         let Inner { store, hasher, .. } = &*self.0;
-        let (own, name) = (store.of(&session.actor.scope), &session.user);
+        let name = session.user.as_ref().ok_or(PasswordError::NoAccount)?;
+        let own = store.of(&session.actor.scope);
         let user = own.user(name).await?.ok_or(PasswordError::NoAccount)?;
         // One at a time for a session, whatever waits for others.
         if !hasher.verify(current, Some(&user.password_hash), HERE).await? {

@@ -29,6 +29,7 @@ pub use db::page::{InvalidCursor, PAGE_ROWS, Page};
 pub use db::writer::{Caller, PollOutcome};
 pub use db::{DriverError, Needs, StoreError, check_url, reach};
 pub use scoped::Scoped;
+pub use tables::api_tokens::ApiToken;
 pub use tables::audit::AuditEntry;
 pub use tables::enrollments::{Claim, IssuedFor};
 pub use tables::sessions::{NewSession, Session};

@@ -26,7 +26,7 @@ pub(super) struct PasswordChange {
 #[utoipa::path(
     put, path = "/api/v1/account/password", tag = "people", operation_id = "change_password",
     request_body = PasswordChange,
-    params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
+    params(("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")),
     responses((status = 204, description = "Changed"), WriteErrors)
 )]
 pub(super) async fn change_password(

@@ -150,7 +150,7 @@ pub(super) async fn list(
 #[utoipa::path(
     post, path = "/api/v1/commands", tag = "commands", operation_id = "create_command",
     request_body = NewCommand,
-    params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
+    params(("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")),
     responses((status = 201, body = CommandCreated, description = "Queued"), WriteErrors)
 )]
 pub(super) async fn create(

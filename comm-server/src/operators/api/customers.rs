@@ -151,7 +151,7 @@ async fn found(state: &OperatorState, caller: &Caller, id: CustomerId) -> Result
 #[utoipa::path(
     post, path = "/api/v1/customers", tag = "tree", operation_id = "create_customer",
     request_body = CustomerFields,
-    params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
+    params(("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")),
     responses((status = 201, body = Customer, description = "Created; `Location` is its address"), WriteErrors)
 )]
 pub(super) async fn create(
@@ -171,7 +171,7 @@ pub(super) async fn create(
     params(
         ("customer" = Uuid, Path, description = "The customer's id"),
         ("if-match" = String, Header, description = "The `ETag` of the version that the change was made from, or `*`"),
-        ("x-csrf-token" = String, Header, description = "The session's `csrf`"),
+        ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
     ),
     responses((status = 200, body = Customer, description = "As it is now"), WriteErrors)
 )]
@@ -196,7 +196,7 @@ pub(super) async fn change(
     params(
         ("customer" = Uuid, Path, description = "The customer's id"),
         ("if-match" = String, Header, description = "The `ETag` of the version that is to be deleted, or `*`"),
-        ("x-csrf-token" = String, Header, description = "The session's `csrf`"),
+        ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
     ),
     responses((status = 204, description = "Deleted"), WriteErrors)
 )]
@@ -283,7 +283,7 @@ impl From<FileOutcome> for ImportOutcome {
 #[utoipa::path(
     post, path = "/api/v1/customers/import", tag = "tree", operation_id = "import_customers",
     request_body(content = String, content_type = "text/csv"),
-    params(ImportParams, ("x-csrf-token" = String, Header, description = "The session's `csrf`")),
+    params(ImportParams, ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")),
     responses((status = 200, body = ImportOutcome, description = "What became of the rows"), WriteErrors)
 )]
 pub(super) async fn import(

@@ -165,7 +165,7 @@ pub(super) async fn one(
     request_body = GatewayPatch,
     params(
         ("gateway" = String, Path, description = "The gateway's name"),
-        ("x-csrf-token" = String, Header, description = "The session's `csrf`"),
+        ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
     ),
     responses((status = 200, body = GatewayDetail, description = "As it is now"), WriteErrors)
 )]

@@ -17,12 +17,13 @@ mod session;
 mod settings;
 mod sites;
 mod states;
+mod tokens;
 mod users;
 
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -39,13 +40,14 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
 #[openapi(
     info(
         title = "Platen communication server",
-        description = "What the console does, for programs. Log in with `POST /api/v1/session`; send the cookie \
+        description = "What the console does, for programs. Send an API token as `Authorization: Bearer`. Or log in with \
+            `POST /api/v1/session`; send the cookie \
             with every request and, to change things, the session's `csrf` in the header `x-csrf-token`. Lists \
             come in pages: pass `next` as `page`. Refusals are `application/problem+json`.",
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
     ),
     components(schemas(errors::ProblemSchema, errors::Code)),
-    security(("session" = [])),
+    security(("session" = []), ("token" = [])),
     modifiers(&CookieSecurity)
 )]
 struct Document;
@@ -55,7 +57,9 @@ struct CookieSecurity;
 impl Modify for CookieSecurity {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(COOKIE)));
-        document.components.get_or_insert_default().add_security_scheme("session", cookie);
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("session", cookie);
+        components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     }
 }
 
@@ -91,6 +95,8 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(users::one, users::change))
         .routes(routes!(users::invite))
         .routes(routes!(users::sessions, users::end_sessions))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
         .routes(routes!(settings::read, settings::change))
         .merge(files())
         .routes(routes!(devices::list))
@@ -132,7 +138,7 @@ mod tests {
     use super::*;
 
     /// The source of each file of this folder that has a schema.
-    const SOURCES: [&str; 16] = [
+    const SOURCES: [&str; 17] = [
         include_str!("account.rs"),
         include_str!("audit.rs"),
         include_str!("calls.rs"),
@@ -140,6 +146,7 @@ mod tests {
         include_str!("customers.rs"),
         include_str!("settings.rs"),
         include_str!("sites.rs"),
+        include_str!("tokens.rs"),
         include_str!("users.rs"),
         include_str!("devices.rs"),
         include_str!("gateways.rs"),
@@ -300,6 +307,8 @@ mod tests {
                 "/api/v1/settings",
                 "/api/v1/sites",
                 "/api/v1/sites/{site}",
+                "/api/v1/tokens",
+                "/api/v1/tokens/{token}",
                 "/api/v1/users",
                 "/api/v1/users/{user}",
                 "/api/v1/users/{user}/invitation",

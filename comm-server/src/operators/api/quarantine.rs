@@ -82,7 +82,7 @@ pub(super) struct Replayed {
 #[utoipa::path(
     post, path = "/api/v1/quarantine/replay", tag = "administration", operation_id = "replay_quarantine",
     request_body = Replay,
-    params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
+    params(("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")),
     responses((status = 200, body = Replayed, description = "Tried"), WriteErrors)
 )]
 pub(super) async fn replay(

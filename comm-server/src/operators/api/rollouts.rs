@@ -232,7 +232,7 @@ pub(super) async fn list(
 #[utoipa::path(
     post, path = "/api/v1/rollouts", tag = "firmware", operation_id = "create_rollout",
     request_body = NewRollout,
-    params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
+    params(("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")),
     responses((status = 201, body = RolloutCreated, description = "Planned"), WriteErrors)
 )]
 pub(super) async fn create(
@@ -281,7 +281,7 @@ pub(super) async fn one(
     request_body = Retry,
     params(
         ("rollout" = Uuid, Path, description = "The roll-out's id"),
-        ("x-csrf-token" = String, Header, description = "The session's `csrf`")
+        ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")
     ),
     responses((status = 201, body = RolloutCreated, description = "Ordered again"), WriteErrors)
 )]
@@ -301,7 +301,7 @@ pub(super) async fn retry(
     post, path = "/api/v1/rollouts/{rollout}/cancel", tag = "firmware", operation_id = "cancel_rollout",
     params(
         ("rollout" = Uuid, Path, description = "The roll-out's id"),
-        ("x-csrf-token" = String, Header, description = "The session's `csrf`")
+        ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")
     ),
     responses((status = 200, body = RolloutDetail, description = "As it is now"), WriteErrors)
 )]

@@ -7,6 +7,7 @@ use axum_extra::extract::CookieJar;
 use runtime::listener::Peer;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use wire::problem::ProblemCode;
 
 use super::errors::WriteErrors;
 use super::states;
@@ -65,7 +66,7 @@ pub(super) async fn begin(
 /// Log out.
 #[utoipa::path(
     delete, path = "/api/v1/session", tag = "people", operation_id = "end_session",
-    params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
+    params(("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")),
     responses((status = 204, description = "Logged out"), WriteErrors)
 )]
 pub(super) async fn end(
@@ -73,6 +74,9 @@ pub(super) async fn end(
     UnverifiedCaller(caller): UnverifiedCaller,
     jar: CookieJar,
 ) -> Result<(CookieJar, StatusCode), ApiError> {
+    if caller.user.is_none() {
+        return Err(ApiError::new(ProblemCode::Forbidden, "an API token has no session: revoke it instead"));
+    }
     state.services.users.log_out(&caller).await?;
     Ok((jar.add(session::ended_cookie()), StatusCode::NO_CONTENT))
 }

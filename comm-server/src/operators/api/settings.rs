@@ -153,7 +153,7 @@ async fn found(state: &OperatorState, caller: &Caller, node: &Node) -> Result<Pl
 /// Give a place values of its own, or take them away.
 #[utoipa::path(
     patch, path = "/api/v1/settings", tag = "tree", operation_id = "change_settings", request_body = SettingsPatch,
-    params(PlaceParams, ("x-csrf-token" = String, Header, description = "The session's `csrf`")),
+    params(PlaceParams, ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")),
     responses((status = 200, body = PlaceSettings, description = "As they are now"), WriteErrors)
 )]
 pub(super) async fn change(

@@ -196,7 +196,7 @@ async fn found(state: &OperatorState, caller: &Caller, id: SiteId) -> Result<sto
 /// Create a site of a customer.
 #[utoipa::path(
     post, path = "/api/v1/sites", tag = "tree", operation_id = "create_site", request_body = NewSite,
-    params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
+    params(("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")),
     responses((status = 201, body = Site, description = "Created; `Location` is its address"), WriteErrors)
 )]
 pub(super) async fn create(
@@ -218,7 +218,7 @@ pub(super) async fn create(
     params(
         ("site" = Uuid, Path, description = "The site's id"),
         ("if-match" = String, Header, description = "The `ETag` of the version that the change was made from, or `*`"),
-        ("x-csrf-token" = String, Header, description = "The session's `csrf`"),
+        ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
     ),
     responses((status = 200, body = Site, description = "As it is now"), WriteErrors)
 )]
@@ -243,7 +243,7 @@ pub(super) async fn change(
     params(
         ("site" = Uuid, Path, description = "The site's id"),
         ("if-match" = String, Header, description = "The `ETag` of the version that is to be deleted, or `*`"),
-        ("x-csrf-token" = String, Header, description = "The session's `csrf`"),
+        ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
     ),
     responses((status = 204, description = "Deleted"), WriteErrors)
 )]

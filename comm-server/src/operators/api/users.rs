@@ -227,7 +227,7 @@ pub(super) async fn one(
 /// Create a user, who chooses a password by the one-time link in the answer.
 #[utoipa::path(
     post, path = "/api/v1/users", tag = "people", operation_id = "create_user", request_body = NewAccount,
-    params(("x-csrf-token" = String, Header, description = "The session's `csrf`")),
+    params(("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")),
     responses((status = 201, body = OneTimeLink, description = "Created; the link is shown once"), WriteErrors)
 )]
 pub(super) async fn create(
@@ -249,7 +249,7 @@ pub(super) async fn create(
     params(
         ("user" = String, Path, description = "The login name"),
         ("if-match" = String, Header, description = "The `ETag` of the version that the change was made from, or `*`"),
-        ("x-csrf-token" = String, Header, description = "The session's `csrf`"),
+        ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
     ),
     responses((status = 200, body = User, description = "As it is now"), WriteErrors)
 )]
@@ -275,7 +275,7 @@ pub(super) async fn change(
     post, path = "/api/v1/users/{user}/invitation", tag = "people", operation_id = "invite_user",
     params(
         ("user" = String, Path, description = "The login name"),
-        ("x-csrf-token" = String, Header, description = "The session's `csrf`"),
+        ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
     ),
     responses((status = 201, body = OneTimeLink, description = "Made; it is shown once"), WriteErrors)
 )]
@@ -314,7 +314,7 @@ impl From<store::OpenSession> for UserSession {
     delete, path = "/api/v1/users/{user}/sessions", tag = "people", operation_id = "end_sessions",
     params(
         ("user" = String, Path, description = "The login name"),
-        ("x-csrf-token" = String, Header, description = "The session's `csrf`"),
+        ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
     ),
     responses((status = 204, description = "Ended"), WriteErrors)
 )]

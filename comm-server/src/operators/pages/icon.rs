@@ -16,6 +16,7 @@ pub(super) enum Icon {
     Fleet,
     Gateway,
     Jam,
+    Key,
     Menu,
     Offline,
     Ok,
@@ -50,6 +51,9 @@ impl Icon {
             Self::Fleet => "M4 6V2h8v4M4 11H2V6h12v5h-2M4 9h8v5H4z",
             Self::Gateway => "M2 9.500h12V14H2zM4.500 11.800h.1M8 7V5M4.500 4.500a5 5 0 0 1 7 0M8 9.500V7",
             Self::Jam => "M4 14V2h5l3 3v9M6 7l4 4M10 7l-4 4",
+            Self::Key => {
+                "M5.500 7.500a2.500 2.500 0 1 1 0 5 2.500 2.500 0 0 1 0-5M7.500 8.500 13.500 2.500M11 5l2 2"
+            }
             Self::Menu => "M2.500 4h11M2.500 8h11M2.500 12h11",
             Self::Offline => {
                 "M2 2l12 12M5 11.500a4 4 0 0 1 4-1.200M2.500 8a8 8 0 0 1 3-1.900M8.500 5.500A8 8 0 0 1 13.500 8M8 13.500v.1"

@@ -47,7 +47,7 @@ pub(super) struct Entry {
 }
 
 /// Path, title, icon, required permission.
-const ENTRIES: [(&str, &str, Icon, Permission); 10] = [
+const ENTRIES: [(&str, &str, Icon, Permission); 11] = [
     ("/", "Fleet", Icon::Fleet, Permission::SeeFleet),
     ("/customers", "Customers", Icon::Customer, Permission::SeeFleet),
     ("/gateways", "Gateways", Icon::Gateway, Permission::SeeFleet),
@@ -57,11 +57,12 @@ const ENTRIES: [(&str, &str, Icon, Permission); 10] = [
     ("/quarantine", "Quarantine", Icon::Quarantine, Permission::SeeQuarantine),
     ("/audit", "Audit", Icon::Audit, Permission::SeeAudit),
     ("/users", "Users", Icon::User, Permission::ManageUsers),
+    ("/tokens", "API tokens", Icon::Key, Permission::ManageUsers),
     ("/settings", "Settings", Icon::Settings, Permission::ManageCustomers),
 ];
 
 /// Messages, by the value of `done` in the address.
-const DONE: [(&str, &str); 11] = [
+const DONE: [(&str, &str); 12] = [
     ("queued", "Queued. The gateway gets it with its next poll."),
     ("planned", "Planned. Gateways get it with their next polls."),
     ("cancelled", "Cancelled. Gateways are told with their next polls."),
@@ -71,6 +72,7 @@ const DONE: [(&str, &str); 11] = [
     ("created", "Created."),
     ("saved", "Saved."),
     ("deleted", "Deleted."),
+    ("revoked", "Revoked: the next request with it is refused."),
     ("ended", "All sessions of this user have ended."),
     ("password", "Your password is changed; your other sessions have ended."),
 ];

@@ -31,6 +31,7 @@ mod sites;
 mod state;
 mod supply;
 mod time;
+mod tokens;
 mod url;
 mod users;
 
@@ -67,6 +68,8 @@ pub(super) fn router(state: &OperatorState) -> Router<OperatorState> {
         .route("/users/{user}", get(users::show_one).post(users::change))
         .route("/users/{user}/invitation", post(users::invite))
         .route("/users/{user}/sessions", post(users::end_sessions))
+        .route("/tokens", get(tokens::show).post(tokens::create))
+        .route("/tokens/{token}/revoke", post(tokens::revoke))
         .route("/invitation", get(invitation::show).post(invitation::submit))
         .route("/settings", get(settings::show).post(settings::change))
         .merge(files())

@@ -1,7 +1,9 @@
 //! `/users`: accounts of people, a page for each, and the links that were just made.
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{OriginalUri, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use comm_server_core::accounts::AccountSpec;
 use comm_server_core::roles::{Permission, Role};
@@ -79,7 +81,7 @@ struct InvitedPage {
     layout: Layout,
     user: String,
     href: String,
-    path: String,
+    link: String,
     expires_at: When,
 }
 
@@ -88,12 +90,16 @@ fn page_of(name: &str) -> String {
 }
 
 /// The roles to choose from.
-fn roles(chosen: &str) -> Vec<Choice> {
+pub(super) fn roles(chosen: &str) -> Vec<Choice> {
     choices(&Role::ALL.map(|role| (role.name(), role.title())), chosen)
 }
 
 /// What an account may reach: everything, a customer or a site; the first 50 of each.
-async fn parts(view: &View, caller: &Caller, chosen: Option<Part>) -> Result<Vec<Choice>, PageError> {
+pub(super) async fn parts(
+    view: &View,
+    caller: &Caller,
+    chosen: Option<Part>,
+) -> Result<Vec<Choice>, PageError> {
     let mut all: Vec<(String, String)> = Vec::new();
     if caller.actor.scope.granted().is_none() {
         all.push((String::new(), "Every customer".to_owned()));
@@ -156,7 +162,7 @@ fn row(ListedUser { user, place, invited }: ListedUser) -> UserRow {
 }
 
 /// The account of a form.
-fn spec(fields: &Fields) -> Result<AccountSpec, ApiError> {
+pub(super) fn spec(fields: &Fields) -> Result<AccountSpec, ApiError> {
     let role = fields.text("role").parse::<Role>().map_err(|error| ApiError::malformed(error.to_string()))?;
     let part = match fields.text("part").split_once(' ') {
         None => None,
@@ -174,12 +180,15 @@ fn spec(fields: &Fields) -> Result<AccountSpec, ApiError> {
     Ok(AccountSpec { role, part, full_name, mail })
 }
 
-fn invited(caller: &Caller, invited: &Invited) -> Response {
+fn invited(caller: &Caller, headers: &HeaderMap, uri: &Uri, invited: &Invited) -> Response {
+    // The address by which the administrator reached the console, so that the link can be sent as it is.
+    let host = uri.authority().map(Authority::as_str);
+    let host = host.or_else(|| headers.get(header::HOST).and_then(|host| host.to_str().ok()));
     page(&InvitedPage {
         layout: Layout::new(caller, "/users", None),
         href: page_of(invited.user.as_str()),
         user: invited.user.to_string(),
-        path: invited.path(),
+        link: format!("https://{}{}", host.unwrap_or_default(), invited.path()),
         expires_at: When::new(invited.expires_at, Timestamp::now()),
     })
 }
@@ -187,10 +196,12 @@ fn invited(caller: &Caller, invited: &Invited) -> Response {
 /// `POST /users`
 pub(super) async fn create(
     State(state): State<OperatorState>,
+    headers: HeaderMap,
+    OriginalUri(uri): OriginalUri,
     FormSubmission { caller, fields }: FormSubmission,
 ) -> Result<Response, PageError> {
     let made = state.services.accounts.create(&caller.actor, fields.text("name"), &spec(&fields)?).await?;
-    Ok(invited(&caller, &made))
+    Ok(invited(&caller, &headers, &uri, &made))
 }
 
 /// `GET /users/{user}`
@@ -236,9 +247,11 @@ pub(super) async fn change(
 pub(super) async fn invite(
     State(state): State<OperatorState>,
     PathIds(name): PathIds<String>,
+    headers: HeaderMap,
+    OriginalUri(uri): OriginalUri,
     FormSubmission { caller, .. }: FormSubmission,
 ) -> Result<Response, PageError> {
-    Ok(invited(&caller, &state.services.accounts.invite(&caller.actor, &name).await?))
+    Ok(invited(&caller, &headers, &uri, &state.services.accounts.invite(&caller.actor, &name).await?))
 }
 
 /// `POST /users/{user}/sessions`: ends them.

@@ -231,7 +231,7 @@ async fn a_customers_own_login_reaches_nothing_else_on_any_route() {
         }
     }
     assert!(asked > 70, "{asked}");
-    for page in ["/", "/customers", "/gateways", "/calls", "/commands", "/rollouts"] {
+    for page in ["/", "/customers", "/tokens", "/users", "/gateways", "/calls", "/commands", "/rollouts"] {
         for query in ["".to_owned(), format!("?customer={FOREIGN}"), format!("?site={FOREIGN_SITE}")] {
             for client in [&viewer, &head] {
                 let shown = site.get(client, &format!("{page}{query}")).await;
@@ -244,4 +244,74 @@ async fn a_customers_own_login_reaches_nothing_else_on_any_route() {
     let calls = site.get(&viewer, "/api/v1/calls").await.json();
     assert_eq!(calls["items"].as_array().unwrap().len(), 1);
     assert_eq!(site.get(&viewer, "/api/v1/rollouts").await.json()["items"], json!([]));
+}
+
+/// A request with a token, from an address.
+async fn with_token(site: &Site, token: &str, (method, path): (&str, &str), address: &str) -> Answer {
+    let body = (method == "POST").then(|| json!({"name": "Sato"}));
+    let mut request = Client::default().request(method, path, body.as_ref());
+    request.headers_mut().remove(header::COOKIE);
+    request.headers_mut().insert(header::AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+    let address = format!("{address}:1").parse().unwrap();
+    request.extensions_mut().insert(runtime::listener::Peer { address, id: None });
+    site.send(request).await
+}
+
+#[tokio::test]
+async fn a_program_has_a_token_with_role_reach_networks_and_end() {
+    let (site, admin) = with_admin().await;
+    let in_a_day = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24)).to_string();
+    let new =
+        json!({"name": "ERP", "role": "meter_clerk", "expires_at": in_a_day, "networks": "192.0.2.0/24"});
+    let made = site.post(&admin, "/api/v1/tokens", &new).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let (id, token) = (
+        made.json()["token"].as_str().unwrap().to_owned(),
+        made.json()["secret"].as_str().unwrap().to_owned(),
+    );
+    assert_eq!(site.post(&admin, "/api/v1/tokens", &new).await.status, 409, "names are unique");
+    let list = ("GET", "/api/v1/gateways");
+    assert_eq!(with_token(&site, &token, list, "192.0.2.9").await.status, 200);
+    // No cookie, and so no CSRF token is needed.
+    assert_eq!(with_token(&site, &token, ("POST", "/api/v1/customers"), "192.0.2.9").await.status, 201);
+    assert_eq!(with_token(&site, &token, ("GET", "/api/v1/users"), "192.0.2.9").await.status, 403);
+    for (given, from) in [(token.as_str(), "198.51.100.1"), ("platen_at_x", "192.0.2.9"), ("", "192.0.2.9")] {
+        assert_eq!(with_token(&site, given, list, from).await.status, 401, "{given} {from}");
+    }
+    assert_eq!(with_token(&site, &token, ("DELETE", "/api/v1/session"), "192.0.2.9").await.status, 403);
+    let password = ("PUT", "/api/v1/account/password");
+    assert!(with_token(&site, &token, password, "192.0.2.9").await.status.is_client_error());
+    assert_eq!(with_token(&site, &token, ("GET", "/"), "192.0.2.9").await.status, 303, "not for pages");
+
+    let listed = site.get(&admin, "/api/v1/tokens").await;
+    assert!(
+        listed.json()["items"][0]["used_at"].is_string() && !listed.text.contains(&token),
+        "{}",
+        listed.text
+    );
+    let audit = site.get(&admin, "/api/v1/audit").await.text;
+    assert!(
+        audit.contains("token:ERP") && audit.contains("token.create") && !audit.contains(&token),
+        "{audit}"
+    );
+    let revoked = site.send(admin.request("DELETE", &format!("/api/v1/tokens/{id}"), None)).await;
+    assert_eq!(revoked.status, 204);
+    assert_eq!(with_token(&site, &token, list, "192.0.2.9").await.status, 401);
+
+    for (field, value, said) in [
+        ("expires_at", json!("2000-01-01T00:00:00Z"), "within the next 366 days"),
+        ("networks", json!("10.0.0.0/99"), "CIDR"),
+        ("role", json!("root"), "no role"),
+        ("name", json!(""), "1 to 200 bytes"),
+    ] {
+        let mut bad = new.clone();
+        bad[field] = value;
+        let refused = site.post(&admin, "/api/v1/tokens", &bad).await;
+        assert!(refused.status == 400 && refused.text.contains(said), "{}", refused.text);
+    }
+    let form = format!("csrf={}&name=Page&days=30&role=viewer&part=customer+{MINE}", admin.csrf);
+    let page = site.submit(&admin, "/tokens", &form).await.text;
+    let shown = page.split("<code>platen_at_").nth(1).unwrap().split('<').next().unwrap();
+    let gateways = with_token(&site, &format!("platen_at_{shown}"), list, "192.0.2.9").await;
+    assert!(gateways.text.contains("gw-mine") && !gateways.text.contains("gw-foreign"), "{}", gateways.text);
 }

@@ -25,6 +25,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (60, "customers", include_str!("../../migrations/0060_customers.sql")),
     (61, "audit", include_str!("../../migrations/0061_audit.sql")),
     (63, "users", include_str!("../../migrations/0063_users.sql")),
+    (64, "api_tokens", include_str!("../../migrations/0064_api_tokens.sql")),
 ];
 
 /// The number of the newest step that this program knows.

@@ -1,6 +1,7 @@
 //! The middle floor: one file for each table, rows in and rows out. A table never calls another one and decides nothing.
 
 pub(crate) mod addresses;
+pub(crate) mod api_tokens;
 pub(crate) mod audit;
 pub(crate) mod calls;
 pub(crate) mod commands;

@@ -86,6 +86,7 @@ const NO_GATEWAY: &[(&str, &str)] = &[
     ("audit", "of everything in the tenant"),
     ("customers", "above its gateways"),
     ("sites", "above its gateways"),
+    ("api_tokens", "found by the token"),
     ("invitations", "found by the token"),
     ("addresses", "of sites"),
     ("settings", "of every floor of the tree"),

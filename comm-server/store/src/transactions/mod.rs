@@ -3,6 +3,7 @@
 
 mod advance_rollout;
 mod answer_command;
+mod api_tokens;
 mod append_audit;
 mod apply_retention;
 mod begin_due_rollouts;

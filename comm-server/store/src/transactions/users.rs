@@ -165,7 +165,7 @@ impl Scoped {
 }
 
 /// The customer of the part that an account shall reach, where the author reaches that part.
-async fn granted(
+pub(super) async fn granted(
     connection: &mut AnyConnection,
     scope: &Scope,
     part: Option<Part>,
