@@ -56,3 +56,10 @@ pub(crate) enum RepositoryError {
         what: String,
     },
 }
+
+impl RepositoryError {
+    /// The source without its URL, which is this error's own.
+    pub(crate) fn unreachable(url: &reqwest::Url, source: reqwest::Error) -> Self {
+        Self::Unreachable { url: url.to_string(), source: source.without_url() }
+    }
+}

@@ -51,9 +51,7 @@ impl Http {
             Err(BoundedBodyError::TooLarge { .. }) => {
                 Err(Refusal::TooLarge { role: role.clone(), limit }.into())
             }
-            Err(BoundedBodyError::Connection(source)) => {
-                Err(RepositoryError::Unreachable { url: url.into(), source })
-            }
+            Err(BoundedBodyError::Connection(source)) => Err(RepositoryError::unreachable(&url, source)),
         }
     }
 
@@ -64,7 +62,7 @@ impl Http {
     }
 
     async fn get(&self, url: &Url) -> Result<Option<Response>, RepositoryError> {
-        let unreachable = |source| RepositoryError::Unreachable { url: url.to_string(), source };
+        let unreachable = |source| RepositoryError::unreachable(url, source);
         let response = self.0.get(url.clone()).send().await.map_err(unreachable)?;
         match response.status() {
             StatusCode::OK => Ok(Some(response)),

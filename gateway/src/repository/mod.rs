@@ -92,9 +92,9 @@ impl<'a> Repository<'a> {
         }
         let consistent = self.client.trusted().root().consistent_snapshot;
         let url = http::below(base, &expected.url_path(target, consistent))?;
-        let mut response = self.http.target(&url).await?;
         let mut file = storage::NewTarget::create(&path, target, &expected)?;
-        let interrupted = |source| RepositoryError::Unreachable { url: url.to_string(), source };
+        let mut response = self.http.target(&url).await?;
+        let interrupted = |source| RepositoryError::unreachable(&url, source);
         while let Some(part) = response.chunk().await.map_err(interrupted)? {
             file.write(&part)?;
         }
