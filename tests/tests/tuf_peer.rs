@@ -50,7 +50,7 @@ const MEANT: [Meant; 6] = [
     ("hashes", "", "Unsupported algorithm", "an unknown algorithm beside a known one is left out"),
     ("add roles", "", "Failed to deserialize", "a root may name more roles"),
     ("keys/", "", "Failed to deserialize", "a key of an unknown type can't sign, and disturbs nothing"),
-    ("replace", "", "UnsignedMetadataError", "python-tuf signs a member that is null as if it were missing"),
+    ("signed again", "", "UnsignedMetadataError", "python-tuf verifies what it parsed, not what it received"),
 ];
 
 /// Files with a random change: nobody but our client may refuse what python-tuf accepts, and the reverse, except for

@@ -41,6 +41,7 @@ def change(value, rng):
     elif kind == "add" and isinstance(parent, dict):
         parent["x-added"] = rng.choice(VALUES)
     else:
+        kind = "replace"
         parent[key] = rng.choice(VALUES)
     return f"{kind} {'/'.join(str(key)[:12] for key in path)}"
 

@@ -25,11 +25,23 @@ def a_target_has_other_content(t, other):
     said(t, "hash" if len(other) == 8 else "bytes")
 
 
-@scenario()
-def a_target_of_sha512_alone(t):
-    t.repository.add_target("targets", "image", b"content", ["sha512"])
+@scenario(cases=[("sha256",), ("sha512",), ("sha384",), ("sha256", "sha512")])
+def algorithms_of_hashes(t, *algorithms):
+    t.repository.add_target("targets", "folder/image", b"content", list(algorithms))
     t.repository.everything()
-    t.download("image")
+    t.download("folder/image", same_requests=len(algorithms) == 1)
+
+
+@scenario()
+def a_target_with_an_unknown_hash_alone(t):
+    t.repository.add_target("targets", "image", b"content")
+    hashes = t.repository.targets.targets["image"].hashes
+    hashes["unknown"] = hashes.pop("sha256")
+    t.repository.everything()
+    # Ours doesn't request what it can't verify.
+    requests = t.download("image", False, same_requests=False)
+    assert not any(kind == "targets" for kind, _ in requests)
+    said(t, "no hash by a known algorithm")
 
 
 ANY = ["*"]
