@@ -6,7 +6,7 @@ mod repository;
 
 use repository::{EXPIRED, Repository, Storage, TestKey, role, signed, target};
 use serde_json::{Value, json};
-use tuf::Refusal;
+use tuf::{Client, Refusal};
 
 #[test]
 fn a_refresh_requests_each_role_once_and_stores_what_it_received() {
@@ -363,4 +363,39 @@ fn targets_are_found_in_the_top_level_role() {
     assert_eq!(absent, tuf::Found::Absent);
     let long = Storage::trusting(&repository).find(&repository, &"a".repeat(1_025)).unwrap_err();
     assert!(matches!(long, Refusal::TargetPath { length: 1_025, .. }));
+}
+
+/// A client that is killed after any action continues where it stopped, and never goes back.
+#[test]
+fn a_client_that_is_killed_at_any_step_loses_nothing() {
+    let mut repository = Repository::new();
+    let mut before = Storage::trusting(&repository);
+    before.refresh(&repository).unwrap();
+    let new = TestKey::new("new");
+    repository.root["keys"]["new"] = new.public.clone();
+    repository.root["roles"]["timestamp"] = role(&[&new], 1);
+    Repository::bump(&mut repository.root);
+    repository.publish_root();
+    repository.keys.insert("timestamp", new);
+    repository.bump_all();
+    repository.publish();
+    let mut killed = 0;
+    for steps in 0.. {
+        let mut storage = Storage { files: before.files.clone(), ..Storage::default() };
+        let mut client = Client::new(&storage.files["root.json"], repository::now()).unwrap();
+        if storage.act(&mut client, &repository, steps).unwrap() {
+            break;
+        }
+        killed += 1;
+        let version = |storage: &Storage, role| storage.version(role).unwrap_or_default();
+        let reached = ["root", "targets"].map(|role| version(&storage, role));
+        storage.refresh(&repository).unwrap();
+        for (role, reached) in ["root", "targets"].into_iter().zip(reached) {
+            assert!(reached == 1 || reached == 2, "{role}: {reached}");
+        }
+        for role in ["root", "timestamp", "snapshot", "targets"] {
+            assert_eq!(storage.version(role), Some(2), "{role} after {steps} steps");
+        }
+    }
+    assert!(killed > 10, "{killed} steps");
 }

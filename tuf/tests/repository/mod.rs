@@ -216,9 +216,20 @@ impl Storage {
         client.found().unwrap()
     }
 
+    /// Performs all actions.
     pub(crate) fn perform(&mut self, client: &mut Client, repository: &Repository) -> Result<(), Refusal> {
+        self.act(client, repository, usize::MAX).map(drop)
+    }
+
+    /// Performs a number of actions; whether none is left.
+    pub(crate) fn act(
+        &mut self,
+        client: &mut Client,
+        repository: &Repository,
+        steps: usize,
+    ) -> Result<bool, Refusal> {
         let mut result = Ok(());
-        loop {
+        for _ in 0..steps {
             match client.next_action() {
                 Action::Write { role, bytes } => drop(self.files.insert(role.file_name(), bytes)),
                 Action::Remove { role } => drop(self.files.remove(&role.file_name())),
@@ -231,8 +242,9 @@ impl Storage {
                     self.requests.push(path);
                     result = client.fetched(file);
                 }
-                Action::Idle => return result,
+                Action::Idle => return result.map(|()| true),
             }
         }
+        result.map(|()| false)
     }
 }
