@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod admission;
+pub mod audit;
 pub mod cadence;
 pub mod calls;
 pub mod commands;
