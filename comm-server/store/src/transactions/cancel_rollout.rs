@@ -4,6 +4,7 @@ use comm_server_core::commands::{CommandEvent, CommandState};
 use comm_server_core::rollouts::RolloutState;
 use comm_server_core::tenancy::Scope;
 use jiff::Timestamp;
+use serde_json::json;
 use sqlx::AnyConnection;
 use wire::command::Order;
 use wire::ids::RolloutId;
@@ -79,8 +80,9 @@ async fn cancel(
         }
     }
     rollout_devices::cancel(connection, tenant, rollout, now).await?;
-    derive(connection, tenant, rollout, &locked, now).await?;
+    let state = derive(connection, tenant, rollout, &locked, now).await?;
+    let shown = |state: RolloutState| Some(json!({ "state": state.name() }));
     let entry = AuditEntry::new(now, by, "rollout.cancel", rollout.to_string());
-    audit::append(connection, tenant, &entry).await?;
+    audit::append(connection, tenant, &entry.changing(shown(locked.state), shown(state))).await?;
     Ok(Cancelled::Yes)
 }

@@ -1,7 +1,9 @@
 //! A command that an operator gives.
 
+use comm_server_core::commands::CommandState;
 use comm_server_core::tenancy::Scope;
 use jiff::Timestamp;
+use serde_json::json;
 use sqlx::AnyConnection;
 use wire::command::Order;
 use wire::ids::{CommandId, GatewayId};
@@ -46,7 +48,10 @@ async fn create(
     }
     let id = queue_command(connection, of, &new.order, &new.created_by, now).await?;
     let detail = format!("{} for {}: {id}", new.order.name(), new.gateway);
-    let entry = AuditEntry::new(now, &new.created_by, "command.create", detail);
+    let queued = json!({
+        "gateway": new.gateway, "kind": new.order.name(), "state": CommandState::Queued.name(),
+    });
+    let entry = AuditEntry::new(now, &new.created_by, "command.create", detail).changing(None, Some(queued));
     audit::append(connection, scope.tenant(), &entry).await?;
     Ok(Some(id))
 }

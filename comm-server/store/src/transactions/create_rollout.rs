@@ -8,6 +8,7 @@ use comm_server_core::rollouts::{
 };
 use comm_server_core::tenancy::{Scope, TenantId};
 use jiff::Timestamp;
+use serde_json::json;
 use sqlx::AnyConnection;
 use uuid::Uuid;
 use wire::command::{FirmwareUpdate, Order};
@@ -151,13 +152,18 @@ async fn create(
         not_before: plan.not_before,
         state: RolloutState::Scheduled,
     };
-    derive(connection, tenant, id, &made, now).await?;
+    let state = derive(connection, tenant, id, &made, now).await?;
     let detail = format!("{id}: {}, {devices} devices, not before {}", new.target, plan.not_before);
     let (what, detail) = match new.retry_of {
         Some(retried) => ("rollout.retry", format!("{detail}, failed in {retried}")),
         None => ("rollout.create", detail),
     };
-    audit::append(connection, tenant, &AuditEntry::new(now, &new.created_by, what, detail)).await?;
+    let created = json!({
+        "state": state.name(), "target": new.target, "devices": devices, "not_before": plan.not_before,
+        "retry_of": new.retry_of,
+    });
+    let entry = AuditEntry::new(now, &new.created_by, what, detail).changing(None, Some(created));
+    audit::append(connection, tenant, &entry).await?;
     Ok(Ok(id))
 }
 

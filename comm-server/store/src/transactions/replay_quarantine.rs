@@ -4,6 +4,7 @@ use comm_server_core::ingest::{Content, GatewayClock, Later, late_effects, parse
 use comm_server_core::tenancy::{Scope, TenantId};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 use sqlx::AnyConnection;
 use wire::ids::GatewayId;
 use wire::report::{Envelope, Report};
@@ -72,8 +73,10 @@ async fn portion(
     let Some(last) = rows.last() else { return Ok((done, None)) };
     if done.taken > 0 {
         let detail = format!("{} reports taken, {} kept", done.taken, done.kept);
-        audit::append(connection, scope.tenant(), &AuditEntry::new(now, by, "quarantine.replay", detail))
-            .await?;
+        let shown = |quarantined: u64| Some(json!({ "quarantined": quarantined }));
+        let entry = AuditEntry::new(now, by, "quarantine.replay", detail);
+        let entry = entry.changing(shown(done.taken + done.kept), shown(done.kept));
+        audit::append(connection, scope.tenant(), &entry).await?;
     }
     Ok((done, Some(last.position()?)))
 }
