@@ -1,5 +1,6 @@
 //! The command line: it works on the database whether the server runs or not, and every change is audited.
 
+mod audit;
 mod customers;
 mod print;
 mod rollout;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use comm_server_core::audit::Broken;
 use comm_server_core::roles::Permission;
 use comm_server_core::rollouts::Interface;
 use comm_server_core::tenancy::SiteId;
@@ -18,13 +20,14 @@ use wire::ids::GatewayId;
 
 use crate::config::Config;
 use crate::services::{
-    AccountError, Accounts, Actor, CommandError, Commands, Customers, CustomersError, FileError, Forbidden,
-    HashError, ImagesError, OrderError, PasswordResetError, Quarantine, QuarantineError, RequestKind,
-    SettingsError, Users, Views,
+    AccountError, Accounts, Actor, AuditError, CommandError, Commands, Customers, CustomersError, FileError,
+    Forbidden, HashError, ImagesError, OrderError, PasswordResetError, Quarantine, QuarantineError,
+    RequestKind, SettingsError, Users, Views,
 };
 use crate::store::backup::{self, BackupError};
 use crate::store::{self, Needs, Page, RolloutError, Store, StoreError};
 
+pub use audit::AuditAction;
 pub use customers::{CustomerAction, SettingAction, SiteAction};
 pub use print::PrintError;
 pub use rollout::RolloutAction;
@@ -82,6 +85,9 @@ pub enum Action {
     /// Reports that could not be used.
     #[command(subcommand)]
     Quarantine(QuarantineAction),
+    /// The audit: who changed what.
+    #[command(subcommand)]
+    Audit(AuditAction),
     /// Bring the database's tables to this program's version.
     Migrate,
     /// Write one state of the whole database to a new file, while the server runs or not.
@@ -175,6 +181,12 @@ pub enum CliError {
     /// The quarantine.
     #[error(transparent)]
     Quarantine(#[from] QuarantineError),
+    /// The audit.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The chain of the audit isn't whole.
+    #[error("the audit was changed past this program: {0}")]
+    AuditBroken(Broken),
     /// A permission; the command line has all of them.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
@@ -261,6 +273,8 @@ impl CliError {
             | Self::Images(_)
             | Self::Command(_)
             | Self::Quarantine(_)
+            | Self::Audit(_)
+            | Self::AuditBroken(_)
             | Self::Forbidden(_)
             | Self::Customers(_)
             | Self::Account(_)
@@ -291,6 +305,7 @@ const fn needs(action: &Action) -> Needs {
         | Action::Gateway(_)
         | Action::Command(_)
         | Action::Quarantine(_)
+        | Action::Audit(_)
         | Action::Password(_) => Needs::Tables,
     }
 }
@@ -339,6 +354,7 @@ async fn carry_out(arguments: &Arguments, config: &Config, url: &str) -> Result<
         | Action::Gateway(_)
         | Action::Command(_)
         | Action::Quarantine(_)
+        | Action::Audit(_)
         | Action::Password(_) => {}
     }
     on_store(arguments, config, &Store::open_detached(url).await?).await
@@ -360,6 +376,7 @@ async fn on_store(arguments: &Arguments, config: &Config, store: &Store) -> Resu
             let replayed = Quarantine::new(store.clone()).replay(&actor, gateway.as_ref()).await?;
             Ok(print::replayed(json, replayed)?)
         }
+        Action::Audit(action) => audit::act(store, &actor, json, action).await,
         Action::Rollout(action) => rollout::act(store, config, &actor, json, action).await,
         Action::Customer(action) => customers::customer(store, &actor, json, action).await,
         Action::Site(action) => customers::site(store, &actor, json, action).await,

@@ -1,5 +1,5 @@
-//! Scheduled jobs: meter requests that are due, expired commands and sessions, roll-outs whose date has passed. Jobs
-//! run in UTC.
+//! Scheduled jobs: meter requests that are due, expired commands and sessions, roll-outs whose date has passed, audit
+//! entries that are not sealed. Jobs run in UTC.
 
 use std::future::Future;
 
@@ -18,6 +18,9 @@ const EACH_MINUTE: &str = "0 * * * * *";
 
 /// At the minute 17 of each hour.
 const EACH_HOUR: &str = "0 17 * * * *";
+
+/// Each 10 seconds.
+const SEALING: &str = "*/10 * * * * *";
 
 /// Each 15 seconds.
 const OFTEN: &str = "*/15 * * * * *";
@@ -38,6 +41,7 @@ pub(crate) async fn start(
     scheduler.add(job(EACH_MINUTE, store, "dates of roll-outs", begin_rollouts)?).await?;
     let tidy = move |store: Store, now| async move { store.apply_retention(retention, now).await };
     scheduler.add(job(EACH_HOUR, store, "retention", tidy)?).await?;
+    scheduler.add(job(SEALING, store, "sealing of the audit", seal_audit)?).await?;
     let own = store.of(scope);
     scheduler.add(job(OFTEN, store, "statistics", move |_, _| gauge(own.clone()))?).await?;
     scheduler.start().await?;
@@ -83,6 +87,11 @@ async fn expire_sessions(store: Store, now: Timestamp) -> Result<u64, StoreError
 
 async fn begin_rollouts(store: Store, now: Timestamp) -> Result<u64, StoreError> {
     store.begin_due_rollouts(now).await
+}
+
+/// It isn't logged: there is something to seal most of the time.
+async fn seal_audit(store: Store, _: Timestamp) -> Result<u64, StoreError> {
+    store.seal_audit().await.map(|_| 0)
 }
 
 /// Numbers of the store as metrics. Kinds and states that are gone must not keep their last number.

@@ -286,3 +286,59 @@ async fn a_roll_out_is_refused_with_what_to_do_next() {
     let all = store.of(&scope()).rollouts(None).await.unwrap().items;
     assert!(all.is_empty(), "{all:?}");
 }
+
+#[tokio::test]
+async fn the_audit_is_listed_verified_and_exported() {
+    let dir = site();
+    let url = format!("sqlite://{}", dir.path().join("platen.db").display());
+    platen_comm_server::store::Store::open_detached(&url).await.unwrap();
+    for name in ["Meyer", "=Sato"] {
+        let added = run(dir.path(), &["customer", "add", "--name", name]);
+        assert!(added.status.success(), "{}", said(&added));
+    }
+    let out = |arguments: &[&str]| {
+        let output = run(dir.path(), arguments);
+        (output.status.code(), String::from_utf8(output.stdout.clone()).unwrap(), said(&output))
+    };
+    let (code, list, error) = out(&["audit", "list", "--what", "customer", "--who", "cli", "--json"]);
+    assert_eq!(code, Some(0), "{error}");
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!((list.as_array().unwrap().len(), &list[0]["after"]["name"]), (2, &json!("=Sato")));
+    assert!(out(&["audit", "list"]).1.contains("customer.create"));
+    assert_eq!(out(&["audit", "list", "--to", "2020-01-01", "--json"]).1.trim(), "[]");
+    let (code, _, error) = out(&["audit", "list", "--from", "soon"]);
+    assert!(code == Some(2) && error.contains("2026-11-29"), "{error}");
+
+    let (code, verified, error) = out(&["audit", "verify", "--json"]);
+    assert_eq!(code, Some(0), "{error}");
+    let verified: Value = serde_json::from_str(&verified).unwrap();
+    assert_eq!((&verified["whole"], &verified["number"]), (&json!(true), &json!(2)));
+    let known = format!("2:{}", verified["hash"].as_str().unwrap());
+    let (code, whole, error) = out(&["audit", "verify", "--known", &known]);
+    assert_eq!(code, Some(0), "{error}");
+    assert_eq!(whole.trim(), format!("whole from entry 1 to entry 2; {known}"));
+    assert_eq!(out(&["audit", "verify", "--known", "2"]).0, Some(2));
+
+    let (code, table, error) = out(&["audit", "export"]);
+    assert_eq!(code, Some(0), "{error}");
+    let rows: Vec<&str> = table.lines().collect();
+    assert!(
+        rows.len() == 3 && rows[0].starts_with("number,at,who,") && rows[2].contains(",'=Sato: "),
+        "{table}"
+    );
+    for arguments in [&["audit", "export", "--format", "jsonl"][..], &["audit", "export", "--json"]] {
+        let lines = out(arguments).1;
+        let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((lines.len(), &lines[0]["number"]), (2, &json!(1)));
+    }
+
+    let database = platen_comm_server::store::testing::Database::connect(&url).await.unwrap();
+    database.execute("DELETE FROM audit WHERE number = 1").await.unwrap();
+    let (code, verified, error) = out(&["audit", "verify", "--json"]);
+    assert_eq!(code, Some(1));
+    let verified: Value = serde_json::from_str(&verified).unwrap();
+    assert_eq!((&verified["whole"], &verified["broken"]["fault"]), (&json!(false), &json!("missing")));
+    assert!(error.contains("audit entry 1 is missing"), "{error}");
+    let (code, whole, error) = out(&["audit", "verify"]);
+    assert!(code == Some(1) && whole.is_empty() && error.contains("audit entry 1 is missing"), "{error}");
+}

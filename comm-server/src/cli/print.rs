@@ -3,19 +3,21 @@
 use std::path::Path;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use comm_server_core::audit::differences;
 use comm_server_core::tenancy::SiteId;
 use jiff::Timestamp;
+use runtime::output::OutputReader;
 use serde::Serialize;
 use serde_json::json;
 use wire::ids::{CommandId, DeviceId, GatewayId};
 use wire::report::WaitReason;
 use wire::text::with_marks;
 
-use crate::services::{FileOutcome, ImportMode, Invited, PlaceSetting};
+use crate::services::{FileOutcome, ImportMode, Invited, PlaceSetting, audit_document};
 use crate::store::backup::{BackedUp, Restored};
 use crate::store::{
-    Customer, Gateway, LeftOutDevice, ListedUser, Migrated, Quarantined, Replayed, Rollout, RolloutDevice,
-    Site,
+    AuditChain, Customer, Gateway, LeftOutDevice, ListedUser, Migrated, Quarantined, Recorded, Replayed,
+    Rollout, RolloutDevice, Site,
 };
 
 /// Standard output refused.
@@ -207,6 +209,51 @@ pub(super) fn quarantine(json: bool, reports: &[Quarantined]) -> Result<(), Prin
         ]
     };
     line(&table(&["gateway", "lane", "number", "received", "why"], reports.iter().map(row)))
+}
+
+pub(super) fn audit(json: bool, entries: &[Recorded]) -> Result<(), PrintError> {
+    if json {
+        return document(&entries.iter().map(audit_document).collect::<Vec<_>>());
+    }
+    let row = |e: &Recorded| {
+        let number = e.number.map(|number| number.to_string()).unwrap_or_default();
+        let changed = differences(e.before.as_ref(), e.after.as_ref());
+        let changed = changed.iter().map(|d| format!("{}: {:?} → {:?}", d.field, d.before, d.after));
+        let detail = std::iter::once(e.detail.clone()).chain(changed).collect::<Vec<_>>().join("; ");
+        vec![number, time(Some(e.at)), e.who.clone(), e.what.clone(), detail]
+    };
+    line(&table(&["entry", "when", "who", "what", "detail"], entries.iter().map(row)))
+}
+
+pub(super) fn audit_chain(json: bool, chain: &AuditChain) -> Result<(), PrintError> {
+    let AuditChain { head, broken } = chain;
+    let hash = head.hash.to_string();
+    if json {
+        let broken = broken.map(|broken| {
+            json!({"number": broken.number, "fault": broken.fault.name(), "detail": broken.to_string()})
+        });
+        return document(&json!({
+            "whole": broken.is_none(), "number": head.number, "hash": hash,
+            "first_number": head.first_number, "broken": broken,
+        }));
+    }
+    match broken {
+        // The reason follows as the error.
+        Some(_) => Ok(()),
+        None if head.number < head.first_number => {
+            line(&format!("whole, without entries; {}:{hash}", head.number))
+        }
+        None => line(&format!(
+            "whole from entry {} to entry {}; {}:{hash}",
+            head.first_number, head.number, head.number
+        )),
+    }
+}
+
+/// A part of an output; whether its reader wants more.
+pub(super) fn part(text: &str) -> Result<bool, PrintError> {
+    let reader = runtime::output::write(|out| out.write_all(text.as_bytes()))?;
+    Ok(reader == OutputReader::Present)
 }
 
 /// A text as it is.

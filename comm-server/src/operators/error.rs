@@ -6,8 +6,8 @@ use wire::problem::{Problem, ProblemCode};
 
 use super::precondition::changed;
 use crate::services::{
-    AccountError, CommandError, CustomersError, FileError, Forbidden, HashError, LoginError, OrderError,
-    PasswordError, QuarantineError, SessionError, SettingsError,
+    AccountError, AuditError, CommandError, CustomersError, FileError, Forbidden, HashError, LoginError,
+    OrderError, PasswordError, QuarantineError, SessionError, SettingsError,
 };
 use crate::store::{ChangeError, RolloutError, StoreError};
 use comm_server_core::rollouts::{Interface, PlanError};
@@ -152,6 +152,16 @@ impl From<ChangeError> for ApiError {
             }
             ChangeError::Version { current } => changed(current),
             ChangeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AuditError> for ApiError {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Forbidden(error) => error.into(),
+            AuditError::TooMany => Self::malformed(error.to_string()),
+            AuditError::Store(error) => error.into(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! the audit are in [`crate::services`], and a view is of the caller's tenant.
 
 mod api;
+mod audit_body;
 mod caller;
 mod compression;
 mod error;

@@ -6,6 +6,8 @@
 
 pub mod accounts;
 mod actor;
+pub mod audit;
+mod audit_file;
 pub mod commands;
 pub mod customer_file;
 pub mod customers;
@@ -31,6 +33,8 @@ use crate::store::Store;
 
 pub use accounts::{AccountError, Accounts, Invited};
 pub use actor::{Actor, Forbidden};
+pub use audit::{Audit, AuditError, AuditExport, EXPORT_ENTRIES, Standing};
+pub use audit_file::{AuditFormat, document as audit_document};
 pub use commands::{CommandError, Commands, RequestKind};
 pub use customer_file::{FileError, FileOutcome, ImportMode, WrongRow};
 pub use customers::{Customers, CustomersError};
@@ -51,6 +55,8 @@ pub use view::{View, Views};
 pub struct Services {
     /// The views.
     pub views: Views,
+    /// The audit.
+    pub audit: Audit,
     /// Commands to gateways.
     pub commands: Commands,
     /// Customers and sites.
@@ -85,6 +91,7 @@ impl Services {
         Ok(Self {
             customers: Customers::new(store.clone()),
             settings: Settings::new(store.clone(), cadence),
+            audit: Audit::new(store.clone()),
             views: Views::new(store.clone()),
             commands: Commands::new(store.clone()),
             rollouts: Rollouts::new(store.clone(), images.map(Arc::new)),

@@ -43,6 +43,10 @@ async fn forbidden(services: &Services, actor: &Actor) -> Vec<(String, bool)> {
     add("set a setting", matches!(set, Err(CustomersError::Forbidden(_))));
     let listed = services.accounts.list(actor, "", None).await;
     add("list users", matches!(listed, Err(AccountError::Forbidden(_))));
+    let verified = services.audit.verify(actor, None).await;
+    add("verify the audit", matches!(verified, Err(AuditError::Forbidden(_))));
+    let export = services.audit.export(actor, crate::store::AuditFilter::default(), None).await;
+    add("export the audit", matches!(export, Err(AuditError::Forbidden(_))));
     for permission in [Permission::SeeFleet, Permission::SeeQuarantine, Permission::SeeAudit] {
         assert_eq!(
             services.views.now(actor, permission).is_ok(),
@@ -75,6 +79,8 @@ async fn every_service_is_open_to_exactly_the_roles_of_the_table() {
         ("create a customer", "001000100"),
         ("set a setting", "001000100"),
         ("list users", "000000100"),
+        ("verify the audit", "000000100"),
+        ("export the audit", "000000100"),
         ("SeeFleet", "111111111"),
         ("SeeQuarantine", "000000100"),
         ("SeeAudit", "000000100"),
@@ -96,4 +102,37 @@ async fn every_service_is_open_to_exactly_the_roles_of_the_table() {
     }
     let command_line = forbidden(&services, &Actor::command_line(scope())).await;
     assert!(command_line.iter().all(|(_, is_forbidden)| !is_forbidden), "{command_line:?}");
+}
+
+#[tokio::test]
+async fn whoever_reaches_a_part_of_the_tenant_reads_no_audit() {
+    let id = "01980000-0000-7000-8000-000000000001".parse().unwrap();
+    let part = Scope::of_part(scope().tenant().clone(), comm_server_core::tenancy::Part::Customer(id));
+    let actor = Actor::operator(part, "erin", Role::Administrator);
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", dir.path().join("platen.db").display());
+    let audit = Audit::new(Store::open_detached(&url).await.unwrap());
+    assert!(matches!(audit.standing(&actor).await, Err(AuditError::Forbidden(_))));
+    assert!(matches!(audit.verify(&actor, None).await, Err(AuditError::Forbidden(_))));
+    let all = crate::store::AuditFilter::default();
+    assert!(matches!(audit.export(&actor, all, None).await, Err(AuditError::Forbidden(_))));
+    let whole = Actor::operator(scope(), "erin", Role::Administrator);
+    let store = audit.verify(&whole, None).await;
+    assert!(store.is_ok_and(|chain| chain.broken.is_none()));
+}
+
+#[tokio::test]
+async fn an_export_has_a_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", dir.path().join("platen.db").display());
+    let store = Store::open_detached(&url).await.unwrap();
+    for n in 0..3 {
+        let entry = crate::store::AuditEntry::new(jiff::Timestamp::UNIX_EPOCH, "erin", "test", n.to_string());
+        store.of(&scope()).append_audit(entry).await.unwrap();
+    }
+    let (audit, actor) = (Audit::new(store), Actor::command_line(scope()));
+    let export = async |most| audit.export(&actor, crate::store::AuditFilter::default(), most).await;
+    assert!(matches!(export(Some(2)).await, Err(AuditError::TooMany)));
+    let mut all = export(Some(3)).await.unwrap();
+    assert_eq!((all.next().await.unwrap().len(), all.next().await.unwrap().len()), (3, 0));
 }

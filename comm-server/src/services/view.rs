@@ -11,10 +11,10 @@ use wire::ids::{DeviceId, GatewayId, RolloutId};
 
 use super::{Actor, Forbidden};
 use crate::store::{
-    AuditEntry, Call, CallFilter, Command, CounterSeries, Customer, Device, DeviceDetail, DeviceFilter,
+    AuditFilter, Call, CallFilter, Command, CounterSeries, Customer, Device, DeviceDetail, DeviceFilter,
     FleetDevice, FleetFilter, FleetNumbers, Gateway, GatewayFilter, LaneState, LatestCounter, LeftOutDevice,
-    Page, Quarantined, Rollout, RolloutDevice, Scoped, SeriesQuery, Sighting, Site, SiteFilter, Store,
-    StoreError, SupplyCall,
+    Page, Quarantined, Recorded, Rollout, RolloutDevice, Scoped, SeriesQuery, Sighting, Site, SiteFilter,
+    Store, StoreError, SupplyCall,
 };
 
 /// Gives views to actors with the permission; cheap to clone.
@@ -249,7 +249,11 @@ impl View {
         self.store.quarantine(cursor).await
     }
 
-    pub(crate) async fn audit(&self, cursor: Option<&str>) -> Read<Page<AuditEntry>> {
-        self.store.audit(cursor).await
+    /// Entries of the audit, newest first.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub async fn audit(&self, filter: &AuditFilter, cursor: Option<&str>) -> Read<Page<Recorded>> {
+        self.store.find_audit(filter, cursor).await
     }
 }

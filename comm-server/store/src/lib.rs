@@ -39,10 +39,10 @@ pub use transactions::{
     Ingested, Invitation, NewCommand, NewPassword, NewRollout, Replayed, RolloutError,
 };
 pub use views::{
-    Call, CallFilter, Command, CounterPoint, CounterSeries, CounterSource, Customer, Device, DeviceDetail,
-    DeviceFilter, FleetDevice, FleetFilter, FleetNumbers, Gateway, GatewayFilter, LaneState, LatestCounter,
-    LeftOutDevice, ListedUser, OpenSession, OwnValue, Quarantined, Rollout, RolloutDevice, SeriesQuery,
-    Sighting, Site, SiteFilter, Statistics, SupplyCall,
+    AuditChain, AuditFilter, Call, CallFilter, Command, CounterPoint, CounterSeries, CounterSource, Customer,
+    Device, DeviceDetail, DeviceFilter, FleetDevice, FleetFilter, FleetNumbers, Gateway, GatewayFilter,
+    LaneState, LatestCounter, LeftOutDevice, ListedUser, OpenSession, OwnValue, Quarantined, Recorded,
+    Rollout, RolloutDevice, SeriesQuery, Sighting, Site, SiteFilter, Statistics, SupplyCall,
 };
 
 use db::writer::{self, Writer};

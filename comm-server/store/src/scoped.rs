@@ -22,6 +22,10 @@ impl Store {
 }
 
 impl Scoped {
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
     pub(crate) const fn tenant(&self) -> &TenantId {
         self.scope.tenant()
     }

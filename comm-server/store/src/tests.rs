@@ -19,6 +19,7 @@ use crate::db::row;
 use crate::testing::{id, scope};
 use crate::*;
 
+mod audit;
 mod batches;
 mod customers;
 pub(crate) mod engines;
@@ -28,6 +29,7 @@ mod polls;
 mod rollouts;
 mod several_servers;
 
+use audit::*;
 use batches::*;
 use customers::*;
 use engines::{database, direct, on_every_engine};
@@ -81,6 +83,15 @@ on_every_engine! {
     a_part_of_the_tree_shows_nothing_else,
     a_setting_counts_below_the_place_that_has_it,
     a_row_of_a_table_is_taken_whole_or_refused_whole,
+    entries_are_sealed_in_the_order_of_their_ids,
+    what_is_changed_past_the_server_is_found,
+    an_entry_older_than_a_sealed_one_is_sealed_next,
+    retention_moves_the_beginning_of_the_chain,
+    two_servers_that_seal_at_once_make_one_chain,
+    each_tenant_has_a_chain_of_its_own,
+    a_restored_chain_is_whole,
+    entries_are_found_by_time_author_and_kind,
+    changes_say_what_they_changed,
 }
 
 const NOW: Timestamp = Timestamp::constant(1_767_225_600, 0);

@@ -111,6 +111,8 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(quarantine::list))
         .routes(routes!(quarantine::replay))
         .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
+        .routes(routes!(audit::export))
         .routes(routes!(images::list))
 }
 
@@ -223,6 +225,7 @@ mod tests {
             ("RolloutDevice", "step", "DeviceStep"),
             ("RolloutDevice", "waiting_for", "WaitsFor"),
             ("Session", "role", "Role"),
+            ("AuditBroken", "fault", "AuditFault"),
         ];
         for (schema, property, state) in table {
             let reference = &schemas[schema]["properties"][property]["$ref"];
@@ -285,6 +288,8 @@ mod tests {
             [
                 "/api/v1/account/password",
                 "/api/v1/audit",
+                "/api/v1/audit/export",
+                "/api/v1/audit/verify",
                 "/api/v1/calls",
                 "/api/v1/commands",
                 "/api/v1/customers",

@@ -84,6 +84,7 @@ pub(super) fn router(state: &OperatorState) -> Router<OperatorState> {
         .route("/quarantine", get(quarantine::show))
         .route("/quarantine/replay", post(quarantine::replay))
         .route("/audit", get(audit::show))
+        .route("/audit/export.csv", get(audit::export))
         .route("/assets/{*path}", get(assets::serve))
         .route("/favicon.ico", get(assets::favicon))
         .fallback(error::nothing_here)

@@ -20,6 +20,7 @@ pub(super) const TABLES: &[&str] = &[
     "users",
     "enrollments",
     "audit",
+    "audit_heads",
 ];
 
 /// Tables that a backup leaves out, with the reason.

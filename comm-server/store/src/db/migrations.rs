@@ -24,6 +24,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (51, "enrollments", include_str!("../../migrations/0051_enrollments.sql")),
     (60, "customers", include_str!("../../migrations/0060_customers.sql")),
     (61, "audit", include_str!("../../migrations/0061_audit.sql")),
+    (62, "audit_chain", include_str!("../../migrations/0062_audit_chain.sql")),
     (63, "users", include_str!("../../migrations/0063_users.sql")),
     (64, "api_tokens", include_str!("../../migrations/0064_api_tokens.sql")),
 ];

@@ -1,14 +1,17 @@
-//! The audit: changes with their authors and times.
+//! The audit: changes with their authors and times. An entry is appended without a place in the chain, so that writers
+//! wait for nobody; it gets one when it is sealed.
 
+use comm_server_core::audit::{Content, Head};
 use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe};
 use uuid::Uuid;
 use wire::text::{clipped, with_marks};
 
-use crate::db::{StoreError, failed};
+use crate::db::{StoreError, failed, row};
 
 /// A text of an entry, bytes.
 const TEXT_BYTES: usize = 4 << 10;
@@ -55,7 +58,7 @@ pub(crate) async fn append(
 }
 
 /// A text from outside, as evidence: hidden characters become marks, so that it can't be misread.
-fn evident(text: &str) -> String {
+pub(crate) fn evident(text: &str) -> String {
     with_marks(clipped(text, TEXT_BYTES)).into_owned()
 }
 
@@ -73,8 +76,138 @@ impl AuditEntry {
     }
 }
 
-/// Deletes entries from before a time; how many.
-pub(crate) async fn delete_before(connection: &mut AnyConnection, before_ms: i64) -> Result<u64, StoreError> {
-    let delete = sqlx::query("DELETE FROM audit WHERE at_ms < $1").bind(before_ms);
+/// An entry as it is stored.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) entry: String,
+    pub(crate) at_ms: i64,
+    pub(crate) who: String,
+    pub(crate) what: String,
+    pub(crate) detail: String,
+    pub(crate) before: Option<String>,
+    pub(crate) after: Option<String>,
+    /// Its place in the chain; `None` until it is sealed.
+    pub(crate) number: Option<i64>,
+    /// The stored hash, whatever it is.
+    pub(crate) hash: Option<String>,
+}
+
+/// The columns of a [`Row`].
+pub(crate) const COLUMNS: &str = "entry, at_ms, who, what, detail, before_json, after_json, number, hash";
+
+impl Row {
+    pub(crate) fn of(found: &AnyRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            entry: row::text(found, "entry")?,
+            at_ms: row::number(found, "at_ms")?,
+            who: row::text(found, "who")?,
+            what: row::text(found, "what")?,
+            detail: row::text(found, "detail")?,
+            before: row::maybe_text(found, "before_json")?,
+            after: row::maybe_text(found, "after_json")?,
+            number: row::maybe_number(found, "number")?,
+            hash: row::maybe_text(found, "hash")?,
+        })
+    }
+
+    /// What its hash is over.
+    pub(crate) fn content<'a>(&'a self, tenant: &'a TenantId) -> Content<'a> {
+        Content {
+            tenant: tenant.as_str(),
+            entry: &self.entry,
+            at_ms: self.at_ms,
+            who: &self.who,
+            what: &self.what,
+            detail: &self.detail,
+            before: self.before.as_deref(),
+            after: self.after.as_deref(),
+        }
+    }
+}
+
+/// Entries that are not sealed, in the order of their ids.
+pub(crate) async fn unsealed(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    limit: i64,
+) -> Result<Vec<Row>, StoreError> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM audit WHERE tenant = $1 AND number IS NULL ORDER BY entry LIMIT $2");
+    let select = sqlx::query(AssertSqlSafe(sql)).bind(tenant.to_string()).bind(limit);
+    let found = select.fetch_all(connection).await.map_err(failed("read unsealed audit entries"))?;
+    found.iter().map(Row::of).collect()
+}
+
+/// Gives an entry its place in the chain.
+pub(crate) async fn seal(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    entry: &str,
+    head: &Head,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE audit SET number = $3, hash = $4 WHERE tenant = $1 AND entry = $2")
+        .bind(tenant.to_string())
+        .bind(entry.to_owned())
+        .bind(row::stored(head.number, "audit.number")?)
+        .bind(head.hash.to_string())
+        .execute(connection)
+        .await
+        .map_err(failed("seal audit entry"))?;
+    Ok(())
+}
+
+/// The first number behind a place in the chain that an entry has.
+pub(crate) async fn first_after(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    number: u64,
+) -> Result<Option<i64>, StoreError> {
+    let select = sqlx::query("SELECT MIN(number) AS number FROM audit WHERE tenant = $1 AND number > $2")
+        .bind(tenant.to_string())
+        .bind(row::stored(number, "audit_heads.number")?);
+    let found = select.fetch_one(connection).await.map_err(failed("read end of audit"))?;
+    row::maybe_number(&found, "number")
+}
+
+/// The first number whose entry is not older than a time.
+pub(crate) async fn first_since(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    since_ms: i64,
+) -> Result<Option<i64>, StoreError> {
+    let select = sqlx::query(
+        "SELECT number FROM audit WHERE tenant = $1 AND number IS NOT NULL AND at_ms >= $2 ORDER BY number LIMIT 1",
+    )
+    .bind(tenant.to_string())
+    .bind(since_ms);
+    let found = select.fetch_optional(connection).await.map_err(failed("read beginning of audit"))?;
+    found.map(|found| row::number(&found, "number")).transpose()
+}
+
+/// Number and stored hash of the last entry up to a number.
+pub(crate) async fn last_until(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    number: i64,
+) -> Result<Option<(i64, Option<String>)>, StoreError> {
+    let select = sqlx::query(
+        "SELECT number, hash FROM audit WHERE tenant = $1 AND number IS NOT NULL AND number <= $2 \
+         ORDER BY number DESC LIMIT 1",
+    )
+    .bind(tenant.to_string())
+    .bind(number);
+    let found = select.fetch_optional(connection).await.map_err(failed("read beginning of audit"))?;
+    found.map(|found| Ok((row::number(&found, "number")?, row::maybe_text(&found, "hash")?))).transpose()
+}
+
+/// Deletes sealed entries up to a number; how many.
+pub(crate) async fn delete_until(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    number: i64,
+) -> Result<u64, StoreError> {
+    let delete = sqlx::query("DELETE FROM audit WHERE tenant = $1 AND number IS NOT NULL AND number <= $2")
+        .bind(tenant.to_string())
+        .bind(number);
     Ok(delete.execute(connection).await.map_err(failed("delete audit entries"))?.rows_affected())
 }

@@ -3,6 +3,7 @@
 pub(crate) mod addresses;
 pub(crate) mod api_tokens;
 pub(crate) mod audit;
+pub(crate) mod audit_heads;
 pub(crate) mod calls;
 pub(crate) mod commands;
 pub(crate) mod counters;

@@ -78,7 +78,8 @@ pub(crate) enum Through {
 }
 
 fn start(through: Through) -> Result<Databases, PostgresqlError> {
-    let server = Postgresql::start(&["fsync=off"])?;
+    // The pooler keeps up to three connections to the database of each test.
+    let server = Postgresql::start(&["fsync=off", "max_connections=400"])?;
     let pooler = (through == Through::Pooler).then(|| Pgbouncer::start(&server)).transpose()?;
     Ok(Databases { pooler, server, made: BTreeSet::new() })
 }

@@ -84,6 +84,7 @@ const NO_GATEWAY: &[(&str, &str)] = &[
     ("login_failures", "of users"),
     ("enrollments", "found by the token; the gateway may be a new one"),
     ("audit", "of everything in the tenant"),
+    ("audit_heads", "of everything in the tenant"),
     ("customers", "above its gateways"),
     ("sites", "above its gateways"),
     ("api_tokens", "found by the token"),

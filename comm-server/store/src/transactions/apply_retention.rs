@@ -7,9 +7,7 @@ use sqlx::AnyConnection;
 use super::keep_partitions::keep_partitions;
 use crate::Store;
 use crate::db::StoreError;
-use crate::tables::{
-    GatewayRef, audit, calls, commands, counters, gateways, partitions, quarantine, reports,
-};
+use crate::tables::{GatewayRef, calls, commands, counters, gateways, partitions, quarantine, reports};
 
 /// Gateways whose rows one transaction deletes.
 const BATCH: i64 = 20;
@@ -28,12 +26,7 @@ impl Store {
                 .await?;
             deleted += rows;
             if gateways < BATCH {
-                let before_ms = retention::before(now, retention.audit_days);
-                let entries = self
-                    .writer()
-                    .write(move |c| Box::pin(async move { audit::delete_before(c, before_ms).await }))
-                    .await?;
-                return Ok(deleted + entries);
+                return Ok(deleted + self.trim_audit(retention::before(now, retention.audit_days)).await?);
             }
         }
     }

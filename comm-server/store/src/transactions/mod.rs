@@ -21,9 +21,11 @@ mod queue_command;
 mod register_gateway;
 mod replay_quarantine;
 mod request_meters;
+mod seal_audit;
 mod sessions;
 mod set_setting;
 mod take_polls;
+mod trim_audit;
 mod users;
 
 pub use answer_command::AnswerError;
@@ -35,5 +37,6 @@ pub use customers::{Author, ChangeError};
 pub use import_customers::{IMPORT_ROWS, Imported};
 pub use ingest_batch::{IngestError, Ingested};
 pub use replay_quarantine::Replayed;
+pub(crate) use seal_audit::sha256;
 pub(crate) use take_polls::take_polls;
 pub use users::{AccountChange, Invitation, NewPassword};

@@ -1,6 +1,7 @@
 //! The upper floor for reading: lists and single items for people.
 
 mod audit;
+mod audit_chain;
 mod calls;
 mod commands;
 mod counters;
@@ -17,6 +18,8 @@ mod sightings;
 mod statistics;
 mod users;
 
+pub use audit::{AuditFilter, Recorded};
+pub use audit_chain::AuditChain;
 pub use calls::{Call, CallFilter};
 pub use commands::Command;
 pub use counters::{CounterPoint, CounterSeries, CounterSource, LatestCounter, SeriesQuery};
