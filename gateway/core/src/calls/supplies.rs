@@ -36,8 +36,10 @@ pub(super) fn conditions(observed: &Observation<'_>) -> Vec<Condition> {
         let is_it = |target| target == Some(Target::Place(at));
         let end = own.condition(observed, CallKind::SupplyEnd, is_it(bits.end));
         let mut near = own.condition(observed, CallKind::SupplyNearEnd, is_it(bits.near));
-        // A bit that is attributed to the device may be about this supply.
-        let maybe = bits.end == Some(Target::Device) && own.colors && !own.shown;
+        // A bit that is attributed to the device, or to nothing because the table is cut, may be about this supply.
+        let unattributed =
+            bits.end.is_none() && !observed.coverage.supplies && is_set(observed, CallKind::SupplyEnd);
+        let maybe = (bits.end == Some(Target::Device) || unattributed) && own.colors && !own.shown;
         supersede(observed, &mut near, end.verdict, maybe);
         seen.extend([end, near]);
     }

@@ -278,6 +278,25 @@ fn what_is_near_its_end_is_over_with_the_end_and_not_before() {
 }
 
 #[test]
+fn near_end_is_not_over_when_the_end_comes_with_a_table_that_is_cut() {
+    let whole = || see_rows(&[BLACK.at(-3), WASTE.at(-3)]);
+    let cut =
+        || See { coverage: Coverage { supplies: false, ..Coverage::WHOLE }, ..see_rows(&[BLACK.at(-3)]) };
+    plays(
+        "one toner without a level",
+        &[
+            (whole().bits(LOW), "+near 1.4"),
+            (cut().bits(NO), ""),
+            (cut().bits(NO), ""),
+            (cut().bits(NO), ""),
+            (whole().bits(NO), "+end 1.4"),
+            (whole(), ""),
+            (whole(), "-end 1.4, -near 1.4"),
+        ],
+    );
+}
+
+#[test]
 fn a_call_by_a_row_ends_when_the_row_is_gone_from_a_table_that_was_read() {
     let rows = |waste| see_rows(&[CYAN.at(100), BLACK.at(100), WASTE.at(waste)]);
     let unread = Coverage { alerts: false, ..Coverage::WHOLE };
