@@ -1,18 +1,25 @@
-//! A gateway's disk: what a power cut leaves.
+//! A gateway's disk: what a power cut leaves. It may be full, and its spool has a limit.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use gateway_core::outbox::{Acknowledgement, LaneState, batch_length};
+use gateway_core::outbox::{self, Acknowledgement, EvictionClass, LaneState, Stored, batch_length};
 use gateway_core::site::{Outcome, State};
-use gateway_core::uplink::{SentBatch, Storage};
+use gateway_core::uplink::{self, SentBatch, Storage, StorageError};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 use wire::ids::SpoolId;
-use wire::report::{Batch, Envelope, Lane, Lanes};
+use wire::report::{Batch, Envelope, Lane, Lanes, Loss, Report};
 
 /// Maximum bytes of a batch: small, so that there are several.
 const BATCH: usize = 4000;
+
+/// Maximum bytes of reports that wait: an outage is longer than they last.
+const LIMIT: u64 = 16_000;
+
+/// What the spool says while its disk is full.
+const NO_ROOM: &str = "no space left on device";
 
 /// A gateway's disk.
 #[derive(Debug)]
@@ -22,6 +29,14 @@ pub(crate) struct Disk {
     pub(crate) state: State,
     /// Everything that was ever made, in the order of its lane: the truth.
     pub(crate) made: Lanes<Vec<String>>,
+    /// The losses that replaced evicted reports, by their place.
+    pub(crate) evicted: BTreeMap<(Lane, u64), String>,
+    /// Nothing can be stored until then.
+    full_until: Duration,
+    /// Whether the disk has rejected something since it became full.
+    rejected: bool,
+    /// How many times it was full and rejected something.
+    pub(crate) refusals: u64,
 }
 
 impl Disk {
@@ -31,6 +46,10 @@ impl Disk {
             waiting: BTreeMap::new(),
             state: State::default(),
             made: Lanes::default(),
+            evicted: BTreeMap::new(),
+            full_until: Duration::ZERO,
+            rejected: false,
+            refusals: 0,
         }
     }
 
@@ -42,11 +61,41 @@ impl Disk {
     }
 
     pub(crate) fn storage(&self) -> Storage {
-        Storage { spool: SpoolId(Uuid::from_u128(1)), lanes: self.lanes, problem: None }
+        let problem = self.rejected.then(|| NO_ROOM.to_owned());
+        Storage { spool: SpoolId(Uuid::from_u128(1)), lanes: self.lanes, problem }
     }
 
-    /// Stores an outcome, all of it or nothing.
-    pub(crate) fn commit(&mut self, outcome: &Outcome, state: &State) {
+    /// Others fill the disk.
+    pub(crate) const fn fill(&mut self, until: Duration) {
+        self.full_until = until;
+    }
+
+    /// When there is room.
+    pub(crate) const fn room_at(&self) -> Duration {
+        self.full_until
+    }
+
+    /// Whether the gateway knows that nothing can be stored.
+    pub(crate) const fn refuses(&self) -> bool {
+        self.rejected
+    }
+
+    /// The spool finds out by itself that there is room again.
+    pub(crate) fn check(&mut self, now: Duration) {
+        self.rejected &= now < self.full_until;
+    }
+
+    /// Whether something can be stored now.
+    pub(crate) fn admits(&mut self, now: Duration) -> bool {
+        let full = now < self.full_until;
+        self.refusals += u64::from(full && !self.rejected);
+        self.rejected = full;
+        !full
+    }
+
+    /// Stores an outcome, all of it or nothing. `replaced` is whether a report that is evicted leaves a loss.
+    pub(crate) fn commit(&mut self, outcome: &Outcome, state: &State, mut replaced: impl FnMut() -> bool) {
+        self.make_room(&outcome.reports, &mut replaced);
         for (at, report) in &outcome.reports {
             let (lane, text) = (report.lane(), serde_json::to_string(report).unwrap());
             let place = self.lanes.of_mut(lane).make();
@@ -76,8 +125,50 @@ impl Disk {
         Some((SentBatch { first, last, count: reports.len(), bytes }, Batch { reports, at: Some(at) }))
     }
 
-    /// Stores what the server has.
-    pub(crate) fn acknowledge(&mut self, lane: Lane, number: u64, last: Option<u64>) -> Acknowledgement {
+    /// Evicts reports if new ones exceed the limit.
+    fn make_room(&mut self, new: &[(Timestamp, Report)], replaced: &mut impl FnMut() -> bool) {
+        let Some((now, _)) = new.last() else { return };
+        let sizes = new.iter().map(|(_, report)| serde_json::to_string(report).unwrap().len());
+        let waiting = self.waiting.values().map(|(_, text)| text.len());
+        let bytes = u64::try_from(waiting.chain(sizes).sum::<usize>()).unwrap();
+        if bytes <= LIMIT {
+            return;
+        }
+        let going = outbox::make_room(&self.stored(), bytes - LIMIT);
+        for (lane, place) in going {
+            self.waiting.remove(&(lane, place));
+            if replaced() {
+                let loss = Report::Loss(Loss { lane, reports: 1, detail: "the spool was full".into() });
+                let text = serde_json::to_string(&loss).unwrap();
+                self.evicted.insert((lane, place), text.clone());
+                self.waiting.insert((lane, place), (*now, text));
+            }
+        }
+    }
+
+    /// The reports that wait, without losses.
+    fn stored(&self) -> Vec<Stored> {
+        let stored = self.waiting.iter().map(|(&(lane, place), (_, text))| {
+            let class = EvictionClass::of(&serde_json::from_str(text).unwrap());
+            Stored { lane, place, bytes: text.len() as u64, class }
+        });
+        stored.filter(|stored| !self.evicted.contains_key(&(stored.lane, stored.place))).collect()
+    }
+
+    /// Stores what the server has, if there is room.
+    pub(crate) fn acknowledge(
+        &mut self,
+        (lane, number, last): (Lane, u64, Option<u64>),
+        now: Duration,
+    ) -> uplink::Event {
+        if self.admits(now) {
+            uplink::Event::Acknowledged(self.acknowledged(lane, number, last))
+        } else {
+            uplink::Event::StorageFailed(StorageError { refuses: true, problem: NO_ROOM.into() })
+        }
+    }
+
+    fn acknowledged(&mut self, lane: Lane, number: u64, last: Option<u64>) -> Acknowledgement {
         let state = self.lanes.of_mut(lane);
         let judged = last.map_or_else(|| state.judge(number), |last| state.judge_batch(number, last));
         state.apply(judged);

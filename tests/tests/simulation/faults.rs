@@ -197,3 +197,54 @@ fn a_command_that_is_executed_twice_is_found() {
     assert_eq!(violation.invariant, Invariant::CommandsOnce);
     assert!(violation.detail.contains("counter sets"), "{violation}");
 }
+
+/// Doesn't notice that nothing can be stored.
+#[derive(Default)]
+struct HidesFullDisk;
+
+impl Tamper for HidesFullDisk {
+    fn uplink_event(&mut self, mut event: uplink::Event) -> uplink::Event {
+        if let uplink::Event::Storage(storage) = &mut event {
+            storage.problem = None;
+        }
+        event
+    }
+}
+
+#[test]
+fn a_full_disk_that_is_not_reported_is_found() {
+    assert_eq!(found::<HidesFullDisk>().invariant, Invariant::FullDisk);
+}
+
+/// Forgets what a full disk rejects.
+#[derive(Default)]
+struct DropsRejected;
+
+impl Tamper for DropsRejected {
+    fn keeps_rejected(&mut self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn reports_that_a_full_disk_rejected_and_that_are_dropped_are_found() {
+    let violation = found::<DropsRejected>();
+    assert!(matches!(violation.invariant, Invariant::CallsOnce | Invariant::Identity), "{violation}");
+}
+
+/// Evicts reports from a full spool without a loss in their place.
+#[derive(Default)]
+struct HidesLoss;
+
+impl Tamper for HidesLoss {
+    fn reports_loss(&mut self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn an_eviction_that_is_not_reported_is_found() {
+    // The server expects the number that is missing: a batch with it is unusable, and nothing behind it is sent.
+    let violation = found::<HidesLoss>();
+    assert!(matches!(violation.invariant, Invariant::Drained | Invariant::StoredOnceInOrder), "{violation}");
+}

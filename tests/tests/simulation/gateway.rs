@@ -68,6 +68,22 @@ struct Running {
     uplink_events: VecDeque<uplink::Event>,
     /// Number of the last urgent report that had a number when the exchange began.
     exchange: Option<u64>,
+    /// What the site decided and the disk doesn't have yet.
+    undurable: Option<Undurable>,
+}
+
+/// An outcome of the site that is not stored yet; no effect of it is performed before.
+struct Undurable {
+    outcome: site::Outcome,
+    /// Whether the uplink waits for it: the site has taken commands.
+    delivered: bool,
+}
+
+impl Undurable {
+    fn changes(&self) -> bool {
+        let site::Outcome { reports, devices, commands, jobs, .. } = &self.outcome;
+        !(reports.is_empty() && devices.is_empty() && commands.is_empty() && jobs.is_empty())
+    }
 }
 
 pub(crate) struct Gateway {
@@ -118,10 +134,15 @@ impl Gateway {
     fn find_next(&self) -> Duration {
         let Some(running) = &self.running else { return self.starts.min(self.link.next()) };
         let tasks = running.tasks.iter().map(|(at, _)| *at);
-        let site = running.site.poll_timeout().map(|at| (running.began + at).max(running.last + GRAIN));
+        let soonest = running.last + GRAIN;
+        let site = match running.undurable {
+            None => running.site.poll_timeout().map(|at| (running.began + at).max(soonest)),
+            Some(_) => None,
+        };
+        let room = self.disk.refuses().then(|| self.disk.room_at().max(soonest));
         let uplink = running.uplink.poll_timeout().map(|at| running.began + at);
         let in_flight = running.in_flight.as_ref().map(|(at, _)| *at);
-        let own = tasks.chain(site).chain(uplink).chain(in_flight).min();
+        let own = tasks.chain(site).chain(room).chain(uplink).chain(in_flight).min();
         own.unwrap_or(Duration::MAX).min(self.link.next())
     }
 
@@ -148,18 +169,19 @@ impl Gateway {
             self.lose_power(turn);
         }
         if self.running.is_none() {
+            // A spool without room isn't opened.
+            self.starts = self.starts.max(self.disk.room_at());
             if turn.now < self.starts {
                 return Ok(());
             }
             self.start(turn);
         }
+        self.disk.check(turn.now);
         self.collect(turn);
         loop {
             self.site_turn(turn);
             self.uplink_turn(turn)?;
-            let events =
-                |running: &Running| !running.site_events.is_empty() || !running.uplink_events.is_empty();
-            if !self.running.as_ref().is_some_and(events) {
+            if !self.running.as_ref().is_some_and(Running::has_events) {
                 return Ok(());
             }
         }
@@ -181,6 +203,7 @@ impl Gateway {
             site_events: VecDeque::new(),
             uplink_events: VecDeque::new(),
             exchange: None,
+            undurable: None,
         });
     }
 
@@ -202,7 +225,9 @@ impl Gateway {
         for (_, task) in ended {
             match task {
                 Task::Read(address, scope) => {
-                    let read = self.lan.read(address, scope, running.site.state(), turn.clock);
+                    // A reading that waits for the disk is not known yet.
+                    let known = running.undurable.is_none().then(|| running.site.state());
+                    let read = self.lan.read(address, scope, known, turn.clock);
                     let result = read.map(Box::new).ok_or(ReadFailure::NoResponse);
                     let event = site::Event::ReadCompleted { address, scope, access: None, result };
                     running.site_events.push_back(event);
@@ -229,24 +254,37 @@ impl Gateway {
         }
     }
 
-    /// Feeds the site, stores what follows, and performs its effects.
+    /// Feeds the site, stores what follows, and performs its effects. What the disk rejects is stored later, and until
+    /// then the site gets no event.
     fn site_turn(&mut self, turn: &mut Turn<'_>) {
         let Some(running) = &mut self.running else { return };
-        let moment = Moment { clock: turn.clock, elapsed: turn.now - running.began };
-        let mut delivered = false;
-        while let Some(event) = running.site_events.pop_front() {
-            delivered |= matches!(event, site::Event::CommandsDelivered(_));
-            running.site.handle(self.tamper.site_event(event), moment, turn.random);
-        }
-        running.site.advance(moment, turn.random);
-        let mut outcome = running.site.outcome();
-        self.tamper.site_outcome(&mut outcome);
-        let changes =
-            !outcome.reports.is_empty() || !outcome.devices.is_empty() || !outcome.commands.is_empty();
+        let undurable = running.undurable.take().unwrap_or_else(|| {
+            let moment = Moment { clock: turn.clock, elapsed: turn.now - running.began };
+            let mut delivered = false;
+            while let Some(event) = running.site_events.pop_front() {
+                delivered |= matches!(event, site::Event::CommandsDelivered(_));
+                running.site.handle(self.tamper.site_event(event), moment, turn.random);
+            }
+            running.site.advance(moment, turn.random);
+            let mut outcome = running.site.outcome();
+            self.tamper.site_outcome(&mut outcome);
+            Undurable { outcome, delivered }
+        });
+        self.store(undurable, turn);
+    }
+
+    fn store(&mut self, undurable: Undurable, turn: &mut Turn<'_>) {
+        let changes = undurable.changes();
         if changes && self.cut == Some(Cut::BeforeCommit) {
             return self.lose_power(turn);
         }
-        self.disk.commit(&outcome, running.site.state());
+        let Some(running) = &mut self.running else { return };
+        if changes && !self.disk.admits(turn.now) {
+            running.undurable = self.tamper.keeps_rejected().then_some(undurable);
+            return;
+        }
+        let Undurable { outcome, delivered } = undurable;
+        self.disk.commit(&outcome, running.site.state(), || self.tamper.reports_loss());
         if changes && self.cut == Some(Cut::AfterCommit) {
             return self.lose_power(turn);
         }
@@ -262,7 +300,7 @@ impl Gateway {
         let now = self.tamper.uplink_time(turn.now - running.began);
         loop {
             let storage = uplink::Event::Storage(self.disk.storage());
-            running.uplink.handle(storage, now, turn.jitter);
+            running.uplink.handle(self.tamper.uplink_event(storage), now, turn.jitter);
             while let Some(event) = running.uplink_events.pop_front() {
                 running.uplink.handle(self.tamper.uplink_event(event), now, turn.jitter);
             }
@@ -290,6 +328,12 @@ impl Gateway {
 }
 
 impl Running {
+    /// Whether there is something to be done now. While the disk is full, events of the site wait.
+    fn has_events(&self) -> bool {
+        let site = self.undurable.is_none() && !self.site_events.is_empty();
+        site || !self.uplink_events.is_empty()
+    }
+
     fn perform(&mut self, effect: site::Effect, turn: &mut Turn<'_>) {
         match effect {
             site::Effect::Read(request) => {
@@ -323,11 +367,12 @@ impl Running {
         link: &mut Link,
         turn: &mut Turn<'_>,
     ) -> Result<(), Violation> {
+        check_refusal(&request, disk.refuses())?;
         let urgent = disk.lanes.urgent;
         let numbered = urgent.number(urgent.numbered()).unwrap_or(0);
         let before = *self.exchange.get_or_insert(numbered);
         self.in_flight = match request {
-            uplink::Request::Poll(_) => Some(link.poll(turn)),
+            uplink::Request::Poll(poll) => Some(link.poll(poll.storage_problem.is_some(), turn)),
             uplink::Request::SendBatch { lane, byte_limit, soon: _ } => {
                 let waits = urgent.acknowledged_number() < before;
                 require(lane == Lane::Urgent || !waits, Invariant::LaneOrder, || {
@@ -342,8 +387,7 @@ impl Running {
                 Some(link.send_response(command, response, turn)?)
             }
             uplink::Request::Acknowledge { lane, number, last } => {
-                let judged = disk.acknowledge(lane, number, last);
-                self.uplink_events.push_back(uplink::Event::Acknowledged(judged));
+                self.uplink_events.push_back(disk.acknowledge((lane, number, last), turn.now));
                 None
             }
             uplink::Request::Deliver(commands) => {
@@ -359,6 +403,20 @@ impl Running {
         }
         Ok(())
     }
+}
+
+/// A gateway that can't store anything polls, reports the problem, and does nothing else.
+fn check_refusal(request: &uplink::Request, refuses: bool) -> Result<(), Violation> {
+    let holds = match request {
+        uplink::Request::Poll(poll) => poll.storage_problem.is_some() == refuses,
+        uplink::Request::SendBatch { .. }
+        | uplink::Request::SendResponse { .. }
+        | uplink::Request::Deliver(_)
+        | uplink::Request::Quarantine { .. } => !refuses,
+        // Its result is that nothing can be stored.
+        uplink::Request::Acknowledge { .. } => true,
+    };
+    require(holds, Invariant::FullDisk, || format!("{request:?} while the disk refuses: {refuses}"))
 }
 
 fn rules() -> SiteRules {

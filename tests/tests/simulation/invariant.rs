@@ -5,7 +5,8 @@ use std::fmt;
 /// What holds in every week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Invariant {
-    /// What a gateway made is what the server has, each report once and in the order of its lane.
+    /// What a gateway made is what the server has, each report once and in the order of its lane; a loss stands for a report
+    /// that was evicted from a full spool.
     StoredOnceInOrder,
     /// Nothing waits a day after the last trouble.
     Drained,
@@ -22,6 +23,8 @@ pub(crate) enum Invariant {
     Identity,
     /// No counter falls, whatever the clocks show.
     Counters,
+    /// A gateway that can't store anything polls, reports the problem, and does nothing else.
+    FullDisk,
 }
 
 /// An invariant that doesn't hold.

@@ -113,11 +113,12 @@ impl Lan {
         &mut self,
         address: SocketAddr,
         scope: ReadScope,
-        known: &State,
+        known: Option<&State>,
         clock: Timestamp,
     ) -> Option<CompletedReading> {
         let device = self.devices.iter_mut().find(|device| device.on && device.address == address)?;
-        let here = known.devices.get(&device.id).is_some_and(|record| record.address == address);
+        let record = known.and_then(|known| known.devices.get(&device.id));
+        let here = record.is_some_and(|record| record.address == address);
         if here && matches!(scope, ReadScope::Full | ReadScope::Status) {
             device.reads += 1;
         }

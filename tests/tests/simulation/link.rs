@@ -72,9 +72,10 @@ impl Link {
         Ok(())
     }
 
-    pub(crate) fn poll(&mut self, turn: &mut Turn<'_>) -> (Duration, Event) {
+    /// `problem` is whether the gateway says that it can't store anything.
+    pub(crate) fn poll(&mut self, problem: bool, turn: &mut Turn<'_>) -> (Duration, Event) {
         let fate = self.fate(turn);
-        let response = fate.arrives().then(|| self.server.poll(self.clock(turn.now)));
+        let response = fate.arrives().then(|| self.server.poll(problem, self.clock(turn.now)));
         match (fate, response) {
             (Fate::Answered, Some(response)) => {
                 (turn.now + latency(turn.chance), Event::Polled(Ok(response)))

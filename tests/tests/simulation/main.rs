@@ -44,8 +44,9 @@ fn every_invariant_holds_in_any_week() {
         )
     });
     println!("{all:?}");
-    let Summary { reports, calls, commands, lost, late, duplicates, cuts, jumps } = all;
-    let counts = [reports, calls, commands, lost, late, duplicates, cuts, jumps];
+    let Summary { reports, calls, commands, lost, late, duplicates, cuts, jumps, full, problems, losses } =
+        all;
+    let counts = [reports, calls, commands, lost, late, duplicates, cuts, jumps, full, problems, losses];
     assert!(counts.iter().all(|count| *count > 0), "a simulation without trouble proves nothing: {all:?}");
 }
 

@@ -22,6 +22,16 @@ pub(crate) trait Tamper {
         Ok(request)
     }
 
+    /// Whether an outcome that the disk rejects is stored later.
+    fn keeps_rejected(&mut self) -> bool {
+        true
+    }
+
+    /// Whether a report that is evicted from a full spool leaves a loss.
+    fn reports_loss(&mut self) -> bool {
+        true
+    }
+
     /// The time that the uplink sees.
     fn uplink_time(&self, now: Duration) -> Duration {
         now

@@ -117,6 +117,12 @@ impl Uplink {
             if exchange.awaits.is_some() {
                 return None;
             }
+            if !exchange.heartbeat
+                && let Some(problem) = self.storage.problem.clone()
+            {
+                self.fail(StorageError { refuses: true, problem }.into());
+                continue;
+            }
             let Some(step) = exchange.next() else {
                 self.exchange = None;
                 return Some(Effect::Ended(Ok(())));
@@ -162,9 +168,6 @@ impl Uplink {
         let (bulk, poll) = (self.wants.bulk, self.wants.poll);
         (self.wants.urgent, self.wants.bulk, self.wants.poll) = (false, false, false);
         self.exchange = Some(Exchange::begin(polls, bulk, poll));
-        if let Some(problem) = self.storage.problem.clone() {
-            self.fail(StorageError { refuses: true, problem }.into());
-        }
     }
 
     /// The exchange failed: what it took up is wanted again. Where nothing can be stored it goes on with a poll alone: a

@@ -267,6 +267,25 @@ fn a_gateway_that_can_store_nothing_polls_and_does_nothing_else() {
 }
 
 #[test]
+fn a_disk_that_fills_during_an_exchange_ends_it_with_a_poll() {
+    let mut bench = Bench::polled(1, 0);
+    let id = CommandId(Uuid::nil());
+    bench.event(Event::ResponseMade(id, response(ResponseState::Done)));
+    bench.event(Event::CommandDone);
+    assert_eq!(bench.next(), "urgent");
+    bench.change(|storage| storage.problem = Some("full".to_owned()));
+    bench.answer_batch(Lane::Urgent);
+    assert_eq!(bench.next(), "poll: refuses", "no acknowledgement is stored, and no response is sent");
+    bench.answer_poll(&[command()]);
+    assert_eq!(bench.rest(), ["ended"]);
+    bench.change(|storage| storage.problem = None);
+    bench.now = s(10);
+    assert_eq!(bench.next(), "urgent");
+    bench.answer_batch(Lane::Urgent);
+    assert_eq!(bench.next(), "response Done");
+}
+
+#[test]
 fn commands_that_are_not_stored_in_time_fail_the_exchange() {
     let mut bench = Bench::polled(0, 0);
     bench.now = s(3600);
