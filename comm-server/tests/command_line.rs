@@ -202,7 +202,7 @@ async fn a_relative_database_is_beside_the_configuration_and_a_backup_is_private
 }
 
 #[test]
-fn errors_are_json_where_json_is_asked_for() {
+fn errors_are_json_with_the_json_option() {
     let dir = site();
     for (arguments, code) in [(&["gateway", "list", "--json"][..], 1), (&["gateway", "lost", "--json"], 2)] {
         let done = run(dir.path(), arguments);

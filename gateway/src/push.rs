@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_device_that_keeps_the_connection_open_is_told_apart() {
+    async fn a_device_that_keeps_the_connection_open_is_distinguished() {
         let (_dir, path, _) = image(1000);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn stalls_cuts_and_closed_ports_are_told_apart() {
+    async fn stalls_resets_and_closed_ports_are_distinguished() {
         let (_dir, path, _) = image(32 << 20);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

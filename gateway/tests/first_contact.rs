@@ -54,7 +54,7 @@ async fn shy(most: usize) -> Agent {
 }
 
 #[tokio::test]
-async fn who_is_silent_to_many_objects_is_read_at_once_and_asked_for_few_from_then_on() {
+async fn a_device_that_times_out_on_many_objects_is_read_at_once_and_with_few_from_then_on() {
     for most in [1, 4, 10] {
         let (reader, agent) = (reader().await, shy(most).await);
         for retries in [0, 2] {

@@ -51,7 +51,7 @@ async fn malformed(answer: impl Fn(&Request) -> Vec<Vec<u8>> + Send + 'static) -
 }
 
 #[tokio::test]
-async fn rubbish_is_told_from_silence_and_named() {
+async fn invalid_responses_are_distinguished_from_timeouts_and_named() {
     let cut = malformed(|request| {
         let mut whole = good(request).remove(0);
         whole.truncate(whole.len() / 2);
@@ -73,7 +73,7 @@ async fn rubbish_is_told_from_silence_and_named() {
 }
 
 #[tokio::test]
-async fn a_device_that_says_nothing_is_no_answer_and_a_late_answer_is_nobodys() {
+async fn a_timeout_is_reported_and_a_late_response_is_ignored() {
     let agent = Agent::start(|_| Vec::new()).await;
     let reader = reader().await;
     let error = reader.read(&target(&agent), ReadScope::Full).await.unwrap_err();

@@ -331,7 +331,7 @@ fn an_administrator_gets_a_readable_letter_over_each_transport() {
 }
 
 #[test]
-fn refusals_for_now_and_for_good_are_told_apart() {
+fn temporary_and_permanent_rejections_are_distinguished() {
     let Some(postfix) = Postfix::start() else { return };
     let refused = |config: &MailConfig| send(config, Edge::Raised).unwrap_err();
     let relayed = refused(&postfix.config(Security::None, "somebody@elsewhere.example"));
@@ -352,7 +352,7 @@ fn refusals_for_now_and_for_good_are_told_apart() {
 }
 
 #[test]
-fn a_user_is_authenticated_over_starttls_and_a_wrong_password_is_told() {
+fn a_user_is_authenticated_over_starttls_and_a_wrong_password_is_reported() {
     let Some(postfix) = Postfix::start() else { return };
     let file = postfix.dir.path().join("mail-password");
     std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();

@@ -1,4 +1,4 @@
-//! SNMPv3 against net-snmp's agent: who may read, what a refusal says, and an engine that starts anew.
+//! SNMPv3 against net-snmp's agent: which users can read, the reasons of rejections, and an engine that restarts.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't begin fails")]
 
@@ -115,7 +115,7 @@ async fn read_when_up(reader: &Reader, target: &Target) {
 }
 
 #[tokio::test]
-async fn each_level_reads_and_each_refusal_says_why() {
+async fn each_level_reads_and_each_rejection_has_its_reason() {
     let dir = tempfile::tempdir().unwrap();
     let agent = Snmpd::start(dir.path(), free_address());
     let target = |written: &str| target(agent.address, credentials(dir.path(), &format!("[{written}]")));
@@ -147,7 +147,7 @@ async fn each_level_reads_and_each_refusal_says_why() {
 }
 
 #[tokio::test]
-async fn an_engine_that_starts_anew_is_read_on() {
+async fn an_engine_that_restarts_is_read_on() {
     let dir = tempfile::tempdir().unwrap();
     let address = free_address();
     let (reader, list) = (reader().await, user("aes256", "sha256 right", "aes256 private", ""));
@@ -155,7 +155,7 @@ async fn an_engine_that_starts_anew_is_read_on() {
     let agent = Snmpd::start(dir.path(), address);
     read_when_up(&reader, &target).await;
     agent.stop();
-    // It counts one more start, and its clock begins anew.
+    // It counts one more start, and its clock starts at 0.
     let agent = Snmpd::start(dir.path(), address);
     read_when_up(&reader, &target).await;
     agent.stop();
@@ -184,7 +184,7 @@ async fn the_credential_that_works_is_remembered() {
     let access = reader.access(agent.address).unwrap();
     assert_eq!((access.credential.as_str(), access.version), ("plain", Version::V2c));
     let known = reader.read(&target, ReadScope::Status).await.unwrap();
-    // What the spool kept serves a gateway that starts anew.
+    // What the spool kept serves a gateway that restarts.
     let restarted = self::reader().await;
     let new = restarted.read(&target, ReadScope::Status).await.unwrap();
     assert!(new.requests > known.requests + 3, "{} and {}", new.requests, known.requests);

@@ -1,7 +1,7 @@
 //! The TLS configurations of all programs: TLS 1.3 only, post-quantum key exchange first, mutual, one verifier.
 //!
 //! Each configuration keeps its own resumption store: a new one never resumes what an older one let in. Whoever serves
-//! asks [`crate::revocation::peer_still_good`] after every handshake all the same: a resumed one shows no certificate.
+//! calls [`crate::revocation::peer_still_good`] after every handshake all the same: a resumed one shows no certificate.
 
 /// The methods of a rustls verifier that check the peer's signature: TLS 1.3 only, by the algorithms in `self.signatures`.
 macro_rules! tls13_signatures {

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_says_what_it_was_made_for_and_the_record_has_no_secret() {
+    fn a_token_names_its_purpose_and_the_record_has_no_secret() {
         let (token, record) = minted("gw-1", 1);
         let read = parse(&format!("  {}\n", token.expose())).unwrap();
         assert_eq!(read.gateway.to_string(), "spiffe://platen.example/gateway/gw-1");
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_told_apart_from_a_damaged_one() {
+    fn a_text_that_is_no_token_is_distinguished_from_a_damaged_one() {
         let (token, _) = minted("gw-1", 1);
         let whole = token.expose();
         let short = whole.strip_suffix(|_: char| true).unwrap();

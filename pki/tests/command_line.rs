@@ -181,7 +181,7 @@ fn a_token_is_made_a_ca_renewed_and_all_of_it_restored() {
 }
 
 #[test]
-fn a_token_for_a_gateway_that_has_a_certificate_says_what_it_will_do() {
+fn a_token_for_a_gateway_that_has_a_certificate_prints_its_effect() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     json(dir, "init --dir ca --trust-domain t --insecure-no-passphrase --json");

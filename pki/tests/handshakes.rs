@@ -263,7 +263,7 @@ fn only_servers_listen() {
 }
 
 #[test]
-fn the_public_listener_asks_for_no_certificate() {
+fn the_public_listener_requests_no_certificate() {
     let site = Site::new("t");
     let identity = site.identity(PartyKind::CommServer, "c");
     let server = Arc::new(tls::public_server_config(&identity).unwrap());

@@ -91,7 +91,7 @@ fn is_uri(name: &rcgen::SanType) -> bool {
 }
 
 #[test]
-fn the_server_says_why_it_refuses_a_client() {
+fn the_server_reports_why_it_rejects_a_client() {
     let site = Site::new("t");
     let listener = Arc::new(listener(&site));
     for (change, expected) in table() {
@@ -105,7 +105,7 @@ fn the_server_says_why_it_refuses_a_client() {
 }
 
 #[test]
-fn the_client_says_why_it_refuses_a_server() {
+fn the_client_reports_why_it_rejects_a_server() {
     let site = Site::new("t");
     let client = Arc::new(caller(&site));
     for (change, expected) in table() {
@@ -120,7 +120,7 @@ fn the_client_says_why_it_refuses_a_server() {
 
 /// Every kind of wrong authority, as a client's and as a server's.
 #[test]
-fn wrong_authorities_are_told_in_words() {
+fn wrong_authorities_are_reported_in_words() {
     let site = Site::new("t");
     let namesake = Site::new("t");
     let stranger = Site::new("u");
@@ -156,7 +156,7 @@ fn wrong_authorities_are_told_in_words() {
 }
 
 #[test]
-fn what_only_openssl_makes_is_refused_in_words() {
+fn certificates_that_only_openssl_makes_are_rejected_with_the_reason() {
     let site = Site::new("t");
     let trust = site.identity(PartyKind::CommServer, "c").trust().clone();
     let file = |name: &str| site.dir.path().join(name).to_str().unwrap().to_owned();
@@ -263,7 +263,7 @@ fn a_life_and_a_serial_number_that_only_openssl_gives_are_refused_in_words() {
 }
 
 #[test]
-fn a_peer_without_a_common_group_is_told_so() {
+fn a_peer_without_a_common_group_gets_the_reason() {
     let site = Site::new("t");
     let mut provider = rustls::crypto::CryptoProvider::clone(&tls::provider());
     provider.kx_groups = vec![rustls::crypto::aws_lc_rs::kx_group::MLKEM768];
@@ -287,7 +287,7 @@ fn with_lists(site: &Site) -> Identity {
 }
 
 #[test]
-fn a_revoked_client_is_out_live_and_anew_and_never_resumes() {
+fn a_revoked_client_loses_its_connection_and_neither_reconnects_nor_resumes() {
     let site = Site::new("t");
     let client = Arc::new(caller(&site));
     let identity = with_lists(&site);

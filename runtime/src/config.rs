@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_parser_says_badly_is_explained() {
+    fn unclear_messages_of_the_parser_are_explained() {
         assert_eq!(
             refused("networks:\n\t- cidr: a\n"),
             "gateway.yaml:2:1: networks: a tab: expected spaces, as YAML is indented with spaces only"

@@ -44,7 +44,7 @@ mod tests {
     struct Outer(&'static str, #[source] std::io::Error);
 
     #[test]
-    fn a_cause_is_said_once() {
+    fn a_cause_is_printed_once() {
         let io = || std::io::Error::other("disk full");
         assert_eq!(chain(&Outer("not written", io())), "not written: disk full");
         assert_eq!(chain(&Outer("not written: disk full", io())), "not written: disk full");

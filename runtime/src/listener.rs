@@ -2,7 +2,7 @@
 //! names. A peer that was admitted is checked again on each request, and its connection ends once it may no longer stay.
 //!
 //! A connection passes `limiter` (admission and eviction), `handshake` and `exchange` (HTTP). `activity` records what it is
-//! doing, `deadlines` how long each step may take: a connection whose peer is silent, slow or doesn't read is closed.
+//! doing, `deadlines` how long each step may take: a connection whose peer sends nothing, is slow or doesn't read is closed.
 
 mod activity;
 mod auth;

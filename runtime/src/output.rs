@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_is_gone_is_no_error() {
+    fn a_closed_output_is_no_error() {
         assert_eq!(reader(Ok(())).unwrap(), OutputReader::Present);
         assert_eq!(reader(Err(io::ErrorKind::BrokenPipe.into())).unwrap(), OutputReader::Gone);
         assert_eq!(

@@ -130,7 +130,7 @@ async fn a_revoked_gateway_is_out_within_a_minute_and_comes_back_with_a_token() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_can_not_be_renewed_is_told_and_the_old_one_stays() -> Result<()> {
+async fn a_failed_renewal_is_reported_and_the_old_certificate_stays() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let mailbox = Mailbox::start("127.0.0.1:0".parse()?).await?;
     let mut site = site(dir.path(), 75, false, Some(mailbox.address()))?;

@@ -22,7 +22,7 @@ fn shipped_examples_are_valid() -> Result<()> {
 }
 
 #[test]
-fn a_wrong_key_is_told_by_every_program() -> Result<()> {
+fn a_wrong_key_is_reported_by_every_program() -> Result<()> {
     let dir = tempfile::tempdir()?;
     for (name, program) in [
         ("gateway.yaml", "platen-gateway"),

@@ -15,7 +15,7 @@ fn discover(arguments: &[&str]) -> Result<(String, String, Option<i32>)> {
 }
 
 #[test]
-fn a_dry_run_says_what_would_be_asked_and_how_long_it_takes() -> Result<()> {
+fn a_dry_run_prints_what_would_be_requested_and_how_long_it_takes() -> Result<()> {
     let arguments =
         ["10.0.0.0/24", "10.0.1.10-10.0.1.19", "--exclude", "10.0.0.1-10.0.0.54", "--pps", "50", "--dry-run"];
     let (plan, _, status) = discover(&[&arguments[..], &["--json", "--retries", "1"]].concat())?;

@@ -26,7 +26,7 @@ async fn rolled_out(operator: &Operator, device: &Device, version: &str, ends: &
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn success_and_failure_are_both_told() -> Result<()> {
+async fn success_and_failure_are_both_reported() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let mut site = Site::new(SiteSpec { speedup: 600, ..SiteSpec::new(dir.path().to_owned()) })?;
     site.make_trust_domain()?;
@@ -116,7 +116,7 @@ async fn with_image(dir: &Path, speedup: u32) -> Result<(Site, Lan, Operator)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_waits_says_why_and_one_that_refused_connections_is_updated_after_all() -> Result<()> {
+async fn a_waiting_device_has_its_reason_and_one_that_refused_connections_is_updated_later() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (mut site, lan, operator) = with_image(dir.path(), 120).await?;
     let device = &lan.devices[0];

@@ -89,7 +89,7 @@ async fn all_arrived(operator: &Operator) -> Result<()> {
         Ok(drained.then_some(()))
     })
     .await?;
-    ensure!(operator.list("/api/v1/quarantine").await? == Vec::<Value>::new(), "reports were put aside");
+    ensure!(operator.list("/api/v1/quarantine").await? == Vec::<Value>::new(), "reports were quarantined");
     Ok(())
 }
 
@@ -140,7 +140,7 @@ fn database(site: &Site) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_told_and_waited_for_and_every_report_arrives_once() -> Result<()> {
+async fn a_full_disk_is_reported_and_every_report_arrives_once_there_is_room() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let Some((mut site, operator, lan)) = begin(dir.path(), Some(24)).await? else { return Ok(()) };
     let disk = site.small_disk.as_ref().context("no disk")?;
@@ -197,7 +197,7 @@ async fn a_full_disk_is_told_and_waited_for_and_every_report_arrives_once() -> R
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_starts_without_room_says_so_and_begins_when_there_is_some() -> Result<()> {
+async fn a_gateway_that_starts_without_room_reports_it_and_begins_when_there_is_some() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let Some((mut site, operator, lan)) = begin(dir.path(), Some(24)).await? else { return Ok(()) };
     all_devices(&lan, Method::POST, "faults/sc?code=SC542").await?;

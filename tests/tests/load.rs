@@ -48,6 +48,6 @@ async fn slow_senders_take_nobodys_place_and_a_reconnect_drains() -> Result<()> 
     let gateways = operator.list("/api/v1/gateways").await?;
     let polled = gateways.iter().filter(|gateway| !gateway["last_poll_at"].is_null()).count();
     ensure!(polled as u64 == GATEWAYS, "{gateways:?}");
-    ensure!(operator.list("/api/v1/quarantine").await?.is_empty(), "a load's reports were put aside");
+    ensure!(operator.list("/api/v1/quarantine").await?.is_empty(), "a load's reports were quarantined");
     site.stop()
 }

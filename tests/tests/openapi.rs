@@ -38,7 +38,7 @@ fn run(site: &Site, (cookie, csrf): (&str, &str), paths: &[&str]) -> Result<()> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn real_answers_are_what_the_document_says() -> Result<()> {
+async fn real_responses_match_the_document() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let mut site = Site::new(SiteSpec::new(dir.path().to_owned()))?;
     site.make_trust_domain()?;

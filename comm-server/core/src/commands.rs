@@ -135,7 +135,7 @@ impl FromStr for CommandState {
     }
 }
 
-/// The expiry of an order given now: long enough for a gateway that is off for a weekend; a firmware update has a week
+/// The expiry of an order given now: long enough for a gateway that is switched off over a weekend; a firmware update has a week
 /// from its date.
 #[must_use]
 pub fn expires_at(order: &Order, now: Timestamp) -> Timestamp {

@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(lock_out.until(ip("::ffff:192.0.2.1"), at(5)), Some(at(904)));
         assert_eq!(lock_out.until(ip("192.0.2.2"), at(5)), None);
         assert_eq!(lock_out.until(ip("192.0.2.1"), at(904)), None);
-        assert!(!lock_out.wrong(ip("192.0.2.1"), at(905)), "it begins anew");
+        assert!(!lock_out.wrong(ip("192.0.2.1"), at(905)), "it starts again");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! When a gateway is asked for its meters: daily, at a random time of day, one request at a time.
+//! When the meters of a gateway are requested: daily, at a random time of day, one request at a time.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn it_asks_when_due_and_never_twice() {
+    fn meters_are_requested_when_due_and_never_twice() {
         let now = time("2026-03-01T10:00:00Z");
         let next = time("2026-03-02T12:00:00Z");
         let half = 1 << 31;

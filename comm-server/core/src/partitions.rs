@@ -39,7 +39,7 @@ pub fn plan(existing: &[Partition], now: Timestamp, days: u32) -> Plan {
     let drop = gone.map(|partition| partition.name.clone()).collect();
     let this_month = now.to_zoned(TimeZone::UTC).date().first_of_month();
     let wanted = (0..=AHEAD).filter_map(|months| month(this_month.checked_add(months.months()).ok()?));
-    // Where two would share a time, the one that is there stays: what follows the last one is made anew each month.
+    // Where two would share a time, the one that is there stays: the one that follows the last is created each month.
     let end_ms = existing.iter().map(|partition| partition.to_ms).max();
     let make = wanted.filter(|month| end_ms.is_none_or(|end_ms| month.to_ms > end_ms)).map(|month| {
         let from_ms = month.from_ms.max(end_ms);

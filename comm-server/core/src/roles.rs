@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_role_may_exactly_what_the_table_says() {
+    fn every_role_has_exactly_the_permissions_of_the_table() {
         let table = [
             (Role::Viewer, "1000000000"),
             (Role::Dispatcher, "1010000000"),

@@ -226,7 +226,7 @@ async fn what_cannot_be_used_is_quarantined_and_the_next_is_taken() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_years_off_is_told_and_set_right() {
+async fn a_clock_that_is_years_off_is_reported_and_corrected() {
     let site = Site::begin().await;
     let now = Timestamp::now();
     let ahead = jiff::SignedDuration::from_hours(20 * 8_766);

@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_page_that_asks_on_its_own_leaves_the_session_to_end() {
+    fn only_automatic_refreshes_let_the_session_expire() {
         let of = |pairs: &[(&'static str, &'static str)]| {
             let headers = pairs.iter().map(|&(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
             refreshes_itself(&headers.collect::<HeaderMap>())

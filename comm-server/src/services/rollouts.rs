@@ -274,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_and_dates_that_cant_be_read_say_what_is_expected() {
+    fn unreadable_ids_and_dates_are_rejected_with_what_is_expected() {
         let id = parse_id("0198abcd").unwrap_err().to_string();
         assert!(id.contains("\"0198abcd\"") && id.contains("36 characters") && id.contains("rollout list"));
         assert!(parse_id(" 01980000-0000-7000-8000-000000000001 ").is_ok());

@@ -40,8 +40,8 @@ use rollouts::*;
 use several_servers::*;
 
 on_every_engine! {
-    a_gateway_is_registered_at_its_first_poll_and_asked_for_its_meters,
-    meters_are_asked_once_a_day_and_never_twice_at_once,
+    a_gateway_is_registered_at_its_first_poll_and_its_meters_are_requested,
+    meters_are_requested_once_a_day_and_never_twice_at_once,
     answers_to_commands_are_idempotent_and_the_first_final_one_stays,
     a_service_call_makes_the_very_answer_a_minute_until_its_reset,
     gaps_are_refused_and_duplicates_change_nothing,
@@ -51,7 +51,7 @@ on_every_engine! {
     devices_of_a_failed_command_have_failed_with_its_reason,
     an_expired_command_fails_its_devices,
     cancelling_withdraws_what_never_went_out_and_follows_what_did,
-    nothing_to_update_is_said,
+    a_rollout_with_nothing_to_update_is_rejected,
     a_commands_summary_never_overwrites_what_devices_reported,
     verified_counts_only_with_the_version_that_was_ordered,
     why_a_device_waits_is_shown_until_its_next_step,
@@ -195,7 +195,7 @@ async fn state(store: &Store) -> BTreeMap<&'static str, Vec<String>> {
     tables
 }
 
-async fn a_gateway_is_registered_at_its_first_poll_and_asked_for_its_meters() {
+async fn a_gateway_is_registered_at_its_first_poll_and_its_meters_are_requested() {
     let Opened { store, dir: _dir } = opened().await;
     let polled = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap();
     assert!(polled.registered);
@@ -220,7 +220,7 @@ async fn a_gateway_is_registered_at_its_first_poll_and_asked_for_its_meters() {
     assert_eq!(said(None).await, "");
 }
 
-async fn meters_are_asked_once_a_day_and_never_twice_at_once() {
+async fn meters_are_requested_once_a_day_and_never_twice_at_once() {
     let opened = opened().await;
     let store = &opened.store;
     let polled = store.take_poll(caller("gw-1"), poll(), 0).await.unwrap();

@@ -45,7 +45,7 @@ async fn gateways_are_served_beside_thousands_of_slow_senders() {
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.json::<Value>().await.unwrap()["next_poll_s"], 3600);
     }
-    // Nobody holds a place for ever.
+    // No connection is held indefinitely.
     for mut socket in slow {
         let mut rest = Vec::new();
         let ended = tokio::time::timeout(Duration::from_secs(60), socket.read_to_end(&mut rest)).await;

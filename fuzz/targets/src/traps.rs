@@ -155,7 +155,7 @@ mod tests {
 
     /// What net-snmp's snmptrap and snmpinform sent, and what of it is taken.
     #[test]
-    fn what_net_snmp_sends_is_taken_from_who_may_send() {
+    fn traps_of_net_snmp_are_accepted_from_configured_users() {
         macro_rules! corpus {
             ($($name:literal),+) => { [$(($name, &include_bytes!(concat!("../../corpus/traps/", $name))[..])),+] };
         }

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_device_costs_ever_fewer_packets() {
+    fn a_device_that_times_out_gets_ever_fewer_packets() {
         let mut memory = Memory::new(access("office", V3, 0));
         let mut looks = Vec::new();
         for look in 1..=200 {

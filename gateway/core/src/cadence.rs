@@ -29,7 +29,7 @@ const BACK_OFF_LEAST: Duration = Duration::from_millis(200);
 /// No pause is shorter.
 const BACK_OFF_MIN: Duration = Duration::from_secs(1);
 
-/// A server that asks for more patience is not obeyed beyond this.
+/// Longest delay that a server can request.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 /// When to poll.
@@ -51,15 +51,15 @@ impl Cadence {
         cadence
     }
 
-    /// The server answered a poll and said when to come again.
+    /// The server responded to a poll with the time until the next.
     pub(crate) fn on_poll(&mut self, now: Duration, next_poll_s: u32) {
         self.interval_s = next_poll_s.clamp(INTERVAL_BOUNDS_S.0, INTERVAL_BOUNDS_S.1);
         self.failures = 0;
         self.next = now + self.wait(Duration::from_secs(u64::from(self.interval_s)));
     }
 
-    /// The server answered something else and said when to poll. That brings the next poll nearer and never puts it
-    /// off: a gateway that reports all day would else never hear of a command.
+    /// The server responded to another request with the time until the next poll. That can bring the next poll forward
+    /// and never postpones it: otherwise a gateway that reports all day would never receive a command.
     pub(crate) fn on_answer(&mut self, now: Duration, next_poll_s: u32) {
         let (before, failed) = (self.next, self.failures > 0);
         self.on_poll(now, next_poll_s);
@@ -68,7 +68,7 @@ impl Cadence {
         }
     }
 
-    /// The server didn't answer, or asked for patience. `jitter` is from 0 to 1.
+    /// The server didn't respond, or requested a delay. `jitter` is from 0 to 1.
     pub(crate) fn on_failure(&mut self, now: Duration, retry_after: Option<Duration>, jitter: f64) {
         self.failures = self.failures.saturating_add(1);
         let jitter = fraction(jitter);
@@ -94,7 +94,7 @@ impl Cadence {
         self.next
     }
 
-    /// When the server may be called for anything: at once, unless it failed.
+    /// The earliest time of the next request: at once, unless the last one failed.
     #[must_use]
     pub(crate) const fn may_call_at(&self) -> Duration {
         if self.failures > 0 { self.next } else { Duration::ZERO }

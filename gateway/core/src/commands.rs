@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_sense_does_not_wait_and_unknown_devices_are_told() {
+    fn a_status_sense_does_not_wait_and_unknown_devices_are_reported() {
         let named = Some(vec!["a:1".parse().unwrap(), "b:9".parse().unwrap()]);
         let (mut record, _) = new(&Order::StatusSense { devices: named });
         record.on_silence(&"a:1".parse().unwrap(), "no answer", later(1));

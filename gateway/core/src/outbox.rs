@@ -1,8 +1,8 @@
 //! The outbox: numbering, batches, acknowledgements, and what goes when there is no room.
 //!
-//! A report's place in its lane is fixed when it is stored; its number on the wire is the lane's base plus the place.
-//! The base of a new spool is what the server has acknowledged of the lives before, asked by a poll, so that numbers
-//! go on without gaps even when a damaged spool had to be put aside.
+//! A report's place in its lane is fixed when it is stored; its sequence number is the lane's base plus the place.
+//! The base of a new spool is what the server has acknowledged of the epochs before, requested by a poll, so that
+//! numbering continues without gaps even after a damaged spool was replaced.
 
 mod lane;
 
@@ -21,7 +21,7 @@ const BATCH_FRAME_BYTES: usize = 64;
 const ENVELOPE_FRAME_BYTES: usize = 96;
 
 /// How many of the oldest waiting reports, given by their bytes, fit one batch: at least one, so that nothing too
-/// large blocks what is behind it (the server refuses it, and the refusal is handled).
+/// large blocks what is behind it (the server rejects it, and the rejection is handled).
 pub fn batch_length(sizes: impl IntoIterator<Item = usize>, byte_limit: usize) -> usize {
     let mut bytes = BATCH_FRAME_BYTES;
     let mut reports = 0;

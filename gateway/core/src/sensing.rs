@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_device_is_asked_less_and_a_busy_one_as_configured() {
+    fn an_idle_device_is_read_less_often_and_a_busy_one_as_configured() {
         let (mut schedule, calls) = (PollSchedule::default(), CallState::default());
         let fingerprint = |value| Some(ChangeFingerprint::of_numbers(&[value]));
         assert_eq!((schedule.scope(&RULES), wait(&schedule)), (ReadScope::Status, 60));
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_device_costs_a_decaying_number_of_packets() {
+    fn the_packets_to_a_device_that_times_out_decay() {
         let mut schedule = PollSchedule::default();
         let mut cost = Vec::new();
         for _ in 0..14 {

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn both_changes_of_the_clock_leave_a_window_where_the_wall_says() {
+    fn both_changes_of_daylight_saving_leave_a_window_at_its_local_time() {
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
         let daily = windows("[{from: '02:30', to: '04:00'}]");
         // 2026-03-29 02:30 doesn't exist: it begins at 03:30 summer time. 2026-10-25 02:30 is there twice: the first.
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_window_is_refused_and_says_why() {
+    fn an_invalid_window_is_rejected_with_the_reason() {
         for (yaml, why) in [
             ("[{days: [monday], from: '1:00', to: '2:00'}]", "mon, tue"),
             ("[{from: '24:00', to: '2:00'}]", "19:30"),
@@ -182,7 +182,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_open_when_it_says_that_it_opens(now in 0_i64..4_000_000_000, from in 0_u32..1440, to in 0_u32..1440, day in 0_usize..7) {
+        fn a_window_is_open_at_its_next_opening(now in 0_i64..4_000_000_000, from in 0_u32..1440, to in 0_u32..1440, day in 0_usize..7) {
             let day = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"][day];
             let clock = |minutes: u32| format!("{:02}:{:02}", minutes / 60, minutes % 60);
             let one = windows(&format!("[{{days: [{day}], from: '{}', to: '{}'}}]", clock(from), clock(to)));

@@ -63,7 +63,7 @@ fn everything_that_is_wrong_is_named_at_once() {
 }
 
 #[test]
-fn a_device_is_asked_with_its_own_community_or_the_narrowest_networks() {
+fn a_device_is_read_with_its_own_community_or_that_of_the_narrowest_network() {
     let config = config(
         "networks: [{cidr: 10.0.0.0/16, community: wide}, {cidr: 10.0.1.0/24, community: narrow}], \
          devices: [{address: 10.0.1.9, community: own}]",

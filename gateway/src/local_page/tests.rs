@@ -242,7 +242,7 @@ async fn only_an_open_call_marks_a_supply() {
 }
 
 #[tokio::test]
-async fn what_a_device_says_is_escaped() {
+async fn text_of_a_device_is_escaped() {
     let mut status = status();
     status.devices[0].model = Some("<script>alert(1)</script>".to_owned());
     status.open_calls[2].detail = "<img src=x>".to_owned();
@@ -269,7 +269,7 @@ async fn many_devices_come_a_page_at_a_time_and_are_found_by_a_word() {
 }
 
 #[tokio::test]
-async fn an_empty_gateway_says_what_comes_next() {
+async fn an_empty_gateway_shows_the_next_step() {
     let mut status = status();
     (status.devices, status.open_calls, status.firmware) = (Vec::new(), Vec::new(), Vec::new());
     (status.link.last_poll, status.link.next_poll, status.link.interval_s) = (None, None, None);

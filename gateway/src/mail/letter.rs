@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_subject_says_it_all_and_no_line_can_be_smuggled_in() {
+    fn the_subject_is_complete_and_no_header_can_be_injected() {
         let sc = letter(&call(Edge::Raised, "SC542\r\nBcc: everybody@example.com"));
         let subject = header_of(&sc, "Subject");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The local port: `/status` as JSON and the page for people, from what the engine shows when it is asked.
+//! The local port: `/status` as JSON and the page for people, from what the engine published last.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! A gateway whose disk has no room for its spool: it says so on its local port, and begins when there is some.
+//! A gateway whose disk has no room for its spool: it reports that on its local port, and starts when there is some.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use tokio_util::sync::CancellationToken;
 use super::RunError;
 use crate::spool::{Restored, Spool, SpoolError, SpoolSettings};
 
-/// Pause before the disk is looked at again.
+/// Pause between attempts to open the spool.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The local port has so long to end before the gateway takes it over.
+/// Time limit for the requests of the local port before the gateway serves it.
 const TAKE_OVER: Duration = Duration::from_secs(2);
 
-/// Opens the spool, however long the disk takes to have room for it; `None` when the program ends before.
+/// Opens the spool; waits until the disk has room for it. `None` if the program ends before.
 pub(super) async fn open_spool(
     settings: SpoolSettings,
     (listener, hosts): (&std::net::TcpListener, &[Host]),
@@ -55,7 +55,7 @@ pub(super) async fn open_spool(
     opened
 }
 
-/// Answers everybody why the gateway doesn't run.
+/// Responds to every request with the reason why the gateway waits.
 async fn serve(
     listener: TcpListener,
     hosts: Vec<Host>,

@@ -73,7 +73,7 @@ fn forget_old(store: &Path) {
 
 /// Fills a new store with what was recovered. If the spool's own state was recovered, or the mark has it, numbering
 /// continues: reports that are missing between others become losses, and for those after the last one the server is
-/// asked. Without either, the server is asked for the numbers.
+/// asked. Without either, the numbers are requested from the server.
 pub(super) fn refill(
     disk: &Disk,
     recovered: Recovered,
@@ -108,7 +108,8 @@ pub(super) fn refill(
         }
         lost += keep_places(&mut batch, lane, state, &own, now)?;
     }
-    let numbers = if old.is_some() { "numbering continues" } else { "the server is asked for the numbers" };
+    let numbers =
+        if old.is_some() { "numbering continues" } else { "the numbers are requested from the server" };
     let detail = format!(
         "the spool was damaged and replaced: {here} reports and {kept} records recovered, {lost} reports known to be lost, {numbers}",
     );

@@ -260,7 +260,7 @@ async fn a_damaged_store_is_renamed_and_reported_and_numbers_go_on() {
 }
 
 #[tokio::test]
-async fn what_can_be_read_of_a_damaged_store_is_kept_and_gaps_are_told() {
+async fn what_can_be_read_of_a_damaged_store_is_kept_and_gaps_are_reported() {
     let dir = tempfile::tempdir().unwrap();
     let spool = open(dir.path()).await;
     spool.acknowledge(Lane::Urgent, 0).await.unwrap();

@@ -82,12 +82,12 @@ pub enum StagingError {
         published: String,
     },
     /// The signed metadata contradicts the command.
-    #[error("image {target:?} is version {signed:?} by its signed metadata, but {asked:?} was ordered")]
+    #[error("image {target:?} is version {signed:?} by its signed metadata, but {ordered:?} was ordered")]
     OtherVersion {
         /// The target.
         target: String,
         /// The version in the command.
-        asked: String,
+        ordered: String,
         /// The version in the metadata.
         signed: String,
     },

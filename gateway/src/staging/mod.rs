@@ -43,7 +43,7 @@ pub(crate) async fn stage(
 /// Confirms that the image staged for `update` is still published, by the newest metadata of the global server.
 ///
 /// # Errors
-/// [`StagingError::is_withdrawal`] tells whether the image must not be used any more; after any other error the question
+/// [`StagingError::is_withdrawal`] is whether the image must not be used any more; after any other error the question
 /// is open.
 pub(crate) async fn confirm(
     client: &StagingClient,
@@ -119,7 +119,7 @@ fn check(name: &str, target: &Target, update: &FirmwareUpdate) -> Result<(), Sta
     if target.custom.version != update.version {
         return Err(StagingError::OtherVersion {
             target: name.to_owned(),
-            asked: update.version.clone(),
+            ordered: update.version.clone(),
             signed: target.custom.version.clone(),
         });
     }

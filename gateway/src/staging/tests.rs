@@ -397,7 +397,7 @@ async fn untrusted_metadata_is_refused() {
     let late = "2027-01-01T00:00:00Z".parse().unwrap();
     let expired = stage(&bench.client(), &bench.update, &bench.dir(), late, |_, _| {}).await.unwrap_err();
     assert!(matches!(expired, StagingError::Untrusted(MetadataError::Expired { .. })), "{expired}");
-    assert!(!expired.is_final(), "it can be signed anew");
+    assert!(!expired.is_final(), "it can be signed again");
     std::fs::write(bench.dir().join("newest-targets"), "x").unwrap();
     let damaged = bench.refused().await;
     assert!(matches!(damaged, StagingError::Storage { .. }), "a rollback must not pass: {damaged}");

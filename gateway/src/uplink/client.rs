@@ -53,7 +53,7 @@ struct Clients {
 }
 
 impl CommServer {
-    /// A client with the gateway's certificate, through `proxy` where there is one. Its connections are made anew when
+    /// A client with the gateway's certificate, through `proxy` where there is one. Its connections are replaced when
     /// the certificate was renewed; a request that is under way ends on the old one.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl CommServer {
         Ok(Self { clients, url: url.as_str().trim_end_matches('/').to_owned() })
     }
 
-    /// Polls. `soon` tells that the next request comes within the minute.
+    /// Polls. `soon` is whether the next request follows within a minute.
     ///
     /// # Errors
     /// No answer, or a refusal.
@@ -157,7 +157,7 @@ impl Clients {
     }
 }
 
-/// No answer. That either side refused the other's certificate is counted by its reason, and told in words.
+/// No response. A certificate that either side rejected is counted by its reason, and explained.
 fn unreachable(what: &'static str, error: &reqwest::Error) -> RequestError {
     let problem =
         tls_failure(error, PartyKind::CommServer).map_or_else(|| cause(error), |why| format!("TLS: {why}"));

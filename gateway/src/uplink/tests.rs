@@ -312,7 +312,7 @@ async fn lost_answers_failures_and_overload_lose_nothing_and_double_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_that_lost_what_it_had_is_told_so_and_goes_on() {
+async fn a_server_that_lost_its_data_gets_everything_again_and_goes_on() {
     let site = Site::begin(3600, |_| {}).await;
     site.make(&["a", "b"]).await;
     site.server.until("both", |held| urgent(held).len() == 2).await;
@@ -416,7 +416,7 @@ async fn bulk_waits_for_the_poll_unless_a_call_or_a_command_wants_it() {
 }
 
 #[tokio::test]
-async fn a_server_of_another_authority_is_told_nothing() {
+async fn a_server_of_another_authority_gets_nothing() {
     let site = Site::begin(3600, |_| {}).await;
     let foreign = authority(&site.dir.path().join("foreign"));
     let gateway = identity(&foreign, &site.dir.path().join("foreigner"), PartyKind::Gateway, "gw-1");

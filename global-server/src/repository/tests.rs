@@ -138,7 +138,7 @@ fn tampering_is_seen() {
 }
 
 #[test]
-fn expired_metadata_is_refused_until_it_is_signed_anew() {
+fn expired_metadata_is_rejected_until_it_is_signed_again() {
     let bench = Bench::new();
     bench.publish("1", b"one").unwrap();
     let late = now() + SignedDuration::from_hours(91 * 24);

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zstd_is_sent_to_who_takes_it() {
+    fn zstd_is_sent_to_clients_that_accept_it() {
         for (given, expected) in [
             ("zstd", true),
             ("gzip, ZSTD;q=0.5", true),

@@ -68,7 +68,7 @@ pub struct Listed {
     /// The issued certificate.
     #[serde(flatten)]
     pub record: Record,
-    /// Whether it is still good.
+    /// Whether it is valid, expired or revoked.
     pub state: State,
     /// When it was revoked.
     #[serde(skip_serializing_if = "Option::is_none")]

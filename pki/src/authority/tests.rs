@@ -255,7 +255,7 @@ fn what_is_revoked_is_listed_for_good() {
 }
 
 #[test]
-fn an_authority_without_a_key_says_where_it_would_be() {
+fn an_authority_without_a_key_reports_where_it_is_expected() {
     let dir = tempfile::tempdir().unwrap();
     let ca = dir.path().join("ca");
     authority(&ca);
@@ -291,7 +291,7 @@ fn a_token_is_kept_as_a_record_that_verifies_it() {
 }
 
 #[test]
-fn a_backup_gives_everything_back_or_says_what_is_damaged() {
+fn a_backup_restores_everything_or_reports_what_is_damaged() {
     let dir = tempfile::tempdir().unwrap();
     let (ca, file) = (dir.path().join("ca"), dir.path().join("ca.backup"));
     let authority = authority(&ca);

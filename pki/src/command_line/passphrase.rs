@@ -12,7 +12,7 @@ pub(super) fn ask_twice() -> anyhow::Result<SecretString> {
     let first = ask("Passphrase for the root's key: ")?;
     let second = ask("The same again: ")?;
     if first.expose_secret() != second.expose_secret() {
-        bail!("the two passphrases differ: nothing was made, begin anew");
+        bail!("the two passphrases differ: nothing was created, start again");
     }
     Ok(first)
 }
@@ -27,7 +27,7 @@ pub(super) fn existing(file: Option<&Path>) -> anyhow::Result<SecretString> {
 
 fn ask(prompt: &str) -> anyhow::Result<SecretString> {
     if !io::stdin().is_terminal() {
-        bail!("the passphrase can't be asked for, as there is no terminal: give --passphrase-file FILE");
+        bail!("the passphrase can't be read, as there is no terminal: give --passphrase-file FILE");
     }
     let typed = rpassword::prompt_password(prompt);
     Ok(typed.context("the passphrase can't be read: give --passphrase-file FILE")?.into())

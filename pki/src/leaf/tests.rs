@@ -255,7 +255,7 @@ fn what_is_strong_enough_is_accepted() {
 }
 
 #[test]
-fn a_refusal_says_what_was_expected() {
+fn a_rejection_names_what_was_expected() {
     let refused = Rejection::WrongKind {
         kind: PartyKind::Operator,
         expected: vec![PartyKind::Gateway, PartyKind::CommServer],

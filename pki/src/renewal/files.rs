@@ -74,7 +74,7 @@ pub fn recover(config: &IdentityConfig) -> Result<bool, InstallError> {
         rename(&config.certificate)?;
         return Ok(true);
     }
-    // Staged, and perhaps never proven: asking anew is safer.
+    // Staged, and perhaps never proven: requesting another is safer.
     discard(config).map(|()| false)
 }
 

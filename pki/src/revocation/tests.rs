@@ -190,7 +190,7 @@ fn a_list_that_cant_be_trusted_is_refused_with_the_reason() {
 }
 
 #[test]
-fn damage_of_the_file_is_said_and_never_panics() {
+fn a_damaged_file_is_reported_and_never_panics() {
     let pki = pki(|_| {});
     let said = |text: &str| {
         fs::write(pki.path(), text).unwrap();

@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_shows_a_certificate_is_not_crowded_out_by_those_who_show_none() {
+    async fn peers_with_a_certificate_are_not_displaced_by_peers_without_one() {
         let limiter = ConnectionLimiter::new(Capacity::new(2, 2).for_any_network());
         let certified = |name: &str| {
             let permit = limiter.enter(ip("192.0.2.1"), Activity::new(true)).unwrap();

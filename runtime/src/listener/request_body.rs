@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_rest_is_read_unless_nobody_sends_it() {
+    async fn the_rest_of_a_body_is_drained_if_it_is_sent() {
         let plain = HeaderMap::new();
         let expecting = HeaderMap::from_iter([(header::EXPECT, HeaderValue::from_static("100-continue"))]);
         assert_eq!(asked(&plain, 0).await, 3);

@@ -87,7 +87,7 @@ mod tests {
     use http_body_util::{BodyExt as _, Full};
 
     #[tokio::test]
-    async fn the_peer_is_next_until_it_asks_for_more() {
+    async fn the_peer_must_act_until_it_requests_more() {
         let activity = Activity::new(false);
         let whole = Bytes::from(vec![7; 3 * PIECE_BYTES + 1]);
         let mut body = ResponseBody::new(Full::new(whole.clone()), activity.request(), true);

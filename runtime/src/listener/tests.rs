@@ -1,4 +1,4 @@
-//! The listener over real TLS: who is let in, who is let go, and that the slow don't delay the others.
+//! The listener over real TLS: which peers are accepted, which are disconnected, and that slow ones don't delay others.
 
 mod availability;
 
@@ -108,7 +108,7 @@ async fn ask(stream: &mut client::TlsStream<TcpStream>) -> std::io::Result<Strin
 }
 
 #[tokio::test]
-async fn who_is_revoked_loses_the_open_connection_and_gets_no_new_one_while_others_stay() {
+async fn a_revoked_peer_loses_its_connection_and_gets_no_new_one_while_others_stay() {
     let site = Site::begin().await;
     let (bad, good) = (connector(&site.gateway("gw-bad")), connector(&site.gateway("gw-good")));
     let mut open = site.connect(&bad).await.unwrap();
@@ -135,7 +135,7 @@ async fn who_is_revoked_loses_the_open_connection_and_gets_no_new_one_while_othe
 }
 
 #[tokio::test]
-async fn one_certificate_crowds_out_nobody_but_itself() {
+async fn one_certificate_can_not_displace_others() {
     let site = Site::begin().await;
     let (greedy, good) = (connector(&site.gateway("gw-greedy")), connector(&site.gateway("gw-good")));
     let mut others = site.connect(&good).await.unwrap();
@@ -212,7 +212,7 @@ async fn handshakes_that_never_end_delay_nobody() {
 }
 
 #[test]
-fn a_list_that_goes_back_is_not_taken_and_what_was_in_force_stays() {
+fn a_list_that_goes_back_is_rejected_and_the_one_in_force_stays() {
     let dir = tempfile::tempdir().unwrap();
     let now = Timestamp::now();
     let domain = "test.example".parse().unwrap();

@@ -244,7 +244,7 @@ async fn roll_out(narrator: &Narrator, demo: &Demo<'_>) -> Result<()> {
     for (step, title, reached) in titles {
         let path = &path;
         let told = narrator.step(step, title, |step| {
-            step.progress("the gateway hears of it with its next poll".to_owned());
+            step.progress("the gateway receives it with its next poll".to_owned());
             reach(demo, path, reached, step)
         });
         told.await?;

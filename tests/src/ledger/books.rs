@@ -129,7 +129,7 @@ pub fn compare(truth: &Truth, stored: &Stored) -> Vec<Discrepancy> {
         found.push(Discrepancy::Missing(format!("{gateway} {lane} {seq}: the gateway reports a loss")));
     }
     for (gateway, lane, seq) in &stored.quarantined {
-        found.push(Discrepancy::Missing(format!("{gateway} {lane} {seq}: it was put aside")));
+        found.push(Discrepancy::Missing(format!("{gateway} {lane} {seq}: it was quarantined")));
     }
     found
 }
@@ -397,6 +397,6 @@ mod tests {
             let report = s.reports.remove(0);
             s.quarantined.push((report.gateway, report.lane, report.seq));
         });
-        assert_eq!(aside, ["missing: gw-1 urgent 1: it was put aside"]);
+        assert_eq!(aside, ["missing: gw-1 urgent 1: it was quarantined"]);
     }
 }

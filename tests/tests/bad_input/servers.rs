@@ -154,7 +154,7 @@ async fn refused_all(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_refuses_every_bad_server_and_says_why() -> Result<()> {
+async fn a_gateway_rejects_every_bad_server_with_the_reason() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let at: SocketAddr = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let mut spec =
@@ -179,7 +179,7 @@ async fn a_gateway_refuses_every_bad_server_and_says_why() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_communication_server_refuses_every_bad_global_server_and_says_why() -> Result<()> {
+async fn a_communication_server_rejects_every_bad_global_server_with_the_reason() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let at: SocketAddr = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let mut spec = SiteSpec::new(dir.path().to_owned());

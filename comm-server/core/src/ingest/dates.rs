@@ -31,7 +31,7 @@ pub struct GatewayClock {
 }
 
 impl GatewayClock {
-    /// The gateway's clock was `said` when the server's was `received`.
+    /// From the same moment by both clocks: `said` by the gateway's, `received` by the server's.
     #[must_use]
     pub fn new(said: Timestamp, received: Timestamp) -> Self {
         Self { ahead: said.duration_since(received), received }
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_by_the_servers_clock() {
+    fn times_are_converted_to_the_servers_clock() {
         let received = time("2026-11-28T12:00:00Z");
         let table = [
             // Right, and a report that waited for three days.

@@ -214,7 +214,7 @@ fn a_late_report_is_kept_and_changes_nothing_newer() {
 }
 
 #[test]
-fn a_device_found_anew_ends_what_its_gateway_forgot() {
+fn a_device_found_again_ends_what_its_gateway_forgot() {
     let found = r#"{"kind":"device_information","device":"ricoh:E1","reason":"found","reading":{
         "address":"10.0.0.1","read_at":"2026-01-02T00:00:00Z","took_ms":1,"requests":1,"identity":{},
         "status":{"detected_errors":[],"console":[]},"counters":{},"evidence":{}}}"#;

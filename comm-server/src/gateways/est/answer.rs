@@ -41,7 +41,7 @@ pub(super) enum Refused {
     #[error("the body is incomplete")]
     Broken,
     #[error(
-        "{gateway} has a valid certificate, which this token does not replace: ask for one made with --replace"
+        "{gateway} has a valid certificate, which this token does not replace: request one that is made with --replace"
     )]
     AlreadyEnrolled { gateway: String },
     #[error("an enrollment token is required: HTTP Basic with the token as the password")]
@@ -50,9 +50,9 @@ pub(super) enum Refused {
     /// exist.
     #[error("the enrollment token is unknown: was it created for this server, and copied completely?")]
     WrongToken,
-    #[error("the enrollment token expired at {0}: ask for a new one")]
+    #[error("the enrollment token expired at {0}: request a new one")]
     Expired(Timestamp),
-    #[error("the enrollment token was used with another key: ask for a new one")]
+    #[error("the enrollment token was used with another key: request a new one")]
     Used,
     #[error("a renewal requires the gateway's certificate")]
     NoCertificate,

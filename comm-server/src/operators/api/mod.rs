@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn every_parameter_says_how_long_it_may_be() {
+    fn every_parameter_has_a_maximum_length() {
         let json = serde_json::to_value(documented().1).unwrap();
         let operations =
             json["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_asks_for_the_regions_alone() {
+    fn a_script_requests_only_the_regions() {
         let mut headers = HeaderMap::new();
         assert!(matches!(Wanted::of(&headers), Wanted::Page));
         headers.insert(runtime::live::HEADER, HeaderValue::from_static("refresh"));

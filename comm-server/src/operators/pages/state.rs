@@ -145,7 +145,7 @@ mod tests {
     use wire::reading::Label;
 
     #[test]
-    fn the_worst_is_said_first() {
+    fn the_worst_state_is_shown_first() {
         let idle = Status { printer: Some(Label::name("idle")), ..Status::default() };
         let table = [
             (true, Some(CallPriority::ServiceCall), "Offline"),

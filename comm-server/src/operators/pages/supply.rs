@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_says_what_is_known_and_no_more() {
+    fn a_bar_shows_only_what_is_known() {
         let toner = of(r#"{"index":"1.1","type":"toner","color":"cyan","percent":9.4}"#, None);
         assert_eq!((toner.ink, toner.level.as_str()), ("cyan", "9 %"));
         let some = r#"{"index":"1.1","type":"toner","color":"black","level_state":"someRemaining"}"#;
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receptacle_is_full_only_where_a_call_says_so() {
+    fn a_receptacle_is_full_only_with_a_call() {
         let waste = r#"{"index":"1.2","type":"wasteToner","class":"receptacleThatIsFilled","percent":92}"#;
         let table = [
             (None, "reports 92 %", RECEPTACLE, false),

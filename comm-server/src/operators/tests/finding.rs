@@ -22,7 +22,7 @@ const MANY: &str = "
     INSERT INTO devices (tenant, gateway, device, first_seen_ms) VALUES ('default', 'gw-0140-site', 'a:1', 1)";
 
 #[tokio::test]
-async fn any_of_many_gateways_can_be_asked() {
+async fn any_of_many_gateways_can_get_a_command() {
     let (site, client) = Site::with("administrator").await;
     site.sql(MANY).await;
     let all = site.get(&client, "/commands").await.text;
@@ -56,7 +56,7 @@ async fn any_of_many_gateways_can_be_asked() {
 }
 
 #[tokio::test]
-async fn who_queues_a_command_is_told_when_it_goes_out() {
+async fn the_delivery_time_of_a_queued_command_is_shown() {
     let (site, client) = Site::with("administrator").await;
     site.sql(MANY).await;
     let page = site.get(&client, "/devices/gw-0140-site/a%3A1?done=queued").await.text;
@@ -94,7 +94,7 @@ async fn unknown_filters_are_refused_with_what_was_expected() {
 }
 
 #[tokio::test]
-async fn what_is_old_says_so() {
+async fn old_values_are_marked() {
     let (site, client) = Site::with("viewer").await;
     site.sql(EVIL).await;
     site.sql("UPDATE gateways SET last_poll_ms = CAST(strftime('%s', 'now') AS INTEGER) * 1000").await;

@@ -67,7 +67,7 @@ fn assert_plain(path: &str, html: &str) {
 }
 
 #[tokio::test]
-async fn what_a_device_says_is_never_markup() {
+async fn text_of_a_device_is_never_markup() {
     let (site, client) = Site::with("administrator").await;
     site.sql(EVIL).await;
     let rollout = "/rollouts/01980000-0000-7000-8000-000000000001";
@@ -90,7 +90,7 @@ async fn what_a_device_says_is_never_markup() {
 }
 
 #[tokio::test]
-async fn empty_pages_say_what_to_do_next() {
+async fn empty_pages_show_the_next_step() {
     let (site, client) = Site::with("administrator").await;
     let next = [
         ("/", "platen-pki token"),
@@ -112,7 +112,7 @@ async fn empty_pages_say_what_to_do_next() {
 }
 
 #[tokio::test]
-async fn a_person_logs_in_by_the_form_and_asks_a_device() {
+async fn a_person_logs_in_by_the_form_and_orders_a_reading() {
     let (site, _) = Site::with("engineer").await;
     site.sql(EVIL).await;
     let nobody = super::site::Client::default();

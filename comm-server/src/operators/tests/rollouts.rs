@@ -98,7 +98,7 @@ async fn a_date_in_the_past_orders_nothing_by_the_form_and_the_api() {
 }
 
 #[tokio::test]
-async fn what_is_hardly_meant_must_be_said_expressly() {
+async fn an_unlikely_order_must_be_confirmed() {
     let (site, client) = site().await;
     let downgrade = plan(&site, &client, "0.9", "").await;
     assert!(

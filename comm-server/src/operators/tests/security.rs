@@ -41,7 +41,7 @@ async fn the_one_time_password_opens_nothing_but_its_change() {
 }
 
 #[tokio::test]
-async fn five_failures_lock_for_their_network_and_the_answer_never_says_why() {
+async fn five_failures_lock_for_their_network_and_the_response_has_no_reason() {
     let (site, _) = Site::with("viewer").await;
     let unknown = site.try_log_in("nobody", PASSWORD).await;
     assert_eq!(unknown.status, 401);
@@ -148,7 +148,7 @@ async fn a_forged_change_is_refused() {
 }
 
 #[tokio::test]
-async fn a_role_does_what_its_table_says_and_no_more() {
+async fn a_role_has_exactly_the_permissions_of_its_table() {
     let (site, client) = Site::with("viewer").await;
     site.sql("INSERT INTO gateways (tenant, gateway, first_seen_ms, next_poll_s) VALUES ('default', 'gw-1', 1, 3600)")
         .await;
@@ -211,7 +211,7 @@ async fn nobody_sees_another_tenant() {
 }
 
 #[tokio::test]
-async fn wrong_requests_are_told_what_is_wrong() {
+async fn responses_to_wrong_requests_have_the_reason() {
     let (site, client) = Site::with("administrator").await;
     let refused = |path: &'static str| site.get(&client, path);
     let long = format!("/api/v1/devices?q={}", "x".repeat(101));

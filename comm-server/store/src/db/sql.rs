@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_what_the_core_says() {
+    fn lists_match_the_core() {
         let table = [
             (command_states(CommandState::is_delivered_with_polls), "'queued', 'delivered'"),
             (command_states(CommandState::may_expire), "'queued', 'delivered', 'accepted'"),

@@ -282,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_cancelled_is_what_the_core_says() {
+    fn steps_are_cancelled_as_the_core_decides() {
         assert!(CANCEL.contains("(step = 'pending' OR (step IN ('pending', 'staged') AND device <> ''))"));
         assert!(SELECT_OPEN.contains("r.state IN ('scheduled', 'running')"));
         assert!(SELECT_OPEN.contains("d.step IN ('pending', 'staged', 'pushed')"));

@@ -130,7 +130,7 @@ pub(super) async fn cancelling_withdraws_what_never_went_out_and_follows_what_di
     assert!(audit.iter().any(|entry| entry.what == "rollout.cancel" && entry.who == "admin"));
 }
 
-pub(super) async fn nothing_to_update_is_said() {
+pub(super) async fn a_rollout_with_nothing_to_update_is_rejected() {
     let (Opened { store, dir: _dir }, open) = with_two_devices().await;
     let refused = async |new: NewRollout| {
         let refused = store.of(&scope()).create_rollout(new.clone(), NOW).await.unwrap_err();

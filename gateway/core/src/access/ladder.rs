@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ladder_is_climbed_as_the_table_says() {
+    fn credentials_are_tried_in_the_order_of_the_table() {
         const OFF: Now = TimesOut { engine_known: false };
         const MUTE: Now = TimesOut { engine_known: true };
         const FIRST: Step<&str> = Read { at: 0 };

@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_supply_tells_its_serial_in_its_description() {
+    fn the_serial_number_of_a_supply_is_in_its_description() {
         let found = serial("Black Toner S/N:CRUM-16031200000; rest").unwrap();
         assert_eq!(found, "CRUM-16031200000");
         assert_eq!(serial("Black Toner"), None);

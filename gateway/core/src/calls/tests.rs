@@ -116,7 +116,7 @@ fn a_service_call_is_raised_at_once_and_reset_when_it_stays_away() {
 }
 
 #[test]
-fn a_service_call_is_told_by_bit_row_or_console() {
+fn a_service_call_is_recognised_by_bit_row_or_console() {
     let row = alert("critical", "fieldService", 1, "Fusing unit failed");
     for (look, detail) in [
         (bits(&["serviceRequested"]), "the device requests service"),
@@ -164,7 +164,7 @@ fn a_supply_runs_down_and_is_replaced() {
 }
 
 #[test]
-fn a_replaced_supply_is_told_to_a_person_once() {
+fn a_replaced_supply_is_reported_once() {
     let mut state = CallState::default();
     let told = |state: &mut CallState, look: Look| {
         let calls = see(state, &reading(&look));
@@ -191,7 +191,7 @@ fn states_of_a_level_raise_nothing_and_clear_nothing() {
 }
 
 #[test]
-fn an_empty_supply_is_one_call_and_bits_speak_where_levels_are_silent() {
+fn an_empty_supply_is_one_call_and_bits_count_without_levels() {
     assert_eq!(play(&[level(0)])[0], ["+supply_end:Black Toner 0 %"]);
     let mut empty = level(0);
     empty.bits = vec!["noToner", "lowToner"];
@@ -248,7 +248,7 @@ fn the_habits_of_sensors_are_no_alarm() {
 }
 
 #[test]
-fn a_replaced_supply_is_recognised_by_what_it_says_of_itself() {
+fn a_replaced_supply_is_recognised_by_its_own_fields() {
     let described = |text: &str, level: i64| {
         let mut reading = reading(&Look { level: Some(level), ..Look::default() });
         reading.supplies[0].description = Some(text.to_owned());
@@ -268,7 +268,7 @@ fn a_replaced_supply_is_recognised_by_what_it_says_of_itself() {
 }
 
 #[test]
-fn a_service_code_is_what_the_vendors_profile_says() {
+fn a_service_code_is_as_the_vendors_profile_defines() {
     let profile = |pattern: &str| {
         let yaml = format!("vendor: x\nmatch: [{{model: x}}]\nservice_codes: ['{pattern}']\n");
         Profile::parse("x.yaml", &yaml).unwrap()
@@ -288,7 +288,7 @@ fn a_service_code_is_what_the_vendors_profile_says() {
 }
 
 #[test]
-fn rows_that_say_that_nothing_is_wrong_are_no_alarm() {
+fn rows_that_report_a_normal_state_open_no_call() {
     for text in [
         "Sleep",
         "Sleep mode",
@@ -334,7 +334,7 @@ fn a_falling_counter_is_a_call_and_power_on_is_none() {
 }
 
 #[test]
-fn a_silent_device_is_offline_once_until_it_is_back() {
+fn a_device_that_times_out_is_offline_once_until_it_responds() {
     let mut state = CallState::default();
     let mut silent = || short(&state.on_silence(&RULES, &device(), Timestamp::UNIX_EPOCH));
     assert!(silent().is_empty() && silent().is_empty());

@@ -313,7 +313,7 @@ fn a_push_that_broke_off_is_read_back_before_it_is_repeated_once() {
 }
 
 #[test]
-fn what_the_panel_says_of_a_refused_image_is_reported_and_stays_with_the_failure() {
+fn the_panel_text_of_a_rejected_image_is_reported_and_stays_with_the_failure() {
     let panel = |text: &str| Status { console: vec![text.into()], ..status("idle", "") };
     let mut update = update(&["a:1"]);
     staged(&mut update);

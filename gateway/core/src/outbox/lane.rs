@@ -36,7 +36,7 @@ pub struct Unconfirmed {
 }
 
 impl Unconfirmed {
-    /// Whether the store went back, as far as its mark tells.
+    /// Whether the store is older than its high-water mark.
     #[must_use]
     pub const fn went_back(&self) -> bool {
         self.numbered > self.known || self.gone > 0

@@ -1,6 +1,6 @@
 //! Reading a device: which requests come next, what their responses mean, and the reading that they give.
 //!
-//! A reading is a value ([`DeviceReading`]): the shell asks it for the next [`Request`], sends that, hands the
+//! A reading is a value ([`DeviceReading`]): the shell takes the next [`Request`] from it, sends that, hands the
 //! [`Response`] back, and takes the finished reading. Standard MIBs come first (RFC 2790, RFC 3805), then the vendor's
 //! [profile](profiles). Nothing here knows a socket or a clock, and no response may make it panic or go on
 //! indefinitely: see [`limits`].

@@ -294,7 +294,7 @@ fn a_device_without_a_system_group_is_known_by_its_probe() {
 }
 
 #[test]
-fn a_choice_of_a_profile_lasts_while_the_device_tells_the_same_and_no_guess_lasts_for_ever() {
+fn a_choice_of_a_profile_lasts_while_the_device_reports_the_same_and_no_guess_lasts_indefinitely() {
     let device = objects(&[
         ("1.3.6.1.2.1.1.1.0", text("X1")),
         ("1.3.6.1.4.1.99999.1.0", text("X1")),
@@ -375,7 +375,7 @@ fn a_v1_agent_that_lacks_objects_is_read_all_the_same() {
 }
 
 #[test]
-fn whether_anything_is_there_is_asked_with_one_object() {
+fn one_object_shows_whether_anything_responds() {
     let mut machine = DeviceReading::new(profiles(), ReadScope::Presence, true);
     let request = machine.next_request().unwrap();
     assert_eq!(request.oids().len(), 1);
@@ -415,7 +415,7 @@ fn a_maker_alone_makes_no_printer() {
 }
 
 #[test]
-fn lines_of_a_table_tell_who_a_device_is_and_what_runs_on_it() {
+fn lines_of_a_table_have_the_identity_and_firmware_of_a_device() {
     let device = objects(&[
         ("1.3.6.1.2.1.1.2.0", oid_value("1.3.6.1.4.1.99999.1.7")),
         ("1.3.6.1.4.1.99999.9.1", text("MODEL=\"S-1\"")),

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_address_of_a_configured_network_is_asked() {
+    fn only_addresses_of_configured_networks_are_probed() {
         let part = |span: &str, port| Part { span: span.parse().unwrap(), port, swept: false };
         let known = Sweep {
             parts: vec![part("10.0.0.0/8", 161), part("10.0.7.0/24", 161), part("10.0.7.0/24", 1161)],

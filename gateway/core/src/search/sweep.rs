@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn every_address_is_asked_once_as_the_narrowest_network_says() {
+    fn every_address_is_probed_once_with_the_narrowest_network() {
         let both = sweep(
             &[("10.0.0.0/28", 161), ("10.0.0.4-10.0.0.6", 161), ("10.0.0.5", 1161)],
             &["10.0.0.1", "10.0.0.9-10.0.0.12"],

@@ -58,7 +58,7 @@ impl SiteRules {
         self.wait(self.sensing.status)
     }
 
-    /// A device that responded within this time is assumed to be where it was.
+    /// A device that responded within this time is assumed to have kept its address.
     pub(super) fn recent_within(&self) -> SignedDuration {
         let sensing = &self.sensing;
         let longest = sensing.status.max(sensing.idle).max(sensing.asleep).saturating_mul(2);

@@ -216,7 +216,7 @@ fn a_command_that_is_delivered_twice_is_begun_once() {
 }
 
 #[test]
-fn meters_are_reported_with_the_command_that_asked_for_them() {
+fn meters_are_reported_with_the_command_that_requested_them() {
     let mut site = site(false);
     find(&mut site, "E1", address(1), 10);
     let meters = command(1, &Order::CounterRequest { devices: None });

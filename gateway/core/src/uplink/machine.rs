@@ -13,7 +13,7 @@ use super::exchange::{Awaits, Exchange, GAPS_MAX, Sending, Step};
 use super::wants::Wants;
 use crate::cadence::Cadence;
 
-/// The commands of a poll are stored within this, or they come again with the next.
+/// Time limit to store the commands of a poll; after it, they are delivered again with the next poll.
 const STORE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Maximum characters of a poll's text about the spool.
@@ -170,8 +170,8 @@ impl Uplink {
         self.exchange = Some(Exchange::begin(polls, bulk, poll));
     }
 
-    /// The exchange failed: what it took up is wanted again. Where nothing can be stored it goes on with a poll alone: a
-    /// gateway with a full disk is not a dead one.
+    /// The exchange failed: what it was to send is due again. If nothing can be stored, it continues with a poll alone,
+    /// so that the server doesn't count a gateway with a full disk as unreachable.
     pub(super) fn fail(&mut self, error: ExchangeError) {
         let Some(mut exchange) = self.exchange.take() else { return };
         self.wants.bulk |= exchange.bulk;
@@ -188,7 +188,7 @@ impl Uplink {
         self.effects.push_back(Effect::Ended(Err(ExchangeFailure { error, failures, wait })));
     }
 
-    /// Commands that can't be stored in time come again with the next poll.
+    /// Commands that can't be stored in time are delivered again with the next poll.
     fn give_up_delivery(&mut self) {
         let Some(Exchange { awaits: Some(Awaits::Commands { until }), .. }) = &self.exchange else { return };
         if *until <= self.now {

@@ -30,7 +30,7 @@ pub(super) fn print(
         return writeln!(out, "{plan}");
     }
     for part in parts {
-        let how = if part.swept { "swept" } else { "asked only where something announces itself" };
+        let how = if part.swept { "swept" } else { "probed only where a device announces itself" };
         writeln!(out, "{:<32} port {:<5} {how}", part.span.to_string(), part.port)?;
     }
     for span in &search.sweep.exclude {

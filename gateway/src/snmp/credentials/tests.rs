@@ -68,7 +68,7 @@ fn a_wrong_credential_names_its_key() {
 }
 
 #[test]
-fn des_and_short_passwords_are_refused_and_weak_choices_told() {
+fn des_and_short_passwords_are_rejected_and_weak_choices_reported() {
     let dir = tempfile::tempdir().unwrap();
     let (long, short) = (dir.path().join("long"), dir.path().join("short"));
     std::fs::write(&long, "correct horse\n").unwrap();

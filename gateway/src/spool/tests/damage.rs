@@ -202,7 +202,7 @@ fn harm(store: &Path, harm: Harm, bytes: usize) {
 }
 
 #[tokio::test]
-async fn a_log_that_ends_torn_takes_no_number_twice_and_tells_what_is_lost() {
+async fn a_log_that_ends_torn_uses_no_number_twice_and_reports_what_is_lost() {
     let whole = tempfile::tempdir().unwrap();
     let durable = work_until(whole.path(), 1, 120);
     let (mut went_back, mut told) = (0, 0);

@@ -140,7 +140,7 @@ async fn fills_its_disk() {
 }
 
 #[test]
-fn a_store_that_is_damaged_while_the_disk_is_full_is_made_anew_without_a_restart() {
+fn a_store_that_is_damaged_while_the_disk_is_full_is_replaced_without_a_restart() {
     on_a_small_disk("is_damaged_while_full", 24);
 }
 

@@ -64,7 +64,7 @@ fn begun(frames: &[Vec<u8>]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn who_never_finishes_a_request_is_ended() {
+async fn a_peer_that_never_finishes_a_request_is_disconnected() {
     let router = Router::new().route("/", get(async || "hello").post(async |_: String| "taken"));
     let site = Site::begin_with(short(), router).await;
     let gateway = site.gateway("gw-1");
@@ -145,7 +145,7 @@ async fn large(State(sending): State<CancellationToken>) -> Body {
 }
 
 #[tokio::test]
-async fn who_never_reads_is_ended() {
+async fn a_peer_that_never_reads_is_disconnected() {
     let cases: [(&str, &str, Vec<u8>); 2] = [
         ("a socket that isn't read", "http/1.1", b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".to_vec()),
         // SETTINGS_INITIAL_WINDOW_SIZE 0 (RFC 9113 §6.5.2), and never more.
@@ -173,7 +173,7 @@ async fn who_never_reads_is_ended() {
 }
 
 #[tokio::test]
-async fn who_reads_slowly_gets_all_of_it() {
+async fn a_peer_that_reads_slowly_gets_everything() {
     let router = Router::new().route("/", get(async || vec![b'x'; 4 << 20]));
     let site = Site::begin_with(short(), router).await;
     let mut stream = site.connect(&connector(&site.gateway("gw-1"), "http/1.1")).await.unwrap();
@@ -193,7 +193,7 @@ async fn who_reads_slowly_gets_all_of_it() {
 }
 
 #[tokio::test]
-async fn requests_that_may_mean_two_things_are_rejected() {
+async fn ambiguous_requests_are_rejected() {
     let router = Router::new().route("/", get(async || "hello"));
     let site = Site::begin_with(Limits::default(), router).await;
     let gateway = site.gateway("gw-1");

@@ -83,7 +83,7 @@ fn a_date_in_the_past_is_refused_by_every_door_with_the_way_to_do_it_now() {
 }
 
 #[test]
-fn an_unknown_model_lists_similar_ones_and_one_that_is_up_to_date_says_so() {
+fn an_unknown_model_lists_similar_ones_and_an_updated_one_is_reported() {
     let unknown = plan(&spec("IM C450", "2.0"), &fleet(), NOW).unwrap_err().to_string();
     assert!(unknown.starts_with("no device is a Ricoh IM C450; there are: ricoh IM C4500"), "{unknown}");
     let strange = plan(&spec("XYZZY 9", "2.0"), &fleet(), NOW).unwrap_err().to_string();

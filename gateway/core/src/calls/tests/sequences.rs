@@ -457,7 +457,7 @@ fn a_counter_is_compared_within_its_source_only() {
 }
 
 #[test]
-fn what_a_row_says_of_rest_is_no_alarm_in_any_language() {
+fn rows_that_report_an_idle_device_open_no_call_in_any_language() {
     for code in [23, 24, 507, 502] {
         let row = alert("critical", "fieldService", code, "Bereitschafts-\nmodus ein");
         let look = Look { alerts: vec![row], ..Look::default() };

@@ -141,7 +141,7 @@ fn a_serial_number_is_weighed_with_the_card() {
 }
 
 #[test]
-fn a_prefix_makes_one_device_only_where_the_card_says_so() {
+fn a_prefix_makes_one_device_only_with_the_same_network_card() {
     let mut gateway = Gateway::default();
     gateway.see(at(1), OLD);
     let other = gateway.see(at(2), Who(Some("00E174M1"), Some(7), "MP 1", 100));

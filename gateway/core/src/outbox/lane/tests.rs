@@ -252,7 +252,7 @@ proptest! {
 
     /// A store that goes back loses what was in it alone, tells how many those are, and takes no number twice.
     #[test]
-    fn a_store_that_goes_back_tells_its_loss(steps in prop::collection::vec(step(false), 1..80)) {
+    fn a_store_that_goes_back_reports_its_loss(steps in prop::collection::vec(step(false), 1..80)) {
         let mut world = World::new();
         walk(&mut world, steps);
         world.settle();

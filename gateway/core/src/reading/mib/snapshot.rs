@@ -353,7 +353,7 @@ mod tests {
         }
 
         #[test]
-        fn rows_of_unequal_columns_are_all_told_once(
+        fn rows_of_unequal_columns_are_all_returned_once(
             columns in prop::collection::vec(prop::collection::btree_set(0_u32..12, 0..8), 1..5),
         ) {
             let mut mib = Mib::default();

@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_silent_to_many_columns_is_asked_for_fewer_by_getbulk() {
+    fn timeouts_of_many_columns_reduce_the_columns_of_a_getbulk() {
         let mut walk = Walk::new(AgentQuirks::default());
         (1..=30).for_each(|table| walk.add(&[1, 3, 9, table, 1], Some(1)));
         assert_eq!(walk.request().map(|request| request.oids().len()), Some(COLUMNS_PER_KNOWN_BULK));
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_narrow_the_request_until_nothing_is_asked() {
+    fn error_responses_narrow_the_request_until_nothing_is_left() {
         let mut walk = Walk::new(AgentQuirks::default());
         walk.add(&[1, 3, 9, 1], None);
         walk.add(&[1, 3, 9, 2], None);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_known_device_that_is_silent_to_many_objects_is_read_and_not_asked_for_so_many_again() {
+fn a_known_device_that_times_out_on_many_objects_is_read_with_fewer_from_then_on() {
     let device = device();
     let many =
         |request: &Request| matches!(request, Request::Get(_)) && request.oids().len() > limits::OIDS_PER_GET;
@@ -34,7 +34,7 @@ fn a_known_device_that_is_silent_to_many_objects_is_read_and_not_asked_for_so_ma
 }
 
 #[test]
-fn a_device_that_falls_silent_is_given_up_after_a_few_requests() {
+fn a_device_that_stops_responding_is_given_up_after_a_few_requests() {
     let device = device();
     let mut machine = DeviceReading::new(profiles(), ReadScope::Full, true);
     let mut answers = 2;
@@ -65,7 +65,7 @@ fn a_device_that_falls_silent_is_given_up_after_a_few_requests() {
 }
 
 #[test]
-fn who_is_silent_to_more_than_a_few_objects_is_read_at_its_first_reading() {
+fn a_device_that_times_out_on_more_than_a_few_objects_is_read_at_its_first_reading() {
     let device = device();
     let (expected, _) = run(ReadScope::Full, |request| orderly(&device, request));
     for most in 1..=12 {
