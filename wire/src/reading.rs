@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -225,6 +226,19 @@ impl Counter {
             Self::PowerOn => "power_on",
             Self::Jams => "jams",
         }
+    }
+}
+
+/// A name that no counter has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no counter of that name")]
+pub struct NoSuchCounter;
+
+impl FromStr for Counter {
+    type Err = NoSuchCounter;
+
+    fn from_str(name: &str) -> Result<Self, NoSuchCounter> {
+        Self::ALL.into_iter().find(|counter| counter.name() == name).ok_or(NoSuchCounter)
     }
 }
 

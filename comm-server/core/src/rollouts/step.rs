@@ -6,11 +6,11 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wire::report::{FirmwareProgress, FirmwareState, FirmwareStep};
 
 /// The step of a device in a roll-out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceStep {
     /// No step was reported.

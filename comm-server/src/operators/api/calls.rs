@@ -79,9 +79,9 @@ pub(super) struct CallParams {
     /// `open` or `closed`.
     #[param(inline)]
     state: Option<CallState>,
-    /// Of this kind only: `service_call`, `jam`, `cover_open`, `supply_near_end`, `supply_end`, `supply_replaced`,
-    /// `device_offline` or `counter_regression`.
-    kind: Option<String>,
+    /// Of this kind only.
+    #[param(inline, value_type = Option<states::CallKind>)]
+    kind: Option<CallKind>,
     /// Of this gateway only.
     #[param(value_type = Option<String>)]
     gateway: Option<GatewayId>,
@@ -100,11 +100,9 @@ pub(super) async fn list(
     caller: Caller,
     Params(params): Params<CallParams>,
 ) -> Result<Json<List<Call>>, ApiError> {
-    let kind = params.kind.as_deref().map(str::parse::<CallKind>).transpose();
-    let kind = kind.map_err(|error| ApiError::malformed(format!("kind: {error}")))?;
     let filter = store::CallFilter {
         open: params.state.map(|state| matches!(state, CallState::Open)),
-        kind,
+        kind: params.kind,
         gateway: params.gateway,
         device: None,
     };

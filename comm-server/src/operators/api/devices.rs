@@ -10,6 +10,7 @@ use wire::reading::Counter;
 
 use super::errors::ReadErrors;
 use super::list::{List, cursor, limited};
+use super::states;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Caller, Params, PathIds};
 use crate::operators::error::ApiError;
@@ -53,7 +54,8 @@ pub(super) struct Device {
 /// The latest value of a counter, with its evidence.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LatestCounter {
-    counter: String,
+    #[schema(value_type = states::CounterName)]
+    counter: Counter,
     value: i64,
     at: Timestamp,
     /// The object that was read, or several joined by `+`.
@@ -218,8 +220,8 @@ pub(super) async fn one(
 #[into_params(parameter_in = Query)]
 pub(super) struct SeriesParams {
     /// `total` if absent.
-    #[param(example = "total")]
-    counter: Option<String>,
+    #[param(inline, example = "total", value_type = Option<states::CounterName>)]
+    counter: Option<Counter>,
     /// Not before, RFC 3339.
     from: Option<Timestamp>,
     /// Not after, RFC 3339.
@@ -247,11 +249,7 @@ pub(super) async fn counters(
     PathIds((gateway, device)): PathIds<(GatewayId, DeviceId)>,
     Params(params): Params<SeriesParams>,
 ) -> Result<Json<CounterSeries>, ApiError> {
-    let named = params.counter.as_deref().unwrap_or(Counter::Total.name());
-    let Some(counter) = Counter::ALL.into_iter().find(|known| known.name() == named) else {
-        let known = Counter::ALL.map(Counter::name).join(", ");
-        return Err(ApiError::malformed(format!("counter is not known: expected one of {known}")));
-    };
+    let counter = params.counter.unwrap_or(Counter::Total);
     let (from, to) = (params.from.unwrap_or(Timestamp::UNIX_EPOCH), params.to.unwrap_or(Timestamp::MAX));
     if state.view(&caller, Permission::SeeFleet)?.device(&gateway, &device).await?.is_none() {
         return Err(ApiError::not_found("device"));

@@ -219,6 +219,7 @@ mod tests {
             ("Command", "kind", "OrderKind"),
             ("Call", "kind", "CallKind"),
             ("Call", "lane", "LaneName"),
+            ("LatestCounter", "counter", "CounterName"),
             ("Lane", "lane", "LaneName"),
             ("Quarantined", "lane", "LaneName"),
             ("Rollout", "state", "RolloutState"),

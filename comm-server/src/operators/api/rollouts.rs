@@ -114,9 +114,9 @@ pub(super) struct RolloutDetail {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DeviceParams {
-    /// At this step only: `pending`, `staged`, `pushed`, `verified`, `failed` or `cancelled`.
-    #[param(max_length = 20)]
-    step: Option<String>,
+    /// At this step only.
+    #[param(inline, value_type = Option<states::DeviceStep>)]
+    step: Option<DeviceStep>,
     /// `next` of the page before.
     #[param(max_length = 300)]
     page: Option<String>,
@@ -270,9 +270,7 @@ pub(super) async fn one(
     Params(params): Params<DeviceParams>,
 ) -> Result<Json<RolloutDetail>, ApiError> {
     let page = cursor(params.page.as_deref())?;
-    let step = params.step.as_deref().map(str::parse::<DeviceStep>).transpose();
-    let step = step.map_err(|error| ApiError::malformed(format!("step: {error}")))?;
-    Ok(Json(detail(&state, &caller, parse(&id)?, step, page).await?))
+    Ok(Json(detail(&state, &caller, parse(&id)?, params.step, page).await?))
 }
 
 /// Order the failed devices of a roll-out that has ended again, as a roll-out of their own that begins at once.

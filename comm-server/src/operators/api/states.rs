@@ -9,6 +9,7 @@ use comm_server_core::rollouts::{DeviceStep as Step, RolloutState as Progress};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 use wire::command::OrderKind as Order;
+use wire::reading::Counter;
 use wire::report::{CallKind as Call, Lane, WaitReason};
 
 macro_rules! states {
@@ -39,8 +40,9 @@ macro_rules! states {
 
 states! {
     CommandState, "How far a command is.", State::ALL.map(State::name);
-    OrderKind, "What a command asks for.", Order::ALL.map(Order::name);
+    OrderKind, "What a command orders.", Order::ALL.map(Order::name);
     CallKind, "What a call is.", Call::ALL.map(Call::name);
+    CounterName, "What a counter counts.", Counter::ALL.map(Counter::name);
     LaneName, "A lane of reports.", Lane::ALL.map(Lane::name);
     RolloutState, "How far a roll-out is.", Progress::ALL.map(Progress::name);
     DeviceStep, "How far a device of a roll-out is.", Step::ALL.map(Step::name);

@@ -111,7 +111,7 @@ struct Alert {
 }
 
 struct CounterRow {
-    title: String,
+    title: &'static str,
     value: String,
     oid: String,
     raw: String,
@@ -321,12 +321,10 @@ fn firmware(reading: &Reading) -> Vec<Fact> {
     reading.identity.firmware.iter().map(fact).collect()
 }
 
-fn counters(latest: Vec<LatestCounter>, now: Timestamp) -> Vec<CounterRow> {
-    let mut latest = latest;
-    let order = |name: &str| Counter::ALL.iter().position(|counter| counter.name() == name);
-    latest.sort_by_key(|counter| order(&counter.counter));
+fn counters(mut latest: Vec<LatestCounter>, now: Timestamp) -> Vec<CounterRow> {
+    latest.sort_by_key(|counter| counter.counter);
     let row = |c: LatestCounter| CounterRow {
-        title: title(&c.counter),
+        title: title(c.counter),
         value: grouped(c.value),
         oid: c.oid,
         raw: grouped(c.raw),
@@ -336,25 +334,23 @@ fn counters(latest: Vec<LatestCounter>, now: Timestamp) -> Vec<CounterRow> {
 }
 
 /// A counter's name for people.
-fn title(counter: &str) -> String {
-    let text = match counter {
-        "total" => "Total",
-        "black" => "Black and white",
-        "color" => "Colour",
-        "copy_total" => "Copies",
-        "copy_black" => "Copies, black and white",
-        "copy_color" => "Copies, colour",
-        "print_total" => "Prints",
-        "print_black" => "Prints, black and white",
-        "print_color" => "Prints, colour",
-        "fax_total" => "Faxes received",
-        "scan_total" => "Scans",
-        "duplex" => "Two-sided sheets",
-        "power_on" => "Since power-on",
-        "jams" => "Paper jams",
-        other => other,
-    };
-    text.to_owned()
+const fn title(counter: Counter) -> &'static str {
+    match counter {
+        Counter::Total => "Total",
+        Counter::Black => "Black and white",
+        Counter::Color => "Colour",
+        Counter::CopyTotal => "Copies",
+        Counter::CopyBlack => "Copies, black and white",
+        Counter::CopyColor => "Copies, colour",
+        Counter::PrintTotal => "Prints",
+        Counter::PrintBlack => "Prints, black and white",
+        Counter::PrintColor => "Prints, colour",
+        Counter::FaxTotal => "Faxes received",
+        Counter::ScanTotal => "Scans",
+        Counter::Duplex => "Two-sided sheets",
+        Counter::PowerOn => "Since power-on",
+        Counter::Jams => "Paper jams",
+    }
 }
 
 /// `POST /devices/{gateway}/{device}/commands`

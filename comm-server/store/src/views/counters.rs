@@ -32,8 +32,8 @@ pub struct CounterPoint {
 /// The latest value of a counter with its evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LatestCounter {
-    /// Name of the counter.
-    pub counter: String,
+    /// The counter.
+    pub counter: Counter,
     /// When it was read.
     pub at: Timestamp,
     /// Its value.
@@ -182,7 +182,7 @@ impl Scoped {
             .map_err(failed("read counters"))?;
         let counter = |r| {
             Ok(LatestCounter {
-                counter: row::text(r, "counter")?,
+                counter: row::parsed(r, ("counters", "counter"), device.as_str())?,
                 at: row::time(r, "read_ms")?,
                 value: row::number(r, "value")?,
                 oid: row::text(r, "oid")?,
