@@ -1,6 +1,6 @@
 //! A gateway's disk: what a power cut leaves. It may be full, and its spool has a limit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use gateway_core::outbox::{self, Acknowledgement, EvictionClass, LaneState, Stored, batch_length};
@@ -9,7 +9,7 @@ use gateway_core::uplink::{self, SentBatch, Storage, StorageError};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use uuid::Uuid;
-use wire::ids::SpoolId;
+use wire::ids::{CommandId, DeviceId, SpoolId};
 use wire::report::{Batch, Envelope, Lane, Lanes, Loss, Report};
 
 /// Maximum bytes of a batch: small, so that there are several.
@@ -31,6 +31,8 @@ pub(crate) struct Disk {
     pub(crate) made: Lanes<Vec<String>>,
     /// The losses that replaced evicted reports, by their place.
     pub(crate) evicted: BTreeMap<(Lane, u64), String>,
+    /// Counter sets that a command produced, and that were evicted.
+    pub(crate) evicted_sets: BTreeSet<(CommandId, DeviceId)>,
     /// Nothing can be stored until then.
     full_until: Duration,
     /// Whether the disk has rejected something since it became full.
@@ -47,6 +49,7 @@ impl Disk {
             state: State::default(),
             made: Lanes::default(),
             evicted: BTreeMap::new(),
+            evicted_sets: BTreeSet::new(),
             full_until: Duration::ZERO,
             rejected: false,
             refusals: 0,
@@ -136,7 +139,11 @@ impl Disk {
         }
         let going = outbox::make_room(&self.stored(), bytes - LIMIT);
         for (lane, place) in going {
-            self.waiting.remove(&(lane, place));
+            let evicted =
+                self.waiting.remove(&(lane, place)).map(|(_, text)| serde_json::from_str(&text).unwrap());
+            if let Some(Report::CounterSet(set)) = evicted {
+                self.evicted_sets.extend(set.command.map(|command| (command, set.device)));
+            }
             if replaced() {
                 let loss = Report::Loss(Loss { lane, reports: 1, detail: "the spool was full".into() });
                 let text = serde_json::to_string(&loss).unwrap();
@@ -178,11 +185,7 @@ impl Disk {
     }
 }
 
-fn store<K: Ord + Clone, V: Clone>(
-    changed: &std::collections::BTreeSet<K>,
-    from: &BTreeMap<K, V>,
-    to: &mut BTreeMap<K, V>,
-) {
+fn store<K: Ord + Clone, V: Clone>(changed: &BTreeSet<K>, from: &BTreeMap<K, V>, to: &mut BTreeMap<K, V>) {
     for key in changed {
         match from.get(key) {
             Some(value) => to.insert(key.clone(), value.clone()),

@@ -285,6 +285,7 @@ impl Gateway {
         }
         let Undurable { outcome, delivered } = undurable;
         self.disk.commit(&outcome, running.site.state(), || self.tamper.reports_loss());
+        self.link.server.evicted_sets.append(&mut self.disk.evicted_sets);
         if changes && self.cut == Some(Cut::AfterCommit) {
             return self.lose_power(turn);
         }

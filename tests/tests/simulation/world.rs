@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use wire::ids::DeviceId;
 use wire::report::{CallKind, Lane};
 
 use super::gateway::{Cut, Gateway, Turn};
@@ -177,7 +178,9 @@ fn check(gateway: &Gateway) -> Result<(), Violation> {
     check_calls(gateway)?;
     check_cadence(gateway)?;
     for (id, command) in &gateway.link.server.commands {
-        let done = !command.state.is_open() && command.sets.values().all(|sets| *sets == 1);
+        let evicted = |device: &DeviceId| gateway.link.server.evicted_sets.contains(&(*id, device.clone()));
+        let once = |(device, sets): (&DeviceId, &u64)| *sets == 1 || (*sets == 0 && evicted(device));
+        let done = !command.state.is_open() && command.sets.iter().all(once);
         require(done, Invariant::CommandsOnce, || format!("{id} at the end: {command:?}"))?;
     }
     Ok(())
