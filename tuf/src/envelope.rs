@@ -55,7 +55,7 @@ impl Envelope {
             signatures.insert(keyid, sig);
         }
         check_type::<R>(role, &written.signed)?;
-        let message = json::canonical(&written.signed);
+        let message = json::canonical(&written.signed).map_err(|error| malformed(role, &error))?;
         Ok(Self { role: role.clone(), signatures, signed: written.signed, message })
     }
 

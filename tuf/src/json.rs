@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::limits::{JSON_DEPTH, JSON_VALUES};
 
@@ -107,17 +107,25 @@ impl<'de> Visitor<'de> for Bounded<'_> {
 /// and no escapes but `\"` and `\\`.
 ///
 /// Strings are not normalised, as in securesystemslib: if they were, another text than the signed one would verify.
-#[must_use]
-pub fn canonical(value: &Value) -> Vec<u8> {
+///
+/// # Errors
+/// The value contains a fraction.
+pub fn canonical(value: &Value) -> Result<Vec<u8>, Fraction> {
     let mut bytes = Vec::new();
-    write(value, &mut bytes);
-    bytes
+    write(value, &mut bytes)?;
+    Ok(bytes)
 }
 
-fn write(value: &Value, out: &mut Vec<u8>) {
+/// A number that isn't an integer of 64 bits has no canonical form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not an integer of 64 bits: it has no canonical form")]
+pub struct Fraction(Number);
+
+fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), Fraction> {
     match value {
         Value::Null => out.extend(b"null"),
         Value::Bool(value) => out.extend(value.to_string().bytes()),
+        Value::Number(number) if number.is_f64() => return Err(Fraction(number.clone())),
         Value::Number(number) => out.extend(number.to_string().bytes()),
         Value::String(text) => write_text(text, out),
         Value::Array(items) => {
@@ -126,7 +134,7 @@ fn write(value: &Value, out: &mut Vec<u8>) {
                 if index > 0 {
                     out.push(b',');
                 }
-                write(item, out);
+                write(item, out)?;
             }
             out.push(b']');
         }
@@ -140,11 +148,12 @@ fn write(value: &Value, out: &mut Vec<u8>) {
                 }
                 write_text(name, out);
                 out.push(b':');
-                write(value, out);
+                write(value, out)?;
             }
             out.push(b'}');
         }
     }
+    Ok(())
 }
 
 fn write_text(text: &str, out: &mut Vec<u8>) {
@@ -163,7 +172,7 @@ mod tests {
     use super::*;
 
     fn canonical_of(text: &str) -> String {
-        String::from_utf8(canonical(&parse(text.as_bytes()).unwrap())).unwrap()
+        String::from_utf8(canonical(&parse(text.as_bytes()).unwrap()).unwrap()).unwrap()
     }
 
     #[test]
@@ -198,6 +207,9 @@ mod tests {
             assert!(error.contains(problem), "{json}: {error}");
         }
         assert!(parse(b"\"\xff\"").is_err());
+        assert!(
+            canonical(&serde_json::json!([{"a": 0.5}])).unwrap_err().to_string().starts_with("0.5 is not")
+        );
     }
 
     #[test]

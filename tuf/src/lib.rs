@@ -53,7 +53,7 @@ mod trusted;
 pub use client::{Action, Client, Found};
 pub use delegation::{Bins, DelegatedRole, Delegates, Delegations, Paths};
 pub use file::{FileChecker, Hashes, MetaFile, TargetFile};
-pub use json::canonical;
+pub use json::{Fraction, canonical};
 pub use key::{Key, KeyValue, RoleKeys};
 pub use name::{RoleName, quoted};
 pub use pattern::matches;

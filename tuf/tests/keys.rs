@@ -39,7 +39,7 @@ fn a_threshold_counts_distinct_keys_of_the_role() {
         let mut file: Value = serde_json::from_slice(&signed(&repository.timestamp, &signers)).unwrap();
         for signature in file["signatures"].as_array_mut().unwrap() {
             if signature["keyid"] == "twin" {
-                signature["sig"] = (a.sign)(&tuf::canonical(&repository.timestamp)).into();
+                signature["sig"] = (a.sign)(&tuf::canonical(&repository.timestamp).unwrap()).into();
             }
         }
         repository.files.insert("timestamp.json".to_owned(), serde_json::to_vec(&file).unwrap());

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use serde::ser::Error as _;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, CodecError};
@@ -222,12 +223,7 @@ pub fn key_id(key: &Key) -> Result<String, serde_json::Error> {
 /// # Errors
 /// The value has no canonical form (a fraction, for example).
 pub fn canonical<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
-    let mut bytes = Vec::new();
-    value.serialize(&mut serde_json::Serializer::with_formatter(
-        &mut bytes,
-        olpc_cjson::CanonicalFormatter::new(),
-    ))?;
-    Ok(bytes)
+    tuf::canonical(&serde_json::to_value(value)?).map_err(serde_json::Error::custom)
 }
 
 /// Verifies a root that was provisioned in advance: it must be signed by its own root keys and not be expired.
@@ -373,6 +369,40 @@ mod tests {
         let (stranger, _, _) = key_pair();
         assert!(verify_targets(&sign(&stranger, &id, &targets), &root, 3, now).is_err());
         assert!(verify_root(b"{}", now).is_err());
+    }
+
+    /// An entry whose name differs from a signed one in its Unicode normal form only was not signed.
+    #[test]
+    fn an_entry_in_another_normal_form_is_refused() {
+        let (pair, key, id) = key_pair();
+        let now: Timestamp = "2029-01-01T00:00:00Z".parse().unwrap();
+        let expires = "2030-01-01T00:00:00Z".parse().unwrap();
+        let keys = RoleKeys { keyids: vec![id.clone()], threshold: 1 };
+        let root = Root {
+            role: "root".into(),
+            spec_version: SPEC_VERSION.into(),
+            version: 1,
+            expires,
+            keys: BTreeMap::from([(id.clone(), key)]),
+            roles: BTreeMap::from([("root".into(), keys.clone()), ("targets".into(), keys)]),
+        };
+        let image = |sha256: &str| {
+            let custom =
+                ImageFacts { vendor: "v".into(), model: "m".into(), version: "1".into(), published_at: now };
+            Target { length: 1, hashes: Hashes { sha256: sha256.into() }, custom }
+        };
+        let mut targets = Targets {
+            role: "targets".into(),
+            spec_version: SPEC_VERSION.into(),
+            version: 1,
+            expires,
+            targets: BTreeMap::from([("\u{e9}".into(), image("aa"))]),
+        };
+        let mut file: Signed = serde_json::from_slice(&sign(&pair, &id, &targets)).unwrap();
+        targets.targets.insert("e\u{301}".into(), image("bb"));
+        file.signed = serde_json::to_value(&targets).unwrap();
+        let file = serde_json::to_vec(&file).unwrap();
+        assert!(matches!(verify_targets(&file, &root, 1, now), Err(MetadataError::Signatures { .. })));
     }
 
     #[test]

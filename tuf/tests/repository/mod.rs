@@ -46,7 +46,7 @@ impl TestKey {
 
 /// A signed file.
 pub(crate) fn signed(signed: &Value, keys: &[&TestKey]) -> Vec<u8> {
-    let message = canonical(signed);
+    let message = canonical(signed).unwrap();
     let signatures: Vec<_> =
         keys.iter().map(|key| json!({"keyid": key.id, "sig": (key.sign)(&message)})).collect();
     serde_json::to_vec(&json!({"signatures": signatures, "signed": signed})).unwrap()
