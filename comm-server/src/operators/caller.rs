@@ -200,6 +200,10 @@ impl<T: DeserializeOwned + Send> FromRequestParts<OperatorState> for Params<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &OperatorState) -> Result<Self, ApiError> {
+        // PostgreSQL has no texts with NUL.
+        if parts.uri.query().is_some_and(|query| query.contains("%00")) {
+            return Err(ApiError::malformed("the query has a NUL character: no text has one"));
+        }
         let parsed = std::future::ready(Query::<T>::try_from_uri(&parts.uri)).await;
         parsed.map(|Query(value)| Self(value)).map_err(|error| ApiError::malformed(error.body_text()))
     }

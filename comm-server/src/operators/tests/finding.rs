@@ -180,3 +180,12 @@ async fn the_fleet_and_the_device_page_show_the_same_call_of_many() {
     site.sql("UPDATE calls SET is_open = 0, cleared_ms = 9000 WHERE kind = 'service_call'").await;
     assert_eq!(shown().await, both("Supply low"));
 }
+
+#[tokio::test]
+async fn a_query_with_nul_is_refused_on_every_engine() {
+    let (site, client) = Site::with("administrator").await;
+    for path in ["/?q=a%00b", "/gateways?page=%00", "/api/v1/customers?q=%00", "/api/v1/users?page=%00"] {
+        let refused = site.get(&client, path).await;
+        assert!(refused.status == 400 && refused.text.contains("NUL"), "{path}: {}", refused.text);
+    }
+}
