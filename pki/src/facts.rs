@@ -16,7 +16,7 @@ use crate::rejection::Rejection;
 /// The largest certificate that is parsed, bytes.
 pub(crate) const CERTIFICATE_BYTES: usize = 16 << 10;
 
-/// Parses a certificate, which must be complete and not longer than [`CERTIFICATE_BYTES`].
+/// Parses a certificate, which must be complete and not longer than 16 KiB.
 ///
 /// # Errors
 /// It is too long or invalid.

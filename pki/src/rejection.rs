@@ -32,7 +32,7 @@ pub enum Rejection {
         /// Now.
         now: i64,
     },
-    /// Its validity is longer than [`MAX_LEAF_DAYS`].
+    /// Its validity is longer than 100 days.
     #[error(
         "the certificate is valid for {days} days: expected at most {MAX_LEAF_DAYS}, issue it with `platen-pki`"
     )]

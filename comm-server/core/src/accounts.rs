@@ -1,6 +1,7 @@
 //! Accounts of people: what a person enters about one, checked, and who may be left without.
 
-use crate::customers::{InvalidField, NAME_BYTES, line};
+use crate::customers::NAME_BYTES;
+use crate::fields::{InvalidField, line};
 use crate::roles::Role;
 use crate::tenancy::Part;
 

@@ -6,7 +6,7 @@ mod tests;
 
 pub use import::{ImportRow, ImportSite, RowError, columns, is_formula, parse_row};
 
-use wire::text::{clipped, is_hidden};
+use crate::fields::{InvalidField, line};
 
 /// The longest name, bytes.
 pub const NAME_BYTES: usize = 200;
@@ -16,26 +16,6 @@ pub const ERP_KEY_BYTES: usize = 64;
 
 /// The longest line of an address, bytes.
 pub const LINE_BYTES: usize = 200;
-
-/// A field that was entered wrong.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field} is {given:?}: expected {expected}")]
-pub struct InvalidField {
-    /// Its name, as in the API.
-    pub field: &'static str,
-    /// What was given, its first 40 bytes.
-    pub given: String,
-    /// What is accepted.
-    pub expected: &'static str,
-}
-
-impl InvalidField {
-    /// A field that was entered wrong.
-    #[must_use]
-    pub fn new(field: &'static str, given: &str, expected: &'static str) -> Self {
-        Self { field, given: clipped(given, 40).to_owned(), expected }
-    }
-}
 
 /// A customer, as it is entered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -143,20 +123,4 @@ fn name(field: &'static str, given: &str) -> Result<String, InvalidField> {
 
 fn erp_key(field: &'static str, given: &str) -> Result<String, InvalidField> {
     line(field, given, ERP_KEY_BYTES, "at most 64 bytes without control characters, or nothing")
-}
-
-/// The text without blanks around it. A joiner shapes letters of some scripts; every other character that isn't seen is
-/// rejected.
-pub(crate) fn line(
-    field: &'static str,
-    given: &str,
-    bytes: usize,
-    expected: &'static str,
-) -> Result<String, InvalidField> {
-    let trimmed = given.trim();
-    let is_joiner = |c| matches!(c, '\u{200c}' | '\u{200d}');
-    if trimmed.len() > bytes || trimmed.chars().any(|c| is_hidden(c) && !is_joiner(c)) {
-        return Err(InvalidField::new(field, given, expected));
-    }
-    Ok(trimmed.to_owned())
 }

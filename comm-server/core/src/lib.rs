@@ -9,6 +9,7 @@ pub mod calls;
 pub mod commands;
 pub mod customers;
 pub mod enrollment;
+pub mod fields;
 pub mod ingest;
 pub mod logins;
 pub mod meters;

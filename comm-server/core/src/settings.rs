@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use crate::customers::InvalidField;
+use crate::fields::InvalidField;
 
 /// A setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,7 +2,8 @@
 //! the server before it asks its database, recognise one.
 
 use crate::accounts::AccountSpec;
-use crate::customers::{InvalidField, NAME_BYTES, line};
+use crate::customers::NAME_BYTES;
+use crate::fields::{InvalidField, line};
 use jiff::{SignedDuration, Timestamp};
 
 /// What every token begins with.

@@ -4,7 +4,6 @@ use axum::response::{IntoResponse, Response};
 use runtime::problem_response::ProblemResponse;
 use wire::problem::{Problem, ProblemCode};
 
-use super::precondition::changed;
 use crate::services::{
     AccountError, AuditError, CommandError, CustomersError, FileError, Forbidden, HashError, LoginError,
     OrderError, PasswordError, QuarantineError, SessionError, SettingsError,
@@ -34,6 +33,12 @@ impl ApiError {
     /// The request has no valid session.
     pub(crate) fn not_logged_in() -> Self {
         Self::new(ProblemCode::Unauthorized, "there is no valid session: log in first")
+    }
+
+    /// The change was made from another version than `current`.
+    pub(crate) fn changed(current: i64) -> Self {
+        let detail = format!("it was changed since: read version {current} and make the change again");
+        Self::new(ProblemCode::PreconditionFailed, detail)
     }
 
     /// Too many requests from one address.
@@ -150,7 +155,7 @@ impl From<ChangeError> for ApiError {
             ChangeError::Taken { .. } | ChangeError::NotEmpty { .. } | ChangeError::LastAdministrator => {
                 Self::new(ProblemCode::Conflict, error.to_string())
             }
-            ChangeError::Version { current } => changed(current),
+            ChangeError::Version { current } => Self::changed(current),
             ChangeError::Store(error) => error.into(),
         }
     }

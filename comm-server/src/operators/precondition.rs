@@ -37,14 +37,8 @@ impl Precondition {
         if tag(current).is_some_and(|tag| wanted.precondition_passes(&tag)) {
             return Ok(Some(current));
         }
-        Err(changed(current))
+        Err(ApiError::changed(current))
     }
-}
-
-/// The refusal of a change made from another version.
-pub(super) fn changed(current: i64) -> ApiError {
-    let detail = format!("it was changed since: read version {current} and make the change again");
-    ApiError::new(ProblemCode::PreconditionFailed, detail)
 }
 
 fn tag(version: i64) -> Option<ETag> {

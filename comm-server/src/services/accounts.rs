@@ -1,7 +1,7 @@
 //! Accounts of people: created by an invitation, changed, disabled; and their sessions.
 
 use comm_server_core::accounts::AccountSpec;
-use comm_server_core::customers::InvalidField;
+use comm_server_core::fields::InvalidField;
 use comm_server_core::roles::Permission;
 use comm_server_core::tenancy::UserName;
 use jiff::{SignedDuration, Timestamp};

@@ -1,6 +1,7 @@
 //! Customers, sites, and the gateways assigned to them.
 
-use comm_server_core::customers::{CustomerSpec, ImportRow, InvalidField, SiteSpec};
+use comm_server_core::customers::{CustomerSpec, ImportRow, SiteSpec};
+use comm_server_core::fields::InvalidField;
 use comm_server_core::roles::Permission;
 use comm_server_core::settings::Setting;
 use comm_server_core::tenancy::{CustomerId, SiteId};

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use comm_server_core::customers::InvalidField;
+use comm_server_core::fields::InvalidField;
 use comm_server_core::roles::Permission;
 use comm_server_core::tokens::{self, TokenSpec, is_token};
 use ipnet::IpNet;

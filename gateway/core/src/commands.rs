@@ -51,8 +51,8 @@ pub struct CommandRecord {
 /// What the shell begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begin {
-    /// Read the devices that the command waits for; each read ends in [`CommandRecord::on_read`] or
-    /// [`CommandRecord::on_silence`].
+    /// Read the devices that the command waits for; each read ends in its result or
+    /// its timeout.
     Read,
     /// Report the gateway's status.
     Diagnose,

@@ -1,6 +1,7 @@
 //! Rows of a table of customers and sites: one row for each site, or for a customer without sites.
 
-use super::{Address, CustomerSpec, InvalidField, SiteSpec};
+use super::{Address, CustomerSpec, SiteSpec};
+use crate::fields::InvalidField;
 use crate::settings::Setting;
 use wire::ids::GatewayId;
 

@@ -10,6 +10,7 @@ use comm_server_core::tree::Node;
 use serde::Deserialize;
 
 use super::error::{PageError, page};
+use super::form::{may_change, version};
 use super::icon::Icon;
 use super::layout::Layout;
 use super::list::{Cursor, next_page};
@@ -21,7 +22,7 @@ use super::sites::SiteRow;
 use super::time::grouped;
 use super::url::address;
 use crate::operators::OperatorState;
-use crate::operators::caller::{Caller, Fields, PathIds};
+use crate::operators::caller::{Fields, PathIds};
 use crate::operators::error::ApiError;
 use crate::store::{Customer, SiteFilter};
 
@@ -99,10 +100,6 @@ pub(super) async fn show(
     }))
 }
 
-pub(super) fn may_change(caller: &Caller) -> bool {
-    caller.actor.may(Permission::ManageCustomers)
-}
-
 fn row(c: Customer) -> CustomerRow {
     CustomerRow {
         href: page_of_customer(c.id),
@@ -170,11 +167,6 @@ pub(super) async fn change(
     let version = version(&fields)?;
     state.services.customers.change(&caller.actor, id, Some(version), &spec(&fields)).await?;
     Ok(Redirect::to(&address(&page_of_customer(id), &[("done", "saved")])).into_response())
-}
-
-/// The version that a form was filled from.
-pub(super) fn version(fields: &Fields) -> Result<i64, ApiError> {
-    fields.text("version").parse().map_err(|_| ApiError::malformed("the form's version is no number"))
 }
 
 /// `POST /customers/{customer}/delete`

@@ -2,8 +2,10 @@
 
 use std::str::FromStr;
 
+use comm_server_core::roles::Permission;
 use wire::ids::InvalidId;
 
+use crate::operators::caller::{Caller, Fields};
 use crate::operators::error::ApiError;
 
 /// One choice.
@@ -39,4 +41,14 @@ pub(super) fn check_choice(name: &str, all: &[(&str, &str)], value: &str) -> Res
     let value: String = value.chars().take(60).collect();
     let detail = format!("the address asks for the {name} “{value}”: expected {}, or none", known.join(", "));
     Err(ApiError::malformed(detail))
+}
+
+/// Whether the caller may change customers, sites and settings.
+pub(super) fn may_change(caller: &Caller) -> bool {
+    caller.actor.may(Permission::ManageCustomers)
+}
+
+/// The version that a form was filled from.
+pub(super) fn version(fields: &Fields) -> Result<i64, ApiError> {
+    fields.text("version").parse().map_err(|_| ApiError::malformed("the form's version is no number"))
 }

@@ -8,8 +8,8 @@ use comm_server_core::tenancy::{CustomerId, SiteId};
 use comm_server_core::tree::Node;
 use serde::Deserialize;
 
-use super::customers::may_change;
 use super::error::{PageError, page};
+use super::form::may_change;
 use super::icon::Icon;
 use super::layout::Layout;
 use super::place::{page_of_customer, page_of_site};

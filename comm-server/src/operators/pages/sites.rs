@@ -10,8 +10,8 @@ use comm_server_core::tree::Node;
 use serde::Deserialize;
 use wire::ids::GatewayId;
 
-use super::customers::{may_change, version};
 use super::error::{PageError, page};
+use super::form::{may_change, version};
 use super::icon::Icon;
 use super::layout::Layout;
 use super::place::{page_of_customer, page_of_site};

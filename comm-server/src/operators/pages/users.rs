@@ -11,9 +11,8 @@ use comm_server_core::tenancy::{CustomerId, Part, SiteId};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::customers::version;
 use super::error::{PageError, page};
-use super::form::{Choice, choices};
+use super::form::{Choice, choices, version};
 use super::icon::Icon;
 use super::layout::Layout;
 use super::list::{Cursor, next_page};

@@ -2,7 +2,8 @@
 //!
 //! A change names the version that it was made from, so that nobody overwrites unseen what another person entered.
 
-use comm_server_core::customers::{CustomerSpec, InvalidField, SiteSpec};
+use comm_server_core::customers::{CustomerSpec, SiteSpec};
+use comm_server_core::fields::InvalidField;
 use comm_server_core::tenancy::{CustomerId, Scope, SiteId, TenantId};
 use comm_server_core::tree::Node;
 use jiff::Timestamp;

@@ -108,7 +108,7 @@ pub struct Shown<'a> {
 /// What the shell must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Stage the image; results in [`Update::on_staged`] or [`Update::on_staging_failed`].
+    /// Stage the image; then report the result.
     Stage,
     /// Push the image to the device after this update is stored; results in [`Update::on_pushed`].
     Push(DeviceId),

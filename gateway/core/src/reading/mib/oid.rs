@@ -27,7 +27,7 @@ pub struct InvalidOid {
 }
 
 impl Oid {
-    /// From sub-identifiers; those after the first [`ARCS`] are cut off.
+    /// From sub-identifiers; those after the first 128 are cut off.
     #[must_use]
     pub fn new(arcs: &[u32]) -> Self {
         Self(SmallVec::from_slice(arcs.get(..ARCS).unwrap_or(arcs)))

@@ -10,7 +10,7 @@ pub enum Value {
     Integer(i64),
     /// `Counter32`, `Gauge32`, `Counter64`, `TimeTicks`.
     Unsigned(u64),
-    /// `OCTET STRING`, `IpAddress`, `Opaque`; at most [`OCTETS`] octets are kept.
+    /// `OCTET STRING`, `IpAddress`, `Opaque`; at most 4,096 octets are kept.
     Octets(Vec<u8>),
     /// `OBJECT IDENTIFIER`.
     Oid(Box<Oid>),

@@ -1,0 +1,39 @@
+//! Fields that a person, a program or a file enters.
+
+use wire::text::{clipped, is_hidden};
+
+/// A field that was entered wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} is {given:?}: expected {expected}")]
+pub struct InvalidField {
+    /// Its name, as in the API.
+    pub field: &'static str,
+    /// What was given, its first 40 bytes.
+    pub given: String,
+    /// What is accepted.
+    pub expected: &'static str,
+}
+
+impl InvalidField {
+    /// A field that was entered wrong.
+    #[must_use]
+    pub fn new(field: &'static str, given: &str, expected: &'static str) -> Self {
+        Self { field, given: clipped(given, 40).to_owned(), expected }
+    }
+}
+
+/// The text without blanks around it. A joiner shapes letters of some scripts; every other character that isn't seen is
+/// rejected.
+pub(crate) fn line(
+    field: &'static str,
+    given: &str,
+    bytes: usize,
+    expected: &'static str,
+) -> Result<String, InvalidField> {
+    let trimmed = given.trim();
+    let is_joiner = |c| matches!(c, '\u{200c}' | '\u{200d}');
+    if trimmed.len() > bytes || trimmed.chars().any(|c| is_hidden(c) && !is_joiner(c)) {
+        return Err(InvalidField::new(field, given, expected));
+    }
+    Ok(trimmed.to_owned())
+}
