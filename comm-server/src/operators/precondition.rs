@@ -16,11 +16,23 @@ impl<S: Sync> FromRequestParts<S> for Precondition {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let values = parts.headers.get_all(header::IF_MATCH).iter();
+        if !values.map(HeaderValue::as_bytes).all(has_only_tag_octets) {
+            let detail = "If-Match has an octet that no entity tag has: expected the value of ETag, or *";
+            return Err(ApiError::malformed(detail));
+        }
         let parsed = parts.headers.typed_try_get::<IfMatch>();
         let malformed =
             |_| ApiError::malformed("If-Match is no entity tag: expected the value of ETag, or *");
         std::future::ready(parsed.map(Self).map_err(malformed)).await
     }
+}
+
+/// Whether between quotes there is only what RFC 9110, section 8.8.3, allows there (`etagc`). The parser takes this for
+/// granted.
+fn has_only_tag_octets(value: &[u8]) -> bool {
+    let quoted = value.split(|octet| *octet == b'"').skip(1).step_by(2);
+    quoted.flatten().all(|octet| *octet > b' ' && *octet != 0x7f)
 }
 
 impl Precondition {
@@ -86,6 +98,8 @@ mod tests {
         assert_eq!(check(Some("*")).await, Ok(None));
         assert_eq!(check(Some("\"6\"")).await, Err(412));
         assert_eq!(check(Some("W/\"7\"")).await, Err(412), "strong comparison");
+        assert_eq!(check(Some("\" \"")).await, Err(400), "a blank is no octet of a tag");
+        assert_eq!(check(Some("\"6\" , \"7\"")).await, Ok(Some(7)), "blanks stand between tags");
         assert_eq!(check(None).await, Err(428));
         assert_eq!(check(Some("7")).await, Err(412), "no entity tag matches");
     }
