@@ -406,9 +406,7 @@ async fn on_store(arguments: &Arguments, config: &Config, store: &Store) -> Resu
 }
 
 /// All pages of a list.
-async fn all<T>(
-    read: impl AsyncFn(Option<String>) -> Result<Page<T>, StoreError>,
-) -> Result<Vec<T>, StoreError> {
+async fn all<T, E>(read: impl AsyncFn(Option<String>) -> Result<Page<T>, E>) -> Result<Vec<T>, E> {
     let (mut all, mut cursor) = (Vec::new(), None);
     loop {
         let page = read(cursor).await?;

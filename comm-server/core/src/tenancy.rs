@@ -49,6 +49,24 @@ pub enum Part {
     Site(SiteId),
 }
 
+impl Part {
+    /// The part that two ids name: the site where both are given, `None` for the whole tenant.
+    #[must_use]
+    pub fn of(customer: Option<CustomerId>, site: Option<SiteId>) -> Option<Self> {
+        site.map(Self::Site).or(customer.map(Self::Customer))
+    }
+
+    /// The ids of a part: one of them, or none for the whole tenant.
+    #[must_use]
+    pub const fn ids(part: Option<Self>) -> (Option<CustomerId>, Option<SiteId>) {
+        match part {
+            None => (None, None),
+            Some(Self::Customer(id)) => (Some(id), None),
+            Some(Self::Site(id)) => (None, Some(id)),
+        }
+    }
+}
+
 /// What a caller may reach. A query is made within a scope and in no other way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
@@ -58,16 +76,22 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// A part of a tenant, or all of it.
+    #[must_use]
+    pub const fn new(tenant: TenantId, granted: Option<Part>) -> Self {
+        Self { tenant, granted, chosen: None }
+    }
+
     /// Everything of a tenant.
     #[must_use]
     pub const fn of_tenant(tenant: TenantId) -> Self {
-        Self { tenant, granted: None, chosen: None }
+        Self::new(tenant, None)
     }
 
     /// A part of a tenant.
     #[must_use]
     pub const fn of_part(tenant: TenantId, part: Part) -> Self {
-        Self { tenant, granted: Some(part), chosen: None }
+        Self::new(tenant, Some(part))
     }
 
     /// The same scope, narrowed to what lies in `part` as well: nothing, where they have nothing in common.
@@ -107,6 +131,20 @@ mod tests {
         assert!("Erin O'Hara".parse::<UserName>().is_ok());
         assert!("".parse::<UserName>().is_err() && "a\nb".parse::<UserName>().is_err());
         assert!("\u{e9}".repeat(33).parse::<UserName>().is_err(), "66 bytes");
+    }
+
+    #[test]
+    fn a_part_is_named_by_one_of_two_ids() {
+        let customer = "01980000-0000-7000-8000-000000000001".parse().ok();
+        let site = "01980000-0000-7000-8000-000000000002".parse().ok();
+        for (given, expected) in [
+            ((None, None), (None, None)),
+            ((customer, None), (customer, None)),
+            ((None, site), (None, site)),
+            ((customer, site), (None, site)),
+        ] {
+            assert_eq!(Part::ids(Part::of(given.0, given.1)), expected);
+        }
     }
 
     #[test]

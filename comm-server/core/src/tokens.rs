@@ -16,7 +16,7 @@ pub const RANDOM: usize = 30;
 const CHECKSUM: usize = 6;
 
 /// The digits of base 62.
-const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// The longest life of a token.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 366);

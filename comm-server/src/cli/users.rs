@@ -5,9 +5,8 @@ use comm_server_core::accounts::AccountSpec;
 use comm_server_core::roles::Role;
 use comm_server_core::tenancy::{CustomerId, Part, SiteId};
 
-use super::{CliError, print};
+use super::{CliError, all, print};
 use crate::services::{Accounts, Actor};
-use crate::store::ListedUser;
 
 /// Accounts of people.
 #[derive(Debug, Subcommand)]
@@ -68,18 +67,11 @@ pub(super) async fn act(
 ) -> Result<(), CliError> {
     match action {
         UserAction::List { find } => {
-            let (mut all, mut cursor): (Vec<ListedUser>, Option<String>) = (Vec::new(), None);
-            loop {
-                let page = accounts.list(actor, find, cursor.as_deref()).await?;
-                all.extend(page.items);
-                cursor = page.next;
-                if cursor.is_none() {
-                    return Ok(print::users(json, &all)?);
-                }
-            }
+            let all = all(async |cursor| accounts.list(actor, find, cursor.as_deref()).await).await?;
+            Ok(print::users(json, &all)?)
         }
         UserAction::Add(new) => {
-            let part = new.site.map(Part::Site).or(new.customer.map(Part::Customer));
+            let part = Part::of(new.customer, new.site);
             let (full_name, mail) = (new.full_name.clone(), new.mail.clone());
             let spec = AccountSpec { role: new.role, part, full_name, mail };
             Ok(print::invited(json, &accounts.create(actor, &new.user, &spec).await?)?)

@@ -108,13 +108,12 @@ fn check_networks(networks: &str) -> Result<(), InvalidField> {
 
 /// Letters and digits, evenly spread.
 fn random() -> Result<String, HashError> {
-    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut made = String::with_capacity(tokens::RANDOM);
     while made.len() < tokens::RANDOM {
         let mut octet = [0];
         aws_lc_rs::rand::fill(&mut octet).map_err(|_| HashError::NoRandom)?;
         // 248 is 4 × 62: a larger octet would prefer the first letters.
-        if let Some(letter) = LETTERS.get(usize::from(octet[0] % 62)).filter(|_| octet[0] < 248) {
+        if let Some(letter) = tokens::DIGITS.get(usize::from(octet[0] % 62)).filter(|_| octet[0] < 248) {
             made.push(char::from(*letter));
         }
     }

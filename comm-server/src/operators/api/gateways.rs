@@ -135,8 +135,7 @@ pub(super) async fn list(
     Params(params): Params<GatewayParams>,
 ) -> Result<Json<List<Gateway>>, ApiError> {
     let text = limited("q", params.q.as_deref(), 400)?.unwrap_or_default().to_owned();
-    let part = params.site.map(|id| Part::Site(SiteId(id)));
-    let part = part.or(params.customer.map(|id| Part::Customer(CustomerId(id))));
+    let part = Part::of(params.customer.map(CustomerId), params.site.map(SiteId));
     let filter = GatewayFilter { text, unassigned: params.unassigned.unwrap_or_default() };
     let view = state.view_within(&caller, Permission::SeeFleet, part)?;
     Ok(Json(List::of(view.find_gateways(&filter, cursor(params.page.as_deref())?).await?)))

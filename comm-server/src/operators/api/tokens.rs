@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::errors::{ReadErrors, WriteErrors};
 use super::list::List;
 use super::states;
+use super::users::part;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Body, Caller, PathIds};
 use crate::operators::error::ApiError;
@@ -41,11 +42,7 @@ pub(super) struct Token {
 
 impl From<ApiToken> for Token {
     fn from(t: ApiToken) -> Self {
-        let (customer, site) = match t.spec.account.part {
-            None => (None, None),
-            Some(Part::Customer(id)) => (Some(id.0), None),
-            Some(Part::Site(id)) => (None, Some(id.0)),
-        };
+        let (customer, site) = part(t.spec.account.part);
         Self {
             token: t.id,
             name: t.spec.name,
@@ -116,8 +113,7 @@ pub(super) async fn create(
     Body(new): Body<NewToken>,
 ) -> Result<(StatusCode, Json<TokenMade>), ApiError> {
     let role = new.role.parse::<Role>().map_err(|error| ApiError::malformed(format!("role: {error}")))?;
-    let part = new.site.map(|id| Part::Site(SiteId(id)));
-    let part = part.or(new.customer.map(|id| Part::Customer(CustomerId(id))));
+    let part = Part::of(new.customer.map(CustomerId), new.site.map(SiteId));
     let account = AccountSpec { role, part, full_name: String::new(), mail: String::new() };
     let spec = TokenSpec { name: new.name, account, expires_at: new.expires_at, networks: new.networks };
     let made = state.services.tokens.create(&caller.actor, &spec).await?;

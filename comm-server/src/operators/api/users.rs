@@ -43,12 +43,10 @@ pub(super) struct User {
     created_at: Timestamp,
 }
 
-fn part(part: Option<Part>) -> (Option<Uuid>, Option<Uuid>) {
-    match part {
-        None => (None, None),
-        Some(Part::Customer(id)) => (Some(id.0), None),
-        Some(Part::Site(id)) => (None, Some(id.0)),
-    }
+/// The ids of a part.
+pub(super) fn part(part: Option<Part>) -> (Option<Uuid>, Option<Uuid>) {
+    let (customer, site) = Part::ids(part);
+    (customer.map(|id| id.0), site.map(|id| id.0))
 }
 
 impl From<store::User> for User {
@@ -112,8 +110,7 @@ impl AccountFields {
             ApiError::malformed(format!("role: {error}: expected {}", names.join(", ")))
         };
         let role: Role = self.role.parse().map_err(unknown)?;
-        let part = self.site.map(|id| Part::Site(SiteId(id)));
-        let part = part.or(self.customer.map(|id| Part::Customer(CustomerId(id))));
+        let part = Part::of(self.customer.map(CustomerId), self.site.map(SiteId));
         Ok(AccountSpec { role, part, full_name: self.full_name, mail: self.mail })
     }
 }

@@ -62,11 +62,7 @@ impl IntoResponse for PageError {
             | ProblemCode::PreconditionRequired
             | ProblemCode::Conflict => "That did not work",
         };
-        let mut detail = problem.detail;
-        if let Some(first) = detail.get(..1).map(str::to_uppercase) {
-            detail.replace_range(..1, &first);
-        }
-        detail.push('.');
+        let detail = sentence(problem.detail);
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let told = Told { title, detail };
         let mut response =
@@ -74,6 +70,15 @@ impl IntoResponse for PageError {
         response.extensions_mut().insert(told);
         response
     }
+}
+
+/// The detail of a problem as a sentence.
+pub(super) fn sentence(mut detail: String) -> String {
+    if let Some(first) = detail.get(..1).map(str::to_uppercase) {
+        detail.replace_range(..1, &first);
+    }
+    detail.push('.');
+    detail
 }
 
 /// Adds the navigation to an error page if the visitor is logged in.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use wire::problem::ProblemCode;
 
 use super::assets::{ASSETS, Assets};
-use super::error::{PageError, page};
+use super::error::{PageError, page, sentence};
 use super::icon::Icon;
 use super::session::PageParams;
 use crate::operators::OperatorState;
@@ -59,13 +59,7 @@ pub(super) async fn submit(
     }
     match state.services.accounts.accept(token, fields.text("new")).await.map_err(ApiError::from) {
         Ok(_) => Ok(Redirect::to("/login").into_response()),
-        Err(error) if error.0.code == ProblemCode::MalformedBody => {
-            let mut problem = error.0.detail;
-            if let Some(first) = problem.get(..1).map(str::to_uppercase) {
-                problem.replace_range(..1, &first);
-            }
-            refused(format!("{problem}.")).await
-        }
+        Err(error) if error.0.code == ProblemCode::MalformedBody => refused(sentence(error.0.detail)).await,
         Err(error) => Err(PageError(error)),
     }
 }

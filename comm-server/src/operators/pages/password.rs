@@ -8,7 +8,7 @@ use serde::Deserialize;
 use wire::problem::ProblemCode;
 
 use super::assets::{ASSETS, Assets};
-use super::error::{PageError, page};
+use super::error::{PageError, page, sentence};
 use super::icon::Icon;
 use super::return_to::ReturnTo;
 use super::session::{FormSubmission, PageParams, UnverifiedFormSubmission, UnverifiedPageSession};
@@ -66,11 +66,7 @@ pub(super) async fn submit(
             Redirect::to(next.as_ref().map_or("/?done=password", ReturnTo::as_str)).into_response()
         }
         Err(refused) if matches!(refused.0.code, ProblemCode::Forbidden | ProblemCode::MalformedBody) => {
-            let mut problem = refused.0.detail;
-            if let Some(first) = problem.get(..1).map(str::to_uppercase) {
-                problem.replace_range(..1, &first);
-            }
-            problem.push('.');
+            let problem = sentence(refused.0.detail);
             (StatusCode::BAD_REQUEST, shown(caller, next, Some(problem))).into_response()
         }
         Err(refused) => PageError(refused).into_response(),

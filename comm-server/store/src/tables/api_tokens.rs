@@ -35,10 +35,7 @@ impl ApiToken {
     /// What it reaches.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        match self.spec.account.part {
-            Some(part) => Scope::of_part(self.tenant.clone(), part),
-            None => Scope::of_tenant(self.tenant.clone()),
-        }
+        Scope::new(self.tenant.clone(), self.spec.account.part)
     }
 }
 
@@ -48,7 +45,7 @@ pub(crate) fn of(found: &AnyRow) -> Result<ApiToken, StoreError> {
     let site = row::parsed_or_none(found, (TABLE, "scope_site"), &name)?;
     let account = AccountSpec {
         role: row::parsed(found, (TABLE, "role"), &name)?,
-        part: site.map(Part::Site).or(customer.map(Part::Customer)),
+        part: Part::of(customer, site),
         full_name: String::new(),
         mail: String::new(),
     };
@@ -102,10 +99,7 @@ pub(crate) async fn insert(
     token_hash: &str,
     (by, now): (&str, Timestamp),
 ) -> Result<bool, StoreError> {
-    let site = match spec.account.part {
-        Some(Part::Site(id)) => id.to_string(),
-        Some(Part::Customer(_)) | None => String::new(),
-    };
+    let (_, site) = Part::ids(spec.account.part);
     let done = sqlx::query(
         "INSERT INTO api_tokens (tenant, token, name, token_hash, role, scope_customer, scope_site, networks, \
          created_by, created_ms, expires_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
@@ -117,7 +111,7 @@ pub(crate) async fn insert(
     .bind(token_hash.to_owned())
     .bind(spec.account.role.name())
     .bind(row::text_or_empty(customer.as_ref()))
-    .bind(site)
+    .bind(row::text_or_empty(site.as_ref()))
     .bind(spec.networks.clone())
     .bind(by.to_owned())
     .bind(now.as_millisecond())

@@ -43,10 +43,7 @@ impl User {
     /// What the user reaches.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        match self.part {
-            Some(part) => Scope::of_part(self.tenant.clone(), part),
-            None => Scope::of_tenant(self.tenant.clone()),
-        }
+        Scope::new(self.tenant.clone(), self.part)
     }
 
     /// What was entered about the user.
@@ -83,7 +80,7 @@ pub(crate) fn of(row: &AnyRow) -> Result<User, StoreError> {
     Ok(User {
         tenant: row::parsed(row, (TABLE, "tenant"), name.as_str())?,
         role: row::parsed(row, (TABLE, "role"), name.as_str())?,
-        part: site.map(Part::Site).or(customer.map(Part::Customer)),
+        part: Part::of(customer, site),
         full_name: row::text(row, "full_name")?,
         mail: row::text(row, "mail")?,
         password_hash: row::text(row, "password_hash")?,

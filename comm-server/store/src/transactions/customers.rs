@@ -217,6 +217,14 @@ impl Scoped {
     }
 }
 
+/// Refuses a change that was made from another version than the current one.
+pub(super) fn check_version(wanted: Option<i64>, current: i64) -> Result<(), ChangeError> {
+    match wanted {
+        Some(wanted) if wanted != current => Err(ChangeError::Version { current }),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// A customer of this version within a scope.
 async fn found_customer(
     connection: &mut AnyConnection,
@@ -227,10 +235,7 @@ async fn found_customer(
     tenants::lock(connection, scope.tenant()).await?;
     Ok(match customers::read(connection, scope, id).await? {
         None => Err(ChangeError::NotFound { what: "customer" }),
-        Some(found) if version.is_some_and(|version| version != found.version) => {
-            Err(ChangeError::Version { current: found.version })
-        }
-        Some(found) => Ok(found),
+        Some(found) => check_version(version, found.version).map(|()| found),
     })
 }
 
@@ -244,10 +249,7 @@ async fn found_site(
     tenants::lock(connection, scope.tenant()).await?;
     Ok(match sites::read(connection, scope, id).await? {
         None => Err(ChangeError::NotFound { what: "site" }),
-        Some(found) if version.is_some_and(|version| version != found.version) => {
-            Err(ChangeError::Version { current: found.version })
-        }
-        Some(found) => Ok(found),
+        Some(found) => check_version(version, found.version).map(|()| found),
     })
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use sqlx::AnyConnection;
 
-use super::customers::{Author, ChangeError, Outcome};
+use super::customers::{Author, ChangeError, Outcome, check_version};
 use crate::db::StoreError;
 use crate::tables::{
     AccountRef, audit, customers, invitations, login_failures, sessions, sites, tenants, users,
@@ -236,8 +236,8 @@ async fn change_account(
     let Some(found) = users::within(connection, scope, name).await? else {
         return Ok(Err(ChangeError::NotFound { what: "user" }));
     };
-    if change.version.is_some_and(|version| version != found.version) {
-        return Ok(Err(ChangeError::Version { current: found.version }));
+    if let Err(refused) = check_version(change.version, found.version) {
+        return Ok(Err(refused));
     }
     let customer = match granted(connection, scope, change.spec.part).await? {
         Ok(customer) => customer,
@@ -283,11 +283,7 @@ async fn other_head(
 }
 
 fn account_json(spec: &AccountSpec, disabled: bool) -> serde_json::Value {
-    let (customer, site) = match spec.part {
-        None => (None, None),
-        Some(Part::Customer(id)) => (Some(id), None),
-        Some(Part::Site(id)) => (None, Some(id)),
-    };
+    let (customer, site) = Part::ids(spec.part);
     json!({ "role": spec.role.name(), "customer": customer, "site": site, "full_name": spec.full_name,
         "mail": spec.mail, "disabled": disabled })
 }
