@@ -9,10 +9,10 @@ pub use import::{ImportRow, ImportSite, RowError, columns, is_formula, parse_row
 use crate::fields::{InvalidField, line};
 
 /// The longest name, bytes.
-pub const NAME_BYTES: usize = 200;
+pub(crate) const NAME_BYTES: usize = 200;
 
 /// The longest key of another system, bytes.
-pub const ERP_KEY_BYTES: usize = 64;
+pub(crate) const ERP_KEY_BYTES: usize = 64;
 
 /// The longest line of an address, bytes.
 pub const LINE_BYTES: usize = 200;

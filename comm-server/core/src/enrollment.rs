@@ -8,10 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use wire::network::Network;
 
 /// Wrong tokens from one address before it is locked out.
-pub const WRONG_TRIES: u32 = 5;
+pub(crate) const WRONG_TRIES: u32 = 5;
 
 /// Duration of the lock-out, and how long failed attempts are remembered.
-pub const LOCKED: SignedDuration = SignedDuration::from_mins(15);
+pub(crate) const LOCKED: SignedDuration = SignedDuration::from_mins(15);
 
 /// Maximum number of addresses that are remembered.
 const ADDRESSES: usize = 20_000;

@@ -9,7 +9,7 @@ mod effects;
 mod late;
 mod parse;
 
-pub use dates::{CLOCK_TOLERANCE, GatewayClock, in_order};
+pub use dates::{GatewayClock, in_order};
 pub use effects::{CounterRow, Effect, Known, LastTotal, effects, readable};
 pub use late::{Later, late_effects};
 pub use parse::{Arrival, Content, parse, parse_one};

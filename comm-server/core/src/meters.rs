@@ -34,7 +34,7 @@ pub fn decide(due: Option<Timestamp>, outstanding: bool, now: Timestamp, jitter:
 
 /// A random time of the following day, UTC.
 #[must_use]
-pub fn next_due(now: Timestamp, jitter: u32) -> Timestamp {
+pub(crate) fn next_due(now: Timestamp, jitter: u32) -> Timestamp {
     let today = now.as_millisecond().div_euclid(DAY_MS) * DAY_MS;
     let of_day = i64::from(jitter) * DAY_MS / (i64::from(u32::MAX) + 1);
     Timestamp::from_millisecond(today.saturating_add(DAY_MS).saturating_add(of_day))

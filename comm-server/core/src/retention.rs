@@ -5,7 +5,7 @@
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use jiff::{Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds of an hour.
@@ -162,12 +162,6 @@ fn date(ms: i64) -> Option<Date> {
 
 fn midnight(date: Date) -> Option<i64> {
     Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond())
-}
-
-/// When the rows of a gateway whose old rows were deleted now are checked next.
-#[must_use]
-pub fn next_turn(now: Timestamp) -> Timestamp {
-    now.checked_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

@@ -122,7 +122,7 @@ impl Role {
 
     /// Whether the role is for a customer's own people, who reach a part of the tree at most.
     #[must_use]
-    pub const fn is_of_customers(self) -> bool {
+    pub(crate) const fn is_of_customers(self) -> bool {
         matches!(self, Self::CustomerViewer | Self::CustomerBuyer)
     }
 

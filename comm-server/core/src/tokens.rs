@@ -7,7 +7,7 @@ use crate::fields::{InvalidField, line};
 use jiff::{SignedDuration, Timestamp};
 
 /// What every token begins with.
-pub const PREFIX: &str = "platen_at_";
+pub(crate) const PREFIX: &str = "platen_at_";
 
 /// Random letters and digits of a token: 178 bits.
 pub const RANDOM: usize = 30;

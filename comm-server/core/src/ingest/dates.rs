@@ -14,7 +14,7 @@ use super::effects::Known;
 use super::parse::{Arrival, Content};
 
 /// A clock skew up to this is ignored.
-pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+pub(crate) const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// A reading dated more days than this before its arrival comes from a clock that was never set: no spool keeps reports
 /// that long.
@@ -43,7 +43,7 @@ impl GatewayClock {
         Self { ahead: SignedDuration::ZERO, received }
     }
 
-    /// The clock skew of the gateway, seconds: positive if ahead, 0 within [`CLOCK_TOLERANCE`].
+    /// The clock skew of the gateway, seconds: positive if ahead, 0 within the tolerance of 5 minutes.
     #[must_use]
     pub fn ahead_s(&self) -> i64 {
         if self.is_off() { self.ahead.as_secs() } else { 0 }

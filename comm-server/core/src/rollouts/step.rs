@@ -92,9 +92,6 @@ pub enum StepEvent {
 }
 
 impl Standing {
-    /// The first step of every device.
-    pub const PENDING: Self = Self { step: DeviceStep::Pending, presumed: false };
-
     /// The standing after an event. A device that shows the new version is done, whatever was derived before; a push
     /// that preceded its cancellation is not hidden by it; otherwise steps only go forward.
     #[must_use]
@@ -240,7 +237,7 @@ mod tests {
             for (event, place) in orders.into_iter().zip(places) {
                 events.insert(place.min(events.len()), event);
             }
-            let end = events.iter().fold(Standing::PENDING, |standing, event| standing.after(*event));
+            let end = events.iter().fold(Standing { step: DeviceStep::Pending, presumed: false }, |standing, event| standing.after(*event));
             prop_assert_eq!(end.step.name(), reports.last().unwrap().name(), "{:?}", events);
             prop_assert!(!end.presumed);
             prop_assert_eq!(end.after(StepEvent::CommandEnded), end);
