@@ -25,7 +25,7 @@ use std::time::Duration;
 use comm_server_core::tenancy::TenantId;
 use tokio::task::JoinHandle;
 
-pub use db::page::{InvalidCursor, PAGE_ROWS, Page};
+pub use db::page::{InvalidCursor, Page};
 pub use db::writer::{Caller, PollOutcome};
 pub use db::{DriverError, Needs, StoreError, check_url, reach};
 pub use scoped::Scoped;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// Rows of a page.
-pub const PAGE_ROWS: i64 = 50;
+pub(crate) const PAGE_ROWS: i64 = 50;
 
 /// Sorts after every id: the cursor of a first page in descending order.
 const LAST: &str = "~";

@@ -71,7 +71,7 @@ impl AuditEntry {
 
     /// The entry of a change, with what it replaced and what it left.
     #[must_use]
-    pub fn changing(self, before: Option<Value>, after: Option<Value>) -> Self {
+    pub(crate) fn changing(self, before: Option<Value>, after: Option<Value>) -> Self {
         Self { before, after, ..self }
     }
 }
