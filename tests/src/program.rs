@@ -102,7 +102,7 @@ impl Running {
     ///
     /// # Errors
     /// It can't be started.
-    pub fn start_heard(name: &str, arguments: &[&str], dir: &Path, heard: Heard) -> Result<Self> {
+    pub(crate) fn start_heard(name: &str, arguments: &[&str], dir: &Path, heard: Heard) -> Result<Self> {
         let mut command = Command::new(path(name)?);
         command.args(arguments).stdin(Stdio::null());
         Self::spawned_heard(name, command, dir, heard)
@@ -120,7 +120,7 @@ impl Running {
     ///
     /// # Errors
     /// It can't be started.
-    pub fn spawned_heard(name: &str, mut command: Command, dir: &Path, heard: Heard) -> Result<Self> {
+    pub(crate) fn spawned_heard(name: &str, mut command: Command, dir: &Path, heard: Heard) -> Result<Self> {
         let (log, printed) = (dir.join(format!("{name}.log")), dir.join(format!("{name}.out")));
         let open = |path: &Path| File::options().create(true).append(true).open(path);
         let mut stuck = None;

@@ -28,7 +28,7 @@ impl SmallDisk {
     ///
     /// # Errors
     /// The folder can't be created.
-    pub fn mount(dir: &Path, mib: u32) -> Result<Option<Self>> {
+    pub(crate) fn mount(dir: &Path, mib: u32) -> Result<Option<Self>> {
         std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
         let script =
             format!("mount -t tmpfs -o size={mib}m none \"$0\" && echo mounted && exec sleep infinity");

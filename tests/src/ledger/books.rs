@@ -20,7 +20,7 @@ pub struct DeviceTruth {
     /// Its gateway.
     pub gateway: String,
     /// Its total counter before anything was printed.
-    pub first_total: u64,
+    pub(crate) first_total: u64,
     /// Pages printed since.
     pub printed: u64,
     /// Service calls that it raised.
@@ -50,7 +50,7 @@ pub struct Stored {
     /// Acknowledged sequence number of each gateway's lane.
     pub lanes: BTreeMap<(String, String), u64>,
     /// Meter requests: command, gateway, state.
-    pub meter_requests: Vec<(String, String, String)>,
+    pub(crate) meter_requests: Vec<(String, String, String)>,
 }
 
 /// A report in the server's database.

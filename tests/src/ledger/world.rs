@@ -172,7 +172,7 @@ impl World {
     ///
     /// # Errors
     /// It isn't running.
-    pub fn kill_gateway(&mut self, number: usize) -> Result<()> {
+    pub(crate) fn kill_gateway(&mut self, number: usize) -> Result<()> {
         let gateway = self.gateways.get_mut(number).context("no such gateway")?;
         gateway.running.take().context("the gateway isn't running")?.kill()
     }
@@ -181,7 +181,7 @@ impl World {
     ///
     /// # Errors
     /// It doesn't start.
-    pub fn start_server(&mut self, number: usize) -> Result<()> {
+    pub(crate) fn start_server(&mut self, number: usize) -> Result<()> {
         let server = self.servers.get_mut(number).context("no such server")?;
         start_server(&self.dir, self.postgresql.as_ref(), number, server)
     }
@@ -199,7 +199,7 @@ impl World {
     ///
     /// # Errors
     /// It can't be written.
-    pub fn fill_gateway(&self, number: usize) -> Result<Option<Ballast>> {
+    pub(crate) fn fill_gateway(&self, number: usize) -> Result<Option<Ballast>> {
         let dir = &self.gateways.get(number).context("no such gateway")?.dir;
         if self.disks.0.contains(dir) { Ballast::fill(dir).map(Some) } else { Ok(None) }
     }
@@ -208,14 +208,14 @@ impl World {
     ///
     /// # Errors
     /// It can't be written.
-    pub fn fill_server(&self, number: usize) -> Result<Option<Ballast>> {
+    pub(crate) fn fill_server(&self, number: usize) -> Result<Option<Ballast>> {
         let dir = &self.servers.get(number).context("no such server")?.dir;
         if self.disks.0.contains(dir) { Ballast::fill(dir).map(Some) } else { Ok(None) }
     }
 
     /// Whether there are small disks that can be filled.
     #[must_use]
-    pub fn has_small_disks(&self) -> bool {
+    pub(crate) fn has_small_disks(&self) -> bool {
         !self.disks.0.is_empty()
     }
 
@@ -252,7 +252,7 @@ impl World {
     ///
     /// # Errors
     /// There is no such device.
-    pub fn device_id(&self, device: usize) -> Result<String> {
+    pub(crate) fn device_id(&self, device: usize) -> Result<String> {
         let device = self.lan.devices.get(device).context("no such device")?;
         Ok(format!("{}:{}", device.vendor, device.serial))
     }
