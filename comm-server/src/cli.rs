@@ -2,6 +2,7 @@
 
 mod audit;
 mod customers;
+mod dispatch;
 mod print;
 mod rollout;
 mod users;
@@ -27,14 +28,16 @@ use crate::services::{
 use crate::store::backup::{self, BackupError};
 use crate::store::{self, Needs, Page, RolloutError, Store, StoreError};
 
-pub use audit::AuditAction;
-pub use customers::{CustomerAction, SettingAction, SiteAction};
-pub use print::PrintError;
-pub use rollout::RolloutAction;
-pub use users::UserAction;
+pub use dispatch::dispatch;
+
+pub(crate) use audit::AuditAction;
+pub(crate) use customers::{CustomerAction, SettingAction, SiteAction};
+pub(crate) use print::PrintError;
+pub(crate) use rollout::RolloutAction;
+pub(crate) use users::UserAction;
 
 /// Name of the program, the prefix of its error messages.
-pub const PROGRAM: &str = "platen-comm-server";
+pub(crate) const PROGRAM: &str = "platen-comm-server";
 
 /// Platen's communication server.
 #[derive(Debug, Parser)]
@@ -42,18 +45,18 @@ pub const PROGRAM: &str = "platen-comm-server";
 pub struct Arguments {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
-    pub config: PathBuf,
+    pub(crate) config: PathBuf,
     /// Print JSON, errors too.
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// The action.
     #[command(subcommand)]
-    pub action: Action,
+    pub(crate) action: Action,
 }
 
 /// The actions.
 #[derive(Debug, Subcommand)]
-pub enum Action {
+pub(crate) enum Action {
     /// Run the server.
     Run,
     /// Check the configuration and the files that it names.
@@ -104,7 +107,7 @@ pub enum Action {
 
 /// Reports that could not be used.
 #[derive(Debug, Subcommand)]
-pub enum QuarantineAction {
+pub(crate) enum QuarantineAction {
     /// List them.
     List,
     /// Try them again, and take those that can be used now.
@@ -117,7 +120,7 @@ pub enum QuarantineAction {
 
 /// Gateways.
 #[derive(Debug, Subcommand)]
-pub enum GatewayAction {
+pub(crate) enum GatewayAction {
     /// List gateways.
     List,
     /// Assign a gateway to a site.
@@ -132,7 +135,7 @@ pub enum GatewayAction {
 
 /// Commands to gateways.
 #[derive(Debug, Subcommand)]
-pub enum CommandAction {
+pub(crate) enum CommandAction {
     /// Queue a command; it is delivered with the gateway's next poll.
     Send {
         /// The gateway.
@@ -146,7 +149,7 @@ pub enum CommandAction {
 
 /// Passwords.
 #[derive(Debug, Subcommand)]
-pub enum PasswordAction {
+pub(crate) enum PasswordAction {
     /// Give a user a new one-time password and end the user's sessions.
     Reset {
         /// Login name.
@@ -156,7 +159,7 @@ pub enum PasswordAction {
 
 /// Why an action failed.
 #[derive(Debug, thiserror::Error)]
-pub enum CliError {
+pub(crate) enum CliError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] Invalid),
@@ -263,7 +266,7 @@ impl From<RolloutError> for CliError {
 impl CliError {
     /// 2 for a wrong configuration, 1 for everything else.
     #[must_use]
-    pub const fn exit_code(&self) -> u8 {
+    pub(crate) const fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) => EXIT_USAGE,
             Self::Database(_)
@@ -314,7 +317,7 @@ const fn needs(action: &Action) -> Needs {
 ///
 /// # Errors
 /// Any of the action's own.
-pub async fn act(arguments: &Arguments) -> Result<ExitCode, CliError> {
+pub(crate) async fn act(arguments: &Arguments) -> Result<ExitCode, CliError> {
     if matches!(arguments.action, Action::Check) {
         return Ok(check(&arguments.config, arguments.json).await?);
     }

@@ -40,7 +40,7 @@ pub struct Config {
     pub database_replica: Option<String>,
     /// How many seconds the standby may be behind and still be read, 1 to 3600.
     #[serde(default = "replica_behind_s")]
-    pub database_replica_behind_s: u32,
+    pub(crate) database_replica_behind_s: u32,
     /// Certificate and key.
     pub identity: IdentityConfig,
     /// Clock skew and overdue revocation lists that the verifier of peers tolerates.
@@ -63,7 +63,7 @@ pub struct Config {
     pub cadence: Cadence,
     /// How long a peer may take for each step of a connection, on every port.
     #[serde(default)]
-    pub deadlines: Deadlines,
+    pub(crate) deadlines: Deadlines,
     /// How long things are kept.
     #[serde(default)]
     pub retention: Retention,
@@ -226,7 +226,7 @@ impl Config {
 
     /// A problem of the database, at the key that names it.
     #[must_use]
-    pub fn database_problem(&self, source: &Source, error: &StoreError) -> Problem {
+    pub(crate) fn database_problem(&self, source: &Source, error: &StoreError) -> Problem {
         source.problem(if self.database.is_some() { "database" } else { "data_dir" }, chain(error))
     }
 
@@ -250,7 +250,7 @@ impl Config {
 
     /// URL of the database: with SQLite, by default a file in the data directory.
     #[must_use]
-    pub fn database_url(&self) -> String {
+    pub(crate) fn database_url(&self) -> String {
         self.database.clone().unwrap_or_else(|| database::of_file(&self.data_dir.join(DATABASE)))
     }
 }

@@ -4,13 +4,13 @@
 //! then respond.
 
 pub mod cli;
-pub mod config;
+mod config;
 mod gateways;
 pub mod operators;
 mod run;
 mod schedule;
-pub mod services;
+mod services;
 
 pub use comm_server_store as store;
 pub use config::Config;
-pub use run::{RunError, run};
+pub use services::{Services, Users};

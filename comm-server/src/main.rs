@@ -1,48 +1,12 @@
-//! `platen-comm-server`: arguments, logging, configuration, and the way out.
+//! `platen-comm-server`: takes the reports of gateways and serves operators.
 
-use std::error::Error;
 use std::process::ExitCode;
 
-use platen_comm_server::cli::{self, Action, Arguments, PROGRAM};
-use platen_comm_server::{Config, run};
-use runtime::malloc::{self, Arenas};
-use runtime::output::{self, EXIT_USAGE};
-
-/// Libraries whose log lines below `warn` are of no use to an administrator.
-const LIBRARIES: [(&str, &str); 1] = [("tokio_cron_scheduler", "warn")];
+use platen_comm_server::cli::{self, Arguments};
 
 fn main() -> ExitCode {
-    let arguments = match output::arguments::<Arguments>() {
-        Ok(arguments) => arguments,
-        Err(code) => return code,
-    };
-    let settled = if matches!(arguments.action, Action::Run) { malloc::settle(Arenas::Two) } else { Ok(()) };
-    let done = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map(|runtime| runtime.block_on(dispatch(&arguments, settled)));
-    done.unwrap_or_else(|error| fail(&error, 1))
-}
-
-async fn dispatch(arguments: &Arguments, settled: std::io::Result<()>) -> ExitCode {
-    if !matches!(arguments.action, Action::Run) {
-        return cli::act(arguments).await.unwrap_or_else(|error| fail(&error, error.exit_code()));
+    match runtime::output::arguments::<Arguments>() {
+        Ok(arguments) => cli::dispatch(&arguments),
+        Err(code) => code,
     }
-    let config = match Config::load(&arguments.config) {
-        Ok(config) => config,
-        Err(error) => return fail(&error, EXIT_USAGE),
-    };
-    if let Err(error) = runtime::logging::init(&config.log.with_libraries(&LIBRARIES)) {
-        return fail(&error, EXIT_USAGE);
-    }
-    malloc::log(settled);
-    match run(config, runtime::shutdown::on_signal()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error, 1),
-    }
-}
-
-/// Prints an error with its sources on standard error.
-fn fail(error: &dyn Error, code: u8) -> ExitCode {
-    output::fail(PROGRAM, code, &runtime::error::chain(error))
 }

@@ -25,7 +25,7 @@ use crate::store::{Store, StoreError};
 
 /// Why the server can't run.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
+pub(crate) enum RunError {
     /// The data directory.
     #[error("data_dir {} can't be used", path.display())]
     DataDir {
@@ -128,7 +128,7 @@ impl ListenerRules {
 ///
 /// # Errors
 /// It can't begin.
-pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunError> {
+pub(crate) async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunError> {
     runtime::local::install_metrics();
     let identity = LiveIdentity::load(&config.identity, config.tolerance)?;
     let data_dir = |source| RunError::DataDir { path: config.data_dir.clone(), source };

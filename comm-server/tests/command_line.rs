@@ -217,7 +217,7 @@ async fn the_store_is_used_without_the_server_and_every_change_is_audited() {
     let dir = site();
     let url = format!("sqlite://{}", dir.path().join("platen.db").display());
     let store = platen_comm_server::store::Store::open_detached(&url).await.unwrap();
-    platen_comm_server::services::Users::new(&store, &scope()).unwrap().first_login().await.unwrap().unwrap();
+    platen_comm_server::Users::new(&store, &scope()).unwrap().first_login().await.unwrap().unwrap();
 
     let gateways = run(dir.path(), &["gateway", "list", "--json"]);
     assert_eq!(String::from_utf8_lossy(&gateways.stdout).trim(), "[]", "{}", said(&gateways));

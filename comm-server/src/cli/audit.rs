@@ -12,7 +12,7 @@ use crate::store::{AuditFilter, Store};
 
 /// The audit.
 #[derive(Debug, Subcommand)]
-pub enum AuditAction {
+pub(crate) enum AuditAction {
     /// List entries, newest first.
     List {
         /// Which of them.
@@ -55,7 +55,7 @@ pub struct FilterArguments {
 
 /// The form of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// A table with a row for each entry.
     Csv,
     /// A JSON document for each line.

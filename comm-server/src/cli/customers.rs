@@ -19,7 +19,7 @@ use crate::store::{SiteFilter, Store};
 
 /// Customers.
 #[derive(Debug, Subcommand)]
-pub enum CustomerAction {
+pub(crate) enum CustomerAction {
     /// List customers by name.
     List {
         /// With this text in name or key.
@@ -52,7 +52,7 @@ pub enum CustomerAction {
 
 /// Sites.
 #[derive(Debug, Subcommand)]
-pub enum SiteAction {
+pub(crate) enum SiteAction {
     /// List sites by name.
     List {
         /// Of this customer only.
@@ -68,7 +68,7 @@ pub enum SiteAction {
 
 /// A site to be created.
 #[derive(Debug, Args)]
-pub struct NewSite {
+pub(crate) struct NewSite {
     /// Id of its customer.
     #[arg(long)]
     customer: CustomerId,
@@ -97,7 +97,7 @@ pub struct NewSite {
 
 /// Settings of a place in the tree.
 #[derive(Debug, Subcommand)]
-pub enum SettingAction {
+pub(crate) enum SettingAction {
     /// Show the settings of a place, and where each value comes from.
     Show {
         /// The place.
@@ -127,7 +127,7 @@ pub enum SettingAction {
 /// A place; the whole service company without.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
-pub struct PlaceArguments {
+pub(crate) struct PlaceArguments {
     /// Id of a customer.
     #[arg(long)]
     customer: Option<CustomerId>,

@@ -23,7 +23,7 @@ use crate::store::{
 /// Standard output refused.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output can't be written")]
-pub struct PrintError(#[from] std::io::Error);
+pub(crate) struct PrintError(#[from] std::io::Error);
 
 /// A reader that is gone has read enough.
 fn line(text: &str) -> Result<(), PrintError> {

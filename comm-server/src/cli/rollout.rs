@@ -17,7 +17,7 @@ use crate::store::{RolloutError, Store};
 
 /// Firmware roll-outs.
 #[derive(Debug, Subcommand)]
-pub enum RolloutAction {
+pub(crate) enum RolloutAction {
     /// Update every device of a model that doesn't show the version.
     Create {
         /// Vendor's short name, as in a reading.

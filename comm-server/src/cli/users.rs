@@ -10,7 +10,7 @@ use crate::services::{Accounts, Actor};
 
 /// Accounts of people.
 #[derive(Debug, Subcommand)]
-pub enum UserAction {
+pub(crate) enum UserAction {
     /// List users by login name.
     List {
         /// With this text in a name or the mail address.
@@ -38,7 +38,7 @@ pub enum UserAction {
 
 /// A user to be created.
 #[derive(Debug, Args)]
-pub struct NewAccount {
+pub(crate) struct NewAccount {
     /// Login name.
     user: String,
     /// Role: viewer, dispatcher, meter_clerk, firmware_manager, assistance_operator, engineer, administrator,

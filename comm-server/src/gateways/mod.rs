@@ -39,9 +39,9 @@ pub(crate) struct GatewayState {
     /// The polling intervals.
     pub cadence: Cadence,
     /// Admission control.
-    pub admission: AdmissionGate,
+    pub(crate) admission: AdmissionGate,
     /// The permits of bodies.
-    pub body_budget: BodyBudget,
+    pub(crate) body_budget: BodyBudget,
 }
 
 impl GatewayState {

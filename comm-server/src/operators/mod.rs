@@ -67,7 +67,7 @@ impl OperatorState {
 }
 
 /// Everything that operators reach.
-pub fn router(state: OperatorState) -> Router {
+pub(crate) fn router(state: OperatorState) -> Router {
     Router::new()
         .merge(api::router())
         .merge(pages::router(&state))

@@ -19,7 +19,7 @@ const INVITATION: SignedDuration = SignedDuration::from_hours(72);
 
 /// Why an account isn't changed.
 #[derive(Debug, thiserror::Error)]
-pub enum AccountError {
+pub(crate) enum AccountError {
     /// The role does not allow it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
@@ -60,7 +60,7 @@ impl From<StoreError> for AccountError {
 
 /// A one-time link that was made: it is shown once.
 #[derive(Clone)]
-pub struct Invited {
+pub(crate) struct Invited {
     /// The user.
     pub user: UserName,
     /// The token of the link: `/invitation?token=TOKEN` on the console.
@@ -72,14 +72,14 @@ pub struct Invited {
 impl Invited {
     /// The path of the link on the console.
     #[must_use]
-    pub fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("/invitation?token={}", self.token)
     }
 }
 
 /// Changes accounts; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Accounts {
+pub(crate) struct Accounts {
     store: Store,
     users: Users,
 }
@@ -87,7 +87,7 @@ pub struct Accounts {
 impl Accounts {
     /// The service on a store; `users` hashes passwords.
     #[must_use]
-    pub const fn new(store: Store, users: Users) -> Self {
+    pub(crate) const fn new(store: Store, users: Users) -> Self {
         Self { store, users }
     }
 
@@ -95,7 +95,7 @@ impl Accounts {
     ///
     /// # Errors
     /// The role does not allow it, or the store.
-    pub async fn list(
+    pub(crate) async fn list(
         &self,
         actor: &Actor,
         text: &str,
@@ -109,7 +109,7 @@ impl Accounts {
     ///
     /// # Errors
     /// See [`AccountError`].
-    pub async fn read(&self, actor: &Actor, name: &str) -> Result<User, AccountError> {
+    pub(crate) async fn read(&self, actor: &Actor, name: &str) -> Result<User, AccountError> {
         actor.check(Permission::ManageUsers)?;
         let name: UserName = name.parse().map_err(|_| not_found())?;
         let found = self.store.of(&actor.scope).user(&name).await?;
@@ -120,7 +120,7 @@ impl Accounts {
     ///
     /// # Errors
     /// See [`AccountError`].
-    pub async fn sessions(&self, actor: &Actor, name: &str) -> Result<Vec<OpenSession>, AccountError> {
+    pub(crate) async fn sessions(&self, actor: &Actor, name: &str) -> Result<Vec<OpenSession>, AccountError> {
         let user = self.read(actor, name).await?;
         Ok(self.store.of(&actor.scope).open_sessions(&user.name, Timestamp::now()).await?)
     }
@@ -129,7 +129,7 @@ impl Accounts {
     ///
     /// # Errors
     /// See [`AccountError`].
-    pub async fn create(
+    pub(crate) async fn create(
         &self,
         actor: &Actor,
         name: &str,
@@ -154,7 +154,7 @@ impl Accounts {
     ///
     /// # Errors
     /// See [`AccountError`].
-    pub async fn change(
+    pub(crate) async fn change(
         &self,
         actor: &Actor,
         name: &str,
@@ -175,7 +175,7 @@ impl Accounts {
     ///
     /// # Errors
     /// See [`AccountError`].
-    pub async fn invite(&self, actor: &Actor, name: &str) -> Result<Invited, AccountError> {
+    pub(crate) async fn invite(&self, actor: &Actor, name: &str) -> Result<Invited, AccountError> {
         let user = self.read(actor, name).await?;
         let (invited, invitation) = invitation(user.name.clone())?;
         self.store.of(&actor.scope).invite(user.name, invitation, author(actor)).await?;
@@ -186,7 +186,7 @@ impl Accounts {
     ///
     /// # Errors
     /// See [`AccountError`].
-    pub async fn end_sessions(&self, actor: &Actor, name: &str) -> Result<(), AccountError> {
+    pub(crate) async fn end_sessions(&self, actor: &Actor, name: &str) -> Result<(), AccountError> {
         let user = self.read(actor, name).await?;
         Ok(self.store.of(&actor.scope).end_sessions(user.name, author(actor)).await?)
     }

@@ -8,7 +8,7 @@ const COMMAND_LINE: &str = "cli";
 
 /// The author of a change or read, and the tenant.
 #[derive(Debug, Clone)]
-pub struct Actor {
+pub(crate) struct Actor {
     /// The scope of the actor.
     pub scope: Scope,
     /// The operator's name, or `cli`; it is written to the audit.
@@ -26,26 +26,26 @@ enum Authority {
 /// The actor's role lacks a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the role {} does not allow this", role.name())]
-pub struct Forbidden {
+pub(crate) struct Forbidden {
     role: Role,
 }
 
 impl Actor {
     /// An operator.
     #[must_use]
-    pub fn operator(scope: Scope, name: &str, role: Role) -> Self {
+    pub(crate) fn operator(scope: Scope, name: &str, role: Role) -> Self {
         Self { scope, name: name.to_owned(), authority: Authority::Role(role) }
     }
 
     /// The command line, which has every permission.
     #[must_use]
-    pub fn command_line(scope: Scope) -> Self {
+    pub(crate) fn command_line(scope: Scope) -> Self {
         Self { scope, name: COMMAND_LINE.to_owned(), authority: Authority::CommandLine }
     }
 
     /// Whether the actor has a permission.
     #[must_use]
-    pub const fn may(&self, permission: Permission) -> bool {
+    pub(crate) const fn may(&self, permission: Permission) -> bool {
         match self.authority {
             Authority::Role(role) => {
                 let is_elsewhere = permission.is_of_whole_tenant() && self.scope.granted().is_some();
@@ -59,7 +59,7 @@ impl Actor {
     ///
     /// # Errors
     /// The role lacks it.
-    pub const fn check(&self, permission: Permission) -> Result<(), Forbidden> {
+    pub(crate) const fn check(&self, permission: Permission) -> Result<(), Forbidden> {
         match self.authority {
             Authority::Role(role) if !self.may(permission) => Err(Forbidden { role }),
             Authority::Role(_) | Authority::CommandLine => Ok(()),

@@ -13,14 +13,14 @@ use super::{Actor, Forbidden};
 use crate::store::{AuditChain, AuditFilter, Recorded, Scoped, Store, StoreError};
 
 /// The most entries that the API and the console export at once; a file of them has some 500 MB.
-pub const EXPORT_ENTRIES: i64 = 1_000_000;
+pub(crate) const EXPORT_ENTRIES: i64 = 1_000_000;
 
 /// The most entries that are verified whenever the page is shown: some tens of milliseconds.
 const SHORT_CHAIN: u64 = 5_000;
 
 /// Why the audit isn't shown.
 #[derive(Debug, thiserror::Error)]
-pub enum AuditError {
+pub(crate) enum AuditError {
     /// The role does not allow it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
@@ -34,7 +34,7 @@ pub enum AuditError {
 
 /// What is known of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// It was verified now.
     Verified(AuditChain),
     /// It is too long to be verified whenever it is looked at.
@@ -43,7 +43,7 @@ pub enum Standing {
 
 /// Verifies and exports the audit; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Audit {
+pub(crate) struct Audit {
     store: Store,
     /// Of the verifications that read a whole chain, one runs at a time.
     one: Arc<Mutex<()>>,
@@ -52,7 +52,7 @@ pub struct Audit {
 impl Audit {
     /// The service on a store.
     #[must_use]
-    pub fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store) -> Self {
         Self { store, one: Arc::default() }
     }
 
@@ -60,7 +60,7 @@ impl Audit {
     ///
     /// # Errors
     /// See [`AuditError`]; a broken chain is no error.
-    pub async fn verify(&self, actor: &Actor, known: Option<Known>) -> Result<AuditChain, AuditError> {
+    pub(crate) async fn verify(&self, actor: &Actor, known: Option<Known>) -> Result<AuditChain, AuditError> {
         actor.check(Permission::SeeAudit)?;
         let _one = self.one.lock().await;
         let own = self.store.of(&actor.scope);
@@ -72,7 +72,7 @@ impl Audit {
     ///
     /// # Errors
     /// See [`AuditError`].
-    pub async fn standing(&self, actor: &Actor) -> Result<Standing, AuditError> {
+    pub(crate) async fn standing(&self, actor: &Actor) -> Result<Standing, AuditError> {
         actor.check(Permission::SeeAudit)?;
         let own = self.store.of(&actor.scope);
         let head = own.audit_head().await?;
@@ -86,7 +86,7 @@ impl Audit {
     ///
     /// # Errors
     /// See [`AuditError`].
-    pub async fn export(
+    pub(crate) async fn export(
         &self,
         actor: &Actor,
         filter: AuditFilter,
@@ -106,7 +106,7 @@ impl Audit {
 
 /// An export: sealed entries in the order of their chain, in portions.
 #[derive(Debug)]
-pub struct AuditExport {
+pub(crate) struct AuditExport {
     store: Scoped,
     filter: AuditFilter,
     after: i64,
@@ -117,7 +117,7 @@ impl AuditExport {
     ///
     /// # Errors
     /// The store.
-    pub async fn next(&mut self) -> Result<Vec<Recorded>, StoreError> {
+    pub(crate) async fn next(&mut self) -> Result<Vec<Recorded>, StoreError> {
         let portion = self.store.audit_portion(&self.filter, self.after).await?;
         if let Some(last) = portion.last() {
             self.after = last.number.unwrap_or(i64::MAX);
@@ -129,13 +129,13 @@ impl AuditExport {
 /// A time that isn't one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the time isn't one: expected a day (2026-11-29, in UTC) or a time (2026-11-29T20:00:00Z)")]
-pub struct InvalidTime;
+pub(crate) struct InvalidTime;
 
 /// A time, or the beginning of a day in UTC.
 ///
 /// # Errors
 /// The text is neither.
-pub fn parse_time(text: &str) -> Result<Timestamp, InvalidTime> {
+pub(crate) fn parse_time(text: &str) -> Result<Timestamp, InvalidTime> {
     text.parse::<Timestamp>().or_else(|_| {
         let day: Date = text.parse().map_err(|_| InvalidTime)?;
         Ok(day.to_zoned(TimeZone::UTC).map_err(|_| InvalidTime)?.timestamp())

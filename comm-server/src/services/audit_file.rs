@@ -10,7 +10,7 @@ const COLUMNS: [&str; 9] = ["number", "at", "who", "what", "detail", "before", "
 
 /// The form of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuditFormat {
+pub(crate) enum AuditFormat {
     /// A table with a row for each entry.
     Csv,
     /// A JSON document for each entry.
@@ -20,7 +20,7 @@ pub enum AuditFormat {
 impl AuditFormat {
     /// What stands before the first entry.
     #[must_use]
-    pub fn head(self) -> String {
+    pub(crate) fn head(self) -> String {
         match self {
             Self::Csv => table(std::iter::once(COLUMNS.map(str::to_owned))),
             Self::JsonLines => String::new(),
@@ -29,7 +29,7 @@ impl AuditFormat {
 
     /// The lines of some entries.
     #[must_use]
-    pub fn lines(self, entries: &[Recorded]) -> String {
+    pub(crate) fn lines(self, entries: &[Recorded]) -> String {
         match self {
             Self::Csv => table(entries.iter().map(row)),
             Self::JsonLines => entries.iter().map(|entry| format!("{}\n", document(entry))).collect(),
@@ -39,7 +39,7 @@ impl AuditFormat {
 
 /// An entry as a JSON document.
 #[must_use]
-pub fn document(e: &Recorded) -> Value {
+pub(crate) fn document(e: &Recorded) -> Value {
     json!({
         "number": e.number, "at": e.at, "who": e.who, "what": e.what, "detail": e.detail,
         "before": e.before, "after": e.after, "entry": e.entry, "hash": e.hash,

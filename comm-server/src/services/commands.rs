@@ -13,7 +13,7 @@ use crate::store::{NewCommand, Store, StoreError};
 /// What an operator can request of a gateway. Firmware is updated by roll-outs only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
-pub enum RequestKind {
+pub(crate) enum RequestKind {
     /// The meters of all devices.
     CounterRequest,
     /// Full readings of all devices.
@@ -26,17 +26,18 @@ pub enum RequestKind {
 
 impl RequestKind {
     /// All kinds, as forms list them.
-    pub const ALL: [Self; 4] = [Self::CounterRequest, Self::StatusSense, Self::Discovery, Self::Diagnostics];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::CounterRequest, Self::StatusSense, Self::Discovery, Self::Diagnostics];
 
     /// The name in forms, in the API and on the wire.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         self.order(None).name()
     }
 
     /// The title on pages.
     #[must_use]
-    pub const fn title(self) -> &'static str {
+    pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::CounterRequest => "Read counters",
             Self::StatusSense => "Sense status",
@@ -47,7 +48,7 @@ impl RequestKind {
 
     /// The permission that it needs.
     #[must_use]
-    pub const fn permission(self) -> Permission {
+    pub(crate) const fn permission(self) -> Permission {
         match self {
             Self::CounterRequest => Permission::AskCounters,
             Self::StatusSense => Permission::AskStatus,
@@ -57,7 +58,7 @@ impl RequestKind {
 
     /// Whether it can be limited to some devices.
     #[must_use]
-    pub const fn is_of_devices(self) -> bool {
+    pub(crate) const fn is_of_devices(self) -> bool {
         match self {
             Self::CounterRequest | Self::StatusSense => true,
             Self::Discovery | Self::Diagnostics => false,
@@ -84,7 +85,7 @@ impl std::str::FromStr for RequestKind {
 
 /// Why a command isn't queued.
 #[derive(Debug, thiserror::Error)]
-pub enum CommandError {
+pub(crate) enum CommandError {
     /// The role does not allow it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
@@ -116,14 +117,14 @@ pub enum CommandError {
 
 /// Queues commands; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Commands {
+pub(crate) struct Commands {
     store: Store,
 }
 
 impl Commands {
     /// The service on a store.
     #[must_use]
-    pub const fn new(store: Store) -> Self {
+    pub(crate) const fn new(store: Store) -> Self {
         Self { store }
     }
 
@@ -131,7 +132,7 @@ impl Commands {
     ///
     /// # Errors
     /// See [`CommandError`].
-    pub async fn queue(
+    pub(crate) async fn queue(
         &self,
         actor: &Actor,
         gateway: &GatewayId,

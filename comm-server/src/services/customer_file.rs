@@ -15,7 +15,7 @@ use crate::store::{Customer, IMPORT_ROWS, Imported, Site, SiteFilter, StoreError
 use lines::LineFeeds;
 
 /// Rows of a file, besides its head.
-pub const FILE_ROWS: u64 = 200_000;
+pub(crate) const FILE_ROWS: u64 = 200_000;
 
 /// The longest row, bytes.
 const ROW_BYTES: usize = 16 << 10;
@@ -25,7 +25,7 @@ const LISTED: usize = 1000;
 
 /// The result for the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct FileOutcome {
+pub(crate) struct FileOutcome {
     /// Rows of the file.
     pub rows: u64,
     /// Rows that made a customer or a site.
@@ -37,14 +37,14 @@ pub struct FileOutcome {
     /// Rows that are wrong.
     pub wrong: u64,
     /// Whether something was changed: nothing is while a row is wrong, unless those were to be skipped.
-    pub applied: bool,
+    pub(crate) applied: bool,
     /// The wrong rows, at most 1,000 of them.
     pub errors: Vec<WrongRow>,
 }
 
 /// A row that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct WrongRow {
+pub(crate) struct WrongRow {
     /// Its line in the file; the head is line 1.
     pub line: u64,
     /// The column, "" for the whole row.
@@ -55,7 +55,7 @@ pub struct WrongRow {
 
 /// What to do with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ImportMode {
+pub(crate) enum ImportMode {
     /// Check every row, change nothing.
     Check,
     /// Change nothing if a row is wrong.
@@ -66,7 +66,7 @@ pub enum ImportMode {
 
 /// Why a file can't be read at all.
 #[derive(Debug, thiserror::Error)]
-pub enum FileError {
+pub(crate) enum FileError {
     /// A service.
     #[error(transparent)]
     Customers(#[from] CustomersError),
@@ -239,7 +239,7 @@ impl Customers {
     ///
     /// # Errors
     /// The file is no such table, the role, or the store. Wrong rows are in the outcome.
-    pub async fn import_file<R: Read + Seek + Send>(
+    pub(crate) async fn import_file<R: Read + Seek + Send>(
         &self,
         actor: &Actor,
         mut file: R,
@@ -337,7 +337,7 @@ fn first_line(file: &mut impl Read) -> Result<String, FileError> {
 ///
 /// # Errors
 /// The store.
-pub async fn export(view: &View) -> Result<String, StoreError> {
+pub(crate) async fn export(view: &View) -> Result<String, StoreError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let mut write = |cells: &[&str]| {
         let guarded =

@@ -14,7 +14,7 @@ use crate::store::{Author, ChangeError, Imported, Store, StoreError};
 
 /// Why a customer, a site or a setting isn't changed.
 #[derive(Debug, thiserror::Error)]
-pub enum CustomersError {
+pub(crate) enum CustomersError {
     /// The role does not allow it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
@@ -40,7 +40,7 @@ impl From<StoreError> for CustomersError {
 
 /// Changes customers and sites; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Customers {
+pub(crate) struct Customers {
     store: Store,
 }
 
@@ -52,7 +52,7 @@ pub(super) fn author(actor: &Actor) -> Author {
 impl Customers {
     /// The service on a store.
     #[must_use]
-    pub const fn new(store: Store) -> Self {
+    pub(crate) const fn new(store: Store) -> Self {
         Self { store }
     }
 
@@ -60,7 +60,11 @@ impl Customers {
     ///
     /// # Errors
     /// See [`CustomersError`].
-    pub async fn create(&self, actor: &Actor, spec: &CustomerSpec) -> Result<CustomerId, CustomersError> {
+    pub(crate) async fn create(
+        &self,
+        actor: &Actor,
+        spec: &CustomerSpec,
+    ) -> Result<CustomerId, CustomersError> {
         check_whole_tenant(actor)?;
         Ok(self.store.of(&actor.scope).create_customer(spec.checked()?, author(actor)).await?)
     }
@@ -69,7 +73,7 @@ impl Customers {
     ///
     /// # Errors
     /// See [`CustomersError`].
-    pub async fn change(
+    pub(crate) async fn change(
         &self,
         actor: &Actor,
         id: CustomerId,
@@ -85,7 +89,7 @@ impl Customers {
     ///
     /// # Errors
     /// See [`CustomersError`].
-    pub async fn delete(
+    pub(crate) async fn delete(
         &self,
         actor: &Actor,
         id: CustomerId,
@@ -99,7 +103,7 @@ impl Customers {
     ///
     /// # Errors
     /// See [`CustomersError`].
-    pub async fn create_site(
+    pub(crate) async fn create_site(
         &self,
         actor: &Actor,
         customer: CustomerId,
@@ -113,7 +117,7 @@ impl Customers {
     ///
     /// # Errors
     /// See [`CustomersError`].
-    pub async fn change_site(
+    pub(crate) async fn change_site(
         &self,
         actor: &Actor,
         id: SiteId,
@@ -128,7 +132,7 @@ impl Customers {
     ///
     /// # Errors
     /// See [`CustomersError`].
-    pub async fn delete_site(
+    pub(crate) async fn delete_site(
         &self,
         actor: &Actor,
         id: SiteId,
@@ -142,7 +146,7 @@ impl Customers {
     ///
     /// # Errors
     /// See [`CustomersError`].
-    pub async fn assign(
+    pub(crate) async fn assign(
         &self,
         actor: &Actor,
         gateway: &GatewayId,
@@ -157,7 +161,7 @@ impl Customers {
     ///
     /// # Errors
     /// See [`CustomersError`]; no row was taken.
-    pub async fn import(
+    pub(crate) async fn import(
         &self,
         actor: &Actor,
         rows: Vec<ImportRow>,
@@ -178,7 +182,7 @@ pub(super) fn check_whole_tenant(actor: &Actor) -> Result<(), CustomersError> {
 ///
 /// # Errors
 /// It has none of that name.
-pub fn check_time_zone(name: &str) -> Result<(), InvalidField> {
+pub(crate) fn check_time_zone(name: &str) -> Result<(), InvalidField> {
     let expected = "a time zone of the tz database, such as Europe/Berlin or Asia/Tokyo";
     let unknown = |_| InvalidField::new(Setting::TimeZone.name(), name, expected);
     TimeZone::get(name).map(drop).map_err(unknown)

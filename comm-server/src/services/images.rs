@@ -39,7 +39,7 @@ pub struct Image {
     /// SHA-256, hexadecimal.
     pub sha256: String,
     /// When it was published.
-    pub published_at: Timestamp,
+    pub(crate) published_at: Timestamp,
 }
 
 /// The list could not be prepared or read.
@@ -126,7 +126,7 @@ impl Images {
     ///
     /// # Errors
     /// Why they are unknown, for people.
-    pub async fn list_now(&self) -> Result<Vec<Image>, String> {
+    pub(crate) async fn list_now(&self) -> Result<Vec<Image>, String> {
         self.not_older_than(Duration::ZERO).await
     }
 

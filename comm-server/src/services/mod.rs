@@ -4,23 +4,23 @@
 //! The API, the pages and the command line have no store of their own: they read through a [`View`], which belongs to one
 //! scope and can't change anything, and change things through a service.
 
-pub mod accounts;
+pub(crate) mod accounts;
 mod actor;
-pub mod audit;
+pub(crate) mod audit;
 mod audit_file;
-pub mod commands;
-pub mod customer_file;
-pub mod customers;
+pub(crate) mod commands;
+pub(crate) mod customer_file;
+pub(crate) mod customers;
 mod images;
 mod known_browsers;
 pub(crate) mod password;
 mod quarantine;
-pub mod rollouts;
+pub(crate) mod rollouts;
 mod sessions;
-pub mod settings;
+pub(crate) mod settings;
 #[cfg(test)]
 mod tests;
-pub mod tokens;
+pub(crate) mod tokens;
 mod users;
 mod view;
 
@@ -31,48 +31,48 @@ use comm_server_core::tenancy::Scope;
 
 use crate::store::Store;
 
-pub use accounts::{AccountError, Accounts, Invited};
-pub use actor::{Actor, Forbidden};
-pub use audit::{Audit, AuditError, AuditExport, EXPORT_ENTRIES, Standing};
-pub use audit_file::{AuditFormat, document as audit_document};
-pub use commands::{CommandError, Commands, RequestKind};
-pub use customer_file::{FileError, FileOutcome, ImportMode, WrongRow};
-pub use customers::{Customers, CustomersError};
-pub use images::{Image, Images, ImagesError};
+pub(crate) use accounts::{AccountError, Accounts, Invited};
+pub(crate) use actor::{Actor, Forbidden};
+pub(crate) use audit::{Audit, AuditError, AuditExport, EXPORT_ENTRIES, Standing};
+pub(crate) use audit_file::{AuditFormat, document as audit_document};
+pub(crate) use commands::{CommandError, Commands, RequestKind};
+pub(crate) use customer_file::{FileError, FileOutcome, ImportMode, WrongRow};
+pub(crate) use customers::{Customers, CustomersError};
+pub(crate) use images::{Image, Images, ImagesError};
 pub(crate) use known_browsers::KNOWN_S;
-pub use password::{HashError, WeakPassword};
-pub use quarantine::{Quarantine, QuarantineError};
-pub use rollouts::{OrderError, Rollouts};
+pub(crate) use password::HashError;
+pub(crate) use quarantine::{Quarantine, QuarantineError};
+pub(crate) use rollouts::{OrderError, Rollouts};
 pub(crate) use sessions::{Session, SessionError, Sessions};
-pub use settings::{PlaceSetting, Settings, SettingsError};
-pub use tokens::{MadeToken, Tokens};
-pub use users::{FirstLoginError, PasswordResetError, Users};
-pub(crate) use users::{LoggedIn, Login, LoginError, PasswordError};
-pub use view::{View, Views};
+pub(crate) use settings::{PlaceSetting, Settings, SettingsError};
+pub(crate) use tokens::Tokens;
+pub use users::Users;
+pub(crate) use users::{FirstLoginError, LoggedIn, Login, LoginError, PasswordError, PasswordResetError};
+pub(crate) use view::{View, Views};
 
 /// All services on one store; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Services {
     /// The views.
-    pub views: Views,
+    pub(crate) views: Views,
     /// The audit.
-    pub audit: Audit,
+    pub(crate) audit: Audit,
     /// Commands to gateways.
-    pub commands: Commands,
+    pub(crate) commands: Commands,
     /// Customers and sites.
-    pub customers: Customers,
+    pub(crate) customers: Customers,
     /// Settings of the places in the tree.
-    pub settings: Settings,
+    pub(crate) settings: Settings,
     /// Firmware roll-outs and published images.
-    pub rollouts: Rollouts,
+    pub(crate) rollouts: Rollouts,
     /// Quarantined reports.
-    pub quarantine: Quarantine,
+    pub(crate) quarantine: Quarantine,
     /// Logins and passwords.
     pub users: Users,
     /// Accounts of people.
-    pub accounts: Accounts,
+    pub(crate) accounts: Accounts,
     /// Tokens of programs.
-    pub tokens: Tokens,
+    pub(crate) tokens: Tokens,
     pub(crate) sessions: Sessions,
 }
 

@@ -21,7 +21,7 @@ const ONE_TIME_LENGTH: usize = 20;
 
 /// A new password that isn't taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum WeakPassword {
+pub(crate) enum WeakPassword {
     /// Too short.
     #[error("the new password has fewer than {MIN_CHARACTERS} characters")]
     Short,

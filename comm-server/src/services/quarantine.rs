@@ -9,7 +9,7 @@ use crate::store::{Replayed, Store, StoreError};
 
 /// Why nothing is replayed.
 #[derive(Debug, thiserror::Error)]
-pub enum QuarantineError {
+pub(crate) enum QuarantineError {
     /// The role does not allow it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
@@ -20,14 +20,14 @@ pub enum QuarantineError {
 
 /// Replays quarantined reports; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Quarantine {
+pub(crate) struct Quarantine {
     store: Store,
 }
 
 impl Quarantine {
     /// The service on a store.
     #[must_use]
-    pub const fn new(store: Store) -> Self {
+    pub(crate) const fn new(store: Store) -> Self {
         Self { store }
     }
 
@@ -35,7 +35,7 @@ impl Quarantine {
     ///
     /// # Errors
     /// The role does not allow it, or the store failed.
-    pub async fn replay(
+    pub(crate) async fn replay(
         &self,
         actor: &Actor,
         gateway: Option<&GatewayId>,

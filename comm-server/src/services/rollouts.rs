@@ -19,7 +19,7 @@ const OFFERED: usize = 8;
 
 /// Why a roll-out isn't created or cancelled.
 #[derive(Debug, thiserror::Error)]
-pub enum OrderError {
+pub(crate) enum OrderError {
     /// The role does not allow it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
@@ -80,7 +80,7 @@ fn offer(versions: &[String]) -> String {
 impl OrderError {
     /// The error and what to do next, by the options of an interface.
     #[must_use]
-    pub fn message(&self, interface: Interface) -> String {
+    pub(crate) fn message(&self, interface: Interface) -> String {
         let remedy = match self {
             Self::NoGlobalServer { .. } => Some(
                 "add to the communication server's configuration: `global_server: {url: \"https://HOST:PORT\"}`"
@@ -109,7 +109,7 @@ impl OrderError {
 
 /// Creates and cancels roll-outs; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Rollouts {
+pub(crate) struct Rollouts {
     store: Store,
     images: Option<Arc<Images>>,
 }
@@ -117,13 +117,13 @@ pub struct Rollouts {
 impl Rollouts {
     /// The service on a store; without `images`, every roll-out is rejected.
     #[must_use]
-    pub const fn new(store: Store, images: Option<Arc<Images>>) -> Self {
+    pub(crate) const fn new(store: Store, images: Option<Arc<Images>>) -> Self {
         Self { store, images }
     }
 
     /// Whether a global server is configured.
     #[must_use]
-    pub const fn has_global_server(&self) -> bool {
+    pub(crate) const fn has_global_server(&self) -> bool {
         self.images.is_some()
     }
 
@@ -131,7 +131,10 @@ impl Rollouts {
     ///
     /// # Errors
     /// The role does not allow it.
-    pub async fn published_images(&self, actor: &Actor) -> Result<Result<Vec<Image>, String>, Forbidden> {
+    pub(crate) async fn published_images(
+        &self,
+        actor: &Actor,
+    ) -> Result<Result<Vec<Image>, String>, Forbidden> {
         actor.check(Permission::SeeFleet)?;
         Ok(match &self.images {
             Some(images) => images.list().await,
@@ -144,7 +147,7 @@ impl Rollouts {
     /// # Errors
     /// The role does not allow it, the plan is rejected, the version isn't published or can't be checked, or the
     /// store failed.
-    pub async fn create(&self, actor: &Actor, spec: RolloutSpec) -> Result<RolloutId, OrderError> {
+    pub(crate) async fn create(&self, actor: &Actor, spec: RolloutSpec) -> Result<RolloutId, OrderError> {
         actor.check(Permission::RollOut)?;
         self.order(actor, spec, None).await
     }
@@ -154,7 +157,7 @@ impl Rollouts {
     ///
     /// # Errors
     /// As [`Rollouts::create`]; or there is no such roll-out, it has not ended, or none of its devices failed.
-    pub async fn retry(
+    pub(crate) async fn retry(
         &self,
         actor: &Actor,
         rollout: RolloutId,
@@ -185,7 +188,7 @@ impl Rollouts {
     ///
     /// # Errors
     /// The role does not allow it, there is no such roll-out, or it has ended.
-    pub async fn cancel(&self, actor: &Actor, rollout: RolloutId) -> Result<(), OrderError> {
+    pub(crate) async fn cancel(&self, actor: &Actor, rollout: RolloutId) -> Result<(), OrderError> {
         actor.check(Permission::RollOut)?;
         Ok(self.store.of(&actor.scope).cancel_rollout(rollout, &actor.name, Timestamp::now()).await?)
     }
@@ -236,7 +239,7 @@ impl Rollouts {
 ///
 /// # Errors
 /// It isn't an id; the message says what is expected and where to find it.
-pub fn parse_id(text: &str) -> Result<RolloutId, InvalidRolloutId> {
+pub(crate) fn parse_id(text: &str) -> Result<RolloutId, InvalidRolloutId> {
     let given = || InvalidRolloutId { given: text.chars().take(60).collect() };
     text.trim().parse().map_err(|_| given())
 }
@@ -247,7 +250,7 @@ pub fn parse_id(text: &str) -> Result<RolloutId, InvalidRolloutId> {
     "{given:?} is no roll-out's id: expected all 36 characters of it, such as \
      01980000-0000-7000-8000-000000000001; `rollout list` shows them"
 )]
-pub struct InvalidRolloutId {
+pub(crate) struct InvalidRolloutId {
     given: String,
 }
 
@@ -255,7 +258,7 @@ pub struct InvalidRolloutId {
 ///
 /// # Errors
 /// It isn't a date with its zone; the message has an example.
-pub fn parse_date(text: &str) -> Result<Timestamp, InvalidDate> {
+pub(crate) fn parse_date(text: &str) -> Result<Timestamp, InvalidDate> {
     text.trim().parse().map_err(|_| InvalidDate { given: text.chars().take(60).collect() })
 }
 
@@ -265,7 +268,7 @@ pub fn parse_date(text: &str) -> Result<Timestamp, InvalidDate> {
     "{given:?} is no date: expected RFC 3339 with the zone, such as 2026-12-31T20:00:00Z or \
      2026-12-31T20:00:00+01:00"
 )]
-pub struct InvalidDate {
+pub(crate) struct InvalidDate {
     given: String,
 }
 

@@ -11,7 +11,7 @@ use crate::store::{ChangeError, OwnValue, Store, StoreError};
 
 /// A setting of a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlaceSetting {
+pub(crate) struct PlaceSetting {
     /// The setting.
     pub setting: Setting,
     /// The place's own value.
@@ -19,19 +19,19 @@ pub struct PlaceSetting {
     /// The value that counts there.
     pub effective: Effective,
     /// The value that would count there without its own.
-    pub inherited: Effective,
+    pub(crate) inherited: Effective,
 }
 
 /// Reads and changes settings; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     store: Store,
     cadence: Cadence,
 }
 
 /// Why settings can't be read.
 #[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
+pub(crate) enum SettingsError {
     /// The role does not allow it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
@@ -43,7 +43,7 @@ pub enum SettingsError {
 impl Settings {
     /// The service on a store; `cadence` is the server's own.
     #[must_use]
-    pub const fn new(store: Store, cadence: Cadence) -> Self {
+    pub(crate) const fn new(store: Store, cadence: Cadence) -> Self {
         Self { store, cadence }
     }
 
@@ -89,7 +89,7 @@ impl Settings {
     ///
     /// # Errors
     /// See [`CustomersError`].
-    pub async fn set(
+    pub(crate) async fn set(
         &self,
         actor: &Actor,
         node: Node,

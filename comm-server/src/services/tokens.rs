@@ -21,7 +21,7 @@ const NOTED: SignedDuration = SignedDuration::from_mins(1);
 
 /// A token that was made: it is shown once.
 #[derive(Clone)]
-pub struct MadeToken {
+pub(crate) struct MadeToken {
     /// Its id.
     pub id: Uuid,
     /// The token.
@@ -30,14 +30,14 @@ pub struct MadeToken {
 
 /// Makes and revokes tokens, and finds out whose a token is; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Tokens {
+pub(crate) struct Tokens {
     store: Store,
 }
 
 impl Tokens {
     /// The service on a store.
     #[must_use]
-    pub const fn new(store: Store) -> Self {
+    pub(crate) const fn new(store: Store) -> Self {
         Self { store }
     }
 
@@ -45,7 +45,7 @@ impl Tokens {
     ///
     /// # Errors
     /// See [`AccountError`].
-    pub async fn create(&self, actor: &Actor, spec: &TokenSpec) -> Result<MadeToken, AccountError> {
+    pub(crate) async fn create(&self, actor: &Actor, spec: &TokenSpec) -> Result<MadeToken, AccountError> {
         actor.check(Permission::ManageUsers)?;
         let author = author(actor);
         let spec = spec.checked(author.now)?;
@@ -59,7 +59,7 @@ impl Tokens {
     ///
     /// # Errors
     /// See [`AccountError`].
-    pub async fn list(&self, actor: &Actor) -> Result<Vec<ApiToken>, AccountError> {
+    pub(crate) async fn list(&self, actor: &Actor) -> Result<Vec<ApiToken>, AccountError> {
         actor.check(Permission::ManageUsers)?;
         Ok(self.store.of(&actor.scope).api_tokens().await?)
     }
@@ -68,7 +68,7 @@ impl Tokens {
     ///
     /// # Errors
     /// See [`AccountError`].
-    pub async fn revoke(&self, actor: &Actor, id: Uuid) -> Result<(), AccountError> {
+    pub(crate) async fn revoke(&self, actor: &Actor, id: Uuid) -> Result<(), AccountError> {
         actor.check(Permission::ManageUsers)?;
         Ok(self.store.of(&actor.scope).revoke_api_token(id, author(actor)).await?)
     }

@@ -271,7 +271,11 @@ impl Users {
     ///
     /// # Errors
     /// The role does not allow it, there is no such user, no random numbers, or the store.
-    pub async fn reset_password(&self, actor: &Actor, user: &str) -> Result<String, PasswordResetError> {
+    pub(crate) async fn reset_password(
+        &self,
+        actor: &Actor,
+        user: &str,
+    ) -> Result<String, PasswordResetError> {
         actor.check(Permission::ManageUsers)?;
         let Inner { store, hasher, .. } = &*self.0;
         let not_found = || PasswordResetError::NotFound { user: user.to_owned() };
@@ -297,7 +301,7 @@ pub enum FirstLoginError {
 
 /// A password could not be reset.
 #[derive(Debug, thiserror::Error)]
-pub enum PasswordResetError {
+pub(crate) enum PasswordResetError {
     /// The role does not allow it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),

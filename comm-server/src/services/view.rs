@@ -19,14 +19,14 @@ use crate::store::{
 
 /// Gives views to actors with the permission; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Views {
+pub(crate) struct Views {
     store: Store,
 }
 
 impl Views {
     /// Views of a store.
     #[must_use]
-    pub const fn new(store: Store) -> Self {
+    pub(crate) const fn new(store: Store) -> Self {
         Self { store }
     }
 
@@ -34,7 +34,7 @@ impl Views {
     ///
     /// # Errors
     /// The role lacks the permission.
-    pub fn now(&self, actor: &Actor, permission: Permission) -> Result<View, Forbidden> {
+    pub(crate) fn now(&self, actor: &Actor, permission: Permission) -> Result<View, Forbidden> {
         actor.check(permission)?;
         Ok(View { store: self.store.of(&actor.scope) })
     }
@@ -43,7 +43,7 @@ impl Views {
     ///
     /// # Errors
     /// The role lacks the permission.
-    pub fn stale(&self, actor: &Actor, permission: Permission) -> Result<View, Forbidden> {
+    pub(crate) fn stale(&self, actor: &Actor, permission: Permission) -> Result<View, Forbidden> {
         actor.check(permission)?;
         Ok(View { store: self.store.stale_reads().of(&actor.scope) })
     }
@@ -51,7 +51,7 @@ impl Views {
 
 /// The queries within a scope.
 #[derive(Debug, Clone)]
-pub struct View {
+pub(crate) struct View {
     store: Scoped,
 }
 
@@ -62,7 +62,7 @@ impl View {
     ///
     /// # Errors
     /// The query failed.
-    pub async fn gateways(&self, cursor: Option<&str>) -> Read<Page<Gateway>> {
+    pub(crate) async fn gateways(&self, cursor: Option<&str>) -> Read<Page<Gateway>> {
         self.store.gateways(cursor).await
     }
 
@@ -78,7 +78,7 @@ impl View {
     ///
     /// # Errors
     /// The query failed.
-    pub async fn customers(&self, text: &str, cursor: Option<&str>) -> Read<Page<Customer>> {
+    pub(crate) async fn customers(&self, text: &str, cursor: Option<&str>) -> Read<Page<Customer>> {
         self.store.customers(text, cursor).await
     }
 
@@ -86,7 +86,7 @@ impl View {
     ///
     /// # Errors
     /// The query failed.
-    pub async fn customer(&self, id: CustomerId) -> Read<Option<Customer>> {
+    pub(crate) async fn customer(&self, id: CustomerId) -> Read<Option<Customer>> {
         self.store.customer(id).await
     }
 
@@ -94,7 +94,7 @@ impl View {
     ///
     /// # Errors
     /// The query failed.
-    pub async fn sites(&self, filter: &SiteFilter, cursor: Option<&str>) -> Read<Page<Site>> {
+    pub(crate) async fn sites(&self, filter: &SiteFilter, cursor: Option<&str>) -> Read<Page<Site>> {
         self.store.sites(filter, cursor).await
     }
 
@@ -102,7 +102,7 @@ impl View {
     ///
     /// # Errors
     /// The query failed.
-    pub async fn site(&self, id: SiteId) -> Read<Option<Site>> {
+    pub(crate) async fn site(&self, id: SiteId) -> Read<Option<Site>> {
         self.store.site(id).await
     }
 
@@ -208,7 +208,7 @@ impl View {
     ///
     /// # Errors
     /// The query failed.
-    pub async fn rollouts(&self, cursor: Option<&str>) -> Read<Page<Rollout>> {
+    pub(crate) async fn rollouts(&self, cursor: Option<&str>) -> Read<Page<Rollout>> {
         self.store.rollouts(cursor).await
     }
 
@@ -216,7 +216,7 @@ impl View {
     ///
     /// # Errors
     /// The query failed.
-    pub async fn rollout(&self, id: RolloutId) -> Read<Option<Rollout>> {
+    pub(crate) async fn rollout(&self, id: RolloutId) -> Read<Option<Rollout>> {
         self.store.rollout(id).await
     }
 
@@ -224,7 +224,7 @@ impl View {
     ///
     /// # Errors
     /// The query failed.
-    pub async fn rollout_devices(
+    pub(crate) async fn rollout_devices(
         &self,
         id: RolloutId,
         step: Option<DeviceStep>,
@@ -237,7 +237,11 @@ impl View {
     ///
     /// # Errors
     /// The query failed.
-    pub async fn left_out_devices(&self, id: RolloutId, cursor: Option<&str>) -> Read<Page<LeftOutDevice>> {
+    pub(crate) async fn left_out_devices(
+        &self,
+        id: RolloutId,
+        cursor: Option<&str>,
+    ) -> Read<Page<LeftOutDevice>> {
         self.store.left_out_devices(id, cursor).await
     }
 
@@ -245,7 +249,7 @@ impl View {
     ///
     /// # Errors
     /// The query failed.
-    pub async fn quarantine(&self, cursor: Option<&str>) -> Read<Page<Quarantined>> {
+    pub(crate) async fn quarantine(&self, cursor: Option<&str>) -> Read<Page<Quarantined>> {
         self.store.quarantine(cursor).await
     }
 
@@ -253,7 +257,7 @@ impl View {
     ///
     /// # Errors
     /// The query failed.
-    pub async fn audit(&self, filter: &AuditFilter, cursor: Option<&str>) -> Read<Page<Recorded>> {
+    pub(crate) async fn audit(&self, filter: &AuditFilter, cursor: Option<&str>) -> Read<Page<Recorded>> {
         self.store.find_audit(filter, cursor).await
     }
 }

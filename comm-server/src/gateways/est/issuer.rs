@@ -20,7 +20,7 @@ const CHANGING: [&str; 2] = ["authority.json", "tokens.jsonl"];
 
 /// Why certificates can't be issued.
 #[derive(Debug, thiserror::Error)]
-pub enum CannotIssue {
+pub(crate) enum CannotIssue {
     /// The authority failed to load, or an operation of it failed.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
