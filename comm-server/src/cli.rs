@@ -1,9 +1,11 @@
 //! The command line: it works on the database whether the server runs or not, and every change is audited.
 
+mod assets;
 mod audit;
 mod customers;
 mod dispatch;
 mod print;
+mod print_assets;
 mod rollout;
 mod users;
 
@@ -30,6 +32,7 @@ use crate::store::{self, Needs, Page, RolloutError, Store, StoreError};
 
 pub use dispatch::dispatch;
 
+pub(crate) use assets::AssetAction;
 pub(crate) use audit::AuditAction;
 pub(crate) use customers::{CustomerAction, SettingAction, SiteAction};
 pub(crate) use print::PrintError;
@@ -70,6 +73,9 @@ pub(crate) enum Action {
     /// Sites of customers.
     #[command(subcommand)]
     Site(SiteAction),
+    /// Assets: things under contract, and the devices under them.
+    #[command(subcommand)]
+    Asset(AssetAction),
     /// Settings, which are inherited from the service company down to customers, sites and gateways.
     #[command(subcommand)]
     Setting(SettingAction),
@@ -303,6 +309,7 @@ const fn needs(action: &Action) -> Needs {
         | Action::Rollout(_)
         | Action::Customer(_)
         | Action::Site(_)
+        | Action::Asset(_)
         | Action::Setting(_)
         | Action::User(_)
         | Action::Gateway(_)
@@ -352,6 +359,7 @@ async fn carry_out(arguments: &Arguments, config: &Config, url: &str) -> Result<
         | Action::Rollout(_)
         | Action::Customer(_)
         | Action::Site(_)
+        | Action::Asset(_)
         | Action::Setting(_)
         | Action::User(_)
         | Action::Gateway(_)
@@ -383,6 +391,7 @@ async fn on_store(arguments: &Arguments, config: &Config, store: &Store) -> Resu
         Action::Rollout(action) => rollout::act(store, config, &actor, json, action).await,
         Action::Customer(action) => customers::customer(store, &actor, json, action).await,
         Action::Site(action) => customers::site(store, &actor, json, action).await,
+        Action::Asset(action) => assets::act(store, &actor, json, action).await,
         Action::Setting(action) => customers::setting((store, config), &actor, json, action).await,
         Action::User(action) => {
             let users = Users::new(store, &config.scope())?;

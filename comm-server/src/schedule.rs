@@ -39,6 +39,7 @@ pub(crate) async fn start(
     scheduler.add(job(EACH_MINUTE, store, "expiry of commands", expire_commands)?).await?;
     scheduler.add(job(EACH_MINUTE, store, "expiry of sessions", expire_sessions)?).await?;
     scheduler.add(job(EACH_MINUTE, store, "dates of roll-outs", begin_rollouts)?).await?;
+    scheduler.add(job(EACH_MINUTE, store, "evidence of swaps", complete_swaps)?).await?;
     let tidy = move |store: Store, now| async move { store.apply_retention(retention, now).await };
     scheduler.add(job(EACH_HOUR, store, "retention", tidy)?).await?;
     scheduler.add(job(SEALING, store, "sealing of the audit", seal_audit)?).await?;
@@ -83,6 +84,10 @@ async fn expire_commands(store: Store, now: Timestamp) -> Result<u64, StoreError
 
 async fn expire_sessions(store: Store, now: Timestamp) -> Result<u64, StoreError> {
     store.expire_sessions(now).await
+}
+
+async fn complete_swaps(store: Store, _: Timestamp) -> Result<u64, StoreError> {
+    store.complete_swaps().await
 }
 
 async fn begin_rollouts(store: Store, now: Timestamp) -> Result<u64, StoreError> {

@@ -37,3 +37,17 @@ pub(crate) fn line(
     }
     Ok(trimmed.to_owned())
 }
+
+/// As [`line`], with line feeds; those of other systems become one.
+pub(crate) fn lines(
+    field: &'static str,
+    given: &str,
+    bytes: usize,
+    expected: &'static str,
+) -> Result<String, InvalidField> {
+    let plain = given.replace("\r\n", "\n");
+    let checked: Result<Vec<String>, _> =
+        plain.trim().split('\n').map(|own| line(field, own, bytes, expected)).collect();
+    let joined = checked?.join("\n");
+    if joined.len() > bytes { Err(InvalidField::new(field, given, expected)) } else { Ok(joined) }
+}

@@ -10,6 +10,7 @@ mod late;
 mod parse;
 
 pub use dates::{GatewayClock, in_order};
+pub(crate) use effects::SOURCE_LASTS;
 pub use effects::{CounterRow, Effect, Known, LastTotal, effects, readable};
 pub use late::{Later, late_effects};
 pub use parse::{Arrival, Content, parse, parse_one};

@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod admission;
+pub mod assets;
 pub mod audit;
 pub mod cadence;
 pub mod calls;

@@ -42,7 +42,7 @@ pub enum Permission {
     SeeQuarantine,
     /// Replay quarantined reports.
     ReplayQuarantine,
-    /// Create, change and delete customers and sites, and assign gateways to them.
+    /// Create, change and delete customers and sites, assign gateways to them, and keep assets and the devices under them.
     ManageCustomers,
     /// Create, change, disable and invite users, end their sessions, and give them new one-time passwords.
     ManageUsers,

@@ -28,6 +28,14 @@ uuid_id!(
     /// A site of a customer, UUID version 7.
     SiteId
 );
+uuid_id!(
+    /// A thing under contract, UUID version 7.
+    AssetId
+);
+uuid_id!(
+    /// A rule that assigns devices to assets, UUID version 7.
+    RuleId
+);
 
 impl TenantId {
     /// The tenant of a deployment that has configured none.

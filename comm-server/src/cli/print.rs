@@ -26,17 +26,17 @@ use crate::store::{
 pub(crate) struct PrintError(#[from] std::io::Error);
 
 /// A reader that is gone has read enough.
-fn line(text: &str) -> Result<(), PrintError> {
+pub(super) fn line(text: &str) -> Result<(), PrintError> {
     runtime::output::line(text)?;
     Ok(())
 }
 
-fn document(value: &impl Serialize) -> Result<(), PrintError> {
+pub(super) fn document(value: &impl Serialize) -> Result<(), PrintError> {
     runtime::output::document(value)?;
     Ok(())
 }
 
-fn table(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+pub(super) fn table(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(headers);
@@ -47,7 +47,7 @@ fn table(headers: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     table.to_string()
 }
 
-fn time(time: Option<Timestamp>) -> String {
+pub(super) fn time(time: Option<Timestamp>) -> String {
     time.map_or_else(|| "never".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
 }
 

@@ -9,6 +9,7 @@ use crate::services::{
     OrderError, PasswordError, QuarantineError, SessionError, SettingsError,
 };
 use crate::store::{ChangeError, RolloutError, StoreError};
+use comm_server_core::assets::PlacementError;
 use comm_server_core::rollouts::{Interface, PlanError};
 
 /// An error that is answered as a problem document (RFC 9457).
@@ -151,10 +152,14 @@ impl From<ChangeError> for ApiError {
     fn from(error: ChangeError) -> Self {
         match error {
             ChangeError::NotFound { what } => Self::not_found(what),
-            ChangeError::Field(_) => Self::malformed(error.to_string()),
-            ChangeError::Taken { .. } | ChangeError::NotEmpty { .. } | ChangeError::LastAdministrator => {
-                Self::new(ProblemCode::Conflict, error.to_string())
+            ChangeError::Field(_)
+            | ChangeError::Placement(PlacementError::Time { .. } | PlacementError::NoIdentity { .. }) => {
+                Self::malformed(error.to_string())
             }
+            ChangeError::Placement(_)
+            | ChangeError::Taken { .. }
+            | ChangeError::NotEmpty { .. }
+            | ChangeError::LastAdministrator => Self::new(ProblemCode::Conflict, error.to_string()),
             ChangeError::Version { current } => Self::changed(current),
             ChangeError::Store(error) => error.into(),
         }

@@ -1,5 +1,6 @@
 //! Tests of the whole operators' side, each on a store of its own.
 
+mod assets;
 mod audit;
 mod customers;
 mod deep_links;

@@ -6,6 +6,7 @@
 
 pub(crate) mod accounts;
 mod actor;
+pub(crate) mod assets;
 pub(crate) mod audit;
 mod audit_file;
 pub(crate) mod commands;
@@ -33,6 +34,7 @@ use crate::store::Store;
 
 pub(crate) use accounts::{AccountError, Accounts, Invited};
 pub(crate) use actor::{Actor, Forbidden};
+pub(crate) use assets::Assets;
 pub(crate) use audit::{Audit, AuditError, AuditExport, EXPORT_ENTRIES, Standing};
 pub(crate) use audit_file::{AuditFormat, document as audit_document};
 pub(crate) use commands::{CommandError, Commands, RequestKind};
@@ -55,6 +57,8 @@ pub(crate) use view::{View, Views};
 pub struct Services {
     /// The views.
     pub(crate) views: Views,
+    /// Assets and the devices under them.
+    pub(crate) assets: Assets,
     /// The audit.
     pub(crate) audit: Audit,
     /// Commands to gateways.
@@ -91,6 +95,7 @@ impl Services {
         Ok(Self {
             customers: Customers::new(store.clone()),
             settings: Settings::new(store.clone(), cadence),
+            assets: Assets::new(store.clone()),
             audit: Audit::new(store.clone()),
             views: Views::new(store.clone()),
             commands: Commands::new(store.clone()),

@@ -1,20 +1,22 @@
 //! Read access of an actor: the queries of one tenant, without changes.
 
+use comm_server_core::assets::History;
 use comm_server_core::calls::CallPriority;
 use comm_server_core::roles::Permission;
 use comm_server_core::rollouts::DeviceStep;
 use comm_server_core::settings::{Level, Setting};
-use comm_server_core::tenancy::{CustomerId, SiteId};
+use comm_server_core::tenancy::{AssetId, CustomerId, SiteId};
 use comm_server_core::tree::Node;
 use jiff::Timestamp;
 use wire::ids::{DeviceId, GatewayId, RolloutId};
+use wire::reading::Counter;
 
 use super::{Actor, Forbidden};
 use crate::store::{
-    AuditFilter, Call, CallFilter, Command, CounterSeries, Customer, Device, DeviceDetail, DeviceFilter,
-    FleetDevice, FleetFilter, FleetNumbers, Gateway, GatewayFilter, LaneState, LatestCounter, LeftOutDevice,
-    Page, Quarantined, Recorded, Rollout, RolloutDevice, Scoped, SeriesQuery, Sighting, Site, SiteFilter,
-    Store, StoreError, SupplyCall,
+    Asset, AssetDetail, AssetFilter, AuditFilter, Call, CallFilter, Command, CounterSeries, Customer, Device,
+    DeviceDetail, DeviceFilter, FleetDevice, FleetFilter, FleetNumbers, Gateway, GatewayFilter, LaneState,
+    LatestCounter, LeftOutDevice, Page, Quarantined, Recorded, Rollout, RolloutDevice, Scoped, SeriesQuery,
+    Sighting, Site, SiteFilter, Store, StoreError, SupplyCall, UnassignedDevice, UnreadDevice,
 };
 
 /// Gives views to actors with the permission; cheap to clone.
@@ -72,6 +74,54 @@ impl View {
         cursor: Option<&str>,
     ) -> Read<Page<Gateway>> {
         self.store.find_gateways(filter, cursor).await
+    }
+
+    /// Assets by name.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub(crate) async fn assets(&self, filter: &AssetFilter, cursor: Option<&str>) -> Read<Page<Asset>> {
+        self.store.assets(filter, cursor).await
+    }
+
+    /// One asset with its placements and swaps.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub(crate) async fn asset(&self, id: AssetId) -> Read<Option<AssetDetail>> {
+        self.store.asset(id).await
+    }
+
+    /// The epochs of a counter of an asset.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub(crate) async fn asset_history(&self, id: AssetId, counter: Counter) -> Read<Option<History>> {
+        self.store.asset_history(id, counter).await
+    }
+
+    /// Devices that stand under no asset, those with `text` in id, model, serial number or address.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub(crate) async fn unassigned_devices(
+        &self,
+        text: &str,
+        cursor: Option<&str>,
+    ) -> Read<Page<UnassignedDevice>> {
+        self.store.unassigned_devices(text, cursor).await
+    }
+
+    /// Devices that were not read since a time, as of another.
+    ///
+    /// # Errors
+    /// The query failed.
+    pub(crate) async fn unread_devices(
+        &self,
+        times: (Timestamp, Timestamp),
+        cursor: Option<&str>,
+    ) -> Read<Page<UnreadDevice>> {
+        self.store.unread_devices(times, cursor).await
     }
 
     /// Customers by name, those with `text` in name or key.

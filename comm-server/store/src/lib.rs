@@ -35,14 +35,15 @@ pub use tables::enrollments::{Claim, IssuedFor};
 pub use tables::sessions::{NewSession, Session};
 pub use tables::users::{NewUser, User};
 pub use transactions::{
-    AccountChange, AnswerError, Attempt, Author, ChangeError, Claimed, IMPORT_ROWS, Imported, IngestError,
-    Ingested, Invitation, NewCommand, NewPassword, NewRollout, Replayed, RolloutError,
+    AccountChange, AnswerError, Attempt, Author, ChangeError, Claimed, DevicePlace, IMPORT_ROWS, Imported,
+    IngestError, Ingested, Invitation, NewCommand, NewPassword, NewRollout, NewSwap, Replayed, RolloutError,
 };
 pub use views::{
-    AuditChain, AuditFilter, Call, CallFilter, Command, CounterPoint, CounterSeries, CounterSource, Customer,
-    Device, DeviceDetail, DeviceFilter, FleetDevice, FleetFilter, FleetNumbers, Gateway, GatewayFilter,
-    LaneState, LatestCounter, LeftOutDevice, ListedUser, OpenSession, OwnValue, Quarantined, Recorded,
-    Rollout, RolloutDevice, SeriesQuery, Sighting, Site, SiteFilter, Statistics, SupplyCall,
+    Asset, AssetDetail, AssetFilter, AssetState, AuditChain, AuditFilter, Call, CallFilter, Command,
+    CounterPoint, CounterSeries, CounterSource, Customer, Device, DeviceDetail, DeviceFilter, FleetDevice,
+    FleetFilter, FleetNumbers, Gateway, GatewayFilter, LaneState, LatestCounter, LeftOutDevice, ListedUser,
+    NoSuchState, OpenSession, OwnValue, Quarantined, Recorded, Rollout, RolloutDevice, SeriesQuery, Sighting,
+    Site, SiteFilter, Statistics, SupplyCall, Swap, SwapReading,
 };
 
 use db::writer::{self, Writer};

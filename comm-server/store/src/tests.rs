@@ -19,6 +19,7 @@ use crate::db::row;
 use crate::testing::{id, scope};
 use crate::*;
 
+mod assets;
 mod audit;
 mod batches;
 mod customers;
@@ -29,6 +30,7 @@ mod polls;
 mod rollouts;
 mod several_servers;
 
+use assets::*;
 use audit::*;
 use batches::*;
 use customers::*;
@@ -92,6 +94,12 @@ on_every_engine! {
     a_restored_chain_is_whole,
     entries_are_found_by_time_author_and_kind,
     changes_say_what_they_changed,
+    a_swap_is_a_record_with_both_evidences,
+    retention_changes_no_sum_of_an_asset,
+    the_first_reading_of_a_new_device_completes_its_swap,
+    a_device_under_an_asset_is_under_no_other,
+    a_part_of_the_tree_has_its_own_assets,
+    what_is_not_read_is_listed_with_the_reason,
 }
 
 const NOW: Timestamp = Timestamp::constant(1_767_225_600, 0);

@@ -16,7 +16,7 @@ const TEXT_CHARS: usize = 500;
 
 /// A device's total keeps its source until this long after the source's last reading: a device is read at least daily,
 /// and an object that is missing once returns (decision 0016).
-const SOURCE_LASTS: SignedDuration = SignedDuration::from_hours(48);
+pub(crate) const SOURCE_LASTS: SignedDuration = SignedDuration::from_hours(48);
 
 /// The state of the store before the batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,6 +83,8 @@ pub enum Effect<'a> {
     AddCounters {
         /// Of this device.
         device: &'a DeviceId,
+        /// The report that brought them.
+        by: ReportRef,
         /// When they were read.
         read_at: Timestamp,
         /// The unit of `total`, "" when unknown.
@@ -155,7 +157,7 @@ fn take<'a>(known: &mut Known, by: ReportRef, report: &'a Report, effects: &mut 
             let unit = reading.counter_unit.as_ref().map(ToString::to_string).unwrap_or_default();
             let rows = rows(&reading.counters, &reading.evidence);
             if !rows.is_empty() {
-                effects.push(Effect::AddCounters { device, read_at: reading.read_at, unit, rows });
+                effects.push(Effect::AddCounters { device, by, read_at: reading.read_at, unit, rows });
             }
             take_total(known, by, device, (&reading.counters, &reading.evidence), reading.read_at, effects);
         }
@@ -213,7 +215,7 @@ fn take_counters<'a>(known: &mut Known, by: ReportRef, set: &'a CounterSet, effe
     let unit = set.unit.as_ref().map(ToString::to_string).unwrap_or_default();
     let rows = rows(&set.counters, &set.evidence);
     if !rows.is_empty() {
-        effects.push(Effect::AddCounters { device: &set.device, read_at: set.read_at, unit, rows });
+        effects.push(Effect::AddCounters { device: &set.device, by, read_at: set.read_at, unit, rows });
     }
     take_total(known, by, &set.device, (&set.counters, &set.evidence), set.read_at, effects);
 }

@@ -1,6 +1,7 @@
 //! The REST API under `/api/v1`, a file for each noun; the OpenAPI document is made of the same handlers.
 
 mod account;
+mod assets;
 mod audit;
 mod calls;
 mod commands;
@@ -18,6 +19,7 @@ mod settings;
 mod sites;
 mod states;
 mod tokens;
+mod unassigned;
 mod users;
 
 use axum::response::IntoResponse;
@@ -91,6 +93,15 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(customers::export))
         .routes(routes!(sites::list, sites::create))
         .routes(routes!(sites::one, sites::change, sites::delete))
+        .routes(routes!(assets::list, assets::create))
+        .routes(routes!(assets::one, assets::change))
+        .routes(routes!(assets::assign))
+        .routes(routes!(assets::swap))
+        .routes(routes!(assets::remove))
+        .routes(routes!(assets::retire))
+        .routes(routes!(assets::epochs))
+        .routes(routes!(unassigned::unassigned))
+        .routes(routes!(unassigned::unread))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::one, users::change))
         .routes(routes!(users::invite))
@@ -140,8 +151,10 @@ mod tests {
     use super::*;
 
     /// The source of each file of this folder that has a schema.
-    const SOURCES: [&str; 17] = [
+    const SOURCES: [&str; 19] = [
         include_str!("account.rs"),
+        include_str!("assets.rs"),
+        include_str!("unassigned.rs"),
         include_str!("audit.rs"),
         include_str!("calls.rs"),
         include_str!("commands.rs"),
@@ -288,6 +301,13 @@ mod tests {
             paths,
             [
                 "/api/v1/account/password",
+                "/api/v1/assets",
+                "/api/v1/assets/{asset}",
+                "/api/v1/assets/{asset}/assign",
+                "/api/v1/assets/{asset}/epochs",
+                "/api/v1/assets/{asset}/remove",
+                "/api/v1/assets/{asset}/retire",
+                "/api/v1/assets/{asset}/swap",
                 "/api/v1/audit",
                 "/api/v1/audit/export",
                 "/api/v1/audit/verify",
@@ -303,6 +323,7 @@ mod tests {
                 "/api/v1/gateways/{gateway}/devices/{device}",
                 "/api/v1/gateways/{gateway}/devices/{device}/counters",
                 "/api/v1/images",
+                "/api/v1/not-read",
                 "/api/v1/quarantine",
                 "/api/v1/quarantine/replay",
                 "/api/v1/rollouts",
@@ -315,6 +336,7 @@ mod tests {
                 "/api/v1/sites/{site}",
                 "/api/v1/tokens",
                 "/api/v1/tokens/{token}",
+                "/api/v1/unassigned-devices",
                 "/api/v1/users",
                 "/api/v1/users/{user}",
                 "/api/v1/users/{user}/invitation",

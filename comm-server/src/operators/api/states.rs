@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use comm_server_core::assets::{Opening, UnreadReason as Unread};
 use comm_server_core::commands::CommandState as State;
 use comm_server_core::roles::Role as OwnRole;
 use comm_server_core::rollouts::{DeviceStep as Step, RolloutState as Progress};
@@ -11,6 +12,8 @@ use utoipa::{PartialSchema, ToSchema};
 use wire::command::OrderKind as Order;
 use wire::reading::Counter;
 use wire::report::{CallKind as Call, Lane, WaitReason};
+
+use crate::store::AssetState as Standing;
 
 macro_rules! states {
     ($($name:ident, $text:literal, $values:expr;)*) => {
@@ -48,6 +51,9 @@ states! {
     DeviceStep, "How far a device of a roll-out is.", Step::ALL.map(Step::name);
     WaitsFor, "What a device of a roll-out waits for; empty at its end.",
         WaitReason::ALL.map(WaitReason::name).into_iter().chain([""]);
+    AssetState, "How an asset is.", Standing::ALL.map(Standing::name);
+    EpochOpening, "Why an epoch began.", Opening::ALL.map(Opening::name);
+    UnreadReason, "Why a device is not read.", Unread::ALL.map(Unread::name);
     Role, "What a user may do.", OwnRole::ALL.map(OwnRole::name);
 }
 

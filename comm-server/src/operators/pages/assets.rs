@@ -1,102 +1,188 @@
-//! Style, scripts and icons, embedded; their addresses change with their content, so browsers may keep them.
+//! `/assets`: things under contract.
 
-use std::borrow::Cow;
-use std::sync::LazyLock;
-
-use aws_lc_rs::digest::{SHA256, digest};
-use axum::extract::Path;
-use axum::http::{HeaderValue, header};
+use askama::Template;
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use rust_embed::RustEmbed;
+use comm_server_core::assets::AssetSpec;
+use comm_server_core::roles::Permission;
+use comm_server_core::tenancy::{AssetId, SiteId};
+use jiff::Timestamp;
+use serde::Deserialize;
 
-use crate::operators::compression::Secretless;
+use super::error::PageError;
+use super::form::{Choice, check_choice, choices, identifier, may_change};
+use super::icon::Icon;
+use super::layout::Layout;
+use super::list::{Cursor, next_page};
+use super::live::Wanted;
+use super::place::{Place, PlaceNote};
+use super::session::{FormSubmission, PageParams, PageSession};
+use super::time::When;
+use super::url::address;
+use crate::operators::OperatorState;
+use crate::operators::caller::Fields;
 use crate::operators::error::ApiError;
+use crate::services::View;
+use crate::services::audit::parse_time;
+use crate::store::{Asset, AssetFilter, AssetState, DevicePlace, SiteFilter};
 
-#[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/assets"]
-#[exclude = "*.sh"]
-struct Files;
+const STATES: [(&str, &str); 4] =
+    [("", "All assets"), ("in_use", "In use"), ("empty", "Without a device"), ("retired", "Retired")];
 
-/// Addresses that the templates name.
-#[derive(Debug)]
-pub(super) struct Assets {
-    pub(super) favicon: String,
-    pub(super) style: String,
-    pub(super) script: String,
-    pub(super) live: String,
-    pub(super) plot_script: String,
-    pub(super) plot: String,
-    pub(super) plot_style: String,
+/// What is listed.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Query {
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    state: String,
+    #[serde(flatten)]
+    place: Place,
+    #[serde(default)]
+    page: Cursor,
+    done: Option<String>,
 }
 
-/// The addresses, with a part of each file's digest.
-pub(super) static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
-    favicon: versioned("favicon.svg"),
-    style: versioned("console.css"),
-    script: versioned("console.js"),
-    live: versioned(LIVE),
-    plot_script: versioned("plot.js"),
-    plot: versioned("vendor/uPlot.iife.min.js"),
-    plot_style: versioned("vendor/uPlot.min.css"),
-});
+#[derive(Template)]
+#[template(path = "assets.html")]
+struct AssetsPage<'a> {
+    layout: Layout,
+    q: &'a str,
+    states: Vec<Choice>,
+    place: Option<PlaceNote>,
+    /// The site that the list is narrowed to.
+    site: &'a str,
+    sites: Vec<SiteChoice>,
+    may_change: bool,
+    live: &'a AssetsLive,
+}
 
-/// The script that is shared with the gateway's local page.
-const LIVE: &str = "live.js";
+#[derive(Template)]
+#[template(path = "assets_live.html")]
+struct AssetsLive {
+    filtered: bool,
+    assets: Vec<AssetRow>,
+    next: Option<String>,
+}
 
-fn content(path: &str) -> Option<Cow<'static, [u8]>> {
-    if path == LIVE {
-        return Some(Cow::Borrowed(runtime::live::SCRIPT.as_bytes()));
+struct AssetRow {
+    id: String,
+    href: String,
+    name: String,
+    erp_key: String,
+    place: String,
+    state: &'static str,
+    device: String,
+    model: String,
+    read: Option<When>,
+}
+
+/// A site to choose.
+pub(super) struct SiteChoice {
+    pub(super) id: String,
+    pub(super) title: String,
+}
+
+/// The page of an asset.
+pub(super) fn page_of(id: AssetId) -> String {
+    format!("/assets/{id}")
+}
+
+/// The word for a state.
+pub(super) const fn word(state: AssetState) -> &'static str {
+    match state {
+        AssetState::InUse => "in use",
+        AssetState::Empty => "without a device",
+        AssetState::Retired => "retired",
     }
-    Files::get(path).map(|file| file.data)
 }
 
-fn versioned(path: &str) -> String {
-    let digest = digest(&SHA256, &content(path).unwrap_or_default());
-    let part: Vec<u8> = digest.as_ref().iter().take(8).copied().collect();
-    format!("/assets/{path}?v={}", hex::encode(part))
+/// Customer and site of an asset.
+pub(super) fn place_of(a: &Asset) -> String {
+    if a.spec.site.is_none() { String::new() } else { format!("{} · {}", a.customer_name, a.site_name) }
 }
 
-/// `GET /assets/{*path}`
-pub(super) async fn serve(Path(path): Path<String>) -> Response {
-    std::future::ready(file(&path)).await
-}
-
-/// `GET /favicon.ico`, which browsers request by default.
-pub(super) async fn favicon() -> Redirect {
-    std::future::ready(Redirect::permanent(&ASSETS.favicon)).await
-}
-
-fn file(path: &str) -> Response {
-    let Some(content) = content(path) else {
-        return ApiError::not_found("asset").into_response();
+/// `GET /assets`
+pub(super) async fn show(
+    State(state): State<OperatorState>,
+    PageSession(caller): PageSession,
+    PageParams(query): PageParams<Query>,
+    wanted: Wanted,
+) -> Result<Response, PageError> {
+    check_choice("state", &STATES, &query.state)?;
+    let now = Timestamp::now();
+    let view = state.view_within(&caller, Permission::SeeFleet, query.place.part()?)?;
+    let place = query.place.note(&view, "/assets").await?;
+    let filter = AssetFilter { text: query.q.clone(), state: query.state.parse().ok() };
+    let found = view.assets(&filter, query.page.get()).await?;
+    let [customer, site] = query.place.values();
+    let values = [("q", query.q.as_str()), ("state", query.state.as_str()), customer, site];
+    let live = AssetsLive {
+        filtered: !query.q.trim().is_empty() || place.is_some() || filter.state.is_some(),
+        next: next_page("/assets", &values, found.next.as_deref()),
+        assets: found.items.into_iter().map(|asset| row(asset, now)).collect(),
     };
-    let media = match path.rsplit_once('.').map(|(_, ending)| ending) {
-        Some("css") => "text/css; charset=utf-8",
-        Some("js") => "text/javascript; charset=utf-8",
-        Some("svg") => "image/svg+xml",
-        Some(_) | None => "text/plain; charset=utf-8",
-    };
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(media)),
-        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
-    ];
-    let mut response = (headers, content.into_owned()).into_response();
-    response.extensions_mut().insert(Secretless);
-    response
+    let sites = sites(&state.view(&caller, Permission::SeeFleet)?).await?;
+    Ok(wanted.answer(&[&live], || AssetsPage {
+        layout: Layout::new(&caller, "/assets", query.done.as_deref()),
+        may_change: may_change(&caller),
+        q: &query.q,
+        states: choices(&STATES, &query.state),
+        place,
+        site: site.1,
+        sites,
+        live: &live,
+    }))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Sites to choose from: the first ones; others are entered by their id.
+pub(super) async fn sites(view: &View) -> Result<Vec<SiteChoice>, PageError> {
+    let found = view.sites(&SiteFilter::default(), None).await?.items.into_iter();
+    let choice = |s: crate::store::Site| SiteChoice {
+        id: s.id.to_string(),
+        title: format!("{} · {}", s.customer_name, s.spec.name),
+    };
+    Ok(found.map(choice).collect())
+}
 
-    #[test]
-    fn every_address_that_a_template_names_has_its_file() {
-        let a = &*ASSETS;
-        for address in [&a.favicon, &a.style, &a.script, &a.live, &a.plot_script, &a.plot, &a.plot_style] {
-            let (path, digest) = address.split_once("?v=").unwrap();
-            assert_eq!(digest.len(), 16, "{address}");
-            assert_eq!(file(path.strip_prefix("/assets/").unwrap()).status(), 200);
-        }
-        assert!(Files::get("vendor.sh").is_none());
+fn row(a: Asset, now: Timestamp) -> AssetRow {
+    AssetRow {
+        id: a.id.to_string(),
+        href: page_of(a.id),
+        place: place_of(&a),
+        state: word(a.state()),
+        device: a.device.map(Into::into).unwrap_or_default(),
+        model: a.model,
+        read: a.read_at.map(|at| When::new(at, now)),
+        name: a.spec.name,
+        erp_key: a.spec.erp_key,
     }
+}
+
+/// `POST /assets`
+pub(super) async fn create(
+    State(state): State<OperatorState>,
+    FormSubmission { caller, fields }: FormSubmission,
+) -> Result<Response, PageError> {
+    let device = identifier(fields.text("device"))?;
+    let device = match device {
+        None => None,
+        Some(device) => Some(DevicePlace { device, at: time(&fields)? }),
+    };
+    let id = state.services.assets.create(&caller.actor, &spec(&fields)?, device).await?;
+    Ok(Redirect::to(&address(&page_of(id), &[("done", "created")])).into_response())
+}
+
+/// An asset as the form has it.
+pub(super) fn spec(fields: &Fields) -> Result<AssetSpec, ApiError> {
+    let site = Some(fields.text("site").trim()).filter(|site| !site.is_empty());
+    let site = site.map(str::parse::<SiteId>).transpose().map_err(|_| ApiError::not_found("site"))?;
+    let text = |name: &str| fields.text(name).to_owned();
+    Ok(AssetSpec { name: text("name"), erp_key: text("erp_key"), site, notes: text("notes") })
+}
+
+/// The time of a form; `None` where it is empty.
+pub(super) fn time(fields: &Fields) -> Result<Option<Timestamp>, ApiError> {
+    let given = Some(fields.text("at").trim()).filter(|given| !given.is_empty());
+    given.map(parse_time).transpose().map_err(|error| ApiError::malformed(error.to_string()))
 }

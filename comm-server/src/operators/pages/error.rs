@@ -7,9 +7,9 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use wire::problem::ProblemCode;
 
-use super::assets::{ASSETS, Assets};
 use super::icon::Icon;
 use super::layout::Layout;
+use super::static_files::{ASSETS, Assets};
 use crate::operators::OperatorState;
 use crate::operators::caller::identify;
 use crate::operators::error::ApiError;

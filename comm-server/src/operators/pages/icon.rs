@@ -4,6 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Icon {
     Alert,
+    Asset,
     Audit,
     Ban,
     Call,
@@ -35,6 +36,7 @@ impl Icon {
     pub(super) fn svg(self) -> String {
         let path = match self {
             Self::Alert => "M8 2.2 14.500 13.5h-13zM8 6.500v3M8 11.500v.1",
+            Self::Asset => "M2.500 3h6l5 5-5.500 5.500-5.500-5.500zM5.500 6h.1",
             Self::Audit => "M4 2h6l3 3v9H4zM6.500 7h4M6.500 9.500h4M6.500 12h2",
             Self::Ban => "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2M3.800 3.800l8.400 8.400",
             Self::Call => {

@@ -7,10 +7,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use wire::problem::ProblemCode;
 
-use super::assets::{ASSETS, Assets};
 use super::error::{PageError, page, sentence};
 use super::icon::Icon;
 use super::session::PageParams;
+use super::static_files::{ASSETS, Assets};
 use crate::operators::OperatorState;
 use crate::operators::caller::Fields;
 use crate::operators::error::ApiError;

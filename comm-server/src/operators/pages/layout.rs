@@ -1,7 +1,7 @@
 //! The frame of every page: navigation, user, and a message about a completed action.
 
-use super::assets::{ASSETS, Assets};
 use super::icon::Icon;
+use super::static_files::{ASSETS, Assets};
 use crate::operators::caller::Caller;
 use comm_server_core::roles::{Permission, Role};
 
@@ -47,9 +47,10 @@ pub(super) struct Entry {
 }
 
 /// Path, title, icon, required permission.
-const ENTRIES: [(&str, &str, Icon, Permission); 11] = [
+const ENTRIES: [(&str, &str, Icon, Permission); 12] = [
     ("/", "Fleet", Icon::Fleet, Permission::SeeFleet),
     ("/customers", "Customers", Icon::Customer, Permission::SeeFleet),
+    ("/assets", "Assets", Icon::Asset, Permission::SeeFleet),
     ("/gateways", "Gateways", Icon::Gateway, Permission::SeeFleet),
     ("/calls", "Calls", Icon::Call, Permission::SeeFleet),
     ("/rollouts", "Roll-outs", Icon::Rollout, Permission::SeeFleet),

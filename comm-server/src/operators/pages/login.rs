@@ -10,11 +10,11 @@ use runtime::listener::Peer;
 use serde::Deserialize;
 use wire::problem::ProblemCode;
 
-use super::assets::{ASSETS, Assets};
 use super::error::{PageError, page};
 use super::icon::Icon;
 use super::return_to::ReturnTo;
 use super::session::{FormSubmission, PageParams, UnverifiedFormSubmission};
+use super::static_files::{ASSETS, Assets};
 use crate::operators::caller::{Fields, identify};
 use crate::operators::{OperatorState, session};
 

@@ -2,6 +2,7 @@
 //!
 //! A page refreshes its live regions by requesting itself (`live`); everything works without scripts.
 
+mod asset;
 mod assets;
 mod audit;
 mod calls;
@@ -29,9 +30,11 @@ mod session;
 mod settings;
 mod sites;
 mod state;
+mod static_files;
 mod supply;
 mod time;
 mod tokens;
+mod unassigned;
 mod url;
 mod users;
 
@@ -64,6 +67,14 @@ pub(super) fn router(state: &OperatorState) -> Router<OperatorState> {
         .route("/sites/{site}", get(sites::show).post(sites::change))
         .route("/sites/{site}/delete", post(sites::delete))
         .route("/sites/{site}/gateways", post(sites::assign))
+        .route("/assets", get(assets::show).post(assets::create))
+        .route("/assets/{asset}", get(asset::show).post(asset::change))
+        .route("/assets/{asset}/assign", post(asset::assign))
+        .route("/assets/{asset}/swap", post(asset::swap))
+        .route("/assets/{asset}/remove", post(asset::remove))
+        .route("/assets/{asset}/retire", post(asset::retire))
+        .route("/unassigned", get(unassigned::show))
+        .route("/not-read", get(unassigned::unread))
         .route("/users", get(users::show).post(users::create))
         .route("/users/{user}", get(users::show_one).post(users::change))
         .route("/users/{user}/invitation", post(users::invite))
@@ -85,8 +96,8 @@ pub(super) fn router(state: &OperatorState) -> Router<OperatorState> {
         .route("/quarantine/replay", post(quarantine::replay))
         .route("/audit", get(audit::show))
         .route("/audit/export.csv", get(audit::export))
-        .route("/assets/{*path}", get(assets::serve))
-        .route("/favicon.ico", get(assets::favicon))
+        .route("/static/{*path}", get(static_files::serve))
+        .route("/favicon.ico", get(static_files::favicon))
         .fallback(error::nothing_here)
         .layer(axum::middleware::from_fn_with_state(state.clone(), error::surround))
 }

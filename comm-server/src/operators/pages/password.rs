@@ -7,11 +7,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use wire::problem::ProblemCode;
 
-use super::assets::{ASSETS, Assets};
 use super::error::{PageError, page, sentence};
 use super::icon::Icon;
 use super::return_to::ReturnTo;
 use super::session::{FormSubmission, PageParams, UnverifiedFormSubmission, UnverifiedPageSession};
+use super::static_files::{ASSETS, Assets};
 use crate::operators::OperatorState;
 use crate::operators::caller::Caller;
 use crate::operators::error::ApiError;

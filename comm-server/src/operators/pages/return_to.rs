@@ -106,7 +106,7 @@ mod tests {
             "/logout",
             "/password",
             "/api/v1/devices",
-            "/assets/console.css",
+            "/static/console.css",
             "/api",
             &long,
         ];

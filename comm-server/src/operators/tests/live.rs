@@ -26,7 +26,7 @@ async fn only_what_holds_no_secret_is_compressed() {
     let login = site.send(request).await;
     assert!(login.text.contains("csrf"), "{}", login.text);
     assert_eq!(login.header(header::CONTENT_ENCODING), "");
-    for path in ["/assets/console.css", "/assets/console.js", "/assets/live.js", "/assets/plot.js"] {
+    for path in ["/static/console.css", "/static/console.js", "/static/live.js", "/static/plot.js"] {
         assert_eq!(site.browse(&client, path, &[]).await.header(header::CONTENT_ENCODING), "gzip", "{path}");
     }
 }

@@ -4,11 +4,15 @@ use axum::http::header;
 
 use super::site::{PASSWORD, Site};
 
-pub(super) const PAGES: [&str; 11] = [
+pub(super) const PAGES: [&str; 15] = [
     "/",
     "/customers",
     "/customers/01980000-0000-7000-8000-0000000000c1",
     "/sites/01980000-0000-7000-9000-0000000000c1",
+    "/assets",
+    "/assets/01980000-0000-7000-b000-0000000000c1",
+    "/unassigned",
+    "/not-read",
     "/gateways",
     "/calls",
     "/commands",
@@ -26,6 +30,9 @@ pub(super) const EVIL: &str = "
     INSERT INTO sites (tenant, site, customer, name, erp_key, address, version, created_ms, updated_ms)
      VALUES ('default', '01980000-0000-7000-9000-0000000000c1', '01980000-0000-7000-8000-0000000000c1',
       '<script>alert(1)</script>', '\"><script>', 'a1', 1, 1, 1);
+    INSERT INTO assets (tenant, asset, name, erp_key, site, notes, version, created_ms, updated_ms)
+     VALUES ('default', '01980000-0000-7000-b000-0000000000c1', '<script>alert(9)</script>', '\"><script>',
+      '01980000-0000-7000-9000-0000000000c1', '<script>', 1, 1, 1);
     INSERT INTO settings (tenant, level, node, name, value, updated_ms, updated_by)
      VALUES ('default', 'site', '01980000-0000-7000-9000-0000000000c1', 'time_zone', '\"><script>', 1, 'a');
     INSERT INTO gateways (tenant, gateway, customer_id, site_id, version, first_seen_ms, last_poll_ms, next_poll_s)
@@ -61,7 +68,7 @@ pub(super) const DEVICE: &str = "/devices/gw-1/ricoh%3AE1%2F7";
 fn assert_plain(path: &str, html: &str) {
     for (at, _) in html.match_indices("<script") {
         let tag: String = html.get(at..).unwrap_or_default().chars().take(24).collect();
-        assert!(tag.starts_with("<script src=\"/assets/"), "{path}: {tag}");
+        assert!(tag.starts_with("<script src=\"/static/"), "{path}: {tag}");
     }
     assert!(!html.contains("style=\"") && !html.contains(" onclick"), "{path}: inline style or handler");
 }

@@ -234,7 +234,7 @@ async fn responses_to_wrong_requests_have_the_reason() {
 #[tokio::test]
 async fn every_answer_carries_the_headers() {
     let site = Site::new().await;
-    for path in ["/login", "/api/v1/devices", "/nothing", "/assets/console.css"] {
+    for path in ["/login", "/api/v1/devices", "/nothing", "/static/console.css"] {
         let answer = site.get(&Client::default(), path).await;
         let policy = answer.header(header::CONTENT_SECURITY_POLICY);
         assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{path}");

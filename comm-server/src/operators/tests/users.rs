@@ -27,6 +27,12 @@ const TWO_CUSTOMERS: &str = "
      ('default', 'gw-foreign', 'ricoh:FOREIGN', 'ricoh', 'IM C3000', 1);
     INSERT INTO counters (tenant, gateway, device, counter, read_ms, value, oid, raw, unit) VALUES
      ('default', 'gw-foreign', 'ricoh:FOREIGN', 'total', 1, 7, '1.3', 7, '');
+    INSERT INTO assets (tenant, asset, name, site, version, created_ms, updated_ms) VALUES
+     ('default', '01980000-0000-7000-b000-000000000001', 'Mine', '01980000-0000-7000-9000-000000000001', 1, 1, 1),
+     ('default', '01980000-0000-7000-b000-000000000002', 'FOREIGN', '01980000-0000-7000-9000-000000000002', 1, 1, 1),
+     ('default', '01980000-0000-7000-b000-000000000003', 'FOREIGN to all', '', 1, 1, 1);
+    INSERT INTO placements (tenant, asset, device, from_ms) VALUES
+     ('default', '01980000-0000-7000-b000-000000000002', 'ricoh:FOREIGN', 1);
     INSERT INTO calls (tenant, gateway, raised_lane, raised_seq, device, kind, subject, detail, raised_ms, received_ms, is_open)
      VALUES ('default', 'gw-mine', 'urgent', 1, 'ricoh:E1', 'jam', '', 'tray 1', 1, 1, 1),
       ('default', 'gw-foreign', 'urgent', 1, 'ricoh:FOREIGN', 'jam', '', 'FOREIGN tray', 1, 1, 1);
@@ -183,6 +189,7 @@ async fn a_customers_own_login_reaches_nothing_else_on_any_route() {
         ("{device}", "ricoh:FOREIGN"),
         ("{customer}", FOREIGN),
         ("{site}", FOREIGN_SITE),
+        ("{asset}", "01980000-0000-7000-b000-000000000002"),
         ("{rollout}", ROLLOUT),
         ("{user}", "erin"),
     ];
@@ -191,6 +198,7 @@ async fn a_customers_own_login_reaches_nothing_else_on_any_route() {
         ("{device}", "ricoh:NOWHERE"),
         ("{customer}", "01980000-0000-7000-8000-0000000000ff"),
         ("{site}", "01980000-0000-7000-9000-0000000000ff"),
+        ("{asset}", "01980000-0000-7000-b000-0000000000ff"),
         ("{rollout}", "01980000-0000-7000-a000-0000000000ff"),
         ("{user}", "nobody"),
     ];
@@ -231,7 +239,8 @@ async fn a_customers_own_login_reaches_nothing_else_on_any_route() {
         }
     }
     assert!(asked > 70, "{asked}");
-    for page in ["/", "/customers", "/tokens", "/users", "/gateways", "/calls", "/commands", "/rollouts"] {
+    let pages = ["/", "/customers", "/tokens", "/users", "/gateways", "/calls", "/commands", "/rollouts"];
+    for page in pages.into_iter().chain(["/assets", "/unassigned", "/not-read"]) {
         for query in ["".to_owned(), format!("?customer={FOREIGN}"), format!("?site={FOREIGN_SITE}")] {
             for client in [&viewer, &head] {
                 let shown = site.get(client, &format!("{page}{query}")).await;
@@ -239,6 +248,8 @@ async fn a_customers_own_login_reaches_nothing_else_on_any_route() {
             }
         }
     }
+    let assets = site.get(&viewer, "/api/v1/assets").await.json();
+    assert_eq!(assets["items"][0]["name"], "Mine", "{assets}");
     let gateways = site.get(&viewer, "/api/v1/gateways").await.json();
     assert_eq!(gateways["items"][0]["gateway"], "gw-mine", "{gateways}");
     let calls = site.get(&viewer, "/api/v1/calls").await.json();

@@ -27,6 +27,8 @@ const STEPS: &[(i64, &str, &str)] = &[
     (62, "audit_chain", include_str!("../../migrations/0062_audit_chain.sql")),
     (63, "users", include_str!("../../migrations/0063_users.sql")),
     (64, "api_tokens", include_str!("../../migrations/0064_api_tokens.sql")),
+    (70, "readings_name_their_report", include_str!("../../migrations/0070_readings_name_their_report.sql")),
+    (71, "assets", include_str!("../../migrations/0071_assets.sql")),
 ];
 
 /// The number of the newest step that this program knows.

@@ -189,6 +189,40 @@ pub(crate) async fn read_at(
     Ok(found.map(|found| row::maybe_time(&found, "read_ms")).transpose()?.flatten())
 }
 
+/// Whether a gateway within a scope sees a device.
+pub(crate) async fn is_within(
+    connection: &mut AnyConnection,
+    scope: &Scope,
+    device: &DeviceId,
+) -> Result<bool, StoreError> {
+    let within = sql::gateway_within(scope, "gateway");
+    let sql = format!("SELECT gateway FROM devices WHERE tenant = $1{within} AND device = $2 LIMIT 1");
+    let found = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(scope.tenant().to_string())
+        .bind(device.to_string())
+        .fetch_optional(connection)
+        .await
+        .map_err(failed("read device"))?;
+    Ok(found.is_some())
+}
+
+/// When a device's counters were read last, by any gateway of the tenant.
+pub(crate) async fn newest_reading(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    device: &DeviceId,
+) -> Result<Option<Timestamp>, StoreError> {
+    let select = "SELECT COALESCE(MAX(total_ms), MAX(read_ms)) AS newest FROM devices \
+        WHERE tenant = $1 AND device = $2";
+    let found = sqlx::query(select)
+        .bind(tenant.to_string())
+        .bind(device.to_string())
+        .fetch_one(connection)
+        .await
+        .map_err(failed("read device"))?;
+    row::maybe_time(&found, "newest")
+}
+
 /// The row of a device, if it exists. The parameters of `select` are tenant, gateway and device.
 async fn of_device(
     connection: &mut AnyConnection,

@@ -2,6 +2,7 @@
 
 pub(crate) mod addresses;
 pub(crate) mod api_tokens;
+pub(crate) mod assets;
 pub(crate) mod audit;
 pub(crate) mod audit_heads;
 pub(crate) mod calls;
@@ -15,6 +16,7 @@ pub(crate) mod invitations;
 pub(crate) mod lanes;
 pub(crate) mod login_failures;
 pub(crate) mod partitions;
+pub(crate) mod placements;
 pub(crate) mod poll_states;
 pub(crate) mod quarantine;
 pub(crate) mod reports;
@@ -23,6 +25,8 @@ pub(crate) mod rollouts;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod sites;
+pub(crate) mod swap_readings;
+pub(crate) mod swaps;
 pub(crate) mod tenants;
 pub(crate) mod users;
 

@@ -90,6 +90,10 @@ const NO_GATEWAY: &[(&str, &str)] = &[
     ("api_tokens", "found by the token"),
     ("invitations", "found by the token"),
     ("addresses", "of sites"),
+    ("assets", "devices come and go under them"),
+    ("placements", "of a device, whichever gateway sees it"),
+    ("swaps", "of an asset"),
+    ("swap_readings", "of a swap; an index begins with the gateway"),
     ("settings", "of every floor of the tree"),
 ];
 

@@ -2,6 +2,7 @@
 //!
 //! A change names the version that it was made from, so that nobody overwrites unseen what another person entered.
 
+use comm_server_core::assets::PlacementError;
 use comm_server_core::customers::{CustomerSpec, SiteSpec};
 use comm_server_core::fields::InvalidField;
 use comm_server_core::tenancy::{CustomerId, Scope, SiteId, TenantId};
@@ -15,7 +16,7 @@ use wire::ids::GatewayId;
 use crate::db::StoreError;
 use crate::tables::customers::CustomerRow;
 use crate::tables::sites::{SiteRow, Stored};
-use crate::tables::{addresses, audit, customers, gateways, settings, sites, tenants};
+use crate::tables::{addresses, assets, audit, customers, gateways, settings, sites, tenants};
 use crate::{AuditEntry, Scoped};
 
 /// Who changes something, and when.
@@ -65,11 +66,14 @@ pub enum ChangeError {
     NotEmpty {
         /// Its name.
         what: String,
-        /// `sites` or `gateways`.
+        /// `sites`, `gateways` or `assets`.
         inside: &'static str,
         /// How many.
         count: i64,
     },
+    /// A device can't be placed under an asset, or taken away.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -182,7 +186,7 @@ impl Scoped {
         work.await?
     }
 
-    /// Deletes a site without gateways.
+    /// Deletes a site without gateways and assets.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -404,6 +408,10 @@ async fn delete_site(
     let count = gateways::count_of_site(connection, tenant, id).await?;
     if count > 0 {
         return Ok(Err(ChangeError::NotEmpty { what: found.spec.name, inside: "gateways", count }));
+    }
+    let count = assets::count_of_site(connection, tenant, id).await?;
+    if count > 0 {
+        return Ok(Err(ChangeError::NotEmpty { what: found.spec.name, inside: "assets", count }));
     }
     sites::delete(connection, tenant, id).await?;
     settings::delete_of(connection, tenant, &Node::Site(id)).await?;

@@ -187,7 +187,7 @@ async fn take(
 }
 
 /// A refusal after the check undoes the whole transaction.
-fn unrefused<T>(outcome: Result<T, ChangeError>) -> Result<T, StoreError> {
+pub(super) fn unrefused<T>(outcome: Result<T, ChangeError>) -> Result<T, StoreError> {
     outcome.map_err(|refused| match refused {
         ChangeError::Store(error) => error,
         refused @ (ChangeError::NotFound { .. }
@@ -195,6 +195,7 @@ fn unrefused<T>(outcome: Result<T, ChangeError>) -> Result<T, StoreError> {
         | ChangeError::Taken { .. }
         | ChangeError::Version { .. }
         | ChangeError::LastAdministrator
+        | ChangeError::Placement(_)
         | ChangeError::NotEmpty { .. }) => StoreError::Commit { reason: refused.to_string() },
     })
 }

@@ -1,5 +1,6 @@
 //! The upper floor for reading: lists and single items for people.
 
+mod assets;
 mod audit;
 mod audit_chain;
 mod calls;
@@ -16,8 +17,11 @@ mod search;
 mod settings;
 mod sightings;
 mod statistics;
+mod unassigned;
+mod unread;
 mod users;
 
+pub use assets::{Asset, AssetDetail, AssetFilter, AssetState, NoSuchState, Swap, SwapReading};
 pub use audit::{AuditFilter, Recorded};
 pub use audit_chain::AuditChain;
 pub use calls::{Call, CallFilter};
@@ -33,4 +37,6 @@ pub use rollouts::{Rollout, RolloutDevice};
 pub use settings::OwnValue;
 pub use sightings::Sighting;
 pub use statistics::Statistics;
+pub use unassigned::UnassignedDevice;
+pub use unread::UnreadDevice;
 pub use users::{ListedUser, OpenSession};

@@ -37,13 +37,13 @@ impl<'a> RowBatch<'a> {
 
     pub(super) fn add_counters(
         &mut self,
-        device: &'a DeviceId,
+        (device, seq): (&'a DeviceId, u64),
         read_at: Timestamp,
         unit: &str,
         values: Vec<ingest::CounterRow>,
     ) {
         let unit = readable(unit);
-        let counter = |value| CounterRow { device, read_at, unit: unit.clone(), value };
+        let counter = |value| CounterRow { device, seq, read_at, unit: unit.clone(), value };
         self.counters.extend(values.into_iter().map(counter));
     }
 
@@ -61,7 +61,7 @@ impl<'a> RowBatch<'a> {
         let Self { reports, devices, counters, totals } = std::mem::take(self);
         reports::insert(connection, at, now, &reports).await?;
         devices::insert_missing(connection, at.of, now, &devices.into_iter().collect::<Vec<_>>()).await?;
-        counters::insert(connection, at.of, &counters).await?;
+        counters::insert(connection, at, &counters).await?;
         devices::set_totals(connection, at.of, &totals.into_iter().collect::<Vec<_>>()).await
     }
 }

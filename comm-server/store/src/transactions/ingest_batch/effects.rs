@@ -27,8 +27,8 @@ pub(in crate::transactions) async fn apply(
         match effect {
             Effect::Keep { arrival, kind, device } => rows.keep_report(arrival, kind, device),
             Effect::UpsertDevice(device) => rows.upsert_device(device),
-            Effect::AddCounters { device, read_at, unit, rows: values } => {
-                rows.add_counters(device, read_at, &unit, values);
+            Effect::AddCounters { device, by, read_at, unit, rows: values } => {
+                rows.add_counters((device, by.seq), read_at, &unit, values);
             }
             Effect::SetTotal(device, total) => rows.set_total(device, total),
             Effect::Quarantine { arrival, reason } => {

@@ -1,0 +1,64 @@
+//! Assets: things under contract. Devices come and go under them, and so do the epochs of their counters.
+
+mod epochs;
+mod placements;
+#[cfg(test)]
+mod tests;
+mod unread;
+
+pub use epochs::{Epoch, History, Meter, Opening, Stay, is_meter};
+pub use placements::{Placement, PlacementError, begin_time, free_since, is_placeable};
+pub use unread::{MOST_DAYS, UNREAD_DAYS, UnreadReason};
+
+use crate::customers::{ERP_KEY_BYTES, NAME_BYTES};
+use crate::fields::{InvalidField, line, lines};
+use crate::tenancy::SiteId;
+
+/// The longest notes, bytes.
+pub const NOTES_BYTES: usize = 2000;
+
+/// The longest reason of a swap, bytes.
+pub const REASON_BYTES: usize = 500;
+
+/// An asset, as it is entered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AssetSpec {
+    /// Its name or number.
+    pub name: String,
+    /// Its key in the ERP system, "" for none; unique in the tenant.
+    pub erp_key: String,
+    /// Where it is under contract; `None` while nobody has said.
+    pub site: Option<SiteId>,
+    /// Notes for people, in lines.
+    pub notes: String,
+}
+
+impl AssetSpec {
+    /// The specification in its stored form.
+    ///
+    /// # Errors
+    /// The field that is wrong.
+    pub fn checked(&self) -> Result<Self, InvalidField> {
+        const NAME: &str = "1 to 200 bytes without control characters";
+        const ERP_KEY: &str = "at most 64 bytes without control characters, or nothing";
+        const NOTES: &str = "at most 2000 bytes without control characters other than line feeds";
+        let name = line("name", &self.name, NAME_BYTES, NAME)?;
+        if name.is_empty() {
+            return Err(InvalidField::new("name", &self.name, NAME));
+        }
+        Ok(Self {
+            name,
+            erp_key: line("erp_key", &self.erp_key, ERP_KEY_BYTES, ERP_KEY)?,
+            site: self.site,
+            notes: lines("notes", &self.notes, NOTES_BYTES, NOTES)?,
+        })
+    }
+}
+
+/// The reason of a swap in its stored form.
+///
+/// # Errors
+/// It is too long, or has control characters.
+pub fn reason(given: &str) -> Result<String, InvalidField> {
+    line("reason", given, REASON_BYTES, "at most 500 bytes without control characters, or nothing")
+}

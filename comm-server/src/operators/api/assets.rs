@@ -1,0 +1,567 @@
+//! `/api/v1/assets`: things under contract, and what was counted under them.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use comm_server_core::assets::{AssetSpec, Epoch, Meter, is_meter};
+use comm_server_core::roles::Permission;
+use comm_server_core::tenancy::{AssetId, CustomerId, Part, SiteId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+use wire::ids::DeviceId;
+use wire::reading::Counter;
+
+use super::errors::{ReadErrors, WriteErrors};
+use super::list::{List, cursor, limited};
+use super::states;
+use crate::operators::OperatorState;
+use crate::operators::caller::{Body, Caller, Params, Patch, PathIds};
+use crate::operators::error::ApiError;
+use crate::operators::precondition::{Precondition, created, versioned};
+use crate::store::{self, AssetFilter, DevicePlace, NewSwap};
+
+/// An asset.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Asset {
+    asset: Uuid,
+    /// Its name or number.
+    name: String,
+    /// Its key in the ERP system, "" for none.
+    erp_key: String,
+    notes: String,
+    customer: Option<Uuid>,
+    /// "" while it has no site.
+    customer_name: String,
+    site: Option<Uuid>,
+    site_name: String,
+    #[schema(value_type = states::AssetState)]
+    state: &'static str,
+    /// The device that stands under it.
+    device: Option<String>,
+    device_since: Option<Timestamp>,
+    /// The gateway under which the device counts.
+    gateway: Option<String>,
+    vendor: String,
+    model: String,
+    serial: String,
+    /// When the device was last read as a whole.
+    read_at: Option<Timestamp>,
+    /// It grows by one with each change, of its device as well; the `ETag` of the asset.
+    version: i64,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    retired_at: Option<Timestamp>,
+}
+
+/// An asset with what stands and stood under it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AssetDetail {
+    #[serde(flatten)]
+    asset: Asset,
+    /// Oldest first; each ends before the next begins.
+    placements: Vec<Placement>,
+    /// Oldest first.
+    swaps: Vec<Swap>,
+}
+
+/// A device under an asset.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Placement {
+    device: String,
+    from: Timestamp,
+    /// Until before this time; null while it stands there.
+    to: Option<Timestamp>,
+}
+
+/// A device that was replaced by another.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Swap {
+    swap: Uuid,
+    at: Timestamp,
+    old_device: String,
+    new_device: String,
+    reason: String,
+    by: String,
+    created_at: Timestamp,
+    /// The last readings of the old device, one of each counter.
+    old: Vec<SwapReading>,
+    /// The first readings of the new device; empty until it is read.
+    new: Vec<SwapReading>,
+}
+
+/// A reading that a swap names.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SwapReading {
+    #[schema(value_type = states::CounterName)]
+    counter: Counter,
+    #[serde(flatten)]
+    meter: AssetMeter,
+}
+
+/// A counter as it was read, with its evidence.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AssetMeter {
+    at: Timestamp,
+    value: u64,
+    /// The object that was read, or several joined by `+`.
+    oid: String,
+    /// The value as the device reported it.
+    raw: u64,
+    gateway: String,
+    /// Lane of the report that brought it; null for readings from before reports were named, as `seq`.
+    lane: Option<String>,
+    /// Number of that report.
+    seq: Option<u64>,
+}
+
+/// Readings of one device and one object whose values never fall.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AssetEpoch {
+    device: String,
+    oid: String,
+    #[schema(value_type = states::EpochOpening)]
+    opened_by: &'static str,
+    begin: AssetMeter,
+    end: AssetMeter,
+    readings: usize,
+    /// What was counted in it after `from`, until and including `to`.
+    usage: u64,
+}
+
+/// What an asset counted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AssetEpochs {
+    #[schema(value_type = states::CounterName)]
+    counter: Counter,
+    /// What was counted after `from`, until and including `to`: the sum over the epochs. Periods that touch add up.
+    usage: u64,
+    /// In the order of their first readings, all that there are.
+    items: Vec<AssetEpoch>,
+    /// Readings lower than the one before that were made good later; they count nowhere.
+    dips: Vec<AssetMeter>,
+}
+
+impl From<store::Asset> for Asset {
+    fn from(a: store::Asset) -> Self {
+        Self {
+            asset: a.id.0,
+            state: a.state().name(),
+            name: a.spec.name,
+            erp_key: a.spec.erp_key,
+            notes: a.spec.notes,
+            customer: a.customer.map(|id| id.0),
+            customer_name: a.customer_name,
+            site: a.spec.site.map(|id| id.0),
+            site_name: a.site_name,
+            device: a.device.map(Into::into),
+            device_since: a.device_since,
+            gateway: a.gateway.map(Into::into),
+            vendor: a.vendor,
+            model: a.model,
+            serial: a.serial,
+            read_at: a.read_at,
+            version: a.version,
+            created_at: a.created_at,
+            updated_at: a.updated_at,
+            retired_at: a.retired_at,
+        }
+    }
+}
+
+impl From<&Meter> for AssetMeter {
+    fn from(m: &Meter) -> Self {
+        Self {
+            at: m.at,
+            value: m.value,
+            oid: m.source.clone(),
+            raw: m.raw,
+            gateway: m.gateway.to_string(),
+            lane: m.report.map(|report| report.lane.name().to_owned()),
+            seq: m.report.map(|report| report.seq),
+        }
+    }
+}
+
+impl From<store::SwapReading> for SwapReading {
+    fn from(r: store::SwapReading) -> Self {
+        Self { counter: r.counter, meter: (&r.meter).into() }
+    }
+}
+
+impl From<store::Swap> for Swap {
+    fn from(s: store::Swap) -> Self {
+        Self {
+            swap: s.id,
+            at: s.at,
+            old_device: s.old_device.into(),
+            new_device: s.new_device.into(),
+            reason: s.reason,
+            by: s.by,
+            created_at: s.created_at,
+            old: s.old.into_iter().map(Into::into).collect(),
+            new: s.new.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<store::AssetDetail> for AssetDetail {
+    fn from(d: store::AssetDetail) -> Self {
+        let placement = |p: comm_server_core::assets::Placement| Placement {
+            device: p.device.into(),
+            from: p.from,
+            to: p.to,
+        };
+        Self {
+            asset: d.asset.into(),
+            placements: d.placements.into_iter().map(placement).collect(),
+            swaps: d.swaps.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// The fields of an asset.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AssetFields {
+    name: String,
+    #[serde(default)]
+    erp_key: String,
+    #[serde(default)]
+    site: Option<Uuid>,
+    #[serde(default)]
+    notes: String,
+}
+
+/// An asset to be created.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewAsset {
+    /// Its name or number.
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    /// Its key in the ERP system, unique; "" for none.
+    #[serde(default)]
+    #[schema(max_length = 64)]
+    erp_key: String,
+    /// Its site; null while nobody knows.
+    #[serde(default)]
+    site: Option<Uuid>,
+    #[serde(default)]
+    #[schema(max_length = 2000)]
+    notes: String,
+    /// A device that stands under it from now on.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 96)]
+    device: Option<DeviceId>,
+    /// From when on the device stands there; if absent, from its newest reading on.
+    #[serde(default)]
+    device_since: Option<Timestamp>,
+}
+
+/// The fields of an asset that change (RFC 7396).
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it describes a merge patch, which is applied as JSON")]
+pub(super) struct AssetPatch {
+    #[schema(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    #[schema(max_length = 64)]
+    erp_key: Option<String>,
+    site: Option<Uuid>,
+    #[schema(max_length = 2000)]
+    notes: Option<String>,
+}
+
+/// A device for an asset.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AssetDevice {
+    #[schema(value_type = String, max_length = 96)]
+    device: DeviceId,
+    /// From when on; if absent, from its newest reading on.
+    #[serde(default)]
+    at: Option<Timestamp>,
+}
+
+/// A device that replaces the one under an asset.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AssetSwap {
+    /// The new device.
+    #[schema(value_type = String, max_length = 96)]
+    device: DeviceId,
+    /// When; if absent, with the new device's first reading after the last one of the old device.
+    #[serde(default)]
+    at: Option<Timestamp>,
+    /// Why, for people.
+    #[serde(default)]
+    #[schema(max_length = 500)]
+    reason: String,
+}
+
+/// When a device was taken away.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AssetRemoval {
+    /// If absent, now.
+    #[serde(default)]
+    at: Option<Timestamp>,
+}
+
+fn spec_of(fields: AssetFields) -> AssetSpec {
+    let AssetFields { name, erp_key, site, notes } = fields;
+    AssetSpec { name, erp_key, site: site.map(SiteId), notes }
+}
+
+/// The filter and position of a list of assets.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AssetParams {
+    /// Of this customer only.
+    customer: Option<Uuid>,
+    /// Of this site only; `customer` doesn't matter then.
+    site: Option<Uuid>,
+    /// With this text in name, key, device, serial number or model.
+    #[param(max_length = 100)]
+    q: Option<String>,
+    /// In this state only.
+    #[param(inline, value_type = Option<states::AssetState>, max_length = 20)]
+    state: Option<String>,
+    /// `next` of the page before.
+    #[param(max_length = 300)]
+    page: Option<String>,
+}
+
+/// Assets by name.
+#[utoipa::path(
+    get, path = "/api/v1/assets", tag = "assets", operation_id = "list_assets", params(AssetParams),
+    responses((status = 200, body = List<Asset>, description = "A page of assets"), ReadErrors)
+)]
+pub(super) async fn list(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    Params(params): Params<AssetParams>,
+) -> Result<Json<List<Asset>>, ApiError> {
+    let text = limited("q", params.q.as_deref(), 400)?.unwrap_or_default().to_owned();
+    let wanted = params.state.as_deref().map(str::parse).transpose();
+    let wanted = wanted.map_err(|error: store::NoSuchState| ApiError::malformed(error.to_string()))?;
+    let part = Part::of(params.customer.map(CustomerId), params.site.map(SiteId));
+    let view = state.view_within(&caller, Permission::SeeFleet, part)?;
+    let filter = AssetFilter { text, state: wanted };
+    Ok(Json(List::of(view.assets(&filter, cursor(params.page.as_deref())?).await?)))
+}
+
+async fn found(state: &OperatorState, caller: &Caller, id: AssetId) -> Result<store::AssetDetail, ApiError> {
+    let found = state.services.views.now(&caller.actor, Permission::SeeFleet)?.asset(id).await?;
+    found.ok_or_else(|| ApiError::not_found("asset"))
+}
+
+type Detail = (HeaderMap, Json<AssetDetail>);
+
+fn detail(found: store::AssetDetail) -> Detail {
+    (versioned(found.asset.version), Json(found.into()))
+}
+
+/// One asset with what stands and stood under it.
+#[utoipa::path(
+    get, path = "/api/v1/assets/{asset}", tag = "assets", operation_id = "read_asset",
+    params(("asset" = Uuid, Path, description = "The asset's id")),
+    responses((status = 200, body = AssetDetail, description = "The asset; `ETag` is its version"), ReadErrors)
+)]
+pub(super) async fn one(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    PathIds(id): PathIds<AssetId>,
+) -> Result<Detail, ApiError> {
+    Ok(detail(found(&state, &caller, id).await?))
+}
+
+/// Create an asset, with a device under it or without.
+#[utoipa::path(
+    post, path = "/api/v1/assets", tag = "assets", operation_id = "create_asset", request_body = NewAsset,
+    params(("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")),
+    responses((status = 201, body = AssetDetail, description = "Created; `Location` is its address"), WriteErrors)
+)]
+pub(super) async fn create(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    Body(new): Body<NewAsset>,
+) -> Result<(StatusCode, HeaderMap, Json<AssetDetail>), ApiError> {
+    let NewAsset { name, erp_key, site, notes, device, device_since } = new;
+    let spec = spec_of(AssetFields { name, erp_key, site, notes });
+    let device = device.map(|device| DevicePlace { device, at: device_since });
+    let id = state.services.assets.create(&caller.actor, &spec, device).await?;
+    let made = found(&state, &caller, id).await?;
+    let headers = created(&format!("/api/v1/assets/{id}"), made.asset.version);
+    Ok((StatusCode::CREATED, headers, Json(made.into())))
+}
+
+/// Change an asset.
+#[utoipa::path(
+    patch, path = "/api/v1/assets/{asset}", tag = "assets", operation_id = "change_asset",
+    request_body(content = AssetPatch, content_type = "application/merge-patch+json"),
+    params(
+        ("asset" = Uuid, Path, description = "The asset's id"),
+        ("if-match" = String, Header, description = "The `ETag` of the version that the change was made from, or `*`"),
+        ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
+    ),
+    responses((status = 200, body = AssetDetail, description = "As it is now"), WriteErrors)
+)]
+pub(super) async fn change(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    precondition: Precondition,
+    PathIds(id): PathIds<AssetId>,
+    patch: Patch,
+) -> Result<Detail, ApiError> {
+    let current = found(&state, &caller, id).await?.asset;
+    let version = precondition.check(current.version)?;
+    let AssetSpec { name, erp_key, site, notes } = current.spec;
+    let fields = AssetFields { name, erp_key, site: site.map(|id| id.0), notes };
+    let fields: AssetFields = patch.apply(&fields)?;
+    state.services.assets.change(&caller.actor, id, version, &spec_of(fields)).await?;
+    Ok(detail(found(&state, &caller, id).await?))
+}
+
+/// Place a device under an asset that has none.
+#[utoipa::path(
+    post, path = "/api/v1/assets/{asset}/assign", tag = "assets", operation_id = "assign_device",
+    request_body = AssetDevice,
+    params(
+        ("asset" = Uuid, Path, description = "The asset's id"),
+        ("if-match" = String, Header, description = "The `ETag` of the version that the change was made from, or `*`"),
+        ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
+    ),
+    responses((status = 200, body = AssetDetail, description = "As it is now"), WriteErrors)
+)]
+pub(super) async fn assign(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    precondition: Precondition,
+    PathIds(id): PathIds<AssetId>,
+    Body(AssetDevice { device, at }): Body<AssetDevice>,
+) -> Result<Detail, ApiError> {
+    let version = precondition.check(found(&state, &caller, id).await?.asset.version)?;
+    state.services.assets.assign(&caller.actor, id, version, DevicePlace { device, at }).await?;
+    Ok(detail(found(&state, &caller, id).await?))
+}
+
+/// Replace the device under an asset by another; both evidences are recorded.
+#[utoipa::path(
+    post, path = "/api/v1/assets/{asset}/swap", tag = "assets", operation_id = "swap_device",
+    request_body = AssetSwap,
+    params(
+        ("asset" = Uuid, Path, description = "The asset's id"),
+        ("if-match" = String, Header, description = "The `ETag` of the version that the change was made from, or `*`"),
+        ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
+    ),
+    responses((status = 200, body = AssetDetail, description = "As it is now"), WriteErrors)
+)]
+pub(super) async fn swap(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    precondition: Precondition,
+    PathIds(id): PathIds<AssetId>,
+    Body(AssetSwap { device, at, reason }): Body<AssetSwap>,
+) -> Result<Detail, ApiError> {
+    let version = precondition.check(found(&state, &caller, id).await?.asset.version)?;
+    state.services.assets.swap(&caller.actor, id, version, NewSwap { device, at, reason }).await?;
+    Ok(detail(found(&state, &caller, id).await?))
+}
+
+/// Take the device under an asset away.
+#[utoipa::path(
+    post, path = "/api/v1/assets/{asset}/remove", tag = "assets", operation_id = "remove_device",
+    request_body = AssetRemoval,
+    params(
+        ("asset" = Uuid, Path, description = "The asset's id"),
+        ("if-match" = String, Header, description = "The `ETag` of the version that the change was made from, or `*`"),
+        ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
+    ),
+    responses((status = 200, body = AssetDetail, description = "As it is now"), WriteErrors)
+)]
+pub(super) async fn remove(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    precondition: Precondition,
+    PathIds(id): PathIds<AssetId>,
+    Body(AssetRemoval { at }): Body<AssetRemoval>,
+) -> Result<Detail, ApiError> {
+    let version = precondition.check(found(&state, &caller, id).await?.asset.version)?;
+    state.services.assets.remove(&caller.actor, id, version, at).await?;
+    Ok(detail(found(&state, &caller, id).await?))
+}
+
+/// Retire an asset: its device is taken away, and it gets no other one.
+#[utoipa::path(
+    post, path = "/api/v1/assets/{asset}/retire", tag = "assets", operation_id = "retire_asset",
+    params(
+        ("asset" = Uuid, Path, description = "The asset's id"),
+        ("if-match" = String, Header, description = "The `ETag` of the version that is to be retired, or `*`"),
+        ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
+    ),
+    responses((status = 200, body = AssetDetail, description = "As it is now"), WriteErrors)
+)]
+pub(super) async fn retire(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    precondition: Precondition,
+    PathIds(id): PathIds<AssetId>,
+) -> Result<Detail, ApiError> {
+    let version = precondition.check(found(&state, &caller, id).await?.asset.version)?;
+    state.services.assets.retire(&caller.actor, id, version).await?;
+    Ok(detail(found(&state, &caller, id).await?))
+}
+
+/// The counter and period of epochs.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EpochParams {
+    /// `total` if absent.
+    #[param(inline, example = "total", value_type = Option<states::CounterName>)]
+    counter: Option<Counter>,
+    /// Usage after this time, RFC 3339; from the first reading on if absent.
+    from: Option<Timestamp>,
+    /// Usage until and including this time, RFC 3339; until the last reading if absent.
+    to: Option<Timestamp>,
+}
+
+/// What an asset counted, as epochs: runs of readings of one device and one object that never fall.
+#[utoipa::path(
+    get, path = "/api/v1/assets/{asset}/epochs", tag = "assets", operation_id = "read_epochs",
+    params(("asset" = Uuid, Path, description = "The asset's id"), EpochParams),
+    responses((status = 200, body = AssetEpochs, description = "The epochs"), ReadErrors)
+)]
+pub(super) async fn epochs(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    PathIds(id): PathIds<AssetId>,
+    Params(params): Params<EpochParams>,
+) -> Result<Json<AssetEpochs>, ApiError> {
+    let counter = params.counter.unwrap_or(Counter::Total);
+    if !is_meter(counter) {
+        let detail = format!("counter is {}, which falls by itself: expected another one", counter.name());
+        return Err(ApiError::malformed(detail));
+    }
+    let (from, to) = (params.from.unwrap_or(Timestamp::MIN), params.to.unwrap_or(Timestamp::MAX));
+    let history = state.view(&caller, Permission::SeeFleet)?.asset_history(id, counter).await?;
+    let history = history.ok_or_else(|| ApiError::not_found("asset"))?;
+    let epoch = |e: &Epoch| AssetEpoch {
+        device: e.device.to_string(),
+        oid: e.source().to_owned(),
+        opened_by: e.opening.name(),
+        begin: e.begin().into(),
+        end: e.end().into(),
+        readings: e.readings(),
+        usage: e.usage(from, to),
+    };
+    Ok(Json(AssetEpochs {
+        counter,
+        usage: history.usage(from, to),
+        items: history.epochs.iter().map(epoch).collect(),
+        dips: history.dips.iter().map(Into::into).collect(),
+    }))
+}

@@ -1,0 +1,167 @@
+//! `/api/v1/unassigned-devices` and `/api/v1/not-read`: what would drop off unseen.
+
+use axum::Json;
+use axum::extract::State;
+use comm_server_core::assets::{MOST_DAYS, UNREAD_DAYS};
+use comm_server_core::roles::Permission;
+use comm_server_core::tenancy::{CustomerId, Part, SiteId};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::errors::ReadErrors;
+use super::list::{List, cursor, limited};
+use super::states;
+use crate::operators::OperatorState;
+use crate::operators::caller::{Caller, Params};
+use crate::operators::error::ApiError;
+use crate::store;
+
+/// A device that stands under no asset.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct UnassignedDevice {
+    /// The gateway under which it counts.
+    gateway: String,
+    device: String,
+    vendor: String,
+    model: String,
+    serial: String,
+    address: String,
+    /// Names of the customer and the site of its gateway, "" for none.
+    customer: String,
+    site: String,
+    first_seen_at: Timestamp,
+    read_at: Option<Timestamp>,
+    /// Whether it can stand under an asset; one that is known by its address only can't.
+    placeable: bool,
+}
+
+/// A device that has not been read for long.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct UnreadDevice {
+    /// The gateway under which it counts.
+    gateway: String,
+    device: String,
+    model: String,
+    serial: String,
+    /// Names of the customer and the site of its gateway, "" for none.
+    customer: String,
+    site: String,
+    /// The asset that it stands under.
+    asset: Option<Uuid>,
+    asset_name: String,
+    first_seen_at: Timestamp,
+    /// When its counters were last read; null if never.
+    read_at: Option<Timestamp>,
+    #[schema(value_type = states::UnreadReason)]
+    reason: &'static str,
+}
+
+impl From<store::UnassignedDevice> for UnassignedDevice {
+    fn from(d: store::UnassignedDevice) -> Self {
+        Self {
+            gateway: d.gateway.into(),
+            device: d.device.into(),
+            vendor: d.vendor,
+            model: d.model,
+            serial: d.serial,
+            address: d.address,
+            customer: d.customer,
+            site: d.site,
+            first_seen_at: d.first_seen,
+            read_at: d.read_at,
+            placeable: d.placeable,
+        }
+    }
+}
+
+impl From<store::UnreadDevice> for UnreadDevice {
+    fn from(d: store::UnreadDevice) -> Self {
+        Self {
+            gateway: d.gateway.into(),
+            device: d.device.into(),
+            model: d.model,
+            serial: d.serial,
+            customer: d.customer,
+            site: d.site,
+            asset: d.asset.map(|id| id.0),
+            asset_name: d.asset_name,
+            first_seen_at: d.first_seen,
+            read_at: d.read_at,
+            reason: d.reason.name(),
+        }
+    }
+}
+
+/// The filter and position of a list of unassigned devices.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct UnassignedParams {
+    /// Seen by gateways of this customer only.
+    customer: Option<Uuid>,
+    /// Seen by gateways of this site only; `customer` doesn't matter then.
+    site: Option<Uuid>,
+    /// With this text in id, model, serial number or address.
+    #[param(max_length = 100)]
+    q: Option<String>,
+    /// `next` of the page before.
+    #[param(max_length = 300)]
+    page: Option<String>,
+}
+
+/// Devices that stand under no asset, by gateway and id.
+#[utoipa::path(
+    get, path = "/api/v1/unassigned-devices", tag = "assets", operation_id = "list_unassigned_devices",
+    params(UnassignedParams),
+    responses((status = 200, body = List<UnassignedDevice>, description = "A page of devices"), ReadErrors)
+)]
+pub(super) async fn unassigned(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    Params(params): Params<UnassignedParams>,
+) -> Result<Json<List<UnassignedDevice>>, ApiError> {
+    let text = limited("q", params.q.as_deref(), 400)?.unwrap_or_default();
+    let part = Part::of(params.customer.map(CustomerId), params.site.map(SiteId));
+    let view = state.view_within(&caller, Permission::SeeFleet, part)?;
+    Ok(Json(List::of(view.unassigned_devices(text, cursor(params.page.as_deref())?).await?)))
+}
+
+/// The filter and position of a list of devices that are not read.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct UnreadParams {
+    /// Seen by gateways of this customer only.
+    customer: Option<Uuid>,
+    /// Seen by gateways of this site only; `customer` doesn't matter then.
+    site: Option<Uuid>,
+    /// Not read for so many days, 1 to 3660; 7 if absent.
+    #[param(minimum = 1, maximum = 3660, max_length = 4)]
+    days: Option<u32>,
+    /// `next` of the page before.
+    #[param(max_length = 300)]
+    page: Option<String>,
+}
+
+/// Devices that have not been read for some days, by gateway and id, with the reason.
+#[utoipa::path(
+    get, path = "/api/v1/not-read", tag = "assets", operation_id = "list_unread_devices", params(UnreadParams),
+    responses((status = 200, body = List<UnreadDevice>, description = "A page of devices"), ReadErrors)
+)]
+pub(super) async fn unread(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    Params(params): Params<UnreadParams>,
+) -> Result<Json<List<UnreadDevice>>, ApiError> {
+    let days = params.days.unwrap_or(UNREAD_DAYS);
+    if days == 0 || days > MOST_DAYS {
+        return Err(ApiError::malformed(format!("days is {days}: expected 1 to {MOST_DAYS}")));
+    }
+    let part = Part::of(params.customer.map(CustomerId), params.site.map(SiteId));
+    let view = state.view_within(&caller, Permission::SeeFleet, part)?;
+    let now = Timestamp::now();
+    let before = now - SignedDuration::from_hours(24 * i64::from(days));
+    Ok(Json(List::of(view.unread_devices((before, now), cursor(params.page.as_deref())?).await?)))
+}

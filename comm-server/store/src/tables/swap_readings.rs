@@ -1,0 +1,95 @@
+//! Rows of the readings that a swap names as its evidence.
+
+use comm_server_core::assets::Meter;
+use comm_server_core::tenancy::{AssetId, TenantId};
+use sqlx::AnyConnection;
+use wire::ids::{DeviceId, Uuid};
+use wire::reading::Counter;
+
+use super::counters;
+use crate::db::row::stored;
+use crate::db::{StoreError, failed, row};
+
+/// Whose reading it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Old,
+    New,
+}
+
+impl Side {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Old => "old",
+            Self::New => "new",
+        }
+    }
+}
+
+/// A reading that a swap names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedReading {
+    pub(crate) swap: Uuid,
+    pub(crate) side: Side,
+    pub(crate) counter: Counter,
+    pub(crate) meter: Meter,
+}
+
+/// Inserts a reading.
+pub(crate) async fn insert(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    device: &DeviceId,
+    new: &NamedReading,
+) -> Result<(), StoreError> {
+    let meter = &new.meter;
+    let seq = meter.report.map(|report| stored(report.seq, "swap_readings.seq")).transpose()?;
+    sqlx::query(
+        "INSERT INTO swap_readings (tenant, swap, side, counter, gateway, device, read_ms, value, oid, raw, lane, \
+         seq) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+    )
+    .bind(tenant.to_string())
+    .bind(new.swap.to_string())
+    .bind(new.side.name())
+    .bind(new.counter.name())
+    .bind(meter.gateway.to_string())
+    .bind(device.to_string())
+    .bind(meter.at.as_millisecond())
+    .bind(stored(meter.value, "swap_readings.value")?)
+    .bind(meter.source.clone())
+    .bind(stored(meter.raw, "swap_readings.raw")?)
+    .bind(meter.report.map(|report| report.lane.name()))
+    .bind(seq)
+    .execute(connection)
+    .await
+    .map_err(failed("insert swap reading"))?;
+    Ok(())
+}
+
+/// The evidence of all swaps of an asset.
+pub(crate) async fn of_asset(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    asset: AssetId,
+) -> Result<Vec<NamedReading>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT c.swap, c.side, c.counter, c.gateway, c.read_ms, c.value, c.oid, c.raw, c.lane, c.seq \
+         FROM swaps s JOIN swap_readings c ON c.tenant = s.tenant AND c.swap = s.swap \
+         WHERE s.tenant = $1 AND s.asset = $2 ORDER BY c.swap, c.side, c.counter",
+    )
+    .bind(tenant.to_string())
+    .bind(asset.to_string())
+    .fetch_all(connection)
+    .await
+    .map_err(failed("read swap readings"))?;
+    let named = |found| {
+        let side = if row::text(found, "side")? == Side::Old.name() { Side::Old } else { Side::New };
+        Ok(NamedReading {
+            swap: row::parsed(found, ("swap_readings", "swap"), "a row")?,
+            side,
+            counter: row::parsed(found, ("swap_readings", "counter"), "a row")?,
+            meter: counters::meter(found)?,
+        })
+    };
+    rows.iter().map(named).collect()
+}

@@ -1,0 +1,299 @@
+//! Assets as people see them: what stands under each, what stood there before, and what was counted.
+
+use std::str::FromStr;
+
+use comm_server_core::assets::{AssetSpec, History, Meter, Placement, Stay};
+use comm_server_core::tenancy::{AssetId, CustomerId};
+use jiff::Timestamp;
+use sqlx::any::AnyRow;
+use wire::ids::{DeviceId, GatewayId, Uuid};
+use wire::reading::Counter;
+
+use super::search::pattern;
+use super::sightings::COUNTED;
+use crate::Scoped;
+use crate::db::page::{self, PAGE_ROWS, Page};
+use crate::db::{StoreError, failed, row, sql};
+use crate::tables::counters::Which;
+use crate::tables::swap_readings::{NamedReading, Side};
+use crate::tables::swaps::SwapRow;
+use crate::tables::{assets, counters, placements, swap_readings, swaps};
+
+/// How an asset is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AssetState {
+    /// A device stands under it.
+    InUse,
+    /// No device stands under it.
+    Empty,
+    /// It is out of use.
+    Retired,
+}
+
+impl AssetState {
+    /// All states.
+    pub const ALL: [Self; 3] = [Self::InUse, Self::Empty, Self::Retired];
+
+    /// Name in the API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InUse => "in_use",
+            Self::Empty => "empty",
+            Self::Retired => "retired",
+        }
+    }
+}
+
+/// A name that no state has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no state of that name: expected in_use, empty or retired")]
+pub struct NoSuchState;
+
+impl FromStr for AssetState {
+    type Err = NoSuchState;
+
+    fn from_str(name: &str) -> Result<Self, NoSuchState> {
+        Self::ALL.into_iter().find(|state| state.name() == name).ok_or(NoSuchState)
+    }
+}
+
+/// An asset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asset {
+    /// Its id.
+    pub id: AssetId,
+    /// What was entered.
+    pub spec: AssetSpec,
+    /// Its customer, by its site.
+    pub customer: Option<CustomerId>,
+    /// Name of its customer, "" for none.
+    pub customer_name: String,
+    /// Name of its site, "" for none.
+    pub site_name: String,
+    /// The device under it.
+    pub device: Option<DeviceId>,
+    /// Since when that device stands there.
+    pub device_since: Option<Timestamp>,
+    /// The gateway under which the device counts.
+    pub gateway: Option<GatewayId>,
+    /// Vendor of the device, "" for none; so are the texts that follow.
+    pub vendor: String,
+    /// Its model.
+    pub model: String,
+    /// Its serial number.
+    pub serial: String,
+    /// When the device was last read as a whole.
+    pub read_at: Option<Timestamp>,
+    /// It grows by one with each change.
+    pub version: i64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+    /// When it was retired.
+    pub retired_at: Option<Timestamp>,
+}
+
+impl Asset {
+    /// How it is.
+    #[must_use]
+    pub const fn state(&self) -> AssetState {
+        match (self.retired_at.is_some(), self.device.is_some()) {
+            (true, _) => AssetState::Retired,
+            (false, true) => AssetState::InUse,
+            (false, false) => AssetState::Empty,
+        }
+    }
+}
+
+/// An asset with its placements and swaps, each oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssetDetail {
+    /// The asset.
+    pub asset: Asset,
+    /// What stands and stood under it.
+    pub placements: Vec<Placement>,
+    /// Devices that were replaced.
+    pub swaps: Vec<Swap>,
+}
+
+/// A device that was replaced by another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swap {
+    /// Its id.
+    pub id: Uuid,
+    /// When the new device took the place of the old one.
+    pub at: Timestamp,
+    /// The old device.
+    pub old_device: DeviceId,
+    /// The new device.
+    pub new_device: DeviceId,
+    /// Why, for people.
+    pub reason: String,
+    /// Who recorded it.
+    pub by: String,
+    /// When that was.
+    pub created_at: Timestamp,
+    /// The last readings of the old device, one of each counter.
+    pub old: Vec<SwapReading>,
+    /// The first readings of the new device; none until it is read.
+    pub new: Vec<SwapReading>,
+}
+
+/// A reading that a swap names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwapReading {
+    /// The counter.
+    pub counter: Counter,
+    /// The reading with its evidence.
+    pub meter: Meter,
+}
+
+/// A filter of assets.
+#[derive(Debug, Clone, Default)]
+pub struct AssetFilter {
+    /// With this text in name, key, device, serial number or model; case does not matter, "" is in all.
+    pub text: String,
+    /// In this state only.
+    pub state: Option<AssetState>,
+}
+
+const TABLE: &str = "assets";
+
+/// Columns and tables of an [`Asset`]; the tables are `a`, `p` and `d`.
+fn select() -> String {
+    format!(
+        "SELECT a.asset, a.name, a.erp_key, a.site, a.notes, a.version, a.created_ms, a.updated_ms, a.retired_ms, \
+         COALESCE(s.name, '') AS site_name, COALESCE(s.customer, '') AS customer, \
+         COALESCE(c.name, '') AS customer_name, p.device, p.from_ms, d.gateway, COALESCE(d.vendor, '') AS vendor, \
+         COALESCE(d.model, '') AS model, COALESCE(d.serial, '') AS serial, d.read_ms FROM assets a \
+         LEFT JOIN sites s ON s.tenant = a.tenant AND s.site = a.site \
+         LEFT JOIN customers c ON c.tenant = s.tenant AND c.customer = s.customer \
+         LEFT JOIN placements p ON p.tenant = a.tenant AND p.asset = a.asset AND p.to_ms IS NULL \
+         LEFT JOIN devices d ON d.tenant = p.tenant AND d.device = p.device AND {COUNTED}"
+    )
+}
+
+fn asset(found: &AnyRow) -> Result<Asset, StoreError> {
+    let own = assets::of(found)?;
+    let key = &own.spec.name;
+    Ok(Asset {
+        id: own.id,
+        customer: row::parsed_or_none(found, (TABLE, "customer"), key)?,
+        customer_name: row::text(found, "customer_name")?,
+        site_name: row::text(found, "site_name")?,
+        device: row::maybe_parsed(found, (TABLE, "device"), key)?,
+        device_since: row::maybe_time(found, "from_ms")?,
+        gateway: row::maybe_parsed(found, (TABLE, "gateway"), key)?,
+        vendor: row::text(found, "vendor")?,
+        model: row::text(found, "model")?,
+        serial: row::text(found, "serial")?,
+        read_at: row::maybe_time(found, "read_ms")?,
+        version: own.version,
+        created_at: row::time(found, "created_ms")?,
+        updated_at: row::time(found, "updated_ms")?,
+        retired_at: own.retired_at,
+        spec: own.spec,
+    })
+}
+
+fn swap(found: SwapRow, readings: &[NamedReading]) -> Swap {
+    let of = |side| {
+        let own = readings.iter().filter(|named| named.swap == found.id && named.side == side);
+        own.map(|named| SwapReading { counter: named.counter, meter: named.meter.clone() }).collect()
+    };
+    Swap {
+        old: of(Side::Old),
+        new: of(Side::New),
+        id: found.id,
+        at: found.at,
+        old_device: found.old,
+        new_device: found.new,
+        reason: found.reason,
+        by: found.by,
+        created_at: found.created_at,
+    }
+}
+
+impl Scoped {
+    /// Assets by name.
+    ///
+    /// # Errors
+    /// The database or the cursor.
+    pub async fn assets(
+        &self,
+        filter: &AssetFilter,
+        cursor: Option<&str>,
+    ) -> Result<Page<Asset>, StoreError> {
+        let (id, name) = page::two_names(cursor)?;
+        let state = match filter.state {
+            None => "",
+            Some(AssetState::InUse) => " AND a.retired_ms IS NULL AND p.device IS NOT NULL",
+            Some(AssetState::Empty) => " AND a.retired_ms IS NULL AND p.device IS NULL",
+            Some(AssetState::Retired) => " AND a.retired_ms IS NOT NULL",
+        };
+        let (select, within) = (select(), sql::site_within(self.scope(), "a.site"));
+        let sql = format!(
+            "{select} WHERE a.tenant = $1{within}{state} AND (a.name > $2 OR (a.name = $2 AND a.asset > $3)) \
+             AND ($4 = '' OR LOWER(a.name) LIKE $4 ESCAPE '!' OR LOWER(a.erp_key) LIKE $4 ESCAPE '!' \
+              OR LOWER(COALESCE(p.device, '')) LIKE $4 ESCAPE '!' OR LOWER(COALESCE(d.serial, '')) LIKE $4 ESCAPE '!' \
+              OR LOWER(COALESCE(d.model, '')) LIKE $4 ESCAPE '!') ORDER BY a.name, a.asset LIMIT $5"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(self.tenant().to_string())
+            .bind(name)
+            .bind(id)
+            .bind(pattern(&filter.text))
+            .bind(PAGE_ROWS + 1)
+            .fetch_all(&mut *self.reader().await?)
+            .await
+            .map_err(failed("read assets"))?;
+        let items = rows.iter().map(asset).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::of(items, |a| format!("{},{}", a.id, a.spec.name)))
+    }
+
+    /// One asset with its placements and swaps.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn asset(&self, id: AssetId) -> Result<Option<AssetDetail>, StoreError> {
+        let (select, within) = (select(), sql::site_within(self.scope(), "a.site"));
+        let sql = format!("{select} WHERE a.tenant = $1{within} AND a.asset = $2");
+        let mut reader = self.reader().await?;
+        let found = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(self.tenant().to_string())
+            .bind(id.to_string())
+            .fetch_optional(&mut *reader)
+            .await
+            .map_err(failed("read asset"))?;
+        let Some(found) = found else { return Ok(None) };
+        let readings = swap_readings::of_asset(&mut reader, self.tenant(), id).await?;
+        let swaps = swaps::of_asset(&mut reader, self.tenant(), id).await?;
+        Ok(Some(AssetDetail {
+            asset: asset(&found)?,
+            placements: placements::of_asset(&mut reader, self.tenant(), id).await?,
+            swaps: swaps.into_iter().map(|own| swap(own, &readings)).collect(),
+        }))
+    }
+
+    /// The epochs of a counter of an asset; `None` if the scope has no such asset.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn asset_history(&self, id: AssetId, counter: Counter) -> Result<Option<History>, StoreError> {
+        let mut reader = self.reader().await?;
+        if assets::read(&mut reader, self.scope(), id).await?.is_none() {
+            return Ok(None);
+        }
+        let mut stays = Vec::new();
+        for Placement { device, from, to, .. } in placements::of_asset(&mut reader, self.tenant(), id).await?
+        {
+            let span = (from.as_millisecond(), to.map_or(i64::MAX, Timestamp::as_millisecond));
+            let of = (&device, counter);
+            let meters = counters::of_device(&mut reader, self.tenant(), of, span, Which::All).await?;
+            stays.push(Stay { device, from, to, meters });
+        }
+        Ok(Some(History::of(stays)))
+    }
+}
