@@ -43,7 +43,7 @@ pub use views::{
     CounterPoint, CounterSeries, CounterSource, Customer, Device, DeviceDetail, DeviceFilter, FleetDevice,
     FleetFilter, FleetNumbers, Gateway, GatewayFilter, LaneState, LatestCounter, LeftOutDevice, ListedUser,
     NoSuchState, OpenSession, OwnValue, Quarantined, Recorded, Rollout, RolloutDevice, SeriesQuery, Sighting,
-    Site, SiteFilter, Statistics, SupplyCall, Swap, SwapReading,
+    Site, SiteFilter, Statistics, SupplyCall, Swap, SwapReading, UnassignedDevice, UnreadDevice,
 };
 
 use db::writer::{self, Writer};

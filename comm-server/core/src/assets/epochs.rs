@@ -141,7 +141,7 @@ impl History {
         for stay in stays {
             history.add(stay);
         }
-        history.epochs.sort_by(|one, other| one.first.at.cmp(&other.first.at));
+        history.epochs.sort_by_key(|epoch| epoch.first.at);
         history
     }
 
@@ -153,7 +153,7 @@ impl History {
 
     fn add(&mut self, Stay { device, from, to, mut meters }: Stay) {
         meters.retain(|meter| meter.at >= from && to.is_none_or(|to| meter.at < to));
-        meters.sort_by(|one, other| (one.at, one.value).cmp(&(other.at, other.value)));
+        meters.sort_by_key(|meter| (meter.at, meter.value));
         for (turn, reign) in reigns(meters).into_iter().enumerate() {
             let opening = if turn == 0 { Opening::Placement } else { Opening::Source };
             self.add_reign(&device, opening, reign);

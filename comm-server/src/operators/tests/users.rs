@@ -176,6 +176,28 @@ async fn an_administrator_of_a_customer_gives_no_more_than_that() {
     assert_eq!(site.post(&kim, "/api/v1/customers", &json!({"name": "X"})).await.status, 403);
 }
 
+/// Ids of another customer.
+const NAMES: [(&str, &str); 7] = [
+    ("{gateway}", "gw-foreign"),
+    ("{device}", "ricoh:FOREIGN"),
+    ("{customer}", FOREIGN),
+    ("{site}", FOREIGN_SITE),
+    ("{asset}", "01980000-0000-7000-b000-000000000002"),
+    ("{rollout}", ROLLOUT),
+    ("{user}", "erin"),
+];
+
+/// Ids of nothing.
+const UNKNOWN: [(&str, &str); 7] = [
+    ("{gateway}", "gw-nowhere"),
+    ("{device}", "ricoh:NOWHERE"),
+    ("{customer}", "01980000-0000-7000-8000-0000000000ff"),
+    ("{site}", "01980000-0000-7000-9000-0000000000ff"),
+    ("{asset}", "01980000-0000-7000-b000-0000000000ff"),
+    ("{rollout}", "01980000-0000-7000-a000-0000000000ff"),
+    ("{user}", "nobody"),
+];
+
 /// Every route of the document, with ids of another customer: nothing of it is shown, changed, or told from what is unknown.
 #[tokio::test]
 async fn a_customers_own_login_reaches_nothing_else_on_any_route() {
@@ -184,24 +206,6 @@ async fn a_customers_own_login_reaches_nothing_else_on_any_route() {
         invite(&site, &admin, json!({"name": "v", "role": "customer_viewer", "customer": MINE})).await;
     let head = invite(&site, &admin, json!({"name": "h", "role": "administrator", "site": MY_SITE})).await;
     let document = site.get(&viewer, "/api/v1/openapi.json").await.json();
-    let names = [
-        ("{gateway}", "gw-foreign"),
-        ("{device}", "ricoh:FOREIGN"),
-        ("{customer}", FOREIGN),
-        ("{site}", FOREIGN_SITE),
-        ("{asset}", "01980000-0000-7000-b000-000000000002"),
-        ("{rollout}", ROLLOUT),
-        ("{user}", "erin"),
-    ];
-    let unknown = [
-        ("{gateway}", "gw-nowhere"),
-        ("{device}", "ricoh:NOWHERE"),
-        ("{customer}", "01980000-0000-7000-8000-0000000000ff"),
-        ("{site}", "01980000-0000-7000-9000-0000000000ff"),
-        ("{asset}", "01980000-0000-7000-b000-0000000000ff"),
-        ("{rollout}", "01980000-0000-7000-a000-0000000000ff"),
-        ("{user}", "nobody"),
-    ];
     let filled = |path: &str, with: &[(&str, &str)]| {
         with.iter().fold(path.to_owned(), |path, (name, id)| path.replace(name, id))
     };
@@ -219,18 +223,18 @@ async fn a_customers_own_login_reaches_nothing_else_on_any_route() {
                 continue;
             }
             for client in [&viewer, &head] {
-                let answer = ask(client, method, &filled(path, &names)).await;
+                let answer = ask(client, method, &filled(path, &NAMES)).await;
                 let name = format!("{method} {path}: {} {}", answer.status, answer.text);
                 assert!(!answer.text.to_lowercase().contains("foreign"), "{name}");
                 assert!(!answer.status.is_server_error(), "{name}");
                 if path.contains('{') {
-                    let nowhere = ask(client, method, &filled(path, &unknown)).await;
+                    let nowhere = ask(client, method, &filled(path, &UNKNOWN)).await;
                     let without = |text: &str, ids: &[(&str, &str)]| {
                         ids.iter().fold(text.to_owned(), |text, (name, id)| text.replace(id, name))
                     };
                     let (known, nowhere) = (
-                        (answer.status, without(&answer.text, &names)),
-                        (nowhere.status, without(&nowhere.text, &unknown)),
+                        (answer.status, without(&answer.text, &NAMES)),
+                        (nowhere.status, without(&nowhere.text, &UNKNOWN)),
                     );
                     assert_eq!(known, nowhere, "{name}");
                 }
