@@ -8,7 +8,7 @@ use super::url::address;
 const MAX_BYTES: usize = 1024;
 
 /// Paths that are no page to return to.
-const NO_PAGES: [&str; 5] = ["login", "logout", "password", "assets", "api"];
+const NO_PAGES: [&str; 5] = ["login", "logout", "password", "static", "api"];
 
 /// The path and query of a page, checked: it begins with exactly one `/`, so a browser stays on this origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
