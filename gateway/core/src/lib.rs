@@ -19,6 +19,7 @@ pub mod receive_errors;
 pub mod search;
 pub mod sensing;
 pub mod site;
+pub mod storage;
 pub mod traps;
 pub mod uplink;
 pub mod windows;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::site::{Event, Moment, Site};
+use gateway_core::storage::{SHUTDOWN_GRACE, StorageStep};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +14,7 @@ use super::input::Input;
 use super::local::StatusSnapshot;
 use super::services::Services;
 use super::{notices, records};
-use crate::spool::{Changes, Spool, SpoolError};
+use crate::spool::{Changes, Spool};
 use crate::traps::Gate;
 use crate::uplink::{Facts, UplinkEvent, UplinkHandle};
 
@@ -25,9 +26,6 @@ const GRAIN: Duration = Duration::from_millis(100);
 
 /// Longest time without a step.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
-
-/// Pause before a full spool is tried again.
-const FULL_PAUSE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct Engine {
@@ -121,16 +119,14 @@ impl Engine {
                 committed = self.spool.commit(changes.clone()) => committed,
                 () = self.given_up() => return false,
             };
-            match committed {
-                Ok(()) => return true,
-                Err(error @ SpoolError::Closed) => {
-                    tracing::error!(error = %error, "changes not stored");
-                    return false;
-                }
-                Err(error) => tracing::error!(error = %error, "changes wait for the spool"),
-            }
+            let Err(error) = committed else { return true };
+            let StorageStep::RetryAfter(pause) = error.failure().after_commit() else {
+                tracing::error!(error = %error, "changes not stored");
+                return false;
+            };
+            tracing::error!(error = %error, "changes wait for the spool");
             tokio::select! {
-                () = tokio::time::sleep(FULL_PAUSE) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = self.given_up() => return false,
             }
         }
@@ -139,7 +135,7 @@ impl Engine {
     /// After a shutdown, the spool has a limited time to store what was decided.
     async fn given_up(&self) {
         self.shutdown.cancelled().await;
-        tokio::time::sleep(FULL_PAUSE).await;
+        tokio::time::sleep(SHUTDOWN_GRACE).await;
     }
 
     fn publish(&self, now: Moment) {

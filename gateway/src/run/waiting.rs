@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
+use gateway_core::storage::StorageStep;
 use runtime::local::{Health, Host};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -12,9 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::RunError;
 use crate::spool::{Restored, Spool, SpoolError, SpoolSettings};
-
-/// Pause between attempts to open the spool.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Time limit for the requests of the local port before the gateway serves it.
 const TAKE_OVER: Duration = Duration::from_secs(2);
@@ -25,27 +23,30 @@ pub(super) async fn open_spool(
     (listener, hosts): (&std::net::TcpListener, &[Host]),
     shutdown: &CancellationToken,
 ) -> Result<Option<(Spool, Restored)>, RunError> {
-    let first = match Spool::open(settings.clone()).await {
-        Err(error @ SpoolError::NoRoom { .. }) => error,
-        opened => return Ok(Some(opened?)),
+    let (mut pause, first) = match Spool::open(settings.clone()).await {
+        Ok(opened) => return Ok(Some(opened)),
+        Err(error) => retry(error)?,
     };
-    tracing::error!(error = %first, "the gateway waits until there is room on its disk");
+    tracing::error!(error = first, "the gateway waits until there is room on its disk");
     let own = listener.try_clone().and_then(TcpListener::from_std).map_err(RunError::Waiting)?;
-    let (told, why) = watch::channel(Arc::<str>::from(first.to_string()));
+    let (reason, shown) = watch::channel(Arc::<str>::from(first));
     let over = shutdown.child_token();
-    let mut page = tokio::spawn(serve(own, hosts.to_vec(), why, over.clone()));
+    let mut page = tokio::spawn(serve(own, hosts.to_vec(), shown, over.clone()));
     let opened = loop {
         tokio::select! {
-            () = tokio::time::sleep(PAUSE) => {}
+            () = tokio::time::sleep(pause) => {}
             () = shutdown.cancelled() => break Ok(None),
         }
-        match Spool::open(settings.clone()).await {
-            Err(error @ SpoolError::NoRoom { .. }) => drop(told.send_replace(error.to_string().into())),
+        match Spool::open(settings.clone()).await.map_err(retry) {
             Ok(opened) => {
-                tracing::info!("there is room on the disk again: the gateway begins");
+                tracing::info!("there is room on the disk again: the gateway starts");
                 break Ok(Some(opened));
             }
-            Err(error) => break Err(error.into()),
+            Err(Ok((next, why))) => {
+                pause = next;
+                drop(reason.send_replace(why.into()));
+            }
+            Err(Err(error)) => break Err(error.into()),
         }
     };
     over.cancel();
@@ -53,6 +54,14 @@ pub(super) async fn open_spool(
         page.abort();
     }
     opened
+}
+
+/// The pause before the next attempt, and the reason for people; the error itself if there is no further attempt.
+fn retry(error: SpoolError) -> Result<(Duration, String), SpoolError> {
+    match error.failure().after_open() {
+        StorageStep::RetryAfter(pause) => Ok((pause, error.to_string())),
+        StorageStep::Stop => Err(error),
+    }
 }
 
 /// Responds to every request with the reason why the gateway waits.

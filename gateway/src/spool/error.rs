@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use gateway_core::storage::StorageFailure;
+
 /// Why an operation of the spool failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum SpoolError {
@@ -50,4 +52,15 @@ pub(crate) enum SpoolError {
     /// The program is shutting down.
     #[error("the spool is closed")]
     Closed,
+}
+
+impl SpoolError {
+    /// What the error means for the next attempt.
+    pub(crate) const fn failure(&self) -> StorageFailure {
+        match self {
+            Self::NoRoom { .. } | Self::Full { .. } | Self::Refuses { .. } => StorageFailure::NoRoom,
+            Self::Unusable { .. } | Self::Record { .. } | Self::Read { .. } => StorageFailure::Unusable,
+            Self::Closed => StorageFailure::Closed,
+        }
+    }
 }
