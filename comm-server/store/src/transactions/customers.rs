@@ -94,7 +94,7 @@ impl Scoped {
     ) -> Result<CustomerId, ChangeError> {
         let scope = self.scope().clone();
         let work = self.writer().write(move |c| {
-            Box::pin(async move { create_customer(c, scope.tenant(), &spec, &author).await })
+            Box::pin(async move { settled(create_customer(c, scope.tenant(), &spec, &author).await) })
         });
         work.await?
     }
@@ -113,11 +113,10 @@ impl Scoped {
         let scope = self.scope().clone();
         let work = self.writer().write(move |c| {
             Box::pin(async move {
-                let found = match found_customer(c, &scope, id, version).await? {
-                    Ok(found) => found,
-                    Err(refused) => return Ok(Err(refused)),
-                };
-                change_customer(c, scope.tenant(), &found, &spec, &author).await
+                settled(match found_customer(c, &scope, id, version).await {
+                    Ok(found) => change_customer(c, scope.tenant(), &found, &spec, &author).await,
+                    Err(refused) => Err(refused),
+                })
             })
         });
         work.await?
@@ -134,9 +133,9 @@ impl Scoped {
         author: Author,
     ) -> Result<(), ChangeError> {
         let scope = self.scope().clone();
-        let work = self
-            .writer()
-            .write(move |c| Box::pin(async move { delete_customer(c, &scope, id, version, &author).await }));
+        let work = self.writer().write(move |c| {
+            Box::pin(async move { settled(delete_customer(c, &scope, id, version, &author).await) })
+        });
         work.await?
     }
 
@@ -153,10 +152,10 @@ impl Scoped {
         let scope = self.scope().clone();
         let work = self.writer().write(move |c| {
             Box::pin(async move {
-                if let Err(refused) = found_customer(c, &scope, customer, None).await? {
-                    return Ok(Err(refused));
-                }
-                create_site(c, scope.tenant(), customer, &spec, &author).await
+                settled(match found_customer(c, &scope, customer, None).await {
+                    Ok(_) => create_site(c, scope.tenant(), customer, &spec, &author).await,
+                    Err(refused) => Err(refused),
+                })
             })
         });
         work.await?
@@ -176,11 +175,10 @@ impl Scoped {
         let scope = self.scope().clone();
         let work = self.writer().write(move |c| {
             Box::pin(async move {
-                let found = match found_site(c, &scope, id, version).await? {
-                    Ok(found) => found,
-                    Err(refused) => return Ok(Err(refused)),
-                };
-                change_site(c, scope.tenant(), &found, &spec, &author).await
+                settled(match found_site(c, &scope, id, version).await {
+                    Ok(found) => change_site(c, scope.tenant(), &found, &spec, &author).await,
+                    Err(refused) => Err(refused),
+                })
             })
         });
         work.await?
@@ -197,9 +195,9 @@ impl Scoped {
         author: Author,
     ) -> Result<(), ChangeError> {
         let scope = self.scope().clone();
-        let work = self
-            .writer()
-            .write(move |c| Box::pin(async move { delete_site(c, &scope, id, version, &author).await }));
+        let work = self.writer().write(move |c| {
+            Box::pin(async move { settled(delete_site(c, &scope, id, version, &author).await) })
+        });
         work.await?
     }
 
@@ -214,10 +212,18 @@ impl Scoped {
         author: Author,
     ) -> Result<(), ChangeError> {
         let scope = self.scope().clone();
-        let work = self
-            .writer()
-            .write(move |c| Box::pin(async move { assign(c, &scope, &gateway, site, &author).await }));
+        let work = self.writer().write(move |c| {
+            Box::pin(async move { settled(assign(c, &scope, &gateway, site, &author).await) })
+        });
         work.await?
+    }
+}
+
+/// Separates a refusal, which leaves the transaction as it is, from a failure of the store, which fails it.
+fn settled<T>(result: Result<T, ChangeError>) -> Outcome<T> {
+    match result {
+        Err(ChangeError::Store(error)) => Err(error),
+        done => Ok(done),
     }
 }
 
@@ -235,12 +241,12 @@ async fn found_customer(
     scope: &Scope,
     id: CustomerId,
     version: Option<i64>,
-) -> Outcome<CustomerRow> {
+) -> Result<CustomerRow, ChangeError> {
     tenants::lock(connection, scope.tenant()).await?;
-    Ok(match customers::read(connection, scope, id).await? {
-        None => Err(ChangeError::NotFound { what: "customer" }),
-        Some(found) => check_version(version, found.version).map(|()| found),
-    })
+    let found = customers::read(connection, scope, id).await?;
+    let found = found.ok_or(ChangeError::NotFound { what: "customer" })?;
+    check_version(version, found.version)?;
+    Ok(found)
 }
 
 /// A site of this version within a scope.
@@ -249,12 +255,12 @@ async fn found_site(
     scope: &Scope,
     id: SiteId,
     version: Option<i64>,
-) -> Outcome<SiteRow> {
+) -> Result<SiteRow, ChangeError> {
     tenants::lock(connection, scope.tenant()).await?;
-    Ok(match sites::read(connection, scope, id).await? {
-        None => Err(ChangeError::NotFound { what: "site" }),
-        Some(found) => check_version(version, found.version).map(|()| found),
-    })
+    let found = sites::read(connection, scope, id).await?;
+    let found = found.ok_or(ChangeError::NotFound { what: "site" })?;
+    check_version(version, found.version)?;
+    Ok(found)
 }
 
 /// The refusal of a customer whose name or key another one than `own` has.
@@ -286,40 +292,37 @@ pub(super) async fn create_customer(
     tenant: &TenantId,
     spec: &CustomerSpec,
     author: &Author,
-) -> Outcome<CustomerId> {
+) -> Result<CustomerId, ChangeError> {
     tenants::lock(connection, tenant).await?;
     let like = customers::like(connection, tenant, spec).await?;
     if let Some(refused) = taken_customer(&like, None, spec) {
-        return Ok(Err(refused));
+        return Err(refused);
     }
     let id = CustomerId(Uuid::now_v7());
     customers::insert(connection, tenant, id, spec, author.now).await?;
-    let entry = AuditEntry::new(author.now, &author.by, "customer.create", format!("{}: {id}", spec.name));
-    audit::append(connection, tenant, &entry.changing(None, Some(customer_json(spec)))).await?;
-    Ok(Ok(id))
+    let values = (None, Some(customer_json(spec)));
+    record(connection, (tenant, author), "customer.create", (&spec.name, id.0), values).await?;
+    Ok(id)
 }
 
-/// Changes a customer; one that is as it shall be keeps its version.
+/// Changes a customer; one that has these values already keeps its version.
 pub(super) async fn change_customer(
     connection: &mut AnyConnection,
     tenant: &TenantId,
     found: &CustomerRow,
     spec: &CustomerSpec,
     author: &Author,
-) -> Outcome<()> {
+) -> Result<(), ChangeError> {
     if found.spec == *spec {
-        return Ok(Ok(()));
+        return Ok(());
     }
     let like = customers::like(connection, tenant, spec).await?;
     if let Some(refused) = taken_customer(&like, Some(found.id), spec) {
-        return Ok(Err(refused));
+        return Err(refused);
     }
     customers::update(connection, tenant, found.id, spec, author.now).await?;
-    let detail = format!("{}: {}", spec.name, found.id);
-    let entry = AuditEntry::new(author.now, &author.by, "customer.change", detail);
-    let entry = entry.changing(Some(customer_json(&found.spec)), Some(customer_json(spec)));
-    audit::append(connection, tenant, &entry).await?;
-    Ok(Ok(()))
+    let values = (Some(customer_json(&found.spec)), Some(customer_json(spec)));
+    Ok(record(connection, (tenant, author), "customer.change", (&spec.name, found.id.0), values).await?)
 }
 
 async fn delete_customer(
@@ -328,22 +331,17 @@ async fn delete_customer(
     id: CustomerId,
     version: Option<i64>,
     author: &Author,
-) -> Outcome<()> {
-    let found = match found_customer(connection, scope, id, version).await? {
-        Ok(found) => found,
-        Err(refused) => return Ok(Err(refused)),
-    };
+) -> Result<(), ChangeError> {
+    let found = found_customer(connection, scope, id, version).await?;
     let tenant = scope.tenant();
     let count = sites::count(connection, tenant, id).await?;
     if count > 0 {
-        return Ok(Err(ChangeError::NotEmpty { what: found.spec.name, inside: "sites", count }));
+        return Err(ChangeError::NotEmpty { what: found.spec.name, inside: "sites", count });
     }
     customers::delete(connection, tenant, id).await?;
     settings::delete_of(connection, tenant, &Node::Customer(id)).await?;
-    let detail = format!("{}: {id}", found.spec.name);
-    let entry = AuditEntry::new(author.now, &author.by, "customer.delete", detail);
-    audit::append(connection, tenant, &entry.changing(Some(customer_json(&found.spec)), None)).await?;
-    Ok(Ok(()))
+    let values = (Some(customer_json(&found.spec)), None);
+    Ok(record(connection, (tenant, author), "customer.delete", (&found.spec.name, id.0), values).await?)
 }
 
 pub(super) async fn create_site(
@@ -352,17 +350,17 @@ pub(super) async fn create_site(
     customer: CustomerId,
     spec: &SiteSpec,
     author: &Author,
-) -> Outcome<SiteId> {
+) -> Result<SiteId, ChangeError> {
     let like = sites::like(connection, tenant, customer, spec).await?;
     if let Some(refused) = taken_site(&like, (None, customer), spec) {
-        return Ok(Err(refused));
+        return Err(refused);
     }
     let id = SiteId(Uuid::now_v7());
     let address = addresses::insert(connection, tenant, &spec.address, author.now).await?;
     sites::insert(connection, tenant, customer, Stored { id, spec, address: &address }, author.now).await?;
-    let entry = AuditEntry::new(author.now, &author.by, "site.create", format!("{}: {id}", spec.name));
-    audit::append(connection, tenant, &entry.changing(None, Some(site_json(spec)))).await?;
-    Ok(Ok(id))
+    let values = (None, Some(site_json(spec)));
+    record(connection, (tenant, author), "site.create", (&spec.name, id.0), values).await?;
+    Ok(id)
 }
 
 /// Changes a site; an edited address is a new row.
@@ -372,13 +370,13 @@ pub(super) async fn change_site(
     found: &SiteRow,
     spec: &SiteSpec,
     author: &Author,
-) -> Outcome<()> {
+) -> Result<(), ChangeError> {
     if found.spec == *spec {
-        return Ok(Ok(()));
+        return Ok(());
     }
     let like = sites::like(connection, tenant, found.customer, spec).await?;
     if let Some(refused) = taken_site(&like, (Some(found.id), found.customer), spec) {
-        return Ok(Err(refused));
+        return Err(refused);
     }
     let address = if found.spec.address == spec.address {
         found.address.clone()
@@ -386,11 +384,8 @@ pub(super) async fn change_site(
         addresses::insert(connection, tenant, &spec.address, author.now).await?
     };
     sites::update(connection, tenant, Stored { id: found.id, spec, address: &address }, author.now).await?;
-    let detail = format!("{}: {}", spec.name, found.id);
-    let entry = AuditEntry::new(author.now, &author.by, "site.change", detail);
-    let entry = entry.changing(Some(site_json(&found.spec)), Some(site_json(spec)));
-    audit::append(connection, tenant, &entry).await?;
-    Ok(Ok(()))
+    let values = (Some(site_json(&found.spec)), Some(site_json(spec)));
+    Ok(record(connection, (tenant, author), "site.change", (&spec.name, found.id.0), values).await?)
 }
 
 async fn delete_site(
@@ -399,26 +394,21 @@ async fn delete_site(
     id: SiteId,
     version: Option<i64>,
     author: &Author,
-) -> Outcome<()> {
-    let found = match found_site(connection, scope, id, version).await? {
-        Ok(found) => found,
-        Err(refused) => return Ok(Err(refused)),
-    };
+) -> Result<(), ChangeError> {
+    let found = found_site(connection, scope, id, version).await?;
     let tenant = scope.tenant();
     let count = gateways::count_of_site(connection, tenant, id).await?;
     if count > 0 {
-        return Ok(Err(ChangeError::NotEmpty { what: found.spec.name, inside: "gateways", count }));
+        return Err(ChangeError::NotEmpty { what: found.spec.name, inside: "gateways", count });
     }
     let count = assets::count_of_site(connection, tenant, id).await?;
     if count > 0 {
-        return Ok(Err(ChangeError::NotEmpty { what: found.spec.name, inside: "assets", count }));
+        return Err(ChangeError::NotEmpty { what: found.spec.name, inside: "assets", count });
     }
     sites::delete(connection, tenant, id).await?;
     settings::delete_of(connection, tenant, &Node::Site(id)).await?;
-    let detail = format!("{}: {id}", found.spec.name);
-    let entry = AuditEntry::new(author.now, &author.by, "site.delete", detail);
-    audit::append(connection, tenant, &entry.changing(Some(site_json(&found.spec)), None)).await?;
-    Ok(Ok(()))
+    let values = (Some(site_json(&found.spec)), None);
+    Ok(record(connection, (tenant, author), "site.delete", (&found.spec.name, id.0), values).await?)
 }
 
 async fn assign(
@@ -427,20 +417,20 @@ async fn assign(
     gateway: &GatewayId,
     site: Option<SiteId>,
     author: &Author,
-) -> Outcome<()> {
+) -> Result<(), ChangeError> {
     tenants::lock(connection, scope.tenant()).await?;
     if !gateways::is_within(connection, scope, gateway).await? {
-        return Ok(Err(ChangeError::NotFound { what: "gateway" }));
+        return Err(ChangeError::NotFound { what: "gateway" });
     }
     let site = match site {
         None => None,
-        Some(id) => match sites::read(connection, scope, id).await? {
-            None => return Ok(Err(ChangeError::NotFound { what: "site" })),
-            Some(found) => Some(found),
-        },
+        Some(id) => {
+            let found = sites::read(connection, scope, id).await?;
+            Some(found.ok_or(ChangeError::NotFound { what: "site" })?)
+        }
     };
     assign_gateway(connection, scope.tenant(), gateway, site.as_ref(), author).await?;
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// Assigns a gateway that exists; one that is there already keeps its place.
@@ -464,6 +454,18 @@ pub(super) async fn assign_gateway(
     let site = |id: Option<SiteId>| Some(json!({ "site": id }));
     let entry = entry.changing(site(before), site(place.map(|(_, site)| site)));
     audit::append(connection, tenant, &entry).await
+}
+
+/// Writes the audit entry of a customer or site, with its values before and after.
+async fn record(
+    connection: &mut AnyConnection,
+    (tenant, author): (&TenantId, &Author),
+    what: &str,
+    (name, id): (&str, Uuid),
+    (before, after): (Option<serde_json::Value>, Option<serde_json::Value>),
+) -> Result<(), StoreError> {
+    let entry = AuditEntry::new(author.now, &author.by, what, format!("{name}: {id}"));
+    audit::append(connection, tenant, &entry.changing(before, after)).await
 }
 
 fn customer_json(spec: &CustomerSpec) -> serde_json::Value {

@@ -162,19 +162,19 @@ async fn take(
     let tenant = scope.tenant();
     let customer = match known.customer {
         Some(found) => {
-            unrefused(change_customer(connection, tenant, &found, &row.customer, author).await?)?;
+            unrefused(change_customer(connection, tenant, &found, &row.customer, author).await)?;
             found.id
         }
-        None => unrefused(create_customer(connection, tenant, &row.customer, author).await?)?,
+        None => unrefused(create_customer(connection, tenant, &row.customer, author).await)?,
     };
     let Some(ImportSite { spec, time_zone, gateways }) = &row.site else { return Ok(()) };
     let site = match known.site {
         Some(found) => {
-            unrefused(change_site(connection, tenant, &found, spec, author).await?)?;
+            unrefused(change_site(connection, tenant, &found, spec, author).await)?;
             found
         }
         None => {
-            let id = unrefused(create_site(connection, tenant, customer, spec, author).await?)?;
+            let id = unrefused(create_site(connection, tenant, customer, spec, author).await)?;
             SiteRow { id, customer, spec: spec.clone(), address: String::new(), version: 1 }
         }
     };
