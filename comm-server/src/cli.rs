@@ -116,7 +116,7 @@ pub(crate) enum Action {
 pub(crate) enum QuarantineAction {
     /// List them.
     List,
-    /// Try them again, and take those that can be used now.
+    /// Process them again, and store those that can be used now.
     Replay {
         /// Of this gateway only.
         #[arg(long)]

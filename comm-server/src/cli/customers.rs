@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
 use comm_server_core::customers::{Address, CustomerSpec, SiteSpec};
 use comm_server_core::roles::Permission;
 use comm_server_core::settings::Setting;
@@ -42,7 +43,7 @@ pub(crate) enum CustomerAction {
         /// Only check the rows.
         #[arg(long, conflicts_with = "skip_wrong")]
         check: bool,
-        /// Take the good rows, though others are wrong.
+        /// Import the valid rows even if others are wrong.
         #[arg(long)]
         skip_wrong: bool,
     },
@@ -110,17 +111,19 @@ pub(crate) enum SettingAction {
         #[command(flatten)]
         place: PlaceArguments,
         /// The setting.
-        setting: SettingName,
+        #[arg(value_parser = setting_names())]
+        setting: Setting,
         /// The value.
         value: String,
     },
-    /// Take the value of a place away, so that it inherits.
+    /// Remove the own value of a place, so that it inherits.
     Unset {
         /// The place.
         #[command(flatten)]
         place: PlaceArguments,
         /// The setting.
-        setting: SettingName,
+        #[arg(value_parser = setting_names())]
+        setting: Setting,
     },
 }
 
@@ -150,23 +153,9 @@ impl PlaceArguments {
     }
 }
 
-/// A setting's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum SettingName {
-    /// IANA time zone.
-    TimeZone,
-    /// Seconds between two polls.
-    PollIntervalS,
-}
-
-impl From<SettingName> for Setting {
-    fn from(name: SettingName) -> Self {
-        match name {
-            SettingName::TimeZone => Self::TimeZone,
-            SettingName::PollIntervalS => Self::PollInterval,
-        }
-    }
+/// Parses the name of a setting; an unknown one is answered with those that there are.
+fn setting_names() -> impl TypedValueParser<Value = Setting> {
+    PossibleValuesParser::new(Setting::ALL.map(Setting::name)).try_map(|name| name.parse::<Setting>())
 }
 
 pub(super) async fn customer(
@@ -201,7 +190,7 @@ pub(super) async fn customer(
     }
 }
 
-/// Takes the file, with a progress bar on a terminal.
+/// Imports the file, with a progress bar on a terminal.
 async fn import(
     customers: &Customers,
     actor: &Actor,
@@ -269,11 +258,11 @@ pub(super) async fn setting(
     let place = match action {
         SettingAction::Show { place } => place,
         SettingAction::Set { place, setting, value } => {
-            settings.set(actor, place.node(), (*setting).into(), Some(value)).await?;
+            settings.set(actor, place.node(), *setting, Some(value)).await?;
             place
         }
         SettingAction::Unset { place, setting } => {
-            settings.set(actor, place.node(), (*setting).into(), None).await?;
+            settings.set(actor, place.node(), *setting, None).await?;
             place
         }
     };
