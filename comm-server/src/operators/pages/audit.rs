@@ -160,7 +160,7 @@ pub(super) async fn export(
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"audit.csv\""),
     ];
-    // The mark tells spreadsheets that the file is UTF-8.
+    // From the byte order mark, spreadsheets know that the file is UTF-8.
     let head = format!("\u{feff}{}", AuditFormat::Csv.head());
     Ok((headers, audit_body::body(head, export)).into_response())
 }

@@ -123,7 +123,7 @@ fn found_gateways(found: Page<Gateway>, q: &str) -> GatewayChoice {
     let (count, is_sought) = (found.items.len(), !q.trim().is_empty());
     let note = match (count, found.next.is_some(), is_sought) {
         (0, _, true) => "No gateway matches: try a shorter word.".to_owned(),
-        (0, _, false) => "No gateway has called yet.".to_owned(),
+        (0, _, false) => "No gateway has polled yet.".to_owned(),
         (_, true, _) => format!("The first {count} are listed: find others by name, customer or site."),
         (1, false, true) => "1 gateway matches.".to_owned(),
         (_, false, true) => format!("{count} gateways match."),

@@ -1,4 +1,4 @@
-//! `/customers/import`: what became of the rows of a file; `/customers/export.csv`: the table.
+//! `/customers/import`: the result for each row of a file; `/customers/export.csv`: the table.
 
 use std::io::Cursor;
 
@@ -83,6 +83,6 @@ pub(super) async fn export(
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"customers.csv\""),
     ];
-    // The mark tells spreadsheets that the file is UTF-8.
+    // From the byte order mark, spreadsheets know that the file is UTF-8.
     Ok((headers, format!("\u{feff}{table}")).into_response())
 }

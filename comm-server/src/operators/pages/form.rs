@@ -26,7 +26,7 @@ pub(super) fn choices(all: &[(&str, &str)], chosen: &str) -> Vec<Choice> {
     all.iter().map(choice).collect()
 }
 
-/// The identifier that an address asks for; `None` where it is empty.
+/// The identifier in a query parameter; `None` where it is empty.
 pub(super) fn identifier<T: FromStr<Err = InvalidId>>(value: &str) -> Result<Option<T>, ApiError> {
     let given = Some(value).filter(|value| !value.is_empty());
     given.map(str::parse::<T>).transpose().map_err(|error| ApiError::malformed(error.to_string()))

@@ -1,4 +1,4 @@
-//! A list in pages: where it goes on, and the address of its next page.
+//! A list in pages: its position, and the address of its next page.
 
 use serde::Deserialize;
 
@@ -10,7 +10,7 @@ use super::url::address;
 pub(super) struct Cursor(String);
 
 impl Cursor {
-    /// Where the list goes on; `None` for the first page.
+    /// The position behind the page before; `None` for the first page.
     pub(super) fn get(&self) -> Option<&str> {
         Some(self.0.as_str()).filter(|cursor| !cursor.is_empty())
     }

@@ -116,7 +116,7 @@ async fn old_values_are_marked() {
     assert!(site.get(&client, "/").await.text.contains("class=\"stale\""));
     site.sql("UPDATE devices SET offline = 0; UPDATE gateways SET last_poll_ms = 1").await;
     assert!(site.get(&client, DEVICE).await.text.contains("Its gateway has missed its polls."));
-    assert!(site.get(&client, "/").await.text.contains("gateway not heard from"));
+    assert!(site.get(&client, "/").await.text.contains("gateway does not poll"));
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn tile_badge_and_bar_agree_on_what_is_near_its_end() {
     assert!(fleet.contains("mini-text low") && fleet.contains("Supply low"), "{fleet}");
 }
 
-/// The word of the badge that follows a marker.
+/// The text of the badge that follows a marker.
 fn badge_after<'a>(html: &'a str, marker: &str) -> &'a str {
     let (_, rest) = html.split_once(marker).unwrap_or_else(|| panic!("{marker}: {html}"));
     let (_, rest) = rest.split_once("<span class=\"badge").unwrap();
