@@ -158,7 +158,7 @@ impl Session {
     }
 }
 
-/// Orders the meters: the bytes from the poll that delivers the command until it is done.
+/// Requests the meters; returns the bytes from the poll that delivers the command to the final response.
 async fn report_meters(
     site: &mut Site,
     operator: &Operator,

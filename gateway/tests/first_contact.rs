@@ -46,7 +46,7 @@ fn printer() -> Vec<(&'static str, Vec<u8>)> {
     vec![(SYS_DESCR, tlv(4, b"Acme X1")), (LIFE_COUNT, tlv(0x41, &[0x01, 0x00]))]
 }
 
-/// Silent to more than so many objects at once.
+/// Sends no response to a request for more than this number of objects.
 async fn shy(most: usize) -> Agent {
     let own = printer();
     Agent::start(move |request| if request.oids.len() > most { Vec::new() } else { answer(request, &own) })

@@ -24,7 +24,7 @@ use wire::report::{Call, CallKind, Edge};
 
 const POSTFIX: &str = "/usr/sbin/postfix";
 
-/// It knows passwords; Postfix asks it.
+/// The authentication service that Postfix consults.
 const DOVECOT: &str = "/usr/sbin/dovecot";
 
 const PASSWORD: &str = "not-the-usual-one";

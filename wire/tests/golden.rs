@@ -27,7 +27,7 @@ fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/v1").join(name)
 }
 
-/// The file's bytes; written from `made` where it doesn't exist yet and that is asked for.
+/// The file's bytes. With `PLATEN_WRITE_VECTORS` set, a file that doesn't exist is written from `made` first.
 fn file(name: &str, made: &[u8]) -> Vec<u8> {
     let path = path(name);
     if std::env::var_os("PLATEN_WRITE_VECTORS").is_some() && !path.exists() {

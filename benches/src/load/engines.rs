@@ -11,7 +11,7 @@ use fixtures::postgresql::Postgresql;
 /// Reports of each gateway in a transaction.
 const STEP: u64 = 50;
 
-/// The first meter of a load, milliseconds; the others follow a second apart.
+/// Time of the first meter reading of a load, milliseconds since 1970; the others follow a second apart.
 const BEGIN_MS: u64 = 1_767_225_600_000;
 
 /// A database that was filled by a load.

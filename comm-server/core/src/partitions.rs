@@ -11,7 +11,7 @@ use crate::retention::before;
 /// Months that are created ahead, besides the current one: a job that fails for weeks loses no report.
 const AHEAD: i32 = 3;
 
-/// A partition by the time of receipt of its reports, milliseconds.
+/// A partition: the reports received within a span of time, milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {
     /// Name of its table.

@@ -13,7 +13,7 @@ pub(super) fn store(gateway: &GatewayId, error: &StoreError) -> ProblemResponse 
         return ProblemResponse::new(ProblemCode::Overloaded, "too many gateways at once: retry later");
     }
     if matches!(error, StoreError::Unreachable) {
-        // The writer has told of it once for all of them.
+        // The writer has logged it once for all of them.
         return ProblemResponse::new(
             ProblemCode::Overloaded,
             "the database can't be reached: nothing was stored",

@@ -89,7 +89,7 @@ pub(crate) enum CommandError {
     /// The role does not allow it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// The name is no [`RequestKind`].
+    /// No [`RequestKind`] has this name.
     #[error("there is no command of that kind")]
     UnknownKind,
     /// The list of devices is empty or too long.

@@ -185,7 +185,7 @@ fn poll() -> Poll {
     }
 }
 
-/// Every row of every table, times of receipt aside: the state.
+/// Every row of every table without the times of receipt: the state.
 async fn state(store: &Store) -> BTreeMap<&'static str, Vec<String>> {
     let queries = [
         ("lanes", "SELECT gateway || lane || acknowledged AS line FROM lanes ORDER BY 1"),
@@ -240,7 +240,7 @@ async fn meters_are_requested_once_a_day_and_never_twice_at_once() {
     assert_eq!(store.request_due_meters(tomorrow, || 0).await.unwrap(), 0);
     let open = store.of(&scope()).commands(Some(&testing::id("gw-1")), None).await.unwrap().items;
     assert_eq!(open.iter().filter(|c| c.state.name() == "queued").count(), 1);
-    // The next day the first one is still open, though not expired: nobody is asked twice.
+    // The next day the first one is still open, though not expired: no gateway gets two requests.
     sqlx::query("UPDATE commands SET expires_ms = expires_ms * 2")
         .execute(&raw(&opened).await)
         .await

@@ -35,7 +35,7 @@ fn read_at(seq: u64) -> Timestamp {
         + jiff::SignedDuration::from_secs(seq.try_into().unwrap())
 }
 
-/// Reports until told to stop, and gives the last number that was acknowledged to it.
+/// Sends reports until it is stopped; returns the last number that was acknowledged.
 async fn report(dir: PathBuf, gateway: &'static str, url: String, taken: Arc<AtomicU64>, enough: u64) -> u64 {
     let identity = Identity::load(&identity(&dir, gateway)).unwrap();
     let client = || {

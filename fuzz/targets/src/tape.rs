@@ -20,14 +20,14 @@ impl<'a> Tape<'a> {
         self.octets(1).first().copied().unwrap_or(0)
     }
 
-    /// The next octets, fewer at the end.
+    /// The next `count` octets; fewer at the end of the tape.
     pub(crate) fn octets(&mut self, count: usize) -> &'a [u8] {
         let (taken, left) = self.0.split_at(count.min(self.0.len()));
         self.0 = left;
         taken
     }
 
-    /// A length of two octets, and so many octets.
+    /// A length of two octets, and that number of octets.
     pub(crate) fn counted(&mut self) -> &'a [u8] {
         let length = u16::from_be_bytes([self.octet(), self.octet()]);
         self.octets(usize::from(length))

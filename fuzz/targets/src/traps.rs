@@ -127,7 +127,7 @@ async fn receiver() -> NotificationReceiver {
     builder.authoritative_engine(engine.expect("an engine id")).build().await.expect("a port on loopback")
 }
 
-/// Decides as the gateway does, with a clock that goes on by each trap.
+/// Decides as the gateway does, with a clock that advances with each trap.
 struct Gate {
     gate: TrapRateLimiter,
     now: Duration,

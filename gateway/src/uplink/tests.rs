@@ -40,7 +40,7 @@ use crate::spool::{Changes, Spool, SpoolSettings};
 enum Trouble {
     /// It stores, and the answer is lost.
     AnswerLost,
-    /// It asks for patience.
+    /// It responds 503 with `Retry-After`.
     Overloaded,
     /// It fails.
     Fails,

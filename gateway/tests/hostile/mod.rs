@@ -11,7 +11,7 @@ pub(crate) const GET: u8 = 0xa0;
 /// Tag of a GetBulkRequest.
 pub(crate) const GETBULK: u8 = 0xa5;
 
-/// What was asked.
+/// A request as the agent received it.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     /// Tag of the PDU.
@@ -79,7 +79,7 @@ pub(crate) fn message(request: &Request, varbinds: &[u8]) -> Vec<u8> {
     pdu(request, 0, 0, varbinds)
 }
 
-/// A GetResponse with an error status and the objects that were asked for.
+/// A GetResponse with an error-status and the requested objects.
 pub(crate) fn error(request: &Request, status: u8, index: u8) -> Vec<u8> {
     let varbind = |oid: &String| tlv(0x30, &[tlv(6, &encode_oid(oid)), vec![5, 0]].concat());
     let varbinds: Vec<u8> = request.oids.iter().flat_map(varbind).collect();

@@ -355,7 +355,7 @@ fn a_gateway_has_one_certificate_by_a_token_and_a_new_one_replaces_it_by_name_on
     let lost = enroll(&one).unwrap();
     let refused = enroll(&two).err().unwrap();
     assert!(matches!(refused, AuthorityError::AlreadyEnrolled { .. }), "{refused}");
-    // The program ended before the certificate was kept beside its token: the same token goes on.
+    // The program ended before the certificate was kept beside its token: the same token continues the enrollment.
     let first = enroll(&one).unwrap();
     assert_eq!(authority.supersede(&serial(&first), now()).unwrap().len(), 1);
     assert_eq!(valid(&authority, "gw-1"), [serial(&first)]);
@@ -377,7 +377,7 @@ fn a_gateway_has_one_certificate_by_a_token_and_a_new_one_replaces_it_by_name_on
     let revoked = authority.supersede(&serial(&second), now()).unwrap();
     assert_eq!(revoked.iter().map(|r| r.reason).collect::<Vec<_>>(), [RevocationReason::Superseded; 2]);
     assert_eq!(valid(&authority, "gw-1"), [serial(&second)]);
-    // The answer got lost and is asked for again, after a renewal: that stays.
+    // The response was lost and is requested again after a renewal: the renewed certificate stays valid.
     let newest = authority.sign(&gateway, &KeyPair::generate().unwrap(), now()).unwrap();
     assert!(authority.supersede(&serial(&second), now()).unwrap().is_empty());
     assert_eq!(valid(&authority, "gw-1"), [serial(&second), serial(&newest)]);

@@ -119,7 +119,7 @@ mod tests {
         (fs::read_to_string(&config.certificate).unwrap(), fs::read_to_string(&config.key).unwrap())
     }
 
-    /// Crashes after so many steps, then recovers.
+    /// Crashes after this number of steps, then recovers.
     #[test]
     fn a_crash_at_any_step_leaves_one_whole_pair() {
         type Step = fn(&IdentityConfig);

@@ -172,7 +172,7 @@ mod tests {
         }
     }
 
-    /// Frames asked for when a handler has read `read` of two.
+    /// Frames requested from the peer when a handler has read `read` of two.
     async fn asked(headers: &HeaderMap, read: usize) -> u32 {
         let count = Arc::default();
         let frames = Frames(["a", "b"].into(), Arc::clone(&count), false);

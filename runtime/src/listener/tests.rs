@@ -122,7 +122,7 @@ async fn a_revoked_peer_loses_its_connection_and_gets_no_new_one_while_others_st
     publish(&site.authority, &site.dir.path().join("server"));
     assert!(site.live.reload(Timestamp::now()).unwrap());
 
-    // Nothing is asked on it, and it ends all the same.
+    // No request is sent on it, and it ends nevertheless.
     let mut rest = Vec::new();
     tokio::time::timeout(PATIENCE, open.read_to_end(&mut rest)).await.unwrap().ok();
     let refused = tokio::time::timeout(PATIENCE, async {

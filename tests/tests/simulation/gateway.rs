@@ -27,7 +27,7 @@ use super::link::Link;
 use super::network::latency;
 use super::tamper::Tamper;
 
-/// Between two reads of a device, and two searches.
+/// Time between two reads of a device, and between two searches.
 const STATUS: Duration = Duration::from_secs(900);
 const SEARCH: Duration = Duration::from_secs(6 * 3600);
 

@@ -32,7 +32,7 @@ pub(crate) struct Link {
     pub(crate) lost: u64,
     /// Requests that arrived late.
     pub(crate) arrived_late: u64,
-    /// Whether the server has stored a batch since this was asked last.
+    /// Whether the server has stored a batch since the last call.
     stored: bool,
     begin: Timestamp,
 }

@@ -2,7 +2,7 @@
 //! devices that move and clocks that jump. The gateways are the real state machines of site and uplink; the server is the
 //! decisions of its core. `invariant.rs` lists what holds in every week.
 //!
-//! `PLATEN_SEEDS=5000` runs so many seeds, `PLATEN_SEED=7` that one alone.
+//! `PLATEN_SEEDS=5000` runs the seeds 0 to 4999, `PLATEN_SEED=7` that one only.
 
 #![expect(clippy::unwrap_used, reason = "a simulated message that can't be read fails the seed")]
 

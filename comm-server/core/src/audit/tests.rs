@@ -157,7 +157,7 @@ proptest! {
         let before = Head { number: head.first_number - 1, hash: head.first_previous, ..head };
         let rewritten = seal(&mut entries, before);
         prop_assert_eq!(verify(&entries, head, None), broken(head.number, Fault::NotHead));
-        // Whoever writes the head again as well is found by what was noted elsewhere.
+        // If the head was written again as well, the number and hash noted elsewhere show it.
         prop_assert_eq!(verify(&entries, rewritten, None), Ok(()));
         prop_assert_eq!(verify(&entries, rewritten, Some(known)), broken(known.number, Fault::NotKnown));
     }

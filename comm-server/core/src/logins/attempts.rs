@@ -86,7 +86,7 @@ pub fn failed(own: Option<Failures>, now: Timestamp) -> Failures {
     Failures { count: before.map_or(1, |own| own.count + 1), last: now }
 }
 
-/// Failures of the whole account after one more.
+/// The failures of the whole account, with one more counted.
 #[must_use]
 pub fn account_failed(account: Option<Failures>, now: Timestamp) -> Failures {
     Failures { count: account.map_or(0, |account| left(account, now)).saturating_add(1), last: now }

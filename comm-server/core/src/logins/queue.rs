@@ -92,7 +92,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever waits alone for a network is next after at most one of each other network.
+        /// The only one who waits in a network is next after at most one of each other network.
         #[test]
         fn a_newcomer_waits_for_one_of_each_other_network(
             before in prop::collection::vec(0_u8..20, 0..200)

@@ -1,4 +1,5 @@
-//! What a page's script asks for again: regions without a secret, sent only when they changed, and alone compressed.
+//! The regions that a page's script requests again: they hold no secret, are sent only when they changed, and are the
+//! only compressed responses.
 
 use axum::http::header;
 use serde_json::json;

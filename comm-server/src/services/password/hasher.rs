@@ -65,7 +65,7 @@ impl Drop for Place {
             };
             drop(places);
             let place = Self { buffer: Some(buffer), places: Arc::clone(&self.places) };
-            // Whoever gave up waiting leaves it to the next one.
+            // A caller that gave up waiting leaves its turn to the next one.
             given_on = next.send(place).err().and_then(|mut unwanted| unwanted.buffer.take());
         }
     }

@@ -12,7 +12,7 @@ fn entry(second: i64, who: &str, what: &str) -> AuditEntry {
         .changing(Some(json!({"n": second})), Some(json!({"n": second + 1, "text": "ä"})))
 }
 
-/// A store with so many entries, all sealed.
+/// A store with this number of entries, all sealed.
 async fn sealed(entries: i64) -> Opened {
     let opened = opened().await;
     let own = opened.store.of(&scope());

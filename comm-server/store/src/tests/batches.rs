@@ -151,7 +151,7 @@ pub(super) async fn a_call_that_a_lost_spool_forgot_ends_when_its_device_is_foun
     let ingest = |at, lane, seq, reports: Vec<Value>| store.ingest(later(at), lane, arrivals(seq, &reports));
     let raised = vec![call("service_call", "raised", "gone"), call("service_call", "raised", "still")];
     ingest(1, Lane::Urgent, 1, raised).await.unwrap();
-    // Found for the first time after its calls were told: they are not forgotten.
+    // The device is found for the first time after its calls were reported: they are still there.
     ingest(2, Lane::Bulk, 1, vec![found()]).await.unwrap();
     assert_eq!(open().await.len(), 2);
 

@@ -35,7 +35,7 @@ pub(crate) fn direct(dir: &TempDir) -> String {
     })
 }
 
-/// URL of the folder's database, empty when it is first asked for.
+/// URL of the folder's database, which is empty at the first call.
 pub(crate) fn database(dir: &TempDir) -> String {
     let name = name(dir);
     DATABASES.with_borrow_mut(|databases| match databases {
@@ -91,7 +91,7 @@ pub(crate) fn script(dir: &TempDir, script: &str) {
     });
 }
 
-/// Runs tests one after another, each with a database of its own, and tells which of them failed.
+/// Runs tests one after another, each with a database of its own, and reports which of them failed.
 pub(crate) fn all_on_postgresql(through: Through, tests: &[(&str, fn())]) {
     let databases = match start(through) {
         Ok(databases) => databases,

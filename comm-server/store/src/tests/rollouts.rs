@@ -1,4 +1,4 @@
-//! Roll-outs and what gateways tell of them.
+//! Roll-outs, and the steps that gateways report.
 
 use comm_server_core::rollouts::{RolloutSpec, Start};
 use wire::report::WaitReason;

@@ -51,7 +51,7 @@ pub(super) async fn an_answer_through_another_server_outlives_the_expiry() {
     let (answered, expired) = tokio::join!(answer(&two, id, ResponseState::Done), one.expire_commands(late));
     answered.unwrap();
     expired.unwrap();
-    // Whichever came first: what happened in truth is told.
+    // Whichever was committed first, the state is what the device did.
     let command = one.of(&scope()).command(&testing::id("gw-1"), id).await.unwrap().unwrap();
     assert_eq!(command.state.name(), "done");
 }
@@ -72,7 +72,7 @@ pub(super) async fn a_token_given_to_two_servers_at_once_is_used_once() {
             (Claimed::ByAnother, Claimed::Taken) => "there",
             both => panic!("{both:?}"),
         };
-        // Its holder asks both again before an answer came: one certificate is kept, and both give that one.
+        // Its holder sends the request to both again before a response: one certificate is stored, and both return it.
         let issued = |certificate: &str| IssuedFor {
             certificate: certificate.to_owned(),
             serial: "01".to_owned(),

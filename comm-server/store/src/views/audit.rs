@@ -106,7 +106,7 @@ impl Scoped {
         rows.iter().map(|found| Recorded::of(Row::of(found)?)).collect()
     }
 
-    /// Whether a filter lets more than so many sealed entries through.
+    /// Whether more than this number of sealed entries match a filter.
     pub async fn has_more_audit_than(&self, filter: &AuditFilter, entries: i64) -> Result<bool, StoreError> {
         let sql = format!(
             "SELECT number FROM audit WHERE {MATCHES} AND number > $6 ORDER BY number LIMIT 1 OFFSET $7"

@@ -62,7 +62,8 @@ impl Scoped {
         }
     }
 
-    /// Entries behind the last one, up to the head. Two with one number are both read: an index may have been removed.
+    /// Entries behind the last one, up to the head. Two entries with the same number are both read: the unique
+    /// index may have been removed.
     async fn numbered(&self, last: &(i64, String), head: Head) -> Result<Vec<Row>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM audit WHERE tenant = $1 AND number >= $2 AND number <= $3 \

@@ -225,7 +225,7 @@ fn usable(identity: &Identity) -> Option<&str> {
     serial.chars().any(|c| c.is_ascii_alphanumeric() && c != '0').then_some(serial)
 }
 
-/// Whether vendor and serial number match, leading zeros aside.
+/// Whether vendor and serial number match; leading zeros are ignored.
 fn alike(record: &DeviceRecord, identity: &Identity, serial: &str) -> bool {
     let known = record.reading.identity();
     !differ(known.vendor.as_deref(), identity.vendor.as_deref())

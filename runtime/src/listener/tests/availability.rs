@@ -29,7 +29,7 @@ fn connector(gateway: &Identity, protocol: &str) -> TlsConnector {
 async fn rest(stream: &mut client::TlsStream<TcpStream>) -> String {
     let mut rest = Vec::new();
     let reading = stream.read_to_end(&mut rest);
-    // With or without a word of good-bye.
+    // With or without close_notify.
     drop(tokio::time::timeout(PATIENCE, reading).await.expect("the server ends the connection"));
     String::from_utf8_lossy(&rest).into_owned()
 }

@@ -67,7 +67,7 @@ fn a_store_that_went_back_goes_on_by_its_mark() {
     let judged = state.judge(51);
     assert_eq!(judged, Acknowledgement::ServerAhead { base: 11, up_to: 40 });
     assert_eq!(state.gone(51, judged), 4);
-    // It went back once more, before the server was heard: what was made meanwhile is lost as well.
+    // It was restored again before the server responded: the reports made in between are lost as well.
     let mut on = state;
     for _ in 0..3 {
         on.make();
@@ -250,7 +250,8 @@ proptest! {
         prop_assert_eq!((world.told_lost, world.quarantined.len()), (0, 0));
     }
 
-    /// A store that goes back loses what was in it alone, tells how many those are, and takes no number twice.
+    /// A store that is restored from an older state loses the reports that only it had, reports their count, and uses no
+    /// number twice.
     #[test]
     fn a_store_that_goes_back_reports_its_loss(steps in prop::collection::vec(step(false), 1..80)) {
         let mut world = World::new();
@@ -259,7 +260,8 @@ proptest! {
         world.check(true);
     }
 
-    /// An old copy of everything has no mark to tell by: what is made with it arrives all the same, and once.
+    /// Where the high-water mark is as old as the store, nothing shows that it was restored: the reports made with it
+    /// arrive nevertheless, each once.
     #[test]
     fn an_old_copy_takes_no_number_twice(
         steps in prop::collection::vec(step(true), 1..60),
