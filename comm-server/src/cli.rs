@@ -7,6 +7,7 @@ mod dispatch;
 mod print;
 mod print_assets;
 mod rollout;
+mod tokens;
 mod users;
 
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ use crate::config::Config;
 use crate::services::{
     AccountError, Accounts, Actor, AuditError, CommandError, Commands, Customers, CustomersError, FileError,
     Forbidden, HashError, ImagesError, OrderError, PasswordResetError, Quarantine, QuarantineError,
-    RequestKind, SettingsError, Users, Views,
+    RequestKind, SettingsError, Tokens, Users, Views,
 };
 use crate::store::backup::{self, BackupError};
 use crate::store::{self, Needs, Page, RolloutError, Store, StoreError};
@@ -37,6 +38,7 @@ pub(crate) use audit::AuditAction;
 pub(crate) use customers::{CustomerAction, SettingAction, SiteAction};
 pub(crate) use print::PrintError;
 pub(crate) use rollout::RolloutAction;
+pub(crate) use tokens::TokenAction;
 pub(crate) use users::UserAction;
 
 /// Name of the program, the prefix of its error messages.
@@ -82,6 +84,9 @@ pub(crate) enum Action {
     /// Accounts of people.
     #[command(subcommand)]
     User(UserAction),
+    /// Tokens of programs that use the API.
+    #[command(subcommand)]
+    Token(TokenAction),
     /// Gateways.
     #[command(subcommand)]
     Gateway(GatewayAction),
@@ -312,6 +317,7 @@ const fn needs(action: &Action) -> Needs {
         | Action::Asset(_)
         | Action::Setting(_)
         | Action::User(_)
+        | Action::Token(_)
         | Action::Gateway(_)
         | Action::Command(_)
         | Action::Quarantine(_)
@@ -362,6 +368,7 @@ async fn carry_out(arguments: &Arguments, config: &Config, url: &str) -> Result<
         | Action::Asset(_)
         | Action::Setting(_)
         | Action::User(_)
+        | Action::Token(_)
         | Action::Gateway(_)
         | Action::Command(_)
         | Action::Quarantine(_)
@@ -397,6 +404,7 @@ async fn on_store(arguments: &Arguments, config: &Config, store: &Store) -> Resu
             let users = Users::new(store, &config.scope())?;
             users::act(&Accounts::new(store.clone(), users), &actor, json, action).await
         }
+        Action::Token(action) => tokens::act(&Tokens::new(store.clone()), &actor, json, action).await,
         Action::Gateway(GatewayAction::Assign { gateway, site }) => {
             Customers::new(store.clone()).assign(&actor, gateway, *site).await?;
             Ok(print::assigned(json, gateway, *site)?)

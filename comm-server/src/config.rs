@@ -19,6 +19,7 @@ use runtime::public_certificate::{CertificateFiles, PublicCertificate};
 use serde::Deserialize;
 
 use crate::gateways::est::Issuer;
+use crate::services::check_leaked_hashes;
 use crate::store::{self, Needs, StoreError};
 
 /// Name of the database file in the data directory.
@@ -67,6 +68,9 @@ pub struct Config {
     /// How long things are kept.
     #[serde(default)]
     pub retention: Retention,
+    /// Passwords that people choose.
+    #[serde(default)]
+    pub passwords: Passwords,
     /// Logs.
     #[serde(default)]
     pub log: LogConfig,
@@ -119,6 +123,16 @@ pub struct Enrollment {
     pub authority: PathBuf,
 }
 
+/// Passwords that people choose.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Passwords {
+    /// File of SHA-1 hashes of leaked passwords, sorted, a line for each, as those of Have I Been Pwned; a password in it is
+    /// refused.
+    #[serde(default)]
+    pub leaked_hashes: Option<PathBuf>,
+}
+
 /// The global server.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -133,6 +147,7 @@ impl Paths for Config {
         paths.extend(self.identity.paths());
         paths.extend(&mut self.operators.certificate);
         paths.extend(&mut self.operators.key);
+        paths.extend(&mut self.passwords.leaked_hashes);
         paths.extend(self.enrollment.as_mut().map(|enrollment| &mut enrollment.authority));
         paths
     }
@@ -182,6 +197,11 @@ impl Config {
             && let Err(error) = PublicCertificate::load(&files)
         {
             problems.push(source.problem("operators.certificate", chain(&error)));
+        }
+        if let Some(file) = &config.passwords.leaked_hashes
+            && let Err(error) = check_leaked_hashes(file)
+        {
+            problems.push(source.problem("passwords.leaked_hashes", error));
         }
         // A wrong URL was found above; the first start makes the data directory.
         let will_be_made = config.database.is_none() && !config.data_dir.exists();

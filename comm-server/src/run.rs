@@ -142,7 +142,9 @@ pub(crate) async fn run(config: Config, shutdown: CancellationToken) -> Result<(
     let rules = ListenerRules::new(&identity, &config, public.as_ref())?;
     let images = config.global_server.as_ref().map(|global| Images::new(Arc::clone(&identity), &global.url));
     let scope = config.scope();
-    let services = Services::new(&store, &scope, config.cadence, images.transpose()?)?;
+    let leaked_hashes = config.passwords.leaked_hashes.clone();
+    let users = Users::with_leaked_hashes(&store, &scope, leaked_hashes)?;
+    let services = Services::with_users(&store, config.cadence, images.transpose()?, users);
     let enrollment = config.enrollment.as_ref();
     let enrollment = enrollment.map(|it| Enrollment::new(store.of(&scope), &it.authority, &identity.now()));
     let enrollment = enrollment.transpose()?;

@@ -55,7 +55,14 @@ async fn real_responses_match_the_document() -> Result<()> {
     operator.post("/api/v1/commands", &order).await?;
 
     let (cookie, csrf) = operator.credentials();
-    let people = ["/api/v1/session", "/api/v1/account/password"];
+    // Wrong passwords end the session.
+    let people = [
+        "/api/v1/session",
+        "/api/v1/account/password",
+        "/api/v1/account/recovery-codes",
+        "/api/v1/account/second-factor",
+        "/api/v1/account/second-factor/removal",
+    ];
     run(&site, (cookie, csrf), &people.map(|path| ["--exclude-path", path]).concat())?;
     // Without a login, every response is an error in the documented form.
     run(&site, ("__Host-platen_session=x", "x"), &people.map(|path| ["--exclude-path", path]).concat())?;

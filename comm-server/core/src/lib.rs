@@ -19,6 +19,7 @@ pub mod replica;
 pub mod retention;
 pub mod roles;
 pub mod rollouts;
+pub mod second_factor;
 pub mod settings;
 pub mod tenancy;
 pub mod tokens;

@@ -48,11 +48,15 @@ pub enum Permission {
     ManageUsers,
     /// Read the audit.
     SeeAudit,
+    /// See and, with consent, operate the panel of a device by Remote Assistance.
+    UseAssistance,
+    /// Enable Remote Assistance for a part of the tree, or disable it.
+    EnableAssistance,
 }
 
 impl Permission {
     /// All permissions.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::SeeFleet,
         Self::AskCounters,
         Self::AskStatus,
@@ -63,6 +67,8 @@ impl Permission {
         Self::ReplayQuarantine,
         Self::ManageUsers,
         Self::ManageCustomers,
+        Self::UseAssistance,
+        Self::EnableAssistance,
     ];
 }
 
@@ -129,13 +135,18 @@ impl Role {
     /// Whether the role has the permission.
     #[must_use]
     pub const fn may(self, permission: Permission) -> bool {
-        use Permission::{AskCounters, AskGateway, AskStatus, ManageCustomers, RollOut, SeeFleet};
+        use Permission::{
+            AskCounters, AskGateway, AskStatus, ManageCustomers, RollOut, SeeFleet, UseAssistance,
+        };
         match self {
             Self::Viewer | Self::CustomerViewer | Self::CustomerBuyer => matches!(permission, SeeFleet),
-            Self::Dispatcher | Self::AssistanceOperator => matches!(permission, SeeFleet | AskStatus),
+            Self::Dispatcher => matches!(permission, SeeFleet | AskStatus),
+            Self::AssistanceOperator => matches!(permission, SeeFleet | AskStatus | UseAssistance),
             Self::MeterClerk => matches!(permission, SeeFleet | AskCounters | ManageCustomers),
             Self::FirmwareManager => matches!(permission, SeeFleet | AskStatus | RollOut),
-            Self::Engineer => matches!(permission, SeeFleet | AskCounters | AskStatus | AskGateway),
+            Self::Engineer => {
+                matches!(permission, SeeFleet | AskCounters | AskStatus | AskGateway | UseAssistance)
+            }
             Self::Administrator => true,
         }
     }
@@ -161,15 +172,15 @@ mod tests {
     #[test]
     fn every_role_has_exactly_the_permissions_of_the_table() {
         let table = [
-            (Role::Viewer, "1000000000"),
-            (Role::Dispatcher, "1010000000"),
-            (Role::MeterClerk, "1100000001"),
-            (Role::FirmwareManager, "1010100000"),
-            (Role::AssistanceOperator, "1010000000"),
-            (Role::Engineer, "1111000000"),
-            (Role::Administrator, "1111111111"),
-            (Role::CustomerViewer, "1000000000"),
-            (Role::CustomerBuyer, "1000000000"),
+            (Role::Viewer, "100000000000"),
+            (Role::Dispatcher, "101000000000"),
+            (Role::MeterClerk, "110000000100"),
+            (Role::FirmwareManager, "101010000000"),
+            (Role::AssistanceOperator, "101000000010"),
+            (Role::Engineer, "111100000010"),
+            (Role::Administrator, "111111111111"),
+            (Role::CustomerViewer, "100000000000"),
+            (Role::CustomerBuyer, "100000000000"),
         ];
         assert_eq!(table.map(|(role, _)| role), Role::ALL);
         for (role, allowed) in table {

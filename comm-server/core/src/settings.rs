@@ -4,6 +4,8 @@
 use std::str::FromStr;
 
 use crate::fields::InvalidField;
+use crate::roles::Permission;
+use crate::second_factor::RequireTotp;
 
 /// A setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,6 +14,8 @@ pub enum Setting {
     TimeZone,
     /// Seconds between two polls of a gateway without an open service call.
     PollInterval,
+    /// Who must have a second factor.
+    RequireTotp,
 }
 
 /// A floor of the tree, from the top.
@@ -87,7 +91,7 @@ impl Origin {
 
 impl Setting {
     /// All settings.
-    pub const ALL: [Self; 2] = [Self::TimeZone, Self::PollInterval];
+    pub const ALL: [Self; 3] = [Self::TimeZone, Self::PollInterval, Self::RequireTotp];
 
     /// Name in the store and the API.
     #[must_use]
@@ -95,6 +99,7 @@ impl Setting {
         match self {
             Self::TimeZone => "time_zone",
             Self::PollInterval => "poll_interval_s",
+            Self::RequireTotp => "require_totp",
         }
     }
 
@@ -104,6 +109,7 @@ impl Setting {
         match self {
             Self::TimeZone => "Time zone",
             Self::PollInterval => "Poll interval, seconds",
+            Self::RequireTotp => "Second factor required of",
         }
     }
 
@@ -113,6 +119,25 @@ impl Setting {
         match self {
             Self::TimeZone => Level::Site,
             Self::PollInterval => Level::Gateway,
+            Self::RequireTotp => Level::Tenant,
+        }
+    }
+
+    /// The permission to change it.
+    #[must_use]
+    pub const fn permission(self) -> Permission {
+        match self {
+            Self::TimeZone | Self::PollInterval => Permission::ManageCustomers,
+            Self::RequireTotp => Permission::ManageUsers,
+        }
+    }
+
+    /// The values, where there are a few; none where a text or a number is entered.
+    #[must_use]
+    pub fn choices(self) -> &'static [&'static str] {
+        match self {
+            Self::TimeZone | Self::PollInterval => &[],
+            Self::RequireTotp => &["none", "administrators", "everybody"],
         }
     }
 
@@ -137,6 +162,10 @@ impl Setting {
                 let seconds = given.parse::<u32>().ok().filter(|s| (60..=86_400).contains(s));
                 let invalid = || InvalidField::new(self.name(), given, "60 to 86400 seconds");
                 seconds.map(|s| s.to_string()).ok_or_else(invalid)
+            }
+            Self::RequireTotp => {
+                let invalid = |_| InvalidField::new(self.name(), given, "none, administrators or everybody");
+                given.parse::<RequireTotp>().map(|value| value.name().to_owned()).map_err(invalid)
             }
         }
     }
@@ -193,6 +222,8 @@ mod tests {
             let error = Setting::TimeZone.parse(bad).unwrap_err();
             assert!(error.to_string().contains("expected an IANA time zone"), "{error}");
         }
+        assert_eq!(Setting::RequireTotp.choices(), RequireTotp::ALL.map(RequireTotp::name));
+        assert!(Setting::RequireTotp.parse("all").is_err());
         for setting in Setting::ALL {
             assert_eq!(setting.name().parse(), Ok(setting));
         }

@@ -4,20 +4,21 @@ use std::path::Path;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use comm_server_core::audit::differences;
-use comm_server_core::tenancy::SiteId;
+use comm_server_core::tenancy::{Part, SiteId};
 use jiff::Timestamp;
 use runtime::output::OutputReader;
 use serde::Serialize;
 use serde_json::json;
+use uuid::Uuid;
 use wire::ids::{CommandId, DeviceId, GatewayId};
 use wire::report::WaitReason;
 use wire::text::with_marks;
 
-use crate::services::{FileOutcome, ImportMode, Invited, PlaceSetting, audit_document};
+use crate::services::{FileOutcome, ImportMode, Invited, MadeToken, PlaceSetting, audit_document};
 use crate::store::backup::{BackedUp, Restored};
 use crate::store::{
-    AuditChain, Customer, Gateway, LeftOutDevice, ListedUser, Migrated, Quarantined, Recorded, Replayed,
-    Rollout, RolloutDevice, Site,
+    ApiToken, AuditChain, Customer, Gateway, LeftOutDevice, ListedUser, Migrated, Quarantined, Recorded,
+    Replayed, Rollout, RolloutDevice, Site,
 };
 
 /// Standard output refused.
@@ -368,12 +369,60 @@ pub(super) fn state_of_user(json: bool, user: &str, disabled: bool) -> Result<()
     line(&format!("{user}: {state}"))
 }
 
+pub(super) fn tokens(json: bool, tokens: &[ApiToken], now: Timestamp) -> Result<(), PrintError> {
+    if json {
+        let one = |t: &ApiToken| {
+            let (customer, site) = Part::ids(t.spec.account.part);
+            json!({ "token": t.id, "name": t.spec.name, "role": t.spec.account.role.name(), "customer": customer,
+                "site": site, "networks": t.spec.networks, "created_by": t.created_by, "created_at": t.created_at,
+                "expires_at": t.spec.expires_at, "used_at": t.used_at, "revoked_at": t.revoked_at })
+        };
+        return document(&tokens.iter().map(one).collect::<Vec<_>>());
+    }
+    let row = |t: &ApiToken| {
+        let state = match t.revoked_at {
+            Some(_) => "revoked",
+            None if t.spec.expires_at <= now => "expired",
+            None => "works",
+        };
+        let texts = [t.id.to_string(), t.spec.name.clone(), t.spec.account.role.name().to_owned()];
+        let rest =
+            [state.to_owned(), time(t.used_at), time(Some(t.spec.expires_at)), t.spec.networks.clone()];
+        [texts.to_vec(), rest.to_vec()].concat()
+    };
+    let headers = ["token", "name", "role", "state", "last use", "expires", "networks"];
+    line(&table(&headers, tokens.iter().map(row)))
+}
+
+/// A token is a secret and goes to standard output alone.
+pub(super) fn token_made(json: bool, made: &MadeToken) -> Result<(), PrintError> {
+    if json {
+        return document(&json!({ "token": made.id, "secret": made.token }));
+    }
+    line(&format!("token {}: {}", made.id, made.token))
+}
+
+pub(super) fn token_revoked(json: bool, token: Uuid) -> Result<(), PrintError> {
+    if json {
+        return document(&json!({ "token": token, "revoked": true }));
+    }
+    line(&format!("{token} is revoked"))
+}
+
+pub(super) fn factor_removed(json: bool, user: &str) -> Result<(), PrintError> {
+    if json {
+        return document(&json!({ "user": user, "has_second_factor": false }));
+    }
+    line(&format!("{user}: the second factor is removed, the user's sessions have ended"))
+}
+
 pub(super) fn users(json: bool, users: &[ListedUser]) -> Result<(), PrintError> {
     if json {
         let one = |ListedUser { user, place, invited }: &ListedUser| {
             json!({ "name": user.name.as_str(), "role": user.role.name(), "reaches": place,
                 "full_name": user.full_name, "mail": user.mail, "disabled_at": user.disabled_at,
-                "has_password": !user.password_hash.is_empty(), "invited": invited })
+                "has_password": !user.password_hash.is_empty(), "invited": invited,
+                "has_second_factor": user.has_second_factor })
         };
         return document(&users.iter().map(one).collect::<Vec<_>>());
     }

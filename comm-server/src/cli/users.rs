@@ -29,6 +29,11 @@ pub(crate) enum UserAction {
         /// Login name.
         user: String,
     },
+    /// Remove the second factor of a user who lost it, and end the user's sessions.
+    ResetTotp {
+        /// Login name.
+        user: String,
+    },
     /// Allow a disabled user to log in again.
     Enable {
         /// Login name.
@@ -77,6 +82,10 @@ pub(super) async fn act(
             Ok(print::invited(json, &accounts.create(actor, &new.user, &spec).await?)?)
         }
         UserAction::Invite { user } => Ok(print::invited(json, &accounts.invite(actor, user).await?)?),
+        UserAction::ResetTotp { user } => {
+            accounts.reset_second_factor(actor, user).await?;
+            Ok(print::factor_removed(json, user)?)
+        }
         UserAction::Disable { user } => set_disabled(accounts, actor, json, (user, true)).await,
         UserAction::Enable { user } => set_disabled(accounts, actor, json, (user, false)).await,
     }

@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use comm_server_core::second_factor::Stage;
 use runtime::listener::Peer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,13 +34,50 @@ pub(super) fn check_csrf(caller: &Caller, given: &str) -> Result<(), ApiError> {
     Err(ApiError::new(ProblemCode::Forbidden, detail))
 }
 
-/// Rejects everything until the one-time password is changed.
-fn check_password_is_own(caller: &Caller) -> Result<(), ApiError> {
-    if !caller.must_change {
-        return Ok(());
+/// What stands between a login and everything else, in the order in which it is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Gate {
+    /// The code of the second factor.
+    Code,
+    /// A password of one's own.
+    Password,
+    /// A second factor that must be set up.
+    Enrollment,
+}
+
+impl Gate {
+    /// The first one that a session has not passed.
+    pub(super) fn of(caller: &Caller) -> Option<Self> {
+        match (caller.stage, caller.must_change) {
+            (Stage::Code, _) => Some(Self::Code),
+            (Stage::Enroll | Stage::Open, true) => Some(Self::Password),
+            (Stage::Enroll, false) => Some(Self::Enrollment),
+            (Stage::Open, false) => None,
+        }
     }
-    let detail = "the one-time password must be changed first: PUT /api/v1/account/password";
-    Err(ApiError::new(ProblemCode::Forbidden, detail))
+
+    /// The gate that keeps a session from what is behind `passed`; with `None`, from what is behind all of them.
+    pub(super) fn before(caller: &Caller, passed: Option<Self>) -> Option<Self> {
+        Self::of(caller).filter(|gate| passed.is_none_or(|passed| *gate <= passed))
+    }
+
+    const fn remedy(self) -> &'static str {
+        match self {
+            Self::Code => "the code of the second factor is missing: POST /api/v1/session/code",
+            Self::Password => "the one-time password must be changed first: PUT /api/v1/account/password",
+            Self::Enrollment => {
+                "a second factor is required and must be set up first: POST /api/v1/account/second-factor"
+            }
+        }
+    }
+}
+
+/// Rejects everything behind a gate that the caller has not passed.
+fn check_gates(caller: &Caller, passed: Option<Gate>) -> Result<(), ApiError> {
+    match Gate::before(caller, passed) {
+        None => Ok(()),
+        Some(gate) => Err(ApiError::new(ProblemCode::Forbidden, gate.remedy())),
+    }
 }
 
 /// Finds the session of a request. The requests with which a page refreshes itself don't keep a session alive.
@@ -102,10 +140,36 @@ fn refreshes_itself(headers: &HeaderMap) -> bool {
     headers.get(runtime::live::HEADER).is_some_and(|why| why != "search")
 }
 
+/// A caller of the API whose login may lack anything.
+pub(super) struct AnyCaller(pub(super) Caller);
+
 /// A caller of the API who may still have a one-time password.
 pub(super) struct UnverifiedCaller(pub(super) Caller);
 
+/// A caller of the API who may still have to set up a second factor.
+pub(super) struct EnrollingCaller(pub(super) Caller);
+
 impl FromRequestParts<OperatorState> for UnverifiedCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, ApiError> {
+        let AnyCaller(caller) = AnyCaller::from_request_parts(parts, state).await?;
+        check_gates(&caller, Some(Gate::Code))?;
+        Ok(Self(caller))
+    }
+}
+
+impl FromRequestParts<OperatorState> for EnrollingCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, ApiError> {
+        let AnyCaller(caller) = AnyCaller::from_request_parts(parts, state).await?;
+        check_gates(&caller, Some(Gate::Password))?;
+        Ok(Self(caller))
+    }
+}
+
+impl FromRequestParts<OperatorState> for AnyCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, ApiError> {
@@ -126,8 +190,8 @@ impl FromRequestParts<OperatorState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, ApiError> {
-        let UnverifiedCaller(caller) = UnverifiedCaller::from_request_parts(parts, state).await?;
-        check_password_is_own(&caller)?;
+        let AnyCaller(caller) = AnyCaller::from_request_parts(parts, state).await?;
+        check_gates(&caller, None)?;
         Ok(caller)
     }
 }

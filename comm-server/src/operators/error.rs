@@ -5,8 +5,8 @@ use runtime::problem_response::ProblemResponse;
 use wire::problem::{Problem, ProblemCode};
 
 use crate::services::{
-    AccountError, AuditError, CommandError, CustomersError, FileError, Forbidden, HashError, LoginError,
-    OrderError, PasswordError, QuarantineError, SessionError, SettingsError,
+    AccountError, AuditError, CodeError, CommandError, CustomersError, FactorError, FileError, Forbidden,
+    HashError, LoginError, OrderError, PasswordError, QuarantineError, SessionError, SettingsError,
 };
 use crate::store::{ChangeError, RolloutError, StoreError};
 use comm_server_core::assets::PlacementError;
@@ -108,6 +108,29 @@ impl From<PasswordError> for ApiError {
             PasswordError::Weak(error) => Self::malformed(error.to_string()),
             PasswordError::Hash(error) => error.into(),
             PasswordError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<FactorError> for ApiError {
+    fn from(error: FactorError) -> Self {
+        match error {
+            FactorError::Password(error) => error.into(),
+            FactorError::WrongCode => Self::malformed(error.to_string()),
+            FactorError::Already | FactorError::NotBegun | FactorError::NotOn | FactorError::Required => {
+                Self::new(ProblemCode::Conflict, error.to_string())
+            }
+            FactorError::Change(error) => error.into(),
+        }
+    }
+}
+
+impl From<CodeError> for ApiError {
+    fn from(error: CodeError) -> Self {
+        match error {
+            CodeError::NotDue => Self::new(ProblemCode::Conflict, error.to_string()),
+            CodeError::Wrong => Self::new(ProblemCode::Unauthorized, error.to_string()),
+            CodeError::Login(error) => error.into(),
         }
     }
 }

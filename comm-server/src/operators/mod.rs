@@ -69,7 +69,7 @@ impl OperatorState {
 /// Everything that operators reach.
 pub(crate) fn router(state: OperatorState) -> Router {
     Router::new()
-        .merge(api::router())
+        .merge(api::router(&state))
         .merge(pages::router(&state))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(axum::middleware::from_fn_with_state(state.clone(), caller::record_write))

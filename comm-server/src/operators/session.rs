@@ -13,7 +13,7 @@ use runtime::listener::Peer;
 
 use super::OperatorState;
 use super::error::ApiError;
-use crate::services::{KNOWN_S, LoggedIn, Login};
+use crate::services::{KNOWN_S, LoggedIn, Login, Origin, Session};
 
 /// Name of the cookie. With this prefix, a browser accepts it only from this host over HTTPS (RFC 6265bis §4.1.3.2).
 pub(super) const COOKIE: &str = "__Host-platen_session";
@@ -52,7 +52,40 @@ pub(super) fn ended_cookie() -> Cookie<'static> {
 }
 
 /// The cookies of a login: of the session, and of the browser that is recognised from now on.
-pub(super) type LoginCookies = AppendHeaders<[(HeaderName, String); 2]>;
+pub(super) type LoginCookies = AppendHeaders<Vec<(HeaderName, String)>>;
+
+/// Where a request comes from.
+fn origin_of<'a>(
+    peer: Option<&Extension<Peer>>,
+    headers: &'a HeaderMap,
+    device: Option<&'a str>,
+) -> Origin<'a> {
+    // Without a listener (in tests) there is no peer.
+    let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(peer)| peer.address.ip());
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    Origin { address, device, agent }
+}
+
+fn cookies(begun: &LoggedIn) -> LoginCookies {
+    let session = cookie(begun.token.clone()).to_string();
+    let all = [Some(session), begun.device.as_deref().map(device_cookie)];
+    AppendHeaders(all.into_iter().flatten().map(|cookie| (header::SET_COOKIE, cookie)).collect())
+}
+
+/// Goes on with a login by the code of the second factor, and prepares the cookies.
+pub(super) async fn enter_code(
+    state: &OperatorState,
+    peer: Option<Extension<Peer>>,
+    headers: &HeaderMap,
+    session: &Session,
+    code: &str,
+) -> Result<(LoggedIn, LoginCookies), ApiError> {
+    let device = device_of(headers);
+    let origin = origin_of(peer.as_ref(), headers, device.as_deref());
+    let begun = state.services.second_factors.enter(session, origin, code).await?;
+    let cookies = cookies(&begun);
+    Ok((begun, cookies))
+}
 
 /// Logs in, and prepares the cookies.
 pub(super) async fn log_in(
@@ -62,14 +95,11 @@ pub(super) async fn log_in(
     user: &str,
     password: &str,
 ) -> Result<(LoggedIn, LoginCookies), ApiError> {
-    // Without a listener (in tests) there is no peer.
-    let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(peer)| peer.address.ip());
     let device = device_of(headers);
-    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let login = Login { address, device: device.as_deref(), agent, user, password };
-    let begun = state.services.users.log_in(login).await?;
-    let cookies = [cookie(begun.token.clone()).to_string(), device_cookie(&begun.device)];
-    Ok((begun, AppendHeaders(cookies.map(|cookie| (header::SET_COOKIE, cookie)))))
+    let origin = origin_of(peer.as_ref(), headers, device.as_deref());
+    let begun = state.services.users.log_in(Login { origin, user, password }).await?;
+    let cookies = cookies(&begun);
+    Ok((begun, cookies))
 }
 
 /// The token that a request carries.

@@ -7,7 +7,7 @@ use comm_server_core::tenancy::UserName;
 use jiff::{SignedDuration, Timestamp};
 
 use super::customers::author;
-use super::password::{self, HashError, WeakPassword};
+use super::password::{HashError, WeakPassword};
 use super::sessions::{random_token, token_hash};
 use super::{Actor, Forbidden, Users};
 use crate::store::{
@@ -24,7 +24,9 @@ pub(crate) enum AccountError {
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
     /// Own rights can't be changed: nobody locks themselves out, or raises themselves.
-    #[error("nobody changes their own role, reach or state: another administrator has to do it")]
+    #[error(
+        "nobody changes their own role, reach, state or second factor here: another administrator has to do it"
+    )]
     Own,
     /// The login name.
     #[error("{name:?} is no login name: expected 1 to 64 bytes without control characters")]
@@ -182,6 +184,19 @@ impl Accounts {
         Ok(invited)
     }
 
+    /// Removes the second factor of a user, who lost it, and ends the user's sessions.
+    ///
+    /// # Errors
+    /// See [`AccountError`].
+    pub(crate) async fn reset_second_factor(&self, actor: &Actor, name: &str) -> Result<(), AccountError> {
+        let user = self.read(actor, name).await?;
+        if actor.name == user.name.as_str() {
+            return Err(AccountError::Own);
+        }
+        let own = self.store.of(&actor.scope);
+        Ok(own.remove_second_factor(user.name, String::new(), author(actor)).await?)
+    }
+
     /// Ends all sessions of a user.
     ///
     /// # Errors
@@ -207,7 +222,7 @@ impl Accounts {
     /// See [`AccountError`].
     pub(crate) async fn accept(&self, token: &str, new: &str) -> Result<UserName, AccountError> {
         let user = self.invited(token).await?;
-        password::check_new(user.as_str(), "", new)?;
+        self.users.check_new(&user, "", new).await?;
         let hash = self.users.hash(new).await?;
         let (own, token_hash) = (self.users.of_tenant(), token_hash(token));
         let accepted = own.accept_invitation(&token_hash, hash, Timestamp::now()).await?;

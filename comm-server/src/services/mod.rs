@@ -12,11 +12,13 @@ mod audit_file;
 pub(crate) mod commands;
 pub(crate) mod customer_file;
 pub(crate) mod customers;
+pub(crate) mod idempotency;
 mod images;
 mod known_browsers;
 pub(crate) mod password;
 mod quarantine;
 pub(crate) mod rollouts;
+mod second_factors;
 mod sessions;
 pub(crate) mod settings;
 #[cfg(test)]
@@ -43,13 +45,17 @@ pub(crate) use customers::{Customers, CustomersError};
 pub(crate) use images::{Image, Images, ImagesError};
 pub(crate) use known_browsers::KNOWN_S;
 pub(crate) use password::HashError;
+pub(crate) use password::check_file as check_leaked_hashes;
 pub(crate) use quarantine::{Quarantine, QuarantineError};
 pub(crate) use rollouts::{OrderError, Rollouts};
+pub(crate) use second_factors::{CodeError, FactorError, FactorStanding, NewSecret, SecondFactors};
 pub(crate) use sessions::{Session, SessionError, Sessions};
 pub(crate) use settings::{PlaceSetting, Settings, SettingsError};
-pub(crate) use tokens::Tokens;
+pub(crate) use tokens::{MadeToken, Tokens};
 pub use users::Users;
-pub(crate) use users::{FirstLoginError, LoggedIn, Login, LoginError, PasswordError, PasswordResetError};
+pub(crate) use users::{
+    FirstLoginError, LoggedIn, Login, LoginError, Origin, PasswordError, PasswordResetError,
+};
 pub(crate) use view::{View, Views};
 
 /// All services on one store; cheap to clone.
@@ -77,6 +83,8 @@ pub struct Services {
     pub(crate) accounts: Accounts,
     /// Tokens of programs.
     pub(crate) tokens: Tokens,
+    pub(crate) idempotency: idempotency::Idempotency,
+    pub(crate) second_factors: SecondFactors,
     pub(crate) sessions: Sessions,
 }
 
@@ -91,8 +99,13 @@ impl Services {
         cadence: Cadence,
         images: Option<Images>,
     ) -> Result<Self, HashError> {
-        let users = Users::new(store, scope)?;
-        Ok(Self {
+        Ok(Self::with_users(store, cadence, images, Users::new(store, scope)?))
+    }
+
+    /// As [`Services::new`], with a service for logins of its own.
+    #[must_use]
+    pub(crate) fn with_users(store: &Store, cadence: Cadence, images: Option<Images>, users: Users) -> Self {
+        Self {
             customers: Customers::new(store.clone()),
             settings: Settings::new(store.clone(), cadence),
             assets: Assets::new(store.clone()),
@@ -103,8 +116,10 @@ impl Services {
             quarantine: Quarantine::new(store.clone()),
             tokens: Tokens::new(store.clone()),
             accounts: Accounts::new(store.clone(), users.clone()),
+            idempotency: idempotency::Idempotency::new(store.clone()),
+            second_factors: SecondFactors::new(store.clone(), users.clone()),
             users,
             sessions: Sessions::new(store.clone()),
-        })
+        }
     }
 }

@@ -3,8 +3,10 @@
 //! A password is never logged, stored or answered; only its argon2id hash is stored.
 
 mod hasher;
+mod leaked;
 
 pub(crate) use hasher::Hasher;
+pub(crate) use leaked::{Leaked, check_file};
 
 /// Minimum length of a new password, characters.
 pub(super) const MIN_CHARACTERS: usize = 12;
@@ -34,6 +36,9 @@ pub(crate) enum WeakPassword {
     /// Contains the user's name.
     #[error("the new password contains the user's name")]
     ContainsName,
+    /// In a list of leaked passwords.
+    #[error("the new password is in a list of leaked passwords, or is one of them with digits around it")]
+    Leaked,
     /// Too few different characters.
     #[error("the new password has fewer than {MIN_DIFFERENT} different characters")]
     Monotonous,

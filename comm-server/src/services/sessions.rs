@@ -5,6 +5,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use comm_server_core::replica::sees_own_change;
 use comm_server_core::roles::Role;
+use comm_server_core::second_factor::Stage;
 use comm_server_core::tenancy::UserName;
 use jiff::Timestamp;
 
@@ -13,6 +14,9 @@ use crate::store::{Store, StoreError};
 
 /// A session that isn't used ends after this, milliseconds.
 const IDLE_MS: i64 = 30 * 60 * 1000;
+
+/// A login ends after this unless its code is entered, milliseconds.
+const CODE_MS: i64 = 5 * 60 * 1000;
 
 /// Every session ends after this, milliseconds.
 const ABSOLUTE_MS: i64 = 12 * 60 * 60 * 1000;
@@ -33,6 +37,8 @@ pub(crate) struct Session {
     pub(crate) csrf: String,
     /// Whether the one-time password must be changed before anything else.
     pub(crate) must_change: bool,
+    /// What the login still lacks.
+    pub(crate) stage: Stage,
     pub(crate) token_hash: String,
     /// Whether the session wrote something that a replica may not have yet.
     pub(crate) recent_write: bool,
@@ -46,6 +52,7 @@ impl Session {
             role,
             csrf: String::new(),
             must_change: false,
+            stage: Stage::Open,
             token_hash: String::new(),
             recent_write: true,
             actor,
@@ -80,7 +87,7 @@ impl Sessions {
             return Ok(None);
         }
         let role = user.role;
-        if keep_alive {
+        if keep_alive && found.stage != Stage::Code {
             let (created, expires) = (found.created_at.as_millisecond(), found.expires_at.as_millisecond());
             if let Some(moved) = moved_expiry(created, expires, now.as_millisecond()) {
                 self.store.move_session_expiry(&token_hash, moved).await?;
@@ -96,6 +103,7 @@ impl Sessions {
             role,
             csrf: found.csrf,
             must_change: user.must_change,
+            stage: found.stage,
             token_hash,
             recent_write,
         }))
@@ -129,9 +137,18 @@ pub(crate) fn token_hash(token: &str) -> String {
     hex::encode(digest(&SHA256, token.as_bytes()))
 }
 
+/// When a session ends that begins at `now_ms`, unless it is used.
+#[must_use]
+pub(super) fn first_expiry(stage: Stage, now_ms: i64) -> i64 {
+    match stage {
+        Stage::Code => now_ms + CODE_MS,
+        Stage::Enroll | Stage::Open => expiry(now_ms, now_ms),
+    }
+}
+
 /// When a session ends that was begun at `created_ms` and is used at `now_ms`.
 #[must_use]
-pub(super) fn expiry(created_ms: i64, now_ms: i64) -> i64 {
+fn expiry(created_ms: i64, now_ms: i64) -> i64 {
     (now_ms + IDLE_MS).min(created_ms + ABSOLUTE_MS)
 }
 

@@ -2,6 +2,7 @@
 
 use comm_server_core::cadence::Cadence;
 use comm_server_core::roles::Permission;
+use comm_server_core::second_factor::RequireTotp;
 use comm_server_core::settings::{Effective, Level, Setting};
 use comm_server_core::tree::Node;
 
@@ -82,6 +83,7 @@ impl Settings {
         match setting {
             Setting::TimeZone => "UTC".to_owned(),
             Setting::PollInterval => self.cadence.regular_s.to_string(),
+            Setting::RequireTotp => RequireTotp::default().name().to_owned(),
         }
     }
 
@@ -96,7 +98,7 @@ impl Settings {
         setting: Setting,
         value: Option<&str>,
     ) -> Result<(), CustomersError> {
-        actor.check(Permission::ManageCustomers)?;
+        actor.check(setting.permission())?;
         if node == Node::Tenant {
             check_whole_tenant(actor)?;
         }

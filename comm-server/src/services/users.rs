@@ -5,12 +5,16 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use comm_server_core::accounts::AccountSpec;
 use comm_server_core::logins::Source;
 use comm_server_core::roles::{Permission, Role};
+use comm_server_core::second_factor::{RequireTotp, SecondFactor, Stage};
+use comm_server_core::settings::Setting;
 use comm_server_core::tenancy::{Scope, UserName};
+use comm_server_core::tree::Node;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
@@ -18,10 +22,10 @@ use wire::network::Network;
 use wire::text::without_hidden;
 
 use super::known_browsers::{KeyError, KnownBrowsers};
-use super::password::{self, HashError, Hasher, WeakPassword};
+use super::password::{self, HashError, Hasher, Leaked, WeakPassword};
 use super::sessions::{self, Session};
 use super::{Actor, Forbidden};
-use crate::store::{Attempt, AuditEntry, NewPassword, NewSession, NewUser, Scoped, Store, StoreError};
+use crate::store::{Attempt, AuditEntry, NewPassword, NewSession, NewUser, Scoped, Store, StoreError, User};
 
 /// Sessions and the command line share the queue of one network.
 const HERE: Network = Network::V4(Ipv4Addr::LOCALHOST);
@@ -38,16 +42,29 @@ const LOGINS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).expect("30 is not 0");
 /// Characters of a `User-Agent` that are kept.
 const AGENT_CHARACTERS: usize = 200;
 
-/// The contents of a login form or request.
+/// Where a login comes from.
 #[derive(Clone, Copy)]
-pub(crate) struct Login<'a> {
+pub(crate) struct Origin<'a> {
     pub(crate) address: IpAddr,
     /// The value of the browser's device cookie.
     pub(crate) device: Option<&'a str>,
     /// `User-Agent` of the request.
     pub(crate) agent: &'a str,
+}
+
+/// The contents of a login form or request.
+#[derive(Clone, Copy)]
+pub(crate) struct Login<'a> {
+    pub(crate) origin: Origin<'a>,
     pub(crate) user: &'a str,
     pub(crate) password: &'a str,
+}
+
+impl Origin<'_> {
+    /// As the audit shows it.
+    pub(super) fn told(&self) -> String {
+        format!("from {}", self.address)
+    }
 }
 
 /// A login that succeeded.
@@ -56,11 +73,14 @@ pub(crate) struct LoggedIn {
     pub(crate) user: UserName,
     pub(crate) role: Role,
     pub(crate) must_change: bool,
+    /// What the login still lacks.
+    pub(crate) stage: Stage,
     pub(crate) csrf: String,
     /// The session's token.
     pub(crate) token: String,
-    /// The value of the device cookie.
-    pub(crate) device: String,
+    /// The value of the device cookie; `None` while the code of the second factor is missing: only who knows both is
+    /// recognised later.
+    pub(crate) device: Option<String>,
 }
 
 /// Why a login fails.
@@ -109,6 +129,7 @@ struct Inner {
     store: Store,
     scope: Scope,
     hasher: Hasher,
+    leaked: Leaked,
     logins: DefaultKeyedRateLimiter<Network>,
     browsers: OnceCell<KnownBrowsers>,
 }
@@ -119,10 +140,22 @@ impl Users {
     /// # Errors
     /// The system gives no random numbers.
     pub fn new(store: &Store, scope: &Scope) -> Result<Self, HashError> {
+        Self::with_leaked_hashes(store, scope, None)
+    }
+
+    /// As [`Users::new`], with a file of the hashes of leaked passwords.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub(crate) fn with_leaked_hashes(
+        store: &Store,
+        scope: &Scope,
+        leaked_hashes: Option<PathBuf>,
+    ) -> Result<Self, HashError> {
         let logins = RateLimiter::keyed(Quota::per_minute(LOGINS_PER_MINUTE).allow_burst(LOGINS_AT_ONCE));
-        let (hasher, browsers) = (Hasher::new()?, OnceCell::new());
+        let (hasher, leaked, browsers) = (Hasher::new()?, Leaked::new(leaked_hashes), OnceCell::new());
         let (store, scope) = (store.clone(), scope.clone());
-        Ok(Self(Arc::new(Inner { store, scope, hasher, logins, browsers })))
+        Ok(Self(Arc::new(Inner { store, scope, hasher, leaked, logins, browsers })))
     }
 
     /// The store within the scope of all who log in here.
@@ -135,6 +168,20 @@ impl Users {
         self.0.hasher.hash(password, HERE).await
     }
 
+    /// Checks a password that somebody chose.
+    ///
+    /// # Errors
+    /// Which rule it breaks.
+    pub(super) async fn check_new(
+        &self,
+        user: &UserName,
+        current: &str,
+        new: &str,
+    ) -> Result<(), WeakPassword> {
+        password::check_new(user.as_str(), current, new)?;
+        if self.0.leaked.contains(new).await { Err(WeakPassword::Leaked) } else { Ok(()) }
+    }
+
     /// Whether no user has chosen a password yet.
     pub(crate) async fn awaits_first_login(&self) -> Result<bool, StoreError> {
         self.0.store.awaits_first_login().await
@@ -143,8 +190,8 @@ impl Users {
     /// Logs in.
     pub(crate) async fn log_in(&self, login: Login<'_>) -> Result<LoggedIn, LoginError> {
         let Inner { store, scope, hasher, .. } = &*self.0;
-        let (own, tenant) = (store.of(scope), scope.tenant());
-        let network = Network::of(login.address);
+        let own = store.of(scope);
+        let network = Network::of(login.origin.address);
         self.check_rate(network)?;
         let name: Option<UserName> = login.user.parse().ok();
         let user = match &name {
@@ -153,36 +200,86 @@ impl Users {
         };
         let hash = user.as_ref().map(|user| user.password_hash.as_str()).filter(|hash| !hash.is_empty());
         let right = hasher.verify(login.password, hash, network).await?;
-        let now = Timestamp::now();
-        let browsers = self.0.browsers.get_or_try_init(|| KnownBrowsers::load(store)).await?;
-        let known =
-            login.device.zip(name.as_ref()).and_then(|(value, name)| browsers.id(value, tenant, name, now));
-        let source = known.map_or(Source::Network(network), Source::Device);
-        let attempt = Attempt { user: name, source, now };
+        let attempt = self.attempt(&login.origin, name).await?;
         // A disabled account is refused as a wrong password is: nobody learns who is disabled.
         let user = user.filter(|user| user.disabled_at.is_none());
         let (Some(user), true) = (user, right) else {
-            return Err(self.refuse(login.address, attempt).await);
+            return Err(self.refuse(login.origin.address, attempt).await);
         };
-        let role = user.role;
+        let stage = self.stage(&user).await?;
+        let (begun, new) = self.new_session(&user, stage, &login.origin, attempt.now).await?;
+        let what = if stage == Stage::Code { "session.password" } else { "session.begin" };
+        let entry = AuditEntry::new(attempt.now, user.name.as_str(), what, login.origin.told());
+        if !own.begin_session(attempt.clone(), new, entry).await? {
+            return Err(self.refuse(login.origin.address, attempt).await);
+        }
+        Ok(begun)
+    }
+
+    /// What a login with the right password lacks.
+    async fn stage(&self, user: &User) -> Result<Stage, StoreError> {
+        let own = self.of_tenant();
+        let factor = match (user.has_second_factor, own.authenticator(&user.name).await?) {
+            (false, _) => SecondFactor::None,
+            (true, Some(found)) if found.confirmed_at.is_some() => SecondFactor::On,
+            (true, Some(_) | None) => SecondFactor::Lost,
+        };
+        Ok(Stage::after_password(factor, self.required().await?, user.role))
+    }
+
+    /// Who must have a second factor.
+    pub(super) async fn required(&self) -> Result<RequireTotp, StoreError> {
+        let values = self.of_tenant().own_values(&Node::Tenant).await?.unwrap_or_default();
+        let found = values.iter().find(|value| value.setting == Setting::RequireTotp);
+        Ok(found.and_then(|value| value.value.parse().ok()).unwrap_or_default())
+    }
+
+    async fn browsers(&self) -> Result<&KnownBrowsers, KeyError> {
+        self.0.browsers.get_or_try_init(|| KnownBrowsers::load(&self.0.store)).await
+    }
+
+    /// An attempt for an account now: its source is the browser, where that is recognised, or else the network.
+    pub(super) async fn attempt(
+        &self,
+        origin: &Origin<'_>,
+        user: Option<UserName>,
+    ) -> Result<Attempt, KeyError> {
+        let (browsers, now) = (self.browsers().await?, Timestamp::now());
+        let tenant = self.0.scope.tenant();
+        let known = origin.device.zip(user.as_ref());
+        let known = known.and_then(|(value, name)| browsers.id(value, tenant, name, now));
+        let source = known.map_or_else(|| Source::Network(Network::of(origin.address)), Source::Device);
+        Ok(Attempt { user, source, now })
+    }
+
+    /// A session of a user that begins now, with what its browser gets.
+    pub(super) async fn new_session(
+        &self,
+        user: &User,
+        stage: Stage,
+        origin: &Origin<'_>,
+        now: Timestamp,
+    ) -> Result<(LoggedIn, NewSession), KeyError> {
         let (token, csrf) = (sessions::random_token()?, sessions::random_token()?);
-        let expires_ms = sessions::expiry(now.as_millisecond(), now.as_millisecond());
+        let expires_ms = sessions::first_expiry(stage, now.as_millisecond());
         let new = NewSession {
             token_hash: sessions::token_hash(&token),
             user: user.name.clone(),
             csrf: csrf.clone(),
             created_at: now,
             expires_at: Timestamp::from_millisecond(expires_ms).unwrap_or(now),
-            address: login.address.to_string(),
-            agent: without_hidden(login.agent, AGENT_CHARACTERS),
+            address: origin.address.to_string(),
+            agent: without_hidden(origin.agent, AGENT_CHARACTERS),
+            stage,
         };
-        let entry =
-            AuditEntry::new(now, user.name.as_str(), "session.begin", format!("from {}", login.address));
-        if !own.begin_session(attempt.clone(), new, entry).await? {
-            return Err(self.refuse(login.address, attempt).await);
-        }
-        let device = browsers.value(&user.tenant, &user.name, now)?;
-        Ok(LoggedIn { user: user.name, role, must_change: user.must_change, csrf, token, device })
+        let device = match stage {
+            Stage::Code => None,
+            Stage::Enroll | Stage::Open => {
+                Some(self.browsers().await?.value(&user.tenant, &user.name, now)?)
+            }
+        };
+        let (name, must_change) = (user.name.clone(), user.must_change);
+        Ok((LoggedIn { user: name, role: user.role, must_change, stage, csrf, token, device }, new))
     }
 
     /// Counts the failure: the same work and response for every name.
@@ -193,7 +290,7 @@ impl Users {
         counted.map_or_else(LoginError::Store, |_| LoginError::Wrong)
     }
 
-    fn check_rate(&self, network: Network) -> Result<(), LoginError> {
+    pub(super) fn check_rate(&self, network: Network) -> Result<(), LoginError> {
         let logins = &self.0.logins;
         if logins.len() > ADDRESSES {
             logins.retain_recent();
@@ -217,6 +314,26 @@ impl Users {
         new: &str,
     ) -> Result<(), PasswordError> {
         let Inner { store, hasher, .. } = &*self.0;
+        let user = self.check_own_password(session, current).await?;
+        let (name, own) = (&user.name, store.of(&session.actor.scope));
+        self.check_new(name, current, new).await?;
+        let keep_session = Some(session.token_hash.clone());
+        let new =
+            NewPassword { password_hash: hasher.hash(new, HERE).await?, must_change: false, keep_session };
+        let entry = AuditEntry::new(Timestamp::now(), name.as_str(), "password.change", "");
+        if own.set_password(name, new, entry).await? { Ok(()) } else { Err(PasswordError::NoAccount) }
+    }
+
+    /// The account of a session whose person enters the password again.
+    ///
+    /// # Errors
+    /// The password is wrong, or there is no such account.
+    pub(super) async fn check_own_password(
+        &self,
+        session: &Session,
+        current: &str,
+    ) -> Result<User, PasswordError> {
+        let Inner { store, hasher, .. } = &*self.0;
         let name = session.user.as_ref().ok_or(PasswordError::NoAccount)?;
         let own = store.of(&session.actor.scope);
         let user = own.user(name).await?.ok_or(PasswordError::NoAccount)?;
@@ -232,12 +349,7 @@ impl Users {
             }
             return Err(PasswordError::Wrong);
         }
-        password::check_new(name.as_str(), current, new)?;
-        let keep_session = Some(session.token_hash.clone());
-        let new =
-            NewPassword { password_hash: hasher.hash(new, HERE).await?, must_change: false, keep_session };
-        let entry = AuditEntry::new(Timestamp::now(), name.as_str(), "password.change", "");
-        if own.set_password(name, new, entry).await? { Ok(()) } else { Err(PasswordError::NoAccount) }
+        Ok(user)
     }
 
     /// Creates the administrator `admin` with a one-time password if there are no users; returns that password, which is

@@ -32,11 +32,14 @@ pub use scoped::Scoped;
 pub use tables::api_tokens::ApiToken;
 pub use tables::audit::AuditEntry;
 pub use tables::enrollments::{Claim, IssuedFor};
+pub use tables::idempotency_keys::{IdempotencyKey, StoredAnswer};
+pub use tables::second_factors::Authenticator;
 pub use tables::sessions::{NewSession, Session};
 pub use tables::users::{NewUser, User};
 pub use transactions::{
     AccountChange, AnswerError, Attempt, Author, ChangeError, Claimed, DevicePlace, IMPORT_ROWS, Imported,
-    IngestError, Ingested, Invitation, NewCommand, NewPassword, NewRollout, NewSwap, Replayed, RolloutError,
+    IngestError, Ingested, Invitation, KeyClaim, NewCommand, NewPassword, NewRollout, NewSwap, Proof,
+    Replayed, RolloutError, SecondFactorChange,
 };
 pub use views::{
     Asset, AssetDetail, AssetFilter, AssetState, AuditChain, AuditFilter, Call, CallFilter, Command,

@@ -25,6 +25,7 @@ mod batches;
 mod customers;
 pub(crate) mod engines;
 mod history;
+mod idempotency;
 mod large;
 mod polls;
 mod rollouts;
@@ -36,6 +37,7 @@ use batches::*;
 use customers::*;
 use engines::{database, direct, on_every_engine};
 use history::*;
+use idempotency::*;
 use large::*;
 use polls::*;
 use rollouts::*;
@@ -64,6 +66,7 @@ on_every_engine! {
     a_store_is_opened_again_as_it_was,
     a_closed_store_makes_what_waits_and_takes_no_more,
     any_order_of_batches_gives_the_same_state,
+    fifty_requests_with_one_key_are_carried_out_once,
     two_servers_ask_for_meters_once,
     a_batch_that_two_servers_get_at_once_is_stored_once,
     an_answer_through_another_server_outlives_the_expiry,

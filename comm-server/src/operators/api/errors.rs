@@ -76,12 +76,15 @@ impl IntoResponses for WriteErrors {
     }
 }
 
-fn describe(errors: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
+/// A refusal with its reason.
+pub(super) fn problem(text: &str) -> Response {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let response =
-        |text: &str| ResponseBuilder::new().description(text).content(MEDIA_TYPE, content.clone()).build();
+    ResponseBuilder::new().description(text).content(MEDIA_TYPE, content).build()
+}
+
+fn describe(errors: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
     let all = errors
         .iter()
-        .fold(ResponsesBuilder::new(), |all, (status, text)| all.response(*status, response(text)));
+        .fold(ResponsesBuilder::new(), |all, (status, text)| all.response(*status, problem(text)));
     all.build().responses
 }

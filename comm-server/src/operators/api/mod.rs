@@ -13,6 +13,7 @@ mod images;
 mod list;
 mod parameters;
 mod quarantine;
+mod repeated;
 mod rollouts;
 mod session;
 mod settings;
@@ -45,7 +46,8 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         description = "What the console does, for programs. Send an API token as `Authorization: Bearer`. Or log in with \
             `POST /api/v1/session`; send the cookie \
             with every request and, to change things, the session's `csrf` in the header `x-csrf-token`. Lists \
-            come in pages: pass `next` as `page`. Refusals are `application/problem+json`.",
+            come in pages: pass `next` as `page`. A POST with an `Idempotency-Key` that comes again within 24 hours is \
+            carried out once, and answered as the first time. Refusals are `application/problem+json`.",
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
     ),
     components(schemas(errors::ProblemSchema, errors::Code)),
@@ -66,13 +68,14 @@ impl Modify for CookieSecurity {
 }
 
 /// The API's routes, its document among them.
-pub(super) fn router() -> Router<OperatorState> {
+pub(super) fn router(state: &OperatorState) -> Router<OperatorState> {
     let (router, document) = documented();
     router
         .route(DOCUMENT_PATH, get(move || std::future::ready(Json(document))))
         .route("/api", axum::routing::any(nothing_here))
         .route("/api/{*rest}", axum::routing::any(nothing_here))
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(axum::middleware::from_fn_with_state(state.clone(), repeated::once))
 }
 
 /// The routes, and the document of them.
@@ -85,7 +88,12 @@ fn documented() -> (Router<OperatorState>, utoipa::openapi::OpenApi) {
 fn described() -> OpenApiRouter<OperatorState> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(session::begin, session::end))
+        .routes(routes!(session::enter_code))
         .routes(routes!(account::change_password))
+        .routes(routes!(account::second_factor, account::begin_second_factor))
+        .routes(routes!(account::confirm_second_factor))
+        .routes(routes!(account::remove_second_factor))
+        .routes(routes!(account::renew_recovery_codes))
         .routes(routes!(gateways::list))
         .routes(routes!(gateways::one, gateways::assign))
         .routes(routes!(customers::list, customers::create))
@@ -106,6 +114,7 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(users::one, users::change))
         .routes(routes!(users::invite))
         .routes(routes!(users::sessions, users::end_sessions))
+        .routes(routes!(users::reset_second_factor))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(settings::read, settings::change))
@@ -177,8 +186,8 @@ mod tests {
     #[test]
     fn no_two_schemas_share_a_name() {
         let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/operators/api")).unwrap();
-        // `mod.rs` and `parameters.rs` have none, those of `states.rs` are in its own list.
-        assert_eq!(files.count(), SOURCES.len() + 3, "a file is not in SOURCES");
+        // `mod.rs`, `parameters.rs` and `repeated.rs` have none, those of `states.rs` are in its own list.
+        assert_eq!(files.count(), SOURCES.len() + 4, "a file is not in SOURCES");
         let mut seen: BTreeMap<&str, u32> = states::NAMES.iter().map(|name| (*name, 1)).collect();
         for source in SOURCES {
             let derives = source.match_indices("ToSchema)]").filter_map(|(at, _)| source.get(at..));
@@ -301,6 +310,10 @@ mod tests {
             paths,
             [
                 "/api/v1/account/password",
+                "/api/v1/account/recovery-codes",
+                "/api/v1/account/second-factor",
+                "/api/v1/account/second-factor/confirmation",
+                "/api/v1/account/second-factor/removal",
                 "/api/v1/assets",
                 "/api/v1/assets/{asset}",
                 "/api/v1/assets/{asset}/assign",
@@ -331,6 +344,7 @@ mod tests {
                 "/api/v1/rollouts/{rollout}/cancel",
                 "/api/v1/rollouts/{rollout}/retry",
                 "/api/v1/session",
+                "/api/v1/session/code",
                 "/api/v1/settings",
                 "/api/v1/sites",
                 "/api/v1/sites/{site}",
@@ -340,6 +354,7 @@ mod tests {
                 "/api/v1/users",
                 "/api/v1/users/{user}",
                 "/api/v1/users/{user}/invitation",
+                "/api/v1/users/{user}/second-factor",
                 "/api/v1/users/{user}/sessions",
             ]
         );

@@ -1,10 +1,11 @@
 //! The constraints of parameters in the OpenAPI document: a rule for each name, in one place. The handlers and the
 //! types of `wire` enforce the same.
 
+use super::{errors, repeated};
 use serde_json::Value;
 use utoipa::Modify;
-use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::{Object, OpenApi, RefOr, Schema};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::{Object, ObjectBuilder, OpenApi, RefOr, Required, Schema, Type};
 use wire::reading::Counter;
 use wire::report::CallKind;
 
@@ -26,6 +27,8 @@ fn rule(name: &str) -> Option<Rule> {
         "device" => Rule::Text(1, 96, "^[A-Za-z0-9._:/-]+$"),
         // What `session::random_token` makes.
         "x-csrf-token" => Rule::Text(64, 64, "^[0-9a-f]+$"),
+        // `services::idempotency::parse_key`.
+        repeated::KEY => Rule::Text(1, 257, "^(\"[!#-\\[\\]-~]{1,255}\"|[!#-\\[\\]-~]{1,255})$"),
         "if-match" => Rule::Text(1, 200, "^(\\*|(W/)?\"[^\"]*\"(, *(W/)?\"[^\"]*\")*)$"),
         "kind" => Rule::OneOf(CallKind::ALL.map(|kind| kind.name().into()).to_vec()),
         "counter" => Rule::OneOf(Counter::ALL.map(|counter| counter.name().into()).to_vec()),
@@ -38,6 +41,11 @@ pub(super) struct Parameters;
 
 impl Modify for Parameters {
     fn modify(&self, document: &mut OpenApi) {
+        for (path, item) in &mut document.paths.paths {
+            if let Some(post) = item.post.as_mut().filter(|_| !repeated::takes_no_key(path)) {
+                may_be_repeated(post);
+            }
+        }
         for operation in document.paths.paths.values_mut().flat_map(operations) {
             for parameter in operation.parameters.iter_mut().flatten() {
                 let RefOr::T(parameter) = parameter else { continue };
@@ -50,6 +58,17 @@ impl Modify for Parameters {
             }
         }
     }
+}
+
+/// A POST takes an idempotency key, and may be refused for it.
+fn may_be_repeated(post: &mut Operation) {
+    let text = "A text of your own, best a UUID: a request that comes again with it is carried out once";
+    let schema = ObjectBuilder::new().schema_type(Type::String).build();
+    let key = ParameterBuilder::new().name(repeated::KEY).parameter_in(ParameterIn::Header);
+    let key = key.required(Required::False).description(Some(text)).schema(Some(schema)).build();
+    post.parameters.get_or_insert_default().push(RefOr::T(key));
+    let refused = errors::problem("`Idempotency-Key` belongs to another request");
+    post.responses.responses.insert("422".to_owned(), RefOr::T(refused));
 }
 
 fn apply(rule: Rule, schema: &mut Object) {

@@ -11,9 +11,10 @@ use wire::problem::ProblemCode;
 
 use super::errors::WriteErrors;
 use super::states;
-use crate::operators::caller::{Body, UnverifiedCaller};
+use crate::operators::caller::{AnyCaller, Body};
 use crate::operators::error::ApiError;
 use crate::operators::{OperatorState, session};
+use crate::services::LoggedIn;
 
 /// A login.
 #[derive(Deserialize, ToSchema)]
@@ -34,13 +35,54 @@ pub(super) struct Session {
     user: String,
     #[schema(value_type = states::Role)]
     role: &'static str,
+    #[schema(value_type = states::LoginStage)]
+    stage: &'static str,
     /// Whether everything else is refused until the password is changed.
     must_change_password: bool,
     /// Send it as `x-csrf-token` with every request that changes something.
     csrf: String,
 }
 
-/// Log in. The answer sets the session's cookie.
+impl From<LoggedIn> for Session {
+    fn from(begun: LoggedIn) -> Self {
+        Self {
+            user: begun.user.into(),
+            role: begun.role.name(),
+            stage: begun.stage.name(),
+            must_change_password: begun.must_change,
+            csrf: begun.csrf,
+        }
+    }
+}
+
+/// The code of the second factor.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LoginCode {
+    /// Six digits of the authenticator, or a recovery code.
+    #[schema(min_length = 6, max_length = 64)]
+    code: String,
+}
+
+/// Go on with a login whose `stage` is `code`: the answer sets the cookie of the session that begins.
+#[utoipa::path(
+    post, path = "/api/v1/session/code", tag = "people", operation_id = "enter_code", request_body = LoginCode,
+    params(("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")),
+    responses((status = 200, body = Session, description = "Logged in", headers(
+        ("set-cookie" = String, description = "`__Host-platen_session`, and `__Host-platen_device`: keep both"))), WriteErrors)
+)]
+pub(super) async fn enter_code(
+    State(state): State<OperatorState>,
+    peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
+    AnyCaller(caller): AnyCaller,
+    Body(given): Body<LoginCode>,
+) -> Result<(session::LoginCookies, Json<Session>), ApiError> {
+    let (begun, cookies) = session::enter_code(&state, peer, &headers, &caller, &given.code).await?;
+    Ok((cookies, Json(begun.into())))
+}
+
+/// Log in. Where the answer's `stage` is `code`, the code of the second factor comes next. The answer sets the session's cookie.
 #[utoipa::path(
     post, path = "/api/v1/session", tag = "people", operation_id = "begin_session", security(()),
     request_body = Login,
@@ -54,13 +96,7 @@ pub(super) async fn begin(
     Body(login): Body<Login>,
 ) -> Result<(session::LoginCookies, Json<Session>), ApiError> {
     let (begun, cookies) = session::log_in(&state, peer, &headers, &login.user, &login.password).await?;
-    let session = Session {
-        user: begun.user.into(),
-        role: begun.role.name(),
-        must_change_password: begun.must_change,
-        csrf: begun.csrf,
-    };
-    Ok((cookies, Json(session)))
+    Ok((cookies, Json(begun.into())))
 }
 
 /// Log out.
@@ -71,7 +107,7 @@ pub(super) async fn begin(
 )]
 pub(super) async fn end(
     State(state): State<OperatorState>,
-    UnverifiedCaller(caller): UnverifiedCaller,
+    AnyCaller(caller): AnyCaller,
     jar: CookieJar,
 ) -> Result<(CookieJar, StatusCode), ApiError> {
     if caller.user.is_none() {

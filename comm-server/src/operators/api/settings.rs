@@ -11,6 +11,7 @@ use uuid::Uuid;
 use wire::ids::GatewayId;
 
 use super::errors::{ReadErrors, WriteErrors};
+use super::states;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Body, Caller, Params};
 use crate::operators::error::ApiError;
@@ -72,6 +73,9 @@ pub(super) struct PlaceSettings {
     /// Seconds between two polls without an open service call.
     #[serde(skip_serializing_if = "Option::is_none")]
     poll_interval_s: Option<SettingOfPlace>,
+    /// Who must have a second factor; of the whole service company only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    require_totp: Option<SettingOfPlace>,
 }
 
 impl From<Vec<PlaceSetting>> for PlaceSettings {
@@ -82,6 +86,7 @@ impl From<Vec<PlaceSetting>> for PlaceSettings {
             match setting {
                 Setting::TimeZone => settings.time_zone = Some(one),
                 Setting::PollInterval => settings.poll_interval_s = Some(one),
+                Setting::RequireTotp => settings.require_totp = Some(one),
             }
         }
         settings
@@ -98,6 +103,10 @@ pub(super) struct SettingsPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>, minimum = 60, maximum = 86400)]
     poll_interval_s: Option<Option<u32>>,
+    /// Needs the permission to manage users.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<states::RequireTotp>)]
+    require_totp: Option<Option<String>>,
 }
 
 /// Tells null from absent.
@@ -164,7 +173,12 @@ pub(super) async fn change(
 ) -> Result<Json<PlaceSettings>, ApiError> {
     let node = params.node()?;
     let seconds = patch.poll_interval_s.map(|seconds| seconds.map(|seconds| seconds.to_string()));
-    for (setting, value) in [(Setting::TimeZone, patch.time_zone), (Setting::PollInterval, seconds)] {
+    let given = [
+        (Setting::TimeZone, patch.time_zone),
+        (Setting::PollInterval, seconds),
+        (Setting::RequireTotp, patch.require_totp),
+    ];
+    for (setting, value) in given {
         if let Some(value) = value {
             state.services.settings.set(&caller.actor, node.clone(), setting, value.as_deref()).await?;
         }

@@ -7,6 +7,7 @@ use comm_server_core::assets::{Opening, UnreadReason as Unread};
 use comm_server_core::commands::CommandState as State;
 use comm_server_core::roles::Role as OwnRole;
 use comm_server_core::rollouts::{DeviceStep as Step, RolloutState as Progress};
+use comm_server_core::second_factor::{RequireTotp as Required, Stage as LoginState};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 use wire::command::OrderKind as Order;
@@ -54,6 +55,9 @@ states! {
     AssetState, "How an asset is.", Standing::ALL.map(Standing::name);
     EpochOpening, "Why an epoch began.", Opening::ALL.map(Opening::name);
     UnreadReason, "Why a device is not read.", Unread::ALL.map(Unread::name);
+    LoginStage, "What a login lacks: the code of the second factor (`code`), a second factor that must be set up (`enroll`), \
+        or nothing (`open`).", LoginState::ALL.map(LoginState::name);
+    RequireTotp, "Who must have a second factor.", Required::ALL.map(Required::name);
     Role, "What a user may do.", OwnRole::ALL.map(OwnRole::name);
 }
 

@@ -38,6 +38,8 @@ pub(super) struct User {
     disabled_at: Option<Timestamp>,
     /// Whether the user has chosen a password.
     has_password: bool,
+    /// Whether the user signs in with a second factor.
+    has_second_factor: bool,
     /// It grows by one with each change; the `ETag` of the user.
     version: i64,
     created_at: Timestamp,
@@ -61,6 +63,7 @@ impl From<store::User> for User {
             mail: u.mail,
             disabled_at: u.disabled_at,
             has_password: !u.password_hash.is_empty(),
+            has_second_factor: u.has_second_factor,
             version: u.version,
             created_at: u.created_at,
         }
@@ -321,5 +324,23 @@ pub(super) async fn end_sessions(
     PathIds(name): PathIds<String>,
 ) -> Result<StatusCode, ApiError> {
     state.services.accounts.end_sessions(&caller.actor, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Remove the second factor of a user, who lost it, and end the user's sessions.
+#[utoipa::path(
+    delete, path = "/api/v1/users/{user}/second-factor", tag = "people", operation_id = "reset_second_factor",
+    params(
+        ("user" = String, Path, description = "The login name"),
+        ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
+    ),
+    responses((status = 204, description = "Removed"), WriteErrors)
+)]
+pub(super) async fn reset_second_factor(
+    State(state): State<OperatorState>,
+    caller: Caller,
+    PathIds(name): PathIds<String>,
+) -> Result<StatusCode, ApiError> {
+    state.services.accounts.reset_second_factor(&caller.actor, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

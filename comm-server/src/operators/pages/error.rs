@@ -11,7 +11,7 @@ use super::icon::Icon;
 use super::layout::Layout;
 use super::static_files::{ASSETS, Assets};
 use crate::operators::OperatorState;
-use crate::operators::caller::identify;
+use crate::operators::caller::{Gate, identify};
 use crate::operators::error::ApiError;
 
 /// An error page, until it is known who requests it.
@@ -87,7 +87,7 @@ pub(super) async fn surround(State(state): State<OperatorState>, request: Reques
     let mut response = next.run(request).await;
     let Some(told) = response.extensions_mut().remove::<Told>() else { return response };
     match identify(&state, &headers).await {
-        Ok(caller) if !caller.must_change => {
+        Ok(caller) if Gate::of(&caller).is_none() => {
             let layout = Layout::new(&caller, "", None);
             (response.status(), page(&ProblemInside { layout, told })).into_response()
         }

@@ -63,7 +63,7 @@ const ENTRIES: [(&str, &str, Icon, Permission); 12] = [
 ];
 
 /// Messages, by the value of `done` in the address.
-const DONE: [(&str, &str); 12] = [
+const DONE: [(&str, &str); 14] = [
     ("queued", "Queued. The gateway gets it with its next poll."),
     ("planned", "Planned. Gateways get it with their next polls."),
     ("cancelled", "Cancelled. Gateways are told with their next polls."),
@@ -75,6 +75,8 @@ const DONE: [(&str, &str); 12] = [
     ("deleted", "Deleted."),
     ("revoked", "Revoked: the next request with it is refused."),
     ("ended", "All sessions of this user have ended."),
+    ("no-second-factor", "Your second factor is off; your other sessions have ended."),
+    ("factor-reset", "The second factor is removed; all sessions of this user have ended."),
     ("password", "Your password is changed; your other sessions have ended."),
 ];
 

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::CookieJar;
+use comm_server_core::second_factor::Stage;
 use runtime::listener::Peer;
 use serde::Deserialize;
 use wire::problem::ProblemCode;
@@ -13,7 +14,7 @@ use wire::problem::ProblemCode;
 use super::error::{PageError, page};
 use super::icon::Icon;
 use super::return_to::ReturnTo;
-use super::session::{FormSubmission, PageParams, UnverifiedFormSubmission};
+use super::session::{AnyFormSubmission, FormSubmission, PageParams};
 use super::static_files::{ASSETS, Assets};
 use crate::operators::caller::{Fields, identify};
 use crate::operators::{OperatorState, session};
@@ -61,10 +62,11 @@ pub(super) async fn submit(
     let next = ReturnTo::parse(fields.text("next"));
     match session::log_in(&state, peer, &headers, user, fields.text("password")).await {
         Ok((begun, cookies)) => {
-            let to = if begun.must_change {
-                ReturnTo::after("/password", next.as_ref())
-            } else {
-                next.as_ref().map_or("/", ReturnTo::as_str).to_owned()
+            let to = match (begun.stage, begun.must_change) {
+                (Stage::Code, _) => ReturnTo::after("/login/code", next.as_ref()),
+                (Stage::Enroll | Stage::Open, true) => ReturnTo::after("/password", next.as_ref()),
+                (Stage::Enroll, false) => ReturnTo::after("/second-factor", next.as_ref()),
+                (Stage::Open, false) => next.as_ref().map_or("/", ReturnTo::as_str).to_owned(),
             };
             (cookies, Redirect::to(&to)).into_response()
         }
@@ -99,7 +101,7 @@ pub(super) async fn submit(
 pub(super) async fn leave(
     State(state): State<OperatorState>,
     jar: CookieJar,
-    UnverifiedFormSubmission(FormSubmission { caller, .. }): UnverifiedFormSubmission,
+    AnyFormSubmission(FormSubmission { caller, .. }): AnyFormSubmission,
 ) -> Result<Response, PageError> {
     state.services.users.log_out(&caller).await?;
     Ok((jar.add(session::ended_cookie()), Redirect::to("/login")).into_response())

@@ -20,12 +20,14 @@ mod layout;
 mod list;
 mod live;
 mod login;
+mod login_code;
 mod password;
 mod place;
 mod progress;
 mod quarantine;
 mod return_to;
 mod rollouts;
+mod second_factor;
 mod session;
 mod settings;
 mod sites;
@@ -56,7 +58,9 @@ pub(super) fn router(state: &OperatorState) -> Router<OperatorState> {
     Router::new()
         .route("/", get(fleet::show))
         .route("/login", get(login::show).post(login::submit))
+        .route("/login/code", get(login_code::show).post(login_code::submit))
         .route("/logout", post(login::leave))
+        .route("/second-factor", get(second_factor::show).post(second_factor::submit))
         .route("/password", get(password::show).post(password::submit))
         .route("/gateways", get(gateways::show))
         .route("/customers", get(customers::show).post(customers::create))
@@ -79,6 +83,7 @@ pub(super) fn router(state: &OperatorState) -> Router<OperatorState> {
         .route("/users/{user}", get(users::show_one).post(users::change))
         .route("/users/{user}/invitation", post(users::invite))
         .route("/users/{user}/sessions", post(users::end_sessions))
+        .route("/users/{user}/second-factor", post(users::reset_second_factor))
         .route("/tokens", get(tokens::show).post(tokens::create))
         .route("/tokens/{token}/revoke", post(tokens::revoke))
         .route("/invitation", get(invitation::show).post(invitation::submit))

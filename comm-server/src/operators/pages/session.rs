@@ -12,13 +12,19 @@ use super::error::PageError;
 use super::live;
 use super::return_to::ReturnTo;
 use crate::operators::OperatorState;
-use crate::operators::caller::{Caller, Fields, Params, check_csrf, identify, upload};
+use crate::operators::caller::{Caller, Fields, Gate, Params, check_csrf, identify, upload};
 
 /// A logged-in visitor of a page.
 pub(super) struct PageSession(pub(super) Caller);
 
+/// A visitor whose login may lack anything.
+pub(super) struct AnyPageSession(pub(super) Caller);
+
 /// A visitor who may still have a one-time password.
 pub(super) struct UnverifiedPageSession(pub(super) Caller);
+
+/// A visitor who may still have to set up a second factor.
+pub(super) struct EnrollingPageSession(pub(super) Caller);
 
 /// A submitted form, its token checked.
 pub(super) struct FormSubmission {
@@ -34,8 +40,14 @@ pub(super) struct UploadSubmission {
     pub(super) file: Bytes,
 }
 
+/// As [`FormSubmission`], from a visitor whose login may lack anything.
+pub(super) struct AnyFormSubmission(pub(super) FormSubmission);
+
 /// As [`FormSubmission`], from a visitor who may still have a one-time password.
 pub(super) struct UnverifiedFormSubmission(pub(super) FormSubmission);
+
+/// As [`FormSubmission`], from a visitor who may still have to set up a second factor.
+pub(super) struct EnrollingFormSubmission(pub(super) FormSubmission);
 
 /// The values of a page's address; wrong ones are refused with a page.
 pub(super) struct PageParams<T>(pub(super) T);
@@ -68,9 +80,21 @@ impl Asked {
         }
     }
 
-    /// Redirects a visitor with a one-time password to its change.
-    fn password_gate(&self, caller: &Caller) -> Option<Response> {
-        caller.must_change.then(|| self.gate("/password"))
+    /// Redirects a visitor to the form that comes before everything behind `passed`; see [`Gate::before`].
+    fn first_gate(&self, caller: &Caller, passed: Option<Gate>) -> Option<Response> {
+        Gate::before(caller, passed).map(|gate| {
+            self.gate(match gate {
+                Gate::Code => "/login/code",
+                Gate::Password => "/password",
+                Gate::Enrollment => "/second-factor",
+            })
+        })
+    }
+
+    /// The session of a visitor who has passed a gate, or all of them.
+    async fn session_behind(&self, state: &OperatorState, passed: Option<Gate>) -> Result<Caller, Response> {
+        let caller = self.page_session(state).await?;
+        self.first_gate(&caller, passed).map_or(Ok(caller), Err)
     }
 
     /// Redirects to a form that returns to the page afterwards. A script that refreshes a page would follow the
@@ -84,11 +108,29 @@ impl Asked {
     }
 }
 
-impl FromRequestParts<OperatorState> for UnverifiedPageSession {
+impl FromRequestParts<OperatorState> for AnyPageSession {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, Response> {
         Asked::of(&parts.method, &parts.uri, &parts.headers).page_session(state).await.map(Self)
+    }
+}
+
+impl FromRequestParts<OperatorState> for UnverifiedPageSession {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, Response> {
+        let asked = Asked::of(&parts.method, &parts.uri, &parts.headers);
+        asked.session_behind(state, Some(Gate::Code)).await.map(Self)
+    }
+}
+
+impl FromRequestParts<OperatorState> for EnrollingPageSession {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, Response> {
+        let asked = Asked::of(&parts.method, &parts.uri, &parts.headers);
+        asked.session_behind(state, Some(Gate::Password)).await.map(Self)
     }
 }
 
@@ -97,12 +139,22 @@ impl FromRequestParts<OperatorState> for PageSession {
 
     async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, Response> {
         let asked = Asked::of(&parts.method, &parts.uri, &parts.headers);
-        let caller = asked.page_session(state).await?;
-        asked.password_gate(&caller).map_or(Ok(Self(caller)), Err)
+        asked.session_behind(state, None).await.map(Self)
     }
 }
 
-impl FromRequest<OperatorState> for UnverifiedFormSubmission {
+/// A form, its token checked, from a visitor who has passed a gate, or all of them.
+async fn submitted(
+    request: Request,
+    state: &OperatorState,
+    passed: Option<Gate>,
+) -> Result<FormSubmission, Response> {
+    let asked = Asked::of(request.method(), request.uri(), request.headers());
+    let AnyFormSubmission(submission) = AnyFormSubmission::from_request(request, state).await?;
+    asked.first_gate(&submission.caller, passed).map_or(Ok(submission), Err)
+}
+
+impl FromRequest<OperatorState> for AnyFormSubmission {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &OperatorState) -> Result<Self, Response> {
@@ -115,14 +167,27 @@ impl FromRequest<OperatorState> for UnverifiedFormSubmission {
     }
 }
 
+impl FromRequest<OperatorState> for UnverifiedFormSubmission {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &OperatorState) -> Result<Self, Response> {
+        submitted(request, state, Some(Gate::Code)).await.map(Self)
+    }
+}
+
+impl FromRequest<OperatorState> for EnrollingFormSubmission {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &OperatorState) -> Result<Self, Response> {
+        submitted(request, state, Some(Gate::Password)).await.map(Self)
+    }
+}
+
 impl FromRequest<OperatorState> for FormSubmission {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &OperatorState) -> Result<Self, Response> {
-        let asked = Asked::of(request.method(), request.uri(), request.headers());
-        let UnverifiedFormSubmission(Self { caller, fields }) =
-            UnverifiedFormSubmission::from_request(request, state).await?;
-        asked.password_gate(&caller).map_or(Ok(Self { caller, fields }), Err)
+        submitted(request, state, None).await
     }
 }
 
@@ -131,10 +196,7 @@ impl FromRequest<OperatorState> for UploadSubmission {
 
     async fn from_request(request: Request, state: &OperatorState) -> Result<Self, Response> {
         let asked = Asked::of(request.method(), request.uri(), request.headers());
-        let caller = asked.page_session(state).await?;
-        if let Some(gate) = asked.password_gate(&caller) {
-            return Err(gate);
-        }
+        let caller = asked.session_behind(state, None).await?;
         let refuse = |refused| PageError(refused).into_response();
         let (fields, file) = upload(request, state).await.map_err(refuse)?;
         check_csrf(&caller, fields.text("csrf")).map_err(refuse)?;

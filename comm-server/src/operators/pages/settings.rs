@@ -26,6 +26,8 @@ pub(super) struct SettingRow {
     pub(super) title: &'static str,
     /// The place's own value, "" where it inherits one.
     pub(super) own: String,
+    /// The values to choose from; none where a text is entered.
+    pub(super) choices: &'static [&'static str],
     /// The inherited value and where it comes from.
     pub(super) inherited: String,
     /// The value that counts and where it comes from.
@@ -38,6 +40,7 @@ pub(super) fn rows(settings: Vec<PlaceSetting>) -> Vec<SettingRow> {
         name: s.setting.name(),
         title: s.setting.title(),
         own: s.own.unwrap_or_default(),
+        choices: s.setting.choices(),
         inherited: told(&s.inherited),
         effective: told(&s.effective),
     };
@@ -74,7 +77,8 @@ pub(super) async fn show(
     PageSession(caller): PageSession,
     PageParams(query): PageParams<Query>,
 ) -> Result<Response, PageError> {
-    let settings = state.services.settings.of(&caller.actor, &Node::Tenant).await?.unwrap_or_default();
+    let mut settings = state.services.settings.of(&caller.actor, &Node::Tenant).await?.unwrap_or_default();
+    settings.retain(|of| caller.actor.may(of.setting.permission()));
     Ok(page(&SettingsPage {
         layout: Layout::new(&caller, "/settings", query.done.as_deref()),
         settings: rows(settings),
@@ -105,7 +109,8 @@ pub(super) async fn change(
     FormSubmission { caller, fields }: FormSubmission,
 ) -> Result<Response, PageError> {
     let (node, path) = place(&fields)?;
-    for setting in Setting::ALL.into_iter().filter(|setting| node.level() <= setting.lowest()) {
+    let here = Setting::ALL.into_iter().filter(|setting| node.level() <= setting.lowest());
+    for setting in here.filter(|setting| caller.actor.may(setting.permission())) {
         let value = Some(fields.text(setting.name()).trim()).filter(|value| !value.is_empty());
         state.services.settings.set(&caller.actor, node.clone(), setting, value).await?;
     }

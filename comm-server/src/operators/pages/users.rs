@@ -262,3 +262,13 @@ pub(super) async fn end_sessions(
     state.services.accounts.end_sessions(&caller.actor, &name).await?;
     Ok(Redirect::to(&address(&page_of(&name), &[("done", "ended")])).into_response())
 }
+
+/// `POST /users/{user}/second-factor`: removes it.
+pub(super) async fn reset_second_factor(
+    State(state): State<OperatorState>,
+    PathIds(name): PathIds<String>,
+    FormSubmission { caller, .. }: FormSubmission,
+) -> Result<Response, PageError> {
+    state.services.accounts.reset_second_factor(&caller.actor, &name).await?;
+    Ok(Redirect::to(&address(&page_of(&name), &[("done", "factor-reset")])).into_response())
+}

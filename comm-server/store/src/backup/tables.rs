@@ -33,6 +33,9 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("sessions", "everybody logs in again"),
     ("api_tokens", "secrets that may have been revoked since, made again"),
     ("invitations", "one-time links, made again"),
+    ("totp_secrets", "secrets: whoever had a second factor sets one up again"),
+    ("recovery_codes", "they belong to those secrets"),
+    ("idempotency_keys", "they live a day"),
     ("login_failures", "they are forgotten within a day"),
     ("server_keys", "secrets, made again: browsers that were known are unknown once"),
 ];

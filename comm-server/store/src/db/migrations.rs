@@ -29,6 +29,9 @@ const STEPS: &[(i64, &str, &str)] = &[
     (64, "api_tokens", include_str!("../../migrations/0064_api_tokens.sql")),
     (70, "readings_name_their_report", include_str!("../../migrations/0070_readings_name_their_report.sql")),
     (71, "assets", include_str!("../../migrations/0071_assets.sql")),
+    (75, "second_factor", include_str!("../../migrations/0075_second_factor.sql")),
+    (76, "password_times", include_str!("../../migrations/0076_password_times.sql")),
+    (77, "idempotency_keys", include_str!("../../migrations/0077_idempotency_keys.sql")),
 ];
 
 /// The number of the newest step that this program knows.

@@ -1,8 +1,8 @@
 //! Rows of sessions.
 
+use comm_server_core::second_factor::Stage;
 use comm_server_core::tenancy::{TenantId, UserName};
 use jiff::Timestamp;
-use serde::Serialize;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
@@ -11,7 +11,7 @@ use crate::db::{StoreError, failed, row};
 const TABLE: &str = "sessions";
 
 /// A session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// SHA-256 of the token, hexadecimal; the token itself is never stored.
     pub token_hash: String,
@@ -25,6 +25,8 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// How far the login is.
+    pub stage: Stage,
     /// When something was last changed through it, milliseconds; 0 for never.
     pub changed_ms: i64,
 }
@@ -46,6 +48,8 @@ pub struct NewSession {
     pub address: String,
     /// What the program calls itself (`User-Agent`).
     pub agent: String,
+    /// How far the login is.
+    pub stage: Stage,
 }
 
 fn session(row: &AnyRow) -> Result<Session, StoreError> {
@@ -56,6 +60,7 @@ fn session(row: &AnyRow) -> Result<Session, StoreError> {
         csrf: row::text(row, "csrf")?,
         created_at: row::time(row, "created_ms")?,
         expires_at: row::time(row, "expires_ms")?,
+        stage: row::parsed(row, (TABLE, "stage"), "a session")?,
         changed_ms: row::number(row, "changed_ms")?,
     })
 }
@@ -82,8 +87,8 @@ pub(crate) async fn insert(
     new: NewSession,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO sessions (token_hash, tenant, user_name, csrf, created_ms, expires_ms, address, agent) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO sessions (token_hash, tenant, user_name, csrf, created_ms, expires_ms, address, agent, \
+         stage) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(new.token_hash)
     .bind(tenant.to_string())
@@ -93,6 +98,7 @@ pub(crate) async fn insert(
     .bind(new.expires_at.as_millisecond())
     .bind(new.address)
     .bind(new.agent)
+    .bind(new.stage.name())
     .execute(connection)
     .await
     .map_err(failed("insert session"))?;
@@ -123,6 +129,17 @@ pub(crate) async fn set_changed(
     sqlx::query("UPDATE sessions SET changed_ms = $2 WHERE token_hash = $1")
         .bind(token_hash.to_owned())
         .bind(now.as_millisecond())
+        .execute(connection)
+        .await
+        .map_err(failed("update session"))?;
+    Ok(())
+}
+
+/// A session lacks nothing any more.
+pub(crate) async fn open(connection: &mut AnyConnection, token_hash: &str) -> Result<(), StoreError> {
+    sqlx::query("UPDATE sessions SET stage = $2 WHERE token_hash = $1")
+        .bind(token_hash.to_owned())
+        .bind(Stage::Open.name())
         .execute(connection)
         .await
         .map_err(failed("update session"))?;

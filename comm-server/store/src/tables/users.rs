@@ -31,8 +31,12 @@ pub struct User {
     pub password_hash: String,
     /// Whether the password must be changed before anything else.
     pub must_change: bool,
+    /// When the password was set, as far as that was kept.
+    pub password_at: Option<Timestamp>,
     /// Since when the user can't log in.
     pub disabled_at: Option<Timestamp>,
+    /// Whether a second factor was set up.
+    pub has_second_factor: bool,
     /// It grows by one with each change of the account.
     pub version: i64,
     /// When it was created.
@@ -85,7 +89,9 @@ pub(crate) fn of(row: &AnyRow) -> Result<User, StoreError> {
         mail: row::text(row, "mail")?,
         password_hash: row::text(row, "password_hash")?,
         must_change: row::flag(row, "must_change")?,
+        password_at: row::maybe_time(row, "password_ms")?,
         disabled_at: row::maybe_time(row, "disabled_ms")?,
+        has_second_factor: row::flag(row, "has_second_factor")?,
         version: row::number(row, "version")?,
         created_at: row::time(row, "created_ms")?,
         name,
@@ -228,17 +234,20 @@ pub(crate) async fn set_password(
     tenant: &TenantId,
     name: &UserName,
     password_hash: String,
-    must_change: bool,
+    (must_change, now): (bool, Timestamp),
 ) -> Result<bool, StoreError> {
-    let done =
-        sqlx::query("UPDATE users SET password_hash = $3, must_change = $4 WHERE tenant = $1 AND name = $2")
-            .bind(tenant.to_string())
-            .bind(name.to_string())
-            .bind(password_hash)
-            .bind(i64::from(must_change))
-            .execute(connection)
-            .await
-            .map_err(failed("update user"))?;
+    let done = sqlx::query(
+        "UPDATE users SET password_hash = $3, must_change = $4, password_ms = $5 \
+         WHERE tenant = $1 AND name = $2",
+    )
+    .bind(tenant.to_string())
+    .bind(name.to_string())
+    .bind(password_hash)
+    .bind(i64::from(must_change))
+    .bind(now.as_millisecond())
+    .execute(connection)
+    .await
+    .map_err(failed("update user"))?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -250,5 +259,22 @@ pub(crate) async fn lock(connection: &mut AnyConnection, of: AccountRef<'_>) -> 
         .execute(connection)
         .await
         .map_err(failed("lock user"))?;
+    Ok(())
+}
+
+/// Notes whether a user has a second factor.
+pub(crate) async fn set_second_factor(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    name: &UserName,
+    has: bool,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE users SET has_second_factor = $3 WHERE tenant = $1 AND name = $2")
+        .bind(tenant.to_string())
+        .bind(name.to_string())
+        .bind(i64::from(has))
+        .execute(connection)
+        .await
+        .map_err(failed("update user"))?;
     Ok(())
 }

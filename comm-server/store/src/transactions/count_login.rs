@@ -1,6 +1,7 @@
 //! Logins: failures are counted and lock an account for their source, a good password begins a session.
 
 use comm_server_core::logins::{self, Source};
+use comm_server_core::second_factor::Stage;
 use comm_server_core::tenancy::{TenantId, UserName};
 use jiff::Timestamp;
 use sqlx::AnyConnection;
@@ -22,12 +23,12 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    fn account<'a>(&'a self, tenant: &'a TenantId) -> AccountRef<'a> {
+    pub(super) fn account<'a>(&'a self, tenant: &'a TenantId) -> AccountRef<'a> {
         AccountRef { tenant, user: self.user.as_ref() }
     }
 
     /// Locks the account's row, so that attempts at several servers are counted one after the other, and reads.
-    async fn failures(
+    pub(super) async fn failures(
         &self,
         connection: &mut AnyConnection,
         tenant: &TenantId,
@@ -39,7 +40,8 @@ impl Attempt {
 
 impl Scoped {
     /// Begins a session and forgets the failures of its source, unless the account is locked for that source: then
-    /// nothing is changed and the result is false.
+    /// nothing is changed and the result is false. While the code of the second factor is missing, failures stay: who
+    /// knows the password has no more tries for the code.
     pub async fn begin_session(
         &self,
         attempt: Attempt,
@@ -73,13 +75,18 @@ async fn begin_session(
     if logins::may_try(&attempt.source, own, account, attempt.now).is_err() {
         return Ok(false);
     }
-    login_failures::delete(connection, attempt.account(tenant), &attempt.source).await?;
+    match new.stage {
+        Stage::Code => {}
+        Stage::Enroll | Stage::Open => {
+            login_failures::delete(connection, attempt.account(tenant), &attempt.source).await?;
+        }
+    }
     sessions::insert(connection, tenant, new).await?;
     audit::append(connection, tenant, entry).await?;
     Ok(true)
 }
 
-async fn count_failure(
+pub(super) async fn count_failure(
     connection: &mut AnyConnection,
     tenant: &TenantId,
     attempt: &Attempt,

@@ -1,11 +1,14 @@
 //! Sessions: they slide, end and expire.
 
 use comm_server_core::logins::FORGOTTEN;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::Store;
 use crate::db::StoreError;
-use crate::tables::{invitations, login_failures, sessions};
+use crate::tables::{idempotency_keys, invitations, login_failures, sessions};
+
+/// How long a request with an idempotency key is known.
+const KEYS: SignedDuration = SignedDuration::from_hours(24);
 
 impl Store {
     /// Ends a session.
@@ -30,14 +33,16 @@ impl Store {
             .await
     }
 
-    /// Deletes sessions that have ended, and login failures that no longer count; how many sessions.
+    /// Deletes sessions that have ended, and login failures and idempotency keys that no longer count; how many sessions.
     pub async fn expire_sessions(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let kept_since = now.saturating_sub(KEYS).unwrap_or(now);
         let forgotten = now.saturating_sub(FORGOTTEN).unwrap_or(now);
         self.writer()
             .write(move |c| {
                 Box::pin(async move {
                     login_failures::delete_before(c, forgotten).await?;
                     invitations::delete_expired(c, now).await?;
+                    idempotency_keys::delete_before(c, kept_since).await?;
                     sessions::delete_ended(c, now).await
                 })
             })

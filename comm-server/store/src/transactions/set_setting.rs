@@ -70,7 +70,7 @@ pub(super) async fn set_setting(
     settings::set(connection, tenant, (node, setting), value, (&author.by, author.now)).await?;
     match setting {
         Setting::PollInterval => gateways::derive_poll_interval(connection, tenant, node).await?,
-        Setting::TimeZone => {}
+        Setting::TimeZone | Setting::RequireTotp => {}
     }
     let place = [node.level().name(), &node.key()].join(" ");
     let detail = format!("{} of {}", setting.name(), place.trim_end());

@@ -317,16 +317,23 @@ async fn set_password(
     entry: &AuditEntry,
 ) -> Result<bool, StoreError> {
     let tenant = scope.tenant();
-    if users::within(connection, scope, name).await?.is_none() {
-        return Ok(false);
-    }
-    if !users::set_password(connection, tenant, name, new.password_hash, new.must_change).await? {
+    let Some(found) = users::within(connection, scope, name).await? else { return Ok(false) };
+    let set = (new.must_change, entry.at);
+    if !users::set_password(connection, tenant, name, new.password_hash, set).await? {
         return Ok(false);
     }
     login_failures::delete_of_account(connection, AccountRef { tenant, user: Some(name) }).await?;
     sessions::delete_of_user(connection, tenant, name, &new.keep_session.unwrap_or_default()).await?;
-    audit::append(connection, tenant, entry).await?;
+    let has_password = !found.password_hash.is_empty();
+    let before = password_json(has_password, found.must_change, found.password_at);
+    let after = password_json(true, new.must_change, Some(entry.at));
+    audit::append(connection, tenant, &entry.clone().changing(Some(before), Some(after))).await?;
     Ok(true)
+}
+
+/// What the audit shows of a password: never its hash.
+fn password_json(has_password: bool, must_change: bool, set_at: Option<Timestamp>) -> serde_json::Value {
+    json!({ "has_password": has_password, "must_change": must_change, "password_set_at": set_at })
 }
 
 #[cfg(test)]
@@ -359,7 +366,15 @@ mod tests {
         assert!(change(&name, "new").await.unwrap());
         assert!(!change(&id("nobody"), "new").await.unwrap());
         let audit = own.audit(None).await.unwrap().items;
-        assert_eq!(audit.iter().filter(|entry| entry.what == "password.reset").count(), 1);
+        let entries: Vec<_> = audit.iter().filter(|entry| entry.what == "password.reset").collect();
+        assert_eq!(entries.len(), 1);
+        let (before, after) = (entries[0].before.as_ref().unwrap(), entries[0].after.as_ref().unwrap());
+        assert_eq!((&before["must_change"], &after["must_change"]), (&json!(false), &json!(true)));
+        assert_eq!(
+            (&before["password_set_at"], &after["password_set_at"]),
+            (&json!(null), &json!("1970-01-01T00:00:00Z"))
+        );
+        assert!(!format!("{before}{after}").contains("new"), "no hash");
 
         let raw = Database::connect(&database(&opened.dir)).await.unwrap();
         raw.execute("ALTER TABLE audit RENAME TO elsewhere").await.unwrap();

@@ -86,7 +86,7 @@ impl Scoped {
     ) -> Result<Vec<OpenSession>, StoreError> {
         let rows = sqlx::query(
             "SELECT created_ms, expires_ms, address, agent FROM sessions \
-             WHERE tenant = $1 AND user_name = $2 AND expires_ms > $3 ORDER BY created_ms DESC LIMIT 100",
+             WHERE tenant = $1 AND user_name = $2 AND expires_ms > $3 AND stage <> 'code' ORDER BY created_ms DESC LIMIT 100",
         )
         .bind(self.tenant().to_string())
         .bind(name.to_string())
