@@ -38,11 +38,11 @@ pub(super) async fn once(State(state): State<OperatorState>, request: Request, n
     }
     match claimed(&state, request).await {
         Err(refused) => refused.into_response(),
-        Ok(Claimed::Unknown(request)) => next.run(request).await,
+        Ok(Claimed::Unknown(request)) => next.run(*request).await,
         Ok(Claimed::Answered(answer)) => replayed(answer),
         Ok(Claimed::First(key, request)) => {
             // A caller who leaves doesn't stop it: the answer is stored in any case.
-            let run = tokio::spawn(async move { finished(&key, next.run(request).await).await });
+            let run = tokio::spawn(async move { finished(&key, next.run(*request).await).await });
             run.await.unwrap_or_else(|error| ApiError::internal(&error).into_response())
         }
     }
@@ -50,8 +50,8 @@ pub(super) async fn once(State(state): State<OperatorState>, request: Request, n
 
 enum Claimed {
     /// Without a valid session: the handler says so.
-    Unknown(Request),
-    First(ClaimedKey, Request),
+    Unknown(Box<Request>),
+    First(ClaimedKey, Box<Request>),
     Answered(StoredAnswer),
 }
 
@@ -64,7 +64,7 @@ async fn claimed(state: &OperatorState, request: Request) -> Result<Claimed, Api
     let key = key_of(request.headers())?;
     let (mut parts, body) = request.into_parts();
     let Ok(AnyCaller(caller)) = AnyCaller::from_request_parts(&mut parts, state).await else {
-        return Ok(Claimed::Unknown(Request::from_parts(parts, body)));
+        return Ok(Claimed::Unknown(Box::new(Request::from_parts(parts, body))));
     };
     let whole = Request::from_parts(parts.clone(), body);
     let body = Bytes::from_request(whole, state).await;
@@ -78,7 +78,9 @@ async fn claimed(state: &OperatorState, request: Request) -> Result<Claimed, Api
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let request_hash = fingerprint(&[target.as_bytes(), media, &body]);
     match state.services.idempotency.claim(&caller.actor, key, request_hash).await? {
-        Repeated::First(key) => Ok(Claimed::First(key, Request::from_parts(parts, Body::from(body)))),
+        Repeated::First(key) => {
+            Ok(Claimed::First(key, Box::new(Request::from_parts(parts, Body::from(body)))))
+        }
         Repeated::Answered(answer) => Ok(Claimed::Answered(answer)),
         Repeated::Running => {
             let detail = "the first request with this Idempotency-Key has no answer yet: repeat it later";
