@@ -81,7 +81,8 @@ fn another_source_counts_only_when_the_first_is_gone() {
 
 #[test]
 fn a_dip_is_no_fall() {
-    let table: [(&str, &[(i64, u64)], u64, usize); 5] = [
+    type Row = (&'static str, &'static [(i64, u64)], u64, usize);
+    let table: [Row; 5] = [
         ("a second gateway whose clock is behind", &[(0, 100), (1, 101), (2, 100), (3, 102)], 2, 1),
         ("a board that had not started", &[(0, 182_340), (1, 0), (2, 0), (900, 182_350)], 10, 2),
         ("the same within two days", &[(0, 182_340), (1, 0), (2, 3), (30, 182_350)], 10, 2),
