@@ -1,7 +1,7 @@
 //! The operators' side: login, the REST API under `/api/v1`, and the console's pages, over HTTPS.
 //!
 //! A handler parses the request, calls a service or reads a view, and responds. It has no store: permissions, checks and
-//! the audit are in [`crate::services`], and a view is of the caller's tenant.
+//! the audit are in `services`, and a view is of the caller's tenant.
 
 mod api;
 mod audit_body;
