@@ -71,6 +71,7 @@ async fn pages_work_at_both_widths() -> Result<()> {
             ["fleet", "/"], ["gateways", "/gateways"], ["calls", "/calls"], ["rollouts", "/rollouts"],
             ["rollout", format!("/rollouts/{rollout}")], ["rollout-failed", format!("/rollouts/{refused}")],
             ["device", format!("/devices/{GATEWAY}/{device}")],
+            ["second-factor", "/second-factor"], ["settings", "/settings"], ["tokens", "/tokens"],
             ["commands", "/commands"], ["quarantine", "/quarantine"], ["audit", "/audit"],
         ],
     });
