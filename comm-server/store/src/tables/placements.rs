@@ -26,16 +26,7 @@ pub(crate) async fn of_asset(
     tenant: &TenantId,
     asset: AssetId,
 ) -> Result<Vec<Placement>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT asset, device, from_ms, to_ms FROM placements WHERE tenant = $1 AND asset = $2 \
-         ORDER BY from_ms, COALESCE(to_ms, 9223372036854775807)",
-    )
-    .bind(tenant.to_string())
-    .bind(asset.to_string())
-    .fetch_all(connection)
-    .await
-    .map_err(failed("read placements"))?;
-    rows.iter().map(of).collect()
+    with(connection, tenant, "asset", asset.to_string()).await
 }
 
 /// All placements of a device, oldest first.
@@ -44,15 +35,25 @@ pub(crate) async fn of_device(
     tenant: &TenantId,
     device: &DeviceId,
 ) -> Result<Vec<Placement>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT asset, device, from_ms, to_ms FROM placements WHERE tenant = $1 AND device = $2 \
-         ORDER BY from_ms, COALESCE(to_ms, 9223372036854775807)",
-    )
-    .bind(tenant.to_string())
-    .bind(device.to_string())
-    .fetch_all(connection)
-    .await
-    .map_err(failed("read placements"))?;
+    with(connection, tenant, "device", device.to_string()).await
+}
+
+async fn with(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+    column: &'static str,
+    value: String,
+) -> Result<Vec<Placement>, StoreError> {
+    let sql = format!(
+        "SELECT asset, device, from_ms, to_ms FROM placements WHERE tenant = $1 AND {column} = $2 \
+         ORDER BY from_ms, COALESCE(to_ms, 9223372036854775807)"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(tenant.to_string())
+        .bind(value)
+        .fetch_all(connection)
+        .await
+        .map_err(failed("read placements"))?;
     rows.iter().map(of).collect()
 }
 

@@ -12,12 +12,12 @@ use uuid::Uuid;
 use wire::ids::DeviceId;
 
 use super::complete_swaps::name_readings;
-use super::customers::{Author, ChangeError, Outcome, check_version};
+use super::customers::{Author, ChangeError, Outcome, check_version, record};
+use crate::Scoped;
 use crate::tables::assets::AssetRow;
 use crate::tables::swap_readings::Side;
 use crate::tables::swaps::SwapRow;
-use crate::tables::{assets, audit, counters, devices, placements, sites, swaps, tenants};
-use crate::{AuditEntry, Scoped};
+use crate::tables::{assets, counters, devices, placements, sites, swaps, tenants};
 
 /// A device to be placed under an asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,9 +213,8 @@ pub(super) async fn create(
     if let Some(placement) = &placement {
         placements::insert(connection, scope.tenant(), placement).await?;
     }
-    let entry = AuditEntry::new(author.now, &author.by, "asset.create", format!("{}: {id}", spec.name));
-    let entry = entry.changing(None, Some(document(spec, placement.as_ref())));
-    audit::append(connection, scope.tenant(), &entry).await?;
+    let values = (None, Some(document(spec, placement.as_ref())));
+    record(connection, (scope.tenant(), author), "asset.create", (&spec.name, id.0), values).await?;
     Ok(Ok(id))
 }
 
@@ -236,8 +235,8 @@ pub(super) async fn change(
     let before = fields(&found.spec);
     let changed = AssetRow { spec: spec.clone(), ..found };
     assets::update(connection, scope.tenant(), &changed, author.now).await?;
-    let what = ("asset.change", format!("{}: {}", spec.name, changed.id));
-    record(connection, scope.tenant(), author, what, (Some(before), Some(fields(spec)))).await?;
+    let values = (Some(before), Some(fields(spec)));
+    record(connection, (scope.tenant(), author), "asset.change", (&spec.name, changed.id.0), values).await?;
     Ok(Ok(()))
 }
 
@@ -282,8 +281,9 @@ pub(super) async fn place(
     };
     placements::insert(connection, scope.tenant(), &placement).await?;
     assets::update(connection, scope.tenant(), asset, author.now).await?;
-    let what = ("asset.place", format!("{} has {}: {}", asset.spec.name, wanted.device, asset.id));
-    record(connection, scope.tenant(), author, what, (None, Some(stand(&placement)))).await?;
+    let name = format!("{} has {}", asset.spec.name, wanted.device);
+    let values = (None, Some(stand(&placement)));
+    record(connection, (scope.tenant(), author), "asset.place", (&name, asset.id.0), values).await?;
     Ok(Ok(()))
 }
 
@@ -344,12 +344,11 @@ async fn swap_device(
     placements::insert(connection, tenant, &begun).await?;
     assets::update(connection, tenant, asset, author.now).await?;
     record_swap(connection, tenant, (&ended, &begun), &wanted.reason, author).await?;
-    let detail = format!("{}: {} for {}: {}", asset.spec.name, begun.device, ended.device, asset.id);
+    let name = format!("{}: {} for {}", asset.spec.name, begun.device, ended.device);
     let before = Some(stand(&Placement { to: None, ..ended }));
-    let what = ("asset.swap", detail);
     let mut after = stand(&begun);
     after["reason"] = wanted.reason.clone().into();
-    record(connection, tenant, author, what, (before, Some(after))).await?;
+    record(connection, (tenant, author), "asset.swap", (&name, asset.id.0), (before, Some(after))).await?;
     Ok(Ok(()))
 }
 
@@ -396,8 +395,9 @@ async fn remove(
     };
     end(connection, tenant, &ended).await?;
     assets::update(connection, tenant, asset, author.now).await?;
-    let what = ("asset.remove", format!("{} loses {}: {}", asset.spec.name, ended.device, asset.id));
-    record(connection, tenant, author, what, (Some(stand(&open)), Some(stand(&ended)))).await?;
+    let name = format!("{} loses {}", asset.spec.name, ended.device);
+    let values = (Some(stand(&open)), Some(stand(&ended)));
+    record(connection, (tenant, author), "asset.remove", (&name, asset.id.0), values).await?;
     Ok(Ok(()))
 }
 
@@ -420,20 +420,9 @@ async fn retire(
     assets::update(connection, tenant, &retired, author.now).await?;
     let mut after = fields(&retired.spec);
     after["retired_at"] = author.now.to_string().into();
-    let what = ("asset.retire", format!("{}: {}", retired.spec.name, retired.id));
-    record(connection, tenant, author, what, (Some(before), Some(after))).await?;
+    let values = (Some(before), Some(after));
+    record(connection, (tenant, author), "asset.retire", (&retired.spec.name, retired.id.0), values).await?;
     Ok(Ok(()))
-}
-
-async fn record(
-    connection: &mut AnyConnection,
-    tenant: &TenantId,
-    author: &Author,
-    (what, detail): (&'static str, String),
-    (before, after): (Option<Value>, Option<Value>),
-) -> Result<(), crate::StoreError> {
-    let entry = AuditEntry::new(author.now, &author.by, what, detail).changing(before, after);
-    audit::append(connection, tenant, &entry).await
 }
 
 fn fields(spec: &AssetSpec) -> Value {

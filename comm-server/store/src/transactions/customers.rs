@@ -456,8 +456,8 @@ pub(super) async fn assign_gateway(
     audit::append(connection, tenant, &entry).await
 }
 
-/// Writes the audit entry of a customer or site, with its values before and after.
-async fn record(
+/// Writes the audit entry of a customer, site or asset, with its values before and after.
+pub(super) async fn record(
     connection: &mut AnyConnection,
     (tenant, author): (&TenantId, &Author),
     what: &str,
