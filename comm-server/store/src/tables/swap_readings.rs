@@ -1,5 +1,7 @@
 //! Rows of the readings that a swap names as its evidence.
 
+use std::str::FromStr;
+
 use comm_server_core::assets::Meter;
 use comm_server_core::tenancy::{AssetId, TenantId};
 use sqlx::AnyConnection;
@@ -18,6 +20,8 @@ pub(crate) enum Side {
 }
 
 impl Side {
+    const ALL: [Self; 2] = [Self::Old, Self::New];
+
     const fn name(self) -> &'static str {
         match self {
             Self::Old => "old",
@@ -25,6 +29,18 @@ impl Side {
         }
     }
 }
+
+impl FromStr for Side {
+    type Err = NoSuchSide;
+
+    fn from_str(name: &str) -> Result<Self, NoSuchSide> {
+        Self::ALL.into_iter().find(|side| side.name() == name).ok_or(NoSuchSide)
+    }
+}
+
+/// A name that no side has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NoSuchSide;
 
 /// A reading that a swap names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,10 +99,9 @@ pub(crate) async fn of_asset(
     .await
     .map_err(failed("read swap readings"))?;
     let named = |found| {
-        let side = if row::text(found, "side")? == Side::Old.name() { Side::Old } else { Side::New };
         Ok(NamedReading {
             swap: row::parsed(found, ("swap_readings", "swap"), "a row")?,
-            side,
+            side: row::parsed(found, ("swap_readings", "side"), "a row")?,
             counter: row::parsed(found, ("swap_readings", "counter"), "a row")?,
             meter: counters::meter(found)?,
         })
