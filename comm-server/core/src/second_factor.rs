@@ -37,6 +37,10 @@ impl RequireTotp {
     /// All values.
     pub const ALL: [Self; 3] = [Self::None, Self::Administrators, Self::Everybody];
 
+    /// The names of all values.
+    pub(crate) const NAMES: [&str; 3] =
+        [Self::None.name(), Self::Administrators.name(), Self::Everybody.name()];
+
     /// Name in the store and the API.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -137,7 +137,7 @@ impl Setting {
     pub fn choices(self) -> &'static [&'static str] {
         match self {
             Self::TimeZone | Self::PollInterval => &[],
-            Self::RequireTotp => &["none", "administrators", "everybody"],
+            Self::RequireTotp => const { &RequireTotp::NAMES },
         }
     }
 

@@ -25,7 +25,9 @@ use super::known_browsers::{KeyError, KnownBrowsers};
 use super::password::{self, HashError, Hasher, Leaked, WeakPassword};
 use super::sessions::{self, Session};
 use super::{Actor, Forbidden};
-use crate::store::{Attempt, AuditEntry, NewPassword, NewSession, NewUser, Scoped, Store, StoreError, User};
+use crate::store::{
+    Attempt, AuditEntry, NewPassword, NewSession, NewUser, OwnValue, Scoped, Store, StoreError, User,
+};
 
 /// Sessions and the command line share the queue of one network.
 const HERE: Network = Network::V4(Ipv4Addr::LOCALHOST);
@@ -230,8 +232,11 @@ impl Users {
     /// Who must have a second factor.
     pub(super) async fn required(&self) -> Result<RequireTotp, StoreError> {
         let values = self.of_tenant().own_values(&Node::Tenant).await?.unwrap_or_default();
-        let found = values.iter().find(|value| value.setting == Setting::RequireTotp);
-        Ok(found.and_then(|value| value.value.parse().ok()).unwrap_or_default())
+        let found = values.into_iter().find(|value| value.setting == Setting::RequireTotp);
+        let Some(OwnValue { setting, value, .. }) = found else { return Ok(RequireTotp::default()) };
+        // A value that nobody knows must not let people in without a second factor.
+        let (table, column, key) = ("settings", "value", setting.name().to_owned());
+        value.parse().map_err(|_| StoreError::Unknown { table, column, key, value })
     }
 
     async fn browsers(&self) -> Result<&KnownBrowsers, KeyError> {

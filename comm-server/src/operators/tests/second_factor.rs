@@ -135,6 +135,15 @@ async fn wrong_codes_lock_like_wrong_passwords_and_a_right_password_gives_no_mor
 }
 
 #[tokio::test]
+async fn a_stored_requirement_that_is_unknown_lets_nobody_in() {
+    let (site, admin) = Site::with("administrator").await;
+    let require = admin.request("PATCH", "/api/v1/settings", Some(&json!({"require_totp": "everybody"})));
+    assert_eq!(site.send(require).await.status, 200);
+    site.sql("UPDATE settings SET value = 'all' WHERE name = 'require_totp'").await;
+    assert_eq!(site.try_log_in("erin", PASSWORD).await.status, 500);
+}
+
+#[tokio::test]
 async fn an_administrator_requires_and_resets_second_factors() {
     let (site, admin) = Site::with("administrator").await;
     site.add_user("kim", "meter_clerk", false).await;
