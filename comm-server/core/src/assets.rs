@@ -8,7 +8,7 @@ mod unread;
 
 pub use epochs::{Epoch, History, Meter, Opening, Stay, is_meter};
 pub use placements::{Placement, PlacementError, begin_time, free_since, is_placeable};
-pub use unread::{MOST_DAYS, UNREAD_DAYS, UnreadReason};
+pub use unread::{MOST_DAYS, UNREAD_DAYS, UnreadReason, unread_since};
 
 use crate::customers::{ERP_KEY_BYTES, NAME_BYTES};
 use crate::fields::{InvalidField, line, lines};

@@ -1,10 +1,10 @@
 //! `asset`: things under contract, and the devices under them.
 
 use clap::{Args, Subcommand};
-use comm_server_core::assets::{AssetSpec, UNREAD_DAYS};
+use comm_server_core::assets::{AssetSpec, MOST_DAYS, UNREAD_DAYS, unread_since};
 use comm_server_core::roles::Permission;
 use comm_server_core::tenancy::{AssetId, CustomerId, Part, SiteId};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use wire::ids::DeviceId;
 use wire::reading::Counter;
 
@@ -94,7 +94,7 @@ pub(crate) enum AssetAction {
         #[command(flatten)]
         part: PartArguments,
         /// How many days.
-        #[arg(long, default_value_t = UNREAD_DAYS, value_parser = clap::value_parser!(u32).range(1..=3660))]
+        #[arg(long, default_value_t = UNREAD_DAYS, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_DAYS)))]
         days: u32,
     },
 }
@@ -166,7 +166,7 @@ pub(super) async fn act(
         AssetAction::NotRead { part, days } => {
             let view = part.view(store, actor)?;
             let now = Timestamp::now();
-            let times = (now - SignedDuration::from_hours(24 * i64::from(*days)), now);
+            let times = (unread_since(now, *days), now);
             let all = all(async |cursor| view.unread_devices(times, cursor.as_deref()).await).await?;
             return Ok(print::unread(json, &all)?);
         }

@@ -1,10 +1,18 @@
 //! Why a device has not been read for long.
 
+use jiff::{SignedDuration, Timestamp};
+
 /// Days after which a device is listed, if nobody says otherwise.
 pub const UNREAD_DAYS: u32 = 7;
 
 /// The most days that may be asked for.
 pub const MOST_DAYS: u32 = 3660;
+
+/// The time before which a device was last read that has not been read for so many days.
+#[must_use]
+pub fn unread_since(now: Timestamp, days: u32) -> Timestamp {
+    now.checked_sub(SignedDuration::from_hours(24 * i64::from(days))).unwrap_or(Timestamp::MIN)
+}
 
 /// Why a device has not been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
-use comm_server_core::assets::{MOST_DAYS, UNREAD_DAYS};
+use comm_server_core::assets::{MOST_DAYS, UNREAD_DAYS, unread_since};
 use comm_server_core::roles::Permission;
 use comm_server_core::tenancy::{CustomerId, Part, SiteId};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -162,6 +162,6 @@ pub(super) async fn unread(
     let part = Part::of(params.customer.map(CustomerId), params.site.map(SiteId));
     let view = state.view_within(&caller, Permission::SeeFleet, part)?;
     let now = Timestamp::now();
-    let before = now - SignedDuration::from_hours(24 * i64::from(days));
+    let before = unread_since(now, days);
     Ok(Json(List::of(view.unread_devices((before, now), cursor(params.page.as_deref())?).await?)))
 }

@@ -3,9 +3,9 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use comm_server_core::assets::{MOST_DAYS, UNREAD_DAYS};
+use comm_server_core::assets::{MOST_DAYS, UNREAD_DAYS, unread_since};
 use comm_server_core::roles::Permission;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::assets::page_of;
@@ -130,7 +130,7 @@ pub(super) async fn unread(
     let now = Timestamp::now();
     let view = state.view_within(&caller, Permission::SeeFleet, query.place.part()?)?;
     let note = query.place.note(&view, "/not-read").await?;
-    let before = now - SignedDuration::from_hours(24 * i64::from(days));
+    let before = unread_since(now, days);
     let found = view.unread_devices((before, now), query.page.get()).await?;
     let [customer, site] = query.place.values();
     let next = next_page("/not-read", &[("days", &days.to_string()), customer, site], found.next.as_deref());
