@@ -1,6 +1,7 @@
 //! The REST API under `/api/v1`, a file for each noun; the OpenAPI document is made of the same handlers.
 
 mod account;
+mod asset_documents;
 mod assets;
 mod audit;
 mod calls;
@@ -160,8 +161,9 @@ mod tests {
     use super::*;
 
     /// The source of each file of this folder that has a schema.
-    const SOURCES: [&str; 19] = [
+    const SOURCES: [&str; 20] = [
         include_str!("account.rs"),
+        include_str!("asset_documents.rs"),
         include_str!("assets.rs"),
         include_str!("unassigned.rs"),
         include_str!("audit.rs"),
