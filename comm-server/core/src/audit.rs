@@ -160,7 +160,7 @@ impl FromStr for Known {
 /// Why a chain isn't whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The entry is missing, although later ones exist or the head says so.
+    /// The entry is missing, although later ones exist or the head has its number.
     Missing,
     /// The entry has a number that another one has, or that retention deleted.
     Repeated,

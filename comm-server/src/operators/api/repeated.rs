@@ -49,7 +49,7 @@ pub(super) async fn once(State(state): State<OperatorState>, request: Request, n
 }
 
 enum Claimed {
-    /// Without a valid session: the handler says so.
+    /// Without a valid session: the handler rejects it.
     Unknown(Box<Request>),
     First(ClaimedKey, Box<Request>),
     Answered(StoredAnswer),
