@@ -1,7 +1,7 @@
 //! Limits on everything that a device can make large.
 
 /// Objects of one GET. On nearly all devices, the response fits into one Ethernet frame.
-pub const OIDS_PER_GET: usize = 24;
+pub const OIDS_PER_GET: usize = 32;
 
 /// Objects of one GET of a device whose responses are known to fit into one Ethernet frame.
 pub(crate) const OIDS_PER_KNOWN_GET: usize = 64;
@@ -14,6 +14,9 @@ pub(crate) const FRAME_OCTETS: usize = 1_300;
 
 /// Columns of one GETBULK or GETNEXT.
 pub const COLUMNS_PER_REQUEST: usize = 12;
+
+/// Columns of one GETBULK or GETNEXT if no others are left to read: a few more save a request.
+pub const COLUMNS_PER_LAST_REQUEST: usize = 16;
 
 /// Columns of one GETBULK of a device whose rows are known.
 pub(crate) const COLUMNS_PER_KNOWN_BULK: usize = 24;

@@ -385,6 +385,23 @@ fn one_object_shows_whether_anything_responds() {
 }
 
 #[test]
+fn one_object_shows_which_profile_a_new_device_needs() {
+    let device = device();
+    let (whole, sent) = run(ReadScope::Full, |request| orderly(&device, request));
+    let (_, _, hints) =
+        run_again(ReadScope::Presence, TableHints::default(), |request| orderly(&device, request));
+    let (again, sent_again, full) =
+        run_again(ReadScope::Full, hints.unwrap(), |request| orderly(&device, request));
+    assert_eq!(Reading { requests: whole.requests, ..again }, whole);
+    assert!(sent_again < sent, "{sent_again} requests, {sent} without");
+    let (_, _, none) = run_again(ReadScope::Presence, full.unwrap(), |request| orderly(&device, request));
+    assert!(none.is_none(), "rows that are known are worth more");
+    let (_, _, none) =
+        run_again(ReadScope::Presence, TableHints::default(), |request| orderly(&Objects::new(), request));
+    assert!(none.is_none(), "no profile");
+}
+
+#[test]
 fn a_maker_alone_makes_no_printer() {
     let system = [
         ("1.3.6.1.2.1.1.1.0", text("Acme thing")),

@@ -39,6 +39,16 @@ impl TableHints {
         Self { profile, identity_digest, locale, got, readings: 0, rows: rows.into() }
     }
 
+    /// Hints of a device of which only the profile is known.
+    pub(crate) fn of_profile(profile: Option<Arc<Profile>>) -> Self {
+        Self { profile, ..Self::default() }
+    }
+
+    /// Whether nothing is known of the device.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.profile.is_none() && self.identity_digest.is_none() && self.rows.is_empty()
+    }
+
     /// Replaces the earlier hints.
     pub(crate) fn after(self, earlier: &Self) -> Self {
         Self { readings: earlier.readings.saturating_add(1), ..self }

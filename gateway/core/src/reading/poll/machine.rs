@@ -250,9 +250,14 @@ impl DeviceReading {
         self.walk.learned(AgentQuirks { walk, ..self.quirks })
     }
 
-    /// The table hints, to be stored for the next reading; `None` unless everything was read.
+    /// The table hints, to be stored for the next reading; `None` if what was stored before is worth more: unless
+    /// everything was read, or sysObjectID of a new device was.
     #[must_use]
     pub fn hints(&self) -> Option<TableHints> {
+        if self.scope == ReadScope::Presence && self.hints.is_empty() {
+            let profile = self.with_identity(1, |system| self.profiles.select(system));
+            return profile.is_some().then(|| TableHints::of_profile(profile));
+        }
         // A device that timed out may have objects that were not read.
         let told = (self.timeouts == 0).then_some(self.identity_digest);
         let chosen = (self.profile.clone(), told);

@@ -16,7 +16,8 @@ pub struct AgentQuirks {
     pub columns: usize,
     /// Maximum number of varbinds that one GETBULK requests.
     pub varbinds: usize,
-    /// Maximum number of objects of one GET.
+    /// Maximum number of objects of one GET. Under `objects`, earlier versions stored a lower maximum of their own.
+    #[serde(rename = "objects_per_get")]
     pub objects: usize,
     /// Whether a GET of many objects had a response; if not, a timeout may only mean that there were too many.
     pub proven: bool,

@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 
 use super::quirks::AgentQuirks;
 use crate::reading::limits::{
-    COLUMNS_PER_KNOWN_BULK, COLUMNS_PER_REQUEST, INSTANCE_ARCS, REPETITIONS, ROWS_PER_COLUMN,
+    COLUMNS_PER_KNOWN_BULK, COLUMNS_PER_LAST_REQUEST, COLUMNS_PER_REQUEST, INSTANCE_ARCS, REPETITIONS,
+    ROWS_PER_COLUMN,
 };
 use crate::reading::mib::Mib;
 use crate::reading::mib::Oid;
@@ -129,7 +130,7 @@ impl Walk {
             return None;
         }
         let known: Option<usize> = if self.bulk { self.fill(&mut open) } else { None };
-        let width = if known.is_some() { self.known_width() } else { self.width };
+        let width = if known.is_some() { self.known_width() } else { self.width_for(open.len()) };
         self.asked = open.iter().map(|(at, _)| *at).take(width).collect();
         let oids: Vec<Oid> = self.asked.iter().map(|at| self.columns[*at].cursor.clone()).collect();
         if !self.bulk {
@@ -156,6 +157,12 @@ impl Walk {
             Ordering::Equal => Some(1),
             Ordering::Less => Some(expected - column.rows + usize::from(seen.is_none())),
         }
+    }
+
+    /// Columns of one request if this many are open and their rows are unknown; fewer if the agent requires it.
+    const fn width_for(&self, open: usize) -> usize {
+        let last = self.width >= COLUMNS_PER_REQUEST && open <= COLUMNS_PER_LAST_REQUEST;
+        if last { COLUMNS_PER_LAST_REQUEST } else { self.width }
     }
 
     /// Columns of one GETBULK if their rows are known; fewer if the agent requires it.

@@ -1,6 +1,7 @@
-//! Regular expressions in profiles, validated when the profile is read. Matching takes linear time.
+//! Regular expressions in profiles, validated when the profile is read. Matching takes linear time. `regex-lite` rather
+//! than `regex`: each start compiles the patterns of all profiles, and that was most of what finding a small LAN cost.
 
-use regex::{Captures, Regex, RegexBuilder};
+use regex_lite::{Captures, Regex, RegexBuilder};
 use serde::Deserialize;
 
 /// Maximum size of a compiled pattern, bytes.
@@ -42,9 +43,9 @@ impl Pattern {
 }
 
 impl TryFrom<String> for Pattern {
-    type Error = regex::Error;
+    type Error = regex_lite::Error;
 
-    fn try_from(text: String) -> Result<Self, regex::Error> {
+    fn try_from(text: String) -> Result<Self, regex_lite::Error> {
         RegexBuilder::new(&text).size_limit(COMPILED_BYTES).build().map(Self)
     }
 }

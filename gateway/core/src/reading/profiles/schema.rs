@@ -317,7 +317,7 @@ mod tests {
             ("vendor: 'X y'\nmatch: [{sys_descr: x}]\n", "at vendor", "a-z"),
             ("vendor: x\nmatch: []\n", "at match", "never be used"),
             ("vendor: x\nmatch: [{}]\n", "match[0]", "fits every device"),
-            ("vendor: x\nmatch: [{sys_descr: '('}]\n", "match[0].sys_descr", "unclosed"),
+            ("vendor: x\nmatch: [{sys_descr: '('}]\n", "match[0].sys_descr", "open group"),
             (&format!("{head}colour: 1\n"), "colour", "unknown field"),
             (
                 &format!("{head}counters: {{total: [{{oid: 1.x}}]}}\n"),

@@ -5,6 +5,9 @@ use super::*;
 #[test]
 fn a_known_device_that_times_out_on_many_objects_is_read_with_fewer_from_then_on() {
     let device = device();
+    let objects: Vec<_> = (0..20).map(|at| format!("{{oid: 1.3.6.1.4.1.99999.5.{at}}}")).collect();
+    let yaml = ACME.replace("{oid: 1.3.6.1.4.1.99999.5.0}", &objects.join(", "));
+    let profiles = || Arc::new(Profiles::new([Profile::parse("acme.yaml", &yaml).unwrap()]));
     let many =
         |request: &Request| matches!(request, Request::Get(_)) && request.oids().len() > limits::OIDS_PER_GET;
     let read = |quirks, hints: Option<TableHints>| {
