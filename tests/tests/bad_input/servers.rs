@@ -195,13 +195,25 @@ async fn a_communication_server_rejects_every_bad_global_server_with_the_reason(
     let table = table(&maker, &site, PartyKind::GlobalServer)?;
     site.start_comm_server()?;
     let operator = site.first_log_in().await?;
+    insert_device(&site)?;
     let wanted = json!({"vendor": "ricoh", "model": "IM C4500", "version": "9.9"});
     refused_all(table, PartyKind::GlobalServer, at, site.address("comm.local")?, async || {
-        // A roll-out reads the list of images afresh; it is rejected here, since there are no devices.
-        ensure!(operator.post("/api/v1/rollouts", &wanted).await.is_err(), "a roll-out without devices");
+        // A roll-out for which there are devices reads the list of images afresh, whatever is cached.
+        ensure!(operator.post("/api/v1/rollouts", &wanted).await.is_err(), "a roll-out without an image");
         let images = operator.get("/api/v1/images").await?;
         Ok(images["unknown_because"].as_str().unwrap_or_default().to_owned())
     })
     .await?;
     site.stop()
+}
+
+/// A device in the fleet that lacks the version, without a gateway that reads it.
+fn insert_device(site: &Site) -> Result<()> {
+    let rows = "INSERT INTO gateways (tenant, gateway, first_seen_ms, next_poll_s) VALUES ('default', 'gw-1', 1, 3600);
+        INSERT INTO devices (tenant, gateway, device, vendor, model, firmware, first_seen_ms)
+            VALUES ('default', 'gw-1', 'ricoh:E1', 'ricoh', 'IM C4500', '1.0', 1)";
+    let database = site.dir("comm-server").join("platen.db");
+    let output = Command::new("sqlite3").args(["-cmd", ".timeout 10000"]).arg(database).arg(rows).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
