@@ -1,4 +1,26 @@
 //! Assets: things under contract. Devices come and go under them, and so do the epochs of their counters.
+//!
+//! ```
+//! use jiff::Timestamp;
+//! use platen_comm_server_core::assets::{History, Meter, Opening, Stay};
+//!
+//! let day = |day: i64| Timestamp::from_second(day * 86_400);
+//! let meter = |at, value| -> Result<Meter, Box<dyn std::error::Error>> {
+//!     let (source, gateway) = ("1.3.6.1.2.1.43.10.2.1.4.1.1".to_owned(), "gw-1".parse()?);
+//!     Ok(Meter { at: day(at)?, value, source, raw: value, gateway, report: None })
+//! };
+//! let stay = Stay {
+//!     device: "ricoh:E1".parse()?,
+//!     from: day(0)?,
+//!     to: None,
+//!     // A board was changed between the days 10 and 20.
+//!     meters: vec![meter(0, 5_000)?, meter(10, 5_600)?, meter(20, 40)?, meter(30, 190)?],
+//! };
+//! let history = History::of(vec![stay]);
+//! assert_eq!(history.epochs[1].opening, Opening::Fall);
+//! assert_eq!(history.usage(day(0)?, day(30)?), 600 + 150);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod epochs;
 mod placements;

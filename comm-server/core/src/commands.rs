@@ -1,6 +1,17 @@
 //! The life cycle of a command: queued, delivered, accepted, running, done / failed / expired.
 //!
 //! It is delivered again with each poll until the gateway responds; the gateway executes it once.
+//!
+//! ```
+//! use platen_comm_server_core::commands::{CommandEvent::{Deliver, Expire, Respond}, CommandState};
+//! use wire::command::ResponseState;
+//!
+//! let expired = CommandState::Queued.after(Deliver).after(Expire);
+//! assert_eq!(expired, CommandState::Expired);
+//! // The response was late: what the gateway did replaces the expiry, and no later event changes it.
+//! let done = expired.after(Respond(ResponseState::Done));
+//! assert_eq!(done.after(Respond(ResponseState::Failed)), CommandState::Done);
+//! ```
 
 use std::fmt;
 use std::str::FromStr;

@@ -3,6 +3,28 @@
 //! Duplicates are dropped, a gap is rejected with the expected sequence number, and a report that can't be used is
 //! quarantined with the reason and blocks no other. Reports take effect in the order of their sequence numbers; the
 //! gateway's clock, which may be years off, decides nothing and is corrected by the server's.
+//!
+//! ```
+//! use platen_comm_server_core::ingest::{BatchError, Effect, Known, check_sequence, effects, fresh, parse};
+//! use wire::report::{Batch, Lane};
+//!
+//! let batch: Batch = serde_json::from_str(
+//!     r#"{"reports": [
+//!         {"seq": 6, "at": "2026-01-01T00:00:00Z", "report": {"kind": "from a newer gateway"}},
+//!         {"seq": 7, "at": "2026-01-01T00:00:01Z", "report": {"kind": "loss", "lane": "bulk", "reports": 2, "detail": "full"}}
+//!     ]}"#,
+//! )?;
+//! check_sequence(&batch.reports)?;
+//! let arrivals = parse(&batch);
+//! // The store has 4, so that 5 is missing; after 6, only 7 is new.
+//! assert_eq!(fresh(4, &arrivals), Err(BatchError::Gap { expected: 5, given: 6 }));
+//! assert_eq!(fresh(6, &arrivals)?.len(), 1);
+//! let changes = effects(Known::default(), Lane::Urgent, &arrivals);
+//! let quarantined = changes.iter().filter(|change| matches!(change, Effect::Quarantine { .. }));
+//! assert_eq!(quarantined.count(), 1);
+//! assert!(changes.iter().any(|change| matches!(change, Effect::Lost { reports: 2, .. })));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod dates;
 mod effects;
