@@ -153,7 +153,7 @@ pub(super) async fn act(
     let assets = Assets::new(store.clone());
     let id = match action {
         AssetAction::List { part, find, state } => {
-            let filter = AssetFilter { text: find.clone(), state: *state };
+            let filter = AssetFilter { text: find.clone(), state: *state, ..AssetFilter::default() };
             let view = part.view(store, actor)?;
             let all = all(async |cursor| view.assets(&filter, cursor.as_deref()).await).await?;
             return Ok(print::assets(json, &all)?);

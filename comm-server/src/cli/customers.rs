@@ -16,7 +16,7 @@ use wire::ids::GatewayId;
 use super::{CliError, all, print};
 use crate::config::Config;
 use crate::services::{Actor, Customers, FileError, ImportMode, Settings, Views, customer_file};
-use crate::store::{SiteFilter, Store};
+use crate::store::{CustomerFilter, SiteFilter, Store};
 
 /// Customers.
 #[derive(Debug, Subcommand)]
@@ -168,7 +168,8 @@ pub(super) async fn customer(
         (Views::new(store.clone()).now(actor, Permission::SeeFleet)?, Customers::new(store.clone()));
     match action {
         CustomerAction::List { find } => {
-            let all = all(async |cursor| view.customers(find, cursor.as_deref()).await).await?;
+            let filter = CustomerFilter { text: find.clone(), ..CustomerFilter::default() };
+            let all = all(async |cursor| view.customers(&filter, cursor.as_deref()).await).await?;
             Ok(print::customers(json, &all)?)
         }
         CustomerAction::Add { name, erp_key } => {
@@ -226,7 +227,7 @@ pub(super) async fn site(
     match action {
         SiteAction::List { customer, find } => {
             let view = Views::new(store.clone()).now(actor, Permission::SeeFleet)?;
-            let filter = SiteFilter { customer: *customer, text: find.clone() };
+            let filter = SiteFilter { customer: *customer, text: find.clone(), ..SiteFilter::default() };
             let all = all(async |cursor| view.sites(&filter, cursor.as_deref()).await).await?;
             Ok(print::sites(json, &all)?)
         }

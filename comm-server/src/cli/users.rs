@@ -7,6 +7,7 @@ use comm_server_core::tenancy::{CustomerId, Part, SiteId};
 
 use super::{CliError, all, print};
 use crate::services::{Accounts, Actor};
+use crate::store::PageRows;
 
 /// Accounts of people.
 #[derive(Debug, Subcommand)]
@@ -72,7 +73,9 @@ pub(super) async fn act(
 ) -> Result<(), CliError> {
     match action {
         UserAction::List { find } => {
-            let all = all(async |cursor| accounts.list(actor, find, cursor.as_deref()).await).await?;
+            let all =
+                all(async |cursor| accounts.list(actor, find, (cursor.as_deref(), PageRows::MAX)).await)
+                    .await?;
             Ok(print::users(json, &all)?)
         }
         UserAction::Add(new) => {

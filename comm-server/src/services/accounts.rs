@@ -11,7 +11,8 @@ use super::password::{HashError, WeakPassword};
 use super::sessions::{random_token, token_hash};
 use super::{Actor, Forbidden, Users};
 use crate::store::{
-    AccountChange, ChangeError, Invitation, ListedUser, NewUser, OpenSession, Page, Store, StoreError, User,
+    AccountChange, ChangeError, Invitation, ListedUser, NewUser, OpenSession, Page, PageRows, Store,
+    StoreError, User,
 };
 
 /// How long a one-time link works.
@@ -101,10 +102,10 @@ impl Accounts {
         &self,
         actor: &Actor,
         text: &str,
-        cursor: Option<&str>,
+        (cursor, rows): (Option<&str>, PageRows),
     ) -> Result<Page<ListedUser>, AccountError> {
         actor.check(Permission::ManageUsers)?;
-        Ok(self.store.of(&actor.scope).users(text, cursor).await?)
+        Ok(self.store.of(&actor.scope).with_rows(rows).users(text, cursor).await?)
     }
 
     /// A user that the actor may manage.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::Actor;
 use super::customers::{Customers, CustomersError, check_time_zone};
 use super::view::View;
-use crate::store::{Customer, IMPORT_ROWS, Imported, Site, SiteFilter, StoreError};
+use crate::store::{Customer, CustomerFilter, IMPORT_ROWS, Imported, Site, SiteFilter, StoreError};
 use lines::LineFeeds;
 
 /// Rows of a file, besides its head.
@@ -347,7 +347,7 @@ pub(crate) async fn export(view: &View) -> Result<String, StoreError> {
     write(customers::columns());
     let mut cursor = None;
     loop {
-        let page = view.customers("", cursor.as_deref()).await?;
+        let page = view.customers(&CustomerFilter::default(), cursor.as_deref()).await?;
         for customer in &page.items {
             export_customer(view, customer, &mut write).await?;
         }
@@ -370,7 +370,7 @@ async fn export_customer(
         write(&[name, key, "", "", "", "", "", "", "", "", ""]);
         return Ok(());
     }
-    let filter = SiteFilter { customer: Some(customer.id), text: String::new() };
+    let filter = SiteFilter { customer: Some(customer.id), ..SiteFilter::default() };
     let mut cursor = None;
     loop {
         let page = view.sites(&filter, cursor.as_deref()).await?;

@@ -8,6 +8,7 @@ use comm_server_core::settings::Setting;
 use comm_server_core::tree::Node;
 
 use super::*;
+use crate::store::PageRows;
 use crate::store::testing::scope;
 
 /// What each service answers on an empty store: whether it is forbidden.
@@ -41,7 +42,7 @@ async fn forbidden(services: &Services, actor: &Actor) -> Vec<(String, bool)> {
     add("create a customer", matches!(created, Err(CustomersError::Forbidden(_))));
     let set = services.settings.set(actor, Node::Tenant, Setting::TimeZone, None).await;
     add("set a setting", matches!(set, Err(CustomersError::Forbidden(_))));
-    let listed = services.accounts.list(actor, "", None).await;
+    let listed = services.accounts.list(actor, "", (None, PageRows::default())).await;
     add("list users", matches!(listed, Err(AccountError::Forbidden(_))));
     let verified = services.audit.verify(actor, None).await;
     add("verify the audit", matches!(verified, Err(AuditError::Forbidden(_))));

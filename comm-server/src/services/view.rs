@@ -13,10 +13,11 @@ use wire::reading::Counter;
 
 use super::{Actor, Forbidden};
 use crate::store::{
-    Asset, AssetDetail, AssetFilter, AuditFilter, Call, CallFilter, Command, CounterSeries, Customer, Device,
-    DeviceDetail, DeviceFilter, FleetDevice, FleetFilter, FleetNumbers, Gateway, GatewayFilter, LaneState,
-    LatestCounter, LeftOutDevice, Page, Quarantined, Recorded, Rollout, RolloutDevice, Scoped, SeriesQuery,
-    Sighting, Site, SiteFilter, Store, StoreError, SupplyCall, UnassignedDevice, UnreadDevice,
+    Asset, AssetDetail, AssetFilter, AuditFilter, Call, CallFilter, Command, CounterSeries, Customer,
+    CustomerFilter, Device, DeviceDetail, DeviceFilter, FleetDevice, FleetFilter, FleetNumbers, Gateway,
+    GatewayFilter, LaneState, LatestCounter, LeftOutDevice, Page, PageRows, Quarantined, Recorded, Rollout,
+    RolloutDevice, Scoped, SeriesQuery, Sighting, Site, SiteFilter, Store, StoreError, SupplyCall,
+    UnassignedDevice, UnreadDevice,
 };
 
 /// Gives views to actors with the permission; cheap to clone.
@@ -60,6 +61,12 @@ pub(crate) struct View {
 type Read<T> = Result<T, StoreError>;
 
 impl View {
+    /// The same, its lists in pages of this many rows.
+    #[must_use]
+    pub(crate) fn with_rows(self, rows: PageRows) -> Self {
+        Self { store: self.store.with_rows(rows) }
+    }
+
     /// A page of gateways.
     ///
     /// # Errors
@@ -124,12 +131,16 @@ impl View {
         self.store.unread_devices(times, cursor).await
     }
 
-    /// Customers by name, those with `text` in name or key.
+    /// Customers by name.
     ///
     /// # Errors
     /// The query failed.
-    pub(crate) async fn customers(&self, text: &str, cursor: Option<&str>) -> Read<Page<Customer>> {
-        self.store.customers(text, cursor).await
+    pub(crate) async fn customers(
+        &self,
+        filter: &CustomerFilter,
+        cursor: Option<&str>,
+    ) -> Read<Page<Customer>> {
+        self.store.customers(filter, cursor).await
     }
 
     /// One customer.

@@ -25,7 +25,7 @@ use std::time::Duration;
 use comm_server_core::tenancy::TenantId;
 use tokio::task::JoinHandle;
 
-pub use db::page::{InvalidCursor, Page};
+pub use db::page::{InvalidCursor, Page, PageRows};
 pub use db::writer::{Caller, PollOutcome};
 pub use db::{DriverError, Needs, StoreError, check_url, reach};
 pub use scoped::Scoped;
@@ -43,10 +43,11 @@ pub use transactions::{
 };
 pub use views::{
     Asset, AssetDetail, AssetFilter, AssetState, AuditChain, AuditFilter, Call, CallFilter, Command,
-    CounterPoint, CounterSeries, CounterSource, Customer, Device, DeviceDetail, DeviceFilter, FleetDevice,
-    FleetFilter, FleetNumbers, Gateway, GatewayFilter, LaneState, LatestCounter, LeftOutDevice, ListedUser,
-    NoSuchState, OpenSession, OwnValue, Quarantined, Recorded, Rollout, RolloutDevice, SeriesQuery, Sighting,
-    Site, SiteFilter, Statistics, SupplyCall, Swap, SwapReading, UnassignedDevice, UnreadDevice,
+    CounterPoint, CounterSeries, CounterSource, Customer, CustomerFilter, Device, DeviceDetail, DeviceFilter,
+    FleetDevice, FleetFilter, FleetNumbers, Gateway, GatewayFilter, LaneState, LatestCounter, LeftOutDevice,
+    ListedUser, NoSuchState, OpenSession, OwnValue, Quarantined, Recorded, Rollout, RolloutDevice,
+    SeriesQuery, Sighting, Site, SiteFilter, Statistics, SupplyCall, Swap, SwapReading, UnassignedDevice,
+    UnreadDevice,
 };
 
 use db::writer::{self, Writer};

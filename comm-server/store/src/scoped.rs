@@ -3,6 +3,7 @@
 use comm_server_core::tenancy::{Scope, TenantId};
 
 use crate::Store;
+use crate::db::page::PageRows;
 use crate::db::writer::Writer;
 use crate::db::{ReadConnection, StoreError, sql};
 
@@ -11,17 +12,28 @@ use crate::db::{ReadConnection, StoreError, sql};
 pub struct Scoped {
     store: Store,
     scope: Scope,
+    rows: PageRows,
 }
 
 impl Store {
     /// The store within a scope.
     #[must_use]
     pub fn of(&self, scope: &Scope) -> Scoped {
-        Scoped { store: self.clone(), scope: scope.clone() }
+        Scoped { store: self.clone(), scope: scope.clone(), rows: PageRows::default() }
     }
 }
 
 impl Scoped {
+    /// The same, its lists in pages of this many rows.
+    #[must_use]
+    pub fn with_rows(self, rows: PageRows) -> Self {
+        Self { rows, ..self }
+    }
+
+    pub(crate) const fn rows(&self) -> PageRows {
+        self.rows
+    }
+
     pub(crate) const fn store(&self) -> &Store {
         &self.store
     }

@@ -15,7 +15,7 @@ use wire::reading::Counter;
 
 use super::asset_documents::{Asset, AssetDetail, AssetEpochs};
 use super::errors::{ReadErrors, WriteErrors};
-use super::list::{List, cursor, limited};
+use super::list::{List, PageParams, Paged, limited};
 use super::states;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Body, Caller, Params, Patch, PathIds};
@@ -131,28 +131,27 @@ pub(super) struct AssetParams {
     /// In this state only.
     #[param(inline, value_type = Option<states::AssetState>, max_length = 20)]
     state: Option<String>,
-    /// `next` of the page before.
-    #[param(max_length = 300)]
-    page: Option<String>,
+    /// Changed at this time or later, by the server's clock.
+    updated_since: Option<Timestamp>,
 }
 
 /// Assets by name.
 #[utoipa::path(
-    get, path = "/api/v1/assets", tag = "assets", operation_id = "list_assets", params(AssetParams),
+    get, path = "/api/v1/assets", tag = "assets", operation_id = "list_assets", params(AssetParams, PageParams),
     responses((status = 200, body = List<Asset>, description = "A page of assets"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
-    Params(params): Params<AssetParams>,
+    Paged(params, page): Paged<AssetParams>,
 ) -> Result<Json<List<Asset>>, ApiError> {
     let text = limited("q", params.q.as_deref(), 400)?.unwrap_or_default().to_owned();
     let wanted = params.state.as_deref().map(str::parse).transpose();
     let wanted = wanted.map_err(|error: store::NoSuchState| ApiError::malformed(error.to_string()))?;
     let part = Part::of(params.customer.map(CustomerId), params.site.map(SiteId));
-    let view = state.view_within(&caller, Permission::SeeFleet, part)?;
-    let filter = AssetFilter { text, state: wanted };
-    Ok(Json(List::of(view.assets(&filter, cursor(params.page.as_deref())?).await?)))
+    let view = page.of(state.view_within(&caller, Permission::SeeFleet, part)?);
+    let filter = AssetFilter { text, state: wanted, updated_since: params.updated_since };
+    Ok(Json(List::of(view.assets(&filter, page.cursor()).await?)))
 }
 
 async fn found(state: &OperatorState, caller: &Caller, id: AssetId) -> Result<store::AssetDetail, ApiError> {

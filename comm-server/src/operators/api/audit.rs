@@ -12,7 +12,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::errors::ReadErrors;
-use super::list::{List, cursor, limited};
+use super::list::{List, PageParams, Paged, limited};
 use crate::operators::OperatorState;
 use crate::operators::audit_body;
 use crate::operators::caller::{Caller, Params};
@@ -76,9 +76,6 @@ pub(super) struct AuditParams {
     /// Of this kind only, such as `rollout.create`, or of a group of kinds, such as `rollout`.
     #[param(max_length = 64)]
     what: Option<String>,
-    /// `next` of the page before.
-    #[param(max_length = 300)]
-    page: Option<String>,
 }
 
 /// The filter of an export.
@@ -108,18 +105,18 @@ impl ExportParams {
 
 /// The audit, newest first.
 #[utoipa::path(
-    get, path = "/api/v1/audit", tag = "administration", operation_id = "list_audit", params(AuditParams),
+    get, path = "/api/v1/audit", tag = "administration", operation_id = "list_audit", params(AuditParams, PageParams),
     responses((status = 200, body = List<AuditEntry>, description = "A page of entries"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
-    Params(params): Params<AuditParams>,
+    Paged(params, page): Paged<AuditParams>,
 ) -> Result<Json<List<AuditEntry>>, ApiError> {
-    let AuditParams { from, to, who, what, page } = params;
+    let AuditParams { from, to, who, what } = params;
     let filter = ExportParams { from, to, who, what }.filter()?;
-    let page = state.view(&caller, Permission::SeeAudit)?.audit(&filter, cursor(page.as_deref())?).await?;
-    Ok(Json(List::of(page)))
+    let view = page.of(state.view(&caller, Permission::SeeAudit)?);
+    Ok(Json(List::of(view.audit(&filter, page.cursor()).await?)))
 }
 
 /// What is wrong with the first entry at which the chain isn't whole.

@@ -9,10 +9,10 @@ use wire::ids::GatewayId;
 use wire::report::{CallKind, Lane};
 
 use super::errors::ReadErrors;
-use super::list::{List, cursor};
+use super::list::{List, PageParams, Paged};
 use super::states;
 use crate::operators::OperatorState;
-use crate::operators::caller::{Caller, Params};
+use crate::operators::caller::Caller;
 use crate::operators::error::ApiError;
 use crate::store;
 use comm_server_core::roles::Permission;
@@ -85,28 +85,27 @@ pub(super) struct CallParams {
     /// Of this gateway only.
     #[param(value_type = Option<String>)]
     gateway: Option<GatewayId>,
-    /// `next` of the page before.
-    #[param(max_length = 300)]
-    page: Option<String>,
+    /// Changed at this time or later, by the server's clock.
+    updated_since: Option<Timestamp>,
 }
 
 /// Calls, newest first.
 #[utoipa::path(
-    get, path = "/api/v1/calls", tag = "fleet", operation_id = "list_calls", params(CallParams),
+    get, path = "/api/v1/calls", tag = "fleet", operation_id = "list_calls", params(CallParams, PageParams),
     responses((status = 200, body = List<Call>, description = "A page of calls"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
-    Params(params): Params<CallParams>,
+    Paged(params, page): Paged<CallParams>,
 ) -> Result<Json<List<Call>>, ApiError> {
     let filter = store::CallFilter {
         open: params.state.map(|state| matches!(state, CallState::Open)),
         kind: params.kind,
         gateway: params.gateway,
         device: None,
+        updated_since: params.updated_since,
     };
-    let page =
-        state.view(&caller, Permission::SeeFleet)?.calls(&filter, cursor(params.page.as_deref())?).await?;
-    Ok(Json(List::of(page)))
+    let view = page.of(state.view(&caller, Permission::SeeFleet)?);
+    Ok(Json(List::of(view.calls(&filter, page.cursor()).await?)))
 }

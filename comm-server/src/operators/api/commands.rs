@@ -12,10 +12,10 @@ use wire::command::OrderKind;
 use wire::ids::{DeviceId, GatewayId};
 
 use super::errors::{ReadErrors, WriteErrors};
-use super::list::{List, cursor};
+use super::list::{List, PageParams, Paged};
 use super::states;
 use crate::operators::OperatorState;
-use crate::operators::caller::{Body, Caller, Params};
+use crate::operators::caller::{Body, Caller};
 use crate::operators::error::ApiError;
 use crate::services::RequestKind;
 use crate::store;
@@ -126,24 +126,20 @@ pub(super) struct CommandParams {
     /// Of this gateway only.
     #[param(value_type = Option<String>)]
     gateway: Option<GatewayId>,
-    /// `next` of the page before.
-    #[param(max_length = 300)]
-    page: Option<String>,
 }
 
 /// Commands, newest first.
 #[utoipa::path(
-    get, path = "/api/v1/commands", tag = "commands", operation_id = "list_commands", params(CommandParams),
+    get, path = "/api/v1/commands", tag = "commands", operation_id = "list_commands", params(CommandParams, PageParams),
     responses((status = 200, body = List<Command>, description = "A page of commands"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
-    Params(params): Params<CommandParams>,
+    Paged(params, page): Paged<CommandParams>,
 ) -> Result<Json<List<Command>>, ApiError> {
-    let view = state.view(&caller, Permission::SeeFleet)?;
-    let page = view.commands(params.gateway.as_ref(), cursor(params.page.as_deref())?).await?;
-    Ok(Json(List::of(page)))
+    let view = page.of(state.view(&caller, Permission::SeeFleet)?);
+    Ok(Json(List::of(view.commands(params.gateway.as_ref(), page.cursor()).await?)))
 }
 
 /// Queue a command; it is delivered with the gateway's next poll.

@@ -17,14 +17,14 @@ use uuid::Uuid;
 use wire::problem::ProblemCode;
 
 use super::errors::{ReadErrors, WriteErrors};
-use super::list::{List, cursor, limited};
+use super::list::{List, PageParams, Paged, limited};
 use crate::operators::OperatorState;
 use crate::operators::caller::{Body, Caller, Params, Patch, PathIds};
 use crate::operators::error::ApiError;
 use crate::operators::precondition::{Precondition, created, versioned};
 use crate::services::customer_file;
 use crate::services::{FileOutcome, ImportMode, WrongRow};
-use crate::store;
+use crate::store::{self, CustomerFilter};
 
 /// The largest file, bytes.
 pub(super) const FILE_BYTES: usize = 32 << 20;
@@ -107,24 +107,24 @@ pub(super) struct CustomerParams {
     /// With this text in name or key.
     #[param(max_length = 100)]
     q: Option<String>,
-    /// `next` of the page before.
-    #[param(max_length = 300)]
-    page: Option<String>,
+    /// Changed at this time or later, by the server's clock.
+    updated_since: Option<Timestamp>,
 }
 
 /// Customers by name.
 #[utoipa::path(
-    get, path = "/api/v1/customers", tag = "tree", operation_id = "list_customers", params(CustomerParams),
+    get, path = "/api/v1/customers", tag = "tree", operation_id = "list_customers", params(CustomerParams, PageParams),
     responses((status = 200, body = List<Customer>, description = "A page of customers"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
-    Params(params): Params<CustomerParams>,
+    Paged(params, page): Paged<CustomerParams>,
 ) -> Result<Json<List<Customer>>, ApiError> {
-    let text = limited("q", params.q.as_deref(), 400)?.unwrap_or_default();
-    let view = state.view(&caller, Permission::SeeFleet)?;
-    Ok(Json(List::of(view.customers(text, cursor(params.page.as_deref())?).await?)))
+    let text = limited("q", params.q.as_deref(), 400)?.unwrap_or_default().to_owned();
+    let filter = CustomerFilter { text, updated_since: params.updated_since };
+    let view = page.of(state.view(&caller, Permission::SeeFleet)?);
+    Ok(Json(List::of(view.customers(&filter, page.cursor()).await?)))
 }
 
 /// One customer.

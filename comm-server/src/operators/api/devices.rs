@@ -9,7 +9,7 @@ use wire::ids::{DeviceId, GatewayId};
 use wire::reading::Counter;
 
 use super::errors::ReadErrors;
-use super::list::{List, cursor, limited};
+use super::list::{List, PageParams, Paged, limited};
 use super::states;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Caller, Params, PathIds};
@@ -166,28 +166,27 @@ pub(super) struct DeviceParams {
     /// Part of model, serial, name, address or id.
     #[param(max_length = 100)]
     q: Option<String>,
-    /// `next` of the page before.
-    #[param(max_length = 300)]
-    page: Option<String>,
+    /// Changed at this time or later, by the server's clock.
+    updated_since: Option<Timestamp>,
 }
 
 /// Devices by gateway and id: each once; with `gateway`, all devices that it sees.
 #[utoipa::path(
-    get, path = "/api/v1/devices", tag = "fleet", operation_id = "list_devices", params(DeviceParams),
+    get, path = "/api/v1/devices", tag = "fleet", operation_id = "list_devices", params(DeviceParams, PageParams),
     responses((status = 200, body = List<Device>, description = "A page of devices"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
-    Params(params): Params<DeviceParams>,
+    Paged(params, page): Paged<DeviceParams>,
 ) -> Result<Json<List<Device>>, ApiError> {
     let filter = store::DeviceFilter {
         gateway: params.gateway,
         text: limited("q", params.q.as_deref(), TEXT_BYTES)?.map(str::to_owned),
+        updated_since: params.updated_since,
     };
-    let page =
-        state.view(&caller, Permission::SeeFleet)?.devices(&filter, cursor(params.page.as_deref())?).await?;
-    Ok(Json(List::of(page)))
+    let view = page.of(state.view(&caller, Permission::SeeFleet)?);
+    Ok(Json(List::of(view.devices(&filter, page.cursor()).await?)))
 }
 
 /// One device with its last reading.

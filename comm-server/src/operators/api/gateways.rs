@@ -9,10 +9,10 @@ use uuid::Uuid;
 use wire::ids::GatewayId;
 
 use super::errors::{ReadErrors, WriteErrors};
-use super::list::{List, cursor, limited};
+use super::list::{List, PageParams, Paged, limited};
 use super::states;
 use crate::operators::OperatorState;
-use crate::operators::caller::{Body, Caller, Params, PathIds};
+use crate::operators::caller::{Body, Caller, PathIds};
 use crate::operators::error::ApiError;
 use crate::store::{self, GatewayFilter};
 use comm_server_core::roles::Permission;
@@ -110,9 +110,6 @@ pub(super) struct GatewayParams {
     q: Option<String>,
     /// Only those that belong to no site yet.
     unassigned: Option<bool>,
-    /// `next` of the page before.
-    #[param(max_length = 300)]
-    page: Option<String>,
 }
 
 /// Where a gateway belongs to.
@@ -126,19 +123,19 @@ pub(super) struct GatewayPatch {
 
 /// Gateways by name.
 #[utoipa::path(
-    get, path = "/api/v1/gateways", tag = "fleet", operation_id = "list_gateways", params(GatewayParams),
+    get, path = "/api/v1/gateways", tag = "fleet", operation_id = "list_gateways", params(GatewayParams, PageParams),
     responses((status = 200, body = List<Gateway>, description = "A page of gateways"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
-    Params(params): Params<GatewayParams>,
+    Paged(params, page): Paged<GatewayParams>,
 ) -> Result<Json<List<Gateway>>, ApiError> {
     let text = limited("q", params.q.as_deref(), 400)?.unwrap_or_default().to_owned();
     let part = Part::of(params.customer.map(CustomerId), params.site.map(SiteId));
     let filter = GatewayFilter { text, unassigned: params.unassigned.unwrap_or_default() };
-    let view = state.view_within(&caller, Permission::SeeFleet, part)?;
-    Ok(Json(List::of(view.find_gateways(&filter, cursor(params.page.as_deref())?).await?)))
+    let view = page.of(state.view_within(&caller, Permission::SeeFleet, part)?);
+    Ok(Json(List::of(view.find_gateways(&filter, page.cursor()).await?)))
 }
 
 /// One gateway.

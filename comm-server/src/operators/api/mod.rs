@@ -20,9 +20,13 @@ mod session;
 mod settings;
 mod sites;
 mod states;
+mod table;
+mod table_columns;
 mod tokens;
 mod unassigned;
 mod users;
+
+use std::sync::Arc;
 
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -36,6 +40,7 @@ use wire::problem::{Problem, ProblemCode};
 use super::OperatorState;
 use super::error::ApiError;
 use super::session::COOKIE;
+use table_columns::Columns;
 
 /// Path of the OpenAPI document.
 const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
@@ -47,7 +52,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         description = "What the console does, for programs. Send an API token as `Authorization: Bearer`. Or log in with \
             `POST /api/v1/session`; send the cookie \
             with every request and, to change things, the session's `csrf` in the header `x-csrf-token`. Lists \
-            come in pages: pass `next` as `page`. A POST with an `Idempotency-Key` that comes again within 24 hours is \
+            come in pages of `limit` items: pass `next` as `page`; or as a whole with `format=csv`. A POST with an `Idempotency-Key` that comes again within 24 hours is \
             carried out once, and answered as the first time. Refusals are `application/problem+json`.",
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
     ),
@@ -70,20 +75,23 @@ impl Modify for CookieSecurity {
 
 /// The API's routes, its document among them.
 pub(super) fn router(state: &OperatorState) -> Router<OperatorState> {
-    let (router, document) = documented();
+    let (router, document, columns) = documented();
     router
         .route(DOCUMENT_PATH, get(move || std::future::ready(Json(document))))
         .route("/api", axum::routing::any(nothing_here))
         .route("/api/{*rest}", axum::routing::any(nothing_here))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(state.clone(), repeated::once))
+        .layer(axum::middleware::from_fn_with_state(Arc::new(columns), table::as_table))
 }
 
-/// The routes, and the document of them.
-fn documented() -> (Router<OperatorState>, utoipa::openapi::OpenApi) {
+/// The routes, the document of them, and the columns of their lists.
+fn documented() -> (Router<OperatorState>, utoipa::openapi::OpenApi, Columns) {
     let (router, mut document) = described().split_for_parts();
     parameters::Parameters.modify(&mut document);
-    (router, document)
+    let columns = Columns::new(&document);
+    table_columns::describe(&mut document);
+    (router, document, columns)
 }
 
 fn described() -> OpenApiRouter<OperatorState> {
@@ -188,8 +196,8 @@ mod tests {
     #[test]
     fn no_two_schemas_share_a_name() {
         let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/operators/api")).unwrap();
-        // `mod.rs`, `parameters.rs` and `repeated.rs` have none, those of `states.rs` are in its own list.
-        assert_eq!(files.count(), SOURCES.len() + 4, "a file is not in SOURCES");
+        // `mod.rs`, `parameters.rs`, `repeated.rs` and those of tables have none, those of `states.rs` are in its own list.
+        assert_eq!(files.count(), SOURCES.len() + 6, "a file is not in SOURCES");
         let mut seen: BTreeMap<&str, u32> = states::NAMES.iter().map(|name| (*name, 1)).collect();
         for source in SOURCES {
             let derives = source.match_indices("ToSchema)]").filter_map(|(at, _)| source.get(at..));
@@ -295,7 +303,8 @@ mod tests {
                 let schema = &parameter["schema"];
                 let of = |key: &str| !schema[key].is_null();
                 let fixed = matches!(schema["format"].as_str(), Some("uuid" | "date-time"))
-                    || schema["type"] == "boolean";
+                    || schema["type"] == "boolean"
+                    || of("maximum");
                 assert!(fixed || of("maxLength") || of("enum"), "{}: {parameter}", operation["operationId"]);
                 assert!(parameter["in"] != "path" || fixed || of("pattern"), "{parameter}");
                 count += 1;
@@ -306,7 +315,7 @@ mod tests {
 
     #[test]
     fn the_document_lists_every_route() {
-        let (_, document) = documented();
+        let (_, document, _) = documented();
         let paths: Vec<&str> = document.paths.paths.keys().map(String::as_str).collect();
         assert_eq!(
             paths,

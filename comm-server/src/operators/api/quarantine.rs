@@ -9,10 +9,10 @@ use wire::ids::GatewayId;
 use wire::report::Lane;
 
 use super::errors::{ReadErrors, WriteErrors};
-use super::list::{List, PageParams, cursor};
+use super::list::{List, NoFilter, PageParams, Paged};
 use super::states;
 use crate::operators::OperatorState;
-use crate::operators::caller::{Body, Caller, Params};
+use crate::operators::caller::{Body, Caller};
 use crate::operators::error::ApiError;
 use crate::store;
 use comm_server_core::roles::Permission;
@@ -53,11 +53,10 @@ impl From<store::Quarantined> for Quarantined {
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
-    Params(params): Params<PageParams>,
+    Paged(NoFilter {}, page): Paged<NoFilter>,
 ) -> Result<Json<List<Quarantined>>, ApiError> {
-    let page =
-        state.view(&caller, Permission::SeeQuarantine)?.quarantine(cursor(params.page.as_deref())?).await?;
-    Ok(Json(List::of(page)))
+    let view = page.of(state.view(&caller, Permission::SeeQuarantine)?);
+    Ok(Json(List::of(view.quarantine(page.cursor()).await?)))
 }
 
 /// The reports to replay.

@@ -13,10 +13,10 @@ use wire::problem::ProblemCode;
 use wire::report::WaitReason;
 
 use super::errors::{ReadErrors, WriteErrors};
-use super::list::{List, PageParams, cursor};
+use super::list::{List, NoFilter, PageParams, Paged};
 use super::states;
 use crate::operators::OperatorState;
-use crate::operators::caller::{Body, Caller, Params};
+use crate::operators::caller::{Body, Caller};
 use crate::operators::error::ApiError;
 use crate::services::rollouts::{parse_date, parse_id};
 use crate::store;
@@ -117,9 +117,6 @@ pub(super) struct DeviceParams {
     /// At this step only.
     #[param(inline, value_type = Option<states::DeviceStep>)]
     step: Option<DeviceStep>,
-    /// `next` of the page before.
-    #[param(max_length = 300)]
-    page: Option<String>,
 }
 
 impl From<store::Rollout> for Rollout {
@@ -222,10 +219,10 @@ pub(super) struct RolloutCreated {
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
-    Params(params): Params<PageParams>,
+    Paged(NoFilter {}, page): Paged<NoFilter>,
 ) -> Result<Json<List<Rollout>>, ApiError> {
-    let page = state.view(&caller, Permission::SeeFleet)?.rollouts(cursor(params.page.as_deref())?).await?;
-    Ok(Json(List::of(page)))
+    let view = page.of(state.view(&caller, Permission::SeeFleet)?);
+    Ok(Json(List::of(view.rollouts(page.cursor()).await?)))
 }
 
 /// Roll a version out to all devices of a model that don't show it yet.
@@ -260,17 +257,16 @@ pub(super) async fn create(
 /// One roll-out with its devices.
 #[utoipa::path(
     get, path = "/api/v1/rollouts/{rollout}", tag = "firmware", operation_id = "read_rollout",
-    params(("rollout" = Uuid, Path, description = "The roll-out's id"), DeviceParams),
+    params(("rollout" = Uuid, Path, description = "The roll-out's id"), DeviceParams, PageParams),
     responses((status = 200, body = RolloutDetail, description = "The roll-out"), ReadErrors)
 )]
 pub(super) async fn one(
     State(state): State<OperatorState>,
     caller: Caller,
     Path(id): Path<String>,
-    Params(params): Params<DeviceParams>,
+    Paged(params, page): Paged<DeviceParams>,
 ) -> Result<Json<RolloutDetail>, ApiError> {
-    let page = cursor(params.page.as_deref())?;
-    Ok(Json(detail(&state, &caller, parse(&id)?, params.step, page).await?))
+    Ok(Json(detail(&state, &caller, parse(&id)?, params.step, &page).await?))
 }
 
 /// Order the failed devices of a roll-out that has ended again, as a roll-out of their own that begins at once.
@@ -311,7 +307,7 @@ pub(super) async fn cancel(
     let id = parse(&id)?;
     let cancelled = state.services.rollouts.cancel(&caller.actor, id).await;
     cancelled.map_err(|error| ApiError::of_rollout(error, Interface::Api))?;
-    Ok(Json(detail(&state, &caller, id, None, None).await?))
+    Ok(Json(detail(&state, &caller, id, None, &PageParams::default()).await?))
 }
 
 async fn detail(
@@ -319,12 +315,12 @@ async fn detail(
     caller: &Caller,
     id: RolloutId,
     step: Option<DeviceStep>,
-    page: Option<&str>,
+    page: &PageParams,
 ) -> Result<RolloutDetail, ApiError> {
-    let view = state.view(caller, Permission::SeeFleet)?;
+    let view = page.of(state.view(caller, Permission::SeeFleet)?);
     let rollout = view.rollout(id).await?.ok_or_else(|| ApiError::not_found("roll-out"))?.into();
-    let devices = view.rollout_devices(id, step, page).await?;
-    let left_out = match page {
+    let devices = view.rollout_devices(id, step, page.cursor()).await?;
+    let left_out = match page.cursor() {
         None => view.left_out_devices(id, None).await?.items,
         Some(_) => Vec::new(),
     };

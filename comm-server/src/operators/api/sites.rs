@@ -12,9 +12,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::errors::{ReadErrors, WriteErrors};
-use super::list::{List, cursor, limited};
+use super::list::{List, PageParams, Paged, limited};
 use crate::operators::OperatorState;
-use crate::operators::caller::{Body, Caller, Params, Patch, PathIds};
+use crate::operators::caller::{Body, Caller, Patch, PathIds};
 use crate::operators::error::ApiError;
 use crate::operators::precondition::{Precondition, created, versioned};
 use crate::store::{self, SiteFilter};
@@ -152,25 +152,25 @@ pub(super) struct SiteParams {
     /// With this text in name, key, town or the customer's name.
     #[param(max_length = 100)]
     q: Option<String>,
-    /// `next` of the page before.
-    #[param(max_length = 300)]
-    page: Option<String>,
+    /// Changed at this time or later, by the server's clock.
+    updated_since: Option<Timestamp>,
 }
 
 /// Sites by name.
 #[utoipa::path(
-    get, path = "/api/v1/sites", tag = "tree", operation_id = "list_sites", params(SiteParams),
+    get, path = "/api/v1/sites", tag = "tree", operation_id = "list_sites", params(SiteParams, PageParams),
     responses((status = 200, body = List<Site>, description = "A page of sites"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
-    Params(params): Params<SiteParams>,
+    Paged(params, page): Paged<SiteParams>,
 ) -> Result<Json<List<Site>>, ApiError> {
     let text = limited("q", params.q.as_deref(), 400)?.unwrap_or_default().to_owned();
-    let filter = SiteFilter { customer: params.customer.map(CustomerId), text };
-    let view = state.view(&caller, Permission::SeeFleet)?;
-    Ok(Json(List::of(view.sites(&filter, cursor(params.page.as_deref())?).await?)))
+    let filter =
+        SiteFilter { customer: params.customer.map(CustomerId), text, updated_since: params.updated_since };
+    let view = page.of(state.view(&caller, Permission::SeeFleet)?);
+    Ok(Json(List::of(view.sites(&filter, page.cursor()).await?)))
 }
 
 /// One site.

@@ -11,10 +11,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::errors::ReadErrors;
-use super::list::{List, cursor, limited};
+use super::list::{List, PageParams, Paged, limited};
 use super::states;
 use crate::operators::OperatorState;
-use crate::operators::caller::{Caller, Params};
+use crate::operators::caller::Caller;
 use crate::operators::error::ApiError;
 use crate::store;
 
@@ -106,26 +106,23 @@ pub(super) struct UnassignedParams {
     /// With this text in id, model, serial number or address.
     #[param(max_length = 100)]
     q: Option<String>,
-    /// `next` of the page before.
-    #[param(max_length = 300)]
-    page: Option<String>,
 }
 
 /// Devices that stand under no asset, by gateway and id.
 #[utoipa::path(
     get, path = "/api/v1/unassigned-devices", tag = "assets", operation_id = "list_unassigned_devices",
-    params(UnassignedParams),
+    params(UnassignedParams, PageParams),
     responses((status = 200, body = List<UnassignedDevice>, description = "A page of devices"), ReadErrors)
 )]
 pub(super) async fn unassigned(
     State(state): State<OperatorState>,
     caller: Caller,
-    Params(params): Params<UnassignedParams>,
+    Paged(params, page): Paged<UnassignedParams>,
 ) -> Result<Json<List<UnassignedDevice>>, ApiError> {
     let text = limited("q", params.q.as_deref(), 400)?.unwrap_or_default();
     let part = Part::of(params.customer.map(CustomerId), params.site.map(SiteId));
-    let view = state.view_within(&caller, Permission::SeeFleet, part)?;
-    Ok(Json(List::of(view.unassigned_devices(text, cursor(params.page.as_deref())?).await?)))
+    let view = page.of(state.view_within(&caller, Permission::SeeFleet, part)?);
+    Ok(Json(List::of(view.unassigned_devices(text, page.cursor()).await?)))
 }
 
 /// The filter and position of a list of devices that are not read.
@@ -140,28 +137,25 @@ pub(super) struct UnreadParams {
     /// Not read for so many days, 1 to 3660; 7 if absent.
     #[param(minimum = 1, maximum = 3660, max_length = 4)]
     days: Option<u32>,
-    /// `next` of the page before.
-    #[param(max_length = 300)]
-    page: Option<String>,
 }
 
 /// Devices that have not been read for some days, by gateway and id, with the reason.
 #[utoipa::path(
-    get, path = "/api/v1/not-read", tag = "assets", operation_id = "list_unread_devices", params(UnreadParams),
+    get, path = "/api/v1/not-read", tag = "assets", operation_id = "list_unread_devices", params(UnreadParams, PageParams),
     responses((status = 200, body = List<UnreadDevice>, description = "A page of devices"), ReadErrors)
 )]
 pub(super) async fn unread(
     State(state): State<OperatorState>,
     caller: Caller,
-    Params(params): Params<UnreadParams>,
+    Paged(params, page): Paged<UnreadParams>,
 ) -> Result<Json<List<UnreadDevice>>, ApiError> {
     let days = params.days.unwrap_or(UNREAD_DAYS);
     if days == 0 || days > MOST_DAYS {
         return Err(ApiError::malformed(format!("days is {days}: expected 1 to {MOST_DAYS}")));
     }
     let part = Part::of(params.customer.map(CustomerId), params.site.map(SiteId));
-    let view = state.view_within(&caller, Permission::SeeFleet, part)?;
+    let view = page.of(state.view_within(&caller, Permission::SeeFleet, part)?);
     let now = Timestamp::now();
     let before = unread_since(now, days);
-    Ok(Json(List::of(view.unread_devices((before, now), cursor(params.page.as_deref())?).await?)))
+    Ok(Json(List::of(view.unread_devices((before, now), page.cursor()).await?)))
 }

@@ -12,10 +12,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::errors::{ReadErrors, WriteErrors};
-use super::list::{List, cursor, limited};
+use super::list::{List, PageParams, Paged, limited};
 use super::states;
 use crate::operators::OperatorState;
-use crate::operators::caller::{Body, Caller, Params, Patch, PathIds};
+use crate::operators::caller::{Body, Caller, Patch, PathIds};
 use crate::operators::error::ApiError;
 use crate::operators::precondition::{Precondition, created, versioned};
 use crate::services::Invited;
@@ -189,24 +189,20 @@ pub(super) struct UserParams {
     /// With this text in a name or the mail address.
     #[param(max_length = 100)]
     q: Option<String>,
-    /// `next` of the page before.
-    #[param(max_length = 300)]
-    page: Option<String>,
 }
 
 /// Users by login name.
 #[utoipa::path(
-    get, path = "/api/v1/users", tag = "people", operation_id = "list_users", params(UserParams),
+    get, path = "/api/v1/users", tag = "people", operation_id = "list_users", params(UserParams, PageParams),
     responses((status = 200, body = List<User>, description = "A page of users"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
-    Params(params): Params<UserParams>,
+    Paged(params, page): Paged<UserParams>,
 ) -> Result<Json<List<User>>, ApiError> {
     let text = limited("q", params.q.as_deref(), 400)?.unwrap_or_default();
-    let page = cursor(params.page.as_deref())?;
-    Ok(Json(List::of(state.services.accounts.list(&caller.actor, text, page).await?)))
+    Ok(Json(List::of(state.services.accounts.list(&caller.actor, text, (page.cursor(), page.rows())).await?)))
 }
 
 /// One user.

@@ -113,7 +113,8 @@ pub(super) async fn show(
     let now = Timestamp::now();
     let view = state.view_within(&caller, Permission::SeeFleet, query.place.part()?)?;
     let place = query.place.note(&view, "/assets").await?;
-    let filter = AssetFilter { text: query.q.clone(), state: query.state.parse().ok() };
+    let filter =
+        AssetFilter { text: query.q.clone(), state: query.state.parse().ok(), ..AssetFilter::default() };
     let found = view.assets(&filter, query.page.get()).await?;
     let [customer, site] = query.place.values();
     let values = [("q", query.q.as_str()), ("state", query.state.as_str()), customer, site];

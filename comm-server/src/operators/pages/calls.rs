@@ -109,6 +109,7 @@ pub(super) async fn show(
         kind: query.kind.parse().ok(),
         gateway: identifier(&query.gateway)?,
         device: identifier(&query.device)?.filter(|_| !query.gateway.is_empty()),
+        updated_since: None,
     };
     let view = state.view_within(&caller, Permission::SeeFleet, query.place.part()?)?;
     let place = query.place.note(&view, "/calls").await?;

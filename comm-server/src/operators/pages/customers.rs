@@ -24,7 +24,7 @@ use super::url::address;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Fields, PathIds};
 use crate::operators::error::ApiError;
-use crate::store::{Customer, SiteFilter};
+use crate::store::{Customer, CustomerFilter, SiteFilter};
 
 /// Search text and position of the list.
 #[derive(Debug, Default, Deserialize)]
@@ -86,7 +86,8 @@ pub(super) async fn show(
     PageParams(query): PageParams<Query>,
     wanted: Wanted,
 ) -> Result<Response, PageError> {
-    let found = state.view(&caller, Permission::SeeFleet)?.customers(&query.q, query.page.get()).await?;
+    let filter = CustomerFilter { text: query.q.clone(), ..CustomerFilter::default() };
+    let found = state.view(&caller, Permission::SeeFleet)?.customers(&filter, query.page.get()).await?;
     let live = CustomersLive {
         filtered: !query.q.trim().is_empty(),
         next: next_page("/customers", &[("q", &query.q)], found.next.as_deref()),
@@ -135,7 +136,7 @@ pub(super) async fn show_one(
 ) -> Result<Response, PageError> {
     let view = state.view(&caller, Permission::SeeFleet)?;
     let found = view.customer(id).await?.ok_or_else(|| ApiError::not_found("customer"))?;
-    let filter = SiteFilter { customer: Some(id), text: String::new() };
+    let filter = SiteFilter { customer: Some(id), ..SiteFilter::default() };
     let sites = view.sites(&filter, query.page.get()).await?;
     let settings = state.services.settings.of(&caller.actor, &Node::Customer(id)).await?.unwrap_or_default();
     let id_text = id.to_string();

@@ -23,7 +23,7 @@ use crate::operators::OperatorState;
 use crate::operators::caller::{Caller, Fields, PathIds};
 use crate::operators::error::ApiError;
 use crate::services::{Invited, View};
-use crate::store::{ListedUser, OpenSession, SiteFilter, User};
+use crate::store::{CustomerFilter, ListedUser, OpenSession, PageRows, SiteFilter, User};
 
 /// Search text and position of the list.
 #[derive(Debug, Default, Deserialize)]
@@ -104,10 +104,11 @@ pub(super) async fn parts(
         all.push((String::new(), "Every customer".to_owned()));
     }
     if !matches!(caller.actor.scope.granted(), Some(Part::Site(_))) {
-        let customers = view.customers("", None).await?.items;
+        let customers =
+            view.clone().with_rows(PageRows::MAX).customers(&CustomerFilter::default(), None).await?.items;
         all.extend(customers.into_iter().map(|c| (format!("customer {}", c.id), c.spec.name)));
     }
-    let sites = view.sites(&SiteFilter::default(), None).await?.items;
+    let sites = view.clone().with_rows(PageRows::MAX).sites(&SiteFilter::default(), None).await?.items;
     all.extend(
         sites
             .into_iter()
@@ -131,7 +132,11 @@ pub(super) async fn show(
     PageSession(caller): PageSession,
     PageParams(query): PageParams<Query>,
 ) -> Result<Response, PageError> {
-    let found = state.services.accounts.list(&caller.actor, &query.q, query.page.get()).await?;
+    let found = state
+        .services
+        .accounts
+        .list(&caller.actor, &query.q, (query.page.get(), PageRows::default()))
+        .await?;
     let view = state.view(&caller, Permission::SeeFleet)?;
     Ok(page(&UsersPage {
         layout: Layout::new(&caller, "/users", query.done.as_deref()),

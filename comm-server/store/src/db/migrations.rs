@@ -32,6 +32,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (75, "second_factor", include_str!("../../migrations/0075_second_factor.sql")),
     (76, "password_times", include_str!("../../migrations/0076_password_times.sql")),
     (77, "idempotency_keys", include_str!("../../migrations/0077_idempotency_keys.sql")),
+    (80, "updated", include_str!("../../migrations/0080_updated.sql")),
 ];
 
 /// The number of the newest step that this program knows.

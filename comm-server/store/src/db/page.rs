@@ -2,8 +2,37 @@
 
 use serde::Serialize;
 
-/// Rows of a page.
-pub(crate) const PAGE_ROWS: i64 = 50;
+/// Maximum number of rows of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageRows(u16);
+
+impl PageRows {
+    /// As many as one page may have.
+    pub const MAX: Self = Self(500);
+
+    /// That many; `None` unless it is 1 to [`PageRows::MAX`].
+    #[must_use]
+    pub const fn new(rows: u16) -> Option<Self> {
+        if rows == 0 || rows > Self::MAX.0 { None } else { Some(Self(rows)) }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+
+    /// One row more than the page holds, which shows whether there is a next page.
+    pub(crate) fn and_one(self) -> i64 {
+        i64::from(self.0) + 1
+    }
+}
+
+impl Default for PageRows {
+    fn default() -> Self {
+        Self(50)
+    }
+}
 
 /// Sorts after every id: the cursor of a first page in descending order.
 const LAST: &str = "~";
@@ -26,8 +55,8 @@ pub struct InvalidCursor;
 
 impl<T> Page<T> {
     /// Makes a page of rows that were read with one more than a page holds.
-    pub(crate) fn of(mut items: Vec<T>, cursor: impl FnOnce(&T) -> String) -> Self {
-        let rows = usize::try_from(PAGE_ROWS).unwrap_or(usize::MAX);
+    pub(crate) fn of(mut items: Vec<T>, rows: PageRows, cursor: impl FnOnce(&T) -> String) -> Self {
+        let rows = usize::from(rows.get());
         if items.len() <= rows {
             return Self { items, next: None };
         }
@@ -61,12 +90,16 @@ mod tests {
 
     #[test]
     fn a_page_has_a_next_one_only_if_a_row_is_left() {
-        let rows = |n: i64| Page::of((0..n).collect(), ToString::to_string);
+        let rows = |n: i64| Page::of((0..n).collect(), PageRows::default(), ToString::to_string);
         assert_eq!(rows(0).next, None);
-        assert_eq!(rows(PAGE_ROWS).next, None);
-        let page = rows(PAGE_ROWS + 1);
+        assert_eq!(rows(50).next, None);
+        let page = rows(PageRows::default().and_one());
         assert_eq!(page.items.len(), 50);
         assert_eq!(page.next.as_deref(), Some("49"));
+        assert_eq!(
+            [0, 1, 500, 501].map(|rows| PageRows::new(rows).map(PageRows::get)),
+            [None, Some(1), Some(500), None]
+        );
     }
 
     #[test]

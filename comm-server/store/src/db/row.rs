@@ -76,6 +76,11 @@ pub(crate) fn parsed_or_none<T: FromStr>(
     Ok(if text(row, column)?.is_empty() { None } else { Some(parsed(row, (table, column), key)?) })
 }
 
+/// The lower limit of a time column, milliseconds; below every time for none.
+pub(crate) fn since(time: Option<Timestamp>) -> i64 {
+    time.map_or(i64::MIN, Timestamp::as_millisecond)
+}
+
 /// A text as a column holds it, empty for none: the inverse of [`parsed_or_none`].
 pub(crate) fn text_or_empty<T: ToString>(value: Option<&T>) -> String {
     value.map(T::to_string).unwrap_or_default()

@@ -109,8 +109,8 @@ pub(crate) async fn insert(
     let ended = (!is_open).then(|| call.seen_at.as_millisecond());
     sqlx::query(
         "INSERT INTO calls (tenant, gateway, raised_lane, raised_seq, device, kind, subject, detail, \
-         raised_ms, received_ms, is_open, cleared_ms) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+         raised_ms, received_ms, updated_ms, is_open, cleared_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12)",
     )
     .bind(of.tenant.to_string())
     .bind(of.gateway.to_string())
@@ -136,10 +136,11 @@ pub(crate) async fn close(
     LaneRef { of, lane }: LaneRef<'_>,
     raised_by: ReportRef,
     end: End,
+    now: Timestamp,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE calls SET is_open = 0, cleared_lane = $5, cleared_seq = $6, cleared_ms = $7, \
-         cleared_detail = $8 WHERE tenant = $1 AND gateway = $2 AND raised_lane = $3 AND raised_seq = $4",
+         cleared_detail = $8, updated_ms = $9 WHERE tenant = $1 AND gateway = $2 AND raised_lane = $3 AND raised_seq = $4",
     )
     .bind(of.tenant.to_string())
     .bind(of.gateway.to_string())
@@ -149,6 +150,7 @@ pub(crate) async fn close(
     .bind(stored(end.seq, "calls.cleared_seq")?)
     .bind(end.at.as_millisecond())
     .bind(end.detail)
+    .bind(now.as_millisecond())
     .execute(connection)
     .await
     .map_err(failed("close call"))?;

@@ -30,18 +30,18 @@ pub(crate) struct Total {
 }
 
 static DEVICES: Statement = Statement::new(|rows| {
-    let rows = multi_row::rows(rows, 1, 3, |_| "$1, $2, $3, ".to_owned());
+    let rows = multi_row::rows(rows, 1, 3, |_| "$1, $2, $3, $3, ".to_owned());
     format!(
-        "INSERT INTO devices (tenant, gateway, first_seen_ms, device) VALUES {rows} \
+        "INSERT INTO devices (tenant, gateway, first_seen_ms, updated_ms, device) VALUES {rows} \
          ON CONFLICT (tenant, gateway, device) DO NOTHING"
     )
 });
 
 static TOTALS: Statement = Statement::new(|rows| {
-    let rows = multi_row::rows(rows, 3, 2, multi_row::plain);
+    let rows = multi_row::rows(rows, 3, 3, multi_row::plain);
     format!(
         "WITH new (device, total, total_ms) AS (VALUES {rows}) \
-         UPDATE devices SET total = new.total, total_ms = new.total_ms FROM new \
+         UPDATE devices SET total = new.total, total_ms = new.total_ms, updated_ms = $3 FROM new \
          WHERE devices.tenant = $1 AND devices.gateway = $2 AND devices.device = new.device"
     )
 });
@@ -93,11 +93,15 @@ pub(crate) async fn insert_missing(
 pub(crate) async fn set_totals(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
+    now: Timestamp,
     totals: &[(&DeviceId, LastTotal)],
 ) -> Result<(), StoreError> {
-    for (sql, now) in TOTALS.split(totals) {
-        let mut update = sqlx::query(sql).bind(of.tenant.to_string()).bind(of.gateway.to_string());
-        for (device, total) in now {
+    for (sql, some) in TOTALS.split(totals) {
+        let mut update = sqlx::query(sql)
+            .bind(of.tenant.to_string())
+            .bind(of.gateway.to_string())
+            .bind(now.as_millisecond());
+        for (device, total) in some {
             update = update
                 .bind(device.to_string())
                 .bind(stored(total.value, "devices.total")?)
@@ -114,6 +118,7 @@ pub(crate) async fn update_reading(
     of: GatewayRef<'_>,
     device: &DeviceId,
     reading: &Reading,
+    now: Timestamp,
 ) -> Result<(), StoreError> {
     let document = serde_json::to_string(reading)
         .map_err(|source| StoreError::Document { what: "devices.reading", source })?;
@@ -121,7 +126,7 @@ pub(crate) async fn update_reading(
     let text = |text: Option<&str>| readable(text.unwrap_or_default());
     sqlx::query(
         "UPDATE devices SET vendor = $4, model = $5, serial = $6, name = $7, mac = $8, address = $9, \
-         firmware = $10, reading = $11, read_ms = $12 WHERE tenant = $1 AND gateway = $2 AND device = $3",
+         firmware = $10, reading = $11, read_ms = $12, updated_ms = $13 WHERE tenant = $1 AND gateway = $2 AND device = $3",
     )
     .bind(of.tenant.to_string())
     .bind(of.gateway.to_string())
@@ -135,6 +140,7 @@ pub(crate) async fn update_reading(
     .bind(text(identity.firmware_version()))
     .bind(document)
     .bind(reading.read_at.as_millisecond())
+    .bind(now.as_millisecond())
     .execute(connection)
     .await
     .map_err(failed("update device"))?;
@@ -147,15 +153,19 @@ pub(crate) async fn set_offline(
     of: GatewayRef<'_>,
     device: &DeviceId,
     offline: bool,
+    now: Timestamp,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE devices SET offline = $4 WHERE tenant = $1 AND gateway = $2 AND device = $3")
-        .bind(of.tenant.to_string())
-        .bind(of.gateway.to_string())
-        .bind(device.to_string())
-        .bind(i64::from(offline))
-        .execute(connection)
-        .await
-        .map_err(failed("update device"))?;
+    sqlx::query(
+        "UPDATE devices SET offline = $4, updated_ms = $5 WHERE tenant = $1 AND gateway = $2 AND device = $3",
+    )
+    .bind(of.tenant.to_string())
+    .bind(of.gateway.to_string())
+    .bind(device.to_string())
+    .bind(i64::from(offline))
+    .bind(now.as_millisecond())
+    .execute(connection)
+    .await
+    .map_err(failed("update device"))?;
     Ok(())
 }
 

@@ -97,7 +97,7 @@ pub(super) async fn a_part_of_the_tree_shows_nothing_else() {
             let own = store.of(&Scope::of_part(tenant.clone(), part));
             let gateways = own.gateways(None).await.unwrap().items;
             assert_eq!(gateways.iter().map(|g| g.gateway.as_str()).collect::<Vec<_>>(), [gateway]);
-            assert_eq!(own.customers("", None).await.unwrap().items.len(), 1);
+            assert_eq!(own.customers(&CustomerFilter::default(), None).await.unwrap().items.len(), 1);
             assert_eq!(own.sites(&SiteFilter::default(), None).await.unwrap().items.len(), 1);
             let devices = own.devices(&DeviceFilter::default(), None).await.unwrap().items;
             assert!(devices.iter().all(|d| d.gateway.as_str() == gateway), "{devices:?}");
@@ -173,14 +173,23 @@ pub(super) async fn a_row_of_a_table_is_taken_whole_or_refused_whole() {
     };
     let checked = outcome(own.import_customers(rows.clone(), true, author()).await.unwrap());
     assert_eq!(checked[0], "Created");
-    assert!(own.customers("", None).await.unwrap().items.is_empty(), "a check changes nothing");
+    assert!(
+        own.customers(&CustomerFilter::default(), None).await.unwrap().items.is_empty(),
+        "a check changes nothing"
+    );
     let taken = outcome(own.import_customers(rows.clone(), false, author()).await.unwrap());
     assert_eq!(taken[..2], ["Created", "Created"]);
     assert!(taken[2].contains("no gateway"), "{taken:?}");
     // The key is that of the customer that an earlier row made: it is renamed.
     assert_eq!(taken[3], "Changed");
-    let names: Vec<String> =
-        own.customers("", None).await.unwrap().items.into_iter().map(|c| c.spec.name).collect();
+    let names: Vec<String> = own
+        .customers(&CustomerFilter::default(), None)
+        .await
+        .unwrap()
+        .items
+        .into_iter()
+        .map(|c| c.spec.name)
+        .collect();
     assert_eq!(names, ["Other"], "nothing of the refused row is there");
     let again = outcome(own.import_customers(vec![rows[3].clone()], false, author()).await.unwrap());
     assert_eq!(again, ["Unchanged"]);

@@ -12,7 +12,7 @@ use wire::reading::Counter;
 use super::search::pattern;
 use super::sightings::COUNTED;
 use crate::Scoped;
-use crate::db::page::{self, PAGE_ROWS, Page};
+use crate::db::page::{self, Page};
 use crate::db::{StoreError, failed, row, sql};
 use crate::tables::counters::Which;
 use crate::tables::swap_readings::{NamedReading, Side};
@@ -157,6 +157,8 @@ pub struct AssetFilter {
     pub text: String,
     /// In this state only.
     pub state: Option<AssetState>,
+    /// Changed at this time or later.
+    pub updated_since: Option<Timestamp>,
 }
 
 const TABLE: &str = "assets";
@@ -238,19 +240,20 @@ impl Scoped {
             "{select} WHERE a.tenant = $1{within}{state} AND (a.name > $2 OR (a.name = $2 AND a.asset > $3)) \
              AND ($4 = '' OR LOWER(a.name) LIKE $4 ESCAPE '!' OR LOWER(a.erp_key) LIKE $4 ESCAPE '!' \
               OR LOWER(COALESCE(p.device, '')) LIKE $4 ESCAPE '!' OR LOWER(COALESCE(d.serial, '')) LIKE $4 ESCAPE '!' \
-              OR LOWER(COALESCE(d.model, '')) LIKE $4 ESCAPE '!') ORDER BY a.name, a.asset LIMIT $5"
+              OR LOWER(COALESCE(d.model, '')) LIKE $4 ESCAPE '!') AND a.updated_ms >= $6 ORDER BY a.name, a.asset LIMIT $5"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(self.tenant().to_string())
             .bind(name)
             .bind(id)
             .bind(pattern(&filter.text))
-            .bind(PAGE_ROWS + 1)
+            .bind(self.rows().and_one())
+            .bind(row::since(filter.updated_since))
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("read assets"))?;
         let items = rows.iter().map(asset).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::of(items, |a| format!("{},{}", a.id, a.spec.name)))
+        Ok(Page::of(items, self.rows(), |a| format!("{},{}", a.id, a.spec.name)))
     }
 
     /// One asset with its placements and swaps.

@@ -7,7 +7,7 @@ use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 
 use crate::Scoped;
-use crate::db::page::{self, PAGE_ROWS, Page};
+use crate::db::page::{self, Page};
 use crate::db::{StoreError, failed};
 use crate::tables::audit::{COLUMNS, Row, evident};
 
@@ -91,10 +91,10 @@ impl Scoped {
         let sql = format!(
             "SELECT {COLUMNS} FROM audit WHERE {MATCHES} AND entry < $6 ORDER BY entry DESC LIMIT $7"
         );
-        let select = self.matching(&sql, filter).bind(page::id(cursor)?).bind(PAGE_ROWS + 1);
+        let select = self.matching(&sql, filter).bind(page::id(cursor)?).bind(self.rows().and_one());
         let rows = select.fetch_all(&mut *self.reader().await?).await.map_err(failed("read audit"))?;
         let entries = rows.iter().map(|found| Recorded::of(Row::of(found)?)).collect::<Result<_, _>>()?;
-        Ok(Page::of(entries, |entry: &Recorded| entry.entry.clone()))
+        Ok(Page::of(entries, self.rows(), |entry: &Recorded| entry.entry.clone()))
     }
 
     /// Sealed entries behind the number `after`, in the order of their chain, at most 1,000; none at the end.

@@ -7,7 +7,7 @@ use wire::ids::{DeviceId, GatewayId};
 use wire::report::{CallKind, Lane};
 
 use crate::Scoped;
-use crate::db::page::{InvalidCursor, PAGE_ROWS, Page};
+use crate::db::page::{InvalidCursor, Page};
 use crate::db::{StoreError, failed, row};
 
 /// A call, with the names of its device.
@@ -54,6 +54,8 @@ pub struct CallFilter {
     pub gateway: Option<GatewayId>,
     /// Of this device; with a gateway only.
     pub device: Option<DeviceId>,
+    /// Changed at this time or later.
+    pub updated_since: Option<Timestamp>,
 }
 
 fn call(row: &AnyRow) -> Result<Call, StoreError> {
@@ -101,7 +103,7 @@ impl Scoped {
              WHERE c.tenant = $1{within} AND ($2 < 0 OR c.is_open = $2) AND ($3 = '' OR c.kind = $3) \
              AND ($4 = '' OR c.gateway = $4) AND ($5 = '' OR c.device = $5) \
              AND (c.raised_ms < $6 OR (c.raised_ms = $6 AND (c.gateway > $7 OR (c.gateway = $7 \
-              AND (c.raised_lane > $8 OR (c.raised_lane = $8 AND c.raised_seq > $9)))))) \
+              AND (c.raised_lane > $8 OR (c.raised_lane = $8 AND c.raised_seq > $9)))))) AND c.updated_ms >= $11 \
              ORDER BY c.raised_ms DESC, c.gateway, c.raised_lane, c.raised_seq LIMIT $10"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -114,12 +116,13 @@ impl Scoped {
             .bind(gateway)
             .bind(lane)
             .bind(seq)
-            .bind(PAGE_ROWS + 1)
+            .bind(self.rows().and_one())
+            .bind(row::since(filter.updated_since))
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("read calls"))?;
         let items = rows.iter().map(call).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::of(items, |c| {
+        Ok(Page::of(items, self.rows(), |c| {
             format!("{},{},{},{}", c.raised_at.as_millisecond(), c.gateway, c.lane.name(), c.seq)
         }))
     }

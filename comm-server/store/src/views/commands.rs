@@ -8,7 +8,7 @@ use wire::command::OrderKind;
 use wire::ids::{CommandId, GatewayId, RolloutId};
 
 use crate::Scoped;
-use crate::db::page::{self, PAGE_ROWS, Page};
+use crate::db::page::{self, Page};
 use crate::db::{StoreError, failed, row};
 use crate::tables::commands;
 
@@ -80,12 +80,12 @@ impl Scoped {
             .bind(self.tenant().to_string())
             .bind(row::text_or_empty(gateway))
             .bind(page::id(cursor)?)
-            .bind(PAGE_ROWS + 1)
+            .bind(self.rows().and_one())
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("read commands"))?;
         let items = rows.iter().map(command).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::of(items, |c| c.command.to_string()))
+        Ok(Page::of(items, self.rows(), |c| c.command.to_string()))
     }
 
     /// One command.

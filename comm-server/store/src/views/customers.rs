@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 
 use super::search::pattern;
 use crate::Scoped;
-use crate::db::page::{self, PAGE_ROWS, Page};
+use crate::db::page::{self, Page};
 use crate::db::{StoreError, failed, row, sql};
 use crate::tables::{addresses, customers, sites};
 
@@ -59,6 +59,15 @@ pub struct Site {
     pub updated_at: Timestamp,
 }
 
+/// A filter of customers.
+#[derive(Debug, Clone, Default)]
+pub struct CustomerFilter {
+    /// With this text in name or key; case does not matter, "" is in all.
+    pub text: String,
+    /// Changed at this time or later.
+    pub updated_since: Option<Timestamp>,
+}
+
 /// A filter of sites.
 #[derive(Debug, Clone, Default)]
 pub struct SiteFilter {
@@ -66,6 +75,8 @@ pub struct SiteFilter {
     pub customer: Option<CustomerId>,
     /// With this text in name, key, town or the customer's name; case does not matter, "" is in all.
     pub text: String,
+    /// Changed at this time or later.
+    pub updated_since: Option<Timestamp>,
 }
 
 /// Numbers of the gateways that a condition on `g` selects.
@@ -134,28 +145,33 @@ impl Scoped {
         )
     }
 
-    /// Customers by name, those with a text in name or key; case does not matter, "" is in all.
+    /// Customers by name.
     ///
     /// # Errors
     /// The database or the cursor.
-    pub async fn customers(&self, text: &str, cursor: Option<&str>) -> Result<Page<Customer>, StoreError> {
+    pub async fn customers(
+        &self,
+        filter: &CustomerFilter,
+        cursor: Option<&str>,
+    ) -> Result<Page<Customer>, StoreError> {
         let (id, name) = page::two_names(cursor)?;
         let sql = self.select_customers(
             "(c.name > $2 OR (c.name = $2 AND c.customer > $3)) \
              AND ($4 = '' OR LOWER(c.name) LIKE $4 ESCAPE '!' OR LOWER(c.erp_key) LIKE $4 ESCAPE '!') \
-             ORDER BY c.name, c.customer LIMIT $5",
+             AND c.updated_ms >= $6 ORDER BY c.name, c.customer LIMIT $5",
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(self.tenant().to_string())
             .bind(name)
             .bind(id)
-            .bind(pattern(text))
-            .bind(PAGE_ROWS + 1)
+            .bind(pattern(&filter.text))
+            .bind(self.rows().and_one())
+            .bind(row::since(filter.updated_since))
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("read customers"))?;
         let items = rows.iter().map(customer).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::of(items, |c| format!("{},{}", c.id, c.spec.name)))
+        Ok(Page::of(items, self.rows(), |c| format!("{},{}", c.id, c.spec.name)))
     }
 
     /// One customer.
@@ -179,7 +195,7 @@ impl Scoped {
             "($2 = '' OR s.customer = $2) AND (s.name > $3 OR (s.name = $3 AND s.site > $4)) \
              AND ($5 = '' OR LOWER(s.name) LIKE $5 ESCAPE '!' OR LOWER(s.erp_key) LIKE $5 ESCAPE '!' \
               OR LOWER(COALESCE(a.city, '')) LIKE $5 ESCAPE '!' OR LOWER(c.name) LIKE $5 ESCAPE '!') \
-             ORDER BY s.name, s.site LIMIT $6",
+             AND s.updated_ms >= $7 ORDER BY s.name, s.site LIMIT $6",
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(self.tenant().to_string())
@@ -187,12 +203,13 @@ impl Scoped {
             .bind(name)
             .bind(id)
             .bind(pattern(&filter.text))
-            .bind(PAGE_ROWS + 1)
+            .bind(self.rows().and_one())
+            .bind(row::since(filter.updated_since))
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("read sites"))?;
         let items = rows.iter().map(site).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::of(items, |s| format!("{},{}", s.id, s.spec.name)))
+        Ok(Page::of(items, self.rows(), |s| format!("{},{}", s.id, s.spec.name)))
     }
 
     /// One site.

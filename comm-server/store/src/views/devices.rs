@@ -8,7 +8,7 @@ use wire::report::CallKind;
 
 use super::search::pattern;
 use super::sightings::{COUNTED, SEEN_BY};
-use crate::db::page::{self, PAGE_ROWS, Page};
+use crate::db::page::{self, Page};
 use crate::db::{StoreError, failed, row, sql};
 use crate::{Scoped, tables};
 
@@ -72,6 +72,8 @@ pub struct DeviceFilter {
     pub gateway: Option<GatewayId>,
     /// With this text in model, serial, name, address or id; case does not matter.
     pub text: Option<String>,
+    /// Changed at this time or later.
+    pub updated_since: Option<Timestamp>,
 }
 
 /// Columns of a [`Device`]; the table is `d`.
@@ -129,7 +131,7 @@ impl Scoped {
              AND (d.gateway = $4 OR ($4 = '' AND {COUNTED})) \
              AND ($5 = '' OR LOWER(d.model) LIKE $5 ESCAPE '!' OR LOWER(d.serial) LIKE $5 ESCAPE '!' \
               OR LOWER(d.name) LIKE $5 ESCAPE '!' OR LOWER(d.address) LIKE $5 ESCAPE '!' \
-              OR LOWER(d.device) LIKE $5 ESCAPE '!') \
+              OR LOWER(d.device) LIKE $5 ESCAPE '!') AND d.updated_ms >= $7 \
              ORDER BY d.gateway, d.device LIMIT $6"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -138,12 +140,13 @@ impl Scoped {
             .bind(id)
             .bind(row::text_or_empty(filter.gateway.as_ref()))
             .bind(filter.text.as_deref().map(pattern).unwrap_or_default())
-            .bind(PAGE_ROWS + 1)
+            .bind(self.rows().and_one())
+            .bind(row::since(filter.updated_since))
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("read devices"))?;
         let items = rows.iter().map(device).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::of(items, |d| format!("{},{}", d.gateway, d.device)))
+        Ok(Page::of(items, self.rows(), |d| format!("{},{}", d.gateway, d.device)))
     }
 
     /// One device with its last reading.

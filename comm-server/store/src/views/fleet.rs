@@ -10,7 +10,7 @@ use wire::report::CallKind;
 use super::search::pattern;
 use super::sightings::{COUNTED, SEEN_BY};
 use crate::Scoped;
-use crate::db::page::{self, PAGE_ROWS, Page};
+use crate::db::page::{self, Page};
 use crate::db::sql::{PLACE, PLACE_JOINS};
 use crate::db::{StoreError, failed, row, sql};
 
@@ -224,13 +224,13 @@ impl Scoped {
             .bind(gateway)
             .bind(id)
             .bind(pattern(text))
-            .bind(PAGE_ROWS + 1)
+            .bind(self.rows().and_one())
             .bind(now.as_millisecond())
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("read fleet"))?;
         let items = rows.iter().map(device).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::of(items, |d| format!("{},{}", d.gateway, d.device)))
+        Ok(Page::of(items, self.rows(), |d| format!("{},{}", d.gateway, d.device)))
     }
 
     /// The open calls about supplies of the devices from one to another, in the order of the overview, both included.

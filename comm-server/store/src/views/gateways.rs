@@ -10,7 +10,7 @@ use wire::report::{CallKind, Lane};
 
 use super::search::pattern;
 use crate::Scoped;
-use crate::db::page::{PAGE_ROWS, Page};
+use crate::db::page::Page;
 use crate::db::sql::{PLACE, PLACE_JOINS};
 use crate::db::{StoreError, failed, row, sql};
 
@@ -146,13 +146,13 @@ impl Scoped {
             .bind(self.tenant().to_string())
             .bind(cursor.unwrap_or_default().to_owned())
             .bind(pattern(&filter.text))
-            .bind(PAGE_ROWS + 1)
+            .bind(self.rows().and_one())
             .bind(i64::from(filter.unassigned))
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("read gateways"))?;
         let items = rows.iter().map(gateway).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::of(items, |g| g.gateway.to_string()))
+        Ok(Page::of(items, self.rows(), |g| g.gateway.to_string()))
     }
 
     /// One gateway.

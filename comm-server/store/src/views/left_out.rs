@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use wire::ids::RolloutId;
 
 use crate::Scoped;
-use crate::db::page::{PAGE_ROWS, Page};
+use crate::db::page::Page;
 use crate::db::{StoreError, failed, page, row};
 
 /// A device that failed in the retried roll-out and is not in its retry.
@@ -67,7 +67,7 @@ impl Scoped {
             .bind(DeviceStep::Failed.name())
             .bind(gateway)
             .bind(device)
-            .bind(PAGE_ROWS + 1)
+            .bind(self.rows().and_one())
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("read left-out devices"))?;
@@ -79,6 +79,6 @@ impl Scoped {
             })
         };
         let items = rows.iter().map(device).collect::<Result<Vec<_>, StoreError>>()?;
-        Ok(Page::of(items, |d| format!("{},{}", d.gateway, d.device)))
+        Ok(Page::of(items, self.rows(), |d| format!("{},{}", d.gateway, d.device)))
     }
 }

@@ -27,7 +27,7 @@ pub use audit_chain::AuditChain;
 pub use calls::{Call, CallFilter};
 pub use commands::Command;
 pub use counters::{CounterPoint, CounterSeries, CounterSource, LatestCounter, SeriesQuery};
-pub use customers::{Customer, Site, SiteFilter};
+pub use customers::{Customer, CustomerFilter, Site, SiteFilter};
 pub use devices::{Device, DeviceDetail, DeviceFilter};
 pub use fleet::{FleetDevice, FleetFilter, FleetNumbers, SupplyCall};
 pub use gateways::{Gateway, GatewayFilter, LaneState};

@@ -6,7 +6,7 @@ use wire::ids::GatewayId;
 use wire::report::Lane;
 
 use crate::Scoped;
-use crate::db::page::{InvalidCursor, PAGE_ROWS, Page};
+use crate::db::page::{InvalidCursor, Page};
 use crate::db::{StoreError, failed, row};
 
 /// A report that could not be used.
@@ -47,7 +47,7 @@ impl Scoped {
             .bind(gateway)
             .bind(lane)
             .bind(seq)
-            .bind(PAGE_ROWS + 1)
+            .bind(self.rows().and_one())
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("read quarantine"))?;
@@ -62,7 +62,7 @@ impl Scoped {
             })
         };
         let items = rows.iter().map(one).collect::<Result<Vec<_>, StoreError>>()?;
-        Ok(Page::of(items, |q| format!("{},{},{}", q.gateway, q.lane, q.seq)))
+        Ok(Page::of(items, self.rows(), |q| format!("{},{},{}", q.gateway, q.lane, q.seq)))
     }
 }
 

@@ -10,7 +10,7 @@ use wire::ids::{DeviceId, GatewayId, RolloutId};
 use wire::report::WaitReason;
 
 use crate::Scoped;
-use crate::db::page::{self, PAGE_ROWS, Page};
+use crate::db::page::{self, Page};
 use crate::db::sql::{PLACE, PLACE_JOINS};
 use crate::db::{StoreError, failed, row, sql};
 use crate::tables::rollout_devices::step_of;
@@ -202,12 +202,12 @@ impl Scoped {
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(self.tenant().to_string())
             .bind(page::id(cursor)?)
-            .bind(PAGE_ROWS + 1)
+            .bind(self.rows().and_one())
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("read roll-outs"))?;
         let items = rows.iter().map(rollout).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::of(items, |r| r.rollout.to_string()))
+        Ok(Page::of(items, self.rows(), |r| r.rollout.to_string()))
     }
 
     /// One roll-out.
@@ -240,12 +240,14 @@ impl Scoped {
             .bind(gateway)
             .bind(device)
             .bind(step.map_or("", DeviceStep::name))
-            .bind(PAGE_ROWS + 1)
+            .bind(self.rows().and_one())
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("read roll-out devices"))?;
         let now = Timestamp::now();
         let items = rows.iter().map(|r| rollout_device(r, now)).collect::<Result<Vec<_>, StoreError>>()?;
-        Ok(Page::of(items, |d| format!("{},{}", d.gateway, d.device.as_ref().map_or("", DeviceId::as_str))))
+        Ok(Page::of(items, self.rows(), |d| {
+            format!("{},{}", d.gateway, d.device.as_ref().map_or("", DeviceId::as_str))
+        }))
     }
 }

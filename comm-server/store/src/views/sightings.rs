@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(own.fleet("", FleetFilter::All, None, Timestamp::now()).await.unwrap().items.len(), 3);
         let others = own.other_sightings(&id("gw-a"), &id("ricoh:E1")).await.unwrap();
         assert_eq!(others, [Sighting { gateway: id("gw-b"), counted: true }]);
-        let of_gateway = DeviceFilter { gateway: Some(id("gw-a")), text: None };
+        let of_gateway = DeviceFilter { gateway: Some(id("gw-a")), ..DeviceFilter::default() };
         let all = own.devices(&of_gateway, None).await.unwrap().items;
         assert_eq!(all.iter().map(|d| d.counted).collect::<Vec<_>>(), [true, false]);
 

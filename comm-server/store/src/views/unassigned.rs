@@ -7,7 +7,7 @@ use wire::ids::{DeviceId, GatewayId};
 use super::search::pattern;
 use super::sightings::COUNTED;
 use crate::Scoped;
-use crate::db::page::{self, PAGE_ROWS, Page};
+use crate::db::page::{self, Page};
 use crate::db::{StoreError, failed, row, sql};
 
 /// A device that stands under no asset.
@@ -65,7 +65,7 @@ impl Scoped {
             .bind(gateway)
             .bind(id)
             .bind(pattern(text))
-            .bind(PAGE_ROWS + 1)
+            .bind(self.rows().and_one())
             .fetch_all(&mut *self.reader().await?)
             .await
             .map_err(failed("read devices"))?;
@@ -86,6 +86,6 @@ impl Scoped {
             })
         };
         let items = rows.iter().map(device).collect::<Result<Vec<_>, StoreError>>()?;
-        Ok(Page::of(items, |d| format!("{},{}", d.gateway, d.device)))
+        Ok(Page::of(items, self.rows(), |d| format!("{},{}", d.gateway, d.device)))
     }
 }

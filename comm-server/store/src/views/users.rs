@@ -4,7 +4,7 @@ use comm_server_core::tenancy::UserName;
 use jiff::Timestamp;
 
 use super::search::pattern;
-use crate::db::page::{PAGE_ROWS, Page};
+use crate::db::page::Page;
 use crate::db::{StoreError, failed, row, sql};
 use crate::tables::{sessions, users};
 use crate::{Scoped, Session, Store, User};
@@ -64,7 +64,7 @@ impl Scoped {
             .bind(self.tenant().to_string())
             .bind(cursor.unwrap_or_default().to_owned())
             .bind(pattern(text))
-            .bind(PAGE_ROWS + 1)
+            .bind(self.rows().and_one())
             .bind(Timestamp::now().as_millisecond())
             .fetch_all(&mut *self.reader().await?)
             .await
@@ -75,7 +75,7 @@ impl Scoped {
             Ok(ListedUser { user: users::of(r)?, place, invited: row::flag(r, "invited")? })
         };
         let items = rows.iter().map(listed).collect::<Result<Vec<_>, StoreError>>()?;
-        Ok(Page::of(items, |listed| listed.user.name.to_string()))
+        Ok(Page::of(items, self.rows(), |listed| listed.user.name.to_string()))
     }
 
     /// The sessions of a user that have not ended, newest first; at most 100.

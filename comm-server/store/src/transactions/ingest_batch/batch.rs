@@ -62,6 +62,6 @@ impl<'a> RowBatch<'a> {
         reports::insert(connection, at, now, &reports).await?;
         devices::insert_missing(connection, at.of, now, &devices.into_iter().collect::<Vec<_>>()).await?;
         counters::insert(connection, at, &counters).await?;
-        devices::set_totals(connection, at.of, &totals.into_iter().collect::<Vec<_>>()).await
+        devices::set_totals(connection, at.of, now, &totals.into_iter().collect::<Vec<_>>()).await
     }
 }

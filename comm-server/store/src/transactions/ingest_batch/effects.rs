@@ -35,17 +35,17 @@ pub(in crate::transactions) async fn apply(
                 quarantine::insert(connection, at, now, arrival, reason).await?;
             }
             Effect::UpdateReading(device, reading) => {
-                devices::update_reading(connection, at.of, device, reading).await?;
+                devices::update_reading(connection, at.of, device, reading, now).await?;
             }
             Effect::SetOffline(device, offline) => {
-                devices::set_offline(connection, at.of, device, offline).await?;
+                devices::set_offline(connection, at.of, device, offline, now).await?;
             }
             Effect::Raise { by, call, open } => {
                 calls::insert(connection, at, by.seq, &call, open, now).await?;
             }
             Effect::Close { raised_by, by, at: ended, detail } => {
                 let end = End { seq: by.seq, at: ended, detail };
-                calls::close(connection, at, raised_by, end).await?;
+                calls::close(connection, at, raised_by, end, now).await?;
             }
             Effect::Firmware(state) => advance(connection, at.of, state, now).await?,
             Effect::Lost { reports, detail } => {
