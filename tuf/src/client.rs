@@ -106,12 +106,19 @@ impl Client {
     /// # Errors
     /// The root isn't trusted: see [`TrustedSet::new`].
     pub fn new(root: &[u8], now: Instant) -> Result<Self, Refusal> {
-        Ok(Self {
-            trusted: TrustedSet::new(root, now)?,
-            effects: VecDeque::new(),
-            stage: Stage::Root { rotations: 0 },
-            found: None,
-        })
+        Ok(Self::with(TrustedSet::new(root, now)?))
+    }
+
+    /// Begins with a trust anchor, which may be less than a complete root.
+    ///
+    /// # Errors
+    /// The root isn't trusted: see [`TrustedSet::from_anchor`].
+    pub fn from_anchor(root: &[u8], now: Instant) -> Result<Self, Refusal> {
+        Ok(Self::with(TrustedSet::from_anchor(root, now)?))
+    }
+
+    fn with(trusted: TrustedSet) -> Self {
+        Self { trusted, effects: VecDeque::new(), stage: Stage::Root { rotations: 0 }, found: None }
     }
 
     /// The roles that are trusted so far.

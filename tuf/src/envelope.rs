@@ -1,6 +1,6 @@
 //! Signed files: `{"signatures":[...],"signed":{...}}` (TUF §4.2).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -66,30 +66,51 @@ impl Envelope {
         keys: &BTreeMap<String, Key>,
         role: &RoleKeys,
     ) -> Result<(), Refusal> {
-        let mut signers = BTreeSet::new();
-        for id in &role.key_ids {
-            let (Some(key), Some(signature)) = (keys.get(id), self.signatures.get(id)) else { continue };
-            let Some(verifier) = key.verifier() else { continue };
-            if !signers.contains(&verifier.identity) && verifier.verifies(&self.message, signature) {
-                signers.insert(verifier.identity);
-            }
-        }
+        let valid = signers(&self.signatures, &self.message, keys, role).len();
         let threshold = role.threshold.get();
-        if signers.len() as u64 >= u64::from(threshold) {
+        if valid as u64 >= u64::from(threshold) {
             return Ok(());
         }
-        Err(Refusal::Threshold {
-            role: self.role.clone(),
-            delegator: delegator.clone(),
-            valid: signers.len(),
-            threshold,
-        })
+        Err(Refusal::Threshold { role: self.role.clone(), delegator: delegator.clone(), valid, threshold })
     }
 
     /// The role in the file.
     pub(crate) fn signed<R: Role>(&self) -> Result<R, Refusal> {
-        serde_path_to_error::deserialize(&self.signed).map_err(|error| malformed(&self.role, &error))
+        role(&self.role, &self.signed)
     }
+
+    /// What is signed.
+    pub(crate) fn value(&self) -> &Value {
+        &self.signed
+    }
+
+    /// Signatures by key id, what is signed, and its canonical form.
+    pub(crate) fn into_parts(self) -> (BTreeMap<String, String>, Value, Vec<u8>) {
+        (self.signatures, self.signed, self.message)
+    }
+}
+
+/// Ids of the keys of a role with a valid signature. The same key under two ids counts once.
+pub(crate) fn signers(
+    signatures: &BTreeMap<String, String>,
+    message: &[u8],
+    keys: &BTreeMap<String, Key>,
+    role: &RoleKeys,
+) -> Vec<String> {
+    let mut signers = BTreeMap::new();
+    for id in &role.key_ids {
+        let (Some(key), Some(signature)) = (keys.get(id), signatures.get(id)) else { continue };
+        let Some(verifier) = key.verifier() else { continue };
+        if !signers.contains_key(&verifier.identity) && verifier.verifies(message, signature) {
+            signers.insert(verifier.identity, id.clone());
+        }
+    }
+    signers.into_values().collect()
+}
+
+/// A role as it is signed.
+pub(crate) fn role<R: Role>(name: &RoleName, signed: &Value) -> Result<R, Refusal> {
+    serde_path_to_error::deserialize(signed).map_err(|error| malformed(name, &error))
 }
 
 fn check_type<R: Role>(role: &RoleName, signed: &Value) -> Result<(), Refusal> {

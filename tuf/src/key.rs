@@ -53,6 +53,12 @@ pub(crate) struct Verifier {
 }
 
 impl Key {
+    /// Whether the key can verify: its type and scheme are known, and its value is a key of them.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.verifier().is_some()
+    }
+
     /// `None` if type or scheme are unknown, or the value isn't a key of them.
     pub(crate) fn verifier(&self) -> Option<Verifier> {
         let public = self.keyval.public.as_str();

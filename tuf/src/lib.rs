@@ -2,7 +2,7 @@
 //!
 //! Bytes, what was stored before and the time go in; verified roles, or a [`Refusal`] that says why there are none,
 //! come out. [`TrustedSet`] has the checks. [`Client`] is the workflow around them: it says what to read, request and
-//! write, and a shell does it. Nothing here reads a file, a socket, a clock or the environment.
+//! write, and a shell does it. [`Document`] is a file that is being signed; private keys are its caller's. Nothing here reads a file, a socket, a clock or the environment.
 //!
 //! ```
 //! use tuf::{Action, Client, Found, Refusal};
@@ -38,6 +38,7 @@
 
 mod client;
 mod delegation;
+mod document;
 mod envelope;
 mod file;
 mod json;
@@ -52,6 +53,7 @@ mod trusted;
 
 pub use client::{Action, Client, Found};
 pub use delegation::{Bins, DelegatedRole, Delegates, Delegations, Paths};
+pub use document::{Document, key_id, limit};
 pub use file::{FileChecker, Hashes, MetaFile, TargetFile};
 pub use json::{Fraction, canonical};
 pub use key::{Key, KeyValue, RoleKeys};
@@ -59,4 +61,5 @@ pub use name::{RoleName, quoted};
 pub use pattern::matches;
 pub use refusal::Refusal;
 pub use role::{Role, Root, Snapshot, Targets, Timestamp, TimestampMeta, TopLevelRoles};
+pub use search::visible;
 pub use trusted::{Offered, Rotation, TrustedSet};

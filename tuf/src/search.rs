@@ -1,6 +1,6 @@
 //! The search for a target through delegations: pre-order and depth first (TUF §5.6.7).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::file::TargetFile;
@@ -75,5 +75,35 @@ impl Search {
             return Ok(Step::Load(visit));
         }
         Ok(Step::Absent)
+    }
+}
+
+/// All targets that a client finds, with the role that describes each. `delegated` has the roles that a client accepts:
+/// a target behind a role that isn't among them is not found.
+#[must_use]
+pub fn visible(
+    top: &Arc<Targets>,
+    delegated: &BTreeMap<RoleName, Arc<Targets>>,
+) -> BTreeMap<String, (RoleName, TargetFile)> {
+    let all = [top].into_iter().chain(delegated.values()).flat_map(|role| role.targets.keys());
+    let names: BTreeSet<&String> = all.collect();
+    names.into_iter().filter_map(|name| Some((name.clone(), find(top, delegated, name)?))).collect()
+}
+
+fn find(
+    top: &Arc<Targets>,
+    delegated: &BTreeMap<RoleName, Arc<Targets>>,
+    target: &str,
+) -> Option<(RoleName, TargetFile)> {
+    let mut search = Search::new(target).ok()?;
+    let (mut name, mut role) = (RoleName::targets(), top);
+    loop {
+        if let Some(file) = search.visit(&name, role) {
+            return Some((name, file));
+        }
+        match search.next_step() {
+            Ok(Step::Load(visit)) => (role, name) = (delegated.get(&visit.role)?, visit.role),
+            Ok(Step::Absent) | Err(_) => return None,
+        }
     }
 }

@@ -4,8 +4,9 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use jiff::Timestamp as Instant;
+use serde_json::{Value, json};
 
-use crate::envelope::Envelope;
+use crate::envelope::{self, Envelope};
 use crate::file::MetaFile;
 use crate::key::RoleKeys;
 use crate::limits::{ROOT_BYTES, SNAPSHOT_BYTES, TARGETS_BYTES, TIMESTAMP_BYTES};
@@ -61,7 +62,30 @@ impl TrustedSet {
         let envelope = Envelope::parse::<Root>(&name, root, ROOT_BYTES)?;
         let root: Root = envelope.signed()?;
         envelope.verify(&name, &root.keys, &root.roles.root)?;
-        Ok(Self {
+        Ok(Self::with_root(root, now))
+    }
+
+    /// As [`TrustedSet::new`], but the root may name no keys for timestamp and snapshot: a trust anchor of which only
+    /// the successors are complete. Nobody can sign a role without keys, so nothing but a newer root is accepted.
+    ///
+    /// # Errors
+    /// As [`TrustedSet::new`].
+    pub fn from_anchor(root: &[u8], now: Instant) -> Result<Self, Refusal> {
+        let name = RoleName::root();
+        let envelope = Envelope::parse::<Root>(&name, root, ROOT_BYTES)?;
+        let mut signed = envelope.value().clone();
+        if let Some(roles) = signed.get_mut("roles").and_then(Value::as_object_mut) {
+            for absent in ["timestamp", "snapshot"] {
+                roles.entry(absent).or_insert_with(|| json!({"keyids": [], "threshold": 1}));
+            }
+        }
+        let root: Root = envelope::role(&name, &signed)?;
+        envelope.verify(&name, &root.keys, &root.roles.root)?;
+        Ok(Self::with_root(root, now))
+    }
+
+    fn with_root(root: Root, now: Instant) -> Self {
+        Self {
             now,
             root: Arc::new(root),
             known_timestamp: None,
@@ -69,7 +93,7 @@ impl TrustedSet {
             timestamp: None,
             snapshot: None,
             targets: None,
-        })
+        }
     }
 
     /// The newest trusted root.
