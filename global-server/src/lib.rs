@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use pki::spiffe::PartyKind;
 use runtime::descriptors;
 use runtime::identity::LiveIdentity;
@@ -22,13 +22,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
-use repository::{Repository, Verified};
+use repository::{Due, Lifetimes, Repository, RepositoryError, Verified};
 
-/// How often the metadata's expiry is checked.
-const WATCH_EVERY: Duration = Duration::from_secs(600);
+/// How often it is checked whether the timestamp and the snapshot must be signed again.
+const REFRESH_EVERY: Duration = Duration::from_secs(60);
 
-/// Before the expiry, the log warns for this long.
-const WARN_BEFORE: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// How many of these checks are between two warnings.
+const WARN_EVERY: u32 = 60;
 
 /// What must be valid before any port is opened.
 ///
@@ -96,30 +96,57 @@ async fn verify(
     }
 }
 
-/// Warns in time that the metadata must be signed again.
+/// Signs the timestamp and the snapshot again before they expire, and warns in time of what people must sign.
 async fn watch(repository: Repository, shutdown: CancellationToken) {
-    let mut every = tokio::time::interval(WATCH_EVERY);
+    let mut every = tokio::time::interval(REFRESH_EVERY);
+    let mut rounds = 0_u32;
     loop {
         tokio::select! {
             _ = every.tick() => {}
             () = shutdown.cancelled() => return,
         }
-        let looked = verify(repository.clone(), |verified| {
-            let left = verified.expires_in(Timestamp::now());
-            metrics::gauge!("platen_global_metadata_expires_seconds").set(left.as_secs_f64());
-            metrics::gauge!("platen_global_metadata_version").set(exact(verified.targets.version));
-            if left < WARN_BEFORE {
-                return Err(format!(
-                    "expires in {} hours: run `platen-global-server resign`",
-                    left.as_hours()
-                ));
-            }
-            Ok(())
-        });
-        if let Err(why) = looked.await {
-            tracing::warn!(why, "the repository's metadata needs attention");
+        let refreshing = repository.clone();
+        let refreshed = tokio::task::spawn_blocking(move || refresh(&refreshing));
+        let mut whys: Vec<String> = match refreshed.await {
+            Ok(Ok(whys)) => whys,
+            Ok(Err(error)) => vec![format!("{:#}", anyhow::Error::new(error))],
+            Err(error) => vec![error.to_string()],
+        };
+        if let Err(why) = verify(repository.clone(), measure).await {
+            whys.push(why);
         }
+        if rounds.is_multiple_of(WARN_EVERY) {
+            for why in whys {
+                tracing::warn!(why, "the repository's metadata needs attention");
+            }
+        }
+        rounds = rounds.wrapping_add(1);
     }
+}
+
+/// Signs what is due, and returns what can't be signed here.
+fn refresh(repository: &Repository) -> Result<Vec<String>, RepositoryError> {
+    let outcome = repository.refresh(Due::Later, Lifetimes::default(), Timestamp::now())?;
+    for signed in &outcome.installed {
+        tracing::info!(role = signed.role, version = signed.version, "signed");
+    }
+    let refreshed = outcome.missing.iter().filter(|missing| missing.file.is_none());
+    Ok(refreshed
+        .map(|missing| format!("the key of the {} is not here: run `refresh` where it is", missing.role))
+        .collect())
+}
+
+fn measure(verified: &Verified) -> Result<(), String> {
+    let now = Timestamp::now();
+    let left = verified.first_expiry().duration_since(now);
+    metrics::gauge!("platen_global_metadata_expires_seconds").set(left.as_secs_f64());
+    metrics::gauge!("platen_global_metadata_version").set(exact(verified.targets.version.get()));
+    let expiring = verified.expiring(now);
+    if expiring.is_empty() {
+        return Ok(());
+    }
+    let texts = expiring.iter().map(|(role, expires)| format!("{role} expires at {expires}"));
+    Err(format!("{}: run `platen-global-server resign`", texts.collect::<Vec<_>>().join(", ")))
 }
 
 /// A version as a gauge shows it; versions stay far below 2^32.

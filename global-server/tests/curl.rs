@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use global_server::repository::{Image, Lifetimes, Repository};
+use global_server::repository::{Due, Image, Lifetimes, Repository};
 use global_server::{Config, run};
 use jiff::Timestamp;
 use pki::authority::{Authority, Passphrase, Request};
 use pki::spiffe::PartyKind;
 use tokio_util::sync::CancellationToken;
+use tuf::{Action, Client, Found, RoleName, TargetFile};
 
 const BYTES: usize = 1_000_003;
 
@@ -57,6 +58,30 @@ impl Server {
 
     fn image(&self) -> String {
         format!("{}/v1/images/{}", self.url, self.sha256)
+    }
+
+    /// A target, as a TUF client finds it that trusts the first root.
+    fn find(&self, target: &str) -> TargetFile {
+        let get = |path: &str| {
+            let answer = self.curl(&[&format!("{}/v1/metadata/{path}", self.url)]);
+            (answer.status() == 200).then_some(answer.body)
+        };
+        let mut client = Client::new(&get("1.root.json").unwrap(), Timestamp::now()).unwrap();
+        let perform = |client: &mut Client| loop {
+            match client.next_action() {
+                Action::Read { .. } => drop(client.stored(None)),
+                Action::Fetch { path, .. } => client.fetched(get(&path).as_deref()).unwrap(),
+                Action::Write { .. } | Action::Remove { .. } => {}
+                Action::Idle => return,
+            }
+        };
+        perform(&mut client);
+        client.find(target).unwrap();
+        perform(&mut client);
+        match client.found() {
+            Some(Ok(Found::Target { file, .. })) => file,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn curl(&self, arguments: &[&str]) -> Answer {
@@ -157,23 +182,26 @@ fn metadata_comes_as_signed_plain_or_compressed() {
     let server = Server::start();
     let root = server.curl(&[&format!("{}/v1/metadata/root.json", server.url)]);
     assert_eq!((root.status(), root.header("content-type")), (200, Some("application/json")));
-    let root = wire::metadata::verify_root(&root.body, Timestamp::now()).unwrap();
-    let url = format!("{}/v1/metadata/targets.json", server.url);
+    let first = server.curl(&[&format!("{}/v1/metadata/1.root.json", server.url)]);
+    assert_eq!(first.body, root.body);
+    let url = format!("{}/v1/metadata/timestamp.json", server.url);
     let plain = server.curl(&[&url]);
-    let targets = wire::metadata::verify_targets(&plain.body, &root, 0, Timestamp::now()).unwrap();
-    assert_eq!(targets.targets["ricoh/IM-C4500/2.10"].hashes.sha256, server.sha256);
+    let found = server.find("ricoh/IM-C4500/2.10");
+    assert_eq!(found.hashes.hash("sha256"), Some(server.sha256.as_str()));
     let etag = plain.header("etag").unwrap().to_owned();
     let again = server.curl(&["-H", &format!("If-None-Match: {etag}"), &url]);
     assert_eq!((again.status(), again.body.len()), (304, 0));
 
-    let compressed = server.curl(&["-H", "Accept-Encoding: zstd", &url]);
+    let targets = format!("{}/v1/metadata/targets.json", server.url);
+    let plain_targets = server.curl(&[&targets]);
+    let compressed = server.curl(&["-H", "Accept-Encoding: zstd", &targets]);
     assert_eq!(compressed.header("content-encoding"), Some("zstd"));
-    assert_ne!(compressed.header("etag"), Some(etag.as_str()));
-    assert!(compressed.body.len() < plain.body.len());
+    assert_ne!(compressed.header("etag"), plain_targets.header("etag"));
+    assert!(compressed.body.len() < plain_targets.body.len());
     let decoded: serde_json::Value = wire::codec::decode(&compressed.body, Some("zstd"), 1 << 20).unwrap();
-    assert_eq!(decoded, serde_json::from_slice::<serde_json::Value>(&plain.body).unwrap());
+    assert_eq!(decoded, serde_json::from_slice::<serde_json::Value>(&plain_targets.body).unwrap());
 
-    for bad in ["snapshot.json", "..%2Fkeys%2Ftargets.pk8", "targets.pk8"] {
+    for bad in ["9.snapshot.json", "..%2Fkeys%2Ftargets.pk8", "targets.pk8", "..%2F.json", ".json"] {
         let refused = server.curl(&[&format!("{}/v1/metadata/{bad}", server.url)]);
         assert_eq!(
             (refused.status(), refused.header("content-type")),
@@ -184,10 +212,22 @@ fn metadata_comes_as_signed_plain_or_compressed() {
 
     // A new version of the file is served at once.
     let repository = Repository::open(&server.dir.path().join("repo")).unwrap();
-    repository.resign(Lifetimes::default(), Timestamp::now()).unwrap();
+    let signed = repository.refresh(Due::Now, Lifetimes::default(), Timestamp::now()).unwrap();
     let renewed = server.curl(&["-H", &format!("If-None-Match: {etag}"), &url]);
-    let renewed = wire::metadata::verify_targets(&renewed.body, &root, 0, Timestamp::now()).unwrap();
-    assert_eq!(renewed.version, targets.version + 1);
+    let renewed: serde_json::Value = serde_json::from_slice(&renewed.body).unwrap();
+    assert_eq!(renewed["signed"]["version"].as_u64(), signed.version(&RoleName::timestamp()));
+    server.find("ricoh/IM-C4500/2.10");
+}
+
+#[test]
+fn a_target_comes_by_its_path_and_hash() {
+    let server = Server::start();
+    let found = server.find("ricoh/IM-C4500/2.10");
+    let path = found.url_path("ricoh/IM-C4500/2.10", true);
+    let target = server.curl(&[&format!("{}/v1/targets/{path}", server.url)]);
+    assert!((target.status(), target.body) == (200, server.content.clone()), "{}", target.head);
+    let other = server.curl(&[&format!("{}/v1/targets/ricoh/IM-C4500/2.10", server.url)]);
+    assert_eq!(other.status(), 404);
 }
 
 #[test]

@@ -41,6 +41,19 @@ fn both_clients_agree_in_every_scenario() -> Result<()> {
     Ok(())
 }
 
+/// What `platen-global-server` publishes: both clients download it, also a maker's, after keys were replaced, and neither
+/// what was withdrawn or isn't signed by enough people.
+#[test]
+fn both_clients_read_what_the_publisher_signs() -> Result<()> {
+    let publisher = program::path("platen-global-server")?.display().to_string();
+    let (success, steps) = run("publisher.py", &[&publisher])?;
+    let wrong: Vec<_> = steps.iter().filter(|step| step["ok"] != true).collect();
+    ensure!(success && wrong.is_empty(), "{wrong:#?}");
+    println!("{} steps", steps.len());
+    ensure!(steps.len() >= 20, "{} steps", steps.len());
+    Ok(())
+}
+
 /// A difference that is meant: what was changed, what our client says, what python-tuf says, and why.
 type Meant = (&'static str, &'static str, &'static str, &'static str);
 

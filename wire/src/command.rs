@@ -236,7 +236,7 @@ pub struct NoSuchOrder {
 pub struct FirmwareUpdate {
     /// The roll-out that it is part of.
     pub rollout: RolloutId,
-    /// Name of the target in the global server's metadata ([`crate::metadata::target_name`]); digest and length come from
+    /// Name of the target in the global server's metadata ([`crate::image::target_name`]); digest and length come from
     /// the signed metadata, never from here.
     pub target: String,
     /// The version that the devices have afterwards.

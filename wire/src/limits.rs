@@ -36,9 +36,6 @@ pub(crate) const PANEL_BYTES: usize = 1 << 10;
 /// The same in reports of this version, characters.
 pub const FIRMWARE_PANEL_CHARS: usize = 200;
 
-/// A metadata file of the firmware repository, bytes.
-pub const METADATA_BYTES: usize = 4 << 20;
-
 /// A firmware image, bytes.
 pub const IMAGE_BYTES: u64 = 4 << 30;
 

@@ -9,12 +9,11 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
-use jiff::Timestamp;
 use messages::{at, command_responses, firmware_states, orders, reports, wrapped};
 use platen_wire::codec::{self, ZSTD};
 use platen_wire::command::{Command, CommandResponseAck, Order, Response, ResponseState};
+use platen_wire::image::ImageFacts;
 use platen_wire::limits::BATCH_BYTES;
-use platen_wire::metadata::{Root, Signed, Targets, verify_root, verify_targets};
 use platen_wire::poll::{Poll, PollResponse};
 use platen_wire::problem::{Problem, ProblemCode};
 use platen_wire::report::{
@@ -22,6 +21,7 @@ use platen_wire::report::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tuf::{Document, RoleName, Targets, TrustedSet};
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/v1").join(name)
@@ -162,19 +162,32 @@ fn every_problem() {
     check("problems-preconditions", &added.map(problem).to_vec());
 }
 
-/// Signed once by keys that exist no more: a signature is a vector as well.
+/// Metadata of a former repository, signed once by keys that exist no more: gateways trust such roots, and `migrate` reads
+/// such targets. The `-signed` files are what is signed.
 #[test]
 fn signed_metadata() {
-    let now: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
-    let (root, targets) = messages::metadata();
-    let root = verify_root(&file("metadata-root.json", &root), now).unwrap();
-    let targets = verify_targets(&file("metadata-targets.json", &targets), &root, 1, now).unwrap();
-    check::<Root>("metadata-root-signed", &root);
-    check::<Targets>("metadata-targets-signed", &targets);
-    for name in ["metadata-root.json", "metadata-targets.json"] {
-        let stored = file(name, &[]);
-        let signed: Signed = serde_json::from_slice(&stored).unwrap();
-        assert_eq!(serde_json::to_vec(&signed).unwrap(), stored.trim_ascii_end(), "{name}");
+    let now = "2026-06-01T00:00:00Z".parse().unwrap();
+    let root = TrustedSet::from_anchor(&file("metadata-root.json", &[]), now).unwrap().root().clone();
+    assert!(root.roles.timestamp.key_ids.is_empty() && root.roles.snapshot.key_ids.is_empty());
+    let name = RoleName::targets();
+    let document = Document::parse::<Targets>(&name, &file("metadata-targets.json", &[])).unwrap();
+    assert!(document.is_signed(&root.keys, &root.roles.targets));
+    let targets: Targets = document.role(&name).unwrap();
+    let target = &targets.targets["ricoh/IM-C3000/2.00"];
+    let facts: ImageFacts = serde_json::from_value(target.custom.clone().unwrap()).unwrap();
+    let expected = ImageFacts {
+        vendor: "ricoh".into(),
+        model: "IM C3000".into(),
+        version: "2.00".into(),
+        published_at: at(),
+    };
+    assert_eq!((&facts, targets.version.get(), target.length), (&expected, 3, 1 << 20));
+    let value = |name: &str| serde_json::from_slice::<serde_json::Value>(&file(name, &[])).unwrap();
+    for (whole, signed) in [
+        ("metadata-root.json", "metadata-root-signed.json"),
+        ("metadata-targets.json", "metadata-targets-signed.json"),
+    ] {
+        assert_eq!(value(whole)["signed"], value(signed), "{whole}");
     }
 }
 

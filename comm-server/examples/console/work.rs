@@ -97,7 +97,7 @@ pub(super) async fn store(connection: &mut Connection, ms: i64) -> Result<()> {
         .bind(vendor)
         .bind(model)
         .bind(version)
-        .bind(wire::metadata::target_name(vendor, model, version))
+        .bind(wire::image::target_name(vendor, model, version))
         .bind(ms + hours * HOUR_MS)
         .bind(ms - 2 * HOUR_MS)
         .bind(state)

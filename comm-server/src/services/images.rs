@@ -1,5 +1,7 @@
-//! Published images, as listed by the global server. Gateways verify the signatures; this list only offers choices.
+//! Published images, as the global server's metadata lists them. Gateways verify the signatures; this list only offers
+//! choices.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +13,8 @@ use runtime::error::{chain, tls_failure};
 use runtime::identity::{IdentityBound, LiveIdentity};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use wire::limits::METADATA_BYTES;
-use wire::metadata::{Signed, TARGETS, Targets};
+use tuf::{Document, Role, RoleName, Snapshot, Targets};
+use wire::image::ImageFacts;
 
 /// How long a list is good for.
 const FRESH: Duration = Duration::from_secs(60);
@@ -22,6 +24,9 @@ const ERROR_FRESH: Duration = Duration::from_secs(5);
 
 /// How long the global server may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Roles that describe images: the publisher's and those of makers.
+const MAX_ROLES: usize = 256;
 
 /// A published image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,11 +69,20 @@ pub enum ImagesError {
         status: u16,
     },
     /// More than the limit.
-    #[error("its list is larger than {METADATA_BYTES} bytes")]
-    TooLarge,
+    #[error("its list is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit, bytes.
+        limit: u64,
+    },
+    /// More makers than the limit.
+    #[error("its list has {found} parts: at most {MAX_ROLES}")]
+    TooManyRoles {
+        /// Roles in the snapshot.
+        found: usize,
+    },
     /// Not metadata.
     #[error("its list can't be read")]
-    Malformed(#[from] wire::codec::CodecError),
+    Malformed(#[from] tuf::Refusal),
 }
 
 #[derive(Debug)]
@@ -88,7 +102,7 @@ pub struct Images {
 enum Source {
     Server {
         client: IdentityBound<Client>,
-        targets: Url,
+        base: Url,
     },
     #[cfg(test)]
     Fixed(Result<Vec<Image>, String>),
@@ -102,10 +116,9 @@ impl Images {
     pub fn new(identity: Arc<LiveIdentity>, url: &str) -> Result<Self, ImagesError> {
         let wrong = || ImagesError::Url { url: url.to_owned() };
         let base = Url::parse(url).ok().filter(|base| base.scheme() == "https").ok_or_else(wrong)?;
-        let path = wire::METADATA_PATH.replace("{name}", TARGETS);
-        let targets = base.join(&path).map_err(|_| wrong())?;
+        let base = base.join(&wire::METADATA_PATH.replace("{name}", "")).map_err(|_| wrong())?;
         let client = IdentityBound::new(identity, client).map_err(ImagesError::Client)?;
-        Ok(Self { source: Source::Server { client, targets }, known: Mutex::new(None) })
+        Ok(Self { source: Source::Server { client, base }, known: Mutex::new(None) })
     }
 
     /// A list that stays as it is.
@@ -137,12 +150,12 @@ impl Images {
             return known.answer.clone();
         }
         let answer = match &self.source {
-            Source::Server { client, targets } => fetch(&client.now(), targets).await.map_err(|error| {
+            Source::Server { client, base } => fetch(&client.now(), base).await.map_err(|error| {
                 let why = match tls_failure(&error, PartyKind::GlobalServer) {
                     Some(why) => format!("the global server can't be reached: TLS: {why}"),
                     None => chain(&error),
                 };
-                let why = format!("{why} ({targets})");
+                let why = format!("{why} ({base})");
                 tracing::warn!(why, "the list of published images is not available");
                 why
             }),
@@ -154,17 +167,62 @@ impl Images {
     }
 }
 
-async fn fetch(client: &Client, targets: &Url) -> Result<Vec<Image>, ImagesError> {
-    let response = client.get(targets.clone()).send().await.map_err(ImagesError::Http)?;
+/// The images, by the newest timestamp.
+async fn fetch(client: &Client, base: &Url) -> Result<Vec<Image>, ImagesError> {
+    let timestamp: tuf::Timestamp = role(client, base, &RoleName::timestamp(), None).await?;
+    let version = Some(timestamp.meta.snapshot.version.get());
+    let snapshot: Snapshot = role(client, base, &RoleName::snapshot(), version).await?;
+    if snapshot.meta.len() > MAX_ROLES {
+        return Err(ImagesError::TooManyRoles { found: snapshot.meta.len() });
+    }
+    let mut roles = BTreeMap::new();
+    for (file, meta) in &snapshot.meta {
+        let name = file.strip_suffix(".json").unwrap_or(file).to_owned();
+        let Ok(name) = RoleName::try_from(name) else { continue };
+        let targets: Targets = role(client, base, &name, Some(meta.version.get())).await?;
+        roles.insert(name, Arc::new(targets));
+    }
+    Ok(list(roles))
+}
+
+/// A role's file of a version; its signatures are not verified.
+async fn role<R: Role>(
+    client: &Client,
+    base: &Url,
+    name: &RoleName,
+    version: Option<u64>,
+) -> Result<R, ImagesError> {
+    let version = version.map_or_else(String::new, |version| format!("{version}."));
+    let url = format!("{base}{version}{}", name.file_name());
+    let response = client.get(url).send().await.map_err(ImagesError::Http)?;
     if !response.status().is_success() {
         return Err(ImagesError::Status { status: response.status().as_u16() });
     }
-    let file =
-        bounded_body::read(Body::from(response), METADATA_BYTES).await.map_err(|error| match error {
-            BoundedBodyError::TooLarge { .. } => ImagesError::TooLarge,
-            BoundedBodyError::Connection(error) => ImagesError::Http(error),
-        })?;
-    parse(&file)
+    let limit = tuf::limit::<R>();
+    let size = usize::try_from(limit).unwrap_or(usize::MAX);
+    let file = bounded_body::read(Body::from(response), size).await.map_err(|error| match error {
+        BoundedBodyError::TooLarge { .. } => ImagesError::TooLarge { limit },
+        BoundedBodyError::Connection(error) => ImagesError::Http(error),
+    })?;
+    Ok(Document::parse::<R>(name, &file)?.role(name)?)
+}
+
+/// The images that gateways find in these roles.
+fn list(mut roles: BTreeMap<RoleName, Arc<Targets>>) -> Vec<Image> {
+    let Some(top) = roles.remove(&RoleName::targets()) else { return Vec::new() };
+    let image = |(target, (_, file)): (String, (RoleName, tuf::TargetFile))| {
+        let facts: ImageFacts = serde_json::from_value(file.custom?).ok()?;
+        Some(Image {
+            target,
+            vendor: facts.vendor,
+            model: facts.model,
+            version: facts.version,
+            bytes: file.length,
+            sha256: file.hashes.hash("sha256")?.to_owned(),
+            published_at: facts.published_at,
+        })
+    };
+    tuf::visible(&top, &roles).into_iter().filter_map(image).collect()
 }
 
 fn client(identity: &pki::Identity) -> Result<Client, String> {
@@ -177,35 +235,35 @@ fn client(identity: &pki::Identity) -> Result<Client, String> {
         .map_err(|error| chain(&error))
 }
 
-fn parse(file: &[u8]) -> Result<Vec<Image>, ImagesError> {
-    let signed: Signed = wire::codec::from_json(file)?;
-    let json = serde_json::to_vec(&signed.signed).map_err(wire::codec::CodecError::Encode)?;
-    let targets: Targets = wire::codec::from_json(&json)?;
-    let image = |(target, entry): (String, wire::metadata::Target)| Image {
-        target,
-        vendor: entry.custom.vendor,
-        model: entry.custom.model,
-        version: entry.custom.version,
-        bytes: entry.length,
-        sha256: entry.hashes.sha256,
-        published_at: entry.custom.published_at,
-    };
-    Ok(targets.targets.into_iter().map(image).collect())
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
+    fn targets(images: &[&str], delegations: serde_json::Value) -> Arc<Targets> {
+        let mut role = json!({"_type": "targets", "spec_version": "1.0.31", "version": 1,
+            "expires": "2030-01-01T00:00:00Z", "targets": {}, "delegations": delegations});
+        for name in images {
+            role["targets"][name] = json!({"length": 7, "hashes": {"sha256": "ab"}, "custom": {"vendor": "ricoh",
+                "model": "IM C3000", "version": "2.0", "published_at": "2026-01-01T00:00:00Z"}});
+        }
+        role["targets"]["another/kind"] = json!({"length": 1, "hashes": {"sha256": "ab"}});
+        Arc::new(serde_json::from_value(role).unwrap())
+    }
+
     #[test]
-    fn a_targets_file_is_read_and_anything_else_refused() {
-        let file = r#"{"signatures":[],"signed":{"_type":"targets","spec_version":"1.0.31","version":1,
-            "expires":"2030-01-01T00:00:00Z","targets":{"ricoh/IM-C3000/2.0":{"length":7,
-            "hashes":{"sha256":"ab"},"custom":{"vendor":"ricoh","model":"IM C3000","version":"2.0",
-            "published_at":"2026-01-01T00:00:00Z"}}}}}"#;
-        let images = parse(file.as_bytes()).unwrap();
-        assert_eq!((images[0].model.as_str(), images[0].bytes), ("IM C3000", 7));
-        assert!(parse(b"[]").is_err());
-        assert!(parse(br#"{"signatures":[],"signed":{}}"#).is_err());
+    fn images_of_the_publisher_and_of_makers_are_listed() {
+        let delegations = json!({"keys": {}, "roles": [{"name": "ricoh", "keyids": ["k"], "threshold": 1,
+            "terminating": true, "paths": ["ricoh/*/*"]}]});
+        let name = |text: &str| RoleName::try_from(text.to_owned()).unwrap();
+        let roles = BTreeMap::from([
+            (name("targets"), targets(&["sharp/a/1"], delegations)),
+            (name("ricoh"), targets(&["ricoh/a/1", "sharp/not-its-own/1"], json!(null))),
+            (name("nobody"), targets(&["sharp/b/1"], json!(null))),
+        ]);
+        let names: Vec<String> = list(roles).into_iter().map(|image| image.target).collect();
+        assert_eq!(names, ["ricoh/a/1", "sharp/a/1"]);
+        assert!(list(BTreeMap::new()).is_empty());
     }
 }

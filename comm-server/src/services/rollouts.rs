@@ -8,7 +8,7 @@ use comm_server_core::roles::Permission;
 use comm_server_core::rollouts::{Interface, RolloutSpec, RolloutState, Start};
 use jiff::Timestamp;
 use wire::ids::RolloutId;
-use wire::metadata::target_name;
+use wire::image::target_name;
 use wire::model::same_model;
 
 use super::{Actor, Forbidden, Image, Images};

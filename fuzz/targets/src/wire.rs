@@ -1,21 +1,16 @@
 //! Bodies as they cross the network.
 
-use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::codec::{self, ZSTD};
 use wire::command::{Command, Response};
-use wire::limits::{BATCH_BYTES, MESSAGE_BYTES, METADATA_BYTES};
-use wire::metadata::{Root, Targets, verify_root, verify_targets};
+use wire::limits::{BATCH_BYTES, MESSAGE_BYTES};
 use wire::poll::{Poll, PollResponse};
 use wire::problem::Problem;
 use wire::reading::Reading;
 use wire::report::{Batch, BatchResponse};
 
-/// When the metadata is looked at: the files of the corpus are still valid then.
-const NOW_S: i64 = 1_796_083_200;
-
-/// The input: what it is (`batch`, `poll`, `root`, ..., with `zstd` behind it where it is compressed), a line end, the body.
+/// The input: what it is (`batch`, `poll`, ..., with `zstd` behind it where it is compressed), a line end, the body.
 ///
 /// # Panics
 /// What was decoded doesn't come back from its own encoding.
@@ -36,7 +31,6 @@ pub fn wire(data: &[u8]) {
         "response" => drop(message.decode::<Response>(MESSAGE_BYTES)),
         "problem" => drop(message.decode::<Problem>(MESSAGE_BYTES)),
         "reading" => drop(message.decode::<Reading>(BATCH_BYTES)),
-        "root" => message.root(),
         _ => drop(message.decode::<Command>(MESSAGE_BYTES)),
     }
 }
@@ -83,19 +77,5 @@ impl Message<'_> {
                 assert_eq!(again.parse().expect("is parsed again"), order);
             }
         }
-    }
-
-    /// The body as a root and as targets, verified and unverified.
-    fn root(&self) {
-        let now = Timestamp::from_second(NOW_S).unwrap_or(Timestamp::UNIX_EPOCH);
-        let file = self.body.get(..METADATA_BYTES).unwrap_or(self.body);
-        if let Ok(root) = verify_root(file, now) {
-            // Signed by its own keys and nevertheless no targets.
-            assert!(verify_targets(file, &root, 0, now).is_err());
-        }
-        if let Ok(root) = codec::from_json::<Root>(file) {
-            drop(verify_targets(file, &root, 0, now));
-        }
-        drop(codec::from_json::<Targets>(file));
     }
 }

@@ -11,7 +11,6 @@ use reqwest::Url;
 use runtime::check::Fault;
 use runtime::error::chain;
 use runtime::identity::LiveIdentity;
-use wire::limits::METADATA_BYTES;
 use wire::similar::closest;
 
 use super::{Checked, Config, InvalidConfig};
@@ -224,14 +223,12 @@ fn of_mail(error: MailError) -> InvalidConfig {
 /// Why the root metadata in a file can't be trusted.
 fn trusted_root(path: &Path) -> Result<(), String> {
     let bring = "bring metadata/root.json of the firmware repository here";
-    let length =
-        std::fs::metadata(path).map_err(|error| format!("{}: {error}: {bring}", path.display()))?.len();
-    if usize::try_from(length).map_or(true, |length| length > METADATA_BYTES) {
-        return Err(format!("{} is larger than {METADATA_BYTES} bytes: {bring}", path.display()));
-    }
-    let file = std::fs::read(path).map_err(|error| format!("{}: can't be read: {error}", path.display()))?;
-    let verified = wire::metadata::verify_root(&file, Timestamp::now());
-    verified.map(drop).map_err(|error| format!("{}: {}: {bring}", path.display(), chain(&error)))
+    let read = crate::repository::read(path, tuf::limits::ROOT_BYTES);
+    let file = read.map_err(|error| format!("{}: {error}: {bring}", path.display()))?;
+    let file = file.ok_or_else(|| format!("{}: no such file: {bring}", path.display()))?;
+    // It may have expired: newer roots are followed from it.
+    let trusted = tuf::TrustedSet::from_anchor(&file, Timestamp::now());
+    trusted.map(drop).map_err(|refusal| format!("{}: {refusal}: {bring}", path.display()))
 }
 
 /// Host of a URL, for the advice on enrollment.

@@ -2,18 +2,20 @@
 
 mod error;
 mod http;
+mod perform;
 mod storage;
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use tuf::limits::ROOT_BYTES;
-use tuf::{Action, Client, Found, RoleName, TargetFile, TrustedSet};
+use tuf::{Client, Found, RoleName, TargetFile, TrustedSet};
 
 use http::Http;
 
 pub(crate) use error::RepositoryError;
-pub(crate) use storage::Storage;
+pub(crate) use perform::{Source, Store, perform};
+pub(crate) use storage::{Storage, read};
 
 /// Stores a root that is trusted from now on; requests nothing. It must be signed by its own keys, and may have
 /// expired. Returns its version.
@@ -22,11 +24,12 @@ pub(crate) use storage::Storage;
 /// The file can't be read, isn't such a root, or can't be stored.
 pub(crate) fn init(storage: &Storage, root: &Path, now: Timestamp) -> Result<u64, RepositoryError> {
     let file = |source| RepositoryError::File { path: root.to_owned(), source };
-    let bytes = storage::read(root, ROOT_BYTES).map_err(file)?;
+    let bytes = read(root, ROOT_BYTES).map_err(file)?;
     let bytes = bytes.ok_or_else(|| RepositoryError::Setup {
         what: format!("{} does not exist: expected a root to trust", root.display()),
     })?;
     let trusted = TrustedSet::new(&bytes, now)?;
+    let mut storage = storage;
     storage.write(&RoleName::root(), &bytes)?;
     Ok(trusted.root().version.get())
 }
@@ -35,9 +38,26 @@ pub(crate) fn init(storage: &Storage, root: &Path, now: Timestamp) -> Result<u64
 #[derive(Debug)]
 pub(crate) struct Repository<'a> {
     storage: &'a Storage,
+    server: Server<'a>,
+    client: Client,
+}
+
+/// The base URL of a repository's metadata, and how it is requested.
+#[derive(Debug)]
+struct Server<'a> {
     http: Http,
     url: &'a str,
-    client: Client,
+}
+
+impl Source<RepositoryError> for Server<'_> {
+    async fn metadata(
+        &self,
+        path: &str,
+        role: &RoleName,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, RepositoryError> {
+        self.http.metadata(http::below(self.url, path)?, role, limit).await
+    }
 }
 
 /// A target that is in its folder.
@@ -60,10 +80,11 @@ impl<'a> Repository<'a> {
         url: &'a str,
         now: Timestamp,
     ) -> Result<Self, RepositoryError> {
-        let root = storage.read(&RoleName::root(), ROOT_BYTES)?;
+        let mut stored = storage;
+        let root = stored.read(&RoleName::root(), ROOT_BYTES)?;
         let root = root.ok_or_else(|| RepositoryError::NoRoot { path: storage.path(&RoleName::root()) })?;
         let client = Client::new(&root, now)?;
-        let mut repository = Self { storage, http: Http::new()?, url, client };
+        let mut repository = Self { storage, server: Server { http: Http::new()?, url }, client };
         repository.perform().await?;
         Ok(repository)
     }
@@ -93,7 +114,7 @@ impl<'a> Repository<'a> {
         let consistent = self.client.trusted().root().consistent_snapshot;
         let url = http::below(base, &expected.url_path(target, consistent))?;
         let mut file = storage::NewTarget::create(&path, target, &expected)?;
-        let mut response = self.http.target(&url).await?;
+        let mut response = self.server.http.target(&url).await?;
         let interrupted = |source| RepositoryError::unreachable(&url, source);
         while let Some(part) = response.chunk().await.map_err(interrupted)? {
             file.write(&part)?;
@@ -114,25 +135,7 @@ impl<'a> Repository<'a> {
     }
 
     async fn perform(&mut self) -> Result<(), RepositoryError> {
-        // What was accepted is stored before its successor is refused.
-        let mut refused = Ok(());
-        loop {
-            match self.client.next_action() {
-                Action::Write { role, bytes } => self.storage.write(&role, &bytes)?,
-                Action::Remove { role } => self.storage.remove(&role)?,
-                Action::Read { role, limit } => {
-                    let stored = self.storage.read(&role, limit)?;
-                    if let Some(refusal) = self.client.stored(stored.as_deref()) {
-                        tracing::debug!(%role, %refusal, "the stored file is not used");
-                    }
-                }
-                Action::Fetch { role, path, limit } => {
-                    let url = http::below(self.url, &path)?;
-                    let bytes = self.http.metadata(url, &role, limit).await?;
-                    refused = self.client.fetched(bytes.as_deref());
-                }
-                Action::Idle => return refused.map_err(RepositoryError::from),
-            }
-        }
+        let mut storage = self.storage;
+        perform(&mut self.client, &mut storage, &self.server).await
     }
 }

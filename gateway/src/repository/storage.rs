@@ -8,6 +8,7 @@ use durable::NewFile;
 use tuf::{FileChecker, RoleName, TargetFile};
 
 use super::error::RepositoryError;
+use super::perform::Store;
 
 /// Anybody may read what a repository publishes.
 const MODE: u32 = 0o644;
@@ -31,24 +32,22 @@ impl Storage {
     pub(super) fn path(&self, role: &RoleName) -> PathBuf {
         self.dir.join(role.file_name())
     }
+}
 
-    /// The stored file of a role, `None` if there is none. One larger than `limit` bytes is cut after one byte more, so
-    /// that it is refused.
-    pub(super) fn read(&self, role: &RoleName, limit: u64) -> Result<Option<Vec<u8>>, RepositoryError> {
+impl Store<RepositoryError> for &Storage {
+    fn read(&mut self, role: &RoleName, limit: u64) -> Result<Option<Vec<u8>>, RepositoryError> {
         let path = self.path(role);
         read(&path, limit).map_err(|source| RepositoryError::File { path, source })
     }
 
-    /// Replaces the stored file of a role, durably.
-    pub(super) fn write(&self, role: &RoleName, bytes: &[u8]) -> Result<(), RepositoryError> {
+    fn write(&mut self, role: &RoleName, bytes: &[u8]) -> Result<(), RepositoryError> {
         let path = self.path(role);
         fs::create_dir_all(&self.dir)
             .and_then(|()| durable::write(&path, bytes, MODE))
             .map_err(|source| RepositoryError::File { path, source })
     }
 
-    /// Removes the stored file of a role, durably.
-    pub(super) fn remove(&self, role: &RoleName) -> Result<(), RepositoryError> {
+    fn remove(&mut self, role: &RoleName) -> Result<(), RepositoryError> {
         let path = self.path(role);
         let removed = match fs::remove_file(&path) {
             Ok(()) => durable::sync_parent(&path),
@@ -60,7 +59,7 @@ impl Storage {
 }
 
 /// Reads a file of at most `limit` bytes and one more.
-pub(super) fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -141,7 +140,8 @@ mod tests {
     #[test]
     fn a_stored_file_is_replaced_removed_and_read_up_to_its_limit() {
         let dir = tempfile::tempdir().unwrap();
-        let storage = Storage::new(&dir.path().join("made"));
+        let folder = Storage::new(&dir.path().join("made"));
+        let mut storage = &folder;
         let role = RoleName::timestamp();
         assert_eq!(storage.read(&role, 9).unwrap(), None);
         storage.remove(&role).unwrap();

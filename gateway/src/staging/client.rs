@@ -12,12 +12,12 @@ use runtime::bounded_body::{self, BoundedBodyError};
 use runtime::identity::{IdentityBound, LiveIdentity};
 use serde::Deserialize;
 use tokio::sync::{Mutex, MutexGuard};
-use wire::limits::METADATA_BYTES;
-use wire::metadata::TARGETS;
+use tuf::{Refusal, RoleName};
 use wire::problem::Problem;
 
 use super::error::StagingError;
 use crate::https_client;
+use crate::repository::Source;
 
 /// A download without data for this time counts as interrupted.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
@@ -31,7 +31,7 @@ const PROBLEM_BYTES: usize = 8 << 10;
 pub struct GlobalServerConfig {
     /// `https://HOST:PORT`.
     pub url: String,
-    /// Trusted root metadata, provisioned in advance.
+    /// Trusted root metadata, provisioned in advance. Newer roots are followed from it.
     pub root: PathBuf,
 }
 
@@ -92,16 +92,9 @@ impl StagingClient {
         self.turn.lock().await
     }
 
-    /// The turn to read metadata and to store its version.
+    /// The turn to read metadata and to store what is trusted.
     pub(super) async fn metadata_turn(&self) -> MutexGuard<'_, ()> {
         self.metadata_turn.lock().await
-    }
-
-    /// The signed targets file.
-    pub(super) async fn targets(&self) -> Result<Vec<u8>, StagingError> {
-        let response =
-            self.ask(TARGETS, self.http.now().get(format!("{}/v1/metadata/{TARGETS}", self.url))).await?;
-        body(response, TARGETS, METADATA_BYTES).await
     }
 
     /// The octets of an image from `offset` on: status 206, or 200 for the whole image. `None`: there are none after
@@ -143,6 +136,32 @@ impl StagingClient {
         };
         let detail = wire::text::without_hidden(&detail, 200);
         Err(StagingError::Refused { what: what.to_owned(), status: status.as_u16(), detail })
+    }
+}
+
+impl Source<StagingError> for StagingClient {
+    async fn metadata(
+        &self,
+        path: &str,
+        role: &RoleName,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, StagingError> {
+        let request = self.http.now().get(format!("{}/v1/metadata/{path}", self.url));
+        let response = match self.ask(path, request).await {
+            Ok(response) => response,
+            Err(StagingError::Refused { status: 404, .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let size = usize::try_from(limit).unwrap_or(usize::MAX);
+        match bounded_body::read(Body::from(response), size).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(BoundedBodyError::TooLarge { .. }) => {
+                Err(Refusal::TooLarge { role: role.clone(), limit }.into())
+            }
+            Err(BoundedBodyError::Connection(source)) => {
+                Err(StagingError::Unreachable { what: path.to_owned(), source })
+            }
+        }
     }
 }
 

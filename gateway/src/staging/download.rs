@@ -10,7 +10,6 @@ use reqwest::header::CONTENT_RANGE;
 use reqwest::{Response, StatusCode};
 use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
-use wire::metadata::Target;
 
 use super::client::StagingClient;
 use super::error::StagingError;
@@ -33,12 +32,11 @@ type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 pub(super) async fn fetch(
     client: &StagingClient,
     name: &str,
-    target: &Target,
+    staged: StagedImage,
     dir: &Path,
     progress: Progress<'_>,
 ) -> Result<StagedImage, StagingError> {
-    let (signed, length) = (target.hashes.sha256.as_str(), target.length);
-    let staged = StagedImage { sha256: signed.to_owned(), length };
+    let (signed, length) = (staged.sha256.as_str(), staged.length);
     let path = image_file(dir, signed);
     if is_whole(&path, &staged).await? {
         progress(length, length);

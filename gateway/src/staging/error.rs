@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use wire::metadata::MetadataError;
+use tuf::Refusal;
 
 /// Why an image can't be staged.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,18 @@ pub enum StagingError {
     },
     /// The metadata is not trusted.
     #[error("the firmware metadata is not trusted")]
-    Untrusted(#[source] MetadataError),
+    Untrusted(#[from] Refusal),
+    /// What was trusted before can't be read.
+    #[error(
+        "{}: the state of trust in the firmware metadata is damaged: {problem}; restore the file, or remove it to begin \
+         again from the provisioned root, which accepts older metadata once", path.display()
+    )]
+    DamagedState {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// The global server doesn't respond, or the connection was interrupted.
     #[error("{what}: no complete response from the global server")]
     Unreachable {
@@ -136,7 +147,8 @@ impl StagingError {
     #[must_use]
     pub(crate) fn is_final(&self) -> bool {
         match self {
-            Self::Untrusted(MetadataError::Expired { .. })
+            Self::Untrusted(refusal) => is_final(refusal),
+            Self::DamagedState { .. }
             | Self::TrustedRoot { .. }
             | Self::Unreachable { .. }
             | Self::CutShort { .. }
@@ -144,7 +156,6 @@ impl StagingError {
             | Self::Storage { .. } => false,
             Self::Refused { status, .. } => (400..500).contains(status) && !matches!(status, 408 | 425 | 429),
             Self::Setup { .. }
-            | Self::Untrusted(_)
             | Self::WrongAnswer { .. }
             | Self::NoTarget { .. }
             | Self::Replaced { .. }
@@ -165,6 +176,7 @@ impl StagingError {
             Self::Setup { .. }
             | Self::TrustedRoot { .. }
             | Self::Untrusted(_)
+            | Self::DamagedState { .. }
             | Self::Unreachable { .. }
             | Self::CutShort { .. }
             | Self::Refused { .. }
@@ -177,5 +189,31 @@ impl StagingError {
 
     pub(super) fn storage(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |source| Self::Storage { path: path.to_owned(), source }
+    }
+}
+
+/// Whether a refusal can't end without a new command. What has expired or is missing can be published.
+fn is_final(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::Freeze { .. }
+        | Refusal::Expired { .. }
+        | Refusal::Missing { .. }
+        | Refusal::NotInSnapshot { .. } => false,
+        Refusal::TooLarge { .. }
+        | Refusal::Malformed { .. }
+        | Refusal::WrongType { .. }
+        | Refusal::DuplicateSignature { .. }
+        | Refusal::Threshold { .. }
+        | Refusal::NotDelegated { .. }
+        | Refusal::RootVersion { .. }
+        | Refusal::Rollback { .. }
+        | Refusal::Removed { .. }
+        | Refusal::MixAndMatch { .. }
+        | Refusal::WrongLength { .. }
+        | Refusal::WrongHash { .. }
+        | Refusal::UnknownHash { .. }
+        | Refusal::TooManyDelegations { .. }
+        | Refusal::TargetPath { .. }
+        | Refusal::OutOfOrder { .. } => true,
     }
 }

@@ -1,29 +1,27 @@
 //! Staging from a server that interrupts, sends wrong data, or tampers.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tuf::Refusal;
 use wire::ids::RolloutId;
-use wire::metadata::{
-    Hashes, ImageFacts, Key, KeyValue, MetadataError, RoleKeys, Root, SPEC_VERSION, Signature, Signed,
-    Targets,
-};
 
 use super::*;
+use repository::{EXPIRED, Repository, TestKey, now, role, signed};
+
+/// The repository of the tests of `tuf`.
+#[path = "../../../tuf/tests/repository/mod.rs"]
+mod repository;
 
 const NAME: &str = "ricoh/IM-C4500/2.10";
 const BYTES: usize = 2_000_003;
-
-fn now() -> Timestamp {
-    "2026-11-22T00:00:00Z".parse().unwrap()
-}
 
 fn sha256(bytes: &[u8]) -> String {
     hex::encode(digest(&SHA256, bytes))
@@ -48,12 +46,14 @@ enum Manner {
     IgnoresRanges,
     /// Returns this error status.
     Status(u16),
+    /// Sends the image with one bit flipped.
+    Flips(usize),
 }
 
 /// A repository in memory, served over plain TCP so that it can fail at any point.
 struct Server {
     url: String,
-    targets: Mutex<Vec<u8>>,
+    metadata: Mutex<BTreeMap<String, Vec<u8>>>,
     image: Vec<u8>,
     manner: Mutex<Manner>,
     ranges: Mutex<Vec<usize>>,
@@ -66,7 +66,7 @@ impl Server {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = Arc::new(Self {
             url,
-            targets: Mutex::default(),
+            metadata: Mutex::default(),
             image,
             manner: Mutex::new(Manner::Well),
             ranges: Mutex::default(),
@@ -96,9 +96,11 @@ impl Server {
             }
         }
         let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
-        if head.starts_with("get /v1/metadata/targets.json ") {
-            let file = self.targets.lock().unwrap().clone();
-            return send(&mut socket, "200 OK", "", file.len(), &file).await;
+        if let Some(rest) = head.strip_prefix("get /v1/metadata/") {
+            let name = rest.split(' ').next().unwrap();
+            let file = self.metadata.lock().unwrap().get(name).cloned();
+            let (status, file) = file.map_or(("404 Not Found", Vec::new()), |file| ("200 OK", file));
+            return send(&mut socket, status, "", file.len(), &file).await;
         }
         assert!(head.starts_with(&format!("get /v1/images/{} ", sha256(&self.image))), "{head}");
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -120,6 +122,10 @@ impl Server {
             Manner::Silent => {}
             Manner::Tampers => {
                 rest[length / 2] ^= 1;
+                send(socket, status, range, length, &rest).await;
+            }
+            Manner::Flips(bit) => {
+                rest[bit / 8] ^= 1 << (bit % 8);
                 send(socket, status, range, length, &rest).await;
             }
             Manner::Shifts => {
@@ -147,66 +153,28 @@ async fn send(socket: &mut TcpStream, status: &str, headers: &str, length: usize
     }
 }
 
-struct Signer(Ed25519KeyPair, String, Key);
-
-impl Signer {
-    fn new() -> Self {
-        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
-        let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
-        let public = hex::encode(pair.public_key().as_ref());
-        let key = Key { keytype: "ed25519".into(), scheme: "ed25519".into(), keyval: KeyValue { public } };
-        let id = metadata::key_id(&key).unwrap();
-        Self(pair, id, key)
-    }
-
-    fn sign<T: serde::Serialize>(&self, role: &T) -> Vec<u8> {
-        let sig = hex::encode(self.0.sign(&metadata::canonical(role).unwrap()).as_ref());
-        let signatures = vec![Signature { keyid: self.1.clone(), sig }];
-        serde_json::to_vec(&Signed { signatures, signed: serde_json::to_value(role).unwrap() }).unwrap()
-    }
-
-    fn root(&self) -> Vec<u8> {
-        let keys = RoleKeys { keyids: vec![self.1.clone()], threshold: 1 };
-        self.sign(&Root {
-            role: "root".into(),
-            spec_version: SPEC_VERSION.into(),
-            version: 1,
-            expires: "2036-01-01T00:00:00Z".parse().unwrap(),
-            keys: BTreeMap::from([(self.1.clone(), self.2.clone())]),
-            roles: BTreeMap::from([("root".into(), keys.clone()), ("targets".into(), keys)]),
-        })
-    }
-
-    fn targets(&self, version: u64, sha256: &str, length: u64) -> Vec<u8> {
-        let custom = ImageFacts {
-            vendor: "ricoh".into(),
-            model: "IM C4500".into(),
-            version: "2.10".into(),
-            published_at: now(),
-        };
-        let target = Target { length, hashes: Hashes { sha256: sha256.into() }, custom };
-        self.sign(&Targets {
-            role: "targets".into(),
-            spec_version: SPEC_VERSION.into(),
-            version,
-            expires: "2027-01-01T00:00:00Z".parse().unwrap(),
-            targets: BTreeMap::from([(NAME.to_owned(), target)]),
-        })
-    }
+/// The entry of the image in the targets role.
+fn entry(sha256: &str, length: u64) -> serde_json::Value {
+    json!({"length": length, "hashes": {"sha256": sha256}, "custom": {"vendor": "ricoh", "model": "IM C4500",
+        "version": "2.10", "published_at": now()}})
 }
 
 struct Bench {
     folder: tempfile::TempDir,
     server: Arc<Server>,
-    signer: Signer,
+    repository: RefCell<Repository>,
     update: FirmwareUpdate,
 }
 
 impl Bench {
     async fn new() -> Self {
         let image: Vec<u8> = (0..BYTES).map(|n| u8::try_from(n * n % 253).unwrap()).collect();
-        let (folder, signer) = (tempfile::tempdir().unwrap(), Signer::new());
-        std::fs::write(folder.path().join("root.json"), signer.root()).unwrap();
+        Self::with(image).await
+    }
+
+    async fn with(image: Vec<u8>) -> Self {
+        let (folder, repository) = (tempfile::tempdir().unwrap(), Repository::new());
+        std::fs::write(folder.path().join("root.json"), &repository.files["1.root.json"]).unwrap();
         let server = Server::start(image).await;
         let update = FirmwareUpdate {
             rollout: RolloutId(uuid::Uuid::nil()),
@@ -215,14 +183,37 @@ impl Bench {
             devices: Vec::new(),
             not_before: now(),
         };
-        let bench = Self { folder, server, signer, update };
+        let bench = Self { folder, server, repository: RefCell::new(repository), update };
         bench.publish(1);
         bench
     }
 
+    /// Publishes the image, in this version of all roles but the root.
     fn publish(&self, version: u64) {
-        let file = self.signer.targets(version, &self.sha256(), u64::try_from(BYTES).unwrap());
-        *self.server.targets.lock().unwrap() = file;
+        self.publish_entry(version, &self.sha256(), u64::try_from(self.server.image.len()).unwrap());
+    }
+
+    fn publish_entry(&self, version: u64, sha256: &str, length: u64) {
+        self.change(|repository| {
+            let Repository { targets, snapshot, timestamp, .. } = repository;
+            for role in [&mut *targets, snapshot, timestamp] {
+                role["version"] = version.into();
+            }
+            targets["targets"] = json!({NAME: entry(sha256, length)});
+            repository.publish();
+        });
+    }
+
+    /// Changes the repository and serves it.
+    fn change(&self, change: impl FnOnce(&mut Repository)) {
+        let mut repository = self.repository.borrow_mut();
+        change(&mut repository);
+        *self.server.metadata.lock().unwrap() = repository.files.clone();
+    }
+
+    /// Replaces a served file.
+    fn serve(&self, name: &str, file: &[u8]) {
+        self.server.metadata.lock().unwrap().insert(name.to_owned(), file.to_vec());
     }
 
     fn sha256(&self) -> String {
@@ -278,7 +269,7 @@ async fn an_image_is_staged_once() {
     assert_eq!(seen.lock().unwrap().last(), Some(&(2_000_003, 2_000_003)));
     assert_eq!(bench.stage().await.unwrap(), staged);
     assert_eq!(bench.server.requests.load(Ordering::Relaxed), 1, "downloaded again");
-    assert_eq!(bench.files(), [bench.sha256(), "newest-targets".to_owned()]);
+    assert_eq!(bench.files(), [bench.sha256(), "trust".to_owned()]);
 
     // Damaged on the disk: downloaded again.
     std::fs::write(bench.image(), vec![0; BYTES]).unwrap();
@@ -345,7 +336,7 @@ async fn a_tampered_image_is_refused_and_not_kept() {
     bench.server.behave(Manner::Tampers);
     let refused = bench.refused().await;
     assert!(matches!(refused, StagingError::Digest { .. }) && refused.is_final(), "{refused}");
-    assert_eq!(bench.files(), ["newest-targets"]);
+    assert_eq!(bench.files(), ["trust"]);
     bench.server.behave(Manner::Overflows);
     let refused = bench.refused().await;
     assert!(matches!(refused, StagingError::WrongAnswer { .. }) && refused.is_final(), "{refused}");
@@ -367,40 +358,273 @@ async fn refusals_tell_whether_to_try_again() {
 }
 
 #[tokio::test]
-async fn untrusted_metadata_is_refused() {
-    let bench = Bench::new().await;
+async fn each_attack_is_refused_in_its_own_words() {
+    type Attack = (&'static str, fn(&Bench));
+    let attacks: [Attack; 12] = [
+        ("rollback: timestamp.json is version 6, but version 7", |bench| bench.publish(6)),
+        ("rollback: snapshot.json is version 6, but version 7", |bench| {
+            bench.change(|repository| {
+                repository.snapshot["version"] = 6.into();
+                repository.timestamp["version"] = 8.into();
+                repository.publish_snapshot();
+            });
+        }),
+        ("freeze: the timestamp expired at", |bench| {
+            bench.change(|repository| {
+                repository.timestamp["expires"] = EXPIRED.into();
+                repository.timestamp["version"] = 8.into();
+                repository.publish_timestamp();
+            });
+        }),
+        ("mix-and-match: targets is version 7, but snapshot names version 8", |bench| {
+            let old = bench.repository.borrow().files["7.targets.json"].clone();
+            bench.publish(8);
+            bench.serve("8.targets.json", &old);
+        }),
+        ("bytes or more: expected", |bench| {
+            bench.repository.borrow_mut().hashes = true;
+            bench.publish(8);
+            let mut shorter = bench.repository.borrow().files["8.targets.json"].clone();
+            shorter.pop();
+            bench.serve("8.targets.json", &shorter);
+        }),
+        ("sha256 hash", |bench| {
+            bench.repository.borrow_mut().hashes = true;
+            bench.publish(8);
+            let file = String::from_utf8(bench.repository.borrow().files["8.targets.json"].clone()).unwrap();
+            bench.serve("8.targets.json", file.replace("2.10", "2.11").as_bytes());
+        }),
+        ("threshold not reached", |bench| {
+            bench.publish(8);
+            let stranger = TestKey::new("timestamp");
+            bench.serve("timestamp.json", &signed(&bench.repository.borrow().timestamp, &[&stranger]));
+        }),
+        ("targets expired at", |bench| {
+            bench.repository.borrow_mut().targets["expires"] = EXPIRED.into();
+            bench.publish(8);
+        }),
+        ("the repository does not have snapshot", |bench| {
+            bench.publish(8);
+            bench.server.metadata.lock().unwrap().remove("8.snapshot.json");
+        }),
+        ("timestamp is larger than 16384 bytes", |bench| bench.serve("timestamp.json", &[b' '; 16_385])),
+        ("timestamp can't be read as metadata", |bench| bench.serve("timestamp.json", b"{")),
+        ("root is version 3: expected 2", |bench| {
+            bench.change(|repository| {
+                repository.root["version"] = 3.into();
+                repository.publish_root();
+                let skipped = repository.files["3.root.json"].clone();
+                repository.files.insert("2.root.json".to_owned(), skipped);
+            });
+        }),
+    ];
+    for (words, attack) in attacks {
+        let bench = Bench::with(vec![7; 1_000]).await;
+        bench.publish(7);
+        bench.stage().await.unwrap();
+        attack(&bench);
+        let refused = bench.refused().await;
+        assert!(matches!(refused, StagingError::Untrusted(_)), "{words}: {refused}");
+        let report = runtime::error::chain(&refused);
+        assert!(report.starts_with("the firmware metadata is not trusted: "), "{report}");
+        assert!(report.contains(words), "{words}: {report}");
+        // What can be published again is waited for.
+        let passes = ["expired", "does not have"].iter().any(|word| report.contains(word));
+        assert_eq!(refused.is_final(), !passes, "{report}");
+    }
+}
+
+#[tokio::test]
+async fn damaged_trust_is_refused_and_not_forgotten() {
+    let bench = Bench::with(vec![7; 1_000]).await;
     bench.publish(7);
     bench.stage().await.unwrap();
-    let untrusted = async |what: &str| {
+    let path = bench.dir().join("trust");
+    let whole = std::fs::read(&path).unwrap();
+    for at in [0, 63, 64, 65, whole.len() / 2, whole.len() - 1] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        std::fs::write(&path, &damaged).unwrap();
         let refused = bench.refused().await;
-        let StagingError::Untrusted(why) = refused else { panic!("{what}: {refused}") };
-        why
-    };
-    bench.publish(6);
-    let why = untrusted("an older version").await;
-    assert!(matches!(why, MetadataError::Rollback { found: 6, known: 7, .. }), "{why}");
-
-    let length = u64::try_from(BYTES).unwrap();
-    let stranger = Signer::new().targets(8, &bench.sha256(), length);
-    *bench.server.targets.lock().unwrap() = stranger;
-    let why = untrusted("another signer").await;
-    assert!(matches!(why, MetadataError::Signatures { valid: 0, .. }), "{why}");
-
-    let genuine = String::from_utf8(bench.signer.targets(8, &bench.sha256(), length)).unwrap();
-    *bench.server.targets.lock().unwrap() = genuine.replace("2000003", "2000004").into_bytes();
-    let why = untrusted("a changed length").await;
-    assert!(matches!(why, MetadataError::Signatures { valid: 0, .. }), "{why}");
-    let refused = bench.refused().await;
-    assert!(refused.is_final());
-
-    bench.publish(8);
-    let late = "2027-01-01T00:00:00Z".parse().unwrap();
-    let expired = stage(&bench.client(), &bench.update, &bench.dir(), late, |_, _| {}).await.unwrap_err();
-    assert!(matches!(expired, StagingError::Untrusted(MetadataError::Expired { .. })), "{expired}");
-    assert!(!expired.is_final(), "it can be signed again");
+        assert!(
+            matches!(refused, StagingError::DamagedState { .. }) && !refused.is_final(),
+            "{at}: {refused}"
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), damaged, "it is left as it is");
+    }
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    assert!(matches!(bench.refused().await, StagingError::DamagedState { .. }));
+    std::fs::write(&path, &whole).unwrap();
+    bench.stage().await.unwrap();
+    // The former gateway's file counts until the new one is written.
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(bench.dir().join("newest-targets"), "8\n").unwrap();
+    for _ in 0..2 {
+        let refused = bench.refused().await;
+        assert!(matches!(refused, StagingError::Untrusted(Refusal::Rollback { .. })), "{refused}");
+    }
     std::fs::write(bench.dir().join("newest-targets"), "x").unwrap();
-    let damaged = bench.refused().await;
-    assert!(matches!(damaged, StagingError::Storage { .. }), "a rollback must not pass: {damaged}");
+    assert!(matches!(bench.refused().await, StagingError::DamagedState { .. }));
+    std::fs::write(bench.dir().join("newest-targets"), "7\n").unwrap();
+    bench.stage().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_newer_root_recovers_from_versions_that_a_thief_advanced() {
+    let bench = Bench::with(vec![7; 1_000]).await;
+    bench.publish(7);
+    // Signed with the stolen key of the timestamp.
+    bench.change(|repository| {
+        repository.timestamp["version"] = 1_000_000.into();
+        repository.publish_timestamp();
+    });
+    bench.stage().await.unwrap();
+    bench.publish(8);
+    assert!(matches!(bench.refused().await, StagingError::Untrusted(Refusal::Rollback { .. })));
+    bench.change(|repository| {
+        let key = TestKey::new("timestamp-2");
+        repository.root["version"] = 2.into();
+        repository.root["keys"]["timestamp-2"] = key.public.clone();
+        repository.root["roles"]["timestamp"] = role(&[&key], 1);
+        repository.publish_root();
+        repository.files.insert("timestamp.json".to_owned(), signed(&repository.timestamp, &[&key]));
+    });
+    bench.stage().await.unwrap();
+    // The former key is worth nothing any more, also if the newer root is withheld.
+    bench.server.metadata.lock().unwrap().remove("2.root.json");
+    bench.publish(9);
+    bench.server.metadata.lock().unwrap().remove("2.root.json");
+    assert!(matches!(bench.refused().await, StagingError::Untrusted(Refusal::Threshold { .. })));
+}
+
+#[tokio::test]
+async fn an_incomplete_root_is_followed_to_a_complete_one() {
+    let bench = Bench::with(vec![7; 1_000]).await;
+    let key = TestKey::new("root");
+    let mut former = bench.repository.borrow().root.clone();
+    for absent in ["timestamp", "snapshot"] {
+        former["roles"].as_object_mut().unwrap().remove(absent);
+    }
+    former["keys"]["root"] = key.public.clone();
+    let provisioned = bench.folder.path().join("root.json");
+    std::fs::write(&provisioned, signed(&former, &[&key])).unwrap();
+    let refused = bench.refused().await;
+    assert!(matches!(refused, StagingError::Untrusted(Refusal::Threshold { .. })), "{refused}");
+    let complete = bench.repository.borrow().root.clone();
+    bench.change(|repository| {
+        repository.root = complete;
+        repository.root["version"] = 2.into();
+        let both = signed(&repository.root, &[repository.key("root"), &key]);
+        let own_id = json!({"keyid": "root", "sig": (key.sign)(&tuf::canonical(&repository.root).unwrap())});
+        let mut both: serde_json::Value = serde_json::from_slice(&both).unwrap();
+        // The former key signs under an id of its own in the next root.
+        both["signatures"] = json!([own_id]);
+        repository.root["keys"]["root"] = key.public.clone();
+        repository.files.insert("2.root.json".to_owned(), signed(&repository.root, &[&key]));
+    });
+    bench.stage().await.unwrap();
+    // Another root is provisioned: trust begins with it.
+    std::fs::write(&provisioned, signed(&former, &[&TestKey::new("root")])).unwrap();
+    assert!(matches!(bench.refused().await, StagingError::Untrusted(Refusal::Threshold { .. })));
+}
+
+#[tokio::test]
+async fn one_makers_wrong_key_concerns_its_own_images_only() {
+    let bench = Bench::with(vec![7; 1_000]).await;
+    let maker = |bench: &Bench, key: &'static str| {
+        let (sha256, length) = (bench.sha256(), 1_000);
+        bench.change(|repository| {
+            let signer = repository.key("d");
+            let keys = repository::key_table(&[signer]);
+            let mut delegated = role(&[signer], 1);
+            for (field, value) in
+                [("name", json!("maker")), ("terminating", json!(true)), ("paths", json!(["maker/*/*"]))]
+            {
+                delegated[field] = value;
+            }
+            repository.targets["delegations"] = json!({"keys": keys, "roles": [delegated]});
+            let role = Repository::delegated(json!({"maker/A/2.10": entry(&sha256, length)}));
+            repository.publish_delegated("maker", key, &role);
+            repository.bump_all();
+            repository.publish();
+        });
+    };
+    let mut update = bench.update.clone();
+    update.target = "maker/A/2.10".to_owned();
+    let staged = async || stage(&bench.client(), &update, &bench.dir(), now(), |_, _| {}).await;
+    maker(&bench, "d");
+    staged().await.unwrap();
+    std::fs::remove_file(bench.dir().join("trust")).unwrap();
+    maker(&bench, "other");
+    let refused = staged().await.unwrap_err();
+    assert!(matches!(refused, StagingError::Untrusted(Refusal::Threshold { .. })), "{refused}");
+    assert!(!refused.is_withdrawal());
+    bench.stage().await.unwrap();
+}
+
+/// Flips of single bits that are tried; the normal run takes a sample.
+fn flips() -> usize {
+    std::env::var("PLATEN_FLIPS").ok().and_then(|text| text.parse().ok()).unwrap_or(400)
+}
+
+#[tokio::test]
+async fn a_flipped_bit_is_refused_or_harmless() {
+    let bench = Bench::with((0..=255).collect()).await;
+    bench.repository.borrow_mut().hashes = true;
+    bench.publish(2);
+    let staged = bench.stage().await.unwrap();
+    let files = bench.repository.borrow().files.clone();
+    let names = ["timestamp.json", "2.snapshot.json", "2.targets.json"];
+    let bits: usize = names.iter().map(|name| files[*name].len() * 8).sum::<usize>() + 256 * 8;
+    let (mut harmless, tried) = (0, flips());
+    for number in 0..tried {
+        // Spread over all bits, and repeated from another one when there are more flips than bits.
+        let mut bit = (number * bits / tried.min(bits)) % bits;
+        std::fs::remove_dir_all(bench.dir()).unwrap();
+        *bench.server.metadata.lock().unwrap() = files.clone();
+        bench.server.behave(Manner::Well);
+        match names.iter().find(|name| {
+            let own = files[**name].len() * 8;
+            let here = bit < own;
+            bit -= if here { 0 } else { own };
+            here
+        }) {
+            Some(name) => {
+                let mut flipped = files[*name].clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                bench.serve(name, &flipped);
+            }
+            None => bench.server.behave(Manner::Flips(bit)),
+        }
+        match bench.stage().await {
+            Ok(same) => {
+                assert_eq!(same, staged);
+                assert!(bench.image_is_whole());
+                harmless += 1;
+            }
+            Err(refused) => assert!(!bench.image().exists(), "{refused}"),
+        }
+    }
+    println!("{tried} flips, {harmless} of them harmless");
+    assert!(harmless * 20 < tried, "{harmless} of {tried}");
+}
+
+#[tokio::test]
+async fn truncated_metadata_and_replayed_files_are_refused() {
+    let bench = Bench::with(vec![7; 1_000]).await;
+    bench.publish(2);
+    let files = bench.repository.borrow().files.clone();
+    for name in ["timestamp.json", "2.snapshot.json", "2.targets.json"] {
+        for length in (0..files[name].len()).step_by(97) {
+            *bench.server.metadata.lock().unwrap() = files.clone();
+            bench.serve(name, &files[name][..length]);
+            assert!(matches!(bench.refused().await, StagingError::Untrusted(_)), "{name}: {length}");
+        }
+    }
+    bench.publish(3);
+    bench.stage().await.unwrap();
+    *bench.server.metadata.lock().unwrap() = files;
+    assert!(matches!(bench.refused().await, StagingError::Untrusted(Refusal::Rollback { .. })));
 }
 
 #[tokio::test]
@@ -414,14 +638,23 @@ async fn only_what_the_command_and_the_metadata_agree_on_is_staged() {
     assert!(matches!(refused, StagingError::NoTarget { .. }) && refused.is_final(), "{refused}");
 
     (bench.update.target, bench.update.version) = (NAME.to_owned(), "2.10".to_owned());
-    for (sha256, length) in [("../../../etc/passwd", 3), (&*"A".repeat(64), 3), (&*"a".repeat(64), 0)] {
-        *bench.server.targets.lock().unwrap() = bench.signer.targets(2, sha256, length);
+    let cases = [("../../../etc/passwd", 3), (&*"A".repeat(64), 3), (&*"a".repeat(64), 0)];
+    for (version, (sha256, length)) in (2..).zip(cases) {
+        bench.publish_entry(version, sha256, length);
         let refused = bench.refused().await;
         assert!(matches!(refused, StagingError::UnusableTarget { .. }), "{sha256}: {refused}");
     }
     // 4 GiB on a machine that has less, or an image that isn't there: never a crash.
-    *bench.server.targets.lock().unwrap() = bench.signer.targets(3, &"a".repeat(64), IMAGE_BYTES + 1);
+    bench.publish_entry(5, &"a".repeat(64), IMAGE_BYTES + 1);
     assert!(matches!(bench.refused().await, StagingError::UnusableTarget { .. }));
+    // A target that is not an image of Platen's.
+    bench.change(|repository| repository.targets["targets"] = json!({NAME: repository::target(b"x")}));
+    bench.change(|repository| {
+        repository.bump_all();
+        repository.publish();
+    });
+    let refused = bench.refused().await;
+    assert!(refused.to_string().contains("custom: "), "{refused}");
 }
 
 #[tokio::test]
@@ -435,13 +668,13 @@ async fn only_what_is_still_published_is_confirmed() {
     let withdrawn = super::confirm(&bench.client(), &other, &staged.sha256, &bench.dir(), now()).await;
     let withdrawn = withdrawn.unwrap_err();
     assert!(matches!(withdrawn, StagingError::NoTarget { .. }) && withdrawn.is_withdrawal(), "{withdrawn}");
-    *bench.server.targets.lock().unwrap() = bench.signer.targets(2, &"a".repeat(64), 3);
+    bench.publish_entry(2, &"a".repeat(64), 3);
     let replaced = confirm().await.unwrap_err();
     assert!(matches!(replaced, StagingError::Replaced { .. }) && replaced.is_withdrawal(), "{replaced}");
     bench.publish(1);
     let rollback = confirm().await.unwrap_err();
     assert!(matches!(rollback, StagingError::Untrusted(_)) && !rollback.is_withdrawal(), "{rollback}");
-    *bench.server.targets.lock().unwrap() = b"{".to_vec();
+    bench.serve("timestamp.json", b"{");
     assert!(!confirm().await.unwrap_err().is_withdrawal());
 }
 
@@ -452,5 +685,5 @@ async fn what_no_roll_out_needs_goes() {
     let other = "b".repeat(64);
     std::fs::write(bench.dir().join(format!("{other}.part")), b"1234").unwrap();
     assert_eq!(retain(&bench.dir(), &BTreeSet::from([staged.sha256.clone()])).unwrap(), 4);
-    assert_eq!(bench.files(), [staged.sha256, "newest-targets".to_owned()]);
+    assert_eq!(bench.files(), [staged.sha256, "trust".to_owned()]);
 }

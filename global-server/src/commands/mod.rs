@@ -2,6 +2,7 @@
 //!
 //! Exit status: 0 success, 1 failure, 2 wrong arguments or configuration.
 
+mod keys;
 mod print;
 mod publish;
 mod withdraw;
@@ -18,7 +19,7 @@ use runtime::malloc::{self, Arenas};
 use runtime::output::{self, EXIT_USAGE};
 
 use crate::Config;
-use crate::repository::{Lifetimes, Repository};
+use crate::repository::{Due, Lifetimes, Repository};
 
 const PROGRAM: &str = "platen-global-server";
 const EXIT_FAILED: u8 = 1;
@@ -44,7 +45,7 @@ enum Command {
     Serve,
     /// Validate the configuration, and the repository with every image in it.
     Check(Place),
-    /// Create a repository: keys, a root, an empty list of images.
+    /// Create a repository: keys, and signed metadata without images.
     Init(Place),
     /// Publish an image.
     Publish(publish::PublishArgs),
@@ -52,8 +53,20 @@ enum Command {
     Withdraw(withdraw::WithdrawArgs),
     /// List the published images.
     List(Place),
-    /// Sign the list of images again, with a later expiry.
-    Resign(Place),
+    /// Sign the targets, a maker's role or the root again, with a later expiry.
+    Resign(keys::ResignArgs),
+    /// Sign the timestamp again, and the snapshot if it is due; `serve` does it by itself.
+    Refresh(Signing),
+    /// Make the next root: other keys, other thresholds, or the same with a later expiry.
+    Rotate(keys::RotateArgs),
+    /// Let a maker's keys sign the maker's images.
+    Delegate(keys::DelegateArgs),
+    /// Sign what is pending, and install what has enough signatures.
+    Sign(keys::SignArgs),
+    /// Generate a key: FILE, and FILE with the ending .pub, the public key.
+    Key(keys::KeyArgs),
+    /// Add timestamp and snapshot to a repository of a former version. Gateways follow by themselves.
+    Migrate(Signing),
 }
 
 /// The repository to work on.
@@ -62,6 +75,23 @@ struct Place {
     /// The repository; the configuration's when absent.
     #[arg(long, value_name = "DIR")]
     repository: Option<PathBuf>,
+}
+
+/// The repository, and keys that aren't in it.
+#[derive(Debug, Args)]
+struct Signing {
+    #[command(flatten)]
+    place: Place,
+    /// Private key that isn't in the repository's folder of keys; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    key: Vec<PathBuf>,
+}
+
+impl Signing {
+    fn open(&self, cli: &Cli) -> Result<Repository> {
+        let dir = directory(cli, self.place.repository.as_deref())?;
+        Ok(Repository::open(&dir)?.with_keys(&self.key))
+    }
 }
 
 /// Runs the command.
@@ -74,7 +104,13 @@ pub fn dispatch(cli: &Cli) -> ExitCode {
         Some(Command::Publish(args)) => publish::publish(cli, args),
         Some(Command::Withdraw(args)) => withdraw::withdraw(cli, args),
         Some(Command::List(place)) => list(cli, place),
-        Some(Command::Resign(place)) => resign(cli, place),
+        Some(Command::Resign(args)) => keys::resign(cli, args),
+        Some(Command::Refresh(signing)) => refresh(cli, signing),
+        Some(Command::Rotate(args)) => keys::rotate(cli, args),
+        Some(Command::Delegate(args)) => keys::delegate(cli, args),
+        Some(Command::Sign(args)) => keys::sign(cli, args),
+        Some(Command::Key(args)) => keys::key(cli, args),
+        Some(Command::Migrate(signing)) => migrate(cli, signing),
     };
     match done {
         Ok(code) => code,
@@ -129,10 +165,17 @@ fn list(cli: &Cli, place: &Place) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn resign(cli: &Cli, place: &Place) -> Result<ExitCode> {
-    let repository = Repository::open(&directory(cli, place.repository.as_deref())?)?;
-    let targets = repository.resign(Lifetimes::default(), Timestamp::now())?;
-    print::resigned(cli.json, &targets)?;
+fn refresh(cli: &Cli, signing: &Signing) -> Result<ExitCode> {
+    let outcome = signing.open(cli)?.refresh(Due::Now, Lifetimes::default(), Timestamp::now())?;
+    print::outcome(cli.json, &outcome)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn migrate(cli: &Cli, signing: &Signing) -> Result<ExitCode> {
+    let dir = directory(cli, signing.place.repository.as_deref())?;
+    let (repository, outcome) =
+        Repository::migrate(&dir, &signing.key, Lifetimes::default(), Timestamp::now())?;
+    print::migrated(cli.json, &repository, &outcome)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,9 +8,12 @@ use runtime::check::Problem;
 use runtime::output;
 use serde::Serialize;
 use serde_json::json;
-use wire::metadata::Targets;
+use tuf::RoleName;
 
-use crate::repository::{Finding, Findings, Published, Repository, Verified, Withdrawn};
+use crate::repository::{
+    Finding, Findings, Installed, Missing, Outcome, Published, ROOT, Renewal, Repository, Signature,
+    SigningKey, Verified, Withdrawn,
+};
 
 /// A reader that closed its end has read enough; that is no error.
 fn as_json(value: &impl Serialize) -> io::Result<()> {
@@ -22,63 +25,155 @@ fn text(text: &str) -> io::Result<()> {
 }
 
 pub(super) fn init(json: bool, repository: &Repository) -> io::Result<()> {
-    let (root, root_key) = (repository.metadata_path(wire::metadata::ROOT), repository.root_key_path());
+    let root = repository.metadata_path(ROOT);
+    let [root_key, targets_key] =
+        [RoleName::root(), RoleName::targets()].map(|role| repository.key_path(&role));
     if json {
-        return as_json(&json!({"repository": repository.dir(), "root": root, "root_key": root_key}));
+        let offline = [&root_key, &targets_key];
+        let all =
+            json!({"repository": repository.dir(), "root": root, "root_key": root_key, "offline": offline});
+        return as_json(&all);
     }
     text(&format!(
         "Repository made in {}.\nBring {} to the gateways: it is what they trust.\nTake {} offline: it is needed only to \
-         change which keys sign.",
+         change which keys sign.\nTake {} offline, to where images are published: give it with --key.",
         repository.dir().display(),
         root.display(),
-        root_key.display()
+        root_key.display(),
+        targets_key.display()
     ))
+}
+
+pub(super) fn migrated(json: bool, repository: &Repository, outcome: &Outcome) -> io::Result<()> {
+    if json {
+        return as_json(outcome);
+    }
+    text(&format!(
+        "{}\nGateways that trust the former root follow to the new one by themselves. New gateways get {}.",
+        lines(outcome),
+        repository.metadata_path(ROOT).display()
+    ))
+}
+
+pub(super) fn outcome(json: bool, outcome: &Outcome) -> io::Result<()> {
+    if json { as_json(outcome) } else { text(&lines(outcome)) }
+}
+
+/// What was installed, and what must still be signed by whom.
+fn lines(outcome: &Outcome) -> String {
+    let signed = |installed: &Installed| format!("{} version {}", installed.role, installed.version);
+    let installed: Vec<_> = outcome.installed.iter().map(signed).collect();
+    let mut lines = Vec::new();
+    if !installed.is_empty() {
+        lines.push(format!("Signed: {}.", installed.join(", ")));
+    }
+    lines.extend(outcome.missing.iter().map(missing));
+    if lines.is_empty() { "Nothing to sign.".to_owned() } else { lines.join("\n") }
+}
+
+fn missing(missing: &Missing) -> String {
+    let Missing { role, version, named_by, more, keys, file } = missing;
+    let signatures = if *more == 1 { "1 signature".to_owned() } else { format!("{more} signatures") };
+    let among = if keys.len() == *more { "by" } else { "by any of" };
+    let remedy = match file {
+        Some(file) => format!(
+            "copy {0} to where the key is, run `platen-global-server sign --key KEY {1}` there, bring it back and run \
+             `sign {1}` here",
+            file.display(),
+            file.file_name().unwrap_or_default().to_string_lossy()
+        ),
+        None => "run `platen-global-server refresh` where the key is".to_owned(),
+    };
+    let keys = keys.iter().map(|key| short(key)).collect::<Vec<_>>().join(", ");
+    format!("{role} version {version} lacks {signatures} {among} {keys} (named by {named_by}): {remedy}.")
+}
+
+/// As much of a key's id as distinguishes it.
+fn short(key: &str) -> String {
+    key.chars().take(12).collect()
 }
 
 pub(super) fn published(json: bool, published: &Published) -> io::Result<()> {
     if json {
         return as_json(published);
     }
-    let word = if published.already { "was published already" } else { "published" };
-    text(&format!("{} {word}: {} bytes, SHA-256 {}", published.target, published.length, published.sha256))
+    let is_pending = published.outcome.missing.iter().any(|missing| missing.role == published.role);
+    let word = match (published.already, is_pending) {
+        (true, false) => "was published already",
+        (false, false) => "published",
+        (_, true) => "is not published yet",
+    };
+    let Published { target, length, sha256, role, metadata_version, .. } = published;
+    let mut all =
+        format!("{target} {word}: {length} bytes, SHA-256 {sha256}, {role} version {metadata_version}");
+    for line in published.outcome.missing.iter().map(missing) {
+        all = format!("{all}\n{line}");
+    }
+    text(&all)
 }
 
 pub(super) fn list(json: bool, verified: &Verified) -> io::Result<()> {
-    let targets = &verified.targets;
+    let (version, expires) = (verified.targets.version, verified.first_expiry());
     if json {
-        let images = targets.targets.iter().map(|(name, target)| {
-            json!({"target": name, "vendor": target.custom.vendor, "model": target.custom.model,
-                "version": target.custom.version, "length": target.length, "sha256": target.hashes.sha256,
-                "published_at": target.custom.published_at})
+        let images = verified.images.iter().filter_map(|image| {
+            let facts = image.facts.as_ref()?;
+            Some(json!({"target": image.target, "vendor": facts.vendor, "model": facts.model,
+                "version": facts.version, "length": image.file.length, "sha256": image.sha256(),
+                "published_at": facts.published_at, "role": image.role.as_str()}))
         });
         let images: Vec<_> = images.collect();
-        return as_json(&json!({"version": targets.version, "expires": targets.expires, "images": images}));
+        let root = verified.root.version;
+        return as_json(&json!({"version": version, "root": root, "expires": expires, "images": images}));
     }
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["Vendor", "Model", "Version", "Bytes", "Published"]);
+    table.load_style(presets::NOTHING).set_header([
+        "Vendor",
+        "Model",
+        "Version",
+        "Bytes",
+        "Published",
+        "Signed by",
+    ]);
     if let Some(bytes) = table.column_mut(3) {
         bytes.set_cell_alignment(CellAlignment::Right);
     }
-    for target in targets.targets.values() {
-        let facts = &target.custom;
+    for image in &verified.images {
+        let Some(facts) = &image.facts else { continue };
         let published = facts.published_at.strftime("%Y-%m-%d %H:%M UTC").to_string();
-        table.add_row([&facts.vendor, &facts.model, &facts.version, &target.length.to_string(), &published]);
+        let (bytes, role) = (image.file.length.to_string(), image.role.to_string());
+        table.add_row([&facts.vendor, &facts.model, &facts.version, &bytes, &published, &role]);
     }
     let images =
-        if targets.targets.is_empty() { "No images published.".to_owned() } else { table.to_string() };
-    text(&format!("{images}\nMetadata version {}, signed until {}.", targets.version, targets.expires))
+        if verified.images.is_empty() { "No images published.".to_owned() } else { table.to_string() };
+    let refused = verified.refused.iter().map(|(role, why)| format!("\n{role} is not accepted: {why}"));
+    text(&format!(
+        "{images}{}\nMetadata version {version}, signed until {expires}.",
+        refused.collect::<String>()
+    ))
 }
 
-pub(super) fn resigned(json: bool, targets: &Targets) -> io::Result<()> {
+pub(super) fn resigned(json: bool, renewal: &Renewal) -> io::Result<()> {
     if json {
-        return as_json(&json!({"version": targets.version, "expires": targets.expires}));
+        return as_json(renewal);
     }
-    text(&format!("Signed: version {}, until {}.", targets.version, targets.expires))
+    let Renewal { role, version, expires, outcome } = renewal;
+    if outcome.installed.iter().any(|installed| installed.role == *role) {
+        return text(&format!("Signed: {role} version {version}, until {expires}."));
+    }
+    text(&lines(outcome))
 }
 
 pub(super) fn withdrawn(json: bool, withdrawn: &Withdrawn) -> io::Result<()> {
     if json {
         return as_json(withdrawn);
+    }
+    let Withdrawn { target, metadata_version, .. } = withdrawn;
+    let lacking: Vec<_> = withdrawn.outcome.missing.iter().map(missing).collect();
+    if !lacking.is_empty() {
+        return text(&format!(
+            "{target} is not withdrawn yet: metadata version {metadata_version} lacks signatures.\n{}",
+            lacking.join("\n")
+        ));
     }
     let file = if withdrawn.file_removed {
         "Its file is removed."
@@ -86,9 +181,36 @@ pub(super) fn withdrawn(json: bool, withdrawn: &Withdrawn) -> io::Result<()> {
         "Its file stays: another image has the same content."
     };
     text(&format!(
-        "{} withdrawn: metadata version {}. {file}\nGateways that have staged it no longer push it: devices that \
-         wait for it fail with that reason.",
-        withdrawn.target, withdrawn.metadata_version
+        "{target} withdrawn: metadata version {metadata_version}. {file}\nGateways that have staged it no longer push it: \
+         devices that wait for it fail with that reason."
+    ))
+}
+
+pub(super) fn signature(json: bool, signature: &Signature) -> io::Result<()> {
+    if json {
+        return as_json(signature);
+    }
+    let Signature { role, version, images, keys, file } = signature;
+    let keys: Vec<_> = keys.iter().map(|key| short(key)).collect();
+    let names: String = images.iter().map(|image| format!("\n  {image}")).collect();
+    let names =
+        if role == "root" { String::new() } else { format!(" It names {} images:{names}", images.len()) };
+    text(&format!(
+        "{role} version {version} signed by {}.{names}\nBring {} back to the repository.",
+        keys.join(", "),
+        file.display()
+    ))
+}
+
+pub(super) fn key(json: bool, path: &Path, public: &Path, key: &SigningKey) -> io::Result<()> {
+    if json {
+        return as_json(&json!({"id": key.id(), "private": path, "public": public}));
+    }
+    text(&format!(
+        "Key {} made.\nKeep {} secret and offline; give {} to the publisher.",
+        short(key.id()),
+        path.display(),
+        public.display()
     ))
 }
 
@@ -108,7 +230,12 @@ fn sentence(finding: &Finding) -> String {
     match finding {
         Finding::Damaged { target, problem } => format!("{target}: {problem}: publish it again"),
         Finding::Unnamed { file } => format!("images/{file} is named by no metadata and may be removed"),
-        Finding::ExpiresSoon => "the metadata expires soon: run `resign`".to_owned(),
-        Finding::RootKeyOnline => "keys/root.pk8 is still here: take it offline".to_owned(),
+        Finding::ExpiresSoon { role, expires } => match role.as_str() {
+            "snapshot" | "timestamp" => format!("the {role} expires at {expires}: run `serve` or `refresh`"),
+            _ => format!("{role} expires at {expires}: run `resign --role {role}`"),
+        },
+        Finding::Refused { role, problem } => format!("{role}: {problem}: its images are not found"),
+        Finding::Pending(lacking) => missing(lacking),
+        Finding::KeyOnline { file } => format!("keys/{file} is still here: take it offline"),
     }
 }

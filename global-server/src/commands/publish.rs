@@ -10,15 +10,14 @@ use jiff::Timestamp;
 use wire::similar::closest;
 use wire::vendors::VENDORS;
 
-use super::{Cli, directory, print};
-use crate::repository::{Image, Lifetimes, Repository};
+use super::{Cli, Signing, print};
+use crate::repository::{Image, Lifetimes};
 
 /// The image to publish.
 #[derive(Debug, Args)]
 pub(super) struct PublishArgs {
-    /// The repository; the configuration's when absent.
-    #[arg(long, value_name = "DIR")]
-    repository: Option<PathBuf>,
+    #[command(flatten)]
+    signing: Signing,
     /// Vendor, as in a reading: `ricoh`.
     #[arg(long)]
     vendor: String,
@@ -52,7 +51,7 @@ pub(super) fn publish(cli: &Cli, args: &PublishArgs) -> Result<ExitCode> {
         let meant = closest(&args.vendor, VENDORS.iter().copied());
         return Err(UnknownVendor { given: args.vendor.clone(), meant }.into());
     }
-    let repository = Repository::open(&directory(cli, args.repository.as_deref())?)?;
+    let repository = args.signing.open(cli)?;
     let image = Image { vendor: &args.vendor, model: &args.model, version: &args.version, file: &args.file };
     // Hidden by itself where standard error is no terminal.
     let bar = ProgressBar::new(std::fs::metadata(&args.file).map_or(0, |file| file.len()));

@@ -1,21 +1,19 @@
 //! `withdraw`: removes an image from the signed list.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{Cli, directory, print};
-use crate::repository::{Lifetimes, Repository};
+use super::{Cli, Signing, print};
+use crate::repository::Lifetimes;
 
 /// The image to withdraw.
 #[derive(Debug, Args)]
 pub(super) struct WithdrawArgs {
-    /// The repository; the configuration's when absent.
-    #[arg(long, value_name = "DIR")]
-    repository: Option<PathBuf>,
+    #[command(flatten)]
+    signing: Signing,
     /// Vendor, as it was published.
     #[arg(long)]
     vendor: String,
@@ -31,7 +29,7 @@ pub(super) struct WithdrawArgs {
 }
 
 pub(super) fn withdraw(cli: &Cli, args: &WithdrawArgs) -> Result<ExitCode> {
-    let repository = Repository::open(&directory(cli, args.repository.as_deref())?)?;
+    let repository = args.signing.open(cli)?;
     let image = (args.vendor.as_str(), args.model.as_str(), args.version.as_str());
     let withdrawn =
         repository.withdraw(image, args.reason.as_deref(), Lifetimes::default(), Timestamp::now())?;

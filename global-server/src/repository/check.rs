@@ -6,33 +6,31 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
-use wire::metadata::Target;
+use tuf::RoleName;
 
 use super::error::{RepositoryError, at};
-use super::{Repository, is_digest};
-
-/// Metadata that expires within this time is reported as expiring soon.
-const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+use super::verified::Listed;
+use super::{Missing, Repository, is_digest};
 
 /// The findings of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Findings {
+pub(crate) struct Findings {
     /// Version of the targets metadata.
-    pub metadata_version: u64,
-    /// When the first of root and targets expires.
-    pub expires: Timestamp,
+    pub(crate) metadata_version: u64,
+    /// When the first role expires.
+    pub(crate) expires: Timestamp,
     /// Images whose digest was checked and matches.
-    pub images: usize,
+    pub(crate) images: usize,
     /// Problems and warnings.
-    pub findings: Vec<Finding>,
+    pub(crate) findings: Vec<Finding>,
 }
 
 /// A problem or a warning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "finding", rename_all = "snake_case")]
-pub enum Finding {
+pub(crate) enum Finding {
     /// An image that the metadata names is missing, or differs from what was published.
     Damaged {
         /// Name of the target.
@@ -45,17 +43,34 @@ pub enum Finding {
         /// The file in `images`.
         file: String,
     },
-    /// A signature that must be renewed soon.
-    ExpiresSoon,
-    /// The root's private key is stored with the repository.
-    RootKeyOnline,
+    /// A role that must be signed again soon.
+    ExpiresSoon {
+        /// The role.
+        role: String,
+        /// When it expires.
+        expires: Timestamp,
+    },
+    /// A maker's role that gateways don't accept: its images are not found.
+    Refused {
+        /// The role.
+        role: String,
+        /// Why.
+        problem: String,
+    },
+    /// A change that waits for signatures.
+    Pending(Missing),
+    /// A private key that should be offline is stored with the repository.
+    KeyOnline {
+        /// The file in `keys`.
+        file: String,
+    },
 }
 
 impl Finding {
     /// Whether it keeps a gateway from staging an image.
     #[must_use]
     pub(crate) const fn is_fault(&self) -> bool {
-        matches!(self, Self::Damaged { .. })
+        matches!(self, Self::Damaged { .. } | Self::Refused { .. })
     }
 }
 
@@ -68,34 +83,41 @@ impl Repository {
         let verified = self.verified(now)?;
         let mut findings = Vec::new();
         let mut images = 0;
-        for (name, target) in &verified.targets.targets {
-            match self.check_image(target) {
+        for image in &verified.images {
+            match self.check_image(image) {
                 Ok(()) => images += 1,
-                Err(problem) => findings.push(Finding::Damaged { target: name.clone(), problem }),
+                Err(problem) => findings.push(Finding::Damaged { target: image.target.clone(), problem }),
             }
         }
-        let named = verified.targets.targets.values().map(|target| target.hashes.sha256.as_str()).collect();
+        for (role, refusal) in &verified.refused {
+            let (role, problem) = (role.as_str().to_owned(), refusal.to_string());
+            findings.push(Finding::Refused { role, problem });
+        }
+        let named = verified.images.iter().map(Listed::sha256).collect();
         findings.extend(self.unnamed(&named)?);
-        if verified.expires_in(now) < SOON {
-            findings.push(Finding::ExpiresSoon);
+        for (role, expires) in verified.expiring(now) {
+            findings.push(Finding::ExpiresSoon { role: role.as_str().to_owned(), expires });
         }
-        if self.root_key_path().exists() {
-            findings.push(Finding::RootKeyOnline);
+        findings.extend(self.missing()?.into_iter().map(Finding::Pending));
+        for role in [RoleName::root(), RoleName::targets()] {
+            let path = self.key_path(&role);
+            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            findings.extend(path.exists().then_some(Finding::KeyOnline { file }));
         }
-        let expires = verified.root.expires.min(verified.targets.expires);
-        Ok(Findings { metadata_version: verified.targets.version, expires, images, findings })
+        let metadata_version = verified.targets.version.get();
+        Ok(Findings { metadata_version, expires: verified.first_expiry(), images, findings })
     }
 
-    fn check_image(&self, target: &Target) -> Result<(), String> {
-        let sha256 = &target.hashes.sha256;
+    fn check_image(&self, image: &Listed) -> Result<(), String> {
+        let sha256 = image.sha256();
         if !is_digest(sha256) {
             return Err("its SHA-256 is not 64 hexadecimal digits".to_owned());
         }
         let (length, found) = hash(&self.image_path(sha256)).map_err(|error| error.to_string())?;
-        if length != target.length {
-            return Err(format!("{length} bytes, expected {}", target.length));
+        if length != image.file.length {
+            return Err(format!("{length} bytes, expected {}", image.file.length));
         }
-        if &found != sha256 {
+        if found != sha256 {
             return Err(format!("its SHA-256 is {found}"));
         }
         Ok(())

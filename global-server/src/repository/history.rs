@@ -20,6 +20,12 @@ pub(super) enum Deed {
     Publish,
     /// An image was withdrawn.
     Withdraw,
+    /// A maker's role was delegated to, or its keys were replaced.
+    Delegate,
+    /// A maker's role is no longer delegated to.
+    Undelegate,
+    /// A root was made.
+    Rotate,
 }
 
 /// A line of the history.
@@ -27,9 +33,14 @@ pub(super) enum Deed {
 pub(super) struct Entry<'a> {
     pub(super) at: Timestamp,
     pub(super) action: Deed,
+    /// The image, or the role.
     pub(super) target: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) sha256: &'a str,
     pub(super) metadata_version: u64,
+    /// Signatures are missing: gateways don't see it yet.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) pending: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<&'a str>,
 }

@@ -8,12 +8,17 @@ use aws_lc_rs::digest::{Context, SHA256};
 use durable::NewFile;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Value, json};
+use tuf::RoleName;
+use wire::image::{ImageFacts, target_name};
 use wire::limits::IMAGE_BYTES;
-use wire::metadata::{Hashes, ImageFacts, Target, target_name};
 use wire::text::is_hidden;
 
 use super::error::{RepositoryError, at};
 use super::history::{Deed, Entry};
+use super::settle::Outcome;
+use super::state::State;
+use super::timestamps::Due;
 use super::{Lifetimes, Repository};
 
 const FACT_CHARS: usize = 64;
@@ -41,10 +46,15 @@ pub struct Published {
     pub sha256: String,
     /// Bytes.
     pub length: u64,
-    /// Version of the targets metadata.
+    /// The role that describes it: `targets`, or the maker's.
+    pub role: String,
+    /// Version of the role.
     pub metadata_version: u64,
     /// Whether the same content was already published under this name, so that nothing changed.
     pub already: bool,
+    /// What must still be signed.
+    #[serde(flatten)]
+    pub outcome: Outcome,
 }
 
 impl Repository {
@@ -62,26 +72,61 @@ impl Repository {
         let facts = facts(image, now)?;
         let target = target_name(image.vendor, image.model, image.version);
         let _lock = self.lock()?;
-        let (root, mut targets) = self.signed_targets(now)?;
+        let state = self.state()?;
+        let role = state.role_of(&target)?;
+        let mut signed = state.base(&role);
         let incoming = Incoming::copy(self, image.file, &mut progress)?;
         let (sha256, length) = (incoming.sha256.clone(), incoming.length);
-        if let Some(known) = targets.targets.get(&target) {
-            if known.hashes.sha256 != sha256 {
-                let published = known.hashes.sha256.clone();
-                return Err(RepositoryError::Duplicate { target, published });
+        if let Some(known) = signed["targets"].get(&target).map(sha256_of) {
+            if known != sha256 {
+                return Err(RepositoryError::Duplicate { target, published: known });
             }
             // The copy replaces what may have been damaged since.
             incoming.keep(self)?;
-            let metadata_version = targets.version;
-            return Ok(Published { target, sha256, length, metadata_version, already: true });
+            let metadata_version = signed["version"].as_u64().unwrap_or_default();
+            // A key that was added since signs what is pending.
+            let outcome = self.settle(state, Vec::new(), Due::Later, (lifetimes, now))?;
+            let role = role.as_str().to_owned();
+            return Ok(Published { target, sha256, length, role, metadata_version, already: true, outcome });
         }
         incoming.keep(self)?;
-        let hashes = Hashes { sha256: sha256.clone() };
-        targets.targets.insert(target.clone(), Target { length, hashes, custom: facts });
-        let targets = self.write_targets(&root, targets, lifetimes, now)?;
-        let (at, action, metadata_version) = (now, Deed::Publish, targets.version);
-        self.record(&Entry { at, action, target: &target, sha256: &sha256, metadata_version, reason: None })?;
-        Ok(Published { target, sha256, length, metadata_version: targets.version, already: false })
+        signed["targets"][&target] = json!({"length": length, "hashes": {"sha256": sha256}, "custom": facts});
+        let next = state.next(&role, signed, lifetimes, now)?;
+        let metadata_version = next.signed()["version"].as_u64().unwrap_or_default();
+        let outcome = self.settle(state, vec![(role.clone(), next)], Due::Later, (lifetimes, now))?;
+        let pending = outcome.version(&role).is_none();
+        let (at, action) = (now, Deed::Publish);
+        let (named, hash) = (target.as_str(), sha256.as_str());
+        self.record(&Entry {
+            at,
+            action,
+            target: named,
+            sha256: hash,
+            metadata_version,
+            pending,
+            reason: None,
+        })?;
+        let role = role.as_str().to_owned();
+        Ok(Published { target, sha256, length, role, metadata_version, already: false, outcome })
+    }
+}
+
+/// The digest in an entry of `targets`.
+pub(super) fn sha256_of(entry: &Value) -> String {
+    entry["hashes"]["sha256"].as_str().unwrap_or_default().to_owned()
+}
+
+impl State {
+    /// The role that publishes a target: the top-level one if it names it already, else the maker's to which the path is
+    /// delegated.
+    fn role_of(&self, target: &str) -> Result<RoleName, RepositoryError> {
+        let targets = self.next_targets()?;
+        if targets.targets.contains_key(target) {
+            return Ok(RoleName::targets());
+        }
+        let delegated =
+            targets.delegations.as_ref().and_then(|all| all.roles_for(target).0.into_iter().next());
+        Ok(delegated.unwrap_or_else(RoleName::targets))
     }
 }
 

@@ -3,10 +3,16 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use wire::metadata::MetadataError;
+use serde_json::json;
+use std::fs::File;
+use tuf::Refusal;
 
 fn now() -> Timestamp {
     "2026-11-22T00:00:00Z".parse().unwrap()
+}
+
+fn role_name(role: &str) -> RoleName {
+    RoleName::try_from(role.to_owned()).unwrap()
 }
 
 struct Bench {
@@ -33,6 +39,10 @@ impl Bench {
         self.repository.publish(&image, Lifetimes::default(), now(), |_| {})
     }
 
+    fn key(&self, role: &str) -> PathBuf {
+        self.repository.key_path(&role_name(role))
+    }
+
     fn images(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.repository.dir().join("images")).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
@@ -47,10 +57,11 @@ fn what_is_published_verifies_and_has_its_digest_as_its_name() {
     // FIPS 180-2, B.1.
     let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     assert_eq!((published.sha256.as_str(), published.length, published.metadata_version), (abc, 3, 2));
-    let targets = bench.repository.verified(now()).unwrap().targets;
-    let target = &targets.targets["ricoh/IM-C4500/2.10"];
-    assert_eq!((target.length, target.hashes.sha256.as_str()), (3, abc));
-    assert_eq!((target.custom.vendor.as_str(), target.custom.model.as_str()), ("ricoh", "IM C4500"));
+    let images = bench.repository.verified(now()).unwrap().images;
+    let [image] = images.as_slice() else { panic!("{images:?}") };
+    assert_eq!((image.target.as_str(), image.file.length, image.sha256()), ("ricoh/IM-C4500/2.10", 3, abc));
+    let facts = image.facts.as_ref().unwrap();
+    assert_eq!((facts.vendor.as_str(), facts.model.as_str()), ("ricoh", "IM C4500"));
     assert_eq!(std::fs::read(bench.repository.image_path(abc)).unwrap(), b"abc");
     assert_eq!(bench.images(), [abc]);
 }
@@ -58,7 +69,8 @@ fn what_is_published_verifies_and_has_its_digest_as_its_name() {
 #[test]
 fn keys_are_for_their_owner_only_and_a_repository_is_made_once() {
     let bench = Bench::new();
-    for path in [bench.repository.key_path(), bench.repository.root_key_path()] {
+    for role in ["root", "targets", "snapshot", "timestamp"] {
+        let path = bench.repository.key_path(&role_name(role));
         assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     }
     let root = std::fs::read(bench.repository.metadata_path(ROOT)).unwrap();
@@ -76,7 +88,7 @@ fn empty_duplicate_and_nameless_images_are_refused_and_leave_nothing() {
     assert!(matches!(bench.publish(" ", b"x"), Err(RepositoryError::InvalidFact { what: "version", .. })));
     assert!(matches!(bench.publish("1\n2", b"x"), Err(RepositoryError::InvalidFact { .. })));
     assert!(bench.images().is_empty(), "{:?}", bench.images());
-    assert_eq!(bench.repository.verified(now()).unwrap().targets.version, 1);
+    assert_eq!(bench.repository.verified(now()).unwrap().targets.version.get(), 1);
 
     bench.publish("1", b"x").unwrap();
     let same = bench.publish("1", b"x").unwrap();
@@ -102,7 +114,7 @@ fn no_metadata_without_its_image_whenever_the_copy_ends() {
     let bench = Bench::new();
     bench.publish("1", b"one").unwrap();
     // The metadata can't be written: as if the crash came between image and metadata.
-    let path = bench.repository.metadata_path("targets.json.new");
+    let path = bench.repository.metadata_path("3.targets.json.new");
     std::fs::create_dir(&path).unwrap();
     assert!(matches!(bench.publish("2", b"two"), Err(RepositoryError::Storage { .. })));
     assert_eq!(bench.images().len(), 2, "the image came first");
@@ -121,14 +133,15 @@ fn no_metadata_without_its_image_whenever_the_copy_ends() {
 fn tampering_is_seen() {
     let bench = Bench::new();
     let published = bench.publish("1", b"genuine").unwrap();
-    let path = bench.repository.metadata_path(TARGETS);
+    let path = bench.repository.metadata_path("2.targets.json");
     let genuine = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, genuine.replace("\"length\":7", "\"length\":8")).unwrap();
-    for refused in [bench.repository.verified(now()).err(), bench.publish("2", b"more").err()] {
-        let why = refused.unwrap();
-        let RepositoryError::Untrusted { source, .. } = &why else { panic!("{why}") };
-        assert!(matches!(source, MetadataError::Signatures { valid: 0, .. }), "{source}");
-    }
+    let why = bench.publish("2", b"more").unwrap_err();
+    let RepositoryError::Untrusted { source, .. } = &why else { panic!("{why}") };
+    assert!(matches!(source, Refusal::Threshold { valid: 0, .. }), "{source}");
+    let why = bench.repository.verified(now()).unwrap_err();
+    let RepositoryError::Untrusted { source, .. } = &why else { panic!("{why}") };
+    assert!(matches!(source, Refusal::WrongHash { .. }), "{source}");
     std::fs::write(&path, genuine).unwrap();
     std::fs::write(bench.repository.image_path(&published.sha256), b"genuinE").unwrap();
     let findings = bench.repository.check(now()).unwrap();
@@ -141,25 +154,64 @@ fn tampering_is_seen() {
 fn expired_metadata_is_rejected_until_it_is_signed_again() {
     let bench = Bench::new();
     bench.publish("1", b"one").unwrap();
-    let late = now() + SignedDuration::from_hours(91 * 24);
-    let expired = bench.repository.verified(late).unwrap_err();
-    let RepositoryError::Untrusted { source, .. } = &expired else { panic!("{expired}") };
-    assert!(matches!(source, MetadataError::Expired { .. }), "{source}");
-    let targets = bench.repository.resign(Lifetimes::default(), late).unwrap();
-    assert_eq!((targets.version, targets.targets.len()), (3, 1));
-    let verified = bench.repository.verified(late).unwrap();
-    assert_eq!(verified.expires_in(late).as_hours(), 90 * 24);
+    let refused = |late| {
+        let expired = bench.repository.verified(late).unwrap_err();
+        let RepositoryError::Untrusted { source, .. } = expired else { panic!("{expired}") };
+        source
+    };
+    let week = now() + SignedDuration::from_hours(7 * 24);
+    assert!(matches!(refused(week), Refusal::Freeze { .. }));
+    // What the running server does.
+    let signed = bench.repository.refresh(Due::Later, Lifetimes::default(), week).unwrap();
+    assert_eq!(signed.installed, [Installed { role: "timestamp".to_owned(), version: 3 }]);
+    bench.repository.verified(week).unwrap();
+    let month = now() + SignedDuration::from_hours(30 * 24);
+    bench.repository.refresh(Due::Later, Lifetimes::default(), month).unwrap();
+    bench.repository.verified(month).unwrap();
+
+    let year = now() + SignedDuration::from_hours(365 * 24);
+    bench.repository.refresh(Due::Later, Lifetimes::default(), year).unwrap();
+    assert!(matches!(refused(year), Refusal::Expired { .. }));
+    let renewal = bench.repository.resign("targets", Lifetimes::default(), year).unwrap();
+    assert_eq!((renewal.version, renewal.expires.as_str()), (3, "2028-11-21T00:00:00Z"));
+    assert_eq!(bench.repository.verified(year).unwrap().images.len(), 1);
 }
 
 #[test]
-fn only_the_key_that_the_root_names_signs() {
+fn nothing_is_signed_again_before_it_is_due() {
     let bench = Bench::new();
-    std::fs::copy(bench.repository.root_key_path(), bench.repository.key_path()).unwrap();
-    let refused = bench.publish("1", b"one").unwrap_err();
-    assert!(matches!(refused, RepositoryError::WrongKey { role: "targets", .. }), "{refused}");
-    std::fs::remove_file(bench.repository.root_key_path()).unwrap();
+    let later = now() + SignedDuration::from_hours(23);
+    let outcome = bench.repository.refresh(Due::Later, Lifetimes::default(), later).unwrap();
+    assert_eq!(outcome, Outcome::default());
+    let later = now() + SignedDuration::from_hours(24);
+    let outcome = bench.repository.refresh(Due::Later, Lifetimes::default(), later).unwrap();
+    assert_eq!(outcome.version(&RoleName::timestamp()), Some(2));
+}
+
+#[test]
+fn without_the_key_that_the_root_names_nothing_is_published() {
+    let bench = Bench::new();
+    let (root_key, key) = (bench.key("root"), bench.key("targets"));
+    let offline = bench.dir.path().join("offline.pk8");
+    std::fs::rename(&key, &offline).unwrap();
+    std::fs::copy(&root_key, &key).unwrap();
+    let published = bench.publish("1", b"one").unwrap();
+    let [missing] = published.outcome.missing.as_slice() else { panic!("{published:?}") };
+    assert_eq!((missing.role.as_str(), missing.version, missing.more), ("targets", 2, 1));
+    assert!(bench.repository.verified(now()).unwrap().images.is_empty());
     let findings = bench.repository.check(now()).unwrap();
-    assert!(!findings.findings.contains(&Finding::RootKeyOnline), "{findings:?}");
+    assert!(findings.findings.contains(&Finding::Pending(missing.clone())), "{findings:?}");
+    // A second image joins the first one in what waits.
+    bench.publish("2", b"two").unwrap();
+
+    let repository = bench.repository.clone().with_keys(&[offline]);
+    let outcome = repository.sign(&[], Lifetimes::default(), now()).unwrap();
+    assert_eq!((outcome.version(&RoleName::targets()), outcome.missing.len()), (Some(2), 0));
+    assert_eq!(bench.repository.verified(now()).unwrap().images.len(), 2);
+    std::fs::remove_file(root_key).unwrap();
+    let findings = bench.repository.check(now()).unwrap();
+    let root = Finding::KeyOnline { file: "root.pk8".to_owned() };
+    assert!(!findings.findings.contains(&root), "{findings:?}");
 }
 
 #[test]
@@ -178,7 +230,7 @@ fn what_is_withdrawn_is_named_by_nothing_and_its_file_goes_with_its_last_name() 
     );
     let targets = bench.repository.verified(now()).unwrap().targets;
     assert_eq!(targets.targets.keys().collect::<Vec<_>>(), ["ricoh/IM-C4500/1.1"]);
-    assert!(targets.version == 4 && bench.images() == [first.sha256.clone()]);
+    assert!(targets.version.get() == 4 && bench.images() == [first.sha256.clone()]);
     let again = withdraw("1.0").unwrap_err().to_string();
     assert_eq!(again, "no image ricoh/IM-C4500/1.0 is published: published are ricoh/IM-C4500/1.1");
     assert!(withdraw("1.1").unwrap().file_removed);
@@ -212,6 +264,161 @@ fn names_that_are_paths_are_refused() {
         assert!(publish("ricoh", "m", name).unwrap_err().starts_with("version"), "{name}");
     }
     assert!(publish("ricoh", "iR-ADV C5535/5540 III", "2VK_S000.002.509").is_ok());
+}
+
+/// A repository as a former version made it: two roles, no versions in the names of files.
+fn former(dir: &Path) -> Repository {
+    let repository = Repository::at(dir);
+    for folder in ["keys", "metadata", "images"] {
+        std::fs::create_dir_all(dir.join(folder)).unwrap();
+    }
+    let [root, targets] = ["root", "targets"].map(|role| {
+        let key = SigningKey::generate(&repository.key_path(&role_name(role))).unwrap();
+        std::fs::remove_file(keys::public_path(&repository.key_path(&role_name(role)))).unwrap();
+        key
+    });
+    let write = |name: &str, signed: serde_json::Value, key: &SigningKey| {
+        let mut document = tuf::Document::new(signed).unwrap();
+        key.sign(&mut document).unwrap();
+        std::fs::write(repository.metadata_path(name), document.to_bytes()).unwrap();
+    };
+    let role = |key: &SigningKey| json!({"keyids": [key.id()], "threshold": 1});
+    let file = json!({"_type": "root", "spec_version": "1.0.31", "version": 1, "expires": "2036-11-20T00:00:00Z",
+        "keys": {root.id(): root.public(), targets.id(): targets.public()},
+        "roles": {"root": role(&root), "targets": role(&targets)}});
+    write(ROOT, file, &root);
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    std::fs::write(repository.image_path(abc), "abc").unwrap();
+    let file = json!({"_type": "targets", "spec_version": "1.0.31", "version": 3, "expires": "2027-02-20T00:00:00Z",
+        "targets": {"ricoh/IM-C4500/1.0": {"length": 3, "hashes": {"sha256": abc}, "custom": {"vendor": "ricoh",
+            "model": "IM C4500", "version": "1.0", "published_at": "2026-11-01T00:00:00Z"}}}});
+    write("targets.json", file, &targets);
+    repository
+}
+
+#[test]
+fn a_former_repository_migrates_and_its_root_leads_to_the_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = former(dir.path());
+    let files = ["root.json", "targets.json"].map(|name| std::fs::read(old.metadata_path(name)).unwrap());
+    let refused = Repository::open(dir.path()).unwrap_err();
+    assert!(refused.to_string().ends_with("run `platen-global-server migrate` once"), "{refused}");
+    let root_key = old.key_path(&role_name("root"));
+    let away = dir.path().join("away.pk8");
+    std::fs::rename(&root_key, &away).unwrap();
+    let migrate = |keys: &[PathBuf]| Repository::migrate(dir.path(), keys, Lifetimes::default(), now());
+    assert!(matches!(migrate(&[]), Err(RepositoryError::NoRootKey { .. })));
+    assert_eq!(std::fs::read(old.metadata_path(ROOT)).unwrap(), files[0], "nothing has changed");
+    let (repository, outcome) = migrate(&[away.clone()]).unwrap();
+    assert_eq!((outcome.version(&role_name("root")), outcome.missing.len()), (Some(2), 0));
+    // By the chain that begins with the former root, which is what gateways have.
+    assert_eq!(std::fs::read(repository.metadata_path("1.root.json")).unwrap(), files[0]);
+    let verified = repository.verified(now()).unwrap();
+    assert_eq!((verified.root.version.get(), verified.targets.version.get()), (2, 3));
+    assert_eq!(verified.images[0].target, "ricoh/IM-C4500/1.0");
+    // Former gateways go on reading targets.json.
+    assert_eq!(std::fs::read(repository.metadata_path("targets.json")).unwrap(), files[1]);
+    assert!(matches!(migrate(&[away.clone()]), Err(RepositoryError::NotFormer { .. })));
+
+    // Interrupted before the new root was in place.
+    std::fs::remove_file(repository.metadata_path("2.root.json")).unwrap();
+    std::fs::write(repository.metadata_path(ROOT), &files[0]).unwrap();
+    migrate(&[away]).unwrap().0.verified(now()).unwrap();
+    let image = Image { vendor: "ricoh", model: "IM C4500", version: "1.1", file: &dir.path().join("image") };
+    std::fs::write(image.file, "def").unwrap();
+    let published = repository.publish(&image, Lifetimes::default(), now(), |_| {}).unwrap();
+    assert_eq!((published.metadata_version, published.outcome.missing.len()), (4, 0));
+}
+
+#[test]
+fn a_publication_that_was_interrupted_is_completed_by_the_next_refresh() {
+    let bench = Bench::new();
+    let blocked = bench.repository.metadata_path("timestamp.json.new");
+    std::fs::create_dir(&blocked).unwrap();
+    assert!(matches!(bench.publish("1", b"one"), Err(RepositoryError::Storage { .. })));
+    assert!(bench.repository.verified(now()).unwrap().images.is_empty(), "nothing leads to it yet");
+    std::fs::remove_dir(&blocked).unwrap();
+    bench.repository.refresh(Due::Later, Lifetimes::default(), now()).unwrap();
+    assert_eq!(bench.repository.verified(now()).unwrap().images.len(), 1);
+}
+
+#[test]
+fn keys_of_p_256_sign_and_unknown_fields_remain() {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+
+    let bench = Bench::new();
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new()).unwrap();
+    let (file, public) = (bench.dir.path().join("p256.pk8"), bench.dir.path().join("p256.pub"));
+    std::fs::write(&file, pkcs8.as_ref()).unwrap();
+    let key = SigningKey::read(&file).unwrap();
+    std::fs::write(&public, key.public().to_string()).unwrap();
+    let verified = bench.repository.verified(now()).unwrap();
+    let old = verified.root.roles.targets.key_ids[0].clone();
+    let changes = [
+        Change::Add(TopLevel::Targets, public.clone()),
+        Change::Remove(TopLevel::Targets, old[..8].to_owned()),
+    ];
+    let repository = bench.repository.clone().with_keys(&[file]);
+    let outcome = repository.rotate(&changes, Lifetimes::default(), now()).unwrap();
+    assert!(outcome.missing.is_empty(), "{outcome:?}");
+    assert_eq!(repository.verified(now()).unwrap().root.roles.targets.key_ids, [key.id()]);
+
+    // Fields of another tool in the newest targets, signed by the key.
+    let name = role_name("targets");
+    let mut signed = repository.newest::<tuf::Targets>(&name).unwrap().unwrap().signed().clone();
+    signed["version"] = 3.into();
+    signed["x-own"] = json!({"kept": [1, "é"]});
+    let mut document = tuf::Document::new(signed).unwrap();
+    key.sign(&mut document).unwrap();
+    std::fs::write(repository.metadata_path("3.targets.json"), document.to_bytes()).unwrap();
+    let image = Image { vendor: "ricoh", model: "IM C4500", version: "1", file: &bench.file(b"abc") };
+    repository.publish(&image, Lifetimes::default(), now(), |_| {}).unwrap();
+    let newest = repository.newest::<tuf::Targets>(&name).unwrap().unwrap();
+    assert_eq!(newest.signed()["x-own"], json!({"kept": [1, "é"]}));
+    assert_eq!(repository.verified(now()).unwrap().images.len(), 1);
+}
+
+#[test]
+fn impossible_changes_of_keys_are_refused_and_change_nothing() {
+    let bench = Bench::new();
+    let rotate = |change: Change| {
+        bench.repository.rotate(&[change], Lifetimes::default(), now()).unwrap_err().to_string()
+    };
+    let id = bench.repository.verified(now()).unwrap().root.roles.root.key_ids[0].clone();
+    assert_eq!(
+        rotate(Change::Threshold(TopLevel::Root, 2)),
+        "root would require 2 signatures, but has 1 keys"
+    );
+    assert!(rotate(Change::Remove(TopLevel::Root, id)).starts_with("root would require 1 signatures"));
+    assert!(rotate(Change::Remove(TopLevel::Root, "xyz".to_owned())).starts_with("root has no key xyz: "));
+    let absent = bench.dir.path().join("absent.pub");
+    assert!(rotate(Change::Add(TopLevel::Root, absent)).ends_with("absent.pub: no such file"));
+    let private = bench.key("root");
+    assert!(rotate(Change::Add(TopLevel::Root, private)).contains("not a public key"));
+    assert_eq!(bench.repository.verified(now()).unwrap().root.version.get(), 1);
+
+    let keys = [bench.key("root").with_extension("pub")];
+    let delegate = |maker| {
+        let delegation = Delegation { maker, keys: &keys, threshold: 1, paths: &[] };
+        bench.repository.delegate(&delegation, Lifetimes::default(), now())
+    };
+    for maker in ["", "targets", "Ricoh", "../x", "a b"] {
+        assert!(delegate(maker).unwrap_err().to_string().starts_with("maker "), "{maker}");
+    }
+    let ended = bench.repository.undelegate("ricoh", Lifetimes::default(), now()).unwrap_err();
+    assert_eq!(ended.to_string(), "no role ricoh is delegated: there are none at all");
+}
+
+#[test]
+fn versions_that_nobody_needs_are_removed() {
+    let bench = Bench::new();
+    for version in 0..20 {
+        bench.publish(&version.to_string(), b"x").unwrap();
+    }
+    let versions = bench.repository.versions(&role_name("targets")).unwrap();
+    assert_eq!((versions.first(), versions.last(), versions.len()), (Some(&5), Some(&21), 17));
+    assert_eq!(bench.repository.verified(now()).unwrap().images.len(), 20);
 }
 
 /// Whether gateways can stage every image.

@@ -1,4 +1,4 @@
-//! `GET /v1/images/{sha256}`: an image or one range of it, streamed from the file.
+//! `GET /v1/images/{sha256}` and `GET /v1/targets/{path}`: an image or one range of it, streamed from the file.
 
 use std::io::{self, SeekFrom};
 use std::time::Duration;
@@ -24,6 +24,18 @@ const CHUNK_BYTES: u64 = 64 << 10;
 
 /// A download is ended when the peer takes no byte for this time; the peer resumes it later.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// By the path of a target: its last segment begins with the hash (TUF §6.2), which names the content.
+pub(super) async fn answer_target(
+    shared: State<Shared>,
+    Path(path): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, ProblemResponse> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let hash = name.split_once('.').map_or(name, |(hash, _)| hash).to_owned();
+    answer(shared, Path(hash), method, headers).await
+}
 
 pub(super) async fn answer(
     State(shared): State<Shared>,

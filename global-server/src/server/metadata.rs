@@ -1,6 +1,7 @@
 //! `GET /v1/metadata/{name}`: a signed file, byte for byte as stored.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -12,16 +13,19 @@ use axum::response::Response;
 use bytes::Bytes;
 use runtime::problem_response::ProblemResponse;
 use serde_json::value::RawValue;
+use tuf::limits::TARGETS_BYTES;
 use wire::codec::{self, ZSTD};
-use wire::metadata::{ROOT, TARGETS};
 use wire::problem::ProblemCode;
 
 use super::{Shared, internal, is_known, not_modified, text};
 use crate::repository::{Repository, RepositoryError};
 
+/// Files that are kept in memory; after that many others, all are forgotten.
+const CACHED: usize = 64;
+
 /// The metadata files as last read.
 #[derive(Debug, Default)]
-pub(super) struct Cache(Mutex<BTreeMap<&'static str, Arc<Cached>>>);
+pub(super) struct Cache(Mutex<BTreeMap<String, Arc<Cached>>>);
 
 #[derive(Debug)]
 struct Cached {
@@ -45,18 +49,25 @@ pub(super) async fn answer(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
-    let name = [ROOT, TARGETS].into_iter().find(|known| *known == name);
-    let name = name.ok_or_else(|| {
-        ProblemResponse::new(ProblemCode::NotFound, format!("no such metadata: expected {ROOT} or {TARGETS}"))
+    let role = role(&name);
+    // A role's name is percent-encoded in its file's name, so that it is one segment whatever it contains.
+    let file = tuf::quoted(&name);
+    let read = tokio::task::spawn_blocking(move || match role {
+        Some(_) => shared.metadata.read(&shared.repository, &file),
+        None => Ok(None),
+    });
+    let cached = read.await.map_err(internal)?.map_err(internal)?.ok_or_else(|| {
+        ProblemResponse::new(
+            ProblemCode::NotFound,
+            "no such metadata: expected timestamp.json, or N.ROLE.json",
+        )
     })?;
-    let read = tokio::task::spawn_blocking(move || shared.metadata.read(&shared.repository, name));
-    let cached = read.await.map_err(internal)?.map_err(internal)?;
     let compressed = cached.compressed.as_ref().filter(|_| takes_zstd(&headers));
     let form = compressed.unwrap_or(&cached.plain);
     if is_known(&headers, &form.etag) {
         return not_modified(&form.etag);
     }
-    metrics::counter!("platen_global_metadata_served_total", "name" => name).increment(1);
+    metrics::counter!("platen_global_metadata_served_total", "name" => role.unwrap_or("other")).increment(1);
     let mut builder = Response::builder()
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::CACHE_CONTROL, "no-cache")
@@ -66,6 +77,15 @@ pub(super) async fn answer(
         builder = builder.header(header::CONTENT_ENCODING, ZSTD);
     }
     builder.body(form.body.clone().into()).map_err(internal)
+}
+
+/// The role of a file as metrics name it; `None` if the name isn't one of metadata.
+fn role(name: &str) -> Option<&'static str> {
+    let stem = name.strip_suffix(".json").filter(|stem| !stem.is_empty() && !stem.starts_with('.'))?;
+    let role =
+        stem.split_once('.').filter(|(version, _)| version.parse::<u64>().is_ok()).map_or(stem, |(_, r)| r);
+    let top_level = ["root", "timestamp", "snapshot", "targets"];
+    Some(top_level.into_iter().find(|known| *known == role).unwrap_or("delegated"))
 }
 
 /// Whether `Accept-Encoding` allows zstd.
@@ -80,18 +100,27 @@ fn takes_zstd(headers: &HeaderMap) -> bool {
 }
 
 impl Cache {
-    fn read(&self, repository: &Repository, name: &'static str) -> Result<Arc<Cached>, RepositoryError> {
+    /// A file; `None` if there is none.
+    fn read(&self, repository: &Repository, name: &str) -> Result<Option<Arc<Cached>>, RepositoryError> {
         let path = repository.metadata_path(name);
-        let found = std::fs::metadata(&path)
-            .map_err(|source| RepositoryError::Storage { path: path.clone(), source })?;
+        let found = match std::fs::metadata(&path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(RepositoryError::Storage { path, source }),
+        };
         let stamp = (found.ino(), found.len(), found.modified().ok());
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone);
         if let Some(known) = known.filter(|known| known.stamp == stamp) {
-            return Ok(known);
+            return Ok(Some(known));
         }
-        let fresh = Arc::new(Cached::new(repository.metadata(name)?, stamp));
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::clone(&fresh));
-        Ok(fresh)
+        let Some(bytes) = repository.metadata(name, TARGETS_BYTES)? else { return Ok(None) };
+        let fresh = Arc::new(Cached::new(bytes, stamp));
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if files.len() >= CACHED {
+            files.clear();
+        }
+        files.insert(name.to_owned(), Arc::clone(&fresh));
+        Ok(Some(fresh))
     }
 }
 
@@ -113,6 +142,21 @@ fn compress(file: &[u8]) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_those_of_roles() {
+        for (name, expected) in [
+            ("timestamp.json", Some("timestamp")),
+            ("12.root.json", Some("root")),
+            ("1.ricoh.json", Some("delegated")),
+            ("../keys/root.pk8", None),
+            (".json", None),
+            ("..json", None),
+            ("targets.json.new", None),
+        ] {
+            assert_eq!(role(name), expected, "{name}");
+        }
+    }
 
     #[test]
     fn zstd_is_sent_to_clients_that_accept_it() {

@@ -15,7 +15,7 @@ use runtime::problem_response::ProblemResponse;
 use tokio::sync::Semaphore;
 use tower_http::timeout::TimeoutLayer;
 use wire::problem::ProblemCode;
-use wire::{IMAGES_PATH, METADATA_PATH};
+use wire::{IMAGES_PATH, METADATA_PATH, TARGETS_PATH};
 
 use crate::repository::Repository;
 
@@ -40,6 +40,7 @@ pub(crate) fn router(repository: Repository) -> Router {
     Router::new()
         .route(METADATA_PATH, get(metadata::answer))
         .route(IMAGES_PATH, get(images::answer))
+        .route(TARGETS_PATH, get(images::answer_target))
         .fallback(async || ProblemResponse::new(ProblemCode::NotFound, "there is nothing at this path"))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_TIMEOUT))
         .with_state(shared)

@@ -3,15 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use jiff::Timestamp;
 use platen_wire::command::{Command, FirmwareUpdate, Order, Response, ResponseState};
 use platen_wire::ids::{CommandId, DeviceId, RolloutId, SpoolId};
-use platen_wire::metadata::{
-    Hashes, ImageFacts, Key, KeyValue, RoleKeys, Root, SPEC_VERSION, Signature, Signed, Target, Targets,
-    canonical, key_id, target_name,
-};
+use platen_wire::image::target_name;
 use platen_wire::poll::{Poll, PollResponse};
 use platen_wire::reading::{
     Alert, Counter, Cover, Evidence, Firmware, Identity, Label, LevelState, PrivateLevel, Reading, Status,
@@ -21,7 +16,6 @@ use platen_wire::report::{
     Batch, BatchResponse, Call, CallKind, CounterSet, DeviceInformation, Edge, Envelope, FirmwareProgress,
     FirmwareState, InformationReason, Lane, Lanes, Loss, Quarantined, Report, WaitReason,
 };
-use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -248,48 +242,4 @@ pub(crate) fn command_responses() -> Vec<Response> {
         of(ResponseState::Done, "", Some(json!({"version": "0.1.0", "devices": 12}))),
         of(ResponseState::Failed, "unsupported: unknown field `dry_run`", None),
     ]
-}
-
-/// A root and its targets, signed with a key that is forgotten at once: used only to write the vectors.
-pub(crate) fn metadata() -> (Vec<u8>, Vec<u8>) {
-    let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
-    let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
-    let public = hex::encode(pair.public_key().as_ref());
-    let key = Key { keytype: "ed25519".into(), scheme: "ed25519".into(), keyval: KeyValue { public } };
-    let id = key_id(&key).unwrap();
-    let role = RoleKeys { keyids: vec![id.clone()], threshold: 1 };
-    let expires: Timestamp = "2100-01-01T00:00:00Z".parse().unwrap();
-    let root = Root {
-        role: "root".into(),
-        spec_version: SPEC_VERSION.into(),
-        version: 1,
-        expires,
-        keys: BTreeMap::from([(id.clone(), key)]),
-        roles: BTreeMap::from([("root".into(), role.clone()), ("targets".into(), role)]),
-    };
-    let target = Target {
-        length: 1 << 20,
-        hashes: Hashes { sha256: "ab".repeat(32) },
-        custom: ImageFacts {
-            vendor: "ricoh".into(),
-            model: "IM C3000".into(),
-            version: "2.00".into(),
-            published_at: at(),
-        },
-    };
-    let targets = Targets {
-        role: "targets".into(),
-        spec_version: SPEC_VERSION.into(),
-        version: 3,
-        expires,
-        targets: BTreeMap::from([(target_name("ricoh", "IM C3000", "2.00"), target)]),
-    };
-    (sign(&pair, &id, &root), sign(&pair, &id, &targets))
-}
-
-fn sign<T: Serialize>(pair: &Ed25519KeyPair, keyid: &str, signed: &T) -> Vec<u8> {
-    let sig = hex::encode(pair.sign(&canonical(signed).unwrap()).as_ref());
-    let signatures = vec![Signature { keyid: keyid.to_owned(), sig }];
-    let signed = Signed { signatures, signed: serde_json::to_value(signed).unwrap() };
-    serde_json::to_vec(&signed).unwrap()
 }

@@ -67,7 +67,7 @@ impl Site {
     /// The same site with what the global server has published, or why that is unknown.
     pub(super) fn publishing(self, published: Result<&[(&str, &str, &str)], &str>) -> Self {
         let image = |(vendor, model, version): &(&str, &str, &str)| Image {
-            target: wire::metadata::target_name(vendor, model, version),
+            target: wire::image::target_name(vendor, model, version),
             vendor: (*vendor).to_owned(),
             model: (*model).to_owned(),
             version: (*version).to_owned(),

@@ -41,7 +41,7 @@ fn spec(model: &str, version: &str) -> RolloutSpec {
 fn new(model: &str, version: &str) -> NewRollout {
     NewRollout {
         spec: spec(model, version),
-        target: wire::metadata::target_name("ricoh", model, version),
+        target: wire::image::target_name("ricoh", model, version),
         retry_of: None,
         created_by: "admin".to_owned(),
     }
