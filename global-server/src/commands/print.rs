@@ -71,21 +71,26 @@ fn lines(outcome: &Outcome) -> String {
     if lines.is_empty() { "Nothing to sign.".to_owned() } else { lines.join("\n") }
 }
 
+/// What is missing, and how to sign it.
 fn missing(missing: &Missing) -> String {
-    let Missing { role, version, named_by, more, keys, file } = missing;
+    let lacks = lacks(missing);
+    let Some(file) = &missing.file else {
+        return format!("{lacks}.\n  Where the key is: platen-global-server refresh");
+    };
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    format!(
+        "{lacks}.\n  Where the key is, with a copy of {}: platen-global-server sign --key KEY {name}\n  \
+         Here, with the copy brought back: platen-global-server sign --repository DIR {name}",
+        file.display()
+    )
+}
+
+fn lacks(missing: &Missing) -> String {
+    let Missing { role, version, named_by, more, keys, .. } = missing;
     let signatures = if *more == 1 { "1 signature".to_owned() } else { format!("{more} signatures") };
     let among = if keys.len() == *more { "by" } else { "by any of" };
-    let remedy = match file {
-        Some(file) => format!(
-            "copy {0} to where the key is, run `platen-global-server sign --key KEY {1}` there, bring it back and run \
-             `sign {1}` here",
-            file.display(),
-            file.file_name().unwrap_or_default().to_string_lossy()
-        ),
-        None => "run `platen-global-server refresh` where the key is".to_owned(),
-    };
     let keys = keys.iter().map(|key| short(key)).collect::<Vec<_>>().join(", ");
-    format!("{role} version {version} lacks {signatures} {among} {keys} (named by {named_by}): {remedy}.")
+    format!("{role} version {version} lacks {signatures} {among} {keys} (named by {named_by})")
 }
 
 /// As much of a key's id as distinguishes it.
@@ -113,7 +118,8 @@ pub(super) fn published(json: bool, published: &Published) -> io::Result<()> {
 }
 
 pub(super) fn list(json: bool, verified: &Verified) -> io::Result<()> {
-    let (version, expires) = (verified.targets.version, verified.first_expiry());
+    let version = verified.targets.version;
+    let (expires, server) = (verified.signed_by_people_until(), verified.first_expiry());
     if json {
         let images = verified.images.iter().filter_map(|image| {
             let facts = image.facts.as_ref()?;
@@ -123,7 +129,10 @@ pub(super) fn list(json: bool, verified: &Verified) -> io::Result<()> {
         });
         let images: Vec<_> = images.collect();
         let root = verified.root.version;
-        return as_json(&json!({"version": version, "root": root, "expires": expires, "images": images}));
+        return as_json(
+            &json!({"version": version, "root": root, "expires": expires, "served_until": server,
+            "images": images}),
+        );
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header([
@@ -147,7 +156,8 @@ pub(super) fn list(json: bool, verified: &Verified) -> io::Result<()> {
         if verified.images.is_empty() { "No images published.".to_owned() } else { table.to_string() };
     let refused = verified.refused.iter().map(|(role, why)| format!("\n{role} is not accepted: {why}"));
     text(&format!(
-        "{images}{}\nMetadata version {version}, signed until {expires}.",
+        "{images}{}\nMetadata version {version}, to be signed again before {expires}; without `serve` or `refresh`, gateways \
+         accept it until {server}.",
         refused.collect::<String>()
     ))
 }
@@ -193,8 +203,11 @@ pub(super) fn signature(json: bool, signature: &Signature) -> io::Result<()> {
     let Signature { role, version, images, keys, file } = signature;
     let keys: Vec<_> = keys.iter().map(|key| short(key)).collect();
     let names: String = images.iter().map(|image| format!("\n  {image}")).collect();
-    let names =
-        if role == "root" { String::new() } else { format!(" It names {} images:{names}", images.len()) };
+    let names = match (role.as_str(), images.len()) {
+        ("root", _) => String::new(),
+        (_, 0) => " It names no image.".to_owned(),
+        (_, count) => format!(" Images that it names: {count}{names}"),
+    };
     text(&format!(
         "{role} version {version} signed by {}.{names}\nBring {} back to the repository.",
         keys.join(", "),
@@ -235,7 +248,7 @@ fn sentence(finding: &Finding) -> String {
             _ => format!("{role} expires at {expires}: run `resign --role {role}`"),
         },
         Finding::Refused { role, problem } => format!("{role}: {problem}: its images are not found"),
-        Finding::Pending(lacking) => missing(lacking),
+        Finding::Pending(lacking) => format!("{}: run `sign`", lacks(lacking)),
         Finding::KeyOnline { file } => format!("keys/{file} is still here: take it offline"),
     }
 }

@@ -19,7 +19,7 @@ use super::{Missing, Repository, is_digest};
 pub(crate) struct Findings {
     /// Version of the targets metadata.
     pub(crate) metadata_version: u64,
-    /// When the first role expires.
+    /// When the first role expires that people sign.
     pub(crate) expires: Timestamp,
     /// Images whose digest was checked and matches.
     pub(crate) images: usize,
@@ -93,7 +93,9 @@ impl Repository {
             let (role, problem) = (role.as_str().to_owned(), refusal.to_string());
             findings.push(Finding::Refused { role, problem });
         }
-        let named = verified.images.iter().map(Listed::sha256).collect();
+        let waiting = self.pending_images()?;
+        let waiting = waiting.iter().map(String::as_str);
+        let named = verified.images.iter().map(Listed::sha256).chain(waiting).collect();
         findings.extend(self.unnamed(&named)?);
         for (role, expires) in verified.expiring(now) {
             findings.push(Finding::ExpiresSoon { role: role.as_str().to_owned(), expires });
@@ -105,7 +107,7 @@ impl Repository {
             findings.extend(path.exists().then_some(Finding::KeyOnline { file }));
         }
         let metadata_version = verified.targets.version.get();
-        Ok(Findings { metadata_version, expires: verified.first_expiry(), images, findings })
+        Ok(Findings { metadata_version, expires: verified.signed_by_people_until(), images, findings })
     }
 
     fn check_image(&self, image: &Listed) -> Result<(), String> {

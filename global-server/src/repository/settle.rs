@@ -11,6 +11,7 @@ use tuf::{Document, Key, Role, RoleKeys, RoleName, Root, Targets};
 use super::error::{RepositoryError, at};
 use super::files::{self, make_dir};
 use super::keys::Keyring;
+use super::publish::sha256_of;
 use super::state::{Held, State, delegated_roles, empty_targets};
 use super::timestamps::{Due, Listing};
 use super::{Lifetimes, Repository};
@@ -145,6 +146,13 @@ impl Repository {
             }
         }
         Ok(missing)
+    }
+
+    /// Digests of the images that pending versions name.
+    pub(super) fn pending_images(&self) -> Result<Vec<String>, RepositoryError> {
+        let state = self.state()?;
+        let entries = state.pending.values().filter_map(|document| document.signed()["targets"].as_object());
+        Ok(entries.flat_map(|targets| targets.values()).map(sha256_of).collect())
     }
 
     /// The signatures that a document lacks.

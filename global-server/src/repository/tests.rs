@@ -201,6 +201,9 @@ fn without_the_key_that_the_root_names_nothing_is_published() {
     assert!(bench.repository.verified(now()).unwrap().images.is_empty());
     let findings = bench.repository.check(now()).unwrap();
     assert!(findings.findings.contains(&Finding::Pending(missing.clone())), "{findings:?}");
+    // Its image waits with it.
+    let unnamed = findings.findings.iter().any(|finding| matches!(finding, Finding::Unnamed { .. }));
+    assert!(!unnamed, "{findings:?}");
     // A second image joins the first one in what waits.
     bench.publish("2", b"two").unwrap();
 

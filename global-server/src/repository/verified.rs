@@ -55,6 +55,14 @@ impl Verified {
         self.expires.iter().map(|(_, expires)| *expires).min().unwrap_or_default()
     }
 
+    /// When the first role expires that people sign: the server signs snapshot and timestamp by itself.
+    #[must_use]
+    pub(crate) fn signed_by_people_until(&self) -> Timestamp {
+        let by_people = |role: &RoleName| !matches!(role.as_str(), "snapshot" | "timestamp");
+        let expires = self.expires.iter().filter(|(role, _)| by_people(role)).map(|(_, expires)| *expires);
+        expires.min().unwrap_or_default()
+    }
+
     /// The roles that must be signed again soon: 14 days before they expire. Snapshot and timestamp have shorter lives,
     /// and are signed again by the server.
     #[must_use]
