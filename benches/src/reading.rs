@@ -10,7 +10,7 @@ use tests::until::until;
 use crate::figures::Figures;
 use crate::process::{self, Memory};
 
-/// Devices of a small site for comparison: what the gateway needs regardless of their number.
+/// Devices of a small site, to measure what the gateway needs regardless of their number.
 const FEW: u16 = 50;
 
 /// Prints the cost of finding and reading the devices, and then of watching them for this many minutes.

@@ -25,7 +25,7 @@ use crate::store::{self, Needs, StoreError};
 /// Name of the database file in the data directory.
 const DATABASE: &str = "platen.db";
 
-/// All of the file.
+/// The configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -33,13 +33,14 @@ pub struct Config {
     pub name: String,
     /// Directory for its files.
     pub data_dir: PathBuf,
-    /// Database URL; by default a file in the data directory. A relative path of SQLite is relative to the file's folder.
+    /// Database URL; by default an SQLite file in the data directory. A relative path is resolved against the folder
+    /// of the configuration.
     #[serde(default)]
     pub database: Option<String>,
     /// URL of a standby of the database, read where data may be some seconds old; PostgreSQL only.
     #[serde(default)]
     pub database_replica: Option<String>,
-    /// How many seconds the standby may be behind and still be read, 1 to 3600.
+    /// Maximum lag of a standby that is read, seconds: 1 to 3600.
     #[serde(default = "replica_behind_s")]
     pub(crate) database_replica_behind_s: u32,
     /// Certificate and key.
@@ -56,7 +57,7 @@ pub struct Config {
     /// The enrollment listener.
     #[serde(default)]
     pub enrollment: Option<Enrollment>,
-    /// The global server, whose published images can be rolled out.
+    /// The global server, whose published images can be ordered in roll-outs.
     #[serde(default)]
     pub global_server: Option<GlobalServer>,
     /// How often gateways poll.
@@ -65,18 +66,18 @@ pub struct Config {
     /// How long a peer may take for each step of a connection, on every port.
     #[serde(default)]
     pub(crate) deadlines: Deadlines,
-    /// How long things are kept.
+    /// Retention of stored data, days.
     #[serde(default)]
     pub retention: Retention,
-    /// Passwords that people choose.
+    /// Rules for passwords.
     #[serde(default)]
     pub passwords: Passwords,
-    /// Logs.
+    /// Log format and level.
     #[serde(default)]
     pub log: LogConfig,
 }
 
-/// Default age of a replica's data, seconds.
+/// Default maximum lag of a standby, seconds.
 const fn replica_behind_s() -> u32 {
     5
 }
@@ -95,17 +96,17 @@ pub struct Listen {
 pub struct Operators {
     /// `ADDRESS:PORT`, as everywhere.
     pub listen: SocketAddr,
-    /// Certificate of a public authority with its intermediates, PEM, so that browsers don't warn; the identity's when
-    /// absent.
+    /// Certificate of a public CA with its intermediates, PEM, so that browsers don't warn; the identity's
+    /// certificate if absent.
     #[serde(default)]
     pub certificate: Option<PathBuf>,
-    /// Its key.
+    /// Private key of that certificate.
     #[serde(default)]
     pub key: Option<PathBuf>,
 }
 
 impl Operators {
-    /// The certificate's files, where both are named.
+    /// The certificate's files, if both are configured.
     #[must_use]
     pub fn files(&self) -> Option<CertificateFiles> {
         let (certificate, key) = (self.certificate.clone()?, self.key.clone()?);
@@ -123,12 +124,12 @@ pub struct Enrollment {
     pub authority: PathBuf,
 }
 
-/// Passwords that people choose.
+/// Rules for passwords.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Passwords {
-    /// File of SHA-1 hashes of leaked passwords, sorted, a line for each, as those of Have I Been Pwned; a password in it is
-    /// refused.
+    /// File with SHA-1 hashes of leaked passwords, sorted, one per line, in the format of Have I Been Pwned. These
+    /// passwords are rejected.
     #[serde(default)]
     pub leaked_hashes: Option<PathBuf>,
 }
@@ -154,15 +155,15 @@ impl Paths for Config {
 }
 
 impl Config {
-    /// Reads the file.
+    /// Reads the configuration.
     ///
     /// # Errors
-    /// The file can't be read, or has values that can't be used: all of them.
+    /// The file can't be read, or has invalid values: all of them.
     pub fn load(file: &Path) -> Result<Self, Invalid> {
         Ok(Self::read(file)?.1)
     }
 
-    /// As [`Config::load`], with the file for messages about single values.
+    /// As [`Config::load`], and also returns the source, for errors about single values.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -172,7 +173,7 @@ impl Config {
         if problems.is_empty() { Ok((source, config)) } else { Err(Invalid(problems)) }
     }
 
-    /// Reads the file and what it names: the certificate, the authority, the database. Nothing is created.
+    /// Validates the configuration and what it names: the certificate, the authority, the database. Creates nothing.
     ///
     /// # Errors
     /// All problems.
@@ -222,7 +223,7 @@ impl Config {
         Ok((source, config))
     }
 
-    /// The problems of the values alone.
+    /// The problems that the values alone show.
     fn check_values(&self, source: &Source) -> Vec<Problem> {
         // Both begin with their key.
         let of_key = |text: String| match text.split_once(' ') {
@@ -262,7 +263,7 @@ impl Config {
         Err(("database_replica", "expected postgres://user@host/database, and database to be PostgreSQL too"))
     }
 
-    /// Where this server's gateways and users belong: no tenant can be configured yet.
+    /// The scope of this server's gateways and users.
     #[must_use]
     pub fn scope(&self) -> Scope {
         Scope::of_tenant(TenantId::default_tenant())

@@ -1,4 +1,4 @@
-//! The console with made-up data in Chromium: what a person does with a page while it refreshes, and what a plot shows.
+//! The console with generated data in Chromium: user actions while a page refreshes, and the contents of a plot.
 
 #[path = "../examples/console/fleet.rs"]
 mod fleet;

@@ -219,7 +219,7 @@ pub(crate) struct FirmwareStatus {
     /// Progress of the staging, or why the last attempt failed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub image_detail: String,
-    /// Devices and how far each is.
+    /// The devices, with the step of each.
     pub devices: Vec<FirmwareDeviceStatus>,
 }
 

@@ -1,5 +1,5 @@
-//! The first contact with a device over sockets: one that is silent to many objects is read and found all the same, one that is
-//! off costs no packet more for it, and what isn't a printer is no device.
+//! The first contact with a device over sockets. A device that doesn't respond to requests for many objects is still
+//! found and read; a device that is off costs no additional packet; an agent that is not a printer is not reported.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't begin fails")]
 
@@ -34,7 +34,7 @@ fn target(agent: &Agent, retries: u32) -> Target {
     }
 }
 
-/// Single objects, and nothing in any table.
+/// Responds with single objects; all tables are empty.
 fn answer(request: &Request, objects: &[(&str, Vec<u8>)]) -> Vec<Vec<u8>> {
     let value = |oid: &String| objects.iter().find(|(own, _)| own == oid).map(|(_, value)| value.clone());
     let missing = if request.tag == GET { 0x81 } else { 0x82 };
@@ -84,7 +84,7 @@ async fn a_device_that_is_off_costs_as_many_packets_as_before() {
     }
 }
 
-/// What a search of one address finds.
+/// The result of a search of one address.
 async fn found(agent: &Agent) -> Vec<Found> {
     let span = agent.address.ip().to_string().parse().unwrap();
     let part = Part { span, port: agent.address.port(), swept: true };

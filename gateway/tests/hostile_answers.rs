@@ -1,4 +1,5 @@
-//! Devices that answer badly: each gives a clear error or a bounded reading, never a panic, and delays no other.
+//! Devices that send invalid responses: each causes a clear error or a bounded reading, never a panic, and doesn't
+//! delay other devices.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't begin fails")]
 
@@ -29,7 +30,7 @@ fn target(agent: &Agent) -> Target {
     }
 }
 
-/// A device with one counter, for what stands beside the hostile one.
+/// A device with one counter, which is read together with the hostile one.
 fn good(request: &Request) -> Vec<Vec<u8>> {
     let value = |oid: &str| match oid {
         LIFE_COUNT => tlv(0x41, &[0x01, 0x00]),
@@ -198,7 +199,7 @@ async fn hostile_devices_do_not_hold_up_a_good_one() {
     }
 }
 
-/// A device that is silent to GETBULK and has one supply.
+/// A device that doesn't respond to GETBULK and has one supply.
 fn without_bulk(request: &Request) -> Vec<Vec<u8>> {
     const LEVEL: &str = "1.3.6.1.2.1.43.11.1.1.9.1.1";
     if request.tag == GETBULK {

@@ -1,4 +1,4 @@
-//! Letters as Debian's Postfix takes and delivers them.
+//! Mails as Debian's Postfix accepts and delivers them.
 
 #![allow(
     clippy::unwrap_used,
@@ -29,7 +29,7 @@ const DOVECOT: &str = "/usr/sbin/dovecot";
 
 const PASSWORD: &str = "not-the-usual-one";
 
-/// A mail server of our own: its configuration, queue and mailbox in a directory, one loopback port.
+/// A mail server for the test: its configuration, queue and mailbox in a directory, one loopback port.
 struct Postfix {
     dir: tempfile::TempDir,
     address: SocketAddr,
@@ -37,7 +37,7 @@ struct Postfix {
 }
 
 impl Postfix {
-    /// `None`, with the reason printed, where it can't run.
+    /// Starts it; `None`, after printing the reason, if that isn't possible.
     fn start() -> Option<Self> {
         let Some((uid, gid)) = postfix_user() else {
             eprintln!("skipped: needs Debian's postfix and dovecot, and root to run private instances");
@@ -110,7 +110,7 @@ fn postfix_user() -> Option<(u32, u32)> {
     (is_root && Path::new(POSTFIX).exists() && Path::new(DOVECOT).exists()).then_some(ids)
 }
 
-/// A user whom Postfix believes when the password is [`PASSWORD`].
+/// Starts the authentication service, with one user whose password is [`PASSWORD`].
 fn start_dovecot(dir: &Path, uid: u32, gid: u32) -> Child {
     let config = dir.join("dovecot.conf");
     let own = dir.display();
@@ -219,7 +219,7 @@ fn send(config: &MailConfig, edge: Edge) -> Result<(), MailError> {
     runtime.block_on(mailer.send(&notice))
 }
 
-/// Headers unfolded, and the decoded parts by media type.
+/// The unfolded headers, and the decoded parts by media type.
 fn parse(letter: &str) -> (String, Vec<(String, String)>) {
     let (head, body) = letter.split_once("\n\n").unwrap();
     let head = head.replace("\n\t", " ").replace("\n ", " ");
@@ -236,7 +236,7 @@ fn parse(letter: &str) -> (String, Vec<(String, String)>) {
     (head, parts)
 }
 
-/// RFC 2045 §6.7.
+/// Decodes quoted-printable (RFC 2045 §6.7).
 fn unquote(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
@@ -257,7 +257,7 @@ fn unquote(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// RFC 2047, encoded words of UTF-8 in base64: what the subject looks like to a reader.
+/// Decodes the subject (RFC 2047: encoded words of UTF-8 in base64).
 fn subject(head: &str) -> String {
     let line = head.lines().find_map(|line| line.strip_prefix("Subject: ")).unwrap();
     let mut words = String::new();

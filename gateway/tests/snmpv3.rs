@@ -52,7 +52,7 @@ impl Snmpd {
         Self { child, address }
     }
 
-    /// Ends it as its owner would, so that it keeps the count of its starts.
+    /// Ends it with SIGTERM, so that it stores its number of starts.
     fn stop(mut self) {
         let kill = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(kill.success());
@@ -71,7 +71,7 @@ fn free_address() -> SocketAddr {
     UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// What a configuration's `credentials` make, with passwords in files.
+/// The credentials of a configuration's `credentials`, with passwords in files.
 fn credentials(dir: &Path, list: &str) -> Candidates {
     for (name, password) in
         [("right", "correct horse"), ("private", "battery staple"), ("wrong", "tr0ub4dor&3")]
@@ -103,7 +103,7 @@ async fn reader() -> Reader {
     Reader::new(Arc::new(profile_files::load(None).unwrap())).await.unwrap()
 }
 
-/// Reads until it is answered: the agent starts.
+/// Reads until there is a response, because the agent takes some time to start.
 async fn read_when_up(reader: &Reader, target: &Target) {
     let began = Instant::now();
     loop {

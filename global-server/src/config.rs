@@ -18,7 +18,7 @@ pub struct Config {
     pub name: String,
     /// Directory for the files that the program writes.
     pub data_dir: PathBuf,
-    /// Own certificate.
+    /// The server's own certificate.
     pub identity: IdentityConfig,
     /// Clock skew and overdue revocation lists that the verifier of peers tolerates.
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! The server as curl sees it: over mutual TLS, with metadata, whole images and ranges.
+//! The server, tested with curl over mutual TLS: metadata, whole images and ranges.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking and says why it is skipped")]
 

@@ -28,7 +28,7 @@ use wire::text::lines_with_marks;
 #[derive(Debug, Parser)]
 #[command(name = "platen-pki", version)]
 pub(crate) struct CommandLine {
-    /// Print JSON, errors too.
+    /// Print one JSON document, also for errors.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -37,25 +37,25 @@ pub(crate) struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Create a trust domain: an offline root, a server CA and a gateway CA.
+    /// Create a trust domain: an offline root, a CA for servers and one for gateways. Prompts for a passphrase.
     Init(init::Arguments),
-    /// Generate a key and issue a certificate for it.
+    /// Generate a key, and issue a certificate for it that is valid for 90 days.
     Issue(issue::Arguments),
-    /// List every certificate issued, oldest first.
+    /// List all issued certificates with their states, oldest first.
     List(list::Arguments),
     /// Show every certificate of a PEM file, and whether it would be rejected.
     Inspect(inspect::Arguments),
-    /// Create a one-time enrollment token for a gateway.
+    /// Create a one-time enrollment token for a gateway and print it.
     Token(token::Arguments),
-    /// Revoke certificates; this takes effect with the next published `crl`.
+    /// Revoke certificates. Run `crl` and publish its lists to put this into effect.
     Revoke(revoke::Arguments),
-    /// Create new revocation lists.
+    /// Create new revocation lists, which servers load.
     Crl(crl::Arguments),
-    /// Join the revocation lists of several authorities into one bundle.
+    /// Combine the revocation lists of several authorities into one file.
     JoinCrl(join_crl::Arguments),
-    /// Renew an intermediate CA; the certificates of the old one stay valid.
+    /// Renew an intermediate CA. Certificates that the old one issued stay valid.
     RenewCa(renew_ca::Arguments),
-    /// Write the whole authority to one file.
+    /// Write the whole authority, with its keys, to one file.
     Backup(backup::BackupArguments),
     /// Create an authority from a backup.
     Restore(backup::RestoreArguments),
@@ -65,7 +65,7 @@ enum Command {
 struct Answer {
     text: String,
     json: serde_json::Value,
-    /// The result is negative, with an exit status of its own for scripts.
+    /// The result is negative: exit status 3.
     refused: bool,
 }
 
@@ -88,7 +88,7 @@ pub(crate) enum NotRun {
 }
 
 impl CommandLine {
-    /// Parses the arguments; an error is printed as JSON if they contain `--json`.
+    /// Parses the arguments. An error is printed as JSON if they contain `--json`.
     pub(crate) fn read(arguments: Vec<OsString>) -> Result<Self, NotRun> {
         let json = arguments.iter().any(|argument| argument == "--json");
         Self::try_parse_from(arguments).map_err(|error| {
@@ -129,7 +129,7 @@ impl CommandLine {
         Ok(Done { output, status })
     }
 
-    /// An error and its causes, for standard error.
+    /// An error and its causes, as printed on standard error.
     pub(crate) fn failure(&self, error: &anyhow::Error) -> String {
         if self.json {
             return serde_json::json!({ "error": format!("{error:#}") }).to_string();
@@ -138,7 +138,7 @@ impl CommandLine {
     }
 }
 
-/// A time in whole seconds, as people read it.
+/// A time without fractions of a second, as printed for people.
 fn seconds(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

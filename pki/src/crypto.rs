@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 
-/// aws-lc-rs with AES-256-GCM and X25519MLKEM768 first.
+/// aws-lc-rs, with AES-256-GCM and X25519MLKEM768 preferred.
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
     use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};

@@ -1,7 +1,7 @@
 //! The messages of enrollment over secure transport (RFC 7030): PKCS#10 requests and PKCS#7 certificates, in base64.
 //!
-//! A request proves possession of the key, and nothing else: the names in it are never read, the server decides them.
-//! This module has no routes and no sockets.
+//! A request proves only the possession of the key. The names in it are ignored; the server decides the names. This
+//! module has no routes and no sockets.
 
 use std::path::Path;
 
@@ -33,25 +33,25 @@ const LINE_CHARS: usize = 76;
 const SIGNED_DATA: &[u64] = &[1, 2, 840, 113_549, 1, 7, 2];
 const DATA: &[u64] = &[1, 2, 840, 113_549, 1, 7, 1];
 
-/// Why a body is rejected.
+/// Why a body is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBody {
-    /// Too large.
+    /// It is too large.
     #[error("larger than {EST_BYTES} bytes")]
     TooLarge,
-    /// Not base64.
+    /// It is not base64.
     #[error("not base64 (RFC 7030 §4)")]
     Base64,
-    /// Not a request.
+    /// It is not a PKCS#10 request.
     #[error("not a PKCS#10 certification request (RFC 2986)")]
     Request,
-    /// Not signed by the key in it.
+    /// It is not signed by the key in it.
     #[error("the certification request is not signed by the key in it")]
     Possession,
     /// The key is too weak, or of an unsupported kind.
     #[error("key is {0}: expected ECDSA P-256 or P-384, or Ed25519")]
     Key(String),
-    /// Not PKCS#7.
+    /// It is not PKCS#7.
     #[error("not a certs-only PKCS#7 message (RFC 7030 §4.1.3)")]
     Certificates,
     /// None of the certificates is for the key.
@@ -108,12 +108,13 @@ impl Applicant {
     /// Generates a key.
     ///
     /// # Errors
-    /// No random numbers.
+    /// The system's random number generator failed.
     pub fn new() -> Result<Self, AuthorityError> {
         Self::asking(KeyPair::generate()?)
     }
 
-    /// The key in a file, and a request for it: a request whose response was lost is sent again with the same key.
+    /// Creates a request for the key in a file, so that a request whose response was lost can be repeated with the
+    /// same key.
     ///
     /// # Errors
     /// The file is unreadable, can be read by other users, or has no key.

@@ -1,4 +1,4 @@
-//! Reads a certificate's facts for the decision in [`crate::leaf`] with x509-parser; decides nothing.
+//! Reads the facts of a certificate that [`crate::leaf`] needs, with x509-parser. Makes no decision.
 
 use std::net::IpAddr;
 
@@ -32,7 +32,7 @@ pub fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, Rej
     Ok(certificate)
 }
 
-/// The first name of a server.
+/// The first DNS name or address of a server's certificate.
 #[expect(clippy::wildcard_enum_match_arm, reason = "a server is called by no other kind of name")]
 pub(crate) fn any_host(leaf: &CertificateDer<'_>) -> Option<ServerName<'static>> {
     let certificate = parse(leaf).ok()?;

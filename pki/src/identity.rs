@@ -36,15 +36,15 @@ pub struct IdentityConfig {
 /// Why an identity can't be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// One of its files.
+    /// A file can't be used.
     #[error(transparent)]
     File(#[from] PemFileError),
-    /// The own certificate has no SPIFFE ID.
+    /// Our own certificate has no SPIFFE ID.
     #[error("own certificate {} is refused", path.display())]
     Certificate {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: Rejection,
     },
     /// The key does not belong to the certificate.
@@ -57,7 +57,7 @@ pub enum IdentityError {
         /// The error of rustls.
         source: rustls::Error,
     },
-    /// The revocation lists.
+    /// The revocation lists can't be used.
     #[error(transparent)]
     Crl(#[from] CrlError),
     /// A trusted root can't be used.
@@ -80,7 +80,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Loads it with the default tolerance. An expired certificate is loaded too, so that the program can run and
+    /// Loads it with the default tolerance. An expired certificate is accepted, so that the program can run and
     /// report it.
     ///
     /// # Errors
@@ -90,7 +90,7 @@ impl Identity {
         Self::load_with(config, Tolerance::default())
     }
 
-    /// Loads it with a tolerance for its peers.
+    /// Loads it; `tolerance` applies to the times of the certificates and lists of its peers.
     ///
     /// # Errors
     /// As [`Identity::load`].
@@ -114,8 +114,8 @@ impl Identity {
         Ok(Self { id, certified: Arc::new(certified), trust, validity })
     }
 
-    /// The same identity with newer revocation lists. Build every TLS configuration from scratch with it: no session
-    /// and no ticket key of the old one may be kept.
+    /// The same identity with newer revocation lists. Build every TLS configuration from scratch with it: otherwise,
+    /// sessions and ticket keys of the old one would remain valid.
     #[must_use]
     pub fn with_crls(&self, crls: Arc<Crls>) -> Self {
         Self { trust: self.trust.with_crls(crls), ..self.clone() }
@@ -133,7 +133,7 @@ impl Identity {
         &self.trust
     }
 
-    /// The revocation lists, and the tolerance.
+    /// The revocation lists, with the tolerance for their times.
     #[must_use]
     pub const fn crls(&self) -> &Arc<Crls> {
         self.trust.crls()
@@ -145,13 +145,13 @@ impl Identity {
         &self.certified.cert
     }
 
-    /// Begin of the own certificate's validity, Unix seconds.
+    /// Begin of our own certificate's validity, Unix seconds.
     #[must_use]
     pub const fn not_before(&self) -> i64 {
         self.validity.0
     }
 
-    /// End of the own certificate's validity, Unix seconds.
+    /// End of our own certificate's validity, Unix seconds.
     #[must_use]
     pub const fn not_after(&self) -> i64 {
         self.validity.1

@@ -62,7 +62,7 @@ pub enum InspectError {
         path: std::path::PathBuf,
         /// Its position, from 1.
         number: usize,
-        /// Why.
+        /// The cause.
         source: Rejection,
     },
 }

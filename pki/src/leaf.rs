@@ -1,7 +1,7 @@
-//! The decision on a peer's leaf certificate, after its chain was verified: pure, a table of refusals.
+//! Decides whether a peer's leaf certificate is accepted, after its chain was verified. Pure.
 //!
-//! rustls-webpki ignores key usage, lets a leaf without extended key usage pass, and knows nothing of SPIFFE:
-//! what it accepts is checked here again, field by field.
+//! rustls-webpki ignores key usage, accepts a leaf without extended key usage, and doesn't know SPIFFE. Therefore
+//! each field of an accepted leaf is checked here again.
 
 use crate::leaf_facts::{Issuer, Key, LeafFacts, Purposes, RSA_EXPONENT, Role, Signature};
 use crate::rejection::{MAX_LEAF_DAYS, Rejection, SERIAL_OCTETS};
@@ -143,7 +143,7 @@ pub(crate) fn check_key(key: &Key) -> Result<(), Rejection> {
     }
 }
 
-/// The exact extended key usage of a kind, in either role: a certificate allows only what its party does.
+/// The exact extended key usage of a kind, in either role: a certificate permits only what its party does.
 const fn purposes_of(kind: PartyKind) -> (Purposes, &'static str) {
     let none = Purposes { server: false, client: false, any: false, other: false };
     match kind {
@@ -172,7 +172,8 @@ fn check_purposes(purposes: Option<Purposes>, kind: PartyKind, role: Role) -> Re
     if plays { Ok(()) } else { Err(Rejection::WrongRole { kind, role }) }
 }
 
-/// A compromised gateway CA must not be able to make a server or an operator, in either role.
+/// Checks that the issuer may certify this kind of party: a compromised gateway CA must not be able to issue to a
+/// server or an operator.
 fn check_issuer(issuer: Issuer, kind: PartyKind) -> Result<(), Rejection> {
     match (kind, issuer) {
         (PartyKind::Gateway, Issuer::GatewayAuthority) => Ok(()),

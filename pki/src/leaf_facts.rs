@@ -24,7 +24,7 @@ pub struct LeafFacts {
     pub key: Key,
     /// The signature algorithm.
     pub signature: Signature,
-    /// A critical extension that is not supported.
+    /// The first unsupported critical extension.
     pub unknown_critical: Option<String>,
     /// Octets of the serial number, a two's complement integer (X.690 §8.3).
     pub serial: Vec<u8>,
@@ -74,7 +74,7 @@ pub enum Key {
         /// The public exponent; `None` when it is larger than 64 bits.
         exponent: Option<u64>,
     },
-    /// Anything else, by object identifier.
+    /// Any other, by object identifier.
     Other(String),
 }
 
@@ -112,7 +112,7 @@ pub enum Issuer {
     ServerAuthority,
     /// Gateways: the gateway CA, whose extended key usage has no `serverAuth`.
     GatewayAuthority,
-    /// Unknown: not among the intermediates sent, or these contradict each other.
+    /// Unknown: the intermediate was not sent, or those sent contradict each other.
     Unclear,
 }
 

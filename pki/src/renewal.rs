@@ -10,33 +10,33 @@ use crate::leaf_facts::Role;
 use crate::spiffe::SpiffeId;
 use crate::tls::{self, PeerRejection};
 
-/// The jitter spreads renewals over this part of the lifetime, after two thirds: one twentieth.
+/// Part of the lifetime, after two thirds of it, over which renewals are spread: one twentieth.
 const SPREAD: f64 = 0.05;
 
-/// The next action for the own certificate.
+/// What to do about our own certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// None until this time.
+    /// Nothing before this time.
     Wait {
         /// When to renew.
         until: Timestamp,
     },
     /// Renew, and retry until it succeeds.
     Renew,
-    /// Renew; and raise the alarm, because renewal has failed until less than a fifth of the lifetime is left.
+    /// Renew, and raise the alarm: less than a fifth of the lifetime is left.
     Alarm {
         /// When the certificate ends.
         not_after: Timestamp,
     },
-    /// Expired: only a new enrollment token helps.
+    /// It has expired: a new enrollment is required.
     Expired {
         /// When it ended.
         not_after: Timestamp,
     },
 }
 
-/// Decides by the certificate's lifetime: at two thirds of it, and a little later by `jitter` (0 to 1, drawn once for a
-/// certificate), so that a fleet enrolled in one morning does not renew in one minute.
+/// Decides by the certificate's lifetime: at two thirds of it, and later by `jitter` (0 to 1, drawn once per
+/// certificate), so that gateways that were enrolled together don't renew at the same time.
 #[must_use]
 pub fn due(not_before: Timestamp, not_after: Timestamp, now: Timestamp, jitter: f64) -> Due {
     if now > not_after {
@@ -84,11 +84,11 @@ pub enum ProofError {
     },
 }
 
-/// Proves a new identity by our own verifier, as its peers will: that its key fits was seen when it was loaded.
-/// `old` is what it replaces; on a first enrollment there is only the name expected.
+/// Verifies a new identity with our own verifier, as its peers will. `old` is the identity that it replaces; at the
+/// first enrollment only the name is known. That the key fits was checked when the identity was loaded.
 ///
 /// # Errors
-/// It must not replace the old one, which stays.
+/// The new identity must not replace the old one.
 pub fn prove(
     new: &Identity,
     expected: &SpiffeId,

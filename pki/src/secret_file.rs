@@ -9,7 +9,7 @@ use crate::pem_file::{self, PemFileError};
 /// Why a secret can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretFileError {
-    /// The file.
+    /// The file can't be read.
     #[error(transparent)]
     File(#[from] PemFileError),
     /// Its first line is empty or not text.

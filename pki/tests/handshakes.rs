@@ -1,4 +1,4 @@
-//! Real handshakes in memory between our own configurations: who gets in, and why the others don't.
+//! Real handshakes in memory between our own configurations: which peers are accepted, and why others are rejected.
 
 #![allow(clippy::unwrap_used, clippy::unwrap_in_result, reason = "a test stops at what it did not expect")]
 
@@ -35,7 +35,7 @@ fn caller(site: &Site, name: &str) -> ClientConfig {
     tls::client_config(&site.identity(PartyKind::Gateway, name), PartyKind::CommServer).unwrap()
 }
 
-/// Our own refusal within what rustls says.
+/// Our own rejection within an error of rustls.
 fn refusal(verdict: &Result<(), Error>) -> Option<&Rejection> {
     match verdict {
         Err(Error::InvalidCertificate(CertificateError::Other(OtherError(reason)))) => reason.downcast_ref(),
@@ -74,7 +74,7 @@ fn a_comm_server_calls_the_global_server() {
     assert_eq!((&handshake.client, &handshake.server), (&Ok(()), &Ok(())));
 }
 
-/// A client that shows another certificate than `caller`'s.
+/// The error if a client presents another certificate than that of `caller`.
 fn refused_client(site: &Site, shown: Arc<dyn ResolvesClientCert>) -> Handshake {
     let mut client = caller(site, "g");
     client.client_auth_cert_resolver = shown;
@@ -84,7 +84,8 @@ fn refused_client(site: &Site, shown: Arc<dyn ResolvesClientCert>) -> Handshake 
     handshake
 }
 
-/// Shows an odd certificate that chains to the root; rustls-webpki's or our own reason must contain `expected`.
+/// Presents an odd certificate that chains to the root; the reason of rustls-webpki or our own must contain
+/// `expected`.
 fn assert_client_refused(which: Intermediate, params: &CertificateParams, expected: &str) {
     let site = Site::new("t");
     let handshake = refused_client(&site, site.odd(which, params));
@@ -224,7 +225,7 @@ impl ResolvesClientCert for NoCertificate {
     }
 }
 
-/// What a gateway says of a server that shows an odd certificate.
+/// A gateway's error about a server that presents an odd certificate.
 fn client_says(site: &Site, which: Intermediate, params: &CertificateParams) -> String {
     let mut server = ServerConfig::clone(&listener(site));
     server.cert_resolver = site.odd(which, params);

@@ -1,4 +1,4 @@
-//! Loading an identity: what is wrong with a file is said with the file and the remedy; damaged bytes never panic.
+//! Loading an identity: each error names the file and the remedy; damaged bytes never cause a panic.
 
 #![allow(clippy::unwrap_used, clippy::unwrap_in_result, reason = "a test stops at what it did not expect")]
 

@@ -24,7 +24,7 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -197,12 +197,12 @@ pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, ConfigEr
     })
 }
 
-/// The path in front of a problem; `.` and `?` are where the parser knows none.
+/// The path, as a prefix of a problem. The parser shows an unknown path as `.` or `?`.
 fn prefix(path: &str) -> String {
     if matches!(path, "." | "?") { String::new() } else { format!("{}: ", path.trim_end_matches(".?")) }
 }
 
-/// The parser's text without what the error says already: the path before it and the place behind it.
+/// The parser's text without its prefix (path) and suffix (position), which the error shows separately.
 fn problem(path: &str, error: &serde_yaml::Error) -> String {
     let text = error.to_string();
     let text = match text.split_once(": ") {
@@ -213,7 +213,7 @@ fn problem(path: &str, error: &serde_yaml::Error) -> String {
     text.to_owned()
 }
 
-/// What the parser found, and what was expected where it doesn't say so itself.
+/// The parser's text, with what was expected added where it is missing.
 fn explained(problem: String, text: &str, place: Option<(usize, usize)>) -> String {
     let line = place.and_then(|(line, _)| text.lines().nth(line.checked_sub(1)?)).unwrap_or("");
     let is_indented_by_tab = line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t');

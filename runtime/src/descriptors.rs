@@ -1,15 +1,15 @@
-//! File descriptors: the limit is raised at start and shared out, so that no listener takes those of another one, of the
-//! database or of `/healthz`.
+//! File descriptors: the limit is raised at start and divided, so that no listener uses up the descriptors of another
+//! one, of the database or of `/healthz`.
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::listener;
 
-/// Fewer connections than this are no listener.
+/// Minimum number of connections of a listener.
 const FEWEST: usize = 32;
 
-/// What a program itself has open at any time: standard streams, the runtime's pollers, signals, its log, and files that
-/// are read for a moment.
+/// Descriptors of the program itself: standard streams, pollers of the runtime, signals, log, and files that are open
+/// for a moment.
 const PROGRAM: usize = 64;
 
 /// There are too few.
@@ -21,11 +21,11 @@ const PROGRAM: usize = 64;
 pub struct TooFew {
     /// The limit, `RLIMIT_NOFILE`.
     pub limit: usize,
-    /// What is needed at least.
+    /// The minimum that is needed.
     pub needed: usize,
 }
 
-/// Raises the soft limit to the hard one; the limit that is now in force.
+/// Raises the soft limit to the hard one; returns the limit in force.
 #[must_use]
 pub fn raise() -> usize {
     let mut limit = getrlimit(Resource::Nofile);
@@ -37,7 +37,7 @@ pub fn raise() -> usize {
             limit.current = soft;
         }
     }
-    // `None` is no limit.
+    // `None`: no limit.
     limit.current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 

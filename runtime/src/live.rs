@@ -3,6 +3,6 @@
 /// JavaScript, served as a file of its own. It requests the page again with the header [`HEADER`].
 pub const SCRIPT: &str = include_str!("../assets/live.js");
 
-/// The request header by which [`SCRIPT`] requests only the live regions of a page: `refresh` for a periodic request,
-/// `search` after a person changed a filter.
+/// Request header with which [`SCRIPT`] requests only the live regions of a page: `refresh` for a periodic request,
+/// `search` after a filter was changed.
 pub const HEADER: &str = "platen-live";

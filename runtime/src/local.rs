@@ -29,7 +29,7 @@ pub use host::{Host, InvalidHost};
 pub struct LocalConfig {
     /// `ADDRESS:PORT`; port 0 takes a free one, written to `addresses.json` in the data directory.
     pub listen: SocketAddr,
-    /// DNS names under which requests are answered besides `localhost`, the machine's name and its addresses.
+    /// DNS names for which requests are accepted, besides `localhost`, the machine's name and its addresses.
     #[serde(default)]
     pub hosts: Vec<Host>,
 }
@@ -59,7 +59,7 @@ impl Health {
         })
     }
 
-    /// Wraps a check that may add a note to a good result: a fault that doesn't affect the program's work.
+    /// Wraps a check that may return a note with a good result: a fault that doesn't affect the program's work.
     pub fn with_note<F, Answer>(check: F) -> Self
     where
         F: Fn() -> Answer + Send + Sync + 'static,
@@ -107,8 +107,8 @@ pub async fn serve(
     Ok(())
 }
 
-/// Answers only requests that address this machine or a configured host: a page of another site could have its own name
-/// resolve to this machine and read what is served here (DNS rebinding).
+/// Rejects requests for other hosts than this machine or a configured one: otherwise, a page of another site could
+/// read this port by a name that resolves to this machine (DNS rebinding).
 async fn admit(listens: IpAddr, hosts: Arc<[Host]>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let is_served = |host: &str| {

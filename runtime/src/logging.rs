@@ -1,8 +1,7 @@
 //! Logs: `tracing` to standard error, as text or JSON.
 //!
-//! A line that can't be written (closed pipe, full disk, blocked reader) is lost without further effect. By default,
-//! the library reports its own failure by `eprintln!`, which panics if standard error is closed and ends the logging
-//! task.
+//! A line that can't be written (closed pipe, full disk, blocked reader) is lost and has no other effect. By default,
+//! the library would report that by `eprintln!`, which panics if standard error is closed.
 
 mod stderr;
 
@@ -26,7 +25,7 @@ impl Default for LogConfig {
 }
 
 impl LogConfig {
-    /// The same, with levels for libraries that the configuration does not name.
+    /// The same with levels of libraries, except of those that the configuration names.
     #[must_use]
     pub fn with_libraries(&self, libraries: &[(&str, &str)]) -> Self {
         let mut log = self.clone();
@@ -57,7 +56,7 @@ pub enum LoggingError {
     Level {
         /// As configured.
         level: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: tracing_subscriber::filter::ParseError,
     },

@@ -1,9 +1,9 @@
 //! Settings of glibc's malloc under which freed memory goes back to the system.
 //!
-//! By default glibc keeps much of it: each thread has an arena, and the first large block that is freed (a compressor's
-//! window, the memory of a password hash, a request body) raises the size from which blocks are mapped and unmapped by
-//! themselves (mallopt(3), `M_MMAP_THRESHOLD`). glibc reads its settings from the environment at the start of a
-//! program and at no other time, so the program sets them and replaces itself once (decision 0011).
+//! By default glibc keeps much of it: each thread has an arena, and the first large block that is freed (a
+//! compressor's window, the memory of a password hash, a request body) raises the size from which blocks are mapped
+//! and unmapped individually (mallopt(3), `M_MMAP_THRESHOLD`). glibc reads its settings from the environment at the
+//! start of a program and at no other time, so the program sets them and replaces itself once (decision 0011).
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -13,7 +13,7 @@ use std::{env, io};
 const MMAP_THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "131072");
 const ARENAS: &str = "MALLOC_ARENA_MAX";
 
-/// How many arenas malloc may have.
+/// Maximum number of malloc's arenas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arenas {
     /// One: for a program that works on one thread and must stay small.
@@ -32,11 +32,11 @@ impl Arenas {
     }
 }
 
-/// Replaces this process by the same program with the settings. Returns when they are in force, or the administrator
-/// has set one of them. Must be called before the first thread starts.
+/// Restarts this program with the settings, in the same process. Returns if they are already in force, or if the
+/// administrator has set one of them. Must be called before the first thread starts.
 ///
 /// # Errors
-/// The program can't be restarted; it can continue, and needs more memory.
+/// The program can't be restarted; it can continue, but needs more memory.
 pub fn settle(arenas: Arenas) -> io::Result<()> {
     let settings = arenas.settings();
     if settings.iter().any(|(name, _)| env::var_os(name).is_some()) {
@@ -48,7 +48,7 @@ pub fn settle(arenas: Arenas) -> io::Result<()> {
     Err(Command::new(program).arg0(name).args(arguments).envs(settings).exec())
 }
 
-/// Logs, once the log is set up, that [`settle`] failed.
+/// Logs that [`settle`] failed, once the log is set up.
 pub fn log(settled: io::Result<()>) {
     if let Err(error) = settled {
         tracing::warn!(error = %error, "malloc keeps its default settings: the program needs more memory");

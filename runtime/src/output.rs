@@ -33,7 +33,7 @@ pub fn write(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result
     reader(write(&mut out).and_then(|()| out.flush()))
 }
 
-/// The reader's state, by the result of a write.
+/// The state of the reader, from the result of a write.
 fn reader(written: io::Result<()>) -> io::Result<OutputReader> {
     match written {
         Ok(()) => Ok(OutputReader::Present),

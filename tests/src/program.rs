@@ -74,7 +74,7 @@ pub enum Heard {
     InFiles,
     /// To pipes whose reader is closed.
     ByNobody,
-    /// To a log pipe whose reader is open and never reads: it holds one page and is soon full.
+    /// To a log pipe whose reader is open and never reads. The pipe holds one page and is soon full.
     Stuck,
 }
 
@@ -85,7 +85,7 @@ pub struct Running {
     child: Child,
     log: PathBuf,
     printed: PathBuf,
-    /// Keeps the pipe open that nobody reads.
+    /// Keeps a pipe open that is never read.
     _stuck: Option<PipeReader>,
 }
 

@@ -1,5 +1,5 @@
-//! Output that nobody reads stops no program: programs whose log is a closed pipe continue and stop on
-//! SIGTERM, and a command whose output is closed exits quietly.
+//! A program whose output is not read continues: with a closed pipe as its log, it runs and stops on SIGTERM, and a
+//! command whose output is closed exits without an error.
 
 use std::process::{Command, Stdio};
 

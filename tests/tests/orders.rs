@@ -1,4 +1,4 @@
-//! An order of a later server, with a field that this gateway does not know, is never carried out in part.
+//! A command of a later server, with a field that this gateway does not know, is never executed in part.
 
 use std::process::Command;
 

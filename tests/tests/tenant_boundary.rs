@@ -1,5 +1,5 @@
-//! A gateway's certificate is the boundary: another gateway's data can be neither read, answered nor
-//! accepted.
+//! A gateway's certificate limits it to its own data: it can't read another gateway's data, respond to its
+//! commands or report in its name.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! The TUF client of the gateway against python-tuf's, in repositories that python-tuf makes.
+//! The TUF client of the gateway compared with python-tuf's, on repositories that python-tuf creates.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,7 +14,7 @@ fn python() -> PathBuf {
     )
 }
 
-/// Runs a script of `peers/tuf/`, and returns the JSON objects that it prints. Its arguments begin with the gateway.
+/// Runs a script of `peers/tuf/`; returns the JSON objects that it prints. Its first argument is the gateway.
 fn run(script: &str, arguments: &[&str]) -> Result<(bool, Vec<Value>)> {
     let output = Command::new(python())
         .arg(format!("{}/peers/tuf/{script}", env!("CARGO_MANIFEST_DIR")))
@@ -29,7 +29,7 @@ fn run(script: &str, arguments: &[&str]) -> Result<(bool, Vec<Value>)> {
     Ok((output.status.success(), objects))
 }
 
-/// Scenarios of which the verdict is known: both clients give it, make the same requests and store the same files.
+/// Scenarios with a known verdict: both clients return it, send the same requests and store the same files.
 #[test]
 fn both_clients_agree_in_every_scenario() -> Result<()> {
     let (success, scenarios) = run("scenarios.py", &[])?;
@@ -66,8 +66,7 @@ const MEANT: [Meant; 6] = [
     ("signed again", "", "UnsignedMetadataError", "python-tuf verifies what it parsed, not what it received"),
 ];
 
-/// Files with a random change: nobody but our client may refuse what python-tuf accepts, and the reverse, except for
-/// reasons that are known.
+/// Files with a random change: both clients must have the same verdict, except for known reasons.
 #[test]
 fn both_clients_agree_on_random_changes() -> Result<()> {
     let (success, changes) = run("mutations.py", &["100"])?;

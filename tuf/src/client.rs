@@ -41,7 +41,7 @@ pub enum Action {
     Fetch {
         /// The role.
         role: RoleName,
-        /// The file below the repository's base URL, percent-encoded.
+        /// Nothing: the metadata is current, and no search is in progress.
         path: String,
         /// The most to receive, bytes.
         limit: u64,
@@ -68,13 +68,13 @@ pub enum Found {
 #[derive(Debug)]
 pub struct Client {
     trusted: TrustedSet,
-    /// What was decided and isn't carried out yet.
+    /// Actions that were decided and not yet returned by [`Client::next_action`].
     effects: VecDeque<Action>,
     stage: Stage,
     found: Option<Result<Found, Refusal>>,
 }
 
-/// Where the workflow stands.
+/// The current step of the workflow.
 #[derive(Debug)]
 enum Stage {
     /// The next root is requested.
@@ -133,7 +133,7 @@ impl Client {
         matches!(self.stage, Stage::Ready | Stage::Delegated { .. })
     }
 
-    /// What to do next. A write or removal is returned once, and must be carried out before the next call.
+    /// The next action. A write or removal is returned once, and must be carried out before the next call.
     pub fn next_action(&mut self) -> Action {
         if let Some(effect) = self.effects.pop_front() {
             return effect;
@@ -179,7 +179,8 @@ impl Client {
         Action::Fetch { role, path, limit }
     }
 
-    /// The stored file, `None` if there is none. Returns why it isn't used: the file is then requested.
+    /// Takes the stored file, `None` if there is none. Returns why it isn't used, in which case the file is requested
+    /// next.
     pub fn stored(&mut self, bytes: Option<&[u8]>) -> Option<Refusal> {
         let stage = mem::replace(&mut self.stage, Stage::Failed);
         let (stage, result) = match stage {
@@ -220,12 +221,13 @@ impl Client {
         result.and_then(Result::err)
     }
 
-    /// The requested file, `None` if the repository doesn't have it. A request that failed for another reason is
-    /// repeated, or the client is dropped.
+    /// Takes the requested file, `None` if the repository doesn't have it. After any other failure of the request,
+    /// retry it or drop the client.
     ///
     /// # Errors
     /// A file of a top-level role is refused or missing: nothing more can be done with this client, except what
-    /// [`Client::next_action`] still returns. A delegated role that is refused ends the search, see [`Client::found`].
+    /// [`Client::next_action`] still returns. A delegated role that is refused ends the search, see
+    /// [`Client::found`].
     pub fn fetched(&mut self, bytes: Option<&[u8]>) -> Result<(), Refusal> {
         let stage = mem::replace(&mut self.stage, Stage::Failed);
         self.stage = match stage {
@@ -286,10 +288,10 @@ impl Client {
         Ok(())
     }
 
-    /// The result of the search, once, when it has ended.
+    /// The result of a search, returned once, after the search has ended.
     ///
     /// An error means that a role which is responsible for the target was refused or is missing. Roles with a lower
-    /// priority are not searched then: a target that they describe is not the one that was published.
+    /// priority are then not searched, because what they describe may not be the target that was published.
     pub fn found(&mut self) -> Option<Result<Found, Refusal>> {
         self.found.take()
     }
@@ -299,7 +301,7 @@ impl Client {
         self.trusted.delegated(&visit.role, delegator, bytes).map(Arc::new)
     }
 
-    /// Looks into a role, and continues with the next one.
+    /// Searches a role, and continues with the next one.
     fn visit(&mut self, mut search: Search, role: &RoleName, targets: &Arc<Targets>) -> Stage {
         if let Some(file) = search.visit(role, targets) {
             return self.ended(Ok(Found::Target { role: role.clone(), file }));

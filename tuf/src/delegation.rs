@@ -10,20 +10,20 @@ use crate::limits::{DELEGATED_ROLES, PATTERN_BYTES, PATTERNS};
 use crate::name::RoleName;
 use crate::pattern;
 
-/// What a targets role delegates.
+/// The delegations of a targets role.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct Delegations {
     /// Keys by id.
     pub keys: BTreeMap<String, Key>,
-    /// To whom.
+    /// The delegated roles.
     pub roles: Delegates,
 }
 
 /// The delegated roles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delegates {
-    /// Named one by one, the one with the highest priority first.
+    /// Listed by name, in descending priority.
     Listed(Vec<DelegatedRole>),
     /// Hash bins with the same keys (TAP 15).
     Bins(Bins),
@@ -37,7 +37,7 @@ pub struct DelegatedRole {
     pub name: RoleName,
     /// Its keys.
     pub keys: RoleKeys,
-    /// Whether a search for one of its paths ends with it and what it delegates.
+    /// Whether a search for one of its paths ends with this role and its own delegations.
     pub terminating: bool,
     /// Its paths.
     pub paths: Paths,
@@ -48,7 +48,7 @@ pub struct DelegatedRole {
 pub enum Paths {
     /// Patterns, see [`crate::matches`].
     Patterns(Vec<String>),
-    /// Beginnings of the SHA-256 hash of the path, lower-case hexadecimal.
+    /// Prefixes of the SHA-256 of a path, lower-case hexadecimal.
     HashPrefixes(Vec<String>),
 }
 
@@ -76,14 +76,14 @@ pub struct Bins {
     /// Keys of all bins.
     #[serde(flatten)]
     pub keys: RoleKeys,
-    /// Bits of the hash that are the number of a bin, 1 to 32.
+    /// Number of bits of the hash that select a bin, 1 to 32.
     pub bit_length: u32,
-    /// The names before their numbers.
+    /// Prefix of the bins' names.
     pub name_prefix: String,
 }
 
 impl Bins {
-    /// Hexadecimal digits of a number.
+    /// Number of hexadecimal digits in a bin's name.
     fn digits(&self) -> usize {
         self.bit_length.div_ceil(4) as usize
     }
@@ -118,8 +118,8 @@ impl Delegations {
         }
     }
 
-    /// The roles that a target's path is delegated to, in the order of their priority, and whether the last one is
-    /// terminating: the roles behind it are left out.
+    /// The roles that a target's path is delegated to, in descending priority. Ends after the first terminating role;
+    /// the second value is whether there was one.
     #[must_use]
     pub fn roles_for(&self, target: &str) -> (Vec<RoleName>, bool) {
         match &self.roles {
@@ -138,7 +138,7 @@ impl Delegations {
     }
 }
 
-/// Delegations as they are written.
+/// Delegations as in the file.
 #[derive(Deserialize)]
 struct Written {
     #[serde(deserialize_with = "keys")]
@@ -147,7 +147,7 @@ struct Written {
     succinct_roles: Option<Bins>,
 }
 
-/// A delegated role as it is written.
+/// A delegated role as in the file.
 #[derive(Deserialize)]
 struct WrittenRole {
     name: RoleName,
@@ -254,7 +254,7 @@ mod tests {
         assert!(listed.role_keys(&RoleName::try_from("d".to_owned()).unwrap()).is_none());
     }
 
-    /// The bins are those of python-tuf for the same paths.
+    /// The same bins as python-tuf's for the same paths.
     #[test]
     fn hash_bins_are_found() {
         // sha256("abc") begins with ba7816bf.

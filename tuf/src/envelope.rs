@@ -127,7 +127,7 @@ fn malformed(role: &RoleName, problem: &impl ToString) -> Refusal {
     Refusal::Malformed { role: role.clone(), problem: problem.to_string() }
 }
 
-/// As much of a text from outside as an error shows.
+/// A text from outside, shortened for an error.
 fn shortened(text: &str) -> String {
     text.chars().take(40).collect()
 }

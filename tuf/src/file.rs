@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::limits::HASHES;
 use crate::refusal::Refusal;
 
-/// Hashes of a file, hexadecimal, by algorithm: one at least.
+/// Hashes of a file, hexadecimal, by algorithm; at least one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "BTreeMap<String, String>")]
 pub struct Hashes(BTreeMap<String, String>);
@@ -39,7 +39,7 @@ impl Hashes {
 pub struct MetaFile {
     /// The version that the file must have.
     pub version: NonZeroU64,
-    /// Bytes; `None` if the repository doesn't state it.
+    /// Length in bytes; `None` if the repository doesn't state it.
     #[serde(default)]
     pub length: Option<u64>,
     /// Hashes; `None` if the repository doesn't state them.
@@ -48,7 +48,7 @@ pub struct MetaFile {
 }
 
 impl MetaFile {
-    /// The most that may be downloaded: `limit`, or the stated length if that is less.
+    /// Maximum number of bytes to download: `limit`, or the stated length if that is less.
     pub(crate) fn limit(&self, limit: u64) -> u64 {
         self.length.map_or(limit, |length| length.min(limit))
     }
@@ -64,17 +64,17 @@ impl MetaFile {
 /// A target, as its role describes it (TUF §4.6).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct TargetFile {
-    /// Bytes.
+    /// Length in bytes.
     pub length: u64,
     /// Hashes.
     pub hashes: Hashes,
-    /// What the repository says about it; opaque to TUF.
+    /// Data about the target that TUF doesn't interpret.
     #[serde(default)]
     pub custom: Option<Value>,
 }
 
 impl TargetFile {
-    /// Checks a file while it arrives. `path` is the target's, for errors.
+    /// Starts the check of a file that arrives in parts. `path` is the target's path, for errors.
     ///
     /// # Errors
     /// [`Refusal::UnknownHash`]
@@ -82,8 +82,8 @@ impl TargetFile {
         FileChecker::new(path, Some(self.length), Some(&self.hashes))
     }
 
-    /// Where the target is below the repository's base URL, percent-encoded: with consistent snapshots, a hash is put
-    /// before the name (TUF §6.2).
+    /// Path of the target below the repository's base URL, percent-encoded. With consistent snapshots, a hash
+    /// precedes the file name (TUF §6.2).
     #[must_use]
     pub fn url_path(&self, path: &str, consistent_snapshot: bool) -> String {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -119,7 +119,7 @@ impl std::fmt::Debug for FileChecker {
 }
 
 impl FileChecker {
-    /// Hashes by unknown algorithms are left out, as long as one is known.
+    /// Unknown hash algorithms are ignored if at least one is known.
     fn new(file: &str, length: Option<u64>, hashes: Option<&Hashes>) -> Result<Self, Refusal> {
         let mut digests = Vec::new();
         if let Some(hashes) = hashes {
@@ -150,7 +150,7 @@ impl FileChecker {
         Ok(())
     }
 
-    /// Checks what was seen.
+    /// Checks the complete file.
     ///
     /// # Errors
     /// [`Refusal::WrongLength`] or [`Refusal::WrongHash`]

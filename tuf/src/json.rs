@@ -8,8 +8,8 @@ use serde_json::{Map, Number, Value};
 
 use crate::limits::{JSON_DEPTH, JSON_VALUES};
 
-/// Parses one value. A member that occurs twice and a number that isn't an integer of 64 bits are errors: what is
-/// signed has one meaning only.
+/// Parses one value. A field that occurs twice and a number that isn't an integer of 64 bits are errors, because
+/// signed data must be unambiguous.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     let values = Cell::new(0);
     let mut json = serde_json::Deserializer::from_slice(bytes);
@@ -18,7 +18,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     Ok(value)
 }
 
-/// A value at a depth, counted.
+/// A value with its depth, for the limits.
 #[derive(Clone, Copy)]
 struct Bounded<'a> {
     depth: usize,
@@ -106,7 +106,8 @@ impl<'de> Visitor<'de> for Bounded<'_> {
 /// The canonical form (OLPC), which is what signatures cover: no white space, members in the order of their names,
 /// and no escapes but `\"` and `\\`.
 ///
-/// Strings are not normalised, as in securesystemslib: if they were, another text than the signed one would verify.
+/// Strings are not normalised, as in securesystemslib: otherwise, a text that differs from the signed one would
+/// verify.
 ///
 /// # Errors
 /// The value contains a fraction.

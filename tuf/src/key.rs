@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::limits::{KEY_IDS, KEYS};
 
-/// A public key as in metadata. One of an unknown type or scheme is no error; it verifies nothing.
+/// A public key as in metadata. A key of an unknown type or scheme is accepted, but verifies no signature.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Key {
     /// `ed25519`, `ecdsa` or `rsa`.
@@ -37,7 +37,7 @@ pub struct KeyValue {
 /// Keys of one role.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RoleKeys {
-    /// Ids of keys, each once. One that names no key can't sign.
+    /// Ids of keys, without duplicates. An id that names no key can't sign.
     #[serde(rename = "keyids", deserialize_with = "key_ids")]
     pub key_ids: Vec<String>,
     /// How many distinct keys must sign.
@@ -48,7 +48,7 @@ pub struct RoleKeys {
 #[derive(Debug)]
 pub(crate) struct Verifier {
     key: ParsedPublicKey,
-    /// `SubjectPublicKeyInfo`: the same for the same key, however metadata writes it.
+    /// `SubjectPublicKeyInfo`: equal for equal keys, in whichever form metadata has them.
     pub(crate) identity: Vec<u8>,
 }
 

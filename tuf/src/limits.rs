@@ -13,16 +13,16 @@ pub const SNAPSHOT_BYTES: u64 = 2_000_000;
 /// Bytes of the targets role and of each delegated role.
 pub const TARGETS_BYTES: u64 = 5_000_000;
 
-/// Newer roots that one refresh follows.
+/// Number of newer roots that one refresh follows.
 pub const ROOT_ROTATIONS: u32 = 256;
 
-/// Delegated roles that one search loads.
+/// Number of delegated roles that one search loads.
 pub const DELEGATIONS: usize = 32;
 
-/// Nested arrays and objects in a file.
+/// Depth of nested arrays and objects in a file.
 pub const JSON_DEPTH: usize = 32;
 
-/// Values in a file: numbers, texts, arrays, objects and their members.
+/// Values in a file: numbers, strings, arrays, objects and their members.
 pub const JSON_VALUES: usize = 1_000_000;
 
 /// Signatures in a file.
@@ -31,7 +31,7 @@ pub const SIGNATURES: usize = 1_024;
 /// Keys in a root, or in the delegations of a role.
 pub const KEYS: usize = 16_384;
 
-/// Key ids of one role. Each is a signature to verify.
+/// Key ids of one role; each may need a verification.
 pub const KEY_IDS: usize = 256;
 
 /// Roles that one role delegates to.

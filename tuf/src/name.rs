@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use crate::limits::ROLE_NAME_BYTES;
 
-/// What is encoded in a name: all but the unreserved characters of RFC 3986 §2.3. The result is a segment of a URL's
-/// path, and a file name.
+/// The characters that are percent-encoded in a name: all but the unreserved ones of RFC 3986 §2.3. The result is one
+/// segment of a URL's path, and a file name.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The name of a role: a top-level role, or one that a targets role delegates to.
@@ -43,7 +43,7 @@ impl RoleName {
         Self("targets".to_owned())
     }
 
-    /// The name as it is in metadata. It can contain any character: a path is made of [`RoleName::file_name`] only.
+    /// The name as in metadata. It can contain any character, so use only [`RoleName::file_name`] in a path.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

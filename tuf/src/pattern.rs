@@ -91,7 +91,7 @@ fn set(chars: &[char]) -> Option<(Token, &[char])> {
     Some((Token::Set { negated, ranges }, after))
 }
 
-/// Goes back to the last `*` only, so that the time is bounded by the product of the lengths.
+/// Backtracks only to the last `*`, so that the time is bounded by the product of the lengths.
 fn segment_matches(tokens: &[Token], segment: &str) -> bool {
     let chars: Vec<char> = segment.chars().collect();
     let (mut token, mut at) = (0, 0);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::name::RoleName;
 
-/// Why metadata or a target is not used. Texts of a repository are shown with their special characters escaped.
+/// Why metadata or a target is not used. Special characters in texts of a repository are shown escaped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The file is larger than the limit of its role.
@@ -43,7 +43,7 @@ pub enum Refusal {
         /// The key id.
         key_id: String,
     },
-    /// Too few keys of the role signed the file.
+    /// The file has too few valid signatures.
     #[error(
         "{role} has valid signatures of {valid} of the {threshold} keys that {delegator} requires: threshold not reached"
     )]
@@ -62,7 +62,7 @@ pub enum Refusal {
     NotDelegated {
         /// The role.
         role: RoleName,
-        /// The role that was to delegate to it.
+        /// The role that should delegate to it.
         delegator: RoleName,
     },
     /// A root isn't the next one (TUF §5.3.5).
@@ -112,9 +112,9 @@ pub enum Refusal {
     WrongLength {
         /// The role's file, or the target's path.
         file: String,
-        /// Bytes seen.
+        /// Length found, bytes.
         found: u64,
-        /// Bytes stated.
+        /// Length stated, bytes.
         expected: u64,
     },
     /// A file has another hash than stated.
@@ -135,7 +135,7 @@ pub enum Refusal {
         /// The role's file, or the target's path.
         file: String,
     },
-    /// The timestamp has expired: nothing newer is offered (TUF §5.4.4).
+    /// The timestamp has expired, and the repository offers no newer one (TUF §5.4.4).
     #[error("freeze: the timestamp expired at {expires}, and the repository offers no newer one")]
     Freeze {
         /// When it expired.
@@ -166,12 +166,12 @@ pub enum Refusal {
     /// The target's path is empty or too long.
     #[error("the target path of {length} bytes is not valid: expected 1 to {limit}")]
     TargetPath {
-        /// Bytes.
+        /// Its length, bytes.
         length: usize,
         /// The limit.
         limit: usize,
     },
-    /// A role was offered before the roles that it is verified with, or after they were used. It is an error of the
+    /// A role was offered before the roles that it is verified with, or after they were used: a mistake of the
     /// caller.
     #[error("{role} was offered out of order")]
     OutOfOrder {

@@ -11,7 +11,7 @@ use crate::delegation::Delegations;
 use crate::file::{MetaFile, TargetFile};
 use crate::key::{Key, RoleKeys, keys};
 
-/// What all roles have.
+/// What all roles have in common.
 pub trait Role: DeserializeOwned {
     /// `_type` of the role.
     const TYPE: &'static str;
@@ -112,7 +112,7 @@ pub struct Snapshot {
     /// The time from which it is not used any more.
     #[serde(deserialize_with = "expires")]
     pub expires: Instant,
-    /// Files by name, `ROLE.json` with the role's name as it is.
+    /// Files by name: `ROLE.json`, with the role's name not encoded.
     pub meta: BTreeMap<String, MetaFile>,
 }
 
@@ -134,7 +134,7 @@ pub struct Targets {
     pub delegations: Option<Delegations>,
 }
 
-/// `1.x` or `1.x.y`: files of another major version have another meaning.
+/// `1.x` or `1.x.y`; other major versions may have a different meaning.
 fn spec_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     let numbers: Vec<_> = text.split('.').collect();
@@ -146,7 +146,7 @@ fn spec_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D:
     Err(D::Error::custom(format!("specification version {shown:?}: expected 1.x or 1.x.y")))
 }
 
-/// `YYYY-MM-DDTHH:MM:SSZ` (TUF §4.2), and no other of the forms of RFC 3339.
+/// `YYYY-MM-DDTHH:MM:SSZ` (TUF §4.2); no other form of RFC 3339.
 fn expires<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Instant, D::Error> {
     let text = String::deserialize(deserializer)?;
     let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'Z')];

@@ -26,10 +26,10 @@ pub(crate) struct Visit {
     pub(crate) delegator: Arc<Targets>,
 }
 
-/// What a search needs or found.
+/// The next step of a search.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// A role, which is then passed to [`Search::visit`].
+    /// Load a role, then pass it to [`Search::visit`].
     Load(Visit),
     /// No role describes the target.
     Absent,
@@ -43,7 +43,7 @@ impl Search {
         Ok(Self { target: target.to_owned(), stack: Vec::new(), visited: BTreeSet::new() })
     }
 
-    /// Looks into a role: its targets first, then the roles that it delegates the path to.
+    /// Searches a role: its targets first, then the roles that it delegates the path to.
     pub(crate) fn visit(&mut self, role: &RoleName, targets: &Arc<Targets>) -> Option<TargetFile> {
         self.visited.insert(role.clone());
         if let Some(file) = targets.targets.get(&self.target) {
@@ -62,7 +62,7 @@ impl Search {
         None
     }
 
-    /// The next role. One that was visited is skipped, so that cycles end.
+    /// The next role. Roles that were visited before are skipped, so that cycles end.
     pub(crate) fn next_step(&mut self) -> Result<Step, Refusal> {
         while let Some(visit) = self.stack.pop() {
             if self.visited.contains(&visit.role) {

@@ -1,4 +1,5 @@
-//! The trusted set: bytes, what was trusted before and the time go in; verified roles or a [`Refusal`] come out.
+//! The trusted set: the input is files, what was trusted before, and the time; the output is verified roles or a
+//! [`Refusal`].
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -17,15 +18,15 @@ use crate::role::{Role, Root, Snapshot, Targets, Timestamp};
 /// The roles that are trusted so far, in the order of the client workflow (TUF §5): root, timestamp, snapshot,
 /// targets. A refused file changes nothing.
 ///
-/// `remember_*` take what the client stored in earlier runs. It counts against rollback even when it has expired, and
-/// a refusal of it means that it is not used; the client then requests the file.
+/// `remember_*` take what the client stored in earlier runs. Such a file protects against rollback even when it has
+/// expired. If it is refused, the client requests the file.
 #[derive(Debug, Clone)]
 pub struct TrustedSet {
     now: Instant,
     root: Arc<Root>,
-    /// From an earlier run.
+    /// Stored in an earlier run.
     known_timestamp: Option<Timestamp>,
-    /// From an earlier run.
+    /// Stored in an earlier run.
     known_snapshot: Option<Snapshot>,
     timestamp: Option<Timestamp>,
     snapshot: Option<Snapshot>,
@@ -35,14 +36,14 @@ pub struct TrustedSet {
 /// What a new root requires of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rotation {
-    /// Nothing more.
+    /// Nothing.
     Kept,
     /// A key of the timestamp or of the snapshot is no longer trusted: the stored timestamp and snapshot must be
-    /// removed, so that versions which its holder advanced don't block newer files (TUF §5.3.11).
+    /// removed, so that version numbers that the key's holder raised don't block newer files (TUF §5.3.11).
     Recover,
 }
 
-/// What became of an offered timestamp.
+/// The result of offering a timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offered {
     /// It is newer than the stored one, or the first one: it must be stored.
@@ -120,8 +121,8 @@ impl TrustedSet {
         self.targets.as_ref()
     }
 
-    /// Replaces the root by the next version, signed by the keys of both (TUF §5.3). It may have expired: only the last
-    /// one must not.
+    /// Replaces the root by the next version, signed by the keys of both (TUF §5.3). It may have expired; only the
+    /// newest one must be valid.
     ///
     /// # Errors
     /// It isn't the next version, or isn't signed by a threshold of the old and of the new keys.
@@ -189,11 +190,11 @@ impl TrustedSet {
         self.verified(&RoleName::timestamp(), &self.root.roles.timestamp, bytes, TIMESTAMP_BYTES)
     }
 
-    /// Takes the stored snapshot. If the timestamp names it, it is the trusted one, and none has to be requested.
+    /// Takes the stored snapshot. If the timestamp names it, it becomes the trusted one, and no request is needed.
     ///
     /// # Errors
-    /// It isn't the snapshot that the timestamp names, has expired, or isn't signed by the root's keys. In the first two
-    /// cases, it still counts against rollback.
+    /// It isn't the snapshot that the timestamp names, has expired, or isn't signed by the root's keys. In the first
+    /// two cases, it still protects against rollback.
     pub fn remember_snapshot(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         let Some(timestamp) = self.timestamp.as_ref().filter(|_| self.snapshot.is_none()) else {
             return Err(Refusal::OutOfOrder { role: RoleName::snapshot() });
@@ -275,18 +276,18 @@ impl TrustedSet {
         Ok(targets)
     }
 
-    /// Length and hash as the snapshot states them.
+    /// Checks length and hash against the snapshot.
     fn check_file(&self, role: &RoleName, bytes: &[u8]) -> Result<(), Refusal> {
         self.listed(role)?.check(&role.meta_key(), bytes)
     }
 
-    /// Version as the snapshot states it, and expiry.
+    /// Checks the version against the snapshot, and the expiry.
     fn check_targets(&self, role: &RoleName, targets: &Targets) -> Result<(), Refusal> {
         check_version(role, targets.version, self.listed(role)?.version, RoleName::snapshot)?;
         self.check_expiry(role, targets)
     }
 
-    /// What the snapshot states about a role's file.
+    /// The entry of a role's file in the snapshot.
     ///
     /// # Errors
     /// The snapshot doesn't list the role, or isn't trusted yet.

@@ -11,7 +11,7 @@ use tuf::{Found, Refusal};
 /// `(delegator, role, paths, terminating)`, in the order of priority.
 type Delegation = (&'static str, &'static str, &'static str, bool);
 
-/// A repository with these delegations; every role has a target `NAME-file` below the path of its name.
+/// A repository with these delegations. Every role has a target `NAME-file` in the path of its name.
 fn with(delegations: &[Delegation]) -> Repository {
     let mut repository = Repository::new();
     let mut names: Vec<&str> = delegations.iter().map(|(_, name, _, _)| *name).collect();

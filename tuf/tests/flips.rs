@@ -1,4 +1,4 @@
-//! Every single-bit flip of every file of a signed set is refused, or changes nothing.
+//! Every file of a signed set with any single bit flipped is refused, or changes nothing.
 
 mod repository;
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use repository::{Repository, Storage};
 use tuf::{Client, Root, Snapshot, Targets, Timestamp};
 
-/// What a client trusts after a refresh.
+/// The roles that a client trusts after a refresh.
 type Trusted = (Root, Option<Timestamp>, Option<Snapshot>, Option<Arc<Targets>>);
 
 fn trusted(client: &Client) -> Trusted {

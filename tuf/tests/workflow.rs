@@ -1,4 +1,4 @@
-//! The client workflow against repositories that are good, stale, mixed up or signed by others.
+//! The client workflow with repositories that are valid, stale, mixed up or signed by others.
 
 #![allow(clippy::unwrap_used, reason = "a test ends with the first problem")]
 
@@ -365,7 +365,7 @@ fn targets_are_found_in_the_top_level_role() {
     assert!(matches!(long, Refusal::TargetPath { length: 1_025, .. }));
 }
 
-/// A client that is killed after any action continues where it stopped, and never goes back.
+/// A client that is killed after any action continues where it stopped, and never returns to older files.
 #[test]
 fn a_client_that_is_killed_at_any_step_loses_nothing() {
     let mut repository = Repository::new();

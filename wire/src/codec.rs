@@ -17,7 +17,7 @@ const LEVEL: i32 = 9;
 /// grows with it (24 MiB by default, 1 MiB with this limit).
 const WINDOW_LOG: u32 = 17;
 
-/// 8 MiB: the largest window that a decoder of RFC 8878 is recommended to support.
+/// Largest window of a frame that is decoded, 8 MiB: what RFC 8878 recommends decoders to support.
 const WINDOW_LOG_MAX: u32 = 23;
 
 /// Why a body can't be encoded or decoded.

@@ -13,7 +13,7 @@ pub struct InvalidId {
 }
 
 impl InvalidId {
-    /// What was given instead of an identifier; its first 40 characters are kept.
+    /// An error about `given`, of which the first 40 characters are kept.
     #[must_use]
     pub fn new(what: &'static str, given: &str, expected: &'static str) -> Self {
         Self { what, given: given.chars().take(40).collect(), expected }
@@ -82,7 +82,7 @@ text_id!(
 );
 
 text_id!(
-    /// A device of a gateway: `VENDOR:SERIAL`, else `mac:HEX`, else `addr:ADDRESS`.
+    /// A device of a gateway: `VENDOR:SERIAL`; without a serial number `mac:HEX`; without either `addr:ADDRESS`.
     DeviceId,
     "device id",
     96,
@@ -124,7 +124,7 @@ uuid_id!(
     RolloutId
 );
 uuid_id!(
-    /// An epoch of a gateway's spool, UUID version 7: it changes when the spool had to be recreated.
+    /// An epoch of a gateway's spool, UUID version 7: a recreated spool gets a new one.
     SpoolId
 );
 

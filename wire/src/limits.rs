@@ -33,11 +33,11 @@ pub const FIRMWARE_DETAIL_CHARS: usize = 500;
 /// Text of a device's panel in a firmware report, bytes.
 pub(crate) const PANEL_BYTES: usize = 1 << 10;
 
-/// The same in reports of this version, characters.
+/// Text of a device's panel in a report that this version sends, characters.
 pub const FIRMWARE_PANEL_CHARS: usize = 200;
 
 /// A firmware image, bytes.
 pub const IMAGE_BYTES: u64 = 4 << 30;
 
-/// Larger bodies are compressed, bytes.
+/// A larger body is compressed, bytes.
 pub(crate) const COMPRESS_ABOVE_BYTES: usize = 512;

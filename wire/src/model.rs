@@ -43,7 +43,7 @@ const BRANDS: [&[&str]; 38] = [
     &["ztc"],
 ];
 
-/// Words after a model that don't distinguish it.
+/// Words at the end of a model that don't distinguish it.
 const ENDS: [&str; 2] = ["series", "printer"];
 
 /// Whether two texts name the same model of one vendor. Ignores case, separators, words like "Series" at the end, and

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub enum Network {
     /// One IPv4 address (/32).
     V4(Ipv4Addr),
-    /// An IPv6 subnet (/64): a host with one address can use all of them.
+    /// An IPv6 subnet (/64): one host can use all addresses of it.
     V6([u16; 4]),
     /// An IPv6 site (/48): what a provider commonly delegates to one customer (RFC 6177 §2).
     V6Site([u16; 3]),

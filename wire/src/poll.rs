@@ -34,7 +34,7 @@ pub struct Poll {
 /// The response to a poll.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PollResponse {
-    /// Seconds until the next poll: 3600, or 60 while a service call is open.
+    /// Seconds until the next poll: by default 3600, or 60 while a service call is open.
     pub next_poll_s: u32,
     /// Sequence number of the last report in each lane that the server has stored.
     pub acknowledged: Lanes<u64>,

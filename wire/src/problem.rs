@@ -10,7 +10,7 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 pub struct Problem {
     /// The kind of error.
     pub code: ProblemCode,
-    /// HTTP status.
+    /// HTTP status code.
     pub status: u16,
     /// What is wrong, where, and what was expected.
     pub detail: String,
@@ -86,7 +86,7 @@ impl ProblemCode {
 }
 
 impl Problem {
-    /// A refusal with a detail.
+    /// A problem with a detail.
     #[must_use]
     pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self { code, status: code.status(), detail: detail.into(), expected_seq: None }

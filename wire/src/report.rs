@@ -1,7 +1,7 @@
-//! Reports, which must never be lost or counted twice.
+//! Reports, each of which must be counted exactly once.
 //!
-//! A gateway numbers the reports of each lane without gaps, from 1. It makes a report durable before the report
-//! counts as made; the server stores a batch and advances the acknowledged sequence number in one transaction.
+//! A gateway numbers the reports of each lane without gaps, from 1. A report exists only after it is durable in the
+//! gateway's spool; the server stores a batch and advances the acknowledged sequence number in one transaction.
 
 mod batch;
 mod call;
@@ -195,7 +195,7 @@ pub struct Loss {
     pub detail: String,
 }
 
-/// A device's id: vendor and serial number, else hardware address, else address.
+/// A device's id: from vendor and serial number, otherwise from the hardware address, otherwise from the address.
 ///
 /// # Errors
 /// None of them is usable as an id.

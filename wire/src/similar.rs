@@ -3,7 +3,7 @@
 /// The largest number of edits (insertion, deletion, substitution, transposition) between two similar names.
 const EDITS: usize = 3;
 
-/// The names similar to `given`, the most similar first; upper and lower case are the same.
+/// The names similar to `given`, the most similar first, ignoring case.
 pub fn similar<'n>(given: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
     let given = given.to_lowercase();
     let limit = EDITS.min(given.chars().count() / 2);

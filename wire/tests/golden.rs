@@ -1,4 +1,4 @@
-//! Golden vectors: every message of the wire as the bytes in `v1/`, which are never edited once released.
+//! Golden vectors: every wire message as the bytes in `v1/`, which are never changed after a release.
 
 #![expect(clippy::unwrap_used, reason = "a vector that can't be made fails the test")]
 
@@ -36,7 +36,7 @@ fn file(name: &str, made: &[u8]) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}: see README.md there", path.display()))
 }
 
-/// The value encodes to the file, and the file decodes to the value; large ones also from their compressed form.
+/// Checks that the value is encoded as the file and the file is decoded to the value; large files also compressed.
 fn check<T: Serialize + DeserializeOwned + Debug>(name: &str, value: &T) {
     let mut json = serde_json::to_vec(value).unwrap();
     json.push(b'\n');
@@ -55,7 +55,7 @@ fn check<T: Serialize + DeserializeOwned + Debug>(name: &str, value: &T) {
     }
 }
 
-/// File of a report. A new kind does not compile until it has one.
+/// File of a report. A new kind of report causes a compiler error here until it has a file.
 const fn report_name(report: &Report) -> &'static str {
     match report {
         Report::Call(_) => "report-call",
@@ -66,7 +66,7 @@ const fn report_name(report: &Report) -> &'static str {
     }
 }
 
-/// File of an order; as for reports.
+/// File of an order. A new kind of order causes a compiler error here until it has a file.
 const fn order_name(order: &Order) -> &'static str {
     match order {
         Order::CounterRequest { .. } => "order-counter-request",
@@ -78,7 +78,7 @@ const fn order_name(order: &Order) -> &'static str {
     }
 }
 
-/// Number of the kinds above.
+/// The number of kinds above.
 const REPORT_KINDS: usize = 5;
 const ORDER_KINDS: usize = 6;
 
@@ -191,7 +191,7 @@ fn signed_metadata() {
     }
 }
 
-/// Every file belongs to a test: `check` is called by name, so a stray file would never be looked at.
+/// Every file is used by a test: `check` is called by name, and would not find an unused file.
 #[test]
 fn no_file_is_left_alone() {
     let known = include_str!("golden.rs");

@@ -1,7 +1,7 @@
 //! Admission control under overload: urgent requests are admitted first, and rejected ones get a time to retry.
 //!
-//! The times are spread over the time that it takes to serve the rejected requests, so that they return as a stream and
-//! not as a second peak.
+//! The retries are spread over the time that it takes to serve the rejected requests, so that they don't cause a
+//! second peak.
 
 /// Load above which readings and meters are rejected, 0 to 1.
 const BULK_ABOVE: f64 = 0.5;
@@ -53,7 +53,7 @@ pub fn admit(load: Load, class: RequestClass, jitter: u32) -> Result<(), u32> {
     if load.queue_fill < above { Ok(()) } else { Err(pause_s(load, jitter)) }
 }
 
-/// Seconds after which a rejected caller may retry.
+/// Seconds after which a rejected client may retry.
 #[must_use]
 pub fn pause_s(load: Load, jitter: u32) -> u32 {
     // As many windows as it takes to serve once more as many as were refused in one.

@@ -1,4 +1,4 @@
-//! Assets: things under contract. Devices come and go under them, and so do the epochs of their counters.
+//! Assets: things under contract, whose devices may be replaced over time; and the epochs of their counters.
 //!
 //! ```
 //! use jiff::Timestamp;
@@ -42,24 +42,24 @@ pub const NOTES_BYTES: usize = 2000;
 /// The longest reason of a swap, bytes.
 pub const REASON_BYTES: usize = 500;
 
-/// An asset, as it is entered.
+/// An asset as entered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AssetSpec {
     /// Its name or number.
     pub name: String,
     /// Its key in the ERP system, "" for none; unique in the tenant.
     pub erp_key: String,
-    /// Where it is under contract; `None` while nobody has said.
+    /// Its site; `None` if not yet known.
     pub site: Option<SiteId>,
     /// Notes for people, in lines.
     pub notes: String,
 }
 
 impl AssetSpec {
-    /// The specification in its stored form.
+    /// Validates the specification; returns it in its stored form.
     ///
     /// # Errors
-    /// The field that is wrong.
+    /// The first invalid field.
     pub fn checked(&self) -> Result<Self, InvalidField> {
         const NAME: &str = "1 to 200 bytes without control characters";
         const ERP_KEY: &str = "at most 64 bytes without control characters, or nothing";
@@ -77,7 +77,7 @@ impl AssetSpec {
     }
 }
 
-/// The reason of a swap in its stored form.
+/// Validates the reason of a swap; returns it in its stored form.
 ///
 /// # Errors
 /// It is too long, or has control characters.

@@ -1,6 +1,6 @@
-//! The life of a call: raised by a report, closed by the report of its end.
+//! The states of a call: opened by a report, ended by the report of its end.
 //!
-//! A call is known by device, kind and subject while it is open, and by the report that raised it indefinitely.
+//! An open call is identified by device, kind and subject; every call is identified by the report that opened it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,7 +70,7 @@ pub const fn is_about_supply(kind: CallKind) -> bool {
     matches!(kind, CallKind::SupplyNearEnd | CallKind::SupplyEnd)
 }
 
-/// Whether a call of this kind is open until its end is reported; the others are recorded.
+/// Whether a call of this kind stays open until its end is reported; calls of other kinds are only recorded.
 #[must_use]
 pub const fn has_end(kind: CallKind) -> bool {
     match kind {
@@ -102,7 +102,7 @@ pub struct OpenCalls {
 }
 
 impl OpenCalls {
-    /// Adds a call that the store holds open.
+    /// Adds a call that is open in the store.
     pub fn insert(&mut self, device: DeviceId, kind: CallKind, subject: String, raised_by: ReportRef) {
         self.by_subject.insert((device, kind, subject), raised_by);
     }

@@ -1,4 +1,4 @@
-//! Customers and their sites: what a person or a file may enter, checked and in one form.
+//! Customers and their sites: validates what a person or a file enters.
 
 mod import;
 #[cfg(test)]
@@ -17,7 +17,7 @@ pub(crate) const ERP_KEY_BYTES: usize = 64;
 /// The longest line of an address, bytes.
 pub const LINE_BYTES: usize = 200;
 
-/// A customer, as it is entered.
+/// A customer as entered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CustomerSpec {
     /// Its name, unique among the customers of a tenant.
@@ -26,7 +26,7 @@ pub struct CustomerSpec {
     pub erp_key: String,
 }
 
-/// A site, as it is entered.
+/// A site as entered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SiteSpec {
     /// Its name, unique among the sites of a customer.
@@ -53,20 +53,20 @@ pub struct Address {
 }
 
 impl CustomerSpec {
-    /// The specification in its stored form.
+    /// Validates the specification; returns it in its stored form.
     ///
     /// # Errors
-    /// The field that is wrong.
+    /// The first invalid field.
     pub fn checked(&self) -> Result<Self, InvalidField> {
         Ok(Self { name: name("name", &self.name)?, erp_key: erp_key("erp_key", &self.erp_key)? })
     }
 }
 
 impl SiteSpec {
-    /// The specification in its stored form.
+    /// Validates the specification; returns it in its stored form.
     ///
     /// # Errors
-    /// The field that is wrong.
+    /// The first invalid field.
     pub fn checked(&self) -> Result<Self, InvalidField> {
         Ok(Self {
             name: name("name", &self.name)?,
@@ -77,10 +77,10 @@ impl SiteSpec {
 }
 
 impl Address {
-    /// The address in its stored form.
+    /// Validates the address; returns it in its stored form.
     ///
     /// # Errors
-    /// The line that is wrong.
+    /// The first invalid line.
     pub fn checked(&self) -> Result<Self, InvalidField> {
         let own = |field, given: &str| {
             line(field, given, LINE_BYTES, "at most 200 bytes without control characters")
@@ -100,7 +100,7 @@ impl Address {
         })
     }
 
-    /// Whether no line has a text.
+    /// Whether all lines are empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

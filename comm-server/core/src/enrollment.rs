@@ -10,7 +10,7 @@ use wire::network::Network;
 /// Wrong tokens from one address before it is locked out.
 pub(crate) const WRONG_TRIES: u32 = 5;
 
-/// Duration of the lock-out, and how long failed attempts are remembered.
+/// Duration of the lock-out, and time after which failed attempts are forgotten.
 pub(crate) const LOCKED: SignedDuration = SignedDuration::from_mins(15);
 
 /// Maximum number of addresses that are remembered.

@@ -1,8 +1,8 @@
-//! Fields that a person, a program or a file enters.
+//! Validates fields that a person, a program or a file enters.
 
 use wire::text::{clipped, is_hidden};
 
-/// A field that was entered wrong.
+/// An invalid field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is {given:?}: expected {expected}")]
 pub struct InvalidField {
@@ -15,15 +15,14 @@ pub struct InvalidField {
 }
 
 impl InvalidField {
-    /// A field that was entered wrong.
+    /// An invalid field; `given` is shortened.
     #[must_use]
     pub fn new(field: &'static str, given: &str, expected: &'static str) -> Self {
         Self { field, given: clipped(given, 40).to_owned(), expected }
     }
 }
 
-/// The text without blanks around it. A joiner shapes letters of some scripts; every other character that isn't seen is
-/// rejected.
+/// The text without spaces around it. Invisible characters are rejected, except joiners, which some scripts need.
 pub(crate) fn line(
     field: &'static str,
     given: &str,
@@ -38,7 +37,7 @@ pub(crate) fn line(
     Ok(trimmed.to_owned())
 }
 
-/// As [`line`], with line feeds; those of other systems become one.
+/// As [`line`], but line feeds are kept; other line ends are converted to line feeds.
 pub(crate) fn lines(
     field: &'static str,
     given: &str,

@@ -8,14 +8,14 @@ const DAY_MS: i64 = 86_400_000;
 /// The decision about a gateway whose meters may be due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MeterDecision {
-    /// They are not due.
+    /// They are not due yet.
     Wait,
     /// Request them now, and again at this time.
     Ask {
         /// The next time.
         next: Timestamp,
     },
-    /// An earlier request is unanswered: send none, and decide again at this time.
+    /// An earlier request has no response yet: send none, and decide again at this time.
     Skip {
         /// The next time.
         next: Timestamp,

@@ -1,5 +1,5 @@
-//! The monthly partitions of `reports`: some months are created ahead, and those whose reports are all too old are
-//! dropped.
+//! The monthly partitions of `reports`: partitions are created some months ahead, and dropped when all of their
+//! reports are too old.
 
 use jiff::Timestamp;
 use jiff::ToSpan as _;
@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::retention::before;
 
-/// Months that are created ahead, besides the current one: a job that fails for weeks loses no report.
+/// Number of months that are created ahead. If the job fails for weeks, no report is lost.
 const AHEAD: i32 = 3;
 
 /// A partition: the reports received within a span of time, milliseconds since 1970.

@@ -1,12 +1,12 @@
 //! Whether a replica of the database is fresh enough to be read.
 //!
 //! The positions of the primary and of the replica in the log are queried periodically. A replica that has reached a
-//! position contains everything that was committed when the primary was there. So no clock of another machine is
-//! trusted, and an idle primary is not mistaken for a stalled replica. Times are milliseconds on one monotonic clock.
+//! position contains everything that was committed when the primary was there. This needs no clock of another
+//! machine, and an idle primary doesn't make the replica look old. Times are milliseconds on one monotonic clock.
 
 use std::collections::VecDeque;
 
-/// Positions of the primary that the replica hasn't reached; more are not remembered.
+/// Maximum number of stored positions of the primary that the replica hasn't reached.
 const REMEMBERED: usize = 256;
 
 /// The known state of a replica.
@@ -102,7 +102,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is forgotten, a replica is never held to be fresher than it is.
+        /// Whichever positions are dropped, a replica is never considered fresher than it is.
         #[test]
         fn it_is_never_held_to_be_fresher_than_it_is(
             steps in prop::collection::vec((1_u64..2000, 0_i64..50, 0_i64..50), 1..600)

@@ -1,4 +1,4 @@
-//! Firmware roll-outs: the plan, the step of each device, and the state of the whole.
+//! Firmware roll-outs: the plan, the step of each device, and the state of the roll-out.
 
 mod plan;
 mod progress;

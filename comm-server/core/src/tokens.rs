@@ -1,12 +1,12 @@
-//! API tokens: `platen_at_`, 30 random letters and digits, and 6 of a checksum, by which a scanner for leaked secrets, and
-//! the server before it asks its database, recognise one.
+//! API tokens: `platen_at_`, 30 random letters and digits, and a checksum of 6. By the checksum, scanners for leaked
+//! secrets, and the server before it queries its database, recognise a token.
 
 use crate::accounts::AccountSpec;
 use crate::customers::NAME_BYTES;
 use crate::fields::{InvalidField, line};
 use jiff::{SignedDuration, Timestamp};
 
-/// What every token begins with.
+/// Prefix of every token.
 pub(crate) const PREFIX: &str = "platen_at_";
 
 /// Random letters and digits of a token: 178 bits.
@@ -18,30 +18,30 @@ const CHECKSUM: usize = 6;
 /// The digits of base 62.
 pub const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The longest life of a token.
+/// Maximum validity of a token.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 366);
 
-/// Networks that a token may name.
+/// Maximum number of networks of a token.
 const NETWORKS: usize = 20;
 
-/// A token, as it is entered.
+/// A token as entered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenSpec {
     /// What it is for, unique in the tenant.
     pub name: String,
-    /// Its role and the part of the tree that it reaches.
+    /// Its role and the part of the tree that it can access.
     pub account: AccountSpec,
     /// When it expires.
     pub expires_at: Timestamp,
-    /// Networks that it may be used from, in CIDR notation with blanks between them; "" for all.
+    /// Networks from which it is accepted, in CIDR notation, separated by spaces; "" for all.
     pub networks: String,
 }
 
 impl TokenSpec {
-    /// The specification in its stored form; whether each network is one, the caller has checked.
+    /// Validates the specification; returns it in its stored form. The caller must validate the networks.
     ///
     /// # Errors
-    /// The field that is wrong.
+    /// The first invalid field.
     pub fn checked(&self, now: Timestamp) -> Result<Self, InvalidField> {
         const NAMED: &str = "1 to 200 bytes without control characters";
         let name = line("name", &self.name, NAME_BYTES, NAMED)?;
@@ -62,7 +62,7 @@ impl TokenSpec {
     }
 }
 
-/// A token of random letters and digits, with its checksum.
+/// Makes a token from random letters and digits, by adding the checksum.
 #[must_use]
 pub fn token(random: &str) -> String {
     format!("{PREFIX}{random}{}", checksum(random))

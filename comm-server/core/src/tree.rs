@@ -19,7 +19,7 @@ pub enum Node {
 }
 
 impl Node {
-    /// Its floor.
+    /// Its level.
     #[must_use]
     pub const fn level(&self) -> Level {
         match self {

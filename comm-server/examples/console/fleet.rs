@@ -9,7 +9,7 @@ use super::work::{self, DAY_MS, HOUR_MS};
 
 const DAYS: i64 = 180;
 
-/// Gateway, customer, site, minutes since its last poll, interval, made bulk reports beyond the acknowledged.
+/// Gateway, customer, site, minutes since its last poll, interval, number of bulk reports that are not acknowledged.
 const GATEWAYS: [(&str, &str, &str, i64, i64, i64); 3] = [
     ("gw-berlin-1", "Example AG", "Head office, Berlin", 0, 60, 0),
     ("gw-hamburg-1", "Example AG", "Branch, Hamburg", 21, 3600, 4),
@@ -88,7 +88,7 @@ pub(super) async fn store(url: &str, more: i64, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// A customer, unless it is there, and a site of it, each by a number and a name; their ids.
+/// Stores a customer and a site, if they don't exist, each by a number and a name; returns their ids.
 async fn store_place(
     connection: &mut Connection,
     (customer, customer_name): (i64, &str),
@@ -119,7 +119,7 @@ async fn store_place(
     Ok((of, id))
 }
 
-/// Many devices without a history, each behind a gateway that polled within the last hour.
+/// Stores many devices without a history, each of a gateway that polled within the last hour.
 async fn store_more(connection: &mut Connection, more: i64, ms: i64) -> Result<()> {
     for first in (0..more).step_by(usize::try_from(PER_GATEWAY)?) {
         let site = first / PER_GATEWAY;
@@ -249,7 +249,7 @@ async fn store_device(
     Ok(())
 }
 
-/// Years before the half year, as the retention leaves them: by month, then by day; the counter was set back once.
+/// Stores the years before the half year as retention leaves them: by month, then by day; the counter was reset once.
 async fn store_years(
     connection: &mut Connection,
     (gateway, device): (&str, &str),

@@ -1,4 +1,4 @@
-//! A console on a store of its own, served on one address.
+//! A console on a store of its own, at one address.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -18,7 +18,7 @@ use runtime::listener::{ClientAuth, ListenerAuth};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// A console that listens and isn't yet served.
+/// A console that listens but isn't served yet.
 pub(crate) struct Console {
     pub(crate) address: SocketAddr,
     /// The one-time password of `admin`.

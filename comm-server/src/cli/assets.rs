@@ -15,98 +15,99 @@ use crate::store::{AssetFilter, AssetState, DevicePlace, NewSwap, Store};
 /// Assets.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AssetAction {
-    /// List assets by name.
+    /// List assets in the order of their names.
     List {
-        /// Of one customer or site only.
+        /// Only assets of this part of the tree.
         #[command(flatten)]
         part: PartArguments,
-        /// With this text in name, key, device, serial number or model.
+        /// Only assets with this text in name, key, device id, serial number or model.
         #[arg(long, default_value = "")]
         find: String,
-        /// In this state only: in_use, empty or retired.
+        /// Only assets in this state: in_use, empty or retired. Default: all.
         #[arg(long)]
         state: Option<AssetState>,
     },
     /// Create an asset.
     Add(Box<NewAsset>),
-    /// Show an asset, what stands and stood under it, and what it counted.
+    /// Show an asset, its present and earlier devices, and what it counted.
     Show {
-        /// Its id.
+        /// Id of the asset.
         asset: AssetId,
-        /// The counter.
+        /// Counter to show.
         #[arg(long, default_value = "total")]
         counter: Counter,
-        /// Counted after this time (RFC 3339).
+        /// Calculate the usage after this time (RFC 3339). Default: from the first placement.
         #[arg(long)]
         from: Option<Timestamp>,
-        /// Counted until and including this time (RFC 3339).
+        /// Calculate the usage up to and including this time (RFC 3339). Default: now.
         #[arg(long)]
         to: Option<Timestamp>,
     },
     /// Place a device under an asset that has none.
     Assign {
-        /// The asset.
+        /// Id of the asset.
         asset: AssetId,
-        /// The device.
+        /// Id of the device.
         device: DeviceId,
-        /// From when on (RFC 3339); without, from its newest reading on.
+        /// Start of the placement (RFC 3339). Default: the device's newest reading.
         #[arg(long)]
         at: Option<Timestamp>,
     },
-    /// Replace the device under an asset, and record both evidences.
+    /// Replace the device under an asset, and record the last reading of the old device and the first of the new one.
     Swap {
-        /// The asset.
+        /// Id of the asset.
         asset: AssetId,
-        /// The new device.
+        /// Id of the new device.
         device: DeviceId,
-        /// When (RFC 3339); without, with the new device's first reading after the last one of the old device.
+        /// Time of the swap (RFC 3339). Default: the first reading of the new device after the last one of the old
+        /// device.
         #[arg(long)]
         at: Option<Timestamp>,
-        /// Why.
+        /// Reason, for the record of the swap.
         #[arg(long, default_value = "")]
         reason: String,
     },
-    /// Take the device under an asset away.
+    /// End the placement of the device under an asset.
     Remove {
-        /// The asset.
+        /// Id of the asset.
         asset: AssetId,
-        /// When (RFC 3339); now without.
+        /// End of the placement (RFC 3339). Default: now.
         #[arg(long)]
         at: Option<Timestamp>,
     },
-    /// Retire an asset: its device is taken away, and it gets no other one.
+    /// Retire an asset: the placement of its device ends, and no device can be placed under it again.
     Retire {
-        /// The asset.
+        /// Id of the asset.
         asset: AssetId,
     },
-    /// List devices that stand under no asset.
+    /// List devices that are not under any asset.
     Unassigned {
-        /// Seen by gateways of one customer or site only.
+        /// Only devices seen by gateways of this part of the tree.
         #[command(flatten)]
         part: PartArguments,
-        /// With this text in id, model, serial number or address.
+        /// Only devices with this text in id, model, serial number or address.
         #[arg(long, default_value = "")]
         find: String,
     },
     /// List devices that have not been read for some days, with the reason.
     NotRead {
-        /// Seen by gateways of one customer or site only.
+        /// Only devices seen by gateways of this part of the tree.
         #[command(flatten)]
         part: PartArguments,
-        /// How many days.
+        /// Number of days without a reading.
         #[arg(long, default_value_t = UNREAD_DAYS, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_DAYS)))]
         days: u32,
     },
 }
 
-/// A part of the tree; the whole service company without.
+/// A part of the tree. Default: the whole service company.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(crate) struct PartArguments {
-    /// Id of a customer.
+    /// Id of a customer: only its part of the tree.
     #[arg(long)]
     customer: Option<CustomerId>,
-    /// Id of a site.
+    /// Id of a site: only its part of the tree.
     #[arg(long)]
     site: Option<SiteId>,
 }
@@ -114,22 +115,22 @@ pub(crate) struct PartArguments {
 /// An asset to be created.
 #[derive(Debug, Args)]
 pub(crate) struct NewAsset {
-    /// Its name or number.
+    /// Name or number, unique.
     #[arg(long)]
     name: String,
-    /// Its key in the ERP system, unique.
+    /// Key in the ERP system, unique.
     #[arg(long, default_value = "")]
     erp_key: String,
     /// Id of its site.
     #[arg(long)]
     site: Option<SiteId>,
-    /// Notes.
+    /// Notes, free text.
     #[arg(long, default_value = "")]
     notes: String,
-    /// The device under it.
+    /// Id of a device to place under it.
     #[arg(long)]
     device: Option<DeviceId>,
-    /// From when on the device stands there (RFC 3339); without, from its newest reading on.
+    /// Start of the placement (RFC 3339). Default: the device's newest reading.
     #[arg(long, requires = "device")]
     at: Option<Timestamp>,
 }

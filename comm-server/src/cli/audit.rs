@@ -1,4 +1,4 @@
-//! `audit`: who changed what, and whether the record of it is whole.
+//! `audit`: changes with their authors, and whether the chain of the entries is intact.
 
 use clap::{Args, Subcommand, ValueEnum};
 use comm_server_core::audit::Known;
@@ -10,27 +10,27 @@ use crate::services::audit::parse_time;
 use crate::services::{Actor, Audit, AuditFormat, Views};
 use crate::store::{AuditFilter, Store};
 
-/// The audit.
+/// The subcommands of `audit`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditAction {
     /// List entries, newest first.
     List {
-        /// Which of them.
+        /// Only these entries.
         #[command(flatten)]
         filter: FilterArguments,
     },
-    /// Verify that no entry was changed, removed, inserted or moved.
+    /// Verify the chain of hashes: whether an entry was changed, removed, inserted or moved.
     Verify {
-        /// A place that an earlier `audit verify` printed: it must still have that hash.
+        /// NUMBER:HASH that an earlier `audit verify` printed; the entry must still have that hash.
         #[arg(long, value_name = "NUMBER:HASH")]
         known: Option<Known>,
     },
-    /// Print entries in the order of their numbers.
+    /// Print entries in ascending order of their numbers.
     Export {
-        /// Which of them.
+        /// Only these entries.
         #[command(flatten)]
         filter: FilterArguments,
-        /// The form; with --json a JSON document for each line, otherwise a CSV table.
+        /// Format. Default: csv, or jsonl with --json.
         #[arg(long)]
         format: Option<Format>,
     },
@@ -39,26 +39,26 @@ pub(crate) enum AuditAction {
 /// Which entries.
 #[derive(Debug, Args)]
 pub struct FilterArguments {
-    /// From this time on: a day in UTC, or a time (RFC 3339).
+    /// Only entries at or after this time: a day in UTC, or a time (RFC 3339).
     #[arg(long, value_parser = parse_time)]
     from: Option<Timestamp>,
-    /// Before this time.
+    /// Only entries before this time.
     #[arg(long, value_parser = parse_time)]
     to: Option<Timestamp>,
-    /// Of this author only: a user, `cli`, `server` or a gateway.
+    /// Only entries of this author: a user, `cli`, `server` or a gateway.
     #[arg(long)]
     who: Option<String>,
-    /// Of this kind only, such as `rollout.create`, or of a group of kinds, such as `rollout`.
+    /// Only entries of this kind, such as `rollout.create`, or of a group of kinds, such as `rollout`.
     #[arg(long)]
     what: Option<String>,
 }
 
-/// The form of an export.
+/// Format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A table with a row for each entry.
+    /// CSV table with one row per entry.
     Csv,
-    /// A JSON document for each line.
+    /// One JSON document per line.
     Jsonl,
 }
 

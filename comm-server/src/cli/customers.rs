@@ -18,48 +18,48 @@ use crate::config::Config;
 use crate::services::{Actor, Customers, FileError, ImportMode, Settings, Views, customer_file};
 use crate::store::{CustomerFilter, SiteFilter, Store};
 
-/// Customers.
+/// The subcommands of `customer`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CustomerAction {
-    /// List customers by name.
+    /// List customers in the order of their names.
     List {
-        /// With this text in name or key.
+        /// Only customers with this text in name or key.
         #[arg(long, default_value = "")]
         find: String,
     },
     /// Create a customer.
     Add {
-        /// Its name, unique.
+        /// Name, unique.
         #[arg(long)]
         name: String,
-        /// Its key in the ERP system, unique.
+        /// Key in the ERP system, unique.
         #[arg(long, default_value = "")]
         erp_key: String,
     },
-    /// Create and change customers and sites by a CSV table, with a row for each site.
+    /// Create and change customers and sites from a CSV table with one row per site.
     Import {
-        /// The table; `customer export` shows its columns.
+        /// CSV file (UTF-8); `customer export` prints the columns.
         file: PathBuf,
-        /// Only check the rows.
+        /// Validate the rows and change nothing.
         #[arg(long, conflicts_with = "skip_wrong")]
         check: bool,
-        /// Import the valid rows even if others are wrong.
+        /// Import the valid rows even if others are invalid. Default: import nothing then.
         #[arg(long)]
         skip_wrong: bool,
     },
-    /// Print all customers and sites as a CSV table.
+    /// Print all customers and sites as a CSV table, which `import` reads.
     Export,
 }
 
-/// Sites.
+/// The subcommands of `site`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SiteAction {
-    /// List sites by name.
+    /// List sites in the order of their names.
     List {
-        /// Of this customer only.
+        /// Only sites of this customer (id).
         #[arg(long)]
         customer: Option<CustomerId>,
-        /// With this text in name, key, town or the customer's name.
+        /// Only sites with this text in name, key, town or the customer's name.
         #[arg(long, default_value = "")]
         find: String,
     },
@@ -73,10 +73,10 @@ pub(crate) struct NewSite {
     /// Id of its customer.
     #[arg(long)]
     customer: CustomerId,
-    /// Its name, unique among the customer's sites.
+    /// Name, unique among the customer's sites.
     #[arg(long)]
     name: String,
-    /// Its key in the ERP system, unique.
+    /// Key in the ERP system, unique.
     #[arg(long, default_value = "")]
     erp_key: String,
     /// Street and number.
@@ -96,38 +96,38 @@ pub(crate) struct NewSite {
     country: String,
 }
 
-/// Settings of a place in the tree.
+/// The subcommands of `setting`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SettingAction {
-    /// Show the settings of a place, and where each value comes from.
+    /// Show the settings of a part of the tree, and where each value is inherited from.
     Show {
-        /// The place.
+        /// Whose settings.
         #[command(flatten)]
         place: PlaceArguments,
     },
-    /// Give a place a value of its own.
+    /// Set a value for a part of the tree; everything below that has no value of its own inherits it.
     Set {
-        /// The place.
+        /// Whose setting.
         #[command(flatten)]
         place: PlaceArguments,
-        /// The setting.
+        /// Name of the setting.
         #[arg(value_parser = setting_names())]
         setting: Setting,
-        /// The value.
+        /// New value.
         value: String,
     },
-    /// Remove the own value of a place, so that it inherits.
+    /// Remove a value from a part of the tree, which then inherits.
     Unset {
-        /// The place.
+        /// Whose setting.
         #[command(flatten)]
         place: PlaceArguments,
-        /// The setting.
+        /// Name of the setting.
         #[arg(value_parser = setting_names())]
         setting: Setting,
     },
 }
 
-/// A place; the whole service company without.
+/// A part of the tree. Default: the whole service company.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(crate) struct PlaceArguments {
@@ -137,7 +137,7 @@ pub(crate) struct PlaceArguments {
     /// Id of a site.
     #[arg(long)]
     site: Option<SiteId>,
-    /// A gateway.
+    /// Id of a gateway.
     #[arg(long)]
     gateway: Option<GatewayId>,
 }
@@ -153,7 +153,7 @@ impl PlaceArguments {
     }
 }
 
-/// Parses the name of a setting; an unknown one is answered with those that there are.
+/// Parses the name of a setting; the error for an unknown one lists all names.
 fn setting_names() -> impl TypedValueParser<Value = Setting> {
     PossibleValuesParser::new(Setting::ALL.map(Setting::name)).try_map(|name| name.parse::<Setting>())
 }

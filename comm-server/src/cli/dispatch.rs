@@ -1,4 +1,4 @@
-//! From arguments to an exit code: runs the server, or one action on its database.
+//! Runs the server, or one action on its database, and returns the exit status.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -10,10 +10,10 @@ use super::{Action, Arguments, PROGRAM, act};
 use crate::config::Config;
 use crate::run::run;
 
-/// Libraries whose log lines below `warn` are of no use to an administrator.
+/// Libraries whose log lines below `warn` don't help an administrator.
 const LIBRARIES: [(&str, &str); 1] = [("tokio_cron_scheduler", "warn")];
 
-/// Does what the arguments say.
+/// Executes the command line.
 pub fn dispatch(arguments: &Arguments) -> ExitCode {
     let settled = if matches!(arguments.action, Action::Run) { malloc::settle(Arenas::Two) } else { Ok(()) };
     let done = tokio::runtime::Builder::new_multi_thread()

@@ -15,47 +15,48 @@ use crate::services::rollouts::{parse_date, parse_id};
 use crate::services::{Actor, Images, Rollouts, View, Views};
 use crate::store::{RolloutError, Store};
 
-/// Firmware roll-outs.
+/// The subcommands of `rollout`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RolloutAction {
-    /// Update every device of a model that doesn't show the version.
+    /// Create a roll-out, which updates every device of a model that doesn't show the version.
     Create {
-        /// Vendor's short name, as in a reading.
+        /// Short name of the vendor, as in a reading, such as ricoh.
         #[arg(long)]
         vendor: String,
         /// Model, as in a reading.
         #[arg(long)]
         model: String,
-        /// Version that the devices show afterwards; the global server must have published it.
+        /// Version that the devices show after the update; the global server must have published it.
         #[arg(long = "version", value_name = "VERSION")]
         firmware: String,
-        /// Push not before this (RFC 3339, such as 2026-12-31T20:00:00+01:00); as soon as each device is idle when absent.
+        /// Earliest time of the first push (RFC 3339, such as 2026-12-31T20:00:00+01:00). Default: as soon as each
+        /// device is idle.
         #[arg(long, value_parser = parse_date)]
         date: Option<Timestamp>,
-        /// Update each device as soon as it is idle: the default without --date, given explicitly.
+        /// Update each device as soon as it is idle. This is the default; it can't be combined with --date.
         #[arg(long, conflicts_with = "date")]
         now: bool,
-        /// Include devices that show a newer version.
+        /// Include devices that show a newer version than --version.
         #[arg(long)]
         allow_downgrade: bool,
     },
     /// List roll-outs, newest first.
     List,
-    /// One roll-out with its devices.
+    /// Show a roll-out with its devices.
     Show {
-        /// Its id.
+        /// Id of the roll-out.
         #[arg(value_parser = parse_id)]
         rollout: RolloutId,
     },
-    /// Cancel the devices that were not pushed to.
+    /// Cancel a roll-out: devices to which no image was pushed yet are not updated.
     Cancel {
-        /// Its id.
+        /// Id of the roll-out.
         #[arg(value_parser = parse_id)]
         rollout: RolloutId,
     },
-    /// Order the failed devices of a roll-out that has ended again, as a new roll-out that begins at once.
+    /// Create a new roll-out of the failed devices of one that has ended; it starts at once.
     Retry {
-        /// Its id.
+        /// Id of the roll-out that has ended.
         #[arg(value_parser = parse_id)]
         rollout: RolloutId,
         /// Include devices that show a newer version by now.
@@ -64,7 +65,7 @@ pub(crate) enum RolloutAction {
     },
 }
 
-/// Carries it out.
+/// Executes a subcommand.
 pub(super) async fn act(
     store: &Store,
     config: &Config,

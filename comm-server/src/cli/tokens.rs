@@ -11,14 +11,14 @@ use uuid::Uuid;
 use super::{CliError, print};
 use crate::services::{Actor, Tokens};
 
-/// Tokens of programs.
+/// The subcommands of `token`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenAction {
-    /// List tokens, newest first; at most 1,000.
+    /// List tokens, newest first, at most 1,000.
     List,
-    /// Make a token and print it; it is shown once.
+    /// Create a token and print it. It can't be shown again.
     Add(NewToken),
-    /// Revoke a token: the next request with it is refused.
+    /// Revoke a token; requests with it are rejected from now on.
     Revoke {
         /// Id of the token, as `token list` prints it.
         token: Uuid,
@@ -28,22 +28,22 @@ pub(crate) enum TokenAction {
 /// A token to be made.
 #[derive(Debug, Args)]
 pub(crate) struct NewToken {
-    /// What it is for, unique.
+    /// What it is for; unique.
     name: String,
-    /// Role: viewer, dispatcher, meter_clerk, firmware_manager, assistance_operator, engineer, administrator,
-    /// customer_viewer or customer_buyer.
+    /// What it may do: viewer, dispatcher, meter_clerk, firmware_manager, assistance_operator, engineer,
+    /// administrator, customer_viewer or customer_buyer.
     #[arg(long)]
     role: Role,
     /// Days until it expires, at most 366.
     #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=366))]
     days: u16,
-    /// Id of the customer that is all it reaches.
+    /// Id of a customer: the token gives access to only this customer. Default: the whole service company.
     #[arg(long)]
     customer: Option<CustomerId>,
-    /// Id of the site that is all it reaches.
+    /// Id of a site: the token gives access to only this site.
     #[arg(long, conflicts_with = "customer")]
     site: Option<SiteId>,
-    /// Network that it may be used from, in CIDR notation; all of them without.
+    /// Network from which it is accepted (CIDR notation); may be repeated. Default: all.
     #[arg(long = "network", value_name = "NETWORK")]
     networks: Vec<String>,
 }

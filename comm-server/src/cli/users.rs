@@ -9,35 +9,35 @@ use super::{CliError, all, print};
 use crate::services::{Accounts, Actor};
 use crate::store::PageRows;
 
-/// Accounts of people.
+/// The subcommands of `user`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserAction {
-    /// List users by login name.
+    /// List users in the order of their login names.
     List {
-        /// With this text in a name or the mail address.
+        /// Only users with this text in a name or the mail address.
         #[arg(long, default_value = "")]
         find: String,
     },
-    /// Create a user and print a link by which the person chooses a password; it works once, within 72 hours.
+    /// Create a user and print a link at which the person chooses a password. The link works once, within 72 hours.
     Add(NewAccount),
-    /// Print a new link for a user; an earlier one no longer works.
+    /// Print a new link for a user to choose a password. Earlier links no longer work.
     Invite {
-        /// Login name.
+        /// Login name of the user.
         user: String,
     },
     /// Disable a user and end the user's sessions.
     Disable {
-        /// Login name.
+        /// Login name of the user.
         user: String,
     },
     /// Remove the second factor of a user who lost it, and end the user's sessions.
     ResetTotp {
-        /// Login name.
+        /// Login name of the user.
         user: String,
     },
-    /// Allow a disabled user to log in again.
+    /// Enable a disabled user, who can then log in again.
     Enable {
-        /// Login name.
+        /// Login name of the user.
         user: String,
     },
 }
@@ -47,20 +47,20 @@ pub(crate) enum UserAction {
 pub(crate) struct NewAccount {
     /// Login name.
     user: String,
-    /// Role: viewer, dispatcher, meter_clerk, firmware_manager, assistance_operator, engineer, administrator,
-    /// customer_viewer or customer_buyer.
+    /// What the user may do: viewer, dispatcher, meter_clerk, firmware_manager, assistance_operator, engineer,
+    /// administrator, customer_viewer or customer_buyer.
     #[arg(long)]
     role: Role,
-    /// Id of the customer that is all the user reaches.
+    /// Id of a customer: the user can access only this customer. Default: the whole service company.
     #[arg(long)]
     customer: Option<CustomerId>,
-    /// Id of the site that is all the user reaches.
+    /// Id of a site: the user can access only this site.
     #[arg(long, conflicts_with = "customer")]
     site: Option<SiteId>,
-    /// The person's name.
+    /// Full name of the person.
     #[arg(long, default_value = "")]
     full_name: String,
-    /// The person's mail address.
+    /// Mail address of the person.
     #[arg(long, default_value = "")]
     mail: String,
 }

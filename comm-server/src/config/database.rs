@@ -1,4 +1,4 @@
-//! Database URLs of SQLite: where a relative path begins, and which characters of a path a URL can't hold.
+//! URLs of SQLite databases: makes relative paths absolute, and encodes characters that a URL can't contain.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ pub(super) fn of_file(file: &Path) -> String {
     format!("sqlite://{}", encoded(file))
 }
 
-/// The URL with its file made absolute: a relative one begins at `folder`, whatever the working directory is.
+/// The URL with an absolute path; a relative one is resolved against `folder`.
 pub(super) fn relative_to(folder: &Path, url: &str) -> String {
     let Some(rest) = url.strip_prefix("sqlite:") else { return url.to_owned() };
     let path = rest.strip_prefix("//").unwrap_or(rest);

@@ -1,4 +1,5 @@
-//! The body of an export of the audit: read in portions as the client takes them, so that its size needs no memory.
+//! The body of an export of the audit. It is read in portions while the client receives it, so that memory doesn't
+//! grow with its size.
 
 use axum::body::Body;
 use futures_util::stream::try_unfold;
@@ -6,8 +7,8 @@ use futures_util::stream::try_unfold;
 use crate::services::{AuditExport, AuditFormat};
 use crate::store::StoreError;
 
-/// The table of an export, after a first line. A failure of the store ends the connection, so that the client sees an
-/// incomplete body.
+/// The body: a header, then the entries. If the store fails, the connection is closed, so that the client sees that
+/// the body is incomplete.
 pub(super) fn body(head: String, export: AuditExport) -> Body {
     Body::from_stream(try_unfold((Some(head), export), async |(head, mut export)| {
         if let Some(head) = head {

@@ -1,21 +1,22 @@
-//! What may be compressed: nothing but what is marked as [`Secretless`].
+//! What may be compressed: only responses that are marked as [`Secretless`].
 //!
-//! Who can make a browser send requests and sees the lengths of compressed responses learns, guess by guess, a secret in
-//! their body (BREACH). Pages hold the session's CSRF token in their forms, and so does the answer to a login: these are
-//! never compressed. Assets are the same for everybody, and the live regions of a page are drawn without the token.
+//! An attacker who can make a browser send requests, and sees the lengths of compressed responses, can guess a secret
+//! in the bodies step by step (BREACH). Pages contain the session's CSRF token in their forms, and so does the
+//! response to a login: these are never compressed. Static files are the same for everybody, and the live regions of
+//! a page are rendered without the token.
 
 use axum::http::Response;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{And, Predicate, SizeAbove};
 
-/// Marks a response, in its extensions, whose body holds no secret of a session.
+/// Marks a response, in its extensions, whose body contains no secret of a session.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Secretless;
 
-/// Shorter bodies gain nothing, bytes.
+/// Minimum size of a body that is compressed, bytes.
 const WORTH_BYTES: u16 = 512;
 
-/// Lets only marked responses be compressed.
+/// Permits compression of marked responses only.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OnlySecretless;
 

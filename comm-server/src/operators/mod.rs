@@ -1,7 +1,7 @@
 //! The operators' side: login, the REST API under `/api/v1`, and the console's pages, over HTTPS.
 //!
-//! A handler parses the request, calls a service or reads a view, and responds. It has no store: permissions, checks and
-//! the audit are in `services`, and a view is of the caller's tenant.
+//! A handler parses the request, calls a service or reads a view, and responds. It has no access to the store:
+//! permissions, checks and the audit are in `services`, and a view is limited to the caller's tenant.
 
 mod api;
 mod audit_body;
@@ -55,7 +55,8 @@ impl OperatorState {
         self.view(&caller, permission)
     }
 
-    /// A view for a session: some seconds old where there is a replica, but never without the session's own writes.
+    /// A view for a session. It may be some seconds old if there is a replica, but always contains the session's own
+    /// changes.
     fn view(&self, caller: &caller::Caller, permission: Permission) -> Result<View, Forbidden> {
         let views = &self.services.views;
         if caller.recent_write {
@@ -66,7 +67,7 @@ impl OperatorState {
     }
 }
 
-/// Everything that operators reach.
+/// All routes of operators.
 pub(crate) fn router(state: OperatorState) -> Router {
     Router::new()
         .merge(api::router(&state))

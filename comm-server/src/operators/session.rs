@@ -1,4 +1,4 @@
-//! The cookies of a login, and the token against forged requests.
+//! The cookies of a login, and the CSRF token.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -51,10 +51,10 @@ pub(super) fn ended_cookie() -> Cookie<'static> {
     ended
 }
 
-/// The cookies of a login: of the session, and of the browser that is recognised from now on.
+/// The cookies of a login: that of the session, and that by which the browser is recognised later.
 pub(super) type LoginCookies = AppendHeaders<Vec<(HeaderName, String)>>;
 
-/// Where a request comes from.
+/// The origin of a login: address and browser.
 fn origin_of<'a>(
     peer: Option<&Extension<Peer>>,
     headers: &'a HeaderMap,
@@ -72,7 +72,7 @@ fn cookies(begun: &LoggedIn) -> LoginCookies {
     AppendHeaders(all.into_iter().flatten().map(|cookie| (header::SET_COOKIE, cookie)).collect())
 }
 
-/// Goes on with a login by the code of the second factor, and prepares the cookies.
+/// Continues a login with the code of the second factor, and prepares the cookies.
 pub(super) async fn enter_code(
     state: &OperatorState,
     peer: Option<Extension<Peer>>,
@@ -102,7 +102,7 @@ pub(super) async fn log_in(
     Ok((begun, cookies))
 }
 
-/// The token that a request carries.
+/// The session token of a request.
 #[must_use]
 pub(super) fn token_of(headers: &HeaderMap) -> Option<String> {
     CookieJar::from_headers(headers).get(COOKIE).map(|cookie| cookie.value().to_owned())

@@ -1,4 +1,4 @@
-//! Tests of the whole operators' side, each on a store of its own.
+//! Tests of the whole operator interface, each with its own store.
 
 mod assets;
 mod audit;

@@ -19,7 +19,8 @@ pub(crate) struct Actor {
 #[derive(Debug, Clone, Copy)]
 enum Authority {
     Role(Role),
-    /// Whoever runs the command line can read the configuration and the database: there is nothing to withhold.
+    /// The command line, which has all permissions: a person who can run it can read the configuration and the
+    /// database anyway.
     CommandLine,
 }
 

@@ -1,4 +1,4 @@
-//! Assets, and the devices that come and go under them.
+//! Assets, and the devices under them.
 
 use comm_server_core::assets::{AssetSpec, reason};
 use comm_server_core::roles::Permission;
@@ -22,7 +22,7 @@ impl Assets {
         Self { store }
     }
 
-    /// Creates an asset, with a device under it or without.
+    /// Creates an asset, optionally with a device under it.
     ///
     /// # Errors
     /// See [`CustomersError`].
@@ -37,7 +37,7 @@ impl Assets {
         Ok(own.create_asset(spec.checked()?, device, author(actor)).await?)
     }
 
-    /// Changes an asset; `version` is the one that the change was made from, `None` for whichever is there.
+    /// Changes an asset; `version` is the one on which the change is based, `None` for any.
     ///
     /// # Errors
     /// See [`CustomersError`].
@@ -68,7 +68,7 @@ impl Assets {
         Ok(self.store.of(&actor.scope).place_device(id, version, device, author(actor)).await?)
     }
 
-    /// Replaces the device under an asset, and records both evidences; `version` as in [`Assets::change`].
+    /// Replaces the device under an asset, and records the readings of both; `version` as in [`Assets::change`].
     ///
     /// # Errors
     /// See [`CustomersError`].
@@ -84,7 +84,7 @@ impl Assets {
         Ok(self.store.of(&actor.scope).swap_device(id, version, swap, author(actor)).await?)
     }
 
-    /// Takes the device under an asset away, now or at a time before; `version` as in [`Assets::change`].
+    /// Ends the placement of the device under an asset, now or in the past; `version` as in [`Assets::change`].
     ///
     /// # Errors
     /// See [`CustomersError`].
@@ -99,7 +99,8 @@ impl Assets {
         Ok(self.store.of(&actor.scope).remove_device(id, version, at, author(actor)).await?)
     }
 
-    /// Retires an asset: its device is taken away, and it gets no other one; `version` as in [`Assets::change`].
+    /// Retires an asset: the placement of its device ends, and no device can be placed under it again; `version` as
+    /// in [`Assets::change`].
     ///
     /// # Errors
     /// See [`CustomersError`].

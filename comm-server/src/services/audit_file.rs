@@ -1,4 +1,4 @@
-//! The audit as a file: a CSV table (RFC 4180), or a JSON document for each line.
+//! The audit as a file: a CSV table (RFC 4180), or one JSON document per line.
 
 use comm_server_core::customers::is_formula;
 use serde_json::{Value, json};
@@ -8,17 +8,17 @@ use crate::store::Recorded;
 /// The columns of the table.
 const COLUMNS: [&str; 9] = ["number", "at", "who", "what", "detail", "before", "after", "entry", "hash"];
 
-/// The form of the file.
+/// The format of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AuditFormat {
-    /// A table with a row for each entry.
+    /// A table with one row per entry.
     Csv,
-    /// A JSON document for each entry.
+    /// One JSON document per entry.
     JsonLines,
 }
 
 impl AuditFormat {
-    /// What stands before the first entry.
+    /// The header, before the first entry.
     #[must_use]
     pub(crate) fn head(self) -> String {
         match self {
@@ -61,7 +61,7 @@ fn row(e: &Recorded) -> [String; 9] {
     ]
 }
 
-/// Rows of a table; a cell that a spreadsheet would run begins with an apostrophe.
+/// Rows of a table. A cell that a spreadsheet would run as a formula is preceded by an apostrophe.
 fn table(rows: impl Iterator<Item = [String; 9]>) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {

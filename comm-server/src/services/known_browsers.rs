@@ -1,8 +1,8 @@
-//! Device cookies: a browser that logged in to an account is recognised there afterwards, so that wrong passwords from
-//! elsewhere don't lock it out (OWASP, "Slow Down Online Guessing Attacks with Device Cookies").
+//! Device cookies: a browser that logged in to an account is recognised there afterwards, so that wrong passwords
+//! from elsewhere don't lock it out (OWASP, "Slow Down Online Guessing Attacks with Device Cookies").
 //!
-//! The cookie grants nothing. It names a source of failures of its own, for one account, and is signed with a key that all
-//! servers of a database share.
+//! The cookie grants no access. It identifies a source of failed logins for one account, and is signed with a key
+//! that all servers of a database share.
 
 use aws_lc_rs::hmac;
 use comm_server_core::tenancy::{TenantId, UserName};
@@ -25,7 +25,7 @@ const CLOCK_SLACK_S: i64 = 300;
 #[derive(Debug)]
 pub(super) struct KnownBrowsers(hmac::Key);
 
-/// Why the key isn't known.
+/// Why the key can't be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeyError {
     #[error(transparent)]
@@ -35,7 +35,7 @@ pub(super) enum KeyError {
 }
 
 impl KnownBrowsers {
-    /// With the key of the database; one is made if there is none.
+    /// Loads the key of the database; creates one if there is none.
     pub(super) async fn load(store: &Store) -> Result<Self, KeyError> {
         let secret = store.server_key(KEY, random_token()?, Timestamp::now()).await?;
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes())))
@@ -54,7 +54,7 @@ impl KnownBrowsers {
         Ok(format!("{id}.{issued_s}.{signature}"))
     }
 
-    /// The identifier of a browser, if its cookie is of this account and still valid.
+    /// The identifier of a browser, if its cookie belongs to this account and is still valid.
     pub(super) fn id(
         &self,
         value: &str,

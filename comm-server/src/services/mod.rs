@@ -1,8 +1,8 @@
-//! What operators and the command line do: each service checks permissions and input, changes the store, and writes the
-//! audit.
+//! The operations of operators and the command line. Each service checks permissions and input, changes the store,
+//! and writes the audit.
 //!
-//! The API, the pages and the command line have no store of their own: they read through a [`View`], which belongs to one
-//! scope and can't change anything, and change things through a service.
+//! The API, the pages and the command line can't access the store directly: they read through a [`View`], which
+//! belongs to one scope and can't change anything, and change things through a service.
 
 pub(crate) mod accounts;
 mod actor;
@@ -89,10 +89,11 @@ pub struct Services {
 }
 
 impl Services {
-    /// The services on a store; logins are in `scope`. Without `images`, no image is listed and no roll-out can be ordered.
+    /// The services on a store; logins are within `scope`. Without `images`, no image is listed and no roll-out can
+    /// be ordered.
     ///
     /// # Errors
-    /// The system gives no random numbers.
+    /// The system's random number generator failed.
     pub fn new(
         store: &Store,
         scope: &Scope,
@@ -102,7 +103,7 @@ impl Services {
         Ok(Self::with_users(store, cadence, images, Users::new(store, scope)?))
     }
 
-    /// As [`Services::new`], with a service for logins of its own.
+    /// As [`Services::new`], with a given service for logins.
     #[must_use]
     pub(crate) fn with_users(store: &Store, cadence: Cadence, images: Option<Images>, users: Users) -> Self {
         Self {

@@ -13,7 +13,7 @@ pub(crate) enum QuarantineError {
     /// The role does not allow it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -31,7 +31,7 @@ impl Quarantine {
         Self { store }
     }
 
-    /// Tries quarantined reports again, of one gateway or of all, and ingests those that can be used now.
+    /// Processes quarantined reports again, of one gateway or of all, and stores those that can be used now.
     ///
     /// # Errors
     /// The role does not allow it, or the store failed.

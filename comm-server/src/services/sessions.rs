@@ -1,6 +1,6 @@
-//! Sessions of operators: how long each lives, and whether it must see its own writes.
+//! Sessions of operators: their expiry, and whether a session must see its own changes.
 //!
-//! Only the SHA-256 of a session's token is stored: a reader of the database can't take over a session.
+//! Only the SHA-256 of a session's token is stored, so that a reader of the database can't use a session.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use comm_server_core::replica::sees_own_change;
@@ -12,16 +12,17 @@ use jiff::Timestamp;
 use super::{Actor, HashError};
 use crate::store::{Store, StoreError};
 
-/// A session that isn't used ends after this, milliseconds.
+/// A session expires after this time without use, milliseconds.
 const IDLE_MS: i64 = 30 * 60 * 1000;
 
-/// A login ends after this unless its code is entered, milliseconds.
+/// A login expires after this time without the code of the second factor, milliseconds.
 const CODE_MS: i64 = 5 * 60 * 1000;
 
-/// Every session ends after this, milliseconds.
+/// Every session expires after this time, milliseconds.
 const ABSOLUTE_MS: i64 = 12 * 60 * 60 * 1000;
 
-/// A session's end is moved at most this often, milliseconds: not every request writes.
+/// Minimum time between two updates of a session's expiry, milliseconds, so that not every request writes to the
+/// database.
 const TOUCH_MS: i64 = 60 * 1000;
 
 /// The maximum difference between the clocks of two servers, milliseconds.
@@ -37,15 +38,15 @@ pub(crate) struct Session {
     pub(crate) csrf: String,
     /// Whether the one-time password must be changed before anything else.
     pub(crate) must_change: bool,
-    /// What the login still lacks.
+    /// The stage of the login.
     pub(crate) stage: Stage,
     pub(crate) token_hash: String,
-    /// Whether the session wrote something that a replica may not have yet.
+    /// Whether the session changed something that a replica may not have yet.
     pub(crate) recent_write: bool,
 }
 
 impl Session {
-    /// The caller of a program with a token: it has no cookie, and so no CSRF token.
+    /// The caller for a program with a token. It has no cookie, and therefore no CSRF token.
     pub(super) fn of_token(actor: Actor, role: Role) -> Self {
         Self {
             user: None,
@@ -60,10 +61,10 @@ impl Session {
     }
 }
 
-/// Why a session can't be looked up.
+/// Why a session can't be found.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -79,7 +80,7 @@ impl Sessions {
         Self { store }
     }
 
-    /// The session of a token; with `keep_alive`, its end moves.
+    /// The session of a token; with `keep_alive`, its expiry is extended.
     pub(crate) async fn find(&self, token: &str, keep_alive: bool) -> Result<Option<Session>, SessionError> {
         let (token_hash, now) = (token_hash(token), Timestamp::now());
         let Some((found, user)) = self.store.session(&token_hash, now).await? else { return Ok(None) };
@@ -109,12 +110,12 @@ impl Sessions {
         }))
     }
 
-    /// Whether several servers share the database, so that a write must be recorded with its session.
+    /// Whether several servers share the database, so that a change must be recorded in its session.
     pub(crate) fn must_record_writes(&self) -> bool {
         self.store.is_shared()
     }
 
-    /// Records that the session of a token wrote something, so that its next reads don't come from a replica that lacks
+    /// Records that the session of a token changed something, so that its next reads don't use a replica that lacks
     /// the change.
     pub(crate) async fn record_write(&self, token: &str) -> Result<(), StoreError> {
         self.store.note_change(&token_hash(token), Timestamp::now()).await
@@ -124,7 +125,7 @@ impl Sessions {
 /// 256 random bits, hexadecimal.
 ///
 /// # Errors
-/// The system gives no random numbers.
+/// The system's random number generator failed.
 pub(super) fn random_token() -> Result<String, HashError> {
     let mut bytes = [0_u8; 32];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| HashError::NoRandom)?;
@@ -137,7 +138,7 @@ pub(crate) fn token_hash(token: &str) -> String {
     hex::encode(digest(&SHA256, token.as_bytes()))
 }
 
-/// When a session ends that begins at `now_ms`, unless it is used.
+/// The expiry of a session that begins at `now_ms`, if it is not used.
 #[must_use]
 pub(super) fn first_expiry(stage: Stage, now_ms: i64) -> i64 {
     match stage {
@@ -146,13 +147,13 @@ pub(super) fn first_expiry(stage: Stage, now_ms: i64) -> i64 {
     }
 }
 
-/// When a session ends that was begun at `created_ms` and is used at `now_ms`.
+/// The expiry of a session that began at `created_ms` and is used at `now_ms`.
 #[must_use]
 fn expiry(created_ms: i64, now_ms: i64) -> i64 {
     (now_ms + IDLE_MS).min(created_ms + ABSOLUTE_MS)
 }
 
-/// The new end of a session, if it is worth a write.
+/// The new expiry of a session, if it differs enough to be stored.
 #[must_use]
 fn moved_expiry(created_ms: i64, expires_ms: i64, now_ms: i64) -> Option<i64> {
     let moved = expiry(created_ms, now_ms);

@@ -1,4 +1,4 @@
-//! Settings of the places in the tree, and where each value comes from.
+//! Settings of the parts of the tree, and the origin of each value.
 
 use comm_server_core::cadence::Cadence;
 use comm_server_core::roles::Permission;
@@ -10,16 +10,16 @@ use super::customers::{CustomersError, author, check_time_zone, check_whole_tena
 use super::{Actor, Forbidden};
 use crate::store::{ChangeError, OwnValue, Store, StoreError};
 
-/// A setting of a place.
+/// A setting of a part of the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlaceSetting {
     /// The setting.
     pub setting: Setting,
-    /// The place's own value.
+    /// Its own value.
     pub own: Option<String>,
-    /// The value that counts there.
+    /// The value that applies.
     pub effective: Effective,
-    /// The value that would count there without its own.
+    /// The value that would apply without its own.
     pub(crate) inherited: Effective,
 }
 
@@ -36,19 +36,19 @@ pub(crate) enum SettingsError {
     /// The role does not allow it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Settings {
-    /// The service on a store; `cadence` is the server's own.
+    /// The service on a store; `cadence` is the one of the configuration.
     #[must_use]
     pub(crate) const fn new(store: Store, cadence: Cadence) -> Self {
         Self { store, cadence }
     }
 
-    /// The settings of a place; `None` where the actor reaches no such place.
+    /// The settings of a part of the tree; `None` if the actor can't access such a part.
     pub(crate) async fn of(
         &self,
         actor: &Actor,
@@ -87,7 +87,7 @@ impl Settings {
         }
     }
 
-    /// Gives a place a value of its own, or takes it away with `None`, so that the floor above counts.
+    /// Sets a value of a part of the tree; `None` removes it, so that the part inherits.
     ///
     /// # Errors
     /// See [`CustomersError`].

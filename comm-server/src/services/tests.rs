@@ -1,4 +1,4 @@
-//! Each service with each role: who may do what, and nothing else.
+//! Each service with each role: which operations are permitted and which are forbidden.
 
 use comm_server_core::cadence::Cadence;
 use comm_server_core::customers::CustomerSpec;
@@ -11,7 +11,7 @@ use super::*;
 use crate::store::PageRows;
 use crate::store::testing::scope;
 
-/// What each service answers on an empty store: whether it is forbidden.
+/// Calls each service on an empty store; returns whether each call was forbidden.
 async fn forbidden(services: &Services, actor: &Actor) -> Vec<(String, bool)> {
     let gateway = "gw-1".parse().unwrap();
     let spec = || RolloutSpec {

@@ -1,4 +1,4 @@
-//! API tokens: made by administrators, used by programs.
+//! API tokens: created by administrators, used by programs.
 
 use std::net::IpAddr;
 
@@ -16,10 +16,10 @@ use super::password::HashError;
 use super::sessions::{Session, token_hash};
 use crate::store::{ApiToken, Store, StoreError};
 
-/// The use of a token is noted at most this often.
+/// Minimum time between two records of a token's use.
 const NOTED: SignedDuration = SignedDuration::from_mins(1);
 
-/// A token that was made: it is shown once.
+/// A token that was created. It is shown only once.
 #[derive(Clone)]
 pub(crate) struct MadeToken {
     /// Its id.
@@ -28,7 +28,7 @@ pub(crate) struct MadeToken {
     pub token: String,
 }
 
-/// Makes and revokes tokens, and finds out whose a token is; cheap to clone.
+/// Creates and revokes tokens, and finds the caller of a token; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Tokens {
     store: Store,
@@ -41,7 +41,7 @@ impl Tokens {
         Self { store }
     }
 
-    /// Makes a token.
+    /// Creates a token.
     ///
     /// # Errors
     /// See [`AccountError`].
@@ -73,7 +73,8 @@ impl Tokens {
         Ok(self.store.of(&actor.scope).revoke_api_token(id, author(actor)).await?)
     }
 
-    /// The caller that a token stands for; `None` for one that is wrong, expired, revoked, or used from elsewhere.
+    /// The caller of a token; `None` if the token is wrong, has expired, was revoked, or is not accepted from this
+    /// address.
     pub(crate) async fn caller(&self, token: &str, address: IpAddr) -> Result<Option<Session>, StoreError> {
         if !is_token(token) {
             return Ok(None);
@@ -90,7 +91,7 @@ impl Tokens {
     }
 }
 
-/// Whether a token can be used now from an address.
+/// Whether a token is accepted now from an address.
 fn works(token: &ApiToken, address: IpAddr, now: Timestamp) -> bool {
     let address = address.to_canonical();
     let networks = token.spec.networks.split_whitespace();
@@ -106,7 +107,7 @@ fn check_networks(networks: &str) -> Result<(), InvalidField> {
     wrong.map_or(Ok(()), |network| Err(InvalidField::new("networks", network, expected)))
 }
 
-/// Letters and digits, evenly spread.
+/// Random letters and digits, evenly distributed.
 fn random() -> Result<String, HashError> {
     let mut made = String::with_capacity(tokens::RANDOM);
     while made.len() < tokens::RANDOM {

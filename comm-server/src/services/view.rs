@@ -33,7 +33,7 @@ impl Views {
         Self { store }
     }
 
-    /// A view of the actor's scope, as it is now.
+    /// A view of the actor's scope with current data.
     ///
     /// # Errors
     /// The role lacks the permission.
@@ -42,7 +42,7 @@ impl Views {
         Ok(View { store: self.store.of(&actor.scope) })
     }
 
-    /// A view of the actor's scope that is some seconds old where there is a replica.
+    /// A view of the actor's scope whose data may be some seconds old if there is a replica.
     ///
     /// # Errors
     /// The role lacks the permission.
@@ -107,7 +107,7 @@ impl View {
         self.store.asset_history(id, counter).await
     }
 
-    /// Devices that stand under no asset, those with `text` in id, model, serial number or address.
+    /// Devices that are not under any asset; with `text`, only those with it in id, model, serial number or address.
     ///
     /// # Errors
     /// The query failed.
@@ -119,7 +119,8 @@ impl View {
         self.store.unassigned_devices(text, cursor).await
     }
 
-    /// Devices that were not read since a time, as of another.
+    /// Devices that were last read before the first of `times`. The second is the current time, which decides whether
+    /// their gateways count as not polling.
     ///
     /// # Errors
     /// The query failed.
@@ -167,7 +168,7 @@ impl View {
         self.store.site(id).await
     }
 
-    /// The time zone that a site has of its own, "" where it inherits one.
+    /// The time zone that is set for a site itself; "" if it inherits one.
     pub(crate) async fn own_time_zone(&self, site: SiteId) -> Read<String> {
         let own = self.store.own_values(&Node::Site(site)).await?.unwrap_or_default();
         let zone = own.into_iter().find(|v| v.level == Level::Site && v.setting == Setting::TimeZone);

@@ -1,13 +1,13 @@
 //! The store: all SQL of the communication server, one set for every engine, chosen by URL.
 //!
-//! Readers have a pool of their own; every change goes through the one writer (`db::writer`), which commits many of
-//! them at once and responds to each only after its commit. Whoever reads or changes
-//! rows of a tenant does it through [`Store::of`] a scope; what is left on [`Store`] is of the server itself, or of a gateway
-//! that its certificate names.
+//! Reads use a pool of connections. Every change goes through a writer (`db::writer`), which commits many changes at
+//! once and responds to each only after its commit. Rows of a tenant are read and changed through [`Store::of`] a scope.
+//! The other functions of [`Store`] are for the server's own data, and for requests of a gateway, whose certificate
+//! determines the scope.
 //!
-//! Its floors: `db` (connections, writers, the forms of rows), `tables` (rows in, rows out; a table never calls another),
-//! `transactions` (a file for each use case, the only ones that combine tables and decisions of the core) and `views`
-//! (what people look at).
+//! The layers: `db` (connections, writers, types for rows), `tables` (reads and writes the rows of one table each; a
+//! table never calls another one), `transactions` (one file per use case; only these combine tables with decisions of
+//! the core) and `views` (queries for the console and the API).
 
 pub mod backup;
 mod db;
@@ -53,16 +53,16 @@ pub use views::{
 use db::writer::{self, Writer};
 use db::{Engine, ReadConnection, ReadPool, Replica, engine, failed, migrations};
 
-/// Versions of the tables: that of this program, and the one that a database had before.
+/// Versions of the tables before and after a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Migrated {
     /// Before; 0 for an empty database.
     pub from: i64,
-    /// Now.
+    /// After.
     pub to: i64,
 }
 
-/// Brings a database to this program's version.
+/// Migrates a database to this program's version.
 ///
 /// # Errors
 /// As [`Store::open`].
@@ -85,11 +85,11 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database, creates it where the engine allows, and brings its tables to this version. The task ends
-    /// when the store is closed or its last clone is gone.
+    /// Opens the database, creates it if the engine allows that, and migrates its tables to this version. The task
+    /// ends when the store is closed or the last clone is dropped.
     ///
     /// # Errors
-    /// The URL is wrong, the database can't be opened, or its tables are newer than this program.
+    /// The URL is not valid, the database can't be opened, or its tables are newer than this program.
     pub async fn open(url: &str) -> Result<(Self, JoinHandle<()>), StoreError> {
         sqlx::any::install_default_drivers();
         let (engine, url) = Engine::of(url)?;
@@ -110,10 +110,10 @@ impl Store {
         Ok((Self { reads, engine, writer }, task))
     }
 
-    /// The store with a replica of its database, which is read where data up to `behind` old is acceptable.
+    /// The store with a replica of its database, which is used for queries whose data may be up to `behind` old.
     ///
     /// # Errors
-    /// The replica's URL is wrong, or one of both isn't PostgreSQL. An unreachable replica is no error.
+    /// The replica's URL is wrong, or one of both isn't PostgreSQL. An unreachable replica is not an error.
     pub fn with_replica(mut self, url: &str, behind: Duration) -> Result<Self, StoreError> {
         if self.engine != Engine::Postgresql {
             return Err(StoreError::NoReplica);
@@ -122,7 +122,7 @@ impl Store {
         Ok(self)
     }
 
-    /// The same store, whose reads may be some seconds old where there is a replica: never for a decision.
+    /// The same store; its queries may use the replica, so they must not be used for decisions.
     #[must_use]
     pub fn stale_reads(&self) -> Self {
         let mut own = self.clone();
@@ -130,18 +130,18 @@ impl Store {
         own
     }
 
-    /// How far a replica that is read may be behind; absent without a replica.
+    /// The maximum lag of a replica that is used; `None` without a replica.
     pub fn replica_behind(&self) -> Option<Duration> {
         self.reads.replica.as_ref().map(|replica| replica.behind())
     }
 
-    /// Why the replica isn't read now, where there is one; absent while it is.
+    /// Why the replica isn't used now; `None` if it is, or without a replica.
     #[must_use]
     pub fn replica_unread(&self) -> Option<String> {
         self.reads.replica.as_ref().map(|replica| replica.why_not()).filter(|why| !why.is_empty())
     }
 
-    /// Whether other servers may read the same database, and each may have a replica of it.
+    /// Whether other servers may use the same database.
     pub fn is_shared(&self) -> bool {
         self.engine == Engine::Postgresql
     }
@@ -152,7 +152,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Rejects further changes; those in the queue are still made, and then the writer's task ends.
+    /// Rejects further changes; queued ones are still executed, and then the writer's task ends.
     pub fn close(&self) {
         self.writer.close();
     }
@@ -169,13 +169,13 @@ impl Store {
         self.writer.write(|_| Box::pin(async { Ok(()) })).await
     }
 
-    /// The part of all places for waiting changes that is taken, 0 to 1.
+    /// How full the queue for changes is, 0 to 1.
     #[must_use]
     pub fn load(&self) -> f64 {
         self.writer.load()
     }
 
-    /// Puts an entry into the writer's queue that changes nothing and ends with a future. For tests of a busy store.
+    /// Queues an entry that changes nothing and ends with a future. For tests of a busy store.
     #[doc(hidden)]
     pub fn occupy(
         &self,

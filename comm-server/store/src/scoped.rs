@@ -1,4 +1,4 @@
-//! The store within a scope: the only way to what belongs to a tenant.
+//! The store within a scope: the only access to the data of a tenant.
 
 use comm_server_core::tenancy::{Scope, TenantId};
 
@@ -7,7 +7,7 @@ use crate::db::page::PageRows;
 use crate::db::writer::Writer;
 use crate::db::{ReadConnection, StoreError, sql};
 
-/// The store within a scope, cheap to clone: its queries read and change nothing outside of it.
+/// The store within a scope, cheap to clone: its queries neither read nor change anything outside of it.
 #[derive(Clone, Debug)]
 pub struct Scoped {
     store: Store,
@@ -46,7 +46,7 @@ impl Scoped {
         &self.scope
     }
 
-    /// ` AND …`: the gateway that `column` names lies in the scope; see [`sql::gateway_within`].
+    /// ` AND …`: the gateway in `column` is in the scope; see [`sql::gateway_within`].
     pub(crate) fn within(&self, column: &str) -> String {
         sql::gateway_within(&self.scope, column)
     }

@@ -1,5 +1,5 @@
-//! Statements that tests run past the store: rows as another part of the server would write them, and what an auditor
-//! reads; and values that tests write as literals. No program uses this.
+//! Statements for tests: rows as another part of the server would write them, and raw reads; and values that tests
+//! write as literals. No program uses this.
 
 use std::fmt::Debug;
 use std::str::FromStr;
@@ -25,10 +25,10 @@ pub fn account(role: Role) -> AccountSpec {
     AccountSpec { role, part: None, full_name: String::new(), mail: String::new() }
 }
 
-/// An identifier that a test writes as a literal.
+/// Parses an identifier that a test writes as a literal.
 ///
 /// # Panics
-/// The text is no such identifier.
+/// The text is not such an identifier.
 #[must_use]
 pub fn id<T: FromStr<Err: Debug>>(text: &str) -> T {
     text.parse().expect("the test's identifier follows the rule")
@@ -166,10 +166,10 @@ impl Connection {
 }
 
 impl Row {
-    /// A text, by the column's place from 0.
+    /// A text, by the position of its column from 0.
     ///
     /// # Errors
-    /// There is no such column, or it holds no text.
+    /// There is no such column, or its value is not a text.
     pub fn text(&self, column: usize) -> Result<String, StoreError> {
         self.0.try_get(column).map_err(failed("read a text"))
     }
@@ -177,7 +177,7 @@ impl Row {
     /// A text or null.
     ///
     /// # Errors
-    /// There is no such column, or it holds no text.
+    /// There is no such column, or its value is not a text.
     pub fn maybe_text(&self, column: usize) -> Result<Option<String>, StoreError> {
         self.0.try_get(column).map_err(failed("read a text"))
     }
@@ -185,7 +185,7 @@ impl Row {
     /// A number that isn't negative.
     ///
     /// # Errors
-    /// There is no such column, or it holds no such number.
+    /// There is no such column, or its value is not such a number.
     pub fn count(&self, column: usize) -> Result<u64, StoreError> {
         let number: i64 = self.0.try_get(column).map_err(failed("read a number"))?;
         u64::try_from(number).map_err(|_| StoreError::Range { what: "a test's number" })

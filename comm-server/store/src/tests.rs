@@ -1,4 +1,4 @@
-//! The store on a real database file.
+//! The store on a database file.
 
 use std::collections::BTreeMap;
 
@@ -118,7 +118,7 @@ pub(crate) async fn opened() -> Opened {
     Opened { store, dir }
 }
 
-/// A store with something in most tables.
+/// A store with rows in most tables.
 pub(crate) async fn filled() -> Opened {
     let (opened, _) = with_two_devices().await;
     let reports = [call("jam", "raised", "1"), json!({"kind": "nonsense"}), call("jam", "cleared", "1")];
@@ -188,7 +188,7 @@ fn poll() -> Poll {
     }
 }
 
-/// Every row of every table without the times of receipt: the state.
+/// The state: every row of every table, without the times of receipt.
 async fn state(store: &Store) -> BTreeMap<&'static str, Vec<String>> {
     let queries = [
         ("lanes", "SELECT gateway || lane || acknowledged AS line FROM lanes ORDER BY 1"),
@@ -251,7 +251,7 @@ async fn meters_are_requested_once_a_day_and_never_twice_at_once() {
     assert_eq!(store.request_due_meters(NOW + SignedDuration::from_hours(48), || 0).await.unwrap(), 0);
 }
 
-/// A connection of the test's own.
+/// A separate connection of the test.
 async fn raw(opened: &Opened) -> sqlx::AnyPool {
     sqlx::AnyPool::connect(&direct(&opened.dir)).await.unwrap()
 }

@@ -1,5 +1,5 @@
-//! More connections on every port than there are descriptors, idle or with half a request: gateways, operators, enrollment
-//! and `/healthz` are served all the same, and all of them are ended.
+//! Every port gets more connections than there are file descriptors, idle or with half a request: gateways,
+//! operators, enrollment and `/healthz` are still served, and all these connections are closed.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -17,15 +17,15 @@ use tokio_rustls::client::TlsStream;
 
 use super::server::{Options, Server, identity, make_identities, start_with};
 
-/// How many come, and what the server has.
+/// Number of connections, and the server's limits.
 #[derive(Debug, Clone, Copy)]
 struct Size {
     descriptors: u32,
-    /// Connections on each port that finish the handshake and say nothing.
+    /// Connections to each port that finish the handshake and send nothing.
     idle: usize,
-    /// Connections on each port that send half a request: half of them half a head, half of them half a body.
+    /// Connections to each port that send half a request: either half a head or half a body.
     half: usize,
-    /// Certificates that the crowd on the gateways' port has.
+    /// Number of different certificates that the connections to the gateways' port use.
     certificates: usize,
     deadline_s: Option<u16>,
     /// Polls, one after the other, each with a new connection.
@@ -35,7 +35,8 @@ struct Size {
 const SMALL: Size =
     Size { descriptors: 600, idle: 150, half: 60, certificates: 12, deadline_s: Some(4), polls: 20 };
 
-/// Measured, not asserted by time: `cargo nextest run -p platen-comm-server --run-ignored only crowd --no-capture`.
+/// Prints measurements, without asserting times:
+/// `cargo nextest run -p platen-comm-server --run-ignored only crowd --no-capture`.
 const FULL: Size =
     Size { descriptors: 1024, idle: 1100, half: 500, certificates: 100, deadline_s: None, polls: 200 };
 
@@ -53,7 +54,7 @@ fn bare(dir: &Path) -> TlsConnector {
     TlsConnector::from(Arc::new(tls))
 }
 
-/// Connects and sends; whether the connection is taken or not.
+/// Connects and sends; `None` if the connection is rejected.
 async fn open(tls: &TlsConnector, address: &str, sent: &str) -> Option<Stream> {
     let socket = TcpStream::connect(address).await.ok()?;
     let mut stream = tls.connect(ServerName::try_from("127.0.0.1").unwrap(), socket).await.ok()?;
@@ -62,13 +63,13 @@ async fn open(tls: &TlsConnector, address: &str, sent: &str) -> Option<Stream> {
     Some(stream)
 }
 
-/// What a half request is: of a head, or of a body.
+/// Half a request: half of a head, or of a body.
 fn half(number: usize, path: &str) -> String {
     let head = format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n");
     if number.is_multiple_of(2) { head } else { format!("{head}content-length: 100\r\n\r\n{{") }
 }
 
-/// Fills every port; what is still open of it.
+/// Fills every port; returns the connections that are still open.
 async fn crowd(dir: &Path, server: &Server, size: Size) -> Vec<Stream> {
     let ports =
         [("operators", "/login"), ("enrollment", "/.well-known/est/simpleenroll"), ("gateways", "/v1/polls")];
@@ -87,7 +88,7 @@ async fn crowd(dir: &Path, server: &Server, size: Size) -> Vec<Stream> {
     held
 }
 
-/// A request with a connection of its own, as gateways poll.
+/// Polls with a new connection, as gateways do; returns the response time.
 async fn poll(gateway: &Identity, server: &Server) -> Duration {
     let body = json!({"at": "2026-01-01T00:00:00Z", "version": "0.1.0",
         "spool": "01980000-0000-7000-8000-000000000001", "made": {"urgent": 0, "bulk": 0}, "devices": 0,

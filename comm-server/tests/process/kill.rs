@@ -1,4 +1,4 @@
-//! The server is killed while gateways report: nothing that it acknowledged is missing, nothing is double.
+//! The server is killed while gateways report: no acknowledged report is missing or duplicated.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ const GATEWAYS: [&str; 3] = ["gw-1", "gw-2", "gw-3"];
 const REPORTS_OF_A_BATCH: u64 = 15;
 const KILLS: u64 = 5;
 
-/// Acknowledged batches between two kills.
+/// Number of acknowledged batches between two kills.
 const BATCHES_OF_A_LIFE: u64 = 25;
 
 fn batch(first: u64) -> Value {
@@ -29,7 +29,7 @@ fn batch(first: u64) -> Value {
     json!({"reports": (first..first + REPORTS_OF_A_BATCH).map(report).collect::<Vec<_>>()})
 }
 
-/// A second for each report, within what a spool may keep.
+/// The time of a report: one second after the previous one, within the time that a spool may keep reports.
 fn read_at(seq: u64) -> Timestamp {
     "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap()
         + jiff::SignedDuration::from_secs(seq.try_into().unwrap())

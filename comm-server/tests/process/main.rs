@@ -1,4 +1,4 @@
-//! The real program as a process: killed while it works, and fed with what it must refuse.
+//! The program as a process: killed while it works, and given input that it must reject.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! What is too large is rejected without taking memory, and work that has ended leaves none behind.
+//! Oversized input is rejected without using memory, and completed work leaves no memory allocated.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -11,17 +11,17 @@ use tokio_rustls::rustls::ClientConfig;
 
 use super::server::{Server, identity, make_identities, start};
 
-/// How much the server may grow by what it refuses, KiB: far below one of the bodies.
+/// Maximum growth of the server by rejected input, KiB: far below the size of one body.
 const GROWTH_KIB: u64 = 24 << 10;
 
-/// The growth of the resident set by work that has ended, KiB: 60 MB. The second place to hash keeps 19 MiB.
+/// Maximum growth of the resident set by completed work, KiB: 60 MB. The second buffer for hashing keeps 19 MiB.
 const LEFT_BEHIND_KIB: u64 = 60_000;
 
-/// Logins at once, and the addresses that they come from.
+/// Number of simultaneous logins, and of the addresses that they come from.
 const LOGINS: usize = 200;
 const ADDRESSES: usize = 20;
 
-/// Large batches of each gateway; one in `REPEATS` is new to the server.
+/// Number of large batches of each gateway; one in `REPEATS` is new to the server.
 const BATCHES: usize = 50;
 const REPEATS: usize = 10;
 
@@ -41,7 +41,7 @@ fn memory_kib(server: &Server, key: &str) -> u64 {
     line.trim().trim_end_matches(" kB").trim().parse().unwrap()
 }
 
-/// Sends a file with curl, and gives the status that it was answered with.
+/// Sends a file with curl; returns the status of the response.
 fn send(dir: &Path, server: &Server, file: &Path, more: &[&str]) -> String {
     let identity = dir.join("gw-1");
     let sent = Command::new("curl")
@@ -105,10 +105,10 @@ fn large_bodies_and_bombs_take_no_memory() {
     assert!(grown < GROWTH_KIB, "the server grew by {grown} KiB");
 }
 
-/// Retries of a login that waited too long for its hash, a second apart.
+/// Retries of a login that timed out while waiting for its hash, one second apart.
 const RETRIES: usize = 40;
 
-/// A login as `admin`; its status. A 503, of a login that waited too long for its hash, is retried.
+/// Logs in as `admin`; returns the status. A 503 (timeout while waiting for the hash) is retried.
 async fn log_in(address: std::net::IpAddr, url: String, tls: ClientConfig, password: String) -> u16 {
     let client = reqwest::Client::builder().tls_backend_preconfigured(tls).local_address(address);
     let client = client.timeout(Duration::from_secs(60)).build().unwrap();

@@ -1,4 +1,4 @@
-//! The real program with a trust domain of its own.
+//! The program with its own trust domain.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use pki::authority::{Authority, Passphrase, Request};
 use pki::spiffe::PartyKind;
 use serde_json::{Value, json};
 
-/// Makes the certificates of the server and of gateways, each in a folder of its name.
+/// Issues the certificates of the server and of gateways, each in a folder with its name.
 pub(super) fn make_identities(dir: &Path, gateways: &[&str]) {
     let domain = "test.example".parse().unwrap();
     let authority = Authority::init(&dir.join("ca"), &domain, &Passphrase::InsecureNone, Timestamp::now());
@@ -36,7 +36,7 @@ pub(super) fn identity(dir: &Path, name: &str) -> IdentityConfig {
 /// A running server; killed when it goes out of scope.
 pub(super) struct Server {
     pub(super) child: Child,
-    /// Where gateways come.
+    /// The address of the gateways' port.
     pub(super) address: String,
     /// All ports by name.
     pub(super) addresses: BTreeMap<String, String>,
@@ -54,18 +54,18 @@ pub(super) fn data_dir(dir: &Path) -> PathBuf {
     dir.join("data")
 }
 
-/// How a server is started.
+/// Options for starting a server.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Options {
-    /// Seconds of each deadline; the program's own without.
+    /// Seconds of each deadline; `None` for the defaults.
     pub(super) deadline_s: Option<u16>,
-    /// The limit of open files.
+    /// Limit of open file descriptors.
     pub(super) descriptors: Option<u32>,
-    /// With a port for enrollment.
+    /// Whether to open a port for enrollment.
     pub(super) enrolls: bool,
 }
 
-/// Starts the server where it was before, and waits until it says where it listens.
+/// Starts the server with the previous address, and waits until it prints its addresses.
 pub(super) fn start(dir: &Path, listen: &str) -> Server {
     start_with(dir, listen, Options::default())
 }

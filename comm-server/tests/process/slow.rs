@@ -1,4 +1,4 @@
-//! Thousands of sockets that send slowly or nothing: gateways are served all the same.
+//! Thousands of connections that send slowly or nothing: gateways are still served.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::server::{identity, make_identities, start};
 
-/// Sockets that never finish what they began.
+/// Number of connections that never finish their handshake.
 const SLOW: usize = 2000;
 
 /// The first bytes of a TLS record that announces a handshake of 512 bytes.

@@ -1,4 +1,4 @@
-//! Answers of SNMP v1 and v2c, beside what another decoder makes of them.
+//! Responses of SNMP v1 and v2c, compared with another decoder.
 
 use bytes::Bytes;
 use gateway_core::message::{self, CommunityVersion, Envelope};
@@ -8,8 +8,8 @@ use snmp::message::{CommunityPdu, Message};
 use snmp::pdu::PduType;
 use snmp::{DecodeConfig, Version};
 
-/// Decodes a datagram. Where the library can decode it without changing a value, both must say the same: it is stricter,
-/// and never reads something else.
+/// Decodes a datagram. If the library decodes it without changing a value, both results must be equal. Our decoder is
+/// stricter, and never returns a different value.
 pub(crate) fn check(datagram: &[u8]) {
     let strange = Envelope { version: CommunityVersion::V2c, community: b"public", id: 1 };
     drop(message::decode(datagram, strange));

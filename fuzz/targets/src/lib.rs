@@ -1,7 +1,7 @@
-//! What the fuzz targets do with their octets. `fuzz/fuzz_targets` hands these functions to libFuzzer, `tests/corpus.rs`
-//! replays every committed file through the same ones.
+//! The fuzz targets as functions. `fuzz/fuzz_targets` passes them to libFuzzer; `tests/corpus.rs` calls them with
+//! every committed file.
 //!
-//! A target ends without a word or panics: it asserts what must hold of *any* input.
+//! A target returns nothing, or panics: it asserts what must be true for *any* input.
 
 mod community;
 mod profile;
@@ -21,7 +21,7 @@ pub use text::text;
 pub use traps::traps;
 pub use wire::wire;
 
-/// A target: its octets are whatever a fuzzer makes of them.
+/// A target: a function of arbitrary octets.
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its folder in `fuzz/corpus`.

@@ -1,4 +1,4 @@
-//! Profile files, and the reading of a device with a profile that was taken.
+//! Profile files, and the reading of a device with an accepted profile.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use gateway_core::reading::profiles::{Profile, Profiles, SystemIdentity};
 use crate::reading::{check, read};
 use crate::tape::Tape;
 
-/// What the device answers: a value of each kind, again and again.
+/// The responses of the device: a value of each kind, repeatedly.
 const ANSWERS: [u8; 4_096] = answers();
 
 /// The input: a profile's YAML.
 ///
 /// # Panics
-/// A refusal doesn't name the file, or a profile that was taken breaks a reading.
+/// An error doesn't name the file, or an accepted profile breaks a reading.
 pub fn profile(data: &[u8]) {
     let Ok(yaml) = std::str::from_utf8(data) else { return };
     let profile = match Profile::parse("given.yaml", yaml) {

@@ -1,4 +1,4 @@
-//! The reading of a device whose answers are the input.
+//! The reading of a device whose responses are the input.
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
@@ -16,7 +16,7 @@ use wire::reading::Reading;
 
 use crate::tape::Tape;
 
-/// Profiles that together use every kind of place a value can be in.
+/// Profiles that together use every kind of source of a value.
 const PROFILES: [&str; 5] = [
     include_str!("../../../gateway/profiles/brother.yaml"),
     include_str!("../../../gateway/profiles/konica.yaml"),
@@ -25,16 +25,16 @@ const PROFILES: [&str; 5] = [
     include_str!("../../../gateway/profiles/xerox.yaml"),
 ];
 
-/// Enterprise numbers of these profiles: a fuzzer would be long in guessing one.
+/// Enterprise numbers of these profiles, which a fuzzer would rarely guess.
 const ENTERPRISES: [u32; 8] = [2435, 18334, 1347, 367, 253, 297, 11, 1];
 
-/// Octets of a long text.
+/// Length of a long text, octets.
 const LONG: usize = 5_000;
 
-/// The input: an octet for scope and version, then the answers one after the other.
+/// The input: an octet for scope and version, then the responses one after the other.
 ///
 /// # Panics
-/// The reading breaks one of its limits, or gives what can't be sent.
+/// The reading exceeds one of its limits, or results in a value that can't be sent.
 pub fn reading(data: &[u8]) {
     let mut tape = Tape::new(data);
     let kind = tape.octet();
@@ -50,7 +50,7 @@ fn built_in() -> Arc<Profiles> {
     Arc::clone(BUILT_IN.get_or_init(|| Arc::new(Profiles::new(PROFILES.iter().filter_map(parse)))))
 }
 
-/// A reading with these profiles; nothing when the machine gave the device up.
+/// A reading with these profiles; `None` if the device was given up.
 pub(crate) fn read(
     profiles: Arc<Profiles>,
     scope: ReadScope,
@@ -80,7 +80,7 @@ pub(crate) fn read(
     }))
 }
 
-/// A finished reading can be sent and is understood as it was.
+/// A finished reading can be encoded, and decodes to the same value.
 pub(crate) fn check(finished: &CompletedReading) {
     let reading = &finished.reading;
     let json = serde_json::to_string(reading).expect("a reading serialises");
@@ -97,14 +97,14 @@ pub(crate) fn check(finished: &CompletedReading) {
     assert!(finished.printer || reading.supplies.is_empty());
 }
 
-/// A device that answers what the input says.
+/// A device whose responses are taken from the input.
 #[derive(Default)]
 struct Device {
     given: HashSet<Oid>,
 }
 
 impl Device {
-    /// Missing everywhere once the input is at its end, so that the reading ends too.
+    /// Responds with values from the input. After its end every value is missing, so that the reading ends.
     fn answer(&mut self, request: &Request, tape: &mut Tape<'_>) -> Response {
         if tape.is_empty() {
             return Response::Varbinds(
@@ -152,7 +152,7 @@ impl Device {
         varbinds
     }
 
-    /// The row behind this one; where none was given yet, the first of the column.
+    /// The row after this one; if there was none yet, the first one of the column.
     fn after(&mut self, cursor: &Oid, tape: &mut Tape<'_>) -> Oid {
         let next = match cursor.arcs().split_last() {
             Some((last, head)) if self.given.contains(cursor) => {

@@ -1,4 +1,5 @@
-//! Datagrams, as the gateway takes them from the network: answers of SNMP v1 and v2c itself, the rest by its library.
+//! Datagrams that the gateway receives: responses of SNMP v1 and v2c are decoded by the gateway, others by its
+//! library.
 
 use std::cell::OnceCell;
 use std::collections::VecDeque;
@@ -21,13 +22,13 @@ use crate::tape::Tape;
 
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 161);
 
-/// Datagrams of one exchange that are looked at.
+/// Maximum number of datagrams of one exchange.
 const DATAGRAMS: usize = 8;
 
-/// The input: an octet that says what follows.
+/// The input: an octet that selects the kind of the following octets.
 ///
-/// `m` a message, `u` security parameters, `v` and `V` the varbinds of a v2c answer, `1` and `2` datagrams that may be
-/// answers of v1 and v2c, `3` and `4` parts of v3 messages to a request without and with privacy.
+/// `m` a message, `u` security parameters, `v` and `V` the varbinds of a v2c response, `1` and `2` datagrams that may
+/// be responses of v1 and v2c, `3` and `4` parts of v3 messages to a request without and with privacy.
 pub fn snmp(data: &[u8]) {
     let mut tape = Tape::new(data);
     match tape.octet() {
@@ -52,7 +53,7 @@ fn v3(tape: &mut Tape<'_>) -> Datagram {
     Datagram { flags: tape.octet(), security: tape.counted().to_vec(), data: tape.counted().to_vec() }
 }
 
-/// A user with keys; they are derived once, which takes a million hashes.
+/// A user with keys. They are derived once, because that takes a million hashes.
 fn private() -> Auth {
     static KEYS: OnceLock<MasterKeys> = OnceLock::new();
     let keys = KEYS.get_or_init(|| {
@@ -63,7 +64,7 @@ fn private() -> Auth {
     Auth::Usm(user.expect("compiled in"))
 }
 
-/// A request, answered by these datagrams. How it ends is the library's affair; that it ends is ours.
+/// A request, with these datagrams as responses. Any result is accepted, but the exchange must end.
 fn exchange(auth: Auth, bulk: bool, datagrams: Vec<Datagram>) {
     thread_local! {
         static RUNTIME: OnceCell<Runtime> = const { OnceCell::new() };
@@ -84,7 +85,7 @@ fn exchange(auth: Auth, bulk: bool, datagrams: Vec<Datagram>) {
     });
 }
 
-/// A v2c answer with this in its list of varbinds.
+/// A v2c response with these octets in its list of varbinds.
 fn answer(varbinds: &[u8]) -> Vec<u8> {
     let small = |number: u8| tlv(0x02, &[number]);
     let pdu = tlv(0xa2, &[small(1), small(0), small(0), tlv(0x30, varbinds)].concat());
@@ -99,7 +100,7 @@ struct Datagram {
 }
 
 impl Datagram {
-    /// The octets, as an answer to the request.
+    /// The octets, as a response to the request.
     fn octets(self, request: &[u8]) -> Vec<u8> {
         let id = tlv(0x02, &request_id(request).to_be_bytes());
         let small = |number: u8| tlv(0x02, &[number]);
@@ -122,7 +123,7 @@ fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
     [&[tag, 0x84], &length[..], value].concat()
 }
 
-/// A transport that gives one datagram after the other, and then nothing.
+/// A transport that delivers one datagram after the other, and then nothing.
 struct Script {
     datagrams: Mutex<VecDeque<Datagram>>,
 }

@@ -1,6 +1,6 @@
-//! Octets that are taken one after the other; at their end they are zeros.
+//! Reads octets from the input; after its end, zeros.
 
-/// What is left of the input.
+/// The remaining input.
 #[derive(Debug)]
 pub(crate) struct Tape<'a>(&'a [u8]);
 
@@ -10,7 +10,7 @@ impl<'a> Tape<'a> {
         Self(data)
     }
 
-    /// Whether nothing is left.
+    /// Whether no input remains.
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -43,7 +43,7 @@ impl<'a> Tape<'a> {
         self.octets(8).iter().fold(0, |sum, octet| (sum << 8) | u64::from(*octet))
     }
 
-    /// All that is left.
+    /// The remaining octets.
     pub(crate) fn rest(self) -> &'a [u8] {
         self.0
     }

@@ -1,4 +1,4 @@
-//! Texts in the character set that the device names.
+//! Texts in the character set that the device states.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use gateway_core::reading::{
 };
 use jiff::Timestamp;
 
-/// UTF-8 octets that one octet of a text becomes at most.
+/// Maximum number of UTF-8 octets for one octet of a text.
 const GROWTH: usize = 3;
 
 /// The input: a MIBenum as decimal digits, a line end, the octets of `sysDescr`.
 ///
 /// # Panics
-/// A text comes out that isn't clean, or larger than its limit.
+/// The resulting text isn't clean, or is larger than its limit.
 pub fn text(data: &[u8]) {
     let mut parts = data.splitn(2, |octet| *octet == b'\n');
     let charset = parts.next().and_then(|line| std::str::from_utf8(line).ok()?.trim().parse().ok());
@@ -32,7 +32,7 @@ pub fn text(data: &[u8]) {
     }
 }
 
-/// What a reading makes of `sysDescr`.
+/// `sysDescr` of a reading with these octets.
 pub(crate) fn sys_descr(charset: i64, octets: &[u8]) -> Option<String> {
     let mut reading = DeviceReading::new(Arc::new(Profiles::default()), ReadScope::Status, true);
     let own = |oid: &Oid| {

@@ -1,4 +1,4 @@
-//! Datagrams, as they come to the port for traps.
+//! Datagrams that are received on the port for traps.
 
 use std::cell::OnceCell;
 use std::io::ErrorKind;
@@ -13,22 +13,23 @@ use snmp::{
 };
 use tokio::runtime::Runtime;
 
-/// Id of the engine that informs are sent to: those of the corpus were sent to it.
+/// Id of the SNMP engine to which the informs of the corpus were sent.
 const ENGINE: &[u8] = b"\x80\x00\x1f\x88\x04for the fuzzer";
 
-/// Octets of an answer, as the gateway allows them.
+/// Maximum size of a response, octets.
 const ANSWER_BYTES: usize = 1_472;
 
-/// What an answer may be longer than its question: who lies about its address must gain nothing by it.
+/// Maximum number of octets by which a response may be longer than the request, so that a forged source address gains
+/// nothing.
 const GROWTH: usize = 128;
 
 /// A datagram's largest payload over IPv4.
 const PAYLOAD_BYTES: usize = 65_507;
 
-/// After it, a datagram that was sent on loopback has come or never will.
+/// Time after which a datagram on loopback is regarded as lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A v2c trap (coldStart) that follows each input: when it has come, the input was taken.
+/// A v2c trap (coldStart) that follows each input: when it is received, the input was processed.
 const NEXT: &[u8] = b"\x30\x3e\x02\x01\x01\x04\x04next\xa7\x33\x02\x01\x01\x02\x01\x00\x02\x01\x00\x30\x28\
     \x30\x0d\x06\x08\x2b\x06\x01\x02\x01\x01\x03\x00\x43\x01\x00\
     \x30\x17\x06\x0a\x2b\x06\x01\x06\x03\x01\x01\x04\x01\x00\x06\x09\x2b\x06\x01\x06\x03\x01\x01\x05\x01";
@@ -36,7 +37,7 @@ const NEXT: &[u8] = b"\x30\x3e\x02\x01\x01\x04\x04next\xa7\x33\x02\x01\x01\x02\x
 /// The input: a datagram. The users `reader`, `signer` (SHA-1) and `keeper` (and AES) may send it.
 ///
 /// # Panics
-/// The port fails, takes in more than was sent, or answers at length.
+/// The port fails, accepts more than was sent, or sends too long a response.
 pub fn traps(data: &[u8]) {
     thread_local! {
         static PORT: OnceCell<Port> = const { OnceCell::new() };
@@ -47,7 +48,7 @@ pub fn traps(data: &[u8]) {
     });
 }
 
-/// The port, a device that sends to it, and another one behind it in the queue.
+/// The port, a device that sends to it, and a second device that sends after it.
 struct Port {
     runtime: Runtime,
     receiver: NotificationReceiver,
@@ -68,7 +69,7 @@ impl Port {
         Self { runtime, receiver, device, next }
     }
 
-    /// Sends it and looks at what follows; how many traps came of it.
+    /// Sends a datagram and the following trap; returns the number of traps that were accepted.
     fn take(&self, datagram: &[u8]) -> usize {
         self.device.send(datagram).expect("loopback takes it");
         self.next.send(NEXT).expect("loopback takes it");
@@ -104,7 +105,7 @@ impl Port {
     }
 }
 
-/// The library's receiver as the gateway sets it up, with the gateway's own gate.
+/// The library's receiver, configured as by the gateway, with the gateway's own gate.
 async fn receiver() -> NotificationReceiver {
     let gate = Mutex::new(Gate::new());
     let mut builder = NotificationReceiver::builder()
@@ -153,7 +154,7 @@ impl Gate {
 mod tests {
     use super::*;
 
-    /// What net-snmp's snmptrap and snmpinform sent, and what of it is taken.
+    /// Datagrams from net-snmp's snmptrap and snmpinform, and which of them are accepted.
     #[test]
     fn traps_of_net_snmp_are_accepted_from_configured_users() {
         macro_rules! corpus {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use tuf::{Action, Client, Found, Refusal, TrustedSet};
 
-/// When the metadata is looked at: the files of the corpus are still valid then.
+/// The time of the checks, at which the files of the corpus are still valid.
 const NOW_S: i64 = 1_796_083_200;
 
 /// The target that is searched for after a refresh.
@@ -35,7 +35,7 @@ fn now() -> Timestamp {
     Timestamp::from_second(NOW_S).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// A root is never its own successor.
+/// Asserts that a root is never its own successor.
 fn root(file: &[u8]) {
     match TrustedSet::new(file, now()) {
         Ok(mut trusted) => drop(trusted.update_root(file).expect_err("the version is the same")),
@@ -43,7 +43,7 @@ fn root(file: &[u8]) {
     }
 }
 
-/// The result of the search, if nothing of a top-level role was refused.
+/// The result of the search, if no top-level role was refused.
 fn workflow(responses: &mut dyn Iterator<Item = &[u8]>) -> Option<Result<Found, Refusal>> {
     let mut client = Client::new(responses.next().unwrap_or_default(), now()).ok()?;
     let mut stored = BTreeMap::new();
@@ -62,7 +62,7 @@ fn workflow(responses: &mut dyn Iterator<Item = &[u8]>) -> Option<Result<Found, 
     found
 }
 
-/// Whether nothing of a top-level role was refused.
+/// Whether no top-level role was refused.
 fn perform(
     client: &mut Client,
     responses: &mut dyn Iterator<Item = &[u8]>,
@@ -91,7 +91,7 @@ fn perform(
     }
 }
 
-/// Every role is the version that the one above it names, and none has expired.
+/// Every role has the version that the role above names, and none has expired.
 fn together(trusted: &TrustedSet) {
     let timestamp = trusted.timestamp().expect("trusted");
     let snapshot = trusted.snapshot().expect("trusted");

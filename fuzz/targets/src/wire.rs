@@ -1,4 +1,4 @@
-//! Bodies as they cross the network.
+//! Bodies of requests and responses.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use wire::report::{Batch, BatchResponse};
 /// The input: what it is (`batch`, `poll`, ..., with `zstd` behind it where it is compressed), a line end, the body.
 ///
 /// # Panics
-/// What was decoded doesn't come back from its own encoding.
+/// A decoded value differs after it is encoded and decoded again.
 pub fn wire(data: &[u8]) {
     let mut parts = data.splitn(2, |octet| *octet == b'\n');
     let head = parts.next().and_then(|line| std::str::from_utf8(line).ok()).unwrap_or_default();
@@ -41,7 +41,7 @@ struct Message<'a> {
 }
 
 impl Message<'_> {
-    /// Decodes; what was decoded must come back from its own encoding.
+    /// Decodes the body; the value must be the same after it is encoded and decoded again.
     fn decode<T: Serialize + DeserializeOwned>(&self, limit: usize) -> Option<T> {
         let value: T = match codec::decode(self.body, self.encoding, limit) {
             Ok(value) => value,
@@ -58,7 +58,7 @@ impl Message<'_> {
         Some(value)
     }
 
-    /// Bodies of reports are parsed apart.
+    /// Also parses the bodies of the reports.
     fn batch(&self) {
         for envelope in self.decode::<Batch>(BATCH_BYTES).into_iter().flat_map(|batch| batch.reports) {
             if let Ok(report) = envelope.parse() {
@@ -69,7 +69,7 @@ impl Message<'_> {
         }
     }
 
-    /// Orders are parsed apart.
+    /// Also parses the orders of the commands.
     fn poll_answer(&self) {
         for command in self.decode::<PollResponse>(MESSAGE_BYTES).into_iter().flat_map(|a| a.commands) {
             if let Ok(order) = command.parse() {

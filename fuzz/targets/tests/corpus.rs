@@ -1,8 +1,8 @@
-//! Every committed input of every fuzz target goes through it: what was found once is never found again.
+//! Every committed input of every fuzz target, so that a fault which was found once can't return.
 
 use std::path::Path;
 
-/// Every folder of the corpus has a target, every target a folder that isn't empty, and no file makes one panic.
+/// Every folder of the corpus has a target, every target has a folder with files, and no file causes a panic.
 #[test]
 fn the_whole_corpus_passes() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus");
@@ -24,7 +24,7 @@ fn the_whole_corpus_passes() {
     }
 }
 
-/// Cut off anywhere, each file passes as well.
+/// Each file also passes when it is truncated anywhere.
 #[test]
 fn the_corpus_passes_cut_short() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus");

@@ -13,7 +13,7 @@ use crate::reading::AgentQuirks;
 
 pub use ladder::{CredentialLadder, Step, StepFailure};
 
-/// How long quirks are kept before the defaults are tried again: the device's firmware may have improved.
+/// Age at which quirks expire and the defaults are tried again: a firmware update may have changed the agent.
 const QUIRKS_LAST: SignedDuration = SignedDuration::from_hours(24);
 
 /// Other credentials are tried after the 2nd, 4th, 8th ... timeout in a row, and from this number on after every
@@ -86,7 +86,7 @@ impl Access {
     }
 }
 
-/// What is known of an address that responded once.
+/// What is stored about an address that has responded before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Memory {
     /// The last access that worked.
@@ -102,13 +102,13 @@ impl Memory {
         Self { access, failures: 0 }
     }
 
-    /// The last access, if it used this credential.
+    /// The last access, if it was with this credential.
     #[must_use]
     pub fn access_with(&self, credential: &str, version: Version) -> Option<&Access> {
         Some(&self.access).filter(|access| access.credential == credential && access.version == version)
     }
 
-    /// A read succeeded. Quirks that were known keep their date, unless it expired.
+    /// A read succeeded. Quirks that were already known keep their date, unless they had expired.
     pub fn worked(&mut self, access: Access) {
         self.failures = 0;
         let known = Access { learned_at: access.learned_at, ..self.access.clone() };

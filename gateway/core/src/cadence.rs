@@ -1,6 +1,7 @@
-//! When to poll next: as the server says in any answer, later when it does not answer, never all at once.
+//! When to poll next: at the time that the server's last response gave, or later after a failure, spread over the
+//! gateways.
 //!
-//! Times are durations since the program began, from a clock that never jumps.
+//! Times are durations since the program began, from a monotonic clock.
 
 use std::time::Duration;
 
@@ -8,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::backoff;
 
-/// Interval before the server has said one, seconds.
+/// Interval until the server has given one, seconds.
 const FIRST_INTERVAL_S: u32 = 3600;
 
-/// The server's word is taken within these bounds, seconds.
+/// Bounds of the interval that the server may give, seconds.
 const INTERVAL_BOUNDS_S: (u32, u32) = (5, 86_400);
 
-/// Gateways that start together, after a power cut, spread their first polls over this.
+/// Time over which gateways that start together, such as after a power failure, spread their first polls.
 const START_SPREAD: Duration = Duration::from_secs(30);
 
 /// First pause after a failure, doubled with each.
@@ -23,13 +24,13 @@ const BACK_OFF_FIRST: Duration = Duration::from_secs(5);
 /// Longest pause after a failure.
 const BACK_OFF_MAX: Duration = Duration::from_secs(900);
 
-/// Not even a demonstration calls a server that fails more often.
+/// Minimum pause after a failure, when intervals are shortened.
 const BACK_OFF_LEAST: Duration = Duration::from_millis(200);
 
-/// No pause is shorter.
+/// Minimum pause after a failure, before intervals are shortened.
 const BACK_OFF_MIN: Duration = Duration::from_secs(1);
 
-/// Longest delay that a server can request.
+/// Maximum of a delay that a server requests (`Retry-After`).
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 /// When to poll.
@@ -42,7 +43,8 @@ pub struct Cadence {
 }
 
 impl Cadence {
-    /// The first poll, spread by `phase` (0 to 1) over the half minute after `now`. `speedup` divides every wait.
+    /// Schedules the first poll within the half minute after `now`, at the fraction `phase` (0 to 1) of it. `speedup`
+    /// divides every wait.
     #[must_use]
     pub(crate) fn start(now: Duration, phase: f64, speedup: f64) -> Self {
         let speedup = if speedup.is_finite() { speedup.max(1.0) } else { 1.0 };
@@ -51,7 +53,7 @@ impl Cadence {
         cadence
     }
 
-    /// The server responded to a poll with the time until the next.
+    /// The server responded to a poll with the time until the next one.
     pub(crate) fn on_poll(&mut self, now: Duration, next_poll_s: u32) {
         self.interval_s = next_poll_s.clamp(INTERVAL_BOUNDS_S.0, INTERVAL_BOUNDS_S.1);
         self.failures = 0;
@@ -100,13 +102,13 @@ impl Cadence {
         if self.failures > 0 { self.next } else { Duration::ZERO }
     }
 
-    /// Seconds between polls, as the server said last.
+    /// Seconds between polls, as last received from the server.
     #[must_use]
     pub const fn interval_s(&self) -> u32 {
         self.interval_s
     }
 
-    /// Failures since the last answer.
+    /// Failures since the last response.
     #[must_use]
     pub const fn failures(&self) -> u32 {
         self.failures

@@ -1,4 +1,4 @@
-//! Mails about calls: sent one at a time, retried for a day, then given up. The caller sends and stores.
+//! Mails about calls: sent one at a time, retried for a day, then dropped. The caller sends and stores.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_secs(15);
 /// Longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
 
-/// A mail about an older call is of no use.
+/// Age of a call after which its mail is no longer sent.
 const GIVE_UP: SignedDuration = SignedDuration::from_hours(24);
 
 /// Maximum number of mails that wait; further ones are dropped.
@@ -62,7 +62,7 @@ pub enum Fate {
     Sent(Box<QueuedMail>),
     /// It is retried later: store it.
     Retry(Box<QueuedMail>),
-    /// It is given up: remove it.
+    /// It is dropped: remove it.
     GivenUp(Box<QueuedMail>),
 }
 
@@ -91,7 +91,7 @@ impl MailQueue {
         self.waiting.is_empty()
     }
 
-    /// Appends a mail. A full queue gives it up.
+    /// Appends a mail. A full queue drops it.
     pub fn push(&mut self, mail: QueuedMail) -> Option<Fate> {
         if self.waiting.len() >= WAITING_MAX {
             return Some(Fate::GivenUp(Box::new(mail)));

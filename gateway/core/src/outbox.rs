@@ -1,8 +1,8 @@
-//! The outbox: numbering, batches, acknowledgements, and what goes when there is no room.
+//! The outbox: numbering, batches, acknowledgements, and the eviction of reports from a full spool.
 //!
-//! A report's place in its lane is fixed when it is stored; its sequence number is the lane's base plus the place.
-//! The base of a new spool is what the server has acknowledged of the epochs before, requested by a poll, so that
-//! numbering continues without gaps even after a damaged spool was replaced.
+//! A report's position in its lane is fixed when it is stored; its sequence number is the lane's base plus the
+//! position. The base of a new spool is the number that the server has acknowledged in earlier epochs, requested by a
+//! poll, so that numbers continue without gaps even after a damaged spool was replaced.
 
 mod lane;
 
@@ -14,14 +14,15 @@ use wire::report::{FirmwareStep, Lane, Report};
 
 pub use lane::{Acknowledgement, LaneState, Unconfirmed};
 
-/// Room for the braces and commas of a batch around its reports, bytes.
+/// Bytes of a batch besides its reports.
 const BATCH_FRAME_BYTES: usize = 64;
 
-/// Room for number, time and keys around one report, bytes.
+/// Bytes of a report's envelope (number, time and keys).
 const ENVELOPE_FRAME_BYTES: usize = 96;
 
-/// How many of the oldest waiting reports, given by their bytes, fit one batch: at least one, so that nothing too
-/// large blocks what is behind it (the server rejects it, and the rejection is handled).
+/// How many of the oldest waiting reports, given by their sizes in bytes, are sent in one batch. At least one, so
+/// that a report which is too large doesn't block those after it: the server rejects it, and the rejection is
+/// handled.
 pub fn batch_length(sizes: impl IntoIterator<Item = usize>, byte_limit: usize) -> usize {
     let mut bytes = BATCH_FRAME_BYTES;
     let mut reports = 0;
@@ -35,7 +36,7 @@ pub fn batch_length(sizes: impl IntoIterator<Item = usize>, byte_limit: usize) -
     reports
 }
 
-/// What a stored report is, as far as the order of eviction from a full spool goes.
+/// The class of a stored report, by which a full spool decides what to evict first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EvictionClass {
     /// A reading of a device, by device.
@@ -64,21 +65,22 @@ impl EvictionClass {
     }
 }
 
-/// A stored report, as far as a full spool is concerned.
+/// A stored report, as the eviction needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
     /// Its lane.
     pub lane: Lane,
-    /// Its place.
+    /// Its position.
     pub place: u64,
-    /// Bytes that its going frees.
+    /// Bytes that its eviction frees.
     pub bytes: u64,
-    /// What it is.
+    /// Its class.
     pub class: EvictionClass,
 }
 
-/// Chooses what goes so that `needed` bytes become free: superseded readings and reasons of firmware updates to wait,
-/// the newest of both, superseded steps of firmware updates, superseded meters, then the oldest of steps, meters and calls. `stored` is in the order of age.
+/// Chooses the reports to evict so that `needed` bytes become free. First, superseded readings and superseded reasons
+/// why a firmware update waits; then the newest of both; superseded steps of firmware updates; superseded meters;
+/// then the oldest steps, meters and calls. `stored` is sorted by age.
 #[must_use]
 pub fn make_room(stored: &[Stored], needed: u64) -> Vec<(Lane, u64)> {
     let mut newer: BTreeSet<&EvictionClass> = BTreeSet::new();

@@ -118,7 +118,7 @@ impl PollSchedule {
         self.quiet = if news || busy || !self.calm { 0 } else { self.quiet.saturating_add(1) };
     }
 
-    /// Something may have changed: the next read is no change check.
+    /// Something may have changed: the next read is not a change check.
     pub(crate) const fn skip_change_check(&mut self) {
         self.closer = true;
     }

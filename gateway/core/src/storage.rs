@@ -8,7 +8,7 @@ const OPEN_PAUSE: Duration = Duration::from_secs(1);
 /// The pause before a change is stored again.
 const COMMIT_PAUSE: Duration = Duration::from_secs(2);
 
-/// For this long after the shutdown began, changes that were decided may still be stored.
+/// Time after the begin of the shutdown during which decided changes may still be stored.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 /// Why the spool can't be opened or can't store a change.
@@ -22,17 +22,18 @@ pub enum StorageFailure {
     Closed,
 }
 
-/// What follows a failure.
+/// What to do after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorageStep {
-    /// The same again after a pause.
+    /// Repeat the operation after a pause.
     RetryAfter(Duration),
     /// No further attempt.
     Stop,
 }
 
 impl StorageFailure {
-    /// The step after the spool couldn't be opened. A full disk gets room again; a spool that is damaged needs a person.
+    /// The step after the spool couldn't be opened. A full disk may get room again; a damaged spool needs an
+    /// administrator.
     #[must_use]
     pub const fn after_open(self) -> StorageStep {
         match self {
@@ -41,8 +42,8 @@ impl StorageFailure {
         }
     }
 
-    /// The step after a change couldn't be stored. What was decided is never dropped while the program runs: nothing is
-    /// sent or done before it is stored.
+    /// The step after a change couldn't be stored. While the program runs, a decided change is never dropped, and
+    /// nothing is sent or done before the change is stored.
     #[must_use]
     pub const fn after_commit(self) -> StorageStep {
         match self {

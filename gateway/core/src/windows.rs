@@ -5,10 +5,10 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
 
-/// Days that are examined for the next window: a week, and one for a window over midnight.
+/// Number of days in which the next window is searched: a week, and one day for a window that spans midnight.
 const DAYS_AHEAD: i32 = 8;
 
-/// A window: the days, and the times between which it is open; over midnight if `to` is not after `from`.
+/// A window: days of the week, and the time of opening and closing; it spans midnight if `to` is not after `from`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "RawWindow")]
 pub(crate) struct Window {
@@ -69,8 +69,8 @@ fn time(given: &str) -> Result<Time, InvalidWindow> {
 }
 
 impl Window {
-    /// The window that begins on a date, if one does. A time that the zone skips moves forward; of a time that occurs
-    /// twice, the first counts.
+    /// The window that begins on a date, if any. A local time that the time zone skips is moved forward; of a local
+    /// time that occurs twice, the first is used.
     fn on(&self, date: Date, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
         if !self.days.is_empty() && !self.days.contains(&date.weekday()) {
             return None;
@@ -81,13 +81,13 @@ impl Window {
     }
 }
 
-/// All windows; without any, it is always open.
+/// All windows; without any, searches may always run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Windows(Vec<Window>);
 
 impl Windows {
-    /// Until when it is open now: `Some(None)` without an end, `None` if it is closed.
+    /// Until when a window is open: `Some(None)` if always, `None` if none is open now.
     #[must_use]
     pub(crate) fn open_until(&self, now: Timestamp, zone: &TimeZone) -> Option<Option<Timestamp>> {
         if self.0.is_empty() {
@@ -97,7 +97,7 @@ impl Windows {
         open.map(|(_, to)| Some(to)).max()
     }
 
-    /// When it opens next: `now` if it is open, `None` if it never does.
+    /// When a window opens next: `now` if one is open, `None` if there is never one.
     #[must_use]
     pub(crate) fn next_open(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         if self.open_until(now, zone).is_some() {

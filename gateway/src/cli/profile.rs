@@ -13,9 +13,9 @@ use crate::profile_files;
 /// Subcommands for profile files.
 #[derive(Debug, Subcommand)]
 pub(super) enum ProfileCommand {
-    /// Validate a profile file and read a device with it.
+    /// Validate a profile file, then read a device with it and print the reading.
     Test {
-        /// The profile file.
+        /// Profile file (YAML).
         file: PathBuf,
         /// The device and how it is read.
         #[command(flatten)]

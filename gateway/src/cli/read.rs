@@ -26,10 +26,10 @@ pub(super) struct ReadArgs {
     /// How the device is read.
     #[command(flatten)]
     pub(super) ask: AgentArgs,
-    /// Read only status, alerts and supplies.
+    /// Read only status, alerts and supplies, without counters.
     #[arg(long)]
     pub(super) status_only: bool,
-    /// Print each request, and the source of each value.
+    /// Print each request with its response, and the object that each value comes from.
     #[arg(long)]
     pub(super) explain: bool,
 }

@@ -140,7 +140,8 @@ impl Default for SpoolConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DemonstrationConfig {
-    /// Divides every interval: polls, reads of devices, reads of a device that restarts. Nothing else.
+    /// Factor by which every interval is shortened: polls, reads of devices, reads of a device that restarts. Nothing
+    /// else changes.
     pub speedup: f64,
 }
 

@@ -279,8 +279,8 @@ async fn an_empty_gateway_shows_the_next_step() {
     }
 }
 
-/// `PLATEN_PAGE_ADDRESS=127.0.0.1:9200 cargo test -p platen-gateway --lib local_page -- --ignored` serves the page,
-/// to be inspected in a browser.
+/// Serves the page for inspection in a browser:
+/// `PLATEN_PAGE_ADDRESS=127.0.0.1:9200 cargo test -p platen-gateway --lib local_page -- --ignored`.
 #[tokio::test]
 #[ignore = "serves the page to a browser until it is stopped"]
 async fn serve_for_eyes() {

@@ -5,22 +5,22 @@ use std::path::PathBuf;
 
 use tuf::Refusal;
 
-/// Why metadata or a target can't be had from a repository.
+/// Why metadata or a target can't be obtained from a repository.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RepositoryError {
-    /// What it offers is refused.
+    /// The repository offers a file that is refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// It doesn't respond.
+    /// The repository doesn't respond.
     #[error("{url} can't be reached")]
     Unreachable {
         /// The request's URL.
         url: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: reqwest::Error,
     },
-    /// It rejects a request.
+    /// The repository responds with an error status.
     #[error("{url}: status {status}, expected 200")]
     Rejected {
         /// The request's URL.
@@ -39,7 +39,7 @@ pub(crate) enum RepositoryError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -49,7 +49,7 @@ pub(crate) enum RepositoryError {
         /// Where it was expected.
         path: PathBuf,
     },
-    /// The base URL is invalid, or the client can't be made.
+    /// The base URL is invalid, or the client can't be created.
     #[error("{what}")]
     Setup {
         /// The value, and what was expected.
@@ -58,7 +58,7 @@ pub(crate) enum RepositoryError {
 }
 
 impl RepositoryError {
-    /// The source without its URL, which is this error's own.
+    /// The error without its URL, which [`RepositoryError`] shows itself.
     pub(crate) fn unreachable(url: &reqwest::Url, source: reqwest::Error) -> Self {
         Self::Unreachable { url: url.to_string(), source: source.without_url() }
     }

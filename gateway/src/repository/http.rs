@@ -15,7 +15,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// A response without data for this time counts as interrupted.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A client. Plain HTTP is allowed: what is received is verified by its signatures and hashes.
+/// An HTTP client. Plain HTTP is allowed, because everything received is verified by signatures and hashes.
 #[derive(Debug)]
 pub(super) struct Http(Client);
 
@@ -55,7 +55,7 @@ impl Http {
         }
     }
 
-    /// The response with a target's content, whose status is 200.
+    /// The response with a target's content; its status is 200.
     pub(super) async fn target(&self, url: &Url) -> Result<Response, RepositoryError> {
         let missing = || RepositoryError::Rejected { url: url.to_string(), status: 404 };
         self.get(url).await?.ok_or_else(missing)
@@ -72,7 +72,7 @@ impl Http {
     }
 }
 
-/// A file below a base URL. `path` is percent-encoded.
+/// The URL of a file below a base URL. `path` is percent-encoded.
 pub(super) fn below(base: &str, path: &str) -> Result<Url, RepositoryError> {
     let expected = || RepositoryError::Setup {
         what: format!("{base:?} is not valid: expected http://HOST[:PORT][/PATH] or https://..."),

@@ -17,7 +17,7 @@ pub(crate) use error::RepositoryError;
 pub(crate) use perform::{Source, Store, perform};
 pub(crate) use storage::{Storage, read};
 
-/// Stores a root that is trusted from now on; requests nothing. It must be signed by its own keys, and may have
+/// Stores a root that is trusted from now on. Sends no request. It must be signed by its own keys, and may have
 /// expired. Returns its version.
 ///
 /// # Errors
@@ -63,15 +63,15 @@ impl Source<RepositoryError> for Server<'_> {
 /// A target that is in its folder.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Downloaded {
-    /// Where.
+    /// The path.
     pub(crate) path: PathBuf,
-    /// Whether it was there before.
+    /// Whether the file existed already.
     pub(crate) unchanged: bool,
 }
 
 impl<'a> Repository<'a> {
-    /// Follows newer roots, and updates timestamp, snapshot and targets. What was verified is stored even if what follows
-    /// is refused. `now` decides what has expired.
+    /// Follows newer roots, and updates timestamp, snapshot and targets. Each verified file is stored, even if a
+    /// later one is refused. `now` decides what has expired.
     ///
     /// # Errors
     /// There is no trusted root, a role is refused, or a request or a file fails.
@@ -95,11 +95,11 @@ impl<'a> Repository<'a> {
         self.client.trusted()
     }
 
-    /// Downloads a target below `base` to a folder, unless it is there already.
+    /// Downloads a target below `base` to a folder, unless the folder already has it.
     ///
     /// # Errors
-    /// No role describes it, a role that is responsible for it is refused, its content is refused, or a request or a file
-    /// fails. Other targets are not affected.
+    /// No role describes the target, a role that is responsible for it is refused, its content is refused, or a
+    /// request or a file fails. Other targets are not affected.
     pub(crate) async fn download(
         &mut self,
         target: &str,

@@ -10,7 +10,7 @@ use tuf::{FileChecker, RoleName, TargetFile};
 use super::error::RepositoryError;
 use super::perform::Store;
 
-/// Anybody may read what a repository publishes.
+/// Mode of the files: everybody may read what a repository publishes.
 const MODE: u32 = 0o644;
 
 /// Bytes that are read at once.
@@ -70,7 +70,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// The file of a target in a folder: its path as one name, percent-encoded.
+/// Path of a target's file in a folder: the target's path as one percent-encoded name.
 pub(super) fn target_path(dir: &Path, target: &str) -> PathBuf {
     let name = tuf::quoted(target);
     // The names of the folder itself and of its parent.
@@ -78,7 +78,7 @@ pub(super) fn target_path(dir: &Path, target: &str) -> PathBuf {
     dir.join(name)
 }
 
-/// Whether the file is the target already.
+/// Whether the file already is the target.
 pub(super) fn is_target(path: &Path, target: &str, expected: &TargetFile) -> bool {
     let checked = || -> Option<()> {
         let mut file = File::open(path).ok()?;
@@ -94,7 +94,7 @@ pub(super) fn is_target(path: &Path, target: &str, expected: &TargetFile) -> boo
     checked().is_some()
 }
 
-/// A target that arrives. It has its name only when it is complete and verified.
+/// A target that is being downloaded. It gets its final name when it is complete and verified.
 #[derive(Debug)]
 pub(super) struct NewTarget {
     path: PathBuf,

@@ -1,4 +1,4 @@
-//! The local port: `/status` as JSON and the page for people, from what the engine published last.
+//! The local port: `/status` as JSON and the page for people, from the last published snapshot.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -29,10 +29,10 @@ use crate::uplink::UplinkHandle;
 
 const COMMANDS_SHOWN: usize = 50;
 
-/// An engine that waits for the disk publishes nothing: after this the last snapshot is shown.
+/// Time to wait for a new snapshot; then the last one is shown. An engine that waits for the disk publishes none.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the engine publishes to the local port: taken only when somebody looks, as it is expensive with many devices.
+/// The snapshot for the local port. It is taken only on request, because it is expensive with many devices.
 #[derive(Debug)]
 pub(super) struct StatusSnapshot {
     gateway: String,
@@ -44,7 +44,7 @@ pub(super) struct StatusSnapshot {
     shown: watch::Sender<Arc<Shown>>,
 }
 
-/// What is shown beside the engine's state.
+/// What is shown besides the engine's state.
 #[derive(Debug)]
 pub(super) struct Sources {
     pub(super) spool: Spool,
@@ -100,7 +100,7 @@ impl StatusSnapshot {
         }
     }
 
-    /// Publishes a snapshot of the state, if somebody wants one.
+    /// Publishes a snapshot of the state, if one is requested.
     pub(super) fn publish(&self, known: &State, now: Moment) {
         if !self.wanted.swap(false, Ordering::AcqRel) {
             return;
@@ -108,12 +108,12 @@ impl StatusSnapshot {
         self.shown.send_replace(Arc::new(Shown::of(known, now.clock)));
     }
 
-    /// How the gateway is, from what it knows.
+    /// The gateway's status, from the engine's state.
     pub(super) fn status_of(&self, known: &State, now: Moment) -> Status {
         self.status_with(&Shown::of(known, now.clock), now)
     }
 
-    /// How the gateway is, from a new snapshot.
+    /// The gateway's status, from a new snapshot.
     async fn status(&self) -> Status {
         let shown = self.take().await;
         self.status_with(&shown, self.clock.now())

@@ -12,7 +12,7 @@ use snmp::EngineCache;
 /// Maximum number of devices; further ones are read as if they were new.
 const DEVICES: usize = 1 << 16;
 
-/// How long an engine id is used before it is discovered again.
+/// Time after which an engine id is discovered again.
 const ENGINE_LASTS: Duration = Duration::from_secs(86_400);
 
 #[derive(Debug)]

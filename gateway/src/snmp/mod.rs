@@ -70,7 +70,7 @@ pub enum ReadError {
         request: String,
         /// Name of the credentials.
         credentials: String,
-        /// Why.
+        /// The cause.
         problem: String,
     },
     /// The response is not valid SNMP.
@@ -90,7 +90,7 @@ pub enum ReadError {
         address: SocketAddr,
         /// The request.
         request: String,
-        /// Why.
+        /// The cause.
         problem: String,
     },
     /// The device responds, but so slowly that the read was abandoned.

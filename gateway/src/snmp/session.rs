@@ -48,7 +48,7 @@ impl SessionParams {
         self.engine.get(&self.address).is_some()
     }
 
-    /// Whether a device that timed out may still be there: an SNMPv3 device responds to engine discovery first.
+    /// Whether a device that timed out may still be on: an SNMPv3 device first responds to engine discovery.
     pub(super) fn may_be_there(&self) -> bool {
         match self.credentials {
             Credentials::V1(_) | Credentials::V2c(_) => true,

@@ -192,7 +192,7 @@ impl<'a> Visit<'a> {
         watch: &mut Watch<'_>,
     ) -> Result<Read, AttemptError> {
         let mut agent = self.agent(params).await?;
-        // SNMP v1 has no GETBULK; that is no quirk to store.
+        // SNMP v1 has no GETBULK; that is not a quirk to store.
         let has_bulk = candidate.credentials.version() != Version::V1;
         let asked_in = AgentQuirks { bulk: quirks.bulk && has_bulk, ..quirks };
         let (profiles, hints) =

@@ -12,7 +12,7 @@ pub(crate) enum SpoolError {
     Unusable {
         /// The directory.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         problem: String,
     },
     /// The disk has no room to open the spool. Nothing is damaged; it can be opened once there is room.
@@ -28,7 +28,7 @@ pub(crate) enum SpoolError {
     Record {
         /// Its key.
         key: String,
-        /// Why.
+        /// The cause.
         problem: String,
     },
     /// The limit is reached and no report can be evicted.
@@ -40,13 +40,13 @@ pub(crate) enum SpoolError {
     /// The store can't be read.
     #[error("the spool can't be read: {problem}")]
     Read {
-        /// Why.
+        /// The cause.
         problem: String,
     },
     /// The disk accepts no data at present. Changes wait until it does; all other operations return this error.
     #[error("nothing can be stored until there is room on the gateway's disk: {problem}")]
     Refuses {
-        /// Why.
+        /// The cause.
         problem: String,
     },
     /// The program is shutting down.

@@ -145,7 +145,7 @@ pub(crate) struct Restored {
 }
 
 impl Restored {
-    /// Loads a record that is no report. An unreadable one is logged and skipped: it is a single device or command,
+    /// Loads a record that is not a report. An unreadable one is logged and skipped: it is a single device or command,
     /// and must not block the others.
     pub(super) fn take(&mut self, key: &[u8], value: &[u8]) {
         let taken = match key.split_first() {

@@ -1,4 +1,4 @@
-//! How the rest of the gateway reaches the uplink: events in, facts for the poll, and the state of the link.
+//! The gateway's handle on the uplink: events for it, facts for the poll, and the state of the link.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,16 +9,16 @@ use wire::ids::CommandId;
 
 use crate::status::LinkStatus;
 
-/// What a poll says of the gateway.
+/// The part of a poll that describes the devices.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Facts {
-    /// Devices known.
+    /// Number of known devices.
     pub devices: u32,
-    /// Devices that do not answer.
+    /// Number of devices that are offline.
     pub devices_offline: u32,
 }
 
-/// The rest of the gateway's handle on the uplink.
+/// A handle on the uplink for the rest of the gateway.
 #[derive(Debug, Default)]
 pub(crate) struct UplinkHandle {
     pub(super) wake: Notify,
@@ -27,7 +27,7 @@ pub(crate) struct UplinkHandle {
 
 #[derive(Debug, Default)]
 pub(super) struct LinkState {
-    /// What happened since the uplink took it last.
+    /// Events that the uplink has not taken yet.
     pub(super) events: Vec<Event>,
     pub(super) facts: Facts,
     pub(super) status: LinkStatus,
@@ -38,17 +38,17 @@ impl UplinkHandle {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An urgent report was made: send it now.
+    /// Notifies the uplink of an urgent report, which is sent at once.
     pub(crate) fn urgent_made(&self) {
         self.send(Event::UrgentMade);
     }
 
-    /// The reading that belongs to a call was made: send it now.
+    /// Notifies the uplink of the reading that belongs to a call, which is sent at once.
     pub(crate) fn reading_made(&self) {
         self.send(Event::ReadingMade);
     }
 
-    /// A command has ended: send what it produced now, then poll.
+    /// Notifies the uplink of the end of a command: its reports are sent at once, then a poll.
     pub(crate) fn command_done(&self) {
         self.send(Event::CommandDone);
     }
@@ -63,12 +63,12 @@ impl UplinkHandle {
         self.wake.notify_one();
     }
 
-    /// What the next poll says.
+    /// Sets the facts for the next poll.
     pub(crate) fn set_facts(&self, facts: Facts) {
         self.lock().facts = facts;
     }
 
-    /// How the link is.
+    /// The state of the link.
     #[must_use]
     pub(crate) fn status(&self) -> LinkStatus {
         self.lock().status.clone()

@@ -1,7 +1,7 @@
-//! The uplink: the gateway calls the communication server, and never the other way round.
+//! The uplink: the gateway opens all connections to the communication server, never the server to the gateway.
 //!
-//! What is sent, in which order and when, decides `gateway_core::uplink`; this module performs its requests. What is sent
-//! stays in the spool until the server says that it is on its disk.
+//! `gateway_core::uplink` decides what is sent, in which order and when; this module performs its requests. What is
+//! sent stays in the spool until the server acknowledges it.
 
 mod client;
 mod link;

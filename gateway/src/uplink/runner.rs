@@ -1,4 +1,4 @@
-//! Runs the uplink's state machine: collects events, feeds them to it, performs its effects. It decides nothing.
+//! Runs the uplink's state machine: collects events, passes them to it, and performs its effects. It decides nothing.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(crate) struct Uplink {
 }
 
 impl Uplink {
-    /// An uplink that makes its first poll within half a minute; `speedup` divides its waits.
+    /// Creates an uplink that polls first within half a minute; `speedup` divides its intervals.
     #[must_use]
     pub(crate) fn new(
         server: CommServer,
@@ -42,7 +42,7 @@ impl Uplink {
         Self { core, transport, began: Instant::now() }
     }
 
-    /// Exchanges until `shutdown`.
+    /// Runs exchanges until `shutdown`.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let mut in_flight: Option<InFlight> = None;
         let mut result = None;
@@ -68,8 +68,8 @@ impl Uplink {
         }
     }
 
-    /// Feeds the machine with the state of the spool, with what happened, and with the result of a request; whether
-    /// nothing can be stored.
+    /// Passes the state of the spool, new events, and the result of a request to the machine. Returns whether nothing
+    /// can be stored.
     fn collect(&mut self, result: Option<Event>) -> bool {
         let storage = storage(self.transport.spool.snapshot());
         let refuses = storage.problem.is_some();
@@ -80,7 +80,7 @@ impl Uplink {
         refuses
     }
 
-    /// Performs an effect; a request is only begun.
+    /// Performs an effect; a request is only started.
     fn perform(&self, effect: Effect) -> Option<InFlight> {
         match effect {
             Effect::Request(request) => {
@@ -127,13 +127,13 @@ impl Uplink {
     }
 }
 
-/// The spool as the machine sees it.
+/// The state of the spool, as the machine needs it.
 fn storage(snapshot: Snapshot) -> Storage {
     let Snapshot { id, lanes, problem, waiting_bytes: _, disk_bytes: _, limit_bytes: _ } = snapshot;
     Storage { spool: id, lanes, problem }
 }
 
-/// Waits for a request; indefinitely where none is in flight.
+/// Waits for the request in flight; indefinitely if there is none.
 async fn wait_for(in_flight: &mut Option<InFlight>) -> Event {
     match in_flight {
         Some(request) => request.await,

@@ -1,4 +1,4 @@
-//! The uplink against a server over real mutual TLS that loses answers, refuses, and forgets.
+//! The uplink with a server over mutual TLS that loses responses, rejects requests, and loses its data.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -35,10 +35,10 @@ use wire::report::{Batch, BatchResponse, Call, CallKind, Edge, Lane, Lanes, Repo
 use super::*;
 use crate::spool::{Changes, Spool, SpoolSettings};
 
-/// What the server does with the next request instead of answering it.
+/// What the server does with the next request instead of responding normally.
 #[derive(Debug, Clone, Copy)]
 enum Trouble {
-    /// It stores, and the answer is lost.
+    /// It stores the request, and its response is lost.
     AnswerLost,
     /// It responds 503 with `Retry-After`.
     Overloaded,
@@ -46,18 +46,18 @@ enum Trouble {
     Fails,
 }
 
-/// What the server holds.
+/// The data that the server has.
 #[derive(Debug, Default)]
 struct Held {
     reports: Lanes<BTreeMap<u64, Report>>,
     base: Lanes<u64>,
     polls: Vec<Poll>,
-    /// The epoch of the spool that the last poll named when an urgent report came, by its number.
+    /// For each urgent report, by number: the epoch of the spool in the last poll before the report arrived.
     lives: BTreeMap<u64, Option<SpoolId>>,
     commands: Vec<Command>,
     responses: Vec<(String, Response)>,
     trouble: VecDeque<Trouble>,
-    /// A report with this detail is never taken.
+    /// A report with this detail is always rejected.
     refuses: Option<&'static str>,
 }
 
@@ -218,7 +218,7 @@ async fn serve(identity: &Identity, server: Server, shutdown: CancellationToken)
 }
 
 impl Site {
-    /// A running uplink; its waits are compressed.
+    /// A running uplink whose intervals are shortened.
     async fn begin(next_poll_s: u32, change: impl FnOnce(&mut Held)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let own = authority(&dir.path().join("ca"));
@@ -262,7 +262,7 @@ fn call(detail: &str) -> Report {
     })
 }
 
-/// Numbers and details of the urgent reports that the server holds.
+/// Numbers and details of the urgent reports that the server has.
 fn urgent(held: &Held) -> Vec<(u64, String)> {
     let text = |report: &Report| match report {
         Report::Call(call) => call.detail.clone(),

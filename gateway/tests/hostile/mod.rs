@@ -1,4 +1,4 @@
-//! A raw agent: what it sends is written octet by octet, not by the library under test.
+//! An agent whose responses are encoded octet by octet, without the library under test.
 
 use std::net::SocketAddr;
 
@@ -31,7 +31,7 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// Answers each request with the datagrams that `answer` gives.
+    /// Starts an agent that responds to each request with the datagrams that `answer` returns.
     pub(crate) async fn start(answer: impl Fn(&Request) -> Vec<Vec<u8>> + Send + 'static) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
@@ -53,7 +53,7 @@ impl Drop for Agent {
     }
 }
 
-/// Tag, length, value.
+/// Encodes tag, length and value.
 pub(crate) fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
     let length = u16::try_from(value.len()).unwrap();
     let mut out = vec![tag, 0x82];
@@ -74,7 +74,7 @@ pub(crate) fn response(request: &Request, varbinds: impl IntoIterator<Item = (St
     message(request, &tlv(0x30, &varbinds))
 }
 
-/// A GetResponse with this in place of the varbinds.
+/// A GetResponse with these octets in place of the varbinds.
 pub(crate) fn message(request: &Request, varbinds: &[u8]) -> Vec<u8> {
     pdu(request, 0, 0, varbinds)
 }
@@ -107,7 +107,7 @@ fn encode_oid(oid: &str) -> Vec<u8> {
     out
 }
 
-/// An element and what follows it.
+/// Splits off the first element; returns its tag and the octets after it.
 fn element(octets: &[u8]) -> (u8, &[u8], &[u8]) {
     let (header, length) = match octets[1] {
         short @ 0..0x80 => (2, usize::from(short)),

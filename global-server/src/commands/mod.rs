@@ -28,10 +28,10 @@ const EXIT_FAILED: u8 = 1;
 #[derive(Debug, Parser)]
 #[command(name = "platen-global-server", version, about = "Firmware repository of Platen")]
 pub struct Cli {
-    /// Configuration file.
+    /// Configuration file (YAML). Relative paths in it are resolved against its folder.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print JSON, errors too.
+    /// Print one JSON document, also for errors.
     #[arg(long, global = true)]
     json: bool,
     /// The command; `serve` when absent.
@@ -41,15 +41,16 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve metadata and images over mutual TLS.
+    /// Serve metadata and images over mutual TLS until SIGTERM or SIGINT. This is the default.
     Serve,
-    /// Validate the configuration, and the repository with every image in it.
+    /// Validate the configuration and the repository with every image in it, and print every problem. Changes
+    /// nothing.
     Check(Place),
     /// Create a repository: keys, and signed metadata without images.
     Init(Place),
-    /// Publish an image.
+    /// Copy an image into the repository and sign metadata that names it.
     Publish(publish::PublishArgs),
-    /// Withdraw an image: gateways no longer stage or push it, and its file is removed.
+    /// Withdraw an image: sign metadata without it and remove its file. Gateways no longer stage or push it.
     Withdraw(withdraw::WithdrawArgs),
     /// List the published images.
     List(Place),
@@ -72,7 +73,7 @@ enum Command {
 /// The repository to work on.
 #[derive(Debug, Args)]
 struct Place {
-    /// The repository; the configuration's when absent.
+    /// Folder of the repository. Default: the one of the configuration.
     #[arg(long, value_name = "DIR")]
     repository: Option<PathBuf>,
 }

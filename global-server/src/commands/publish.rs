@@ -21,16 +21,16 @@ pub(super) struct PublishArgs {
     /// Vendor, as in a reading: `ricoh`.
     #[arg(long)]
     vendor: String,
-    /// Publish for a vendor that has no built-in profile in the gateways.
+    /// Allow a vendor for which gateways have no built-in profile.
     #[arg(long)]
     unlisted_vendor: bool,
     /// Model, as in a reading: `IM C4500`.
     #[arg(long)]
     model: String,
-    /// Version that the device shows afterwards.
+    /// Version that the device shows after the update.
     #[arg(long = "version", value_name = "VERSION", id = "firmware-version")]
     version: String,
-    /// The image.
+    /// Image file.
     file: PathBuf,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn publish(cli: &Cli, args: &PublishArgs) -> Result<ExitCode> {
     }
     let repository = args.signing.open(cli)?;
     let image = Image { vendor: &args.vendor, model: &args.model, version: &args.version, file: &args.file };
-    // Hidden by itself where standard error is no terminal.
+    // Hidden by itself where standard error is not a terminal.
     let bar = ProgressBar::new(std::fs::metadata(&args.file).map_or(0, |file| file.len()));
     let template = "{bar:32} {bytes:>11} of {total_bytes}  {bytes_per_sec}";
     if let Ok(style) = ProgressStyle::with_template(template) {

@@ -23,7 +23,7 @@ pub(super) struct WithdrawArgs {
     /// Version, as it was published.
     #[arg(long = "version", value_name = "VERSION", id = "firmware-version")]
     version: String,
-    /// The reason, for the repository's history.
+    /// Reason, for the repository's history.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }

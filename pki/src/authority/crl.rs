@@ -17,7 +17,8 @@ use crate::revocation_reason::RevocationReason;
 /// The number of the last lists, stored before the lists are returned.
 pub(super) const FILE: &str = "crl.json";
 
-/// A certificate stays listed for this time after its expiry, days: RFC 5280 §3.3 requires one list beyond it.
+/// Days that a certificate stays listed after its expiry. RFC 5280 §3.3 requires that it is in at least one list
+/// issued after it.
 const KEPT_DAYS: i64 = 30;
 
 #[derive(Default, Serialize, Deserialize)]
@@ -45,7 +46,7 @@ pub struct CrlSet {
     pub number: i64,
     /// Begin of validity.
     pub this_update: Timestamp,
-    /// When the next ones are due at the latest.
+    /// The latest time of the next lists.
     pub next_update: Timestamp,
     /// The lists.
     pub lists: Vec<IssuedList>,

@@ -11,10 +11,10 @@ use crate::revocation_reason::RevocationReason;
 use crate::spiffe::{Party, PartyKind};
 use crate::token::TokenRecord;
 
-/// How an enrollment treats a gateway that has a valid certificate.
+/// What happens if the gateway to enroll has a valid certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HasValid {
-    /// It is refused.
+    /// It is rejected.
     Refuse,
     /// The certificate is replaced: it is revoked once the new one has been issued.
     Replace,
@@ -30,8 +30,8 @@ impl Authority {
         Ok(self.certificates(now)?.into_iter().filter(of_party).map(|listed| listed.record).collect())
     }
 
-    /// Refuses a gateway that has a valid certificate, unless it is to be replaced, or was issued for the same token: its
-    /// answer got lost.
+    /// Rejects a gateway that has a valid certificate, unless the certificate is to be replaced, or was issued for
+    /// the same token (its response was lost).
     pub(super) fn check_enrolled(
         &self,
         party: &Party,

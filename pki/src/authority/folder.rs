@@ -22,10 +22,10 @@ pub(super) const ABOUT: &str = "authority.json";
 /// Layout of the folder that this program writes and reads.
 const LAYOUT: u32 = 1;
 
-/// The most generations of an intermediate.
+/// Maximum number of generations of an intermediate.
 const GENERATIONS: u32 = 100;
 
-/// The contents of `authority.json`: written last, it puts the files written before it into effect.
+/// The contents of `authority.json`. It is written last and puts the files that were written before it into effect.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct About {
@@ -57,12 +57,12 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// A folder that is there.
+    /// An existing folder.
     pub(super) fn at(dir: &Path) -> Self {
         Self { dir: dir.to_owned() }
     }
 
-    /// A folder that may be there.
+    /// A folder, which is created if it doesn't exist.
     pub(super) fn create(dir: &Path) -> Result<Self, AuthorityError> {
         let failed = |source| AuthorityError::Write { path: dir.to_owned(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
@@ -87,7 +87,7 @@ impl Folder {
         Self::create(&making)
     }
 
-    /// Moves the folder to its place; refused when something is there by now.
+    /// Moves the folder to its final path; fails if that exists by now.
     pub(super) fn move_to(&self, dir: &Path) -> Result<(), AuthorityError> {
         let taken = [io::ErrorKind::DirectoryNotEmpty, io::ErrorKind::AlreadyExists];
         let failed = |source: io::Error| {
@@ -101,7 +101,7 @@ impl Folder {
         sync().and_then(|()| durable::rename(&self.dir, dir)).map_err(failed)
     }
 
-    /// Removes a folder that was never finished.
+    /// Removes a folder that was not completed.
     pub(super) fn discard(&self) {
         if let Err(error) = fs::remove_dir_all(&self.dir) {
             tracing::warn!(path = %self.dir.display(), %error, "an unfinished authority could not be removed");
@@ -152,13 +152,13 @@ impl Folder {
         Ok(about)
     }
 
-    /// Whether a file exists; an inconclusive answer is an error.
+    /// Whether a file exists. It is an error if that can't be determined.
     pub(super) fn exists(&self, name: &str) -> Result<bool, AuthorityError> {
         let path = self.path(name);
         path.try_exists().map_err(|source| pem_file::PemFileError::Read { path, source }.into())
     }
 
-    /// Keeps other processes from changing the authority at the same time, until it is dropped.
+    /// Locks the authority against changes by other processes, until the lock is dropped.
     pub(super) fn lock(&self) -> Result<File, AuthorityError> {
         let failed = |source| AuthorityError::Write { path: self.dir.clone(), source };
         let folder = File::open(&self.dir).map_err(failed)?;

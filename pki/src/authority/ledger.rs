@@ -1,4 +1,5 @@
-//! Ledgers of certificates issued, revoked and of tokens: a line of JSON for each, on disk before anything is handed out.
+//! The ledgers of issued certificates, revocations and tokens: one line of JSON per record, which is on disk before
+//! the certificate or token is returned.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -57,7 +58,8 @@ pub(super) const fn is_first(generation: &u32) -> bool {
     *generation == 1
 }
 
-/// Appends a record and syncs. A line torn by a crash is cut off first: its certificate was never handed out.
+/// Appends a record and syncs. An incomplete last line is removed first: after a crash, its certificate was never
+/// returned.
 pub(super) fn append<T: Serialize>(path: &Path, record: &T) -> Result<(), AuthorityError> {
     let write = || -> io::Result<()> {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;

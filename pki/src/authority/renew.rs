@@ -1,6 +1,6 @@
-//! A new generation of an intermediate, signed by the root. The root stays, so no party's trust changes. The old
-//! generation issues no more certificates, but those it issued stay valid, and its revocation list is continued until
-//! it expires.
+//! A new generation of an intermediate, signed by the root. The root is unchanged, so nothing changes for programs
+//! that trust it. The old generation issues no more certificates, but those it issued stay valid, and its revocation
+//! list is continued until it expires.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::{facts, inspect, pem_file};
 
 pub(super) const ROOT_KEY: &str = "root-key.pem";
 
-/// Makes certificate and key of a generation; nothing uses them yet.
+/// Creates certificate and key of a generation, which is not in use yet.
 pub(super) fn make(
     folder: &Folder,
     which: Intermediate,
@@ -36,15 +36,16 @@ impl Authority {
     /// Whether the root's key in `dir` needs a passphrase.
     ///
     /// # Errors
-    /// It isn't there, or others can read it.
+    /// The key doesn't exist, or other users can read it.
     pub fn root_key_is_encrypted(dir: &Path) -> Result<bool, AuthorityError> {
         Ok(key_file::is_encrypted(&root_key_pem(&Folder::at(dir))?))
     }
 
-    /// Rolls an intermediate over. Servers must have the new one's revocation list before it issues.
+    /// Replaces an intermediate by a new generation. Servers must have the new one's revocation list before it
+    /// issues.
     ///
     /// # Errors
-    /// The root's key isn't there, doesn't open or is another root's; or the folder can't be written.
+    /// The root's key is missing, can't be decrypted or belongs to another root; or the folder can't be written.
     pub fn renew(
         self,
         which: Intermediate,

@@ -24,11 +24,11 @@ pub struct RevocationRecord {
     /// Its generation, from 1.
     #[serde(default = "ledger::first", skip_serializing_if = "ledger::is_first")]
     pub generation: u32,
-    /// End of validity: afterwards no list needs to name it.
+    /// End of validity; after that, lists needn't contain it.
     pub not_after: Timestamp,
     /// When it was revoked.
     pub revoked_at: Timestamp,
-    /// Why.
+    /// The reason.
     pub reason: RevocationReason,
 }
 
@@ -46,17 +46,17 @@ pub enum Whom {
 pub struct Revoked {
     /// Revoked now.
     pub revoked: Vec<RevocationRecord>,
-    /// Revoked before: left as it is.
+    /// Revoked before, and not changed.
     pub already: Vec<RevocationRecord>,
 }
 
-/// Whether a certificate is still good.
+/// Whether an issued certificate is still valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// It is.
+    /// It is valid.
     Valid,
-    /// It ended.
+    /// It has expired.
     Expired,
     /// It was revoked.
     Revoked,
@@ -79,10 +79,11 @@ pub struct Listed {
 }
 
 impl Authority {
-    /// Revokes; on disk before this returns, in force with the next list published.
+    /// Revokes certificates. This is on disk before the function returns, and takes effect with the next published
+    /// list.
     ///
     /// # Errors
-    /// Nothing of the sort was issued here, or a ledger can't be read or written.
+    /// No such certificate was issued here, or a ledger can't be read or written.
     pub fn revoke(
         &self,
         whom: &Whom,
@@ -109,7 +110,7 @@ impl Authority {
         Ok(done)
     }
 
-    /// On disk before this returns; the folder is locked by the caller.
+    /// Appends to the ledger, durably. The caller must hold the folder's lock.
     pub(super) fn append_revoked(
         &self,
         record: &Record,
@@ -122,7 +123,7 @@ impl Authority {
         Ok(revoked)
     }
 
-    /// Everything revoked, oldest first.
+    /// All revocations, oldest first.
     ///
     /// # Errors
     /// The ledger can't be read, or a line of it is damaged.
@@ -133,7 +134,7 @@ impl Authority {
         ledger::read(&self.folder.path(FILE))
     }
 
-    /// Everything issued with its state, oldest first.
+    /// All issued certificates with their states, oldest first.
     ///
     /// # Errors
     /// A ledger can't be read, or a line of one is damaged.
@@ -175,7 +176,7 @@ impl std::fmt::Display for Whom {
     }
 }
 
-/// As the ledger has it: lower case, without colons and leading zeros.
+/// A serial number in the form of the ledger: lower case, without colons and leading zeros.
 fn plain(serial: &str) -> String {
     let digits: String = serial.chars().filter(|c| *c != ':').collect();
     digits.trim_start_matches('0').to_ascii_lowercase()

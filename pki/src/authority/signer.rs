@@ -1,4 +1,4 @@
-//! An intermediate CA of the folder, with its key where that is there too.
+//! An intermediate CA of the folder, with its key if that is here.
 
 use jiff::Timestamp;
 use rcgen::{Issuer, KeyPair, PublicKeyData as _};
@@ -15,12 +15,12 @@ pub(super) struct Signer {
     pub(super) generation: u32,
     pub(super) certificate: CertificateDer<'static>,
     pub(super) not_after: Timestamp,
-    /// Absent where the key is kept elsewhere.
+    /// Absent if the key is stored elsewhere.
     issuer: Option<Issuer<'static, KeyPair>>,
 }
 
 impl Signer {
-    /// Opens it, and checks that certificate, key and root belong together.
+    /// Opens an intermediate, and checks that certificate, key and root belong together.
     pub(super) fn open(
         folder: &Folder,
         which: Intermediate,
@@ -49,12 +49,12 @@ impl Signer {
         Ok(Self { which, generation, certificate, not_after, issuer })
     }
 
-    /// The signing key, if it is here.
+    /// The signing key; `None` if it is stored elsewhere.
     pub(super) const fn key(&self) -> Option<&Issuer<'static, KeyPair>> {
         self.issuer.as_ref()
     }
 
-    /// The signer of certificates at `now`.
+    /// The signer, if the intermediate has not expired at `now`.
     pub(super) fn issuer(
         &self,
         folder: &Folder,

@@ -1,4 +1,4 @@
-//! `issue`: make a key and issue a certificate for it.
+//! `issue`: generates a key and issues a certificate for it.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::Answer;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The authority's folder.
+    /// Folder of the authority.
     #[arg(long)]
     dir: PathBuf,
     /// Kind of party: comm-server, global-server, gateway or operator.
@@ -22,13 +22,13 @@ pub(super) struct Arguments {
     /// Name of the party: the last part of its SPIFFE ID.
     #[arg(long)]
     name: String,
-    /// DNS name that a server is called by; may be repeated.
+    /// DNS name of a server, to which its clients connect; may be repeated.
     #[arg(long)]
     dns: Vec<String>,
-    /// Address that a server is called by; may be repeated.
+    /// IP address of a server, to which its clients connect; may be repeated.
     #[arg(long)]
     ip: Vec<IpAddr>,
-    /// Folder for cert.pem, key.pem and root.pem; it must not have a cert.pem or key.pem.
+    /// Folder for cert.pem, key.pem and root.pem. An existing cert.pem or key.pem is not overwritten.
     #[arg(long)]
     out: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! `join-crl`: the revocation lists of several places as one bundle.
+//! `join-crl`: combines the revocation lists of several places into one bundle.
 
 use std::path::PathBuf;
 
@@ -13,13 +13,13 @@ use super::Answer;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The root's certificate: every list must lead to it.
+    /// Root certificate (PEM) to which every list must chain.
     #[arg(long)]
     root: PathBuf,
-    /// The bundle, for `identity.crl`; replaced as a whole.
+    /// File to create or replace, for `identity.crl` of the configurations.
     #[arg(long)]
     out: PathBuf,
-    /// Files written by `crl` at each authority; the newest list of each authority is kept.
+    /// Files that `crl` wrote at each authority. The newest list of each authority is kept.
     #[arg(required = true, num_args = 1..=32)]
     files: Vec<PathBuf>,
 }

@@ -13,7 +13,7 @@ use super::{Answer, seconds};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The authority's folder.
+    /// Folder of the authority.
     #[arg(long)]
     dir: PathBuf,
 }

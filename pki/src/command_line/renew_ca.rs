@@ -1,4 +1,4 @@
-//! `renew-ca`: roll an intermediate over.
+//! `renew-ca`: replaces an intermediate CA by a new one.
 
 use std::path::PathBuf;
 
@@ -12,13 +12,13 @@ use super::{Answer, passphrase};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The authority's folder, with the root's key in it.
+    /// Folder of the authority, with the root's key in it.
     #[arg(long)]
     dir: PathBuf,
-    /// The intermediate to renew.
+    /// Intermediate CA to renew.
     #[arg(long)]
     which: Which,
-    /// File whose first line is the passphrase of the root's key. Without it, the command prompts for the passphrase.
+    /// File with the passphrase of the root's key in its first line. Default: the command prompts for it.
     #[arg(long)]
     passphrase_file: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! The decision as a table: a good leaf of each kind, then one thing wrong at a time.
+//! The decision as a table: a valid leaf of each kind, and the same with one fault each.
 
 use super::*;
 use crate::leaf_facts::KeyUsage;
@@ -149,7 +149,7 @@ fn clocks_may_differ_by_the_tolerance_and_no_more() {
     }
 }
 
-/// Changes a good leaf, and what must be said of it.
+/// A change of a valid leaf, and the expected rejection.
 type Case = (fn(&mut LeafFacts), Rejection);
 
 fn purposes(server: bool, client: bool, any: bool, other: bool) -> Option<Purposes> {

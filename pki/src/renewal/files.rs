@@ -1,7 +1,8 @@
-//! Puts a new certificate and key in the place of the old ones, so that a crash leaves one pair or the other, whole.
+//! Replaces certificate and key so that after a crash the old pair or the new pair is complete.
 //!
-//! Both are first written beside the old ones (`….next`) and synced. [`install`] renames the key, then the certificate;
-//! a crash between the two leaves a certificate waiting without its key, which [`recover`] puts in its place.
+//! Both are first written beside the old ones (`….next`) and synced. [`install`] renames the key, then the
+//! certificate. After a crash between the two, the new certificate is still staged and its key isn't; [`recover`]
+//! completes the replacement.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::identity::IdentityConfig;
 
-/// A file can't be written or renamed; the old pair is in force.
+/// A file can't be written or renamed; the old pair stays in use.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot move {} into place", path.display())]
 pub struct InstallError {
@@ -23,7 +24,7 @@ pub struct InstallError {
     pub source: io::Error,
 }
 
-/// Writes a new pair beside the one in force; the configuration to load and prove it with.
+/// Writes a new pair beside the one in use; returns the configuration with which it is loaded and verified.
 ///
 /// # Errors
 /// A file can't be written.
@@ -39,7 +40,7 @@ pub fn stage(
     Ok(IdentityConfig { certificate, key, ..config.clone() })
 }
 
-/// Puts the staged pair in force. Prove it before.
+/// Puts the staged pair into use. Verify it before.
 ///
 /// # Errors
 /// A file can't be renamed; call [`recover`] before the next load.
@@ -48,7 +49,7 @@ pub fn install(config: &IdentityConfig) -> Result<(), InstallError> {
     rename(&config.certificate)
 }
 
-/// Throws a staged pair away.
+/// Removes a staged pair.
 ///
 /// # Errors
 /// A file can't be removed.
@@ -64,8 +65,8 @@ pub fn discard(config: &IdentityConfig) -> Result<(), InstallError> {
     Ok(())
 }
 
-/// Completes a replacement that a crash interrupted; must be called before an identity is loaded. Returns whether a new
-/// pair is in force.
+/// Completes a replacement that a crash interrupted; must be called before an identity is loaded. Returns whether the
+/// new pair was put into use.
 ///
 /// # Errors
 /// A file can't be renamed or removed.
@@ -119,7 +120,7 @@ mod tests {
         (fs::read_to_string(&config.certificate).unwrap(), fs::read_to_string(&config.key).unwrap())
     }
 
-    /// Crashes after this number of steps, then recovers.
+    /// Crashes after each step, then recovers.
     #[test]
     fn a_crash_at_any_step_leaves_one_whole_pair() {
         type Step = fn(&IdentityConfig);

@@ -11,7 +11,7 @@ use super::{BUNDLE_BYTES, BUNDLE_LISTS, CrlError};
 use crate::pem_file::{self, pem_block, to_pem};
 use crate::tolerance::Tolerance;
 
-/// One bundle of several.
+/// A bundle joined from several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Joined {
     /// The bundle, PEM.

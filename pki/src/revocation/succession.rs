@@ -1,10 +1,10 @@
 //! Whether an offered revocation list replaces the one in force: by its number (RFC 5280 §5.2.3) and by its dates. A
-//! list that would get every peer refused never replaces one under which peers are accepted. Pure.
+//! list by which every peer would be rejected never replaces one by which peers are accepted. Pure.
 
 use super::list::List;
 use crate::tolerance::Tolerance;
 
-/// The usability of a list by its dates, worst first.
+/// State of a list by its dates, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Age {
     /// `thisUpdate` is still to come.
@@ -50,7 +50,7 @@ pub(super) enum Fault {
     SameNumber,
     /// Its `thisUpdate` is in the future.
     Future,
-    /// Its `nextUpdate` has passed, and the list in force is still better.
+    /// Its `nextUpdate` has passed, and the list in force is in a better state.
     Overdue,
 }
 
@@ -81,13 +81,13 @@ pub(super) fn fault(
 pub(super) struct Succession {
     /// The lists from now on.
     pub(super) lists: Vec<List>,
-    /// Offered lists that were rejected. Where no other of the same issuer was accepted, the one in force stays.
+    /// Offered lists that were rejected. If no other one of the same issuer was accepted, the list in force stays.
     pub(super) rejected: Vec<(List, Fault)>,
     /// Lists in force whose issuer has no list in the bundle; they stay.
     pub(super) gone: Vec<List>,
 }
 
-/// Decides list by list, so that a bad list of one authority does not hold up a revocation by another.
+/// Decides list by list, so that a bad list of one authority does not delay a revocation by another.
 pub(super) fn succeed(in_force: &[List], offered: Vec<List>, now: i64, tolerance: Tolerance) -> Succession {
     let (mut lists, mut rejected, mut gone) = (Vec::<List>::new(), Vec::<(List, Fault)>::new(), Vec::new());
     for new in offered {

@@ -1,7 +1,8 @@
-//! The first contact of a gateway that has nothing but a token: RFC 7030 §4.1.1.
+//! The first contact of a gateway that has only a token (RFC 7030 §4.1.1).
 //!
-//! It verifies nobody, so it may carry nothing but the public `cacerts`, whose root is then compared with the token's
-//! fingerprint ([`crate::Trust::pinned`]). The token goes over a second connection, verified by that root.
+//! This configuration verifies nothing, so the connection may only carry the public `cacerts`, whose root is then
+//! compared with the token's fingerprint ([`crate::Trust::pinned`]). The token is sent over a second connection,
+//! verified by that root.
 
 use std::sync::Arc;
 
@@ -12,10 +13,10 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::{TlsError, provider, with_alpn};
 
-/// Takes any server: for fetching `cacerts` alone.
+/// Accepts any server: only for fetching `cacerts`.
 ///
 /// # Errors
-/// rustls refuses the configuration.
+/// rustls rejects the TLS configuration.
 pub fn first_contact_config() -> Result<ClientConfig, TlsError> {
     let verifier = AcceptAnyServer { signatures: provider().signature_verification_algorithms };
     let builder = ClientConfig::builder_with_provider(provider())

@@ -21,13 +21,13 @@ use crate::revocation::{PeerLeaf, peer_still_good};
 use crate::spiffe::{PartyKind, SpiffeId};
 use crate::trust::Trust;
 
-/// Why a peer's certificate is refused. `Display` is a sentence for people.
+/// Why a peer's certificate is rejected. `Display` is a text for people.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PeerRejection {
-    /// Its chain, by rustls-webpki.
+    /// rustls-webpki rejects its chain.
     #[error("{}", error_text::of_chain(.0))]
     Chain(Error),
-    /// A rule of ours.
+    /// A rule of ours rejects its leaf.
     #[error(transparent)]
     Rule(#[from] Rejection),
 }
@@ -55,7 +55,7 @@ impl From<PeerRejection> for Error {
     }
 }
 
-/// Verifies peers of some kinds; `chain` does the chain.
+/// Verifies peers of some kinds. `chain` verifies the chain.
 #[derive(Debug)]
 pub(super) struct PeerVerifier<V: ?Sized> {
     trust: Trust,
@@ -73,7 +73,7 @@ impl PeerVerifier<dyn ClientCertVerifier> {
         Ok(Self::new(trust, kinds, chain))
     }
 
-    /// A client may come without a certificate.
+    /// Accepts clients without a certificate.
     pub(super) fn or_none(self) -> Self {
         Self { mandatory: false, ..self }
     }
@@ -177,7 +177,7 @@ pub fn explain(
     }
 }
 
-/// The client sees no more than an alert: the reason belongs in the server's log.
+/// Logs the reason, because the client receives only an alert.
 fn log_refusal(leaf: &CertificateDer<'_>, reason: &PeerRejection) {
     let claimed = facts::of_leaf(leaf, &[]).map(|facts| facts.uris.into_iter().take(2).collect::<Vec<_>>());
     let claimed = claimed.map(|uris| uris.join(" ").chars().take(200).collect::<String>());
@@ -189,7 +189,7 @@ impl ClientCertVerifier for PeerVerifier<dyn ClientCertVerifier> {
         self.mandatory
     }
 
-    /// Empty: a list of CA names would only make every handshake longer.
+    /// Empty, because a list of CA names would only make handshakes larger.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }

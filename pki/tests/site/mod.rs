@@ -1,4 +1,4 @@
-//! A trust domain in a temporary folder, with good identities by our authority and odd ones by rcgen.
+//! A trust domain in a temporary folder, with valid identities by our authority and invalid ones by rcgen.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
@@ -35,7 +35,7 @@ impl Site {
         Self { dir, authority }
     }
 
-    /// Issues and writes, the first time; the files' places.
+    /// Issues a certificate at the first call; returns the paths of its files.
     pub(crate) fn issue(&self, profile: PartyKind, name: &str) -> IdentityConfig {
         let out = self.dir.path().join(format!("{profile}-{name}"));
         if !out.exists() {
@@ -61,14 +61,14 @@ impl Site {
         self.dir.path().join("ca").join(name)
     }
 
-    /// The intermediate, able to sign whatever rcgen makes.
+    /// The intermediate as an issuer for rcgen.
     pub(crate) fn issuer(&self, which: Intermediate) -> Issuer<'static, KeyPair> {
         let key = fs::read_to_string(self.ca_file(&format!("{}-key.pem", which.as_str()))).unwrap();
         Issuer::from_ca_cert_der(self.authority.certificate_of(which), KeyPair::from_pem(&key).unwrap())
             .unwrap()
     }
 
-    /// A leaf of `params` by an intermediate, with the intermediate after it.
+    /// A leaf with these `params`, issued by an intermediate, followed by the intermediate.
     pub(crate) fn odd(&self, which: Intermediate, params: &CertificateParams) -> Arc<SingleCertAndKey> {
         let key = KeyPair::generate().unwrap();
         let leaf = params.signed_by(&key, &self.issuer(which)).unwrap();
@@ -76,14 +76,14 @@ impl Site {
     }
 }
 
-/// A chain and its key, as rustls presents them.
+/// A chain and its key in the types of rustls.
 pub(crate) fn own(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Arc<SingleCertAndKey> {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let key = tls::provider().key_provider.load_private_key(key).unwrap();
     Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key)))
 }
 
-/// What a good leaf of `uri` has; servers also the name `localhost`.
+/// The parameters of a valid leaf of `uri`; a server also has the name `localhost`.
 pub(crate) fn params(uri: &str, server: bool) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();

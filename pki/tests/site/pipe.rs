@@ -1,4 +1,4 @@
-//! A handshake in memory: what each side says of it, and the bytes that it took.
+//! A handshake in memory: the result of each side, and the number of bytes.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ impl Handshake {
     }
 }
 
-/// Shakes hands with `localhost` until nobody has anything left to say.
+/// Performs a handshake with `localhost` until neither side has anything to send.
 pub(crate) fn shake(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> Handshake {
     shake_with("localhost", client, server)
 }

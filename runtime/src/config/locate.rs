@@ -1,4 +1,5 @@
-//! The position of a key in a YAML text. The parser reports positions only with errors, so an error is provoked there.
+//! The position of a key in a YAML text. The parser reports positions only in errors, so an error is provoked at the
+//! key.
 
 use std::fmt;
 

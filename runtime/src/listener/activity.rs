@@ -40,7 +40,7 @@ enum Phase {
     Upgraded,
 }
 
-/// How much is lost when a connection is closed.
+/// How much is lost if a connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
     /// No request is in flight.
@@ -58,9 +58,9 @@ struct State {
     since: Instant,
     /// Requests in flight.
     requests: u32,
-    /// Those of them that wait for the peer to send.
+    /// Requests in flight whose body the peer is still sending.
     sending: u32,
-    /// Those of them that wait for the peer to read.
+    /// Requests in flight whose response the peer is still reading.
     taking: u32,
     /// When the peer last read a part of a response.
     progress: Instant,
@@ -81,7 +81,7 @@ impl State {
         }
     }
 
-    /// When the current step has taken too long; `None` while the server is working.
+    /// When the deadline of the current step is; `None` while the server is working.
     fn due(&self, deadlines: &Deadlines) -> Option<(Instant, Expired)> {
         let stalled = self.blocked.map(|since| (since + deadlines.stall(), Expired::Stall));
         let step = match self.phase {
@@ -174,7 +174,7 @@ impl Activity {
         }
     }
 
-    /// What is lost when the connection is closed now.
+    /// What would be lost if the connection were closed now.
     pub(super) fn standing(&self) -> Standing {
         let state = self.lock();
         match state.phase {
@@ -184,7 +184,7 @@ impl Activity {
         }
     }
 
-    /// Completes when a step has taken too long.
+    /// Completes when a step has exceeded its deadline.
     pub(super) async fn expired(&self, deadlines: &Deadlines) -> Expired {
         loop {
             let (due, now) = (self.lock().due(deadlines), Instant::now());

@@ -22,7 +22,7 @@ pub enum ClientAuth {
     Required(&'static [PartyKind]),
     /// A client may present one of these kinds, or none; the routes check the peer.
     Optional(&'static [PartyKind]),
-    /// No certificate is requested: operators use browsers.
+    /// No certificate is requested, because operators use browsers.
     None,
 }
 

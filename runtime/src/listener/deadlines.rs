@@ -23,13 +23,13 @@ pub(super) const BODY_BYTES_PER_S: u64 = 4 << 10;
 pub struct Deadlines {
     /// From the accepted socket to the end of the TLS handshake.
     pub handshake_s: NonZeroU16,
-    /// From there to the end of the first request's head.
+    /// From the end of the handshake to the end of the first request's head.
     pub head_s: NonZeroU16,
     /// From the end of a response to the end of the next request's head.
     pub idle_s: NonZeroU16,
-    /// For a request's body; each 4 KiB received add a second.
+    /// For a request's body, plus one second for each 4 KiB received.
     pub body_s: NonZeroU16,
-    /// Without progress: the peer neither takes what is sent to it nor sends what it announced.
+    /// Maximum time without progress: the peer neither reads what is sent to it nor sends what it announced.
     pub stall_s: NonZeroU16,
 }
 

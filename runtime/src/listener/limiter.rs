@@ -1,8 +1,10 @@
-//! Limits the connections of a listener. Peers with a certificate and peers without one (every handshake among them) have
-//! separate limits, so that connecting often evicts no certified peer; each network and each certificate has a limit too.
+//! Limits the connections of a listener. Peers with a certificate and peers without one (every handshake among them)
+//! have separate limits, so that peers with a certificate are never evicted by those without; each network and each
+//! certificate has a limit too.
 //!
-//! At a limit, the oldest connection without an open request is evicted, or else the oldest one whose request waits for
-//! its peer. A connection for which the server is working is never evicted: the new connection is rejected instead.
+//! At a limit, the oldest connection without an open request is evicted, or else the oldest one whose request waits
+//! for its peer. A connection for which the server is working is never evicted: the new connection is rejected
+//! instead.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;

@@ -9,7 +9,7 @@ use pki::rejection::Rejection;
 use pki::revocation::{PeerLeaf, peer_still_good};
 use tokio::sync::watch;
 
-/// How often an idle connection is checked: certificates and revocation lists also expire.
+/// Interval between checks of an idle connection, because certificates and revocation lists expire.
 const CHECK_INTERVAL: Duration = Duration::from_secs(20);
 
 /// A peer's leaf, and the identity whose revocation lists it is checked against.
@@ -25,7 +25,7 @@ impl PeerCheck {
         Self { leaf: leaf.map(Arc::new), identity: Some(identity) }
     }
 
-    /// Accepts every peer: a listener without TLS.
+    /// A check that every peer passes, for a listener without TLS.
     pub(super) const fn open() -> Self {
         Self { leaf: None, identity: None }
     }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep};
 use super::activity::{Activity, Turn, Waiting};
 use super::deadlines::Deadlines;
 
-/// How long the rest of a body is read before the response is sent.
+/// Maximum time for draining a body before the response is sent.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// An interrupted body.
@@ -131,7 +131,7 @@ impl<B> Drop for RequestBody<B> {
 }
 
 impl<B: Body + Unpin> Unread<B> {
-    /// Reads and discards for a while; returns the time that a body took which arrived too slowly.
+    /// Drains the body for a limited time. If it arrived too slowly, returns the time that it took.
     pub(super) async fn drain(self) -> Option<Duration> {
         let (rest, late_after) = {
             let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,7 +154,7 @@ mod tests {
     use std::collections::VecDeque;
     use std::convert::Infallible;
 
-    /// A body of these frames, silent afterwards or ended, and how many were taken.
+    /// A body that yields these frames and then ends or never ends; and the number of frames read.
     #[derive(Debug)]
     struct Frames(VecDeque<&'static str>, Arc<Mutex<u32>>, bool);
 
@@ -172,7 +172,7 @@ mod tests {
         }
     }
 
-    /// Frames requested from the peer when a handler has read `read` of two.
+    /// The number of frames read from the peer after a handler has read `read` of two.
     async fn asked(headers: &HeaderMap, read: usize) -> u32 {
         let count = Arc::default();
         let frames = Frames(["a", "b"].into(), Arc::clone(&count), false);

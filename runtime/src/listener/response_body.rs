@@ -9,8 +9,8 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use super::activity::{Open, Turn, Waiting};
 
-/// HTTP/2 data is passed on in pieces of this size: each waits for the peer's window, so that a closed window is
-/// noticed.
+/// HTTP/2 data is passed on in pieces of this size. Each waits for the peer's flow-control window, so that a closed
+/// window is detected.
 const PIECE_BYTES: usize = 16 << 10;
 
 /// A response body that updates the activity.
@@ -20,7 +20,7 @@ pub(super) struct ResponseBody<B> {
     open: Open,
     /// Set while the peer must read the data.
     waiting: Option<Waiting>,
-    /// For HTTP/2: split into pieces; the rest of the current frame.
+    /// Whether frames are split into pieces, as for HTTP/2. `rest` is what remains of the current frame.
     in_pieces: bool,
     rest: Bytes,
 }

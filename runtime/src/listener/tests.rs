@@ -1,4 +1,4 @@
-//! The listener over real TLS: which peers are accepted, which are disconnected, and that slow ones don't delay others.
+//! The listener over TLS: which peers are accepted, which are disconnected, and that slow peers don't delay others.
 
 mod availability;
 
@@ -93,7 +93,7 @@ fn connector(gateway: &Identity) -> TlsConnector {
     TlsConnector::from(Arc::new(tls))
 }
 
-/// Sends a request; returns what arrives up to `hello`, or up to the end.
+/// Sends a request; returns the response up to `hello` or its end.
 async fn ask(stream: &mut client::TlsStream<TcpStream>) -> std::io::Result<String> {
     stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await?;
     let mut answer = Vec::new();

@@ -19,19 +19,19 @@ struct Arguments {
     /// Number of programs to kill.
     #[arg(long, default_value_t = 50)]
     kills: u32,
-    /// The same seed makes the same choices.
+    /// Seed of the random choices; the same seed makes the same choices. Default: a random one.
     #[arg(long)]
     seed: Option<u64>,
-    /// The database.
+    /// Database of the servers.
     #[arg(long, value_enum, default_value = "sqlite")]
     engine: Engine,
-    /// Communication servers on one PostgreSQL.
+    /// Number of communication servers; more than one requires PostgreSQL.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
     servers: u8,
     /// Print one JSON document instead of a table.
     #[arg(long)]
     json: bool,
-    /// Don't build the programs first.
+    /// Use the programs as they are, without building them first.
     #[arg(long)]
     no_build: bool,
 }
@@ -102,7 +102,7 @@ fn keep(dir: tempfile::TempDir) -> Result<()> {
     Ok(())
 }
 
-/// Builds the programs that are started, in this program's own profile.
+/// Builds the programs that are started, in the profile of this program.
 fn build() -> Result<()> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["build", "--quiet", "--workspace", "--bins"]);

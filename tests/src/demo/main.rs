@@ -18,10 +18,10 @@ struct Arguments {
     /// Exit when done; exit status 0 only if every step succeeded.
     #[arg(long)]
     once: bool,
-    /// One JSON object per step instead of the narration.
+    /// Print one JSON object per step instead of text.
     #[arg(long)]
     json: bool,
-    /// Folder of the site, kept at the end; without it, a temporary one that is removed at the end.
+    /// Folder of the site, which is kept. Default: a temporary folder, removed at the end.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// Factor by which the gateway's intervals are shortened.

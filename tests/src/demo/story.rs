@@ -1,4 +1,4 @@
-//! The story: each step is performed from outside, and verified by what the system shows afterwards.
+//! The demonstration: each step is performed from outside, and verified by what the system shows afterwards.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,9 +1,9 @@
-//! The comparison: what devices did, what was acknowledged, what the server stored and what would be billed.
+//! The comparison of what devices did with what was acknowledged, what the server stored and what would be billed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// What is known without asking the server.
+/// The history that is known without the server.
 #[derive(Debug, Clone, Default)]
 pub struct Truth {
     /// Each device by its id.
@@ -86,9 +86,9 @@ pub struct StoredCall {
 /// A difference between the two sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Discrepancy {
-    /// It happened, and the server doesn't have it.
+    /// The server doesn't have something that happened.
     Missing(String),
-    /// The server has it more often than it happened.
+    /// The server has something more than once that happened once.
     Double(String),
     /// The server's value differs from what happened.
     Wrong(String),

@@ -38,7 +38,7 @@ impl Panels {
         Self(vec![false; devices])
     }
 
-    /// Toggles some service calls whose last change the server has seen: a change that nobody read would not
+    /// Toggles some service calls whose last change the server has received: a change that was never read would not
     /// be a call.
     async fn turn_some(&mut self, world: &mut World, chance: &mut StdRng) -> Result<()> {
         let Ok(open) = world.operator.list("/api/v1/calls?kind=service_call&state=open").await else {
@@ -56,7 +56,7 @@ impl Panels {
         Ok(())
     }
 
-    /// Ends all service calls that the server has seen; returns whether none is left open.
+    /// Ends all service calls that the server has received; returns whether none is left open.
     pub(super) async fn end(&mut self, world: &mut World) -> Result<bool> {
         let open = world.operator.list("/api/v1/calls?kind=service_call&state=open").await?;
         for device in 0..self.0.len() {

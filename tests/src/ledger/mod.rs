@@ -23,7 +23,7 @@ use books::{Discrepancy, Stored, Truth};
 use chaos::Panels;
 use world::World;
 
-/// How long everything may take to settle on a loaded machine.
+/// Timeout until everything is acknowledged, on a loaded machine.
 const SETTLING: Duration = Duration::from_secs(120);
 
 /// Which database.
@@ -44,7 +44,7 @@ pub struct Spec {
     pub engine: Engine,
     /// Number of programs to kill.
     pub kills: u32,
-    /// The same seed makes the same choices; their moments depend on the machine.
+    /// Seed of the choices; when they take effect depends on the machine.
     pub seed: u64,
     /// Communication servers; more than one requires PostgreSQL.
     pub servers: usize,
@@ -69,7 +69,7 @@ pub enum Progress {
     Starting,
     /// This many programs were killed.
     Killed(u32),
-    /// Everything is restored and settles.
+    /// Faults have ended; waits until everything is acknowledged.
     Settling,
     /// The records are compared.
     Comparing,

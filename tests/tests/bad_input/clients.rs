@@ -39,8 +39,8 @@ pub(crate) enum Sends {
     OpenSsl(Made),
     /// No certificate, or another deviation caused by these arguments of `openssl s_client`.
     Arguments(&'static [&'static str]),
-    /// A certificate that OpenSSL refuses to send: with a key of another kind, since the listener must reject
-    /// it before it checks a signature.
+    /// A certificate that OpenSSL refuses to send: another key is used for the handshake, because the listener must
+    /// reject the certificate before it checks a signature.
     Forged(PathBuf),
     /// These bytes, then the end of the stream.
     Bytes(Vec<u8>),

@@ -7,7 +7,7 @@ use wire::report::{Call, CallKind, Edge};
 
 use crate::device::Key;
 
-/// Reads within which a call must be raised or ended: some hours of a sleeping device.
+/// Number of reads within which a call must be raised or ended: some hours of a sleeping device.
 const LOOKS: u32 = 40;
 
 /// Counts of a year.
@@ -41,7 +41,7 @@ impl Tally {
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     pub(crate) wanted: BTreeSet<Key>,
-    /// Reads since each call is expected and absent, or present and not expected.
+    /// For each call that is expected and absent, or present and not expected: the number of reads since.
     late: BTreeMap<Key, u32>,
     open: BTreeSet<Key>,
     pub(crate) replacements: u64,
@@ -95,7 +95,7 @@ impl Book {
         }
     }
 
-    /// The year is over and all is repaired: no call may be open.
+    /// At the end of the year, when everything is repaired, no call may be open.
     pub(crate) fn close(&self) {
         assert!(self.open.is_empty(), "left open: {:?}", self.open);
         assert_eq!(self.tally.raised, self.tally.cleared);

@@ -50,14 +50,14 @@ pub(crate) struct Stock {
     kind: &'static str,
     pub(crate) left: f64,
     pub(crate) sensor: Sensor,
-    /// It is replaced before it is near its end.
+    /// Whether it is replaced before it is near its end.
     early: bool,
-    /// It was near its end, or at it, and hasn't been replaced since.
+    /// Whether it was near its end, or at it, and hasn't been replaced since.
     near: bool,
     end: bool,
-    /// It has shown a level.
+    /// Whether it has shown a level.
     pub(crate) has_shown: bool,
-    /// A read was completed while its level showed near end, and end.
+    /// Whether a read was completed while its level was near its end, and at its end.
     seen: (bool, bool),
     /// The level of the last completed read.
     read: Option<f64>,
@@ -91,7 +91,7 @@ impl Stock {
         self.left <= if self.early { 30.0 } else { 10.0 }
     }
 
-    /// A shaken cartridge shows a little more for a while, and less than that if it was at its end.
+    /// A shaken cartridge shows a slightly higher level for some time.
     ///
     /// A condition that no completed read has covered is then unknown: the device was off, or its table was
     /// truncated.
@@ -149,12 +149,12 @@ pub(crate) struct Device {
     pub(crate) trouble: Option<CallKind>,
     trouble_by_row: bool,
     pub(crate) pages: u64,
-    /// The private count and the standard one differ by misfeeds.
+    /// The difference between the private count and the standard one, caused by misfeeds.
     misfeeds: u64,
     has_private: bool,
     all_events: i64,
     rows: BTreeSet<(i64, i64)>,
-    /// The last completed read showed an odd level.
+    /// Whether the last completed read showed an odd level.
     odd: bool,
 }
 
@@ -273,7 +273,7 @@ impl Device {
         }
     }
 
-    /// Shows one well filled supply as empty in this read only, without an indication that agrees.
+    /// Shows one well filled supply as empty in this read only, without a matching alert row or bit.
     fn one_odd_level(&mut self, supplies: &mut [Supply], chance: &mut StdRng) {
         if self.warming {
             return;

@@ -75,7 +75,7 @@ enum Event {
     Shake(usize),
     Replace(usize),
     BoardSwap,
-    /// Another device gets its address; it returns later.
+    /// Another device gets its address; it gets the address back later.
     Swap,
     Look,
 }
@@ -83,10 +83,10 @@ enum Event {
 struct World {
     chance: StdRng,
     now: u64,
-    /// No more events from this time on.
+    /// Time of the last event.
     until: u64,
     device: Device,
-    /// It is elsewhere: another one has its address.
+    /// Whether another device has its address.
     away: bool,
     calls: CallState,
     attention: PollSchedule,

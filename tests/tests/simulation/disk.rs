@@ -1,4 +1,4 @@
-//! A gateway's disk: what a power cut leaves. It may be full, and its spool has a limit.
+//! A gateway's disk, as a power failure leaves it. It may be full, and its spool has a limit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,13 +12,13 @@ use uuid::Uuid;
 use wire::ids::{CommandId, DeviceId, SpoolId};
 use wire::report::{Batch, Envelope, Lane, Lanes, Loss, Report};
 
-/// Maximum bytes of a batch: small, so that there are several.
+/// Maximum bytes of a batch: small, so that there are several batches.
 const BATCH: usize = 4000;
 
-/// Maximum bytes of reports that wait: an outage is longer than they last.
+/// Maximum bytes of waiting reports: an outage produces more.
 const LIMIT: u64 = 16_000;
 
-/// What the spool says while its disk is full.
+/// The error of a full disk.
 const NO_ROOM: &str = "no space left on device";
 
 /// A gateway's disk.
@@ -27,17 +27,17 @@ pub(crate) struct Disk {
     pub(crate) lanes: Lanes<LaneState>,
     waiting: BTreeMap<(Lane, u64), (Timestamp, String)>,
     pub(crate) state: State,
-    /// Everything that was ever made, in the order of its lane: the truth.
+    /// All reports that were ever made, in the order of their lane, to compare with.
     pub(crate) made: Lanes<Vec<String>>,
-    /// The losses that replaced evicted reports, by their place.
+    /// The losses that replaced evicted reports, by position.
     pub(crate) evicted: BTreeMap<(Lane, u64), String>,
-    /// Counter sets that a command produced, and that were evicted.
+    /// Counter sets of commands that were evicted.
     pub(crate) evicted_sets: BTreeSet<(CommandId, DeviceId)>,
-    /// Nothing can be stored until then.
+    /// The time until which nothing can be stored.
     full_until: Duration,
-    /// Whether the disk has rejected something since it became full.
+    /// Whether a write has failed since the disk became full.
     rejected: bool,
-    /// How many times it was full and rejected something.
+    /// How many times the disk was full and a write failed.
     pub(crate) refusals: u64,
 }
 
@@ -56,7 +56,7 @@ impl Disk {
         }
     }
 
-    /// The spool is opened after a power cut.
+    /// Opens the spool after a power failure.
     pub(crate) fn open(&mut self) {
         for lane in Lane::ALL {
             *self.lanes.of_mut(lane) = self.lanes.of(lane).opened();
@@ -68,12 +68,12 @@ impl Disk {
         Storage { spool: SpoolId(Uuid::from_u128(1)), lanes: self.lanes, problem }
     }
 
-    /// Others fill the disk.
+    /// Fills the disk.
     pub(crate) const fn fill(&mut self, until: Duration) {
         self.full_until = until;
     }
 
-    /// When there is room.
+    /// When there is room again.
     pub(crate) const fn room_at(&self) -> Duration {
         self.full_until
     }
@@ -83,12 +83,12 @@ impl Disk {
         self.rejected
     }
 
-    /// The spool finds out by itself that there is room again.
+    /// Lets the spool check whether there is room again.
     pub(crate) fn check(&mut self, now: Duration) {
         self.rejected &= now < self.full_until;
     }
 
-    /// Whether something can be stored now.
+    /// Whether a write succeeds now.
     pub(crate) fn admits(&mut self, now: Duration) -> bool {
         let full = now < self.full_until;
         self.refusals += u64::from(full && !self.rejected);
@@ -96,7 +96,7 @@ impl Disk {
         !full
     }
 
-    /// Stores an outcome, all of it or nothing. `replaced` is whether a report that is evicted leaves a loss.
+    /// Stores an outcome atomically. `replaced` is whether an evicted report leaves a loss.
     pub(crate) fn commit(&mut self, outcome: &Outcome, state: &State, mut replaced: impl FnMut() -> bool) {
         self.make_room(&outcome.reports, &mut replaced);
         for (at, report) in &outcome.reports {
@@ -112,7 +112,7 @@ impl Disk {
         }
     }
 
-    /// The oldest reports of a lane that have a number and fit a batch.
+    /// The oldest numbered reports of a lane that fit into a batch.
     pub(crate) fn batch(&self, lane: Lane, byte_limit: usize, at: Timestamp) -> Option<(SentBatch, Batch)> {
         let state = self.lanes.of(lane);
         let own =
@@ -153,7 +153,7 @@ impl Disk {
         }
     }
 
-    /// The reports that wait, without losses.
+    /// The waiting reports, without losses.
     fn stored(&self) -> Vec<Stored> {
         let stored = self.waiting.iter().map(|(&(lane, place), (_, text))| {
             let class = EvictionClass::of(&serde_json::from_str(text).unwrap());
@@ -162,7 +162,7 @@ impl Disk {
         stored.filter(|stored| !self.evicted.contains_key(&(stored.lane, stored.place))).collect()
     }
 
-    /// Stores what the server has, if there is room.
+    /// Stores an acknowledgement of the server, if there is room.
     pub(crate) fn acknowledge(
         &mut self,
         (lane, number, last): (Lane, u64, Option<u64>),

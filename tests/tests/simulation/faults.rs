@@ -1,4 +1,4 @@
-//! Faults put in on purpose: the simulation finds each, and an invariant names it.
+//! Deliberate faults: the simulation must detect each as a violation of an invariant.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -14,10 +14,10 @@ use super::invariant::{Invariant, Violation};
 use super::tamper::Tamper;
 use super::world::week;
 
-/// Seeds within which a fault is found.
+/// Maximum number of seeds until a fault is detected.
 const SEEDS: u64 = 20;
 
-/// The first violation of weeks with a fault.
+/// The first violation in weeks with a fault.
 fn found<T: Tamper + Default + 'static>() -> Violation {
     let tamper = || -> Box<dyn Tamper> { Box::new(T::default()) };
     (0..SEEDS).find_map(|seed| week(seed, &tamper).err()).expect("the fault is found")
@@ -85,7 +85,7 @@ fn with_interval(mut event: uplink::Event, mut change: impl FnMut(&mut u32)) -> 
     event
 }
 
-/// Never goes back to the regular interval.
+/// Never returns to the regular interval.
 #[derive(Default)]
 struct KeepsPolling {
     polling: bool,
@@ -107,7 +107,7 @@ fn an_interval_that_is_never_reset_is_found() {
     assert_eq!(found::<KeepsPolling>().invariant, Invariant::Cadence);
 }
 
-/// Polls before its time.
+/// Polls too early.
 #[derive(Default)]
 struct PollsEarly;
 
@@ -122,7 +122,7 @@ fn polls_that_come_early_are_found() {
     assert_eq!(found::<PollsEarly>().invariant, Invariant::Cadence);
 }
 
-/// Takes a device for a new one where it has moved.
+/// Treats a device that has moved as a new one.
 #[derive(Default)]
 struct MovedIsNew {
     homes: BTreeMap<String, SocketAddr>,
@@ -198,7 +198,7 @@ fn a_command_that_is_executed_twice_is_found() {
     assert!(violation.detail.contains("counter sets"), "{violation}");
 }
 
-/// Doesn't notice that nothing can be stored.
+/// Ignores that nothing can be stored.
 #[derive(Default)]
 struct HidesFullDisk;
 
@@ -216,7 +216,7 @@ fn a_full_disk_that_is_not_reported_is_found() {
     assert_eq!(found::<HidesFullDisk>().invariant, Invariant::FullDisk);
 }
 
-/// Forgets what a full disk rejects.
+/// Drops what a full disk rejects.
 #[derive(Default)]
 struct DropsRejected;
 
@@ -232,7 +232,7 @@ fn reports_that_a_full_disk_rejected_and_that_are_dropped_are_found() {
     assert!(matches!(violation.invariant, Invariant::CallsOnce | Invariant::Identity), "{violation}");
 }
 
-/// Evicts reports from a full spool without a loss in their place.
+/// Evicts reports from a full spool without replacing them by losses.
 #[derive(Default)]
 struct HidesLoss;
 

@@ -27,27 +27,27 @@ use super::link::Link;
 use super::network::latency;
 use super::tamper::Tamper;
 
-/// Time between two reads of a device, and between two searches.
+/// Interval of reads of a device, and of searches.
 const STATUS: Duration = Duration::from_secs(900);
 const SEARCH: Duration = Duration::from_secs(6 * 3600);
 
 /// How long a search takes.
 const SEARCH_TAKES: Duration = Duration::from_secs(30);
 
-/// The engine sleeps no less.
+/// Minimum time between two turns of the engine.
 const GRAIN: Duration = Duration::from_millis(100);
 
-/// When a power cut comes.
+/// The moment of a power failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
     Now,
     BeforeCommit,
     AfterCommit,
-    /// The server has a batch, and the gateway doesn't know.
+    /// The server has stored a batch, and the gateway has no response yet.
     InFlight,
 }
 
-/// What is under way, and ends at a time.
+/// An operation in progress, which ends at a given time.
 #[derive(Debug)]
 enum Task {
     Read(SocketAddr, ReadScope),
@@ -55,12 +55,12 @@ enum Task {
     Job(Job, Duration),
 }
 
-/// What the gateway knows until its power is cut.
+/// The state that a power failure destroys.
 struct Running {
     site: Site,
     uplink: Uplink,
     began: Duration,
-    /// The last turn.
+    /// Time of the last turn.
     last: Duration,
     tasks: Vec<(Duration, Task)>,
     in_flight: Option<(Duration, uplink::Event)>,
@@ -68,14 +68,14 @@ struct Running {
     uplink_events: VecDeque<uplink::Event>,
     /// Number of the last urgent report that had a number when the exchange began.
     exchange: Option<u64>,
-    /// What the site decided and the disk doesn't have yet.
+    /// An outcome of the site that is not on the disk yet.
     undurable: Option<Undurable>,
 }
 
-/// An outcome of the site that is not stored yet; no effect of it is performed before.
+/// An outcome of the site that is not on the disk yet; none of its effects is performed before.
 struct Undurable {
     outcome: site::Outcome,
-    /// Whether the uplink waits for it: the site has taken commands.
+    /// Whether the uplink waits for it, because it contains delivered commands.
     delivered: bool,
 }
 
@@ -92,20 +92,20 @@ pub(crate) struct Gateway {
     pub(crate) link: Link,
     tamper: Box<dyn Tamper>,
     running: Option<Running>,
-    /// When it starts.
+    /// Time of the next start.
     starts: Duration,
     cut: Option<Cut>,
     pub(crate) cuts: u64,
-    /// When something is to be done next.
+    /// Time of the next operation.
     next: Duration,
 }
 
-/// The moment of a turn, and its random numbers.
+/// The time of a turn, and its random numbers.
 pub(crate) struct Turn<'a> {
     pub(crate) now: Duration,
     /// The gateways' clock.
     pub(crate) clock: Timestamp,
-    /// What the machines draw on in this turn.
+    /// The random number for the state machines in this turn.
     pub(crate) random: u64,
     pub(crate) jitter: f64,
     pub(crate) chance: &'a mut StdRng,
@@ -118,7 +118,7 @@ impl Gateway {
         Self { disk, lan, link, tamper, running: None, starts, cut: None, cuts: 0, next: starts }
     }
 
-    /// The power is cut at some moment from now on.
+    /// Schedules a power failure.
     pub(crate) fn cut(&mut self, cut: Cut) {
         self.cut = Some(cut);
         if cut == Cut::Now {
@@ -126,7 +126,7 @@ impl Gateway {
         }
     }
 
-    /// When something is to be done.
+    /// The time of the next operation.
     pub(crate) const fn next(&self) -> Duration {
         self.next
     }
@@ -146,17 +146,17 @@ impl Gateway {
         own.unwrap_or(Duration::MAX).min(self.link.next())
     }
 
-    /// What the uplink polls by.
+    /// The present poll interval of the uplink.
     pub(crate) fn interval_s(&self) -> Option<u32> {
         self.running.as_ref().map(|running| running.uplink.cadence().interval_s())
     }
 
-    /// What the site knows.
+    /// The state of the site.
     pub(crate) fn state(&self) -> Option<&site::State> {
         self.running.as_ref().map(|running| running.site.state())
     }
 
-    /// Does what is to be done now.
+    /// Performs everything that is due.
     pub(crate) fn turn(&mut self, turn: &mut Turn<'_>) -> Result<(), Violation> {
         self.link.arrive(turn.now)?;
         self.act(turn)?;
@@ -207,7 +207,7 @@ impl Gateway {
         });
     }
 
-    /// Everything is gone but what is on the disk.
+    /// Loses everything that is not on the disk.
     fn lose_power(&mut self, turn: &mut Turn<'_>) {
         if self.running.take().is_some() {
             self.cuts += 1;
@@ -216,7 +216,7 @@ impl Gateway {
         self.cut = None;
     }
 
-    /// Takes what has ended.
+    /// Collects the results of operations that have ended.
     fn collect(&mut self, turn: &mut Turn<'_>) {
         let Some(running) = &mut self.running else { return };
         running.last = turn.now;
@@ -254,8 +254,8 @@ impl Gateway {
         }
     }
 
-    /// Feeds the site, stores what follows, and performs its effects. What the disk rejects is stored later, and until
-    /// then the site gets no event.
+    /// Passes events to the site, stores the outcome, and performs its effects. If the disk rejects the outcome, it
+    /// is stored later, and the site gets no event until then.
     fn site_turn(&mut self, turn: &mut Turn<'_>) {
         let Some(running) = &mut self.running else { return };
         let undurable = running.undurable.take().unwrap_or_else(|| {
@@ -295,7 +295,7 @@ impl Gateway {
         }
     }
 
-    /// Feeds the uplink and performs its effects.
+    /// Passes events to the uplink and performs its effects.
     fn uplink_turn(&mut self, turn: &mut Turn<'_>) -> Result<(), Violation> {
         let Some(running) = &mut self.running else { return Ok(()) };
         let now = self.tamper.uplink_time(turn.now - running.began);
@@ -329,7 +329,7 @@ impl Gateway {
 }
 
 impl Running {
-    /// Whether there is something to be done now. While the disk is full, events of the site wait.
+    /// Whether events wait that can be handled now. While the disk is full, events of the site must wait.
     fn has_events(&self) -> bool {
         let site = self.undurable.is_none() && !self.site_events.is_empty();
         site || !self.uplink_events.is_empty()

@@ -1,25 +1,26 @@
-//! What holds in every week, whatever happens.
+//! The invariants that hold in every week.
 
 use std::fmt;
 
-/// What holds in every week.
+/// An invariant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Invariant {
-    /// What a gateway made is what the server has, each report once and in the order of its lane; a loss stands for a report
-    /// that was evicted from a full spool.
+    /// The server has stored every report that a gateway made, once and in the order of its lane. A loss stands for a
+    /// report that was evicted from a full spool.
     StoredOnceInOrder,
-    /// Nothing waits a day after the last trouble.
+    /// A day after the last fault, nothing is waiting any more.
     Drained,
-    /// What has a number in the urgent lane when an exchange begins is sent before bulk reports; what a command produced
-    /// is sent before its final response.
+    /// Reports with a number in the urgent lane at the start of an exchange are sent before bulk reports; the reports
+    /// of a command are sent before its final response.
     LaneOrder,
-    /// Each fault of a device opened one service call, and what is open at the end is what devices show.
+    /// Each fault of a device opened one service call, and the calls that are open at the end are those that devices
+    /// show.
     CallsOnce,
-    /// The gateway polls as the server says: each hour, or each minute while a service call is open.
+    /// The gateway polls at the interval of the server: each hour, or each minute while a service call is open.
     Cadence,
-    /// A command is executed once, and answered.
+    /// A command is executed once, and gets a final response.
     CommandsOnce,
-    /// A device keeps its id when it moves, and its record has its address.
+    /// A device keeps its id when it moves, and its record has its current address.
     Identity,
     /// No counter falls, whatever the clocks show.
     Counters,
@@ -27,7 +28,7 @@ pub(crate) enum Invariant {
     FullDisk,
 }
 
-/// An invariant that doesn't hold.
+/// A violated invariant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Violation {
     pub(crate) invariant: Invariant,
@@ -40,7 +41,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// A violation unless the condition holds.
+/// Returns a violation unless the condition is true.
 pub(crate) fn require(
     holds: bool,
     invariant: Invariant,

@@ -14,10 +14,10 @@ use wire::reading::{Counter, Evidence, Identity, Label, Reading, SERVICE_REQUEST
 /// Devices of a site.
 const DEVICES: usize = 3;
 
-/// Addresses of a site: a device that moves finds a free one, or changes places with another.
+/// Addresses of a site: a device that moves gets a free one, or exchanges addresses with another device.
 const ADDRESSES: u8 = 5;
 
-/// A fault lasts, and stays away, until the gateway has read the device so often: then it has to know.
+/// Number of reads for which a fault, and its absence, lasts at least, so that the gateway must notice it.
 const READS_TO_KNOW: u32 = 4;
 
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(crate) struct Device {
     total: u64,
     /// Whether it shows a service code.
     pub(crate) faulty: bool,
-    /// Faults that it had.
+    /// Number of faults that it had.
     pub(crate) faults: u64,
     /// Status reads since a fault began or ended, or the gateway started.
     reads: u32,
@@ -61,7 +61,7 @@ impl Lan {
         Self { devices: (0..DEVICES).map(device).collect() }
     }
 
-    /// Something happens at a device. Faults end soon, so that gateways poll each minute for a part of the week only.
+    /// Changes a device at random. Faults end soon, so that gateways poll each minute only for a part of the week.
     pub(crate) fn happen(&mut self, chance: &mut StdRng) {
         let known = |device: &&mut Device| device.on && device.reads >= READS_TO_KNOW;
         let repaired = self.devices.iter_mut().filter(known).find(|device| device.faulty);
@@ -83,7 +83,7 @@ impl Lan {
         }
     }
 
-    /// A device gets another address; one that had it gets the address that is free now.
+    /// Moves a device to another address; a device that had that address gets the free one.
     fn move_to(&mut self, number: usize, address: SocketAddr) {
         let free = self.devices[number].address;
         for device in &mut self.devices {
@@ -94,21 +94,21 @@ impl Lan {
         self.devices[number].address = address;
     }
 
-    /// All devices are switched on.
+    /// Switches all devices on.
     pub(crate) fn settle(&mut self) {
         for device in &mut self.devices {
             device.on = true;
         }
     }
 
-    /// The gateway has started again, and may have forgotten what it has read.
+    /// Resets the counts of reads, because a restarted gateway may have lost its last reads.
     pub(crate) fn forget_reads(&mut self) {
         for device in &mut self.devices {
             device.reads = 0;
         }
     }
 
-    /// The reading at an address, if a device is there; counted where the gateway knows the device there.
+    /// The reading at an address, if a device is there. It counts as a read if the gateway knows the device there.
     pub(crate) fn read(
         &mut self,
         address: SocketAddr,

@@ -1,4 +1,4 @@
-//! The link of one gateway: its requests over the network to the server, which may arrive late or have no response.
+//! The network link of one gateway to the server. Requests may arrive late or get no response.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use super::invariant::Violation;
 use super::network::{self, Fate, Network, latency};
 use super::server::Server;
 
-/// What arrives after its sender gave up.
+/// A request that arrives after its sender has given up.
 #[derive(Debug)]
 enum Late {
     Batch(Lane, Batch),
@@ -28,9 +28,9 @@ pub(crate) struct Link {
     pub(crate) server: Server,
     network: Rc<Network>,
     late: BTreeMap<(Duration, u64), Late>,
-    /// Requests that had no response.
+    /// Number of requests without a response.
     pub(crate) lost: u64,
-    /// Requests that arrived late.
+    /// Number of requests that arrived late.
     pub(crate) arrived_late: u64,
     /// Whether the server has stored a batch since the last call.
     stored: bool,
@@ -58,7 +58,7 @@ impl Link {
         std::mem::take(&mut self.stored)
     }
 
-    /// Late requests arrive. Their responses reach nobody.
+    /// Delivers late requests. Their responses are lost.
     pub(crate) fn arrive(&mut self, now: Duration) -> Result<(), Violation> {
         while self.next() <= now
             && let Some((_, late)) = self.late.pop_first()
@@ -72,7 +72,7 @@ impl Link {
         Ok(())
     }
 
-    /// `problem` is whether the gateway says that it can't store anything.
+    /// Polls; `problem` is whether the gateway reports that it can't store anything.
     pub(crate) fn poll(&mut self, problem: bool, turn: &mut Turn<'_>) -> (Duration, Event) {
         let fate = self.fate(turn);
         let response = fate.arrives().then(|| self.server.poll(problem, self.clock(turn.now)));
@@ -160,7 +160,7 @@ impl Link {
 }
 
 impl Fate {
-    /// Whether the request arrives in its time.
+    /// Whether the request arrives before its sender gives up.
     const fn arrives(&self) -> bool {
         matches!(self, Self::Answered | Self::ResponseLost)
     }

@@ -1,6 +1,6 @@
-//! Both cores over a simulated LAN, network, disk and clock: weeks with outages, power cuts, requests that arrive late,
-//! devices that move and clocks that jump. The gateways are the real state machines of site and uplink; the server is the
-//! decisions of its core. `invariant.rs` lists what holds in every week.
+//! Both cores over a simulated LAN, network, disk and clock: weeks with outages, power cuts, requests that arrive
+//! late, devices that move and clocks that jump. The gateways are the real state machines of site and uplink; the
+//! server is the decisions of its core. `invariant.rs` lists the invariants.
 //!
 //! `PLATEN_SEEDS=5000` runs the seeds 0 to 4999, `PLATEN_SEED=7` that one only.
 
@@ -25,7 +25,7 @@ use invariant::Violation;
 use tamper::{Nothing, Tamper};
 use world::{Summary, week};
 
-/// Seeds unless `PLATEN_SEEDS` says otherwise.
+/// Default number of seeds.
 const SEEDS: u64 = 60;
 
 #[test]
@@ -54,7 +54,7 @@ fn nothing() -> Box<dyn Tamper> {
     Box::new(Nothing)
 }
 
-/// Runs weeks on all cores; the first seed that fails, and why.
+/// Runs weeks on all processors; returns the first seed that fails, with its violation.
 fn weeks(seeds: u64) -> Result<Summary, (u64, Violation)> {
     let next = AtomicU64::new(0);
     let work = || {

@@ -1,4 +1,4 @@
-//! The network between gateways and server: it loses requests and responses, and delivers some long after their time.
+//! The network between gateways and server: loses requests and responses, and delays some requests.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use wire::problem::{Problem, ProblemCode};
 
-/// When a week of trouble ends.
+/// When the faults of a week end.
 pub(crate) const HORIZON: Duration = Duration::from_secs(7 * 86_400);
 
 const OUTAGE: Duration = Duration::from_secs(72 * 3600);
 
-/// Time until a request fails that has no response.
+/// Timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What becomes of a request.
+/// What happens to a request.
 #[derive(Debug)]
 pub(crate) enum Fate {
-    /// It arrives, and its response does.
+    /// The request and its response arrive.
     Answered,
-    /// It arrives; its response doesn't.
+    /// The request arrives; its response is lost.
     ResponseLost,
-    /// It is lost, or arrives after its sender gave up.
+    /// The request is lost, or arrives after its sender has given up.
     Lost { arrives: Option<Duration> },
-    /// The server wants it later.
+    /// The server rejects it with a time to retry.
     Busy,
 }
 
@@ -39,7 +39,7 @@ impl Network {
         Self { outage: Duration::from_secs(chance.random_range(0..3 * 86_400)) }
     }
 
-    /// What becomes of a request that is sent now.
+    /// Decides what happens to a request that is sent now.
     pub(crate) fn fate(&self, now: Duration, chance: &mut StdRng) -> Fate {
         let out = now > self.outage && now < self.outage + OUTAGE;
         if !out && (now >= HORIZON || chance.random_bool(0.75)) {
@@ -57,12 +57,12 @@ impl Network {
     }
 }
 
-/// The error of a request that has no response, and when it shows.
+/// The error of a request without a response, and the time of the timeout.
 pub(crate) fn unreachable(now: Duration) -> (Duration, RequestError) {
     (now + TIMEOUT, RequestError::Unreachable { what: "simulated", problem: "lost".into() })
 }
 
-/// The error of a server that is busy.
+/// The error of an overloaded server.
 pub(crate) fn busy(chance: &mut StdRng) -> RequestError {
     let retry_after = Some(Duration::from_secs(chance.random_range(5..900)));
     RequestError::Refused {
@@ -72,7 +72,7 @@ pub(crate) fn busy(chance: &mut StdRng) -> RequestError {
     }
 }
 
-/// Time that a request takes.
+/// Duration of a request.
 pub(crate) fn latency(chance: &mut StdRng) -> Duration {
     Duration::from_millis(chance.random_range(20..3000))
 }

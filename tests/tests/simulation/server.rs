@@ -21,31 +21,31 @@ use super::invariant::{Invariant, Violation, require};
 pub(crate) struct Ordered {
     command: Command,
     pub(crate) state: CommandState,
-    /// The devices that it names, and how many counter sets came of each.
+    /// The devices of the command, with the number of counter sets received from each.
     pub(crate) sets: BTreeMap<DeviceId, u64>,
 }
 
-/// What the server has of one gateway.
+/// The server's state of one gateway.
 #[derive(Debug, Default)]
 pub(crate) struct Server {
     acknowledged: Lanes<u64>,
     pub(crate) stored: Lanes<Vec<String>>,
     known: Known,
     pub(crate) open: BTreeMap<ReportRef, Call>,
-    /// Service calls that were opened, by device.
+    /// Number of service calls that were opened, by device.
     pub(crate) opened: BTreeMap<DeviceId, u64>,
     pub(crate) devices: BTreeSet<DeviceId>,
     pub(crate) commands: BTreeMap<CommandId, Ordered>,
     pub(crate) duplicates: u64,
-    /// When it was polled.
+    /// Times of all polls.
     pub(crate) polls: Vec<Timestamp>,
-    /// Polls of a gateway that can't store anything.
+    /// Number of polls that reported that nothing can be stored.
     pub(crate) problems: u64,
-    /// Whether the last poll was one of them.
+    /// Whether the last poll reported that.
     pub(crate) problem: bool,
-    /// Counter sets of commands of which the gateway evicted the report: they never come, or came before.
+    /// Counter sets whose report the gateway evicted: they never arrive, or arrived before.
     pub(crate) evicted_sets: BTreeSet<(CommandId, DeviceId)>,
-    /// Losses that were reported.
+    /// Number of losses that were reported.
     pub(crate) losses: u64,
 }
 
@@ -81,7 +81,7 @@ impl Server {
         PollResponse { next_poll_s: self.next_poll_s(), acknowledged: self.acknowledged, commands }
     }
 
-    /// Takes a response to a command.
+    /// Stores a response to a command.
     pub(crate) fn respond(
         &mut self,
         id: CommandId,
@@ -102,7 +102,7 @@ impl Server {
         Ok(CommandResponseAck { next_poll_s: self.next_poll_s() })
     }
 
-    /// Takes a batch, in one transaction.
+    /// Stores a batch, in one transaction.
     pub(crate) fn take(
         &mut self,
         lane: Lane,

@@ -1,11 +1,10 @@
-//! Where a test puts a fault in: between the shell of the simulation and the machines.
+//! Injects faults between the shell of the simulation and the state machines.
 
 use std::time::Duration;
 
 use gateway_core::{site, uplink};
 
-/// Changes what passes between the shell and the machines. Every method passes it on unchanged unless a fault says
-/// otherwise.
+/// Can change what passes between the shell and the state machines. By default, nothing is changed.
 pub(crate) trait Tamper {
     fn site_event(&mut self, event: site::Event) -> site::Event {
         event
@@ -17,7 +16,7 @@ pub(crate) trait Tamper {
         event
     }
 
-    /// A request of the uplink; an event is its result, and it is not performed.
+    /// Changes a request of the uplink. If an event is returned, it is the result, and the request is not performed.
     fn uplink_request(&mut self, request: uplink::Request) -> Result<uplink::Request, Box<uplink::Event>> {
         Ok(request)
     }
@@ -32,7 +31,7 @@ pub(crate) trait Tamper {
         true
     }
 
-    /// The time that the uplink sees.
+    /// The time that is passed to the uplink.
     fn uplink_time(&self, now: Duration) -> Duration {
         now
     }

@@ -1,4 +1,4 @@
-//! A week of a few gateways, and what must hold at its end.
+//! A week of a few gateways, and the checks at its end.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -17,10 +17,10 @@ use super::link::Link;
 use super::network::{HORIZON, Network};
 use super::tamper::Tamper;
 
-/// After that all must have settled: the longest pause and a regular interval more than once.
+/// Time after the faults until everything must be acknowledged: longer than the longest pause and a regular interval.
 const SETTLED: Duration = Duration::from_secs(8 * 86_400);
 
-/// The last part of the settled day, in which every gateway polls at its pace.
+/// The last part of that time, in which every gateway must poll at its interval.
 const PACED: Duration = Duration::from_secs(12 * 3600);
 
 const GATEWAYS: usize = 2;
@@ -38,11 +38,11 @@ pub(crate) struct Summary {
     pub(crate) duplicates: u64,
     pub(crate) cuts: u64,
     pub(crate) jumps: u64,
-    /// Times that a disk was full and rejected something.
+    /// How many times a disk was full and a write failed.
     pub(crate) full: u64,
-    /// Polls that reported it.
+    /// Number of polls that reported this.
     pub(crate) problems: u64,
-    /// Losses that the server got.
+    /// Number of losses that the server received.
     pub(crate) losses: u64,
 }
 
@@ -65,13 +65,13 @@ impl Summary {
 struct World {
     chance: StdRng,
     now: Duration,
-    /// The gateways' clocks, against the true time.
+    /// Clock skew of the gateways.
     skew: SignedDuration,
     gateways: Vec<Gateway>,
     jumps: u64,
 }
 
-/// Runs a week; `tamper` makes the fault of each gateway.
+/// Runs a week; `tamper` creates the fault of each gateway.
 pub(crate) fn week(seed: u64, tamper: &dyn Fn() -> Box<dyn Tamper>) -> Result<Summary, Violation> {
     let mut chance = StdRng::seed_from_u64(seed);
     let network = Rc::new(Network::new(&mut chance));
@@ -120,7 +120,7 @@ impl World {
         BEGIN + SignedDuration::try_from(self.now).unwrap() + self.skew
     }
 
-    /// Something happens at a device, to a program, to a clock, or at the server.
+    /// Makes a random change to a device, a program, a clock, or the server.
     fn happen(&mut self) {
         let now = self.now;
         let gateway = &mut self.gateways[self.chance.random_range(0..GATEWAYS)];
@@ -171,7 +171,7 @@ impl World {
     }
 }
 
-/// What must hold of a gateway and its server at the end.
+/// The checks of a gateway and its server at the end.
 fn check(gateway: &Gateway) -> Result<(), Violation> {
     check_lanes(gateway)?;
     check_devices(gateway)?;
@@ -234,7 +234,7 @@ fn check_calls(gateway: &Gateway) -> Result<(), Violation> {
     })
 }
 
-/// At the end nothing happens any more: a gateway polls at the pace that the server says, and no more and no less.
+/// After the end of all faults, a gateway polls exactly at the server's interval.
 fn check_cadence(gateway: &Gateway) -> Result<(), Violation> {
     let faulty = gateway.lan.devices.iter().any(|device| device.faulty);
     let interval_s: u32 = if faulty { 60 } else { 3600 };

@@ -17,7 +17,7 @@ pub(crate) fn now() -> Timestamp {
     "2026-12-01T00:00:00Z".parse().unwrap()
 }
 
-/// When roles expire, unless a test says otherwise.
+/// Expiry of roles by default.
 pub(crate) const EXPIRES: &str = "2027-01-01T00:00:00Z";
 
 /// A time before [`now`].
@@ -26,7 +26,7 @@ pub(crate) const EXPIRED: &str = "2026-12-01T00:00:00Z";
 /// Signs a message; the signature is hexadecimal.
 pub(crate) type Sign = Box<dyn Fn(&[u8]) -> String>;
 
-/// A key pair with an id of its own choice.
+/// A key pair with a chosen id.
 pub(crate) struct TestKey {
     pub(crate) id: String,
     pub(crate) public: Value,
@@ -64,7 +64,7 @@ pub(crate) fn target(content: &[u8]) -> Value {
     json!({"length": content.len(), "hashes": {"sha256": hex::encode(digest(&SHA256, content))}})
 }
 
-/// A repository: one key for each top-level role, `d` for delegated ones.
+/// A repository: one key for each top-level role, and the key `d` for delegated roles.
 pub(crate) struct Repository {
     pub(crate) keys: BTreeMap<&'static str, TestKey>,
     pub(crate) root: Value,
@@ -122,7 +122,7 @@ impl Repository {
         self.publish_root_with(&[]);
     }
 
-    /// Publishes targets, snapshot and timestamp as they are; the versions that they name follow.
+    /// Signs targets, snapshot and timestamp, and updates the versions in snapshot and timestamp.
     pub(crate) fn publish(&mut self) {
         let targets = signed(&self.targets, &[self.key("targets")]);
         self.list("targets.json", &targets, self.targets["version"].clone());
@@ -189,7 +189,7 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
-    /// With a repository's first root.
+    /// A storage that contains a repository's first root.
     pub(crate) fn trusting(repository: &Repository) -> Self {
         let root = repository.files["1.root.json"].clone();
         Self { files: BTreeMap::from([("root.json".to_owned(), root)]), ..Self::default() }
@@ -221,7 +221,7 @@ impl Storage {
         self.act(client, repository, usize::MAX).map(drop)
     }
 
-    /// Performs a number of actions; whether none is left.
+    /// Performs this number of actions; returns whether none is left.
     pub(crate) fn act(
         &mut self,
         client: &mut Client,

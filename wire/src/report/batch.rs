@@ -18,7 +18,7 @@ pub struct Batch {
     pub at: Option<Timestamp>,
 }
 
-/// A numbered report whose body is not parsed yet: an unusable body is quarantined without blocking others.
+/// A numbered report whose body is not parsed yet, so that an unusable body is quarantined without affecting others.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Envelope {
@@ -66,6 +66,6 @@ pub struct BatchResponse {
 pub struct Quarantined {
     /// Its number.
     pub seq: u64,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }

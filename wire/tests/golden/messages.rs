@@ -1,4 +1,4 @@
-//! The values of the vectors. As the files, they are never changed once released.
+//! The values of the vectors, which are never changed after a release, as the files.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

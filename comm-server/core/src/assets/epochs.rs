@@ -1,8 +1,9 @@
-//! What an asset counted: its placements and their readings, as epochs of each counter.
+//! The usage of an asset: its placements and their readings, as epochs of each counter.
 //!
-//! An epoch is a run of readings that can be subtracted from each other: of one device, from one source, without a fall.
-//! What an asset counted in a period is the sum over its epochs of the last reading minus the first. It is a difference of
-//! two running totals, so that periods which touch add up to the whole, whatever was read in between.
+//! An epoch is a series of readings that can be subtracted from each other: of one device, from one source, without a
+//! fall. The usage in a period is the sum over all epochs of the last reading minus the first. It is computed as the
+//! difference of two running totals, so that the usages of adjacent periods add up to the usage of the whole,
+//! whenever readings were taken.
 
 use jiff::{SignedDuration, Timestamp};
 use wire::ids::{DeviceId, GatewayId};
@@ -11,7 +12,8 @@ use wire::reading::Counter;
 use crate::calls::ReportRef;
 use crate::ingest::SOURCE_LASTS;
 
-/// A fall that is made good within this time was none: a second gateway, whose clock differs, or a board that started.
+/// A fall that is reversed within this time is a dip, not a fall: a second gateway whose clock differs, or a board
+/// that started.
 const DIP_LASTS: SignedDuration = SignedDuration::from_hours(48);
 
 /// A counter as it was read, with its evidence.
@@ -27,20 +29,20 @@ pub struct Meter {
     pub raw: u64,
     /// The gateway that read it.
     pub gateway: GatewayId,
-    /// The report that brought it; `None` for readings from before reports were named.
+    /// The report that contained it; `None` for readings that were stored before reports were recorded with them.
     pub report: Option<ReportRef>,
 }
 
-/// A device under an asset, with the readings of one counter.
+/// A placement of a device under the asset, with the readings of one counter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stay {
     /// The device.
     pub device: DeviceId,
-    /// From this time on.
+    /// Begin of the placement.
     pub from: Timestamp,
-    /// Until before this time; `None` while it stands there.
+    /// End of the placement, exclusive; `None` if it has not ended.
     pub to: Option<Timestamp>,
-    /// The counter's readings by any gateway, in any order; those outside of the stay are ignored.
+    /// The counter's readings by all gateways, in any order; those outside of the placement are ignored.
     pub meters: Vec<Meter>,
 }
 
@@ -49,7 +51,7 @@ pub struct Stay {
 pub enum Opening {
     /// The device was placed.
     Placement,
-    /// The counter fell: a board was changed, or the counter was set back.
+    /// The counter fell: a board was replaced, or the counter was reset.
     Fall,
     /// The counter is read from another object.
     Source,
@@ -104,20 +106,20 @@ impl Epoch {
         &self.first.source
     }
 
-    /// Readings.
+    /// The number of readings.
     #[must_use]
     pub fn readings(&self) -> usize {
         1 + self.others.len()
     }
 
-    /// What was counted until a time, that of a reading at this time included.
+    /// The usage up to and including a time.
     fn counted_until(&self, at: Timestamp) -> u64 {
         let until = self.others.partition_point(|meter| meter.at <= at);
         let last = until.checked_sub(1).and_then(|last| self.others.get(last)).unwrap_or(&self.first);
         last.value.saturating_sub(self.first.value)
     }
 
-    /// What was counted after `from`, until and including `to`.
+    /// The usage after `from`, up to and including `to`.
     #[must_use]
     pub fn usage(&self, from: Timestamp, to: Timestamp) -> u64 {
         self.counted_until(to).saturating_sub(self.counted_until(from))
@@ -129,12 +131,12 @@ impl Epoch {
 pub struct History {
     /// In the order of their first readings.
     pub epochs: Vec<Epoch>,
-    /// Readings that were lower than the one before, and made good later: they count in no epoch.
+    /// Readings that were lower than the one before, until the old value was reached again: they are not counted.
     pub dips: Vec<Meter>,
 }
 
 impl History {
-    /// The epochs of an asset's stays.
+    /// The epochs of an asset's placements.
     #[must_use]
     pub fn of(stays: Vec<Stay>) -> Self {
         let mut history = Self::default();
@@ -145,7 +147,7 @@ impl History {
         history
     }
 
-    /// What was counted after `from`, until and including `to`: the sum over all epochs.
+    /// The usage after `from`, up to and including `to`: the sum over all epochs.
     #[must_use]
     pub fn usage(&self, from: Timestamp, to: Timestamp) -> u64 {
         self.epochs.iter().map(|epoch| epoch.usage(from, to)).fold(0, u64::saturating_add)
@@ -189,10 +191,12 @@ impl History {
     }
 }
 
-/// For each reading that is lower than the one before: where the counter is back at the higher value, if the fall was a dip.
+/// For each reading that is lower than its predecessor: the position at which the counter has reached the higher
+/// value again, if the fall was a dip.
 ///
-/// A dip is made good within [`DIP_LASTS`], or in one step: the counter of a new board climbs, that of one which started
-/// stands still and jumps back. The second rule holds as well when retention has left few readings.
+/// A dip is reversed within [`DIP_LASTS`], or by the next reading. A new board's counter rises slowly; a board that
+/// has just started reports a wrong value and then the right one. The second rule also works when retention has left
+/// few readings.
 fn backs(reign: &[Meter]) -> Vec<Option<usize>> {
     let mut found = vec![None; reign.len()];
     let mut high: Option<&Meter> = None;
@@ -212,7 +216,7 @@ fn backs(reign: &[Meter]) -> Vec<Option<usize>> {
     found
 }
 
-/// How many of the readings after `before` are a dip.
+/// The number of readings after `before` that are part of a dip.
 fn dip(before: &Meter, rest: &[Meter]) -> Option<usize> {
     let count = rest.iter().position(|meter| meter.value >= before.value)?;
     let (low, back) = rest.split_at(count);
@@ -221,8 +225,8 @@ fn dip(before: &Meter, rest: &[Meter]) -> Option<usize> {
     (is_quick || is_flat).then_some(count)
 }
 
-/// Splits readings by their source. A source lasts until another one is read [`SOURCE_LASTS`] after its last reading
-/// (decision 0016); the other one counts from its first reading after that.
+/// Splits readings by their source. A source ends when another one is read more than [`SOURCE_LASTS`] after its last
+/// reading (decision 0016); the other one counts from its first reading after that.
 fn reigns(meters: Vec<Meter>) -> Vec<Vec<Meter>> {
     let (mut done, mut reign, mut waiting) = (Vec::new(), Vec::<Meter>::new(), Vec::<Meter>::new());
     for meter in meters {
@@ -248,7 +252,7 @@ fn reigns(meters: Vec<Meter>) -> Vec<Vec<Meter>> {
     done
 }
 
-/// Whether a counter can be subtracted from an earlier one: one that falls by itself is no meter.
+/// Whether readings of a counter can be subtracted: one that falls in normal operation is not a meter.
 #[must_use]
 pub const fn is_meter(counter: Counter) -> bool {
     !matches!(counter, Counter::PowerOn)

@@ -1,4 +1,4 @@
-//! Epochs against histories whose real increments are known.
+//! Epochs of counters, compared with histories whose real increments are known.
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -40,7 +40,7 @@ fn one(meters: Vec<Meter>) -> History {
     History::of(vec![stay("ricoh:A", (0, None), meters)])
 }
 
-/// Acceptance 2 of the facts about billing: nothing is lost over a counter that was set back, and nothing negative.
+/// When a counter is set back, no usage is lost and none is negative.
 #[test]
 fn a_counter_that_was_set_back_goes_on_from_there() {
     let meters = [(0, 180_000), (400, 182_340), (424, 0), (720, 1_210)];
@@ -103,14 +103,15 @@ fn what_is_read_outside_of_a_stay_does_not_count() {
     assert_eq!(History::of(vec![stay("ricoh:A", (5, Some(10)), Vec::new())]), History::default());
 }
 
-/// A step of a history.
+/// A step in the history of a counter.
 #[derive(Debug, Clone)]
 enum Step {
     Print(u64),
-    /// By one of two gateways, whose clock is behind by so many seconds; so often.
+    /// A read by one of two gateways (the second one if true), whose clock is this many seconds behind; this many
+    /// times.
     Read(bool, i64, usize),
     SetBack,
-    /// Another object, for good; or for one reading.
+    /// The counter is read from another object: from now on, or for one reading only.
     Source {
         for_good: bool,
     },
@@ -127,7 +128,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A device's real counter, and what was seen of it.
+/// The real counter of a device, and the values that were read.
 struct World {
     hours: i64,
     count: u64,
@@ -137,7 +138,7 @@ struct World {
     last_read: i64,
     meters: Vec<Meter>,
     stays: Vec<Stay>,
-    /// First and last value that were read since the last border.
+    /// First and last values that were read since the last border.
     seen: Option<(u64, u64)>,
     expected: u64,
 }
@@ -200,7 +201,7 @@ impl World {
     }
 }
 
-/// Stays, and the increments that were really observed.
+/// The placements, and the increments that the readings show.
 fn world(steps: &[Step]) -> (Vec<Stay>, u64, i64) {
     let (hours, count) = (1, 500_000_000);
     let (source, device, placed, last_read, expected) = (1, 1, 0, 0, 0);
@@ -215,8 +216,9 @@ fn world(steps: &[Step]) -> (Vec<Stay>, u64, i64) {
 }
 
 proptest! {
-    /// Swaps, falls, other sources, two gateways, duplicates and any order of arrival: whatever the periods, their sum is
-    /// what was really counted.
+    /// Whatever the history (swaps, falls, other sources, two gateways, duplicates, any order of arrival) and the
+    /// periods:
+    /// the usages add up to the real increments that were read.
     #[test]
     fn periods_add_up_to_what_was_observed(
         steps in prop::collection::vec(step(), 1..120),

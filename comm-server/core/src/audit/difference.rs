@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// The most fields of a change that are listed.
+/// Maximum number of changed fields that are listed.
 const FIELDS: usize = 50;
 
-/// A field that a change changed; empty texts for what was or is nothing.
+/// A field that a change changed. A value that doesn't exist is an empty text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Its name, with the names of the objects that it is in: `address.city`.
+    /// Its name, preceded by the names of the objects that contain it: `address.city`.
     pub field: String,
     /// Its value before.
     pub before: String,
@@ -35,7 +35,7 @@ pub fn differences(before: Option<&Value>, after: Option<&Value>) -> Vec<Differe
     differing.map(|(field, [before, after])| Difference { field, before, after }).take(FIELDS).collect()
 }
 
-/// Gives each value that isn't an object, with its name.
+/// Passes each value that isn't an object to `give`, with its name.
 fn collect(name: &str, value: &Value, give: &mut impl FnMut(String, String)) {
     match value {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! Every way to change a chain is found, and the entry is named.
+//! Every possible change of a chain is detected, and the error names the entry.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ fn sha256(octets: &[u8]) -> [u8; 32] {
     digest(&SHA256, octets).as_ref().try_into().unwrap()
 }
 
-/// An entry as a database has it.
+/// An entry as stored in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stored {
     number: u64,
@@ -31,7 +31,7 @@ impl Stored {
     }
 }
 
-/// Numbers and hashes from `head` on; the head after the last one.
+/// Sets the number and hash of each entry, in order, after `head`; returns the last head.
 fn seal(entries: &mut [Stored], mut head: Head) -> Head {
     for entry in entries {
         head = head.after(&entry.content(), sha256);
@@ -182,7 +182,7 @@ fn no_octet_can_move_to_another_field() {
     }
 }
 
-/// Computed by another program (Python's hashlib). Chains must verify for as long as they are kept: it never changes.
+/// The expected hash was computed with Python's hashlib. It must never change, so that old chains can be verified.
 #[test]
 fn the_hash_of_an_entry_is_this_one() {
     let content = Content {

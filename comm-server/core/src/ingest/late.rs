@@ -1,6 +1,8 @@
-//! The changes of a report that is processed long after its arrival: it was quarantined, and can be used now.
+//! The changes of a report that is processed long after its arrival, because it was quarantined and can be used only
+//! now.
 //!
-//! It is stored and its meters count; but newer data stays, and a call that has ended since doesn't open again.
+//! The report is stored, and its meters count. Newer data is kept, and a call that has ended since is not opened
+//! again.
 
 use jiff::Timestamp;
 use wire::report::{Call, CallKind, Edge, Lane};
@@ -8,12 +10,12 @@ use wire::report::{Call, CallKind, Edge, Lane};
 use super::effects::{Effect, Known, effects};
 use super::parse::Arrival;
 
-/// What the store holds from later reports of the lane.
+/// The data in the store that are from later reports of the lane.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Later {
-    /// When the device was last described.
+    /// Time of the device's newest reading.
     pub described: Option<Timestamp>,
-    /// Calls of the device, in order.
+    /// Calls of the device, in the order of their reports.
     pub calls: Vec<Call>,
 }
 

@@ -26,7 +26,7 @@ pub enum Content {
     Usable(Report),
     /// It can't be used; the reason contains the path.
     Unusable {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -77,7 +77,7 @@ fn too_long(report: &mut Report) -> Option<String> {
     report.check_lengths().err().map(|error| format!("at report.{error}"))
 }
 
-/// Whether a value can't be stored.
+/// Why a report contains a value that can't be stored; `None` if it doesn't.
 fn impossible(report: &Report) -> Option<String> {
     let counters = |path: &str, counters: &std::collections::BTreeMap<Counter, u64>| {
         let (counter, value) = counters.iter().find(|&(_, &value)| i64::try_from(value).is_err())?;

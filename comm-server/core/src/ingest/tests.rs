@@ -1,4 +1,4 @@
-//! Tables of what each report changes, and the sequence rules against a simple model.
+//! Tables of the changes that each report makes; the sequence rules, compared with a simple model.
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -251,8 +251,8 @@ fn a_late_end_closes_only_what_was_raised_before_it() {
 }
 
 proptest! {
-    /// Whatever order batches come in, however often and with whatever parts missing: what is taken is exactly 1 to n
-    /// once each, in order, and a refusal names the next number.
+    /// Whatever the order, repetition and gaps of the batches: reports 1 to n are accepted once each, in order, and a
+    /// rejection names the next expected number.
     #[test]
     fn any_order_of_batches_takes_each_report_once(
         batches in proptest::collection::vec((1_u64..30, 0_u64..10), 0..60)
@@ -275,7 +275,7 @@ proptest! {
         prop_assert_eq!(&taken, &(1..=taken.len() as u64).collect::<Vec<_>>());
     }
 
-    /// Splitting a lane into batches in any way changes the same things as one batch.
+    /// Splitting a lane into batches in any way makes the same changes as one batch.
     #[test]
     fn how_reports_are_batched_does_not_matter(
         edges in proptest::collection::vec(any::<bool>(), 1..20), cut in 0_usize..20

@@ -1,4 +1,4 @@
-//! Whether a password may be tried.
+//! Whether a password may be verified.
 
 use jiff::{SignedDuration, Timestamp};
 use wire::network::Network;
@@ -6,16 +6,16 @@ use wire::network::Network;
 /// Failures from one source that lock the account for that source.
 const SOURCE_FAILURES: u32 = 5;
 
-/// Duration of that lock.
+/// Duration of that lock-out.
 const LOCKED: SignedDuration = SignedDuration::from_mins(15);
 
 /// Failures from all networks that lock an account for unknown browsers.
 const ACCOUNT_FAILURES: u32 = 50;
 
-/// One of these is forgotten per this time.
+/// Time after which one such failure is forgotten.
 const ACCOUNT_RECOVERY: SignedDuration = SignedDuration::from_mins(5);
 
-/// Failures that are older than this are forgotten.
+/// Age at which failures are forgotten.
 pub const FORGOTTEN: SignedDuration = SignedDuration::from_hours(24);
 
 /// The origin of a login attempt.
@@ -28,7 +28,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The whole account, as a key beside those of sources.
+    /// The key under which failures of the whole account are stored.
     pub const ACCOUNT: &str = "";
 
     /// The key under which failures are stored; never [`Self::ACCOUNT`].
@@ -40,7 +40,7 @@ impl Source {
         }
     }
 
-    /// Whether failures count for the whole account, and are limited by it.
+    /// Whether failures of this source count for the whole account, and whether the account's limit applies to it.
     #[must_use]
     pub const fn counts_for_account(&self) -> bool {
         match self {
@@ -59,11 +59,11 @@ pub struct Failures {
     pub last: Timestamp,
 }
 
-/// A password must not be tried now.
+/// The password must not be verified now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Locked;
 
-/// Checks whether a password may be tried, by the failures from this source and of the whole account.
+/// Checks whether a password may be verified, given the failures from this source and of the whole account.
 ///
 /// # Errors
 /// The source or the account is locked.
@@ -79,14 +79,14 @@ pub fn may_try(
     if is_locked || is_full { Err(Locked) } else { Ok(()) }
 }
 
-/// Failures from a source after one more.
+/// The failures from a source after one more.
 #[must_use]
 pub fn failed(own: Option<Failures>, now: Timestamp) -> Failures {
     let before = own.filter(|own| own.count < SOURCE_FAILURES && now < own.last + FORGOTTEN);
     Failures { count: before.map_or(1, |own| own.count + 1), last: now }
 }
 
-/// The failures of the whole account, with one more counted.
+/// The failures of the whole account after one more.
 #[must_use]
 pub fn account_failed(account: Option<Failures>, now: Timestamp) -> Failures {
     Failures { count: account.map_or(0, |account| left(account, now)).saturating_add(1), last: now }
@@ -125,7 +125,7 @@ mod tests {
             self.0.get(key).copied()
         }
 
-        /// A wrong password; whether it was tried.
+        /// Tries a wrong password; returns whether the attempt was allowed.
         fn guess(&mut self, source: &Source, now: Timestamp) -> bool {
             let (own, account) = (self.of(&source.key()), self.of(Source::ACCOUNT));
             if may_try(source, own, account, now).is_err() {

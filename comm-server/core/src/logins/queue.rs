@@ -1,4 +1,4 @@
-//! A queue that serves networks in turn, each with a few places of its own.
+//! A queue that serves networks in turn, with a limited number of entries for each.
 
 use std::collections::VecDeque;
 
@@ -7,9 +7,9 @@ use wire::network::Network;
 /// Why a request can't be queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
-    /// The maximum number of requests of its network is queued.
+    /// The network has the maximum number of entries.
     Network,
-    /// The maximum number of networks is queued.
+    /// The queue has the maximum number of networks.
     Everybody,
 }
 
@@ -49,7 +49,7 @@ impl<T> FairQueue<T> {
         }
     }
 
-    /// Removes the next request: the oldest one of the network whose turn it is.
+    /// Removes the next entry: the oldest one of the network whose turn it is.
     pub fn pop(&mut self) -> Option<T> {
         let (network, mut items) = self.waiting.pop_front()?;
         let item = items.pop_front();
@@ -92,7 +92,7 @@ mod tests {
     }
 
     proptest! {
-        /// The only one who waits in a network is next after at most one of each other network.
+        /// A login that waits alone in its network is next after at most one login of each other network.
         #[test]
         fn a_newcomer_waits_for_one_of_each_other_network(
             before in prop::collection::vec(0_u8..20, 0..200)

@@ -1,12 +1,12 @@
-//! What a device waits for, by its gateway's report and by the roll-out itself.
+//! What a device waits for, according to its gateway's report or to the roll-out.
 
 use jiff::Timestamp;
 use wire::report::WaitReason;
 
 use super::step::DeviceStep;
 
-/// What a device waits for; `None` at a final step. A reported reason takes precedence; without one, the reason follows
-/// from the step, the date, and whether the gateway has fetched its order.
+/// What a device waits for; `None` at a final step. A reported reason takes precedence. Without one, it is derived
+/// from the step, the date, and whether the command was delivered.
 #[must_use]
 pub fn waits_for(
     step: DeviceStep,

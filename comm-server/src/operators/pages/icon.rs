@@ -1,4 +1,4 @@
-//! Icons, drawn in place so that they take the text's colour.
+//! Icons as inline SVG, so that they have the colour of the text.
 
 /// An icon, always shown beside a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

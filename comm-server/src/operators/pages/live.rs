@@ -21,9 +21,9 @@ use crate::operators::error::ApiError;
 pub(super) enum Wanted {
     /// All of it.
     Page,
-    /// Its live regions; with the entity tags that the browser has.
+    /// Its live regions; with the entity tag that the browser has.
     Regions {
-        /// `If-None-Match`, "" without.
+        /// `If-None-Match`; "" if absent.
         known: String,
     },
 }
@@ -86,7 +86,7 @@ fn fragment(html: String, known: &str) -> Response {
     response
 }
 
-/// A weak entity tag of all but the words inside `<time>`: the moment itself is in its `datetime`.
+/// A weak entity tag of everything except the text in `<time>`, whose moment is in its `datetime`.
 fn tag(html: &str) -> String {
     let mut context = Context::new(&SHA256);
     let mut rest = html;

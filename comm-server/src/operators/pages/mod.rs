@@ -46,7 +46,7 @@ use axum::routing::{get, post};
 
 use super::OperatorState;
 
-/// Routes that take a file.
+/// Routes that accept a file.
 fn files() -> Router<OperatorState> {
     Router::new()
         .route("/customers/import", post(customer_file::import))

@@ -1,4 +1,4 @@
-//! `/password`: the change that a one-time password requires, and later ones.
+//! `/password`: the change of the password, which a one-time password requires.
 
 use askama::Template;
 use axum::extract::State;

@@ -17,21 +17,21 @@ pub(super) struct Place {
     site: String,
 }
 
-/// What a narrowed list says about itself.
+/// The note on a page whose list is narrowed.
 #[derive(Debug, Clone)]
 pub(super) struct PlaceNote {
     /// Name of the customer or site.
     pub(super) name: String,
     /// Its own page.
     pub(super) href: String,
-    /// The list of everything.
+    /// Address of the list that isn't narrowed.
     pub(super) all: String,
-    /// Fields of a form that keep the list narrowed.
+    /// Hidden fields of a form that keep the list narrowed.
     pub(super) fields: Vec<(&'static str, String)>,
 }
 
 impl Place {
-    /// The part; the site where both are given.
+    /// The part; if both are given, the site.
     pub(super) fn part(&self) -> Result<Option<Part>, ApiError> {
         if !self.site.is_empty() {
             let id = self.site.parse::<SiteId>().map_err(|_| ApiError::not_found("site"))?;
@@ -49,7 +49,7 @@ impl Place {
         [("customer", &self.customer), ("site", &self.site)]
     }
 
-    /// What the list at `path` says about itself; `None` for the whole tree.
+    /// The note on the page of the list at `path`; `None` for the whole tree.
     pub(super) async fn note(&self, view: &View, path: &str) -> Result<Option<PlaceNote>, PageError> {
         let (name, href) = match self.part()? {
             None => return Ok(None),

@@ -1,13 +1,13 @@
-//! The page that a login returns to: one of this console, and nothing else.
+//! The page that a login returns to. It must be a page of this console.
 
 use axum::http::{HeaderMap, Method, Uri, header};
 
 use super::url::address;
 
-/// A longer target is not one of ours, bytes.
+/// Maximum length of a target, bytes.
 const MAX_BYTES: usize = 1024;
 
-/// Paths that are no page to return to.
+/// Paths to which a login doesn't return.
 const NO_PAGES: [&str; 5] = ["login", "logout", "password", "static", "api"];
 
 /// The path and query of a page, checked: it begins with exactly one `/`, so a browser stays on this origin.
@@ -15,7 +15,7 @@ const NO_PAGES: [&str; 5] = ["login", "logout", "password", "static", "api"];
 pub(super) struct ReturnTo(String);
 
 impl ReturnTo {
-    /// Accepts a target that a form or an address carries. The overview needs no target.
+    /// Accepts a target from a form or an address. The start page needs no target.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let path = text.split('?').next().unwrap_or_default();
         let first = path.strip_prefix('/')?.split('/').next().unwrap_or_default();
@@ -28,7 +28,7 @@ impl ReturnTo {
         (plain && sound && is_page && text.len() <= MAX_BYTES).then(|| Self(text.to_owned()))
     }
 
-    /// The page of a request: itself, or for a change the page whose form was sent.
+    /// The page of a request: its own path, or for a change the page whose form was sent.
     pub(super) fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Self> {
         if matches!(*method, Method::GET | Method::HEAD) {
             return Self::parse(uri.path_and_query()?.as_str());
@@ -44,7 +44,7 @@ impl ReturnTo {
         &self.0
     }
 
-    /// The address of a gate that returns there afterwards.
+    /// The address of a gate's page that returns to this page afterwards.
     pub(super) fn after(gate: &str, target: Option<&Self>) -> String {
         address(gate, &[("next", target.map_or("", Self::as_str))])
     }

@@ -1,4 +1,5 @@
-//! The visitor of a page: without a session redirected to the login, with a one-time password to its change.
+//! The session of a person who opens a page. Without a session, the person is redirected to the login; with a
+//! one-time password, to the page that changes it.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -14,25 +15,25 @@ use super::return_to::ReturnTo;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Caller, Fields, Gate, Params, check_csrf, identify, upload};
 
-/// A logged-in visitor of a page.
+/// The session of a page.
 pub(super) struct PageSession(pub(super) Caller);
 
-/// A visitor whose login may lack anything.
+/// The session of a page, which may not have passed any gate.
 pub(super) struct AnyPageSession(pub(super) Caller);
 
-/// A visitor who may still have a one-time password.
+/// The session of a page, which may still have a one-time password.
 pub(super) struct UnverifiedPageSession(pub(super) Caller);
 
-/// A visitor who may still have to set up a second factor.
+/// The session of a page, for which a second factor may still have to be set up.
 pub(super) struct EnrollingPageSession(pub(super) Caller);
 
-/// A submitted form, its token checked.
+/// A submitted form with a verified CSRF token.
 pub(super) struct FormSubmission {
     pub(super) caller: Caller,
     pub(super) fields: Fields,
 }
 
-/// A submitted form with a file, its token checked.
+/// A submitted form with a file and a verified CSRF token.
 pub(super) struct UploadSubmission {
     pub(super) caller: Caller,
     pub(super) fields: Fields,
@@ -40,16 +41,16 @@ pub(super) struct UploadSubmission {
     pub(super) file: Bytes,
 }
 
-/// As [`FormSubmission`], from a visitor whose login may lack anything.
+/// As [`FormSubmission`], from a session that may not have passed any gate.
 pub(super) struct AnyFormSubmission(pub(super) FormSubmission);
 
-/// As [`FormSubmission`], from a visitor who may still have a one-time password.
+/// As [`FormSubmission`], from a session that may still have a one-time password.
 pub(super) struct UnverifiedFormSubmission(pub(super) FormSubmission);
 
-/// As [`FormSubmission`], from a visitor who may still have to set up a second factor.
+/// As [`FormSubmission`], from a session for which a second factor may still have to be set up.
 pub(super) struct EnrollingFormSubmission(pub(super) FormSubmission);
 
-/// The values of a page's address; wrong ones are refused with a page.
+/// The values of a page's query; invalid ones are answered with an error page.
 pub(super) struct PageParams<T>(pub(super) T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<OperatorState> for PageParams<T> {
@@ -61,7 +62,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<OperatorState> for PageParams<
     }
 }
 
-/// The parts of a request that show its origin and the wanted page.
+/// The parts of a request that show its origin and the requested page.
 struct Asked {
     headers: HeaderMap,
     page: Option<ReturnTo>,
@@ -80,7 +81,7 @@ impl Asked {
         }
     }
 
-    /// Redirects a visitor to the form that comes before everything behind `passed`; see [`Gate::before`].
+    /// Redirects to the page of the first gate before everything behind `passed`; see [`Gate::before`].
     fn first_gate(&self, caller: &Caller, passed: Option<Gate>) -> Option<Response> {
         Gate::before(caller, passed).map(|gate| {
             self.gate(match gate {
@@ -91,7 +92,7 @@ impl Asked {
         })
     }
 
-    /// The session of a visitor who has passed a gate, or all of them.
+    /// The session, if it has passed a gate, or all gates.
     async fn session_behind(&self, state: &OperatorState, passed: Option<Gate>) -> Result<Caller, Response> {
         let caller = self.page_session(state).await?;
         self.first_gate(&caller, passed).map_or(Ok(caller), Err)
@@ -143,7 +144,7 @@ impl FromRequestParts<OperatorState> for PageSession {
     }
 }
 
-/// A form, its token checked, from a visitor who has passed a gate, or all of them.
+/// A form with a verified CSRF token, from a session that has passed a gate, or all gates.
 async fn submitted(
     request: Request,
     state: &OperatorState,

@@ -164,7 +164,7 @@ pub(super) async fn delete(
     Ok(Redirect::to(&address(&page_of_customer(customer), &[("done", "deleted")])).into_response())
 }
 
-/// `POST /sites/{site}/gateways`: assigns a gateway to the site, or takes it away.
+/// `POST /sites/{site}/gateways`: assigns a gateway to the site, or unassigns it.
 pub(super) async fn assign(
     State(state): State<OperatorState>,
     PathIds(id): PathIds<SiteId>,

@@ -32,7 +32,7 @@ fn relative(at: Timestamp, now: Timestamp) -> String {
     if past { format!("{text} ago") } else { format!("in {text}") }
 }
 
-/// A length of time in the unit that suits it.
+/// A duration in a suitable unit.
 pub(super) fn span(seconds: i64) -> String {
     match seconds {
         ..=89 => format!("{seconds} s"),
@@ -43,7 +43,7 @@ pub(super) fn span(seconds: i64) -> String {
     }
 }
 
-/// A number with thousands set apart.
+/// A number with separators of thousands.
 pub(super) fn grouped(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);

@@ -11,7 +11,7 @@ pub(super) fn segment(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, RESERVED)
 }
 
-/// An address with those values of its query that aren't empty.
+/// An address with those values of its query that are not empty.
 pub(super) fn address(path: &str, query: &[(&str, &str)]) -> String {
     let mut text = path.to_owned();
     let mut joint = '?';
@@ -28,7 +28,7 @@ pub(super) fn device_page(gateway: &GatewayId, device: &DeviceId) -> String {
     format!("/devices/{}/{}", segment(gateway.as_str()), segment(device.as_str()))
 }
 
-/// An id for an element of a page, the same at each refresh: it keeps the focus where it is.
+/// An id for an element of a page. It is the same at each refresh, so that the focus is kept.
 pub(super) fn element(kind: &str, parts: &[&str]) -> String {
     let joined = parts.join("-");
     let plain = joined.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });

@@ -1,11 +1,11 @@
-//! Assets by the API and the pages: devices under them, versions, epochs, and what would drop off unseen.
+//! Assets in the API and the pages: devices under them, versions, epochs, and devices that would be missed otherwise.
 
 use axum::http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::site::{Answer, Client, PASSWORD, Site};
 
-/// Two devices at one gateway: the first was set back, the second came later.
+/// Two devices at one gateway: the counter of the first was set back, the second appeared later.
 const DEVICES: &str = "
     INSERT INTO gateways (tenant, gateway, first_seen_ms, next_poll_s) VALUES ('default', 'gw-1', 1, 3600);
     INSERT INTO devices (tenant, gateway, device, vendor, model, serial, first_seen_ms, total_ms) VALUES

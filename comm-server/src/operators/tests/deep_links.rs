@@ -1,4 +1,4 @@
-//! A login returns to the page that was wanted, and to nothing else.
+//! A login returns to the requested page, and only to pages of the console.
 
 use axum::body::Body;
 use axum::http::{Request, header};

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: requests that come again, at once, with another body, or with a bad key.
+//! `Idempotency-Key`: requests that are repeated, simultaneous, have another body, or an invalid key.
 
 use axum::http::header;
 use futures_util::future::join_all;

@@ -1,5 +1,5 @@
-//! The regions that a page's script requests again: they hold no secret, are sent only when they changed, and are the
-//! only compressed responses.
+//! The live regions of a page: they contain no secret, are sent only when they have changed, and are the only
+//! compressed responses.
 
 use axum::http::header;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Second factors: set up, asked for after the password, limited like passwords, required, lost and reset.
+//! Second factors: set up, requested after the password, limited like passwords, required, lost and reset.
 
 use axum::http::header;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ fn client(answer: &Answer) -> Client {
     Client { cookie, csrf: answer.json()["csrf"].as_str().unwrap().to_owned() }
 }
 
-/// Sets an authenticator up; its secret and the recovery codes.
+/// Sets up an authenticator; returns its secret and the recovery codes.
 async fn set_up(site: &Site, client: &Client) -> (String, Vec<String>) {
     let begun = site.post(client, FACTOR, &again()).await;
     assert_eq!(begun.status, 201, "{}", begun.text);
@@ -36,7 +36,7 @@ async fn set_up(site: &Site, client: &Client) -> (String, Vec<String>) {
     (secret, codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect())
 }
 
-/// A login with the right password, which awaits the code.
+/// A login with the correct password, which then requires the code.
 async fn with_password(site: &Site, user: &str) -> Client {
     let answer = site.try_log_in(user, PASSWORD).await;
     assert_eq!((answer.status.as_u16(), answer.json()["stage"].as_str()), (200, Some("code")));

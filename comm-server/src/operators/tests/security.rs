@@ -1,4 +1,4 @@
-//! Login, lockout, forged requests, the one-time password, roles and tenants.
+//! Login, lock-out, cross-site requests, the one-time password, roles and tenants.
 
 use axum::body::Body;
 use axum::http::{Request, header};

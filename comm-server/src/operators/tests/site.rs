@@ -1,4 +1,4 @@
-//! An operators' side on a fresh store, and a client that keeps its cookie.
+//! The operator interface on a new store, and a client that keeps its cookie.
 
 use axum::Router;
 use axum::body::Body;
@@ -17,12 +17,12 @@ use crate::store::testing::Database;
 use crate::store::testing::{account, scope};
 use crate::store::{NewUser, Store};
 
-/// Where users are made.
+/// The network from which users are created.
 const HERE: wire::network::Network = wire::network::Network::V4(std::net::Ipv4Addr::LOCALHOST);
 
 pub(super) const PASSWORD: &str = "seven quiet printers";
 
-/// A store in a folder, and the router on it.
+/// A store in a folder, and the router that uses it.
 pub(super) struct Site {
     _dir: TempDir,
     url: String,
@@ -30,7 +30,7 @@ pub(super) struct Site {
     pub(super) router: Router,
 }
 
-/// What came back.
+/// A response.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: axum::http::HeaderMap,
@@ -47,7 +47,7 @@ impl Answer {
     }
 }
 
-/// Somebody with a cookie.
+/// A client with a cookie.
 #[derive(Clone, Default)]
 pub(super) struct Client {
     pub(super) cookie: String,
@@ -64,7 +64,7 @@ impl Site {
         Self { _dir: dir, url, store, router }
     }
 
-    /// The same site with what the global server has published, or why that is unknown.
+    /// The same site with the images that the global server has published, or with the reason why they are unknown.
     pub(super) fn publishing(self, published: Result<&[(&str, &str, &str)], &str>) -> Self {
         let image = |(vendor, model, version): &(&str, &str, &str)| Image {
             target: wire::image::target_name(vendor, model, version),
@@ -83,7 +83,7 @@ impl Site {
         Self { router, ..self }
     }
 
-    /// A site with somebody of a role, logged in.
+    /// A site and a client that is logged in as a user with this role.
     pub(super) async fn with(role: &str) -> (Self, Client) {
         let site = Self::new().await;
         site.add_user("erin", role, false).await;
@@ -112,7 +112,7 @@ impl Site {
             .unwrap()
     }
 
-    /// Rows as another part of the server would store them.
+    /// Executes SQL, to create rows that another part of the server would store.
     pub(super) async fn sql(&self, sql: &'static str) {
         let database = Database::connect(&self.url).await.unwrap();
         database.execute(sql).await.unwrap();
@@ -131,7 +131,7 @@ impl Site {
         self.try_log_in_from("192.0.2.1", "", user, password).await
     }
 
-    /// From an address, with the cookies of a browser.
+    /// Logs in from this address, with the cookies of a browser.
     pub(super) async fn try_log_in_from(
         &self,
         address: &str,
@@ -158,7 +158,7 @@ impl Site {
         self.send(client.request("GET", path, None)).await
     }
 
-    /// As a browser that takes compressed answers, and with headers of its own.
+    /// Sends a request as a browser does: accepts compressed responses, and has the given headers.
     pub(super) async fn browse(&self, client: &Client, path: &str, own: &[(&'static str, &str)]) -> Answer {
         let mut request = client.request("GET", path, None);
         request.headers_mut().insert(header::ACCEPT_ENCODING, "gzip, deflate, br, zstd".parse().unwrap());

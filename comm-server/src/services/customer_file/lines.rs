@@ -1,11 +1,11 @@
-//! Ends of lines: spreadsheets write CR LF, LF or CR.
+//! Line ends: spreadsheets write CR LF, LF or CR.
 
 use std::io::Read;
 
-/// Reads a file with a line feed at the end of each line.
+/// Reads a file, converting all line ends to line feeds.
 pub(super) struct LineFeeds<R> {
     from: R,
-    /// The last octet was a carriage return, whose line feed is written already.
+    /// The last octet was a carriage return, which was already converted.
     after_return: bool,
 }
 

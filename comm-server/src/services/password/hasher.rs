@@ -1,7 +1,9 @@
-//! argon2id hashing: two places, each with a buffer of its own for its whole life, and a queue that is fair by network.
+//! argon2id hashing: at most two at a time, each with a buffer that is allocated once, and a queue that is fair by
+//! network.
 //!
-//! A buffer that is allocated for each hash would not go back to the system: once 19 MiB were freed, glibc serves them from
-//! the arenas of the threads, and keeps them there (mallopt(3), M_MMAP_THRESHOLD). Work never runs on the async threads.
+//! If a buffer were allocated for each hash, its memory would not be returned to the system: after the first 19 MiB
+//! are freed, glibc allocates such blocks from the arenas of the threads and keeps them (mallopt(3),
+//! M_MMAP_THRESHOLD). Hashing never runs on the async threads.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,10 +17,10 @@ use wire::network::Network;
 
 use super::{HashError, MAX_BYTES, one_time};
 
-/// Concurrent hashes: each takes 19 MiB and one processor.
+/// Maximum number of concurrent hashes; each needs 19 MiB and one processor.
 const AT_ONCE: usize = 2;
 
-/// Logins of one network that wait, and networks.
+/// Maximum number of waiting logins per network, and of networks.
 const PER_NETWORK: usize = 16;
 const NETWORKS: usize = 256;
 
@@ -30,10 +32,10 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// A stored hash that needs more than this isn't verified, KiB.
+/// Maximum memory of a stored hash that is verified, KiB.
 const MAX_MEMORY_KIB: usize = 64 * 1024;
 
-/// The memory of a place.
+/// The memory of one hash.
 type Buffer = Vec<Block>;
 
 #[derive(Debug)]
@@ -42,7 +44,7 @@ struct Places {
     waiting: FairQueue<oneshot::Sender<Place>>,
 }
 
-/// A place to hash at, given on when it is dropped.
+/// The right to compute a hash; passed on when dropped.
 #[derive(Debug)]
 struct Place {
     // `None` only after it was given on.
@@ -82,7 +84,7 @@ impl Hasher {
     /// A hasher.
     ///
     /// # Errors
-    /// The system gives no random numbers.
+    /// The system's random number generator failed.
     pub(crate) fn new() -> Result<Self, HashError> {
         let mut buffer = Buffer::new();
         let decoy = hash(&one_time()?, &mut buffer)?;
@@ -92,20 +94,20 @@ impl Hasher {
         Ok(Self { places: Arc::new(Mutex::new(places)), decoy: decoy.into() })
     }
 
-    /// Hashes a password: a PHC string.
+    /// Hashes a password; returns a PHC string.
     ///
     /// # Errors
-    /// Busy, or the system failed.
+    /// Too many logins wait, or the system failed.
     pub(crate) async fn hash(&self, password: &str, network: Network) -> Result<String, HashError> {
         let password = password.to_owned();
         self.run(network, move |buffer| hash(&password, buffer)).await
     }
 
-    /// Whether the password is the one of `hash`. Without a hash (no such user) the same work is done, and the answer is
-    /// no.
+    /// Whether the password matches `hash`. Without a hash (no such user) the same work is done, and the result is
+    /// `false`.
     ///
     /// # Errors
-    /// Busy, or the system failed.
+    /// Too many logins wait, or the system failed.
     pub(crate) async fn verify(
         &self,
         password: &str,
@@ -154,7 +156,7 @@ fn argon_error(error: impl std::fmt::Display) -> HashError {
     HashError::Argon(error.to_string())
 }
 
-/// Computes a hash in the buffer, which keeps its size afterwards.
+/// Computes a hash in the buffer, which keeps its size.
 fn compute(
     argon: &Argon2<'_>,
     password: &str,
@@ -189,7 +191,7 @@ fn hash(password: &str, buffer: &mut Buffer) -> Result<String, HashError> {
     Ok(hash.to_string())
 }
 
-/// Whether a password is the one of a PHC string, by the parameters that stand in it.
+/// Whether a password matches a PHC string, with the parameters in it.
 fn is_of(password: &str, phc: &str, buffer: &mut Buffer) -> Result<bool, HashError> {
     let stored = PasswordHash::new(phc).map_err(argon_error)?;
     let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else {

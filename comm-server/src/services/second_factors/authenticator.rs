@@ -1,4 +1,4 @@
-//! Codes of authenticators (RFC 6238): SHA-1, six digits, 30 seconds, which is what every such program knows.
+//! Codes of authenticators (RFC 6238): SHA-1, six digits, 30 seconds, which every authenticator supports.
 
 use comm_server_core::second_factor::{RECOVERY_LETTERS, recovery_code};
 use totp_rs::{Builder, Secret, Totp};
@@ -11,20 +11,20 @@ const SECRET_BYTES: usize = 20;
 /// The issuer that an authenticator shows.
 const ISSUER: &str = "Platen";
 
-/// A fresh secret, base 32.
+/// A new secret, base 32.
 ///
 /// # Errors
-/// The system gives no random numbers.
+/// The system's random number generator failed.
 pub(super) fn fresh_secret() -> Result<String, HashError> {
     let mut octets = [0_u8; SECRET_BYTES];
     aws_lc_rs::rand::fill(&mut octets).map_err(|_| HashError::NoRandom)?;
     Ok(data_encoding::BASE32_NOPAD.encode(&octets))
 }
 
-/// A fresh recovery code.
+/// A new recovery code.
 ///
 /// # Errors
-/// The system gives no random numbers.
+/// The system's random number generator failed.
 pub(super) fn fresh_recovery_code() -> Result<String, HashError> {
     let mut octets = [0_u8; RECOVERY_LETTERS];
     aws_lc_rs::rand::fill(&mut octets).map_err(|_| HashError::NoRandom)?;
@@ -38,13 +38,13 @@ fn totp(secret: &str, user: &str) -> Option<Totp> {
     Builder::new().with_secret(secret).with_issuer(Some(ISSUER)).with_account_name(account).build().ok()
 }
 
-/// The time step whose code this is: the one of `now_s`, the one before or the one after; `None` for a wrong code.
+/// The time step of a code: that of `now_s`, the one before or the one after; `None` for a wrong code.
 pub(super) fn step_of(secret: &str, code: &str, now_s: u64) -> Option<i64> {
     let step = totp(secret, "")?.check(code, now_s)?;
     i64::try_from(step).ok()
 }
 
-/// The address that an authenticator reads from a picture, `otpauth://totp/...`.
+/// The address in the QR code for an authenticator, `otpauth://totp/...`.
 pub(super) fn address(secret: &str, user: &str) -> Option<String> {
     totp(secret, user)?.to_url().ok()
 }
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(fresh_recovery_code().unwrap().len(), RECOVERY_LETTERS);
     }
 
-    /// pyotp (PyPI) on the other side: it reads the address, and its codes are those that are accepted.
+    /// pyotp (PyPI) as an independent peer: it reads the address, and its codes are accepted.
     #[test]
     fn another_program_reads_the_address_and_makes_the_same_codes() {
         let Some(python) = std::env::var_os("PLATEN_PYTHON") else {

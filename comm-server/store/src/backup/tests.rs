@@ -1,4 +1,4 @@
-//! Backups on real files, between the engines.
+//! Backups in files, restored to the same and to the other engine.
 
 use std::collections::BTreeSet;
 use std::path::Path;

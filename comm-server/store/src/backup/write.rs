@@ -20,7 +20,7 @@ use crate::db::{Engine, Needs, failed, migrations, reach};
 /// Compression level; 3 is zstd's default.
 const LEVEL: i32 = 3;
 
-/// Nobody but its owner may read or write it.
+/// Mode of the file: only its owner can read it.
 const MODE: u32 = 0o600;
 
 /// The contents of a backup.
@@ -34,11 +34,12 @@ pub struct BackedUp {
     pub bytes: u64,
 }
 
-/// Writes one state of the whole database to a new file that only its owner can read: it has hashes of passwords and
-/// customers' data. The server may go on meanwhile.
+/// Writes a consistent copy of the whole database to a new file that only its owner can read: it contains hashes of
+/// passwords and data of customers. The server may be running.
 ///
 /// # Errors
-/// The database isn't there, has no tables, or refuses; the file exists or can't be written. No file is left then.
+/// The database doesn't exist, has no tables, or fails; the file exists or can't be written. An incomplete file is
+/// removed.
 pub async fn backup(url: &str, path: &Path) -> Result<BackedUp, BackupError> {
     reach(url, Needs::Tables).await?;
     let made = create(path)?;
@@ -92,7 +93,7 @@ async fn write(url: &str, path: &Path, made: File) -> Result<BackedUp, BackupErr
     Ok(BackedUp { tables, rows, bytes })
 }
 
-/// The lines, digested as they are written.
+/// The lines; the digest is computed while they are written.
 struct Lines<'a> {
     path: &'a Path,
     out: zstd::Encoder<'static, BufWriter<File>>,

@@ -1,8 +1,8 @@
 //! Connections for reading.
 //!
-//! Through a pooler that lends a session for one transaction, even a single query is three messages that must reach the
-//! same session: there, each reader is a transaction. Where data may be some seconds old, the replica is read while it
-//! follows closely enough.
+//! Behind a pooler in transaction mode, even a single query is three messages that must reach the same session;
+//! therefore each reader is a transaction there. Queries whose data may be some seconds old use the replica, as long
+//! as its lag is small enough.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -17,19 +17,19 @@ use super::{StoreError, failed};
 #[derive(Debug, Clone)]
 pub(crate) struct ReadPool {
     pub(crate) primary: AnyPool,
-    /// Each reader is a transaction.
+    /// Whether each read runs in a transaction.
     pub(crate) in_transactions: bool,
     pub(crate) replica: Option<Arc<Replica>>,
     /// Whether the data may be some seconds old.
     pub(crate) may_be_old: bool,
 }
 
-/// A connection for reading, given back when dropped.
+/// A connection for reading, returned to its pool when dropped.
 #[derive(Debug)]
 pub(crate) enum ReadConnection {
-    /// Each query on its own.
+    /// Each query is executed on its own.
     Single(PoolConnection<Any>),
-    /// All queries are one transaction, which ends with it.
+    /// All queries are in one transaction.
     Joint(Transaction<'static, Any>),
 }
 

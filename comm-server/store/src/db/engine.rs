@@ -1,4 +1,4 @@
-//! The engines: what differs between them, in one place, so that all other SQL is one set.
+//! The differences between the engines, in one place, so that all other SQL is the same for both.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -32,12 +32,12 @@ pub(crate) enum Engine {
 pub(crate) struct Writing {
     /// Writers that commit changes of gateways in groups; a gateway always has the same one.
     pub(crate) groups: u16,
-    /// Writers of single changes; where there is none, the groups take them in.
+    /// Writers of single changes; if there are none, the groups process these too.
     pub(crate) singles: u16,
 }
 
 impl Engine {
-    /// The engine of a URL, and the URL as its driver wants it.
+    /// The engine of a URL, and the URL in the form that its driver expects.
     pub(crate) fn of(url: &str) -> Result<(Self, String), StoreError> {
         if let Some(path) = url.strip_prefix("sqlite:") {
             let joint = if path.contains('?') { '&' } else { '?' };
@@ -73,7 +73,7 @@ impl Engine {
         }
     }
 
-    /// Begins a transaction that reads one state of everything.
+    /// Begins a transaction that reads a consistent snapshot.
     pub(crate) const fn begin_snapshot(self) -> &'static str {
         match self {
             Self::Sqlite => "BEGIN",
@@ -81,7 +81,7 @@ impl Engine {
         }
     }
 
-    /// Follows a `SELECT` whose rows are changed next in the same transaction.
+    /// Ends a `SELECT` whose rows are changed next in the same transaction.
     pub(crate) const fn for_update(self) -> &'static str {
         match self {
             Self::Sqlite => "",
@@ -89,8 +89,8 @@ impl Engine {
         }
     }
 
-    /// SQL that makes tables. Texts are compared by their bytes, whatever language the database was made for: lists
-    /// are read by keys, and must have one order everywhere.
+    /// SQL that creates tables. Texts are compared by their bytes, whatever the locale of the database is: lists are
+    /// sorted by keys, and must have the same order everywhere.
     pub(crate) fn tables(self, sql: &'static str) -> Cow<'static, str> {
         match self {
             Self::Sqlite => Cow::Borrowed(sql),
@@ -192,14 +192,15 @@ pub(crate) fn place(url: &str) -> String {
     format!("PostgreSQL at {host}{port}")
 }
 
-/// Whether a URL leads through a pooler that lends a session for one transaction: then the driver keeps no statements.
+/// Whether a URL connects through a pooler in transaction mode: then the driver keeps no prepared statements.
 pub(crate) fn is_pooled(url: &str) -> bool {
     url.split_once('?').is_some_and(|(_, options)| {
         options.split('&').any(|option| option.trim_end_matches('/') == "statement-cache-capacity=0")
     })
 }
 
-/// Connections to a replica, opened when they are needed, because it may be down; a reader waits no longer than `patience`.
+/// Connections to a replica. They are opened on demand, because the replica may be down; a reader waits at most
+/// `patience`.
 pub(crate) fn replica(url: &str, patience: Duration) -> Result<AnyPool, StoreError> {
     AnyPoolOptions::new()
         .max_connections(READERS)

@@ -1,4 +1,4 @@
-//! The tables' history, embedded: every file of `migrations/` in its order, never edited once released.
+//! The migrations, embedded: every file of `migrations/` in order. A released file is never edited.
 
 use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use sqlx::{AnyPool, AssertSqlSafe, SqlSafeStr as _};
 use super::engine::{self, Engine};
 use super::{StoreError, failed, row};
 
-/// Number, name and SQL of each step.
+/// Number, name and SQL of each migration.
 const STEPS: &[(i64, &str, &str)] = &[
     (1, "start", include_str!("../../migrations/0001_start.sql")),
     (2, "retention", include_str!("../../migrations/0002_retention.sql")),
@@ -35,15 +35,15 @@ const STEPS: &[(i64, &str, &str)] = &[
     (80, "updated", include_str!("../../migrations/0080_updated.sql")),
 ];
 
-/// The number of the newest step that this program knows.
+/// Number of the newest migration of this program.
 pub(crate) fn newest() -> i64 {
     STEPS.iter().map(|&(number, ..)| number).max().unwrap_or(0)
 }
 
-/// The number of the newest step that the database has; 0 for an empty one.
+/// Number of the newest migration of the database; 0 for an empty one.
 ///
 /// # Errors
-/// The database.
+/// The query failed.
 pub(crate) async fn version(pool: &AnyPool) -> Result<i64, StoreError> {
     // One message, which a pooler may give to any session.
     let found = sqlx::raw_sql("SELECT COALESCE(MAX(version), 0) AS version FROM _sqlx_migrations");
@@ -55,8 +55,8 @@ pub(crate) async fn version(pool: &AnyPool) -> Result<i64, StoreError> {
     }
 }
 
-/// As [`run`], where the URL leads to the engine itself. Through a pooler nothing is brought anywhere: the lock that
-/// keeps two servers apart would be taken in one session and given back in another, and so never.
+/// As [`run`], if the URL connects to the engine itself. Through a pooler nothing is migrated: the lock that keeps
+/// two servers apart would be taken in one session and released in another, and so stay taken.
 ///
 /// # Errors
 /// As [`run`]; through a pooler, the tables have another version.
@@ -85,7 +85,7 @@ pub(crate) async fn run(engine: Engine, pool: &AnyPool) -> Result<(), StoreError
     Ok(())
 }
 
-/// Makes the tables as they were at a step, or leaves them where they are beyond it.
+/// Migrates the tables up to one migration; tables that are newer are not changed.
 pub(crate) async fn run_to(engine: Engine, pool: &AnyPool, last: i64) -> Result<(), StoreError> {
     let steps = STEPS.iter().filter(|&&(number, ..)| number <= last).map(|&(number, name, sql)| {
         let sql = AssertSqlSafe(engine.tables(sql).into_owned()).into_sql_str();

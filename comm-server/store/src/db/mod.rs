@@ -1,5 +1,5 @@
-//! The ground floor: connections to the engines, the writers that commit changes in groups, and the forms of rows, pages
-//! and statements. It knows no table but those of the migrations.
+//! The lowest layer: connections to the engines, the writers that commit changes in groups, and the types for rows,
+//! pages and statements. It knows no table except those of the migrations.
 
 mod connections;
 pub(crate) mod engine;

@@ -1,17 +1,17 @@
-//! Statements over many rows: one round trip to the engine for any number.
+//! Statements for many rows: one round trip to the engine for any number.
 //!
-//! Their texts come in few lengths, so that each is built and prepared once per connection.
+//! Their texts have only a few lengths, so that each is built and prepared once per connection.
 
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 
-/// Lengths that there are: the powers of two up to 256.
+/// Number of lengths: the powers of two up to 256.
 const LENGTHS: usize = 9;
 
 /// Maximum number of rows of one statement.
 pub(crate) const MOST_ROWS: usize = 1 << (LENGTHS - 1);
 
-/// A statement in all its lengths, each made when it is first needed.
+/// A statement in all its lengths; each is built when it is first needed.
 pub(crate) struct Statement {
     texts: [OnceLock<String>; LENGTHS],
     make: fn(rows: usize) -> String,
@@ -23,21 +23,21 @@ impl Statement {
         Self { texts: [const { OnceLock::new() }; LENGTHS], make }
     }
 
-    /// The shortest text for at least `rows` rows, at most [`MOST_ROWS`], and how many it has: the missing ones are to
-    /// be filled up.
+    /// The shortest text for at least `rows` rows, at most [`MOST_ROWS`], and its number of rows. The caller fills
+    /// the missing rows.
     pub(crate) fn at_least(&'static self, rows: usize) -> (&'static str, usize) {
         let rows = rows.clamp(1, MOST_ROWS).next_power_of_two();
         (self.of(rows), rows)
     }
 
-    /// The longest text for at most `rows` rows (one or more), and its number of rows; the rest follows in the next
-    /// statement.
+    /// The longest text for at most `rows` rows (one or more), and its number of rows. The caller executes further
+    /// statements for the rest.
     fn at_most(&'static self, rows: usize) -> (&'static str, usize) {
         let rows = 1 << rows.clamp(1, MOST_ROWS).ilog2();
         (self.of(rows), rows)
     }
 
-    /// All rows in as few statements as the texts allow: each text with the rows that it is for.
+    /// Divides all rows among as few statements as possible; returns each text with its rows.
     pub(crate) fn split<'a, T>(
         &'static self,
         mut rows: &'a [T],
@@ -76,7 +76,7 @@ pub(crate) fn rows(rows: usize, columns: usize, before: usize, lead: impl Fn(usi
     sql
 }
 
-/// No lead.
+/// No prefix for a row.
 pub(crate) fn plain(_: usize) -> String {
     String::new()
 }

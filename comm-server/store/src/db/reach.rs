@@ -23,7 +23,7 @@ pub enum Needs {
     Tables,
 }
 
-/// Whether a URL is one of a database that can be used; nothing is opened.
+/// Whether a URL is that of a supported database; opens nothing.
 ///
 /// # Errors
 /// It isn't.
@@ -66,7 +66,7 @@ fn check_file(file: &Path, needs: Needs) -> Result<(), StoreError> {
     }
 }
 
-/// Version of the tables, by a connection of its own.
+/// Reads the version of the tables over a separate connection.
 async fn connected(url: &str) -> Result<i64, StoreError> {
     let opening = async {
         // A single connection reports why it was refused; a pool retries and reports a timeout only.

@@ -48,7 +48,7 @@ pub(crate) fn maybe_time(row: &AnyRow, column: &'static str) -> Result<Option<Ti
     maybe_number(row, column)?.map(|ms| from_ms(ms, column)).transpose()
 }
 
-/// A value of an enum or an id, of the row that `key` names.
+/// A value of an enum or an id, in the row with this `key`.
 pub(crate) fn parsed<T: FromStr>(
     row: &AnyRow,
     (table, column): (&'static str, &'static str),
@@ -76,17 +76,17 @@ pub(crate) fn parsed_or_none<T: FromStr>(
     Ok(if text(row, column)?.is_empty() { None } else { Some(parsed(row, (table, column), key)?) })
 }
 
-/// The lower limit of a time column, milliseconds; below every time for none.
+/// The minimum of a time column, milliseconds; `None` sets no minimum.
 pub(crate) fn since(time: Option<Timestamp>) -> i64 {
     time.map_or(i64::MIN, Timestamp::as_millisecond)
 }
 
-/// A text as a column holds it, empty for none: the inverse of [`parsed_or_none`].
+/// The text in a column, empty for none: the inverse of [`parsed_or_none`].
 pub(crate) fn text_or_empty<T: ToString>(value: Option<&T>) -> String {
     value.map(T::to_string).unwrap_or_default()
 }
 
-/// A number as the engines hold it.
+/// A number as the engines store it.
 pub(crate) fn stored(number: u64, what: &'static str) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(|_| StoreError::Range { what })
 }

@@ -1,4 +1,4 @@
-//! Pieces of SQL that follow from the enums of the core, so that a rule is written once.
+//! Parts of SQL that are derived from the enums of the core, so that a rule is written once.
 
 use comm_server_core::cadence::{SILENT_INTERVALS, SILENT_SLACK_MS};
 use comm_server_core::calls::{CallPriority, is_about_supply};
@@ -14,17 +14,17 @@ fn list(names: impl IntoIterator<Item = &'static str>) -> String {
     names.join(", ")
 }
 
-/// The states of commands that a rule holds for.
+/// The states of commands for which a rule is true.
 pub(crate) fn command_states(rule: impl Fn(CommandState) -> bool) -> String {
     list(CommandState::ALL.into_iter().filter(|state| rule(*state)).map(CommandState::name))
 }
 
-/// The states of roll-outs that a rule holds for.
+/// The states of roll-outs for which a rule is true.
 pub(crate) fn rollout_states(rule: impl Fn(RolloutState) -> bool) -> String {
     list(RolloutState::ALL.into_iter().filter(|state| rule(*state)).map(RolloutState::name))
 }
 
-/// The steps of devices that a rule holds for.
+/// The steps of devices for which a rule is true.
 pub(crate) fn device_steps(rule: impl Fn(DeviceStep) -> bool) -> String {
     list(DeviceStep::ALL.into_iter().filter(|step| rule(*step)).map(DeviceStep::name))
 }
@@ -63,7 +63,7 @@ pub(crate) fn call_rank() -> String {
     format!("CASE c.kind {} ELSE {} END", cases.join(" "), CallPriority::Other.rank())
 }
 
-/// Whether the gateway `g` is silent at the time that a parameter gives, see [`comm_server_core::cadence::is_silent`].
+/// Whether the gateway `g` counts as not polling at the time in a parameter, see [`comm_server_core::cadence::is_silent`].
 pub(crate) fn is_silent(now_ms: &str) -> String {
     let factor = 1000 * SILENT_INTERVALS;
     format!(
@@ -71,10 +71,10 @@ pub(crate) fn is_silent(now_ms: &str) -> String {
     )
 }
 
-/// ` AND …`: the gateway that `column` names lies in the scope; empty for a whole tenant, which is parameter `$1`.
+/// ` AND …`: the gateway in `column` is in the scope; empty for a whole tenant, which is parameter `$1`.
 ///
-/// An id stands in the text as a literal: it is a parsed UUID, and a statement with another number of parameters for each
-/// kind of scope would be written twice.
+/// The id is a literal, which is safe because it is a parsed UUID. As a parameter, each statement would be needed
+/// twice, with and without it.
 pub(crate) fn gateway_within(scope: &Scope, column: &str) -> String {
     within(scope, |part| {
         let (own, id) = match part {
@@ -85,7 +85,7 @@ pub(crate) fn gateway_within(scope: &Scope, column: &str) -> String {
     })
 }
 
-/// The same for the site that `column` names.
+/// The same for the site in `column`.
 pub(crate) fn site_within(scope: &Scope, column: &str) -> String {
     within(scope, |part| match part {
         Part::Customer(id) => {
@@ -95,7 +95,7 @@ pub(crate) fn site_within(scope: &Scope, column: &str) -> String {
     })
 }
 
-/// The same for the customer that `column` names: for a site, the customer that it belongs to.
+/// The same for the customer in `column`; if the scope is a site, for the customer of that site.
 pub(crate) fn customer_within(scope: &Scope, column: &str) -> String {
     within(scope, |part| match part {
         Part::Customer(id) => format!("{column} = '{id}'"),
@@ -105,7 +105,7 @@ pub(crate) fn customer_within(scope: &Scope, column: &str) -> String {
     })
 }
 
-/// The same for the user `u`: one who reaches nothing outside of the scope.
+/// The same for the user `u`, who must not have access outside of the scope.
 pub(crate) fn user_within(scope: &Scope) -> String {
     within(scope, |part| match part {
         Part::Customer(id) => format!("u.scope_customer = '{id}'"),
@@ -117,7 +117,7 @@ fn within(scope: &Scope, condition: impl Fn(Part) -> String) -> String {
     scope.parts().map(|part| format!(" AND {}", condition(part))).collect()
 }
 
-/// Names of the customer and the site of the gateway `g`, "" where it is not assigned: columns, and the joins for them.
+/// Columns with the names of customer and site of the gateway `g`, "" if it is not assigned, and the joins for them.
 pub(crate) const PLACE: &str = "COALESCE(cu.name, '') AS customer, COALESCE(si.name, '') AS site, \
     COALESCE(g.customer_id, '') AS customer_id, COALESCE(g.site_id, '') AS site_id";
 
@@ -147,7 +147,7 @@ mod tests {
         }
     }
 
-    /// The names of our enums that occur between quotes in a source, its tests apart.
+    /// The names of our enums that are quoted in a source file, except in its tests.
     fn literals(source: &str) -> Vec<&'static str> {
         let code = source.split("#[cfg(test)]").next().unwrap();
         let names = (CommandState::ALL.map(CommandState::name).into_iter())

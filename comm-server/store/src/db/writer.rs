@@ -1,8 +1,8 @@
-//! The writers: each takes the changes that wait, makes them in one transaction, and responds to each after the commit.
+//! The writers: each executes the queued changes in one transaction, and responds to each after the commit.
 //!
-//! A change that fails is undone alone (a savepoint); a commit that fails is reported to all. So thousands of gateways
-//! share one sync, and nothing is acknowledged that isn't on the disk. All changes of a gateway go through the same
-//! writer, in their order; where several servers share a database, the gateway's row is locked first.
+//! A change that fails is rolled back alone (to a savepoint); a commit that fails is reported to all. Thousands of
+//! gateways thus share one sync, and nothing is acknowledged that isn't durable. All changes of a gateway go through
+//! the same writer, in order; if several servers share a database, the gateway's row is locked first.
 
 mod group;
 mod job;
@@ -27,7 +27,7 @@ use queue::{Entrance, Queue};
 /// A future of a change, tied to its connection.
 pub(crate) type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
 
-/// Handles polls, each of another gateway, in one transaction; the outcomes have the same order.
+/// Handles polls, each of a different gateway, in one transaction; the outcomes have the same order.
 pub(crate) type TakePolls =
     for<'c> fn(&'c mut AnyConnection, &'c [&'c PollRequest]) -> Work<'c, Vec<PollOutcome>>;
 
@@ -39,15 +39,15 @@ struct Transactions {
     take_polls: TakePolls,
 }
 
-/// A change that was made and waits for the commit.
+/// Sends the result of a change after the commit.
 type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
 
-/// A change and whether it is to be kept.
+/// The execution of a change; returns whether it is kept, and what to send.
 type Made<'c> = Pin<Box<dyn Future<Output = (bool, Answer)> + Send + 'c>>;
 
 type Change = Box<dyn for<'c> FnOnce(&'c mut AnyConnection) -> Made<'c> + Send>;
 
-/// A change that waits.
+/// A queued change.
 struct Waiting {
     key: Option<GatewayKey>,
     what: What,
@@ -61,7 +61,7 @@ enum What {
     Poll(Box<PollRequest>, oneshot::Sender<Result<PollOutcome, StoreError>>),
 }
 
-/// Hands changes to the writers.
+/// Passes changes to the writers.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
     groups: Arc<[Entrance]>,
@@ -70,7 +70,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the writers; the task ends when they are closed or their last clone is gone.
+    /// Starts the writers; the task ends when they are closed or the last clone is dropped.
     pub(crate) fn start(engine: Engine, pool: AnyPool, take_polls: TakePolls) -> (Self, JoinHandle<()>) {
         let closing = CancellationToken::new();
         let Writing { groups, singles } = engine.writing();
@@ -91,20 +91,20 @@ impl Writer {
         (Self { groups: entrances.into(), singles, closing }, task)
     }
 
-    /// Rejects further changes; those in the queue are still made.
+    /// Rejects further changes; queued ones are still executed.
     pub(crate) fn close(&self) {
         self.closing.cancel();
     }
 
-    /// The part of all places for changes that is taken, at the fullest writer: 0 to 1.
+    /// How full the queue for changes is, at the fullest writer: 0 to 1.
     pub(crate) fn load(&self) -> f64 {
         self.groups.iter().map(Entrance::load).fold(0.0, f64::max)
     }
 
-    /// Makes a change that concerns no single gateway; returns after the commit.
+    /// Executes a change that concerns no single gateway; returns after the commit.
     ///
     /// # Errors
-    /// The change, the commit, or the store is busy, closed or not to be reached.
+    /// The change or the commit failed, or the store is busy, closed or unreachable.
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -114,7 +114,7 @@ impl Writer {
         self.hand_over(entrance, None, Urgency::Urgent, |sender| What::Change(change(work, sender))).await
     }
 
-    /// Makes a change that concerns one gateway; returns after the commit.
+    /// Executes a change that concerns one gateway; returns after the commit.
     ///
     /// # Errors
     /// As [`Writer::write`].
@@ -150,7 +150,7 @@ impl Writer {
         self.groups.get(place)
     }
 
-    /// Why a change was dropped without a result.
+    /// The error of a change that was dropped without a result.
     fn why_nothing(&self) -> StoreError {
         if self.closing.is_cancelled() { StoreError::Closed } else { StoreError::Unreachable }
     }
@@ -184,7 +184,7 @@ where
     })
 }
 
-/// Sends an outcome once its commit has succeeded or failed.
+/// Sends an outcome after its commit has succeeded or failed.
 fn answer<T: Send + 'static>(
     outcome: Result<T, StoreError>,
     sender: oneshot::Sender<Result<T, StoreError>>,

@@ -1,4 +1,5 @@
-//! Rows of addresses. A row is never changed: what was sent to an address still names it after an edit.
+//! Rows of addresses. A row is never changed, so that a document which was sent to an address still refers to it
+//! after an edit.
 
 use comm_server_core::customers::Address;
 use comm_server_core::tenancy::TenantId;
@@ -24,7 +25,7 @@ pub(crate) fn of(found: &AnyRow) -> Result<Address, StoreError> {
     })
 }
 
-/// Inserts an address and returns its id; "" for one without a text, which has no row.
+/// Inserts an address and returns its id; "" for an empty address, which has no row.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     tenant: &TenantId,

@@ -19,20 +19,20 @@ pub struct ApiToken {
     pub tenant: TenantId,
     /// Its id.
     pub id: Uuid,
-    /// What was entered.
+    /// The fields as entered.
     pub spec: TokenSpec,
     /// The author.
     pub created_by: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it was used last, to the minute.
+    /// When it was last used, to the minute.
     pub used_at: Option<Timestamp>,
-    /// Since when it no longer works.
+    /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
 impl ApiToken {
-    /// What it reaches.
+    /// The part of the tree that it can access.
     #[must_use]
     pub fn scope(&self) -> Scope {
         Scope::new(self.tenant.clone(), self.spec.account.part)
@@ -78,7 +78,7 @@ pub(crate) async fn by_hash(
     found.as_ref().map(of).transpose()
 }
 
-/// Tokens that reach nothing outside of a scope, newest first; at most 1,000.
+/// Tokens whose access lies within a scope, newest first; at most 1,000.
 pub(crate) async fn all(connection: &mut AnyConnection, scope: &Scope) -> Result<Vec<ApiToken>, StoreError> {
     let within = sql::user_within(scope);
     let sql =
@@ -91,7 +91,7 @@ pub(crate) async fn all(connection: &mut AnyConnection, scope: &Scope) -> Result
     rows.iter().map(of).collect()
 }
 
-/// Inserts a token; false if one of that name exists. `customer` is that of the token's site.
+/// Inserts a token; false if one with that name exists. `customer` is that of the token's site.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     (tenant, id): (&TenantId, Uuid),
@@ -122,7 +122,7 @@ pub(crate) async fn insert(
     Ok(done.rows_affected() == 1)
 }
 
-/// Notes when a token was used.
+/// Records the use of a token.
 pub(crate) async fn set_used(
     connection: &mut AnyConnection,
     (tenant, id): (&TenantId, Uuid),
@@ -138,7 +138,7 @@ pub(crate) async fn set_used(
     Ok(())
 }
 
-/// Revokes a token within a scope; its name, `None` if there is none that works.
+/// Revokes a token within a scope; returns its name, `None` if there is no valid one.
 pub(crate) async fn revoke(
     connection: &mut AnyConnection,
     scope: &Scope,

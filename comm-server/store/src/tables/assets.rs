@@ -15,7 +15,7 @@ const TABLE: &str = "assets";
 pub(crate) struct AssetRow {
     pub(crate) id: AssetId,
     pub(crate) spec: AssetSpec,
-    /// It grows by one with each change.
+    /// Increases by one with each change.
     pub(crate) version: i64,
     pub(crate) retired_at: Option<Timestamp>,
 }
@@ -54,7 +54,7 @@ pub(crate) async fn read(
     found.as_ref().map(of).transpose()
 }
 
-/// The asset of a tenant that has a key, which isn't empty.
+/// The asset of a tenant with a key, which must not be empty.
 pub(crate) async fn with_key(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -110,7 +110,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Stores a change; it has the next version then.
+/// Stores a change, and increments the version.
 pub(crate) async fn update(
     connection: &mut AnyConnection,
     tenant: &TenantId,

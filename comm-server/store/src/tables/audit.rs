@@ -1,5 +1,5 @@
-//! The audit: changes with their authors and times. An entry is appended without a place in the chain, so that writers
-//! wait for nobody; it gets one when it is sealed.
+//! The audit: changes with their authors and times. An entry is appended without a position in the chain, so that
+//! writers don't wait for each other; it gets one when it is sealed.
 
 use comm_server_core::audit::{Content, Head};
 use comm_server_core::tenancy::TenantId;
@@ -13,13 +13,13 @@ use wire::text::{clipped, with_marks};
 
 use crate::db::{StoreError, failed, row};
 
-/// A text of an entry, bytes.
+/// Maximum length of a text of an entry, bytes.
 const TEXT_BYTES: usize = 4 << 10;
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AuditEntry {
-    /// When.
+    /// The time.
     pub at: Timestamp,
     /// The author: a user's name, `cli`, `server`, or a gateway's name.
     pub who: String,
@@ -27,9 +27,9 @@ pub struct AuditEntry {
     pub what: String,
     /// A text for people.
     pub detail: String,
-    /// What was changed, as it was; `None` for what is new, and for entries about no change.
+    /// The object before the change; `None` if it was created, or if the entry is not about a change.
     pub before: Option<Value>,
-    /// The same as it is since then; `None` for what was deleted.
+    /// The object after the change; `None` if it was deleted.
     pub after: Option<Value>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) async fn append(
     Ok(())
 }
 
-/// A text from outside, as evidence: hidden characters become marks, so that it can't be misread.
+/// A text from outside for the audit: hidden characters are replaced by marks.
 pub(crate) fn evident(text: &str) -> String {
     with_marks(clipped(text, TEXT_BYTES)).into_owned()
 }
@@ -69,7 +69,7 @@ impl AuditEntry {
         Self { at, who, what, detail, before: None, after: None }
     }
 
-    /// The entry of a change, with what it replaced and what it left.
+    /// The entry of a change, with the values before and after.
     #[must_use]
     pub(crate) fn changing(self, before: Option<Value>, after: Option<Value>) -> Self {
         Self { before, after, ..self }
@@ -86,9 +86,9 @@ pub(crate) struct Row {
     pub(crate) detail: String,
     pub(crate) before: Option<String>,
     pub(crate) after: Option<String>,
-    /// Its place in the chain; `None` until it is sealed.
+    /// Its position in the chain; `None` until it is sealed.
     pub(crate) number: Option<i64>,
-    /// The stored hash, whatever it is.
+    /// The stored hash; it may be invalid if the database was manipulated.
     pub(crate) hash: Option<String>,
 }
 
@@ -110,7 +110,7 @@ impl Row {
         })
     }
 
-    /// What its hash is over.
+    /// The content that is hashed.
     pub(crate) fn content<'a>(&'a self, tenant: &'a TenantId) -> Content<'a> {
         Content {
             tenant: tenant.as_str(),
@@ -138,7 +138,7 @@ pub(crate) async fn unsealed(
     found.iter().map(Row::of).collect()
 }
 
-/// Gives an entry its place in the chain.
+/// Stores an entry's position in the chain and its hash.
 pub(crate) async fn seal(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -156,7 +156,7 @@ pub(crate) async fn seal(
     Ok(())
 }
 
-/// The first number behind a place in the chain that an entry has.
+/// The lowest number greater than a number.
 pub(crate) async fn first_after(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -169,7 +169,7 @@ pub(crate) async fn first_after(
     row::maybe_number(&found, "number")
 }
 
-/// The first number whose entry is not older than a time.
+/// The lowest number whose entry is not older than a time.
 pub(crate) async fn first_since(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -184,7 +184,7 @@ pub(crate) async fn first_since(
     found.map(|found| row::number(&found, "number")).transpose()
 }
 
-/// Number and stored hash of the last entry up to a number.
+/// Number and stored hash of the entry with the highest number up to a number.
 pub(crate) async fn last_until(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -200,7 +200,7 @@ pub(crate) async fn last_until(
     found.map(|found| Ok((row::number(&found, "number")?, row::maybe_text(&found, "hash")?))).transpose()
 }
 
-/// Deletes sealed entries up to a number; how many.
+/// Deletes sealed entries up to a number; returns how many were deleted.
 pub(crate) async fn delete_until(
     connection: &mut AnyConnection,
     tenant: &TenantId,

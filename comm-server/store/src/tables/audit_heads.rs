@@ -8,7 +8,7 @@ use crate::db::{StoreError, failed, row};
 
 const TABLE: &str = "audit_heads";
 
-/// Reads a head; that of an empty chain where there is none yet.
+/// Reads a head; that of an empty chain if there is none yet.
 pub(crate) async fn read(connection: &mut AnyConnection, tenant: &TenantId) -> Result<Head, StoreError> {
     let select =
         sqlx::query("SELECT number, hash, first_number, first_previous FROM audit_heads WHERE tenant = $1")

@@ -39,7 +39,7 @@ fn open(found: &AnyRow) -> Result<Open, StoreError> {
     })
 }
 
-/// How many service calls of a gateway are open.
+/// The number of open service calls of a gateway.
 pub(crate) async fn count_service_calls(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
@@ -74,7 +74,7 @@ pub(crate) async fn open_calls(
     rows.iter().map(open).collect()
 }
 
-/// Open calls that were received before the gateway opened its present spool, of devices that have been read, and when
+/// Open calls that were received before the gateway opened its present spool, of devices that have been read; and when
 /// that spool was opened, milliseconds.
 pub(crate) async fn open_before_spool(
     connection: &mut AnyConnection,
@@ -97,7 +97,7 @@ pub(crate) async fn open_before_spool(
     Ok(Some((since_ms, rows.iter().map(open).collect::<Result<_, _>>()?)))
 }
 
-/// Inserts a call, which ends where it begins unless it is open.
+/// Inserts a call. One that is not open ends at the time at which it begins.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     LaneRef { of, lane }: LaneRef<'_>,
@@ -130,7 +130,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Closes the call that a report raised.
+/// Ends the call that a report opened.
 pub(crate) async fn close(
     connection: &mut AnyConnection,
     LaneRef { of, lane }: LaneRef<'_>,
@@ -157,7 +157,7 @@ pub(crate) async fn close(
     Ok(())
 }
 
-/// Deletes calls that ended before a time; how many.
+/// Deletes calls that ended before a time; returns how many.
 pub(crate) async fn delete_ended(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,

@@ -117,7 +117,7 @@ pub(crate) async fn insert(connection: &mut AnyConnection, new: NewRow<'_>) -> R
     Ok(())
 }
 
-/// Commands that go out with a poll, with their states.
+/// Commands to deliver with a poll, with their states.
 pub(crate) async fn deliverable(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
@@ -142,7 +142,7 @@ pub(crate) async fn deliverable(
     rows.iter().map(command).collect()
 }
 
-/// Notes that a command went out.
+/// Records that a command was delivered.
 pub(crate) async fn set_delivered(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
@@ -164,7 +164,7 @@ pub(crate) async fn set_delivered(
     Ok(())
 }
 
-/// How many commands of a kind are open and have not expired.
+/// The number of commands of a kind that are open and have not expired.
 pub(crate) async fn count_open(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
@@ -261,7 +261,7 @@ pub(crate) async fn due(connection: &mut AnyConnection, now: Timestamp) -> Resul
     rows.iter().map(due).collect()
 }
 
-/// Moves a command from one state to another, unless it left that state through another server; whether it moved.
+/// Changes the state of a command, unless another server has changed it meanwhile; returns whether it did.
 pub(crate) async fn move_state(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
@@ -305,7 +305,7 @@ pub(crate) async fn open_of_rollout(
     rows.iter().map(command).collect()
 }
 
-/// Deletes commands that ended and were created before a time; how many.
+/// Deletes commands that have ended and were created before a time; returns how many.
 pub(crate) async fn delete_ended(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,

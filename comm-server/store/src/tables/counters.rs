@@ -18,10 +18,10 @@ use crate::db::multi_row::{self, Statement};
 use crate::db::row::stored;
 use crate::db::{StoreError, failed, row};
 
-/// A counter to be added.
+/// A counter to insert.
 pub(crate) struct CounterRow<'a> {
     pub(crate) device: &'a DeviceId,
-    /// Number of the report that brought it.
+    /// Sequence number of its report.
     pub(crate) seq: u64,
     pub(crate) read_at: Timestamp,
     pub(crate) unit: String,
@@ -36,7 +36,7 @@ static COUNTERS: Statement = Statement::new(|rows| {
     )
 });
 
-/// Inserts counters, unless the same counter was read at that time already.
+/// Inserts counters, unless a value of the same counter and time exists.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     LaneRef { of, lane }: LaneRef<'_>,
@@ -77,7 +77,8 @@ pub(crate) async fn oldest(
     row::maybe_number(&found, "oldest")
 }
 
-/// Of each step the last meter stays, of each source the first of all, and of each fall the meters before and after it.
+/// Keeps the last meter of each step, and for each source the first of all, and the meters before and after each
+/// fall.
 const THIN_STEPS: &str = "DELETE FROM counters WHERE tenant = $1 AND gateway = $2 AND read_ms >= $3 AND read_ms < $4 \
          AND EXISTS (SELECT 1 FROM counters n WHERE n.tenant = counters.tenant \
           AND n.gateway = counters.gateway AND n.device = counters.device AND n.counter = counters.counter \
@@ -93,8 +94,9 @@ const THIN_STEPS: &str = "DELETE FROM counters WHERE tenant = $1 AND gateway = $
           AND b.gateway = counters.gateway AND b.device = counters.device AND b.counter = counters.counter \
           AND b.oid = counters.oid AND b.read_ms < counters.read_ms)";
 
-/// What else stays: what the epochs of assets begin and end with. The second meter after a fall tells whether the counter
-/// climbs or was back at once; the first of a source follows another one that then is silent for 48 hours.
+/// Keeps in addition the first and last readings of the epochs of assets. The second meter after a fall shows whether
+/// it was a dip; the first one of a source is the beginning of an epoch if the previous source is not read for 48
+/// hours after it.
 const THIN_BORDERS: &str = " \
          AND NOT COALESCE((SELECT b.value FROM counters b WHERE b.tenant = counters.tenant \
           AND b.gateway = counters.gateway AND b.device = counters.device AND b.counter = counters.counter \
@@ -125,8 +127,8 @@ const THIN_BORDERS: &str = " \
 
 static THIN: LazyLock<String> = LazyLock::new(|| format!("{THIN_STEPS}{THIN_BORDERS}"));
 
-/// Of each source of a counter keeps the last meter of each step, the first of all, and of each fall the meters before and
-/// after it; besides, what the epochs of assets begin and end with.
+/// Thins meters: for each source of a counter, keeps the last one of each step, the first of all, and those before
+/// and after each fall; and the first and last readings of the epochs of assets.
 pub(crate) async fn thin(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
@@ -160,7 +162,7 @@ pub(crate) fn meter(found: &AnyRow) -> Result<Meter, StoreError> {
     })
 }
 
-/// Which readings of a span are wanted.
+/// Which readings of a span are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Which {
     All,
@@ -198,7 +200,7 @@ pub(crate) async fn of_device(
     rows.iter().map(meter).collect()
 }
 
-/// When a device was read first after a time, by any gateway of the tenant.
+/// The first reading of a device after a time, by any gateway of the tenant.
 pub(crate) async fn first_after(
     connection: &mut AnyConnection,
     tenant: &TenantId,

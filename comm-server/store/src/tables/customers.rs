@@ -15,7 +15,7 @@ const TABLE: &str = "customers";
 pub(crate) struct CustomerRow {
     pub(crate) id: CustomerId,
     pub(crate) spec: CustomerSpec,
-    /// It grows by one with each change.
+    /// Increases by one with each change.
     pub(crate) version: i64,
 }
 
@@ -47,7 +47,7 @@ pub(crate) async fn read(
     found.as_ref().map(of).transpose()
 }
 
-/// The customers of a tenant that have this name or this key, where it isn't empty; at most two.
+/// The customers of a tenant with this name, or with this key if it isn't empty; at most two.
 pub(crate) async fn like(
     connection: &mut AnyConnection,
     tenant: &TenantId,

@@ -25,7 +25,7 @@ pub(crate) struct Total {
     pub(crate) last: Option<LastTotal>,
     /// OID that it was read from.
     pub(crate) source: Option<String>,
-    /// When a counter of the device fell last.
+    /// When a counter of the device last fell.
     pub(crate) fell_at: Option<Timestamp>,
 }
 
@@ -46,7 +46,7 @@ static TOTALS: Statement = Statement::new(|rows| {
     )
 });
 
-/// A device's total, when a counter of it fell last, and where the total was read.
+/// A device's total with its source, and when a counter of it last fell.
 static SELECT_TOTAL: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT d.total, d.total_ms, (SELECT MAX(c.raised_ms) FROM calls c WHERE c.tenant = d.tenant \
@@ -59,7 +59,7 @@ static SELECT_TOTAL: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Devices by their keys; a key of empty texts is none.
+/// Devices by their keys; a key of empty texts matches nothing.
 static SELECT_CANDIDATES: Statement = Statement::new(|rows| {
     let wanted = multi_row::rows(rows, 2, 1, multi_row::plain);
     format!(
@@ -188,7 +188,7 @@ pub(crate) async fn total(
     })
 }
 
-/// When the last whole reading of a device was made.
+/// When the last full reading of a device was made.
 pub(crate) async fn read_at(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
@@ -216,7 +216,7 @@ pub(crate) async fn is_within(
     Ok(found.is_some())
 }
 
-/// When a device's counters were read last, by any gateway of the tenant.
+/// When the counters of a device were last read, by any gateway of the tenant.
 pub(crate) async fn newest_reading(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -259,7 +259,7 @@ fn candidate(r: &AnyRow) -> Result<Candidate, StoreError> {
     })
 }
 
-/// Vendors and models that there are, at most `limit`.
+/// Vendors and models of all devices, at most `limit`.
 pub(crate) async fn models(
     connection: &mut AnyConnection,
     scope: &Scope,
@@ -279,7 +279,7 @@ pub(crate) async fn models(
     rows.iter().map(|r| Ok((row::text(r, "vendor")?, row::text(r, "model")?))).collect()
 }
 
-/// The devices of a vendor whose model is written so.
+/// The devices of a vendor with exactly this model text.
 pub(crate) async fn of_model(
     connection: &mut AnyConnection,
     scope: &Scope,
@@ -300,7 +300,7 @@ pub(crate) async fn of_model(
     rows.iter().map(candidate).collect()
 }
 
-/// The devices of these keys, as far as they exist.
+/// The existing devices among these keys.
 pub(crate) async fn candidates(
     connection: &mut AnyConnection,
     tenant: &TenantId,

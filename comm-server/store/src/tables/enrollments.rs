@@ -1,4 +1,4 @@
-//! Rows of enrollment tokens that were taken.
+//! Rows of enrollment tokens that were used.
 
 use comm_server_core::tenancy::TenantId;
 use sqlx::AnyConnection;
@@ -31,7 +31,7 @@ pub struct IssuedFor {
     pub detail: String,
 }
 
-/// Inserts a token, unless it was taken before.
+/// Inserts a token, unless it was used before.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -52,7 +52,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Stores the certificate issued for a token and its key; false if one is stored already.
+/// Stores the certificate issued for a token and its key; `false` if one is already stored.
 pub(crate) async fn set_issued(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -74,7 +74,7 @@ pub(crate) async fn set_issued(
     Ok(kept.rows_affected() > 0)
 }
 
-/// The key that a token was taken for, and the certificate that was issued.
+/// The key for which a token was used, and the certificate that was issued.
 pub(crate) async fn read(
     connection: &mut AnyConnection,
     tenant: &TenantId,

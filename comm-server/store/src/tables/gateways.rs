@@ -20,19 +20,19 @@ const TABLE: &str = "gateways";
 /// A gateway whose meters are due.
 pub(crate) struct MetersDue {
     pub(crate) key: GatewayKey,
-    /// When; absent for a gateway that is new.
+    /// When; `None` for a new gateway.
     pub(crate) at: Option<Timestamp>,
 }
 
 /// A gateway whose old rows are to be deleted.
 pub(crate) struct RetentionDue {
     pub(crate) key: GatewayKey,
-    /// When that was done last, milliseconds.
+    /// When that was last done, milliseconds.
     last_ms: i64,
 }
 
-/// What gateways report about themselves. A new spool has no id (the nil UUID) until the response to its first poll;
-/// the requests that follow belong to the same epoch.
+/// What gateways report about themselves. A new spool has the nil UUID as its id until the response to its first
+/// poll; later requests with its new id belong to the same epoch.
 static UPDATE_GATEWAYS: Statement = Statement::new(|rows| {
     let new = multi_row::rows(rows, 11, 0, multi_row::plain);
     format!(
@@ -122,7 +122,7 @@ pub(crate) async fn update(
     Ok(())
 }
 
-/// Gateways whose meters are due, the longest due first, at most `limit`.
+/// Gateways whose meters are due, longest overdue first, at most `limit`.
 pub(crate) async fn meters_due(
     connection: &mut AnyConnection,
     now: Timestamp,
@@ -141,7 +141,7 @@ pub(crate) async fn meters_due(
     rows.iter().map(due).collect()
 }
 
-/// Moves the time of the next meter request; false if another server moved it first.
+/// Sets the time of the next meter request; `false` if another server did first.
 pub(crate) async fn move_meters_due(
     connection: &mut AnyConnection,
     due: &MetersDue,
@@ -161,7 +161,7 @@ pub(crate) async fn move_meters_due(
     Ok(moved.rows_affected() == 1)
 }
 
-/// Gateways whose old rows were deleted last at a time or before it, the longest ago first.
+/// Gateways whose old rows were last deleted at or before a time, longest ago first.
 pub(crate) async fn retention_due(
     connection: &mut AnyConnection,
     before_ms: i64,
@@ -179,7 +179,7 @@ pub(crate) async fn retention_due(
     rows.iter().map(due).collect()
 }
 
-/// Notes that a gateway's old rows are deleted now; false if another server does it.
+/// Records that a gateway's old rows are deleted now; `false` if another server did.
 pub(crate) async fn move_retention(
     connection: &mut AnyConnection,
     due: &RetentionDue,
@@ -198,7 +198,7 @@ pub(crate) async fn move_retention(
     Ok(moved.rows_affected() == 1)
 }
 
-/// The site that a gateway belongs to.
+/// The site of a gateway.
 pub(crate) async fn site_of(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -247,7 +247,8 @@ pub(crate) async fn set_place(
     Ok(())
 }
 
-/// Stores the poll interval of the gateways below a place, as their settings give it: a poll then reads one row.
+/// Stores the poll interval of the gateways below a part of the tree, from their settings, so that a poll reads only
+/// one row.
 pub(crate) async fn derive_poll_interval(
     connection: &mut AnyConnection,
     tenant: &TenantId,

@@ -1,4 +1,4 @@
-//! Rows of idempotency keys: requests that may come again, and the answers of those that were carried out.
+//! Rows of idempotency keys: requests that may be repeated, and the responses of those that were executed.
 
 use comm_server_core::tenancy::TenantId;
 use jiff::Timestamp;
@@ -15,27 +15,27 @@ pub struct IdempotencyKey {
     pub key: String,
 }
 
-/// The answer of a request that was carried out.
+/// The response to a request that was executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredAnswer {
     /// HTTP status.
     pub status: u16,
-    /// Headers as a JSON object of texts.
+    /// Headers as a JSON object of strings.
     pub headers: serde_json::Value,
     /// The body.
     pub body: String,
 }
 
-/// A key that is known.
+/// A known key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Known {
-    /// What the first request was: a hash.
+    /// Identifies the first request: a hash.
     pub(crate) fingerprint: String,
-    /// `None` while the first request runs.
+    /// `None` while the first request is in flight.
     pub(crate) answer: Option<StoredAnswer>,
 }
 
-/// Inserts a key; false if it is there.
+/// Inserts a key; `false` if it exists.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -57,7 +57,7 @@ pub(crate) async fn insert(
     Ok(done.rows_affected() == 1)
 }
 
-/// A key with its answer.
+/// A key with its response.
 pub(crate) async fn read(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -85,7 +85,7 @@ pub(crate) async fn read(
     Ok(Some(Known { fingerprint: row::text(&found, "fingerprint")?, answer }))
 }
 
-/// Stores the answer of the request that runs.
+/// Stores the response to the request in flight.
 pub(crate) async fn set_answer(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -108,7 +108,7 @@ pub(crate) async fn set_answer(
     Ok(())
 }
 
-/// Deletes a key, so that its request can be tried again.
+/// Deletes a key, so that its request can be retried.
 pub(crate) async fn delete(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -124,7 +124,7 @@ pub(crate) async fn delete(
     Ok(())
 }
 
-/// Deletes keys that were made before a time.
+/// Deletes keys that were inserted before a time.
 pub(crate) async fn delete_before(connection: &mut AnyConnection, time: Timestamp) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM idempotency_keys WHERE created_ms < $1")
         .bind(time.as_millisecond())

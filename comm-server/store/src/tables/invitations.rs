@@ -49,7 +49,7 @@ pub(crate) async fn user_of(
     found.as_ref().map(|r| row::parsed(r, ("invitations", "user_name"), "a row")).transpose()
 }
 
-/// Deletes an invitation; false if it isn't there any more.
+/// Deletes an invitation; `false` if it doesn't exist.
 pub(crate) async fn take(
     connection: &mut AnyConnection,
     tenant: &TenantId,

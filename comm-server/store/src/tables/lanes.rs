@@ -9,7 +9,7 @@ use crate::db::row::stored;
 use crate::db::writer::Caller;
 use crate::db::{StoreError, failed, row};
 
-/// Numbers of the last reports made.
+/// Stores the sequence numbers of the last reports made.
 static UPSERT_LANES: Statement = Statement::new(|rows| {
     let made = multi_row::rows(rows, 4, 0, multi_row::plain).replace(')', ", 0)");
     format!(
@@ -18,7 +18,7 @@ static UPSERT_LANES: Statement = Statement::new(|rows| {
     )
 });
 
-/// The acknowledged number of a lane, 0 where it has no row.
+/// The acknowledged number of a lane, 0 if it has no row.
 pub(crate) async fn acknowledged(
     connection: &mut AnyConnection,
     LaneRef { of, lane }: LaneRef<'_>,
@@ -34,7 +34,7 @@ pub(crate) async fn acknowledged(
     found.map_or(Ok(0), |found| row::count(&found, "acknowledged"))
 }
 
-/// Moves the acknowledged number of a lane, and with it at least the newest number made.
+/// Sets the acknowledged number of a lane, and raises the newest number made to at least the same.
 pub(crate) async fn set_acknowledged(
     connection: &mut AnyConnection,
     LaneRef { of, lane }: LaneRef<'_>,

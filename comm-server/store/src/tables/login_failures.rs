@@ -44,7 +44,7 @@ pub(crate) async fn read(
     Ok(counted)
 }
 
-/// Stores failures, where there is such an account; the same work where there is none.
+/// Stores failures of an existing account; for another one, the same work is done without effect.
 pub(crate) async fn upsert(
     connection: &mut AnyConnection,
     of: AccountRef<'_>,
@@ -98,7 +98,7 @@ pub(crate) async fn delete_of_account(
     Ok(())
 }
 
-/// Deletes failures whose last one was at a time or before it.
+/// Deletes failures of which the last one was at or before a time.
 pub(crate) async fn delete_before(connection: &mut AnyConnection, time: Timestamp) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM login_failures WHERE last_ms <= $1")
         .bind(time.as_millisecond())

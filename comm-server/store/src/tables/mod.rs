@@ -1,4 +1,4 @@
-//! The middle floor: one file for each table, rows in and rows out. A table never calls another one and decides nothing.
+//! The middle layer: one file per table, rows in and rows out. A table never calls another one and decides nothing.
 
 pub(crate) mod addresses;
 pub(crate) mod api_tokens;
@@ -61,6 +61,6 @@ pub(crate) struct LaneRef<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AccountRef<'a> {
     pub(crate) tenant: &'a TenantId,
-    /// `None` for what is no login name; rows have an empty text for it, which no user has.
+    /// `None` for a text that is not a login name; its rows have an empty text, which no user has.
     pub(crate) user: Option<&'a UserName>,
 }

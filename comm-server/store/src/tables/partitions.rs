@@ -1,11 +1,11 @@
-//! The partitions of the reports, where an administrator made the table so (`docs/scaling.md`).
+//! The partitions of `reports`, if an administrator has partitioned the table (`docs/scaling.md`).
 
 use comm_server_core::partitions::Partition;
 use sqlx::AnyConnection;
 
 use crate::db::{Engine, StoreError, failed, row};
 
-/// How long a change of partitions waits for a lock on the table; after that it is postponed to the next hour.
+/// Timeout of a change of partitions for its lock on the table; after that it is postponed by an hour.
 const PATIENCE: &str = "SET LOCAL lock_timeout = '2s'";
 
 /// Whether the reports are in partitions.
@@ -20,7 +20,7 @@ pub(crate) async fn are_used(connection: &mut AnyConnection) -> Result<bool, Sto
     Ok(row::number(&found, "partitioned")? > 0)
 }
 
-/// Lets one server at a time change the partitions, until the transaction ends.
+/// Locks the partitions against changes by other servers, until the transaction ends.
 pub(crate) async fn lock(connection: &mut AnyConnection) -> Result<(), StoreError> {
     execute(connection, PATIENCE.to_owned()).await?;
     let first = "SELECT tenant FROM tenants ORDER BY tenant LIMIT 1 FOR NO KEY UPDATE";
@@ -45,7 +45,7 @@ async fn execute(connection: &mut AnyConnection, sql: String) -> Result<(), Stor
     done.map(drop).map_err(failed("change partitions"))
 }
 
-/// The partitions that there are; one for all the rest has no bounds, and isn't ours to touch.
+/// The existing partitions. A default partition has no bounds, and is ignored.
 pub(crate) async fn existing(connection: &mut AnyConnection) -> Result<Vec<Partition>, StoreError> {
     let rows = sqlx::query(
         "SELECT CAST(child.relname AS TEXT) AS name, \

@@ -1,4 +1,4 @@
-//! Rows of placements: which device stands under which asset.
+//! Rows of placements: which device is under which asset.
 
 use comm_server_core::assets::Placement;
 use comm_server_core::tenancy::{AssetId, TenantId};
@@ -95,7 +95,7 @@ pub(crate) async fn end(
     Ok(())
 }
 
-/// Deletes an open placement, which was a mistake.
+/// Deletes an open placement that was made by mistake.
 pub(crate) async fn delete(
     connection: &mut AnyConnection,
     tenant: &TenantId,

@@ -9,7 +9,7 @@ use crate::db::multi_row::{self, Statement};
 use crate::db::writer::PollRequest;
 use crate::db::{StoreError, failed, row, sql};
 
-/// The state of gateways, in any order; of an unknown one, only its position.
+/// The state of gateways, in any order; for an unknown one, only its position in the request.
 static SELECT_STATE: Statement = Statement::new(|rows| {
     let asked = multi_row::rows(rows, 2, 0, |place| format!("'{place}', "));
     let service_call = sql::call_kind(CallKind::ServiceCall);
@@ -35,7 +35,7 @@ static SELECT_STATE: Statement = Statement::new(|rows| {
 pub(crate) struct PollState {
     pub(crate) known: bool,
     pub(crate) acknowledged: Lanes<u64>,
-    /// `None` where the lane has no row.
+    /// `None` if the lane has no row.
     pub(crate) made: Lanes<Option<i64>>,
     pub(crate) service_calls: u64,
     pub(crate) commands: u64,

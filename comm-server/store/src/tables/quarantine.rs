@@ -31,7 +31,7 @@ impl Row {
     }
 }
 
-/// Inserts a report that could not be used, unless one of its number is quarantined already.
+/// Inserts a report that could not be used, unless one with its number is already quarantined.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     LaneRef { of, lane }: LaneRef<'_>,
@@ -111,7 +111,7 @@ pub(crate) async fn delete(
     Ok(())
 }
 
-/// Deletes quarantined reports that were received before a time; how many.
+/// Deletes quarantined reports that were received before a time; returns how many.
 pub(crate) async fn delete_before(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,

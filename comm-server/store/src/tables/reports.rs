@@ -13,7 +13,7 @@ use crate::db::multi_row::{self, Statement};
 use crate::db::row::stored;
 use crate::db::{StoreError, failed, row, sql};
 
-/// A report to be kept.
+/// A report to store.
 pub(crate) struct ReportRow<'a> {
     pub(crate) arrival: &'a Arrival,
     pub(crate) kind: &'static str,
@@ -91,7 +91,7 @@ pub(crate) async fn times(
     rows.iter().map(|found| Ok((row::count(found, "seq")?, row::number(found, "at_ms")?))).collect()
 }
 
-/// Whether a report of this number was accepted.
+/// Whether a report with this number was accepted.
 pub(crate) async fn exists(
     connection: &mut AnyConnection,
     LaneRef { of, lane }: LaneRef<'_>,
@@ -125,7 +125,7 @@ pub(crate) async fn calls_since(
     rows.iter().filter_map(|found| call(row::text(found, "body")).transpose()).collect()
 }
 
-/// Calls of a device that were reported in the lane after a number, in their order.
+/// Calls of a device that were reported in the lane after a number, in order.
 pub(crate) async fn calls_after(
     connection: &mut AnyConnection,
     LaneRef { of, lane }: LaneRef<'_>,
@@ -144,7 +144,7 @@ pub(crate) async fn calls_after(
     rows.iter().filter_map(|found| call(row::text(found, "body")).transpose()).collect()
 }
 
-/// The call in a body; `None` if it holds something else, such as a report of a later version.
+/// The call in a body; `None` if it isn't a call that this version knows.
 fn call(body: Result<String, StoreError>) -> Result<Option<Call>, StoreError> {
     Ok(match serde_json::from_str(&body?) {
         Ok(Report::Call(call)) => Some(call),
@@ -155,7 +155,7 @@ fn call(body: Result<String, StoreError>) -> Result<Option<Call>, StoreError> {
     })
 }
 
-/// Deletes reports that were received before a time; how many. Where they are in partitions, those are dropped instead.
+/// Deletes reports that were received before a time; returns how many. Partitions are dropped elsewhere.
 pub(crate) async fn delete_before(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,

@@ -1,4 +1,4 @@
-//! Rows of devices in roll-outs. The row with an empty device is the gateway's staging.
+//! Rows of devices in roll-outs. The row with an empty device is for the staging of the gateway.
 
 use comm_server_core::tenancy::{Scope, TenantId};
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ const TABLE: &str = "rollout_devices";
 
 /// A device's row.
 pub(crate) struct Row {
-    /// `None` for the staging.
+    /// The device; `None` for the staging of the image at the gateway.
     pub(crate) device: Option<DeviceId>,
     pub(crate) standing: Standing,
     pub(crate) waiting_for: String,
@@ -26,7 +26,7 @@ pub(crate) struct Row {
     pub(crate) version_now: String,
 }
 
-/// A choice of a gateway's rows in a roll-out.
+/// Which rows of a gateway in a roll-out are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Which<'a> {
     All,
@@ -35,7 +35,7 @@ pub(crate) enum Which<'a> {
 }
 
 impl Which<'_> {
-    /// The device as its row has it.
+    /// The device as stored.
     fn text(self) -> String {
         match self {
             Self::All | Self::Staging => String::new(),
@@ -138,7 +138,7 @@ pub(crate) async fn update(
     Ok(())
 }
 
-/// Inserts a device with the version that it shows now, unless the roll-out has it already.
+/// Inserts a device with the version that it shows now, unless the roll-out already has it.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
@@ -163,7 +163,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// How many devices of a roll-out are at which step.
+/// The number of devices of a roll-out at each step.
 pub(crate) async fn progress(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -227,7 +227,7 @@ pub(crate) async fn open(
     rows.iter().map(open).collect()
 }
 
-/// Cancels the devices that were not pushed to, and the stagings that were not done.
+/// Cancels the devices to which no image was pushed, and the stagings that have not finished.
 pub(crate) async fn cancel(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -244,7 +244,7 @@ pub(crate) async fn cancel(
     Ok(())
 }
 
-/// How many devices of a roll-out lie in a scope.
+/// How many devices of a roll-out are in a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// All of them.
@@ -255,7 +255,7 @@ pub(crate) enum Reach {
     None,
 }
 
-/// How many devices of a roll-out lie in a scope.
+/// How many devices of a roll-out are in a scope.
 pub(crate) async fn reach(
     connection: &mut AnyConnection,
     scope: &Scope,

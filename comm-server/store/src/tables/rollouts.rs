@@ -49,8 +49,8 @@ pub(crate) fn state_of(found: &AnyRow, rollout: &str) -> Result<RolloutState, St
     row::parsed(found, (TABLE, "state"), rollout)
 }
 
-/// Locks a roll-out and reads it, `None` if there is no such roll-out: its state follows from all of its devices, whose
-/// reports several servers may receive at once.
+/// Locks a roll-out and reads it; `None` if it doesn't exist. The lock is needed because the state depends on all
+/// devices, whose reports several servers may receive at the same time.
 pub(crate) async fn lock(
     connection: &mut AnyConnection,
     tenant: &TenantId,

@@ -1,4 +1,4 @@
-//! Rows of second factors: the secrets of authenticators, and recovery codes that were not used yet.
+//! Rows of second factors: the secrets of authenticators, and unused recovery codes.
 
 use comm_server_core::tenancy::{TenantId, UserName};
 use jiff::Timestamp;
@@ -11,9 +11,9 @@ use crate::db::{StoreError, failed, row};
 pub struct Authenticator {
     /// Its secret, base 32 (RFC 4648) without padding.
     pub secret: String,
-    /// The time step of the newest code that was used; a code of it or of an earlier one is refused.
+    /// The time step of the newest code that was used; a code of this or an earlier step is rejected.
     pub last_step: i64,
-    /// When a code of it was seen first; `None` until then.
+    /// When it was confirmed by a code; `None` before.
     pub confirmed_at: Option<Timestamp>,
 }
 
@@ -41,7 +41,7 @@ pub(crate) async fn read(
     found.as_ref().map(of).transpose()
 }
 
-/// Inserts an authenticator that is to be confirmed, or takes the place of another such one; one that is confirmed stays.
+/// Inserts an authenticator to confirm, replacing another unconfirmed one; a confirmed one is kept.
 pub(crate) async fn propose(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -63,7 +63,7 @@ pub(crate) async fn propose(
     Ok(done.rows_affected() == 1)
 }
 
-/// Confirms an authenticator by the step of a code; false if another request did, or replaced the secret.
+/// Confirms an authenticator by the step of a code; `false` if another request did, or replaced the secret.
 pub(crate) async fn confirm(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -86,7 +86,7 @@ pub(crate) async fn confirm(
     Ok(done.rows_affected() == 1)
 }
 
-/// Takes a code's time step; false if it or a later one was used.
+/// Records the time step of a code as used; `false` if it or a later one was already used.
 pub(crate) async fn take_step(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -106,7 +106,7 @@ pub(crate) async fn take_step(
     Ok(done.rows_affected() == 1)
 }
 
-/// Takes a recovery code; false if there is none such.
+/// Deletes a recovery code; `false` if it doesn't exist.
 pub(crate) async fn take_recovery_code(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -147,7 +147,7 @@ pub(crate) async fn set_recovery_codes(
     Ok(())
 }
 
-/// How many recovery codes of a user were not used.
+/// The number of unused recovery codes of a user.
 pub(crate) async fn count_recovery_codes(
     connection: &mut AnyConnection,
     tenant: &TenantId,

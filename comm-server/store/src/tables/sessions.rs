@@ -19,15 +19,15 @@ pub struct Session {
     pub tenant: TenantId,
     /// Login name.
     pub user: UserName,
-    /// Token that changing requests must carry.
+    /// CSRF token that changing requests must send.
     pub csrf: String,
     /// When it began.
     pub created_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
-    /// How far the login is.
+    /// The stage of its login.
     pub stage: Stage,
-    /// When something was last changed through it, milliseconds; 0 for never.
+    /// When something was last changed in this session, milliseconds; 0 for never.
     pub changed_ms: i64,
 }
 
@@ -38,17 +38,17 @@ pub struct NewSession {
     pub token_hash: String,
     /// Login name.
     pub user: UserName,
-    /// Token that changing requests must carry.
+    /// CSRF token that changing requests must send.
     pub csrf: String,
     /// When it begins.
     pub created_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
-    /// Address that it is begun from.
+    /// Address from which it is started.
     pub address: String,
-    /// What the program calls itself (`User-Agent`).
+    /// `User-Agent` of the program.
     pub agent: String,
-    /// How far the login is.
+    /// The stage of its login.
     pub stage: Stage,
 }
 
@@ -105,7 +105,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Moves the end of a session.
+/// Changes the expiry of a session.
 pub(crate) async fn set_expiry(
     connection: &mut AnyConnection,
     token_hash: &str,
@@ -120,7 +120,7 @@ pub(crate) async fn set_expiry(
     Ok(())
 }
 
-/// Notes when a session changed something.
+/// Records when a session changed something.
 pub(crate) async fn set_changed(
     connection: &mut AnyConnection,
     token_hash: &str,
@@ -135,7 +135,7 @@ pub(crate) async fn set_changed(
     Ok(())
 }
 
-/// A session lacks nothing any more.
+/// Sets the stage of a session to the last one.
 pub(crate) async fn open(connection: &mut AnyConnection, token_hash: &str) -> Result<(), StoreError> {
     sqlx::query("UPDATE sessions SET stage = $2 WHERE token_hash = $1")
         .bind(token_hash.to_owned())
@@ -156,7 +156,7 @@ pub(crate) async fn delete(connection: &mut AnyConnection, token_hash: &str) -> 
     Ok(())
 }
 
-/// Deletes the sessions of a user but the one kept; an empty hash keeps none.
+/// Deletes the sessions of a user except one; with an empty hash, all of them.
 pub(crate) async fn delete_of_user(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -173,13 +173,13 @@ pub(crate) async fn delete_of_user(
     Ok(())
 }
 
-/// Deletes sessions that have ended; how many.
+/// Deletes sessions that have expired; returns how many.
 pub(crate) async fn delete_ended(connection: &mut AnyConnection, now: Timestamp) -> Result<u64, StoreError> {
     let delete = sqlx::query("DELETE FROM sessions WHERE expires_ms <= $1").bind(now.as_millisecond());
     Ok(delete.execute(connection).await.map_err(failed("delete sessions"))?.rows_affected())
 }
 
-/// A key that servers of one database share: the one that is there, or else `fresh`.
+/// A key that the servers of one database share; if there is none, `fresh` becomes the key.
 pub(crate) async fn server_key(
     connection: &mut AnyConnection,
     name: &'static str,

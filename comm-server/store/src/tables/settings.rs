@@ -1,4 +1,4 @@
-//! Rows of settings: the values that a floor of the tree has of its own.
+//! Rows of settings: the values that are set at each part of the tree.
 
 use comm_server_core::settings::{Level, Setting};
 use comm_server_core::tenancy::TenantId;
@@ -10,7 +10,7 @@ use crate::db::{StoreError, failed, row};
 
 const TABLE: &str = "settings";
 
-/// The keys of a place and of the floors above it; "" where there is none.
+/// The keys of a part of the tree and of those above it; "" if there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Lineage {
     pub(crate) customer: String,
@@ -18,7 +18,7 @@ pub(crate) struct Lineage {
     pub(crate) gateway: String,
 }
 
-/// The values that a place and the floors above it have of their own.
+/// The values set at a part of the tree and at those above it.
 pub(crate) async fn of_lineage(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -47,7 +47,7 @@ pub(crate) async fn of_lineage(
     rows.iter().map(value).collect()
 }
 
-/// The value that a place has of its own.
+/// The value set at a part of the tree.
 pub(crate) async fn read(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -67,7 +67,7 @@ pub(crate) async fn read(
     found.as_ref().map(|r| row::text(r, "value")).transpose()
 }
 
-/// Stores the value of a place, or deletes it, so that the floor above counts.
+/// Sets the value of a part of the tree, or deletes it, so that the part inherits.
 pub(crate) async fn set(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -101,7 +101,7 @@ pub(crate) async fn set(
     Ok(())
 }
 
-/// Deletes all values of a place that is deleted.
+/// Deletes all values of a part of the tree that is deleted.
 pub(crate) async fn delete_of(
     connection: &mut AnyConnection,
     tenant: &TenantId,

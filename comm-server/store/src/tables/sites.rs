@@ -19,11 +19,11 @@ pub(crate) struct SiteRow {
     pub(crate) spec: SiteSpec,
     /// Id of its address, "" for none.
     pub(crate) address: String,
-    /// It grows by one with each change.
+    /// Increases by one with each change.
     pub(crate) version: i64,
 }
 
-/// A site with its address, which stands in a row of its own.
+/// A site and the id of its address, which is a row of its own.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stored<'a> {
     pub(crate) id: SiteId,
@@ -70,7 +70,7 @@ pub(crate) async fn read(
     found.as_ref().map(of).transpose()
 }
 
-/// The sites of a customer that have this name, and the sites of the tenant that have this key, where it isn't empty.
+/// The sites of a customer with this name, and the sites of the tenant with this key if it isn't empty.
 pub(crate) async fn like(
     connection: &mut AnyConnection,
     tenant: &TenantId,

@@ -1,4 +1,4 @@
-//! Rows of the readings that a swap names as its evidence.
+//! Rows of the readings that are stored with a swap.
 
 use std::str::FromStr;
 
@@ -12,7 +12,7 @@ use super::counters;
 use crate::db::row::stored;
 use crate::db::{StoreError, failed, row};
 
-/// Whose reading it is.
+/// The device of a reading: the old or the new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Old,
@@ -38,11 +38,11 @@ impl FromStr for Side {
     }
 }
 
-/// A name that no side has.
+/// An unknown side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NoSuchSide;
 
-/// A reading that a swap names.
+/// A reading that is stored with a swap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamedReading {
     pub(crate) swap: Uuid,
@@ -82,7 +82,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// The evidence of all swaps of an asset.
+/// The readings of all swaps of an asset.
 pub(crate) async fn of_asset(
     connection: &mut AnyConnection,
     tenant: &TenantId,

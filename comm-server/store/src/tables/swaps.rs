@@ -22,7 +22,7 @@ pub(crate) struct SwapRow {
     pub(crate) reason: String,
     pub(crate) by: String,
     pub(crate) created_at: Timestamp,
-    /// Whether the new device has been read since.
+    /// Whether the new device was read after the swap.
     pub(crate) is_complete: bool,
 }
 
@@ -83,7 +83,7 @@ pub(crate) async fn of_asset(
     rows.iter().map(of).collect()
 }
 
-/// Swaps of all tenants after an id whose new device had not been read, at most `limit`.
+/// Swaps of all tenants after an id whose new device has not been read yet, at most `limit`.
 pub(crate) async fn incomplete(
     connection: &mut AnyConnection,
     after: &str,
@@ -99,7 +99,7 @@ pub(crate) async fn incomplete(
     rows.iter().map(of).collect()
 }
 
-/// Records that a swap has all of its evidence; whether it hadn't.
+/// Records that the readings of a swap are complete; returns whether they weren't before.
 pub(crate) async fn complete(
     connection: &mut AnyConnection,
     tenant: &TenantId,

@@ -21,7 +21,7 @@ pub struct User {
     pub name: UserName,
     /// `administrator`, `viewer`, ...
     pub role: Role,
-    /// The part of the tree that the user reaches; `None` for all of it.
+    /// The part of the tree that the user can access; `None` for all of it.
     pub part: Option<Part>,
     /// The person's name, "" for none.
     pub full_name: String,
@@ -31,26 +31,26 @@ pub struct User {
     pub password_hash: String,
     /// Whether the password must be changed before anything else.
     pub must_change: bool,
-    /// When the password was set, as far as that was kept.
+    /// When the password was set; `None` if that was before this was recorded.
     pub password_at: Option<Timestamp>,
-    /// Since when the user can't log in.
+    /// When the user was disabled.
     pub disabled_at: Option<Timestamp>,
     /// Whether a second factor was set up.
     pub has_second_factor: bool,
-    /// It grows by one with each change of the account.
+    /// Increases by one with each change of the account.
     pub version: i64,
     /// When it was created.
     pub created_at: Timestamp,
 }
 
 impl User {
-    /// What the user reaches.
+    /// The part of the tree that the user can access.
     #[must_use]
     pub fn scope(&self) -> Scope {
         Scope::new(self.tenant.clone(), self.part)
     }
 
-    /// What was entered about the user.
+    /// The account as entered.
     #[must_use]
     pub fn spec(&self) -> AccountSpec {
         AccountSpec {
@@ -67,7 +67,7 @@ impl User {
 pub struct NewUser {
     /// Login name.
     pub name: UserName,
-    /// Role, part of the tree, and what else was entered.
+    /// Role, part of the tree, and the other fields as entered.
     pub spec: AccountSpec,
     /// argon2id, PHC string; "" for a user who is invited.
     pub password_hash: String,
@@ -107,7 +107,7 @@ pub(crate) async fn read(
     within(connection, &Scope::of_tenant(tenant.clone()), name).await
 }
 
-/// A user who reaches nothing outside of a scope.
+/// A user without access outside of a scope.
 pub(crate) async fn within(
     connection: &mut AnyConnection,
     scope: &Scope,
@@ -124,7 +124,7 @@ pub(crate) async fn within(
     found.as_ref().map(of).transpose()
 }
 
-/// Whether a tenant has a user at all.
+/// Whether a tenant has any user.
 pub(crate) async fn any(connection: &mut AnyConnection, tenant: &TenantId) -> Result<bool, StoreError> {
     let found = sqlx::query("SELECT name FROM users WHERE tenant = $1 LIMIT 1")
         .bind(tenant.to_string())
@@ -134,7 +134,7 @@ pub(crate) async fn any(connection: &mut AnyConnection, tenant: &TenantId) -> Re
     Ok(found.is_some())
 }
 
-/// Administrators of the whole tenant who can log in, besides one.
+/// The number of administrators of the whole tenant who can log in, except one.
 pub(crate) async fn other_heads(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -163,7 +163,7 @@ pub(crate) async fn any_own_password(connection: &mut AnyConnection) -> Result<b
     Ok(own.is_some())
 }
 
-/// The columns of a part of the tree; a site stands with its customer.
+/// The columns for a part of the tree; a site is stored with its customer.
 fn columns(part: Option<Part>, customer: Option<CustomerId>) -> (String, String) {
     match part {
         None => (String::new(), String::new()),
@@ -172,7 +172,7 @@ fn columns(part: Option<Part>, customer: Option<CustomerId>) -> (String, String)
     }
 }
 
-/// Inserts a user; false if one of that name exists. `customer` is that of the user's site.
+/// Inserts a user; `false` if the name exists. `customer` is that of the user's site.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -228,7 +228,7 @@ pub(crate) async fn update(
     Ok(())
 }
 
-/// Stores a password; false if there is no such user.
+/// Stores a password; `false` if the user doesn't exist.
 pub(crate) async fn set_password(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -251,7 +251,7 @@ pub(crate) async fn set_password(
     Ok(done.rows_affected() == 1)
 }
 
-/// Locks a user's row, so that attempts at several servers are counted one after the other.
+/// Locks a user's row, so that login attempts at several servers are counted one after the other.
 pub(crate) async fn lock(connection: &mut AnyConnection, of: AccountRef<'_>) -> Result<(), StoreError> {
     sqlx::query("UPDATE users SET name = name WHERE tenant = $1 AND name = $2")
         .bind(of.tenant.to_string())
@@ -262,7 +262,7 @@ pub(crate) async fn lock(connection: &mut AnyConnection, of: AccountRef<'_>) -> 
     Ok(())
 }
 
-/// Notes whether a user has a second factor.
+/// Stores whether a user has a second factor.
 pub(crate) async fn set_second_factor(
     connection: &mut AnyConnection,
     tenant: &TenantId,

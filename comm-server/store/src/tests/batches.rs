@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The reports of the model: number n is always the same report.
+/// The reports of the model: report n always has the same contents.
 fn report(n: u64) -> Value {
     match n % 5 {
         0 => call("jam", "raised", "1"),
@@ -79,7 +79,7 @@ pub(super) async fn a_reading_describes_the_device_and_a_falling_total_is_a_call
     assert_eq!(values, [7, 100, 90, 120]);
 }
 
-/// Batches in any order, repeated, overlapping and with gaps leave the state that one clean pass leaves.
+/// Batches in any order, repeated, overlapping and with gaps result in the same state as one pass in order.
 pub(super) async fn any_order_of_batches_gives_the_same_state() {
     let mut runner = TestRunner::default();
     for _ in 0..if engines::on_postgresql() { 4 } else { 12 } {

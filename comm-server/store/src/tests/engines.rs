@@ -1,5 +1,5 @@
-//! The same tests on every engine: each one on SQLite by itself, and all of them on one PostgreSQL, once directly and
-//! once through a pooler that gives each transaction another session.
+//! Runs the same tests on every engine: each separately on SQLite, and all of them on one PostgreSQL server, once
+//! directly and once through a pooler that uses another session for each transaction.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use fixtures::pgbouncer::Pgbouncer;
 use fixtures::postgresql::{Postgresql, PostgresqlError};
 use tempfile::TempDir;
 
-/// A server with the databases that were made on it.
+/// A server, and the databases that were created on it.
 struct Databases {
     pooler: Option<Pgbouncer>,
     server: Postgresql,
@@ -17,7 +17,7 @@ struct Databases {
 }
 
 thread_local! {
-    /// The server of the tests that run in this thread, where it is PostgreSQL.
+    /// The PostgreSQL server of the tests in this thread; `None` for SQLite.
     static DATABASES: RefCell<Option<Databases>> = const { RefCell::new(None) };
 }
 
@@ -27,7 +27,7 @@ fn name(dir: &TempDir) -> String {
     format!("test_{name}")
 }
 
-/// URL of the folder's database for the test's own queries, past a pooler.
+/// URL of the folder's database for the test's own queries, which do not use a pooler.
 pub(crate) fn direct(dir: &TempDir) -> String {
     let through = database(dir);
     DATABASES.with_borrow(|databases| {
@@ -35,7 +35,7 @@ pub(crate) fn direct(dir: &TempDir) -> String {
     })
 }
 
-/// URL of the folder's database, which is empty at the first call.
+/// URL of the folder's database, which is created empty by the first call.
 pub(crate) fn database(dir: &TempDir) -> String {
     let name = name(dir);
     DATABASES.with_borrow_mut(|databases| match databases {
@@ -68,12 +68,12 @@ pub(crate) fn on_postgresql() -> bool {
     DATABASES.with_borrow(Option::is_some)
 }
 
-/// Where a test finds its database.
+/// How a test connects to its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Through {
-    /// At the server itself.
+    /// Directly to the server.
     Nothing,
-    /// Behind pgbouncer in transaction mode.
+    /// Through pgbouncer in transaction mode.
     Pooler,
 }
 
@@ -84,7 +84,7 @@ fn start(through: Through) -> Result<Databases, PostgresqlError> {
     Ok(Databases { pooler, server, made: BTreeSet::new() })
 }
 
-/// Runs a script of psql's on the folder's database, which is one of PostgreSQL.
+/// Runs a psql script on the folder's database, which must be PostgreSQL.
 pub(crate) fn script(dir: &TempDir, script: &str) {
     DATABASES.with_borrow(|databases| {
         databases.as_ref().expect("on PostgreSQL").server.script(&name(dir), script).unwrap();
@@ -112,7 +112,7 @@ pub(crate) fn all_on_postgresql(through: Through, tests: &[(&str, fn())]) {
     assert!(failed.is_empty(), "failed on PostgreSQL ({through:?} between): {failed:?}");
 }
 
-/// Makes a test of each function for each engine.
+/// Defines a test for each function and each engine.
 macro_rules! on_every_engine {
     ($($test:ident),+ $(,)?) => {
         mod on_sqlite {

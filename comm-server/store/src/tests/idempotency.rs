@@ -1,4 +1,4 @@
-//! Requests with one idempotency key, of two servers at once.
+//! Requests with the same idempotency key at two servers simultaneously.
 
 use futures_util::future::join_all;
 

@@ -1,8 +1,9 @@
-//! Polls that come together.
+//! Polls that arrive simultaneously.
 
 use super::*;
 
-/// Polls of these gateways at once, each with as many urgent reports made as its place; the outcomes in their order.
+/// Polls of these gateways at once; the number of urgent reports of each is its position. Returns the results in
+/// order.
 async fn at_once(store: &Store, gateways: &[&str]) -> Vec<Result<PollOutcome, StoreError>> {
     let polls: Vec<_> = gateways
         .iter()

@@ -1,5 +1,5 @@
-//! Steps of devices, each in the transaction of the report or the command's end that causes it, and the state of the
-//! roll-out that follows from them.
+//! Steps of devices, each in the transaction of the report or the command's end that causes it; and the resulting
+//! state of the roll-out.
 
 use comm_server_core::ingest::readable;
 use comm_server_core::rollouts::{RolloutState, StepEvent, checked};
@@ -47,8 +47,8 @@ pub(super) async fn advance(
     Ok(())
 }
 
-/// The row after its own report; `None` if that changes nothing. The own report's words replace others, its reason to wait is
-/// gone with the next step.
+/// The row after a report of the device itself; `None` if that changes nothing. Its text replaces others, and the
+/// next step clears its reason to wait.
 fn by_own_report(row: Row, state: &FirmwareState) -> Option<Row> {
     let after = row.standing.after(StepEvent::Device(state.progress.step()));
     let (detail, panel) = (readable(&state.detail), readable(&state.panel));
@@ -64,7 +64,7 @@ fn by_own_report(row: Row, state: &FirmwareState) -> Option<Row> {
     Some(Row { standing: after, waiting_for: String::new(), detail, panel, version_now, ..row })
 }
 
-/// The row after something that isn't about it alone; `None` if that changes nothing.
+/// The row after an event that isn't about the device alone; `None` if that changes nothing.
 fn by_event(row: Row, event: StepEvent, detail: &str) -> Option<Row> {
     let after = row.standing.after(event);
     (after != row.standing).then(|| Row {
@@ -75,7 +75,7 @@ fn by_event(row: Row, event: StepEvent, detail: &str) -> Option<Row> {
     })
 }
 
-/// Devices of a command that failed or expired, as far as they aren't at their end, have failed.
+/// Marks the devices of a command that failed or expired as failed, unless they are at a final step.
 pub(super) async fn fail_devices(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
@@ -97,7 +97,7 @@ pub(super) async fn fail_devices(
     Ok(())
 }
 
-/// Stores and gives the state that follows from the devices and the time.
+/// Derives the state from the devices and the time, stores and returns it.
 pub(super) async fn derive(
     connection: &mut AnyConnection,
     tenant: &TenantId,

@@ -14,10 +14,10 @@ use crate::db::writer::{Caller, Urgency};
 use crate::tables::commands::Responded;
 use crate::tables::{GatewayRef, calls, commands};
 
-/// Why a response to a command isn't taken.
+/// Why a response to a command is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
-    /// No such command for that gateway.
+    /// The gateway has no such command.
     #[error("gateway {gateway} has no command {command}")]
     NotFound {
         /// The gateway.
@@ -25,17 +25,17 @@ pub enum AnswerError {
         /// The command.
         command: CommandId,
     },
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Store {
-    /// Takes a gateway's response and gives the number of its open service calls; the same response twice changes
+    /// Stores a gateway's response; returns the number of its open service calls. The same response again changes
     /// nothing.
     ///
     /// # Errors
-    /// The gateway was given no such command, or the database.
+    /// The gateway has no such command, or the database failed.
     pub async fn answer_command(
         &self,
         caller: &Caller,
@@ -54,7 +54,7 @@ impl Store {
     }
 }
 
-/// The gateway's open service calls, or `None` if there is no such command.
+/// The number of the gateway's open service calls; `None` if it has no such command.
 async fn answer(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,

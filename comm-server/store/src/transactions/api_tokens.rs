@@ -1,4 +1,4 @@
-//! API tokens: made, used and revoked.
+//! API tokens: create, use and revoke.
 
 use comm_server_core::tokens::TokenSpec;
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use crate::tables::{api_tokens, audit};
 use crate::{ApiToken, AuditEntry, Scoped, Store};
 
 impl Scoped {
-    /// Stores a token, whose fields were checked; only its hash is kept.
+    /// Stores a token with validated fields; only its hash is stored.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -46,12 +46,12 @@ impl Scoped {
         work.await?
     }
 
-    /// Tokens that reach nothing outside of the scope, newest first; at most 1,000.
+    /// Tokens whose access lies within the scope, newest first; at most 1,000.
     pub async fn api_tokens(&self) -> Result<Vec<ApiToken>, StoreError> {
         api_tokens::all(&mut *self.reader().await?, self.scope()).await
     }
 
-    /// Revokes a token: the next request with it is refused.
+    /// Revokes a token; requests with it are rejected from now on.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -77,7 +77,7 @@ impl Store {
         api_tokens::by_hash(&mut *self.reader().await?, token_hash).await
     }
 
-    /// Notes that a token is used now.
+    /// Records that a token is used now.
     pub async fn note_token_use(&self, token: &ApiToken, now: Timestamp) -> Result<(), StoreError> {
         let (tenant, id) = (token.tenant.clone(), token.id);
         self.writer()

@@ -13,7 +13,7 @@ use crate::tables::{GatewayRef, calls, commands, counters, gateways, partitions,
 const BATCH: i64 = 20;
 
 impl Store {
-    /// Deletes the old rows of gateways that are due for it; how many rows.
+    /// Deletes the old rows of gateways that are due; returns the number of rows.
     pub async fn apply_retention(&self, retention: Retention, now: Timestamp) -> Result<u64, StoreError> {
         let days = retention.reports_days;
         let partitions =
@@ -32,7 +32,7 @@ impl Store {
     }
 }
 
-/// How many gateways were due, and how many of their rows were deleted.
+/// The number of gateways that were due, and of their rows that were deleted.
 async fn delete_due(
     connection: &mut AnyConnection,
     retention: &Retention,

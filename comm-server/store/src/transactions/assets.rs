@@ -1,6 +1,6 @@
 //! Assets and the devices under them: created, changed, placed, swapped, removed and retired.
 //!
-//! Of each tenant, one such change is made at a time, so that no device stands under two assets.
+//! The tenant is locked during such a change, so that no device is placed under two assets.
 
 use comm_server_core::assets::{AssetSpec, Placement, PlacementError, begin_time, free_since};
 use comm_server_core::fields::InvalidField;
@@ -19,12 +19,12 @@ use crate::tables::swap_readings::Side;
 use crate::tables::swaps::SwapRow;
 use crate::tables::{assets, counters, devices, placements, sites, swaps, tenants};
 
-/// A device to be placed under an asset.
+/// A device to place under an asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DevicePlace {
     /// The device.
     pub device: DeviceId,
-    /// From when on; `None` for its newest reading.
+    /// Begin of the placement; `None` for the device's newest reading.
     pub at: Option<Timestamp>,
 }
 
@@ -33,13 +33,13 @@ pub struct DevicePlace {
 pub struct NewSwap {
     /// The new device.
     pub device: DeviceId,
-    /// When; `None` for the new device's first reading after the last one of the old device.
+    /// Time of the swap; `None` for the new device's first reading after the last one of the old device.
     pub at: Option<Timestamp>,
-    /// Why, for people.
+    /// Reason, for people.
     pub reason: String,
 }
 
-/// Changes `asset` by the block's last expression, in one transaction; see [`found`].
+/// Changes `asset` with the block's last expression, in one transaction; see [`found`].
 macro_rules! changing {
     ($self:ident, $id:ident, $version:ident, |$c:ident, $scope:ident, $asset:ident| $work:expr) => {{
         let $scope = $self.scope().clone();
@@ -56,7 +56,7 @@ macro_rules! changing {
 }
 
 impl Scoped {
-    /// Creates an asset, whose fields were checked, with a device under it or without.
+    /// Creates an asset with validated fields, optionally with a device under it.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -76,7 +76,7 @@ impl Scoped {
         work.await?
     }
 
-    /// Changes an asset; `version` is the one that the change was made from, `None` for whichever is there.
+    /// Changes an asset; `version` is the one on which the change is based, `None` for any.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -104,7 +104,7 @@ impl Scoped {
         changing!(self, id, version, |c, scope, asset| place(c, &scope, &asset, &device, &author))
     }
 
-    /// Replaces the device under an asset, and records both evidences.
+    /// Replaces the device under an asset, and records the readings of both.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -118,7 +118,7 @@ impl Scoped {
         changing!(self, id, version, |c, scope, asset| swap_device(c, &scope, &asset, &swap, &author))
     }
 
-    /// Takes the device under an asset away; `at` is `None` for now.
+    /// Ends the placement of the device under an asset; `at` is `None` for now.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -132,7 +132,7 @@ impl Scoped {
         changing!(self, id, version, |c, scope, asset| remove(c, scope.tenant(), &asset, at, &author))
     }
 
-    /// Retires an asset: its device is taken away, and it gets no other one.
+    /// Retires an asset: the placement of its device ends, and no device can be placed under it again.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -146,7 +146,7 @@ impl Scoped {
     }
 }
 
-/// An asset of this version within a scope; the tenant is locked.
+/// An asset with this version within a scope. The tenant must be locked.
 async fn found(
     connection: &mut AnyConnection,
     scope: &Scope,
@@ -160,7 +160,7 @@ async fn found(
     })
 }
 
-/// Refuses a key that another asset has, and a site that the scope doesn't reach.
+/// Rejects a key that another asset has, and a site outside of the scope.
 pub(super) async fn check(
     connection: &mut AnyConnection,
     scope: &Scope,
@@ -190,7 +190,7 @@ pub(super) async fn check(
     })
 }
 
-/// Creates an asset; the tenant is locked.
+/// Creates an asset. The tenant must be locked.
 pub(super) async fn create(
     connection: &mut AnyConnection,
     scope: &Scope,
@@ -218,7 +218,7 @@ pub(super) async fn create(
     Ok(Ok(id))
 }
 
-/// Changes an asset; one that is as it shall be keeps its version.
+/// Changes an asset. Without a difference, the version stays.
 pub(super) async fn change(
     connection: &mut AnyConnection,
     scope: &Scope,
@@ -240,7 +240,7 @@ pub(super) async fn change(
     Ok(Ok(()))
 }
 
-/// A placement that could begin now, which nothing refuses.
+/// A placement that begins now, if nothing prevents it.
 pub(super) async fn planned(
     connection: &mut AnyConnection,
     scope: &Scope,
@@ -264,7 +264,7 @@ pub(super) async fn planned(
     Ok(Placement::begin(asset, &wanted.device, &others, (at, now)).map_err(ChangeError::from))
 }
 
-/// Places a device; an asset that has it already keeps it.
+/// Places a device. One that is already under the asset is not changed.
 pub(super) async fn place(
     connection: &mut AnyConnection,
     scope: &Scope,
@@ -287,14 +287,14 @@ pub(super) async fn place(
     Ok(Ok(()))
 }
 
-/// The placement that is open.
+/// The open placement.
 async fn open(connection: &mut AnyConnection, tenant: &TenantId, asset: AssetId) -> Outcome<Placement> {
     let all = placements::of_asset(connection, tenant, asset).await?;
     let open = all.into_iter().find(|placement| placement.to.is_none());
     Ok(open.ok_or_else(|| PlacementError::Empty.into()))
 }
 
-/// Ends a placement; one that ends where it began was a mistake.
+/// Ends a placement. One that would end where it began is deleted as a mistake.
 async fn end(
     connection: &mut AnyConnection,
     tenant: &TenantId,

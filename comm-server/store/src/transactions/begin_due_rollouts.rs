@@ -9,7 +9,7 @@ use crate::db::StoreError;
 use crate::tables::rollouts;
 
 impl Store {
-    /// Moves the state of roll-outs whose date has passed; returns their number.
+    /// Updates the state of roll-outs whose date has passed; returns their number.
     pub async fn begin_due_rollouts(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.writer().write(move |c| Box::pin(async move { begin(c, now).await })).await
     }

@@ -1,4 +1,4 @@
-//! Cancels the devices of a roll-out that were not pushed to.
+//! Cancels the devices of a roll-out to which no image was pushed.
 
 use comm_server_core::commands::{CommandEvent, CommandState};
 use comm_server_core::rollouts::RolloutState;
@@ -26,10 +26,10 @@ enum Cancelled {
 }
 
 impl Scoped {
-    /// Cancels the devices that were not pushed to.
+    /// Cancels the devices to which no image was pushed.
     ///
     /// # Errors
-    /// There is no such roll-out, it has ended, or the database.
+    /// There is no such roll-out, it has ended, or the database failed.
     pub async fn cancel_rollout(
         &self,
         rollout: RolloutId,
@@ -48,7 +48,7 @@ impl Scoped {
     }
 }
 
-/// Commands that never went out are not sent, the others are followed by a cancellation.
+/// Commands that were not delivered are withdrawn; for the others, a cancellation is queued.
 async fn cancel(
     connection: &mut AnyConnection,
     scope: &Scope,

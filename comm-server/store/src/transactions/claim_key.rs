@@ -1,4 +1,4 @@
-//! Idempotency keys: of the requests with the same key, one is carried out.
+//! Idempotency keys: of all requests with the same key, one is executed.
 
 use jiff::Timestamp;
 
@@ -6,21 +6,21 @@ use crate::Scoped;
 use crate::db::StoreError;
 use crate::tables::idempotency_keys::{self, IdempotencyKey, StoredAnswer};
 
-/// Whether a request with a key is carried out.
+/// What happens to a request with a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyClaim {
-    /// It is the first one: carry it out, then store the answer or release the key.
+    /// It is the first one: execute it, then store the response or release the key.
     First,
-    /// The first one runs, or its server failed before the answer was stored.
+    /// The first one is in flight, or its server failed before the response was stored.
     Running,
     /// The key belongs to another request.
     Other,
-    /// It was carried out: this was the answer.
+    /// The first one was executed, with this response.
     Answered(StoredAnswer),
 }
 
 impl Scoped {
-    /// Claims a key for a request, which a hash stands for.
+    /// Claims a key for a request, which is identified by a hash.
     pub async fn claim_key(
         &self,
         of: &IdempotencyKey,
@@ -45,7 +45,7 @@ impl Scoped {
             .await
     }
 
-    /// Stores the answer of the first request with a key.
+    /// Stores the response to the first request with a key.
     pub async fn store_answer(&self, of: &IdempotencyKey, answer: StoredAnswer) -> Result<(), StoreError> {
         let (tenant, of) = (self.tenant().clone(), of.clone());
         self.writer()
@@ -55,7 +55,7 @@ impl Scoped {
             .await
     }
 
-    /// Releases a key whose request changed nothing: it can be tried again.
+    /// Releases a key whose request changed nothing, so that it can be retried.
     pub async fn release_key(&self, of: &IdempotencyKey) -> Result<(), StoreError> {
         let (tenant, of) = (self.tenant().clone(), of.clone());
         self.writer()

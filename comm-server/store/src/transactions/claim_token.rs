@@ -1,4 +1,4 @@
-//! Enrollment tokens that were taken: once each, and on the disk before anything is issued.
+//! The use of enrollment tokens: once each, and durable before anything is issued.
 
 use comm_server_core::tenancy::TenantId;
 use sqlx::AnyConnection;
@@ -11,7 +11,7 @@ use crate::{AuditEntry, Scoped};
 /// Whether a token may be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claimed {
-    /// Yes: it is taken for this key now, and nothing has been issued.
+    /// Yes: it is now bound to this key, and nothing has been issued.
     Taken,
     /// It was used with this key: the issued certificate, DER in base64.
     Issued(String),
@@ -20,13 +20,13 @@ pub enum Claimed {
 }
 
 impl Scoped {
-    /// Takes a token for a key; on the disk before this returns.
+    /// Binds a token to a key, durably.
     pub async fn claim_token(&self, claim: Claim) -> Result<Claimed, StoreError> {
         let tenant = self.tenant().clone();
         self.writer().write(move |c| Box::pin(async move { take(c, &tenant, &claim).await })).await
     }
 
-    /// Stores the certificate issued for a token, unless one is stored already; returns the stored one.
+    /// Stores the certificate issued for a token, unless one is already stored; returns the stored one.
     pub async fn keep_issued(&self, claim: Claim, issued: IssuedFor) -> Result<String, StoreError> {
         let tenant = self.tenant().clone();
         self.writer().write(move |c| Box::pin(async move { keep(c, &tenant, &claim, &issued).await })).await

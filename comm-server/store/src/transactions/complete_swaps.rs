@@ -1,4 +1,4 @@
-//! The evidence of swaps: the readings that each names, those of the new device as soon as there are any.
+//! The readings of swaps: those of the new device are added as soon as there are any.
 
 use comm_server_core::assets::is_meter;
 use sqlx::AnyConnection;
@@ -10,11 +10,12 @@ use crate::tables::counters::{self, Which};
 use crate::tables::swap_readings::{self, NamedReading, Side};
 use crate::tables::swaps::{self, SwapRow};
 
-/// Swaps that one transaction looks at.
+/// Maximum number of swaps in one transaction.
 const BATCH: i64 = 100;
 
 impl Store {
-    /// Names the first readings of devices that were not read when they replaced others; how many swaps are complete now.
+    /// Adds the first readings of devices that had not been read when they replaced others; returns the number of
+    /// swaps that became complete.
     pub async fn complete_swaps(&self) -> Result<u64, StoreError> {
         let (mut after, mut done) = (String::new(), 0);
         loop {
@@ -30,7 +31,7 @@ impl Store {
     }
 }
 
-/// The last swap that was looked at, where more may follow; and how many are complete now.
+/// The last swap that was examined, if more may follow; and the number of swaps that became complete.
 async fn complete(connection: &mut AnyConnection, after: &str) -> Result<(Option<String>, u64), StoreError> {
     let found = swaps::incomplete(connection, after, BATCH).await?;
     let mut done = 0;
@@ -62,8 +63,8 @@ async fn is_read(
     Ok(false)
 }
 
-/// Names one reading of each counter in `[from, to)`, milliseconds: the last one of the old device, the first one of the
-/// new. Whether there is any.
+/// Stores one reading of each counter in `[from, to)`, milliseconds: for the old device the last one, for the new
+/// device the first one. Returns whether there is any.
 pub(super) async fn name_readings(
     connection: &mut AnyConnection,
     swap: &SwapRow,

@@ -1,4 +1,4 @@
-//! Logins: failures are counted and lock an account for their source, a good password begins a session.
+//! Logins: failures are counted and lock an account for their source; a right password begins a session.
 
 use comm_server_core::logins::{self, Source};
 use comm_server_core::second_factor::Stage;
@@ -14,11 +14,11 @@ use crate::{AuditEntry, NewSession, Scoped};
 /// An account, and the source of a login attempt.
 #[derive(Debug, Clone)]
 pub struct Attempt {
-    /// Login name, which may not exist; `None` for what is no login name.
+    /// Login name, which may not exist; `None` for a text that is not a login name.
     pub user: Option<UserName>,
     /// The source of the attempt.
     pub source: Source,
-    /// When.
+    /// The current time.
     pub now: Timestamp,
 }
 
@@ -27,7 +27,8 @@ impl Attempt {
         AccountRef { tenant, user: self.user.as_ref() }
     }
 
-    /// Locks the account's row, so that attempts at several servers are counted one after the other, and reads.
+    /// Locks the account's row, so that attempts at several servers are counted one after the other, and reads the
+    /// failures.
     pub(super) async fn failures(
         &self,
         connection: &mut AnyConnection,
@@ -39,9 +40,9 @@ impl Attempt {
 }
 
 impl Scoped {
-    /// Begins a session and forgets the failures of its source, unless the account is locked for that source: then
-    /// nothing is changed and the result is false. While the code of the second factor is missing, failures stay: who
-    /// knows the password has no more tries for the code.
+    /// Begins a session and deletes the failures of its source. If the account is locked for that source, nothing is
+    /// changed and the result is `false`. While the code of the second factor is missing, failures are kept, so that
+    /// knowing the password gives no additional attempts for the code.
     pub async fn begin_session(
         &self,
         attempt: Attempt,
@@ -54,8 +55,8 @@ impl Scoped {
             .await
     }
 
-    /// Counts a failure; an unknown user costs the same work, and failures while the account is locked for their source
-    /// don't count. Returns whether the account is locked for that source now.
+    /// Counts a failure. An unknown user costs the same work, and failures during a lock-out are not counted. Returns
+    /// whether the account is now locked for that source.
     pub async fn count_login_failure(&self, attempt: Attempt, entry: AuditEntry) -> Result<bool, StoreError> {
         let tenant = self.tenant().clone();
         self.writer()

@@ -1,4 +1,4 @@
-//! A command that an operator gives.
+//! Creates a command that an operator orders.
 
 use comm_server_core::commands::CommandState;
 use comm_server_core::tenancy::Scope;
@@ -13,10 +13,10 @@ use crate::db::StoreError;
 use crate::tables::{GatewayRef, audit, gateways};
 use crate::{AuditEntry, Scoped};
 
-/// A command to be queued.
+/// A command to queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCommand {
-    /// For this gateway.
+    /// Its gateway.
     pub gateway: GatewayId,
     /// The order.
     pub order: Order,

@@ -1,4 +1,4 @@
-//! Customers and sites from a file, some rows at a time: a row is taken whole or refused whole.
+//! Imports customers and sites from a file, some rows per transaction. A row is imported as a whole or rejected.
 
 use comm_server_core::customers::{ImportRow, ImportSite};
 use comm_server_core::settings::Setting;
@@ -18,36 +18,36 @@ use crate::tables::customers::CustomerRow;
 use crate::tables::sites::SiteRow;
 use crate::tables::{customers, gateways, settings, sites, tenants};
 
-/// Rows of one transaction: the polls of gateways wait for no more than these.
+/// Maximum number of rows in one transaction, because polls wait for it.
 pub const IMPORT_ROWS: usize = 100;
 
-/// What became of a row.
+/// The result of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Imported {
-    /// The customer or the site is new.
+    /// A customer or a site was created.
     Created,
-    /// Something differed.
+    /// A customer or a site was changed.
     Changed,
-    /// Everything was so already.
+    /// There was no difference.
     Unchanged,
 }
 
-/// A row as it would be made, or was.
+/// The result of a row, or why it is rejected.
 type RowOutcome = Result<Imported, ChangeError>;
 
-/// What a row finds.
+/// The existing objects of a row.
 struct Known {
     customer: Option<CustomerRow>,
     site: Option<SiteRow>,
 }
 
 impl Scoped {
-    /// Takes rows, at most [`IMPORT_ROWS`], in one transaction; the outcome of each. With `only_check`, nothing is changed:
-    /// a row that needs an earlier one is then checked on its own.
+    /// Imports rows, at most [`IMPORT_ROWS`], in one transaction; returns the outcome of each. With `only_check`,
+    /// nothing is changed: a row that depends on an earlier one is then checked on its own.
     ///
     /// # Errors
-    /// The store; no row was taken.
+    /// The store failed; no row was imported.
     pub async fn import_customers(
         &self,
         rows: Vec<ImportRow>,
@@ -88,7 +88,7 @@ async fn import(
     Ok(Ok(differs))
 }
 
-/// Finds the customer by its key, else by its name, and the site in the same manner.
+/// Finds the customer by its key, else by its name, and the site in the same way.
 async fn find(
     connection: &mut AnyConnection,
     scope: &Scope,
@@ -151,7 +151,7 @@ async fn differs(
     Ok(Imported::Unchanged)
 }
 
-/// Takes a row that nothing refuses.
+/// Imports a row that is not rejected.
 async fn take(
     connection: &mut AnyConnection,
     scope: &Scope,
@@ -186,7 +186,7 @@ async fn take(
     Ok(())
 }
 
-/// A refusal after the check undoes the whole transaction.
+/// A rejection at this point, after the check, fails the whole transaction.
 pub(super) fn unrefused<T>(outcome: Result<T, ChangeError>) -> Result<T, StoreError> {
     outcome.map_err(|refused| match refused {
         ChangeError::Store(error) => error,

@@ -1,4 +1,4 @@
-//! Batches: stored, and their lane's acknowledged number moved, in one transaction.
+//! Batches: stored in one transaction, which also advances the lane's acknowledged number.
 
 mod batch;
 pub(super) mod effects;
@@ -21,28 +21,28 @@ use crate::{Scoped, Store};
 pub struct Ingested {
     /// The response; what it acknowledges is committed.
     pub answer: BatchResponse,
-    /// New reports, quarantined ones included.
+    /// Number of new reports, including quarantined ones.
     pub fresh: usize,
-    /// Duplicates.
+    /// Number of duplicates.
     pub duplicates: usize,
 }
 
-/// Why a batch isn't taken.
+/// Why a batch is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
-    /// Reports before it are missing.
+    /// Earlier reports are missing.
     #[error(transparent)]
     Batch(#[from] BatchError),
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Store {
-    /// Stores a batch that is in sequence.
+    /// Stores a batch whose numbers are consecutive.
     ///
     /// # Errors
-    /// Reports before it are missing, or the database; nothing is stored then.
+    /// Earlier reports are missing, or the database failed; nothing is stored then.
     pub async fn ingest(
         &self,
         caller: Caller,
@@ -106,8 +106,8 @@ fn quarantined(arrival: &Arrival) -> Option<Quarantined> {
     }
 }
 
-/// Quarantines reports that bear the number of a report that was accepted before but were made at another time: a spool
-/// that was made again began to number from the start. Such a report isn't taken, but it isn't lost either.
+/// Quarantines reports that have the number of an accepted report but another time: a recreated spool began its
+/// numbers again. Such a report can't be used, but must not be lost.
 async fn quarantine_conflicts(
     connection: &mut AnyConnection,
     at: LaneRef<'_>,

@@ -1,5 +1,5 @@
-//! Reports in monthly partitions, where an administrator made the table so: months are created ahead, and those that are
-//! too old are dropped as a whole instead of row by row.
+//! Monthly partitions of `reports`, if an administrator has partitioned the table: partitions are created ahead, and
+//! those that are too old are dropped as a whole.
 
 use comm_server_core::partitions::{Plan, plan};
 use jiff::Timestamp;
@@ -8,8 +8,8 @@ use sqlx::AnyConnection;
 use crate::db::StoreError;
 use crate::tables::partitions;
 
-/// Creates and drops the partitions that are due; how many. Another server that does the same is waited for, and leaves
-/// nothing to do.
+/// Creates and drops the partitions that are due; returns how many. If another server does the same, this waits for
+/// it and finds nothing to do.
 pub(super) async fn keep_partitions(
     connection: &mut AnyConnection,
     now: Timestamp,

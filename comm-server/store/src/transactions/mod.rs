@@ -1,4 +1,4 @@
-//! The upper floor for changes: one file per use case, the only files that combine tables and decisions of the core.
+//! The upper layer for changes: one file per use case, the only files that combine tables and decisions of the core.
 //! Each change is one transaction of the writer.
 
 mod advance_rollout;

@@ -1,4 +1,4 @@
-//! Gateways that have a valid certificate and call for the first time.
+//! Gateways with a valid certificate that poll for the first time.
 
 use sqlx::AnyConnection;
 

@@ -15,7 +15,7 @@ use crate::tables::{GatewayRef, commands};
 const BATCH: i64 = 200;
 
 impl Store {
-    /// Requests the meters of gateways whose meters are due; returns their number. `random` yields a number for each.
+    /// Requests the meters of gateways that are due; returns their number. `random` returns a random number for each.
     pub async fn request_due_meters(
         &self,
         now: Timestamp,
@@ -36,8 +36,8 @@ impl Store {
     }
 }
 
-/// Decides about a gateway's meters, and does it; whether they were requested. Of several servers that find the same
-/// gateway due, one moves the time, and only that one requests.
+/// Decides about a gateway's meters, and requests them if due; returns whether it did. If several servers find the
+/// same gateway due, one of them changes the time of the next request, and only that one requests.
 pub(super) async fn request_meters(
     connection: &mut AnyConnection,
     due: &MetersDue,
@@ -58,7 +58,7 @@ pub(super) async fn request_meters(
     Ok(true)
 }
 
-/// How many were due, at most [`BATCH`], and how many of them were requested.
+/// The number of gateways that were due, at most [`BATCH`], and of those whose meters were requested.
 async fn request_due(
     connection: &mut AnyConnection,
     now: Timestamp,

@@ -1,4 +1,4 @@
-//! Second factors: set up, confirmed by a code, used for a login, and removed.
+//! Second factors: set up, confirm by a code, use for a login, and remove.
 
 use comm_server_core::logins;
 use comm_server_core::tenancy::{Scope, TenantId, UserName};
@@ -13,18 +13,18 @@ use crate::tables::login_failures::{self, Counted};
 use crate::tables::{audit, second_factors, sessions, users};
 use crate::{AuditEntry, Authenticator, NewSession, Scoped};
 
-/// What a code proves, after it was compared.
+/// The result of comparing a code.
 #[derive(Debug, Clone)]
 pub enum Proof {
-    /// A code of the authenticator, by its time step.
+    /// It is a code of the authenticator, of this time step.
     Step(i64),
-    /// A recovery code, by its SHA-256, hexadecimal.
+    /// It is a recovery code, with this SHA-256, hexadecimal.
     Recovery(String),
-    /// Nothing: the code is wrong.
+    /// The code is wrong.
     Wrong,
 }
 
-/// A second factor that is confirmed.
+/// A second factor to confirm.
 #[derive(Clone)]
 pub struct SecondFactorChange {
     /// The secret that the code was compared with.
@@ -33,7 +33,7 @@ pub struct SecondFactorChange {
     pub step: i64,
     /// SHA-256 of each recovery code, hexadecimal.
     pub recovery_hashes: Vec<String>,
-    /// Hash of the token of the session that goes on; the user's others end.
+    /// Hash of the token of the session that continues; the user's other sessions end.
     pub session: String,
 }
 
@@ -43,12 +43,12 @@ impl Scoped {
         second_factors::read(&mut *self.reader().await?, self.tenant(), user).await
     }
 
-    /// How many recovery codes a user has left.
+    /// The number of unused recovery codes of a user.
     pub async fn recovery_codes_left(&self, user: &UserName) -> Result<i64, StoreError> {
         second_factors::count_recovery_codes(&mut *self.reader().await?, self.tenant(), user).await
     }
 
-    /// Stores the secret of an authenticator that is to be confirmed; false if the user has one that is confirmed.
+    /// Stores the secret of an authenticator to confirm; `false` if the user has a confirmed one.
     pub async fn propose_authenticator(
         &self,
         user: &UserName,
@@ -63,8 +63,8 @@ impl Scoped {
             .await
     }
 
-    /// Turns a second factor on: its session lacks nothing any more, the user's others end. False, and nothing is
-    /// changed, if the secret is another one by now.
+    /// Turns a second factor on: its session gets the last stage, and the user's other sessions end. If the secret
+    /// was replaced meanwhile, the result is `false` and nothing is changed.
     pub async fn confirm_second_factor(
         &self,
         user: &UserName,
@@ -77,7 +77,7 @@ impl Scoped {
             .await
     }
 
-    /// Gives a user new recovery codes; earlier ones no longer work.
+    /// Replaces the recovery codes of a user.
     pub async fn renew_recovery_codes(
         &self,
         user: &UserName,
@@ -96,8 +96,8 @@ impl Scoped {
             .await
     }
 
-    /// Ends the login that awaits a code and begins its session, if the proof holds and the account isn't locked for the
-    /// source. Otherwise the failure is counted, with the entry `refused`.
+    /// Ends the session of a login that requires a code and begins the final one, if the proof is valid and the
+    /// account isn't locked for the source. Otherwise the failure is counted, with the entry `refused`.
     pub async fn pass_second_factor(
         &self,
         attempt: Attempt,
@@ -124,7 +124,7 @@ impl Scoped {
             .await
     }
 
-    /// Removes a user's second factor and ends the user's sessions but the one kept; an empty hash keeps none.
+    /// Removes a user's second factor and ends the user's sessions except one; with an empty hash, all of them.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -142,7 +142,7 @@ impl Scoped {
     }
 }
 
-/// Whether a proof holds; what it proves with is used up.
+/// Whether a proof is valid; if so, its code can't be used again.
 async fn takes(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -201,7 +201,7 @@ async fn remove(
     Ok(Ok(()))
 }
 
-/// What the audit shows of a second factor: never its secret.
+/// The second factor as the audit shows it: never its secret.
 fn shown(is_on: bool) -> serde_json::Value {
     json!({ "second_factor": is_on })
 }

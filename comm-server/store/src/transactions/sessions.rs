@@ -1,4 +1,4 @@
-//! Sessions: they slide, end and expire.
+//! Sessions: extended, ended and expired.
 
 use comm_server_core::logins::FORGOTTEN;
 use jiff::{SignedDuration, Timestamp};
@@ -7,7 +7,7 @@ use crate::Store;
 use crate::db::StoreError;
 use crate::tables::{idempotency_keys, invitations, login_failures, sessions};
 
-/// How long a request with an idempotency key is known.
+/// Validity of an idempotency key.
 const KEYS: SignedDuration = SignedDuration::from_hours(24);
 
 impl Store {
@@ -17,7 +17,7 @@ impl Store {
         self.writer().write(move |c| Box::pin(async move { sessions::delete(c, &hash).await })).await
     }
 
-    /// Moves a session's end.
+    /// Changes a session's expiry.
     pub async fn move_session_expiry(&self, token_hash: &str, expires_ms: i64) -> Result<(), StoreError> {
         let hash = token_hash.to_owned();
         self.writer()
@@ -25,7 +25,7 @@ impl Store {
             .await
     }
 
-    /// Notes that a session changed something.
+    /// Records that a session changed something.
     pub async fn note_change(&self, token_hash: &str, now: Timestamp) -> Result<(), StoreError> {
         let hash = token_hash.to_owned();
         self.writer()
@@ -33,7 +33,7 @@ impl Store {
             .await
     }
 
-    /// Deletes sessions that have ended, and login failures and idempotency keys that no longer count; how many sessions.
+    /// Deletes expired sessions, login failures and idempotency keys; returns the number of sessions.
     pub async fn expire_sessions(&self, now: Timestamp) -> Result<u64, StoreError> {
         let kept_since = now.saturating_sub(KEYS).unwrap_or(now);
         let forgotten = now.saturating_sub(FORGOTTEN).unwrap_or(now);
@@ -49,7 +49,7 @@ impl Store {
             .await
     }
 
-    /// A key that servers of one database share: the one that is there, or else `fresh`.
+    /// A key that the servers of one database share; if there is none, `fresh` becomes the key.
     pub async fn server_key(
         &self,
         name: &'static str,

@@ -1,4 +1,4 @@
-//! A setting of a place in the tree.
+//! A setting of a part of the tree.
 
 use comm_server_core::settings::Setting;
 use comm_server_core::tenancy::Scope;
@@ -12,7 +12,7 @@ use crate::tables::{audit, customers, gateways, settings, sites, tenants};
 use crate::{AuditEntry, Scoped};
 
 impl Scoped {
-    /// Gives a place a value of its own, or takes it away, so that the floor above counts. The value was checked.
+    /// Sets a validated value of a part of the tree; `None` removes it, so that the part inherits.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -38,7 +38,7 @@ impl Scoped {
     }
 }
 
-/// Whether the place is within the scope. A value of the tenant is for who reaches all of it.
+/// Whether the part is within the scope. A value of the tenant requires access to all of it.
 async fn reached(connection: &mut AnyConnection, scope: &Scope, node: &Node) -> Outcome<()> {
     let (found, what) = match node {
         Node::Tenant => (scope.parts().next().is_none(), "tenant"),
@@ -54,7 +54,7 @@ async fn reached(connection: &mut AnyConnection, scope: &Scope, node: &Node) -> 
     Ok(if found { Ok(()) } else { Err(ChangeError::NotFound { what }) })
 }
 
-/// Stores a value, and what follows from it for the gateways below.
+/// Stores a value, and the values derived from it for the gateways below.
 pub(super) async fn set_setting(
     connection: &mut AnyConnection,
     scope: &Scope,

@@ -18,7 +18,7 @@ use crate::tables::poll_states::{self, PollState};
 use crate::tables::{GatewayRef, commands, lanes};
 
 impl Store {
-    /// Takes a poll. `random` is any number, evenly spread: it gives the time of day of the next meter request.
+    /// Handles a poll. `random` is a random number, evenly distributed, for the time of the next meter request.
     pub async fn take_poll(
         &self,
         caller: Caller,
@@ -29,7 +29,8 @@ impl Store {
     }
 }
 
-/// Takes polls, at most [`crate::db::multi_row::MOST_ROWS`] and each of another gateway; the outcomes in their order.
+/// Handles polls, at most [`crate::db::multi_row::MOST_ROWS`], each of a different gateway; returns the outcomes in
+/// the same order.
 pub(crate) fn take_polls<'c>(
     connection: &'c mut AnyConnection,
     polls: &'c [&'c PollRequest],
@@ -74,7 +75,7 @@ async fn take(
     Ok(outcomes)
 }
 
-/// Registers a new gateway and requests its meters; whether it was this server that did.
+/// Registers a new gateway and requests its meters; returns whether this server did.
 async fn register(connection: &mut AnyConnection, request: &PollRequest) -> Result<bool, StoreError> {
     let caller = &request.caller;
     let registered = register_gateway(connection, caller).await?;
@@ -85,7 +86,7 @@ async fn register(connection: &mut AnyConnection, request: &PollRequest) -> Resu
     Ok(registered)
 }
 
-/// The numbers that differ from those stored; most polls report none.
+/// The numbers that differ from the stored ones; most polls have none.
 fn newly_made<'a>(polls: &[(&'a PollRequest, PollState)]) -> Vec<(&'a Caller, Lane, i64)> {
     let mut new = Vec::new();
     for (request, state) in polls {
@@ -99,7 +100,7 @@ fn newly_made<'a>(polls: &[(&'a PollRequest, PollState)]) -> Vec<(&'a Caller, La
     new
 }
 
-/// Takes the commands that go out with a poll, and notes that they went.
+/// Delivers the commands of a poll, and records that.
 async fn deliver(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,

@@ -1,4 +1,5 @@
-//! Deletes audit entries beyond their retention from the beginning of their chain, and moves the beginning with them.
+//! Deletes audit entries beyond their retention from the beginning of the chain, and updates the beginning in the
+//! head.
 
 use comm_server_core::audit::ChainHash;
 use comm_server_core::tenancy::TenantId;
@@ -9,7 +10,7 @@ use crate::db::{StoreError, failed, row};
 use crate::tables::{audit, audit_heads, tenants};
 
 impl Store {
-    /// Deletes entries from before a time, up to the first one that is kept; how many.
+    /// Deletes entries from before a time, up to the first one that is kept; returns how many.
     pub(super) async fn trim_audit(&self, before_ms: i64) -> Result<u64, StoreError> {
         // Only what is sealed can be deleted without a gap.
         self.seal_audit().await?;

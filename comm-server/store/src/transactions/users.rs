@@ -1,4 +1,4 @@
-//! Users: created, changed, invited, disabled, and given passwords.
+//! Users: create, change, invite, disable, and set passwords.
 
 use comm_server_core::accounts::AccountSpec;
 use comm_server_core::tenancy::{CustomerId, Part, Scope, TenantId, UserName};
@@ -13,14 +13,14 @@ use crate::tables::{
 };
 use crate::{AuditEntry, NewUser, Scoped, User};
 
-/// A password to be set.
+/// A new password.
 #[derive(Debug, Clone)]
 pub struct NewPassword {
     /// argon2id, PHC string.
     pub password_hash: String,
-    /// Whether it must be changed before anything else.
+    /// Whether it must be changed at the next login.
     pub must_change: bool,
-    /// Hash of the token of the session that goes on; none does if absent.
+    /// Hash of the token of the session that continues; `None` ends all sessions.
     pub keep_session: Option<String>,
 }
 
@@ -36,16 +36,16 @@ pub struct Invitation {
 /// A change of an account.
 #[derive(Debug, Clone)]
 pub struct AccountChange {
-    /// What it is from now on.
+    /// The new fields.
     pub spec: AccountSpec,
-    /// Whether the user can't log in from now on.
+    /// Whether the user is disabled.
     pub disabled: bool,
-    /// The version that the change was made from; `None` for whichever is there.
+    /// The version on which the change is based; `None` for any.
     pub version: Option<i64>,
 }
 
 impl Scoped {
-    /// Creates a user; false if one of that name exists.
+    /// Creates a user; `false` if the name exists.
     pub async fn create_user(&self, new: NewUser) -> Result<bool, StoreError> {
         let tenant = self.tenant().clone();
         self.writer()
@@ -70,7 +70,7 @@ impl Scoped {
         work.await?
     }
 
-    /// Changes an account. The sessions of a user who is disabled end.
+    /// Changes an account. Disabling a user ends the user's sessions.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -87,7 +87,7 @@ impl Scoped {
         work.await?
     }
 
-    /// Gives a user a new one-time link; an earlier one no longer works.
+    /// Creates a new one-time link for a user; earlier ones no longer work.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -115,7 +115,7 @@ impl Scoped {
         invitations::user_of(&mut *self.reader().await?, self.tenant(), token_hash, now).await
     }
 
-    /// Takes an invitation and sets the password that its user chose; `None` if it was taken or has expired.
+    /// Uses an invitation and sets the password that its user chose; `None` if it was already used or has expired.
     pub async fn accept_invitation(
         &self,
         token_hash: &str,
@@ -149,8 +149,8 @@ impl Scoped {
         work.await?
     }
 
-    /// Sets a password, lifts a lock, ends all sessions but the one kept, and appends the audit entry; false, and
-    /// nothing is changed, if there is no such user.
+    /// Sets a password, ends a lock-out and all sessions except the one kept, and appends the audit entry. If there
+    /// is no such user, the result is `false` and nothing is changed.
     pub async fn set_password(
         &self,
         name: &UserName,
@@ -164,7 +164,7 @@ impl Scoped {
     }
 }
 
-/// The customer of the part that an account shall reach, where the author reaches that part.
+/// The customer of the part of the tree of an account, if the author can access that part.
 pub(super) async fn granted(
     connection: &mut AnyConnection,
     scope: &Scope,
@@ -273,7 +273,7 @@ async fn change_account(
     Ok(Ok(()))
 }
 
-/// Whether somebody else can administer the whole tenant.
+/// Whether another user can administer the whole tenant.
 async fn other_head(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -331,7 +331,7 @@ async fn set_password(
     Ok(true)
 }
 
-/// What the audit shows of a password: never its hash.
+/// The password as the audit shows it: never its hash.
 fn password_json(has_password: bool, must_change: bool, set_at: Option<Timestamp>) -> serde_json::Value {
     json!({ "has_password": has_password, "must_change": must_change, "password_set_at": set_at })
 }

@@ -1,4 +1,4 @@
-//! The audit: newest first for people, in the order of its chain for files.
+//! The audit: newest first for pages, in the order of its chain for exports.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -14,16 +14,16 @@ use crate::tables::audit::{COLUMNS, Row, evident};
 /// Entries of a portion of an export.
 const PORTION: i64 = 1000;
 
-/// Which entries are read; every one by default.
+/// A filter of entries; by default, all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditFilter {
-    /// From this time on.
+    /// Only entries at or after this time.
     pub from: Option<Timestamp>,
-    /// Before this time.
+    /// Only entries before this time.
     pub to: Option<Timestamp>,
-    /// Of this author only.
+    /// Only entries of this author.
     pub who: Option<String>,
-    /// Of this kind only, or of all kinds of its group: `rollout` is `rollout.create` and others.
+    /// Only entries of this kind, or of all kinds of its group: `rollout` selects `rollout.create` and others.
     pub what: Option<String>,
 }
 
@@ -32,7 +32,7 @@ pub struct AuditFilter {
 pub struct Recorded {
     /// Its id, UUID version 7.
     pub entry: String,
-    /// When.
+    /// The time.
     pub at: Timestamp,
     /// The author: a user's name, `cli`, `server`, or a gateway's name.
     pub who: String,
@@ -40,11 +40,11 @@ pub struct Recorded {
     pub what: String,
     /// A text for people.
     pub detail: String,
-    /// What was changed, as it was; `None` for what is new, and for entries about no change.
+    /// What was changed, as it was before; `None` if it was created, or if the entry is not about a change.
     pub before: Option<Value>,
-    /// The same as it is since then; `None` for what was deleted.
+    /// What was changed, as it was after; `None` if it was deleted.
     pub after: Option<Value>,
-    /// Its place in the chain, from 1; `None` until it is sealed.
+    /// Its position in the chain, from 1; `None` until it is sealed.
     pub number: Option<i64>,
     /// Its hash, 64 hexadecimal digits; `None` until it is sealed.
     pub hash: Option<String>,
@@ -67,7 +67,8 @@ impl Recorded {
     }
 }
 
-/// What can't be read was changed outside of this program: it is shown as it is, and the verification names it.
+/// Parses a document. One that can't be parsed was manipulated: it is returned as a text, and the verification
+/// reports it.
 fn document(text: String) -> Value {
     serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
@@ -82,7 +83,7 @@ impl Scoped {
         self.find_audit(&AuditFilter::default(), cursor).await
     }
 
-    /// Entries that a filter lets through, newest first.
+    /// Entries that match a filter, newest first.
     pub async fn find_audit(
         &self,
         filter: &AuditFilter,
@@ -97,7 +98,8 @@ impl Scoped {
         Ok(Page::of(entries, self.rows(), |entry: &Recorded| entry.entry.clone()))
     }
 
-    /// Sealed entries behind the number `after`, in the order of their chain, at most 1,000; none at the end.
+    /// Sealed entries with numbers greater than `after`, in the order of their chain, at most 1,000; empty at the
+    /// end.
     pub async fn audit_portion(&self, filter: &AuditFilter, after: i64) -> Result<Vec<Recorded>, StoreError> {
         let sql =
             format!("SELECT {COLUMNS} FROM audit WHERE {MATCHES} AND number > $6 ORDER BY number LIMIT $7");

@@ -1,4 +1,4 @@
-//! Whether the chain of the audit is whole.
+//! Whether the chain of the audit is intact.
 
 use comm_server_core::audit::{Broken, Fault, Head, Known, Verifier};
 use sqlx::AssertSqlSafe;
@@ -15,19 +15,19 @@ const PORTION: i64 = 1000;
 /// The state of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditChain {
-    /// Its ends.
+    /// Its head.
     pub head: Head,
-    /// The first place at which it isn't whole; `None` if it is.
+    /// The first entry at which it is broken; `None` if it is intact.
     pub broken: Option<Broken>,
 }
 
 impl Scoped {
-    /// The ends of the chain.
+    /// The head of the chain.
     pub async fn audit_head(&self) -> Result<Head, StoreError> {
         audit_heads::read(&mut *self.reader().await?, self.tenant()).await
     }
 
-    /// Verifies the sealed entries that are kept, and the place that was noted elsewhere, where one is given.
+    /// Verifies the sealed entries, and an entry whose number and hash are known, if given.
     pub async fn verify_audit(&self, known: Option<Known>) -> Result<AuditChain, StoreError> {
         loop {
             let head = self.audit_head().await?;
@@ -62,8 +62,8 @@ impl Scoped {
         }
     }
 
-    /// Entries behind the last one, up to the head. Two entries with the same number are both read: the unique
-    /// index may have been removed.
+    /// Entries after the last one read, up to the head. Two entries with the same number are both read, because the
+    /// unique index may have been removed.
     async fn numbered(&self, last: &(i64, String), head: Head) -> Result<Vec<Row>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM audit WHERE tenant = $1 AND number >= $2 AND number <= $3 \
@@ -81,7 +81,7 @@ impl Scoped {
         rows.iter().map(Row::of).collect()
     }
 
-    /// An entry behind the head, whichever that is now: one statement, because entries are sealed meanwhile.
+    /// An entry newer than the head. One statement reads both, because entries are sealed meanwhile.
     async fn behind_head(&self) -> Result<Option<Broken>, StoreError> {
         let found = sqlx::query(
             "SELECT MIN(number) AS number FROM audit WHERE tenant = $1 \

@@ -1,4 +1,4 @@
-//! Calls as people see them.
+//! Calls for pages and lists.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,9 +15,9 @@ use crate::db::{StoreError, failed, row};
 pub struct Call {
     /// Gateway.
     pub gateway: GatewayId,
-    /// Lane of the report that raised it.
+    /// Lane of the report that opened it.
     pub lane: Lane,
-    /// Number of the report that raised it.
+    /// Sequence number of the report that opened it.
     pub seq: i64,
     /// Device.
     pub device: DeviceId,
@@ -46,15 +46,15 @@ pub struct Call {
 /// A filter of calls.
 #[derive(Debug, Clone, Default)]
 pub struct CallFilter {
-    /// Open ones, or closed ones.
+    /// Only open calls, or only ended ones.
     pub open: Option<bool>,
-    /// Of this kind.
+    /// Only calls of this kind.
     pub kind: Option<CallKind>,
-    /// Of this gateway.
+    /// Only calls of this gateway.
     pub gateway: Option<GatewayId>,
-    /// Of this device; with a gateway only.
+    /// Only calls of this device; requires `gateway`.
     pub device: Option<DeviceId>,
-    /// Changed at this time or later.
+    /// Only those that changed at or after this time.
     pub updated_since: Option<Timestamp>,
 }
 
@@ -92,7 +92,7 @@ impl Scoped {
     /// Calls, newest first.
     ///
     /// # Errors
-    /// The database or the cursor.
+    /// The database failed, or the cursor is not valid.
     pub async fn calls(&self, filter: &CallFilter, cursor: Option<&str>) -> Result<Page<Call>, StoreError> {
         let (ms, gateway, lane, seq) = position(cursor)?;
         let within = self.within("c.gateway");

@@ -19,7 +19,7 @@ const TABLE: &str = "commands";
 pub struct Command {
     /// Its id.
     pub command: CommandId,
-    /// For this gateway.
+    /// Its gateway.
     pub gateway: GatewayId,
     /// Kind of its order.
     pub kind: OrderKind,
@@ -31,13 +31,13 @@ pub struct Command {
     pub state: CommandState,
     /// The author: a user's name, `cli` or `server`.
     pub created_by: String,
-    /// When.
+    /// The time.
     pub created_at: Timestamp,
-    /// Not to be begun after this.
+    /// The latest time to begin it.
     pub expires_at: Timestamp,
-    /// When it went out first.
+    /// When it was first delivered.
     pub delivered_at: Option<Timestamp>,
-    /// When the gateway answered last.
+    /// When the gateway last responded.
     pub answered_at: Option<Timestamp>,
     /// A text for people.
     pub detail: String,

@@ -13,7 +13,7 @@ use crate::tables::{GatewayRef, devices};
 /// Maximum number of points of a series; the oldest are left out.
 const POINTS: i64 = 5000;
 
-/// Sources of one counter at most.
+/// Maximum number of sources of one counter.
 const SOURCES: i64 = 20;
 
 /// A counter at a time.
@@ -23,9 +23,9 @@ pub struct CounterPoint {
     pub at: Timestamp,
     /// Its value.
     pub value: i64,
-    /// Object that was read.
+    /// The object that was read.
     pub oid: String,
-    /// The value read there.
+    /// The value as read.
     pub raw: i64,
 }
 
@@ -55,19 +55,19 @@ pub struct SeriesQuery<'a> {
     pub device: &'a DeviceId,
     /// The counter.
     pub counter: Counter,
-    /// Not before.
+    /// Not before this time.
     pub from: Timestamp,
-    /// Not after.
+    /// Not after this time.
     pub to: Timestamp,
-    /// The object that the values were read from, as in [`CounterPoint::oid`]; `None` chooses the one that the device's total
-    /// is read from, and for other counters that of the newest value.
+    /// The object that the values were read from, as in [`CounterPoint::oid`]. `None` selects the source of the
+    /// device's total; for other counters, that of the newest value.
     pub source: Option<&'a str>,
 }
 
-/// Values of one source, oldest first. Values of two sources count differently and are no series (decision 0016).
+/// Values from one source, oldest first, because values of two sources can't be compared (decision 0016).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CounterSeries {
-    /// The object that the values were read from; empty where there is no value.
+    /// The object that the values were read from; empty if there is no value.
     pub source: String,
     /// Every source with values in the span, that of the newest value first.
     pub sources: Vec<CounterSource>,
@@ -80,7 +80,7 @@ pub struct CounterSeries {
 pub struct CounterSource {
     /// The object that is read, or several joined by `+`.
     pub oid: String,
-    /// Values in the span.
+    /// Number of values in the span.
     pub values: i64,
     /// Time of the first one.
     pub first: Timestamp,
@@ -92,7 +92,7 @@ impl Scoped {
     /// A counter of a device over time, of one source.
     ///
     /// # Errors
-    /// The database.
+    /// The database failed.
     pub async fn counter_series(&self, query: SeriesQuery<'_>) -> Result<CounterSeries, StoreError> {
         let sources = self.counter_sources(query).await?;
         let source = match query.source {
@@ -107,7 +107,7 @@ impl Scoped {
         Ok(CounterSeries { source, sources, points })
     }
 
-    /// The source of the device's total where it has values in the span, else the source of the newest value.
+    /// The source of the device's total if it has values in the span, else the source of the newest value.
     async fn default_source(
         &self,
         query: SeriesQuery<'_>,

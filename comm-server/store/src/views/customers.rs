@@ -1,4 +1,4 @@
-//! Customers and sites as people see them, with what lies below each.
+//! Customers and sites for pages and lists, with the numbers of what they contain.
 
 use comm_server_core::customers::{CustomerSpec, SiteSpec};
 use comm_server_core::tenancy::{CustomerId, SiteId};
@@ -16,21 +16,21 @@ use crate::tables::{addresses, customers, sites};
 pub struct Customer {
     /// Its id.
     pub id: CustomerId,
-    /// What was entered.
+    /// The fields as entered.
     pub spec: CustomerSpec,
-    /// It grows by one with each change.
+    /// Increases by one with each change.
     pub version: i64,
-    /// Its sites.
+    /// Number of its sites.
     pub sites: i64,
-    /// Its gateways.
+    /// Number of its gateways.
     pub gateways: i64,
-    /// Devices that its gateways know.
+    /// Number of devices that its gateways know.
     pub devices: i64,
-    /// Offline devices among them.
+    /// Number of these that are offline.
     pub devices_offline: i64,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When it was changed last.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
@@ -43,19 +43,19 @@ pub struct Site {
     pub customer: CustomerId,
     /// Name of its customer.
     pub customer_name: String,
-    /// What was entered.
+    /// The fields as entered.
     pub spec: SiteSpec,
-    /// It grows by one with each change.
+    /// Increases by one with each change.
     pub version: i64,
-    /// Its gateways.
+    /// Number of its gateways.
     pub gateways: i64,
-    /// Devices that its gateways know.
+    /// Number of devices that its gateways know.
     pub devices: i64,
-    /// Offline devices among them.
+    /// Number of these that are offline.
     pub devices_offline: i64,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When it was changed last.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
@@ -64,18 +64,18 @@ pub struct Site {
 pub struct CustomerFilter {
     /// With this text in name or key; case does not matter, "" is in all.
     pub text: String,
-    /// Changed at this time or later.
+    /// Only those that changed at or after this time.
     pub updated_since: Option<Timestamp>,
 }
 
 /// A filter of sites.
 #[derive(Debug, Clone, Default)]
 pub struct SiteFilter {
-    /// Of this customer.
+    /// Only sites of this customer.
     pub customer: Option<CustomerId>,
-    /// With this text in name, key, town or the customer's name; case does not matter, "" is in all.
+    /// Only sites with this text in name, key, town or the customer's name, ignoring case; "" for all.
     pub text: String,
-    /// Changed at this time or later.
+    /// Only those that changed at or after this time.
     pub updated_since: Option<Timestamp>,
 }
 
@@ -148,7 +148,7 @@ impl Scoped {
     /// Customers by name.
     ///
     /// # Errors
-    /// The database or the cursor.
+    /// The database failed, or the cursor is not valid.
     pub async fn customers(
         &self,
         filter: &CustomerFilter,
@@ -188,7 +188,7 @@ impl Scoped {
     /// Sites by name.
     ///
     /// # Errors
-    /// The database or the cursor.
+    /// The database failed, or the cursor is not valid.
     pub async fn sites(&self, filter: &SiteFilter, cursor: Option<&str>) -> Result<Page<Site>, StoreError> {
         let (id, name) = page::two_names(cursor)?;
         let sql = self.select_sites(

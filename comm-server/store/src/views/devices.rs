@@ -1,4 +1,4 @@
-//! Devices as people see them.
+//! Devices for pages and lists.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -21,7 +21,7 @@ pub struct Device {
     pub gateway: GatewayId,
     /// Its id.
     pub device: DeviceId,
-    /// Vendor's short name, "" when unknown; so are the texts that follow.
+    /// Vendor's short name, "" if unknown; the same applies to the following texts.
     pub vendor: String,
     /// Model.
     pub model: String,
@@ -37,7 +37,7 @@ pub struct Device {
     pub firmware: String,
     /// Whether it is offline.
     pub offline: bool,
-    /// When its last whole reading was made.
+    /// When the last full reading was made.
     pub read_at: Option<Timestamp>,
     /// Its newest total counter.
     pub total: Option<i64>,
@@ -45,17 +45,17 @@ pub struct Device {
     pub total_at: Option<Timestamp>,
     /// When it was first reported.
     pub first_seen: Timestamp,
-    /// Its open calls.
+    /// Number of its open calls.
     pub open_calls: i64,
-    /// Open service calls among them.
+    /// Number of its open service calls.
     pub service_calls: i64,
-    /// Gateways that see it.
+    /// Number of gateways that see it.
     pub seen_by: i64,
-    /// Whether it counts under this gateway; where several see it, it counts under one.
+    /// Whether it is counted under this gateway; if several see it, it is counted under one.
     pub counted: bool,
 }
 
-/// A device with its last whole reading.
+/// A device with its last full reading.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DeviceDetail {
     /// The device.
@@ -68,11 +68,11 @@ pub struct DeviceDetail {
 /// A filter of devices.
 #[derive(Debug, Clone, Default)]
 pub struct DeviceFilter {
-    /// Of this gateway.
+    /// Only devices of this gateway.
     pub gateway: Option<GatewayId>,
-    /// With this text in model, serial, name, address or id; case does not matter.
+    /// Only devices with this text in model, serial number, name, address or id, ignoring case.
     pub text: Option<String>,
-    /// Changed at this time or later.
+    /// Only those that changed at or after this time.
     pub updated_since: Option<Timestamp>,
 }
 
@@ -117,7 +117,7 @@ impl Scoped {
     /// Devices by gateway and id: each once, or those of one gateway, whether they count there or not.
     ///
     /// # Errors
-    /// The database or the cursor.
+    /// The database failed, or the cursor is not valid.
     pub async fn devices(
         &self,
         filter: &DeviceFilter,
@@ -170,7 +170,7 @@ impl Scoped {
         Ok(Some(DeviceDetail { device: device(&row)?, reading: row::maybe_document(&row, "reading")? }))
     }
 
-    /// Vendors and models that there are, for choosing a roll-out's target; at most 1000.
+    /// Vendors and models of all devices, to choose from for a roll-out; at most 1000.
     pub async fn models(&self) -> Result<Vec<(String, String)>, StoreError> {
         tables::devices::models(&mut *self.reader().await?, self.scope(), 1000).await
     }

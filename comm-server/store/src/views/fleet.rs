@@ -1,4 +1,4 @@
-//! Queries of the console's overview and device page besides the API's lists.
+//! Queries of the console's fleet and device pages that the API doesn't have.
 
 use comm_server_core::calls::CallPriority;
 use jiff::Timestamp;
@@ -23,11 +23,11 @@ pub struct FleetNumbers {
     pub offline: i64,
     /// Open service calls.
     pub service_calls: i64,
-    /// Open calls about supplies; one for each supply.
+    /// Number of supplies with an open call.
     pub supplies: i64,
     /// Gateways.
     pub gateways: i64,
-    /// Gateways that missed their poll.
+    /// Number of gateways that don't poll.
     pub silent: i64,
 }
 
@@ -44,20 +44,20 @@ pub enum FleetFilter {
     Supplies,
 }
 
-/// A device of the overview.
+/// A device of the fleet page.
 #[derive(Debug, Clone)]
 pub struct FleetDevice {
     /// Its gateway.
     pub gateway: GatewayId,
     /// Its id.
     pub device: DeviceId,
-    /// Model, "" when unknown; so are the texts that follow.
+    /// Model, "" if unknown; the same applies to the following texts.
     pub model: String,
     /// Serial number.
     pub serial: String,
     /// Name on the network.
     pub name: String,
-    /// Address that the gateway reads it at.
+    /// Address at which the gateway reads it.
     pub address: String,
     /// The gateway's customer.
     pub customer: String,
@@ -65,15 +65,15 @@ pub struct FleetDevice {
     pub site: String,
     /// Whether it is offline.
     pub offline: bool,
-    /// Whether its gateway missed its poll, so that the row may be outdated.
+    /// Whether its gateway doesn't poll, so that the row may be outdated.
     pub silent: bool,
     /// Gateways that see it.
     pub seen_by: i64,
     /// Its total counter.
     pub total: Option<i64>,
-    /// When it was read last.
+    /// When it was last read.
     pub read_at: Option<Timestamp>,
-    /// The open call that matters most.
+    /// The open call with the highest priority.
     pub top_call: Option<CallPriority>,
     /// Its last reading.
     pub reading: Option<Reading>,
@@ -86,9 +86,9 @@ pub struct SupplyCall {
     pub gateway: GatewayId,
     /// Its device.
     pub device: DeviceId,
-    /// The supply's index; "" where the device does not report which.
+    /// The supply's index; "" if the device does not report it.
     pub subject: String,
-    /// At its end, not only near it.
+    /// Whether it is at its end, not only near it.
     pub is_end: bool,
 }
 
@@ -102,7 +102,7 @@ fn select_supply_calls(within: &str) -> String {
     )
 }
 
-/// Rank of the open call of the device `d` that matters most; null without one.
+/// Rank of the open call of the device `d` with the highest priority; null without one.
 fn top_rank() -> String {
     format!(
         "(SELECT MIN({}) FROM calls c WHERE c.tenant = d.tenant AND c.gateway = d.gateway \
@@ -111,7 +111,7 @@ fn top_rank() -> String {
     )
 }
 
-/// Whether the supply of the call `c` has an open call for its end, which replaces the one for its near end.
+/// Whether the supply of the call `c` has an open call for its end, which supersedes the one for its near end.
 fn ended() -> String {
     format!(
         "EXISTS (SELECT 1 FROM calls e WHERE e.tenant = c.tenant AND e.gateway = c.gateway \
@@ -120,7 +120,7 @@ fn ended() -> String {
     )
 }
 
-/// The priority of a rank that SQL gave.
+/// The priority for a rank from SQL.
 fn priority(rank: Option<i64>) -> Result<Option<CallPriority>, StoreError> {
     let priority = |rank| CallPriority::of_rank(rank).ok_or(StoreError::Range { what: "rank of a call" });
     rank.map(priority).transpose()
@@ -233,7 +233,8 @@ impl Scoped {
         Ok(Page::of(items, self.rows(), |d| format!("{},{}", d.gateway, d.device)))
     }
 
-    /// The open calls about supplies of the devices from one to another, in the order of the overview, both included.
+    /// The open calls about supplies of the devices from one to another, both included, in the order of the fleet
+    /// page.
     pub async fn supply_calls(
         &self,
         (first_gateway, first): (&GatewayId, &DeviceId),
@@ -259,7 +260,7 @@ impl Scoped {
         rows.iter().map(call).collect()
     }
 
-    /// The open call of a device that matters most.
+    /// The open call of a device with the highest priority.
     pub async fn top_call(
         &self,
         gateway: &GatewayId,

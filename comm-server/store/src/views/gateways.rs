@@ -1,4 +1,4 @@
-//! Gateways as people see them.
+//! Gateways for pages and lists.
 
 use comm_server_core::cadence;
 use comm_server_core::tenancy::{CustomerId, SiteId};
@@ -29,25 +29,25 @@ pub struct Gateway {
     pub site_id: Option<SiteId>,
     /// Version of its program.
     pub version: String,
-    /// Devices it knows.
+    /// Number of devices that it knows.
     pub devices: i64,
-    /// Offline devices among them.
+    /// Number of these that are offline.
     pub devices_offline: i64,
-    /// Open calls of its devices.
+    /// Number of open calls of its devices.
     pub open_calls: i64,
-    /// Open service calls among them.
+    /// Number of open service calls of its devices.
     pub service_calls: i64,
     /// Seconds since its program began, at its last poll.
     pub uptime_s: i64,
-    /// Why it can store nothing at present, "" while it can.
+    /// Why it can't store anything at present; "" if it can.
     pub storage_problem: String,
     /// Time of its first request.
     pub first_seen: Timestamp,
     /// Its last poll.
     pub last_poll: Option<Timestamp>,
-    /// Seconds that it was given until the next.
+    /// Seconds until the next poll, as in the last response.
     pub next_poll_s: i64,
-    /// Seconds that its clock was ahead of the server's at its last poll; negative behind, 0 when it was right.
+    /// Seconds that its clock was ahead of the server's at its last poll; negative if behind, 0 within the tolerance.
     pub clock_ahead_s: i64,
     /// When its meters are requested next.
     pub meters_due: Option<Timestamp>,
@@ -60,7 +60,7 @@ impl Gateway {
         self.last_poll?.checked_add(SignedDuration::from_secs(self.next_poll_s)).ok()
     }
 
-    /// Whether it has missed its poll by so much that something is wrong.
+    /// Whether it has not polled for too long.
     #[must_use]
     pub fn is_silent(&self, now: Timestamp) -> bool {
         cadence::is_silent(self.last_poll.unwrap_or(self.first_seen), self.next_poll_s, now)
@@ -70,13 +70,13 @@ impl Gateway {
 /// A filter of gateways.
 #[derive(Debug, Clone, Default)]
 pub struct GatewayFilter {
-    /// With this text in name, customer or site; case does not matter, "" is in all.
+    /// Only gateways with this text in name, customer or site, ignoring case; "" for all.
     pub text: String,
-    /// Only those that belong to no site yet.
+    /// Only gateways without a site.
     pub unassigned: bool,
 }
 
-/// Reports of one lane: acknowledged here, made there.
+/// The sequence numbers of one lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaneState {
     /// The gateway.
@@ -135,7 +135,7 @@ impl Scoped {
         self.find_gateways(&GatewayFilter::default(), cursor).await
     }
 
-    /// Gateways by name, those of a filter.
+    /// Gateways that match a filter, by name.
     pub async fn find_gateways(
         &self,
         filter: &GatewayFilter,

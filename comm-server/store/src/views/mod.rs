@@ -1,4 +1,4 @@
-//! The upper floor for reading: lists and single items for people.
+//! The upper layer for reading: queries for pages, lists and exports.
 
 mod assets;
 mod audit;

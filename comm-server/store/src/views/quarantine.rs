@@ -30,7 +30,7 @@ impl Scoped {
     /// Quarantined reports by gateway, lane and number.
     ///
     /// # Errors
-    /// The database or the cursor.
+    /// The database failed, or the cursor is not valid.
     pub async fn quarantine(&self, cursor: Option<&str>) -> Result<Page<Quarantined>, StoreError> {
         let (gateway, lane, seq) = match cursor {
             None => (String::new(), String::new(), -1),

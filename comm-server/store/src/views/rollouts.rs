@@ -33,7 +33,7 @@ pub struct Rollout {
     pub not_before: Timestamp,
     /// The author.
     pub created_by: String,
-    /// When.
+    /// The time.
     pub created_at: Timestamp,
     /// Its state.
     pub state: RolloutState,
@@ -73,7 +73,7 @@ pub struct RolloutDevice {
     /// Its id; absent for the gateway's staging.
     #[serde(serialize_with = "device_or_empty")]
     pub device: Option<DeviceId>,
-    /// Its model, "" when unknown; so are the texts that follow.
+    /// Its model, "" when unknown; the same applies to the following texts.
     pub model: String,
     /// Its serial number.
     pub serial: String,
@@ -108,8 +108,8 @@ fn name_or_empty<S: serde::Serializer>(reason: &Option<WaitReason>, to: S) -> Re
     to.serialize_str(reason.map_or("", WaitReason::name))
 }
 
-/// Columns of a [`Rollout`], the numbers those of devices within a scope; the table is `r`. A roll-out without a device there
-/// is not found.
+/// The columns of a [`Rollout`]. Its numbers count devices within a scope. The table is `r`. A roll-out without a device
+/// in the scope is not found.
 fn select(within: &str, which: &str) -> String {
     let of = format!(
         "FROM rollout_devices d WHERE d.tenant = r.tenant AND d.rollout = r.rollout{within} AND d.device <> ''"
@@ -226,7 +226,7 @@ impl Scoped {
     /// row with an empty device.
     ///
     /// # Errors
-    /// The database or the cursor.
+    /// The database failed, or the cursor is not valid.
     pub async fn rollout_devices(
         &self,
         id: RolloutId,

@@ -1,4 +1,4 @@
-//! Settings of a place, with the floors that have a value of their own.
+//! Settings of a part of the tree, with the levels at which they are set.
 
 use comm_server_core::settings::{Level, Setting};
 use comm_server_core::tree::Node;
@@ -9,19 +9,19 @@ use crate::db::{StoreError, failed, row};
 use crate::tables::settings::{self, Lineage};
 use crate::tables::sites;
 
-/// A value that a floor has of its own.
+/// A value that is set at one level.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnValue {
     /// The setting.
     pub setting: Setting,
-    /// The floor.
+    /// The level.
     pub level: Level,
     /// The value.
     pub value: String,
 }
 
 impl Scoped {
-    /// The values that a place and the floors above it have of their own; `None` where the scope has no such place.
+    /// The values that are set for a part of the tree and for the levels above it; `None` if the scope has no such part.
     pub async fn own_values(&self, node: &Node) -> Result<Option<Vec<OwnValue>>, StoreError> {
         let mut reader = self.reader().await?;
         let Some(lineage) = self.lineage(&mut reader, node).await? else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! Devices that stand under no asset.
+//! Devices that belong to no asset.
 
 use comm_server_core::assets::is_placeable;
 use jiff::Timestamp;
@@ -10,14 +10,14 @@ use crate::Scoped;
 use crate::db::page::{self, Page};
 use crate::db::{StoreError, failed, row, sql};
 
-/// A device that stands under no asset.
+/// A device that belongs to no asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnassignedDevice {
     /// The gateway under which it counts.
     pub gateway: GatewayId,
     /// Its id.
     pub device: DeviceId,
-    /// Vendor, "" when unknown; so are the texts that follow.
+    /// Vendor, "" when unknown; the same applies to the following texts.
     pub vendor: String,
     /// Model.
     pub model: String,
@@ -33,16 +33,16 @@ pub struct UnassignedDevice {
     pub first_seen: Timestamp,
     /// When it was last read as a whole.
     pub read_at: Option<Timestamp>,
-    /// Whether it can stand under an asset; one that is known by its address only can't.
+    /// Whether it can be placed under an asset. A device that is identified by its address only can't.
     pub placeable: bool,
 }
 
 impl Scoped {
-    /// Devices that stand under no asset, by gateway and id, each once; those with a text in id, model, serial number or
-    /// address, "" is in all.
+    /// Devices that belong to no asset, by gateway and id, each once; those with a text in id, model, serial number or
+    /// address; "" matches all.
     ///
     /// # Errors
-    /// The database or the cursor.
+    /// The database failed, or the cursor is not valid.
     pub async fn unassigned_devices(
         &self,
         text: &str,

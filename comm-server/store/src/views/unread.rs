@@ -1,4 +1,4 @@
-//! Devices that have not been read for long: nothing drops off unseen.
+//! Devices that have not been read for a long time, and would otherwise be missed.
 
 use comm_server_core::assets::UnreadReason;
 use comm_server_core::tenancy::AssetId;
@@ -17,7 +17,7 @@ pub struct UnreadDevice {
     pub gateway: GatewayId,
     /// Its id.
     pub device: DeviceId,
-    /// Model, "" when unknown; so are the texts that follow.
+    /// Model, "" when unknown; the same applies to the following texts.
     pub model: String,
     /// Serial number.
     pub serial: String,
@@ -25,7 +25,7 @@ pub struct UnreadDevice {
     pub customer: String,
     /// Name of the site of its gateway.
     pub site: String,
-    /// The asset that it stands under.
+    /// The asset that it belongs to.
     pub asset: Option<AssetId>,
     /// Name of that asset, "" for none.
     pub asset_name: String,
@@ -43,10 +43,10 @@ const READ: &str =
 
 impl Scoped {
     /// Devices that were last read before a time, or first seen before it and never read; by gateway and id, each once.
-    /// Whether a gateway is silent is as of `now`.
+    /// `now` decides whether a gateway counts as not polling.
     ///
     /// # Errors
-    /// The database or the cursor.
+    /// The database failed, or the cursor is not valid.
     pub async fn unread_devices(
         &self,
         (before, now): (Timestamp, Timestamp),

@@ -22,19 +22,19 @@ pub struct OpenSession {
     pub agent: String,
 }
 
-/// A user of a list, with what the scope is called.
+/// A user in a list, with the name of the user's part of the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedUser {
     /// The user.
     pub user: User,
-    /// Name of the customer, and of the site where the user reaches that alone; "" for the whole tenant.
+    /// Name of the customer, and of the site if the user can access only that; "" for the whole tenant.
     pub place: String,
-    /// Whether the user has a one-time link that works.
+    /// Whether the user has a valid one-time link.
     pub invited: bool,
 }
 
 impl Scoped {
-    /// A user who reaches nothing outside of the scope.
+    /// A user whose access lies within the scope.
     pub async fn user(&self, name: &UserName) -> Result<Option<User>, StoreError> {
         users::within(&mut *self.reader().await?, self.scope(), name).await
     }
@@ -44,10 +44,10 @@ impl Scoped {
         users::any(&mut *self.reader().await?, self.tenant()).await
     }
 
-    /// Users by login name, those with a text in any name or the mail address; case does not matter, "" is in all.
+    /// Users by login name, those with a text in any name or the mail address; case does not matter; "" matches all.
     ///
     /// # Errors
-    /// The database.
+    /// The database failed.
     pub async fn users(&self, text: &str, cursor: Option<&str>) -> Result<Page<ListedUser>, StoreError> {
         let within = sql::user_within(self.scope());
         let sql = format!(

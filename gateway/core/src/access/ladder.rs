@@ -1,6 +1,6 @@
 //! The credential ladder of one read: which credential is tried next, when it is probed before it reads, and when a
-//! remembered SNMPv3 engine has to be discovered again (RFC 3414 §4). The shell performs the [`Step`]s and returns what
-//! became of each.
+//! remembered SNMPv3 engine has to be discovered again (RFC 3414 §4). The shell performs each [`Step`] and returns
+//! its result.
 
 use std::vec::IntoIter;
 
@@ -41,7 +41,7 @@ pub struct StepFailure<E> {
     pub is_timeout: bool,
     /// Whether another credential may succeed: this one had no usable response.
     pub try_next: bool,
-    /// Whether the device's SNMPv3 engine may differ from the one that is remembered.
+    /// Whether the device's SNMPv3 engine may differ from the stored one.
     pub engine_may_differ: bool,
 }
 
@@ -135,7 +135,7 @@ mod tests {
 
     const LIST: [(&str, Version); 3] = [("office", V3), ("old", V2c), ("spare", V3)];
 
-    /// What the shell answers to a step, and whether it knows the engine then.
+    /// The result of a step, and whether the engine is known afterwards.
     #[derive(Clone, Copy)]
     enum Now {
         Responds,

@@ -6,7 +6,7 @@ const TONER: [&str; 2] = ["toner", "tonerCartridge"];
 
 const INK: [&str; 5] = ["ink", "inkCartridge", "inkRibbon", "solidWax", "ribbonWax"];
 
-/// Types that state nothing.
+/// Types that carry no information.
 const UNTYPED: [&str; 2] = ["other", "unknown"];
 
 /// Whether the supply is of one of these types.
@@ -14,7 +14,7 @@ fn is_of(supply: &Supply, types: &[&str]) -> bool {
     supply.supply_type.as_ref().is_some_and(|own| types.iter().any(|name| own.is(name)))
 }
 
-/// Whether its type states nothing.
+/// Whether its type carries no information.
 pub(super) fn is_untyped(supply: &Supply) -> bool {
     let numbered = |own: &Label| matches!(own, Label::Number(_));
     supply.supply_type.as_ref().is_none_or(|own| numbered(own) || UNTYPED.iter().any(|name| own.is(name)))
@@ -66,7 +66,7 @@ impl Marking {
 }
 
 /// Whether each supply of a reading is a consumed toner or ink, in order. If no supply has such a type, those whose
-/// type states nothing count.
+/// type carries no information count.
 pub(super) fn colorants(reading: &Reading) -> Vec<bool> {
     let typed: Vec<bool> = reading.supplies.iter().map(is_typed_colorant).collect();
     if typed.contains(&true) {

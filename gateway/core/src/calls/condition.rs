@@ -11,10 +11,10 @@ use super::{CallRules, OpenCall};
 use crate::reading::Coverage;
 use crate::reading::profiles::Pattern;
 
-/// A reading, and what was known before it.
+/// A reading, with what was known before it.
 pub(super) struct Observation<'a> {
     pub(super) rules: &'a CallRules,
-    /// The vendor's patterns of service codes.
+    /// The vendor's patterns for service codes.
     pub(super) codes: &'a [Pattern],
     pub(super) reading: &'a Reading,
     /// What was read to its end.

@@ -28,8 +28,8 @@ pub(super) fn conditions(observed: &Observation<'_>) -> Vec<Condition> {
     seen
 }
 
-/// A condition of the whole device. If it isn't shown, its verdict is unknown unless everything that its open call is
-/// based on was read.
+/// A condition of the whole device. If the reading doesn't show it, its verdict is unknown, unless everything was
+/// read that its open call is based on.
 fn of_the_device(
     observed: &Observation<'_>,
     call: CallKind,

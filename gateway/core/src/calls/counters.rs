@@ -14,7 +14,7 @@ use super::Calls;
 /// Maximum number of sources that are stored for a counter.
 const SOURCES: usize = 4;
 
-/// The newest value of each counter and source; the source that was read last stands at the end.
+/// The newest value of each counter and source; the source that was read last comes last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Meters(BTreeMap<Counter, Vec<Source>>);

@@ -114,7 +114,8 @@ fn gone(observed: &Observation<'_>, grounds: &Grounds) -> Verdict {
     Verdict::Over { readings }
 }
 
-/// An end supersedes "near end": the latter ends together with the former, not when the former opens.
+/// A call for the end includes the call for "near end": the latter ends together with the former, not when the former
+/// opens.
 fn supersede(observed: &Observation<'_>, near: &mut Condition, end: Verdict, maybe_ended: bool) {
     let open = observed.is_open(CallKind::SupplyNearEnd, &near.subject);
     match end {
@@ -134,7 +135,7 @@ fn supersede(observed: &Observation<'_>, near: &mut Condition, end: Verdict, may
     }
 }
 
-/// Calls about rows of a table that was not read stay open.
+/// The conditions of open calls about rows of a table that was not read: these calls stay open.
 fn forgotten(observed: &Observation<'_>) -> Vec<Condition> {
     let supplies = &observed.reading.supplies;
     let gone = |open: &&OpenCall| {

@@ -36,7 +36,7 @@ pub enum Reach {
     NoImage,
     /// Nothing: there was no connection.
     Nothing,
-    /// Some of it or all of it: only the device's version shows it.
+    /// Some of it or all of it: whether the update succeeded is known only from the device's version.
     Unknown,
     /// The device rejected it.
     Refused,

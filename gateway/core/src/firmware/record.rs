@@ -60,7 +60,7 @@ pub enum Image {
     },
     /// It could not be staged.
     Failed {
-        /// Why.
+        /// The reason.
         detail: String,
     },
 }

@@ -50,7 +50,7 @@ impl Wait {
     }
 }
 
-/// What was last reported about a wait.
+/// The wait that was last reported.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reported {
     wait: Option<Wait>,

@@ -1,36 +1,37 @@
-//! The position of a lane, and what an acknowledgement of the server means for it.
+//! The position of a lane, and the meaning of the server's acknowledgements for it.
 //!
-//! A store that is opened may be older than the one that was closed: the end of its log is torn, or somebody put back an
-//! old copy. Its numbers may then be taken. So after each opening the lane is *unconfirmed*: what the store knew is sent
-//! again under its old numbers, where the server drops what it has, and what is made meanwhile gets no number before the
-//! server has confirmed the lane's position.
+//! A store that is opened may be older than the one that was closed: the end of its log was torn, or an old copy was
+//! restored. The server may then already have other reports under the next numbers. So after each opening the lane is
+//! *unconfirmed*: the stored reports are sent again under their old numbers, and the server ignores those that it
+//! has. New reports get no number until the server has confirmed the lane's position.
 
 use serde::{Deserialize, Serialize};
 
-/// Where a lane is.
+/// The position of a lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaneState {
-    /// Added to a place to give its number; unknown before the first poll of a spool's epoch, and below zero where the
-    /// server began again behind this spool.
+    /// The difference between sequence number and position. Unknown before the first poll of a spool's epoch;
+    /// negative if the server restarted its numbers behind this spool.
     pub base: Option<i64>,
-    /// Place of the last report made; 0 for none.
+    /// Position of the last report made; 0 for none.
     pub made: u64,
-    /// Place up to which the server has everything on its disk.
+    /// Position up to which the server has stored everything.
     pub acknowledged: u64,
-    /// What isn't known since the store was opened, until the server has confirmed it; stored as `doubt`.
+    /// What is unknown since the store was opened, until the server has confirmed the lane; stored as `doubt`.
     #[serde(default, rename = "doubt", skip_serializing_if = "Option::is_none")]
     pub unconfirmed: Option<Unconfirmed>,
 }
 
-/// What isn't known of a lane since its store was opened.
+/// What is unknown about a lane since its store was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unconfirmed {
-    /// Place of the last report that the store knew. Numbers behind it may be taken.
+    /// Position of the last report in the store. Numbers of later positions may have been used.
     pub known: u64,
-    /// Place of the last report that was ever numbered, by the mark beside the store; above `known` when the store went
-    /// back.
+    /// Position of the last report that was ever numbered, according to the high-water mark. It is above `known` if
+    /// the store is older than the mark.
     pub numbered: u64,
-    /// Reports that were made while the lane was unconfirmed before, and went with the store before they had a number.
+    /// Number of reports that were made while the lane was unconfirmed before, and were lost with the store before
+    /// they had a number.
     #[serde(default)]
     pub gone: u64,
 }
@@ -43,46 +44,48 @@ impl Unconfirmed {
     }
 }
 
-/// What the server's word means.
+/// The meaning of an acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acknowledgement {
     /// Nothing new.
     Nothing,
-    /// Nothing new, but the numbers are certain now.
+    /// Nothing new, but the lane is confirmed.
     Confirmed,
-    /// Reports up to this place may be freed.
+    /// Reports up to this position can be removed.
     Free {
-        /// The place.
+        /// The position.
         up_to: u64,
     },
-    /// The server has more than the opened store knew, and has compared the reports up to this place: they may be freed.
+    /// The server has more than the opened store contained, and has compared the reports up to this position: they
+    /// can be removed.
     Compared {
-        /// The place.
+        /// The position.
         up_to: u64,
     },
-    /// The base is known now: numbers go on after what the server has.
+    /// The base is now known: numbers continue after the server's last one.
     Begin {
         /// The base.
         base: i64,
     },
-    /// The server has more than was ever made here: this spool is an old copy. What it doesn't have gets new numbers.
+    /// The server has more reports than were ever made here: this spool is an old copy. Reports that the server
+    /// doesn't have get new numbers.
     ServerAhead {
         /// The base in a new epoch of the spool.
         base: i64,
-        /// Place up to which it has everything.
+        /// Position up to which the server has everything.
         up_to: u64,
     },
-    /// The server lost what it had acknowledged: numbers go on from where it is.
+    /// The server has lost reports that it had acknowledged: numbers continue after its last one.
     ServerBehind {
         /// The base in a new epoch of the spool.
         base: i64,
-        /// Reports that are lost at the server.
+        /// Number of reports that the server has lost.
         lost: u64,
     },
 }
 
 impl Acknowledgement {
-    /// Whether the spool's epoch changes with it.
+    /// Whether this begins a new epoch of the spool.
     #[must_use]
     pub const fn is_new_epoch(self) -> bool {
         matches!(self, Self::ServerAhead { .. } | Self::ServerBehind { .. })
@@ -90,37 +93,37 @@ impl Acknowledgement {
 }
 
 impl LaneState {
-    /// Takes the next place.
+    /// Returns the next position.
     pub fn make(&mut self) -> u64 {
         self.made = self.made.saturating_add(1);
         self.made
     }
 
-    /// Number on the wire of a place; `None` before the base is known.
+    /// Sequence number of a position; `None` before the base is known.
     #[must_use]
     pub fn number(&self, place: u64) -> Option<u64> {
         u64::try_from(self.base?.checked_add(signed(place))?).ok()
     }
 
-    /// Number of the last report made, 0 before the base is known.
+    /// Sequence number of the last report made; 0 before the base is known.
     #[must_use]
     pub fn made_number(&self) -> u64 {
         self.number(self.made).unwrap_or(0)
     }
 
-    /// Number of the last acknowledged report, 0 before the base is known.
+    /// Sequence number of the last acknowledged report; 0 before the base is known.
     #[must_use]
     pub fn acknowledged_number(&self) -> u64 {
         self.number(self.acknowledged).unwrap_or(0)
     }
 
-    /// Reports that wait.
+    /// Number of reports that are not acknowledged.
     #[must_use]
     pub const fn waiting(&self) -> u64 {
         self.made.saturating_sub(self.acknowledged)
     }
 
-    /// Place of the last report that has a number now.
+    /// Position of the last report that has a number.
     #[must_use]
     pub fn numbered(&self) -> u64 {
         match (self.base, self.unconfirmed) {
@@ -130,13 +133,13 @@ impl LaneState {
         }
     }
 
-    /// Whether reports wait that get no number before the server was polled.
+    /// Whether the waiting reports can get their numbers only after the next poll.
     #[must_use]
     pub(crate) fn needs_server_confirmation(&self) -> bool {
         self.waiting() > 0 && self.numbered() == self.acknowledged
     }
 
-    /// The lane of a store that was just opened.
+    /// The lane after its store was opened.
     #[must_use]
     pub fn opened(mut self) -> Self {
         if self.base.is_some() && self.unconfirmed.is_none() {
@@ -145,8 +148,8 @@ impl LaneState {
         self
     }
 
-    /// The lane of a store that went back: `self` is what it says, `mark` what was written beside it last. Places that the
-    /// mark knows as acknowledged need not be offered again.
+    /// Combines the lane of a store with the lane of its newer high-water mark. Positions that `mark` shows as
+    /// acknowledged are not sent again.
     #[must_use]
     pub fn continued(self, mark: &Self) -> Self {
         let (known, numbered, gone) =
@@ -166,14 +169,15 @@ impl LaneState {
         }
     }
 
-    /// What the number means that the server has on its disk, by its answer to a poll or its refusal of a gap.
-    /// [`LaneState::apply`] carries it out.
+    /// Evaluates the last number that the server has stored, from its response to a poll or its rejection of a batch
+    /// with a gap. [`LaneState::apply`] applies the result.
     #[must_use]
     pub fn judge(&self, server: u64) -> Acknowledgement {
         self.judge_compared(server, 0)
     }
 
-    /// The same by its answer to a batch whose last report had the number `last`: the server has compared what it had of it.
+    /// The same for the response to a batch whose last report had the number `last`: the server has compared the
+    /// reports of the batch with its own.
     #[must_use]
     pub fn judge_batch(&self, server: u64, last: u64) -> Acknowledgement {
         self.judge_compared(server, self.place(last).unwrap_or(0))
@@ -214,8 +218,8 @@ impl LaneState {
         }
     }
 
-    /// Reports that went with a store that went back, and that the server doesn't have either, by its word that
-    /// [`LaneState::judge`] judged so.
+    /// Number of reports that were lost with the store and that the server doesn't have either, for a server number
+    /// that [`LaneState::judge`] evaluated.
     #[must_use]
     pub fn gone(&self, server: u64, judged: Acknowledgement) -> u64 {
         let Some(unconfirmed) = self.unconfirmed else { return 0 };
@@ -230,7 +234,7 @@ impl LaneState {
         unconfirmed.numbered.saturating_sub(has).saturating_add(unconfirmed.gone)
     }
 
-    /// Carries out what [`LaneState::judge`] said. Places never change.
+    /// Applies the result of [`LaneState::judge`]. Positions never change.
     pub fn apply(&mut self, acknowledgement: Acknowledgement) {
         let freed = |state: &Self, up_to: u64| state.acknowledged.max(up_to.min(state.made));
         match acknowledgement {

@@ -42,7 +42,8 @@ pub(crate) const GUESSED_ROWS: u32 = 12;
 /// Varbinds of one device that are kept.
 pub const VARBINDS_PER_READING: usize = 20_000;
 
-/// Octets of strings of one device that are kept, more than ten times what a large one has. The rest is dropped.
+/// Octets of strings of one device that are kept: more than ten times the amount of a large device. The rest is
+/// dropped.
 pub(crate) const OCTETS_PER_READING: usize = 128 << 10;
 
 /// Requests of one reading, without retries.

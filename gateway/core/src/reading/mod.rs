@@ -2,7 +2,7 @@
 //!
 //! A reading is a value ([`DeviceReading`]): the shell takes the next [`Request`] from it, sends that, hands the
 //! [`Response`] back, and takes the finished reading. Standard MIBs come first (RFC 2790, RFC 3805), then the vendor's
-//! [profile](profiles). Nothing here knows a socket or a clock, and no response may make it panic or go on
+//! [profile](profiles). Nothing here knows a socket or a clock, and no response may make it panic or run
 //! indefinitely: see [`limits`].
 //!
 //! ```

@@ -97,7 +97,7 @@ fn run(scope: ReadScope, answer: impl FnMut(&Request) -> Response) -> (Reading, 
     (reading, sent)
 }
 
-/// A reading with the hints of an earlier one; and the hints that it gives.
+/// Reads with the hints of an earlier reading; returns the reading, the number of requests, and the new hints.
 fn run_again(
     scope: ReadScope,
     hints: TableHints,

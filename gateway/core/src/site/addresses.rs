@@ -36,7 +36,7 @@ pub(super) struct WatchedAddress {
 /// A read to perform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadRequest {
-    /// Where.
+    /// The address.
     pub address: SocketAddr,
     /// The scope.
     pub scope: ReadScope,
@@ -75,7 +75,7 @@ impl Addresses {
         self.all.get_mut(&address)
     }
 
-    /// The device that answered last at an address.
+    /// The device that responded last at an address.
     pub(super) fn holder(&self, address: SocketAddr) -> Option<DeviceId> {
         self.all.get(&address).and_then(|watched| watched.device.clone())
     }

@@ -36,7 +36,7 @@ pub enum Effect {
     Diagnose(CommandId),
     /// Send a mail.
     Mail(Box<QueuedMail>),
-    /// Stage the image of an order; results in [`super::Event::Staged`].
+    /// Stage the image of an update; results in [`super::Event::Staged`].
     Stage(Box<FirmwareUpdate>),
     /// Push an image; results in [`super::Event::PushEnded`].
     Push(Box<PushOrder>),
@@ -49,7 +49,7 @@ pub enum Effect {
 /// A push of an image to a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushOrder {
-    /// The order.
+    /// The update.
     pub order: FirmwareUpdate,
     /// The device.
     pub device: DeviceId,

@@ -32,7 +32,7 @@ pub(super) fn recognise(
     recognised.map_err(|error| cx.outcome.notices.push(Notice::NoDeviceId(address, error.to_string()))).ok()
 }
 
-/// The address is a secondary one: it is read rarely, and at once when the primary one times out.
+/// Marks the address as a secondary one: it is read rarely, and at once when the primary one times out.
 pub(super) fn stand_by(cx: &mut Context, address: SocketAddr, id: &DeviceId) {
     let next = cx.elapsed() + cx.rules.wait(cx.rules.reading);
     if let Some(watched) = cx.addresses.at(address) {
@@ -53,7 +53,7 @@ pub(super) fn note(cx: &mut Context, id: &DeviceId, findings: Vec<Finding>) {
     }
 }
 
-/// The device is at this address and no other; `before` is the device that was read there until now.
+/// Records that the device is at this address and no other; `before` is the device that was read there until now.
 pub(super) fn place(cx: &mut Context, address: SocketAddr, id: &DeviceId, before: Option<DeviceId>) {
     let elsewhere = cx.state.devices.get(id).map(|record| record.address).filter(|a| *a != address);
     if let Some(old) = elsewhere {

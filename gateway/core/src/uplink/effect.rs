@@ -1,4 +1,4 @@
-//! What the uplink requires of its shell.
+//! What the uplink's state machine requires of its shell.
 
 use std::time::Duration;
 
@@ -8,26 +8,25 @@ use wire::report::{Lane, Lanes};
 
 use super::error::{ExchangeError, RequestError};
 
-/// What a poll says of the spool; the shell adds the rest.
+/// The part of a poll that describes the spool; the shell adds the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PollRequest {
     /// The epoch that the sequence numbers belong to.
     pub spool: SpoolId,
     /// Number of the last report made in each lane; 0 for none.
     pub made: Lanes<u64>,
-    /// Why nothing can be stored at present, cut to the length of a poll's text.
+    /// Why nothing can be stored at present, shortened to the limit of a poll's text.
     pub storage_problem: Option<String>,
-    /// Whether another request will follow within the minute: the connection is then kept.
+    /// Whether another request will follow within the minute, so that the connection is kept.
     pub soon: bool,
 }
 
-/// A request of which at most one is in flight. Its result is the named event; a new request replaces one that has no
-/// result yet.
+/// A request, and the event that is its result. At most one is in flight; a new one replaces one without a result.
 #[derive(Debug)]
 pub enum Request {
     /// Poll; [`super::Event::Polled`].
     Poll(PollRequest),
-    /// Send the oldest reports of a lane that have a number; [`super::Event::BatchSent`].
+    /// Send the oldest numbered reports of a lane; [`super::Event::BatchSent`].
     SendBatch {
         /// The lane.
         lane: Lane,
@@ -36,13 +35,14 @@ pub enum Request {
         /// As in [`PollRequest::soon`].
         soon: bool,
     },
-    /// The server has everything of a lane up to `number` on its disk: store that; [`super::Event::Acknowledged`].
+    /// Record that the server has stored everything of a lane up to `number`; [`super::Event::Acknowledged`].
     Acknowledge {
         /// The lane.
         lane: Lane,
         /// The sequence number.
         number: u64,
-        /// Last number of the batch that the server responded to and has compared; `None` for a poll or a gap.
+        /// Last number of the batch that the server responded to and has compared; `None` for a poll or a rejected
+        /// batch.
         last: Option<u64>,
     },
     /// The server will never accept a report: replace it by a loss; [`super::Event::Quarantined`].
@@ -51,7 +51,7 @@ pub enum Request {
         lane: Lane,
         /// The report's sequence number.
         seq: u64,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// Send a response to a command; [`super::Event::ResponseSent`].
@@ -63,16 +63,17 @@ pub enum Request {
         /// As in [`PollRequest::soon`].
         soon: bool,
     },
-    /// Pass commands on to the site; [`super::Event::CommandsStored`] once they are on the disk.
+    /// Pass commands to the site; [`super::Event::CommandsStored`] when they are durable.
     Deliver(Vec<Command>),
 }
 
-/// What is done next.
+/// The next action of the shell.
 #[derive(Debug)]
 pub enum Effect {
     /// Perform a request.
     Request(Request),
-    /// The sequence numbers show that one side has lost reports: everything open is to be reported again.
+    /// The sequence numbers show that the gateway or the server has lost reports: report everything that is open
+    /// again.
     ReportAgain,
     /// The server has stored a response, or will never accept it.
     ResponseDone {
@@ -90,7 +91,7 @@ pub enum Effect {
 /// An exchange that failed.
 #[derive(Debug)]
 pub struct ExchangeFailure {
-    /// Why.
+    /// The cause.
     pub error: ExchangeError,
     /// Failures since the last success.
     pub failures: u32,

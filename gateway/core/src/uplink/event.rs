@@ -1,4 +1,4 @@
-//! What happens to the uplink.
+//! The events of the uplink.
 
 use wire::command::{CommandResponseAck, Response};
 use wire::ids::{CommandId, SpoolId};
@@ -8,7 +8,7 @@ use wire::report::{BatchResponse, Lane, Lanes};
 use super::error::{RequestError, StorageError};
 use crate::outbox::{Acknowledgement, LaneState};
 
-/// The spool, as far as the uplink needs it.
+/// The state of the spool, as far as the uplink needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storage {
     /// The epoch that the sequence numbers belong to.
@@ -20,7 +20,7 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// Whether reports of the lane wait and have a number.
+    /// Whether numbered reports of the lane wait.
     pub(super) fn can_send(&self, lane: Lane) -> bool {
         let lane = self.lanes.of(lane);
         lane.numbered() > lane.acknowledged
@@ -40,23 +40,23 @@ pub struct SentBatch {
     pub bytes: usize,
 }
 
-/// What happened. The second part lists the results of requests; one that isn't awaited is ignored.
+/// An event. The second part lists the results of requests; a result that isn't awaited is ignored.
 #[derive(Debug)]
 pub enum Event {
-    /// The spool changed. It must come before the result of a request that changed the spool.
+    /// The state of the spool changed. This must precede the result of a request that changed the spool.
     Storage(Storage),
-    /// An urgent report was made.
+    /// An urgent report was stored.
     UrgentMade,
-    /// The reading that belongs to a call was made.
+    /// The reading that belongs to a call was stored.
     ReadingMade,
     /// A command has ended.
     CommandDone,
-    /// A command has a response to be sent. It replaces an older one.
+    /// A command has a response to send, which replaces an older one.
     ResponseMade(CommandId, Response),
 
     /// Result of [`super::Request::Poll`].
     Polled(Result<PollResponse, RequestError>),
-    /// Result of [`super::Request::SendBatch`]; `None` where the spool had nothing to send.
+    /// Result of [`super::Request::SendBatch`]; `None` if the spool had nothing to send.
     BatchSent(Option<(SentBatch, Result<BatchResponse, RequestError>)>),
     /// Result of [`super::Request::Acknowledge`].
     Acknowledged(Acknowledgement),
@@ -68,6 +68,6 @@ pub enum Event {
     CommandsStored,
     /// Result of [`super::Request::Deliver`]: the commands will not be stored.
     CommandsDropped,
-    /// Result of a request that needs the spool, and failed there.
+    /// Result of a request that failed in the spool.
     StorageFailed(StorageError),
 }

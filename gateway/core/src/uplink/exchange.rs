@@ -1,7 +1,8 @@
 //! One exchange with the server: the order of its requests.
 //!
-//! Urgent reports go first. Bulk reports go with a poll, and before the final response of the command that produced them.
-//! A lane that is not confirmed needs a poll before anything new in it gets a number. Responses follow, then the poll.
+//! Urgent reports are sent first. Bulk reports are sent with a poll, and before the final response of the command
+//! that produced them. In a lane that is not confirmed, new reports get a number only after a poll. Then responses
+//! are sent, then the poll.
 
 use std::time::Duration;
 
@@ -10,18 +11,18 @@ use wire::ids::{CommandId, SpoolId};
 use wire::limits::BATCH_BYTES;
 use wire::report::Lane;
 
-/// Maximum bytes of a batch: it is in memory several times while it is sent.
+/// Maximum bytes of a batch. It is small, because a batch is in memory several times while it is sent.
 const BATCH: usize = BATCH_BYTES / 4;
 
-/// Maximum number of gaps in a row before an exchange fails.
+/// Maximum number of consecutive gaps before an exchange fails.
 pub(super) const GAPS_MAX: u32 = 4;
 
-/// A lane that is being sent.
+/// A lane whose reports are being sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sending {
     pub(super) lane: Lane,
     pub(super) byte_limit: usize,
-    /// Requests that showed a gap, or that the server doesn't know the epoch.
+    /// Rejections because of a gap, or because the server doesn't know the epoch.
     pub(super) gaps: u32,
 }
 
@@ -34,11 +35,11 @@ impl Sending {
 /// A step of an exchange.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Sends a lane until nothing numbered is left.
+    /// Send a lane until no numbered report is left.
     Send(Sending),
-    /// Sends bulk reports, if this exchange does.
+    /// Send bulk reports, if this exchange includes them.
     SendBulk,
-    /// Polls where a lane gets no numbers before, and sends it then.
+    /// Poll if a lane needs the server's confirmation, then send the lane.
     Confirm,
     Poll,
     Acknowledge {
@@ -51,19 +52,19 @@ pub(super) enum Step {
         seq: u64,
         reason: String,
     },
-    /// Everything open is reported again, if an acknowledgement began an epoch.
+    /// Report everything open again, if an acknowledgement began a new epoch.
     ReportAgain,
-    /// Ends the exchange: the server has less than it was sent.
+    /// End the exchange with an error: the server has less than was sent.
     Disagree(Lane),
     Deliver(Vec<Command>),
-    /// Sends all responses that are due.
+    /// Send all responses that are due.
     Respond,
     SendResponse(CommandId, Response),
-    /// Polls where the exchange has to, and has not.
+    /// Poll, if this exchange must and has not polled yet.
     LastPoll,
 }
 
-/// The result that an exchange waits for.
+/// The result for which an exchange waits.
 #[derive(Debug)]
 pub(super) enum Awaits {
     Poll { spool: SpoolId, refuses: bool },
@@ -76,21 +77,21 @@ pub(super) enum Awaits {
 
 #[derive(Debug)]
 pub(super) struct Exchange {
-    /// Whether its poll is due.
+    /// Whether a poll is due.
     pub(super) polls: bool,
     /// Whether the site wants bulk reports to be sent.
     pub(super) bulk: bool,
     /// Whether the site wants a poll.
     pub(super) poll: bool,
-    /// Whether it sends bulk reports; decided after the urgent ones.
+    /// Whether the exchange includes bulk reports; decided after the urgent ones are sent.
     pub(super) sends_bulk: bool,
     pub(super) polled: bool,
-    /// Whether it is a poll alone, as nothing can be stored.
+    /// Whether the exchange consists of a poll only, because nothing can be stored.
     pub(super) heartbeat: bool,
-    /// Whether an acknowledgement began an epoch.
+    /// Whether an acknowledgement began a new epoch.
     pub(super) mismatch: bool,
     pub(super) awaits: Option<Awaits>,
-    /// What is left, the next last.
+    /// The remaining steps; the next one is last.
     steps: Vec<Step>,
 }
 
@@ -112,7 +113,7 @@ impl Exchange {
         exchange
     }
 
-    /// Takes these steps before all others, in this order.
+    /// Adds steps before all others, in this order.
     pub(super) fn first(&mut self, steps: impl IntoIterator<Item = Step, IntoIter: DoubleEndedIterator>) {
         self.steps.extend(steps.into_iter().rev());
     }
@@ -121,14 +122,14 @@ impl Exchange {
         self.steps.pop()
     }
 
-    /// Nothing can be stored: polls and does nothing else.
+    /// Limits the exchange to a poll, because nothing can be stored.
     pub(super) fn only_poll(&mut self) {
         self.heartbeat = true;
         self.awaits = None;
         self.steps = vec![Step::Poll];
     }
 
-    /// Sends bulk reports next, if this exchange does.
+    /// Adds the sending of bulk reports as the next step, if this exchange includes them.
     pub(super) fn send_bulk(&mut self, wanted: bool) {
         self.sends_bulk = self.polls || self.bulk || wanted;
         if self.sends_bulk {
@@ -136,7 +137,7 @@ impl Exchange {
         }
     }
 
-    /// Polls, then sends what has a number now.
+    /// Adds a poll, then the sending of the reports that have a number after it.
     pub(super) fn confirm(&mut self) {
         let bulk = self.sends_bulk.then(|| Step::Send(Sending::begin(Lane::Bulk)));
         self.first(bulk);

@@ -1,4 +1,4 @@
-//! The state machine of the uplink: events in, one effect at a time out.
+//! The state machine of the uplink: takes events and returns one effect at a time.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,19 +13,19 @@ use super::exchange::{Awaits, Exchange, GAPS_MAX, Sending, Step};
 use super::wants::Wants;
 use crate::cadence::Cadence;
 
-/// Time limit to store the commands of a poll; after it, they are delivered again with the next poll.
+/// Time limit for storing the commands of a poll; after it, the next poll delivers them again.
 const STORE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Maximum characters of a poll's text about the spool.
+/// Maximum characters of the text about the spool in a poll.
 const PROBLEM_CHARS: usize = 300;
 
-/// A disk that fills and empties in turn causes no more polls of its own than one in this time.
+/// Minimum time between two polls that report a change of the disk, for a disk that fills and empties in turn.
 const REFUSALS_APART: Duration = Duration::from_secs(10);
 
-/// What belongs to a call is sent within this.
+/// Time within which the reading that belongs to a call is sent.
 const CALL_FOLLOWED: Duration = Duration::from_secs(60);
 
-/// The interval of a service call, seconds: the next request then comes within the minute.
+/// The poll interval during a service call, seconds.
 const SERVICE_CALL_S: u32 = 60;
 
 /// The uplink of a gateway.
@@ -34,26 +34,27 @@ pub struct Uplink {
     pub(super) cadence: Cadence,
     storage: Storage,
     pub(super) wants: Wants,
-    /// Whether an exchange was begun: before the first one, nothing is sent ahead of the poll.
+    /// Whether an exchange was begun. Before the first one, nothing is sent without its poll.
     started: bool,
     pub(super) exchange: Option<Exchange>,
-    /// Effects without a result that come before the next request.
+    /// Effects without a result, which precede the next request.
     pub(super) effects: VecDeque<Effect>,
-    /// When urgent reports were sent last.
+    /// When urgent reports were last sent.
     urgent_at: Option<Duration>,
-    /// The epoch that a poll named last.
+    /// The epoch in the last poll.
     pub(super) introduced: Option<SpoolId>,
-    /// Whether the last poll said that nothing can be stored.
+    /// Whether the last poll reported that nothing can be stored.
     pub(super) refusal_told: bool,
-    /// When that changed last.
+    /// When that last changed.
     pub(super) refusal_changed: Option<Duration>,
     pub(super) now: Duration,
     jitter: f64,
 }
 
 impl Uplink {
-    /// An uplink whose first poll comes within half a minute, at the part `phase` (0 to 1) of it. `speedup` divides all
-    /// waits. Urgent reports that an earlier run left in the spool are sent with the first exchange.
+    /// Creates an uplink whose first poll is due within half a minute, at the fraction `phase` (0 to 1) of it.
+    /// `speedup` divides all waits. Urgent reports that an earlier run left in the spool are sent with the first
+    /// exchange.
     #[must_use]
     pub fn new(storage: Storage, now: Duration, phase: f64, speedup: f64) -> Self {
         let wants = Wants::begin(storage.lanes.urgent.waiting() > 0);
@@ -73,13 +74,13 @@ impl Uplink {
         }
     }
 
-    /// When the next poll comes.
+    /// The schedule of polls.
     #[must_use]
     pub const fn cadence(&self) -> &Cadence {
         &self.cadence
     }
 
-    /// Takes in what happened. `jitter` (0 to 1) is random, different for each call.
+    /// Handles an event. `jitter` (0 to 1) is random, different for each call.
     pub fn handle(&mut self, event: Event, now: Duration, jitter: f64) {
         (self.now, self.jitter) = (now, jitter);
         match event {
@@ -99,7 +100,7 @@ impl Uplink {
         }
     }
 
-    /// The next effect; `None` until an event or [`Uplink::poll_timeout`]. `jitter` as in [`Uplink::handle`].
+    /// The next effect; `None` until the next event or [`Uplink::poll_timeout`]. `jitter` as in [`Uplink::handle`].
     pub fn poll_effect(&mut self, now: Duration, jitter: f64) -> Option<Effect> {
         (self.now, self.jitter) = (now, jitter);
         self.give_up_delivery();
@@ -135,7 +136,7 @@ impl Uplink {
         }
     }
 
-    /// When [`Uplink::poll_effect`] is to be called at the latest; `None` while a request is in flight.
+    /// The latest time to call [`Uplink::poll_effect`]; `None` while a request is in flight.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         match &self.exchange {
@@ -145,15 +146,15 @@ impl Uplink {
         }
     }
 
-    /// When the next exchange begins. The first one keeps its phase, whatever waits.
+    /// When the next exchange begins. Waiting reports don't make the first one begin earlier.
     fn due(&self) -> Duration {
         let poll_at = self.cadence.next();
         let earliest = if self.started { self.cadence.may_call_at() } else { poll_at };
         self.wanted_at().map_or(poll_at, |wanted| wanted.max(earliest).min(poll_at.max(earliest)))
     }
 
-    /// When an exchange is wanted before the next poll. While nothing can be stored there is nothing to send; that it is
-    /// so, and that it no longer is, is sent soon.
+    /// When an exchange is required before the next poll. While nothing can be stored, no report or response
+    /// requires one. When that state begins or ends, an exchange is required soon, to inform the server.
     fn wanted_at(&self) -> Option<Duration> {
         let refuses = self.storage.problem.is_some();
         let changed = self.refusal_changed.map_or(Duration::ZERO, |at| at + REFUSALS_APART);
@@ -170,8 +171,8 @@ impl Uplink {
         self.exchange = Some(Exchange::begin(polls, bulk, poll));
     }
 
-    /// The exchange failed: what it was to send is due again. If nothing can be stored, it continues with a poll alone,
-    /// so that the server doesn't count a gateway with a full disk as unreachable.
+    /// The exchange failed: its reports and responses are due again. If nothing can be stored, the exchange continues
+    /// with a poll only, so that the server doesn't count a gateway with a full disk as unreachable.
     pub(super) fn fail(&mut self, error: ExchangeError) {
         let Some(mut exchange) = self.exchange.take() else { return };
         self.wants.bulk |= exchange.bulk;
@@ -188,7 +189,7 @@ impl Uplink {
         self.effects.push_back(Effect::Ended(Err(ExchangeFailure { error, failures, wait })));
     }
 
-    /// Commands that can't be stored in time are delivered again with the next poll.
+    /// Gives up storing the commands of a poll; the next poll delivers them again.
     fn give_up_delivery(&mut self) {
         let Some(Exchange { awaits: Some(Awaits::Commands { until }), .. }) = &self.exchange else { return };
         if *until <= self.now {
@@ -198,7 +199,7 @@ impl Uplink {
         }
     }
 
-    /// Takes a step of the exchange; the request that it needs.
+    /// Performs a step of the exchange; returns the request that it needs.
     fn take(&mut self, step: Step) -> Result<Option<Effect>, ExchangeError> {
         let soon = self.soon();
         let Some(exchange) = &mut self.exchange else { return Ok(None) };
@@ -251,8 +252,8 @@ impl Uplink {
         Ok(Some(Effect::Request(request)))
     }
 
-    /// Sends the next batch of a lane. What is sent in a new epoch is accepted as new only where the server knows of the
-    /// epoch: a poll that names it comes before.
+    /// Sends the next batch of a lane. If the epoch is new, a poll that names it comes first, so that the server
+    /// accepts the reports as new.
     fn send(&mut self, mut sending: Sending) -> Result<Option<Effect>, ExchangeError> {
         let Sending { lane, byte_limit, gaps } = sending;
         let Some(exchange) = self.exchange.as_mut().filter(|_| self.storage.can_send(lane)) else {
@@ -273,8 +274,8 @@ impl Uplink {
         Ok(Some(Effect::Request(Request::SendBatch { lane, byte_limit, soon: self.soon() })))
     }
 
-    /// Whether the next request comes within the minute: at the cadence of a service call, and after a call, whose
-    /// reading follows it.
+    /// Whether the next request follows within the minute: during a service call, and after a call, which is followed
+    /// by its reading.
     fn soon(&self) -> bool {
         self.cadence.interval_s() <= SERVICE_CALL_S
             || self.urgent_at.is_some_and(|at| self.now.saturating_sub(at) < CALL_FOLLOWED)

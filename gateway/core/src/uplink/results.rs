@@ -1,4 +1,4 @@
-//! What the result of each request means for the exchange.
+//! Handles the result of each request of an exchange.
 
 use wire::command::{CommandResponseAck, Response};
 use wire::ids::{CommandId, SpoolId};
@@ -12,7 +12,7 @@ use super::exchange::{Awaits, Exchange, GAPS_MAX, Sending, Step};
 use super::machine::Uplink;
 
 impl Uplink {
-    /// Takes in the result of the request that is in flight.
+    /// Handles the result of the request in flight.
     pub(super) fn on_result(&mut self, result: Event) {
         let Some(exchange) = &mut self.exchange else { return };
         let ended = match (exchange.awaits.take(), result) {
@@ -44,8 +44,8 @@ impl Uplink {
         }
     }
 
-    /// The response to a poll. One that says nothing can be stored takes in nothing but the time of the next: what the
-    /// server has is sent again once it can be stored, and commands come with each poll until they are answered.
+    /// Handles the response to a poll. If nothing can be stored, only the time of the next poll is used: the server
+    /// repeats its acknowledgements, and delivers commands with each poll until they have a response.
     fn on_polled(&mut self, spool: SpoolId, refuses: bool, response: PollResponse) {
         let PollResponse { next_poll_s, acknowledged, commands } = response;
         self.introduced = Some(spool);
@@ -103,7 +103,8 @@ impl Uplink {
     }
 }
 
-/// A batch was not accepted: continues where the server is, with less, or without what it will never accept.
+/// Handles a rejected batch: continues at the number that the server expects, with a smaller batch, or without the
+/// report that the server will never accept.
 fn on_rejected_batch(
     exchange: &mut Exchange,
     sending: Sending,

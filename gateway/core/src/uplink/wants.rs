@@ -1,4 +1,4 @@
-//! What the site wants to be sent before the next poll.
+//! What must be sent before the next poll.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,50 +6,50 @@ use std::time::Duration;
 use wire::command::{Response, ResponseState};
 use wire::ids::CommandId;
 
-/// A response that isn't final waits this long: a short command then needs one response, when it is done.
+/// Delay of a response that isn't final, so that a short command needs only one response.
 const RESPONSE_HOLD: Duration = Duration::from_secs(3);
 
-/// What the site wants to be sent before the next poll.
+/// What must be sent before the next poll.
 #[derive(Debug, Default)]
 pub(super) struct Wants {
     pub(super) urgent: bool,
     pub(super) bulk: bool,
     pub(super) poll: bool,
-    /// Responses that the server doesn't have, and when each is sent.
+    /// Responses that the server doesn't have, with the time to send each.
     responses: BTreeMap<CommandId, (Response, Duration)>,
 }
 
 impl Wants {
-    /// What an earlier run left.
+    /// The initial state; `urgent` is whether an earlier run left urgent reports.
     pub(super) fn begin(urgent: bool) -> Self {
         Self { urgent, ..Self::default() }
     }
 
-    /// A command has a response. A newer one replaces an older one.
+    /// Adds a response to a command, which replaces an older one.
     pub(super) fn respond(&mut self, command: CommandId, response: Response, now: Duration) {
         let due = if is_final(&response) { now } else { now + RESPONSE_HOLD };
         self.responses.insert(command, (response, due));
     }
 
-    /// A response was sent; a newer one that came meanwhile stays.
+    /// Removes a response that was sent, unless a newer one replaced it meanwhile.
     pub(super) fn on_sent(&mut self, command: CommandId, response: &Response) {
         if self.responses.get(&command).is_some_and(|(waiting, _)| waiting == response) {
             self.responses.remove(&command);
         }
     }
 
-    /// Responses whose time has come.
+    /// Responses that are due.
     pub(super) fn due_responses(&self, now: Duration) -> Vec<(CommandId, Response)> {
         let due = self.responses.iter().filter(|(_, (_, due))| *due <= now);
         due.map(|(command, (response, _))| (*command, response.clone())).collect()
     }
 
-    /// Whether a command has ended whose response the server doesn't have.
+    /// Whether the server doesn't have the final response to some command.
     pub(super) fn ends_a_command(&self) -> bool {
         self.responses.values().any(|(response, _)| is_final(response))
     }
 
-    /// When something is to be sent; zero for at once, `None` for nothing.
+    /// When something must be sent; zero for at once, `None` for nothing.
     pub(super) fn due(&self) -> Option<Duration> {
         if self.urgent || self.bulk || self.poll {
             return Some(Duration::ZERO);

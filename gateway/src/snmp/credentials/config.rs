@@ -84,7 +84,7 @@ pub enum CredentialError {
     Secret {
         /// The key.
         key: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: SecretError,
     },

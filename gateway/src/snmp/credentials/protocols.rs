@@ -16,7 +16,7 @@ pub enum Level {
     #[serde(rename = "authNoPriv")]
     #[value(name = "authNoPriv")]
     AuthNoPriv,
-    /// Protects against both.
+    /// Protects against forgery and reading.
     #[serde(rename = "authPriv")]
     #[value(name = "authPriv")]
     AuthPriv,

@@ -1,4 +1,4 @@
-//! Which credential is tried where, which configurations are valid, and that no secret is ever shown.
+//! Which credentials are tried for an address, which configurations are valid, and that secrets are never shown.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The spool of a killed process, damaged in its files: no number is used twice, and what is lost is reported.
+//! The spool of a killed process with damaged files: no number is used twice, and losses are reported.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,17 +12,17 @@ use wire::report::{Envelope, Lane, Report};
 use super::{call, make, open, settings};
 use crate::spool::Spool;
 
-/// Where the child process writes until it is killed, and the first number that it gives to a report.
+/// Environment variable of the child process: its directory, and the first number that it gives to a report.
 const CHILD: &str = "PLATEN_SPOOL_TEST_EXCHANGE";
 
-/// Reports that the parent makes are numbered from here.
+/// The first number of the reports that the parent process makes.
 const LATER: u64 = 1_000_000;
 
-/// A server's disk: a line for each report that it has, in the order of their numbers.
+/// A server's stored reports: one line for each, in the order of their numbers.
 struct Server {
     file: fs::File,
     reports: Vec<String>,
-    /// Numbers that came again with something else.
+    /// Numbers that were received again with other contents.
     conflicts: Vec<(u64, String)>,
 }
 
@@ -39,7 +39,7 @@ impl Server {
         u64::try_from(self.reports.len()).unwrap()
     }
 
-    /// As the communication server takes a batch: duplicates change nothing, a gap is refused.
+    /// Handles a batch as the communication server does: duplicates are ignored, a gap is rejected.
     fn take(&mut self, batch: &[Envelope]) {
         for envelope in batch {
             assert!(
@@ -60,7 +60,7 @@ impl Server {
         }
     }
 
-    /// What each report is, in the order of their numbers.
+    /// The stored reports, in the order of their numbers.
     fn list(&self) -> Vec<Report> {
         self.reports.iter().map(|text| serde_json::from_str(text).unwrap()).collect()
     }
@@ -70,7 +70,7 @@ async fn batch(spool: &Spool) -> Vec<Envelope> {
     spool.waiting(Lane::Urgent, 2000).await.unwrap()
 }
 
-/// The child: makes reports and sends them, some responses get lost; prints each report once it is durable.
+/// The child process: makes and sends reports, loses some responses, and prints each report once it is durable.
 #[tokio::test]
 #[ignore = "is run as a child process by the tests that kill it"]
 async fn exchanges_until_killed() {
@@ -97,7 +97,7 @@ async fn exchanges_until_killed() {
     }
 }
 
-/// Runs a child until it has made this number of reports; the last one that it printed was durable.
+/// Runs a child process until it has made this number of reports; returns the last one that it printed as durable.
 fn work_until(dir: &Path, from: u64, count: u64) -> u64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["spool::tests::damage::exchanges_until_killed", "--exact", "--ignored", "--nocapture"])
@@ -134,7 +134,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Opens the spool again, makes five reports and exchanges until nothing waits. What was wrong with the store comes back.
+/// Opens the spool again, makes five reports, and exchanges until nothing is waiting. Returns the damage that was
+/// found.
 async fn go_on(dir: &Path, server: &mut Server) -> String {
     let (spool, restored) = Spool::open(settings(&dir.join("gateway"), 64 << 20)).await.unwrap();
     for number in LATER..LATER + 5 {
@@ -174,13 +175,13 @@ fn arrived(server: &Server) -> (Vec<u64>, u64) {
     (calls, lost)
 }
 
-/// What is done to the end of the log.
+/// A kind of damage at the end of the log.
 #[derive(Debug, Clone, Copy)]
 enum Harm {
     Cut,
     Zeroed,
     Garbage,
-    /// A block of 512 bytes somewhere, lost.
+    /// A block of 512 bytes anywhere in it is lost.
     Hole,
 }
 
@@ -280,7 +281,7 @@ async fn a_store_without_its_folder_goes_on_by_its_mark() {
     assert!((LATER..LATER + 5).all(|number| calls.contains(&number)), "{calls:?}");
 }
 
-/// sled leaves a half-written snapshot when the disk is full, and would take it for its newest.
+/// When the disk is full, sled leaves an incomplete snapshot, and would use it as its newest.
 #[tokio::test]
 async fn a_half_written_snapshot_is_no_damage() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A disk that is full: in the midst of work, and at the start.
+//! A full disk: during operation, and at the start.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,11 @@ use wire::report::{Lane, Report};
 use super::{all, information, make, numbers, open, settings};
 use crate::spool::{Spool, SpoolError};
 
-/// Where a child process finds a small disk of its own.
+/// Environment variable of the child process: the directory of its small disk.
 const SMALL_DISK: &str = "PLATEN_SPOOL_TEST_DISK";
 
-/// Runs a test of this file as a child that has a disk of `mib` MiB for itself; `false` where the system doesn't allow it.
+/// Runs a test of this file in a child process with its own disk of `mib` MiB; `false` if the system doesn't permit
+/// it.
 fn on_a_small_disk(test: &str, mib: u32) -> bool {
     let dir = tempfile::tempdir().unwrap();
     let mount = format!("mount -t tmpfs -o size={mib}m none {} && exec \"$@\"", dir.path().display());
@@ -50,7 +51,7 @@ fn fill(dir: &Path) -> PathBuf {
     ballast
 }
 
-/// Random text doesn't compress: the store must grow.
+/// Random text, which can't be compressed, so that the store must grow.
 fn text() -> String {
     (0..200).map(|_| uuid::Uuid::now_v7().to_string()).collect()
 }

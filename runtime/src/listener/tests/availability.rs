@@ -1,4 +1,4 @@
-//! Peers that are silent, slow, or don't read: each is ended by its deadline. Requests that may mean two things are
+//! Peers that send nothing, are slow, or don't read: each is disconnected at its deadline. Ambiguous requests are
 //! rejected.
 
 use std::num::NonZeroU16;
@@ -11,7 +11,7 @@ use tokio_util::sync::DropGuard;
 
 use super::*;
 
-/// A second for each step, and no more than it must be for others.
+/// Limits with a deadline of one second for the tested step, and enough time for the others.
 fn short() -> Limits {
     let second = NonZeroU16::MIN;
     let deadlines =
@@ -25,7 +25,7 @@ fn connector(gateway: &Identity, protocol: &str) -> TlsConnector {
     TlsConnector::from(Arc::new(tls))
 }
 
-/// What comes until the server ends the connection.
+/// Everything that is received until the server closes the connection.
 async fn rest(stream: &mut client::TlsStream<TcpStream>) -> String {
     let mut rest = Vec::new();
     let reading = stream.read_to_end(&mut rest);

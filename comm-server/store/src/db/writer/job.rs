@@ -11,7 +11,7 @@ use wire::poll::{Poll, PollResponse};
 pub(crate) struct GatewayKey {
     /// Its tenant.
     pub(crate) tenant: TenantId,
-    /// Its name.
+    /// The gateway.
     pub(crate) gateway: GatewayId,
 }
 
@@ -38,18 +38,18 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The gateway whose changes are made in one order.
+    /// The gateway, whose changes are executed in order.
     pub(crate) fn key(&self) -> GatewayKey {
         GatewayKey { tenant: self.tenant.clone(), gateway: self.gateway.clone() }
     }
 }
 
-/// A poll that waits to be taken.
+/// A poll to be handled.
 #[derive(Debug, Clone)]
 pub(crate) struct PollRequest {
     pub(crate) caller: Caller,
     pub(crate) poll: Poll,
-    /// Any number, evenly spread.
+    /// A random number, evenly distributed.
     pub(crate) random: u32,
 }
 

@@ -1,4 +1,4 @@
-//! The queue of a writer: urgent changes have a part of their own and come first.
+//! The queue of a writer: urgent changes have their own capacity and are taken first.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use tokio_util::sync::CancellationToken;
 use super::{Urgency, Waiting};
 use crate::db::StoreError;
 
-/// Changes of each urgency that may wait before senders have to.
+/// Maximum number of queued changes of each urgency; further senders wait.
 const PLACES: usize = 1024;
 
-/// How long a sender waits for a place in the queue before it gets [`StoreError::Busy`].
+/// How long a sender waits for room in the queue before it gets [`StoreError::Busy`].
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The delay between two groups, unless an urgent change is queued: under load, regular changes gather meanwhile and
-/// share one transaction; a change for an idle writer isn't delayed.
+/// The delay between two groups, unless an urgent change is queued. Under load, regular changes accumulate meanwhile
+/// and share one transaction. A change for an idle writer isn't delayed.
 const PACE: Duration = Duration::from_millis(10);
 
 /// The senders' side.
@@ -30,12 +30,12 @@ pub(super) struct Entrance {
 pub(super) struct Queue {
     urgent: mpsc::Receiver<Waiting>,
     regular: mpsc::Receiver<Waiting>,
-    /// When the next group of regular changes may begin.
+    /// The earliest time of the next group of regular changes.
     next: Instant,
 }
 
 impl Entrance {
-    /// Gives a change to the writer.
+    /// Passes a change to the writer.
     pub(super) async fn enter(&self, urgency: Urgency, waiting: Waiting) -> Result<(), StoreError> {
         let places = match urgency {
             Urgency::Urgent => &self.urgent,
@@ -46,7 +46,7 @@ impl Entrance {
         Ok(())
     }
 
-    /// The part of the regular places that is taken, 0 to 1.
+    /// How full the queue for regular changes is, 0 to 1.
     pub(super) fn load(&self) -> f64 {
         let taken = self.regular.max_capacity() - self.regular.capacity();
         let part = |n: usize| u32::try_from(n).map_or(f64::INFINITY, f64::from);
@@ -100,7 +100,7 @@ impl Queue {
         }
     }
 
-    /// Waits for the next group's time, or for a reason not to.
+    /// Waits until the next group may start, or an urgent change is queued.
     async fn gather(&mut self, changes: &mut Vec<Waiting>, closing: &CancellationToken) {
         if Instant::now() >= self.next || closing.is_cancelled() || self.urgent.is_closed() {
             return;

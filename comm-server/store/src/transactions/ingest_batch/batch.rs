@@ -1,4 +1,4 @@
-//! The rows that a batch adds, collected: a few statements over many rows instead of one or more for each report.
+//! The rows that a batch adds, collected, so that a few statements insert all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::tables::counters::{self, CounterRow};
 use crate::tables::reports::{self, ReportRow};
 use crate::tables::{LaneRef, devices};
 
-/// Rows that wait to be written.
+/// Rows to insert.
 #[derive(Default)]
 pub(super) struct RowBatch<'a> {
     reports: Vec<ReportRow<'a>>,
@@ -51,7 +51,7 @@ impl<'a> RowBatch<'a> {
         self.totals.insert(device, total);
     }
 
-    /// Writes the rows and is empty then.
+    /// Inserts the rows, and removes them from the collection.
     pub(super) async fn write(
         &mut self,
         connection: &mut AnyConnection,

@@ -1,4 +1,4 @@
-//! Effects of reports, carried out.
+//! Applies the effects of reports.
 
 use comm_server_core::ingest::Effect;
 use jiff::Timestamp;
@@ -11,8 +11,8 @@ use crate::tables::calls::End;
 use crate::tables::{LaneRef, audit, calls, devices, quarantine};
 use crate::transactions::advance_rollout::advance;
 
-/// Applies the effects of a batch, in order where the order matters: rows and totals are collected, and written before
-/// any other effect.
+/// Applies the effects of a batch. Rows and totals are collected and written together, before any effect whose order
+/// matters.
 pub(in crate::transactions) async fn apply(
     connection: &mut AnyConnection,
     at: LaneRef<'_>,
@@ -58,7 +58,7 @@ pub(in crate::transactions) async fn apply(
     rows.write(connection, at, now).await
 }
 
-/// Whether an effect does more than add rows or move totals.
+/// Whether an effect does more than add rows or change totals.
 const fn changes_rows(effect: &Effect<'_>) -> bool {
     match effect {
         Effect::Keep { .. } | Effect::UpsertDevice(_) | Effect::AddCounters { .. } | Effect::SetTotal(..) => {

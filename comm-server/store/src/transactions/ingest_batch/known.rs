@@ -51,8 +51,8 @@ async fn load_open_calls(
     Ok(())
 }
 
-/// Open calls from before the present life of the gateway's spool, of devices that were described then, which were
-/// not raised again in it.
+/// Loads the open calls that were raised before the present epoch of the gateway's spool began, and not again since.
+/// Calls of devices that were never read are not included.
 async fn load_forgotten(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,

@@ -4,7 +4,7 @@ use super::*;
 use crate::calls::{CallRules, CallState};
 use crate::inventory::{LastReading, testing};
 
-/// A device in short: serial, last octet of its hardware address, model, total.
+/// A device in short form: serial number, last octet of its hardware address, model, total.
 #[derive(Debug, Clone, Copy)]
 struct Who(Option<&'static str>, Option<u8>, &'static str, u64);
 
@@ -27,7 +27,7 @@ fn at(last: u8) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, last], 161))
 }
 
-/// What a gateway does with what it recognises: the shell's merging in short.
+/// A simplified version of the shell: merges what it recognises.
 #[derive(Default)]
 struct Gateway {
     known: BTreeMap<DeviceId, DeviceRecord>,
@@ -87,10 +87,11 @@ fn kinds(found: &Recognition) -> Vec<FindingKind> {
     found.findings.iter().map(|finding| finding.kind).collect()
 }
 
-/// Who is seen, at which last octet, after how many seconds, the old address silent or not; and what is made of it.
+/// A device, the last octet of the address where it is read, the seconds since the last reading, whether the old
+/// address stopped responding, and the expected result.
 struct Case(&'static str, Who, u8, i64, bool, &'static str, AddressRole, &'static [FindingKind]);
 
-/// `OLD` is known at 10.0.0.1; then each case by itself.
+/// For each case: `OLD` is known at 10.0.0.1, then the case is applied.
 fn recognised(cases: &[Case]) {
     for Case(name, who, address, after, silent, id, place, findings) in cases {
         let mut gateway = Gateway::default();
@@ -167,8 +168,8 @@ fn two_that_exchange_their_addresses_stay_two() {
 }
 
 proptest! {
-    /// Devices with cards and serials of their own are as many as there are, wherever and how often they are seen,
-    /// also when two share a serial number from the start.
+    /// Devices with their own network cards and serial numbers are counted once each, wherever and however often they
+    /// are read, even if two have had the same serial number from the start.
     #[test]
     fn nothing_is_counted_twice(
         looks in prop::collection::vec((0_usize..4, 1_u8..9, 0_i64..400), 1..60), shared in any::<bool>(),

@@ -80,12 +80,12 @@ fn a_store_that_went_back_goes_on_by_its_mark() {
     assert_eq!((first.base, first.acknowledged, first.made), (Some(5), 2, 2));
 }
 
-/// A spool and a server, with what is on their disks, and the truth.
+/// A spool and a server with the contents of their disks, and the correct result.
 #[derive(Debug, Clone)]
 struct World {
     lane: LaneState,
     store: BTreeMap<u64, u32>,
-    /// Every state of the spool's disk, the present one last.
+    /// Every previous state of the spool's disk, and the current one last.
     past: Vec<(LaneState, BTreeMap<u64, u32>)>,
     /// Reports by number, from 1.
     server: Vec<u32>,
@@ -123,7 +123,7 @@ impl World {
         self.server.len() as u64
     }
 
-    /// Sends a batch; the answer arrives or not.
+    /// Sends a batch; the response may get lost.
     fn send(&mut self, count: usize, answered: bool) {
         let places = self.lane.acknowledged + 1..self.lane.numbered() + 1;
         let mut last = None;
@@ -163,7 +163,7 @@ impl World {
         self.lane = self.lane.opened();
     }
 
-    /// The store goes back by some states, with its mark or, as an old copy of everything, without.
+    /// Restores an earlier state of the store: with the current high-water mark, or with the mark of that state.
     fn go_back(&mut self, by: usize, with_mark: bool) {
         let mark = self.lane;
         let mut to = self.past.len().saturating_sub(by + 1);
@@ -238,7 +238,7 @@ fn walk(world: &mut World, steps: Vec<Step>) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
-    /// Without a store that goes back, each report arrives once and in its order, whatever answers are lost.
+    /// If no earlier state is restored, each report arrives once and in order, whichever responses get lost.
     #[test]
     fn every_report_arrives_once(steps in prop::collection::vec(step(false), 1..80)) {
         let mut world = World::new();
@@ -260,8 +260,8 @@ proptest! {
         world.check(true);
     }
 
-    /// Where the high-water mark is as old as the store, nothing shows that it was restored: the reports made with it
-    /// arrive nevertheless, each once.
+    /// If the high-water mark is restored with the store, nothing shows that they are old. The reports that are made
+    /// afterwards still arrive, once each.
     #[test]
     fn an_old_copy_takes_no_number_twice(
         steps in prop::collection::vec(step(true), 1..60),

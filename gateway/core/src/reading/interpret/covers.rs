@@ -8,7 +8,7 @@ use crate::reading::mib::dotted;
 use crate::reading::mib::objects as o;
 use crate::reading::mib::{Mib, Row};
 
-/// The rows.
+/// Reads the covers.
 pub(crate) fn covers(mib: &Mib) -> Vec<Cover> {
     let cover = |row: &Row<'_, _>| Cover {
         index: dotted(row.index),

@@ -109,7 +109,7 @@ pub struct Mib {
 }
 
 impl Mib {
-    /// Inserts or replaces a value. Returns whether it was kept: a `Missing` one is not, nor one beyond the limits.
+    /// Inserts or replaces a value. Returns whether it was kept: `Missing` and values beyond the limits are not.
     pub(crate) fn insert(&mut self, oid: Oid, value: Value) -> bool {
         if !value.is_there() {
             return false;

@@ -19,7 +19,7 @@ pub(crate) fn decode(octets: &[u8], charset: Charset) -> Option<Cow<'_, str>> {
     (!text.is_empty()).then_some(text.into())
 }
 
-/// The common case: ASCII with single spaces.
+/// The common case, which needs no cleaning: ASCII with single spaces.
 fn clean_already(octets: &[u8]) -> Option<&str> {
     let mut before = b' ';
     for octet in octets {

@@ -43,7 +43,7 @@ impl Value {
         }
     }
 
-    /// The number: devices confuse `INTEGER` and `Counter32`.
+    /// The value as a number, whatever its type: devices confuse `INTEGER` and `Counter32`.
     #[must_use]
     pub fn number(&self) -> Option<i64> {
         match self {

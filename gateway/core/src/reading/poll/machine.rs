@@ -250,8 +250,8 @@ impl DeviceReading {
         self.walk.learned(AgentQuirks { walk, ..self.quirks })
     }
 
-    /// The table hints, to be stored for the next reading; `None` if what was stored before is worth more: unless
-    /// everything was read, or sysObjectID of a new device was.
+    /// The table hints to store for the next reading. `None` if the stored ones are better: only a full reading gives
+    /// hints, or a presence check of a new device whose profile it identifies.
     #[must_use]
     pub fn hints(&self) -> Option<TableHints> {
         if self.scope == ReadScope::Presence && self.hints.is_empty() {
@@ -284,7 +284,7 @@ fn character_set(locale: u32) -> Oid {
     join(objects::PRT_LOCALIZATION_CHARACTER_SET, &[1, locale])
 }
 
-/// The vendor's single objects for this scope. A status reading includes those of the `serial` number only if the
+/// The vendor's single objects for this scope. A status reading includes the object of the serial number only if the
 /// standard object has none.
 fn private(profile: &Profile, scope: ReadScope, serial: bool) -> Vec<Oid> {
     match scope {

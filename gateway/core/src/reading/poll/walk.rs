@@ -165,7 +165,7 @@ impl Walk {
         if last { COLUMNS_PER_LAST_REQUEST } else { self.width }
     }
 
-    /// Columns of one GETBULK if their rows are known; fewer if the agent requires it.
+    /// Number of columns in one GETBULK if their rows are known. It is reduced if the agent requires it.
     const fn known_width(&self) -> usize {
         if self.width < COLUMNS_PER_REQUEST { self.width } else { COLUMNS_PER_KNOWN_BULK }
     }

@@ -144,7 +144,7 @@ impl Origin {
 }
 
 impl TextSource {
-    /// The single object that it needs.
+    /// The single object that must be requested.
     pub(crate) fn object(&self) -> Option<&Oid> {
         self.origin.object()
     }

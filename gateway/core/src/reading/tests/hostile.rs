@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Every text as long as a datagram allows, every column with rows of its own, every row with the longest index.
+/// Texts of the maximum length of a datagram, columns with different rows, rows with the longest index.
 #[test]
 fn the_largest_reading_that_a_device_can_cause_fits_a_message() {
     let mut row = 0;
