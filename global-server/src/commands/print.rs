@@ -35,8 +35,8 @@ pub(super) fn init(json: bool, repository: &Repository) -> io::Result<()> {
         return as_json(&all);
     }
     text(&format!(
-        "Repository made in {}.\nBring {} to the gateways: it is what they trust.\nTake {} offline: it is needed only to \
-         change which keys sign.\nTake {} offline, to where images are published: give it with --key.",
+        "Repository created in {}.\nCopy {} to the gateways: they trust it.\nMove {} offline: it is needed only to change the \
+         signing keys.\nMove {} offline, to where images are published: give it with --key.",
         repository.dir().display(),
         root.display(),
         root_key.display(),
@@ -80,7 +80,7 @@ fn missing(missing: &Missing) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     format!(
         "{lacks}.\n  Where the key is, with a copy of {}: platen-global-server sign --key KEY {name}\n  \
-         Here, with the copy brought back: platen-global-server sign --repository DIR {name}",
+         Here, with the copy, signed: platen-global-server sign --repository DIR {name}",
         file.display()
     )
 }
@@ -209,7 +209,7 @@ pub(super) fn signature(json: bool, signature: &Signature) -> io::Result<()> {
         (_, count) => format!(" Images that it names: {count}{names}"),
     };
     text(&format!(
-        "{role} version {version} signed by {}.{names}\nBring {} back to the repository.",
+        "{role} version {version} signed by {}.{names}\nCopy {} back to the repository.",
         keys.join(", "),
         file.display()
     ))
@@ -220,7 +220,7 @@ pub(super) fn key(json: bool, path: &Path, public: &Path, key: &SigningKey) -> i
         return as_json(&json!({"id": key.id(), "private": path, "public": public}));
     }
     text(&format!(
-        "Key {} made.\nKeep {} secret and offline; give {} to the publisher.",
+        "Key {} generated.\nKeep {} secret and offline; give {} to the publisher.",
         short(key.id()),
         path.display(),
         public.display()
@@ -249,6 +249,6 @@ fn sentence(finding: &Finding) -> String {
         },
         Finding::Refused { role, problem } => format!("{role}: {problem}: its images are not found"),
         Finding::Pending(lacking) => format!("{}: run `sign`", lacks(lacking)),
-        Finding::KeyOnline { file } => format!("keys/{file} is still here: take it offline"),
+        Finding::KeyOnline { file } => format!("keys/{file} is still here: move it offline"),
     }
 }

@@ -70,11 +70,7 @@ impl Repository {
 
     /// Writes a metadata file, unless it has that content already.
     pub(super) fn write_metadata(&self, name: &str, bytes: &[u8]) -> Result<(), RepositoryError> {
-        let path = self.metadata_path(name);
-        if std::fs::read(&path).is_ok_and(|stored| stored == bytes) {
-            return Ok(());
-        }
-        durable::write(&path, bytes, 0o644).map_err(|source| at(&path, source))
+        write(&self.metadata_path(name), bytes)
     }
 
     /// Writes a version of a role.
@@ -106,6 +102,14 @@ impl Repository {
 /// `N.ROLE.json`
 pub(super) fn versioned(role: &RoleName, version: u64) -> String {
     format!("{version}.{}", role.file_name())
+}
+
+/// Writes a file, unless it has that content already.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), RepositoryError> {
+    if std::fs::read(path).is_ok_and(|stored| stored == bytes) {
+        return Ok(());
+    }
+    durable::write(path, bytes, 0o644).map_err(|source| at(path, source))
 }
 
 /// Creates a directory with a mode; an existing one is left unchanged.

@@ -176,7 +176,7 @@ impl Repository {
         make_dir(&dir, 0o755)?;
         for (role, document) in pending {
             let path = self.pending_path(role);
-            durable::write(&path, &document.to_bytes(), 0o644).map_err(|source| at(&path, source))?;
+            files::write(&path, &document.to_bytes())?;
         }
         for entry in std::fs::read_dir(&dir).map_err(|source| at(&dir, source))? {
             let path = entry.map_err(|source| at(&dir, source))?.path();
