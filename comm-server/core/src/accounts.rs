@@ -3,7 +3,7 @@
 use crate::customers::NAME_BYTES;
 use crate::fields::{InvalidField, line};
 use crate::roles::Role;
-use crate::tenancy::Part;
+use crate::tenancy::{Part, TenantId};
 
 /// The longest mail address, octets (RFC 5321, 4.5.3.1.3, without the brackets).
 const MAIL_BYTES: usize = 254;
@@ -22,11 +22,15 @@ pub struct AccountSpec {
 }
 
 impl AccountSpec {
-    /// The specification in its stored form.
+    /// The specification in its stored form, for a login of a tenant.
     ///
     /// # Errors
     /// The field that is wrong.
-    pub fn checked(&self) -> Result<Self, InvalidField> {
+    pub fn checked(&self, tenant: &TenantId) -> Result<Self, InvalidField> {
+        if !self.role.is_of(tenant) {
+            let expected = if tenant.is_provider() { "provider" } else { "a role of a dealer" };
+            return Err(InvalidField::new("role", self.role.name(), expected));
+        }
         if self.role.is_of_customers() && self.part.is_none() {
             let expected = "a customer or a site: this role is for a customer's own people";
             return Err(InvalidField::new("customer", "", expected));
@@ -39,7 +43,7 @@ impl AccountSpec {
     /// Whether the account can do everything in the whole tenant.
     #[must_use]
     pub fn is_head(&self) -> bool {
-        self.role == Role::Administrator && self.part.is_none()
+        matches!(self.role, Role::Administrator | Role::Provider) && self.part.is_none()
     }
 }
 
@@ -62,7 +66,7 @@ mod tests {
 
     fn account(role: Role, part: Option<Part>, mail: &str) -> Result<AccountSpec, &'static str> {
         let spec = AccountSpec { role, part, full_name: " Erin O'Hara ".to_owned(), mail: mail.to_owned() };
-        spec.checked().map_err(|error| error.field)
+        spec.checked(&TenantId::default_tenant()).map_err(|error| error.field)
     }
 
     #[test]
@@ -73,6 +77,7 @@ mod tests {
         assert_eq!(found.full_name, "Erin O'Hara");
         assert!(!found.is_head() && account(Role::Administrator, None, "").unwrap().is_head());
         assert!(!account(Role::Administrator, Some(part), "").unwrap().is_head());
+        assert_eq!(account(Role::Provider, None, ""), Err("role"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod cadence;
 pub mod calls;
 pub mod commands;
 pub mod customers;
+pub mod dealers;
 pub mod enrollment;
 pub mod fields;
 pub mod ingest;

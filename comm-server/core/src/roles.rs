@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use crate::tenancy::TenantId;
+
 /// The role of an operator at the service company.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -23,6 +25,8 @@ pub enum Role {
     CustomerViewer,
     /// Of a customer's own people: sees the customer's devices, and orders for them.
     CustomerBuyer,
+    /// Of the provider's people, and outside of every dealer: keeps dealers and the provider's own logins.
+    Provider,
 }
 
 /// A permission.
@@ -52,11 +56,13 @@ pub enum Permission {
     UseAssistance,
     /// Enable Remote Assistance for a part of the tree, or disable it.
     EnableAssistance,
+    /// Create, change and disable dealers, and invite the first administrator of each.
+    ManageDealers,
 }
 
 impl Permission {
     /// All permissions.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SeeFleet,
         Self::AskCounters,
         Self::AskStatus,
@@ -69,6 +75,7 @@ impl Permission {
         Self::ManageCustomers,
         Self::UseAssistance,
         Self::EnableAssistance,
+        Self::ManageDealers,
     ];
 }
 
@@ -82,7 +89,7 @@ impl Permission {
 
 impl Role {
     /// All roles; the one with the fewest permissions is first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Viewer,
         Self::Dispatcher,
         Self::MeterClerk,
@@ -92,6 +99,7 @@ impl Role {
         Self::Administrator,
         Self::CustomerViewer,
         Self::CustomerBuyer,
+        Self::Provider,
     ];
 
     /// Name in the store and the API.
@@ -107,6 +115,7 @@ impl Role {
             Self::Administrator => "administrator",
             Self::CustomerViewer => "customer_viewer",
             Self::CustomerBuyer => "customer_buyer",
+            Self::Provider => "provider",
         }
     }
 
@@ -123,6 +132,7 @@ impl Role {
             Self::Administrator => "Administrator",
             Self::CustomerViewer => "Customer: viewer",
             Self::CustomerBuyer => "Customer: buyer",
+            Self::Provider => "Provider",
         }
     }
 
@@ -132,11 +142,24 @@ impl Role {
         matches!(self, Self::CustomerViewer | Self::CustomerBuyer)
     }
 
+    /// Whether logins of a tenant may have the role: the provider's people have one of their own, and nobody else has it.
+    #[must_use]
+    pub fn is_of(self, tenant: &TenantId) -> bool {
+        (self == Self::Provider) == tenant.is_provider()
+    }
+
+    /// The role of those who keep the logins of a tenant.
+    #[must_use]
+    pub fn head_of(tenant: &TenantId) -> Self {
+        if tenant.is_provider() { Self::Provider } else { Self::Administrator }
+    }
+
     /// Whether the role has the permission.
     #[must_use]
     pub const fn may(self, permission: Permission) -> bool {
         use Permission::{
-            AskCounters, AskGateway, AskStatus, ManageCustomers, RollOut, SeeFleet, UseAssistance,
+            AskCounters, AskGateway, AskStatus, ManageCustomers, ManageDealers, ManageUsers, RollOut,
+            SeeAudit, SeeFleet, UseAssistance,
         };
         match self {
             Self::Viewer | Self::CustomerViewer | Self::CustomerBuyer => matches!(permission, SeeFleet),
@@ -147,7 +170,8 @@ impl Role {
             Self::Engineer => {
                 matches!(permission, SeeFleet | AskCounters | AskStatus | AskGateway | UseAssistance)
             }
-            Self::Administrator => true,
+            Self::Administrator => !matches!(permission, ManageDealers),
+            Self::Provider => matches!(permission, ManageDealers | ManageUsers | SeeAudit),
         }
     }
 }
@@ -172,15 +196,16 @@ mod tests {
     #[test]
     fn every_role_has_exactly_the_permissions_of_the_table() {
         let table = [
-            (Role::Viewer, "100000000000"),
-            (Role::Dispatcher, "101000000000"),
-            (Role::MeterClerk, "110000000100"),
-            (Role::FirmwareManager, "101010000000"),
-            (Role::AssistanceOperator, "101000000010"),
-            (Role::Engineer, "111100000010"),
-            (Role::Administrator, "111111111111"),
-            (Role::CustomerViewer, "100000000000"),
-            (Role::CustomerBuyer, "100000000000"),
+            (Role::Viewer, "1000000000000"),
+            (Role::Dispatcher, "1010000000000"),
+            (Role::MeterClerk, "1100000001000"),
+            (Role::FirmwareManager, "1010100000000"),
+            (Role::AssistanceOperator, "1010000000100"),
+            (Role::Engineer, "1111000000100"),
+            (Role::Administrator, "1111111111110"),
+            (Role::CustomerViewer, "1000000000000"),
+            (Role::CustomerBuyer, "1000000000000"),
+            (Role::Provider, "0000001010001"),
         ];
         assert_eq!(table.map(|(role, _)| role), Role::ALL);
         for (role, allowed) in table {
@@ -192,5 +217,14 @@ mod tests {
             assert_eq!(role.name().parse(), Ok(role));
         }
         assert_eq!("root".parse::<Role>(), Err(NoSuchRole));
+    }
+
+    #[test]
+    fn the_provider_and_dealers_share_no_role() {
+        let (provider, dealer) = (TenantId::provider(), TenantId::default_tenant());
+        for role in Role::ALL {
+            assert_ne!(role.is_of(&provider), role.is_of(&dealer), "{role:?}");
+        }
+        assert_eq!((Role::head_of(&provider), Role::head_of(&dealer)), (Role::Provider, Role::Administrator));
     }
 }

@@ -56,7 +56,7 @@ impl RequireTotp {
     pub const fn covers(self, role: Role) -> bool {
         match self {
             Self::None => false,
-            Self::Administrators => matches!(role, Role::Administrator),
+            Self::Administrators => matches!(role, Role::Administrator | Role::Provider),
             Self::Everybody => true,
         }
     }

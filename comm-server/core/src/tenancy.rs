@@ -12,7 +12,7 @@ text_id!(
 );
 
 text_id!(
-    /// The login name of a user, unique in the tenant.
+    /// The login name of a user, unique over all tenants of a server.
     UserName,
     "user name",
     64,
@@ -45,6 +45,21 @@ impl TenantId {
     #[must_use]
     pub fn default_tenant() -> Self {
         "default".parse().expect("the default tenant's name follows the rule")
+    }
+
+    /// Where the logins of the provider are, who keeps the tenants and sees nothing of them. It has no gateways.
+    ///
+    /// # Panics
+    /// Never: the name follows the rule.
+    #[must_use]
+    pub fn provider() -> Self {
+        "provider".parse().expect("the provider's name follows the rule")
+    }
+
+    /// Whether it is the provider's own, which is no dealer.
+    #[must_use]
+    pub fn is_provider(&self) -> bool {
+        *self == Self::provider()
     }
 }
 

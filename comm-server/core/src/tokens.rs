@@ -4,6 +4,7 @@
 use crate::accounts::AccountSpec;
 use crate::customers::NAME_BYTES;
 use crate::fields::{InvalidField, line};
+use crate::tenancy::TenantId;
 use jiff::{SignedDuration, Timestamp};
 
 /// Prefix of every token.
@@ -41,8 +42,8 @@ impl TokenSpec {
     /// Validates the specification; returns it in its stored form. The caller must validate the networks.
     ///
     /// # Errors
-    /// The first invalid field.
-    pub fn checked(&self, now: Timestamp) -> Result<Self, InvalidField> {
+    /// The field that is wrong.
+    pub fn checked(&self, tenant: &TenantId, now: Timestamp) -> Result<Self, InvalidField> {
         const NAMED: &str = "1 to 200 bytes without control characters";
         let name = line("name", &self.name, NAME_BYTES, NAMED)?;
         if name.is_empty() {
@@ -58,7 +59,7 @@ impl TokenSpec {
             return Err(InvalidField::new("networks", &self.networks, "at most 20 networks"));
         }
         let networks = networks.join(" ");
-        Ok(Self { name, account: self.account.checked()?, expires_at: self.expires_at, networks })
+        Ok(Self { name, account: self.account.checked(tenant)?, expires_at: self.expires_at, networks })
     }
 }
 
@@ -125,7 +126,9 @@ mod tests {
                 expires_at,
                 networks: " 10.0.0.0/8\t::1/128".to_owned(),
             };
-            spec.checked(now).map(|spec| (spec.name, spec.networks)).map_err(|error| error.field)
+            spec.checked(&TenantId::default_tenant(), now)
+                .map(|spec| (spec.name, spec.networks))
+                .map_err(|error| error.field)
         };
         assert_eq!(days(366), Ok(("ERP".to_owned(), "10.0.0.0/8 ::1/128".to_owned())));
         assert_eq!([days(0), days(-1), days(367)], [Err("expires_at"), Err("expires_at"), Err("expires_at")]);

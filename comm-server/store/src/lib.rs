@@ -35,11 +35,12 @@ pub use tables::enrollments::{Claim, IssuedFor};
 pub use tables::idempotency_keys::{IdempotencyKey, StoredAnswer};
 pub use tables::second_factors::Authenticator;
 pub use tables::sessions::{NewSession, Session};
+pub use tables::tenants::Dealer;
 pub use tables::users::{NewUser, User};
 pub use transactions::{
-    AccountChange, AnswerError, Attempt, Author, ChangeError, Claimed, DevicePlace, IMPORT_ROWS, Imported,
-    IngestError, Ingested, Invitation, KeyClaim, NewCommand, NewPassword, NewRollout, NewSwap, Proof,
-    Replayed, RolloutError, SecondFactorChange,
+    AccountChange, AnswerError, Attempt, Author, ChangeError, Claimed, DealerChange, DevicePlace,
+    IMPORT_ROWS, Imported, IngestError, Ingested, Invitation, KeyClaim, NewCommand, NewPassword, NewRollout,
+    NewSwap, Proof, Replayed, RolloutError, SecondFactorChange,
 };
 pub use views::{
     Asset, AssetDetail, AssetFilter, AssetState, AuditChain, AuditFilter, Call, CallFilter, Command,

@@ -30,6 +30,7 @@ mod large;
 mod polls;
 mod rollouts;
 mod several_servers;
+mod tenants;
 
 use assets::*;
 use audit::*;
@@ -42,6 +43,7 @@ use large::*;
 use polls::*;
 use rollouts::*;
 use several_servers::*;
+use tenants::*;
 
 on_every_engine! {
     a_gateway_is_registered_at_its_first_poll_and_its_meters_are_requested,
@@ -103,6 +105,11 @@ on_every_engine! {
     a_device_under_an_asset_is_under_no_other,
     a_part_of_the_tree_has_its_own_assets,
     what_is_not_read_is_listed_with_the_reason,
+    a_dealer_has_an_id_and_a_name_of_its_own,
+    a_gateway_and_a_login_belong_to_one_tenant,
+    the_first_administrator_of_a_dealer_is_invited_by_the_provider,
+    a_disabled_dealer_keeps_its_reports_and_gets_no_commands,
+    a_database_of_one_tenant_comes_over,
 }
 
 const NOW: Timestamp = Timestamp::constant(1_767_225_600, 0);

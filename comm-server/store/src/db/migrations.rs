@@ -32,6 +32,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (75, "second_factor", include_str!("../../migrations/0075_second_factor.sql")),
     (76, "password_times", include_str!("../../migrations/0076_password_times.sql")),
     (77, "idempotency_keys", include_str!("../../migrations/0077_idempotency_keys.sql")),
+    (78, "tenants", include_str!("../../migrations/0078_tenants.sql")),
     (80, "updated", include_str!("../../migrations/0080_updated.sql")),
 ];
 
@@ -71,17 +72,20 @@ pub(crate) async fn bring(engine: Engine, pool: &AnyPool, url: &str) -> Result<(
     }
 }
 
-/// Migrates the tables to this version, and creates the default tenant.
+/// Migrates the tables to this version, and creates the default tenant and the provider's.
 pub(crate) async fn run(engine: Engine, pool: &AnyPool) -> Result<(), StoreError> {
     run_to(engine, pool, newest()).await?;
-    sqlx::query(
-        "INSERT INTO tenants (tenant, name, created_ms) VALUES ($1, $1, $2) ON CONFLICT (tenant) DO NOTHING",
-    )
-    .bind(TenantId::default_tenant().to_string())
-    .bind(Timestamp::now().as_millisecond())
-    .execute(pool)
-    .await
-    .map_err(failed("insert tenant"))?;
+    for tenant in [TenantId::default_tenant(), TenantId::provider()] {
+        sqlx::query(
+            "INSERT INTO tenants (tenant, name, created_ms) VALUES ($1, $1, $2) \
+             ON CONFLICT (tenant) DO NOTHING",
+        )
+        .bind(tenant.to_string())
+        .bind(Timestamp::now().as_millisecond())
+        .execute(pool)
+        .await
+        .map_err(failed("insert tenant"))?;
+    }
     Ok(())
 }
 

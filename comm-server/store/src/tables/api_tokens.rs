@@ -65,12 +65,14 @@ pub(crate) fn of(found: &AnyRow) -> Result<ApiToken, StoreError> {
     })
 }
 
-/// A token by its hash, whichever tenant it belongs to.
+/// A token by its hash, whichever active tenant it belongs to.
 pub(crate) async fn by_hash(
     connection: &mut AnyConnection,
     token_hash: &str,
 ) -> Result<Option<ApiToken>, StoreError> {
-    let found = sqlx::query("SELECT * FROM api_tokens WHERE token_hash = $1")
+    let active = sql::of_active_tenant("tenant");
+    let sql = format!("SELECT * FROM api_tokens WHERE token_hash = $1{active}");
+    let found = sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(token_hash.to_owned())
         .fetch_optional(connection)
         .await

@@ -54,7 +54,7 @@ fn key_of(found: &AnyRow) -> Result<GatewayKey, StoreError> {
     Ok(GatewayKey { gateway: row::parsed(found, (TABLE, "gateway"), tenant.as_str())?, tenant })
 }
 
-/// Inserts a gateway with its first interval; false if it exists already.
+/// Inserts a gateway with its first interval; false if it exists already, in whichever tenant.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     of: GatewayRef<'_>,
@@ -63,7 +63,7 @@ pub(crate) async fn insert(
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "INSERT INTO gateways (tenant, gateway, first_seen_ms, next_poll_s) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (tenant, gateway) DO NOTHING",
+         ON CONFLICT DO NOTHING",
     )
     .bind(of.tenant.to_string())
     .bind(of.gateway.to_string())
@@ -73,6 +73,19 @@ pub(crate) async fn insert(
     .await
     .map_err(failed("insert gateway"))?;
     Ok(done.rows_affected() == 1)
+}
+
+/// The tenant of a gateway; ids are unique over all of them.
+pub(crate) async fn tenant_of(
+    connection: &mut AnyConnection,
+    gateway: &GatewayId,
+) -> Result<Option<TenantId>, StoreError> {
+    let found = sqlx::query("SELECT tenant FROM gateways WHERE gateway = $1")
+        .bind(gateway.to_string())
+        .fetch_optional(connection)
+        .await
+        .map_err(failed("read gateway"))?;
+    found.as_ref().map(|r| row::parsed(r, (TABLE, "tenant"), gateway.as_str())).transpose()
 }
 
 /// Whether a gateway exists within a scope.
@@ -122,16 +135,17 @@ pub(crate) async fn update(
     Ok(())
 }
 
-/// Gateways whose meters are due, longest overdue first, at most `limit`.
+/// Gateways of active tenants whose meters are due, the longest due first, at most `limit`.
 pub(crate) async fn meters_due(
     connection: &mut AnyConnection,
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<MetersDue>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT tenant, gateway, meters_due_ms FROM gateways WHERE meters_due_ms <= $1 \
-         ORDER BY meters_due_ms LIMIT $2",
-    )
+    let active = sql::of_active_tenant("tenant");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT tenant, gateway, meters_due_ms FROM gateways WHERE meters_due_ms <= $1{active} \
+         ORDER BY meters_due_ms LIMIT $2"
+    )))
     .bind(now.as_millisecond())
     .bind(limit)
     .fetch_all(connection)

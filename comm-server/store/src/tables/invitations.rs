@@ -4,7 +4,7 @@ use comm_server_core::tenancy::{TenantId, UserName};
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 
-use crate::db::{StoreError, failed, row};
+use crate::db::{StoreError, failed, row, sql};
 
 /// Inserts an invitation; an earlier one of the user no longer works.
 pub(crate) async fn insert(
@@ -30,23 +30,26 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// The user of an invitation that has not expired.
-pub(crate) async fn user_of(
+/// The account of an invitation that has not expired, whichever active tenant it belongs to.
+pub(crate) async fn account_of(
     connection: &mut AnyConnection,
-    tenant: &TenantId,
     token_hash: &str,
     now: Timestamp,
-) -> Result<Option<UserName>, StoreError> {
-    let found = sqlx::query(
-        "SELECT user_name FROM invitations WHERE tenant = $1 AND token_hash = $2 AND expires_ms > $3",
-    )
-    .bind(tenant.to_string())
+) -> Result<Option<(TenantId, UserName)>, StoreError> {
+    let active = sql::of_active_tenant("tenant");
+    let found = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT tenant, user_name FROM invitations WHERE token_hash = $1 AND expires_ms > $2{active}"
+    )))
     .bind(token_hash.to_owned())
     .bind(now.as_millisecond())
     .fetch_optional(connection)
     .await
     .map_err(failed("read invitation"))?;
-    found.as_ref().map(|r| row::parsed(r, ("invitations", "user_name"), "a row")).transpose()
+    let account = |r| {
+        let column = |name| ("invitations", name);
+        Ok((row::parsed(r, column("tenant"), "a row")?, row::parsed(r, column("user_name"), "a row")?))
+    };
+    found.as_ref().map(account).transpose()
 }
 
 /// Deletes an invitation; `false` if it doesn't exist.

@@ -15,6 +15,8 @@ static SELECT_STATE: Statement = Statement::new(|rows| {
     let service_call = sql::call_kind(CallKind::ServiceCall);
     let (urgent, bulk) = (sql::lane(Lane::Urgent), sql::lane(Lane::Bulk));
     let deliverable = sql::command_states(CommandState::is_delivered_with_polls);
+    // Commands of a disabled tenant wait, and expire as all do.
+    let active = sql::of_active_tenant("c.tenant");
     format!(
         "WITH asked (place, tenant, gateway) AS (VALUES {asked}) \
          SELECT a.place, CASE WHEN g.gateway IS NULL THEN 0 ELSE 1 END AS known, g.poll_interval_s, \
@@ -22,7 +24,7 @@ static SELECT_STATE: Statement = Statement::new(|rows| {
          (SELECT COUNT(*) FROM calls c WHERE c.tenant = a.tenant AND c.gateway = a.gateway \
           AND c.is_open = 1 AND c.kind = {service_call}) AS service_calls, \
          (SELECT COUNT(*) FROM commands c WHERE c.tenant = a.tenant AND c.gateway = a.gateway \
-          AND c.state IN ({deliverable})) AS commands \
+          AND c.state IN ({deliverable}){active}) AS commands \
          FROM asked a \
          LEFT JOIN gateways g ON g.tenant = a.tenant AND g.gateway = a.gateway \
          LEFT JOIN lanes u ON u.tenant = a.tenant AND u.gateway = a.gateway AND u.lane = {urgent} \

@@ -9,7 +9,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 use wire::ids::RolloutId;
 
-use crate::db::{Engine, StoreError, failed, row};
+use crate::db::{Engine, StoreError, failed, row, sql};
 
 const TABLE: &str = "rollouts";
 
@@ -120,10 +120,11 @@ pub(crate) async fn due(
     connection: &mut AnyConnection,
     now: Timestamp,
 ) -> Result<Vec<(TenantId, RolloutId)>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT tenant, rollout FROM rollouts WHERE state = $1 AND not_before_ms <= $2 \
-         ORDER BY tenant, rollout LIMIT 1000",
-    )
+    let active = sql::of_active_tenant("tenant");
+    let rows = sqlx::query(AssertSqlSafe(format!(
+        "SELECT tenant, rollout FROM rollouts WHERE state = $1 AND not_before_ms <= $2{active} \
+         ORDER BY tenant, rollout LIMIT 1000"
+    )))
     .bind(RolloutState::Scheduled.name())
     .bind(now.as_millisecond())
     .fetch_all(connection)

@@ -173,7 +173,20 @@ pub(crate) async fn delete_of_user(
     Ok(())
 }
 
-/// Deletes sessions that have expired; returns how many.
+/// Deletes the sessions of all users of a tenant.
+pub(crate) async fn delete_of_tenant(
+    connection: &mut AnyConnection,
+    tenant: &TenantId,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM sessions WHERE tenant = $1")
+        .bind(tenant.to_string())
+        .execute(connection)
+        .await
+        .map_err(failed("delete sessions"))?;
+    Ok(())
+}
+
+/// Deletes sessions that have ended; how many.
 pub(crate) async fn delete_ended(connection: &mut AnyConnection, now: Timestamp) -> Result<u64, StoreError> {
     let delete = sqlx::query("DELETE FROM sessions WHERE expires_ms <= $1").bind(now.as_millisecond());
     Ok(delete.execute(connection).await.map_err(failed("delete sessions"))?.rows_affected())

@@ -134,19 +134,38 @@ pub(crate) async fn any(connection: &mut AnyConnection, tenant: &TenantId) -> Re
     Ok(found.is_some())
 }
 
-/// The number of administrators of the whole tenant who can log in, except one.
-pub(crate) async fn other_heads(
+/// A user by the login name, whichever tenant it is in. A user of a disabled tenant is disabled.
+pub(crate) async fn by_login(
+    connection: &mut AnyConnection,
+    name: &UserName,
+) -> Result<Option<User>, StoreError> {
+    let found = sqlx::query(
+        "SELECT u.*, t.disabled_ms AS tenant_disabled_ms FROM users u JOIN tenants t ON t.tenant = u.tenant \
+         WHERE u.name = $1",
+    )
+    .bind(name.to_string())
+    .fetch_optional(connection)
+    .await
+    .map_err(failed("read user"))?;
+    let Some(found) = found else { return Ok(None) };
+    let user = of(&found)?;
+    let disabled_at = user.disabled_at.or(row::maybe_time(&found, "tenant_disabled_ms")?);
+    Ok(Some(User { disabled_at, ..user }))
+}
+
+/// Those of the whole tenant who keep its logins and can log in, besides one.
+pub(crate) async fn heads(
     connection: &mut AnyConnection,
     tenant: &TenantId,
-    besides: &UserName,
+    besides: Option<&UserName>,
 ) -> Result<i64, StoreError> {
     let found = sqlx::query(
         "SELECT COUNT(*) AS heads FROM users WHERE tenant = $1 AND role = $2 AND scope_customer = '' \
          AND scope_site = '' AND disabled_ms IS NULL AND password_hash <> '' AND name <> $3",
     )
     .bind(tenant.to_string())
-    .bind(Role::Administrator.name())
-    .bind(besides.to_string())
+    .bind(Role::head_of(tenant).name())
+    .bind(row::text_or_empty(besides))
     .fetch_one(connection)
     .await
     .map_err(failed("count administrators"))?;
@@ -172,7 +191,7 @@ fn columns(part: Option<Part>, customer: Option<CustomerId>) -> (String, String)
     }
 }
 
-/// Inserts a user; `false` if the name exists. `customer` is that of the user's site.
+/// Inserts a user; false if one of that name exists, in whichever tenant. `customer` is that of the user's site.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -183,7 +202,7 @@ pub(crate) async fn insert(
     let done = sqlx::query(
         "INSERT INTO users (tenant, name, role, password_hash, must_change, created_ms, full_name, mail, \
          scope_customer, scope_site) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
-         ON CONFLICT (tenant, name) DO NOTHING",
+         ON CONFLICT DO NOTHING",
     )
     .bind(tenant.to_string())
     .bind(new.name.to_string())

@@ -79,8 +79,8 @@ pub(super) async fn a_token_given_to_two_servers_at_once_is_used_once() {
             detail: String::new(),
         };
         let (first, second) = tokio::join!(
-            one.keep_issued(claim(won), issued("by one")),
-            two.keep_issued(claim(won), issued("by two")),
+            one.keep_issued(claim(won), issued("by one"), (Cadence::default(), 1)),
+            two.keep_issued(claim(won), issued("by two"), (Cadence::default(), 1)),
         );
         let (first, second) = (first.unwrap(), second.unwrap());
         assert_eq!(first, second);

@@ -72,7 +72,7 @@ impl Scoped {
 }
 
 impl Store {
-    /// A token by its hash, whichever tenant it belongs to.
+    /// A token by its hash, whichever active tenant it belongs to.
     pub async fn api_token(&self, token_hash: &str) -> Result<Option<ApiToken>, StoreError> {
         api_tokens::by_hash(&mut *self.reader().await?, token_hash).await
     }

@@ -1,9 +1,12 @@
 //! The use of enrollment tokens: once each, and durable before anything is issued.
 
+use comm_server_core::cadence::Cadence;
 use comm_server_core::tenancy::TenantId;
 use sqlx::AnyConnection;
 
+use super::register_gateway::register_with_meters;
 use crate::db::StoreError;
+use crate::db::writer::Caller;
 use crate::tables::audit;
 use crate::tables::enrollments::{self, Claim, IssuedFor};
 use crate::{AuditEntry, Scoped};
@@ -26,10 +29,23 @@ impl Scoped {
         self.writer().write(move |c| Box::pin(async move { take(c, &tenant, &claim).await })).await
     }
 
-    /// Stores the certificate issued for a token, unless one is already stored; returns the stored one.
-    pub async fn keep_issued(&self, claim: Claim, issued: IssuedFor) -> Result<String, StoreError> {
-        let tenant = self.tenant().clone();
-        self.writer().write(move |c| Box::pin(async move { keep(c, &tenant, &claim, &issued).await })).await
+    /// Stores the certificate issued for a token, unless one is stored already, and registers the gateway; returns the
+    /// stored one. For `random` see [`crate::Store::take_poll`].
+    pub async fn keep_issued(
+        &self,
+        claim: Claim,
+        issued: IssuedFor,
+        (cadence, random): (Cadence, u32),
+    ) -> Result<String, StoreError> {
+        let caller =
+            Caller { tenant: self.tenant().clone(), gateway: claim.gateway.clone(), cadence, now: claim.at };
+        let work = self.writer().write(move |c| {
+            Box::pin(async move {
+                register_with_meters(c, &caller, ("server", random)).await?;
+                keep(c, &caller.tenant, &claim, &issued).await
+            })
+        });
+        work.await
     }
 }
 
@@ -101,7 +117,7 @@ mod tests {
         // A crash before anything was issued: the same key may go on, another may not.
         let again = store.claim_token(claim(key)).await.unwrap();
         assert_eq!(again, Claimed::Taken);
-        let keep = |certificate| store.keep_issued(claim(key), issued(certificate));
+        let keep = |certificate| store.keep_issued(claim(key), issued(certificate), (Cadence::default(), 0));
         assert_eq!(keep("first").await.unwrap(), "first");
         assert_eq!(keep("second").await.unwrap(), "first");
         let after = store.claim_token(claim(key)).await.unwrap();

@@ -61,6 +61,11 @@ pub enum ChangeError {
         "this is the last administrator of the whole service company who can log in: make another one first"
     )]
     LastAdministrator,
+    /// The dealer's people keep their logins themselves.
+    #[error(
+        "the dealer has an administrator who can log in, and who makes further logins: expected a dealer without one"
+    )]
+    HasAdministrator,
     /// Something is below it.
     #[error("{what} has {count} {inside}: move or delete them first")]
     NotEmpty {

@@ -194,6 +194,7 @@ pub(super) fn unrefused<T>(outcome: Result<T, ChangeError>) -> Result<T, StoreEr
         | ChangeError::Field(_)
         | ChangeError::Taken { .. }
         | ChangeError::Version { .. }
+        | ChangeError::HasAdministrator
         | ChangeError::LastAdministrator
         | ChangeError::Placement(_)
         | ChangeError::NotEmpty { .. }) => StoreError::Commit { reason: refused.to_string() },

@@ -8,14 +8,12 @@ use wire::limits::POLL_COMMANDS;
 use wire::poll::{Poll, PollResponse};
 use wire::report::Lane;
 
-use super::register_gateway::register_gateway;
-use super::request_meters::request_meters;
+use super::register_gateway::register_with_meters;
 use crate::Store;
 use crate::db::StoreError;
 use crate::db::writer::{Caller, PollOutcome, PollRequest, Work};
-use crate::tables::gateways::{self, MetersDue};
 use crate::tables::poll_states::{self, PollState};
-use crate::tables::{GatewayRef, commands, lanes};
+use crate::tables::{GatewayRef, commands, gateways, lanes};
 
 impl Store {
     /// Handles a poll. `random` is a random number, evenly distributed, for the time of the next meter request.
@@ -46,7 +44,8 @@ async fn take(
     let mut registered = vec![false; polls.len()];
     if states.iter().any(|state| !state.known) {
         for (place, request) in polls.iter().enumerate().filter(|&(place, _)| !states[place].known) {
-            registered[place] = register(connection, request).await?;
+            registered[place] =
+                register_with_meters(connection, &request.caller, ("server", request.random)).await?;
         }
         // The response carries the new gateway's meter request; another server may have registered it as well.
         states = poll_states::read(connection, polls).await?;
@@ -75,18 +74,7 @@ async fn take(
     Ok(outcomes)
 }
 
-/// Registers a new gateway and requests its meters; returns whether this server did.
-async fn register(connection: &mut AnyConnection, request: &PollRequest) -> Result<bool, StoreError> {
-    let caller = &request.caller;
-    let registered = register_gateway(connection, caller).await?;
-    if registered {
-        let due = MetersDue { key: caller.key(), at: None };
-        request_meters(connection, &due, caller.now, request.random).await?;
-    }
-    Ok(registered)
-}
-
-/// The numbers that differ from the stored ones; most polls have none.
+/// The numbers that differ from those stored; most polls report none.
 fn newly_made<'a>(polls: &[(&'a PollRequest, PollState)]) -> Vec<(&'a Caller, Lane, i64)> {
     let mut new = Vec::new();
     for (request, state) in polls {

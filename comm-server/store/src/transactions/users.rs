@@ -11,7 +11,7 @@ use crate::db::StoreError;
 use crate::tables::{
     AccountRef, audit, customers, invitations, login_failures, sessions, sites, tenants, users,
 };
-use crate::{AuditEntry, NewUser, Scoped, User};
+use crate::{AuditEntry, NewUser, Scoped, Store, User};
 
 /// A new password.
 #[derive(Debug, Clone)]
@@ -110,25 +110,6 @@ impl Scoped {
         work.await?
     }
 
-    /// The user of an invitation that has not expired.
-    pub async fn invited(&self, token_hash: &str, now: Timestamp) -> Result<Option<UserName>, StoreError> {
-        invitations::user_of(&mut *self.reader().await?, self.tenant(), token_hash, now).await
-    }
-
-    /// Uses an invitation and sets the password that its user chose; `None` if it was already used or has expired.
-    pub async fn accept_invitation(
-        &self,
-        token_hash: &str,
-        password_hash: String,
-        now: Timestamp,
-    ) -> Result<Option<UserName>, StoreError> {
-        let (tenant, token_hash) = (self.tenant().clone(), token_hash.to_owned());
-        let work = self.writer().write(move |c| {
-            Box::pin(async move { accept(c, &tenant, &token_hash, password_hash, now).await })
-        });
-        work.await
-    }
-
     /// Ends all sessions of a user.
     ///
     /// # Errors
@@ -164,7 +145,29 @@ impl Scoped {
     }
 }
 
-/// The customer of the part of the tree of an account, if the author can access that part.
+impl Store {
+    /// The user of an invitation that has not expired, whichever tenant it belongs to.
+    pub async fn invited(&self, token_hash: &str, now: Timestamp) -> Result<Option<UserName>, StoreError> {
+        let found = invitations::account_of(&mut *self.reader().await?, token_hash, now).await?;
+        Ok(found.map(|(_, user)| user))
+    }
+
+    /// Takes an invitation and sets the password that its user chose; `None` if it was taken or has expired.
+    pub async fn accept_invitation(
+        &self,
+        token_hash: &str,
+        password_hash: String,
+        now: Timestamp,
+    ) -> Result<Option<UserName>, StoreError> {
+        let token_hash = token_hash.to_owned();
+        let work = self
+            .writer()
+            .write(move |c| Box::pin(async move { accept(c, &token_hash, password_hash, now).await }));
+        work.await
+    }
+}
+
+/// The customer of the part that an account shall reach, where the author reaches that part.
 pub(super) async fn granted(
     connection: &mut AnyConnection,
     scope: &Scope,
@@ -188,7 +191,7 @@ pub(super) async fn granted(
     })
 }
 
-async fn create_account(
+pub(super) async fn create_account(
     connection: &mut AnyConnection,
     scope: &Scope,
     new: &NewUser,
@@ -211,7 +214,7 @@ async fn create_account(
     Ok(Ok(()))
 }
 
-async fn invite(
+pub(super) async fn invite(
     connection: &mut AnyConnection,
     tenant: &TenantId,
     name: &UserName,
@@ -279,7 +282,7 @@ async fn other_head(
     tenant: &TenantId,
     user: &User,
 ) -> Result<bool, StoreError> {
-    Ok(users::other_heads(connection, tenant, &user.name).await? > 0)
+    Ok(users::heads(connection, tenant, Some(&user.name)).await? > 0)
 }
 
 fn account_json(spec: &AccountSpec, disabled: bool) -> serde_json::Value {
@@ -290,21 +293,20 @@ fn account_json(spec: &AccountSpec, disabled: bool) -> serde_json::Value {
 
 async fn accept(
     connection: &mut AnyConnection,
-    tenant: &TenantId,
     token_hash: &str,
     password_hash: String,
     now: Timestamp,
 ) -> Result<Option<UserName>, StoreError> {
-    let Some(name) = invitations::user_of(connection, tenant, token_hash, now).await? else {
+    let Some((tenant, name)) = invitations::account_of(connection, token_hash, now).await? else {
         return Ok(None);
     };
     // Of two servers with the same link, the one whose delete finds the row sets its password.
-    if !invitations::take(connection, tenant, token_hash).await? {
+    if !invitations::take(connection, &tenant, token_hash).await? {
         return Ok(None);
     }
     let new = NewPassword { password_hash, must_change: false, keep_session: None };
     let entry = AuditEntry::new(now, name.as_str(), "password.change", "by a one-time link");
-    let scope = Scope::of_tenant(tenant.clone());
+    let scope = Scope::of_tenant(tenant);
     let is_set = set_password(connection, &scope, &name, new, &entry).await?;
     Ok(is_set.then_some(name))
 }

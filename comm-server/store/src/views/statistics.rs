@@ -27,6 +27,22 @@ pub struct Statistics {
     pub quarantined: i64,
 }
 
+impl Statistics {
+    /// Adds the numbers of another tenant.
+    pub fn add(&mut self, other: &Self) {
+        self.gateways += other.gateways;
+        self.devices += other.devices;
+        self.devices_offline += other.devices_offline;
+        self.quarantined += other.quarantined;
+        for (kind, count) in &other.open_calls {
+            *self.open_calls.entry(*kind).or_default() += count;
+        }
+        for (state, count) in &other.commands {
+            *self.commands.entry(*state).or_default() += count;
+        }
+    }
+}
+
 impl Scoped {
     /// How many of each a tenant has.
     pub async fn statistics(&self) -> Result<Statistics, StoreError> {

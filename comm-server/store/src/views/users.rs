@@ -112,6 +112,11 @@ impl Store {
         Ok(!users::any_own_password(&mut *self.reader().await?).await?)
     }
 
+    /// A user by the login name, whichever tenant it is in; a user of a disabled tenant is disabled.
+    pub async fn user_by_login(&self, name: &UserName) -> Result<Option<User>, StoreError> {
+        users::by_login(&mut *self.reader().await?, name).await
+    }
+
     /// A session that has not ended, with its user.
     pub async fn session(
         &self,
@@ -120,7 +125,7 @@ impl Store {
     ) -> Result<Option<(Session, User)>, StoreError> {
         let session = sessions::read(&mut *self.reader().await?, token_hash, now).await?;
         let Some(session) = session else { return Ok(None) };
-        let user = users::read(&mut *self.reader().await?, &session.tenant, &session.user).await?;
-        Ok(user.map(|user| (session, user)))
+        let user = users::by_login(&mut *self.reader().await?, &session.user).await?;
+        Ok(user.filter(|user| user.tenant == session.tenant).map(|user| (session, user)))
     }
 }
