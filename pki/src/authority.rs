@@ -278,7 +278,7 @@ impl Authority {
         ledger::read(&self.folder.path(ledger::FILE))
     }
 
-    /// Creates a one-time enrollment token for a gateway; its record is on disk before this returns.
+    /// Creates a one-time enrollment token for a gateway of a dealer, where one is named; its record is on disk before this returns.
     ///
     /// # Errors
     /// The name is not valid, the gateway has a valid certificate that the token must not replace, or the record can't
@@ -286,7 +286,7 @@ impl Authority {
     pub fn token(
         &self,
         gateway: &str,
-        has_valid: HasValid,
+        (has_valid, dealer): (HasValid, Option<String>),
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<(Token, TokenRecord), AuthorityError> {
@@ -298,7 +298,7 @@ impl Authority {
         let id = SpiffeId { trust_domain: self.trust_domain.clone(), party };
         let root = trust::fingerprint(&self.root);
         let (token, record) = token::mint(&id, root, now, expires_at, &secret)?;
-        let record = TokenRecord { replaces: has_valid == HasValid::Replace, ..record };
+        let record = TokenRecord { replaces: has_valid == HasValid::Replace, dealer, ..record };
         ledger::append(&self.folder.path(TOKENS), &record)?;
         Ok((token, record))
     }

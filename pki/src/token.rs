@@ -56,6 +56,9 @@ pub struct TokenRecord {
     /// Whether the gateway may have a valid certificate: it is revoked when the token is used.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replaces: bool,
+    /// Id of the dealer that the gateway will belong to, on a server with several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dealer: Option<String>,
 }
 
 /// Why a text is not a token.
@@ -118,6 +121,7 @@ pub(crate) fn mint(
         expires_at,
         made_at,
         replaces: false,
+        dealer: None,
     };
     Ok((Token { gateway: gateway.clone(), root_sha256, expires_at, text: text.into() }, record))
 }

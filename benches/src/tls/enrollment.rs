@@ -36,8 +36,12 @@ pub(super) async fn measure(site: &Site, pid: u32, figures: &mut Figures) -> Res
     for client in 0..CLIENTS {
         let mut requests = Vec::new();
         for number in 0..EACH {
-            let (token, _) =
-                authority.token(&format!("gw-{client}-{number}"), HasValid::Refuse, now, now + 1.hour())?;
+            let (token, _) = authority.token(
+                &format!("gw-{client}-{number}"),
+                (HasValid::Refuse, None),
+                now,
+                now + 1.hour(),
+            )?;
             requests.push((token.expose().to_owned(), to_base64(&Applicant::new()?.request)));
         }
         let tls = pki::tls::enrollment_client_config(identity.trust(), PartyKind::CommServer)?;

@@ -277,7 +277,8 @@ fn an_authority_without_a_key_reports_where_it_is_expected() {
 fn a_token_is_kept_as_a_record_that_verifies_it() {
     let dir = tempfile::tempdir().unwrap();
     let authority = authority(&dir.path().join("ca"));
-    let (token, record) = authority.token("gw-1", HasValid::Refuse, Timestamp::now(), later(1)).unwrap();
+    let (token, record) =
+        authority.token("gw-1", (HasValid::Refuse, None), Timestamp::now(), later(1)).unwrap();
     assert_eq!(authority.tokens().unwrap(), std::slice::from_ref(&record));
     assert_eq!(token::verify(&record, token.expose(), Timestamp::now()), Ok(()));
     let read = token::parse(token.expose()).unwrap();
@@ -287,7 +288,7 @@ fn a_token_is_kept_as_a_record_that_verifies_it() {
     assert_eq!(trust.roots(), [authority.root().clone()]);
     let error = crate::Trust::pinned(domain(), read.root_sha256, &offered[..1]).unwrap_err().to_string();
     assert!(error.contains("is not the one that the token names"), "{error}");
-    assert!(authority.token("G W", HasValid::Refuse, Timestamp::now(), later(1)).is_err());
+    assert!(authority.token("G W", (HasValid::Refuse, None), Timestamp::now(), later(1)).is_err());
 }
 
 #[test]
@@ -296,7 +297,7 @@ fn a_backup_restores_everything_or_reports_what_is_damaged() {
     let (ca, file) = (dir.path().join("ca"), dir.path().join("ca.backup"));
     let authority = authority(&ca);
     authority.issue(&request(PartyKind::Gateway), Timestamp::now()).unwrap();
-    authority.token("g", HasValid::Refuse, Timestamp::now(), later(1)).unwrap();
+    authority.token("g", (HasValid::Refuse, None), Timestamp::now(), later(1)).unwrap();
     authority.revocation_lists(Timestamp::now(), later(1)).unwrap();
     let made = authority.backup(&file, Timestamp::now()).unwrap();
     assert!(made.has_root_key);
@@ -347,7 +348,8 @@ fn a_gateway_has_one_certificate_by_a_token_and_a_new_one_replaces_it_by_name_on
     let dir = tempfile::tempdir().unwrap();
     let authority = authority(&dir.path().join("ca"));
     let now = Timestamp::now;
-    let token = |has_valid| authority.token("gw-1", has_valid, now(), later(1)).map(|(_, record)| record);
+    let token =
+        |has_valid| authority.token("gw-1", (has_valid, None), now(), later(1)).map(|(_, record)| record);
     let enroll = |record: &TokenRecord| authority.enroll(record, &KeyPair::generate().unwrap(), now());
     let serial = |issued: &(Record, CertificateDer<'static>)| issued.0.serial.clone();
     // Two tokens before anything is issued: the second one finds the certificate of the first.

@@ -20,9 +20,21 @@ pub(super) struct Arguments {
     /// Lifetime of the token, hours.
     #[arg(long, default_value_t = 24, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=2160))]
     hours: u32,
+    /// Id of the dealer that the gateway will belong to: required where the server has several.
+    #[arg(long, value_name = "ID", value_parser = dealer)]
+    dealer: Option<String>,
     /// The gateway may have a valid certificate, which is revoked when the token is used.
     #[arg(long)]
     replace: bool,
+}
+
+/// An id of a dealer, as the communication server has it.
+fn dealer(given: &str) -> Result<String, String> {
+    let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.' | '_');
+    if (1..=64).contains(&given.len()) && given.chars().all(known) {
+        return Ok(given.to_owned());
+    }
+    Err("expected 1 to 64 of a-z, 0-9, '-', '.' and '_'".to_owned())
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
@@ -30,7 +42,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     let now = Timestamp::now();
     let expires_at = now.checked_add(i64::from(arguments.hours).hours())?;
     let has_valid = if arguments.replace { HasValid::Replace } else { HasValid::Refuse };
-    let (token, record) = authority.token(&arguments.id, has_valid, now, expires_at)?;
+    let (token, record) =
+        authority.token(&arguments.id, (has_valid, arguments.dealer.clone()), now, expires_at)?;
     let former = authority.valid(&record.gateway.party, now)?;
     let replaced: String = former
         .iter()
