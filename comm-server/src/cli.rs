@@ -3,6 +3,7 @@
 mod assets;
 mod audit;
 mod customers;
+mod dealers;
 mod dispatch;
 mod print;
 mod print_assets;
@@ -17,16 +18,16 @@ use clap::{Parser, Subcommand};
 use comm_server_core::audit::Broken;
 use comm_server_core::roles::Permission;
 use comm_server_core::rollouts::Interface;
-use comm_server_core::tenancy::SiteId;
+use comm_server_core::tenancy::{Scope, SiteId, TenantId};
 use runtime::check::{Invalid, Problem, Report};
 use runtime::output::EXIT_USAGE;
 use wire::ids::GatewayId;
 
 use crate::config::Config;
 use crate::services::{
-    AccountError, Accounts, Actor, AuditError, CommandError, Commands, Customers, CustomersError, FileError,
-    Forbidden, HashError, ImagesError, OrderError, PasswordResetError, Quarantine, QuarantineError,
-    RequestKind, SettingsError, Tokens, Users, Views,
+    AccountError, Accounts, Actor, AuditError, CommandError, Commands, Customers, CustomersError, Dealers,
+    FileError, Forbidden, HashError, ImagesError, OrderError, PasswordResetError, Quarantine,
+    QuarantineError, RequestKind, SettingsError, Tokens, Users, Views,
 };
 use crate::store::backup::{self, BackupError};
 use crate::store::{self, Needs, Page, RolloutError, Store, StoreError};
@@ -36,6 +37,7 @@ pub use dispatch::dispatch;
 pub(crate) use assets::AssetAction;
 pub(crate) use audit::AuditAction;
 pub(crate) use customers::{CustomerAction, SettingAction, SiteAction};
+pub(crate) use dealers::DealerAction;
 pub(crate) use print::PrintError;
 pub(crate) use rollout::RolloutAction;
 pub(crate) use tokens::TokenAction;
@@ -51,6 +53,9 @@ pub struct Arguments {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
+    /// Id of the dealer that the command acts for; `provider` for the provider's own logins and audit.
+    #[arg(long, global = true, value_name = "ID", default_value = "default")]
+    pub(crate) dealer: TenantId,
     /// Print JSON, errors too.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -69,6 +74,9 @@ pub(crate) enum Action {
     /// Firmware roll-outs.
     #[command(subcommand)]
     Rollout(RolloutAction),
+    /// Dealers: the service companies on this server.
+    #[command(subcommand)]
+    Dealer(DealerAction),
     /// Customers.
     #[command(subcommand)]
     Customer(CustomerAction),
@@ -134,6 +142,11 @@ pub(crate) enum QuarantineAction {
 pub(crate) enum GatewayAction {
     /// List gateways.
     List,
+    /// Register a gateway before its first poll, so that it belongs to the dealer of `--dealer`.
+    Add {
+        /// Its id, as its certificate names it.
+        gateway: GatewayId,
+    },
     /// Assign a gateway to a site.
     Assign {
         /// The gateway.
@@ -239,6 +252,12 @@ pub(crate) enum CliError {
         /// What it should be.
         what: &'static str,
     },
+    /// The dealer that the command shall act for.
+    #[error("there is no dealer {dealer}: expected an id that `platen-comm-server dealer list` prints")]
+    NoDealer {
+        /// As it was given.
+        dealer: TenantId,
+    },
     /// Passwords can't be hashed.
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -297,6 +316,7 @@ impl CliError {
             | Self::File { .. }
             | Self::WrongRows { .. }
             | Self::NoPlace { .. }
+            | Self::NoDealer { .. }
             | Self::Hash(_)
             | Self::Password(_)
             | Self::Backup(_)
@@ -312,6 +332,7 @@ const fn needs(action: &Action) -> Needs {
         Action::Migrate => Needs::Database,
         Action::Backup { .. }
         | Action::Rollout(_)
+        | Action::Dealer(_)
         | Action::Customer(_)
         | Action::Site(_)
         | Action::Asset(_)
@@ -363,6 +384,7 @@ async fn carry_out(arguments: &Arguments, config: &Config, url: &str) -> Result<
         Action::Run
         | Action::Check
         | Action::Rollout(_)
+        | Action::Dealer(_)
         | Action::Customer(_)
         | Action::Site(_)
         | Action::Asset(_)
@@ -378,8 +400,16 @@ async fn carry_out(arguments: &Arguments, config: &Config, url: &str) -> Result<
     on_store(arguments, config, &Store::open_detached(url).await?).await
 }
 
+/// Everything of the tenant that the command acts for.
+async fn scope_of(store: &Store, tenant: &TenantId) -> Result<Scope, CliError> {
+    if !tenant.is_provider() && store.dealer(tenant).await?.is_none() {
+        return Err(CliError::NoDealer { dealer: tenant.clone() });
+    }
+    Ok(Scope::of_tenant(tenant.clone()))
+}
+
 async fn on_store(arguments: &Arguments, config: &Config, store: &Store) -> Result<(), CliError> {
-    let actor = Actor::command_line(config.scope());
+    let actor = Actor::command_line(scope_of(store, &arguments.dealer).await?);
     let json = arguments.json;
     match &arguments.action {
         Action::Run | Action::Check | Action::Migrate | Action::Backup { .. } | Action::Restore { .. } => {
@@ -396,18 +426,23 @@ async fn on_store(arguments: &Arguments, config: &Config, store: &Store) -> Resu
         }
         Action::Audit(action) => audit::act(store, &actor, json, action).await,
         Action::Rollout(action) => rollout::act(store, config, &actor, json, action).await,
+        Action::Dealer(action) => dealers::act(&Dealers::new(store.clone()), &actor, json, action).await,
         Action::Customer(action) => customers::customer(store, &actor, json, action).await,
         Action::Site(action) => customers::site(store, &actor, json, action).await,
         Action::Asset(action) => assets::act(store, &actor, json, action).await,
         Action::Setting(action) => customers::setting((store, config), &actor, json, action).await,
         Action::User(action) => {
-            let users = Users::new(store, &config.scope())?;
+            let users = Users::new(store)?;
             users::act(&Accounts::new(store.clone(), users), &actor, json, action).await
         }
         Action::Token(action) => tokens::act(&Tokens::new(store.clone()), &actor, json, action).await,
         Action::Gateway(GatewayAction::Assign { gateway, site }) => {
             Customers::new(store.clone()).assign(&actor, gateway, *site).await?;
             Ok(print::assigned(json, gateway, *site)?)
+        }
+        Action::Gateway(GatewayAction::Add { gateway }) => {
+            Customers::new(store.clone()).register(&actor, gateway, config.cadence).await?;
+            Ok(print::registered(json, gateway, &arguments.dealer)?)
         }
         Action::Gateway(GatewayAction::List) => {
             let view = Views::new(store.clone()).now(&actor, Permission::SeeFleet)?;
@@ -419,7 +454,7 @@ async fn on_store(arguments: &Arguments, config: &Config, store: &Store) -> Resu
             Ok(print::queued(json, gateway, command)?)
         }
         Action::Password(PasswordAction::Reset { user }) => {
-            let one_time = Users::new(store, &config.scope())?.reset_password(&actor, user).await?;
+            let one_time = Users::new(store)?.reset_password(&actor, user).await?;
             Ok(print::one_time(json, user, &one_time)?)
         }
     }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use comm_server_core::cadence::Cadence;
 use comm_server_core::retention::Retention;
-use comm_server_core::tenancy::{Scope, TenantId};
 use pki::{IdentityConfig, Tolerance};
 use runtime::check::{Invalid, Problem};
 use runtime::config::{ConfigError, Paths, Source};
@@ -261,12 +260,6 @@ impl Config {
             return Ok(());
         }
         Err(("database_replica", "expected postgres://user@host/database, and database to be PostgreSQL too"))
-    }
-
-    /// The scope of this server's gateways and users.
-    #[must_use]
-    pub fn scope(&self) -> Scope {
-        Scope::of_tenant(TenantId::default_tenant())
     }
 
     /// URL of the database: with SQLite, by default a file in the data directory.

@@ -141,21 +141,21 @@ pub(crate) async fn run(config: Config, shutdown: CancellationToken) -> Result<(
     let public = config.operators.files().map(|files| PublicCertificate::load(&files)).transpose()?;
     let rules = ListenerRules::new(&identity, &config, public.as_ref())?;
     let images = config.global_server.as_ref().map(|global| Images::new(Arc::clone(&identity), &global.url));
-    let scope = config.scope();
     let leaked_hashes = config.passwords.leaked_hashes.clone();
-    let users = Users::with_leaked_hashes(&store, &scope, leaked_hashes)?;
+    let users = Users::with_leaked_hashes(&store, leaked_hashes)?;
     let services = Services::with_users(&store, config.cadence, images.transpose()?, users);
     let enrollment = config.enrollment.as_ref();
-    let enrollment = enrollment.map(|it| Enrollment::new(store.of(&scope), &it.authority, &identity.now()));
+    let enrollment =
+        enrollment.map(|it| Enrollment::new(store.clone(), config.cadence, &it.authority, &identity.now()));
     let enrollment = enrollment.transpose()?;
     let (listeners, addresses) = listen(&config).await?;
     print_first_login(&services.users).await?;
-    let mut scheduler = schedule::start(&store, &scope, config.retention).await?;
+    let mut scheduler = schedule::start(&store, config.retention).await?;
     runtime::addresses::write(&config.data_dir, &addresses).map_err(data_dir)?;
     tracing::info!(name = config.name, ?addresses, "listening");
 
     let health = health(&store);
-    let state = GatewayState::new(store.clone(), scope, config.cadence);
+    let state = GatewayState::new(store.clone(), config.cadence);
     let renewal = enrollment.as_ref().map(Enrollment::renewal);
     let end = || shutdown.clone();
     let (_, _, _, _, _, local) = tokio::join!(

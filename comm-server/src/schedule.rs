@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use wire::report::CallKind;
 
-use crate::store::{Scoped, Store, StoreError};
+use crate::store::{Statistics, Store, StoreError};
 
 /// At the second 0 of each minute.
 const EACH_MINUTE: &str = "0 * * * * *";
@@ -29,11 +29,7 @@ const OFTEN: &str = "*/15 * * * * *";
 ///
 /// # Errors
 /// The scheduler.
-pub(crate) async fn start(
-    store: &Store,
-    scope: &Scope,
-    retention: Retention,
-) -> Result<JobScheduler, JobSchedulerError> {
+pub(crate) async fn start(store: &Store, retention: Retention) -> Result<JobScheduler, JobSchedulerError> {
     let scheduler = JobScheduler::new().await?;
     scheduler.add(job(EACH_MINUTE, store, "meter requests", ask_meters)?).await?;
     scheduler.add(job(EACH_MINUTE, store, "expiry of commands", expire_commands)?).await?;
@@ -43,8 +39,7 @@ pub(crate) async fn start(
     let tidy = move |store: Store, now| async move { store.apply_retention(retention, now).await };
     scheduler.add(job(EACH_HOUR, store, "retention", tidy)?).await?;
     scheduler.add(job(SEALING, store, "sealing of the audit", seal_audit)?).await?;
-    let own = store.of(scope);
-    scheduler.add(job(OFTEN, store, "statistics", move |_, _| gauge(own.clone()))?).await?;
+    scheduler.add(job(OFTEN, store, "statistics", gauge)?).await?;
     scheduler.start().await?;
     Ok(scheduler)
 }
@@ -99,9 +94,12 @@ async fn seal_audit(store: Store, _: Timestamp) -> Result<u64, StoreError> {
     store.seal_audit().await.map(|_| 0)
 }
 
-/// Numbers of the store as metrics. Kinds and states that are gone must not keep their last number.
-async fn gauge(store: Scoped) -> Result<u64, StoreError> {
-    let statistics = store.statistics().await?;
+/// Numbers of all tenants as metrics. Kinds and states that are gone must not keep their last number.
+async fn gauge(store: Store, _: Timestamp) -> Result<u64, StoreError> {
+    let mut statistics = Statistics::default();
+    for tenant in store.dealer_ids().await? {
+        statistics.add(&store.of(&Scope::of_tenant(tenant)).statistics().await?);
+    }
     let number = |rows: Option<&u64>| {
         u32::try_from(rows.copied().unwrap_or_default()).map_or(f64::INFINITY, f64::from)
     };

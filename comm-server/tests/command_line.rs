@@ -217,7 +217,7 @@ async fn the_store_is_used_without_the_server_and_every_change_is_audited() {
     let dir = site();
     let url = format!("sqlite://{}", dir.path().join("platen.db").display());
     let store = platen_comm_server::store::Store::open_detached(&url).await.unwrap();
-    platen_comm_server::Users::new(&store, &scope()).unwrap().first_login().await.unwrap().unwrap();
+    platen_comm_server::Users::new(&store).unwrap().first_login().await.unwrap().unwrap();
 
     let gateways = run(dir.path(), &["gateway", "list", "--json"]);
     assert_eq!(String::from_utf8_lossy(&gateways.stdout).trim(), "[]", "{}", said(&gateways));
@@ -341,4 +341,43 @@ async fn the_audit_is_listed_verified_and_exported() {
     assert!(error.contains("audit entry 1 is missing"), "{error}");
     let (code, whole, error) = out(&["audit", "verify"]);
     assert!(code == Some(1) && whole.is_empty() && error.contains("audit entry 1 is missing"), "{error}");
+}
+
+#[tokio::test]
+async fn each_command_acts_for_one_dealer() {
+    let dir = site();
+    let url = format!("sqlite://{}", dir.path().join("platen.db").display());
+    platen_comm_server::store::Store::open_detached(&url).await.unwrap();
+    let output = |arguments: &[&str]| {
+        let output = run(dir.path(), &[arguments, &["--json"]].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    assert_eq!(output(&["dealer", "add", "north", "--name", "North Office"])["dealer"], "north");
+    let invited = output(&["dealer", "invite", "north", "kim"]);
+    assert!(invited["path"].as_str().unwrap().starts_with("/invitation?token="), "{invited}");
+    output(&["--dealer", "north", "customer", "add", "--name", "Meyer"]);
+    output(&["--dealer", "north", "gateway", "add", "gw-9"]);
+    assert_eq!(output(&["customer", "list"]), json!([]), "it is not the default dealer's");
+    assert_eq!(output(&["gateway", "list"]), json!([]));
+    assert_eq!(output(&["gateway", "list", "--dealer", "north"])[0]["gateway"], "gw-9");
+    output(&["--dealer", "provider", "user", "add", "pat", "--role", "provider"]);
+    output(&["dealer", "rename", "north", "North"]);
+    assert!(output(&["dealer", "disable", "north"])["disabled_at"].is_string());
+    assert!(output(&["dealer", "enable", "north"])["disabled_at"].is_null());
+    assert_eq!(output(&["dealer", "list"]).as_array().unwrap().len(), 2);
+    let audit = output(&["--dealer", "provider", "audit", "list"]);
+    assert!(audit.to_string().contains("dealer.disable"), "{audit}");
+    for (wrong, why) in [
+        (&["--dealer", "south", "gateway", "list"][..], "there is no dealer south"),
+        (&["gateway", "add", "gw-9"], "another dealer"),
+        (&["user", "add", "sam", "--role", "provider"], "a role of a dealer"),
+        (&["--dealer", "provider", "user", "add", "sam", "--role", "viewer"], "expected provider"),
+        (&["--dealer", "provider", "gateway", "add", "gw-8"], "there is no dealer"),
+        (&["dealer", "add", "north", "--name", "x"], "which another dealer has already"),
+    ] {
+        let refused = run(dir.path(), wrong);
+        assert_eq!(refused.status.code(), Some(1), "{wrong:?}");
+        assert!(said(&refused).contains(why), "{wrong:?}: {}", said(&refused));
+    }
 }

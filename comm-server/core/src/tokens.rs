@@ -42,7 +42,7 @@ impl TokenSpec {
     /// Validates the specification; returns it in its stored form. The caller must validate the networks.
     ///
     /// # Errors
-    /// The field that is wrong.
+    /// The first invalid field.
     pub fn checked(&self, tenant: &TenantId, now: Timestamp) -> Result<Self, InvalidField> {
         const NAMED: &str = "1 to 200 bytes without control characters";
         let name = line("name", &self.name, NAME_BYTES, NAMED)?;

@@ -12,7 +12,6 @@ use pki::{Identity, IdentityConfig};
 use platen_comm_server::Services;
 use platen_comm_server::operators::{self, OperatorState};
 use platen_comm_server::store::Store;
-use platen_comm_server::store::testing::scope;
 use runtime::identity::LiveIdentity;
 use runtime::listener::{ClientAuth, ListenerAuth};
 use tokio::net::TcpListener;
@@ -31,7 +30,7 @@ pub(crate) struct Console {
 impl Console {
     /// A console on the database at `url`, which has no users, with a certificate made in `dir`.
     pub(crate) async fn listen(dir: &Path, url: &str, address: &str) -> Result<Self> {
-        let services = Services::new(&Store::open_detached(url).await?, &scope(), Cadence::default(), None)?;
+        let services = Services::new(&Store::open_detached(url).await?, Cadence::default(), None)?;
         let one_time = services.users.first_login().await?.context("a new store has no users")?;
         let auth = ListenerAuth::new("operators", &LiveIdentity::fixed(identity(dir)?), ClientAuth::None)?;
         let listener = TcpListener::bind(address).await?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use comm_server_core::audit::differences;
-use comm_server_core::tenancy::{Part, SiteId};
+use comm_server_core::tenancy::{Part, SiteId, TenantId};
 use jiff::Timestamp;
 use runtime::output::OutputReader;
 use serde::Serialize;
@@ -17,8 +17,8 @@ use wire::text::with_marks;
 use crate::services::{FileOutcome, ImportMode, Invited, MadeToken, PlaceSetting, audit_document};
 use crate::store::backup::{BackedUp, Restored};
 use crate::store::{
-    ApiToken, AuditChain, Customer, Gateway, LeftOutDevice, ListedUser, Migrated, Quarantined, Recorded,
-    Replayed, Rollout, RolloutDevice, Site,
+    ApiToken, AuditChain, Customer, Dealer, Gateway, LeftOutDevice, ListedUser, Migrated, Quarantined,
+    Recorded, Replayed, Rollout, RolloutDevice, Site,
 };
 
 /// Standard output refused.
@@ -359,6 +359,38 @@ pub(super) fn invited(json: bool, invited: &Invited) -> Result<(), PrintError> {
         invited.path(),
         time(Some(invited.expires_at))
     ))
+}
+
+pub(super) fn registered(json: bool, gateway: &GatewayId, dealer: &TenantId) -> Result<(), PrintError> {
+    if json {
+        return document(&json!({ "gateway": gateway, "dealer": dealer }));
+    }
+    line(&format!("{gateway} belongs to the dealer {dealer}"))
+}
+
+fn dealer_json(d: &Dealer) -> serde_json::Value {
+    json!({ "dealer": d.id, "name": d.name, "disabled_at": d.disabled_at, "created_at": d.created_at })
+}
+
+const fn dealer_state(d: &Dealer) -> &'static str {
+    if d.disabled_at.is_some() { "disabled" } else { "active" }
+}
+
+pub(super) fn dealer(json: bool, dealer: &Dealer) -> Result<(), PrintError> {
+    if json {
+        return document(&dealer_json(dealer));
+    }
+    line(&format!("{}: {}, {}", dealer.id, with_marks(&dealer.name), dealer_state(dealer)))
+}
+
+pub(super) fn dealers(json: bool, dealers: &[Dealer]) -> Result<(), PrintError> {
+    if json {
+        return document(&dealers.iter().map(dealer_json).collect::<Vec<_>>());
+    }
+    let row = |d: &Dealer| {
+        vec![d.id.to_string(), d.name.clone(), dealer_state(d).to_owned(), time(Some(d.created_at))]
+    };
+    line(&table(&["dealer", "name", "state", "created"], dealers.iter().map(row)))
 }
 
 pub(super) fn state_of_user(json: bool, user: &str, disabled: bool) -> Result<(), PrintError> {

@@ -30,8 +30,8 @@ pub(crate) enum TokenAction {
 pub(crate) struct NewToken {
     /// What it is for; unique.
     name: String,
-    /// What it may do: viewer, dispatcher, meter_clerk, firmware_manager, assistance_operator, engineer,
-    /// administrator, customer_viewer or customer_buyer.
+    /// Role: viewer, dispatcher, meter_clerk, firmware_manager, assistance_operator, engineer, administrator,
+    /// customer_viewer or customer_buyer; `provider` with `--dealer provider`.
     #[arg(long)]
     role: Role,
     /// Days until it expires, at most 366.

@@ -47,8 +47,8 @@ pub(crate) enum UserAction {
 pub(crate) struct NewAccount {
     /// Login name.
     user: String,
-    /// What the user may do: viewer, dispatcher, meter_clerk, firmware_manager, assistance_operator, engineer,
-    /// administrator, customer_viewer or customer_buyer.
+    /// Role: viewer, dispatcher, meter_clerk, firmware_manager, assistance_operator, engineer, administrator,
+    /// customer_viewer or customer_buyer; `provider` with `--dealer provider`.
     #[arg(long)]
     role: Role,
     /// Id of a customer: the user can access only this customer. Default: the whole service company.

@@ -18,7 +18,7 @@ use wire::ids::GatewayId;
 use wire::problem::ProblemCode;
 
 use super::GatewayState;
-use super::caller::AuthenticatedGateway;
+use super::caller::NamedGateway;
 
 /// Requests of one gateway at once.
 const AT_ONCE: u8 = 4;
@@ -122,7 +122,7 @@ fn request_class(path: &str) -> RequestClass {
 /// Lets a request pass, or refuses it.
 pub(super) async fn pass(
     State(state): State<GatewayState>,
-    AuthenticatedGateway(caller): AuthenticatedGateway,
+    NamedGateway(gateway): NamedGateway,
     request: Request<Body>,
     next: Next,
 ) -> Response {
@@ -130,8 +130,8 @@ pub(super) async fn pass(
     if let Err(pause_s) = decision::admit(load, request_class(request.uri().path()), rand::random()) {
         return refuse(&state.admission, "load", pause_s);
     }
-    let Some(in_flight) = state.admission.enter(&caller.gateway) else {
-        tracing::warn!(gateway.id = %caller.gateway, "more than {AT_ONCE} requests of one gateway at once");
+    let Some(in_flight) = state.admission.enter(&gateway) else {
+        tracing::warn!(gateway.id = %gateway, "more than {AT_ONCE} requests of one gateway at once");
         return refuse(&state.admission, "gateway", decision::pause_s(load, rand::random()));
     };
     let response = next.run(request).await;
@@ -193,11 +193,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", dir.path().join("platen.db").display());
         let store = Store::open_detached(&url).await.unwrap();
-        let state = GatewayState::new(
-            store.clone(),
-            crate::store::testing::scope(),
-            comm_server_core::cadence::Cadence::default(),
-        );
+        let state = GatewayState::new(store.clone(), comm_server_core::cadence::Cadence::default());
         let router = super::super::router(state);
         assert_eq!(ask(&router, "/v1/reports/bulk").await.status(), 400, "the body is empty");
 

@@ -10,20 +10,32 @@ use runtime::problem_response::ProblemResponse;
 use wire::ids::GatewayId;
 use wire::problem::ProblemCode;
 
-use super::GatewayState;
+use super::{GatewayState, error};
 use crate::store::Caller;
 
-/// The calling gateway, now.
+/// The id of the calling gateway.
+pub(super) struct NamedGateway(pub(super) GatewayId);
+
+/// The calling gateway with its tenant, now.
 pub(super) struct AuthenticatedGateway(pub(super) Caller);
 
-impl FromRequestParts<GatewayState> for AuthenticatedGateway {
+impl FromRequestParts<GatewayState> for NamedGateway {
     type Rejection = ProblemResponse;
 
     async fn from_request_parts(parts: &mut Parts, state: &GatewayState) -> Result<Self, ProblemResponse> {
         let peer = Extension::<Peer>::from_request_parts(parts, state).await;
         let id = peer.ok().and_then(|Extension(peer)| peer.id);
-        let gateway = gateway(id.as_ref().map(|id| &id.party))?;
-        let tenant = state.scope.tenant().clone();
+        gateway(id.as_ref().map(|id| &id.party)).map(Self)
+    }
+}
+
+impl FromRequestParts<GatewayState> for AuthenticatedGateway {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, state: &GatewayState) -> Result<Self, ProblemResponse> {
+        let NamedGateway(gateway) = NamedGateway::from_request_parts(parts, state).await?;
+        let tenant = state.tenants.find(&gateway).await.map_err(|error| error::store(&gateway, &error))?;
+        let tenant = tenant.ok_or_else(|| error::no_dealer(&gateway))?;
         Ok(Self(Caller { tenant, gateway, cadence: state.cadence, now: Timestamp::now() }))
     }
 }

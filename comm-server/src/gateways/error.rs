@@ -26,6 +26,19 @@ pub(super) fn store(gateway: &GatewayId, error: &StoreError) -> ProblemResponse 
     )
 }
 
+/// Nothing says which dealer a gateway belongs to.
+pub(super) fn no_dealer(gateway: &GatewayId) -> ProblemResponse {
+    tracing::warn!(
+        gateway.id = %gateway,
+        "an unknown gateway was rejected: this server has several dealers. Register it for one of them \
+         (platen-comm-server gateway add --dealer ID) or enroll it with a token for one (platen-pki token --dealer ID)"
+    );
+    ProblemResponse::new(
+        ProblemCode::Forbidden,
+        "this gateway belongs to no dealer of this server: it must be registered for one first",
+    )
+}
+
 /// A batch isn't taken.
 pub(super) fn batch(gateway: &GatewayId, error: &IngestError) -> ProblemResponse {
     match error {

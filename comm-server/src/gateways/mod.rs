@@ -11,6 +11,7 @@ pub(crate) mod est;
 mod post_poll;
 mod post_reports;
 mod post_response;
+mod tenants;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +19,6 @@ use axum::Router;
 use axum::http::Method;
 use axum::routing::post;
 use comm_server_core::cadence::Cadence;
-use comm_server_core::tenancy::Scope;
 use runtime::listener::ListenerAuth;
 use runtime::problem_response::ProblemResponse;
 use tokio::net::TcpListener;
@@ -28,14 +28,15 @@ use wire::problem::{Problem, ProblemCode};
 use crate::store::Store;
 pub(crate) use admission::AdmissionGate;
 pub(crate) use body::BodyBudget;
+pub(crate) use tenants::GatewayTenants;
 
 /// State of the gateways' listener, cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct GatewayState {
     /// The store.
     pub store: Store,
-    /// The scope of all gateways of this listener.
-    pub scope: Scope,
+    /// Whose gateway is whose.
+    pub(crate) tenants: GatewayTenants,
     /// The polling intervals.
     pub cadence: Cadence,
     /// Admission control.
@@ -47,8 +48,9 @@ pub(crate) struct GatewayState {
 impl GatewayState {
     /// The state.
     #[must_use]
-    pub(crate) fn new(store: Store, scope: Scope, cadence: Cadence) -> Self {
-        Self { store, scope, cadence, admission: AdmissionGate::new(), body_budget: BodyBudget::default() }
+    pub(crate) fn new(store: Store, cadence: Cadence) -> Self {
+        let (admission, body_budget) = (AdmissionGate::new(), BodyBudget::default());
+        Self { tenants: GatewayTenants::new(store.clone()), store, cadence, admission, body_budget }
     }
 }
 

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use comm_server_core::cadence::Cadence;
+use comm_server_core::tenancy::{Scope, TenantId};
 use jiff::Timestamp;
 use pki::authority::{Authority, Passphrase, Request as CertificateRequest};
 use pki::spiffe::PartyKind;
@@ -81,7 +82,7 @@ impl Site {
         let shutdown = CancellationToken::new();
         let deadlines = Deadlines { body_s: NonZeroU16::MIN, ..Deadlines::default() };
         let auth = auth.with_limits(Limits { deadlines, ..Limits::default() });
-        let state = GatewayState::new(store.clone(), scope(), Cadence::default());
+        let state = GatewayState::new(store.clone(), Cadence::default());
         tokio::spawn(serve(listener, auth, state, None, shutdown.clone()));
         Self { dir, address, store, shutdown }
     }
@@ -402,4 +403,28 @@ async fn certificates_of_others_do_not_get_in() {
     let bare = Command::new("curl").args(bare).arg(url).output().await.unwrap();
     assert!(!bare.status.success() && bare.stdout.is_empty());
     assert!(site.store.of(&scope()).gateways(None).await.unwrap().items.is_empty());
+}
+
+#[tokio::test]
+async fn a_gateway_belongs_to_the_dealer_that_it_was_registered_for() {
+    let site = Site::begin().await;
+    let author = || crate::store::Author { by: "pat".to_owned(), now: Timestamp::now() };
+    let north: TenantId = id("north");
+    site.store.create_dealer(north.clone(), "North".to_owned(), author()).await.unwrap();
+    let seen = site.post("gw-1", wire::POLLS_PATH, &poll()).await;
+    assert_eq!(
+        (seen.status, &seen.body["code"]),
+        (403, &json!("forbidden")),
+        "two dealers, and nobody's: {seen:?}"
+    );
+    let own = site.store.of(&Scope::of_tenant(north));
+    own.add_gateway(id("gw-1"), (Cadence::default(), 0), author()).await.unwrap();
+    let seen = site.post("gw-1", wire::POLLS_PATH, &poll()).await;
+    assert_eq!(seen.status, 200, "{seen:?}");
+    let seen = site.post("gw-1", "/v1/reports/urgent", &batch(&[call(1, "jam", "raised")])).await;
+    assert_eq!((seen.status, &seen.body["acknowledged"]), (200, &json!(1)), "{seen:?}");
+    assert_eq!(own.gateways(None).await.unwrap().items.len(), 1);
+    assert!(site.store.of(&scope()).gateways(None).await.unwrap().items.is_empty());
+    let elsewhere = site.store.of(&scope()).add_gateway(id("gw-1"), (Cadence::default(), 0), author()).await;
+    assert!(elsewhere.unwrap_err().to_string().contains("another dealer"));
 }

@@ -182,6 +182,7 @@ impl From<ChangeError> for ApiError {
             ChangeError::Placement(_)
             | ChangeError::Taken { .. }
             | ChangeError::NotEmpty { .. }
+            | ChangeError::HasAdministrator
             | ChangeError::LastAdministrator => Self::new(ProblemCode::Conflict, error.to_string()),
             ChangeError::Version { current } => Self::changed(current),
             ChangeError::Store(error) => error.into(),

@@ -6,6 +6,7 @@ mod customers;
 mod deep_links;
 mod finding;
 mod idempotency;
+mod isolation;
 mod lists;
 mod live;
 mod pages;

@@ -144,7 +144,7 @@ impl Accounts {
         let (invited, invitation) = invitation(user.clone())?;
         let new = NewUser {
             name: user,
-            spec: spec.checked()?,
+            spec: spec.checked(actor.scope.tenant())?,
             password_hash: String::new(),
             must_change: false,
             created_at: Timestamp::now(),
@@ -165,7 +165,7 @@ impl Accounts {
         (spec, disabled): (&AccountSpec, bool),
     ) -> Result<(), AccountError> {
         let user = self.read(actor, name).await?;
-        let spec = spec.checked()?;
+        let spec = spec.checked(actor.scope.tenant())?;
         let rights = (user.role, user.part, user.disabled_at.is_some());
         if actor.name == user.name.as_str() && rights != (spec.role, spec.part, disabled) {
             return Err(AccountError::Own);
@@ -212,8 +212,7 @@ impl Accounts {
     /// # Errors
     /// It doesn't work any more, or the store.
     pub(crate) async fn invited(&self, token: &str) -> Result<UserName, AccountError> {
-        let own = self.users.of_tenant();
-        let found = own.invited(&token_hash(token), Timestamp::now()).await?;
+        let found = self.store.invited(&token_hash(token), Timestamp::now()).await?;
         found.ok_or(AccountError::NoInvitation)
     }
 
@@ -225,8 +224,7 @@ impl Accounts {
         let user = self.invited(token).await?;
         self.users.check_new(&user, "", new).await?;
         let hash = self.users.hash(new).await?;
-        let (own, token_hash) = (self.users.of_tenant(), token_hash(token));
-        let accepted = own.accept_invitation(&token_hash, hash, Timestamp::now()).await?;
+        let accepted = self.store.accept_invitation(&token_hash(token), hash, Timestamp::now()).await?;
         accepted.ok_or(AccountError::NoInvitation)
     }
 }
@@ -235,7 +233,7 @@ fn not_found() -> ChangeError {
     ChangeError::NotFound { what: "user" }
 }
 
-fn invitation(user: UserName) -> Result<(Invited, Invitation), HashError> {
+pub(super) fn invitation(user: UserName) -> Result<(Invited, Invitation), HashError> {
     let now = Timestamp::now();
     let (token, expires_at) = (random_token()?, now.checked_add(INVITATION).unwrap_or(now));
     let invitation = Invitation { token_hash: token_hash(&token), expires_at };

@@ -1,5 +1,6 @@
 //! Customers, sites, and the gateways assigned to them.
 
+use comm_server_core::cadence::Cadence;
 use comm_server_core::customers::{CustomerSpec, ImportRow, SiteSpec};
 use comm_server_core::fields::InvalidField;
 use comm_server_core::roles::Permission;
@@ -50,6 +51,24 @@ pub(super) fn author(actor: &Actor) -> Author {
 }
 
 impl Customers {
+    /// Registers a gateway in the actor's tenant before its first poll.
+    ///
+    /// # Errors
+    /// It belongs to another dealer; see [`CustomersError`].
+    pub(crate) async fn register(
+        &self,
+        actor: &Actor,
+        gateway: &GatewayId,
+        cadence: Cadence,
+    ) -> Result<(), CustomersError> {
+        actor.check(Permission::ManageCustomers)?;
+        if actor.scope.tenant().is_provider() {
+            return Err(ChangeError::NotFound { what: "dealer" }.into());
+        }
+        let own = self.store.of(&actor.scope);
+        Ok(own.add_gateway(gateway.clone(), (cadence, rand::random()), author(actor)).await?)
+    }
+
     /// The service on a store.
     #[must_use]
     pub(crate) const fn new(store: Store) -> Self {

@@ -12,6 +12,7 @@ mod audit_file;
 pub(crate) mod commands;
 pub(crate) mod customer_file;
 pub(crate) mod customers;
+mod dealers;
 pub(crate) mod idempotency;
 mod images;
 mod known_browsers;
@@ -30,7 +31,6 @@ mod view;
 use std::sync::Arc;
 
 use comm_server_core::cadence::Cadence;
-use comm_server_core::tenancy::Scope;
 
 use crate::store::Store;
 
@@ -42,6 +42,7 @@ pub(crate) use audit_file::{AuditFormat, document as audit_document};
 pub(crate) use commands::{CommandError, Commands, RequestKind};
 pub(crate) use customer_file::{FileError, FileOutcome, ImportMode, WrongRow};
 pub(crate) use customers::{Customers, CustomersError};
+pub(crate) use dealers::{Dealers, FirstAdministrator};
 pub(crate) use images::{Image, Images, ImagesError};
 pub(crate) use known_browsers::KNOWN_S;
 pub(crate) use password::HashError;
@@ -71,6 +72,8 @@ pub struct Services {
     pub(crate) commands: Commands,
     /// Customers and sites.
     pub(crate) customers: Customers,
+    /// Dealers, for the provider.
+    pub(crate) dealers: Dealers,
     /// Settings of the places in the tree.
     pub(crate) settings: Settings,
     /// Firmware roll-outs and published images.
@@ -89,18 +92,12 @@ pub struct Services {
 }
 
 impl Services {
-    /// The services on a store; logins are within `scope`. Without `images`, no image is listed and no roll-out can
-    /// be ordered.
+    /// The services on a store. Without `images`, no image is listed and no roll-out can be ordered.
     ///
     /// # Errors
-    /// The system's random number generator failed.
-    pub fn new(
-        store: &Store,
-        scope: &Scope,
-        cadence: Cadence,
-        images: Option<Images>,
-    ) -> Result<Self, HashError> {
-        Ok(Self::with_users(store, cadence, images, Users::new(store, scope)?))
+    /// The system gives no random numbers.
+    pub fn new(store: &Store, cadence: Cadence, images: Option<Images>) -> Result<Self, HashError> {
+        Ok(Self::with_users(store, cadence, images, Users::new(store)?))
     }
 
     /// As [`Services::new`], with a given service for logins.
@@ -108,6 +105,7 @@ impl Services {
     pub(crate) fn with_users(store: &Store, cadence: Cadence, images: Option<Images>, users: Users) -> Self {
         Self {
             customers: Customers::new(store.clone()),
+            dealers: Dealers::new(store.clone()),
             settings: Settings::new(store.clone(), cadence),
             assets: Assets::new(store.clone()),
             audit: Audit::new(store.clone()),

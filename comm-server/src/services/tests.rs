@@ -5,6 +5,7 @@ use comm_server_core::customers::CustomerSpec;
 use comm_server_core::roles::{Permission, Role};
 use comm_server_core::rollouts::{RolloutSpec, Start};
 use comm_server_core::settings::Setting;
+use comm_server_core::tenancy::Scope;
 use comm_server_core::tree::Node;
 
 use super::*;
@@ -48,6 +49,8 @@ async fn forbidden(services: &Services, actor: &Actor) -> Vec<(String, bool)> {
     add("verify the audit", matches!(verified, Err(AuditError::Forbidden(_))));
     let export = services.audit.export(actor, crate::store::AuditFilter::default(), None).await;
     add("export the audit", matches!(export, Err(AuditError::Forbidden(_))));
+    let dealers = services.dealers.list(actor, (None, PageRows::default())).await;
+    add("list dealers", matches!(dealers, Err(AccountError::Forbidden(_))));
     for permission in [Permission::SeeFleet, Permission::SeeQuarantine, Permission::SeeAudit] {
         assert_eq!(
             services.views.now(actor, permission).is_ok(),
@@ -63,28 +66,29 @@ async fn every_service_is_open_to_exactly_the_roles_of_the_table() {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", dir.path().join("platen.db").display());
     let store = Store::open_detached(&url).await.unwrap();
-    let services = Services::new(&store, &scope(), Cadence::default(), None).unwrap();
+    let services = Services::new(&store, Cadence::default(), None).unwrap();
     // The roles in the order of `Role::ALL`: viewer, dispatcher, meter clerk, firmware manager, assistance operator,
-    // engineer, administrator, customer's viewer and buyer.
+    // engineer, administrator, customer's viewer and buyer, provider.
     let table = [
-        ("counter_request", "001001100"),
-        ("status_sense", "010111100"),
-        ("discovery", "000001100"),
-        ("diagnostics", "000001100"),
-        ("roll out", "000100100"),
-        ("retry", "000100100"),
-        ("cancel", "000100100"),
-        ("list images", "111111111"),
-        ("replay", "000000100"),
-        ("reset a password", "000000100"),
-        ("create a customer", "001000100"),
-        ("set a setting", "001000100"),
-        ("list users", "000000100"),
-        ("verify the audit", "000000100"),
-        ("export the audit", "000000100"),
-        ("SeeFleet", "111111111"),
-        ("SeeQuarantine", "000000100"),
-        ("SeeAudit", "000000100"),
+        ("counter_request", "0010011000"),
+        ("status_sense", "0101111000"),
+        ("discovery", "0000011000"),
+        ("diagnostics", "0000011000"),
+        ("roll out", "0001001000"),
+        ("retry", "0001001000"),
+        ("cancel", "0001001000"),
+        ("list images", "1111111110"),
+        ("replay", "0000001000"),
+        ("reset a password", "0000001001"),
+        ("create a customer", "0010001000"),
+        ("set a setting", "0010001000"),
+        ("list users", "0000001001"),
+        ("verify the audit", "0000001001"),
+        ("export the audit", "0000001001"),
+        ("list dealers", "0000000001"),
+        ("SeeFleet", "1111111110"),
+        ("SeeQuarantine", "0000001000"),
+        ("SeeAudit", "0000001001"),
     ];
     let mut found = vec![String::new(); table.len()];
     for role in Role::ALL {

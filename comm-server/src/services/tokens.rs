@@ -48,7 +48,7 @@ impl Tokens {
     pub(crate) async fn create(&self, actor: &Actor, spec: &TokenSpec) -> Result<MadeToken, AccountError> {
         actor.check(Permission::ManageUsers)?;
         let author = author(actor);
-        let spec = spec.checked(author.now)?;
+        let spec = spec.checked(actor.scope.tenant(), author.now)?;
         check_networks(&spec.networks)?;
         let token = tokens::token(&random()?);
         let id = self.store.of(&actor.scope).create_api_token(spec, token_hash(&token), author).await?;

@@ -13,7 +13,7 @@ use comm_server_core::logins::Source;
 use comm_server_core::roles::{Permission, Role};
 use comm_server_core::second_factor::{RequireTotp, SecondFactor, Stage};
 use comm_server_core::settings::Setting;
-use comm_server_core::tenancy::{Scope, UserName};
+use comm_server_core::tenancy::{Scope, TenantId, UserName};
 use comm_server_core::tree::Node;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use jiff::Timestamp;
@@ -129,7 +129,6 @@ pub struct Users(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Store,
-    scope: Scope,
     hasher: Hasher,
     leaked: Leaked,
     logins: DefaultKeyedRateLimiter<Network>,
@@ -137,12 +136,12 @@ struct Inner {
 }
 
 impl Users {
-    /// The service on a store; who logs in belongs to `scope`.
+    /// The service on a store, for the logins of all tenants.
     ///
     /// # Errors
     /// The system gives no random numbers.
-    pub fn new(store: &Store, scope: &Scope) -> Result<Self, HashError> {
-        Self::with_leaked_hashes(store, scope, None)
+    pub fn new(store: &Store) -> Result<Self, HashError> {
+        Self::with_leaked_hashes(store, None)
     }
 
     /// As [`Users::new`], with a file of the hashes of leaked passwords.
@@ -151,18 +150,24 @@ impl Users {
     /// The system gives no random numbers.
     pub(crate) fn with_leaked_hashes(
         store: &Store,
-        scope: &Scope,
         leaked_hashes: Option<PathBuf>,
     ) -> Result<Self, HashError> {
         let logins = RateLimiter::keyed(Quota::per_minute(LOGINS_PER_MINUTE).allow_burst(LOGINS_AT_ONCE));
         let (hasher, leaked, browsers) = (Hasher::new()?, Leaked::new(leaked_hashes), OnceCell::new());
-        let (store, scope) = (store.clone(), scope.clone());
-        Ok(Self(Arc::new(Inner { store, scope, hasher, leaked, logins, browsers })))
+        let store = store.clone();
+        Ok(Self(Arc::new(Inner { store, hasher, leaked, logins, browsers })))
     }
 
-    /// The store within the scope of all who log in here.
-    pub(super) fn of_tenant(&self) -> Scoped {
-        self.0.store.of(&self.0.scope)
+    /// The store within all of a tenant.
+    fn of(&self, tenant: &TenantId) -> Scoped {
+        self.0.store.of(&Scope::of_tenant(tenant.clone()))
+    }
+
+    /// Where an attempt with a login name is counted: in the tenant of its user; without one, in that of the only dealer,
+    /// and where there are several, in the provider's, so that no dealer reads what another one's people entered.
+    async fn tenant_of(&self, user: Option<&User>) -> Result<TenantId, StoreError> {
+        let only = self.0.store.only_dealer().await?;
+        Ok(user.map(|user| user.tenant.clone()).or(only).unwrap_or_else(TenantId::provider))
     }
 
     /// The hash of a chosen password.
@@ -191,47 +196,48 @@ impl Users {
 
     /// Logs in.
     pub(crate) async fn log_in(&self, login: Login<'_>) -> Result<LoggedIn, LoginError> {
-        let Inner { store, scope, hasher, .. } = &*self.0;
-        let own = store.of(scope);
+        let Inner { store, hasher, .. } = &*self.0;
         let network = Network::of(login.origin.address);
         self.check_rate(network)?;
         let name: Option<UserName> = login.user.parse().ok();
         let user = match &name {
-            Some(name) => own.user(name).await?,
+            Some(name) => store.user_by_login(name).await?,
             None => None,
         };
+        let tenant = self.tenant_of(user.as_ref()).await?;
+        let own = self.of(&tenant);
         let hash = user.as_ref().map(|user| user.password_hash.as_str()).filter(|hash| !hash.is_empty());
         let right = hasher.verify(login.password, hash, network).await?;
-        let attempt = self.attempt(&login.origin, name).await?;
-        // A disabled account is refused as a wrong password is: nobody learns who is disabled.
+        let attempt = self.attempt(&login.origin, &tenant, name).await?;
+        // A disabled account or dealer is refused as a wrong password is: nobody learns who is disabled.
         let user = user.filter(|user| user.disabled_at.is_none());
         let (Some(user), true) = (user, right) else {
-            return Err(self.refuse(login.origin.address, attempt).await);
+            return Err(self.refuse(login.origin.address, &tenant, attempt).await);
         };
         let stage = self.stage(&user).await?;
         let (begun, new) = self.new_session(&user, stage, &login.origin, attempt.now).await?;
         let what = if stage == Stage::Code { "session.password" } else { "session.begin" };
         let entry = AuditEntry::new(attempt.now, user.name.as_str(), what, login.origin.told());
         if !own.begin_session(attempt.clone(), new, entry).await? {
-            return Err(self.refuse(login.origin.address, attempt).await);
+            return Err(self.refuse(login.origin.address, &tenant, attempt).await);
         }
         Ok(begun)
     }
 
     /// What a login with the right password lacks.
     async fn stage(&self, user: &User) -> Result<Stage, StoreError> {
-        let own = self.of_tenant();
+        let own = self.of(&user.tenant);
         let factor = match (user.has_second_factor, own.authenticator(&user.name).await?) {
             (false, _) => SecondFactor::None,
             (true, Some(found)) if found.confirmed_at.is_some() => SecondFactor::On,
             (true, Some(_) | None) => SecondFactor::Lost,
         };
-        Ok(Stage::after_password(factor, self.required().await?, user.role))
+        Ok(Stage::after_password(factor, self.required(&user.tenant).await?, user.role))
     }
 
-    /// Who must have a second factor.
-    pub(super) async fn required(&self) -> Result<RequireTotp, StoreError> {
-        let values = self.of_tenant().own_values(&Node::Tenant).await?.unwrap_or_default();
+    /// Who of a tenant must have a second factor.
+    pub(super) async fn required(&self, tenant: &TenantId) -> Result<RequireTotp, StoreError> {
+        let values = self.of(tenant).own_values(&Node::Tenant).await?.unwrap_or_default();
         let found = values.into_iter().find(|value| value.setting == Setting::RequireTotp);
         let Some(OwnValue { setting, value, .. }) = found else { return Ok(RequireTotp::default()) };
         // A value that nobody knows must not let people in without a second factor.
@@ -247,10 +253,10 @@ impl Users {
     pub(super) async fn attempt(
         &self,
         origin: &Origin<'_>,
+        tenant: &TenantId,
         user: Option<UserName>,
     ) -> Result<Attempt, KeyError> {
         let (browsers, now) = (self.browsers().await?, Timestamp::now());
-        let tenant = self.0.scope.tenant();
         let known = origin.device.zip(user.as_ref());
         let known = known.and_then(|(value, name)| browsers.id(value, tenant, name, now));
         let source = known.map_or_else(|| Source::Network(Network::of(origin.address)), Source::Device);
@@ -288,10 +294,10 @@ impl Users {
     }
 
     /// Counts the failure: the same work and response for every name.
-    async fn refuse(&self, address: IpAddr, attempt: Attempt) -> LoginError {
+    async fn refuse(&self, address: IpAddr, tenant: &TenantId, attempt: Attempt) -> LoginError {
         let name = attempt.user.as_ref().map_or("", UserName::as_str);
         let entry = AuditEntry::new(attempt.now, name, "session.refused", format!("from {address}"));
-        let counted = self.0.store.of(&self.0.scope).count_login_failure(attempt, entry).await;
+        let counted = self.of(tenant).count_login_failure(attempt, entry).await;
         counted.map_or_else(LoginError::Store, |_| LoginError::Wrong)
     }
 
@@ -357,14 +363,13 @@ impl Users {
         Ok(user)
     }
 
-    /// Creates the administrator `admin` with a one-time password if there are no users; returns that password, which is
+    /// Creates the administrator `admin` of the default tenant, with a one-time password, if that has no users; returns that password, which is
     /// printed to standard output and nowhere else.
     ///
     /// # Errors
     /// No random numbers, or the store.
     pub async fn first_login(&self) -> Result<Option<String>, FirstLoginError> {
-        let Inner { store, scope, hasher, .. } = &*self.0;
-        let own = store.of(scope);
+        let (own, hasher) = (self.of(&TenantId::default_tenant()), &self.0.hasher);
         if own.has_users().await? {
             return Ok(None);
         }

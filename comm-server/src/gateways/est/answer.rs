@@ -54,6 +54,10 @@ pub(super) enum Refused {
     Expired(Timestamp),
     #[error("the enrollment token was used with another key: request a new one")]
     Used,
+    #[error(
+        "the token names no dealer of this server that the gateway can belong to: request one that is made with --dealer"
+    )]
+    NoDealer,
     #[error("a renewal requires the gateway's certificate")]
     NoCertificate,
     #[error("too many wrong enrollment tokens from this address: retry at {until}")]
@@ -76,6 +80,7 @@ impl Refused {
             Self::WrongToken => "wrong_token",
             Self::Expired(_) => "expired_token",
             Self::Used => "used_token",
+            Self::NoDealer => "no_dealer",
             Self::NoCertificate => "no_certificate",
             Self::Locked { .. } => "locked_out",
             Self::TooMany => "too_many",
@@ -90,7 +95,7 @@ impl Refused {
             Self::Body(_) | Self::Broken => ProblemCode::MalformedBody,
             Self::AlreadyEnrolled { .. } => ProblemCode::Conflict,
             Self::NoToken | Self::WrongToken | Self::Expired(_) => ProblemCode::Unauthorized,
-            Self::Used | Self::NoCertificate => ProblemCode::Forbidden,
+            Self::Used | Self::NoDealer | Self::NoCertificate => ProblemCode::Forbidden,
             Self::Locked { .. } | Self::TooMany => ProblemCode::Overloaded,
             Self::Store(StoreError::Busy) => ProblemCode::Overloaded,
             Self::Issue(_) | Self::Store(_) => {

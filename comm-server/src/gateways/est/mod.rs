@@ -18,15 +18,21 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
 use axum::routing::{get, post};
+use comm_server_core::cadence::Cadence;
+use comm_server_core::tenancy::{Scope, TenantId};
 use pki::Identity;
 use pki::est::EST_BYTES;
+use pki::token::TokenRecord;
 use runtime::listener::ListenerAuth;
 use runtime::problem_response::ProblemResponse;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use wire::ids::GatewayId;
 use wire::problem::{Problem, ProblemCode};
 
-use crate::store::Scoped;
+use super::GatewayTenants;
+use crate::store::{Scoped, Store, StoreError};
+use answer::Refused;
 pub(crate) use issuer::{CannotIssue, Issuer};
 use limits::Limits;
 
@@ -41,7 +47,9 @@ pub(crate) struct Enrollment(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    store: Scoped,
+    store: Store,
+    tenants: GatewayTenants,
+    cadence: Cadence,
     issuer: Arc<Issuer>,
     limits: Limits,
 }
@@ -51,9 +59,15 @@ impl Enrollment {
     ///
     /// # Errors
     /// There is none, or it is another one, or it has no key for gateways.
-    pub(crate) fn new(store: Scoped, dir: &Path, identity: &Identity) -> Result<Self, CannotIssue> {
-        let issuer = Arc::new(Issuer::open(dir, identity)?);
-        Ok(Self(Arc::new(Inner { store, issuer, limits: Limits::new() })))
+    pub(crate) fn new(
+        store: Store,
+        cadence: Cadence,
+        dir: &Path,
+        identity: &Identity,
+    ) -> Result<Self, CannotIssue> {
+        let (issuer, limits) = (Arc::new(Issuer::open(dir, identity)?), Limits::new());
+        let tenants = GatewayTenants::new(store.clone());
+        Ok(Self(Arc::new(Inner { store, tenants, cadence, issuer, limits })))
     }
 
     /// For gateways that have a certificate, beside their other endpoints: no token is taken here.
@@ -84,6 +98,35 @@ async fn nothing_here() -> ProblemResponse {
 async fn other_method(method: Method) -> ProblemResponse {
     let detail = format!("{method} is not allowed here");
     ProblemResponse(Problem { status: 405, ..Problem::new(ProblemCode::NotFound, detail) })
+}
+
+impl Enrollment {
+    /// The store within the tenant of an enrollment: the one that the gateway is registered in, else the one that its
+    /// token names, else the only dealer.
+    async fn store_of(&self, gateway: &GatewayId, token: &TokenRecord) -> Result<Scoped, Refused> {
+        let Inner { store, tenants, .. } = &*self.0;
+        let registered = tenants.registered(gateway).await?;
+        let tenant = match &token.dealer {
+            Some(named) => {
+                let named: TenantId = named.parse().map_err(|_| Refused::NoDealer)?;
+                let is_there = store.dealer(&named).await?.is_some();
+                let fits = registered.as_ref().is_none_or(|registered| *registered == named);
+                (is_there && fits).then_some(named)
+            }
+            None => tenants.find(gateway).await?,
+        };
+        Ok(store.of(&Scope::of_tenant(tenant.ok_or(Refused::NoDealer)?)))
+    }
+
+    /// The store within the tenant in whose audit a renewal stands, or a rejection that names no gateway.
+    async fn store_of_audit(&self, gateway: Option<&GatewayId>) -> Result<Scoped, StoreError> {
+        let Inner { store, tenants, .. } = &*self.0;
+        let tenant = match gateway {
+            Some(gateway) => tenants.find(gateway).await?,
+            None => store.only_dealer().await?,
+        };
+        Ok(store.of(&Scope::of_tenant(tenant.unwrap_or_else(TenantId::provider))))
+    }
 }
 
 /// Serves enrollment until `shutdown`, where it is configured.

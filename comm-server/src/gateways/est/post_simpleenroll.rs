@@ -21,7 +21,7 @@ use wire::ids::GatewayId;
 use super::Enrollment;
 use super::answer::{self, Refused};
 use super::request::{self, EstBody};
-use crate::store::{AuditEntry, Claim, Claimed, IssuedFor, StoreError};
+use crate::store::{AuditEntry, Claim, Claimed, IssuedFor, Scoped, StoreError};
 
 pub(super) async fn post_simpleenroll(
     State(enrollment): State<Enrollment>,
@@ -86,7 +86,7 @@ async fn enroll(
         key_sha256: csr.key_sha256(),
         at: now,
     };
-    let store = &enrollment.0.store;
+    let store = &enrollment.store_of(&gateway, record).await?;
     let kept = match store.claim_token(claim.clone()).await? {
         Claimed::ByAnother => return Err(Refused::Used),
         Claimed::Issued(certificate) => certificate,
@@ -95,7 +95,7 @@ async fn enroll(
             let detail = format!("serial {} until {} to {}", issued.serial, issued.not_after, peer.address);
             let certificate = BASE64.encode(&certificate);
             let issued = IssuedFor { certificate, serial: issued.serial, detail };
-            store.keep_issued(claim, issued).await?
+            store.keep_issued(claim, issued, (enrollment.0.cadence, rand::random())).await?
         }
     };
     metrics::counter!("platen_comm_enrollments_total").increment(1);
@@ -103,7 +103,7 @@ async fn enroll(
     let damaged = |_| Refused::Store(StoreError::Range { what: "certificate" });
     let certificate = BASE64.decode(kept.as_bytes()).map(CertificateDer::from).map_err(damaged)?;
     if record.replaces {
-        revoke_former(enrollment, &gateway, &certificate, now).await?;
+        revoke_former(enrollment, store, (&gateway, &certificate), now).await?;
     }
     Ok(certificate)
 }
@@ -112,8 +112,8 @@ async fn enroll(
 /// returns it again.
 async fn revoke_former(
     enrollment: &Enrollment,
-    gateway: &GatewayId,
-    certificate: &CertificateDer<'static>,
+    store: &Scoped,
+    (gateway, certificate): (&GatewayId, &CertificateDer<'static>),
     now: Timestamp,
 ) -> Result<(), Refused> {
     for revoked in enrollment.0.issuer.supersede(certificate.clone(), now).await? {
@@ -126,7 +126,7 @@ async fn revoke_former(
         );
         let detail = format!("serial {serial} until {not_after}, {reason}: a new one was issued for a token");
         let entry = AuditEntry::new(now, gateway.as_str(), "certificate.revoke", detail);
-        enrollment.0.store.append_audit(entry).await?;
+        store.append_audit(entry).await?;
     }
     Ok(())
 }
@@ -140,7 +140,11 @@ async fn note_refusal(enrollment: &Enrollment, peer: &Peer, refused: &Refused, n
         "certificate.refused",
         format!("{}: {refused}", peer.address.ip()),
     );
-    if let Err(error) = enrollment.0.store.append_audit(entry).await {
+    let appended = match enrollment.store_of_audit(None).await {
+        Ok(store) => store.append_audit(entry).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = appended {
         let error: &dyn std::error::Error = &error;
         tracing::error!(error, "the audit was not written");
     }

@@ -8,6 +8,7 @@ use axum::response::Response;
 use jiff::Timestamp;
 use pki::spiffe::Party;
 use runtime::listener::Peer;
+use wire::ids::GatewayId;
 
 use super::Enrollment;
 use super::answer::{self, Refused};
@@ -29,7 +30,8 @@ pub(super) async fn post_simplereenroll(
     let (issued, certificate) = enrollment.0.issuer.issue(gateway, csr, now).await?;
     let detail = format!("serial {} until {} to {}", issued.serial, issued.not_after, peer.address);
     let entry = AuditEntry::new(now, gateway, "certificate.renew", detail);
-    enrollment.0.store.append_audit(entry).await?;
+    let id: Option<GatewayId> = gateway.parse().ok();
+    enrollment.store_of_audit(id.as_ref()).await?.append_audit(entry).await?;
     metrics::counter!("platen_comm_renewals_total").increment(1);
     tracing::info!(gateway.id = gateway, serial = issued.serial, "a gateway's certificate was renewed");
     Ok(answer::certificates(answer::ISSUED, &[certificate]))

@@ -7,14 +7,13 @@ use serde_json::json;
 
 use super::site::{Client, PASSWORD, Site};
 use crate::services::{Services, Users};
-use crate::store::testing::scope;
 
 #[tokio::test]
 async fn the_one_time_password_opens_nothing_but_its_change() {
     let site = Site::new().await;
     let one_time = site.first_login().await;
     assert!(
-        Users::new(&site.store, &scope()).unwrap().first_login().await.unwrap().is_none(),
+        Users::new(&site.store).unwrap().first_login().await.unwrap().is_none(),
         "only at the first start"
     );
     let first = site.try_log_in("admin", &one_time).await;
@@ -84,9 +83,8 @@ async fn a_known_browser_gets_in_while_many_networks_guess() {
     let by_known = site.try_log_in_from("203.0.113.3", &known, "erin", PASSWORD).await;
     assert_eq!(by_known.status, 200, "{}", by_known.text);
     // At another server of the same database too.
-    let other = crate::operators::OperatorState::new(
-        Services::new(&site.store, &scope(), Cadence::default(), None).unwrap(),
-    );
+    let other =
+        crate::operators::OperatorState::new(Services::new(&site.store, Cadence::default(), None).unwrap());
     site.router = crate::operators::router(other);
     let there = site.try_log_in_from("203.0.113.3", &known, "erin", PASSWORD).await;
     assert_eq!(there.status, 200, "{}", there.text);

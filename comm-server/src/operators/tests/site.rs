@@ -4,6 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode, header};
 use comm_server_core::cadence::Cadence;
+use comm_server_core::tenancy::{Scope, TenantId};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use runtime::listener::Peer;
@@ -14,7 +15,7 @@ use tower::ServiceExt as _;
 use crate::operators::{OperatorState, router};
 use crate::services::{Image, Images, Services, password};
 use crate::store::testing::Database;
-use crate::store::testing::{account, scope};
+use crate::store::testing::account;
 use crate::store::{NewUser, Store};
 
 /// The network from which users are created.
@@ -59,8 +60,7 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", dir.path().join("platen.db").display());
         let store = Store::open_detached(&url).await.unwrap();
-        let router =
-            router(OperatorState::new(Services::new(&store, &scope(), Cadence::default(), None).unwrap()));
+        let router = router(OperatorState::new(Services::new(&store, Cadence::default(), None).unwrap()));
         Self { _dir: dir, url, store, router }
     }
 
@@ -77,9 +77,8 @@ impl Site {
         };
         let list = published.map(|list| list.iter().map(image).collect()).map_err(str::to_owned);
         let images = Some(Images::fixed(list));
-        let router = router(OperatorState::new(
-            Services::new(&self.store, &scope(), Cadence::default(), images).unwrap(),
-        ));
+        let router =
+            router(OperatorState::new(Services::new(&self.store, Cadence::default(), images).unwrap()));
         Self { router, ..self }
     }
 
@@ -92,6 +91,10 @@ impl Site {
     }
 
     pub(super) async fn add_user(&self, name: &str, role: &str, must_change: bool) {
+        self.add_user_of(&TenantId::default_tenant(), name, role, must_change).await;
+    }
+
+    pub(super) async fn add_user_of(&self, tenant: &TenantId, name: &str, role: &str, must_change: bool) {
         let new = NewUser {
             name: name.parse().unwrap(),
             spec: account(role.parse().unwrap()),
@@ -99,11 +102,16 @@ impl Site {
             must_change,
             created_at: Timestamp::now(),
         };
-        assert!(self.store.of(&scope()).create_user(new).await.unwrap());
+        assert!(self.store.of(&Scope::of_tenant(tenant.clone())).create_user(new).await.unwrap());
+    }
+
+    /// A login of the provider.
+    pub(super) async fn add_provider(&self, name: &str) {
+        self.add_user_of(&TenantId::provider(), name, "provider", false).await;
     }
 
     pub(super) async fn first_login(&self) -> String {
-        Services::new(&self.store, &scope(), Cadence::default(), None)
+        Services::new(&self.store, Cadence::default(), None)
             .unwrap()
             .users
             .first_login()

@@ -125,13 +125,9 @@ async fn nobody_is_locked_out_and_nobody_raises_themselves() {
     let other = invite(&site, &admin, json!({"name": "kim", "role": "administrator"})).await;
     assert_eq!(patch(&site, &other, "erin", json!({"disabled": true})).await.status, 200);
     // Whoever is left is the last one, for the command line as well.
-    let services = crate::services::Services::new(
-        &site.store,
-        &crate::store::testing::scope(),
-        comm_server_core::cadence::Cadence::default(),
-        None,
-    )
-    .unwrap();
+    let services =
+        crate::services::Services::new(&site.store, comm_server_core::cadence::Cadence::default(), None)
+            .unwrap();
     let cli = crate::services::Actor::command_line(crate::store::testing::scope());
     let kim = services.accounts.read(&cli, "kim").await.unwrap();
     let refused = services.accounts.change(&cli, "kim", None, (&kim.spec(), true)).await.unwrap_err();

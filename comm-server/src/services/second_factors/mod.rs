@@ -4,7 +4,6 @@
 
 mod authenticator;
 
-use comm_server_core::roles::Role;
 use comm_server_core::second_factor::{GivenCode, RECOVERY_CODES, Stage, grouped};
 use comm_server_core::tenancy::UserName;
 use jiff::Timestamp;
@@ -117,8 +116,8 @@ impl SecondFactors {
         Ok(own.authenticator(&user).await?.filter(|found| found.confirmed_at.is_some()))
     }
 
-    async fn is_required(&self, role: Role) -> Result<bool, StoreError> {
-        Ok(self.users.required().await?.covers(role))
+    async fn is_required(&self, session: &Session) -> Result<bool, StoreError> {
+        Ok(self.users.required(session.actor.scope.tenant()).await?.covers(session.role))
     }
 
     /// The second factor of a session's person.
@@ -126,7 +125,7 @@ impl SecondFactors {
         let (own, user) = self.own(session)?;
         let since = self.confirmed(session).await?.and_then(|found| found.confirmed_at);
         let recovery_codes_left = own.recovery_codes_left(&user).await?;
-        let is_required = self.is_required(session.role).await?;
+        let is_required = self.is_required(session).await?;
         Ok(FactorStanding { since, recovery_codes_left, is_required })
     }
 
@@ -184,7 +183,7 @@ impl SecondFactors {
         if self.confirmed(session).await?.is_none() {
             return Err(FactorError::NotOn);
         }
-        if self.is_required(user.role).await? {
+        if self.is_required(session).await? {
             return Err(FactorError::Required);
         }
         let (own, keep) = (self.own(session)?.0, session.token_hash.clone());
@@ -204,7 +203,7 @@ impl SecondFactors {
         }
         self.users.check_rate(Network::of(origin.address))?;
         let user = own.user(&name).await?.ok_or(CodeError::NotDue)?;
-        let attempt = self.users.attempt(&origin, Some(name.clone())).await?;
+        let attempt = self.users.attempt(&origin, &user.tenant, Some(name.clone())).await?;
         let found = own.authenticator(&name).await?;
         let proof = proof(found.as_ref(), code, attempt.now);
         let (begun, new) = self.users.new_session(&user, Stage::Open, &origin, attempt.now).await?;

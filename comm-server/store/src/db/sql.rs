@@ -122,7 +122,7 @@ pub(crate) fn of_active_tenant(column: &str) -> String {
     format!(" AND {column} NOT IN (SELECT tenant FROM tenants WHERE disabled_ms IS NOT NULL)")
 }
 
-/// Names of the customer and the site of the gateway `g`, "" where it is not assigned: columns, and the joins for them.
+/// Columns with the names of customer and site of the gateway `g`, "" if it is not assigned, and the joins for them.
 pub(crate) const PLACE: &str = "COALESCE(cu.name, '') AS customer, COALESCE(si.name, '') AS site, \
     COALESCE(g.customer_id, '') AS customer_id, COALESCE(g.site_id, '') AS site_id";
 

@@ -135,7 +135,7 @@ pub(crate) async fn update(
     Ok(())
 }
 
-/// Gateways of active tenants whose meters are due, the longest due first, at most `limit`.
+/// Gateways of active tenants whose meters are due, longest overdue first, at most `limit`.
 pub(crate) async fn meters_due(
     connection: &mut AnyConnection,
     now: Timestamp,

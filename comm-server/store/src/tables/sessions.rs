@@ -186,7 +186,7 @@ pub(crate) async fn delete_of_tenant(
     Ok(())
 }
 
-/// Deletes sessions that have ended; how many.
+/// Deletes sessions that have expired; returns how many.
 pub(crate) async fn delete_ended(connection: &mut AnyConnection, now: Timestamp) -> Result<u64, StoreError> {
     let delete = sqlx::query("DELETE FROM sessions WHERE expires_ms <= $1").bind(now.as_millisecond());
     Ok(delete.execute(connection).await.map_err(failed("delete sessions"))?.rows_affected())

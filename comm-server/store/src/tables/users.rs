@@ -153,7 +153,7 @@ pub(crate) async fn by_login(
     Ok(Some(User { disabled_at, ..user }))
 }
 
-/// Those of the whole tenant who keep its logins and can log in, besides one.
+/// The number of those of the whole tenant who keep its logins and can log in, except one.
 pub(crate) async fn heads(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -191,7 +191,7 @@ fn columns(part: Option<Part>, customer: Option<CustomerId>) -> (String, String)
     }
 }
 
-/// Inserts a user; false if one of that name exists, in whichever tenant. `customer` is that of the user's site.
+/// Inserts a user; `false` if the name exists, in whichever tenant. `customer` is that of the user's site.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     tenant: &TenantId,

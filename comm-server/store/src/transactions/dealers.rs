@@ -8,7 +8,7 @@ use wire::ids::GatewayId;
 use super::customers::{Author, ChangeError, Outcome, check_version};
 use super::users::{create_account, invite};
 use crate::db::StoreError;
-use crate::db::page::{PAGE_ROWS, Page};
+use crate::db::page::{Page, PageRows};
 use crate::tables::tenants::{self, Dealer};
 use crate::tables::{audit, gateways, sessions, users};
 use crate::{AuditEntry, Invitation, NewUser, Store};
@@ -32,10 +32,10 @@ impl Store {
     ///
     /// # Errors
     /// The database.
-    pub async fn dealers(&self, cursor: Option<&str>) -> Result<Page<Dealer>, StoreError> {
+    pub async fn dealers(&self, cursor: Option<&str>, rows: PageRows) -> Result<Page<Dealer>, StoreError> {
         let after = cursor.unwrap_or_default();
-        let found = tenants::after(&mut *self.reader().await?, after, PAGE_ROWS + 1).await?;
-        Ok(Page::of(found, |dealer| dealer.id.to_string()))
+        let found = tenants::after(&mut *self.reader().await?, after, rows.and_one()).await?;
+        Ok(Page::of(found, rows, |dealer| dealer.id.to_string()))
     }
 
     /// Every tenant that has gateways or may have some, for jobs.

@@ -74,7 +74,7 @@ async fn take(
     Ok(outcomes)
 }
 
-/// The numbers that differ from those stored; most polls report none.
+/// The numbers that differ from the stored ones; most polls have none.
 fn newly_made<'a>(polls: &[(&'a PollRequest, PollState)]) -> Vec<(&'a Caller, Lane, i64)> {
     let mut new = Vec::new();
     for (request, state) in polls {
