@@ -39,7 +39,7 @@ impl Repository {
     fn migrated(&self, lifetimes: Lifetimes, now: Timestamp) -> Result<Outcome, RepositoryError> {
         let (root_name, name) = (RoleName::root(), RoleName::targets());
         let path = self.metadata_path(ROOT);
-        let bytes = read(&path, tuf::limit::<Root>())?.ok_or_else(|| RepositoryError::Absent { path })?;
+        let bytes = read(&path, tuf::limit::<Root>())?.ok_or(RepositoryError::Absent { path })?;
         let former = TrustedSet::from_anchor(&bytes, now).map_err(|refusal| self.untrusted(refusal))?;
         let former = former.root().clone();
         let absent = || self.untrusted(tuf::Refusal::Missing { role: name.clone() });

@@ -7,10 +7,11 @@ use super::super::*;
 use super::repository::{self, EXPIRED, Repository, TestKey, now, role, signed};
 use super::{Bench, Manner, entry};
 
-#[tokio::test]
-async fn each_attack_is_refused_in_its_own_words() {
-    type Attack = (&'static str, fn(&Bench));
-    let attacks: [Attack; 12] = [
+/// What the report says, and what brings it about.
+type Attack = (&'static str, fn(&Bench));
+
+fn attacks() -> [Attack; 12] {
+    [
         ("rollback: timestamp.json is version 6, but version 7", |bench| bench.publish(6)),
         ("rollback: snapshot.json is version 6, but version 7", |bench| {
             bench.change(|repository| {
@@ -67,8 +68,12 @@ async fn each_attack_is_refused_in_its_own_words() {
                 repository.files.insert("2.root.json".to_owned(), skipped);
             });
         }),
-    ];
-    for (words, attack) in attacks {
+    ]
+}
+
+#[tokio::test]
+async fn each_attack_is_refused_in_its_own_words() {
+    for (words, attack) in attacks() {
         let bench = Bench::with(vec![7; 1_000]).await;
         bench.publish(7);
         bench.stage().await.unwrap();

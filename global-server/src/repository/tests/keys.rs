@@ -51,7 +51,7 @@ fn a_former_repository_migrates_and_its_root_leads_to_the_new_one() {
     let migrate = |keys: &[PathBuf]| Repository::migrate(dir.path(), keys, Lifetimes::default(), now());
     assert!(matches!(migrate(&[]), Err(RepositoryError::NoRootKey { .. })));
     assert_eq!(std::fs::read(old.metadata_path(ROOT)).unwrap(), files[0], "nothing has changed");
-    let (repository, outcome) = migrate(&[away.clone()]).unwrap();
+    let (repository, outcome) = migrate(std::slice::from_ref(&away)).unwrap();
     assert_eq!((outcome.version(&role_name("root")), outcome.missing.len()), (Some(2), 0));
     // By the chain that begins with the former root, which is what gateways have.
     assert_eq!(std::fs::read(repository.metadata_path("1.root.json")).unwrap(), files[0]);
@@ -60,7 +60,7 @@ fn a_former_repository_migrates_and_its_root_leads_to_the_new_one() {
     assert_eq!(verified.images[0].target, "ricoh/IM-C4500/1.0");
     // Former gateways go on reading targets.json.
     assert_eq!(std::fs::read(repository.metadata_path("targets.json")).unwrap(), files[1]);
-    assert!(matches!(migrate(&[away.clone()]), Err(RepositoryError::NotFormer { .. })));
+    assert!(matches!(migrate(std::slice::from_ref(&away)), Err(RepositoryError::NotFormer { .. })));
 
     // Interrupted before the new root was in place.
     std::fs::remove_file(repository.metadata_path("2.root.json")).unwrap();
@@ -87,7 +87,7 @@ fn keys_of_p_256_sign_and_unknown_fields_remain() {
     let old = verified.root.roles.targets.key_ids[0].clone();
     let changes = [
         Change::Add(TopLevel::Targets, public.clone()),
-        Change::Remove(TopLevel::Targets, old[..8].to_owned()),
+        Change::Remove(TopLevel::Targets, old.chars().take(8).collect()),
     ];
     let repository = bench.repository.clone().with_keys(&[file]);
     let outcome = repository.rotate(&changes, Lifetimes::default(), now()).unwrap();
