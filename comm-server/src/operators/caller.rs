@@ -257,6 +257,14 @@ impl<T: DeserializeOwned + Send> FromRequestParts<OperatorState> for PathIds<T> 
     }
 }
 
+/// Rejects a query with a NUL character: PostgreSQL has no texts with one.
+pub(super) fn check_query(parts: &Parts) -> Result<(), ApiError> {
+    if parts.uri.query().is_some_and(|query| query.contains("%00")) {
+        return Err(ApiError::malformed("the query has a NUL character: no text has one"));
+    }
+    Ok(())
+}
+
 /// The values of a query.
 pub(super) struct Params<T>(pub(super) T);
 
@@ -264,10 +272,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<OperatorState> for Params<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &OperatorState) -> Result<Self, ApiError> {
-        // PostgreSQL has no texts with NUL.
-        if parts.uri.query().is_some_and(|query| query.contains("%00")) {
-            return Err(ApiError::malformed("the query has a NUL character: no text has one"));
-        }
+        check_query(parts)?;
         let parsed = std::future::ready(Query::<T>::try_from_uri(&parts.uri)).await;
         parsed.map(|Query(value)| Self(value)).map_err(|error| ApiError::malformed(error.body_text()))
     }

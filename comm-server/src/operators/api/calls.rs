@@ -5,7 +5,8 @@ use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wire::ids::GatewayId;
+use uuid::Uuid;
+use wire::ids::{DeviceId, GatewayId};
 use wire::report::{CallKind, Lane};
 
 use super::errors::ReadErrors;
@@ -16,6 +17,7 @@ use crate::operators::caller::Caller;
 use crate::operators::error::ApiError;
 use crate::store;
 use comm_server_core::roles::Permission;
+use comm_server_core::tenancy::{CustomerId, Part, SiteId};
 
 /// Whether a call still stands.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
@@ -76,6 +78,10 @@ impl From<store::Call> for Call {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct CallParams {
+    /// Of this customer only.
+    customer: Option<Uuid>,
+    /// Of this site only; `customer` doesn't matter then.
+    site: Option<Uuid>,
     /// `open` or `closed`.
     #[param(inline)]
     state: Option<CallState>,
@@ -85,6 +91,9 @@ pub(super) struct CallParams {
     /// Of this gateway only.
     #[param(value_type = Option<String>)]
     gateway: Option<GatewayId>,
+    /// Of this device only; with `gateway`.
+    #[param(value_type = Option<String>)]
+    device: Option<DeviceId>,
     /// Changed at this time or later, by the server's clock.
     updated_since: Option<Timestamp>,
 }
@@ -102,10 +111,11 @@ pub(super) async fn list(
     let filter = store::CallFilter {
         open: params.state.map(|state| matches!(state, CallState::Open)),
         kind: params.kind,
+        device: params.device.filter(|_| params.gateway.is_some()),
         gateway: params.gateway,
-        device: None,
         updated_since: params.updated_since,
     };
-    let view = page.of(state.view(&caller, Permission::SeeFleet)?);
+    let part = Part::of(params.customer.map(CustomerId), params.site.map(SiteId));
+    let view = page.of(state.view_within(&caller, Permission::SeeFleet, part)?);
     Ok(Json(List::of(view.calls(&filter, page.cursor()).await?)))
 }

@@ -20,6 +20,7 @@ use crate::operators::error::ApiError;
 use crate::services::RequestKind;
 use crate::store;
 use comm_server_core::roles::Permission;
+use comm_server_core::tenancy::{CustomerId, Part, SiteId};
 
 /// A command.
 #[derive(Debug, Serialize, ToSchema)]
@@ -123,6 +124,10 @@ pub(super) struct CommandCreated {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct CommandParams {
+    /// Of this customer only.
+    customer: Option<Uuid>,
+    /// Of this site only; `customer` doesn't matter then.
+    site: Option<Uuid>,
     /// Of this gateway only.
     #[param(value_type = Option<String>)]
     gateway: Option<GatewayId>,
@@ -138,7 +143,8 @@ pub(super) async fn list(
     caller: Caller,
     Paged(params, page): Paged<CommandParams>,
 ) -> Result<Json<List<Command>>, ApiError> {
-    let view = page.of(state.view(&caller, Permission::SeeFleet)?);
+    let part = Part::of(params.customer.map(CustomerId), params.site.map(SiteId));
+    let view = page.of(state.view_within(&caller, Permission::SeeFleet, part)?);
     Ok(Json(List::of(view.commands(params.gateway.as_ref(), page.cursor()).await?)))
 }
 

@@ -5,6 +5,7 @@ use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 use wire::ids::{DeviceId, GatewayId};
 use wire::reading::Counter;
 
@@ -16,6 +17,7 @@ use crate::operators::caller::{Caller, Params, PathIds};
 use crate::operators::error::ApiError;
 use crate::store;
 use comm_server_core::roles::Permission;
+use comm_server_core::tenancy::{CustomerId, Part, SiteId};
 
 /// Maximum length of a name in a query, bytes.
 const TEXT_BYTES: usize = 100;
@@ -160,6 +162,10 @@ impl From<store::CounterPoint> for CounterPoint {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DeviceParams {
+    /// Of this customer only.
+    customer: Option<Uuid>,
+    /// Of this site only; `customer` doesn't matter then.
+    site: Option<Uuid>,
     /// Of this gateway only.
     #[param(value_type = Option<String>)]
     gateway: Option<GatewayId>,
@@ -185,7 +191,8 @@ pub(super) async fn list(
         text: limited("q", params.q.as_deref(), TEXT_BYTES)?.map(str::to_owned),
         updated_since: params.updated_since,
     };
-    let view = page.of(state.view(&caller, Permission::SeeFleet)?);
+    let part = Part::of(params.customer.map(CustomerId), params.site.map(SiteId));
+    let view = page.of(state.view_within(&caller, Permission::SeeFleet, part)?);
     Ok(Json(List::of(view.devices(&filter, page.cursor()).await?)))
 }
 

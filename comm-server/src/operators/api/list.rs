@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::operators::OperatorState;
-use crate::operators::caller::Params;
+use crate::operators::caller::{Params, check_query};
 use crate::operators::error::ApiError;
 use crate::services::View;
 use crate::store::{Page, PageRows};
@@ -90,6 +90,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<OperatorState> for Paged<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &OperatorState) -> Result<Self, ApiError> {
+        check_query(parts)?;
         let query = parts.uri.query().unwrap_or_default().as_bytes();
         let mut pairs: Vec<_> = form_urlencoded::parse(query).into_owned().collect();
         let position = PageParams::take(&mut pairs)?;

@@ -13,7 +13,7 @@ use super::error::PageError;
 use super::form::{Choice, check_choice, choices, identifier, may_change};
 use super::icon::Icon;
 use super::layout::Layout;
-use super::list::{Cursor, next_page};
+use super::list::{Cursor, Pages};
 use super::live::Wanted;
 use super::place::{Place, PlaceNote};
 use super::session::{FormSubmission, PageParams, PageSession};
@@ -62,7 +62,7 @@ struct AssetsPage<'a> {
 struct AssetsLive {
     filtered: bool,
     assets: Vec<AssetRow>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 struct AssetRow {
@@ -120,7 +120,7 @@ pub(super) async fn show(
     let values = [("q", query.q.as_str()), ("state", query.state.as_str()), customer, site];
     let live = AssetsLive {
         filtered: !query.q.trim().is_empty() || place.is_some() || filter.state.is_some(),
-        next: next_page("/assets", &values, found.next.as_deref()),
+        pages: Pages::new("/assets", &values, found.next.as_deref()).with_table("/api/v1/assets", &values),
         assets: found.items.into_iter().map(|asset| row(asset, now)).collect(),
     };
     let sites = sites(&state.view(&caller, Permission::SeeFleet)?).await?;

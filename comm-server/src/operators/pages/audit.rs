@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::error::{PageError, page};
 use super::icon::Icon;
 use super::layout::Layout;
-use super::list::{Cursor, next_page};
+use super::list::{Cursor, Pages};
 use super::session::{PageParams, PageSession};
 use super::time::{When, grouped};
 use super::url::address;
@@ -102,7 +102,7 @@ struct AuditPage<'a> {
     chain: Option<ChainLine>,
     file: String,
     entries: Vec<Entry>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 struct Entry {
@@ -143,7 +143,7 @@ pub(super) async fn show(
         is_filtered: filter != AuditFilter::default(),
         chain,
         file: address("/audit/export.csv", &own),
-        next: next_page("/audit", &own, found.next.as_deref()),
+        pages: Pages::new("/audit", &own, found.next.as_deref()),
         entries: found.items.into_iter().map(|entry| row(entry, now)).collect(),
         query: &query,
     }))

@@ -11,7 +11,7 @@ use super::error::PageError;
 use super::form::{Choice, check_choice, choices, identifier};
 use super::icon::Icon;
 use super::layout::Layout;
-use super::list::{Cursor, next_page};
+use super::list::{Cursor, Pages};
 use super::live::Wanted;
 use super::place::{Place, PlaceNote};
 use super::session::{PageParams, PageSession};
@@ -64,7 +64,7 @@ struct CallsPage<'a> {
 #[template(path = "calls_live.html")]
 struct CallsLive {
     sections: Vec<Section>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 struct Section {
@@ -143,7 +143,10 @@ pub(super) async fn show(
         more: None,
         calls: rows(found.items, now),
     });
-    let live = CallsLive { next: next_page("/calls", &own, found.next.as_deref()), sections };
+    let live = CallsLive {
+        pages: Pages::new("/calls", &own, found.next.as_deref()).with_table("/api/v1/calls", &own),
+        sections,
+    };
     Ok(wanted.answer(&[&live], || CallsPage {
         layout: Layout::new(&caller, "/calls", None),
         states: choices(&STATES, &query.state),

@@ -14,7 +14,7 @@ use super::error::PageError;
 use super::form::{Choice, choices, identifier};
 use super::icon::Icon;
 use super::layout::Layout;
-use super::list::{Cursor, next_page};
+use super::list::{Cursor, Pages};
 use super::live::Wanted;
 use super::session::{FormSubmission, PageParams, PageSession};
 use super::state::{self, StateBadge};
@@ -66,7 +66,7 @@ struct Found {
 #[template(path = "commands_live.html")]
 struct CommandsLive {
     commands: Vec<CommandRow>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 struct CommandRow {
@@ -99,7 +99,8 @@ pub(super) async fn show(
     let gateways = view.find_gateways(&GatewayFilter { text: q.to_owned(), unassigned: false }, None).await?;
     let choice = found_gateways(gateways, q);
     let live = CommandsLive {
-        next: next_page("/commands", &[("gateway", &query.gateway)], found.next.as_deref()),
+        pages: Pages::new("/commands", &[("gateway", &query.gateway)], found.next.as_deref())
+            .with_table("/api/v1/commands", &[("gateway", &query.gateway)]),
         commands: found.items.into_iter().map(|command| row(command, now)).collect(),
     };
     Ok(wanted.answer(&[&choice, &live], || CommandsPage {

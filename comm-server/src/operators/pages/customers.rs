@@ -13,7 +13,7 @@ use super::error::{PageError, page};
 use super::form::{may_change, version};
 use super::icon::Icon;
 use super::layout::Layout;
-use super::list::{Cursor, next_page};
+use super::list::{Cursor, Pages};
 use super::live::Wanted;
 use super::place::{page_of_customer, page_of_site};
 use super::session::{FormSubmission, PageParams, PageSession};
@@ -50,7 +50,7 @@ struct CustomersPage<'a> {
 struct CustomersLive {
     filtered: bool,
     customers: Vec<CustomerRow>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 struct CustomerRow {
@@ -74,7 +74,7 @@ struct CustomerPage {
     version: i64,
     links: Vec<(&'static str, String)>,
     sites: Vec<SiteRow>,
-    next: Option<String>,
+    pages: Pages,
     settings: Vec<SettingRow>,
     may_change: bool,
 }
@@ -90,7 +90,8 @@ pub(super) async fn show(
     let found = state.view(&caller, Permission::SeeFleet)?.customers(&filter, query.page.get()).await?;
     let live = CustomersLive {
         filtered: !query.q.trim().is_empty(),
-        next: next_page("/customers", &[("q", &query.q)], found.next.as_deref()),
+        pages: Pages::new("/customers", &[("q", &query.q)], found.next.as_deref())
+            .with_table("/api/v1/customers", &[("q", &query.q)]),
         customers: found.items.into_iter().map(row).collect(),
     };
     Ok(wanted.answer(&[&live], || CustomersPage {
@@ -148,7 +149,7 @@ pub(super) async fn show_one(
             ("Gateways", narrowed("/gateways")),
             ("Calls", narrowed("/calls")),
         ],
-        next: next_page(&page_of_customer(id), &[], sites.next.as_deref()),
+        pages: Pages::new(&page_of_customer(id), &[], sites.next.as_deref()),
         sites: sites.items.into_iter().map(Into::into).collect(),
         settings: rows(settings),
         may_change: may_change(&caller),

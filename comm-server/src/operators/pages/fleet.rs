@@ -11,7 +11,7 @@ use super::error::PageError;
 use super::form::{Choice, check_choice, choices};
 use super::icon::Icon;
 use super::layout::Layout;
-use super::list::{Cursor, next_page};
+use super::list::{Cursor, Pages};
 use super::live::Wanted;
 use super::place::{Place, PlaceNote};
 use super::session::{PageParams, PageSession};
@@ -60,7 +60,7 @@ struct FleetLive {
     tiles: Vec<Tile>,
     filtered: bool,
     devices: Vec<DeviceRow>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 struct Tile {
@@ -115,10 +115,15 @@ pub(super) async fn show(
     let alarms = alarms(&view, &found.items).await?;
     let [customer, site] = query.place.values();
     let filter = [("q", query.q.as_str()), ("state", query.state.as_str()), customer, site];
+    let mut pages = Pages::new("/", &filter, found.next.as_deref());
+    // The API's list of devices doesn't know the other filters of this page.
+    if query.q.trim().is_empty() && show == FleetFilter::All {
+        pages = pages.with_table("/api/v1/devices", &[customer, site]);
+    }
     let live = FleetLive {
         tiles: tiles(&numbers, &query.place),
         filtered: !query.q.trim().is_empty() || show != FleetFilter::All || place.is_some(),
-        next: next_page("/", &filter, found.next.as_deref()),
+        pages,
         devices: found.items.into_iter().map(|device| row(device, &alarms, now)).collect(),
     };
     Ok(wanted.answer(&[&live], || FleetPage {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::error::PageError;
 use super::icon::Icon;
 use super::layout::Layout;
-use super::list::{Cursor, next_page};
+use super::list::{Cursor, Pages};
 use super::live::Wanted;
 use super::place::{Place, PlaceNote};
 use super::session::{PageParams, PageSession};
@@ -50,7 +50,7 @@ struct GatewaysPage<'a> {
 struct GatewaysLive {
     filtered: bool,
     gateways: Vec<GatewayRow>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 struct GatewayRow {
@@ -98,9 +98,12 @@ pub(super) async fn show(
     };
     let [customer, site] = query.place.values();
     let values = [("q", query.q.as_str()), ("unassigned", query.unassigned.as_str()), customer, site];
+    let unassigned = if filter.unassigned { "true" } else { "" };
+    let of_table = [("q", query.q.as_str()), ("unassigned", unassigned), customer, site];
     let live = GatewaysLive {
         filtered: !query.q.trim().is_empty() || place.is_some() || filter.unassigned,
-        next: next_page("/gateways", &values, found.next.as_deref()),
+        pages: Pages::new("/gateways", &values, found.next.as_deref())
+            .with_table("/api/v1/gateways", &of_table),
         gateways: found.items.into_iter().map(|gateway| row(gateway, &lanes, now)).collect(),
     };
     Ok(wanted.answer(&[&live], || GatewaysPage {

@@ -1,4 +1,4 @@
-//! A list in pages: its position, and the address of its next page.
+//! A list in pages: its position, the address of its next page, and that of the whole list as a table.
 
 use serde::Deserialize;
 
@@ -16,9 +16,26 @@ impl Cursor {
     }
 }
 
-/// The address of the next page of a list, with the values that chose what is listed; `None` on the last page.
-pub(super) fn next_page(path: &str, filter: &[(&str, &str)], next: Option<&str>) -> Option<String> {
-    next.map(|next| address(path, &[filter, &[("page", next)]].concat()))
+/// What a list leads to.
+#[derive(Debug, Default)]
+pub(super) struct Pages {
+    /// The next page; `None` on the last one.
+    pub(super) next: Option<String>,
+    /// The whole list as a table; `None` where the API has no such list.
+    pub(super) table: Option<String>,
+}
+
+impl Pages {
+    /// Of the list at `path`, with the values that chose what is listed and the cursor of the next page.
+    pub(super) fn new(path: &str, filter: &[(&str, &str)], next: Option<&str>) -> Self {
+        let next = next.map(|next| address(path, &[filter, &[("page", next)]].concat()));
+        Self { next, table: None }
+    }
+
+    /// With the table of the API's list at `path`, which is chosen by the same values.
+    pub(super) fn with_table(self, path: &str, filter: &[(&str, &str)]) -> Self {
+        Self { table: Some(address(path, &[filter, &[("format", "csv")]].concat())), ..self }
+    }
 }
 
 #[cfg(test)]
@@ -28,8 +45,11 @@ mod tests {
     #[test]
     fn the_next_page_keeps_what_was_chosen() {
         let filter = [("q", "hall"), ("state", "")];
-        assert_eq!(next_page("/", &filter, Some("gw,a:1")).as_deref(), Some("/?q=hall&page=gw%2Ca%3A1"));
-        assert_eq!(next_page("/", &filter, None), None);
+        let pages = Pages::new("/", &filter, Some("gw,a:1")).with_table("/api/v1/devices", &filter);
+        assert_eq!(pages.next.as_deref(), Some("/?q=hall&page=gw%2Ca%3A1"));
+        assert_eq!(pages.table.as_deref(), Some("/api/v1/devices?q=hall&format=csv"));
+        let last = Pages::new("/", &filter, None);
+        assert!(last.next.is_none() && last.table.is_none());
         assert_eq!(Cursor::default().get(), None);
     }
 }

@@ -12,7 +12,7 @@ use super::error::{PageError, page};
 use super::form::identifier;
 use super::icon::Icon;
 use super::layout::Layout;
-use super::list::{Cursor, next_page};
+use super::list::{Cursor, Pages};
 use super::session::{FormSubmission, PageParams, PageSession};
 use super::time::When;
 use super::url::address;
@@ -37,7 +37,7 @@ struct QuarantinePage {
     /// Gateways that reports of this page are from.
     gateways: Vec<GatewayId>,
     items: Vec<Item>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 struct Item {
@@ -72,7 +72,7 @@ pub(super) async fn show(
         layout: Layout::new(&caller, "/quarantine", query.done.as_deref()),
         may_replay: caller.actor.may(Permission::ReplayQuarantine),
         gateways,
-        next: next_page("/quarantine", &[], found.next.as_deref()),
+        pages: Pages::new("/quarantine", &[], found.next.as_deref()).with_table("/api/v1/quarantine", &[]),
         items: found.items.into_iter().map(item).collect(),
     }))
 }

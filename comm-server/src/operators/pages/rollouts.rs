@@ -17,7 +17,7 @@ use super::error::{PageError, page};
 use super::form::{Choice, check_choice, choices};
 use super::icon::Icon;
 use super::layout::Layout;
-use super::list::{Cursor, next_page};
+use super::list::{Cursor, Pages};
 use super::live::Wanted;
 use super::progress::{Progress, StepRow};
 use super::session::{FormSubmission, PageParams, PageSession};
@@ -68,7 +68,7 @@ struct RolloutsPage {
 struct RolloutsLive {
     may_roll_out: bool,
     rollouts: Vec<RolloutRow>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -124,7 +124,7 @@ struct RolloutLive {
     devices: Vec<StepRow>,
     left_out: Vec<LeftOutDevice>,
     more_left_out: bool,
-    next: Option<String>,
+    pages: Pages,
 }
 
 /// The steps to choose from, after all of them.
@@ -183,7 +183,7 @@ async fn listed(
         zones: zones(),
         live: RolloutsLive {
             may_roll_out,
-            next: next_page("/rollouts", &[], found.next.as_deref()),
+            pages: Pages::new("/rollouts", &[], found.next.as_deref()).with_table("/api/v1/rollouts", &[]),
             rollouts: found.items.into_iter().map(|rollout| row(rollout, now)).collect(),
         },
         form,
@@ -335,7 +335,7 @@ async fn one(
         may_retry: may && ended && failed,
         problem,
         live: RolloutLive {
-            next: next_page(&r.href, &[("step", &query.step)], devices.next.as_deref()),
+            pages: Pages::new(&r.href, &[("step", &query.step)], devices.next.as_deref()),
             steps: choices(&STEPS, &query.step),
             is_filtered: !query.step.is_empty(),
             more_left_out: left_out.next.is_some(),

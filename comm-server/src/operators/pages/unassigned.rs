@@ -13,7 +13,7 @@ use super::error::{PageError, page};
 use super::form::may_change;
 use super::icon::Icon;
 use super::layout::Layout;
-use super::list::{Cursor, next_page};
+use super::list::{Cursor, Pages};
 use super::place::{Place, PlaceNote};
 use super::session::{PageParams, PageSession};
 use super::time::When;
@@ -40,7 +40,7 @@ struct UnassignedPage {
     q: String,
     place: Option<PlaceNote>,
     devices: Vec<UnassignedRow>,
-    next: Option<String>,
+    pages: Pages,
     may_change: bool,
 }
 
@@ -65,7 +65,7 @@ struct UnreadPage {
     days: u32,
     place: Option<PlaceNote>,
     devices: Vec<UnreadRow>,
-    next: Option<String>,
+    pages: Pages,
 }
 
 struct UnreadRow {
@@ -95,7 +95,9 @@ pub(super) async fn show(
     let note = query.place.note(&view, "/unassigned").await?;
     let found = view.unassigned_devices(&query.q, query.page.get()).await?;
     let [customer, site] = query.place.values();
-    let next = next_page("/unassigned", &[("q", query.q.as_str()), customer, site], found.next.as_deref());
+    let values = [("q", query.q.as_str()), customer, site];
+    let pages = Pages::new("/unassigned", &values, found.next.as_deref())
+        .with_table("/api/v1/unassigned-devices", &values);
     let row = |d: crate::store::UnassignedDevice| UnassignedRow {
         href: super::url::device_page(&d.gateway, &d.device),
         title: format!("{} {}", d.vendor, d.model),
@@ -113,7 +115,7 @@ pub(super) async fn show(
         may_change: may_change(&caller),
         place: note,
         q: query.q,
-        next,
+        pages,
     }))
 }
 
@@ -133,7 +135,10 @@ pub(super) async fn unread(
     let before = unread_since(now, days);
     let found = view.unread_devices((before, now), query.page.get()).await?;
     let [customer, site] = query.place.values();
-    let next = next_page("/not-read", &[("days", &days.to_string()), customer, site], found.next.as_deref());
+    let in_words = days.to_string();
+    let values = [("days", in_words.as_str()), customer, site];
+    let pages =
+        Pages::new("/not-read", &values, found.next.as_deref()).with_table("/api/v1/not-read", &values);
     let row = |d: crate::store::UnreadDevice| UnreadRow {
         href: super::url::device_page(&d.gateway, &d.device),
         model: d.model,
@@ -150,6 +155,6 @@ pub(super) async fn unread(
         devices: found.items.into_iter().map(row).collect(),
         place: note,
         days,
-        next,
+        pages,
     }))
 }

@@ -15,7 +15,7 @@ use super::error::{PageError, page};
 use super::form::{Choice, choices, version};
 use super::icon::Icon;
 use super::layout::Layout;
-use super::list::{Cursor, next_page};
+use super::list::{Cursor, Pages};
 use super::session::{FormSubmission, PageParams, PageSession};
 use super::time::When;
 use super::url::{address, segment};
@@ -41,7 +41,7 @@ struct UsersPage<'a> {
     layout: Layout,
     q: &'a str,
     users: Vec<UserRow>,
-    next: Option<String>,
+    pages: Pages,
     roles: Vec<Choice>,
     parts: Vec<Choice>,
 }
@@ -140,7 +140,8 @@ pub(super) async fn show(
     let view = state.view(&caller, Permission::SeeFleet)?;
     Ok(page(&UsersPage {
         layout: Layout::new(&caller, "/users", query.done.as_deref()),
-        next: next_page("/users", &[("q", &query.q)], found.next.as_deref()),
+        pages: Pages::new("/users", &[("q", &query.q)], found.next.as_deref())
+            .with_table("/api/v1/users", &[("q", &query.q)]),
         users: found.items.into_iter().map(row).collect(),
         roles: roles(Role::Viewer.name()),
         parts: parts(&view, &caller, caller.actor.scope.granted()).await?,
