@@ -3,6 +3,7 @@
 mod assets;
 mod audit;
 mod customers;
+mod dealers;
 mod deep_links;
 mod finding;
 mod idempotency;

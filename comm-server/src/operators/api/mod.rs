@@ -7,6 +7,7 @@ mod audit;
 mod calls;
 mod commands;
 mod customers;
+mod dealers;
 mod devices;
 mod errors;
 mod gateways;
@@ -119,6 +120,9 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(assets::epochs))
         .routes(routes!(unassigned::unassigned))
         .routes(routes!(unassigned::unread))
+        .routes(routes!(dealers::list, dealers::create))
+        .routes(routes!(dealers::one, dealers::change))
+        .routes(routes!(dealers::invite))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::one, users::change))
         .routes(routes!(users::invite))
@@ -169,7 +173,7 @@ mod tests {
     use super::*;
 
     /// The source of each file of this folder that has a schema.
-    const SOURCES: [&str; 20] = [
+    const SOURCES: [&str; 21] = [
         include_str!("account.rs"),
         include_str!("asset_documents.rs"),
         include_str!("assets.rs"),
@@ -178,6 +182,7 @@ mod tests {
         include_str!("calls.rs"),
         include_str!("commands.rs"),
         include_str!("customers.rs"),
+        include_str!("dealers.rs"),
         include_str!("settings.rs"),
         include_str!("sites.rs"),
         include_str!("tokens.rs"),
@@ -341,6 +346,9 @@ mod tests {
                 "/api/v1/customers/export",
                 "/api/v1/customers/import",
                 "/api/v1/customers/{customer}",
+                "/api/v1/dealers",
+                "/api/v1/dealers/{dealer}",
+                "/api/v1/dealers/{dealer}/administrator",
                 "/api/v1/devices",
                 "/api/v1/gateways",
                 "/api/v1/gateways/{gateway}",

@@ -19,8 +19,8 @@ enum Rule {
 
 fn rule(name: &str) -> Option<Rule> {
     Some(match name {
-        // `wire::ids::GatewayId`.
-        "gateway" => Rule::Text(1, 64, "^[a-z0-9._-]+$"),
+        // `wire::ids::GatewayId`, `comm_server_core::tenancy::TenantId`.
+        "gateway" | "dealer" => Rule::Text(1, 64, "^[a-z0-9._-]+$"),
         // `comm_server_core::tenancy::UserName`; `/` ends a segment of a path.
         "user" => Rule::Text(1, 64, "^[^\\u0000-\\u001f\\u007f-\\u009f/]+$"),
         // `wire::ids::DeviceId`.

@@ -58,8 +58,7 @@ states! {
     LoginStage, "What a login lacks: the code of the second factor (`code`), a second factor that must be set up (`enroll`), \
         or nothing (`open`).", LoginState::ALL.map(LoginState::name);
     RequireTotp, "Who must have a second factor.", Required::ALL.map(Required::name);
-    Role, "What a user may do.",
-        OwnRole::ALL.map(OwnRole::name).into_iter().filter(|role| *role != OwnRole::Provider.name());
+    Role, "What a user may do.", OwnRole::ALL.map(OwnRole::name);
 }
 
 fn one_of(text: &str, values: impl IntoIterator<Item = &'static str>) -> RefOr<Schema> {

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use comm_server_core::roles::Permission;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -100,6 +100,10 @@ pub(super) async fn show(
     PageParams(query): PageParams<Query>,
     wanted: Wanted,
 ) -> Result<Response, PageError> {
+    if caller.actor.may(Permission::ManageDealers) {
+        // The provider has no fleet.
+        return Ok(Redirect::to("/dealers").into_response());
+    }
     check_choice("state", &STATES, &query.state)?;
     let now = Timestamp::now();
     let show = match query.state.as_str() {

@@ -47,7 +47,8 @@ pub(super) struct Entry {
 }
 
 /// Path, title, icon, required permission.
-const ENTRIES: [(&str, &str, Icon, Permission); 12] = [
+const ENTRIES: [(&str, &str, Icon, Permission); 13] = [
+    ("/dealers", "Dealers", Icon::Customer, Permission::ManageDealers),
     ("/", "Fleet", Icon::Fleet, Permission::SeeFleet),
     ("/customers", "Customers", Icon::Customer, Permission::SeeFleet),
     ("/assets", "Assets", Icon::Asset, Permission::SeeFleet),

@@ -9,6 +9,7 @@ mod calls;
 mod commands;
 mod customer_file;
 mod customers;
+mod dealers;
 mod device;
 mod error;
 mod fleet;
@@ -79,6 +80,9 @@ pub(super) fn router(state: &OperatorState) -> Router<OperatorState> {
         .route("/assets/{asset}/retire", post(asset::retire))
         .route("/unassigned", get(unassigned::show))
         .route("/not-read", get(unassigned::unread))
+        .route("/dealers", get(dealers::show).post(dealers::create))
+        .route("/dealers/{dealer}", get(dealers::show_one).post(dealers::change))
+        .route("/dealers/{dealer}/administrator", post(dealers::invite))
         .route("/users", get(users::show).post(users::create))
         .route("/users/{user}", get(users::show_one).post(users::change))
         .route("/users/{user}/invitation", post(users::invite))

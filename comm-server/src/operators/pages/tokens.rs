@@ -67,10 +67,10 @@ async fn listed(
     made: Option<String>,
 ) -> Result<Response, PageError> {
     let (now, all) = (Timestamp::now(), state.services.tokens.list(&caller.actor).await?);
-    let view = state.view(caller, Permission::SeeFleet)?;
+    let view = state.view(caller, Permission::ManageUsers)?;
     Ok(page(&TokensPage {
         tokens: all.into_iter().map(|token| row(token, now)).collect(),
-        roles: roles(Role::Viewer.name()),
+        roles: roles(caller, Role::Viewer.name()),
         parts: parts(&view, caller, caller.actor.scope.granted()).await?,
         layout,
         made,

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use comm_server_core::accounts::AccountSpec;
 use comm_server_core::roles::{Permission, Role};
-use comm_server_core::tenancy::{CustomerId, Part, SiteId};
+use comm_server_core::tenancy::{CustomerId, Part, SiteId, TenantId};
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -78,19 +78,39 @@ struct SessionRow {
 #[template(path = "invited.html")]
 struct InvitedPage {
     layout: Layout,
+    section: Section,
     user: String,
-    href: String,
     link: String,
     expires_at: When,
+}
+
+/// Where an invitation was made: a section of the console, and the page in it.
+pub(super) struct Section {
+    pub(super) path: &'static str,
+    pub(super) title: &'static str,
+    pub(super) item: String,
+    pub(super) item_title: String,
+}
+
+impl Section {
+    fn of_user(name: &str) -> Self {
+        Self { path: "/users", title: "Users", item: page_of(name), item_title: name.to_owned() }
+    }
 }
 
 fn page_of(name: &str) -> String {
     format!("/users/{}", segment(name))
 }
 
-/// The roles to choose from.
-pub(super) fn roles(chosen: &str) -> Vec<Choice> {
-    choices(&Role::ALL.map(|role| (role.name(), role.title())), chosen)
+/// The roles to choose from, for the caller's tenant.
+pub(super) fn roles(caller: &Caller, chosen: &str) -> Vec<Choice> {
+    let own = Role::ALL.into_iter().filter(|role| role.is_of(caller.actor.scope.tenant()));
+    choices(&own.map(|role| (role.name(), role.title())).collect::<Vec<_>>(), chosen)
+}
+
+/// What an account of a whole tenant reaches.
+fn everything(tenant: &TenantId) -> &'static str {
+    if tenant.is_provider() { "The list of dealers" } else { "Every customer" }
 }
 
 /// What an account may reach: everything, a customer or a site; the first 50 of each.
@@ -101,7 +121,7 @@ pub(super) async fn parts(
 ) -> Result<Vec<Choice>, PageError> {
     let mut all: Vec<(String, String)> = Vec::new();
     if caller.actor.scope.granted().is_none() {
-        all.push((String::new(), "Every customer".to_owned()));
+        all.push((String::new(), everything(caller.actor.scope.tenant()).to_owned()));
     }
     if !matches!(caller.actor.scope.granted(), Some(Part::Site(_))) {
         let customers =
@@ -137,13 +157,13 @@ pub(super) async fn show(
         .accounts
         .list(&caller.actor, &query.q, (query.page.get(), PageRows::default()))
         .await?;
-    let view = state.view(&caller, Permission::SeeFleet)?;
+    let view = state.view(&caller, Permission::ManageUsers)?;
     Ok(page(&UsersPage {
         layout: Layout::new(&caller, "/users", query.done.as_deref()),
         pages: Pages::new("/users", &[("q", &query.q)], found.next.as_deref())
             .with_table("/api/v1/users", &[("q", &query.q)]),
         users: found.items.into_iter().map(row).collect(),
-        roles: roles(Role::Viewer.name()),
+        roles: roles(&caller, Role::Viewer.name()),
         parts: parts(&view, &caller, caller.actor.scope.granted()).await?,
         q: &query.q,
     }))
@@ -153,7 +173,7 @@ fn row(ListedUser { user, place, invited }: ListedUser) -> UserRow {
     UserRow {
         href: page_of(user.name.as_str()),
         role: user.role.title(),
-        place: if place.is_empty() { "Every customer".to_owned() } else { place },
+        place: if place.is_empty() { everything(&user.tenant).to_owned() } else { place },
         state: match (user.disabled_at, user.password_hash.is_empty(), invited) {
             (Some(_), _, _) => "Disabled",
             (None, true, true) => "Invited",
@@ -185,13 +205,19 @@ pub(super) fn spec(fields: &Fields) -> Result<AccountSpec, ApiError> {
     Ok(AccountSpec { role, part, full_name, mail })
 }
 
-fn invited(caller: &Caller, headers: &HeaderMap, uri: &Uri, invited: &Invited) -> Response {
+/// The page with a link that was just made.
+pub(super) fn invited(
+    caller: &Caller,
+    (headers, uri): (&HeaderMap, &Uri),
+    section: Section,
+    invited: &Invited,
+) -> Response {
     // The address by which the administrator reached the console, so that the link can be sent as it is.
     let host = uri.authority().map(Authority::as_str);
     let host = host.or_else(|| headers.get(header::HOST).and_then(|host| host.to_str().ok()));
     page(&InvitedPage {
-        layout: Layout::new(caller, "/users", None),
-        href: page_of(invited.user.as_str()),
+        layout: Layout::new(caller, section.path, None),
+        section,
         user: invited.user.to_string(),
         link: format!("https://{}{}", host.unwrap_or_default(), invited.path()),
         expires_at: When::new(invited.expires_at, Timestamp::now()),
@@ -206,7 +232,8 @@ pub(super) async fn create(
     FormSubmission { caller, fields }: FormSubmission,
 ) -> Result<Response, PageError> {
     let made = state.services.accounts.create(&caller.actor, fields.text("name"), &spec(&fields)?).await?;
-    Ok(invited(&caller, &headers, &uri, &made))
+    let section = Section::of_user(made.user.as_str());
+    Ok(invited(&caller, (&headers, &uri), section, &made))
 }
 
 /// `GET /users/{user}`
@@ -219,7 +246,7 @@ pub(super) async fn show_one(
     let now = Timestamp::now();
     let user = state.services.accounts.read(&caller.actor, &name).await?;
     let sessions = state.services.accounts.sessions(&caller.actor, &name).await?;
-    let view = state.view(&caller, Permission::SeeFleet)?;
+    let view = state.view(&caller, Permission::ManageUsers)?;
     let session = |s: OpenSession| SessionRow {
         begun_at: When::new(s.created_at, now),
         address: s.address,
@@ -229,7 +256,7 @@ pub(super) async fn show_one(
         layout: Layout::new(&caller, "/users", query.done.as_deref()),
         path: page_of(&name),
         is_own: caller.actor.name == name,
-        roles: roles(user.role.name()),
+        roles: roles(&caller, user.role.name()),
         parts: parts(&view, &caller, user.part).await?,
         sessions: sessions.into_iter().map(session).collect(),
         user,
@@ -256,7 +283,8 @@ pub(super) async fn invite(
     OriginalUri(uri): OriginalUri,
     FormSubmission { caller, .. }: FormSubmission,
 ) -> Result<Response, PageError> {
-    Ok(invited(&caller, &headers, &uri, &state.services.accounts.invite(&caller.actor, &name).await?))
+    let made = state.services.accounts.invite(&caller.actor, &name).await?;
+    Ok(invited(&caller, (&headers, &uri), Section::of_user(&name), &made))
 }
 
 /// `POST /users/{user}/sessions`: ends them.
