@@ -28,6 +28,5 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let took_ms = began.elapsed().as_millis().try_into()?;
     let context = ReadContext { address, read_at, took_ms, requests: requests.unsigned_abs() };
-    println!("{}", serde_json::to_string_pretty(&reading.finish(context).reading)?);
-    Ok(())
+    Ok(serde_json::to_writer_pretty(std::io::stdout(), &reading.finish(context).reading)?)
 }

@@ -21,7 +21,7 @@ pub const COLUMNS_PER_LAST_REQUEST: usize = 16;
 /// Columns of one GETBULK of a device whose rows are known.
 pub(crate) const COLUMNS_PER_KNOWN_BULK: usize = 24;
 
-/// Varbinds that one GETBULK requests: columns times repetitions.
+/// Varbinds that one GETBULK requests: columns times repetitions; a third more if no other columns are left.
 pub(crate) const VARBINDS_PER_BULK: usize = 72;
 
 /// max-repetitions of one GETBULK.

@@ -136,7 +136,8 @@ impl Walk {
         if !self.bulk {
             return Some(Request::GetNext(oids));
         }
-        let repetitions = known.unwrap_or_else(|| (self.varbinds / oids.len()).clamp(1, REPETITIONS));
+        let columns = oids.len().min(COLUMNS_PER_REQUEST);
+        let repetitions = known.unwrap_or_else(|| (self.varbinds / columns).clamp(1, REPETITIONS));
         let repetitions = u32::try_from(repetitions).unwrap_or(1);
         Some(Request::GetBulk { oids, repetitions })
     }
