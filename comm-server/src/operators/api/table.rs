@@ -185,7 +185,7 @@ mod tests {
 
     fn wanted(uri: &str, accept: &str) -> Result<(String, Option<String>, bool), String> {
         let request = axum::http::Request::builder().uri(uri).header(header::ACCEPT, accept);
-        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let (parts, ()) = request.body(()).map_err(|error| error.to_string())?.into_parts();
         let wanted = Wanted::of(parts).map_err(|refused| refused.0.detail)?;
         Ok((wanted.parts.uri.to_string(), wanted.page, wanted.table))
     }

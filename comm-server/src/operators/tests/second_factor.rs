@@ -24,16 +24,17 @@ fn client(answer: &Answer) -> Client {
     Client { cookie, csrf: answer.json()["csrf"].as_str().unwrap().to_owned() }
 }
 
-/// Sets up an authenticator; returns its secret and the recovery codes.
-async fn set_up(site: &Site, client: &Client) -> (String, Vec<String>) {
+/// Sets up an authenticator; returns its secret, the recovery codes and the code that was used.
+async fn set_up(site: &Site, client: &Client) -> (String, Vec<String>, String) {
     let begun = site.post(client, FACTOR, &again()).await;
     assert_eq!(begun.status, 201, "{}", begun.text);
     let secret = begun.json()["secret"].as_str().unwrap().to_owned();
-    let confirm = json!({ "code": code(&secret, -1) });
+    let used = code(&secret, -1);
+    let confirm = json!({ "code": used });
     let confirmed = site.post(client, &format!("{FACTOR}/confirmation"), &confirm).await;
     assert_eq!(confirmed.status, 200, "{}", confirmed.text);
     let codes = confirmed.json()["codes"].as_array().unwrap().clone();
-    (secret, codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect())
+    (secret, codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect(), used)
 }
 
 /// A login with the correct password, which then requires the code.
@@ -64,7 +65,7 @@ async fn a_login_needs_the_code_and_no_code_works_twice() {
     let (site, erin) = Site::with("administrator").await;
     let wrong = site.post(&erin, FACTOR, &json!({"password": "wrong"})).await;
     assert_eq!(wrong.status, 403);
-    let (secret, recovery) = set_up(&site, &erin).await;
+    let (secret, recovery, used) = set_up(&site, &erin).await;
     assert_eq!(recovery.len(), 10);
     assert_eq!(site.get(&erin, "/api/v1/gateways").await.status, 200, "the own session goes on");
     assert_eq!(site.post(&erin, FACTOR, &again()).await.status, 409, "there is one already");
@@ -81,7 +82,7 @@ async fn a_login_needs_the_code_and_no_code_works_twice() {
     assert_eq!(site.get(&half, "/password").await.status, 303);
 
     // The code that set it up was used.
-    assert_eq!(enter(&site, &half, &code(&secret, -1)).await.status, 401);
+    assert_eq!(enter(&site, &half, &used).await.status, 401);
     let now = code(&secret, 0);
     let passed = enter(&site, &half, &now).await;
     assert_eq!(
@@ -119,7 +120,7 @@ async fn a_login_needs_the_code_and_no_code_works_twice() {
 #[tokio::test]
 async fn wrong_codes_lock_like_wrong_passwords_and_a_right_password_gives_no_more_tries() {
     let (site, erin) = Site::with("viewer").await;
-    let (secret, _) = set_up(&site, &erin).await;
+    let (secret, ..) = set_up(&site, &erin).await;
     for attempt in 0..5 {
         // Each try with a login of its own: the right password doesn't forget the wrong codes.
         let half = with_password(&site, "erin").await;
@@ -162,7 +163,7 @@ async fn an_administrator_requires_and_resets_second_factors() {
     let refused = site.get(&kim, "/api/v1/gateways").await;
     assert!(refused.status == 403 && refused.text.contains(FACTOR), "{}", refused.text);
     assert!(site.get(&kim, "/").await.header(header::LOCATION).starts_with("/second-factor"));
-    let (_, recovery) = set_up(&site, &kim).await;
+    let (_, recovery, _) = set_up(&site, &kim).await;
     assert_eq!(site.get(&kim, "/api/v1/gateways").await.status, 200);
     assert_eq!(site.post(&kim, &format!("{FACTOR}/removal"), &again()).await.status, 409, "it is required");
 

@@ -54,7 +54,7 @@ impl Ids {
 
     /// Whether a text has an id or another word of the dealer.
     pub(super) fn is_in(&self, text: &str) -> bool {
-        text.contains(self.mark) || text.contains(&self.uuid(0)[..9])
+        text.contains(self.mark) || self.uuid(0).get(..9).is_some_and(|begin| text.contains(begin))
     }
 }
 
