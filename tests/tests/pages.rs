@@ -5,7 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
+use tests::operator::Operator;
 use tests::site::{GATEWAY, PATIENCE, Site, SiteSpec, write_image};
 use tests::until::until;
 
@@ -60,6 +61,7 @@ async fn pages_work_at_both_widths() -> Result<()> {
         Ok((rollout["state"] == "failed").then_some(()))
     })
     .await?;
+    let [customer, place, asset] = tree(&operator, &fleet[0]["device"]).await?;
     let device = fleet[0]["device"].as_str().context("no id")?.replace(':', "%3A").replace('/', "%2F");
 
     let config = json!({
@@ -72,6 +74,9 @@ async fn pages_work_at_both_widths() -> Result<()> {
             ["rollout", format!("/rollouts/{rollout}")], ["rollout-failed", format!("/rollouts/{refused}")],
             ["device", format!("/devices/{GATEWAY}/{device}")],
             ["second-factor", "/second-factor"], ["settings", "/settings"], ["tokens", "/tokens"],
+            ["customers", "/customers"], ["customer", format!("/customers/{customer}")],
+            ["site", format!("/sites/{place}")], ["assets", "/assets"], ["asset", format!("/assets/{asset}")],
+            ["unassigned", "/unassigned"], ["not-read", "/not-read"], ["users", "/users"],
             ["commands", "/commands"], ["quarantine", "/quarantine"], ["audit", "/audit"],
         ],
     });
@@ -83,6 +88,20 @@ async fn pages_work_at_both_widths() -> Result<()> {
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     site.stop()
+}
+
+/// A customer with a site and an asset, over this device: their ids.
+async fn tree(operator: &Operator, device: &Value) -> Result<[String; 3]> {
+    let made = async |path: &str, field: &str, body: Value| -> Result<String> {
+        let answer = operator.post(path, &body).await?;
+        Ok(answer[field].as_str().with_context(|| format!("no {field} in {answer}"))?.to_owned())
+    };
+    let customer = made("/api/v1/customers", "customer", json!({"name": "Example Ltd"})).await?;
+    let site = json!({"customer": customer, "name": "Head office"});
+    let site = made("/api/v1/sites", "site", site).await?;
+    let asset = json!({"name": "Copier in the hall", "site": site, "device": device});
+    let asset = made("/api/v1/assets", "asset", asset).await?;
+    Ok([customer, site, asset])
 }
 
 /// The folder of the screenshots.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use gateway_core::reading::limits::{
-    COLUMNS_PER_LAST_REQUEST, OIDS_PER_GET, REQUESTS_PER_READING, VARBINDS_PER_READING,
+    COLUMNS_PER_KNOWN_BULK, OIDS_PER_GET, REQUESTS_PER_READING, VARBINDS_PER_READING,
 };
 use gateway_core::reading::profiles::{Profile, Profiles};
 use gateway_core::reading::{
@@ -63,7 +63,7 @@ pub(crate) fn read(
     while let Some(request) = reading.next_request() {
         requests += 1;
         assert!(requests <= REQUESTS_PER_READING, "endless");
-        let limit = if matches!(request, Request::Get(_)) { OIDS_PER_GET } else { COLUMNS_PER_LAST_REQUEST };
+        let limit = if matches!(request, Request::Get(_)) { OIDS_PER_GET } else { COLUMNS_PER_KNOWN_BULK };
         assert!((1..=limit).contains(&request.oids().len()), "{} objects", request.oids().len());
         assert!(bulk || !matches!(request, Request::GetBulk { .. }), "GETBULK to SNMP v1");
         assert!(!request.to_string().is_empty());

@@ -15,13 +15,13 @@ pub(crate) const FRAME_OCTETS: usize = 1_300;
 /// Columns of one GETBULK or GETNEXT.
 pub const COLUMNS_PER_REQUEST: usize = 12;
 
-/// Columns of one GETBULK or GETNEXT if no others are left to read: a few more save a request.
-pub const COLUMNS_PER_LAST_REQUEST: usize = 16;
+/// Columns of one GETBULK if no others are left to read: a few more save a request.
+pub(crate) const COLUMNS_PER_LAST_REQUEST: usize = 16;
 
-/// Columns of one GETBULK of a device whose rows are known.
-pub(crate) const COLUMNS_PER_KNOWN_BULK: usize = 24;
+/// Columns of one GETBULK of a device whose rows are known, or that continues columns.
+pub const COLUMNS_PER_KNOWN_BULK: usize = 24;
 
-/// Varbinds that one GETBULK requests: columns times repetitions; a third more if no other columns are left.
+/// Varbinds that one GETBULK requests: columns times repetitions.
 pub(crate) const VARBINDS_PER_BULK: usize = 72;
 
 /// max-repetitions of one GETBULK.

@@ -130,14 +130,13 @@ impl Walk {
             return None;
         }
         let known: Option<usize> = if self.bulk { self.fill(&mut open) } else { None };
-        let width = if known.is_some() { self.known_width() } else { self.width_for(open.len()) };
+        let width = if known.is_some() { self.known_width() } else { self.width_for(&open) };
         self.asked = open.iter().map(|(at, _)| *at).take(width).collect();
         let oids: Vec<Oid> = self.asked.iter().map(|at| self.columns[*at].cursor.clone()).collect();
         if !self.bulk {
             return Some(Request::GetNext(oids));
         }
-        let columns = oids.len().min(COLUMNS_PER_REQUEST);
-        let repetitions = known.unwrap_or_else(|| (self.varbinds / columns).clamp(1, REPETITIONS));
+        let repetitions = known.unwrap_or_else(|| (self.varbinds / oids.len()).clamp(1, REPETITIONS));
         let repetitions = u32::try_from(repetitions).unwrap_or(1);
         Some(Request::GetBulk { oids, repetitions })
     }
@@ -160,10 +159,20 @@ impl Walk {
         }
     }
 
-    /// Columns of one request if this many are open and their rows are unknown; fewer if the agent requires it.
-    const fn width_for(&self, open: usize) -> usize {
-        let last = self.width >= COLUMNS_PER_REQUEST && open <= COLUMNS_PER_LAST_REQUEST;
-        if last { COLUMNS_PER_LAST_REQUEST } else { self.width }
+    /// Number of columns in one request if their rows are unknown. Columns that were begun mostly need one or two rows
+    /// more, so that others are begun beside them. It is reduced if the agent requires it.
+    fn width_for(&self, open: &[(usize, Option<usize>)]) -> usize {
+        let begun =
+            |(at, _): &(usize, Option<usize>)| self.columns.get(*at).is_some_and(|column| column.rows > 0);
+        if self.width < COLUMNS_PER_REQUEST || !self.bulk {
+            self.width
+        } else if open.first().is_some_and(begun) {
+            COLUMNS_PER_KNOWN_BULK
+        } else if open.len() <= COLUMNS_PER_LAST_REQUEST {
+            COLUMNS_PER_LAST_REQUEST
+        } else {
+            self.width
+        }
     }
 
     /// Number of columns in one GETBULK if their rows are known. It is reduced if the agent requires it.
