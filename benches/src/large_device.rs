@@ -119,7 +119,7 @@ fn recorded(text: &str) -> Result<Vec<(Vec<u32>, Value<'static>)>> {
 }
 
 fn arcs(text: &str) -> Result<Vec<u32>> {
-    text.split('.').map(|arc| arc.parse().with_context(|| format!("{text:?} is no OID"))).collect()
+    text.split('.').map(|arc| arc.parse().with_context(|| format!("{text:?} is not an OID"))).collect()
 }
 
 fn octets(text: &str) -> Option<Vec<u8>> {

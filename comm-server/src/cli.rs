@@ -50,7 +50,7 @@ pub(crate) const PROGRAM: &str = "platen-comm-server";
 #[derive(Debug, Parser)]
 #[command(name = "platen-comm-server", version, about)]
 pub struct Arguments {
-    /// The configuration file.
+    /// Configuration file (YAML). Relative paths in it are resolved against its folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
     /// Id of the dealer that the command acts for; `provider` for the provider's own logins and audit.
@@ -67,11 +67,11 @@ pub struct Arguments {
 /// The actions.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
-    /// Run the server.
+    /// Run the server until SIGTERM or SIGINT. Creates the database on its first start.
     Run,
-    /// Check the configuration and the files that it names.
+    /// Validate the configuration and the files that it names, and print every problem. Changes nothing.
     Check,
-    /// Firmware roll-outs.
+    /// Order, show and cancel firmware roll-outs.
     #[command(subcommand)]
     Rollout(RolloutAction),
     /// Dealers: the service companies on this server.
@@ -80,46 +80,46 @@ pub(crate) enum Action {
     /// Customers.
     #[command(subcommand)]
     Customer(CustomerAction),
-    /// Sites of customers.
+    /// List and create sites of customers.
     #[command(subcommand)]
     Site(SiteAction),
-    /// Assets: things under contract, and the devices under them.
+    /// Manage assets (things under contract) and the devices placed under them.
     #[command(subcommand)]
     Asset(AssetAction),
-    /// Settings, which are inherited from the service company down to customers, sites and gateways.
+    /// Show and change settings. A value is inherited from the service company down to customers, sites and gateways.
     #[command(subcommand)]
     Setting(SettingAction),
-    /// Accounts of people.
+    /// Manage the accounts of people.
     #[command(subcommand)]
     User(UserAction),
-    /// Tokens of programs that use the API.
+    /// Manage the tokens of programs that use the API.
     #[command(subcommand)]
     Token(TokenAction),
-    /// Gateways.
+    /// List gateways and assign them to sites.
     #[command(subcommand)]
     Gateway(GatewayAction),
-    /// Commands to gateways.
+    /// Send commands to gateways.
     #[command(subcommand)]
     Command(CommandAction),
-    /// Passwords.
+    /// Reset passwords.
     #[command(subcommand)]
     Password(PasswordAction),
-    /// Reports that could not be used.
+    /// List and process again the reports that could not be used.
     #[command(subcommand)]
     Quarantine(QuarantineAction),
-    /// The audit: who changed what.
+    /// Show, verify and export the audit: who changed what, and when.
     #[command(subcommand)]
     Audit(AuditAction),
-    /// Bring the database's tables to this program's version.
+    /// Update the database's tables to the version of this program.
     Migrate,
-    /// Write one state of the whole database to a new file, while the server runs or not.
+    /// Write a consistent copy of the whole database to a new file. The server may be running.
     Backup {
-        /// The file.
+        /// File to create; an existing one is not overwritten.
         file: PathBuf,
     },
-    /// Fill an empty database from a backup of any engine.
+    /// Fill an empty database from a backup, of SQLite or PostgreSQL.
     Restore {
-        /// The file.
+        /// File that `backup` wrote.
         file: PathBuf,
     },
 }
@@ -127,11 +127,11 @@ pub(crate) enum Action {
 /// Reports that could not be used.
 #[derive(Debug, Subcommand)]
 pub(crate) enum QuarantineAction {
-    /// List them.
+    /// List quarantined reports with the reasons.
     List,
-    /// Process them again, and store those that can be used now.
+    /// Process quarantined reports again, and store those that can be used now.
     Replay {
-        /// Of this gateway only.
+        /// Only reports of this gateway. Default: all gateways.
         #[arg(long)]
         gateway: Option<GatewayId>,
     },
@@ -149,9 +149,9 @@ pub(crate) enum GatewayAction {
     },
     /// Assign a gateway to a site.
     Assign {
-        /// The gateway.
+        /// Id of the gateway.
         gateway: GatewayId,
-        /// Id of the site; to none without.
+        /// Id of the site. Without it, the gateway is unassigned.
         #[arg(long)]
         site: Option<SiteId>,
     },
@@ -162,10 +162,10 @@ pub(crate) enum GatewayAction {
 pub(crate) enum CommandAction {
     /// Queue a command; it is delivered with the gateway's next poll.
     Send {
-        /// The gateway.
+        /// Id of the gateway.
         #[arg(long)]
         gateway: GatewayId,
-        /// The kind of request.
+        /// What the gateway does.
         #[arg(long)]
         kind: RequestKind,
     },
@@ -176,7 +176,7 @@ pub(crate) enum CommandAction {
 pub(crate) enum PasswordAction {
     /// Give a user a new one-time password and end the user's sessions.
     Reset {
-        /// Login name.
+        /// Login name of the user.
         user: String,
     },
 }
@@ -184,72 +184,72 @@ pub(crate) enum PasswordAction {
 /// Why an action failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
-    /// The configuration.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] Invalid),
-    /// The database that the configuration names.
+    /// The database that the configuration names can't be opened.
     #[error("{0}")]
     Database(Problem),
-    /// The store.
+    /// A read or change of the store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A roll-out.
+    /// A roll-out can't be ordered.
     #[error("{}", .0.message(Interface::CommandLine))]
     Rollout(OrderError),
-    /// The certificate with which the global server is requested.
+    /// The certificate for requests to the global server can't be used.
     #[error("the identity can't be used")]
     Identity(#[from] pki::IdentityError),
-    /// The list of published images.
+    /// The list of published images can't be read.
     #[error(transparent)]
     Images(#[from] ImagesError),
-    /// A command.
+    /// A command can't be queued.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// The quarantine.
+    /// The quarantine can't be read or replayed.
     #[error(transparent)]
     Quarantine(#[from] QuarantineError),
-    /// The audit.
+    /// The audit can't be read.
     #[error(transparent)]
     Audit(#[from] AuditError),
-    /// The chain of the audit isn't whole.
-    #[error("the audit was changed past this program: {0}")]
+    /// The audit's chain of hashes is broken.
+    #[error("the audit was changed outside of this program: {0}")]
     AuditBroken(Broken),
-    /// A permission; the command line has all of them.
+    /// The actor lacks a permission; never returned, because the command line has all of them.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// A customer, a site or a setting.
+    /// A customer, a site or a setting can't be read or changed.
     #[error(transparent)]
     Customers(#[from] CustomersError),
-    /// An account.
+    /// An account can't be changed.
     #[error(transparent)]
     Account(#[from] AccountError),
-    /// Settings.
+    /// A setting can't be read or changed.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// A table of customers.
+    /// A CSV table of customers can't be imported or exported.
     #[error(transparent)]
     Table(FileError),
-    /// A file.
+    /// A file can't be read.
     #[error("{} can't be read", path.display())]
     File {
-        /// The file.
+        /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The error of the file system.
         #[source]
         source: std::io::Error,
     },
-    /// Rows of a table are wrong.
+    /// An import has invalid rows.
     #[error(
-        "{wrong} rows are wrong: nothing was changed. Correct them, or take the others with --skip-wrong"
+        "{wrong} rows are invalid: nothing was changed. Correct them, or import the other rows with --skip-wrong"
     )]
     WrongRows {
-        /// How many.
+        /// Number of invalid rows.
         wrong: u64,
     },
-    /// The place of a setting.
+    /// The customer, site or gateway of a setting doesn't exist.
     #[error("there is no such {what}")]
     NoPlace {
-        /// What it should be.
+        /// The kind that was named.
         what: &'static str,
     },
     /// The dealer that the command shall act for.
@@ -261,13 +261,13 @@ pub(crate) enum CliError {
     /// Passwords can't be hashed.
     #[error(transparent)]
     Hash(#[from] HashError),
-    /// A password.
+    /// A password can't be reset.
     #[error(transparent)]
     Password(#[from] PasswordResetError),
-    /// A backup.
+    /// A backup can't be written or restored.
     #[error(transparent)]
     Backup(#[from] BackupError),
-    /// Standard output.
+    /// Standard output can't be written.
     #[error(transparent)]
     Print(#[from] PrintError),
 }
@@ -347,10 +347,10 @@ const fn needs(action: &Action) -> Needs {
     }
 }
 
-/// Carries out an action other than `run`.
+/// Executes an action other than `run`.
 ///
 /// # Errors
-/// Any of the action's own.
+/// Any error of the action.
 pub(crate) async fn act(arguments: &Arguments) -> Result<ExitCode, CliError> {
     if matches!(arguments.action, Action::Check) {
         return Ok(check(&arguments.config, arguments.json).await?);

@@ -1,4 +1,4 @@
-//! The running server: store, listeners, jobs, and their orderly end.
+//! Runs the server: store, listeners, jobs, and an orderly shutdown.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -26,54 +26,54 @@ use crate::store::{Store, StoreError};
 /// Why the server can't run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
-    /// The data directory.
+    /// The data directory can't be used.
     #[error("data_dir {} can't be used", path.display())]
     DataDir {
         /// The directory.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// The store.
+    /// The store can't be opened.
     #[error("the store can't be opened")]
     Store(#[from] StoreError),
-    /// The identity.
+    /// The identity can't be used.
     #[error("the identity can't be used")]
     Identity(#[from] pki::IdentityError),
-    /// The operators' certificate.
+    /// The operators' certificate can't be used.
     #[error("operators.certificate can't be used")]
     Certificate(#[from] CertificateError),
-    /// TLS.
+    /// TLS can't be configured.
     #[error("TLS can't be configured")]
     Tls(#[from] pki::tls::TlsError),
-    /// Too few descriptors.
+    /// The limit of open files is too low.
     #[error(transparent)]
     Descriptors(#[from] TooFew),
-    /// Certificates for gateways.
-    #[error("gateways can't be enrolled")]
+    /// Certificates for gateways can't be issued.
+    #[error("the enrollment of gateways can't be set up")]
     Enrollment(#[from] CannotIssue),
-    /// An address.
+    /// A port can't be opened.
     #[error("{what} can't listen on {address}")]
     Listen {
         /// Key of the configuration.
         what: &'static str,
         /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// The operators' side.
+    /// The operators' listener can't be set up.
     #[error("the operators' listener can't be set up")]
     Operators(#[from] HashError),
-    /// The list of images.
+    /// The list of published images can't be read.
     #[error("the published images can't be listed")]
     Images(#[from] ImagesError),
-    /// The first login.
+    /// The first login can't be created.
     #[error("the first login can't be created")]
     FirstLogin(#[from] FirstLoginError),
-    /// The jobs.
+    /// The scheduler can't be started.
     #[error("the scheduler can't be started")]
     Schedule(#[from] tokio_cron_scheduler::JobSchedulerError),
 }
@@ -127,7 +127,7 @@ impl ListenerRules {
 /// Runs the server until `shutdown`.
 ///
 /// # Errors
-/// It can't begin.
+/// The server can't start.
 pub(crate) async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunError> {
     runtime::local::install_metrics();
     let identity = LiveIdentity::load(&config.identity, config.tolerance)?;
@@ -174,7 +174,7 @@ pub(crate) async fn run(config: Config, shutdown: CancellationToken) -> Result<(
     }
     store.close();
     if tokio::time::timeout(std::time::Duration::from_secs(10), writer).await.is_err() {
-        tracing::warn!("the store's writer did not end within 10 s");
+        tracing::warn!("the store's writer did not finish within 10 s");
     }
     Ok(())
 }
@@ -205,27 +205,27 @@ async fn listen(config: &Config) -> Result<(Listeners, BTreeMap<&'static str, So
     Ok((Listeners { gateways, operators, local, enrollment: bound.remove("enrollment") }, addresses))
 }
 
-/// To standard output and nowhere else.
+/// Prints the first one-time password, to standard output only.
 async fn print_first_login(users: &Users) -> Result<(), RunError> {
     if let Some(one_time) = users.first_login().await? {
         match runtime::output::line(&format!("first login: admin {one_time}")) {
             Ok(OutputReader::Present) => {}
             Ok(OutputReader::Gone) | Err(_) => tracing::warn!(
-                "the first login can't be printed: get another one by `platen-comm-server password reset admin`"
+                "the first one-time password can't be printed: make another one with `platen-comm-server password reset admin`"
             ),
         }
     }
     Ok(())
 }
 
-/// The server is healthy if its database reads and commits; an unread replica is only noted.
+/// The server is healthy if its database reads and commits. A replica that isn't used is only noted.
 fn health(store: &Store) -> Health {
     let store = store.clone();
     Health::with_note(move || {
         let store = store.clone();
         async move {
             store.check().await.map_err(|error| error.to_string())?;
-            Ok(store.replica_unread().map(|why| format!("the replica is not read: {why}")))
+            Ok(store.replica_unread().map(|why| format!("the replica is not used: {why}")))
         }
     })
 }

@@ -13,16 +13,16 @@ use wire::report::CallKind;
 
 use crate::store::{Statistics, Store, StoreError};
 
-/// At the second 0 of each minute.
+/// At second 0 of each minute.
 const EACH_MINUTE: &str = "0 * * * * *";
 
-/// At the minute 17 of each hour.
+/// At minute 17 of each hour.
 const EACH_HOUR: &str = "0 17 * * * *";
 
-/// Each 10 seconds.
+/// Every 10 seconds.
 const SEALING: &str = "*/10 * * * * *";
 
-/// Each 15 seconds.
+/// Every 15 seconds.
 const OFTEN: &str = "*/15 * * * * *";
 
 /// Starts the jobs.
@@ -35,7 +35,7 @@ pub(crate) async fn start(store: &Store, retention: Retention) -> Result<JobSche
     scheduler.add(job(EACH_MINUTE, store, "expiry of commands", expire_commands)?).await?;
     scheduler.add(job(EACH_MINUTE, store, "expiry of sessions", expire_sessions)?).await?;
     scheduler.add(job(EACH_MINUTE, store, "dates of roll-outs", begin_rollouts)?).await?;
-    scheduler.add(job(EACH_MINUTE, store, "evidence of swaps", complete_swaps)?).await?;
+    scheduler.add(job(EACH_MINUTE, store, "readings of swaps", complete_swaps)?).await?;
     let tidy = move |store: Store, now| async move { store.apply_retention(retention, now).await };
     scheduler.add(job(EACH_HOUR, store, "retention", tidy)?).await?;
     scheduler.add(job(SEALING, store, "sealing of the audit", seal_audit)?).await?;
@@ -60,7 +60,7 @@ where
         Box::pin(async move {
             match work(store, Timestamp::now()).await {
                 Ok(0) => {}
-                Ok(done) => tracing::info!(done, what, "scheduled"),
+                Ok(done) => tracing::info!(done, what, "a scheduled job made changes"),
                 Err(error) => {
                     tracing::error!(what, error = &error as &dyn std::error::Error, "a scheduled job failed");
                 }
@@ -89,7 +89,7 @@ async fn begin_rollouts(store: Store, now: Timestamp) -> Result<u64, StoreError>
     store.begin_due_rollouts(now).await
 }
 
-/// It isn't logged: there is something to seal most of the time.
+/// Seals new audit entries. This isn't logged, because there are new ones nearly always.
 async fn seal_audit(store: Store, _: Timestamp) -> Result<u64, StoreError> {
     store.seal_audit().await.map(|_| 0)
 }

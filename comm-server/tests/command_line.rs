@@ -1,4 +1,4 @@
-//! The command line of the real program, on a store of its own.
+//! The command line of the program, with its own store.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -160,7 +160,7 @@ fn no_command_makes_a_database_where_there_is_none() {
             assert!(!database.exists() && !Path::new(backup).exists(), "{command:?}");
         }
     }
-    // A file that holds nothing is no database either.
+    // A file that holds nothing is not a database either.
     of_url("sqlite://own.db");
     std::fs::write(dir.path().join("own.db"), "").unwrap();
     let done = run(dir.path(), &["backup", backup]);
@@ -191,11 +191,7 @@ async fn a_relative_database_is_beside_the_configuration_and_a_backup_is_private
         assert_eq!(mode & 0o777, 0o600, "umask {umask}");
         let again = saved(umask);
         assert_eq!(again.status.code(), Some(1));
-        assert!(
-            said(&again).contains("is there already: no backup takes another's place"),
-            "{}",
-            said(&again)
-        );
+        assert!(said(&again).contains("exists already: a backup is never overwritten"), "{}", said(&again));
         std::fs::remove_file(&backup).unwrap();
     }
     assert!(!elsewhere.path().join("platen.db").exists());
@@ -227,7 +223,7 @@ async fn the_store_is_used_without_the_server_and_every_change_is_audited() {
     let none = ["rollout", "create", "--vendor", "ricoh", "--model", "IM C3000", "--version", "2.0"];
     let none = run(dir.path(), &none);
     assert_eq!(none.status.code(), Some(1));
-    let nothing = "no device is a ricoh IM C3000; no device has reported its model yet";
+    let nothing = "no device of ricoh IM C3000 is known; no device has reported its model yet";
     assert!(said(&none).contains(nothing), "{}", said(&none));
 
     let reset = run(dir.path(), &["password", "reset", "admin", "--json"]);
@@ -260,8 +256,13 @@ async fn a_roll_out_is_refused_with_what_to_do_next() {
     let table = [
         (create("IM C3000", "2.0", &["--date", "2020-01-01T00:00:00Z"]), 1, "is in the past", "--now"),
         (create("IM C3000", "2.0", &["--date", "tomorrow 8pm"]), 2, "tomorrow 8pm", "2026-12-31T20:00:00Z"),
-        (create("IM C300", "2.0", &[]), 1, "no device is a ricoh IM C300", "there are: ricoh IM C3000"),
-        (create("IM C3000", "0.9", &[]), 1, "it would be a downgrade", "--allow-downgrade"),
+        (
+            create("IM C300", "2.0", &[]),
+            1,
+            "no device of ricoh IM C300 is known",
+            "there are: ricoh IM C3000",
+        ),
+        (create("IM C3000", "0.9", &[]), 1, "this would be a downgrade", "--allow-downgrade"),
         (create("IM C3000", "2.0", &["--now"]), 1, "no global server is configured", "global_server: {url:"),
     ];
     for ((code, said), expected, what, next) in table {

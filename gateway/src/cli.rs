@@ -28,10 +28,10 @@ use tuf::TufArgs;
 #[derive(Debug, Parser)]
 #[command(name = "platen-gateway", version, about = "Remote Communication Gate for printer fleets")]
 pub struct Cli {
-    /// Configuration file.
+    /// Configuration file (YAML). Relative paths in it are resolved against its folder.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print JSON, including errors.
+    /// Print one JSON document, also for errors.
     #[arg(long, global = true)]
     json: bool,
     /// The subcommand; the default is `run`.
@@ -42,22 +42,22 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway.
+    /// Run the gateway until SIGTERM or SIGINT. This is the default.
     Run,
-    /// Read one device and print the reading.
+    /// Read one device over SNMP and print the reading. Needs no configuration and stores nothing.
     Read(ReadArgs),
-    /// Find the devices of networks.
+    /// Search networks for devices and print those found. Stores nothing.
     Discover(DiscoverArgs),
-    /// Get the gateway's certificate with a one-time token.
+    /// Request the gateway's first certificate with a one-time token, and write it with its key.
     Enroll(EnrollArgs),
-    /// Test a vendor profile.
+    /// Test vendor profiles.
     #[command(subcommand)]
     Profile(ProfileCommand),
-    /// Validate the configuration.
+    /// Validate the configuration and print every problem. Changes nothing.
     Check,
     /// Print the status of the running gateway.
     Status,
-    /// Read a repository of The Update Framework.
+    /// Update and download from any repository of The Update Framework (TUF).
     Tuf(TufArgs),
 }
 
@@ -78,7 +78,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
 }
 
 fn with_config(file: Option<&Path>, command: impl FnOnce(&Path) -> ExitCode) -> ExitCode {
-    let needed = "--config FILE is needed: packaging/examples/gateway-minimal.yaml is one to begin with";
+    let needed = "--config FILE is required: start from packaging/examples/gateway-minimal.yaml";
     file.map_or_else(|| fail(EXIT_USAGE, needed), command)
 }
 
@@ -86,6 +86,6 @@ fn with_config(file: Option<&Path>, command: impl FnOnce(&Path) -> ExitCode) -> 
 fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(work),
-        Err(error) => fail(EXIT_FAILED, &format!("the runtime can't start: {error}")),
+        Err(error) => fail(EXIT_FAILED, &format!("the async runtime can't be started: {error}")),
     }
 }

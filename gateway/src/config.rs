@@ -126,7 +126,7 @@ impl Config {
     /// The devices that are configured by their address.
     ///
     /// # Errors
-    /// An address is invalid, or is there twice.
+    /// An address is invalid, or occurs twice.
     pub fn single_devices(&self) -> Result<Vec<SocketAddr>, InvalidConfig> {
         let placed = self.placed_devices()?.into_iter();
         Ok(placed.filter_map(|(_, place)| place.address()).collect())
@@ -158,7 +158,7 @@ impl Config {
             let wrong = |problem: InvalidAddress| InvalidConfig::new(key(), problem);
             let place: DeviceAddress = device.address.parse().map_err(wrong)?;
             if placed.iter().any(|(_, other)| *other == place) {
-                let problem = format!("{} is there twice", device.address.trim());
+                let problem = format!("{} occurs twice", device.address.trim());
                 return Err(InvalidConfig::new(key(), problem));
             }
             placed.push((at, place));

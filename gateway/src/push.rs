@@ -24,11 +24,11 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// The time limits of a push.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PushLimits {
-    /// For the connection.
+    /// Time limit of the connection attempt.
     pub connect: Duration,
-    /// Without progress; a device may be erasing its flash memory.
+    /// Maximum time without progress; a device may be erasing its flash memory.
     pub stall: Duration,
-    /// From the last octet until the device closes the connection or responds.
+    /// Maximum time from the last octet until the device closes the connection or responds.
     pub close: Duration,
 }
 
@@ -59,36 +59,36 @@ pub(crate) enum PushError {
     Image {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
     /// The device did not accept a connection: it received nothing.
     #[error("{address}: no connection for the firmware")]
     Connect {
-        /// The device's port.
+        /// The device's address and port.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
     /// The connection broke.
     #[error("{address}: the connection was interrupted after {sent} of {length} bytes")]
     Broken {
-        /// The device's port.
+        /// The device's address and port.
         address: SocketAddr,
         /// Bytes sent before.
         sent: u64,
         /// Bytes of the image.
         length: u64,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
     /// The device stopped reading.
     #[error("{address}: the device read nothing for {waited_s} s after {sent} of {length} bytes")]
     Stalled {
-        /// The device's port.
+        /// The device's address and port.
         address: SocketAddr,
         /// Bytes sent before.
         sent: u64,
@@ -100,16 +100,16 @@ pub(crate) enum PushError {
     /// The HTTP exchange with the device failed.
     #[error("{address}: the firmware could not be sent by HTTP")]
     Http {
-        /// The device's port.
+        /// The device's address and port.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         #[source]
         source: reqwest::Error,
     },
     /// The device's web server responded with an error.
     #[error("{address}: the device rejected the firmware with status {status}")]
     Refused {
-        /// The device's port.
+        /// The device's address and port.
         address: SocketAddr,
         /// HTTP status.
         status: u16,
@@ -174,7 +174,10 @@ impl<P: FnMut(u64, u64)> Source<P> {
         let mut chunk = vec![0; CHUNK_BYTES.min(left)];
         let filled = self.file.read(&mut chunk).await?;
         if filled == 0 && left > 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the staged image became shorter"));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the staged image became shorter while it was sent",
+            ));
         }
         chunk.truncate(filled);
         Ok(Bytes::from(chunk))
@@ -194,7 +197,7 @@ async fn push_raw<P: FnMut(u64, u64)>(
     let connect = |source| PushError::Connect { address, source };
     let socket = timeout(limits.connect, TcpStream::connect(address))
         .await
-        .map_err(|_| connect(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))?
+        .map_err(|_| connect(io::Error::new(io::ErrorKind::TimedOut, "no response in time")))?
         .map_err(connect)?;
     let (mut answers, mut device) = socket.into_split();
     let mut drained = pin!(drain(&mut answers));

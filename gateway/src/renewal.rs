@@ -155,7 +155,7 @@ impl Renewal {
         let subject = format!("[Platen] Certificate of gateway {} needs attention", self.config.gateway);
         match mailer.tell(&subject, &text).await {
             Ok(()) => *mailed = Some(now),
-            Err(error) => tracing::warn!(error = chain(&error), "alarm not mailed"),
+            Err(error) => tracing::warn!(error = chain(&error), "the alarm can't be mailed"),
         }
     }
 
@@ -201,12 +201,11 @@ fn words(gateway: &str, status: &CertificateStatus) -> String {
         status.problem.as_deref().map(|why| format!(" The last attempt failed: {why}.")).unwrap_or_default();
     if status.state == CertificateState::Expired {
         return format!(
-            "The certificate of gateway {gateway} ended at {until}: the server no longer lets it in.{why} Ask the service \
+            "The certificate of gateway {gateway} ended at {until}: the server rejects the gateway.{why} Ask the service \
              company for a new enrollment token, and run `platen-gateway --config FILE enroll --replace`."
         );
     }
     format!(
-        "The certificate of gateway {gateway} ends at {until}, then the server no longer lets it in, and renewing it \
-         fails.{why}"
+        "The certificate of gateway {gateway} ends at {until}, after that the server rejects the gateway, and renewal fails.{why}"
     )
 }

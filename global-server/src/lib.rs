@@ -35,7 +35,8 @@ const WARN_EVERY: u32 = 60;
 /// # Errors
 /// The identity or the repository can't be used.
 pub(crate) fn prepare(config: &Config) -> Result<(Arc<LiveIdentity>, Repository)> {
-    let identity = LiveIdentity::load(&config.identity, config.tolerance).context("identity")?;
+    let identity =
+        LiveIdentity::load(&config.identity, config.tolerance).context("the identity can't be used")?;
     let own = identity.now();
     let certified = own.id().party.name();
     ensure!(certified == config.name, "name is {:?}, but the certificate names {certified:?}", config.name);
@@ -61,7 +62,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
     let public = bind(config.listen).await?;
     let own = bind(config.local.listen).await?;
     std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("{}: can't be made", config.data_dir.display()))?;
+        .with_context(|| format!("{}: can't be created", config.data_dir.display()))?;
     let addresses = BTreeMap::from([("listen", public.local_addr()?), ("local", own.local_addr()?)]);
     runtime::addresses::write(&config.data_dir, &addresses)
         .with_context(|| format!("{}: can't be written", config.data_dir.display()))?;
@@ -76,11 +77,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<()> {
     listener::serve(public, auth, server::router(repository), shutdown).await;
     watch.await?;
     current.await?;
-    local.await?.context("the local port")
+    local.await?.context("the local port failed")
 }
 
 async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("{address}: can't be listened at"))
+    TcpListener::bind(address).await.with_context(|| format!("{address}: can't listen on this address"))
 }
 
 /// Reads and verifies the metadata as a gateway would; the error says why it isn't trusted.

@@ -1,8 +1,8 @@
 //! The authority of a trust domain: an offline root, and two intermediates that issue from a folder of files.
 //!
-//! The server CA issues to servers and operators; the gateway CA to gateways. They never swap: the gateway CA's
-//! extended key usage and name constraints keep its certificates from ever serving as a server's, and
-//! [`crate::leaf`] refuses a server or an operator that it issued.
+//! The server CA issues to servers and operators; the gateway CA to gateways. The extended key usage and name
+//! constraints of the gateway CA prevent its certificates from being used by a server, and [`crate::leaf`] rejects a
+//! server or an operator that it issued.
 
 mod backup;
 mod crl;
@@ -111,7 +111,7 @@ impl Intermediate {
     }
 }
 
-/// An opened authority: everything but the root's key.
+/// An opened authority, without the root's key.
 pub struct Authority {
     folder: Folder,
     trust_domain: TrustDomain,
@@ -124,7 +124,7 @@ pub struct Authority {
 pub struct Issued {
     /// The certificate's line in the ledger.
     pub record: Record,
-    /// Leaf, then intermediate, PEM.
+    /// The leaf, then its intermediate, PEM.
     pub chain_pem: String,
     /// The root, PEM.
     pub root_pem: String,
@@ -173,7 +173,7 @@ impl Authority {
     /// Opens the authority in `dir` and checks every file, and that the files belong together.
     ///
     /// # Errors
-    /// `dir` holds no authority, a file is damaged, or other users can read a key.
+    /// `dir` contains no authority, a file is damaged, or other users can read a key.
     pub fn open(dir: &Path) -> Result<Self, AuthorityError> {
         let folder = Folder::at(dir);
         let about = folder.about()?;
@@ -291,7 +291,7 @@ impl Authority {
         expires_at: Timestamp,
     ) -> Result<(Token, TokenRecord), AuthorityError> {
         let mut secret = [0_u8; token::SECRET_BYTES];
-        let failed = |_| AuthorityError::Crypto("no random numbers from the system".to_owned());
+        let failed = |_| AuthorityError::Crypto("the system's random number generator failed".to_owned());
         SystemRandom::new().fill(&mut secret).map_err(failed)?;
         let party = PartyKind::Gateway.named(gateway)?;
         self.check_enrolled(&party, None, has_valid, now)?;

@@ -31,7 +31,7 @@ fn said(text: &str, status: ExitCode) -> ExitCode {
         // A reader that closed its end (`| head -1`) has read enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => status,
         Err(error) => {
-            complain(&format!("platen-pki: cannot write the answer: {error}"));
+            complain(&format!("platen-pki: cannot write the output: {error}"));
             ExitCode::FAILURE
         }
     }

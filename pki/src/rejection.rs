@@ -10,14 +10,14 @@ pub(crate) const MAX_LEAF_DAYS: i64 = 100;
 /// The longest serial number, octets (RFC 5280 §4.1.2.2).
 pub(crate) const SERIAL_OCTETS: usize = 20;
 
-/// Why a leaf is rejected.
+/// Why a leaf certificate is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// It can't be parsed.
     #[error("the certificate can't be parsed: {0}")]
     Malformed(&'static str),
     /// `now` is before its validity.
-    #[error("the certificate is not valid before {not_before} (Unix seconds), it is {now}")]
+    #[error("the certificate is not valid before {not_before} (Unix seconds); the time is {now}")]
     NotYetValid {
         /// Begin of validity.
         not_before: i64,
@@ -25,7 +25,7 @@ pub enum Rejection {
         now: i64,
     },
     /// `now` is after its validity.
-    #[error("the certificate expired at {not_after} (Unix seconds), it is {now}")]
+    #[error("the certificate expired at {not_after} (Unix seconds); the time is {now}")]
     Expired {
         /// End of validity.
         not_after: i64,
@@ -34,7 +34,7 @@ pub enum Rejection {
     },
     /// Its validity is longer than 100 days.
     #[error(
-        "the certificate is valid for {days} days: expected at most {MAX_LEAF_DAYS}, issue it with `platen-pki`"
+        "the certificate is valid for {days} days: expected at most {MAX_LEAF_DAYS}; issue it with `platen-pki`"
     )]
     LongLived {
         /// Days of its validity, rounded up.
@@ -46,10 +46,10 @@ pub enum Rejection {
     /// It has a critical extension that is not supported.
     #[error("unknown critical extension {0}")]
     UnknownCriticalExtension(String),
-    /// The signature's algorithm.
+    /// It is signed with a weak algorithm.
     #[error("signed with {0}: expected ECDSA, Ed25519 or RSA with SHA-256 or better")]
     WeakSignature(String),
-    /// The key's algorithm or length.
+    /// Its key is weak, too large, or of an unsupported algorithm.
     #[error(
         "key is {0}: expected ECDSA P-256 or P-384, Ed25519, or RSA of 2048 to 4096 bits with exponent 65537"
     )]
@@ -63,13 +63,13 @@ pub enum Rejection {
     /// No key usage, or one without `digitalSignature`.
     #[error("key usage lacks digitalSignature")]
     NoDigitalSignature,
-    /// No extended key usage.
+    /// It has no extended key usage.
     #[error("no extended key usage")]
     NoPurpose,
-    /// `anyExtendedKeyUsage`.
+    /// Its extended key usage contains `anyExtendedKeyUsage`.
     #[error("extended key usage is `any`: expected exactly the party's own")]
     AnyPurpose,
-    /// An extended key usage that is not exactly that of the peer's kind.
+    /// Its extended key usage is not exactly that of the peer's kind.
     #[error("extended key usage is wrong for a party of kind {kind}: expected exactly {expected}")]
     WrongPurpose {
         /// The peer's kind.
@@ -77,57 +77,59 @@ pub enum Rejection {
         /// The expected value.
         expected: &'static str,
     },
-    /// A party whose kind never has this role.
-    #[error("party of kind {kind} never {}", match role { Role::Client => "calls", Role::Server => "listens" })]
+    /// A party of this kind never has this role in a handshake.
+    #[error("party of kind {kind} never {}", match role { Role::Client => "opens connections", Role::Server => "accepts connections" })]
     WrongRole {
         /// The peer's kind.
         kind: PartyKind,
         /// The role that it has taken.
         role: Role,
     },
-    /// Not exactly one URI in the subject alternative name.
+    /// It does not have exactly one URI in the subject alternative name.
     #[error("{0} URIs in the subject alternative name: expected exactly one")]
     UriCount(usize),
-    /// The URI isn't a SPIFFE ID of Platen.
+    /// Its URI isn't a SPIFFE ID of Platen.
     #[error("the subject alternative name is not a SPIFFE ID: {0}")]
     NotSpiffe(InvalidSpiffeId),
-    /// Names in the subject alternative name that the kind of party must not have.
+    /// It has DNS names, addresses or other names that its kind must not have.
     #[error("the subject alternative name has more names than a party of kind {0} may have")]
     SurplusNames(PartyKind),
-    /// Of another trust domain.
-    #[error("trust domain {theirs} is not ours, {ours}")]
+    /// It is of another trust domain.
+    #[error("the trust domain is {theirs}: expected {ours}")]
     OtherTrustDomain {
-        /// The peer's.
+        /// The peer's trust domain.
         theirs: TrustDomain,
-        /// Our own.
+        /// Our own trust domain.
         ours: TrustDomain,
     },
-    /// A party of a kind that has no business here.
+    /// Parties of its kind are not accepted here.
     #[error("party of kind {kind} is not accepted here: expected {}", list(expected))]
     WrongKind {
-        /// The peer's.
+        /// The peer's kind.
         kind: PartyKind,
-        /// Welcome ones.
+        /// The accepted kinds.
         expected: Vec<PartyKind>,
     },
-    /// Revoked by its issuer.
+    /// It was revoked by its issuer.
     #[error("certificate {serial} was revoked at {at} (Unix seconds), reason {reason}")]
     Revoked {
         /// Its serial number, hexadecimal.
         serial: String,
-        /// Since when, Unix seconds.
+        /// When it was revoked, Unix seconds.
         at: i64,
-        /// Why.
+        /// The reason.
         reason: RevocationReason,
     },
-    /// Revocation lists are configured, and none of them is its issuer's.
+    /// Revocation lists are configured, but none of its issuer.
     #[error("no revocation list of its issuer, {issuer}: load the list that `platen-pki crl` writes")]
     UnknownStatus {
         /// The issuer's distinguished name.
         issuer: String,
     },
     /// Its issuer's revocation list is too old.
-    #[error("the next revocation list of {issuer} was due at {next_update} (Unix seconds), it is {now}")]
+    #[error(
+        "the next revocation list of {issuer} was due at {next_update} (Unix seconds); the time is {now}"
+    )]
     StaleList {
         /// The issuer's distinguished name.
         issuer: String,
@@ -136,8 +138,8 @@ pub enum Rejection {
         /// Now.
         now: i64,
     },
-    /// Its issuer's revocation list is of the future.
-    #[error("the revocation list of {issuer} begins at {this_update} (Unix seconds), it is {now}")]
+    /// Its issuer's revocation list is dated in the future.
+    #[error("the revocation list of {issuer} begins at {this_update} (Unix seconds); the time is {now}")]
     FutureList {
         /// The issuer's distinguished name.
         issuer: String,
@@ -146,7 +148,7 @@ pub enum Rejection {
         /// Now.
         now: i64,
     },
-    /// Issued by the intermediate of the other side.
+    /// It was issued by the intermediate for other kinds.
     #[error("party of kind {kind} must not be issued by {}", authority(*issuer))]
     WrongIssuer {
         /// The peer's kind.
@@ -157,7 +159,7 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// A short name, for a metric's label: one of few.
+    /// Short name for a metric's label, from a small set.
     #[must_use]
     pub const fn label(&self) -> &'static str {
         match self {
@@ -194,6 +196,6 @@ const fn authority(issuer: Issuer) -> &'static str {
     match issuer {
         Issuer::ServerAuthority => "the server CA",
         Issuer::GatewayAuthority => "the gateway CA",
-        Issuer::Unclear => "an unclear intermediate",
+        Issuer::Unclear => "an intermediate of unknown kind",
     }
 }

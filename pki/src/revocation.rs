@@ -1,8 +1,8 @@
-//! Revocation: signed lists of revoked certificates, and whether a peer that was let in may still stay.
+//! Revocation: signed lists of revoked certificates, and whether an admitted peer is still accepted.
 //!
 //! A bundle is one PEM file: each revocation list, and the certificate of the authority that signed it. A list is
 //! verified when it is loaded, up to a trusted root; the check of a peer is then a look-up, cheap enough for every
-//! request. With a bundle, a peer of unknown status is refused; a list that never came is no excuse.
+//! request. With a bundle, a peer of unknown status is rejected, also if the list of its issuer is missing.
 
 mod join;
 mod list;
@@ -27,7 +27,7 @@ use list::List;
 pub use list::{CrlFault, Revocation};
 use succession::{Age, Fault};
 
-/// The largest bundle that is read, bytes: some 200,000 revoked certificates.
+/// Maximum size of a bundle, bytes: about 200,000 revoked certificates.
 const BUNDLE_BYTES: u64 = 16 << 20;
 
 /// The maximum number of lists in a bundle.
@@ -36,23 +36,23 @@ const BUNDLE_LISTS: usize = 32;
 /// Why revocation lists are rejected. The lists in force stay.
 #[derive(Debug, thiserror::Error)]
 pub enum CrlError {
-    /// The file.
+    /// The file can't be read.
     #[error(transparent)]
     File(#[from] PemFileError),
-    /// Too many lists.
+    /// The file has too many lists.
     #[error("{} has more than {BUNDLE_LISTS} revocation lists", path.display())]
     TooMany {
         /// The file.
         path: PathBuf,
     },
-    /// A list in it.
+    /// A list in the file is rejected.
     #[error("revocation list {number} in {} is refused", path.display())]
     List {
         /// The file.
         path: PathBuf,
         /// Its position, from 1.
         number: usize,
-        /// Why.
+        /// The cause.
         source: CrlFault,
     },
     /// A list is older than the one in force, which would undo revocations.
@@ -69,8 +69,8 @@ pub enum CrlError {
     },
     /// A list has the number of the one in force, but other content.
     #[error(
-        "{} has another list {number} of {issuer} than the one in force: two lists must not have the same number; make a new one \
-         with `platen-pki crl`, in one place only",
+        "in {}, list {number} of {issuer} differs from the list {number} in force: two lists must not have the same \
+         number; make a new one with `platen-pki crl`, in one place only",
         path.display()
     )]
     SameNumber {
@@ -126,7 +126,7 @@ pub enum CrlError {
 }
 
 impl CrlError {
-    /// A short name, for a metric's label: one of few.
+    /// Short name for a metric's label, from a small set.
     #[must_use]
     pub const fn label(&self) -> &'static str {
         match self {
@@ -141,7 +141,7 @@ impl CrlError {
         }
     }
 
-    /// Whether the same file may be accepted later, as time passes.
+    /// Whether the same file may be accepted later, because time passes.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
         matches!(self, Self::Future { .. } | Self::Overdue { .. })
@@ -153,21 +153,21 @@ impl CrlError {
 pub struct Reload {
     /// The new lists; `None` if nothing changed.
     pub taken: Option<Crls>,
-    /// Rejected lists of the bundle; those in force of the same issuers stay.
+    /// Rejected lists of the bundle. The lists in force from the same issuers stay in force.
     pub rejected: Vec<CrlError>,
 }
 
-/// The age of the lists; the oldest decides.
+/// The state of all lists by their dates; the worst decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Freshness {
     /// No list is configured.
     NotConfigured,
-    /// In force until this time, Unix seconds.
+    /// In force.
     Fresh {
         /// When the next one is due.
         next_update: i64,
     },
-    /// The next one is overdue, which is an error to report, but peers are accepted until this time, Unix seconds.
+    /// Overdue, which is reported as an error; peers are still accepted.
     Grace {
         /// The issuer's distinguished name.
         issuer: String,
@@ -176,14 +176,14 @@ pub enum Freshness {
         /// When peers will be rejected.
         until: i64,
     },
-    /// Too old: peers of this issuer are rejected.
+    /// Too old: peers of the issuer are rejected.
     TooOld {
         /// The issuer's distinguished name.
         issuer: String,
         /// When the next one was due.
         next_update: i64,
     },
-    /// Dated in the future: peers of this issuer are rejected.
+    /// Dated in the future: peers of the issuer are rejected.
     Future {
         /// The issuer's distinguished name.
         issuer: String,
@@ -241,7 +241,7 @@ impl PeerLeaf {
         }
     }
 
-    /// The serial number for people, formatted on demand.
+    /// The name of the issuer for people, formatted on demand.
     fn issuer_name(&self) -> String {
         X509Name::from_der(&self.issuer)
             .map_or_else(|_| "an issuer without a name".to_owned(), |(_, name)| name.to_string())
@@ -295,8 +295,8 @@ impl Crls {
         Ok(Self { source: Some(source), lists, tolerance })
     }
 
-    /// Loads the bundle again if the file has changed. Each list is judged by itself: if one is rejected, that of its
-    /// issuer in force stays, and the others are used.
+    /// Loads the bundle again if the file has changed. Each list is judged by itself: if one is rejected, the list in
+    /// force of its issuer stays, and the others are used.
     ///
     /// # Errors
     /// As [`Crls::load`]. The lists in force stay.

@@ -31,7 +31,7 @@ pub enum RevocationReason {
 
 /// An unknown reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{given:?} is no reason of RFC 5280: expected one of {}", names())]
+#[error("{given:?} is not a reason of RFC 5280: expected one of {}", names())]
 pub struct InvalidRevocationReason {
     /// The given text, shortened.
     given: String,
@@ -86,7 +86,7 @@ impl RevocationReason {
         }
     }
 
-    /// The reason of a code; an unknown code revokes as well.
+    /// The reason of a code. An unknown code also means that the certificate is revoked.
     pub(crate) fn of_code(code: u8) -> Self {
         Self::ALL.into_iter().find(|reason| reason.code() == code).unwrap_or(Self::Unspecified)
     }
@@ -101,7 +101,7 @@ impl fmt::Display for RevocationReason {
 impl FromStr for RevocationReason {
     type Err = InvalidRevocationReason;
 
-    /// `keyCompromise`, also as `key-compromise`.
+    /// `keyCompromise` or `key-compromise`.
     fn from_str(text: &str) -> Result<Self, InvalidRevocationReason> {
         let plain = |name: &str| name.replace('-', "").to_ascii_lowercase();
         let found = Self::ALL.into_iter().find(|reason| plain(reason.as_str()) == plain(text));

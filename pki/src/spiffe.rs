@@ -37,7 +37,7 @@ pub enum InvalidSpiffeId {
         given: String,
     },
     /// An unknown kind of party.
-    #[error("{given:?} is no kind of party: expected gateway, comm-server, global-server or operator")]
+    #[error("{given:?} is not a kind of party: expected gateway, comm-server, global-server or operator")]
     Kind {
         /// The given text, shortened.
         given: String,
@@ -94,7 +94,7 @@ impl PartyKind {
         }
     }
 
-    /// Whether a party of this kind also listens, so that its certificate must serve as a server's.
+    /// Whether a party of this kind accepts connections, so that its certificate must be usable by a server.
     #[must_use]
     pub const fn is_server(self) -> bool {
         match self {
@@ -181,7 +181,7 @@ impl fmt::Display for Party {
 impl FromStr for Party {
     type Err = InvalidSpiffeId;
 
-    /// `KIND/NAME`.
+    /// Parses `KIND/NAME`.
     fn from_str(text: &str) -> Result<Self, InvalidSpiffeId> {
         let form = || InvalidSpiffeId::Party { given: shortened(text) };
         let (kind, name) = text.split_once('/').ok_or_else(form)?;

@@ -1,7 +1,8 @@
 //! The TLS configurations of all programs: TLS 1.3 only, post-quantum key exchange first, mutual, one verifier.
 //!
-//! Each configuration keeps its own resumption store: a new one never resumes what an older one let in. Whoever serves
-//! calls [`crate::revocation::peer_still_good`] after every handshake all the same: a resumed one shows no certificate.
+//! Each configuration has its own store of sessions, so that a new one never resumes a session of an older one. A
+//! server must still call [`crate::revocation::peer_still_good`] after every handshake, because a resumed handshake
+//! contains no certificate.
 
 /// The methods of a rustls verifier that check the peer's signature: TLS 1.3 only, by the algorithms in `self.signatures`.
 macro_rules! tls13_signatures {
@@ -57,11 +58,11 @@ pub use verifier::{PeerRejection, explain};
 /// Why a TLS configuration can't be built.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// Roots.
+    /// The verifier can't be built from the roots.
     #[error("the roots can't be used for verification")]
     Verifier(#[from] VerifierBuilderError),
     /// Another error of rustls.
-    #[error("rustls refuses the configuration")]
+    #[error("rustls rejects the TLS configuration")]
     Rustls(#[from] rustls::Error),
     /// The identity is not a server's.
     #[error(
@@ -73,7 +74,7 @@ pub enum TlsError {
 /// A server's side of mutual TLS for clients of the kinds `accepts`; ALPN `h2` and `http/1.1`.
 ///
 /// # Errors
-/// The identity is no server's, or its roots can't be used.
+/// The identity is not a server's, or its roots can't be used.
 pub fn server_config(identity: &Identity, accepts: &[PartyKind]) -> Result<ServerConfig, TlsError> {
     asking(identity, PeerVerifier::of_clients(&identity.trust, accepts)?)
 }
@@ -103,7 +104,7 @@ fn asking(
 /// Operators' HTTPS: no client certificate.
 ///
 /// # Errors
-/// The identity is no server's.
+/// The identity is not a server's.
 pub fn public_server_config(identity: &Identity) -> Result<ServerConfig, TlsError> {
     let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -125,7 +126,7 @@ fn listening(
     Ok(config)
 }
 
-/// The client's side: presents the own certificate, and verifies the server's name and its SPIFFE kind.
+/// The client's side: presents our own certificate, and verifies the server's name and its SPIFFE kind.
 ///
 /// # Errors
 /// The identity's roots can't be used.
@@ -134,7 +135,7 @@ pub fn client_config(identity: &Identity, expects: PartyKind) -> Result<ClientCo
     Ok(with_alpn(calling(&identity.trust, expects)?.with_client_cert_resolver(Arc::new(own))))
 }
 
-/// The client's side without a certificate, before enrollment: verifies the server as strictly.
+/// The client's side without a certificate, before enrollment. The server is verified as strictly.
 ///
 /// # Errors
 /// The roots can't be used.

@@ -1,8 +1,8 @@
 //! One-time enrollment tokens: pure. The secret and the time come from outside.
 //!
-//! A token is one word that a person copies: `platen1-` and base64url of what it says. It names the gateway, pins the
-//! authority's root for the first contact, expires, and carries a secret. The server keeps a [`TokenRecord`], which
-//! has no secret; that a token is used once is the server's to remember.
+//! A token is one word that a person copies: `platen1-` and its content in base64url. It names the gateway, contains
+//! the fingerprint of the authority's root for the first contact, has an expiry and a secret. The server stores a
+//! [`TokenRecord`], which doesn't contain the secret. The server must ensure that a token is used only once.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ pub struct Token {
     pub gateway: SpiffeId,
     /// SHA-256 of the root's certificate.
     pub root_sha256: [u8; 32],
-    /// Its expiry.
+    /// When it expires.
     pub expires_at: Timestamp,
     text: SecretString,
 }
@@ -45,11 +45,11 @@ pub struct Token {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenRecord {
-    /// SHA-256 of the token, hexadecimal: its name in a store.
+    /// SHA-256 of the token, hexadecimal: the key of the record.
     pub token_sha256: String,
     /// The gateway that it enrolls.
     pub gateway: SpiffeId,
-    /// Its expiry.
+    /// When it expires.
     pub expires_at: Timestamp,
     /// When it was created.
     pub made_at: Timestamp,
@@ -64,7 +64,7 @@ pub struct TokenRecord {
 /// Why a text is not a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidToken {
-    /// It has another form.
+    /// It doesn't have the form of a token.
     #[error("this is not an enrollment token: expected one word that begins with {PREFIX}")]
     Form,
     /// A part is missing or was changed.
@@ -85,9 +85,9 @@ pub enum TokenRejection {
     #[error("the enrollment token is unknown")]
     Unknown,
     /// It has expired.
-    #[error("the enrollment token expired at {expired_at}: make a new one by `platen-pki token`")]
+    #[error("the enrollment token expired at {expired_at}: make a new one with `platen-pki token`")]
     Expired {
-        /// When.
+        /// When it expired.
         expired_at: Timestamp,
     },
 }
@@ -179,7 +179,7 @@ pub fn verify(record: &TokenRecord, presented: &str, now: Timestamp) -> Result<(
     Ok(())
 }
 
-/// The name under which the server stores the record of the presented token.
+/// The key under which the server stores the record of a token.
 #[must_use]
 pub fn record_name(presented: &str) -> String {
     hex::encode(sha256(presented.trim().as_bytes()))

@@ -23,7 +23,7 @@ pub struct Trust {
 /// None of the certificates is the pinned root.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the server's authority is not the one that the token names: expected a root of SHA-256 {expected}, got {}",
+    "the server's authority is not the one that the token names: expected a root with SHA-256 {expected}, got {}",
     if got.is_empty() { "none".to_owned() } else { got.join(" and ") }
 )]
 pub struct NotPinned {
@@ -33,7 +33,7 @@ pub struct NotPinned {
     pub got: Vec<String>,
 }
 
-/// Why a trust is rejected.
+/// Why roots can't be trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// The pinned root is missing.
@@ -48,7 +48,7 @@ impl Trust {
     /// Trusts `roots`, with no revocation list and the default tolerance.
     ///
     /// # Errors
-    /// A root is no certificate.
+    /// A root is not a certificate.
     pub fn new(
         trust_domain: TrustDomain,
         roots: Vec<CertificateDer<'static>>,
@@ -61,10 +61,10 @@ impl Trust {
         Ok(Self { trust_domain, roots: Arc::new(store), certificates: roots.into(), crls })
     }
 
-    /// Trusts the certificate in `offered` (the `cacerts` of an EST server) whose SHA-256 a token carries.
+    /// Trusts the certificate in `offered` (the `cacerts` of an EST server) whose SHA-256 is in a token.
     ///
     /// # Errors
-    /// None of them has it.
+    /// None of them has that digest.
     pub fn pinned(
         trust_domain: TrustDomain,
         root_sha256: [u8; 32],

@@ -1,4 +1,4 @@
-//! The command line as a person or a script uses it.
+//! The command line as used by people and scripts.
 
 #![allow(clippy::unwrap_used, clippy::unwrap_in_result, reason = "a test stops at what it did not expect")]
 
@@ -73,7 +73,7 @@ fn failures_are_1_wrong_arguments_are_2_and_both_say_what() {
         ("restore nowhere --dir y", 1, "cannot read nowhere"),
         ("inspect broken.pem --crl x", 2, "--against"),
         ("issue --dir x --profile gateway --name g --out g", 1, "run `platen-pki init --dir x` first"),
-        ("issue --dir ca --profile printer --name g --out g", 2, "no kind of party"),
+        ("issue --dir ca --profile printer --name g --out g", 2, "not a kind of party"),
         ("issue --dir ca --profile gateway --name G --out g", 1, "name \"G\" is not valid"),
         ("issue --dir ca --profile comm-server --name c --out c", 1, "at least one --dns or --ip"),
         ("issue --dir ca --profile gateway --name g --out ca/issued.jsonl", 1, "ca/issued.jsonl"),
@@ -143,7 +143,7 @@ fn a_certificate_is_revoked_listed_and_explained() {
         ),
         ("h/cert.pem --against g/root.pem --as server", 3, "extended key usage"),
         ("h/cert.pem --against g/root.pem --kind operator", 3, "party of kind gateway is not accepted here"),
-        ("h/cert.pem --against g/root.pem --trust-domain u", 3, "trust domain t is not ours, u"),
+        ("h/cert.pem --against g/root.pem --trust-domain u", 3, "the trust domain is t: expected u"),
         (
             "ca/gateway-ca.pem --against g/root.pem",
             3,
@@ -196,7 +196,7 @@ fn a_token_for_a_gateway_that_has_a_certificate_prints_its_effect() {
     assert!(text.contains(&format!("Its certificate {serial}, valid until")), "{text}");
     let made = json(dir, "token --dir ca --id gw-1 --replace --json");
     assert_eq!((&made["replaces"][0], &made["record"]["replaces"]), (&serial.into(), &true.into()));
-    // A revoked one is no obstacle.
+    // A revoked one is not an obstacle.
     json(dir, "revoke --dir ca --id gateway/gw-1 --json");
     assert_eq!(json(dir, "token --dir ca --id gw-1 --json")["replaces"], serde_json::json!([]));
 }
@@ -225,7 +225,7 @@ fn lists_of_two_places_are_joined_into_one_bundle() {
     assert_eq!(text.matches("BEGIN X509 CRL").count(), 2);
     let output = platen_pki(dir, "inspect g/cert.pem --against g/root.pem --crl crl.pem --json");
     assert!(String::from_utf8_lossy(&output.stdout).contains("was revoked at"), "{output:?}");
-    // Another authority's root, or a file that is no list: nothing is written.
+    // Another authority's root, or a file that is not a list: nothing is written.
     json(dir, "init --dir other --trust-domain t --insecure-no-passphrase --json");
     for wrong in [
         "join-crl --root other/root.pem --out new.pem online-lists/crl.pem",

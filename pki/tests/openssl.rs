@@ -1,5 +1,5 @@
-//! OpenSSL, which nobody here wrote, on the other side: it verifies our chains, connects with our certificates,
-//! and makes the ones that our own tools won't.
+//! OpenSSL as an independent peer: it verifies our chains, connects with our certificates, and creates certificates
+//! that our own tools won't.
 
 #![allow(clippy::unwrap_used, clippy::unwrap_in_result, reason = "a test stops at what it did not expect")]
 
@@ -64,7 +64,7 @@ fn openssl_reads_the_roots_key_with_the_passphrase_only() {
     assert!(!read("pass:wrong horse").status.success());
 }
 
-/// Accepts one connection, says `hello NAME` to whom it lets in, and gives what rustls says.
+/// Accepts one connection and sends `hello NAME` to an accepted peer; returns the result of rustls.
 fn serve_once(config: ServerConfig) -> (u16, thread::JoinHandle<io::Result<()>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -90,7 +90,7 @@ fn greet(connection: &mut ServerConnection, socket: &mut TcpStream) -> io::Resul
     Stream::new(connection, socket).write_all(format!("hello {name}\n").as_bytes())
 }
 
-/// What `openssl s_client` prints, and what our server says.
+/// The output of `openssl s_client`, and the result of our server.
 fn s_client(site: &Site, arguments: &[&str]) -> (String, io::Result<()>) {
     let identity = Identity::load(&site.issue(PartyKind::CommServer, "listener")).unwrap();
     let (port, server) = serve_once(tls::server_config(&identity, &[PartyKind::Gateway]).unwrap());
@@ -141,7 +141,7 @@ fn openssl_is_refused_without_the_right_certificate_or_version() {
         tls::reason(tls.unwrap())
     };
     let none = with(&[]);
-    assert!(none.contains("the client shows no certificate"), "{none}");
+    assert!(none.contains("the client sent no certificate"), "{none}");
     let wrong_kind = with(&shown(&operator));
     assert!(
         wrong_kind.contains("party of kind operator is not accepted here: expected gateway"),

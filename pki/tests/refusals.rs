@@ -1,4 +1,4 @@
-//! The list of bad input, in memory and in both directions: who is refused, and that the reason is said in words.
+//! Invalid certificates, in memory and in both directions: each is rejected, with an understandable reason.
 
 #![allow(clippy::unwrap_used, clippy::unwrap_in_result, reason = "a test stops at what it did not expect")]
 
@@ -42,7 +42,7 @@ fn unknown_critical(params: &mut CertificateParams) {
     params.custom_extensions.push(extension);
 }
 
-/// What is wrong with one's own certificate, and what the other side says of it.
+/// A fault of a certificate, and the other side's error.
 fn table() -> Vec<(Change, &'static str)> {
     vec![
         (|p| p.extended_key_usages.clear(), "no extended key usage"),
@@ -118,7 +118,7 @@ fn the_client_reports_why_it_rejects_a_server() {
     }
 }
 
-/// Every kind of wrong authority, as a client's and as a server's.
+/// Every kind of wrong authority, for a client and for a server.
 #[test]
 fn wrong_authorities_are_reported_in_words() {
     let site = Site::new("t");
@@ -136,8 +136,8 @@ fn wrong_authorities_are_reported_in_words() {
         let intermediate = site.authority.certificate_of(which).clone();
         let by_leaf = own(vec![below.into(), parent.into(), intermediate], &key);
         for (shown, expected) in [
-            (own(vec![alone], &key), "no trusted root stands behind it"),
-            (stranger.odd(which, &params), "no trusted root stands behind it"),
+            (own(vec![alone], &key), "doesn't chain to a trusted root"),
+            (stranger.odd(which, &params), "doesn't chain to a trusted root"),
             (namesake.odd(which, &params), "its signature or its intermediate's is wrong"),
             (by_leaf, "issue another"),
         ] {
@@ -276,7 +276,7 @@ fn a_peer_without_a_common_group_gets_the_reason() {
     assert!(said.contains("no key exchange group in common"), "{said}");
 }
 
-/// The identity of a listener with the lists as they are now.
+/// The identity of a listener with the current lists.
 fn with_lists(site: &Site) -> Identity {
     let now = Timestamp::now();
     let lists = site.authority.revocation_lists(now, now + Duration::from_secs(3600)).unwrap();

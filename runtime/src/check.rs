@@ -120,7 +120,7 @@ pub fn identity(
         match std::fs::File::open(path) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound && name == "certificate" => {
-                return Err(vec![(key, format!("{} isn't there: {how_to_get}", path.display()))]);
+                return Err(vec![(key, format!("{} doesn't exist: {how_to_get}", path.display()))]);
             }
             Err(error) => faults.push((key, format!("{} can't be read: {error}", path.display()))),
         }

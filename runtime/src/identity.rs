@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 /// How often the files are checked for changes.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// How often an overdue or rejected revocation list is logged.
+/// Interval between two log lines about an overdue or rejected revocation list.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(3600);
 
 /// Time after which lists that were rejected for their dates are judged again.
@@ -81,7 +81,7 @@ fn joined(errors: &[CrlError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// The state at the last read.
+/// State of the last read.
 #[derive(Debug, Default)]
 struct Seen {
     stamps: Option<Stamps>,
@@ -231,7 +231,7 @@ impl LiveIdentity {
     }
 }
 
-/// Logs rejected files: each hour while nothing changes. Holds what was logged last, and when.
+/// Logs rejected files, and again each hour until they change. Takes and returns the last text with its time.
 fn report(error: &ReloadError, now: Timestamp, last: Option<(String, Timestamp)>) -> (String, Timestamp) {
     let text = error.to_string();
     if let Some((before, at)) = last
@@ -246,7 +246,7 @@ fn report(error: &ReloadError, now: Timestamp, last: Option<(String, Timestamp)>
         metrics::counter!("platen_crl_rejected_total", "reason" => list.label()).increment(1);
     }
     let error: &dyn std::error::Error = error;
-    tracing::warn!(error, "changed identity files are rejected, the old ones stay in force");
+    tracing::warn!(error, "changed identity files are rejected, the old ones stay in use");
     (text, now)
 }
 
@@ -265,7 +265,7 @@ fn measure(identity: &Identity, now: Timestamp) {
     }
 }
 
-/// Logs an overdue list as an error, each hour. Holds when it was logged last.
+/// Logs an overdue list as an error, each hour. Takes and returns the time of the last log line.
 fn complain(crls: &Crls, now: Timestamp, last: Option<Timestamp>) -> Option<Timestamp> {
     let recently = last.is_some_and(|last| now.duration_since(last).unsigned_abs() < COMPLAIN_EVERY);
     let at = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
@@ -276,11 +276,11 @@ fn complain(crls: &Crls, now: Timestamp, last: Option<Timestamp>) -> Option<Time
         }
         Freshness::Grace { issuer, next_update, until } => {
             let (next_update, until) = (at(next_update), at(until));
-            tracing::error!(issuer, %next_update, %until, "a revocation list is overdue: peers are accepted until then, publish a new one");
+            tracing::error!(issuer, %next_update, %until, "a revocation list is overdue: peers are accepted until then; publish a new one");
         }
         Freshness::TooOld { issuer, next_update } => {
             let next_update = at(next_update);
-            tracing::error!(issuer, %next_update, "a revocation list is too old: its issuer's peers are rejected, publish a new one");
+            tracing::error!(issuer, %next_update, "a revocation list is too old: its issuer's peers are rejected; publish a new one");
         }
         Freshness::Future { issuer, this_update, .. } => {
             let this_update = at(this_update);
@@ -328,7 +328,7 @@ impl<T> IdentityBound<T> {
         if !Arc::ptr_eq(&made.0, &identity) {
             match (self.make)(&identity) {
                 Ok(newer) => made.1 = Arc::new(newer),
-                Err(error) => tracing::error!(error, "a client can't be made for the new identity"),
+                Err(error) => tracing::error!(error, "a client with the new identity can't be created"),
             }
             made.0 = identity;
         }

@@ -1,8 +1,10 @@
 //! The listener: accepts connections, completes TLS handshakes, and gives every request the peer that its certificate
-//! names. A peer that was admitted is checked again on each request, and its connection ends once it may no longer stay.
+//! names. A peer that was admitted is checked again on each request, and its connection is closed when it is no
+//! longer authorised.
 //!
-//! A connection passes `limiter` (admission and eviction), `handshake` and `exchange` (HTTP). `activity` records what it is
-//! doing, `deadlines` how long each step may take: a connection whose peer sends nothing, is slow or doesn't read is closed.
+//! A connection passes `limiter` (admission and eviction), `handshake` and `exchange` (HTTP). `activity` records what
+//! it is doing, `deadlines` how long each step may take: a connection whose peer sends nothing, is slow or doesn't
+//! read is closed.
 
 mod activity;
 mod auth;
@@ -47,7 +49,7 @@ pub(crate) const LOCAL_CONNECTIONS: usize = 32;
 /// Maximum number of concurrent handshakes where every peer must present a certificate.
 const MAX_HANDSHAKES: usize = 1_000;
 
-/// Maximum number of evicted connections that are not closed yet.
+/// Maximum number of evicted connections that are still being closed.
 const ENDING: usize = 16;
 
 /// Time for open requests when the program drains.
@@ -56,7 +58,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Delay after an error of `accept` (such as no free descriptor).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The peer that sent a request: an [`axum::Extension`] of every request.
+/// The peer that sent a request; every request has it as an [`axum::Extension`].
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// Its address.
@@ -68,9 +70,9 @@ pub struct Peer {
 /// Limits of a listener.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at once.
+    /// Maximum number of concurrent connections.
     pub connections: usize,
-    /// How long each step of a connection may take.
+    /// Deadline of each step of a connection.
     pub deadlines: Deadlines,
 }
 
@@ -119,7 +121,7 @@ pub(crate) async fn serve_plain(
     accept_all(listener, Shared { name, auth: None, limits, limiter, router, shutdown }).await;
 }
 
-/// The limits: where a certificate is required, only handshakes are anonymous.
+/// The limits. If a certificate is required, only connections in the handshake are anonymous.
 fn capacity(client_auth: ClientAuth, connections: usize) -> Capacity {
     let anonymous = match client_auth {
         ClientAuth::Required(_) => (connections / 4).min(MAX_HANDSHAKES),
@@ -137,7 +139,7 @@ async fn accept_all(listener: TcpListener, shared: Shared) {
         let activity = Activity::new(shared.auth.is_some());
         let Some(permit) = shared.limiter.enter(address.ip(), activity.clone()) else {
             metrics::counter!("platen_connections_rejected_total", "listener" => shared.name).increment(1);
-            tracing::debug!(listener = shared.name, peer.address = %address, "connection rejected: limit reached");
+            tracing::debug!(listener = shared.name, peer.address = %address, "connection rejected: the limit of connections is reached");
             continue;
         };
         let connection = Connection {
@@ -157,7 +159,7 @@ async fn accept_all(listener: TcpListener, shared: Shared) {
     drop(listener);
     tracker.close();
     if tokio::time::timeout(DRAIN_TIMEOUT, tracker.wait()).await.is_err() {
-        tracing::warn!(listener = shared.name, "some requests did not end while draining");
+        tracing::warn!(listener = shared.name, "some requests did not end before the shutdown deadline");
     }
 }
 
@@ -189,7 +191,7 @@ async fn next(
 async fn answer(socket: TcpStream, connection: Connection, auth: Option<ListenerAuth>, router: Router) {
     let address = connection.address;
     if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(peer.address = %address, error = %error, "TCP_NODELAY is refused");
+        tracing::debug!(peer.address = %address, error = %error, "TCP_NODELAY can't be set");
     }
     let socket = WatchedSocket::new(socket, connection.activity.clone());
     let Some(auth) = auth else {
@@ -205,7 +207,7 @@ async fn answer(socket: TcpStream, connection: Connection, auth: Option<Listener
     {
         let listener = auth.name;
         metrics::counter!("platen_connections_rejected_total", "listener" => listener).increment(1);
-        tracing::warn!(listener, peer.address = %address, peer.id = %id, "connection rejected: limit reached");
+        tracing::warn!(listener, peer.address = %address, peer.id = %id, "connection rejected: the limit of connections is reached");
         return;
     }
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");

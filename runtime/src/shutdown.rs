@@ -20,7 +20,7 @@ pub fn on_signal() -> CancellationToken {
         };
         // Before the log: nothing may come between the signal and the end.
         cancelled.cancel();
-        tracing::info!("{signal}: draining");
+        tracing::info!("{signal} received: finishing open requests");
     });
     token
 }

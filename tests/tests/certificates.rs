@@ -148,15 +148,15 @@ async fn a_failed_renewal_is_reported_and_the_old_certificate_stays() -> Result<
     let local = site.address("gateway.local")?;
     assert_eq!(metric(local, "platen_gateway_certificate_alarm").await?, 1.0);
     let page = plain_client()?.get(format!("http://{local}/")).send().await?.text().await?;
-    assert!(page.contains("renewing it fails"), "{page}");
+    assert!(page.contains("renewal fails"), "{page}");
     let is_alarm = |text: &str| text.contains("[Platen] Certificate of gateway gw-demo needs attention");
     let letter = tokio::time::timeout(PATIENCE, mailbox.wait_for(|letter| is_alarm(&letter.text())));
     let letter = letter.await.context("no letter in time")?.context("no letter")?;
     assert_eq!(letter.to, ["it@demo.example"]);
     // Quoted-printable breaks its lines anywhere.
     let text = letter.text().replace("=\r\n", "");
-    assert!(text.contains("renewing it fails"), "{text}");
+    assert!(text.contains("renewal fails"), "{text}");
     assert_eq!(std::fs::read(&file)?, old);
-    assert!(site.gateway.as_ref().context("it runs")?.log().contains("renewing it fails"));
+    assert!(site.gateway.as_ref().context("it runs")?.log().contains("renewal fails"));
     site.stop()
 }

@@ -9,10 +9,10 @@ use tests::site::{PATIENCE, Site, SiteSpec};
 use tests::trust::metric;
 use tests::until::until;
 
-/// Longer than the test runs: a paused standby is still read.
+/// Maximum lag that is longer than the test, so that a paused standby is still used.
 const LONG_S: u32 = 3600;
 
-/// A standby that is paused for longer is behind.
+/// Maximum lag for tests of a standby that is too far behind.
 const SHORT_S: u32 = 1;
 
 struct Scene {
@@ -136,12 +136,12 @@ async fn a_standby_is_read_where_seconds_do_not_matter() -> Result<()> {
     // Stopped, and started again.
     scene.standby.crash()?;
     assert_eq!(names(&other.list("/api/v1/gateways").await?), ["gw-1", "gw-2"]);
-    scene.health("it to be missed", |answer| answer.contains("the replica is not read")).await?;
+    scene.health("it to be missed", |answer| answer.contains("the replica is not used")).await?;
     assert_eq!(names(&other.list("/api/v1/gateways").await?), ["gw-1", "gw-2"]);
     scene.standby.start_again()?;
     scene.is_read().await?;
     let log = scene.site.comm_server.as_ref().map(tests::program::Running::log).unwrap_or_default();
-    assert!(log.contains("the primary is read in place of the replica"), "{log}");
+    assert!(log.contains("queries use the primary, because the replica can't be used"), "{log}");
     scene.site.stop()?;
     Ok(())
 }

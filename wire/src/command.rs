@@ -3,9 +3,9 @@
 //! Life cycle: queued, delivered, accepted, running, done / failed / expired. A command is delivered again with each
 //! poll until the gateway responds to it, and executed once.
 //!
-//! A field that a gateway does not know may limit what the order allows. So an order, and the command around it, is
-//! carried out only if every field of it is known: [`Command::parse`] rejects it otherwise, and the gateway responds
-//! with `failed`. The other commands of the poll are not affected.
+//! An unknown field may restrict what the order allows. A gateway therefore executes a command only if it knows every
+//! field of the command and of its order: [`Command::parse`] rejects it otherwise, and the gateway responds with
+//! `failed`. The other commands of the poll are not affected.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,8 +18,8 @@ use serde_json::value::RawValue;
 use crate::codec::{self, CodecError};
 use crate::ids::{CommandId, DeviceId, RolloutId};
 
-/// A command as it is delivered. Its order is parsed separately, so that one which this version does not support is
-/// answered `failed` without affecting the others.
+/// A command as it is delivered. Its order is parsed separately, so that the response to an unsupported one is
+/// `failed` and the others are not affected.
 #[derive(Debug, Clone, Serialize)]
 pub struct Command {
     /// Its id.
@@ -43,7 +43,7 @@ impl Command {
         Ok(Self::from_stored(id, expires_at, order))
     }
 
-    /// Wraps an order that is JSON already.
+    /// Wraps an order that is already JSON.
     #[must_use]
     pub const fn from_stored(id: CommandId, expires_at: Timestamp, order: Box<RawValue>) -> Self {
         Self { id, expires_at, order, unknown_field: None }
@@ -65,7 +65,7 @@ impl Command {
     }
 }
 
-/// Keeps the name of an unknown field instead of failing: an error would reject the whole poll response.
+/// Stores the name of an unknown field instead of failing: an error would reject the whole poll response.
 impl<'de> Deserialize<'de> for Command {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Fields;
@@ -107,8 +107,8 @@ impl<'de> Deserialize<'de> for Command {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Order {
-    /// Read the meters of these devices, or of all if the list is absent, and report a counter set of each. For a
-    /// device that is off, as soon as it is back.
+    /// Read the meters of these devices, or of all if the list is absent, and report a counter set of each. A device
+    /// that doesn't respond is read as soon as it responds again.
     CounterRequest {
         /// The devices.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -225,7 +225,7 @@ impl FromStr for OrderKind {
 
 /// An unknown kind of order.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no order of kind {given:?}")]
+#[error("{given:?} is not a kind of command: expected one of {}", OrderKind::ALL.map(OrderKind::name).join(", "))]
 pub struct NoSuchOrder {
     given: String,
 }
@@ -267,9 +267,9 @@ pub struct Response {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseState {
-    /// It is durable on the gateway and needs no further delivery.
+    /// It is durable on the gateway. It is not delivered again.
     Accepted,
-    /// It is being carried out.
+    /// It is being executed.
     Running,
     /// It is done. Final.
     Done,

@@ -182,7 +182,7 @@ pub enum Counter {
     ScanTotal,
     /// Two-sided sheets.
     Duplex,
-    /// Pages since power-on; falls to 0, never differenced.
+    /// Pages since power-on. It falls to 0 in normal operation, so differences of it are never used.
     PowerOn,
     /// Paper jams.
     Jams,
@@ -229,9 +229,9 @@ impl Counter {
     }
 }
 
-/// A name that no counter has.
+/// An unknown name of a counter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no counter of that name")]
+#[error("there is no such counter: expected one of {}", Counter::ALL.map(Counter::name).join(", "))]
 pub struct NoSuchCounter;
 
 impl FromStr for Counter {
@@ -305,7 +305,7 @@ pub struct PrivateLevel {
     pub standard_max: Option<i64>,
 }
 
-/// The meaning of a level (RFC 3805, `prtMarkerSuppliesLevel`).
+/// What a level means (RFC 3805, `prtMarkerSuppliesLevel`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LevelState {

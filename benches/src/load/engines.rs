@@ -23,8 +23,8 @@ pub(super) struct Filled {
     pub(super) octets_each: f64,
 }
 
-/// Transactions that copy everything from tables of `from` (with a dot, or empty) into `reports_again` and
-/// `counters_again`.
+/// The transactions that copy all rows into `reports_again` and `counters_again`. `from` is the prefix of the source
+/// tables, with its dot, or empty.
 fn copies(from: &str, last: u64) -> String {
     let mut sql = String::new();
     for begin in (0..last).step_by(usize::try_from(STEP).unwrap_or(50)) {
@@ -54,7 +54,7 @@ fn sqlite(database: &Path, sql: &str) -> Result<String> {
 }
 
 fn whole(text: &str) -> Result<u64> {
-    text.trim().parse().with_context(|| format!("{text:?} is no number"))
+    text.trim().parse().with_context(|| format!("{text:?} is not a number"))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]

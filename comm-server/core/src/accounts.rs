@@ -1,4 +1,4 @@
-//! Accounts of people: what a person enters about one, checked, and who may be left without.
+//! Accounts of people: validates what is entered about one, and protects the last administrator.
 
 use crate::customers::NAME_BYTES;
 use crate::fields::{InvalidField, line};
@@ -8,12 +8,12 @@ use crate::tenancy::{Part, TenantId};
 /// The longest mail address, octets (RFC 5321, 4.5.3.1.3, without the brackets).
 const MAIL_BYTES: usize = 254;
 
-/// An account, as it is entered.
+/// An account as entered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountSpec {
     /// Its role.
     pub role: Role,
-    /// The part of the tree that it reaches; `None` for all of it.
+    /// The part of the tree that it can access; `None` for all of it.
     pub part: Option<Part>,
     /// The person's name, "" for none.
     pub full_name: String,
@@ -40,16 +40,16 @@ impl AccountSpec {
         Ok(Self { role: self.role, part: self.part, full_name, mail: mail(&self.mail)? })
     }
 
-    /// Whether the account can do everything in the whole tenant.
+    /// Whether the account has all permissions in the whole tenant.
     #[must_use]
     pub fn is_head(&self) -> bool {
         matches!(self.role, Role::Administrator | Role::Provider) && self.part.is_none()
     }
 }
 
-/// A mail address: a local part and a domain, without blanks. Whether mail arrives there is known by sending one.
+/// Validates a mail address: a local part and a domain, without spaces. Whether the address exists is not checked.
 fn mail(given: &str) -> Result<String, InvalidField> {
-    const EXPECTED: &str = "an address such as erin@dealer.example, or nothing";
+    const EXPECTED: &str = "an address such as erin@dealer.example, or an empty text";
     let mail = line("mail", given, MAIL_BYTES, EXPECTED)?;
     let is_address = mail.rsplit_once('@').is_some_and(|(local, domain)| {
         !local.is_empty() && !local.contains('@') && !domain.is_empty() && !domain.starts_with('.')

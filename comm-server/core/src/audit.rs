@@ -1,7 +1,7 @@
-//! The chain of a tenant's audit: a sealed entry has a number and a hash over its content and the hash of the entry before
-//! it, so that an entry that is changed, removed, inserted or moved afterwards is found.
+//! The chain of a tenant's audit: a sealed entry has a number and a hash over its content and the hash of the entry
+//! before it, so that an entry that is changed, removed, inserted or moved afterwards is found.
 //!
-//! The digest is passed in ([`Digest`]): this crate does no cryptography of its own and has no library for it.
+//! The digest is passed in ([`Digest`]): this crate contains no cryptography.
 
 mod difference;
 #[cfg(test)]
@@ -15,20 +15,20 @@ pub use difference::{Difference, differences};
 /// SHA-256 of some octets.
 pub type Digest = fn(&[u8]) -> [u8; 32];
 
-/// The first field of what is hashed, so that no hash of anything else is one of an entry.
+/// The first field of the hashed octets, so that the hash of other data can't be the hash of an entry.
 const DOMAIN: &str = "platen audit entry 1";
 
 /// A hash of the chain; as a text, 64 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChainHash([u8; 32]);
 
-/// A text that is no hash of a chain.
+/// A text that is not a hash of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the hash isn't one: expected 64 hexadecimal digits")]
+#[error("the hash is not valid: expected 64 hexadecimal digits")]
 pub struct InvalidHash;
 
 impl ChainHash {
-    /// Before the first entry: 32 octets of zero.
+    /// The hash before the first entry: 32 octets of zero.
     pub const START: Self = Self([0; 32]);
 }
 
@@ -63,21 +63,22 @@ pub struct Content<'a> {
     pub what: &'a str,
     /// The text for people.
     pub detail: &'a str,
-    /// What was changed, the text of a JSON document.
+    /// The object before the change: the text of a JSON document.
     pub before: Option<&'a str>,
-    /// What it was changed to, the text of a JSON document.
+    /// The object after the change: the text of a JSON document.
     pub after: Option<&'a str>,
 }
 
 impl Content<'_> {
-    /// The entry's hash at a place of the chain.
+    /// The entry's hash at a position in the chain.
     #[must_use]
     pub fn hash(&self, number: u64, previous: ChainHash, digest: Digest) -> ChainHash {
         ChainHash(digest(&self.octets(number, previous)))
     }
 
-    /// What is hashed: each field with its length before it, 8 octets, so that no octet can move to another field. Numbers
-    /// have 8 octets, the most significant first; a document follows an octet 1, and an octet 0 stands for none.
+    /// The octets to hash: each field is preceded by its length in 8 octets, so that two different entries never have
+    /// the same octets. Numbers have 8 octets, most significant first. A document is preceded by an octet 1; an octet
+    /// 0 means that there is none.
     fn octets(&self, number: u64, previous: ChainHash) -> Vec<u8> {
         let mut octets = Vec::with_capacity(512);
         let mut field = |bytes: &[u8]| {
@@ -116,7 +117,7 @@ pub struct Head {
     pub hash: ChainHash,
     /// Number of the oldest entry that is kept: one more than `number` if none is.
     pub first_number: u64,
-    /// The hash of the entry before that one, which retention deleted.
+    /// The hash of the entry before that one (deleted by retention).
     pub first_previous: ChainHash,
 }
 
@@ -125,7 +126,7 @@ impl Head {
     pub const START: Self =
         Self { number: 0, hash: ChainHash::START, first_number: 1, first_previous: ChainHash::START };
 
-    /// The head after one more entry, whose number and hash it has.
+    /// The head after one more entry, with that entry's number and hash.
     #[must_use]
     pub fn after(&self, content: &Content<'_>, digest: Digest) -> Self {
         let number = self.number + 1;
@@ -133,7 +134,8 @@ impl Head {
     }
 }
 
-/// A place in the chain that was noted elsewhere: whoever rewrites the whole chain and its head can't rewrite the note.
+/// Number and hash of an entry that were stored elsewhere: an attacker who rewrites the whole chain and its head
+/// can't change them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
     /// Number of the entry.
@@ -142,7 +144,7 @@ pub struct Known {
     pub hash: ChainHash,
 }
 
-/// A text that is no place in a chain.
+/// A text that is not a number and hash of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected NUMBER:HASH, as `audit verify` printed it")]
 pub struct InvalidKnown;
@@ -157,20 +159,20 @@ impl FromStr for Known {
     }
 }
 
-/// Why a chain isn't whole.
+/// The fault of a broken chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The entry is missing, although later ones exist or the head has its number.
+    /// The entry doesn't exist, although later ones exist or the head has its number.
     Missing,
-    /// The entry has a number that another one has, or that retention deleted.
+    /// The entry has the number of another one, or of one that retention deleted.
     Repeated,
-    /// Its hash is not that of its content and the entry before it.
+    /// Its hash doesn't match its content and the entry before it.
     Changed,
-    /// It stands behind the newest entry that was sealed.
+    /// It is newer than the newest sealed entry of the head.
     BehindHead,
-    /// It is the newest entry, and the head has another hash.
+    /// It is the newest entry, but the head has a different hash.
     NotHead,
-    /// It has another hash than the one that was noted.
+    /// It has a different hash than the one stored elsewhere.
     NotKnown,
 }
 
@@ -206,13 +208,13 @@ impl Fault {
     }
 }
 
-/// The first place at which a chain isn't whole.
+/// The first entry at which a chain is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("audit entry {number} {}", .fault.text())]
 pub struct Broken {
     /// Number of the entry.
     pub number: u64,
-    /// Why.
+    /// The reason.
     pub fault: Fault,
 }
 
@@ -227,16 +229,16 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Begins at the oldest entry that is kept.
+    /// Begins with the oldest entry that is kept.
     #[must_use]
     pub const fn new(head: Head, known: Option<Known>, digest: Digest) -> Self {
         Self { head, known, digest, next: head.first_number, previous: head.first_previous }
     }
 
-    /// The next entry; `hash` is the one that is stored with it, `None` where that is none.
+    /// Verifies the next entry; `hash` is its stored hash, `None` if that is not a valid one.
     ///
     /// # Errors
-    /// The chain isn't whole at this entry, or before it.
+    /// The chain is broken at this entry, or before it.
     pub fn check(
         &mut self,
         number: u64,
@@ -267,10 +269,10 @@ impl Verifier {
         self.check_known()
     }
 
-    /// The end of the entries.
+    /// Verifies that the entries end with the head.
     ///
     /// # Errors
-    /// The chain ends before its head, or with another hash.
+    /// The chain ends before its head, or with a different hash.
     pub fn end(mut self) -> Result<(), Broken> {
         if self.next <= self.head.number {
             return Err(Broken { number: self.next, fault: Fault::Missing });
@@ -289,7 +291,7 @@ impl Verifier {
         }
     }
 
-    /// Compares the entry before the next one with what was noted.
+    /// Compares the entry before the next one with the known hash.
     fn check_known(&self) -> Result<(), Broken> {
         match self.known {
             Some(known) if known.number + 1 == self.next && known.hash != self.previous => {

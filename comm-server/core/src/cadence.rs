@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A gateway counts as silent when its poll is later than this many times its interval, ...
+/// A gateway counts as not polling if its last poll is older than this many times its interval ...
 pub const SILENT_INTERVALS: i64 = 2;
 
 /// ... plus this time, milliseconds.
 pub const SILENT_SLACK_MS: i64 = 60_000;
 
-/// Whether a gateway has missed its poll by so much that something is wrong. `last` is its last poll, or when it was
-/// first seen; `next_poll_s` is the interval of its last response.
+/// Whether a gateway has not polled for too long. `last` is the time of its last poll, or when it was first seen;
+/// `next_poll_s` is the interval of its last response.
 #[must_use]
 pub fn is_silent(last: Timestamp, next_poll_s: i64, now: Timestamp) -> bool {
     let patience_ms = next_poll_s.saturating_mul(1000 * SILENT_INTERVALS).saturating_add(SILENT_SLACK_MS);
@@ -24,9 +24,9 @@ const LONGEST_S: u32 = 86_400;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cadence {
-    /// While no service call is open.
+    /// Interval while no service call is open.
     pub regular_s: u32,
-    /// While one is.
+    /// Interval while a service call is open.
     pub service_call_s: u32,
 }
 
@@ -38,9 +38,7 @@ impl Default for Cadence {
 
 /// An invalid cadence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "cadence.{name} is {given}: expected 1 to {LONGEST_S} seconds, service_call_s no longer than regular_s"
-)]
+#[error("cadence.{name} is {given}: expected 1 to {LONGEST_S} seconds, service_call_s at most regular_s")]
 pub struct InvalidCadence {
     name: &'static str,
     given: u32,
@@ -50,7 +48,7 @@ impl Cadence {
     /// Validates the intervals.
     ///
     /// # Errors
-    /// A time is 0 or longer than a day, or the urgent one is the longer.
+    /// An interval is 0 or longer than a day, or the one for service calls is longer than the regular one.
     pub const fn check(self) -> Result<(), InvalidCadence> {
         if self.regular_s == 0 || self.regular_s > LONGEST_S {
             return Err(InvalidCadence { name: "regular_s", given: self.regular_s });
@@ -61,7 +59,7 @@ impl Cadence {
         Ok(())
     }
 
-    /// The cadence with a regular interval of its own, where there is one.
+    /// The cadence with the regular interval `regular_s`, if given.
     #[must_use]
     pub const fn with_regular(self, regular_s: Option<u32>) -> Self {
         match regular_s {

@@ -26,11 +26,11 @@ use wire::command::{Order, ResponseState};
 pub enum CommandState {
     /// It waits for the gateway's next poll.
     Queued,
-    /// It was in the response to a poll; whether that response arrived is not known.
+    /// It was in the response to a poll; whether the gateway received it is not known.
     Delivered,
-    /// It is on the gateway's disk.
+    /// It is durable on the gateway.
     Accepted,
-    /// It is being carried out.
+    /// It is being executed.
     Running,
     /// It is done. Final.
     Done,
@@ -42,12 +42,12 @@ pub enum CommandState {
 
 /// An unknown state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no state of a command named {given:?}")]
+#[error("{given:?} is not a state of a command: expected one of {}", CommandState::ALL.map(CommandState::name).join(", "))]
 pub struct NoSuchState {
     given: String,
 }
 
-/// An event in the life of a command.
+/// An event of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CommandEvent {
     /// It is included in the response to a poll.
@@ -90,21 +90,21 @@ impl CommandState {
         matches!(self, Self::Queued | Self::Delivered)
     }
 
-    /// Whether the final response is still missing.
+    /// Whether it has no final response yet.
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Queued | Self::Delivered | Self::Accepted | Self::Running)
     }
 
-    /// Whether it expires at its expiry time: a command that runs is not stopped by it.
+    /// Whether the expiry ends it. A command that is already running continues.
     #[must_use]
     pub fn may_expire(self) -> bool {
         self.after(CommandEvent::Expire) != self
     }
 
     /// The state after an event. Events may be late, duplicate or out of order: an event that can't follow changes
-    /// nothing. The first final response stays; a response that arrives after the expiry reports what was done, and
-    /// replaces it.
+    /// nothing. The first final response is kept; a final response that arrives after the expiry replaces the state
+    /// `expired`.
     #[must_use]
     pub const fn after(self, event: CommandEvent) -> Self {
         use CommandEvent::{Deliver, Expire, Respond};
@@ -146,8 +146,8 @@ impl FromStr for CommandState {
     }
 }
 
-/// The expiry of an order given now: long enough for a gateway that is switched off over a weekend; a firmware update has a week
-/// from its date.
+/// The expiry of a command that is ordered now: long enough for a gateway that is switched off over a weekend. A
+/// firmware update expires a week after its date.
 #[must_use]
 pub fn expires_at(order: &Order, now: Timestamp) -> Timestamp {
     let (from, days) = match order {

@@ -1,8 +1,8 @@
 //! The changes that a batch of reports makes.
 //!
 //! Duplicates are dropped, a gap is rejected with the expected sequence number, and a report that can't be used is
-//! quarantined with the reason and blocks no other. Reports take effect in the order of their sequence numbers; the
-//! gateway's clock, which may be years off, decides nothing and is corrected by the server's.
+//! quarantined with the reason and blocks no other. Reports take effect in the order of their sequence numbers;
+//! decisions don't depend on the gateway's clock, which may be wrong by years and is corrected by the server's.
 //!
 //! ```
 //! use platen_comm_server_core::ingest::{BatchError, Effect, Known, check_sequence, effects, fresh, parse};
@@ -44,7 +44,7 @@ use wire::report::Envelope;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
     /// Reports before it are missing.
-    #[error("the batch begins with number {given}, but number {expected} is expected")]
+    #[error("the batch begins with sequence number {given}: expected {expected}")]
     Gap {
         /// The expected sequence number.
         expected: u64,

@@ -1,6 +1,6 @@
-//! How long rows are kept: meters first all, then one for each hour, day and month; other rows for a fixed time.
+//! How long rows are kept. All meters are kept first, then one per hour, day and month; other rows for a fixed time.
 //!
-//! The last meter of an hour, day or month is kept as it was read, with its evidence; so are the first meter of all and
+//! The last meter of an hour, day or month is kept unchanged, with its evidence; so are the first meter of all and
 //! those before and after a fall.
 
 use jiff::civil::Date;
@@ -24,11 +24,11 @@ const PLOT_POINTS: i64 = 1500;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
-    /// Every meter; after that the last one of each hour.
+    /// All meters; older ones are thinned to the last one of each hour.
     pub meters_raw_days: u32,
-    /// The last meter of each hour; after that of each day.
+    /// The last meter of each hour; older ones are thinned to one per day.
     pub meters_hourly_days: u32,
-    /// The last meter of each day; after that of each month, indefinitely.
+    /// The last meter of each day; older ones are thinned to one per month, which are kept indefinitely.
     pub meters_daily_days: u32,
     /// Reports as received.
     pub reports_days: u32,
@@ -60,8 +60,8 @@ impl Default for Retention {
 /// An invalid retention.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "retention.{name} is {given}: expected 1 to {LONGEST_DAYS} days, meters raw no longer than hourly, hourly no \
-     longer than daily"
+    "retention.{name} is {given}: expected 1 to {LONGEST_DAYS} days, meters_raw_days at most \
+     meters_hourly_days, and that at most meters_daily_days"
 )]
 pub struct InvalidRetention {
     name: &'static str,
@@ -101,8 +101,8 @@ impl Retention {
         }
     }
 
-    /// The spans in which meters are thinned now. Each ends at the end of a step, so that no step is thinned partially,
-    /// and begins where the coarser one ends.
+    /// The spans in which meters are thinned now. Each ends at the end of a step, so that no step is thinned
+    /// partially, and begins where the span with the coarser step ends.
     #[must_use]
     pub fn spans(&self, now: Timestamp, oldest_ms: i64) -> Vec<Span> {
         let hourly_to = before(now, self.meters_raw_days).div_euclid(DAY_MS) * DAY_MS;
@@ -127,13 +127,13 @@ impl Retention {
     }
 }
 
-/// A number of days before a time, milliseconds.
+/// The time a number of days before `now`, milliseconds.
 #[must_use]
 pub fn before(now: Timestamp, days: u32) -> i64 {
     now.as_millisecond() - i64::from(days) * DAY_MS
 }
 
-/// The step of a plot over this span, milliseconds: every value, or the last of each hour or day.
+/// The step of a plot over this span, milliseconds: 1 to show every value, else an hour or a day.
 #[must_use]
 pub const fn plot_step_ms(span_ms: i64) -> i64 {
     if span_ms <= 7 * DAY_MS {
@@ -150,7 +150,7 @@ fn month_of(ms: i64) -> i64 {
     date(ms).map_or(ms, |date| midnight(date.first_of_month()).unwrap_or(ms))
 }
 
-/// The beginning of the month after that of a time; the time itself if there is none.
+/// The beginning of the next month, UTC; the given time if that is out of range.
 fn next_month(ms: i64) -> i64 {
     let next = date(ms).and_then(|date| date.first_of_month().checked_add(1.month()).ok());
     next.and_then(midnight).unwrap_or(ms)

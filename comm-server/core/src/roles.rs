@@ -11,7 +11,7 @@ pub enum Role {
     Viewer,
     /// Handles calls: requests the status of devices.
     Dispatcher,
-    /// Handles meters and those they are for: requests counters, keeps customers and sites.
+    /// Handles billing: requests counters, manages customers, sites and assets.
     MeterClerk,
     /// Handles firmware: creates and cancels roll-outs.
     FirmwareManager,
@@ -21,9 +21,9 @@ pub enum Role {
     Engineer,
     /// Has every permission.
     Administrator,
-    /// Of a customer's own people: sees the customer's devices and nothing else.
+    /// A user of a customer: sees the customer's devices and nothing else.
     CustomerViewer,
-    /// Of a customer's own people: sees the customer's devices, and orders for them.
+    /// A user of a customer: sees the customer's devices, and orders for them.
     CustomerBuyer,
     /// Of the provider's people, and outside of every dealer: keeps dealers and the provider's own logins.
     Provider,
@@ -46,7 +46,7 @@ pub enum Permission {
     SeeQuarantine,
     /// Replay quarantined reports.
     ReplayQuarantine,
-    /// Create, change and delete customers and sites, assign gateways to them, and keep assets and the devices under them.
+    /// Create, change and delete customers and sites, assign gateways to sites, and manage assets and their devices.
     ManageCustomers,
     /// Create, change, disable and invite users, end their sessions, and give them new one-time passwords.
     ManageUsers,
@@ -80,7 +80,7 @@ impl Permission {
 }
 
 impl Permission {
-    /// Whether it is for logins that reach the whole tenant only: what it shows has no place in the tree.
+    /// Whether the permission requires access to the whole tenant, because its data belong to no part of the tree.
     #[must_use]
     pub const fn is_of_whole_tenant(self) -> bool {
         matches!(self, Self::SeeAudit)
@@ -136,7 +136,7 @@ impl Role {
         }
     }
 
-    /// Whether the role is for a customer's own people, who reach a part of the tree at most.
+    /// Whether the role is for users of a customer, who can access at most a part of the tree.
     #[must_use]
     pub(crate) const fn is_of_customers(self) -> bool {
         matches!(self, Self::CustomerViewer | Self::CustomerBuyer)
@@ -178,7 +178,7 @@ impl Role {
 
 /// An unknown role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no role of that name")]
+#[error("there is no such role: expected one of {}", Role::ALL.map(Role::name).join(", "))]
 pub struct NoSuchRole;
 
 impl FromStr for Role {

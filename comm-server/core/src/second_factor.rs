@@ -1,4 +1,4 @@
-//! The second factor of a login: who must have one, what a login still lacks, and the forms of codes.
+//! The second factor of a login: who must have one, which step a login needs next, and the forms of codes.
 
 use std::str::FromStr;
 
@@ -10,27 +10,27 @@ const CODE_DIGITS: usize = 6;
 /// Recovery codes that a user gets.
 pub const RECOVERY_CODES: usize = 10;
 
-/// Letters of a recovery code, without its hyphens: 80 random bits, so that a fast hash protects it.
+/// Letters of a recovery code, without hyphens: 80 random bits, enough to store it as a fast hash.
 pub const RECOVERY_LETTERS: usize = 16;
 
-/// The letters of recovery codes: 32, of which none look alike (Crockford's base 32).
+/// The letters of recovery codes: 32 that can't be mistaken for each other (Crockford's base 32).
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// Who must have a second factor: a setting of the service company.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RequireTotp {
-    /// Nobody must, everybody may.
+    /// Nobody must have one; everybody may.
     #[default]
     None,
     /// Administrators.
     Administrators,
-    /// Everybody who signs in.
+    /// Everybody who logs in.
     Everybody,
 }
 
-/// A name that is unknown.
+/// An unknown name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there is no value of that name")]
+#[error("there is no such value of require_totp or stage of a session")]
 pub struct Unknown;
 
 impl RequireTotp {
@@ -51,7 +51,7 @@ impl RequireTotp {
         }
     }
 
-    /// Whether somebody of a role must have a second factor.
+    /// Whether users with a role must have a second factor.
     #[must_use]
     pub const fn covers(self, role: Role) -> bool {
         match self {
@@ -77,18 +77,19 @@ pub enum SecondFactor {
     None,
     /// An authenticator, confirmed by a code.
     On,
-    /// There was one, and its secret is gone: the database was restored from a backup, which has no such secrets.
+    /// A second factor was set up, but its secret is missing: the database was restored from a backup, which contains no
+    /// such secrets.
     Lost,
 }
 
-/// How far a login is.
+/// The stage of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// The password was right; the code of the second factor is missing.
     Code,
     /// A second factor must be set up before anything else.
     Enroll,
-    /// Nothing is missing.
+    /// The login is complete.
     Open,
 }
 
@@ -96,7 +97,7 @@ impl Stage {
     /// All stages.
     pub const ALL: [Self; 3] = [Self::Code, Self::Enroll, Self::Open];
 
-    /// What a login with the right password lacks.
+    /// The stage of a login after the right password.
     #[must_use]
     pub const fn after_password(factor: SecondFactor, required: RequireTotp, role: Role) -> Self {
         match factor {
@@ -126,7 +127,7 @@ impl FromStr for Stage {
     }
 }
 
-/// A code as a person enters it.
+/// A code as entered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GivenCode {
     /// Six digits of an authenticator.
@@ -136,7 +137,7 @@ pub enum GivenCode {
 }
 
 impl GivenCode {
-    /// The code in a text, without blanks and hyphens; `None` for what can't be one.
+    /// Parses a code, ignoring spaces and hyphens; `None` if it can't be a code.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let read = |c: char| match c.to_ascii_lowercase() {
@@ -155,14 +156,14 @@ impl GivenCode {
     }
 }
 
-/// A recovery code of random octets, without hyphens.
+/// Makes a recovery code from random octets, without hyphens.
 #[must_use]
 pub fn recovery_code(random: &[u8; RECOVERY_LETTERS]) -> String {
     let letter = |octet: &u8| ALPHABET.get(usize::from(*octet % 32)).copied().map_or('0', char::from);
     random.iter().map(letter).collect()
 }
 
-/// A recovery code as it is shown: four groups.
+/// A recovery code as displayed: four groups.
 #[must_use]
 pub fn grouped(code: &str) -> String {
     let letters: Vec<char> = code.chars().collect();

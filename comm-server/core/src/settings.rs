@@ -1,5 +1,5 @@
-//! Settings that are inherited down the tree of a tenant: the value nearest to a gateway or a site counts, and where it
-//! comes from is shown beside it.
+//! Settings that are inherited down the tree of a tenant: the value nearest to a gateway or a site applies, and is
+//! shown with its origin.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use crate::second_factor::RequireTotp;
 /// A setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Setting {
-    /// IANA time zone of windows, cut-off dates and displayed times.
+    /// IANA time zone of time windows, billing dates and displayed times.
     TimeZone,
     /// Seconds between two polls of a gateway without an open service call.
     PollInterval,
@@ -18,7 +18,7 @@ pub enum Setting {
     RequireTotp,
 }
 
-/// A floor of the tree, from the top.
+/// A level of the tree, from the top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// The service company.
@@ -34,28 +34,28 @@ pub enum Level {
 /// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// No floor of the tree has a value: the server's own.
+    /// No level of the tree has a value: the server's configuration.
     Server,
-    /// A floor of the tree.
+    /// A level of the tree.
     Level(Level),
 }
 
-/// A value and where it comes from.
+/// A value and its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effective {
-    /// The value that counts.
+    /// The value that applies.
     pub value: String,
     /// Where it comes from.
     pub origin: Origin,
 }
 
-/// A name that is unknown.
+/// An unknown name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there is no setting or level of that name")]
+#[error("there is no such setting or level of the tree")]
 pub struct Unknown;
 
 impl Level {
-    /// All floors, from the top.
+    /// All levels, from the top.
     pub const ALL: [Self; 4] = [Self::Tenant, Self::Customer, Self::Site, Self::Gateway];
 
     /// Name in the store and the API.
@@ -113,7 +113,7 @@ impl Setting {
         }
     }
 
-    /// The lowest floor that may have a value of its own.
+    /// The lowest level that can have a value of its own.
     #[must_use]
     pub const fn lowest(self) -> Level {
         match self {
@@ -132,7 +132,7 @@ impl Setting {
         }
     }
 
-    /// The values, where there are a few; none where a text or a number is entered.
+    /// The possible values, if there are few; empty if a text or a number is entered.
     #[must_use]
     pub fn choices(self) -> &'static [&'static str] {
         match self {
@@ -141,10 +141,11 @@ impl Setting {
         }
     }
 
-    /// The value in its stored form. Whether a time zone is in the tz database is for the caller, who has one.
+    /// Validates a value; returns it in its stored form. The caller must check that a time zone is in the tz
+    /// database.
     ///
     /// # Errors
-    /// The value is out of its range.
+    /// The value is out of range.
     pub fn parse(self, given: &str) -> Result<String, InvalidField> {
         let given = given.trim();
         match self {
@@ -170,8 +171,7 @@ impl Setting {
         }
     }
 
-    /// The value that counts below a number of floors, of which some have a value of their own; `default` is the
-    /// server's.
+    /// The value that applies, given the values of some levels; `default` is the server's.
     #[must_use]
     pub fn effective(self, own: &[(Level, &str)], default: &str) -> Effective {
         let lowest = self.lowest();

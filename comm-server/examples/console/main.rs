@@ -18,7 +18,7 @@ async fn main() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let url = format!("sqlite://{}", dir.path().join("platen.db").display());
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let more = arguments.get(1).map(|text| text.parse()).transpose().context("DEVICES is no number")?;
+    let more = arguments.get(1).map(|text| text.parse()).transpose().context("DEVICES is not a number")?;
     drop(Store::open_detached(&url).await?);
     fleet::store(&url, more.unwrap_or(0), Timestamp::now()).await?;
     let address = arguments.first().map_or("127.0.0.1:0", String::as_str);

@@ -1,4 +1,4 @@
-//! Answers of the command line: one JSON document, or tables for people.
+//! Output of the command line: one JSON document, or tables for people.
 
 use std::path::Path;
 
@@ -21,12 +21,12 @@ use crate::store::{
     Recorded, Replayed, Rollout, RolloutDevice, Site,
 };
 
-/// Standard output refused.
+/// Standard output can't be written.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output can't be written")]
 pub(crate) struct PrintError(#[from] std::io::Error);
 
-/// A reader that is gone has read enough.
+/// Prints a line. A reader that closed its end is not an error.
 pub(super) fn line(text: &str) -> Result<(), PrintError> {
     runtime::output::line(text)?;
     Ok(())
@@ -101,7 +101,7 @@ fn rollout_row(r: &Rollout) -> Vec<String> {
 const ROLLOUT: [&str; 8] =
     ["roll-out", "target", "state", "not before", "verified", "failed", "cancelled", "by"];
 
-/// What a device waits for, its result, and the text of its panel.
+/// What a device waits for, its result, and its console text.
 fn reason(d: &RolloutDevice) -> String {
     let waits = d.waiting_for.map_or("", WaitReason::text);
     let panel = if d.panel.is_empty() { String::new() } else { format!("its panel shows: {}", d.panel) };
@@ -156,9 +156,9 @@ pub(super) fn migrated(json: bool, done: Migrated) -> Result<(), PrintError> {
     }
     let Migrated { from, to } = done;
     line(&if from == to {
-        format!("the tables are at version {to} already")
+        format!("the tables are already at version {to}")
     } else {
-        format!("the tables went from version {from} to {to}")
+        format!("the tables were migrated from version {from} to {to}")
     })
 }
 
@@ -193,7 +193,7 @@ pub(super) fn replayed(json: bool, done: Replayed) -> Result<(), PrintError> {
     if json {
         return document(&done);
     }
-    line(&format!("{} reports taken, {} still of no use", done.taken, done.kept))
+    line(&format!("{} reports stored, {} still can't be used", done.taken, done.kept))
 }
 
 pub(super) fn quarantine(json: bool, reports: &[Quarantined]) -> Result<(), PrintError> {
@@ -251,13 +251,13 @@ pub(super) fn audit_chain(json: bool, chain: &AuditChain) -> Result<(), PrintErr
     }
 }
 
-/// A part of an output; whether its reader wants more.
+/// Prints a part of an output; `false` if the reader closed its end.
 pub(super) fn part(text: &str) -> Result<bool, PrintError> {
     let reader = runtime::output::write(|out| out.write_all(text.as_bytes()))?;
     Ok(reader == OutputReader::Present)
 }
 
-/// A text as it is.
+/// Prints a text without a line break of its own.
 pub(super) fn text(text: &str) -> Result<(), PrintError> {
     line(text.trim_end())
 }
@@ -343,18 +343,18 @@ pub(super) fn imported(json: bool, mode: ImportMode, outcome: &FileOutcome) -> R
     let FileOutcome { rows, created, changed, unchanged, wrong, .. } = outcome;
     let what = if mode == ImportMode::Check { "would be " } else { "" };
     line(&format!(
-        "{rows} rows: {created} {what}created, {changed} {what}changed, {unchanged} as they were, {wrong} wrong"
+        "{rows} rows: {created} {what}created, {changed} {what}changed, {unchanged} unchanged, {wrong} invalid"
     ))
 }
 
-/// A one-time link; it is a secret and goes to standard output alone.
+/// Prints a one-time link. It is a secret, so it goes to standard output only.
 pub(super) fn invited(json: bool, invited: &Invited) -> Result<(), PrintError> {
     if json {
         return document(&json!({ "user": invited.user.as_str(), "path": invited.path(),
             "expires_at": invited.expires_at }));
     }
     line(&format!(
-        "{}: open {} on the console, once, until {}",
+        "{}: open {} on the console; it works once, until {}",
         invited.user,
         invited.path(),
         time(Some(invited.expires_at))
@@ -426,7 +426,7 @@ pub(super) fn tokens(json: bool, tokens: &[ApiToken], now: Timestamp) -> Result<
     line(&table(&headers, tokens.iter().map(row)))
 }
 
-/// A token is a secret and goes to standard output alone.
+/// Prints a token. It is a secret, so it goes to standard output only.
 pub(super) fn token_made(json: bool, made: &MadeToken) -> Result<(), PrintError> {
     if json {
         return document(&json!({ "token": made.id, "secret": made.token }));

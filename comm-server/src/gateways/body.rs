@@ -130,7 +130,7 @@ async fn collect(mut body: Body, memory: &BodyBudget) -> Result<BufferedBody, Bo
 
 /// An answer; compressed above [`wire::limits::COMPRESS_ABOVE_BYTES`] if the caller accepts that.
 pub(super) fn answer<T: Serialize>(accepted: &HeaderMap, value: &T) -> Result<Response, ProblemResponse> {
-    let failed = |_| ProblemResponse::new(ProblemCode::Internal, "the answer can't be written");
+    let failed = |_| ProblemResponse::new(ProblemCode::Internal, "the response can't be encoded");
     if !accepts_zstd(accepted) {
         let json = serde_json::to_vec(value).map_err(CodecError::Encode).map_err(failed)?;
         return Ok(([(header::CONTENT_TYPE, JSON)], json).into_response());

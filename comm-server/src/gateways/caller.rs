@@ -44,7 +44,9 @@ fn gateway(party: Option<&Party>) -> Result<GatewayId, ProblemResponse> {
     let forbidden = |detail: String| ProblemResponse::new(ProblemCode::Forbidden, detail);
     match party {
         Some(Party::Gateway(name)) => name.parse().map_err(|e| forbidden(format!("certificate: {e}"))),
-        Some(other) => Err(forbidden(format!("the certificate of {} is no gateway's", other.name()))),
-        None => Err(forbidden("a gateway's certificate is needed".to_owned())),
+        Some(other) => {
+            Err(forbidden(format!("the certificate of {} is not that of a gateway", other.name())))
+        }
+        None => Err(forbidden("a gateway's certificate is required".to_owned())),
     }
 }

@@ -19,10 +19,10 @@ pub(super) fn store(gateway: &GatewayId, error: &StoreError) -> ProblemResponse 
             "the database can't be reached: nothing was stored",
         );
     }
-    tracing::error!(gateway.id = %gateway, error = error as &dyn std::error::Error, "the store failed");
+    tracing::error!(gateway.id = %gateway, error = error as &dyn std::error::Error, "the database failed");
     ProblemResponse::new(
         ProblemCode::Internal,
-        "the server's store failed: nothing was stored, send it again",
+        "the server's database failed: nothing was stored, retry the request",
     )
 }
 

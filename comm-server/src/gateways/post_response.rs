@@ -27,6 +27,6 @@ pub(super) async fn post_response(
     let step = response.state.name();
     let open = state.store.answer_command(&caller, command, response);
     let open = open.await.map_err(|error| error::response(&caller.gateway, &error))?;
-    tracing::info!(gateway.id = %caller.gateway, command.id = %command, state = step, "command answered");
+    tracing::info!(gateway.id = %caller.gateway, command.id = %command, state = step, "response to a command received");
     body::answer(&accepted, &CommandResponseAck { next_poll_s: caller.cadence.next_poll_s(open) })
 }

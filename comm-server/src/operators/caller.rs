@@ -34,19 +34,19 @@ pub(super) fn check_csrf(caller: &Caller, given: &str) -> Result<(), ApiError> {
     Err(ApiError::new(ProblemCode::Forbidden, detail))
 }
 
-/// What stands between a login and everything else, in the order in which it is removed.
+/// A condition that a session must meet before it can be used for everything, in the order in which they are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Gate {
-    /// The code of the second factor.
+    /// The code of the second factor was entered.
     Code,
-    /// A password of one's own.
+    /// The user has replaced the one-time password.
     Password,
-    /// A second factor that must be set up.
+    /// A required second factor was set up.
     Enrollment,
 }
 
 impl Gate {
-    /// The first one that a session has not passed.
+    /// The first gate that a session has not passed.
     pub(super) fn of(caller: &Caller) -> Option<Self> {
         match (caller.stage, caller.must_change) {
             (Stage::Code, _) => Some(Self::Code),
@@ -56,7 +56,7 @@ impl Gate {
         }
     }
 
-    /// The gate that keeps a session from what is behind `passed`; with `None`, from what is behind all of them.
+    /// The gate that keeps a session from routes behind `passed`; with `None`, from routes behind all gates.
     pub(super) fn before(caller: &Caller, passed: Option<Self>) -> Option<Self> {
         Self::of(caller).filter(|gate| passed.is_none_or(|passed| *gate <= passed))
     }
@@ -72,7 +72,7 @@ impl Gate {
     }
 }
 
-/// Rejects everything behind a gate that the caller has not passed.
+/// Rejects a request for a route behind a gate that the session has not passed.
 fn check_gates(caller: &Caller, passed: Option<Gate>) -> Result<(), ApiError> {
     match Gate::before(caller, passed) {
         None => Ok(()),
@@ -80,7 +80,7 @@ fn check_gates(caller: &Caller, passed: Option<Gate>) -> Result<(), ApiError> {
     }
 }
 
-/// Finds the session of a request. The requests with which a page refreshes itself don't keep a session alive.
+/// Finds the session of a request. Requests by which a page refreshes itself don't extend a session.
 pub(super) async fn identify(state: &OperatorState, headers: &HeaderMap) -> Result<Caller, ApiError> {
     let token = session::token_of(headers).ok_or_else(ApiError::not_logged_in)?;
     let found = state.services.sessions.find(&token, !refreshes_itself(headers)).await?;
@@ -94,7 +94,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     match token {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
         Some(_) | None => {
-            let detail = "the authorization is of no known kind: expected `Bearer` and an API token";
+            let detail = "the Authorization header has an unknown scheme: expected `Bearer` and an API token";
             Err(ApiError::new(ProblemCode::Unauthorized, detail))
         }
     }
@@ -106,13 +106,13 @@ async fn by_token(state: &OperatorState, parts: &Parts, token: &str) -> Result<C
         parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address.ip());
     let found = state.services.tokens.caller(token, peer).await?;
     found.ok_or_else(|| {
-        let detail = "the API token is wrong, has expired, was revoked, or is not for this network";
+        let detail = "the API token is wrong, has expired, was revoked, or is not accepted from this network";
         ApiError::new(ProblemCode::Unauthorized, detail)
     })
 }
 
-/// After a write, and before its response is sent, records that the session wrote something: its next read sees it,
-/// whichever server it goes to.
+/// After a change, and before its response is sent, records in the session that it changed something, so that its
+/// next read sees the change on any server.
 pub(super) async fn record_write(
     State(state): State<OperatorState>,
     request: Request,
@@ -129,24 +129,24 @@ pub(super) async fn record_write(
         let error = &error as &dyn std::error::Error;
         tracing::warn!(
             error,
-            "a write is not recorded with its session, which may not see it for some seconds"
+            "a change can't be recorded in its session: the user's pages may not show it for some seconds"
         );
     }
     response
 }
 
-/// Whether a page refreshes itself, as opposed to a person's request.
+/// Whether the request was sent by a page's script to refresh it, and not by a person.
 fn refreshes_itself(headers: &HeaderMap) -> bool {
     headers.get(runtime::live::HEADER).is_some_and(|why| why != "search")
 }
 
-/// A caller of the API whose login may lack anything.
+/// The session of an API request, which may not have passed any gate.
 pub(super) struct AnyCaller(pub(super) Caller);
 
-/// A caller of the API who may still have a one-time password.
+/// The session of an API request, which may still have a one-time password.
 pub(super) struct UnverifiedCaller(pub(super) Caller);
 
-/// A caller of the API who may still have to set up a second factor.
+/// The session of an API request, for which a second factor may still have to be set up.
 pub(super) struct EnrollingCaller(pub(super) Caller);
 
 impl FromRequestParts<OperatorState> for UnverifiedCaller {
@@ -196,7 +196,7 @@ impl FromRequestParts<OperatorState> for Caller {
     }
 }
 
-/// A JSON body, limited, its errors naming the path.
+/// A JSON body with a limited size; errors name the path.
 pub(super) struct Body<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest<OperatorState> for Body<T> {
@@ -213,7 +213,7 @@ impl<T: DeserializeOwned> FromRequest<OperatorState> for Body<T> {
     }
 }
 
-/// A merge patch (RFC 7396), limited.
+/// A merge patch (RFC 7396) with a limited size.
 pub(super) struct Patch(serde_json::Value);
 
 impl FromRequest<OperatorState> for Patch {
@@ -229,14 +229,16 @@ impl FromRequest<OperatorState> for Patch {
         let patch: serde_json::Value =
             codec::from_json(&body).map_err(|error| ApiError::malformed(error.to_string()))?;
         if !patch.is_object() {
-            return Err(ApiError::malformed("the patch is no object: expected the fields that change"));
+            return Err(ApiError::malformed(
+                "the patch is not a JSON object: expected the fields that change",
+            ));
         }
         Ok(Self(patch))
     }
 }
 
 impl Patch {
-    /// What `current` is after the patch; errors name the field.
+    /// `current` with the patch applied; errors name the field.
     pub(super) fn apply<T: DeserializeOwned + Serialize>(&self, current: &T) -> Result<T, ApiError> {
         let mut document = serde_json::to_value(current).map_err(|error| ApiError::internal(&error))?;
         json_patch::merge(&mut document, &self.0);
@@ -245,7 +247,7 @@ impl Patch {
     }
 }
 
-/// Identifiers in a path: a text that can't be one names nothing.
+/// Identifiers in a path; an invalid one is answered with 404.
 pub(super) struct PathIds<T>(pub(super) T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<OperatorState> for PathIds<T> {
@@ -278,7 +280,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<OperatorState> for Params<T> {
     }
 }
 
-/// Fields of a submitted form; of a repeated field, the last one counts.
+/// Fields of a submitted form; if a field is repeated, the last one is used.
 #[derive(Debug, Default)]
 pub(super) struct Fields(BTreeMap<String, String>);
 
@@ -289,7 +291,7 @@ impl Fields {
     }
 }
 
-/// A form larger than the limit is refused by the router's body limit.
+/// A form larger than the limit is rejected by the router's body limit.
 impl FromRequest<OperatorState> for Fields {
     type Rejection = ApiError;
 

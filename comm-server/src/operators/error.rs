@@ -1,4 +1,4 @@
-//! Errors of the operators' side: an internal failure is logged with its chain, and reported without details.
+//! Errors of the operators' side: an internal error is logged with its sources, and sent without details.
 
 use axum::response::{IntoResponse, Response};
 use runtime::problem_response::ProblemResponse;
@@ -12,7 +12,7 @@ use crate::store::{ChangeError, RolloutError, StoreError};
 use comm_server_core::assets::PlacementError;
 use comm_server_core::rollouts::{Interface, PlanError};
 
-/// An error that is answered as a problem document (RFC 9457).
+/// An error that is sent as a problem document (RFC 9457).
 #[derive(Debug)]
 pub(crate) struct ApiError(pub(crate) Problem);
 
@@ -28,7 +28,7 @@ impl ApiError {
 
     /// The name is unknown.
     pub(crate) fn not_found(what: &str) -> Self {
-        Self::new(ProblemCode::NotFound, format!("there is no {what} of that name"))
+        Self::new(ProblemCode::NotFound, format!("there is no {what} with that name"))
     }
 
     /// The request has no valid session.
@@ -36,15 +36,18 @@ impl ApiError {
         Self::new(ProblemCode::Unauthorized, "there is no valid session: log in first")
     }
 
-    /// The change was made from another version than `current`.
+    /// The change is based on another version than `current`.
     pub(crate) fn changed(current: i64) -> Self {
-        let detail = format!("it was changed since: read version {current} and make the change again");
+        let detail = format!("it was changed meanwhile: read version {current} and repeat the change");
         Self::new(ProblemCode::PreconditionFailed, detail)
     }
 
     /// Too many requests from one address.
     pub(crate) fn too_many() -> Self {
-        let mut problem = Problem::new(ProblemCode::Overloaded, "too many logins from this address");
+        let mut problem = Problem::new(
+            ProblemCode::Overloaded,
+            "too many logins from this address: wait a minute, then try again",
+        );
         problem.status = 429;
         Self(problem)
     }

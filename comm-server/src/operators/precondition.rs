@@ -1,4 +1,4 @@
-//! Conditional requests (RFC 9110, section 13): a change names the version that it was made from.
+//! Conditional requests (RFC 9110, section 13): a change names the version on which it is based.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -18,25 +18,24 @@ impl<S: Sync> FromRequestParts<S> for Precondition {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let values = parts.headers.get_all(header::IF_MATCH).iter();
         if !values.map(HeaderValue::as_bytes).all(has_only_tag_octets) {
-            let detail = "If-Match has an octet that no entity tag has: expected the value of ETag, or *";
+            let detail = "If-Match has an octet that is not allowed in an entity tag: expected the value of ETag, or *";
             return Err(ApiError::malformed(detail));
         }
         let parsed = parts.headers.typed_try_get::<IfMatch>();
         let malformed =
-            |_| ApiError::malformed("If-Match is no entity tag: expected the value of ETag, or *");
+            |_| ApiError::malformed("If-Match is not an entity tag: expected the value of ETag, or *");
         std::future::ready(parsed.map(Self).map_err(malformed)).await
     }
 }
 
-/// Whether between quotes there is only what RFC 9110, section 8.8.3, allows there (`etagc`). The parser takes this for
-/// granted.
+/// Whether the quotes contain only what RFC 9110, section 8.8.3, allows (`etagc`). The parser doesn't check this.
 fn has_only_tag_octets(value: &[u8]) -> bool {
     let quoted = value.split(|octet| *octet == b'"').skip(1).step_by(2);
     quoted.flatten().all(|octet| *octet > b' ' && *octet != 0x7f)
 }
 
 impl Precondition {
-    /// Refuses a change that names no version, or another one than is there; `None` for `*`.
+    /// Rejects a change that names no version, or another one than the current; `None` for `*`.
     pub(super) fn check(&self, current: i64) -> Result<Option<i64>, ApiError> {
         let Some(wanted) = &self.0 else {
             let detail =
@@ -66,7 +65,7 @@ pub(super) fn versioned(version: i64) -> HeaderMap {
     headers
 }
 
-/// The same for what was created at `path`.
+/// The same for a resource that was created at `path`.
 pub(super) fn created(path: &str, version: i64) -> HeaderMap {
     let mut headers = versioned(version);
     if let Ok(path) = HeaderValue::from_str(path) {
@@ -98,7 +97,7 @@ mod tests {
         assert_eq!(check(Some("*")).await, Ok(None));
         assert_eq!(check(Some("\"6\"")).await, Err(412));
         assert_eq!(check(Some("W/\"7\"")).await, Err(412), "strong comparison");
-        assert_eq!(check(Some("\" \"")).await, Err(400), "a blank is no octet of a tag");
+        assert_eq!(check(Some("\" \"")).await, Err(400), "a blank is not an octet of a tag");
         assert_eq!(check(Some("\"6\" , \"7\"")).await, Ok(Some(7)), "blanks stand between tags");
         assert_eq!(check(None).await, Err(428));
         assert_eq!(check(Some("7")).await, Err(412), "no entity tag matches");

@@ -15,7 +15,7 @@ use crate::store::{
     StoreError, User,
 };
 
-/// How long a one-time link works.
+/// Validity of a one-time link.
 const INVITATION: SignedDuration = SignedDuration::from_hours(72);
 
 /// Why an account isn't changed.
@@ -24,27 +24,27 @@ pub(crate) enum AccountError {
     /// The role does not allow it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// Own rights can't be changed: nobody locks themselves out, or raises themselves.
+    /// Users can't change their own permissions, so that they can neither lock themselves out nor gain permissions.
     #[error(
-        "nobody changes their own role, reach, state or second factor here: another administrator has to do it"
+        "you can't change your own role, part of the tree, state or second factor here: another administrator must do it"
     )]
     Own,
-    /// The login name.
-    #[error("{name:?} is no login name: expected 1 to 64 bytes without control characters")]
+    /// The login name is not valid.
+    #[error("{name:?} is not a login name: expected 1 to 64 bytes without control characters")]
     Name {
         /// As it was given, its first 40 characters.
         name: String,
     },
-    /// A field, or the state of the accounts.
+    /// A field is invalid, or the change conflicts with other accounts.
     #[error(transparent)]
     Change(#[from] ChangeError),
-    /// The link.
-    #[error("this link was used already, or is older than 72 hours: have another one made")]
+    /// The link doesn't work.
+    #[error("this link was already used, or is older than 72 hours: request a new one")]
     NoInvitation,
-    /// The chosen password.
+    /// The chosen password is rejected.
     #[error(transparent)]
     Weak(#[from] WeakPassword),
-    /// No random numbers, or no hash.
+    /// The password can't be hashed.
     #[error(transparent)]
     Hash(#[from] HashError),
 }
@@ -97,7 +97,7 @@ impl Accounts {
     /// Users that the actor may manage, by login name.
     ///
     /// # Errors
-    /// The role does not allow it, or the store.
+    /// The role does not allow it, or the store failed.
     pub(crate) async fn list(
         &self,
         actor: &Actor,
@@ -153,7 +153,7 @@ impl Accounts {
         Ok(invited)
     }
 
-    /// Changes role, reach, names or state of a user.
+    /// Changes role, part of the tree, names or state of a user.
     ///
     /// # Errors
     /// See [`AccountError`].
@@ -174,7 +174,7 @@ impl Accounts {
         Ok(self.store.of(&actor.scope).change_account(user.name, change, author(actor)).await?)
     }
 
-    /// Makes a new one-time link for a user; an earlier one no longer works.
+    /// Creates a new one-time link for a user; earlier ones no longer work.
     ///
     /// # Errors
     /// See [`AccountError`].
@@ -207,16 +207,16 @@ impl Accounts {
         Ok(self.store.of(&actor.scope).end_sessions(user.name, author(actor)).await?)
     }
 
-    /// The user whom a one-time link invites.
+    /// The user of a one-time link.
     ///
     /// # Errors
-    /// It doesn't work any more, or the store.
+    /// The link doesn't work, or the store failed.
     pub(crate) async fn invited(&self, token: &str) -> Result<UserName, AccountError> {
         let found = self.store.invited(&token_hash(token), Timestamp::now()).await?;
         found.ok_or(AccountError::NoInvitation)
     }
 
-    /// Sets the password that an invited user chose. The link works no more.
+    /// Sets the password that an invited user chose. The link no longer works.
     ///
     /// # Errors
     /// See [`AccountError`].

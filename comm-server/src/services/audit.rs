@@ -12,10 +12,10 @@ use tokio::sync::Mutex;
 use super::{Actor, Forbidden};
 use crate::store::{AuditChain, AuditFilter, Recorded, Scoped, Store, StoreError};
 
-/// The most entries that the API and the console export at once; a file of them has some 500 MB.
+/// Maximum number of entries that the API and the console export at once, about 500 MB.
 pub(crate) const EXPORT_ENTRIES: i64 = 1_000_000;
 
-/// The most entries that are verified whenever the page is shown: some tens of milliseconds.
+/// Maximum length of a chain that is verified whenever the page is shown; this takes some tens of milliseconds.
 const SHORT_CHAIN: u64 = 5_000;
 
 /// Why the audit isn't shown.
@@ -24,20 +24,20 @@ pub(crate) enum AuditError {
     /// The role does not allow it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// More entries than one export has.
-    #[error("more than {EXPORT_ENTRIES} entries: choose a shorter time with from and to")]
+    /// There are more entries than one export may have.
+    #[error("more than {EXPORT_ENTRIES} entries: choose a shorter period with from and to")]
     TooMany,
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// What is known of a chain.
+/// The state of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// It was verified now.
     Verified(AuditChain),
-    /// It is too long to be verified whenever it is looked at.
+    /// It is too long to be verified whenever the page is shown.
     Unverified(Head),
 }
 
@@ -45,7 +45,7 @@ pub(crate) enum Standing {
 #[derive(Debug, Clone)]
 pub(crate) struct Audit {
     store: Store,
-    /// Of the verifications that read a whole chain, one runs at a time.
+    /// Limits the verifications of a whole chain to one at a time.
     one: Arc<Mutex<()>>,
 }
 
@@ -56,10 +56,10 @@ impl Audit {
         Self { store, one: Arc::default() }
     }
 
-    /// Seals what is recorded, and verifies the whole chain.
+    /// Seals new entries, and verifies the whole chain.
     ///
     /// # Errors
-    /// See [`AuditError`]; a broken chain is no error.
+    /// See [`AuditError`]; a broken chain is not an error.
     pub(crate) async fn verify(&self, actor: &Actor, known: Option<Known>) -> Result<AuditChain, AuditError> {
         actor.check(Permission::SeeAudit)?;
         let _one = self.one.lock().await;
@@ -68,7 +68,7 @@ impl Audit {
         Ok(own.verify_audit(known).await?)
     }
 
-    /// What is known of the chain without much work: a short one is verified.
+    /// The state of the chain without much work: only a short chain is verified.
     ///
     /// # Errors
     /// See [`AuditError`].
@@ -82,7 +82,7 @@ impl Audit {
         Ok(Standing::Verified(own.verify_audit(None).await?))
     }
 
-    /// Seals what is recorded, and begins an export; `most` is the most entries that it may have.
+    /// Seals new entries, and begins an export of at most `most` entries.
     ///
     /// # Errors
     /// See [`AuditError`].
@@ -113,10 +113,10 @@ pub(crate) struct AuditExport {
 }
 
 impl AuditExport {
-    /// The next entries; none at the end.
+    /// The next entries; empty at the end.
     ///
     /// # Errors
-    /// The store.
+    /// The store failed.
     pub(crate) async fn next(&mut self) -> Result<Vec<Recorded>, StoreError> {
         let portion = self.store.audit_portion(&self.filter, self.after).await?;
         if let Some(last) = portion.last() {
@@ -126,9 +126,9 @@ impl AuditExport {
     }
 }
 
-/// A time that isn't one.
+/// A text that is not a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the time isn't one: expected a day (2026-11-29, in UTC) or a time (2026-11-29T20:00:00Z)")]
+#[error("the time is not valid: expected a day (2026-11-29, in UTC) or a time (2026-11-29T20:00:00Z)")]
 pub(crate) struct InvalidTime;
 
 /// A time, or the beginning of a day in UTC.

@@ -1,4 +1,4 @@
-//! Commands to gateways: the one place where a request of an operator becomes an order.
+//! Commands to gateways: the one place where an operator's request becomes a command.
 
 use clap::ValueEnum;
 use comm_server_core::roles::Permission;
@@ -14,13 +14,13 @@ use crate::store::{NewCommand, Store, StoreError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum RequestKind {
-    /// The meters of all devices.
+    /// Read the meters of all devices.
     CounterRequest,
-    /// Full readings of all devices.
+    /// Read all devices completely.
     StatusSense,
-    /// A search of the networks for devices.
+    /// Search the networks for devices.
     Discovery,
-    /// The state of the gateway itself.
+    /// Report the state of the gateway itself.
     Diagnostics,
 }
 
@@ -56,7 +56,7 @@ impl RequestKind {
         }
     }
 
-    /// Whether it can be limited to some devices.
+    /// Whether the command can be limited to some devices.
     #[must_use]
     pub(crate) const fn is_of_devices(self) -> bool {
         match self {
@@ -98,10 +98,10 @@ pub(crate) enum CommandError {
         /// Devices in the list.
         given: usize,
     },
-    /// The request is of the gateway as a whole.
-    #[error("{} is not of single devices", kind.name())]
+    /// A command for a whole gateway was ordered for single devices.
+    #[error("{} is for a whole gateway: order it without devices", kind.name())]
     NotOfDevices {
-        /// The queued request.
+        /// The ordered kind.
         kind: RequestKind,
     },
     /// There is no such gateway.
@@ -110,7 +110,7 @@ pub(crate) enum CommandError {
         /// The gateway.
         gateway: GatewayId,
     },
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

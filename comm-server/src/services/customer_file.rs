@@ -1,4 +1,5 @@
-//! Tables of customers and sites as CSV (RFC 4180): read in two passes, so that a file with a wrong row changes nothing.
+//! CSV files of customers and sites (RFC 4180). A file is read twice, so that one with an invalid row changes
+//! nothing.
 
 mod lines;
 
@@ -14,38 +15,38 @@ use super::view::View;
 use crate::store::{Customer, CustomerFilter, IMPORT_ROWS, Imported, Site, SiteFilter, StoreError};
 use lines::LineFeeds;
 
-/// Rows of a file, besides its head.
+/// Maximum number of rows of a file, without its header.
 pub(crate) const FILE_ROWS: u64 = 200_000;
 
 /// The longest row, bytes.
 const ROW_BYTES: usize = 16 << 10;
 
-/// Wrong rows that are listed; the others are counted.
+/// Maximum number of invalid rows that are listed; the others are counted.
 const LISTED: usize = 1000;
 
-/// The result for the file.
+/// The result of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct FileOutcome {
     /// Rows of the file.
     pub rows: u64,
-    /// Rows that made a customer or a site.
+    /// Number of rows that created a customer or a site.
     pub created: u64,
-    /// Rows that changed one.
+    /// Number of rows that changed one.
     pub changed: u64,
-    /// Rows that found everything as it is.
+    /// Number of rows without an effect.
     pub unchanged: u64,
-    /// Rows that are wrong.
+    /// Number of invalid rows.
     pub wrong: u64,
-    /// Whether something was changed: nothing is while a row is wrong, unless those were to be skipped.
+    /// Whether something was changed. Nothing is changed if a row is invalid, unless invalid rows are skipped.
     pub(crate) applied: bool,
-    /// The wrong rows, at most 1,000 of them.
+    /// The invalid rows, at most 1,000.
     pub errors: Vec<WrongRow>,
 }
 
-/// A row that is wrong.
+/// An invalid row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct WrongRow {
-    /// Its line in the file; the head is line 1.
+    /// Its line in the file; the header is line 1.
     pub line: u64,
     /// The column, "" for the whole row.
     pub column: String,
@@ -53,24 +54,24 @@ pub(crate) struct WrongRow {
     pub detail: String,
 }
 
-/// What to do with a file.
+/// What an import does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ImportMode {
-    /// Check every row, change nothing.
+    /// Validate every row, change nothing.
     Check,
-    /// Change nothing if a row is wrong.
+    /// Change nothing if a row is invalid.
     Whole,
-    /// Take the good rows.
+    /// Import the valid rows.
     SkipWrong,
 }
 
 /// Why a file can't be read at all.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
-    /// A service.
+    /// The import failed in a service.
     #[error(transparent)]
     Customers(#[from] CustomersError),
-    /// The head.
+    /// The header lacks a column.
     #[error(
         "line 1 has no column {missing:?}: expected the names {}", customers::columns().join(", ")
     )]
@@ -78,7 +79,7 @@ pub(crate) enum FileError {
         /// The column.
         missing: &'static str,
     },
-    /// A column that nobody knows.
+    /// The header has an unknown column.
     #[error(
         "line 1 has a column {column:?}: expected only {}", customers::columns().join(", ")
     )]
@@ -86,19 +87,19 @@ pub(crate) enum FileError {
         /// Its name.
         column: String,
     },
-    /// The encoding.
+    /// A line is not UTF-8.
     #[error("line {line} is not UTF-8: save the file as \"CSV UTF-8\"")]
     Encoding {
         /// The line.
         line: u64,
     },
-    /// Too many rows.
+    /// The file has too many rows.
     #[error("the file has more than {FILE_ROWS} rows: split it")]
     TooLong,
-    /// The table.
-    #[error("the file is no CSV table (RFC 4180)")]
+    /// The file is not a CSV table.
+    #[error("the file is not a CSV table (RFC 4180)")]
     Csv(#[source] csv::Error),
-    /// The file.
+    /// The file can't be read.
     #[error("the file can't be read")]
     Read(#[source] std::io::Error),
 }
@@ -118,7 +119,7 @@ impl From<csv::Error> for FileError {
     }
 }
 
-/// The place of each column in a file.
+/// The position of each column in a file.
 struct Head(Vec<Option<usize>>);
 
 impl Head {
@@ -145,13 +146,13 @@ impl Head {
     }
 }
 
-/// What earlier rows of a file say, so that two rows that contradict each other are found before one is taken.
+/// The contents of earlier rows, to find rows that contradict each other before any is imported.
 #[derive(Default)]
 struct Seen {
-    /// Key of a customer and its name, and the reverse.
+    /// Keys of customers with their names, and the reverse.
     customer_keys: HashMap<String, String>,
     customer_names: HashMap<String, String>,
-    /// Key of a site, and its customer and name.
+    /// Keys of sites with customer and name.
     site_keys: HashMap<String, (String, String)>,
     sites: HashSet<(String, String)>,
 }
@@ -189,7 +190,7 @@ impl Seen {
     }
 }
 
-/// The delimiter of a table: spreadsheets write `;` where `,` is the decimal sign.
+/// The delimiter of a table. Spreadsheets write `;` in locales in which `,` is the decimal separator.
 fn delimiter(head: &str) -> u8 {
     let count = |c: char| head.matches(c).count();
     [';', '\t']
@@ -232,13 +233,14 @@ impl FileOutcome {
 }
 
 impl Customers {
-    /// Takes a table of customers and sites. It is checked whole first; then rows are taken some at a time, each whole. An
-    /// import that was cut off is made again: what is there already is found unchanged.
+    /// Imports a CSV table of customers and sites. The whole file is validated first; then rows are imported in
+    /// groups, each in a transaction. An interrupted import can be repeated: rows that are unchanged have no effect.
     ///
-    /// `progress` gets the number of rows that are done.
+    /// `progress` receives the number of rows that are done.
     ///
     /// # Errors
-    /// The file is no such table, the role, or the store. Wrong rows are in the outcome.
+    /// The file is not such a table, the role does not allow it, or the store failed. Invalid rows are in the
+    /// outcome.
     pub(crate) async fn import_file<R: Read + Seek + Send>(
         &self,
         actor: &Actor,
@@ -324,7 +326,7 @@ impl Customers {
     }
 }
 
-/// The first line, at most the longest row.
+/// The first line, up to the maximum length of a row.
 fn first_line(file: &mut impl Read) -> Result<String, FileError> {
     let mut head = Vec::with_capacity(ROW_BYTES);
     file.take(ROW_BYTES as u64).read_to_end(&mut head).map_err(FileError::Read)?;
@@ -332,11 +334,11 @@ fn first_line(file: &mut impl Read) -> Result<String, FileError> {
     Ok(String::from_utf8_lossy(line).into_owned())
 }
 
-/// The table of all customers and sites that a view reaches. A cell that a spreadsheet would run as a formula begins with an
+/// The table of all customers and sites in a view. A cell that a spreadsheet would run as a formula is preceded by an
 /// apostrophe.
 ///
 /// # Errors
-/// The store.
+/// The store failed.
 pub(crate) async fn export(view: &View) -> Result<String, StoreError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let mut write = |cells: &[&str]| {

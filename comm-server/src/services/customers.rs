@@ -19,10 +19,10 @@ pub(crate) enum CustomersError {
     /// The role does not allow it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// The actor reaches a part of the tree only.
-    #[error("only a login that reaches the whole service company may do this")]
+    /// The actor can access only a part of the tree.
+    #[error("only a user with access to the whole service company may do this")]
     WholeTenant,
-    /// A field, or the state of the tree.
+    /// A field is invalid, or the change conflicts with the tree.
     #[error(transparent)]
     Tree(#[from] ChangeError),
 }
@@ -88,7 +88,7 @@ impl Customers {
         Ok(self.store.of(&actor.scope).create_customer(spec.checked()?, author(actor)).await?)
     }
 
-    /// Changes a customer; `version` is the one that the change was made from, `None` for whichever is there.
+    /// Changes a customer; `version` is the one on which the change is based, `None` for any.
     ///
     /// # Errors
     /// See [`CustomersError`].
@@ -175,11 +175,11 @@ impl Customers {
         Ok(self.store.of(&actor.scope).assign_gateway(gateway.clone(), site, author(actor)).await?)
     }
 
-    /// Takes rows of a file, at most [`crate::store::IMPORT_ROWS`]; the outcome of each. With `only_check`, nothing is
-    /// changed.
+    /// Imports rows of a file, at most [`crate::store::IMPORT_ROWS`]; returns the outcome of each. With `only_check`,
+    /// nothing is changed.
     ///
     /// # Errors
-    /// See [`CustomersError`]; no row was taken.
+    /// See [`CustomersError`]; no row was imported.
     pub(crate) async fn import(
         &self,
         actor: &Actor,
@@ -191,16 +191,16 @@ impl Customers {
     }
 }
 
-/// Refuses an actor who may not change customers, or not all of them.
+/// Rejects an actor who may not change customers, or can access only a part of the tree.
 pub(super) fn check_whole_tenant(actor: &Actor) -> Result<(), CustomersError> {
     actor.check(Permission::ManageCustomers)?;
     if actor.scope.granted().is_some() { Err(CustomersError::WholeTenant) } else { Ok(()) }
 }
 
-/// Refuses a time zone that the tz database doesn't have.
+/// Rejects a time zone that is not in the tz database.
 ///
 /// # Errors
-/// It has none of that name.
+/// There is no such time zone.
 pub(crate) fn check_time_zone(name: &str) -> Result<(), InvalidField> {
     let expected = "a time zone of the tz database, such as Europe/Berlin or Asia/Tokyo";
     let unknown = |_| InvalidField::new(Setting::TimeZone.name(), name, expected);

@@ -1,4 +1,4 @@
-//! Idempotency keys of requests that may come again (draft-ietf-httpapi-idempotency-key-header).
+//! Idempotency keys of requests that may be repeated (draft-ietf-httpapi-idempotency-key-header).
 
 use aws_lc_rs::digest::{Context, SHA256};
 use jiff::Timestamp;
@@ -9,12 +9,12 @@ use crate::store::{IdempotencyKey, KeyClaim, Store, StoreError, StoredAnswer};
 /// The longest key, octets.
 const KEY_BYTES: usize = 255;
 
-/// A key that can't be one.
+/// A text that is not a valid key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("Idempotency-Key is no key: expected one of 1 to 255 visible ASCII characters, best a UUID")]
+#[error("Idempotency-Key is not valid: expected 1 to 255 visible ASCII characters, preferably a UUID")]
 pub(crate) struct InvalidKey;
 
-/// A request with a key that this server carries out.
+/// A request with a key that this server executes.
 #[derive(Debug, Clone)]
 pub(crate) struct ClaimedKey {
     store: Store,
@@ -28,7 +28,7 @@ pub(crate) struct Idempotency {
     store: Store,
 }
 
-/// What becomes of a request with a key.
+/// What to do with a request that has a key.
 pub(crate) enum Repeated {
     First(ClaimedKey),
     Running,
@@ -39,7 +39,7 @@ pub(crate) enum Repeated {
 /// The key in a header: a text in quotes (RFC 9651, section 3.3.3), or without them, as many programs send it.
 ///
 /// # Errors
-/// It is none.
+/// The header is not a valid key.
 pub(crate) fn parse_key(value: &[u8]) -> Result<String, InvalidKey> {
     let text = std::str::from_utf8(value).map_err(|_| InvalidKey)?.trim();
     let text = text.strip_prefix('"').map_or(Some(text), |rest| rest.strip_suffix('"')).ok_or(InvalidKey)?;
@@ -48,7 +48,7 @@ pub(crate) fn parse_key(value: &[u8]) -> Result<String, InvalidKey> {
     if is_key { Ok(text.to_owned()) } else { Err(InvalidKey) }
 }
 
-/// What a request is: a hash of its parts, each with its length.
+/// Identifies a request: a hash of its parts, each with its length.
 pub(crate) fn fingerprint(parts: &[&[u8]]) -> String {
     let mut context = Context::new(&SHA256);
     for part in parts {
@@ -85,12 +85,12 @@ impl Idempotency {
 }
 
 impl ClaimedKey {
-    /// Stores the answer, which requests with the key get from now on.
+    /// Stores the response, which later requests with the key get.
     pub(crate) async fn answered(&self, answer: StoredAnswer) -> Result<(), StoreError> {
         self.store.of(&self.actor.scope).store_answer(&self.of, answer).await
     }
 
-    /// Releases the key: its request changed nothing.
+    /// Releases the key, because its request changed nothing.
     pub(crate) async fn release(&self) -> Result<(), StoreError> {
         self.store.of(&self.actor.scope).release_key(&self.of).await
     }

@@ -16,10 +16,11 @@ use tokio::time::Instant;
 use tuf::{Document, Role, RoleName, Snapshot, Targets};
 use wire::image::ImageFacts;
 
-/// How long a list is good for.
+/// How long a list is used before it is read again.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// How long an error is believed: a page that refreshes itself must not hammer a server in trouble.
+/// How long an error is returned before the list is read again, so that refreshing pages don't overload a failing
+/// server.
 const ERROR_FRESH: Duration = Duration::from_secs(5);
 
 /// How long the global server may take.
@@ -50,20 +51,20 @@ pub struct Image {
 /// The list could not be prepared or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ImagesError {
-    /// Not an address.
+    /// The address is not valid.
     #[error("global_server.url {url:?} is not an https:// address")]
     Url {
         /// As it was given.
         url: String,
     },
-    /// The client can't be made with the own certificate.
-    #[error("the client of the global server can't be made: {0}")]
+    /// The client can't be created with the server's certificate.
+    #[error("the client of the global server can't be created: {0}")]
     Client(String),
-    /// The server can't be reached.
+    /// The global server can't be reached.
     #[error("the global server can't be reached")]
     Http(#[source] reqwest::Error),
-    /// The server answered with an error.
-    #[error("the global server responds with {status}")]
+    /// The global server responded with an error.
+    #[error("the global server responded with status {status}")]
     Status {
         /// HTTP status.
         status: u16,
@@ -109,7 +110,7 @@ enum Source {
 }
 
 impl Images {
-    /// A list that is read from `url` with the server's own certificate.
+    /// A list that is read from `url` with this server's certificate.
     ///
     /// # Errors
     /// The address or the identity can't be used.
@@ -121,7 +122,7 @@ impl Images {
         Ok(Self { source: Source::Server { client, base }, known: Mutex::new(None) })
     }
 
-    /// A list that stays as it is.
+    /// A list that never changes.
     #[cfg(test)]
     pub(crate) fn fixed(answer: Result<Vec<Image>, String>) -> Self {
         Self { source: Source::Fixed(answer), known: Mutex::new(None) }
@@ -135,10 +136,10 @@ impl Images {
         self.not_older_than(FRESH).await
     }
 
-    /// The images as they are now.
+    /// The images, read now.
     ///
     /// # Errors
-    /// Why they are unknown, for people.
+    /// The list is not available; the text is the reason, for operators.
     pub(crate) async fn list_now(&self) -> Result<Vec<Image>, String> {
         self.not_older_than(Duration::ZERO).await
     }

@@ -1,6 +1,6 @@
 //! Passwords: the rule for new ones, and their argon2id hashes.
 //!
-//! A password is never logged, stored or answered; only its argon2id hash is stored.
+//! A password is never logged, stored or sent in a response; only its argon2id hash is stored.
 
 mod hasher;
 mod leaked;
@@ -11,17 +11,17 @@ pub(crate) use leaked::{Leaked, check_file};
 /// Minimum length of a new password, characters.
 pub(super) const MIN_CHARACTERS: usize = 12;
 
-/// Maximum length of a password, bytes: argon2 would accept 4 GiB.
+/// Maximum length of a password, bytes; argon2 would accept 4 GiB.
 pub(super) const MAX_BYTES: usize = 256;
 
-/// Different characters that a new password has at least.
+/// Minimum number of different characters in a new password.
 const MIN_DIFFERENT: usize = 5;
 
 /// Letters of a one-time password: none that look alike.
 const ONE_TIME_LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789x";
 const ONE_TIME_LENGTH: usize = 20;
 
-/// A new password that isn't taken.
+/// Why a new password is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WeakPassword {
     /// Too short.
@@ -70,19 +70,19 @@ pub(super) fn check_new(user: &str, current: &str, new: &str) -> Result<(), Weak
     Ok(())
 }
 
-/// Hashing that did not take place.
+/// Why a password was not hashed.
 #[derive(Debug, thiserror::Error)]
 pub enum HashError {
     /// Too many logins at once.
-    #[error("too many logins at once")]
+    #[error("too many logins at once: wait a minute, then try again")]
     Busy,
     /// Too many logins of one network at once.
-    #[error("too many logins from this network at once")]
+    #[error("too many logins from this network at once: wait a minute, then try again")]
     BusyNetwork,
     /// The system gave no random salt.
-    #[error("the system gives no random numbers")]
+    #[error("the system's random number generator failed")]
     NoRandom,
-    /// Argon2 refused.
+    /// Argon2 failed.
     #[error("argon2id failed: {0}")]
     Argon(String),
 }
@@ -90,7 +90,7 @@ pub enum HashError {
 /// A random one-time password of 100 bits.
 ///
 /// # Errors
-/// The system gives no random numbers.
+/// The system's random number generator failed.
 pub(super) fn one_time() -> Result<String, HashError> {
     let mut bytes = [0_u8; ONE_TIME_LENGTH];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| HashError::NoRandom)?;

@@ -14,7 +14,7 @@ use wire::model::same_model;
 use super::{Actor, Forbidden, Image, Images};
 use crate::store::{NewRollout, RolloutError, Store, StoreError};
 
-/// Published versions of a model that a refusal names at most.
+/// Maximum number of published versions of a model that an error lists.
 const OFFERED: usize = 8;
 
 /// Why a roll-out isn't created or cancelled.
@@ -23,13 +23,13 @@ pub(crate) enum OrderError {
     /// The role does not allow it.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// The list of published images is not available.
+    /// No global server is configured.
     #[error("no global server is configured, so whether {target} is published can't be checked")]
     NoGlobalServer {
         /// Name of the image.
         target: String,
     },
-    /// The global server doesn't respond with its list.
+    /// The list of the global server can't be read.
     #[error("whether {target} is published can't be checked: {why}")]
     Unreachable {
         /// Name of the image.
@@ -37,7 +37,7 @@ pub(crate) enum OrderError {
         /// Why, for people.
         why: String,
     },
-    /// No such image.
+    /// There is no such image.
     #[error("the global server has published no image {target}; {}", offer(versions))]
     NotPublished {
         /// Name of the image.
@@ -53,13 +53,13 @@ pub(crate) enum OrderError {
         /// Its state.
         state: RolloutState,
     },
-    /// Nothing is to be retried.
+    /// The roll-out has no failed devices.
     #[error("no device of roll-out {rollout} has failed")]
     NothingFailed {
         /// The roll-out.
         rollout: RolloutId,
     },
-    /// The roll-out.
+    /// The roll-out can't be planned or changed.
     #[error(transparent)]
     Rollout(#[from] RolloutError),
 }
@@ -72,9 +72,9 @@ impl From<StoreError> for OrderError {
 
 fn offer(versions: &[String]) -> String {
     if versions.is_empty() {
-        return "it has none for this model: publish it with `platen-global-server publish`".to_owned();
+        return "it has no image for this model: publish one with `platen-global-server publish`".to_owned();
     }
-    format!("for this model there are: {}", versions.join(", "))
+    format!("it has for this model: {}", versions.join(", "))
 }
 
 impl OrderError {
@@ -87,8 +87,8 @@ impl OrderError {
                     .to_owned(),
             ),
             Self::Unreachable { .. } => Some(
-                "nothing was ordered; see that the global server runs and that global_server.url leads to it, \
-                 then order again"
+                "nothing was ordered; check that the global server runs and that global_server.url \
+                 is its address, then order again"
                     .to_owned(),
             ),
             Self::Rollout(RolloutError::Plan(refused)) => refused.remedy(interface),
@@ -153,7 +153,8 @@ impl Rollouts {
     }
 
     /// Orders the failed devices of a roll-out that has ended again, as a new roll-out without a date. Devices that
-    /// have left the fleet or show the version already are left out: [`crate::store::Scoped::left_out_devices`].
+    /// are no longer in the fleet, or already show the version, are left out:
+    /// [`crate::store::Scoped::left_out_devices`].
     ///
     /// # Errors
     /// As [`Rollouts::create`]; or there is no such roll-out, it has not ended, or none of its devices failed.
@@ -244,10 +245,10 @@ pub(crate) fn parse_id(text: &str) -> Result<RolloutId, InvalidRolloutId> {
     text.trim().parse().map_err(|_| given())
 }
 
-/// A text that is no roll-out's id.
+/// A text that is not the id of a roll-out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{given:?} is no roll-out's id: expected all 36 characters of it, such as \
+    "{given:?} is not the id of a roll-out: expected 36 characters, such as \
      01980000-0000-7000-8000-000000000001; `rollout list` shows them"
 )]
 pub(crate) struct InvalidRolloutId {
@@ -262,10 +263,10 @@ pub(crate) fn parse_date(text: &str) -> Result<Timestamp, InvalidDate> {
     text.trim().parse().map_err(|_| InvalidDate { given: text.chars().take(60).collect() })
 }
 
-/// A text that is no date.
+/// A text that is not a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{given:?} is no date: expected RFC 3339 with the zone, such as 2026-12-31T20:00:00Z or \
+    "{given:?} is not a time: expected RFC 3339 with the zone, such as 2026-12-31T20:00:00Z or \
      2026-12-31T20:00:00+01:00"
 )]
 pub(crate) struct InvalidDate {

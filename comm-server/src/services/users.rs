@@ -1,7 +1,7 @@
 //! Accounts: login, logout, passwords, and the first login of a new server.
 //!
-//! An unknown user and a wrong password get the same response after the same work; what locks an account, and for which
-//! sources, is decided by [`comm_server_core::logins`].
+//! For an unknown user and a wrong password, response and work are the same. [`comm_server_core::logins`] decides
+//! what locks an account, and for which sources.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
@@ -29,10 +29,10 @@ use crate::store::{
     Attempt, AuditEntry, NewPassword, NewSession, NewUser, OwnValue, Scoped, Store, StoreError, User,
 };
 
-/// Sessions and the command line share the queue of one network.
+/// The network under which sessions and the command line are queued.
 const HERE: Network = Network::V4(Ipv4Addr::LOCALHOST);
 
-/// The number of addresses above which the rate limit drops those without recent logins.
+/// Number of addresses above which the rate limiter forgets those without recent logins.
 const ADDRESSES: usize = 10_000;
 
 /// Logins from one address that are accepted at once.
@@ -44,7 +44,7 @@ const LOGINS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).expect("30 is not 0");
 /// Characters of a `User-Agent` that are kept.
 const AGENT_CHARACTERS: usize = 200;
 
-/// Where a login comes from.
+/// The origin of a login.
 #[derive(Clone, Copy)]
 pub(crate) struct Origin<'a> {
     pub(crate) address: IpAddr,
@@ -63,7 +63,7 @@ pub(crate) struct Login<'a> {
 }
 
 impl Origin<'_> {
-    /// As the audit shows it.
+    /// The user name as the audit shows it.
     pub(super) fn told(&self) -> String {
         format!("from {}", self.address)
     }
@@ -75,22 +75,22 @@ pub(crate) struct LoggedIn {
     pub(crate) user: UserName,
     pub(crate) role: Role,
     pub(crate) must_change: bool,
-    /// What the login still lacks.
+    /// The stage of the login.
     pub(crate) stage: Stage,
     pub(crate) csrf: String,
     /// The session's token.
     pub(crate) token: String,
-    /// The value of the device cookie; `None` while the code of the second factor is missing: only who knows both is
-    /// recognised later.
+    /// The value of the device cookie. `None` until the code of the second factor was entered, so that only a browser
+    /// whose user passed both is recognised later.
     pub(crate) device: Option<String>,
 }
 
 /// Why a login fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoginError {
-    #[error("too many logins from this address")]
+    #[error("too many logins from this address: wait a minute, then try again")]
     TooMany,
-    #[error("user or password is wrong, or there were too many wrong ones: after five, wait 15 minutes")]
+    #[error("user or password is wrong, or there were too many failed logins: after five, wait 15 minutes")]
     Wrong,
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -147,7 +147,7 @@ impl Users {
     /// As [`Users::new`], with a file of the hashes of leaked passwords.
     ///
     /// # Errors
-    /// The system gives no random numbers.
+    /// The system's random number generator failed.
     pub(crate) fn with_leaked_hashes(
         store: &Store,
         leaked_hashes: Option<PathBuf>,
@@ -170,15 +170,15 @@ impl Users {
         Ok(user.map(|user| user.tenant.clone()).or(only).unwrap_or_else(TenantId::provider))
     }
 
-    /// The hash of a chosen password.
+    /// Hashes a new password.
     pub(super) async fn hash(&self, password: &str) -> Result<String, HashError> {
         self.0.hasher.hash(password, HERE).await
     }
 
-    /// Checks a password that somebody chose.
+    /// Checks a new password.
     ///
     /// # Errors
-    /// Which rule it breaks.
+    /// The rule that it breaks.
     pub(super) async fn check_new(
         &self,
         user: &UserName,
@@ -224,7 +224,7 @@ impl Users {
         Ok(begun)
     }
 
-    /// What a login with the right password lacks.
+    /// The stage of a login after the right password.
     async fn stage(&self, user: &User) -> Result<Stage, StoreError> {
         let own = self.of(&user.tenant);
         let factor = match (user.has_second_factor, own.authenticator(&user.name).await?) {
@@ -249,7 +249,7 @@ impl Users {
         self.0.browsers.get_or_try_init(|| KnownBrowsers::load(&self.0.store)).await
     }
 
-    /// An attempt for an account now: its source is the browser, where that is recognised, or else the network.
+    /// A login attempt for an account. Its source is the browser if that is recognised, else the network.
     pub(super) async fn attempt(
         &self,
         origin: &Origin<'_>,
@@ -263,7 +263,7 @@ impl Users {
         Ok(Attempt { user, source, now })
     }
 
-    /// A session of a user that begins now, with what its browser gets.
+    /// Begins a session of a user; returns what its browser receives.
     pub(super) async fn new_session(
         &self,
         user: &User,
@@ -335,10 +335,10 @@ impl Users {
         if own.set_password(name, new, entry).await? { Ok(()) } else { Err(PasswordError::NoAccount) }
     }
 
-    /// The account of a session whose person enters the password again.
+    /// The account of a session, after its user has entered the password again.
     ///
     /// # Errors
-    /// The password is wrong, or there is no such account.
+    /// The password is wrong, or the account doesn't exist any more.
     pub(super) async fn check_own_password(
         &self,
         session: &Session,
@@ -351,7 +351,8 @@ impl Users {
         // One at a time for a session, whatever waits for others.
         if !hasher.verify(current, Some(&user.password_hash), HERE).await? {
             let now = Timestamp::now();
-            let entry = AuditEntry::new(now, name.as_str(), "password.refused", "the current one was wrong");
+            let entry =
+                AuditEntry::new(now, name.as_str(), "password.refused", "the current password was wrong");
             // A session that guesses is a source of its own: nobody else is locked out.
             let source = Source::Device(format!("session {}", session.token_hash));
             let attempt = Attempt { user: Some(name.clone()), source, now };
@@ -367,7 +368,7 @@ impl Users {
     /// printed to standard output and nowhere else.
     ///
     /// # Errors
-    /// No random numbers, or the store.
+    /// The system's random number generator or the store failed.
     pub async fn first_login(&self) -> Result<Option<String>, FirstLoginError> {
         let (own, hasher) = (self.of(&TenantId::default_tenant()), &self.0.hasher);
         if own.has_users().await? {
@@ -392,7 +393,7 @@ impl Users {
     /// Gives a user a new one-time password, ends the user's sessions and unlocks the account.
     ///
     /// # Errors
-    /// The role does not allow it, there is no such user, no random numbers, or the store.
+    /// The role does not allow it, there is no such user, or the system's random number generator or the store failed.
     pub(crate) async fn reset_password(
         &self,
         actor: &Actor,
@@ -410,18 +411,18 @@ impl Users {
     }
 }
 
-/// The first login could not be made.
+/// Why the first login was not created.
 #[derive(Debug, thiserror::Error)]
 pub enum FirstLoginError {
     /// The password can't be hashed.
     #[error("the one-time password can't be generated")]
     Password(#[from] HashError),
-    /// The store.
+    /// The store failed.
     #[error("the first user can't be stored")]
     Store(#[from] StoreError),
 }
 
-/// A password could not be reset.
+/// Why a password was not reset.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PasswordResetError {
     /// The role does not allow it.
@@ -436,7 +437,7 @@ pub(crate) enum PasswordResetError {
     /// The password can't be hashed.
     #[error("the one-time password can't be generated")]
     Password(#[from] HashError),
-    /// The store.
+    /// The store failed.
     #[error("the password can't be stored")]
     Store(#[from] StoreError),
 }

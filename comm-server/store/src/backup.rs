@@ -56,41 +56,41 @@ struct Tail {
     sha256: String,
 }
 
-/// Why there is no backup, or nothing was restored.
+/// Why no backup was written, or nothing was restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// The file.
+    /// The file can't be read or written.
     #[error("{}", path.display())]
     File {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// There is a file of that name.
-    #[error("{} is there already: no backup takes another's place, give a new name or remove it first", path.display())]
+    /// The file exists already.
+    #[error("{} exists already: a backup is never overwritten; give another name or remove the file first", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
-    /// The file isn't a backup, or not a whole one.
+    /// The file isn't a backup, or is incomplete.
     #[error("{}: line {line}: {problem}", path.display())]
     Content {
-        /// Which.
+        /// Its path.
         path: PathBuf,
         /// Line, from 1.
         line: u64,
         /// The problem.
         problem: String,
     },
-    /// The database holds something already.
+    /// The database is not empty.
     #[error("the database isn't empty: it has rows in {table}; restore into a new one")]
     NotEmpty {
-        /// The first such table.
+        /// The first table with rows.
         table: &'static str,
     },
-    /// A column of a type that backups don't know.
+    /// A column has a type that backups don't support.
     #[error("{table}.{column} has a type that a backup can't hold")]
     Type {
         /// Table.
@@ -98,7 +98,7 @@ pub enum BackupError {
         /// Column.
         column: String,
     },
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

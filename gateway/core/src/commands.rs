@@ -28,7 +28,7 @@ pub struct CommandRecord {
     pub id: CommandId,
     /// When it was delivered.
     pub received_at: Timestamp,
-    /// The latest time to begin it; devices that it still waits for at this time are given up.
+    /// The latest time to begin it. Devices that were not read by then are given up.
     pub expires_at: Timestamp,
     /// The order; `None` if this version doesn't know it.
     pub order: Option<Order>,
@@ -96,20 +96,21 @@ pub(crate) fn deliver(
     let order = match command.parse() {
         Ok(order) => order,
         Err(error) => {
-            let detail = format!("unsupported: this gateway's version does not know the order: {error}");
+            let detail =
+                format!("unsupported: this version of the gateway does not know the command: {error}");
             record.finish(ResponseState::Failed, detail, None, now);
             return Delivered::New(record, None);
         }
     };
     record.order = Some(order);
     if now > command.expires_at {
-        let detail = format!("it was delivered after its expiry at {}", command.expires_at);
+        let detail = format!("the command was delivered after its expiry at {}", command.expires_at);
         record.finish(ResponseState::Failed, detail, None, now);
         return Delivered::New(record, None);
     }
     record.name_devices(devices);
     if record.waits_for.len() > COMMAND_DEVICES {
-        let detail = format!("it names more than {COMMAND_DEVICES} devices");
+        let detail = format!("the command names more than {COMMAND_DEVICES} devices");
         record.waits_for.clear();
         record.finish(ResponseState::Failed, detail, None, now);
         return Delivered::New(record, None);
@@ -154,7 +155,7 @@ impl CommandRecord {
             if devices.contains(&device) {
                 self.waits_for.insert(device);
             } else {
-                self.missing.insert(device.to_string(), "not known here".to_owned());
+                self.missing.insert(device.to_string(), "unknown to this gateway".to_owned());
             }
         }
     }
@@ -340,7 +341,7 @@ mod tests {
         assert_eq!(begin, Some(Begin::Read));
         let (one, two) = ("a:1".parse().unwrap(), "a:2".parse().unwrap());
         record.on_read(&one, later(1));
-        record.on_silence(&two, "no answer", later(2));
+        record.on_silence(&two, "no response", later(2));
         assert_eq!((record.state, record.detail.as_str()), (ResponseState::Running, "waits for a:2"));
         // A restart in between changes nothing.
         let mut record: CommandRecord =
@@ -365,8 +366,8 @@ mod tests {
     fn a_status_sense_does_not_wait_and_unknown_devices_are_reported() {
         let named = Some(vec!["a:1".parse().unwrap(), "b:9".parse().unwrap()]);
         let (mut record, _) = new(&Order::StatusSense { devices: named });
-        record.on_silence(&"a:1".parse().unwrap(), "no answer", later(1));
-        assert_eq!(record.detail, "not read: a:1 (no answer), b:9 (not known here)");
+        record.on_silence(&"a:1".parse().unwrap(), "no response", later(1));
+        assert_eq!(record.detail, "not read: a:1 (no response), b:9 (unknown to this gateway)");
         let nobody = Some(vec![]);
         let (record, begin) = new(&Order::CounterRequest { devices: nobody });
         assert_eq!((record.state, begin), (ResponseState::Done, None));

@@ -22,25 +22,25 @@ const PRIV_PASSWORD_VARIABLE: &str = "PLATEN_SNMP_PRIV_PASSWORD";
 /// The arguments of all commands that read devices.
 #[derive(Debug, Clone, Args)]
 pub(super) struct AgentArgs {
-    /// Community.
+    /// SNMP v1 or v2c community.
     #[arg(long, default_value = "public")]
     pub(super) community: String,
-    /// SNMP version; 3 if a user is given.
+    /// SNMP version; always 3 if --v3-user is given.
     #[arg(long, value_enum, default_value = "2c")]
     pub(super) snmp_version: Version,
-    /// SNMP context; with a community, the community COMMUNITY@CONTEXT is used.
+    /// SNMPv3 context name. With v1 or v2c, requests use the community COMMUNITY@CONTEXT.
     #[arg(long, value_name = "CONTEXT")]
     pub(super) context: Option<String>,
     /// SNMPv3 user.
     #[command(flatten)]
     pub(super) user: UserArgs,
-    /// Time to wait for a response, milliseconds.
+    /// Time to wait for a response to one packet, milliseconds: 1 to 60000.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=60_000))]
     pub(super) timeout_ms: u32,
-    /// Retries of a request.
+    /// How often a request is sent again after a timeout: 0 to 10.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=10))]
     pub(super) retries: u32,
-    /// Directory of vendor profiles, in addition to the built-in ones.
+    /// Folder of vendor profiles (YAML), in addition to the built-in ones.
     #[arg(long, value_name = "DIR")]
     pub(super) profiles: Option<PathBuf>,
 }
@@ -48,25 +48,26 @@ pub(super) struct AgentArgs {
 /// An SNMPv3 user. Passwords come from files or the environment, never from arguments, which other users can read.
 #[derive(Debug, Clone, Args)]
 pub(super) struct UserArgs {
-    /// SNMPv3 user.
+    /// SNMPv3 user name.
     #[arg(long, value_name = "USER")]
     pub(super) v3_user: Option<String>,
-    /// Security level; derived from the protocols if absent.
+    /// Security level. Default: the highest that the given protocols allow.
     #[arg(long, value_enum, requires = "v3_user")]
     pub(super) v3_level: Option<Level>,
     /// Authentication protocol.
     #[arg(long, value_enum, requires = "v3_user")]
     pub(super) v3_auth: Option<AuthProtocol>,
-    /// File with the authentication password; else it is read from PLATEN_SNMP_AUTH_PASSWORD.
+    /// File with the authentication password in its first line. Default: the environment variable
+    /// PLATEN_SNMP_AUTH_PASSWORD.
     #[arg(long, value_name = "FILE", requires = "v3_auth")]
     pub(super) v3_auth_password_file: Option<PathBuf>,
     /// Privacy protocol.
     #[arg(long, value_enum, requires = "v3_auth")]
     pub(super) v3_priv: Option<PrivProtocol>,
-    /// File with the privacy password; else it is read from PLATEN_SNMP_PRIV_PASSWORD.
+    /// File with the privacy password in its first line. Default: the environment variable PLATEN_SNMP_PRIV_PASSWORD.
     #[arg(long, value_name = "FILE", requires = "v3_priv")]
     pub(super) v3_priv_password_file: Option<PathBuf>,
-    /// Permit the insecure DES.
+    /// Permit DES as the privacy protocol, which can be broken within a day.
     #[arg(long, requires = "v3_priv")]
     pub(super) allow_des: bool,
 }
@@ -110,8 +111,9 @@ impl AgentArgs {
             (None, Version::V2c) => ("2c", "--community"),
         };
         format!(
-            "asked by SNMP version {version} at port {port}; is the device on, does it allow this version, and is it \
-             asked as it expects? Devices say nothing to a wrong community. Try {wrong}, --snmp-version or another port"
+            "requested by SNMP version {version} at port {port}. Check that the device is on, allows \
+             this version, and accepts these credentials: devices don't respond to a wrong \
+             community. Try {wrong}, --snmp-version or another port"
         )
     }
 

@@ -13,7 +13,7 @@ pub(super) fn command(file: &Path, json: bool) -> ExitCode {
     // Validation creates the clients, some of which require a runtime.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(EXIT_FAILED, &format!("the runtime can't start: {error}")),
+        Err(error) => return fail(EXIT_FAILED, &format!("the async runtime can't be started: {error}")),
     };
     let _inside = runtime.enter();
     let (report, summary) = match config::check(file) {
@@ -27,6 +27,6 @@ pub(super) fn command(file: &Path, json: bool) -> ExitCode {
     };
     match report.print(PROGRAM, json, &summary, EXIT_USAGE) {
         Ok(code) => code,
-        Err(error) => fail(EXIT_FAILED, &format!("standard output: {error}")),
+        Err(error) => fail(EXIT_FAILED, &format!("standard output can't be written: {error}")),
     }
 }

@@ -27,32 +27,34 @@ use crate::snmp::{Reader, SNMP_PORT};
 /// Arguments of `discover`.
 #[derive(Debug, Args)]
 pub(super) struct DiscoverArgs {
-    /// Networks, ranges, addresses and names: 192.0.2.0/24, 192.0.2.10-192.0.2.99, 192.0.2.7, printer.example; by
-    /// default those of --config.
+    /// Networks, ranges, addresses and names to search: 192.0.2.0/24, 192.0.2.10-192.0.2.99, 192.0.2.7,
+    /// printer.example. Default: those of the configuration.
     #[arg(value_name = "ADDRESSES", value_parser = where_to_search)]
     pub(super) networks: Vec<Where>,
-    /// Addresses to exclude.
+    /// Network, range or address that is not searched; may be repeated.
     #[arg(long, value_name = "ADDRESSES")]
     pub(super) exclude: Vec<Span>,
-    /// Port of the agents.
+    /// UDP port of the devices' SNMP agents.
     #[arg(long, default_value_t = SNMP_PORT)]
     pub(super) port: u16,
     /// How devices are read.
     #[command(flatten)]
     pub(super) ask: AgentArgs,
-    /// Addresses that are probed at the same time.
+    /// Maximum number of addresses that are probed at the same time: 1 to 65536.
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(super) concurrency: u32,
-    /// Packets per second; by default 500, or as configured.
+    /// Maximum number of packets sent per second: 1 to 100000. Default: the configured rate, or 500 without a
+    /// configuration.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) pps: Option<u32>,
-    /// Query multicast DNS first; only addresses within the networks are read.
+    /// Query multicast DNS first, and read the devices that respond before the sweep; addresses outside of
+    /// the networks are skipped.
     #[arg(long)]
     pub(super) mdns: bool,
-    /// Don't sweep: probe only addresses that announce themselves.
+    /// Read only the addresses that announce themselves, without a sweep.
     #[arg(long, requires = "mdns")]
     pub(super) no_sweep: bool,
-    /// Print what would be searched, and send nothing.
+    /// Print the addresses that would be probed and how long that takes; send nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
 }
@@ -106,7 +108,7 @@ pub(super) async fn command(args: DiscoverArgs, file: Option<&Path>, json: bool)
             Ok(announced) => {
                 let decided = judge_announced(&order.search.sweep, &announced);
                 for address in decided.passed_over {
-                    tracing::debug!(%address, "printer announced outside of the networks");
+                    tracing::debug!(%address, "announced printer skipped: it is outside of the networks");
                 }
                 order.search.announced = decided.ask.into_iter().map(|(_, address)| address).collect();
             }
@@ -183,7 +185,7 @@ async fn search(profiles: Profiles, order: &Order, args: &DiscoverArgs, json: bo
             }
             Found::Other(address, why) => {
                 others += 1;
-                tracing::debug!(%address, why, "passed over");
+                tracing::debug!(%address, why, "address skipped");
             }
         }
         bar.set_message(format!("{devices} devices"));
@@ -203,7 +205,7 @@ async fn search(profiles: Profiles, order: &Order, args: &DiscoverArgs, json: bo
         // If standard error is closed, there is nobody to report to.
         drop(writeln!(io::stderr().lock(), "{summary}"));
     }
-    broken.map_or(Ok(()), |error| Err(format!("standard output: {error}")))
+    broken.map_or(Ok(()), |error| Err(format!("standard output can't be written: {error}")))
 }
 
 fn print(out: &mut dyn Write, reading: &Reading, json: bool) -> io::Result<()> {

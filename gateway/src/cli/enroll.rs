@@ -18,19 +18,19 @@ use crate::enroll::{Enrolled, Wanted, enroll};
 /// Arguments of `enroll`.
 #[derive(Debug, Args)]
 pub(super) struct EnrollArgs {
-    /// The enrollment address of the communication server: https://HOST:PORT.
+    /// Enrollment address of the communication server: https://HOST:PORT.
     #[arg(long, value_name = "URL")]
     server: String,
     /// The token.
     #[command(flatten)]
     token: TokenArgs,
-    /// Directory for cert.pem, key.pem and root.pem; with --config, the configured paths are used.
+    /// Folder for cert.pem, key.pem and root.pem. Default: the paths of the configuration.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// http://[USER:PASSWORD@]HOST:PORT; with --config, the configured proxy is used.
+    /// HTTP proxy: http://[USER:PASSWORD@]HOST:PORT. Default: the proxy of the configuration, or none.
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
-    /// Replace an existing certificate that has expired or was revoked.
+    /// Replace a certificate that exists already, for example because it expired or was revoked.
     #[arg(long)]
     replace: bool,
 }
@@ -39,10 +39,10 @@ pub(super) struct EnrollArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct TokenArgs {
-    /// The one-time token, as printed by platen-pki token.
+    /// The token, as `platen-pki token` prints it. Other users of this machine can read it in the process list.
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
-    /// File with the token in its first line; keeps the token out of the process list.
+    /// File with the token in its first line.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
@@ -77,7 +77,7 @@ fn task(args: &EnrollArgs, config: Option<&Path>) -> Result<Task, String> {
     let text = match (&args.token.token, &args.token.token_file) {
         (Some(token), _) => token.clone().into(),
         (None, Some(file)) => pki::secret_file::first_line(file).map_err(|error| chain(&error))?,
-        (None, None) => return Err("--token or --token-file is needed".to_owned()),
+        (None, None) => return Err("--token or --token-file is required".to_owned()),
     };
     let token = token::parse(text.expose_secret()).map_err(|error| chain(&error))?;
     let config: Option<Config> =
@@ -91,7 +91,7 @@ fn task(args: &EnrollArgs, config: Option<&Path>) -> Result<Task, String> {
     let proxy = config.as_ref().and_then(|config| config.comm_server.proxy.clone());
     let files = match (&args.out, config) {
         (Some(_), Some(_)) => return Err("give either --out or --config, not both".to_owned()),
-        (None, None) => return Err("--out DIR or --config FILE is needed".to_owned()),
+        (None, None) => return Err("--out DIR or --config FILE is required".to_owned()),
         (None, Some(config)) => config.identity,
         (Some(out), None) => {
             let file = |name: &str| out.join(name);

@@ -17,10 +17,10 @@ pub(super) fn fail(code: u8, why: &str) -> ExitCode {
     runtime::output::fail(PROGRAM, code, why)
 }
 
-/// The exit status after the output was written, or could not be.
+/// The exit status: success if the output was written, else a failure.
 pub(super) fn printed(printed: std::io::Result<runtime::output::OutputReader>) -> ExitCode {
     match printed {
         Ok(_) => ExitCode::SUCCESS,
-        Err(error) => fail(EXIT_FAILED, &format!("standard output: {error}")),
+        Err(error) => fail(EXIT_FAILED, &format!("standard output can't be written: {error}")),
     }
 }

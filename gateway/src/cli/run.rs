@@ -29,12 +29,12 @@ pub(super) fn command(file: &Path) -> ExitCode {
     // of images) has threads of its own.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(EXIT_FAILED, &format!("the runtime can't start: {error}")),
+        Err(error) => return fail(EXIT_FAILED, &format!("the async runtime can't be started: {error}")),
     };
     runtime.block_on(until_signal(config, checked))
 }
 
-/// Log levels of libraries. That a device doesn't respond is no error of this program and is logged with the device's
+/// Log levels of libraries. That a device doesn't respond is not an error of this program and is logged with the device's
 /// address, so the messages of the SNMP and schedule libraries about it are suppressed.
 const LIBRARIES: [(&str, &str); 3] =
     [("async_snmp", "off"), ("tokio_cron_scheduler", "warn"), ("sled", "warn")];

@@ -83,7 +83,7 @@ fn certificate(certificate: &CertificateStatus) -> String {
         certificate.problem.as_deref().map(|why| format!(", not renewed: {why}")).unwrap_or_default();
     match certificate.state {
         CertificateState::Valid => format!("certificate until {until:.0}"),
-        CertificateState::Due => format!("certificate until {until:.0}, to be renewed{problem}"),
+        CertificateState::Due => format!("certificate until {until:.0}, renewal is due{problem}"),
         CertificateState::Ending => format!("certificate EXPIRES at {until:.0}{problem}"),
         CertificateState::Expired => {
             format!("certificate EXPIRED at {until:.0}: enroll again with a new token")

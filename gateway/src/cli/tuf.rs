@@ -18,10 +18,10 @@ pub(super) struct TufArgs {
     /// Folder of the trusted metadata: root.json, timestamp.json, snapshot.json, ROLE.json.
     #[arg(long, value_name = "DIR")]
     metadata_dir: PathBuf,
-    /// Base URL of the repository's metadata; http:// is allowed, everything is verified.
+    /// Base URL of the repository's metadata. http:// is allowed, because signatures protect the metadata.
     #[arg(long, value_name = "URL")]
     metadata_url: Option<String>,
-    /// Path of a target to download; may be repeated.
+    /// Path of a target to download, as the metadata names it; may be repeated.
     #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
     target_name: Vec<String>,
     /// Base URL of the repository's targets.
@@ -37,15 +37,15 @@ pub(super) struct TufArgs {
 /// What to do.
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Trust a root from now on; requests nothing.
+    /// Store a root that you trust as the first one. Sends no request.
     Init {
-        /// The root.
+        /// File with the root metadata (root.json).
         #[arg(value_name = "ROOT-FILE")]
         root: PathBuf,
     },
-    /// Update the metadata.
+    /// Download and verify newer metadata.
     Refresh,
-    /// Update the metadata, and download targets that aren't there yet.
+    /// Download and verify newer metadata, then the targets of --target-name that --target-dir doesn't have yet.
     Download,
 }
 
@@ -133,5 +133,5 @@ fn needed<'a>(value: &'a Option<String>, option: &str) -> Result<&'a str, Failur
 }
 
 fn missing(option: &str) -> Failure {
-    Failure(EXIT_USAGE, format!("{option} is needed"))
+    Failure(EXIT_USAGE, format!("{option} is required"))
 }

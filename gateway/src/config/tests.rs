@@ -28,10 +28,10 @@ fn what_is_wrong_is_named_with_its_key() {
     assert!(refused("spool: {limit_mib: 1}").starts_with("spool.limit_mib"));
     assert!(refused("credentials: [{name: a}]").starts_with("credentials[0]: community: missing"));
     let twice = "credentials: [{name: a, community: x}, {name: a, community: y}]";
-    assert!(refused(twice).starts_with("credentials[1].name: \"a\" is there twice"));
+    assert!(refused(twice).starts_with("credentials[1].name: \"a\" occurs twice"));
     assert!(refused("site: {time_zone: Europe/Berln}").contains("did you mean Europe/Berlin?"));
     let enroll = refused("site: {name: x}");
-    assert!(enroll.starts_with("identity.certificate: c isn't there: enroll first"), "{enroll}");
+    assert!(enroll.starts_with("identity.certificate: c doesn't exist: enroll first"), "{enroll}");
     assert!(enroll.contains("--config gateway.yaml enroll --server https://c:8445"), "{enroll}");
 }
 

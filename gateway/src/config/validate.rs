@@ -145,7 +145,10 @@ impl Config {
             let before = addresses;
             addresses = addresses.saturating_add(here);
             if before <= MAX_ADDRESSES && addresses > MAX_ADDRESSES {
-                let problem = format!("{} makes more than {MAX_ADDRESSES} addresses in all", network.cidr);
+                let problem = format!(
+                    "with {} there are more than {MAX_ADDRESSES} addresses in all networks",
+                    network.cidr
+                );
                 wrong.push(format!("networks[{at}].cidr"), problem);
             }
             if network.port == 0 {
@@ -183,7 +186,7 @@ impl Config {
         let mut names = BTreeSet::new();
         for (at, credential) in self.credentials.iter().enumerate().take(MAX_CREDENTIALS) {
             if !names.insert(credential.name.as_str()) {
-                let problem = format!("{:?} is there twice", credential.name);
+                let problem = format!("{:?} occurs twice", credential.name);
                 wrong.push(format!("credentials[{at}].name"), problem);
             }
             if let Err(error) = gathering.listed(credential) {

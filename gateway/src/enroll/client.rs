@@ -23,15 +23,15 @@ const PATH: &str = "/.well-known/est";
 const DETAIL_CHARS: usize = 300;
 
 /// The detail for a response without a problem document, which doesn't come from a communication server's enrollment.
-const NOT_EST: &str = "that is not the answer of an enrollment port: is it the operators' port, another service, or a proxy \
-                       between? Enrollment has a port of its own, `enrollment.listen` of the communication server (8445 in \
+const NOT_EST: &str = "the response is not that of an enrollment port, but perhaps of the operators' \
+                       port, another service, or a proxy. Enrollment has a port of its own, `enrollment.listen` of the communication server (8445 in \
                        the examples)";
 
 /// Advice for a failed connection.
 fn advice(error: &reqwest::Error) -> &'static str {
     match pki::tls::tls_error_in(error) {
         Some(rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired)) => {
-            ": this port asks for a certificate, so it is probably the gateways' port: enroll at `enrollment.listen` of \
+            ": this port requires a certificate, so it is probably the gateways' port: enroll at `enrollment.listen` of \
              the communication server (8445 in the examples)"
         }
         Some(_) => "",
@@ -53,7 +53,7 @@ pub(crate) enum EstError {
         what: &'static str,
         /// The server's URL.
         url: String,
-        /// Why.
+        /// The cause.
         problem: String,
     },
     /// The server rejected the request.
@@ -73,7 +73,7 @@ pub(crate) enum EstError {
     Answer {
         /// The operation.
         what: &'static str,
-        /// Why.
+        /// The cause.
         source: InvalidBody,
     },
 }

@@ -42,7 +42,7 @@ pub(crate) enum EnrollError {
     Folder {
         /// The directory.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// The server is not the one that the token names.
@@ -95,7 +95,7 @@ pub(crate) async fn enroll(wanted: &Wanted<'_>, now: Timestamp) -> Result<Enroll
     let (trust, certificates) = first_contact(wanted).await?;
     let identity = obtain(wanted, &applicant, &trust, certificates, now).await?;
     if let Err(error) = std::fs::remove_file(&asked_with) {
-        tracing::warn!(path = %asked_with.display(), error = %error, "an obsolete key can't be removed");
+        tracing::warn!(path = %asked_with.display(), error = %error, "an unused key can't be removed");
     }
     let not_after = Timestamp::from_second(identity.not_after()).unwrap_or(Timestamp::MAX);
     Ok(Enrolled { id: identity.id().clone(), not_after })

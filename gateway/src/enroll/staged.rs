@@ -13,7 +13,7 @@ use super::EstError;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoCertificate {
     /// The key can't be generated or read.
-    #[error("no key can be generated or read")]
+    #[error("the key can't be generated or read")]
     Key(#[source] pki::authority::AuthorityError),
     /// TLS can't be configured.
     #[error("TLS can't be configured")]

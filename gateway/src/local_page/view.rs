@@ -139,7 +139,7 @@ fn certificate(certificate: &CertificateStatus, now: jiff::Timestamp) -> Certifi
     let why = certificate.problem.as_deref().unwrap_or_default();
     let alarm = match certificate.state {
         CertificateState::Valid | CertificateState::Due => None,
-        CertificateState::Ending => Some(format!("It expires soon, and renewing it fails: {why}")),
+        CertificateState::Ending => Some(format!("It expires soon, and renewal fails: {why}")),
         CertificateState::Expired => Some(
             "It has expired: the server rejects this gateway. Enroll it again with a new token.".to_owned(),
         ),

@@ -92,7 +92,7 @@ pub enum MailError {
         key: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -107,7 +107,7 @@ pub enum MailError {
     Delivery {
         /// The mail server.
         server: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: lettre::transport::smtp::Error,
     },
@@ -179,7 +179,7 @@ impl Mailer {
         self.deliver(letter::write(notice, &self.from, &self.to)?).await
     }
 
-    /// Delivers a plain-text mail about the gateway itself.
+    /// Sends a plain-text mail about the gateway itself.
     ///
     /// # Errors
     /// As [`Mailer::send`].
@@ -256,7 +256,7 @@ fn credentials(config: &MailConfig, host: &str) -> Result<Option<(String, Secret
     };
     let is_loopback = host == "localhost" || host.parse().is_ok_and(|a: IpAddr| a.is_loopback());
     if config.security == Security::None && !is_loopback {
-        let problem = "none would send the password in the clear: expected starttls or tls";
+        let problem = "with none, the password would be sent in plaintext: expected starttls or tls";
         return Err(wrong("security", problem));
     }
     let text = std::fs::read_to_string(path).map_err(|source| MailError::File {
@@ -301,7 +301,7 @@ mod tests {
         assert!(refused("{server: m, security: none, from: nobody, to: [c@d]}").starts_with("mail.from"));
         assert!(refused("{server: m, security: none, from: a@b, to: []}").contains("0 recipients"));
         let clear = "{server: m, security: none, user: u, password_file: /p, from: a@b, to: [c@d]}";
-        assert!(refused(clear).contains("in the clear"));
+        assert!(refused(clear).contains("in plaintext"));
         let half = "{server: m, security: tls, user: u, from: a@b, to: [c@d]}";
         assert!(refused(half).starts_with("mail.password_file"));
         let missing = "{server: m, security: tls, ca_file: /nonexistent, from: a@b, to: [c@d]}";

@@ -21,7 +21,7 @@ use crate::uplink::{Facts, UplinkEvent, UplinkHandle};
 /// Maximum number of inputs per commit.
 const INPUTS_AT_ONCE: usize = 256;
 
-/// Steps that are due within this time of each other are taken together.
+/// Steps that are due within this time of each other are performed together.
 const GRAIN: Duration = Duration::from_millis(100);
 
 /// Longest time without a step.
@@ -121,10 +121,10 @@ impl Engine {
             };
             let Err(error) = committed else { return true };
             let StorageStep::RetryAfter(pause) = error.failure().after_commit() else {
-                tracing::error!(error = %error, "changes not stored");
+                tracing::error!(error = %error, "changes can't be stored: what they order is not done");
                 return false;
             };
-            tracing::error!(error = %error, "changes wait for the spool");
+            tracing::error!(error = %error, "changes can't be stored yet: retrying");
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.given_up() => return false,

@@ -1,4 +1,4 @@
-//! Sends the mails that the queue holds, and stores what becomes of each.
+//! Sends the mails of the queue, and stores the result of each.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +28,7 @@ pub(super) struct MailSender {
 }
 
 impl MailSender {
-    /// Sends what waits and what comes, until `shutdown`.
+    /// Sends waiting and new mails until `shutdown`.
     pub(super) async fn run(
         mut self,
         mut queued: mpsc::UnboundedReceiver<QueuedMail>,
@@ -85,14 +85,14 @@ impl MailSender {
                 changes.mail_done(mail.id);
             }
             Fate::Retry(mail) => {
-                tracing::warn!(error = why, attempts = mail.attempts, "mail not sent; it is retried");
+                tracing::warn!(error = why, attempts = mail.attempts, "mail not sent; it will be retried");
                 metrics::counter!("platen_gateway_mail_failures_total").increment(1);
                 if let Err(error) = changes.enqueue_mail(mail) {
                     tracing::error!(error = %error, "a mail can't be encoded");
                 }
             }
             Fate::GivenUp(mail) => {
-                tracing::error!(device = %mail.call.device, call = mail.call.title(), why, "mail given up");
+                tracing::error!(device = %mail.call.device, call = mail.call.title(), why, "mail not sent; it is not retried any more");
                 metrics::counter!("platen_gateway_mail_failures_total").increment(1);
                 changes.mail_done(mail.id);
             }

@@ -54,7 +54,7 @@ pub(crate) enum RunError {
     DataDir {
         /// The directory.
         path: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
@@ -63,7 +63,7 @@ pub(crate) enum RunError {
     Local {
         /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
@@ -71,7 +71,7 @@ pub(crate) enum RunError {
     #[error(transparent)]
     Spool(#[from] SpoolError),
     /// The local port can't be opened while the gateway waits for disk space.
-    #[error("the local port for the time without disk space can't be opened")]
+    #[error("the local port can't be opened while the gateway waits for disk space")]
     Waiting(#[source] std::io::Error),
     /// The client of the communication server can't be created.
     #[error(transparent)]
@@ -186,7 +186,7 @@ fn connect(
 async fn drain(tasks: &TaskTracker) {
     tasks.close();
     if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
-        tracing::warn!("some tasks did not end in time");
+        tracing::warn!("some tasks did not end before the shutdown deadline");
     }
 }
 

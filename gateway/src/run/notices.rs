@@ -16,11 +16,15 @@ pub(super) fn log(notice: &Notice) {
         }
         Notice::IdentityFinding(id, finding) => {
             let kind = finding.kind.name();
-            tracing::warn!(device = %id, finding = kind, detail = finding.detail, "finding about the identity of a device");
+            tracing::warn!(device = %id, finding = kind, detail = finding.detail, "the identity of a device is not as expected");
             metrics::counter!("platen_gateway_identity_findings_total", "kind" => kind).increment(1);
         }
         Notice::NoDeviceId(address, error) => {
-            tracing::error!(device.address = address_text(*address), error, "device without a usable id");
+            tracing::error!(
+                device.address = address_text(*address),
+                error,
+                "a device has no usable id and is skipped"
+            );
         }
         Notice::Unreadable(id, error) => {
             tracing::warn!(device = %id, error, "device responds but can't be read");

@@ -39,6 +39,6 @@ pub(super) fn changes(outcome: &Outcome, state: &State) -> Changes {
 
 fn log_encode_error(result: Result<(), SpoolError>) {
     if let Err(error) = result {
-        tracing::error!(error = %error, "a record can't be encoded");
+        tracing::error!(error = %error, "a record of the spool can't be encoded");
     }
 }

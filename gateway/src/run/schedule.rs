@@ -30,7 +30,7 @@ pub(super) async fn begin(
     ] {
         let inputs = inputs.clone();
         let repeated = CronJob::new_repeated(every, move |_, _| {
-            tracing::debug!(job = job.name(), "due");
+            tracing::debug!(job = job.name(), "job is due");
             send(&inputs, Input::Site(Event::Due(job)));
         })?;
         scheduler.add(repeated).await?;

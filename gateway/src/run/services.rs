@@ -232,7 +232,7 @@ impl Services {
             let progress = |sent: u64, all: u64| tracing::trace!(sent, all, "pushing");
             let pushed = push::push(&transport, address.ip(), &path, &PushLimits::default(), progress).await;
             let pushed = pushed.map(|pushed| {
-                tracing::info!(%rollout, device = %device, bytes = pushed.bytes, closed = pushed.closed, "pushed");
+                tracing::info!(%rollout, device = %device, bytes = pushed.bytes, closed = pushed.closed, "firmware image pushed");
             });
             let failure = |error: PushError| PushFailure {
                 why: runtime::error::chain(&error),
@@ -248,7 +248,7 @@ impl Services {
             return;
         }
         match staging::retain(&dir, keep) {
-            Ok(freed) => tracing::debug!(freed, "unused images removed"),
+            Ok(freed) => tracing::debug!(freed, "unused images were removed"),
             Err(error) => tracing::warn!(error = %error, "unused images can't be removed"),
         }
     }

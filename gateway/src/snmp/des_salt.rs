@@ -10,7 +10,7 @@ static SALT: OnceLock<Option<DesSaltState>> = OnceLock::new();
 
 pub(crate) fn of_this_process() -> Result<DesSaltState, &'static str> {
     let salt = SALT.get_or_init(begin).clone();
-    salt.ok_or("DES needs a clock that stands between 1970 and 2038")
+    salt.ok_or("DES needs a clock between 1970 and 2038")
 }
 
 fn begin() -> Option<DesSaltState> {

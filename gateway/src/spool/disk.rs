@@ -87,7 +87,7 @@ impl Disk {
             self.file.sync_all()?;
             Ok(())
         }));
-        applied.unwrap_or_else(|_| Err(DiskError::Io(io::Error::other("the store gave up"))))
+        applied.unwrap_or_else(|_| Err(DiskError::Io(io::Error::other("the store failed"))))
     }
 
     /// Syncs sled's blobs: large values in files of their own, which sled never syncs.
@@ -118,7 +118,7 @@ impl Disk {
     /// Closes the store. sled may panic if its last sync fails; everything relevant was synced before.
     pub(super) fn close(self) {
         if catch_unwind(AssertUnwindSafe(|| drop(self))).is_err() {
-            tracing::warn!("the store panicked while it was closed");
+            tracing::warn!("closing the store panicked");
         }
     }
 
@@ -162,7 +162,7 @@ fn free_bytes(dir: &Path) -> io::Result<u64> {
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
-/// There is too little free space, bytes.
+/// Too little free space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Short {
     pub(super) free: u64,

@@ -34,13 +34,15 @@ impl HighWaterMark {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
-                tracing::warn!(error = %error, "the spool's mark can't be read");
+                tracing::warn!(error = %error, "the spool's high-water mark can't be read");
                 return None;
             }
         };
         let newest = bytes.chunks(SLOT).take(2).filter_map(decode).max_by_key(|epoch| epoch.batch);
         if newest.is_none() {
-            tracing::warn!("the spool's mark is damaged: it can't show whether the store is older");
+            tracing::warn!(
+                "the spool's high-water mark is damaged: it can't be detected whether the store is outdated"
+            );
         }
         newest
     }
@@ -73,7 +75,7 @@ fn encode(epoch: &Epoch) -> io::Result<Vec<u8>> {
     let json = serde_json::to_vec(epoch)?;
     let length = u32::try_from(json.len()).unwrap_or(u32::MAX);
     if json.len() > SLOT - HEAD {
-        return Err(io::Error::other("the spool's state is larger than its mark"));
+        return Err(io::Error::other("the spool's state is too large for the high-water mark"));
     }
     let mut slot = Vec::with_capacity(SLOT);
     slot.extend(length.to_be_bytes());

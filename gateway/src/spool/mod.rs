@@ -66,7 +66,7 @@ impl Spool {
     /// Opens or creates the spool. Returns it with what it contains.
     ///
     /// # Errors
-    /// The directory can't be used. A damaged store is no error: it is moved away and replaced.
+    /// The directory can't be used. A damaged store is not an error: it is moved away and replaced.
     pub(crate) async fn open(settings: SpoolSettings) -> Result<(Self, Restored), SpoolError> {
         let (requests, received) = channel();
         let (opened, is_open) = oneshot::channel();
@@ -79,7 +79,7 @@ impl Spool {
             }
             Err(error) => {
                 if opened.send(Err(error)).is_err() {
-                    tracing::debug!("result dropped: the requester is gone");
+                    tracing::debug!("result dropped: the requesting task has ended");
                 }
             }
         };

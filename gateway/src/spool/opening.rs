@@ -113,7 +113,7 @@ fn go_on(opened: Opened, mark: &Epoch) -> Result<Opened, DiskError> {
     tracing::error!(
         changes,
         reports = went,
-        "the spool's store is older than its mark; it continues from the mark"
+        "the spool's store is older than its high-water mark: it continues from the mark"
     );
     metrics::counter!("platen_gateway_spool_damages_total").increment(1);
     restored.damage = detail;

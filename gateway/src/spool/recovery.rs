@@ -38,7 +38,7 @@ pub(super) fn read(disk: &Disk) -> Recovered {
         }
     };
     if read.and_then(|()| catch_unwind(AssertUnwindSafe(&mut back))).is_err() {
-        tracing::warn!("the damaged store panicked while it was read");
+        tracing::warn!("reading the damaged store panicked");
     }
     Recovered { records }
 }
@@ -50,7 +50,7 @@ pub(super) fn rename_damaged(store: &Path, now: Timestamp) -> Result<(), SpoolEr
         path: store.to_owned(),
         problem: format!("it is damaged and can't be moved away: {error}"),
     })?;
-    tracing::error!(aside = %aside.display(), "the spool is damaged: it is moved away and replaced");
+    tracing::error!(aside = %aside.display(), "the spool is damaged: it was moved away and replaced by a new one");
     forget_old(store);
     Ok(())
 }
@@ -71,9 +71,9 @@ fn forget_old(store: &Path) {
     }
 }
 
-/// Fills a new store with what was recovered. If the spool's own state was recovered, or the mark has it, numbering
-/// continues: reports that are missing between others become losses, and for those after the last one the server is
-/// asked. Without either, the numbers are requested from the server.
+/// Fills a new store with what was recovered. If the spool's own state was recovered, or is in the high-water mark,
+/// numbering continues: missing reports between others become losses, and the number of the last one is requested
+/// from the server. Without that state, the numbers are requested from the server.
 pub(super) fn refill(
     disk: &Disk,
     recovered: Recovered,
@@ -185,7 +185,8 @@ fn restore_whole(disk: &Disk, is_new: bool) -> Result<(Epoch, Restored, u64), Di
         let here = if range.is_empty() { 0 } else { places.range(range).count() };
         let expected = usize::try_from(state.waiting()).unwrap_or(usize::MAX);
         if here != expected {
-            let problem = format!("{here} of {expected} unacknowledged reports of lane {lane} are there");
+            let problem =
+                format!("only {here} of {expected} unacknowledged reports of lane {lane} were found");
             return Err(DiskError::Damaged(problem));
         }
     }

@@ -56,7 +56,7 @@ pub(super) struct Writer {
     waiting_bytes: u64,
     snapshot: watch::Sender<Snapshot>,
     held: VecDeque<Request>,
-    /// Whether the epoch was renewed because of what was unknown when the store was opened.
+    /// Whether the epoch was renewed after the store was opened, because a lane was unconfirmed.
     renewed: bool,
 }
 
@@ -69,7 +69,7 @@ impl Writer {
         let Opened { disk, epoch, mut restored, waiting_bytes } =
             opening::open(&path, &reserve, mark.read())?;
         if let Err(error) = mark.write(&epoch) {
-            tracing::warn!(error = %error, "the spool's mark can't be written at present");
+            tracing::warn!(error = %error, "the spool's high-water mark can't be written at present");
         }
         if let Err(error) = reserve.keep() {
             tracing::warn!(error = %error, "no room for the spool's reserve");
@@ -273,6 +273,6 @@ struct Gathered {
 
 fn tell<T>(answer: Answer<T>, result: Result<T, SpoolError>) {
     if answer.send(result).is_err() {
-        tracing::trace!("result dropped: the requester is gone");
+        tracing::trace!("result dropped: the requesting task has ended");
     }
 }

@@ -121,7 +121,7 @@ impl StagingClient {
     async fn ask(&self, what: &str, request: reqwest::RequestBuilder) -> Result<Response, StagingError> {
         let unreachable = |source| {
             if let Some(why) = runtime::error::tls_failure(&source, PartyKind::GlobalServer) {
-                tracing::warn!(why, "TLS with the global server fails");
+                tracing::warn!(why, "TLS with the global server failed");
             }
             StagingError::Unreachable { what: what.to_owned(), source }
         };

@@ -40,13 +40,13 @@ pub(crate) enum TrapsError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         problem: String,
     },
     /// The SNMPv3 engine for informs can't be started.
     #[error("the SNMPv3 engine for informs can't be started: {problem}")]
     Engine {
-        /// Why.
+        /// The cause.
         problem: String,
     },
 }
@@ -184,7 +184,7 @@ impl Receiver {
                     errors.on_datagram();
                     let from = received.source.ip().to_canonical();
                     if let Some(InformAckOutcome::Failed(error)) = &received.inform_ack {
-                        tracing::debug!(device.address = %from, error = %error, "inform not answered");
+                        tracing::debug!(device.address = %from, error = %error, "the response to an inform can't be sent");
                     }
                     let trap =
                         received.notification.trap_oid().map(|oid| oid.to_string()).unwrap_or_default();

@@ -27,25 +27,25 @@ use crate::https_client;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A connection that isn't needed again within the minute is not kept.
+/// Idle time after which a connection is closed, if the next request isn't due within a minute.
 const IDLE_AFTER_REGULAR: Duration = Duration::from_secs(5);
 
-/// At the cadence of a service call the next poll comes on the same connection.
+/// Idle time during a service call: the next poll uses the same connection.
 const IDLE_AFTER_SERVICE_CALL: Duration = Duration::from_secs(75);
 
-/// The client can't be made.
+/// The client can't be created.
 #[derive(Debug, thiserror::Error)]
-#[error("the client of the communication server can't be made: {0}")]
+#[error("the client of the communication server can't be created: {0}")]
 pub(crate) struct SetupError(String);
 
-/// The communication server, as this gateway sees it.
+/// The client of the communication server.
 #[derive(Debug)]
 pub(crate) struct CommServer {
     clients: IdentityBound<Clients>,
     url: String,
 }
 
-/// Clients of one certificate.
+/// The HTTP clients with one certificate.
 #[derive(Debug)]
 struct Clients {
     regular: Client,
@@ -53,8 +53,8 @@ struct Clients {
 }
 
 impl CommServer {
-    /// A client with the gateway's certificate, through `proxy` where there is one. Its connections are replaced when
-    /// the certificate was renewed; a request that is under way ends on the old one.
+    /// Creates a client with the gateway's certificate, through `proxy` if there is one. Its connections are replaced
+    /// when the certificate was renewed; a request in flight ends on the old connection.
     ///
     /// # Errors
     /// The URL, the proxy or the identity can't be used.
@@ -73,7 +73,7 @@ impl CommServer {
     /// Polls. `soon` is whether the next request follows within a minute.
     ///
     /// # Errors
-    /// No answer, or a refusal.
+    /// There is no response, or the server rejects the request.
     pub(crate) async fn poll(&self, poll: &Poll, soon: bool) -> Result<PollResponse, RequestError> {
         self.post("poll", wire::POLLS_PATH, poll, soon).await
     }
@@ -81,7 +81,7 @@ impl CommServer {
     /// Sends a batch.
     ///
     /// # Errors
-    /// No answer, or a refusal.
+    /// There is no response, or the server rejects the request.
     pub(crate) async fn report(
         &self,
         lane: Lane,
@@ -92,10 +92,10 @@ impl CommServer {
         self.post("reports", &path, batch, soon).await
     }
 
-    /// Answers a command.
+    /// Sends the response to a command.
     ///
     /// # Errors
-    /// No answer, or a refusal.
+    /// There is no response, or the server rejects the request.
     pub(crate) async fn respond(
         &self,
         command: CommandId,
@@ -157,7 +157,7 @@ impl Clients {
     }
 }
 
-/// No response. A certificate that either side rejected is counted by its reason, and explained.
+/// The error for a missing response. A certificate that either side rejected is counted by its reason, and explained.
 fn unreachable(what: &'static str, error: &reqwest::Error) -> RequestError {
     let problem =
         tls_failure(error, PartyKind::CommServer).map_or_else(|| cause(error), |why| format!("TLS: {why}"));

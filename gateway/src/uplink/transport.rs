@@ -16,18 +16,19 @@ use super::client::CommServer;
 use super::link::UplinkHandle;
 use crate::spool::{Spool, SpoolError};
 
-/// What the uplink passes on to the site.
+/// An event that the uplink passes to the site.
 #[derive(Debug)]
 pub(crate) enum UplinkEvent {
-    /// Commands came; the sender is notified when they are on the disk.
+    /// Commands were delivered; the sender is notified when they are durable.
     Commands(Vec<Command>, oneshot::Sender<()>),
     /// The server has stored this response.
     ResponseStored(CommandId, Response),
-    /// The sequence numbers show that one side has lost reports: everything open is to be reported again.
+    /// The sequence numbers show that the gateway or the server has lost reports: report everything that is open
+    /// again.
     SequenceMismatch,
 }
 
-/// What requests are performed with.
+/// What is needed to perform requests.
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
     pub(super) server: Arc<CommServer>,
@@ -37,7 +38,7 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// Performs a request; its result. `uptime` is the time since the program began.
+    /// Performs a request and returns its result. `uptime` is the time since the program began.
     pub(super) async fn perform(self, request: Request, uptime: Duration) -> Event {
         match request {
             Request::Poll(request) => Event::Polled(self.poll(request, uptime).await),
@@ -84,7 +85,7 @@ impl Transport {
             "polled"
         );
         if refuses && commands > 0 {
-            tracing::warn!(commands, "commands wait until something can be stored");
+            tracing::warn!(commands, "commands wait until they can be stored");
         }
         Ok(response)
     }
@@ -114,7 +115,7 @@ impl Transport {
         }
     }
 
-    /// Passes commands on and waits until they are stored. Nobody takes them when the program ends.
+    /// Passes commands to the site and waits until they are stored. When the program ends, they are not accepted.
     async fn deliver(&self, commands: Vec<Command>) -> Event {
         let (stored, is_stored) = oneshot::channel();
         if self.deliveries.send(UplinkEvent::Commands(commands, stored)).is_err() {
@@ -136,7 +137,7 @@ fn log_batch(lane: Lane, sent: &SentBatch, result: &Result<BatchResponse, Reques
         }
         Err(RequestError::Refused { problem, .. }) => {
             if let Some(expected) = problem.expected_seq {
-                tracing::warn!(%lane, first = sent.first, expected, "the server expects another number");
+                tracing::warn!(%lane, first = sent.first, expected, "the server expects another sequence number");
             }
         }
         Err(

@@ -15,7 +15,7 @@ use crate::repository::{
     SigningKey, Verified, Withdrawn,
 };
 
-/// A reader that closed its end has read enough; that is no error.
+/// A reader that closed its end is not an error.
 fn as_json(value: &impl Serialize) -> io::Result<()> {
     output::document(value).map(drop)
 }
@@ -188,7 +188,7 @@ pub(super) fn withdrawn(json: bool, withdrawn: &Withdrawn) -> io::Result<()> {
     let file = if withdrawn.file_removed {
         "Its file is removed."
     } else {
-        "Its file stays: another image has the same content."
+        "Its file is kept: another image has the same content."
     };
     text(&format!(
         "{target} withdrawn: metadata version {metadata_version}. {file}\nGateways that have staged it no longer push it: \
@@ -236,7 +236,10 @@ pub(super) fn findings(repository: &Path, found: &Findings) -> (Vec<Problem>, Ve
 
 pub(super) fn summary(repository: &Path, found: &Findings) -> String {
     let (images, version, expires) = (found.images, found.metadata_version, found.expires);
-    format!("{}: sound: {images} images as signed, version {version}, until {expires}", repository.display())
+    format!(
+        "{}: valid: {images} images match the metadata, version {version}, until {expires}",
+        repository.display()
+    )
 }
 
 fn sentence(finding: &Finding) -> String {

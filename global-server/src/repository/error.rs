@@ -229,7 +229,7 @@ const LISTED: usize = 8;
 
 fn published(known: &[String]) -> String {
     if known.is_empty() {
-        return "there are none at all".to_owned();
+        return "no image is published".to_owned();
     }
     let more = if known.len() > LISTED { ", ..." } else { "" };
     format!("published are {}{more}", known.get(..LISTED).unwrap_or(known).join(", "))

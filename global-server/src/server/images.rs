@@ -123,7 +123,7 @@ async fn body(
             return None;
         }
         // A pump that gave up must not look like the end of the image.
-        let gave_up = || Err(io::Error::new(io::ErrorKind::TimedOut, "the peer took no byte in time"));
+        let gave_up = || Err(io::Error::new(io::ErrorKind::TimedOut, "the peer read nothing in time"));
         let chunk: io::Result<Bytes> = receiver.recv().await.unwrap_or_else(gave_up);
         let taken = chunk.as_ref().map_or(left, |chunk| u64::try_from(chunk.len()).unwrap_or(left));
         Some((chunk, (receiver, left.saturating_sub(taken))))
@@ -157,7 +157,10 @@ async fn read(file: &mut File, left: u64) -> io::Result<Bytes> {
     let mut chunk = vec![0; size];
     let filled = file.read(&mut chunk).await?;
     if filled == 0 {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the image became shorter"));
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the image file became shorter while it was sent",
+        ));
     }
     chunk.truncate(filled);
     Ok(chunk.into())

@@ -27,7 +27,7 @@ const BACKUP_BYTES: u64 = 256 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// The file exists already.
-    #[error("{} exists: a backup is never overwritten, choose another --out", path.display())]
+    #[error("{} exists: a backup is never overwritten; choose another --out", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
@@ -52,8 +52,8 @@ pub enum BackupError {
         /// The digest in the backup's list.
         expected: String,
     },
-    /// A name that is not a file of an authority.
-    #[error("{} names {name:?}, which is no file of an authority: it was not made by platen-pki", path.display())]
+    /// It contains a name that is not a file of an authority.
+    #[error("{} names {name:?}, which is not a file of an authority: it was not made by platen-pki", path.display())]
     Stranger {
         /// The backup.
         path: PathBuf,
@@ -124,7 +124,8 @@ impl Authority {
                 continue;
             }
             let bytes = pem_file::read_at_most(&self.folder.path(&name), BACKUP_BYTES)?;
-            let text = String::from_utf8(bytes).map_err(|_| self.folder.damaged(&name, &"it is no text"))?;
+            let text =
+                String::from_utf8(bytes).map_err(|_| self.folder.damaged(&name, &"it is not a text"))?;
             files.push(Entry { sha256: sha256(&text), name, text });
         }
         let (format, trust_domain) = (FORMAT.to_owned(), self.trust_domain.clone());

@@ -13,13 +13,13 @@ use crate::token::InvalidToken;
 /// An operation of the authority that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
-    /// There is one already, or something else.
-    #[error("{} exists and is not empty: an authority is never overwritten, choose another --dir", path.display())]
+    /// The folder exists and is not empty.
+    #[error("{} exists and is not empty: an authority is never overwritten; choose another --dir", path.display())]
     Exists {
         /// The folder.
         path: PathBuf,
     },
-    /// There is none.
+    /// The folder doesn't exist, or contains no authority.
     #[error("{} is not the folder of an authority: run `platen-pki init --dir {}` first", path.display(), path.display())]
     Absent {
         /// The folder.
@@ -43,44 +43,44 @@ pub enum AuthorityError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// How.
+        /// The damage.
         what: String,
     },
     /// The passphrase is too short.
     #[error("the passphrase is too short: expected at least {PASSPHRASE_BYTES} bytes")]
     ShortPassphrase,
-    /// The requested name.
-    #[error("cannot name the party")]
+    /// The requested name is not valid.
+    #[error("the name of the party is not valid")]
     Name(#[from] InvalidSpiffeId),
-    /// A requested DNS name.
+    /// A requested DNS name is not valid.
     #[error("DNS name {given:?} is not valid: expected labels of letters, digits and '-', joined by dots")]
     DnsName {
-        /// As given.
+        /// The given value.
         given: String,
     },
-    /// A server without a name to call it by.
+    /// A server was requested without a DNS name or address.
     #[error("party of kind {0} needs at least one --dns or --ip: its clients verify its name")]
     NoHost(PartyKind),
-    /// A client with a name to call it by.
+    /// A client was requested with a DNS name or address.
     #[error("party of kind {0} takes no --dns and no --ip: it accepts no connections")]
     SurplusHost(PartyKind),
     /// The intermediate has expired.
     #[error("the {authority} expired at {not_after}: renew it")]
     AuthorityExpired {
-        /// Which.
+        /// The name of the intermediate.
         authority: &'static str,
-        /// When.
+        /// When it expired.
         not_after: Timestamp,
     },
-    /// The intermediate's key is kept elsewhere.
+    /// The intermediate's key is not here.
     #[error("the {authority}'s key, {}, is not here: run this command where it is stored", path.display())]
     NoKey {
-        /// Which.
+        /// The name of the intermediate.
         authority: &'static str,
         /// The path where it is expected.
         path: PathBuf,
     },
-    /// The root's key is kept elsewhere.
+    /// The root's key is not here.
     #[error("the root's key is required, but {} does not exist: put it there for this command", path.display())]
     NoRootKey {
         /// The path where it is expected.
@@ -89,7 +89,7 @@ pub enum AuthorityError {
     /// The root's key is encrypted.
     #[error("the root's key is encrypted: give its passphrase with --passphrase-file")]
     PassphraseNeeded,
-    /// The passphrase doesn't open the root's key.
+    /// The passphrase doesn't decrypt the root's key.
     #[error("the passphrase does not decrypt {}", path.display())]
     WrongPassphrase {
         /// The key's file.
@@ -116,14 +116,14 @@ pub enum AuthorityError {
         /// When that ends.
         not_after: Timestamp,
     },
-    /// A token's form.
+    /// A token can't be created.
     #[error(transparent)]
     Token(#[from] InvalidToken),
-    /// A backup.
+    /// A backup can't be written or restored.
     #[error(transparent)]
     Backup(#[from] BackupError),
-    /// The place of an issued certificate is taken.
-    #[error("{} exists: a key is never overwritten, move it away or choose another --out", path.display())]
+    /// The file of an issued certificate or key exists already.
+    #[error("{} exists: a key is never overwritten; move it away or choose another --out", path.display())]
     OutExists {
         /// The file.
         path: PathBuf,

@@ -1,7 +1,7 @@
 //! The root's key on disk: PKCS#8, encrypted by PBES2 (RFC 8018 §6.2) when there is a passphrase.
 //!
-//! PBKDF2 with HMAC-SHA-256 and AES-256-CBC: what `openssl pkey` reads and writes as well, so that the root is
-//! never at the mercy of this program.
+//! PBKDF2 with HMAC-SHA-256 and AES-256-CBC: what `openssl pkey` reads and writes as well, so that the root can be
+//! used without this program.
 
 use std::num::NonZeroU32;
 
@@ -25,7 +25,7 @@ use crate::pem_file::pem_block;
 /// OWASP's figure for PBKDF2 with HMAC-SHA-256 (2023).
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(600_000).expect("it isn't zero");
 
-/// More would only keep the machine busy.
+/// Upper limit, so that a forged file can't keep the machine busy.
 const ITERATIONS_MAX: NonZeroU32 = NonZeroU32::new(10_000_000).expect("it isn't zero");
 
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
@@ -78,7 +78,7 @@ pub(super) fn is_encrypted(pem: &[u8]) -> bool {
 
 /// Reads a key that [`to_pem`] or `openssl pkcs8 -topk8 -v2 aes-256-cbc` wrote.
 pub(super) fn from_pem(pem: &[u8], passphrase: Option<&SecretString>) -> Result<KeyPair, Unreadable> {
-    let block = pem::parse(pem).map_err(|_| Unreadable::Damaged("it is no PEM"))?;
+    let block = pem::parse(pem).map_err(|_| Unreadable::Damaged("it is not PEM"))?;
     if block.tag() != ENCRYPTED {
         let key =
             PrivateKeyDer::from_pem_slice(pem).map_err(|_| Unreadable::Damaged("it has no private key"))?;

@@ -1,4 +1,4 @@
-//! The contents of a certificate of each profile. Small: every byte is sent in each full handshake.
+//! The contents of certificates, by profile. They are kept small, because every full handshake sends them.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use rcgen::{
 use super::{AuthorityError, Intermediate};
 use crate::spiffe::{PartyKind, SpiffeId, TrustDomain};
 
-/// Life of a party's certificate, days.
+/// Validity of a party's certificate, days.
 pub const LEAF_DAYS: u64 = 90;
 
-/// Life of an intermediate, days.
+/// Validity of an intermediate, days.
 const INTERMEDIATE_DAYS: u64 = 5 * 365;
 
-/// Life of the root, days.
+/// Validity of the root, days.
 const ROOT_DAYS: u64 = 20 * 365;
 
-/// Validity begins this long before the time of issue, minutes, for peers whose clock is behind.
+/// Time between the begin of validity and the issue, minutes, for peers whose clock is slow.
 const BACKDATED_MINUTES: i64 = 60;
 
 /// The longest common name: `ub-common-name` of RFC 5280, appendix A.1.
@@ -78,7 +78,8 @@ pub(super) fn intermediate(
     Ok(params)
 }
 
-/// No DNS name and no address at all. (A constraint on URIs would make webpki refuse every SPIFFE ID.)
+/// Name constraints without any DNS name or address. (With a constraint on URIs, webpki would reject every SPIFFE
+/// ID.)
 fn no_hosts() -> NameConstraints {
     NameConstraints {
         permitted_subtrees: Vec::new(),
@@ -145,7 +146,7 @@ fn is_dns_name(text: &str) -> bool {
 fn dated(now: Timestamp, end: Timestamp) -> Result<CertificateParams, AuthorityError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    // rcgen speaks the `time` crate, which is no dependency of ours: its epoch plus seconds.
+    // rcgen speaks the `time` crate, which is not a dependency of ours: its epoch plus seconds.
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     params.not_before = epoch + seconds(now - BACKDATED_MINUTES.minutes());
     params.not_after = epoch + seconds(end);
@@ -153,7 +154,7 @@ fn dated(now: Timestamp, end: Timestamp) -> Result<CertificateParams, AuthorityE
     Ok(params)
 }
 
-/// Since the epoch, for rcgen.
+/// Time since the epoch, as rcgen expects it.
 pub(super) fn seconds(at: Timestamp) -> Duration {
     Duration::from_secs(u64::try_from(at.as_second()).unwrap_or(0))
 }
@@ -161,7 +162,7 @@ pub(super) fn seconds(at: Timestamp) -> Duration {
 /// 126 random bits, positive and never with a leading zero: always 16 bytes.
 fn serial() -> Result<SerialNumber, AuthorityError> {
     let mut bytes = [0_u8; 16];
-    let failed = |_| AuthorityError::Crypto("no random numbers from the system".to_owned());
+    let failed = |_| AuthorityError::Crypto("the system's random number generator failed".to_owned());
     SystemRandom::new().fill(&mut bytes).map_err(failed)?;
     bytes[0] = (bytes[0] & 0x7f) | 0x40;
     Ok(SerialNumber::from_slice(&bytes))

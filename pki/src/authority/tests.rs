@@ -1,4 +1,4 @@
-//! The authority on a real folder.
+//! The authority in a folder.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -127,7 +127,7 @@ fn a_request_that_breaks_its_profile_is_refused() {
     let server = request(PartyKind::CommServer);
     let ips = vec!["127.0.0.1".parse().unwrap()];
     for (request, expected) in [
-        (Request { name: "A B".to_owned(), ..gateway.clone() }, "cannot name the party"),
+        (Request { name: "A B".to_owned(), ..gateway.clone() }, "the name of the party is not valid"),
         (Request { ips, ..gateway }, "party of kind gateway takes no --dns and no --ip"),
         (
             Request { dns: Vec::new(), ..server.clone() },
@@ -325,7 +325,10 @@ fn a_backup_restores_everything_or_reports_what_is_damaged() {
     for (damaged, expected) in [
         (whole.replace(&serial, &"0".repeat(32)), "issued.jsonl in it has SHA-256"),
         (whole.replace("gateway-ca.pem", "gateway-ca-7.pem"), "its list of files in it has SHA-256"),
-        (whole.replace("gateway-ca.pem", "../evil"), "names \"../evil\", which is no file of an authority"),
+        (
+            whole.replace("gateway-ca.pem", "../evil"),
+            "names \"../evil\", which is not a file of an authority",
+        ),
         (whole.chars().take(whole.len() / 2).collect(), "is not a complete backup of platen-pki: EOF"),
         (String::new(), "is not a complete backup"),
         (whole.replace("platen-pki backup 1", "tar"), "format \"tar\""),
@@ -366,7 +369,7 @@ fn a_gateway_has_one_certificate_by_a_token_and_a_new_one_replaces_it_by_name_on
     assert!(said.contains(&serial(&first)), "{said}");
     drop(lost);
 
-    // A renewal is no enrollment: both certificates stay good.
+    // A renewal is not an enrollment: both certificates stay good.
     let gateway = Request { name: "gw-1".to_owned(), ..request(PartyKind::Gateway) };
     let renewed = authority.sign(&gateway, &KeyPair::generate().unwrap(), now()).unwrap();
     assert_eq!(valid(&authority, "gw-1"), [serial(&first), serial(&renewed)]);

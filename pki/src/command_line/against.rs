@@ -1,4 +1,4 @@
-//! `inspect --against`: whether a certificate would be refused, by the verifier that all programs use, and why.
+//! `inspect --against`: whether a certificate would be rejected, by the verifier that all programs use, and why.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,22 +14,22 @@ use serde::Serialize;
 
 #[derive(Debug, Args)]
 pub(super) struct Against {
-    /// Say whether a program that trusts this root would refuse the first certificate; status 3 if so.
+    /// Verify the first certificate as a program that trusts this root (PEM) does; exit status 3 if it is rejected.
     #[arg(long, value_name = "ROOT")]
     against: Option<PathBuf>,
-    /// Revocation lists: `crl.pem` of `platen-pki crl`.
+    /// File with revocation lists to check: crl.pem of `platen-pki crl`. Default: revocation isn't checked.
     #[arg(long, requires = "against")]
     crl: Option<PathBuf>,
-    /// The part in which it is shown.
+    /// Verify the certificate as that of a client or of a server.
     #[arg(long = "as", requires = "against", default_value = "client")]
     role: As,
-    /// The kind of party that is expected; may be repeated. Without it, every kind.
+    /// Kind of party that is accepted; may be repeated. Default: all kinds.
     #[arg(long, requires = "against")]
     kind: Vec<PartyKind>,
-    /// Trust domain of the program. Without it, the one that the root names.
+    /// Trust domain of the program. Default: the one that the root names.
     #[arg(long, requires = "against")]
     trust_domain: Option<TrustDomain>,
-    /// By how much clocks may differ, seconds.
+    /// Tolerated difference between the clocks of two parties, seconds.
     #[arg(long, requires = "against", default_value_t = Tolerance::default().clock_skew_s)]
     clock_skew_s: u32,
 }
@@ -41,7 +41,7 @@ enum As {
     Server,
 }
 
-/// The verifier's word.
+/// The verifier's result.
 #[derive(Debug, Serialize)]
 pub(super) struct Verdict {
     pub(super) accepted: bool,
@@ -49,7 +49,7 @@ pub(super) struct Verdict {
     role: As,
     /// The party, if accepted.
     id: Option<String>,
-    /// Why it is refused.
+    /// Why it is rejected.
     why: Option<String>,
     /// Whether revocation lists were checked.
     revocation_checked: bool,
@@ -64,7 +64,7 @@ impl Verdict {
         let unchecked = if self.revocation_checked { "" } else { " (revocation not checked: give --crl)" };
         match (&self.id, &self.why) {
             (Some(id), None) => format!("ACCEPTED as {role}: {id}{unchecked}"),
-            (_, why) => format!("REFUSED as {role}: {}", why.as_deref().unwrap_or("no reason")),
+            (_, why) => format!("REJECTED as {role}: {}", why.as_deref().unwrap_or("no reason")),
         }
     }
 }

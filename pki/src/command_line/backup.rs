@@ -11,19 +11,19 @@ use super::Answer;
 
 #[derive(Debug, Args)]
 pub(super) struct BackupArguments {
-    /// The authority's folder.
+    /// Folder of the authority.
     #[arg(long)]
     dir: PathBuf,
-    /// File to make; only its owner can read it.
+    /// File to create, with mode 0600; an existing one is not overwritten. It contains the keys.
     #[arg(long)]
     out: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct RestoreArguments {
-    /// The backup.
+    /// File that `backup` wrote.
     file: PathBuf,
-    /// Folder to make; it must not exist, or be empty.
+    /// Folder to create; it must not exist, or be empty.
     #[arg(long)]
     dir: PathBuf,
 }
@@ -31,9 +31,9 @@ pub(super) struct RestoreArguments {
 pub(super) fn backup(arguments: &BackupArguments) -> anyhow::Result<Answer> {
     let made = Authority::open(&arguments.dir)?.backup(&arguments.out, Timestamp::now())?;
     let keys = if made.has_root_key {
-        "It has every key, the root's too (as encrypted as it was): keep it like a key."
+        "It contains every key, including the root's (encrypted if it was): protect it like a key."
     } else {
-        "It has every key but the root's, which is kept elsewhere: keep it like a key."
+        "It contains every key except the root's: protect it like a key."
     };
     let text =
         format!("{}: {} files of {}\n{keys}", arguments.out.display(), made.files.len(), made.trust_domain);
@@ -44,8 +44,7 @@ pub(super) fn restore(arguments: &RestoreArguments) -> anyhow::Result<Answer> {
     let (_, restored) = Authority::restore(&arguments.file, &arguments.dir)?;
     let Restored { trust_domain, made_at, files, .. } = &restored;
     let text = format!(
-        "{}: {} files of {trust_domain}, as of {made_at}\nWhat was issued, or revoked, after that is not in it: revoke \
-         again what must stay revoked.",
+        "{}: {} files of {trust_domain}, as of {made_at}\nCertificates issued or revoked after that time are not in it: repeat those revocations.",
         arguments.dir.display(),
         files.len()
     );

@@ -11,13 +11,13 @@ use super::{Answer, seconds};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The authority's folder.
+    /// Folder of the authority.
     #[arg(long)]
     dir: PathBuf,
-    /// Folder for crl.pem, all lists in one, and AUTHORITY.crl.pem for each; older ones are replaced.
+    /// Folder for crl.pem (all lists) and AUTHORITY.crl.pem (one each); existing files are replaced.
     #[arg(long)]
     out: PathBuf,
-    /// When the next lists are due at the latest, hours from now; some time after that, servers reject all peers.
+    /// Hours until the lists expire. Publish new ones before; servers reject all peers some time after the expiry.
     #[arg(long, default_value_t = 168, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=8784))]
     hours: u32,
 }
@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         text += &format!("  {}  {} revoked\n", file.display(), list.revoked);
     }
     for authority in &set.left_out {
-        text += &format!("  {authority}: its key is not here, make its list where it is\n");
+        text += &format!("  {authority}: its key is not here, run `crl` where it is\n");
     }
     text += &format!("  {}  all of them, for `identity.crl`", arguments.out.join("crl.pem").display());
     let lists: Vec<_> = set

@@ -1,4 +1,4 @@
-//! `init`: make a trust domain.
+//! `init`: creates a trust domain.
 
 use std::path::PathBuf;
 
@@ -15,10 +15,10 @@ use super::{Answer, passphrase};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Folder to make; it must not exist, or be empty.
+    /// Folder to create; it must not exist, or be empty.
     #[arg(long)]
     dir: PathBuf,
-    /// Name of the trust domain, for example platen.example.
+    /// Name of the trust domain, for example printers.example.
     #[arg(long)]
     trust_domain: TrustDomain,
     #[command(flatten)]
@@ -28,11 +28,11 @@ pub(super) struct Arguments {
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 struct Protection {
-    /// File whose first line is the passphrase for the root's key; only its owner may read it. Without it, the command
-    /// prompts for the passphrase.
+    /// File with the passphrase of the root's key in its first line; only its owner may have access. Default: the
+    /// command prompts for it.
     #[arg(long)]
     passphrase_file: Option<PathBuf>,
-    /// Leave the root's key unencrypted: for tests and demonstrations.
+    /// Store the root's key unencrypted, for tests and demonstrations.
     #[arg(long)]
     insecure_no_passphrase: bool,
 }
@@ -45,11 +45,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     };
     let dir = &arguments.dir;
     let authority = Authority::init(dir, &arguments.trust_domain, &passphrase, Timestamp::now())?;
-    let root = inspect::describe(authority.root()).context("the root just made is not readable")?;
+    let root = inspect::describe(authority.root()).context("the new root certificate can't be read")?;
     let encrypted = matches!(passphrase, Passphrase::Given(_));
     let advice = if encrypted { "keep it" } else { "it is NOT encrypted; keep it" };
     let mut text = format!(
-        "Trust domain {} made in {}\n  root.pem        until {}  sha256 {}\n",
+        "Trust domain {} created in {}\n  root.pem        until {}  sha256 {}\n",
         authority.trust_domain(),
         dir.display(),
         root.not_after,

@@ -7,17 +7,17 @@ use anyhow::{Context as _, bail};
 use pki::secret_file;
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// A new one, typed twice.
+/// Prompts twice for a new passphrase.
 pub(super) fn ask_twice() -> anyhow::Result<SecretString> {
     let first = ask("Passphrase for the root's key: ")?;
-    let second = ask("The same again: ")?;
+    let second = ask("Repeat the passphrase: ")?;
     if first.expose_secret() != second.expose_secret() {
-        bail!("the two passphrases differ: nothing was created, start again");
+        bail!("the two passphrases differ: nothing was created; start again");
     }
     Ok(first)
 }
 
-/// The current passphrase: from a file, or by a prompt.
+/// The current passphrase, from a file or a prompt.
 pub(super) fn existing(file: Option<&Path>) -> anyhow::Result<SecretString> {
     match file {
         Some(path) => Ok(secret_file::first_line(path)?),
@@ -27,7 +27,7 @@ pub(super) fn existing(file: Option<&Path>) -> anyhow::Result<SecretString> {
 
 fn ask(prompt: &str) -> anyhow::Result<SecretString> {
     if !io::stdin().is_terminal() {
-        bail!("the passphrase can't be read, as there is no terminal: give --passphrase-file FILE");
+        bail!("the passphrase can't be read, because there is no terminal: give --passphrase-file FILE");
     }
     let typed = rpassword::prompt_password(prompt);
     Ok(typed.context("the passphrase can't be read: give --passphrase-file FILE")?.into())

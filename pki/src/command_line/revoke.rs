@@ -1,4 +1,4 @@
-//! `revoke`: a party's certificates, or one.
+//! `revoke`: revokes the certificates of a party, or one certificate.
 
 use std::path::PathBuf;
 
@@ -12,12 +12,12 @@ use super::Answer;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The authority's folder.
+    /// Folder of the authority.
     #[arg(long)]
     dir: PathBuf,
     #[command(flatten)]
     whom: WhomArguments,
-    /// Why, in RFC 5280's words: keyCompromise, superseded, cessationOfOperation, privilegeWithdrawn, ...
+    /// Reason, as RFC 5280 spells it: keyCompromise, superseded, cessationOfOperation, privilegeWithdrawn and others.
     #[arg(long, default_value = "unspecified")]
     reason: RevocationReason,
 }
@@ -25,10 +25,10 @@ pub(super) struct Arguments {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct WhomArguments {
-    /// Every certificate of a party: KIND/NAME, for example gateway/gw-1.
+    /// Revoke every certificate of a party: KIND/NAME, for example gateway/gw-1.
     #[arg(long)]
     id: Option<Party>,
-    /// One certificate: its serial number, hexadecimal.
+    /// Revoke one certificate: its serial number, hexadecimal.
     #[arg(long)]
     serial: Option<String>,
 }
@@ -49,11 +49,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     let before = done.already.iter().map(|record| format!("already  {}", line(record)));
     let mut lines: Vec<String> = now.chain(before).collect();
     lines.push(match (done.revoked.is_empty(), done.already.is_empty()) {
-        (true, true) => "Nothing to revoke: every certificate of it has expired.".to_owned(),
-        (true, false) => "Nothing was left to revoke.".to_owned(),
+        (true, true) => "Nothing to revoke: all its certificates have expired.".to_owned(),
+        (true, false) => "Nothing to revoke: it was already revoked.".to_owned(),
         (false, _) => {
             let dir = arguments.dir.display();
-            format!("In force once the servers have new lists: `platen-pki crl --dir {dir} --out OUT`")
+            format!(
+                "This takes effect when the servers have new lists: `platen-pki crl --dir {dir} --out OUT`"
+            )
         }
     });
     Answer::new(lines.join("\n"), &done)

@@ -1,4 +1,4 @@
-//! `token`: make a one-time enrollment token.
+//! `token`: creates a one-time enrollment token.
 
 use std::path::PathBuf;
 
@@ -11,13 +11,13 @@ use super::Answer;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The authority's folder.
+    /// Folder of the authority.
     #[arg(long)]
     dir: PathBuf,
     /// Id of the gateway: the last part of its SPIFFE ID.
     #[arg(long)]
     id: String,
-    /// Lifetime of the token, hours.
+    /// Hours until the token expires.
     #[arg(long, default_value_t = 24, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=2160))]
     hours: u32,
     /// Id of the dealer that the gateway will belong to: required where the server has several.
@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         })
         .collect();
     let text = format!(
-        "{}\nEnrolls {} once, until {}. It is a secret: give it to who installs the gateway.{replaced}\n\
+        "{}\nEnrolls {} once, until {}. It is a secret: give it only to the person who installs the gateway.{replaced}\n\
          Record for a server that does not share this folder:\n{}",
         token.expose(),
         record.gateway,

@@ -21,31 +21,31 @@ pub enum CrlFault {
     /// It can't be parsed.
     #[error("it can't be parsed: {0}")]
     Malformed(&'static str),
-    /// It has an extension that would change its meaning.
+    /// It has a critical extension that is not supported.
     #[error("it has the critical extension {0}, which is not supported")]
     Critical(String),
     /// The certificate of the authority that signed it isn't in the bundle.
     #[error(
-        "the bundle has no certificate of its issuer, {0}: add it, or take crl.pem as `platen-pki crl` writes it"
+        "the bundle has no certificate of its issuer, {0}: add it, or use the crl.pem that `platen-pki crl` wrote"
     )]
     NoSigner(String),
     /// Its signature is wrong.
     #[error("its signature is not by the key of {0}")]
     Signature(String),
-    /// The authority may not sign lists.
-    #[error("{0} may not sign revocation lists: its key usage lacks cRLSign, or it is no CA")]
+    /// The authority's certificate doesn't permit signing lists.
+    #[error("{0} may not sign revocation lists: its key usage lacks cRLSign, or it is not a CA")]
     NoAuthority(String),
-    /// The authority isn't ours.
+    /// The authority doesn't chain to a trusted root.
     #[error("{0} does not chain to a trusted root")]
     Untrusted(String),
 }
 
-/// One entry.
+/// An entry of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {
-    /// Since when, Unix seconds.
+    /// When the certificate was revoked, Unix seconds.
     pub at: i64,
-    /// Why.
+    /// The reason.
     pub reason: RevocationReason,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct List {
 }
 
 impl List {
-    /// Parses a list, and verifies it by one of `signers` that leads to one of `roots`.
+    /// Parses a list, and verifies it with one of `signers` that chains to one of `roots`.
     pub(super) fn verified(
         der: &[u8],
         signers: &[CertificateDer<'_>],
@@ -152,7 +152,7 @@ fn check_signer(
     }
 }
 
-/// Those that can be parsed: a stranger among them is only never found.
+/// The certificates that can be parsed; others are ignored.
 fn parse_all<'a>(ders: &'a [CertificateDer<'_>]) -> Vec<X509Certificate<'a>> {
     ders.iter().filter_map(|der| facts::parse(der).ok()).collect()
 }
@@ -167,7 +167,7 @@ fn revocation(entry: &RevokedCertificate<'_>) -> Result<Revocation, CrlFault> {
     Ok(Revocation { at: entry.revocation_date.timestamp(), reason })
 }
 
-/// The key identifier of an authority key identifier.
+/// The key identifier in an authority key identifier extension.
 pub(super) fn key_identifier(extension: &ParsedExtension<'_>) -> Option<Vec<u8>> {
     let ParsedExtension::AuthorityKeyIdentifier(identifier) = extension else { return None };
     identifier.key_identifier.as_ref().map(|key| key.0.to_vec())

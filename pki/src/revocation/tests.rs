@@ -1,4 +1,4 @@
-//! Lists as a table: good ones, and one thing wrong at a time.
+//! Lists as a table: valid ones, and the same with one fault each.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ use super::*;
 use crate::pem_file::to_pem;
 use crate::revocation_reason::RevocationReason;
 
-/// A root and one authority below it, in a folder with the bundle.
+/// A root and one authority issued by it, in a folder with the bundle.
 struct Pki {
     dir: TempDir,
     root: CertificateDer<'static>,
@@ -254,7 +254,7 @@ fn dated(number: u64, this_update: u64, next_update: u64) -> CertificateRevocati
     }
 }
 
-/// Which list is in force afterwards (by its number), and why another isn't.
+/// The number of the list in force afterwards, and why the other list was rejected.
 #[test]
 fn a_list_that_would_lock_everybody_out_never_replaces_a_good_one() {
     let (good, at) = ((5, 1_000, 2_000), 1_500);
@@ -398,7 +398,7 @@ fn reasons_are_read_in_both_spellings() {
     assert_eq!("ca-compromise".parse(), Ok(RevocationReason::CaCompromise));
     let error = "stolen".parse::<RevocationReason>().unwrap_err().to_string();
     assert!(
-        error.contains("\"stolen\" is no reason of RFC 5280: expected one of unspecified, keyComp"),
+        error.contains("\"stolen\" is not a reason of RFC 5280: expected one of unspecified, keyComp"),
         "{error}"
     );
 }

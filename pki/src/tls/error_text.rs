@@ -1,4 +1,4 @@
-//! Refusals in words: rustls and rustls-webpki show most of theirs as bare names.
+//! Texts for TLS errors: rustls and rustls-webpki show most of theirs as bare names.
 
 use rustls::{CertificateError, Error, OtherError, PeerIncompatible};
 
@@ -7,13 +7,13 @@ use crate::rejection::Rejection;
 const WEAK: &str =
     "its signature algorithm is not accepted: expected ECDSA, Ed25519 or RSA with SHA-256 or better";
 
-/// Why a handshake failed, in words.
+/// Why a handshake failed, for people.
 #[must_use]
 #[expect(clippy::wildcard_enum_match_arm, reason = "rustls has words for the rest")]
 pub fn reason(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(_) => of_chain(error),
-        Error::NoCertificatesPresented => "the client shows no certificate".to_owned(),
+        Error::NoCertificatesPresented => "the client sent no certificate".to_owned(),
         Error::PeerIncompatible(incompatible) => of_incompatible(incompatible),
         other => other.to_string(),
     }
@@ -27,7 +27,7 @@ fn of_incompatible(incompatible: &PeerIncompatible) -> String {
         | PeerIncompatible::Tls13RequiredForQuic
         | PeerIncompatible::ServerDoesNotSupportTls12Or13
         | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => {
-            "the peer does not offer TLS 1.3, and nothing older is spoken".to_owned()
+            "the peer does not offer TLS 1.3: older versions are not supported".to_owned()
         }
         PeerIncompatible::NoKxGroupsInCommon => {
             "the peer has no key exchange group in common: expected X25519MLKEM768, X25519, P-256 or P-384"
@@ -43,16 +43,16 @@ fn of_incompatible(incompatible: &PeerIncompatible) -> String {
     }
 }
 
-/// Why a certificate is refused, in words.
+/// Why a certificate is rejected, for people.
 #[expect(clippy::wildcard_enum_match_arm, reason = "rustls has words for the rest")]
 pub(super) fn of_chain(error: &Error) -> String {
     let Error::InvalidCertificate(fault) = error else { return error.to_string() };
     let words = match fault {
         CertificateError::UnknownIssuer => {
-            "no trusted root stands behind it: another authority's, self-signed, or sent without its intermediate"
+            "it doesn't chain to a trusted root: it is of another authority, self-signed, or was sent without its intermediate"
         }
         CertificateError::BadSignature => {
-            "its signature or its intermediate's is wrong: an authority of the same name with another key, or damage"
+            "its signature or its intermediate's is wrong: it is damaged, or of an authority with the same name and another key"
         }
         CertificateError::BadEncoding => "it can't be parsed as an X.509 certificate of version 3",
         // A date beyond its bounds comes with its context: without one, webpki found the bounds the wrong way round.
@@ -76,7 +76,7 @@ pub(super) fn of_chain(error: &Error) -> String {
     words.to_owned()
 }
 
-/// webpki's own errors come wrapped, and show their names only.
+/// Errors of webpki, which rustls wraps and shows by their names only.
 fn of_other(shown: &str, name: &str) -> String {
     let known = [
         ("UnsupportedCriticalExtension", "it has an unknown critical extension"),
@@ -85,14 +85,14 @@ fn of_other(shown: &str, name: &str) -> String {
         ("EndEntityUsedAsCa", "a party's certificate can't issue another"),
         ("NameConstraintViolation", "its intermediate's name constraints forbid one of its names"),
         ("PathLenConstraintViolated", "its chain is longer than its root allows"),
-        ("UnsupportedCertVersion", "it is no X.509 certificate of version 3"),
+        ("UnsupportedCertVersion", "it is not an X.509 certificate of version 3"),
         ("InvalidSerialNumber", "its serial number is not valid"),
     ];
     let found = known.into_iter().find(|(known, _)| name.contains(known));
     found.map_or_else(|| shown.to_owned(), |(_, words)| words.to_owned())
 }
 
-/// Why a handshake failed, as a short name for a metric's label: one of few.
+/// Why a handshake failed: short name for a metric's label, from a small set.
 #[must_use]
 #[expect(clippy::wildcard_enum_match_arm, reason = "the rest has one name")]
 pub fn label(error: &Error) -> &'static str {
@@ -162,7 +162,7 @@ fn label_of_other(name: &str) -> &'static str {
     known.into_iter().find(|(known, _)| name.contains(known)).map_or("other", |(_, label)| label)
 }
 
-/// The TLS failure among the sources of an error, as HTTP libraries wrap it.
+/// The TLS error among the sources of an error, however HTTP libraries wrap it.
 #[must_use]
 pub fn tls_error_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
     let mut next = Some(error);

@@ -1,5 +1,5 @@
-//! HTTP on an open stream: requests in, responses out, until either side ends it, a deadline passes, another connection
-//! evicts it, or the peer's certificate is no longer accepted.
+//! HTTP on an open stream: handles requests until either side closes the connection, a deadline passes, the
+//! connection is evicted, or the peer's certificate is no longer accepted.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -44,7 +44,7 @@ const STREAMS: u32 = 100;
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 256 << 10;
 
-/// Time for an idle connection to close after GOAWAY.
+/// Time between GOAWAY and the end of an idle connection.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Why the server ends a connection.
@@ -70,11 +70,11 @@ impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Expired(Expired::Handshake) => "the handshake took too long",
-            Self::Expired(Expired::Head) => "no request came in time",
-            Self::Expired(Expired::Idle) => "nothing was requested for a while",
-            Self::Expired(Expired::Stall) => "the peer took nothing and sent nothing for too long",
-            Self::Evicted => "evicted in favour of a newer connection",
-            Self::Shutdown => "the program ends",
+            Self::Expired(Expired::Head) => "no request was received in time",
+            Self::Expired(Expired::Idle) => "the connection was idle for too long",
+            Self::Expired(Expired::Stall) => "the peer neither read nor sent anything for too long",
+            Self::Evicted => "closed in favour of a newer connection",
+            Self::Shutdown => "the program shuts down",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Names under which the local port answers.
+//! Host names for which the local port accepts requests.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,9 +10,9 @@ use serde::Deserialize;
 #[serde(try_from = "String")]
 pub struct Host(String);
 
-/// A text that is no DNS name.
+/// A text that is not a DNS name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{given:?} is no DNS name: expected a name such as gateway.example.com, without scheme and port")]
+#[error("{given:?} is not a DNS name: expected a name such as gateway.example.com, without scheme and port")]
 pub struct InvalidHost {
     given: String,
 }

@@ -17,7 +17,8 @@ pub struct Call {
     pub call: CallKind,
     /// Whether it opened or ended.
     pub edge: Edge,
-    /// The part of the device, which connects an end with its beginning: the index of a supply or alert, or "".
+    /// The part of the device, by which the end of a call is matched with its beginning: the index of a supply or
+    /// alert, or "".
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub subject: String,
     /// The text for operators: `SC542`, `Black Toner 9 %`.
@@ -108,7 +109,7 @@ impl FromStr for CallKind {
 
 /// A text that is not a kind of call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no call of that kind")]
+#[error("there is no such kind of call: expected one of {}", CallKind::ALL.map(CallKind::name).join(", "))]
 pub struct InvalidCallKind;
 
 /// Whether a call opened or ended.

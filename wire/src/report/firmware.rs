@@ -1,7 +1,7 @@
 //! Steps of a firmware update, and what a device waits for.
 //!
-//! What a step requires is part of its type: *verified* contains the version that was read back from the device, so
-//! that a report without it can be neither made nor parsed.
+//! The data of a step are part of its type: *verified* contains the version that was read back from the device, so
+//! that a report without it can't be created or parsed.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeviceId, RolloutId};
 
-/// A step of a firmware update, or what the next one waits for.
+/// A step of a firmware update, or the reason why the next step waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "OnTheWire", into = "OnTheWire")]
 pub struct FirmwareState {
@@ -35,7 +35,7 @@ pub struct FirmwareState {
 /// A step with its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FirmwareProgress {
-    /// No new step: the next one waits for this. Superseded by every later report about the same device.
+    /// No new step: the reason why the next step waits. Every later report about the same device supersedes it.
     Waiting(WaitReason),
     /// The image is staged on the gateway, digest and signature verified.
     Staged,
@@ -93,7 +93,7 @@ impl FirmwareProgress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FirmwareStep {
-    /// No step: what the next one waits for.
+    /// No step: the reason why the next step waits.
     Waiting,
     /// The image is staged on the gateway, digest and signature verified.
     Staged,
@@ -128,13 +128,13 @@ impl FirmwareStep {
 pub enum WaitReason {
     /// The roll-out's date.
     Date,
-    /// The gateway's next poll, which delivers the order; only the server uses this.
+    /// The gateway's next poll, which delivers the command; used only by the server.
     Poll,
     /// The image, which is being staged.
     Staging,
     /// Another device of the gateway, which is being updated.
     Turn,
-    /// A response: the device is off or disconnected.
+    /// A response: the device is off, or not reachable.
     NoAnswer,
     /// The device was set offline at its panel.
     Offline,
@@ -159,7 +159,7 @@ pub enum WaitReason {
 
 /// A text that is not a reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no such reason to wait")]
+#[error("there is no such reason to wait: expected one of {}", WaitReason::ALL.map(WaitReason::name).join(", "))]
 pub struct NoSuchReason;
 
 impl WaitReason {
@@ -207,16 +207,16 @@ impl WaitReason {
     pub const fn text(self) -> &'static str {
         match self {
             Self::Date => "waits for its date",
-            Self::Poll => "waits for the gateway's next poll, with which it gets the order",
+            Self::Poll => "waits for the gateway's next poll, which delivers the command",
             Self::Staging => "waits for the image, which is being staged",
             Self::Turn => "waits for its turn: a gateway updates one device at a time",
-            Self::NoAnswer => "waits: the device does not answer",
+            Self::NoAnswer => "waits: the device does not respond",
             Self::Offline => "waits: the device was set offline at its panel",
             Self::Busy => "waits: the device is busy",
             Self::ServiceCall => "waits: service call",
             Self::Jam => "waits: paper jam",
             Self::CoverOpen => "waits: a cover is open",
-            Self::NoConnection => "waits: no connection for the push, tried again",
+            Self::NoConnection => "waits: no connection for the push, will be retried",
             Self::Restarting => "restarting",
             Self::Confirmation => {
                 "waits: the global server does not confirm that the image is still published"
@@ -250,7 +250,7 @@ pub enum InvalidFirmwareState {
     NoReason,
 }
 
-/// The members in JSON. Members that were added after the first version are optional.
+/// The fields in JSON. Fields that were added after the first version are optional.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OnTheWire {

@@ -37,7 +37,7 @@ impl fmt::Display for Lane {
 
 /// A text that is not a lane.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no lane of that name: expected urgent or bulk")]
+#[error("there is no lane with that name: expected urgent or bulk")]
 pub struct NoSuchLane;
 
 impl FromStr for Lane {

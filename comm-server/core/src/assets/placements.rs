@@ -1,4 +1,5 @@
-//! Which device stands under which asset: one at a time, each under one.
+//! Which device is placed under which asset: an asset has at most one device at a time, and a device at most one
+//! asset.
 
 use jiff::Timestamp;
 use wire::ids::DeviceId;
@@ -12,32 +13,32 @@ pub struct Placement {
     pub asset: AssetId,
     /// The device.
     pub device: DeviceId,
-    /// From this time on.
+    /// Begin, inclusive.
     pub from: Timestamp,
-    /// Until before this time; `None` while it stands there.
+    /// End, exclusive; `None` if it has not ended.
     pub to: Option<Timestamp>,
 }
 
-/// Why a device can't be placed or taken away.
+/// Why a device can't be placed or removed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlacementError {
-    /// The device has no identity.
+    /// The device is identified only by its address.
     #[error(
-        "{device} is known by its address only, which another device may have tomorrow: expected one with a serial number \
+        "{device} is known by its address only, which another device may get: expected one with a serial number \
          or a hardware address"
     )]
     NoIdentity {
         /// The device.
         device: DeviceId,
     },
-    /// The asset has a device.
-    #[error("{device} stands under this asset: swap it, or remove it first")]
+    /// The asset already has a device.
+    #[error("{device} is under this asset: swap it, or remove it first")]
     Occupied {
         /// Its device.
         device: DeviceId,
     },
-    /// The device stands under another asset.
-    #[error("{device} stands under another asset: remove it there first")]
+    /// The device is under another asset.
+    #[error("{device} is under another asset: remove it there first")]
     Placed {
         /// The device.
         device: DeviceId,
@@ -45,16 +46,16 @@ pub enum PlacementError {
         asset: AssetId,
     },
     /// The asset has no device.
-    #[error("no device stands under this asset")]
+    #[error("no device is under this asset: place one first")]
     Empty,
-    /// The time lies in another placement, or in the future.
+    /// The time is within another placement, or in the future.
     #[error("the time is {given}: expected one from {from} to {to}")]
     Time {
         /// The time.
         given: Timestamp,
-        /// The earliest that is possible.
+        /// The earliest accepted time.
         from: Timestamp,
-        /// Now.
+        /// Now, the latest accepted time.
         to: Timestamp,
     },
     /// The asset is retired.
@@ -62,14 +63,14 @@ pub enum PlacementError {
     Retired,
 }
 
-/// Whether a device can be placed: it has an identity of its own, which an address isn't.
+/// Whether a device can be placed: its id must not be only an address.
 #[must_use]
 pub fn is_placeable(device: &DeviceId) -> bool {
     !device.as_str().starts_with("addr:")
 }
 
 impl Placement {
-    /// A device placed under an asset; `others` are all placements of the asset and of the device.
+    /// Places a device under an asset; `others` are all placements of the asset and of the device.
     ///
     /// # Errors
     /// See [`PlacementError`].
@@ -94,10 +95,10 @@ impl Placement {
         Ok(Self { asset, device: device.clone(), from: at, to: None })
     }
 
-    /// The placement, ended.
+    /// Ends the placement.
     ///
     /// # Errors
-    /// The time lies before its begin, or in the future.
+    /// The time is before its begin, or in the future.
     pub fn end(&self, at: Timestamp, now: Timestamp) -> Result<Self, PlacementError> {
         check_time(at, self.from, now)?;
         Ok(Self { to: Some(at), ..self.clone() })
@@ -108,14 +109,14 @@ fn check_time(given: Timestamp, from: Timestamp, to: Timestamp) -> Result<(), Pl
     if given < from || given > to { Err(PlacementError::Time { given, from, to }) } else { Ok(()) }
 }
 
-/// When a placement begins, if nobody says: with a reading of the device that tells, else now; not before asset and device
-/// are free.
+/// Default begin of a placement: the time of the device's newest reading, else now; not before asset and device are
+/// free.
 #[must_use]
 pub fn begin_time(reading: Option<Timestamp>, free_since: Timestamp, now: Timestamp) -> Timestamp {
     reading.unwrap_or(now).max(free_since).min(now)
 }
 
-/// Since when the asset and the device of ended placements are free.
+/// The time since which the asset and the device of ended placements are free.
 #[must_use]
 pub fn free_since(others: &[Placement]) -> Timestamp {
     others.iter().filter_map(|other| other.to).max().unwrap_or(Timestamp::UNIX_EPOCH)

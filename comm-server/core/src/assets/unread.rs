@@ -1,14 +1,14 @@
-//! Why a device has not been read for long.
+//! Why a device has not been read for some days.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Days after which a device is listed, if nobody says otherwise.
+/// Default number of days after which a device is listed.
 pub const UNREAD_DAYS: u32 = 7;
 
-/// The most days that may be asked for.
+/// Maximum number of days that may be requested.
 pub const MOST_DAYS: u32 = 3660;
 
-/// The time before which a device was last read that has not been read for so many days.
+/// The time that is this number of days before `now`: a device is listed if its last reading is older.
 #[must_use]
 pub fn unread_since(now: Timestamp, days: u32) -> Timestamp {
     now.checked_sub(SignedDuration::from_hours(24 * i64::from(days))).unwrap_or(Timestamp::MIN)
@@ -17,11 +17,11 @@ pub fn unread_since(now: Timestamp, days: u32) -> Timestamp {
 /// Why a device has not been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnreadReason {
-    /// It never was: it was found, and no reading has come.
+    /// It was never read: it was found, but there is no reading of it.
     NeverRead,
     /// Its gateway doesn't poll.
     GatewaySilent,
-    /// Its gateway polls, and the device doesn't answer it.
+    /// Its gateway polls, but the device doesn't respond to the gateway.
     DeviceSilent,
 }
 
@@ -29,7 +29,7 @@ impl UnreadReason {
     /// All reasons.
     pub const ALL: [Self; 3] = [Self::NeverRead, Self::GatewaySilent, Self::DeviceSilent];
 
-    /// The reason that is nearest to the remedy.
+    /// The reason. A gateway that doesn't poll takes precedence over the device's own reasons.
     #[must_use]
     pub const fn of(was_read: bool, gateway_is_silent: bool) -> Self {
         match (was_read, gateway_is_silent) {
@@ -55,7 +55,7 @@ impl UnreadReason {
         match self {
             Self::NeverRead => "never read",
             Self::GatewaySilent => "its gateway does not poll",
-            Self::DeviceSilent => "it does not answer its gateway",
+            Self::DeviceSilent => "it does not respond to its gateway",
         }
     }
 }

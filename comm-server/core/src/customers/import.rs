@@ -1,4 +1,4 @@
-//! Rows of a table of customers and sites: one row for each site, or for a customer without sites.
+//! Rows of a CSV table of customers and sites: one row per site, or per customer without sites.
 
 use super::{Address, CustomerSpec, SiteSpec};
 use crate::fields::InvalidField;
@@ -20,15 +20,15 @@ const COLUMNS: [&str; 11] = [
     "gateways",
 ];
 
-/// The gateways that a row names at most.
+/// Maximum number of gateways in a row.
 const GATEWAYS: usize = 100;
 
-/// What a row says.
+/// The contents of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportRow {
     /// The customer.
     pub customer: CustomerSpec,
-    /// Its site, where the row names one.
+    /// Its site, if the row has one.
     pub site: Option<ImportSite>,
 }
 
@@ -37,20 +37,20 @@ pub struct ImportRow {
 pub struct ImportSite {
     /// The site.
     pub spec: SiteSpec,
-    /// The site's own time zone; `None` inherits the customer's.
+    /// The site's own time zone; `None` inherits.
     pub time_zone: Option<String>,
-    /// Gateways that belong to it from now on.
+    /// Gateways to assign to it.
     pub gateways: Vec<GatewayId>,
 }
 
-/// Why a row can't be used.
+/// Why a row is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RowError {
-    /// A field.
+    /// A field is invalid.
     #[error(transparent)]
     Field(#[from] InvalidField),
-    /// A site's field without a site.
-    #[error("{column} is given and the row names no site: expected a name in the column site")]
+    /// A field of a site is given, but no site.
+    #[error("{column} has a value, but the row has no site: expected a name in the column site")]
     NoSite {
         /// The column.
         column: &'static str,
@@ -58,7 +58,7 @@ pub enum RowError {
 }
 
 impl RowError {
-    /// The column that is wrong.
+    /// The invalid column.
     #[must_use]
     pub const fn column(&self) -> &'static str {
         match self {
@@ -74,10 +74,10 @@ pub const fn columns() -> &'static [&'static str] {
     &COLUMNS
 }
 
-/// Parses a row; `cell` gives the text of a column, "" where the file lacks it.
+/// Parses a row; `cell` returns the text of a column, "" if the file doesn't have the column.
 ///
 /// # Errors
-/// The first column that is wrong.
+/// The first invalid column.
 pub fn parse_row<'a>(cell: impl Fn(&str) -> &'a str) -> Result<ImportRow, RowError> {
     let renamed = |column| {
         move |error: InvalidField| {
@@ -125,7 +125,7 @@ pub fn parse_row<'a>(cell: impl Fn(&str) -> &'a str) -> Result<ImportRow, RowErr
 }
 
 fn gateways(cell: &str) -> Result<Vec<GatewayId>, InvalidField> {
-    const EXPECTED: &str = "at most 100 gateway ids with blanks between them";
+    const EXPECTED: &str = "at most 100 gateway ids, separated by spaces";
     let names: Vec<&str> = cell.split_ascii_whitespace().collect();
     if names.len() > GATEWAYS {
         return Err(InvalidField::new("gateways", cell, EXPECTED));
@@ -134,14 +134,14 @@ fn gateways(cell: &str) -> Result<Vec<GatewayId>, InvalidField> {
     names.into_iter().map(id).collect()
 }
 
-/// The text of a cell without the apostrophe that an export puts before a text which a spreadsheet would run as a
+/// The text of a cell, without the apostrophe that an export puts before a text which a spreadsheet would run as a
 /// formula.
 fn unguarded(cell: &str) -> &str {
     let trimmed = cell.trim();
     trimmed.strip_prefix('\'').filter(|rest| is_formula(rest)).unwrap_or(trimmed)
 }
 
-/// Whether a spreadsheet takes the text of a cell for a formula (OWASP, CSV injection).
+/// Whether a spreadsheet would run the text of a cell as a formula (OWASP, CSV injection).
 #[must_use]
 pub fn is_formula(cell: &str) -> bool {
     cell.starts_with(['=', '+', '-', '@', '\t', '\r'])

@@ -69,7 +69,7 @@ fn an_error_of_a_row_names_its_column() {
     assert_eq!(column(&[("customer", "M"), ("site", "B"), ("gateways", "GW 1")]), "gateways");
     let (column, text) = row(&[("customer", "M"), ("city", "Berlin")]).unwrap_err();
     assert_eq!(column, "site");
-    assert_eq!(text, "city is given and the row names no site: expected a name in the column site");
+    assert_eq!(text, "city has a value, but the row has no site: expected a name in the column site");
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Times by the server's clock: a gateway's clock may be off by years, and may be corrected at any time.
+//! Times by the server's clock: a gateway's clock may be wrong by years, and may be corrected at any time.
 //!
-//! A request contains the gateway's time when it was sent, so the times in it are corrected by the difference. For what
-//! happened before a clock was corrected, the difference is unknown: it is dated at its arrival at the latest, and a
-//! device's readings in the order of their sequence numbers.
+//! A request contains the time of the gateway's clock when it was sent, so the times in it are corrected by the
+//! difference to the server's. For readings from before the gateway's clock was corrected, the difference is unknown:
+//! they are dated no later than their arrival, and a device's readings in the order of their sequence numbers.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +16,11 @@ use super::parse::{Arrival, Content};
 /// A clock skew up to this is ignored.
 pub(crate) const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// A reading dated more days than this before its arrival comes from a clock that was never set: no spool keeps reports
-/// that long.
+/// A reading that is older than this when it arrives, in days, was dated by a clock that was not set: no spool keeps
+/// reports that long.
 const OLDEST_DAYS: i64 = 5 * 365;
 
-/// A reading dated more days than this after its arrival comes from a clock that is wrong.
+/// A reading that is dated further in the future than this, in days, was dated by a wrong clock.
 const AHEAD_DAYS: i64 = 1;
 
 /// The gateway's clock and the server's at the same time.
@@ -31,13 +31,14 @@ pub struct GatewayClock {
 }
 
 impl GatewayClock {
-    /// From the same moment by both clocks: `said` by the gateway's, `received` by the server's.
+    /// From a request: `said` is the time in it by the gateway's clock, `received` the time of its arrival by the
+    /// server's.
     #[must_use]
     pub fn new(said: Timestamp, received: Timestamp) -> Self {
         Self { ahead: said.duration_since(received), received }
     }
 
-    /// For a request without the gateway's time.
+    /// For a request without the gateway's time: no correction.
     #[must_use]
     pub const fn unsaid(received: Timestamp) -> Self {
         Self { ahead: SignedDuration::ZERO, received }
@@ -53,7 +54,7 @@ impl GatewayClock {
         self.ahead.unsigned_abs() > CLOCK_TOLERANCE.unsigned_abs()
     }
 
-    /// A gateway's time by the server's clock, not later than the request.
+    /// Converts a gateway's time to the server's clock; not later than the request.
     fn dated(&self, said: Timestamp) -> Dated {
         let Ok(corrected) = (if self.is_off() { said.checked_sub(self.ahead) } else { Ok(said) }) else {
             return Dated::Senseless;
@@ -72,8 +73,8 @@ impl GatewayClock {
 
     /// Dates the contents of reports. When a gateway made a report stays unchanged, because it identifies the report.
     ///
-    /// A reading with an implausible date can't be used, since a bill would count it in some month. Everything else is
-    /// dated by its arrival: a call with a wrong date is still open.
+    /// A reading with an implausible date can't be used, since it would be billed in the wrong month. Everything else
+    /// is dated by its arrival: a call with a wrong date is still open.
     pub fn date(&self, arrivals: &mut [Arrival]) {
         for arrival in arrivals {
             let Content::Usable(report) = &mut arrival.content else { continue };
@@ -83,7 +84,7 @@ impl GatewayClock {
                 Dated::At(dated) => *at = dated,
                 Dated::Senseless if is_reading => {
                     let reason = format!(
-                        "at report.read_at: {at} makes no sense, it arrived at {}: was the gateway's clock set since?",
+                        "at report.read_at: {at} is implausible, since it arrived at {}: perhaps the gateway's clock was corrected after the reading",
                         self.received
                     );
                     arrival.content = Content::Unusable { reason };
@@ -94,10 +95,10 @@ impl GatewayClock {
     }
 }
 
-/// A time by the server's clock.
+/// The result of converting a time.
 enum Dated {
     At(Timestamp),
-    /// Whether a date is decades off: the gateway's clock was not set yet, or the value is damaged.
+    /// The date is implausible: the gateway's clock was not set yet, or the value is damaged.
     Senseless,
 }
 

@@ -1,4 +1,4 @@
-//! Reports as changes of the store.
+//! Converts reports to changes of the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,8 +27,8 @@ pub struct Known {
     pub totals: BTreeMap<DeviceId, LastTotal>,
     /// The object that each of these totals was read from, if known.
     pub total_sources: BTreeMap<DeviceId, String>,
-    /// Open calls of devices known at that time, opened by a gateway that has since lost its spool and has not opened
-    /// them again. They end when the gateway finds the device again.
+    /// Calls that were open when their gateway lost its spool, and that it has not opened again. Each ends when the
+    /// gateway finds the device again without reporting the call.
     pub forgotten: BTreeSet<ReportRef>,
     /// When each of these devices last had a call for a fallen counter.
     pub regressions: BTreeMap<DeviceId, Timestamp>,
@@ -63,7 +63,7 @@ pub enum Effect<'a> {
         arrival: &'a Arrival,
         /// Name of its kind.
         kind: &'static str,
-        /// The device or roll-out that it is about.
+        /// The device or roll-out of the report.
         device: Option<&'a DeviceId>,
     },
     /// Quarantine the report.
@@ -81,9 +81,9 @@ pub enum Effect<'a> {
     SetOffline(&'a DeviceId, bool),
     /// Add counters to the series.
     AddCounters {
-        /// Of this device.
+        /// The device.
         device: &'a DeviceId,
-        /// The report that brought them.
+        /// The report that contained them.
         by: ReportRef,
         /// When they were read.
         read_at: Timestamp,
@@ -180,7 +180,8 @@ fn end_forgotten(
 ) {
     for (_, _, raised_by) in known.open.forget(device, &known.forgotten) {
         let detail =
-            "it was gone when the gateway, which had lost its store, found the device again".to_owned();
+            "it was no longer present when the gateway, which had lost its store, found the device again"
+                .to_owned();
         effects.push(Effect::Close { raised_by, by, at, detail });
     }
 }
@@ -220,9 +221,9 @@ fn take_counters<'a>(known: &mut Known, by: ReportRef, set: &'a CounterSet, effe
     take_total(known, by, &set.device, (&set.counters, &set.evidence), set.read_at, effects);
 }
 
-/// Reports a falling total: it opens a call, unless the gateway has opened one since the higher total was read. Two
-/// sources count differently: a value of one is no change of the other, and replaces it only when the other has been
-/// absent for [`SOURCE_LASTS`].
+/// Reports a falling total as a call, unless the gateway has opened one since the higher total was read. Values of
+/// two sources are not compared; a value of another source replaces the total only if its source has not been read
+/// for [`SOURCE_LASTS`].
 fn take_total<'a>(
     known: &mut Known,
     by: ReportRef,
@@ -271,7 +272,7 @@ fn rows(counters: &BTreeMap<Counter, u64>, evidence: &BTreeMap<Counter, Evidence
     counters.iter().map(row).collect()
 }
 
-/// A text for people: without hidden characters (PostgreSQL stores no NUL), of bounded length.
+/// A text for people: hidden characters are removed (PostgreSQL can't store NUL), and the length is limited.
 #[must_use]
 pub fn readable(text: &str) -> String {
     without_hidden(text, TEXT_CHARS)

@@ -11,10 +11,10 @@ use wire::similar::similar;
 
 use super::version::compare;
 
-/// How far in the past a date may be: it was entered a moment ago, on a machine whose clock may be slow.
+/// How far in the past a date may be: it was entered some time ago, and the clocks may differ.
 const LATE: SignedDuration = SignedDuration::from_mins(5);
 
-/// How many models are offered.
+/// Maximum number of models that an error suggests.
 const OFFERED: usize = 5;
 
 /// When devices may be pushed to.
@@ -22,7 +22,7 @@ const OFFERED: usize = 5;
 pub enum Start {
     /// As soon as each device is idle.
     Now,
-    /// Not before this.
+    /// Not before this time.
     NotBefore(Timestamp),
 }
 
@@ -61,7 +61,7 @@ pub struct Candidate {
 /// A device that is not at a final step in a roll-out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenDevice {
-    /// The roll-out.
+    /// Its roll-out.
     pub rollout: RolloutId,
     /// The roll-out's image.
     pub target: String,
@@ -74,9 +74,9 @@ pub struct OpenDevice {
 /// The state of the fleet that a plan depends on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fleet {
-    /// Devices whose model is known; those of other models than the ordered one may be missing.
+    /// Devices whose model is known. Devices of other models than the ordered one may be missing.
     pub candidates: Vec<Candidate>,
-    /// Vendors and models of all devices, from which similar names are offered.
+    /// Vendors and models of all devices, from which an error suggests similar ones.
     pub models: Vec<(String, String)>,
     /// Devices of roll-outs that have not ended.
     pub open: Vec<OpenDevice>,
@@ -94,13 +94,13 @@ pub struct Share {
 /// The commands of a roll-out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// Push not before this.
+    /// The earliest time of a push.
     pub not_before: Timestamp,
-    /// One command for each.
+    /// The devices of each gateway; one command for each share.
     pub shares: Vec<Share>,
 }
 
-/// The interface that the operator uses; a remedy names its options.
+/// The interface in use; a remedy names its options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interface {
     /// `platen-comm-server rollout`.
@@ -122,7 +122,7 @@ pub enum PlanError {
         /// As it was given.
         given: String,
     },
-    /// The date has passed.
+    /// The date is in the past.
     #[error("the date {given} is in the past: it is {now} now")]
     Past {
         /// The date.
@@ -131,7 +131,7 @@ pub enum PlanError {
         now: Timestamp,
     },
     /// No device is of this model.
-    #[error("no device is a {vendor} {model}; {}", offer(near))]
+    #[error("no device of {vendor} {model} is known; {}", offer(near))]
     UnknownModel {
         /// Vendor.
         vendor: String,
@@ -141,7 +141,7 @@ pub enum PlanError {
         near: Vec<String>,
     },
     /// Every device shows the version already.
-    #[error("no device of {vendor} {model} lacks version {version}: all {devices} show it already")]
+    #[error("nothing to update: all {devices} devices of {vendor} {model} already show version {version}")]
     UpToDate {
         /// Vendor.
         vendor: String,
@@ -166,7 +166,7 @@ pub enum PlanError {
     },
     /// Some devices show a newer version.
     #[error(
-        "{newer} of {devices} devices show a newer version than {version} (such as {shown}): it would be a downgrade"
+        "{newer} of {devices} devices show a newer version than {version} (such as {shown}): this would be a downgrade"
     )]
     Downgrade {
         /// The ordered version.
@@ -194,13 +194,13 @@ impl PlanError {
     pub fn remedy(&self, interface: Interface) -> Option<String> {
         let said = match (self, interface) {
             (Self::Past { .. }, Interface::CommandLine) => {
-                "give a --date that is to come, or --now to update each device as soon as it is idle"
+                "give a --date in the future, or --now to update each device as soon as it is idle"
             }
             (Self::Past { .. }, Interface::Api) => {
-                "give a not_before that is to come, or leave it out to update each device as soon as it is idle"
+                "give a not_before in the future, or omit it to update each device as soon as it is idle"
             }
             (Self::Past { .. }, Interface::Page) => {
-                "choose a date that is to come, or leave it empty to update each device as soon as it is idle"
+                "choose a date in the future, or leave it empty to update each device as soon as it is idle"
             }
             (Self::Downgrade { .. }, Interface::CommandLine) => "add --allow-downgrade if that is meant",
             (Self::Downgrade { .. }, Interface::Api) => "send \"allow_downgrade\": true if that is meant",

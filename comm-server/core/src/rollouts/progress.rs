@@ -59,7 +59,7 @@ impl FromStr for RolloutState {
 
 /// An unknown state of a roll-out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no state of a roll-out named {given:?}")]
+#[error("{given:?} is not a state of a roll-out: expected one of {}", RolloutState::ALL.map(RolloutState::name).join(", "))]
 pub struct NoSuchRolloutState {
     given: String,
 }

@@ -29,7 +29,7 @@ pub enum DeviceStep {
 
 /// An unknown step.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a roll-out has no step {given:?}")]
+#[error("{given:?} is not a step of a roll-out: expected one of {}", DeviceStep::ALL.map(DeviceStep::name).join(", "))]
 pub struct NoSuchStep {
     given: String,
 }
@@ -68,7 +68,7 @@ impl FromStr for DeviceStep {
     }
 }
 
-/// The step of a device, and whether it was reported by the device's own reports.
+/// The step of a device, and whether it is presumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Standing {
     /// Its step.
@@ -81,9 +81,9 @@ pub struct Standing {
 /// An event of a device in a roll-out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StepEvent {
-    /// A report about the device itself.
+    /// A report about the device.
     Device(FirmwareStep),
-    /// A report about its whole gateway.
+    /// A report about the whole gateway.
     Gateway(FirmwareStep),
     /// The gateway's command failed or expired.
     CommandEnded,
@@ -92,8 +92,8 @@ pub enum StepEvent {
 }
 
 impl Standing {
-    /// The standing after an event. A device that shows the new version is done, whatever was derived before; a push
-    /// that preceded its cancellation is not hidden by it; otherwise steps only go forward.
+    /// The standing after an event. A device that shows the new version is done, whatever was presumed before. A push
+    /// that was reported is not hidden by a cancellation. Otherwise steps only advance.
     #[must_use]
     pub fn after(self, event: StepEvent) -> Self {
         use DeviceStep::{Cancelled, Failed, Pending, Pushed, Staged, Verified};
@@ -225,8 +225,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whenever the command's end and an operator's cancellation arrive among a device's own reports: where those
-        /// end with a final step, that one stands.
+        /// In whichever order a command's end, a cancellation and a device's own reports arrive: if the reports end
+        /// with a final step, the device has that step.
         #[test]
         fn a_reported_end_stands_in_any_order_of_events(
             reports in history(),

@@ -64,9 +64,9 @@ pub(super) enum Refused {
     Locked { until: Timestamp, now: Timestamp },
     #[error("too many requests: retry in a minute")]
     TooMany,
-    #[error("the authority can't issue")]
+    #[error("the authority can't issue a certificate")]
     Issue(#[source] CannotIssue),
-    #[error("the store failed")]
+    #[error("the database failed")]
     Store(#[from] StoreError),
 }
 

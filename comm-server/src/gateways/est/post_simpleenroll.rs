@@ -124,7 +124,7 @@ async fn revoke_former(
             "a gateway was enrolled again and its former certificate revoked: publish new revocation lists \
              (platen-pki crl)"
         );
-        let detail = format!("serial {serial} until {not_after}, {reason}: a new one was issued for a token");
+        let detail = format!("serial {serial} until {not_after}, {reason}: replaced by an enrollment");
         let entry = AuditEntry::new(now, gateway.as_str(), "certificate.revoke", detail);
         store.append_audit(entry).await?;
     }
@@ -146,6 +146,6 @@ async fn note_refusal(enrollment: &Enrollment, peer: &Peer, refused: &Refused, n
     };
     if let Err(error) = appended {
         let error: &dyn std::error::Error = &error;
-        tracing::error!(error, "the audit was not written");
+        tracing::error!(error, "the audit entry of an enrollment can't be written");
     }
 }

@@ -1,4 +1,4 @@
-//! `/api/v1/account`: one's own password and second factor.
+//! `/api/v1/account`: the user's own password and second factor.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,15 +17,15 @@ use crate::services::{FactorStanding, NewSecret};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PasswordChange {
-    /// The present one.
+    /// The current password.
     #[schema(max_length = 256)]
     current: String,
-    /// The new one: at least 12 characters.
+    /// The new password: at least 12 characters.
     #[schema(min_length = 12, max_length = 256)]
     new: String,
 }
 
-/// Change the own password; the user's other sessions end.
+/// Change the user's own password. The user's other sessions end.
 #[utoipa::path(
     put, path = "/api/v1/account/password", tag = "people", operation_id = "change_password",
     request_body = PasswordChange,
@@ -44,7 +44,7 @@ pub(super) async fn change_password(
 /// The own second factor.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SecondFactor {
-    /// Since when it is on; null without one.
+    /// When it was set up; null without one.
     since: Option<Timestamp>,
     /// Recovery codes that were not used.
     recovery_codes_left: i64,
@@ -109,7 +109,8 @@ pub(super) async fn second_factor(
     Ok(Json(state.services.second_factors.standing(&caller).await?.into()))
 }
 
-/// Begin to set up an authenticator: the answer has its secret. It is off until a code confirms it.
+/// Start to set up an authenticator. The response contains its secret. It is in use only after a code has confirmed
+/// it.
 #[utoipa::path(
     post, path = "/api/v1/account/second-factor", tag = "people", operation_id = "begin_second_factor",
     request_body = PasswordAgain,
@@ -125,7 +126,7 @@ pub(super) async fn begin_second_factor(
     Ok((StatusCode::CREATED, Json(new.into())))
 }
 
-/// Turn the second factor on by a code of the authenticator. The user's other sessions end.
+/// Turn the second factor on, by a code of the authenticator. The user's other sessions end.
 #[utoipa::path(
     post, path = "/api/v1/account/second-factor/confirmation", tag = "people", operation_id = "confirm_second_factor",
     request_body = AuthenticatorCode,
@@ -141,7 +142,7 @@ pub(super) async fn confirm_second_factor(
     Ok(Json(RecoveryCodes { codes }))
 }
 
-/// Turn the own second factor off. The user's other sessions end.
+/// Turn off the user's own second factor. The user's other sessions end.
 #[utoipa::path(
     post, path = "/api/v1/account/second-factor/removal", tag = "people", operation_id = "remove_second_factor",
     request_body = PasswordAgain,
@@ -157,7 +158,7 @@ pub(super) async fn remove_second_factor(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Make new recovery codes; earlier ones no longer work.
+/// Create new recovery codes; earlier ones no longer work.
 #[utoipa::path(
     post, path = "/api/v1/account/recovery-codes", tag = "people", operation_id = "renew_recovery_codes",
     request_body = PasswordAgain,

@@ -1,4 +1,4 @@
-//! Assets as the API answers them.
+//! The JSON documents of assets.
 
 use comm_server_core::assets::{Epoch, History, Meter};
 use jiff::Timestamp;
@@ -20,35 +20,35 @@ pub(super) struct Asset {
     erp_key: String,
     notes: String,
     customer: Option<Uuid>,
-    /// "" while it has no site.
+    /// "" if it has no site.
     customer_name: String,
     site: Option<Uuid>,
     site_name: String,
     #[schema(value_type = states::AssetState)]
     state: &'static str,
-    /// The device that stands under it.
+    /// The device under it.
     device: Option<String>,
     device_since: Option<Timestamp>,
-    /// The gateway under which the device counts.
+    /// The gateway under which the device is counted.
     gateway: Option<String>,
     vendor: String,
     model: String,
     serial: String,
-    /// When the device was last read as a whole.
+    /// When the last full reading of the device was made.
     read_at: Option<Timestamp>,
-    /// It grows by one with each change, of its device as well; the `ETag` of the asset.
+    /// Increases by one with each change, including those of its device; the `ETag` of the asset.
     version: i64,
     created_at: Timestamp,
     updated_at: Timestamp,
     retired_at: Option<Timestamp>,
 }
 
-/// An asset with what stands and stood under it.
+/// An asset with its present and earlier devices.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AssetDetail {
     #[serde(flatten)]
     asset: Asset,
-    /// Oldest first; each ends before the next begins.
+    /// Oldest first; they don't overlap.
     placements: Vec<Placement>,
     /// Oldest first.
     swaps: Vec<Swap>,
@@ -59,7 +59,7 @@ pub(super) struct AssetDetail {
 pub(super) struct Placement {
     device: String,
     from: Timestamp,
-    /// Until before this time; null while it stands there.
+    /// End, exclusive; null if it has not ended.
     to: Option<Timestamp>,
 }
 
@@ -73,9 +73,9 @@ pub(super) struct Swap {
     reason: String,
     by: String,
     created_at: Timestamp,
-    /// The last readings of the old device, one of each counter.
+    /// The last readings of the old device, one per counter.
     old: Vec<SwapReading>,
-    /// The first readings of the new device; empty until it is read.
+    /// The first readings of the new device, one per counter; empty until it is read.
     new: Vec<SwapReading>,
 }
 
@@ -98,9 +98,10 @@ pub(super) struct AssetMeter {
     /// The value as the device reported it.
     raw: u64,
     gateway: String,
-    /// Lane of the report that brought it; null for readings from before reports were named, as `seq`.
+    /// Lane of the report that contained it. Null for readings that were stored before reports were recorded with
+    /// them, as `seq` is.
     lane: Option<String>,
-    /// Number of that report.
+    /// Sequence number of that report.
     seq: Option<u64>,
 }
 
@@ -114,20 +115,20 @@ pub(super) struct AssetEpoch {
     begin: AssetMeter,
     end: AssetMeter,
     readings: usize,
-    /// What was counted in it after `from`, until and including `to`.
+    /// Usage in this epoch after `from`, up to and including `to`.
     usage: u64,
 }
 
-/// What an asset counted.
+/// The usage of an asset.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AssetEpochs {
     #[schema(value_type = states::CounterName)]
     counter: Counter,
-    /// What was counted after `from`, until and including `to`: the sum over the epochs. Periods that touch add up.
+    /// Usage after `from`, up to and including `to`: the sum over the epochs. The usages of adjacent periods add up.
     usage: u64,
-    /// In the order of their first readings, all that there are.
+    /// All epochs, in the order of their first readings.
     items: Vec<AssetEpoch>,
-    /// Readings lower than the one before that were made good later; they count nowhere.
+    /// Readings that were lower than the one before, until the old value was reached again; they are not counted.
     dips: Vec<AssetMeter>,
 }
 
@@ -210,7 +211,7 @@ impl From<store::AssetDetail> for AssetDetail {
 }
 
 impl AssetEpochs {
-    /// The epochs of a counter, with what was counted after the first time, until and including the second.
+    /// The epochs of a counter, with the usage after the first time, up to and including the second.
     pub(super) fn of(counter: Counter, history: &History, (from, to): (Timestamp, Timestamp)) -> Self {
         let epoch = |e: &Epoch| AssetEpoch {
             device: e.device.to_string(),

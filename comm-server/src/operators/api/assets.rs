@@ -1,4 +1,4 @@
-//! `/api/v1/assets`: things under contract, and what was counted under them.
+//! `/api/v1/assets`: things under contract, their devices and usage.
 
 use axum::Json;
 use axum::extract::State;
@@ -47,17 +47,17 @@ pub(super) struct NewAsset {
     #[serde(default)]
     #[schema(max_length = 64)]
     erp_key: String,
-    /// Its site; null while nobody knows.
+    /// Its site; null if not yet known.
     #[serde(default)]
     site: Option<Uuid>,
     #[serde(default)]
     #[schema(max_length = 2000)]
     notes: String,
-    /// A device that stands under it from now on.
+    /// A device to place under it.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 96)]
     device: Option<DeviceId>,
-    /// From when on the device stands there; if absent, from its newest reading on.
+    /// Begin of the placement; if absent, the device's newest reading.
     #[serde(default)]
     device_since: Option<Timestamp>,
 }
@@ -75,13 +75,13 @@ pub(super) struct AssetPatch {
     notes: Option<String>,
 }
 
-/// A device for an asset.
+/// A device to place under an asset.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AssetDevice {
     #[schema(value_type = String, max_length = 96)]
     device: DeviceId,
-    /// From when on; if absent, from its newest reading on.
+    /// Begin of the placement; if absent, the device's newest reading.
     #[serde(default)]
     at: Option<Timestamp>,
 }
@@ -93,20 +93,20 @@ pub(super) struct AssetSwap {
     /// The new device.
     #[schema(value_type = String, max_length = 96)]
     device: DeviceId,
-    /// When; if absent, with the new device's first reading after the last one of the old device.
+    /// Time of the swap; if absent, the new device's first reading after the last one of the old device.
     #[serde(default)]
     at: Option<Timestamp>,
-    /// Why, for people.
+    /// Reason, for people.
     #[serde(default)]
     #[schema(max_length = 500)]
     reason: String,
 }
 
-/// When a device was taken away.
+/// The end of a placement.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AssetRemoval {
-    /// If absent, now.
+    /// Time of the end; if absent, now.
     #[serde(default)]
     at: Option<Timestamp>,
 }
@@ -121,17 +121,17 @@ fn spec_of(fields: AssetFields) -> AssetSpec {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AssetParams {
-    /// Of this customer only.
+    /// Only those of this customer.
     customer: Option<Uuid>,
-    /// Of this site only; `customer` doesn't matter then.
+    /// Only assets of this site; `customer` is then ignored.
     site: Option<Uuid>,
-    /// With this text in name, key, device, serial number or model.
+    /// Only those with this text in name, key, device, serial number or model.
     #[param(max_length = 100)]
     q: Option<String>,
-    /// In this state only.
+    /// Only those in this state.
     #[param(inline, value_type = Option<states::AssetState>, max_length = 20)]
     state: Option<String>,
-    /// Changed at this time or later, by the server's clock.
+    /// Only those that changed at or after this time, by the server's clock.
     updated_since: Option<Timestamp>,
 }
 
@@ -159,7 +159,7 @@ async fn found(state: &OperatorState, caller: &Caller, id: AssetId) -> Result<st
     found.ok_or_else(|| ApiError::not_found("asset"))
 }
 
-/// The version that a change was made from; `None` for whichever is there.
+/// The version on which a change is based; `None` for any.
 async fn checked(
     state: &OperatorState,
     caller: &Caller,
@@ -175,7 +175,7 @@ fn detail(found: store::AssetDetail) -> Detail {
     (versioned(found.asset.version), Json(found.into()))
 }
 
-/// One asset with what stands and stood under it.
+/// One asset with its present and earlier devices.
 #[utoipa::path(
     get, path = "/api/v1/assets/{asset}", tag = "assets", operation_id = "read_asset",
     params(("asset" = Uuid, Path, description = "The asset's id")),
@@ -189,7 +189,7 @@ pub(super) async fn one(
     Ok(detail(found(&state, &caller, id).await?))
 }
 
-/// Create an asset, with a device under it or without.
+/// Create an asset, optionally with a device under it.
 #[utoipa::path(
     post, path = "/api/v1/assets", tag = "assets", operation_id = "create_asset", request_body = NewAsset,
     params(("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")),
@@ -215,7 +215,7 @@ pub(super) async fn create(
     request_body(content = AssetPatch, content_type = "application/merge-patch+json"),
     params(
         ("asset" = Uuid, Path, description = "The asset's id"),
-        ("if-match" = String, Header, description = "The `ETag` of the version that the change was made from, or `*`"),
+        ("if-match" = String, Header, description = "The `ETag` of the version that the change is based on, or `*`"),
         ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
     ),
     responses((status = 200, body = AssetDetail, description = "As it is now"), WriteErrors)
@@ -242,7 +242,7 @@ pub(super) async fn change(
     request_body = AssetDevice,
     params(
         ("asset" = Uuid, Path, description = "The asset's id"),
-        ("if-match" = String, Header, description = "The `ETag` of the version that the change was made from, or `*`"),
+        ("if-match" = String, Header, description = "The `ETag` of the version that the change is based on, or `*`"),
         ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
     ),
     responses((status = 200, body = AssetDetail, description = "As it is now"), WriteErrors)
@@ -259,13 +259,14 @@ pub(super) async fn assign(
     Ok(detail(found(&state, &caller, id).await?))
 }
 
-/// Replace the device under an asset by another; both evidences are recorded.
+/// Replace the device under an asset by another. The last readings of the old device and the first ones of the new
+/// one are recorded.
 #[utoipa::path(
     post, path = "/api/v1/assets/{asset}/swap", tag = "assets", operation_id = "swap_device",
     request_body = AssetSwap,
     params(
         ("asset" = Uuid, Path, description = "The asset's id"),
-        ("if-match" = String, Header, description = "The `ETag` of the version that the change was made from, or `*`"),
+        ("if-match" = String, Header, description = "The `ETag` of the version that the change is based on, or `*`"),
         ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
     ),
     responses((status = 200, body = AssetDetail, description = "As it is now"), WriteErrors)
@@ -282,13 +283,13 @@ pub(super) async fn swap(
     Ok(detail(found(&state, &caller, id).await?))
 }
 
-/// Take the device under an asset away.
+/// End the placement of the device under an asset.
 #[utoipa::path(
     post, path = "/api/v1/assets/{asset}/remove", tag = "assets", operation_id = "remove_device",
     request_body = AssetRemoval,
     params(
         ("asset" = Uuid, Path, description = "The asset's id"),
-        ("if-match" = String, Header, description = "The `ETag` of the version that the change was made from, or `*`"),
+        ("if-match" = String, Header, description = "The `ETag` of the version that the change is based on, or `*`"),
         ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
     ),
     responses((status = 200, body = AssetDetail, description = "As it is now"), WriteErrors)
@@ -305,7 +306,7 @@ pub(super) async fn remove(
     Ok(detail(found(&state, &caller, id).await?))
 }
 
-/// Retire an asset: its device is taken away, and it gets no other one.
+/// Retire an asset: the placement of its device ends, and no device can be placed under it again.
 #[utoipa::path(
     post, path = "/api/v1/assets/{asset}/retire", tag = "assets", operation_id = "retire_asset",
     params(
@@ -331,16 +332,16 @@ pub(super) async fn retire(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct EpochParams {
-    /// `total` if absent.
+    /// The counter; `total` if absent.
     #[param(inline, example = "total", value_type = Option<states::CounterName>)]
     counter: Option<Counter>,
-    /// Usage after this time, RFC 3339; from the first reading on if absent.
+    /// Usage after this time (RFC 3339); if absent, from the first reading.
     from: Option<Timestamp>,
-    /// Usage until and including this time, RFC 3339; until the last reading if absent.
+    /// Usage up to and including this time (RFC 3339); if absent, up to the last reading.
     to: Option<Timestamp>,
 }
 
-/// What an asset counted, as epochs: runs of readings of one device and one object that never fall.
+/// The usage of an asset, by epochs: series of readings of one device and one object that never fall.
 #[utoipa::path(
     get, path = "/api/v1/assets/{asset}/epochs", tag = "assets", operation_id = "read_epochs",
     params(("asset" = Uuid, Path, description = "The asset's id"), EpochParams),
@@ -354,7 +355,8 @@ pub(super) async fn epochs(
 ) -> Result<Json<AssetEpochs>, ApiError> {
     let counter = params.counter.unwrap_or(Counter::Total);
     if !is_meter(counter) {
-        let detail = format!("counter is {}, which falls by itself: expected another one", counter.name());
+        let detail =
+            format!("counter is {}, which falls in normal operation: expected another one", counter.name());
         return Err(ApiError::malformed(detail));
     }
     let (from, to) = (params.from.unwrap_or(Timestamp::MIN), params.to.unwrap_or(Timestamp::MAX));

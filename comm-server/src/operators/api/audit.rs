@@ -1,4 +1,4 @@
-//! `/api/v1/audit`: changes and their authors, and whether their chain is whole.
+//! `/api/v1/audit`: changes and their authors, and whether their chain is intact.
 
 use axum::Json;
 use axum::extract::State;
@@ -35,11 +35,11 @@ pub(super) struct AuditEntry {
     what: String,
     /// A text for people.
     detail: String,
-    /// What was changed, as it was; null for what is new, and where nothing was changed.
+    /// The object before the change; null if it was created, or if the entry is not about a change.
     before: Option<Value>,
-    /// The same as it is since then; null for what was deleted.
+    /// The object after the change; null if it was deleted.
     after: Option<Value>,
-    /// Its place in the chain, from 1; null for some seconds, until it is sealed.
+    /// Its position in the chain, from 1; null for some seconds, until it is sealed.
     number: Option<i64>,
     /// SHA-256 over the entry and the hash before it, hexadecimal; null until it is sealed.
     hash: Option<String>,
@@ -66,14 +66,14 @@ impl From<store::Recorded> for AuditEntry {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AuditParams {
-    /// From this time on.
+    /// Only entries at or after this time.
     from: Option<Timestamp>,
-    /// Before this time.
+    /// Only entries before this time.
     to: Option<Timestamp>,
-    /// Of this author only: a user, `cli`, `server` or a gateway.
+    /// Only entries of this author: a user, `cli`, `server` or a gateway.
     #[param(max_length = 200)]
     who: Option<String>,
-    /// Of this kind only, such as `rollout.create`, or of a group of kinds, such as `rollout`.
+    /// Only entries of this kind, such as `rollout.create`, or of a group of kinds, such as `rollout`.
     #[param(max_length = 64)]
     what: Option<String>,
 }
@@ -83,14 +83,14 @@ pub(super) struct AuditParams {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ExportParams {
-    /// From this time on.
+    /// Only entries at or after this time.
     from: Option<Timestamp>,
-    /// Before this time.
+    /// Only entries before this time.
     to: Option<Timestamp>,
-    /// Of this author only.
+    /// Only entries of this author.
     #[param(max_length = 200)]
     who: Option<String>,
-    /// Of this kind or group of kinds only.
+    /// Only entries of this kind or group of kinds.
     #[param(max_length = 64)]
     what: Option<String>,
 }
@@ -119,7 +119,7 @@ pub(super) async fn list(
     Ok(Json(List::of(view.audit(&filter, page.cursor()).await?)))
 }
 
-/// What is wrong with the first entry at which the chain isn't whole.
+/// The fault of the first entry at which the chain is broken.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum AuditFault {
@@ -144,12 +144,12 @@ impl From<Fault> for AuditFault {
     }
 }
 
-/// The first entry at which the chain isn't whole.
+/// The first entry at which the chain is broken.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AuditBroken {
     number: u64,
     fault: AuditFault,
-    /// The same for people.
+    /// The fault as a text for people.
     detail: String,
 }
 
@@ -162,15 +162,15 @@ impl From<Broken> for AuditBroken {
 /// The state of the chain.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AuditChain {
-    /// Whether every entry is there as it was recorded.
+    /// Whether all entries are as they were recorded.
     whole: bool,
     /// Number of the newest sealed entry.
     number: u64,
-    /// Its hash: note both elsewhere, and pass them as `known` later.
+    /// Its hash. Store both elsewhere, and pass them as `known` later.
     hash: String,
     /// Number of the oldest entry that is kept; retention deleted those before it.
     first_number: u64,
-    /// Null if the chain is whole.
+    /// Null if the chain is intact.
     broken: Option<AuditBroken>,
 }
 
@@ -186,12 +186,13 @@ impl From<store::AuditChain> for AuditChain {
     }
 }
 
-/// A place in the chain that was noted.
+/// An earlier state of the chain.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct KnownParams {
-    /// `number` and `hash` of an earlier answer, joined by a colon. An entry of that number must have that hash.
+    /// `number` and `hash` of an earlier response, joined by a colon. The entry with that number must still have that
+    /// hash.
     #[param(max_length = 100)]
     known: Option<String>,
 }
@@ -199,7 +200,7 @@ pub(super) struct KnownParams {
 /// Verify the chain of the audit.
 #[utoipa::path(
     get, path = "/api/v1/audit/verify", tag = "administration", operation_id = "verify_audit", params(KnownParams),
-    responses((status = 200, body = AuditChain, description = "Whether it is whole"), ReadErrors)
+    responses((status = 200, body = AuditChain, description = "Whether it is intact"), ReadErrors)
 )]
 pub(super) async fn verify(
     State(state): State<OperatorState>,

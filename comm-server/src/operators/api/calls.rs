@@ -19,7 +19,7 @@ use crate::store;
 use comm_server_core::roles::Permission;
 use comm_server_core::tenancy::{CustomerId, Part, SiteId};
 
-/// Whether a call still stands.
+/// Whether a call is open.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum CallState {
@@ -48,7 +48,7 @@ pub(super) struct Call {
     // Lane of the report that raised it.
     #[schema(value_type = states::LaneName)]
     lane: Lane,
-    /// Number of the report that raised it.
+    /// Sequence number of the report that opened it.
     seq: i64,
 }
 
@@ -85,10 +85,10 @@ pub(super) struct CallParams {
     /// `open` or `closed`.
     #[param(inline)]
     state: Option<CallState>,
-    /// Of this kind only.
+    /// Only those of this kind.
     #[param(inline, value_type = Option<states::CallKind>)]
     kind: Option<CallKind>,
-    /// Of this gateway only.
+    /// Only those of this gateway.
     #[param(value_type = Option<String>)]
     gateway: Option<GatewayId>,
     /// Of this device only; with `gateway`.

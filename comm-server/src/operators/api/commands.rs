@@ -29,7 +29,7 @@ pub(super) struct Command {
     gateway: String,
     #[schema(value_type = states::OrderKind)]
     kind: OrderKind,
-    /// The order, as delivered to the gateway.
+    /// The command as delivered to the gateway.
     #[schema(value_type = Object)]
     order: serde_json::Value,
     /// The roll-out that it is part of.
@@ -41,7 +41,7 @@ pub(super) struct Command {
     expires_at: Timestamp,
     delivered_at: Option<Timestamp>,
     answered_at: Option<Timestamp>,
-    /// The gateway's text about it.
+    /// The gateway's text for operators.
     detail: String,
     /// The result of the command, besides reports.
     #[schema(value_type = Option<Object>)]
@@ -78,13 +78,13 @@ pub(super) enum NewOrder {
         #[schema(value_type = Option<Vec<String>>)]
         devices: Option<Vec<DeviceId>>,
     },
-    /// Report the whole readings of these devices, or of all.
+    /// Report full readings of these devices, or of all.
     StatusSense {
         /// Ids of the devices; all if absent.
         #[schema(value_type = Option<Vec<String>>)]
         devices: Option<Vec<DeviceId>>,
     },
-    /// Report how the gateway itself is.
+    /// Report the state of the gateway itself.
     Diagnostics {},
     /// Search the gateway's networks for devices.
     Discovery {},

@@ -1,4 +1,4 @@
-//! `/api/v1/customers`: customers, and their table as CSV.
+//! `/api/v1/customers`: customers, and their import and export as CSV.
 
 use std::io::Cursor;
 
@@ -38,10 +38,10 @@ pub(super) struct Customer {
     erp_key: String,
     sites: i64,
     gateways: i64,
-    /// Devices that its gateways know.
+    /// Number of devices that its gateways know.
     devices: i64,
     devices_offline: i64,
-    /// It grows by one with each change; the `ETag` of the customer.
+    /// Increases by one with each change; the `ETag` of the customer.
     version: i64,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -104,10 +104,10 @@ impl From<CustomerSpec> for CustomerFields {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct CustomerParams {
-    /// With this text in name or key.
+    /// Only those with this text in name or key.
     #[param(max_length = 100)]
     q: Option<String>,
-    /// Changed at this time or later, by the server's clock.
+    /// Only those that changed at or after this time, by the server's clock.
     updated_since: Option<Timestamp>,
 }
 
@@ -170,7 +170,7 @@ pub(super) async fn create(
     request_body(content = CustomerPatch, content_type = "application/merge-patch+json"),
     params(
         ("customer" = Uuid, Path, description = "The customer's id"),
-        ("if-match" = String, Header, description = "The `ETag` of the version that the change was made from, or `*`"),
+        ("if-match" = String, Header, description = "The `ETag` of the version that the change is based on, or `*`"),
         ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
     ),
     responses((status = 200, body = Customer, description = "As it is now"), WriteErrors)
@@ -211,20 +211,20 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What to do with a file.
+/// What an import does.
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Mode {
-    /// Change nothing if a row is wrong.
+    /// Change nothing if a row is invalid.
     #[default]
     Whole,
-    /// Check every row, change nothing.
+    /// Validate every row, change nothing.
     Check,
-    /// Take the good rows.
+    /// Import the valid rows.
     SkipWrong,
 }
 
-/// How a file is taken.
+/// Parameters of an import.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -234,7 +234,7 @@ pub(super) struct ImportParams {
     mode: Mode,
 }
 
-/// The result for a file.
+/// The result of an import.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ImportOutcome {
     rows: u64,
@@ -244,14 +244,14 @@ pub(super) struct ImportOutcome {
     wrong: u64,
     /// Whether something was changed.
     applied: bool,
-    /// The wrong rows, at most 1,000 of them.
+    /// The invalid rows, at most 1,000.
     errors: Vec<ImportError>,
 }
 
-/// A row that is wrong.
+/// An invalid row.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ImportError {
-    /// Its line in the file; the head is line 1.
+    /// Its line in the file; the header is line 1.
     line: u64,
     /// The column, "" for the whole row.
     column: String,
@@ -278,13 +278,13 @@ impl From<FileOutcome> for ImportOutcome {
     }
 }
 
-/// Create and change customers and sites by a CSV table, whose columns are those of the export. The result has each wrong
-/// row.
+/// Create and change customers and sites from a CSV table with the columns of the export. The response lists each
+/// invalid row.
 #[utoipa::path(
     post, path = "/api/v1/customers/import", tag = "tree", operation_id = "import_customers",
     request_body(content = String, content_type = "text/csv"),
     params(ImportParams, ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")),
-    responses((status = 200, body = ImportOutcome, description = "What became of the rows"), WriteErrors)
+    responses((status = 200, body = ImportOutcome, description = "The result of each row"), WriteErrors)
 )]
 pub(super) async fn import(
     State(state): State<OperatorState>,

@@ -39,17 +39,17 @@ pub(super) struct Device {
     /// Version of the main firmware.
     firmware: String,
     offline: bool,
-    /// When the last whole reading was made.
+    /// When the last full reading was made.
     read_at: Option<Timestamp>,
-    /// All pages, as read last.
+    /// The newest total of all pages.
     total: Option<i64>,
     total_at: Option<Timestamp>,
     first_seen_at: Timestamp,
     open_calls: i64,
     open_service_calls: i64,
-    /// Gateways that see the device.
+    /// Number of gateways that see the device.
     seen_by: i64,
-    /// Whether the device counts under this gateway: where several see it, under one of them.
+    /// Whether the device is counted under this gateway: if several see it, it is counted under one of them.
     counted: bool,
 }
 
@@ -68,13 +68,13 @@ pub(super) struct LatestCounter {
     unit: String,
 }
 
-/// A device with its last reading.
+/// A device with its last full reading.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DeviceDetail {
     #[serde(flatten)]
     device: Device,
     counters: Vec<LatestCounter>,
-    /// The last whole reading: identity, status, supplies, trays, alerts.
+    /// The last full reading: identity, status, supplies, trays, alerts.
     #[schema(value_type = Option<Object>)]
     reading: Option<serde_json::Value>,
 }
@@ -90,14 +90,14 @@ pub(super) struct CounterPoint {
     raw: i64,
 }
 
-/// A counter over time, of one source: values of two sources count differently.
+/// A counter over time, from one source, because values of two sources can't be compared.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CounterSeries {
     /// The values, oldest first.
     items: Vec<CounterPoint>,
     /// Always null: a series has one page.
     next: Option<String>,
-    /// The object that the values were read from, or several joined by `+`; empty where there is no value.
+    /// The object that the values were read from, or several joined by `+`; empty if there is no value.
     source: String,
     /// All sources with values in the span, that of the newest value first.
     sources: Vec<CounterSource>,
@@ -108,7 +108,7 @@ pub(super) struct CounterSeries {
 pub(super) struct CounterSource {
     /// Pass it as `source` to read its values.
     oid: String,
-    /// How many values were read from it in the span.
+    /// Number of its values in the span.
     values: i64,
     first_at: Timestamp,
     last_at: Timestamp,
@@ -172,11 +172,11 @@ pub(super) struct DeviceParams {
     /// Part of model, serial, name, address or id.
     #[param(max_length = 100)]
     q: Option<String>,
-    /// Changed at this time or later, by the server's clock.
+    /// Only those that changed at or after this time, by the server's clock.
     updated_since: Option<Timestamp>,
 }
 
-/// Devices by gateway and id: each once; with `gateway`, all devices that it sees.
+/// Devices by gateway and id. Each is listed once; with `gateway`, all devices that this gateway sees.
 #[utoipa::path(
     get, path = "/api/v1/devices", tag = "fleet", operation_id = "list_devices", params(DeviceParams, PageParams),
     responses((status = 200, body = List<Device>, description = "A page of devices"), ReadErrors)
@@ -225,20 +225,20 @@ pub(super) async fn one(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SeriesParams {
-    /// `total` if absent.
+    /// The counter; `total` if absent.
     #[param(inline, example = "total", value_type = Option<states::CounterName>)]
     counter: Option<Counter>,
-    /// Not before, RFC 3339.
+    /// Not before this time (RFC 3339).
     from: Option<Timestamp>,
-    /// Not after, RFC 3339.
+    /// Not after this time (RFC 3339).
     to: Option<Timestamp>,
     /// One of `sources`. If absent, the source of the device's total; for other counters, that of the newest value.
     #[param(max_length = 2000)]
     source: Option<String>,
 }
 
-/// A counter over time, of one source, oldest first: every value of a week, the last of each hour of two months, of each day
-/// of more.
+/// A counter over time, from one source, oldest first. Up to a week, every value; up to two months, the last of each
+/// hour; beyond that, the last of each day.
 #[utoipa::path(
     get, path = "/api/v1/gateways/{gateway}/devices/{device}/counters", tag = "fleet",
     operation_id = "read_counters",

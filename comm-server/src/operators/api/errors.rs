@@ -1,4 +1,4 @@
-//! Refusals in the OpenAPI document.
+//! Errors in the OpenAPI document.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder, Res
 use utoipa::{IntoResponses, ToSchema};
 use wire::problem::MEDIA_TYPE;
 
-/// A refusal (RFC 9457).
+/// An error (RFC 9457).
 #[derive(ToSchema)]
 #[schema(as = Problem)]
 #[expect(dead_code, reason = "it describes wire::problem::Problem, which has no schema of its own")]
@@ -20,7 +20,7 @@ pub(super) struct ProblemSchema {
     detail: String,
 }
 
-/// Kinds of refusal.
+/// Kinds of errors.
 #[derive(ToSchema)]
 #[schema(as = ProblemCode, rename_all = "snake_case")]
 #[expect(dead_code, reason = "it describes wire::problem::ProblemCode, which has no schema of its own")]
@@ -39,17 +39,17 @@ pub(super) enum Code {
 }
 
 const READ_ERRORS: [(&str, &str); 6] = [
-    ("400", "The path or the query isn't what is expected"),
+    ("400", "The path or the query is not valid"),
     ("401", "No session"),
     ("403", "The role does not allow this, or the one-time password must be changed first"),
-    ("404", "Nothing of that name"),
+    ("404", "Not found"),
     ("500", "The server failed"),
     ("503", "Too many requests: `Retry-After` says when to retry"),
 ];
 
 const WRITE_ERRORS: [(&str, &str); 6] = [
-    ("409", "The request doesn't fit the state of things"),
-    ("412", "`If-Match` names another version than the one that is there"),
+    ("409", "The request conflicts with the current state"),
+    ("412", "`If-Match` names another version than the current one"),
     ("428", "`If-Match` is missing"),
     ("413", "The body is larger than the limit"),
     ("415", "The body's media type isn't application/json"),
@@ -76,7 +76,7 @@ impl IntoResponses for WriteErrors {
     }
 }
 
-/// A refusal with its reason.
+/// A response with a reason.
 pub(super) fn problem(text: &str) -> Response {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
     ResponseBuilder::new().description(text).content(MEDIA_TYPE, content).build()

@@ -22,9 +22,9 @@ use comm_server_core::tenancy::{CustomerId, Part, SiteId};
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Gateway {
     gateway: String,
-    /// Name of its customer, "" while it is not assigned.
+    /// Name of its customer, "" if it is not assigned.
     customer: String,
-    /// Name of its site, "" while it is not assigned.
+    /// Name of its site, "" if it is not assigned.
     site: String,
     customer_id: Option<Uuid>,
     site_id: Option<Uuid>,
@@ -35,13 +35,13 @@ pub(super) struct Gateway {
     open_calls: i64,
     open_service_calls: i64,
     uptime_s: i64,
-    /// Why it can store nothing at present (its disk is full, most of the time); "" while it can.
+    /// Why it can't store anything at present (usually, its disk is full); "" if it can.
     storage_problem: String,
     first_seen_at: Timestamp,
     last_poll_at: Option<Timestamp>,
     /// Seconds between two polls, as in the last response.
     next_poll_s: i64,
-    /// Seconds that its clock was ahead of the server's at its last poll; negative behind, 0 when it was right.
+    /// Seconds that its clock was ahead of the server's at its last poll; negative if behind, 0 within the tolerance.
     clock_ahead_s: i64,
     /// When its meters are requested next.
     meters_due_at: Option<Timestamp>,
@@ -52,9 +52,9 @@ pub(super) struct Gateway {
 pub(super) struct Lane {
     #[schema(value_type = states::LaneName)]
     lane: wire::report::Lane,
-    /// Number of the last report that is on this server's disk.
+    /// Sequence number of the last report that this server has stored.
     acknowledged: i64,
-    /// Number of the newest report that the gateway made, as it reported last.
+    /// Sequence number of the newest report, according to the gateway's last poll.
     made: i64,
 }
 
@@ -101,18 +101,18 @@ impl From<store::LaneState> for Lane {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct GatewayParams {
-    /// Of this customer only.
+    /// Only those of this customer.
     customer: Option<Uuid>,
-    /// Of this site only; `customer` doesn't matter then.
+    /// Only those of this site; `customer` is then ignored.
     site: Option<Uuid>,
-    /// With this text in name, customer or site.
+    /// Only gateways with this text in name, customer or site.
     #[param(max_length = 100)]
     q: Option<String>,
-    /// Only those that belong to no site yet.
+    /// Only gateways without a site.
     unassigned: Option<bool>,
 }
 
-/// Where a gateway belongs to.
+/// The site of a gateway.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GatewayPatch {

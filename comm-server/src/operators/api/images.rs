@@ -29,7 +29,7 @@ pub(super) struct ImageList {
     items: Vec<Image>,
     /// Always null: the list has one page.
     next: Option<String>,
-    /// Why the images are unknown; null when they are known.
+    /// Why the images are unknown; null if they are known.
     unknown_because: Option<String>,
 }
 

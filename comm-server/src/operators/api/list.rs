@@ -25,7 +25,7 @@ pub(super) struct List<T: ToSchema> {
 }
 
 impl<T: ToSchema> List<T> {
-    /// A page of the store.
+    /// Converts a page of the store.
     pub(super) fn of<R: Into<T>>(page: Page<R>) -> Self {
         Self { items: page.items.into_iter().map(Into::into).collect(), next: page.next }
     }
@@ -35,7 +35,7 @@ impl<T: ToSchema> List<T> {
 #[derive(Debug, Default, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PageParams {
-    /// `next` of the page before.
+    /// `next` of the previous page; absent for the first page.
     #[param(max_length = 300)]
     page: Option<String>,
     /// Maximum number of items of the page.
@@ -59,7 +59,7 @@ impl PageParams {
         self.limit
     }
 
-    /// Takes the pairs that say which page; the rest stays.
+    /// Takes the parameters of the page; the others remain.
     fn take(pairs: &mut Vec<(String, String)>) -> Result<Self, ApiError> {
         let page = take_one(pairs, "page")?;
         limited("page", page.as_deref(), CURSOR_BYTES)?;

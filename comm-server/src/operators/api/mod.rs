@@ -1,4 +1,4 @@
-//! The REST API under `/api/v1`, a file for each noun; the OpenAPI document is made of the same handlers.
+//! The REST API under `/api/v1`, one file per noun. The OpenAPI document is generated from the handlers.
 
 mod account;
 mod asset_documents;
@@ -50,7 +50,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
 #[openapi(
     info(
         title = "Platen communication server",
-        description = "What the console does, for programs. Send an API token as `Authorization: Bearer`. Or log in with \
+        description = "The functions of the console, for programs. Send an API token as `Authorization: Bearer`. Or log in with \
             `POST /api/v1/session`; send the cookie \
             with every request and, to change things, the session's `csrf` in the header `x-csrf-token`. Lists \
             come in pages of `limit` items: pass `next` as `page`; or as a whole with `format=csv`. A POST with an `Idempotency-Key` that comes again within 24 hours is \
@@ -74,7 +74,7 @@ impl Modify for CookieSecurity {
     }
 }
 
-/// The API's routes, its document among them.
+/// The API's routes, including its document.
 pub(super) fn router(state: &OperatorState) -> Router<OperatorState> {
     let (router, document, columns) = documented();
     router
@@ -86,7 +86,7 @@ pub(super) fn router(state: &OperatorState) -> Router<OperatorState> {
         .layer(axum::middleware::from_fn_with_state(Arc::new(columns), table::as_table))
 }
 
-/// The routes, the document of them, and the columns of their lists.
+/// The routes, their document, and the columns of their lists.
 fn documented() -> (Router<OperatorState>, utoipa::openapi::OpenApi, Columns) {
     let (router, mut document) = described().split_for_parts();
     parameters::Parameters.modify(&mut document);
@@ -149,7 +149,7 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(images::list))
 }
 
-/// Routes that take a file.
+/// Routes that accept a file.
 fn files() -> OpenApiRouter<OperatorState> {
     OpenApiRouter::new()
         .routes(routes!(customers::import))
@@ -161,7 +161,7 @@ async fn nothing_here() -> impl IntoResponse {
 }
 
 async fn method_not_allowed() -> impl IntoResponse {
-    let mut problem = Problem::new(ProblemCode::NotFound, "the resource does not know this method");
+    let mut problem = Problem::new(ProblemCode::NotFound, "this method is not supported here");
     problem.status = 405;
     std::future::ready(ApiError(problem)).await
 }
@@ -250,7 +250,7 @@ mod tests {
         include_str!("session.rs"),
     ];
 
-    /// utoipa keeps one of two schemas with one name, and says nothing.
+    /// utoipa drops one of two schemas with the same name, without an error.
     #[test]
     fn no_two_schemas_share_a_name() {
         let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/operators/api")).unwrap();
@@ -278,7 +278,8 @@ mod tests {
         }
     }
 
-    /// Whoever writes a client reads the committed document: a change of the API is seen in the change of that file.
+    /// The committed document is the one that the server generates, so that a change of the API shows up as a change
+    /// of that file.
     #[test]
     fn the_committed_document_is_the_one_that_is_served() {
         const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
@@ -299,7 +300,7 @@ mod tests {
         );
     }
 
-    /// Every state is one of the words of its enum.
+    /// Every state is one of the values of its enum.
     #[test]
     fn states_are_enums() {
         let json = serde_json::to_value(documented().1).unwrap();

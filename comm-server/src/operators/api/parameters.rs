@@ -1,5 +1,5 @@
-//! The constraints of parameters in the OpenAPI document: a rule for each name, in one place. The handlers and the
-//! types of `wire` enforce the same.
+//! The constraints of parameters in the OpenAPI document: one rule per name. The handlers and the types of `wire`
+//! enforce the same.
 
 use super::{errors, repeated};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use wire::report::CallKind;
 
 /// The constraint of a parameter.
 enum Rule {
-    /// A text of this length in bytes, of these characters.
+    /// A text with this range of lengths in bytes, and this pattern.
     Text(usize, usize, &'static str),
     /// One of these.
     OneOf(Vec<Value>),
@@ -36,7 +36,7 @@ fn rule(name: &str) -> Option<Rule> {
     })
 }
 
-/// Adds the rules.
+/// Adds the rules to the document.
 pub(super) struct Parameters;
 
 impl Modify for Parameters {
@@ -60,9 +60,9 @@ impl Modify for Parameters {
     }
 }
 
-/// A POST takes an idempotency key, and may be refused for it.
+/// Adds the idempotency key, and its errors, to a POST.
 fn may_be_repeated(post: &mut Operation) {
-    let text = "A text of your own, best a UUID: a request that comes again with it is carried out once";
+    let text = "A unique text, preferably a UUID: requests with the same key are executed once";
     let schema = ObjectBuilder::new().schema_type(Type::String).build();
     let key = ParameterBuilder::new().name(repeated::KEY).parameter_in(ParameterIn::Header);
     let key = key.required(Required::False).description(Some(text)).schema(Some(schema)).build();

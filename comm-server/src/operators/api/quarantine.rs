@@ -27,7 +27,7 @@ pub(super) struct Quarantined {
     received_at: Timestamp,
     /// Why it can't be used.
     reason: String,
-    /// The report as it arrived.
+    /// The report as received.
     body: String,
 }
 
@@ -71,13 +71,13 @@ pub(super) struct Replay {
 /// The result of a replay.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Replayed {
-    /// Taken, and no longer in the quarantine.
+    /// Number of reports that were stored and left the quarantine.
     taken: u64,
-    /// Still of no use.
+    /// Number of reports that still can't be used.
     kept: u64,
 }
 
-/// Try the reports again, after an update of this server, and take those that can be used now.
+/// Process quarantined reports again, after an update of this server, and store those that can be used now.
 #[utoipa::path(
     post, path = "/api/v1/quarantine/replay", tag = "administration", operation_id = "replay_quarantine",
     request_body = Replay,

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a POST that comes again is carried out once, and answered as the first time
+//! `Idempotency-Key`: a repeated POST is executed once, and gets the response to the first one
 //! (draft-ietf-httpapi-idempotency-key-header).
 
 use axum::body::{Body, Bytes};
@@ -19,19 +19,19 @@ use crate::store::StoredAnswer;
 /// The header.
 pub(super) const KEY: &str = "idempotency-key";
 
-/// Headers of an answer that are stored with it.
+/// Headers of a response that are stored with it.
 const KEPT: [HeaderName; 3] = [header::CONTENT_TYPE, header::ETAG, header::LOCATION];
 
-/// The largest answer that is stored, bytes.
+/// The largest response that is stored, bytes.
 const ANSWER_BYTES: usize = 1 << 20;
 
-/// Whether a path answers with a secret, which is stored nowhere, or is about sessions.
+/// Whether the response contains a secret, which must not be stored, or is about sessions.
 pub(super) fn takes_no_key(path: &str) -> bool {
     let starts = ["/api/v1/session", "/api/v1/account/", "/api/v1/tokens", "/api/v1/users"];
     starts.iter().any(|start| path.starts_with(start)) || path.ends_with("/administrator")
 }
 
-/// Carries a POST with a key out once.
+/// Executes a POST with a key once.
 pub(super) async fn once(State(state): State<OperatorState>, request: Request, next: Next) -> Response {
     if request.method() != Method::POST || !request.headers().contains_key(KEY) {
         return next.run(request).await;
@@ -49,7 +49,7 @@ pub(super) async fn once(State(state): State<OperatorState>, request: Request, n
 }
 
 enum Claimed {
-    /// Without a valid session: the handler rejects it.
+    /// The request has no valid session, so the handler will reject it.
     Unknown(Box<Request>),
     First(ClaimedKey, Box<Request>),
     Answered(StoredAnswer),
@@ -58,7 +58,7 @@ enum Claimed {
 async fn claimed(state: &OperatorState, request: Request) -> Result<Claimed, ApiError> {
     let path = request.uri().path();
     if takes_no_key(path) {
-        let detail = "this resource takes no Idempotency-Key: its answer is a secret, which is not stored";
+        let detail = "this resource accepts no Idempotency-Key, because its response contains a secret";
         return Err(ApiError::malformed(detail));
     }
     let key = key_of(request.headers())?;
@@ -83,7 +83,7 @@ async fn claimed(state: &OperatorState, request: Request) -> Result<Claimed, Api
         }
         Repeated::Answered(answer) => Ok(Claimed::Answered(answer)),
         Repeated::Running => {
-            let detail = "the first request with this Idempotency-Key has no answer yet: repeat it later";
+            let detail = "the first request with this Idempotency-Key is still in flight: retry later";
             Err(ApiError::new(ProblemCode::Conflict, detail))
         }
         Repeated::Other => {
@@ -98,12 +98,12 @@ async fn claimed(state: &OperatorState, request: Request) -> Result<Claimed, Api
 fn key_of(headers: &HeaderMap) -> Result<String, ApiError> {
     let mut values = headers.get_all(KEY).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
-        return Err(ApiError::malformed("there are several Idempotency-Keys: expected one"));
+        return Err(ApiError::malformed("the request has several Idempotency-Keys: expected one"));
     };
     parse_key(value.as_bytes()).map_err(|error| ApiError::malformed(error.to_string()))
 }
 
-/// Stores an answer that is final; what changed nothing and may change something later is not.
+/// Stores the response if it is final. A request that changed nothing and may succeed later is not final.
 async fn finished(key: &ClaimedKey, response: Response) -> Response {
     let (parts, body) = response.into_parts();
     let body = match body.collect().await {
@@ -125,7 +125,7 @@ async fn finished(key: &ClaimedKey, response: Response) -> Response {
     }
 }
 
-/// Whether the same request would be answered in the same way again.
+/// Whether the response to a retry would be the same.
 fn is_final(status: StatusCode) -> bool {
     let later = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS];
     !status.is_server_error() && !later.contains(&status)

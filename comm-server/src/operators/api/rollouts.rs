@@ -31,21 +31,21 @@ pub(super) struct Rollout {
     version: String,
     /// Name of the image in the firmware repository.
     target: String,
-    /// Push not before this.
+    /// The earliest time of a push.
     not_before: Timestamp,
     created_by: String,
     created_at: Timestamp,
     #[schema(value_type = states::RolloutState)]
     state: RolloutState,
-    /// The roll-out whose failed devices these are.
+    /// The roll-out whose failed devices this one orders again.
     retry_of: Option<String>,
     /// The newest roll-out that orders the failed devices of this one again.
     retried_by: Option<String>,
-    /// How many devices are in it, and how far they are.
+    /// Number of its devices, and their steps.
     progress: Progress,
 }
 
-/// Devices of a roll-out, counted.
+/// Number of devices at each step.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Progress {
     devices: i64,
@@ -65,14 +65,14 @@ pub(super) struct Progress {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RolloutDevice {
     gateway: String,
-    /// Its id; empty for the gateway's staging.
+    /// Its id; empty for the staging of the gateway.
     device: String,
     model: String,
     serial: String,
     name: String,
-    /// The gateway's customer.
+    /// Name of the gateway's customer.
     customer: String,
-    /// The gateway's site.
+    /// Name of the gateway's site.
     site: String,
     #[schema(value_type = states::DeviceStep)]
     step: DeviceStep,
@@ -80,10 +80,10 @@ pub(super) struct RolloutDevice {
     waiting_for: &'static str,
     /// A text for people: why it failed, or details of what it waits for.
     detail: String,
-    /// The text of the device's panel, where it explains the state.
+    /// The device's console text, if it explains the state.
     panel: String,
     version_before: String,
-    /// As read back from the device; empty until then.
+    /// The version that was read back from the device; empty until then.
     version_now: String,
     updated_at: Timestamp,
 }
@@ -93,7 +93,8 @@ pub(super) struct RolloutDevice {
 pub(super) struct LeftOutDevice {
     gateway: String,
     device: String,
-    /// Why: it has left the fleet, has moved to another gateway, shows the version already, or has another model.
+    /// Why: it is no longer in the fleet, has moved to another gateway, already shows the version, or has another
+    /// model.
     reason: String,
 }
 
@@ -105,7 +106,7 @@ pub(super) struct RolloutDetail {
     devices: Vec<RolloutDevice>,
     /// Pass it as `page` for the next page of devices; null on the last one.
     next: Option<String>,
-    /// Of a retry: failed devices that it does not order again, at most a page of them; empty on later pages of devices.
+    /// For a retry: failed devices that it does not order again, at most one page; empty on later pages of devices.
     left_out: Vec<LeftOutDevice>,
 }
 
@@ -114,7 +115,7 @@ pub(super) struct RolloutDetail {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DeviceParams {
-    /// At this step only.
+    /// Only devices at this step.
     #[param(inline, value_type = Option<states::DeviceStep>)]
     step: Option<DeviceStep>,
 }
@@ -174,7 +175,7 @@ impl From<store::LeftOutDevice> for LeftOutDevice {
     }
 }
 
-/// A roll-out to be made.
+/// A roll-out to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewRollout {
@@ -187,10 +188,11 @@ pub(super) struct NewRollout {
     /// Version that the devices show afterwards; it must be published at the global server.
     #[schema(min_length = 1, max_length = 100)]
     version: String,
-    /// Push not before this, at most five minutes in the past; if absent, each device is updated as soon as it is idle.
+    /// The earliest time of a push, at most five minutes in the past; if absent, each device is updated as soon as it
+    /// is idle.
     #[schema(value_type = Option<Timestamp>, format = DateTime)]
     not_before: Option<String>,
-    /// Whether devices that show a newer version are meant too.
+    /// Whether devices that show a newer version are included.
     #[serde(default)]
     allow_downgrade: bool,
 }
@@ -199,12 +201,12 @@ pub(super) struct NewRollout {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Retry {
-    /// Whether devices that show a newer version by now are meant too.
+    /// Whether devices that show a newer version by now are included.
     #[serde(default)]
     allow_downgrade: bool,
 }
 
-/// A roll-out that was made.
+/// A roll-out that was created.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RolloutCreated {
     /// Its id.
@@ -225,7 +227,7 @@ pub(super) async fn list(
     Ok(Json(List::of(view.rollouts(page.cursor()).await?)))
 }
 
-/// Roll a version out to all devices of a model that don't show it yet.
+/// Create a roll-out for all devices of a model that don't show the version yet.
 #[utoipa::path(
     post, path = "/api/v1/rollouts", tag = "firmware", operation_id = "create_rollout",
     request_body = NewRollout,
@@ -269,7 +271,7 @@ pub(super) async fn one(
     Ok(Json(detail(&state, &caller, parse(&id)?, params.step, &page).await?))
 }
 
-/// Order the failed devices of a roll-out that has ended again, as a roll-out of their own that begins at once.
+/// Order the failed devices of a roll-out that has ended again, as a new roll-out that starts at once.
 #[utoipa::path(
     post, path = "/api/v1/rollouts/{rollout}/retry", tag = "firmware", operation_id = "retry_rollout",
     request_body = Retry,
@@ -290,7 +292,7 @@ pub(super) async fn retry(
     Ok((StatusCode::CREATED, Json(RolloutCreated { rollout: rollout.0 })))
 }
 
-/// Cancel the devices that were not pushed to.
+/// Cancel the devices to which no image was pushed yet.
 #[utoipa::path(
     post, path = "/api/v1/rollouts/{rollout}/cancel", tag = "firmware", operation_id = "cancel_rollout",
     params(

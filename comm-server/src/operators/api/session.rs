@@ -37,7 +37,7 @@ pub(super) struct Session {
     role: &'static str,
     #[schema(value_type = states::LoginStage)]
     stage: &'static str,
-    /// Whether everything else is refused until the password is changed.
+    /// Whether all other requests are rejected until the password is changed.
     must_change_password: bool,
     /// Send it as `x-csrf-token` with every request that changes something.
     csrf: String,
@@ -64,7 +64,7 @@ pub(super) struct LoginCode {
     code: String,
 }
 
-/// Go on with a login whose `stage` is `code`: the answer sets the cookie of the session that begins.
+/// Continue a login whose `stage` is `code`. The response sets the cookie of a new session.
 #[utoipa::path(
     post, path = "/api/v1/session/code", tag = "people", operation_id = "enter_code", request_body = LoginCode,
     params(("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")),
@@ -82,7 +82,8 @@ pub(super) async fn enter_code(
     Ok((cookies, Json(begun.into())))
 }
 
-/// Log in. Where the answer's `stage` is `code`, the code of the second factor comes next. The answer sets the session's cookie.
+/// Log in. If `stage` of the response is `code`, send the code of the second factor next. The response sets the
+/// session's cookie.
 #[utoipa::path(
     post, path = "/api/v1/session", tag = "people", operation_id = "begin_session", security(()),
     request_body = Login,

@@ -1,4 +1,4 @@
-//! `/api/v1/settings`: settings of the places in the tree, with where each value comes from.
+//! `/api/v1/settings`: settings of the parts of the tree, with the origin of each value.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,7 +17,7 @@ use crate::operators::caller::{Body, Caller, Params};
 use crate::operators::error::ApiError;
 use crate::services::PlaceSetting;
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ValueOrigin {
@@ -40,7 +40,7 @@ impl From<Origin> for ValueOrigin {
     }
 }
 
-/// A value and where it comes from.
+/// A value and its origin.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SettingValue {
     value: String,
@@ -53,18 +53,18 @@ impl From<Effective> for SettingValue {
     }
 }
 
-/// A setting of a place.
+/// A setting of a part of the tree.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SettingOfPlace {
-    /// The place's own value; null where it inherits one.
+    /// Its own value; null if it inherits.
     own: Option<String>,
-    /// The value that counts there.
+    /// The value that applies.
     effective: SettingValue,
-    /// The value that counts there without its own.
+    /// The value that would apply without its own.
     inherited: SettingValue,
 }
 
-/// The settings of a place. A gateway has no time zone of its own.
+/// The settings of a part of the tree. A gateway has no time zone of its own.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub(super) struct PlaceSettings {
     /// IANA time zone.
@@ -93,7 +93,7 @@ impl From<Vec<PlaceSetting>> for PlaceSettings {
     }
 }
 
-/// Values to be set; null takes the place's own value away, an absent one stays.
+/// Values to set. Null removes the value, so that it is inherited; an absent value is not changed.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SettingsPatch {
@@ -109,14 +109,14 @@ pub(super) struct SettingsPatch {
     require_totp: Option<Option<String>>,
 }
 
-/// Tells null from absent.
+/// Distinguishes null from absent.
 fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     from: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(from).map(Some)
 }
 
-/// The place: at most one of these, the whole service company without.
+/// The part of the tree: at most one of these; without any, the whole service company.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -141,7 +141,7 @@ impl PlaceParams {
     }
 }
 
-/// The settings of a place, with where each value comes from.
+/// The settings of a part of the tree, with the origin of each value.
 #[utoipa::path(
     get, path = "/api/v1/settings", tag = "tree", operation_id = "read_settings", params(PlaceParams),
     responses((status = 200, body = PlaceSettings, description = "The settings"), ReadErrors)
@@ -159,7 +159,7 @@ async fn found(state: &OperatorState, caller: &Caller, node: &Node) -> Result<Pl
     found.map(PlaceSettings::from).ok_or_else(|| ApiError::not_found(node.level().name()))
 }
 
-/// Give a place values of its own, or take them away.
+/// Set or remove values of a part of the tree.
 #[utoipa::path(
     patch, path = "/api/v1/settings", tag = "tree", operation_id = "change_settings", request_body = SettingsPatch,
     params(PlaceParams, ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")),

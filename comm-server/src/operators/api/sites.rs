@@ -63,10 +63,10 @@ pub(super) struct Site {
     erp_key: String,
     address: Address,
     gateways: i64,
-    /// Devices that its gateways know.
+    /// Number of devices that its gateways know.
     devices: i64,
     devices_offline: i64,
-    /// It grows by one with each change; the `ETag` of the site.
+    /// Increases by one with each change; the `ETag` of the site.
     version: i64,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -147,12 +147,12 @@ impl From<SiteSpec> for SiteFields {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SiteParams {
-    /// Of this customer only.
+    /// Only those of this customer.
     customer: Option<Uuid>,
-    /// With this text in name, key, town or the customer's name.
+    /// Only those with this text in name, key, town or the customer's name.
     #[param(max_length = 100)]
     q: Option<String>,
-    /// Changed at this time or later, by the server's clock.
+    /// Only those that changed at or after this time, by the server's clock.
     updated_since: Option<Timestamp>,
 }
 
@@ -217,7 +217,7 @@ pub(super) async fn create(
     request_body(content = SitePatch, content_type = "application/merge-patch+json"),
     params(
         ("site" = Uuid, Path, description = "The site's id"),
-        ("if-match" = String, Header, description = "The `ETag` of the version that the change was made from, or `*`"),
+        ("if-match" = String, Header, description = "The `ETag` of the version that the change is based on, or `*`"),
         ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
     ),
     responses((status = 200, body = Site, description = "As it is now"), WriteErrors)

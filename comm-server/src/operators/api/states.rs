@@ -1,5 +1,5 @@
-//! The states and kinds of things in the OpenAPI document: a schema for each enum of the cores and of the wire, with all
-//! of its values.
+//! States and kinds in the OpenAPI document: one schema for each enum of the cores and of the wire, with all of its
+//! values.
 
 use std::borrow::Cow;
 
@@ -43,16 +43,16 @@ macro_rules! states {
 }
 
 states! {
-    CommandState, "How far a command is.", State::ALL.map(State::name);
-    OrderKind, "What a command orders.", Order::ALL.map(Order::name);
-    CallKind, "What a call is.", Call::ALL.map(Call::name);
-    CounterName, "What a counter counts.", Counter::ALL.map(Counter::name);
+    CommandState, "State of a command.", State::ALL.map(State::name);
+    OrderKind, "Kind of a command.", Order::ALL.map(Order::name);
+    CallKind, "Kind of a call.", Call::ALL.map(Call::name);
+    CounterName, "Name of a counter.", Counter::ALL.map(Counter::name);
     LaneName, "A lane of reports.", Lane::ALL.map(Lane::name);
-    RolloutState, "How far a roll-out is.", Progress::ALL.map(Progress::name);
-    DeviceStep, "How far a device of a roll-out is.", Step::ALL.map(Step::name);
+    RolloutState, "State of a roll-out.", Progress::ALL.map(Progress::name);
+    DeviceStep, "Step of a device in a roll-out.", Step::ALL.map(Step::name);
     WaitsFor, "What a device of a roll-out waits for; empty at its end.",
         WaitReason::ALL.map(WaitReason::name).into_iter().chain([""]);
-    AssetState, "How an asset is.", Standing::ALL.map(Standing::name);
+    AssetState, "State of an asset.", Standing::ALL.map(Standing::name);
     EpochOpening, "Why an epoch began.", Opening::ALL.map(Opening::name);
     UnreadReason, "Why a device is not read.", Unread::ALL.map(Unread::name);
     LoginStage, "What a login lacks: the code of the second factor (`code`), a second factor that must be set up (`enroll`), \

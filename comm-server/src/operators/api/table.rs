@@ -1,5 +1,5 @@
-//! Every list as a CSV table (RFC 4180), by `format=csv` or `Accept: text/csv`: all pages from the requested one on, each
-//! read when the one before is sent.
+//! Every list as a CSV table (RFC 4180), by `format=csv` or `Accept: text/csv`: all pages, beginning with the requested
+//! one. Each page is read after the previous one was sent.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(super) const FORMAT: &str = "format";
 /// Maximum size of a page as JSON, bytes.
 const PAGE_BYTES: usize = 64 << 20;
 
-/// Answers a request for a list as a table.
+/// Responds to the request for a list with a table.
 pub(super) async fn as_table(State(all): State<Arc<Columns>>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let columns = path.as_ref().and_then(|path| all.of(path.as_str()));
@@ -47,9 +47,9 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').find(|segment| !segment.starts_with('{')).unwrap_or("list")
 }
 
-/// What a request for a list is for.
+/// The format that a request for a list selects.
 struct Wanted {
-    /// The request, its query without the format.
+    /// The request, without the format in its query.
     parts: Parts,
     /// The query without format and position.
     pairs: Vec<(String, String)>,
@@ -89,7 +89,7 @@ fn accepts_csv(parts: &Parts) -> bool {
     media.any(|media| media.is_some_and(|media| media.trim().eq_ignore_ascii_case("text/csv")))
 }
 
-/// The request's path with another query.
+/// The path of the request, with another query.
 fn uri(parts: &Parts, pairs: &[(String, String)]) -> Result<axum::http::Uri, ApiError> {
     let path = format!("{}?", parts.uri.path());
     let text = form_urlencoded::Serializer::for_suffix(path.clone(), path.len()).extend_pairs(pairs).finish();
@@ -103,7 +103,7 @@ struct AnyPage {
     next: Option<String>,
 }
 
-/// Reads the pages of a list by its own route, so that each is checked as any other request.
+/// Reads the pages of a list through its route, so that permissions are checked for each page as for any request.
 struct Reader {
     parts: Parts,
     pairs: Vec<(String, String)>,
@@ -137,7 +137,7 @@ impl Reader {
         Ok((headers, body).into_response())
     }
 
-    /// A page, or the response that refuses it.
+    /// A page, or the response that rejects the request for it.
     async fn page(&self, cursor: Option<String>) -> Result<AnyPage, Response> {
         let mut pairs = self.pairs.clone();
         pairs.push(("limit".to_owned(), PageRows::MAX.get().to_string()));
@@ -167,7 +167,7 @@ fn record(cells: impl Iterator<Item = String>) -> Vec<u8> {
     writer.into_inner().unwrap_or_default()
 }
 
-/// A cell that a spreadsheet would run as a formula begins with an apostrophe.
+/// Writes a cell; one that a spreadsheet would run as a formula is preceded by an apostrophe.
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),

@@ -1,5 +1,5 @@
-//! The columns of each list, from the OpenAPI document: the fields of its items in their order, those of an object within
-//! an item as `object.field`.
+//! The columns of each list, from the OpenAPI document: the fields of its items, in order. A field of an object within an
+//! item is `object.field`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Requir
 
 use super::table::FORMAT;
 
-/// The deepest object within an item.
+/// Maximum depth of objects within an item.
 const DEPTH: usize = 3;
 
 /// A column of a table.
@@ -21,7 +21,7 @@ pub(super) struct Column {
 }
 
 impl Column {
-    /// Its name: the field, after the objects that it lies in.
+    /// Its name: the field, preceded by the names of the objects that contain it.
     pub(super) fn name(&self) -> &str {
         &self.name
     }

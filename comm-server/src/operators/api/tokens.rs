@@ -30,12 +30,12 @@ pub(super) struct Token {
     role: &'static str,
     customer: Option<Uuid>,
     site: Option<Uuid>,
-    /// Networks that it may be used from, with blanks between them; "" for all.
+    /// Networks from which it is accepted, separated by spaces; "" for all.
     networks: String,
     created_by: String,
     created_at: Timestamp,
     expires_at: Timestamp,
-    /// To the minute; null for a token that was never used.
+    /// When it was last used, to the minute; null if never.
     used_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
 }
@@ -59,28 +59,28 @@ impl From<ApiToken> for Token {
     }
 }
 
-/// A token to be made.
+/// A token to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewToken {
-    /// What it is for, unique.
+    /// What it is for; unique.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
     #[schema(value_type = states::Role)]
     role: String,
-    /// The customer that is all it reaches.
+    /// The only customer that it can access; null for all.
     customer: Option<Uuid>,
-    /// The site that is all it reaches.
+    /// The only site that it can access.
     site: Option<Uuid>,
     /// Within the next 366 days.
     expires_at: Timestamp,
-    /// Networks in CIDR notation with blanks between them; "" for all.
+    /// Networks from which it is accepted, in CIDR notation, separated by spaces; "" for all.
     #[serde(default)]
     #[schema(max_length = 1000)]
     networks: String,
 }
 
-/// A token that was made, shown once.
+/// A token that was created. It is shown only once.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TokenMade {
     token: Uuid,
@@ -101,7 +101,7 @@ pub(super) async fn list(
     Ok(Json(List::of(Page { items, next: None })))
 }
 
-/// Make a token.
+/// Create a token.
 #[utoipa::path(
     post, path = "/api/v1/tokens", tag = "people", operation_id = "create_token", request_body = NewToken,
     params(("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")),
@@ -120,7 +120,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(TokenMade { token: made.id, secret: made.token })))
 }
 
-/// Revoke a token: the next request with it is refused.
+/// Revoke a token; requests with it are rejected from now on.
 #[utoipa::path(
     delete, path = "/api/v1/tokens/{token}", tag = "people", operation_id = "revoke_token",
     params(

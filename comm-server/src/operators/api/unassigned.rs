@@ -1,4 +1,4 @@
-//! `/api/v1/unassigned-devices` and `/api/v1/not-read`: what would drop off unseen.
+//! `/api/v1/unassigned-devices` and `/api/v1/not-read`: devices that would not be billed.
 
 use axum::Json;
 use axum::extract::State;
@@ -18,10 +18,10 @@ use crate::operators::caller::Caller;
 use crate::operators::error::ApiError;
 use crate::store;
 
-/// A device that stands under no asset.
+/// A device that is not under any asset.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct UnassignedDevice {
-    /// The gateway under which it counts.
+    /// The gateway under which it is counted.
     gateway: String,
     device: String,
     vendor: String,
@@ -33,14 +33,14 @@ pub(super) struct UnassignedDevice {
     site: String,
     first_seen_at: Timestamp,
     read_at: Option<Timestamp>,
-    /// Whether it can stand under an asset; one that is known by its address only can't.
+    /// Whether it can be placed under an asset; a device that is known by its address only can't.
     placeable: bool,
 }
 
-/// A device that has not been read for long.
+/// A device that has not been read for some days.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct UnreadDevice {
-    /// The gateway under which it counts.
+    /// The gateway under which it is counted.
     gateway: String,
     device: String,
     model: String,
@@ -48,7 +48,7 @@ pub(super) struct UnreadDevice {
     /// Names of the customer and the site of its gateway, "" for none.
     customer: String,
     site: String,
-    /// The asset that it stands under.
+    /// The asset that it is under.
     asset: Option<Uuid>,
     asset_name: String,
     first_seen_at: Timestamp,
@@ -99,16 +99,16 @@ impl From<store::UnreadDevice> for UnreadDevice {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct UnassignedParams {
-    /// Seen by gateways of this customer only.
+    /// Only devices seen by gateways of this customer.
     customer: Option<Uuid>,
-    /// Seen by gateways of this site only; `customer` doesn't matter then.
+    /// Only devices seen by gateways of this site; `customer` is then ignored.
     site: Option<Uuid>,
-    /// With this text in id, model, serial number or address.
+    /// Only those with this text in id, model, serial number or address.
     #[param(max_length = 100)]
     q: Option<String>,
 }
 
-/// Devices that stand under no asset, by gateway and id.
+/// Devices that are not under any asset, by gateway and id.
 #[utoipa::path(
     get, path = "/api/v1/unassigned-devices", tag = "assets", operation_id = "list_unassigned_devices",
     params(UnassignedParams, PageParams),
@@ -130,11 +130,11 @@ pub(super) async fn unassigned(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct UnreadParams {
-    /// Seen by gateways of this customer only.
+    /// Only devices seen by gateways of this customer.
     customer: Option<Uuid>,
-    /// Seen by gateways of this site only; `customer` doesn't matter then.
+    /// Only devices seen by gateways of this site; `customer` is then ignored.
     site: Option<Uuid>,
-    /// Not read for so many days, 1 to 3660; 7 if absent.
+    /// Number of days without a reading, 1 to 3660; 7 if absent.
     #[param(minimum = 1, maximum = 3660, max_length = 4)]
     days: Option<u32>,
 }

@@ -28,19 +28,19 @@ pub(super) struct User {
     name: String,
     #[schema(value_type = states::Role)]
     role: &'static str,
-    /// The customer that is all the user reaches; null for every customer.
+    /// The only customer that the user can access; null for all.
     customer: Option<Uuid>,
-    /// The site that is all the user reaches.
+    /// The only site that the user can access.
     site: Option<Uuid>,
     full_name: String,
     mail: String,
-    /// Since when the user can't log in.
+    /// When the user was disabled; null if enabled.
     disabled_at: Option<Timestamp>,
     /// Whether the user has chosen a password.
     has_password: bool,
-    /// Whether the user signs in with a second factor.
+    /// Whether the user logs in with a second factor.
     has_second_factor: bool,
-    /// It grows by one with each change; the `ETag` of the user.
+    /// Increases by one with each change; the `ETag` of the user.
     version: i64,
     created_at: Timestamp,
 }
@@ -106,19 +106,16 @@ impl AccountFields {
         }
     }
 
-    /// A site counts where a customer is given, too.
+    /// If both a customer and a site are given, the site is used.
     fn spec(self) -> Result<AccountSpec, ApiError> {
-        let unknown = |error: NoSuchRole| {
-            let names: Vec<&str> = Role::ALL.into_iter().map(Role::name).collect();
-            ApiError::malformed(format!("role: {error}: expected {}", names.join(", ")))
-        };
+        let unknown = |error: NoSuchRole| ApiError::malformed(format!("role: {error}"));
         let role: Role = self.role.parse().map_err(unknown)?;
         let part = Part::of(self.customer.map(CustomerId), self.site.map(SiteId));
         Ok(AccountSpec { role, part, full_name: self.full_name, mail: self.mail })
     }
 }
 
-/// A user to be created.
+/// A user to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewAccount {
@@ -127,9 +124,9 @@ pub(super) struct NewAccount {
     name: String,
     #[schema(value_type = states::Role)]
     role: String,
-    /// The customer that is all the user reaches; absent for every customer.
+    /// The only customer that the user can access; absent for all.
     customer: Option<Uuid>,
-    /// The site that is all the user reaches.
+    /// The only site that the user can access.
     site: Option<Uuid>,
     #[serde(default)]
     #[schema(max_length = 200)]
@@ -154,11 +151,11 @@ pub(super) struct AccountPatch {
     disabled: Option<bool>,
 }
 
-/// A one-time link, shown once.
+/// A one-time link. It is shown only once.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct OneTimeLink {
     user: String,
-    /// Path on the console, where the user chooses a password.
+    /// Path on the console at which the user chooses a password.
     path: String,
     expires_at: Timestamp,
 }
@@ -173,11 +170,11 @@ impl From<Invited> for OneTimeLink {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct UserSession {
     created_at: Timestamp,
-    /// When it ends unless it is used.
+    /// When it ends if it is not used until then.
     expires_at: Timestamp,
-    /// Address that it was begun from.
+    /// Address from which it was started.
     address: String,
-    /// What the program called itself.
+    /// `User-Agent` of the program.
     agent: String,
 }
 
@@ -186,7 +183,7 @@ pub(super) struct UserSession {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct UserParams {
-    /// With this text in a name or the mail address.
+    /// Only those with this text in a name or the mail address.
     #[param(max_length = 100)]
     q: Option<String>,
 }
@@ -220,7 +217,7 @@ pub(super) async fn one(
     Ok((versioned(found.version), Json(found.into())))
 }
 
-/// Create a user, who chooses a password by the one-time link in the answer.
+/// Create a user. The response contains a one-time link at which the user chooses a password.
 #[utoipa::path(
     post, path = "/api/v1/users", tag = "people", operation_id = "create_user", request_body = NewAccount,
     params(("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token")),
@@ -244,7 +241,7 @@ pub(super) async fn create(
     request_body(content = AccountPatch, content_type = "application/merge-patch+json"),
     params(
         ("user" = String, Path, description = "The login name"),
-        ("if-match" = String, Header, description = "The `ETag` of the version that the change was made from, or `*`"),
+        ("if-match" = String, Header, description = "The `ETag` of the version that the change is based on, or `*`"),
         ("x-csrf-token" = Option<String>, Header, description = "The session's `csrf`; not with an API token"),
     ),
     responses((status = 200, body = User, description = "As it is now"), WriteErrors)
@@ -266,7 +263,7 @@ pub(super) async fn change(
     Ok((versioned(now.version), Json(now.into())))
 }
 
-/// Make a new one-time link for a user; an earlier one no longer works.
+/// Create a new one-time link for a user; earlier ones no longer work.
 #[utoipa::path(
     post, path = "/api/v1/users/{user}/invitation", tag = "people", operation_id = "invite_user",
     params(
@@ -323,7 +320,7 @@ pub(super) async fn end_sessions(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Remove the second factor of a user, who lost it, and end the user's sessions.
+/// Remove the second factor of a user who lost it, and end the user's sessions.
 #[utoipa::path(
     delete, path = "/api/v1/users/{user}/second-factor", tag = "people", operation_id = "reset_second_factor",
     params(

@@ -1,4 +1,4 @@
-//! `/assets/{asset}`: what stands and stood under an asset, and what it counted.
+//! `/assets/{asset}`: the present and earlier devices of an asset, and its usage.
 
 use askama::Template;
 use axum::extract::State;
@@ -30,7 +30,7 @@ use crate::store::{AssetDetail, AssetState, DevicePlace, NewSwap, Swap};
 /// Months that are listed.
 const MONTHS: usize = 12;
 
-/// The counter that is shown.
+/// The counter to show.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
     #[serde(default)]
@@ -79,7 +79,7 @@ struct EpochRow {
 struct MeterCell {
     value: String,
     at: When,
-    /// The report that brought it.
+    /// The report that contained it.
     report: String,
 }
 
@@ -106,7 +106,9 @@ fn number(value: u64) -> String {
 fn counter(given: &str) -> Result<Counter, ApiError> {
     let given = if given.is_empty() { Counter::Total.name() } else { given };
     let parsed = given.parse::<Counter>().ok().filter(|counter| is_meter(*counter));
-    parsed.ok_or_else(|| ApiError::malformed("the address asks for a counter that can't be summed"))
+    parsed.ok_or_else(|| {
+        ApiError::malformed("the counter in the address can't be summed: expected another one")
+    })
 }
 
 /// `GET /assets/{asset}`
@@ -128,7 +130,7 @@ pub(super) async fn show(
     Ok(page(&shown))
 }
 
-/// Devices to choose from, each with a title: the first ones; others are entered by their id.
+/// The first devices to choose from, each with a title; others are entered by their id.
 async fn unassigned(view: &View) -> Result<Vec<(String, String)>, PageError> {
     let found = view.unassigned_devices("", None).await?.items.into_iter().filter(|d| d.placeable);
     Ok(found.map(|d| (d.device.to_string(), format!("{} {}", d.model, d.serial))).collect())
@@ -174,7 +176,7 @@ fn asset_page(layout: Layout, found: AssetDetail, (counter, history): (Counter, 
     }
 }
 
-/// What was counted in each of the last months, UTC, newest first; none before the first reading.
+/// The usage in each of the last months, UTC, newest first; none before the first reading.
 fn months(history: &History, now: Timestamp) -> Vec<(String, String)> {
     let Some(first) = history.epochs.first().map(|epoch| epoch.begin().at) else { return Vec::new() };
     let mut months = Vec::new();

@@ -29,7 +29,7 @@ use crate::store::{Asset, AssetFilter, AssetState, DevicePlace, SiteFilter};
 const STATES: [(&str, &str); 4] =
     [("", "All assets"), ("in_use", "In use"), ("empty", "Without a device"), ("retired", "Retired")];
 
-/// What is listed.
+/// The filter of the list.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
     #[serde(default)]
@@ -88,7 +88,7 @@ pub(super) fn page_of(id: AssetId) -> String {
     format!("/assets/{id}")
 }
 
-/// The word for a state.
+/// The text of a state.
 pub(super) const fn word(state: AssetState) -> &'static str {
     match state {
         AssetState::InUse => "in use",
@@ -136,7 +136,7 @@ pub(super) async fn show(
     }))
 }
 
-/// Sites to choose from: the first ones; others are entered by their id.
+/// The first sites to choose from; others are entered by their id.
 pub(super) async fn sites(view: &View) -> Result<Vec<SiteChoice>, PageError> {
     let found = view.sites(&SiteFilter::default(), None).await?.items.into_iter();
     let choice = |s: crate::store::Site| SiteChoice {
@@ -174,7 +174,7 @@ pub(super) async fn create(
     Ok(Redirect::to(&address(&page_of(id), &[("done", "created")])).into_response())
 }
 
-/// An asset as the form has it.
+/// The asset in a form.
 pub(super) fn spec(fields: &Fields) -> Result<AssetSpec, ApiError> {
     let site = Some(fields.text("site").trim()).filter(|site| !site.is_empty());
     let site = site.map(str::parse::<SiteId>).transpose().map_err(|_| ApiError::not_found("site"))?;
@@ -182,7 +182,7 @@ pub(super) fn spec(fields: &Fields) -> Result<AssetSpec, ApiError> {
     Ok(AssetSpec { name: text("name"), erp_key: text("erp_key"), site, notes: text("notes") })
 }
 
-/// The time of a form; `None` where it is empty.
+/// The time in a form; `None` if empty.
 pub(super) fn time(fields: &Fields) -> Result<Option<Timestamp>, ApiError> {
     let given = Some(fields.text("at").trim()).filter(|given| !given.is_empty());
     given.map(parse_time).transpose().map_err(|error| ApiError::malformed(error.to_string()))

@@ -1,4 +1,4 @@
-//! `/audit`: changes, their authors and what they changed; whether the chain of the entries is whole.
+//! `/audit`: changes, their authors and what they changed; whether the chain of the entries is intact.
 
 use askama::Template;
 use axum::extract::State;
@@ -27,7 +27,7 @@ use crate::store::{AuditChain, AuditFilter, Recorded};
 /// The longest value of a filter, bytes.
 const FILTER_BYTES: usize = 200;
 
-/// Groups of kinds, offered in the form; any other kind may be written.
+/// Groups of kinds that the form suggests; any other kind can be entered.
 const KINDS: [&str; 14] = [
     "certificate",
     "command",
@@ -98,7 +98,7 @@ struct AuditPage<'a> {
     query: &'a Query,
     kinds: &'static [&'static str],
     is_filtered: bool,
-    /// On the first page only.
+    /// Shown on the first page only.
     chain: Option<ChainLine>,
     file: String,
     entries: Vec<Entry>,
@@ -110,19 +110,19 @@ struct Entry {
     who: String,
     what: String,
     detail: String,
-    /// Empty until it is sealed.
+    /// Empty if it is not sealed yet.
     number: String,
     changes: Vec<Difference>,
 }
 
-/// What is known of the chain.
+/// The state of the chain.
 struct ChainLine {
     tone: &'static str,
     icon: Icon,
     text: String,
-    /// The newest place, to be noted elsewhere; empty where there is none.
+    /// Number and hash of the newest entry, to be stored elsewhere; empty if there is none.
     known: String,
-    /// The address that verifies a long chain.
+    /// The address at which a long chain is verified.
     verify: Option<String>,
 }
 
@@ -189,18 +189,18 @@ fn told(AuditChain { head, broken }: AuditChain) -> ChainLine {
     let (tone, icon, text) = match broken {
         Some(broken) => {
             let text =
-                format!("The chain is broken: {broken}. Somebody changed the database past this server.");
+                format!("The chain is broken: {broken}. The database was changed outside of this server.");
             ("bad", Icon::Alert, text)
         }
         None if head.number == 0 => ("good", Icon::Ok, "No entry is sealed yet.".to_owned()),
         None if head.first_number > head.number => (
             "good",
             Icon::Ok,
-            format!("The chain is whole. Retention deleted its {} entries.", number(head.number)),
+            format!("The chain is intact. Retention deleted its {} entries.", number(head.number)),
         ),
         None => {
             let (first, last) = (number(head.first_number), number(head.number));
-            ("good", Icon::Ok, format!("The chain is whole, from entry {first} to entry {last}."))
+            ("good", Icon::Ok, format!("The chain is intact, from entry {first} to entry {last}."))
         }
     };
     ChainLine { tone, icon, text, known: known(&head), verify: None }
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(filter.from.unwrap().to_string(), "2026-11-01T00:00:00Z");
         assert_eq!(filter.to.unwrap().to_string(), "2026-11-30T00:00:00Z");
         assert_eq!(of("", "").filter().unwrap(), AuditFilter::default());
-        assert!(of("", "soon").filter().unwrap_err().0.detail.starts_with("to: the time isn't one"));
+        assert!(of("", "soon").filter().unwrap_err().0.detail.starts_with("to: the time is not valid"));
         let long = Query { who: "x".repeat(201), ..Query::default() };
         assert!(long.filter().unwrap_err().0.detail.contains("who is longer than 200 bytes"));
     }

@@ -72,7 +72,7 @@ struct Section {
     title: &'static str,
     empty: &'static str,
     calls: Vec<CallRow>,
-    /// Link to the rest, for a section without pages.
+    /// Link to the rest, for a section that shows only the first calls.
     more: Option<String>,
 }
 
@@ -139,7 +139,7 @@ pub(super) async fn show(
     sections.push(Section {
         id: "all-calls",
         title: "Calls, newest first",
-        empty: "No call matches. Devices call by themselves when something happens.",
+        empty: "No call matches. Calls open by themselves when a device reports a fault or another condition.",
         more: None,
         calls: rows(found.items, now),
     });

@@ -118,8 +118,7 @@ pub(super) fn page_of(gateway: &GatewayId) -> String {
     address("/commands", &[("gateway", gateway.as_str())])
 }
 
-/// The gateways to choose from, and whether the list is complete: a list cut without notice would hide the wanted
-/// gateway.
+/// The gateways to choose from, and whether the list is complete, so that the page can say if it isn't.
 fn found_gateways(found: Page<Gateway>, q: &str) -> GatewayChoice {
     let (count, is_sought) = (found.items.len(), !q.trim().is_empty());
     let note = match (count, found.next.is_some(), is_sought) {

@@ -27,7 +27,7 @@ struct ImportPage {
     title: &'static str,
     counts: Vec<(&'static str, String)>,
     errors: Vec<WrongRow>,
-    /// Wrong rows that are not listed.
+    /// Number of invalid rows that are not listed.
     more: Option<String>,
 }
 
@@ -51,16 +51,16 @@ pub(super) async fn import(
 fn import_page(layout: Layout, mode: ImportMode, outcome: FileOutcome) -> ImportPage {
     let number = |count: u64| grouped(i64::try_from(count).unwrap_or(i64::MAX));
     let title = match (outcome.applied, mode, outcome.wrong) {
-        (true, _, 0) => "The file is taken",
-        (true, _, _) => "The file is taken, without its wrong rows",
-        (false, ImportMode::Check, 0) => "Every row can be taken; nothing was changed",
-        (false, _, _) => "Rows are wrong; nothing was changed",
+        (true, _, 0) => "The file was imported",
+        (true, _, _) => "The file was imported, without its invalid rows",
+        (false, ImportMode::Check, 0) => "All rows are valid; nothing was changed",
+        (false, _, _) => "Rows are invalid; nothing was changed",
     };
     let counts = [
         ("Rows", outcome.rows),
         ("New", outcome.created),
         ("Changed", outcome.changed),
-        ("As they were", outcome.unchanged),
+        ("Unchanged", outcome.unchanged),
         ("Wrong", outcome.wrong),
     ];
     let unlisted = outcome.wrong.saturating_sub(outcome.errors.len() as u64);

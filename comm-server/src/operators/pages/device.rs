@@ -70,7 +70,7 @@ struct Overview {
     rollout_href: String,
     /// Other gateways that see the device.
     elsewhere: Vec<Elsewhere>,
-    /// Whether the device counts here.
+    /// Whether the device is counted under this gateway.
     counted: bool,
 }
 
@@ -144,7 +144,7 @@ pub(super) async fn show(
 ) -> Result<Response, PageError> {
     let now = Timestamp::now();
     let known = read(&state, &caller, &gateway, &device).await?;
-    // The table beside the plot is no live region: it is drawn with the page.
+    // The table beside the plot is not a live region: it is drawn with the page.
     let points = match wanted {
         Wanted::Page => points(&state, &caller, &gateway, &device, now).await?,
         Wanted::Regions { .. } => Vec::new(),
@@ -214,17 +214,17 @@ async fn points(
     Ok(points.iter().rev().take(TABLE_POINTS).map(point).collect())
 }
 
-/// Message after a command was queued: when the gateway fetches it, if known, with a link.
+/// Message after a command was queued: when the gateway receives it, if known, with a link.
 fn queued(known: Option<&Gateway>, gateway: &GatewayId, now: Timestamp) -> Done {
     let due = known.and_then(Gateway::next_poll).filter(|due| *due > now);
     let text = match due {
         Some(due) => {
-            format!("Queued. {gateway} takes it with its next poll, {}.", When::new(due, now).relative)
+            format!("Queued. {gateway} receives it with its next poll, {}.", When::new(due, now).relative)
         }
         None if known.is_some_and(|known| known.is_silent(now)) => {
-            format!("Queued. {gateway} has missed its polls: it takes the command once it polls again.")
+            format!("Queued. {gateway} has missed its polls: it receives the command when it polls again.")
         }
-        None => format!("Queued. {gateway} takes it with its next poll, which is due."),
+        None => format!("Queued. {gateway} receives it with its next poll, which is due."),
     };
     Done::with_link(text, super::commands::page_of(gateway), "See its commands")
 }
@@ -234,7 +234,7 @@ fn stale(offline: bool, gateway: Option<&Gateway>, now: Timestamp) -> Option<&'s
     if gateway.is_some_and(|gateway| gateway.is_silent(now)) {
         return Some("Its gateway has missed its polls.");
     }
-    offline.then_some("The device does not answer its gateway.")
+    offline.then_some("The device does not respond to its gateway.")
 }
 
 impl Head {

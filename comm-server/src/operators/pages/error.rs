@@ -1,4 +1,4 @@
-//! Refusals as pages.
+//! Errors as pages.
 
 use askama::Template;
 use axum::extract::{Request, State};
@@ -14,14 +14,14 @@ use crate::operators::OperatorState;
 use crate::operators::caller::{Gate, identify};
 use crate::operators::error::ApiError;
 
-/// An error page, until it is known who requests it.
+/// An error that becomes a page as soon as it is known who requests it.
 #[derive(Debug, Clone)]
 struct Told {
     title: &'static str,
     detail: String,
 }
 
-/// For a visitor without a session.
+/// For a person without a session.
 #[derive(Template)]
 #[template(path = "problem.html")]
 struct BareProblem {
@@ -29,7 +29,7 @@ struct BareProblem {
     told: Told,
 }
 
-/// For a user with navigation.
+/// For a logged-in person, with navigation.
 #[derive(Template)]
 #[template(path = "problem_inside.html")]
 struct ProblemInside {
@@ -37,7 +37,7 @@ struct ProblemInside {
     told: Told,
 }
 
-/// A refusal that people read.
+/// An error that is sent as a page.
 pub(super) struct PageError(pub(super) ApiError);
 
 impl<E: Into<ApiError>> From<E> for PageError {
@@ -60,7 +60,7 @@ impl IntoResponse for PageError {
             | ProblemCode::SequenceGap
             | ProblemCode::PreconditionFailed
             | ProblemCode::PreconditionRequired
-            | ProblemCode::Conflict => "That did not work",
+            | ProblemCode::Conflict => "The request failed",
         };
         let detail = sentence(problem.detail);
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -81,7 +81,7 @@ pub(super) fn sentence(mut detail: String) -> String {
     detail
 }
 
-/// Adds the navigation to an error page if the visitor is logged in.
+/// Adds the navigation to an error page if the person is logged in.
 pub(super) async fn surround(State(state): State<OperatorState>, request: Request, next: Next) -> Response {
     let headers = request.headers().clone();
     let mut response = next.run(request).await;
@@ -103,7 +103,7 @@ pub(super) fn page(template: &impl Template) -> Response {
     }
 }
 
-/// Any path that isn't a page.
+/// The response to a path that doesn't exist.
 pub(super) async fn nothing_here(uri: Uri) -> Response {
     let detail = format!("there is no page {}", uri.path().chars().take(100).collect::<String>());
     std::future::ready(PageError(ApiError::new(ProblemCode::NotFound, detail)).into_response()).await

@@ -83,7 +83,7 @@ struct DeviceRow {
     supplies: Vec<Bar>,
     /// Whether the shown state dates from before the device, or its gateway, stopped responding.
     stale: bool,
-    /// Its gateway fell silent.
+    /// Its gateway doesn't poll.
     unheard: bool,
     site: String,
     /// Its customer and its gateway.
@@ -172,7 +172,7 @@ fn tiles(n: &FleetNumbers, place: &Place) -> Vec<Tile> {
             Icon::Offline,
             "bad",
             n.offline,
-            or(n.offline, "do not answer their gateway", "all answer"),
+            or(n.offline, "do not respond to their gateway", "all answer"),
         ),
         tile(
             "tile-calls",
@@ -194,12 +194,12 @@ fn tiles(n: &FleetNumbers, place: &Place) -> Vec<Tile> {
         ),
         tile(
             "tile-silent",
-            "Silent gateways",
+            "Gateways not polling",
             ("/gateways", &[]),
             Icon::Gateway,
             "bad",
             n.silent,
-            or(n.silent, "missed their poll", "all on time"),
+            or(n.silent, "missed their polls", "all on time"),
         ),
     ]
 }

@@ -1,4 +1,4 @@
-//! `/gateways`: when each calls, and whether anything is missing.
+//! `/gateways`: when each gateway polls, and whether reports are missing.
 
 use askama::Template;
 use axum::extract::State;
@@ -65,7 +65,7 @@ struct GatewayRow {
     next_poll: Option<When>,
     devices: String,
     offline: i64,
-    /// Why it can store nothing at present.
+    /// Why it can't store anything at present.
     problem: String,
     clock: Option<String>,
     lanes: Vec<LaneRow>,

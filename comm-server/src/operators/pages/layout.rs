@@ -38,7 +38,7 @@ impl Done {
     }
 }
 
-/// An entry of the navigation.
+/// An item of the navigation.
 pub(super) struct Entry {
     pub(super) href: &'static str,
     pub(super) title: &'static str,
@@ -65,16 +65,16 @@ const ENTRIES: [(&str, &str, Icon, Permission); 13] = [
 
 /// Messages, by the value of `done` in the address.
 const DONE: [(&str, &str); 14] = [
-    ("queued", "Queued. The gateway gets it with its next poll."),
-    ("planned", "Planned. Gateways get it with their next polls."),
-    ("cancelled", "Cancelled. Gateways are told with their next polls."),
-    ("taken", "Tried again. All of them could be used now and were taken."),
-    ("partly-taken", "Tried again. Some could be used now and were taken; the others are still here."),
-    ("kept", "Tried again. None of them can be used by this server yet."),
+    ("queued", "Queued. The gateway receives it with its next poll."),
+    ("planned", "Planned. Gateways receive it with their next polls."),
+    ("cancelled", "Cancelled. Gateways receive this with their next polls."),
+    ("taken", "Processed again: all of them could be used now and were stored."),
+    ("partly-taken", "Processed again: some could be used now and were stored; the others are still here."),
+    ("kept", "Processed again: none of them can be used by this server yet."),
     ("created", "Created."),
     ("saved", "Saved."),
     ("deleted", "Deleted."),
-    ("revoked", "Revoked: the next request with it is refused."),
+    ("revoked", "Revoked: requests with it are rejected."),
     ("ended", "All sessions of this user have ended."),
     ("no-second-factor", "Your second factor is off; your other sessions have ended."),
     ("factor-reset", "The second factor is removed; all sessions of this user have ended."),
@@ -101,7 +101,7 @@ impl Layout {
         }
     }
 
-    /// The entries that this role may open.
+    /// The items that this role may open.
     pub(super) fn navigation(&self) -> Vec<Entry> {
         let allowed = ENTRIES.iter().filter(|(_, _, _, act)| self.may.may(*act));
         let entry =

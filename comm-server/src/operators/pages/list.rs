@@ -4,13 +4,13 @@ use serde::Deserialize;
 
 use super::url::address;
 
-/// `page` of an address: what the page before gave; empty for the first.
+/// `page` of an address: `next` of the previous page; empty for the first page.
 #[derive(Debug, Default, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Cursor(String);
 
 impl Cursor {
-    /// The position behind the page before; `None` for the first page.
+    /// The position after the previous page; `None` for the first page.
     pub(super) fn get(&self) -> Option<&str> {
         Some(self.0.as_str()).filter(|cursor| !cursor.is_empty())
     }

@@ -26,7 +26,7 @@ struct LoginPage {
     problem: Option<String>,
     user: String,
     next: Option<ReturnTo>,
-    /// Whether no user has chosen a password yet: the first login is still due.
+    /// Whether no user has chosen a password yet, so that the page explains the first login.
     is_first: bool,
 }
 
@@ -75,7 +75,7 @@ pub(super) async fn submit(
             let status = StatusCode::from_u16(refused.0.status).unwrap_or(StatusCode::UNAUTHORIZED);
             let problem = match refused.0.code {
                 ProblemCode::Unauthorized => {
-                    "User or password is wrong, or there were too many wrong ones: after five, wait 15 minutes."
+                    "User or password is wrong, or there were too many failed logins: after five, wait 15 minutes."
                 }
                 ProblemCode::Overloaded => "Too many logins at once. Wait a minute, then try again.",
                 ProblemCode::MalformedBody
@@ -87,7 +87,7 @@ pub(super) async fn submit(
                 | ProblemCode::Conflict
                 | ProblemCode::PreconditionFailed
                 | ProblemCode::PreconditionRequired
-                | ProblemCode::Internal => "That did not work. Try again.",
+                | ProblemCode::Internal => "The request failed. Try again.",
             };
             let user = user.chars().take(64).collect();
             let problem = Some(problem.to_owned());

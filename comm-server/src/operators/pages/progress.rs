@@ -11,15 +11,15 @@ use crate::store::{Rollout, RolloutDevice};
 /// Width of the whole bar.
 const WIDTH: i64 = 1000;
 
-/// Width of the smallest part: one device of thousands is seen.
+/// Minimum width of a part, so that one device of thousands is visible.
 const LEAST: i64 = 8;
 
-/// A roll-out's devices, by how far they are.
+/// The devices of a roll-out, by their steps.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Progress {
     /// "1 of 1,091 verified".
     pub(super) summary: String,
-    /// The non-empty parts, in the order of the bar; waiting devices have none, their part of the bar stays unfilled.
+    /// The non-empty parts, in the order of the bar. Waiting devices have none: their part of the bar stays unfilled.
     pub(super) parts: Vec<Part>,
     /// Everything in words.
     pub(super) words: String,
@@ -34,9 +34,9 @@ pub(super) struct Part {
     pub(super) title: &'static str,
     /// Devices.
     pub(super) devices: String,
-    /// Its start of 1000.
+    /// Its start, 0 to 1000.
     pub(super) from: i64,
-    /// Its width of 1000; 0 for waiting devices.
+    /// Its width, 0 to 1000; 0 for waiting devices.
     pub(super) width: i64,
 }
 
@@ -67,7 +67,7 @@ impl Progress {
     }
 }
 
-/// A device's row, or a gateway's, whose image is staged.
+/// The row of a device, or of a gateway that stages the image.
 pub(super) struct StepRow {
     pub(super) element: String,
     pub(super) href: String,
@@ -93,7 +93,7 @@ impl StepRow {
         };
         let waiting_for = d.waiting_for;
         let title = match &d.device {
-            None => "Image at the gateway".to_owned(),
+            None => "Image staged".to_owned(),
             Some(device) if d.model.is_empty() => device.to_string(),
             Some(_) => d.model,
         };

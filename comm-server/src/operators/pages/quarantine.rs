@@ -1,4 +1,4 @@
-//! `/quarantine`: reports that could not be used, and trying them again.
+//! `/quarantine`: reports that could not be used, and their replay.
 
 use askama::Template;
 use axum::extract::State;
@@ -34,7 +34,7 @@ pub(super) struct Query {
 struct QuarantinePage {
     layout: Layout,
     may_replay: bool,
-    /// Gateways that reports of this page are from.
+    /// Gateways of the reports on this page.
     gateways: Vec<GatewayId>,
     items: Vec<Item>,
     pages: Pages,
@@ -77,7 +77,7 @@ pub(super) async fn show(
     }))
 }
 
-/// `POST /quarantine/replay`: of one gateway, or of all where the form names none.
+/// `POST /quarantine/replay`: for one gateway, or for all if the form names none.
 pub(super) async fn replay(
     State(state): State<OperatorState>,
     FormSubmission { caller, fields }: FormSubmission,

@@ -31,7 +31,7 @@ use crate::services::{Image, OrderError};
 use crate::store::{LeftOutDevice, Rollout};
 use comm_server_core::roles::Permission;
 
-/// Between vendor and model in a form's value; neither holds control characters.
+/// Separates vendor and model in a form's value; neither contains control characters.
 const BETWEEN: char = '\t';
 
 /// Preset values of the form, filter and position of the list.
@@ -127,7 +127,7 @@ struct RolloutLive {
     pages: Pages,
 }
 
-/// The steps to choose from, after all of them.
+/// The steps to choose from; all of them is the first choice.
 const STEPS: [(&str, &str); 7] = [
     ("", "All"),
     (DeviceStep::Failed.name(), "Failed"),
@@ -168,8 +168,8 @@ async fn listed(
         models = view.models().await?;
         (images, images_note) = match state.services.rollouts.published_images(&caller.actor).await? {
             Ok(images) if images.is_empty() => (images, "No image is published yet.".to_owned()),
-            Ok(images) => (images, "Published versions are offered while you type.".to_owned()),
-            Err(why) => (Vec::new(), format!("Images unknown because {why}.")),
+            Ok(images) => (images, "Published versions are suggested while you type.".to_owned()),
+            Err(why) => (Vec::new(), format!("The published images are unknown: {why}.")),
         };
     }
     Ok(RolloutsPage {
@@ -260,7 +260,8 @@ pub(super) async fn create(
 
 async fn plan(state: &OperatorState, caller: &Caller, form: &Form) -> Result<RolloutId, ApiError> {
     let parts = form.model.split_once(BETWEEN);
-    let (vendor, model) = parts.ok_or_else(|| ApiError::malformed("choose a model of the list"))?;
+    let (vendor, model) =
+        parts.ok_or_else(|| ApiError::malformed("the model is not in the list: choose one of it"))?;
     let start = instant(&form.date, &form.time, &form.zone)?.map_or(Start::Now, Start::NotBefore);
     let spec = RolloutSpec {
         vendor: vendor.to_owned(),
@@ -274,8 +275,8 @@ async fn plan(state: &OperatorState, caller: &Caller, form: &Form) -> Result<Rol
     created.map_err(|error| ApiError::of_rollout(error, Interface::Page))
 }
 
-/// The instant that a date and a time in a zone are; none without a date. A time that the clocks skip is taken as
-/// an hour later, one that they show twice as the first.
+/// The instant of a local date and time; `None` without a date. A time that is skipped by daylight saving is moved an
+/// hour later; of a time that occurs twice, the first is used.
 fn instant(date: &str, time: &str, zone: &str) -> Result<Option<Timestamp>, ApiError> {
     if date.is_empty() {
         if !time.is_empty() {
@@ -405,7 +406,10 @@ mod tests {
                 .map_err(|refused| refused.0.detail)
         };
         assert_eq!(at("", "", "Nowhere"), Ok(None));
-        assert!(at("", "12:00", "UTC").unwrap_err().contains("no date"), "half a date is no order for now");
+        assert!(
+            at("", "12:00", "UTC").unwrap_err().contains("no date"),
+            "half a date is not an order for now"
+        );
         assert_eq!(at("2026-07-01", "02:30", "UTC"), Ok(Some("2026-07-01T02:30:00Z".to_owned())));
         assert_eq!(at("2026-07-01", "02:30", "Europe/Berlin"), Ok(Some("2026-07-01T00:30:00Z".to_owned())));
         // Skipped by the clocks, and shown twice.

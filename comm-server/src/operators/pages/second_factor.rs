@@ -1,4 +1,4 @@
-//! `/second-factor`: a person sets up an authenticator, gets recovery codes, and turns it off again.
+//! `/second-factor`: sets up an authenticator, shows recovery codes, and turns the second factor off.
 
 use askama::Template;
 use axum::extract::State;
@@ -29,7 +29,7 @@ const QR_PIXELS: u32 = 232;
 struct SecondFactorPage {
     assets: &'static Assets,
     problem: Option<String>,
-    /// Whether nothing else opens before it is set up.
+    /// Whether the person must set it up before anything else.
     must_enroll: bool,
     user: String,
     csrf: String,
@@ -37,11 +37,11 @@ struct SecondFactorPage {
     step: Step,
 }
 
-/// What the page shows.
+/// The state of the page.
 enum Step {
-    /// No second factor: the password begins.
+    /// No second factor: the password must be entered first.
     Begin,
-    /// A secret to be confirmed: its QR code as SVG, and in groups of four.
+    /// A secret to confirm: its QR code as SVG, and as text in groups of four.
     Confirm { picture: String, secret: String },
     /// Recovery codes, shown once.
     Codes(Vec<String>),
@@ -49,7 +49,7 @@ enum Step {
     On { since: When, codes_left: i64, is_required: bool },
 }
 
-/// The page that it returns to.
+/// The page to return to.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
     #[serde(default)]
@@ -74,7 +74,7 @@ fn confirm(new: &NewSecret) -> Step {
     Step::Confirm { picture: picture(&new.address), secret }
 }
 
-/// A QR code as an element of a page; empty where the address is too long for one, which the secret beside it makes up for.
+/// A QR code as SVG; empty if the address is too long for one. The secret is shown as text as well.
 fn picture(address: &str) -> String {
     let Ok(code) = QrCode::new(address) else { return String::new() };
     let drawn = code.render::<svg::Color<'_>>().min_dimensions(QR_PIXELS, QR_PIXELS).build();
@@ -82,7 +82,7 @@ fn picture(address: &str) -> String {
     drawn.find("<svg").and_then(|at| drawn.get(at..)).unwrap_or_default().to_owned()
 }
 
-/// What a person sees who has just come.
+/// The state of the page when it is opened.
 async fn standing(state: &OperatorState, caller: &Caller) -> Result<Step, FactorError> {
     let FactorStanding { since, recovery_codes_left, is_required } =
         state.services.second_factors.standing(caller).await?;
@@ -103,7 +103,7 @@ pub(super) async fn show(
     Ok(shown(&caller, &query.next, step, None))
 }
 
-/// Shows a step again with what is wrong, where a person can mend it.
+/// Shows a step again with an error that the person can correct.
 fn refused(caller: &Caller, next: &str, step: Step, error: FactorError) -> Result<Response, PageError> {
     let ApiError(problem) = error.into();
     match problem.code {
@@ -123,7 +123,7 @@ fn refused(caller: &Caller, next: &str, step: Step, error: FactorError) -> Resul
     }
 }
 
-/// `POST /second-factor`: the field `do` says what.
+/// `POST /second-factor`: the field `do` names the action.
 pub(super) async fn submit(
     State(state): State<OperatorState>,
     EnrollingFormSubmission(FormSubmission { caller, fields }): EnrollingFormSubmission,
@@ -138,7 +138,7 @@ pub(super) async fn submit(
             Ok(()) => return Ok(Redirect::to("/?done=no-second-factor").into_response()),
             Err(error) => Err(error),
         },
-        _ => return Err(ApiError::malformed("the form says nothing to do").into()),
+        _ => return Err(ApiError::malformed("the form names no action").into()),
     };
     match done {
         Ok(step) => Ok(shown(&caller, next, step, None)),

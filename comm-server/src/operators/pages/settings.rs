@@ -1,4 +1,5 @@
-//! Settings of a place: forms on the pages of customers and sites, and `/settings` for the whole service company.
+//! Settings of a part of the tree: forms on the pages of customers and sites, and `/settings` for the whole service
+//! company.
 
 use askama::Template;
 use axum::extract::State;
@@ -24,17 +25,17 @@ use crate::services::PlaceSetting;
 pub(super) struct SettingRow {
     pub(super) name: &'static str,
     pub(super) title: &'static str,
-    /// The place's own value, "" where it inherits one.
+    /// The own value, "" if it inherits.
     pub(super) own: String,
-    /// The values to choose from; none where a text is entered.
+    /// The values to choose from; empty if a text is entered.
     pub(super) choices: &'static [&'static str],
-    /// The inherited value and where it comes from.
+    /// The inherited value and its origin.
     pub(super) inherited: String,
-    /// The value that counts and where it comes from.
+    /// The value that applies and its origin.
     pub(super) effective: String,
 }
 
-/// The settings of a place as rows of a form.
+/// The settings of a part of the tree as rows of a form.
 pub(super) fn rows(settings: Vec<PlaceSetting>) -> Vec<SettingRow> {
     let row = |s: PlaceSetting| SettingRow {
         name: s.setting.name(),
@@ -86,7 +87,7 @@ pub(super) async fn show(
     }))
 }
 
-/// The place that a form names, and its page.
+/// The part of the tree that a form names, and its page.
 fn place(fields: &Fields) -> Result<(Node, String), ApiError> {
     let id = fields.text("node");
     match fields.text("level").parse::<Level>() {
@@ -99,7 +100,9 @@ fn place(fields: &Fields) -> Result<(Node, String), ApiError> {
             let id: SiteId = id.parse().map_err(|_| ApiError::not_found("site"))?;
             Ok((Node::Site(id), page_of_site(id)))
         }
-        Ok(Level::Gateway) | Err(_) => Err(ApiError::malformed("the form names no place")),
+        Ok(Level::Gateway) | Err(_) => {
+            Err(ApiError::malformed("the form names no customer, site or gateway"))
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! States as text, icon and tone: never colour alone.
+//! States as text, icon and tone: never by colour alone.
 
 use wire::reading::Status;
 use wire::report::{CallKind, WaitReason};
@@ -57,17 +57,17 @@ pub(super) fn of_device(
     badge("Unknown", "idle", Icon::Question)
 }
 
-/// Whether a gateway polls on time, and its state.
+/// The state of a gateway.
 pub(super) const fn of_gateway(silent: bool, stores: bool, service_call: bool) -> StateBadge {
     match (silent, stores, service_call) {
-        (true, _, _) => badge("Not heard from", "bad", Icon::Offline),
-        (false, false, _) => badge("Can store nothing", "bad", Icon::Alert),
+        (true, _, _) => badge("Not polling", "bad", Icon::Offline),
+        (false, false, _) => badge("Storage full", "bad", Icon::Alert),
         (false, true, true) => badge("Service call", "warn", Icon::Wrench),
         (false, true, false) => badge("On time", "good", Icon::Ok),
     }
 }
 
-/// Whether a call stands; kinds without an end only happened.
+/// The state of a call. Calls of kinds without an end are never open.
 pub(super) const fn of_call(open: bool) -> StateBadge {
     if open { badge("Open", "warn", Icon::Call) } else { badge("Closed", "idle", Icon::Ok) }
 }

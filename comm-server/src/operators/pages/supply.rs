@@ -5,10 +5,10 @@ use wire::reading::{Label, LevelState, Supply, Tray};
 
 use crate::store::SupplyCall;
 
-/// Receptacles whose level has no known meaning.
-const RECEPTACLE: &str = "Space left or used: makers differ";
+/// The note on receptacles, whose level has no defined meaning.
+const RECEPTACLE: &str = "Space left or used, depending on the maker";
 
-/// Bars of a device in the overview.
+/// Maximum number of bars of a device in the fleet.
 const MINIS: usize = 4;
 
 /// A bar with its text.
@@ -18,23 +18,23 @@ pub(super) struct Bar {
     pub(super) media: String,
     /// Class of its colour.
     pub(super) ink: &'static str,
-    /// Percent of the width; none where no level is known.
+    /// Width of the bar, percent; `None` if the level is unknown.
     pub(super) width: Option<String>,
     pub(super) level: String,
     pub(super) long_level: String,
-    /// The note needed to read the level, "" for most.
+    /// A note on how to read the level; usually "".
     pub(super) note: &'static str,
     /// Whether an open call is about it.
     pub(super) low: bool,
 }
 
-/// The open calls about a device's supplies. Only they mark a supply: its gateway has judged it by alerts and former
-/// levels, and overview, badge and bar show that same judgement.
+/// The open calls about a device's supplies. A supply is highlighted only by them, because the gateway has evaluated
+/// alerts and earlier levels. Fleet, badge and bar therefore agree.
 #[derive(Debug, Default)]
 pub(super) struct Alarms<'a>(Vec<&'a SupplyCall>);
 
 impl<'a> Alarms<'a> {
-    /// Those of one device.
+    /// The calls of one device.
     pub(super) fn of(calls: &'a [SupplyCall], gateway: &GatewayId, device: &DeviceId) -> Self {
         Self(calls.iter().filter(|call| call.gateway == *gateway && call.device == *device).collect())
     }
@@ -60,7 +60,7 @@ pub(super) fn supplies(supplies: &[Supply], alarms: &Alarms<'_>) -> Vec<Bar> {
     bars
 }
 
-/// The supplies in the overview: colourants, and others that are low.
+/// The supplies in the fleet: colorants, and others that are low.
 pub(super) fn minis(all: &[Supply], alarms: &Alarms<'_>) -> Vec<Bar> {
     let mut bars = supplies(all, alarms);
     bars.retain(|bar| bar.ink != "other" || bar.low);

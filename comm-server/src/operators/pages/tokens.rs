@@ -34,7 +34,7 @@ struct TokensPage {
     tokens: Vec<TokenRow>,
     roles: Vec<Choice>,
     parts: Vec<Choice>,
-    /// The token that was just made.
+    /// The token that was just created.
     made: Option<String>,
 }
 
@@ -101,7 +101,7 @@ pub(super) async fn create(
     State(state): State<OperatorState>,
     FormSubmission { caller, fields }: FormSubmission,
 ) -> Result<Response, PageError> {
-    let days: i64 = fields.text("days").parse().map_err(|_| ApiError::malformed("days is no number"))?;
+    let days: i64 = fields.text("days").parse().map_err(|_| ApiError::malformed("days is not a number"))?;
     let life = SignedDuration::try_from_hours(days.saturating_mul(24)).unwrap_or(SignedDuration::MAX);
     let expires_at = Timestamp::now().saturating_add(life).unwrap_or(Timestamp::MAX);
     let (name, networks) = (fields.text("name").to_owned(), fields.text("networks").to_owned());

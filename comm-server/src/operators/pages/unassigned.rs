@@ -1,4 +1,4 @@
-//! `/unassigned` and `/not-read`: devices that would drop off unseen.
+//! `/unassigned` and `/not-read`: devices that would not be billed.
 
 use askama::Template;
 use axum::extract::State;
@@ -20,7 +20,7 @@ use super::time::When;
 use crate::operators::OperatorState;
 use crate::operators::error::ApiError;
 
-/// What is listed.
+/// The filter of the list.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Query {
     #[serde(default)]
@@ -127,7 +127,9 @@ pub(super) async fn unread(
 ) -> Result<Response, PageError> {
     let days = if query.days.is_empty() { Some(UNREAD_DAYS) } else { query.days.parse().ok() };
     let days = days.filter(|days| (1..=MOST_DAYS).contains(days)).ok_or_else(|| {
-        ApiError::malformed(format!("the address asks for a wrong number of days: expected 1 to {MOST_DAYS}"))
+        ApiError::malformed(format!(
+            "the number of days in the address is not valid: expected 1 to {MOST_DAYS}"
+        ))
     })?;
     let now = Timestamp::now();
     let view = state.view_within(&caller, Permission::SeeFleet, query.place.part()?)?;

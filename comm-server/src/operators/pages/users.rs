@@ -1,4 +1,4 @@
-//! `/users`: accounts of people, a page for each, and the links that were just made.
+//! `/users`: accounts of people, a page for each, and new one-time links.
 
 use askama::Template;
 use axum::extract::{OriginalUri, State};
@@ -113,7 +113,7 @@ fn everything(tenant: &TenantId) -> &'static str {
     if tenant.is_provider() { "The list of dealers" } else { "Every customer" }
 }
 
-/// What an account may reach: everything, a customer or a site; the first 50 of each.
+/// The parts of the tree to choose from: everything, and the first 50 customers and sites.
 pub(super) async fn parts(
     view: &View,
     caller: &Caller,

@@ -1,4 +1,4 @@
-//! The audit by the API and the page: filters, what changed, the chain, and its export.
+//! The audit in the API and on the page: filters, differences, the chain, and its export.
 
 use axum::http::header;
 use serde_json::{Value, json};
@@ -67,7 +67,7 @@ async fn a_changed_entry_is_named_by_the_api_and_the_page() {
     );
     assert_eq!(whole["broken"], Value::Null);
     let page = site.get(&client, "/audit").await.text;
-    assert!(page.contains("The chain is whole, from entry 1 to entry 3."), "{page}");
+    assert!(page.contains("The chain is intact, from entry 1 to entry 3."), "{page}");
     let known = format!("3:{}", whole["hash"].as_str().unwrap());
     assert!(page.contains(&known), "{page}");
     assert_eq!(verified(&site, &client, &format!("?known={known}")).await["whole"], true);
@@ -115,7 +115,7 @@ async fn the_page_shows_what_differs() {
     let none = site.get(&client, "/audit?to=2020-01-01").await.text;
     assert!(none.contains("Nothing matches"), "{none}");
     let wrong = site.get(&client, "/audit?from=soon").await;
-    assert!(wrong.status == 400 && wrong.text.contains("the time isn"), "{}", wrong.text);
+    assert!(wrong.status == 400 && wrong.text.contains("the time is not valid"), "{}", wrong.text);
 }
 
 #[tokio::test]

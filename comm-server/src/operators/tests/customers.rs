@@ -1,4 +1,4 @@
-//! Customers, sites and settings by the API and the pages: versions, tables, and who reaches what.
+//! Customers, sites and settings in the API and the pages: versions, tables, and each user's part of the tree.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
@@ -38,7 +38,7 @@ async fn create_site(site: &Site, client: &Client, customer: &str, name: &str) -
     made.json()["site"].as_str().unwrap().to_owned()
 }
 
-/// A table as the body of an import.
+/// Imports a table: the body is the CSV file.
 async fn import(site: &Site, client: &Client, mode: &str, table: impl Into<Body>) -> Answer {
     let request = Request::post(format!("/api/v1/customers/import?mode={mode}"))
         .header(header::COOKIE, &client.cookie)
@@ -69,7 +69,7 @@ async fn two_people_who_edit_one_customer_lose_nothing() {
         (json!({"name": "a\u{202e}b"}), "expected 1 to 200 bytes"),
         (json!({"name": "x".repeat(10_000)}), "expected 1 to 200 bytes"),
         (json!({"color": "red"}), "unknown field"),
-        (json!([]), "the patch is no object"),
+        (json!([]), "the patch is not a JSON object"),
     ] {
         let refused = change(Some("*"), bad).await;
         assert!(refused.status == 400 && refused.text.contains(said), "{}", refused.text);
@@ -184,7 +184,7 @@ async fn the_pages_of_the_tree_do_what_the_api_does() {
     let unassigned = site.get(&client, "/gateways?unassigned=yes").await.text;
     assert!(unassigned.contains("data-key=\"gw-2\"") && !unassigned.contains("data-key=\"gw-1\""));
     let stale = site.submit(&client, &works, &format!("csrf={csrf}&version=7&name=Hall")).await;
-    assert!(stale.status == 412 && stale.text.contains("changed since"), "{}", stale.text);
+    assert!(stale.status == 412 && stale.text.contains("changed meanwhile"), "{}", stale.text);
     for path in ["/customers", "/customers?q=meyer", "/settings", &customer] {
         assert_eq!(site.get(&client, path).await.status, 200, "{path}");
     }

@@ -1,4 +1,4 @@
-//! Finding what a list doesn't show at once, and what is said where nothing is found.
+//! Searches in lists, and the texts of pages without results.
 
 use axum::http::header;
 
@@ -60,7 +60,7 @@ async fn the_delivery_time_of_a_queued_command_is_shown() {
     let (site, client) = Site::with("administrator").await;
     site.sql(MANY).await;
     let page = site.get(&client, "/devices/gw-0140-site/a%3A1?done=queued").await.text;
-    let text = "Queued. gw-0140-site takes it with its next poll, in 45 min. <a href=\"/commands?gateway=gw-0140-site\">";
+    let text = "Queued. gw-0140-site receives it with its next poll, in 45 min. <a href=\"/commands?gateway=gw-0140-site\">";
     assert!(page.contains(text), "{page}");
     site.sql("UPDATE gateways SET last_poll_ms = 1").await;
     let page = site.get(&client, "/devices/gw-0140-site/a%3A1?done=queued").await.text;
@@ -73,9 +73,9 @@ async fn the_delivery_time_of_a_queued_command_is_shown() {
 async fn unknown_filters_are_refused_with_what_was_expected() {
     let (site, client) = Site::with("viewer").await;
     let table = [
-        ("/?state=foo", "state “foo”: expected attention, offline, supplies, or none"),
-        ("/calls?state=foo", "state “foo”: expected open, closed, or none"),
-        ("/calls?kind=foo", "kind “foo”: expected service_call, jam,"),
+        ("/?state=foo", "state in the address is “foo”: expected attention, offline, supplies, or none"),
+        ("/calls?state=foo", "state in the address is “foo”: expected open, closed, or none"),
+        ("/calls?kind=foo", "kind in the address is “foo”: expected service_call, jam,"),
         ("/gateways?page=a&page=b", "duplicate field `page`"),
     ];
     for (path, text) in table {
@@ -99,17 +99,14 @@ async fn old_values_are_marked() {
     site.sql(EVIL).await;
     site.sql("UPDATE gateways SET last_poll_ms = CAST(strftime('%s', 'now') AS INTEGER) * 1000").await;
     let fresh = site.get(&client, DEVICE).await.text;
-    assert!(
-        !fresh.contains("class=\"stale\"") && fresh.contains("Text on the device's own display"),
-        "{fresh}"
-    );
+    assert!(!fresh.contains("class=\"stale\"") && fresh.contains("Console text of the device"), "{fresh}");
     site.sql("UPDATE devices SET offline = 1").await;
     let page = site.get(&client, DEVICE).await.text;
     for text in [
         "class=\"stale\"",
-        "does not answer its gateway",
+        "does not respond to its gateway",
         "1970-01-01 00:00:00 UTC",
-        "showed when it was last read",
+        "at its last reading",
     ] {
         assert!(page.contains(text), "{text}: {page}");
     }

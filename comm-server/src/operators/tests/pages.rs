@@ -1,4 +1,4 @@
-//! Pages: each renders, empty and full; what a device says is never markup.
+//! The pages: each is rendered with and without data, and text from a device is always escaped.
 
 use axum::http::header;
 
@@ -64,7 +64,7 @@ pub(super) const EVIL: &str = "
 
 pub(super) const DEVICE: &str = "/devices/gw-1/ricoh%3AE1%2F7";
 
-/// Every script of a page is one of ours by its address.
+/// Asserts that all scripts of a page are our own files.
 fn assert_plain(path: &str, html: &str) {
     for (at, _) in html.match_indices("<script") {
         let tag: String = html.get(at..).unwrap_or_default().chars().take(24).collect();
@@ -90,7 +90,7 @@ async fn text_of_a_device_is_never_markup() {
     }
     assert!(device.contains("&#60;script&#62;alert(3)"), "the console's text is shown as text");
     let gateways = site.get(&client, "/gateways").await.text;
-    assert!(gateways.contains("2 to come") && gateways.contains("Not heard from"), "{gateways}");
+    assert!(gateways.contains("2 to come") && gateways.contains("Not polling"), "{gateways}");
     let missing = site.get(&client, "/%3Cscript%3E").await;
     assert_eq!(missing.status, 404);
     assert_plain("/<script>", &missing.text);
@@ -103,7 +103,7 @@ async fn empty_pages_show_the_next_step() {
         ("/", "platen-pki token"),
         ("/customers", "No customers yet"),
         ("/gateways", "platen-gateway --config gateway.yaml enroll"),
-        ("/calls", "Devices call by themselves"),
+        ("/calls", "No call matches"),
         ("/commands", "No commands yet"),
         ("/rollouts", "publish"),
         ("/quarantine", "Nothing is in"),
@@ -202,15 +202,22 @@ async fn quarantined_reports_are_tried_again_by_a_button() {
     assert_eq!(site.store.of(&crate::store::testing::scope()).quarantine(None).await.unwrap().items.len(), 2);
 
     let other = site.submit(&client, "/quarantine/replay", &form.replace("gw-1", "gw-2")).await;
-    assert!(other.status == 404 && other.text.contains("There is no gateway of that name"), "{}", other.text);
+    assert!(
+        other.status == 404 && other.text.contains("There is no gateway with that name"),
+        "{}",
+        other.text
+    );
     let done = site.submit(&client, "/quarantine/replay", &form).await;
     assert_eq!((done.status.as_u16(), done.header(header::LOCATION)), (303, "/quarantine?done=partly-taken"));
     let page = site.get(&client, "/quarantine?done=partly-taken").await.text;
     assert!(
-        page.contains("Some could be used now") && page.contains("report 1") && !page.contains("report 2")
+        page.contains("some could be used now") && page.contains("report 1") && !page.contains("report 2")
     );
     assert!(site.get(&client, "/calls").await.text.contains("Paper jam"));
     let audit = site.store.of(&crate::store::testing::scope()).audit(None).await.unwrap().items;
     let replay = audit.iter().find(|entry| entry.what == "quarantine.replay").unwrap();
-    assert_eq!((replay.who.as_str(), replay.detail.as_str()), ("erin", "1 reports taken, 1 kept"));
+    assert_eq!(
+        (replay.who.as_str(), replay.detail.as_str()),
+        ("erin", "1 reports stored, 1 still in quarantine")
+    );
 }

@@ -1,4 +1,4 @@
-//! Roll-outs by the form and the API: what is refused, what is ordered, what the pages show.
+//! Roll-outs by the form and the API: which are rejected, what is ordered, and what the pages show.
 
 use axum::http::header;
 use jiff::{SignedDuration, Timestamp};
@@ -39,7 +39,11 @@ fn in_days(days: i64) -> String {
 async fn a_roll_out_is_planned_and_cancelled() {
     let (site, client) = site().await;
     let none = plan(&site, &client, "1.0", "").await;
-    assert!(none.status == 409 && none.text.contains("no device of ricoh IM C3000 lacks"), "{}", none.text);
+    assert!(
+        none.status == 409 && none.text.contains("of ricoh IM C3000 already show version 1.0"),
+        "{}",
+        none.text
+    );
     let date = in_days(30);
     let planned = plan(&site, &client, "2.0", &format!("&date={date}&time=02%3A30&zone=Asia%2FTokyo")).await;
     assert_eq!(planned.status, 303, "{}", planned.text);
@@ -86,7 +90,7 @@ async fn a_date_in_the_past_orders_nothing_by_the_form_and_the_api() {
     assert!(half.status == 400 && half.text.contains("the time has no date"), "{}", half.text);
     let order = |not_before: &str| json!({"vendor": "ricoh", "model": "IM C3000", "version": "2.0", "not_before": not_before});
     for (date, text) in
-        [("2020-01-01T00:00:00Z", "leave it out"), ("tomorrow 8pm", "RFC 3339 with the zone, such as")]
+        [("2020-01-01T00:00:00Z", "omit it"), ("tomorrow 8pm", "RFC 3339 with the zone, such as")]
     {
         let refused = site.post(&client, "/api/v1/rollouts", &order(date)).await;
         assert_eq!(refused.status, 400, "{}", refused.text);
@@ -127,7 +131,7 @@ async fn a_version_that_is_not_known_to_be_published_is_refused() {
     let (site, client) = site().await;
     let unpublished = plan(&site, &client, "7.77", "").await;
     assert_eq!(unpublished.status, 409);
-    for text in ["no image ricoh/IM-C3000/7.77", "for this model there are: 2.0, 0.9, 1.0", "24.0 MiB"] {
+    for text in ["no image ricoh/IM-C3000/7.77", "it has for this model: 2.0, 0.9, 1.0", "24.0 MiB"] {
         assert!(unpublished.text.contains(text), "{text}: {}", unpublished.text);
     }
     assert!(!site.get(&client, "/rollouts").await.text.contains("no-global-server"));
@@ -231,9 +235,10 @@ async fn a_retry_names_the_failed_devices_that_it_leaves_out() {
     let again = format!("/rollouts/{}", retried["rollout"].as_str().unwrap());
     let detail = site.get(&client, &format!("/api/v1{again}")).await.json();
     assert_eq!(detail["progress"]["devices"], 1);
-    let left_out = json!([{"gateway": "gw-1", "device": "ricoh:E3", "reason": "it has left the fleet"}]);
+    let left_out =
+        json!([{"gateway": "gw-1", "device": "ricoh:E3", "reason": "it is no longer in the fleet"}]);
     assert_eq!(detail["left_out"], left_out);
     let page = site.get(&client, &again).await.text;
-    assert!(page.contains("ricoh:E3</code> at gw-1: it has left the fleet"), "{page}");
+    assert!(page.contains("ricoh:E3</code> at gw-1: it is no longer in the fleet"), "{page}");
     assert_eq!(site.get(&client, &format!("/api/v1{path}")).await.json()["left_out"], json!([]));
 }

@@ -1,4 +1,4 @@
-//! Accounts: invitations, rights that end at once, and what a customer's own login reaches on every route.
+//! Accounts: invitations, rights that end at once, and what a user of a customer can access on every route.
 
 use axum::http::header;
 use serde_json::{Value, json};
@@ -11,7 +11,8 @@ const FOREIGN: &str = "01980000-0000-7000-8000-000000000002";
 const FOREIGN_SITE: &str = "01980000-0000-7000-9000-000000000002";
 const ROLLOUT: &str = "01980000-0000-7000-a000-000000000002";
 
-/// Two customers, each with a site, a gateway, a device, a call, a command and a quarantined report; a roll-out at the second.
+/// Two customers, each with a site, a gateway, a device, a call, a command and a quarantined report; the second also
+/// has a roll-out.
 const TWO_CUSTOMERS: &str = "
     INSERT INTO customers (tenant, customer, name, version, created_ms, updated_ms) VALUES
      ('default', '01980000-0000-7000-8000-000000000001', 'Meyer', 1, 1, 1),
@@ -57,7 +58,7 @@ async fn patch(site: &Site, client: &Client, name: &str, body: Value) -> Answer 
     site.send(request).await
 }
 
-/// Creates a user and accepts the invitation; the user's login.
+/// Creates a user and accepts the invitation; returns the user's client, logged in.
 async fn invite(site: &Site, admin: &Client, body: Value) -> Client {
     let made = site.post(admin, "/api/v1/users", &body).await;
     assert_eq!(made.status, 201, "{}", made.text);
@@ -71,7 +72,7 @@ async fn invite(site: &Site, admin: &Client, body: Value) -> Client {
     let form = format!("token={token}&new={0}&again={0}", PASSWORD.replace(' ', "+"));
     assert_eq!(site.submit(&nobody, "/invitation", &form).await.status, 303);
     let again = site.submit(&nobody, "/invitation", &form).await;
-    assert!(again.status == 404 && again.text.contains("used already"), "{}", again.text);
+    assert!(again.status == 404 && again.text.contains("already used"), "{}", again.text);
     site.log_in(body["name"].as_str().unwrap(), PASSWORD).await
 }
 
@@ -133,9 +134,9 @@ async fn nobody_is_locked_out_and_nobody_raises_themselves() {
     let refused = services.accounts.change(&cli, "kim", None, (&kim.spec(), true)).await.unwrap_err();
     assert!(refused.to_string().contains("last administrator"), "{refused}");
     for (bad, said) in [
-        (json!({"name": "x", "role": "root"}), "there is no role of that name"),
+        (json!({"name": "x", "role": "root"}), "there is no such role: expected one of viewer, "),
         (json!({"name": "x", "role": "customer_viewer"}), "a customer or a site"),
-        (json!({"name": "a\nb", "role": "viewer"}), "is no login name"),
+        (json!({"name": "a\nb", "role": "viewer"}), "is not a login name"),
         (json!({"name": "x", "role": "viewer", "mail": "nowhere"}), "erin@dealer.example"),
         (
             json!({"name": "x", "role": "viewer", "customer": FOREIGN.replace('2', "9")}),
@@ -183,7 +184,7 @@ const NAMES: [(&str, &str); 7] = [
     ("{user}", "erin"),
 ];
 
-/// Ids of nothing.
+/// Ids that do not exist.
 const UNKNOWN: [(&str, &str); 7] = [
     ("{gateway}", "gw-nowhere"),
     ("{device}", "ricoh:NOWHERE"),
@@ -194,7 +195,8 @@ const UNKNOWN: [(&str, &str); 7] = [
     ("{user}", "nobody"),
 ];
 
-/// Every route of the document, with ids of another customer: nothing of it is shown, changed, or told from what is unknown.
+/// On every documented route, ids of another customer get the same response as unknown ids: nothing is shown or
+/// changed.
 #[tokio::test]
 async fn a_customers_own_login_reaches_nothing_else_on_any_route() {
     let (site, admin) = with_admin().await;
@@ -257,7 +259,7 @@ async fn a_customers_own_login_reaches_nothing_else_on_any_route() {
     assert_eq!(site.get(&viewer, "/api/v1/rollouts").await.json()["items"], json!([]));
 }
 
-/// A request with a token, from an address.
+/// Sends a request with a token, from an address.
 async fn with_token(site: &Site, token: &str, (method, path): (&str, &str), address: &str) -> Answer {
     let body = (method == "POST").then(|| json!({"name": "Sato"}));
     let mut request = Client::default().request(method, path, body.as_ref());
@@ -312,7 +314,7 @@ async fn a_program_has_a_token_with_role_reach_networks_and_end() {
     for (field, value, said) in [
         ("expires_at", json!("2000-01-01T00:00:00Z"), "within the next 366 days"),
         ("networks", json!("10.0.0.0/99"), "CIDR"),
-        ("role", json!("root"), "no role"),
+        ("role", json!("root"), "no such role"),
         ("name", json!(""), "1 to 200 bytes"),
     ] {
         let mut bad = new.clone();

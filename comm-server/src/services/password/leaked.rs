@@ -1,4 +1,4 @@
-//! Passwords that leaked elsewhere: a built-in list of the most used ones, and a file of the operator's (decision 0037).
+//! Leaked passwords: a built-in list of the most used ones, and an optional file (decision 0037).
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom};
@@ -9,10 +9,10 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 /// Sorted prefixes of the SHA-256 of 46,881 passwords, as `leaked.py` writes them.
 static BUILT_IN: &[u8] = include_bytes!("leaked.bin");
 
-/// Octets of a prefix: with three words of each, one in 7 million other passwords is refused as well.
+/// Octets of a prefix. With three forms of each password, one in 7 million other passwords is rejected as well.
 const PREFIX: usize = 5;
 
-/// Hexadecimal digits of a hash in the operator's file.
+/// Hexadecimal digits of a hash in the file.
 const HASH_DIGITS: usize = 40;
 
 /// The longest line that a file of hashes may have, bytes: hash, colon, count and the end.
@@ -25,13 +25,13 @@ pub(crate) struct Leaked {
 }
 
 impl Leaked {
-    /// The built-in list, and a file of hashes where there is one.
+    /// The built-in list, and a file of hashes if configured.
     pub(crate) const fn new(file: Option<PathBuf>) -> Self {
         Self { file }
     }
 
-    /// Whether a password is in a list. A file that can't be read is logged, and the built-in list decides alone: people
-    /// can still change passwords.
+    /// Whether a password is in a list. If the file can't be read, this is logged and only the built-in list is used,
+    /// so that people can still change their passwords.
     pub(crate) async fn contains(&self, password: &str) -> bool {
         if is_built_in(password) {
             return true;
@@ -42,15 +42,15 @@ impl Leaked {
         match found.map_err(io::Error::other).and_then(|found| found) {
             Ok(found) => found,
             Err(error) => {
-                tracing::error!(error = %error, "passwords.leaked_hashes can't be read: only the built-in list counts");
+                tracing::error!(error = %error, "passwords.leaked_hashes can't be read: only the built-in list is used");
                 false
             }
         }
     }
 }
 
-/// Whether the built-in list has the password, its middle without digits and punctuation around it, or its half where it
-/// is the same twice: `Password2024!` is `password`.
+/// Whether the built-in list has the password, the part without leading and trailing digits and punctuation, or one
+/// half if both halves are equal: `Password2024!` is rejected as `password`.
 fn is_built_in(password: &str) -> bool {
     let whole = password.to_lowercase();
     let middle = whole.trim_matches(|c: char| !c.is_alphabetic());
@@ -72,7 +72,7 @@ fn is_in_file(path: &Path, password: &str) -> io::Result<bool> {
     search(&mut BufReader::with_capacity(4096, file), length, &hash)
 }
 
-/// Checks that a file begins with a hash, as those of Have I Been Pwned do.
+/// Checks that a file begins with a line in the format of Have I Been Pwned.
 ///
 /// # Errors
 /// It can't be read, or begins with something else.
@@ -80,7 +80,7 @@ pub(crate) fn check_file(path: &Path) -> io::Result<()> {
     hash_of_line(&mut BufReader::new(File::open(path)?)).map(drop)
 }
 
-/// Searches sorted lines that begin with a hash, by halves.
+/// Searches sorted lines that begin with a hash, by binary search.
 fn search(file: &mut (impl BufRead + Seek), length: u64, hash: &str) -> io::Result<bool> {
     let (mut from, mut to) = (0, length);
     while from < to {
@@ -125,7 +125,7 @@ fn hash_of_line(file: &mut impl BufRead) -> io::Result<(String, u64)> {
         Some(hash) => Ok((hash.to_ascii_uppercase(), u64::try_from(line.len()).unwrap_or(u64::MAX))),
         None => {
             let expected =
-                "expected lines sorted by hash, each with the 40 hexadecimal digits of a SHA-1 first";
+                "expected lines sorted by hash, each beginning with the 40 hexadecimal digits of a SHA-1";
             Err(io::Error::new(io::ErrorKind::InvalidData, expected))
         }
     }

@@ -1,6 +1,6 @@
-//! Second factors: a person sets one up, uses it to log in, and removes it; recovery codes for who lost it.
+//! Second factors: set up, used for a login, and removed; and recovery codes for people who lost theirs.
 //!
-//! A secret is answered once, to the person who sets it up, and stands in no log, audit or backup (decision 0036).
+//! A secret is sent once, to the person who sets it up, and is in no log, audit or backup (decision 0036).
 
 mod authenticator;
 
@@ -23,15 +23,15 @@ use crate::store::{
 pub(crate) enum FactorError {
     #[error(transparent)]
     Password(#[from] PasswordError),
-    #[error("there is a second factor already: remove it first")]
+    #[error("a second factor is already set up: remove it first")]
     Already,
-    #[error("no second factor is being set up: begin again")]
+    #[error("no second factor is being set up: start the setup again")]
     NotBegun,
     #[error("there is no second factor")]
     NotOn,
     #[error("the code is wrong: expected the six digits that the authenticator shows now")]
     WrongCode,
-    #[error("the service company requires a second factor")]
+    #[error("the service company requires a second factor: it can't be removed")]
     Required,
     #[error(transparent)]
     Change(#[from] ChangeError),
@@ -49,13 +49,13 @@ impl From<HashError> for FactorError {
     }
 }
 
-/// Why a login doesn't go on with a code.
+/// Why a login doesn't continue with a code.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CodeError {
-    #[error("this session awaits no code")]
+    #[error("this session doesn't require a code")]
     NotDue,
     #[error(
-        "the code is wrong or was used already, or there were too many wrong ones: after five, wait 15 minutes"
+        "the code is wrong or was already used, or there were too many wrong codes: after five, wait 15 minutes"
     )]
     Wrong,
     #[error(transparent)]
@@ -74,13 +74,13 @@ impl From<KeyError> for CodeError {
     }
 }
 
-/// The second factor of the person of a session.
+/// The second factor of a session's user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FactorStanding {
-    /// Since when it is on.
+    /// When it was turned on.
     pub(crate) since: Option<Timestamp>,
     pub(crate) recovery_codes_left: i64,
-    /// Whether the service company requires one of this person.
+    /// Whether the service company requires one of this user.
     pub(crate) is_required: bool,
 }
 
@@ -101,7 +101,7 @@ pub(crate) struct SecondFactors {
 }
 
 impl SecondFactors {
-    /// The service on a store; `users` checks passwords and begins sessions.
+    /// The service on a store; `users` verifies passwords and begins sessions.
     pub(super) const fn new(store: Store, users: Users) -> Self {
         Self { store, users }
     }
@@ -120,7 +120,7 @@ impl SecondFactors {
         Ok(self.users.required(session.actor.scope.tenant()).await?.covers(session.role))
     }
 
-    /// The second factor of a session's person.
+    /// The second factor of a session's user.
     pub(crate) async fn standing(&self, session: &Session) -> Result<FactorStanding, FactorError> {
         let (own, user) = self.own(session)?;
         let since = self.confirmed(session).await?.and_then(|found| found.confirmed_at);
@@ -146,7 +146,8 @@ impl SecondFactors {
         Ok(found.and_then(|found| new_secret(found.secret, &user)))
     }
 
-    /// Turns the authenticator on that is being set up, by a code of it; the recovery codes, which are shown once.
+    /// Turns on the authenticator that is being set up, by one of its codes. Returns the recovery codes, which are
+    /// shown once.
     pub(crate) async fn confirm(&self, session: &Session, code: &str) -> Result<Vec<String>, FactorError> {
         let (own, user) = self.own(session)?;
         let found = own.authenticator(&user).await?.ok_or(FactorError::NotBegun)?;
@@ -162,7 +163,7 @@ impl SecondFactors {
         if is_on { Ok(shown) } else { Err(FactorError::NotBegun) }
     }
 
-    /// New recovery codes, which are shown once; earlier ones no longer work.
+    /// Creates recovery codes, which are shown once; earlier ones no longer work.
     pub(crate) async fn renew_recovery_codes(
         &self,
         session: &Session,
@@ -177,7 +178,7 @@ impl SecondFactors {
         Ok(shown)
     }
 
-    /// Removes the own second factor; other sessions end.
+    /// Removes the user's own second factor; other sessions end.
     pub(crate) async fn remove(&self, session: &Session, password: &str) -> Result<(), FactorError> {
         let user = self.users.check_own_password(session, password).await?;
         if self.confirmed(session).await?.is_none() {
@@ -190,7 +191,7 @@ impl SecondFactors {
         Ok(own.remove_second_factor(user.name, keep, author(&session.actor)).await?)
     }
 
-    /// Goes on with a login that awaits a code: its session begins with a new token.
+    /// Continues a login that requires a code: a new session begins, with a new token.
     pub(crate) async fn enter(
         &self,
         session: &Session,
@@ -223,7 +224,7 @@ fn new_secret(secret: String, user: &UserName) -> Option<NewSecret> {
     Some(NewSecret { secret, address })
 }
 
-/// What a code proves about an authenticator.
+/// The result of verifying a code.
 fn proof(found: Option<&Authenticator>, code: &str, now: Timestamp) -> Proof {
     let now_s = u64::try_from(now.as_second()).unwrap_or_default();
     match (GivenCode::parse(code), found) {
@@ -235,7 +236,7 @@ fn proof(found: Option<&Authenticator>, code: &str, now: Timestamp) -> Proof {
     }
 }
 
-/// Fresh recovery codes: as they are shown, and as they are stored.
+/// New recovery codes: as displayed, and as stored.
 fn recovery_codes() -> Result<(Vec<String>, Vec<String>), HashError> {
     let mut codes = (Vec::new(), Vec::new());
     for _ in 0..RECOVERY_CODES {

@@ -68,7 +68,7 @@ pub async fn restore(url: &str, path: &Path) -> Result<Restored, BackupError> {
     Ok(Restored { tables: head.tables, rows })
 }
 
-/// Reads the file to its end and checks its digest; its head and the number of its rows.
+/// Reads the whole file and checks its digest; returns its first line and the number of rows.
 fn check(path: &Path) -> Result<(Head, u64), BackupError> {
     let mut lines = Lines::open(path)?;
     let head: Head = lines.next()?;
@@ -90,7 +90,7 @@ fn check(path: &Path) -> Result<(Head, u64), BackupError> {
         }
         let tail: Tail = serde_json::from_value(line).map_err(|error| lines.wrong(error.to_string()))?;
         if tail.sha256 != digest || tail.rows != rows {
-            return Err(lines.wrong("the rows before it are not those that were written".to_owned()));
+            return Err(lines.wrong("the rows before it differ from those that were written".to_owned()));
         }
         return Ok((head, rows));
     }
@@ -134,7 +134,7 @@ impl<'a> Lines<'a> {
             return Err(self.wrong(format!("the file is damaged: {error}")));
         }
         if line.last() != Some(&b'\n') {
-            return Err(self.wrong("the file ends here, before its last line".to_owned()));
+            return Err(self.wrong("the file is incomplete: it ends here".to_owned()));
         }
         self.digest.update(&line);
         serde_json::from_slice(&line).map_err(|error| self.wrong(error.to_string()))
@@ -146,7 +146,7 @@ async fn insert(connection: &mut AnyConnection, lines: &Lines<'_>, row: &Row) ->
     let mut places = String::new();
     for (place, column) in row.row.keys().enumerate() {
         if !column.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
-            return Err(lines.wrong(format!("{column:?} is no column")));
+            return Err(lines.wrong(format!("{column:?} is not a column")));
         }
         let joint = if place == 0 { "" } else { ", " };
         write!(sql, "{joint}{column}").expect("writing to a string succeeds");

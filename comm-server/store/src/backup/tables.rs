@@ -1,6 +1,6 @@
 //! The tables of a backup.
 
-/// Every table; those that others refer to come first. Sessions are left out: users log in again.
+/// All tables of a backup; referenced tables come first. Sessions are omitted, so users log in again.
 pub(super) const TABLES: &[&str] = &[
     "tenants",
     "customers",
@@ -27,15 +27,15 @@ pub(super) const TABLES: &[&str] = &[
     "audit_heads",
 ];
 
-/// Tables that a backup leaves out, with the reason.
+/// Tables that a backup omits, with the reason.
 #[cfg(test)]
 pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("sessions", "everybody logs in again"),
-    ("api_tokens", "secrets that may have been revoked since, made again"),
-    ("invitations", "one-time links, made again"),
-    ("totp_secrets", "secrets: whoever had a second factor sets one up again"),
+    ("api_tokens", "secrets that may have been revoked since; create new ones"),
+    ("invitations", "one-time links; create new ones"),
+    ("totp_secrets", "secrets; users set up their second factor again"),
     ("recovery_codes", "they belong to those secrets"),
-    ("idempotency_keys", "they live a day"),
-    ("login_failures", "they are forgotten within a day"),
-    ("server_keys", "secrets, made again: browsers that were known are unknown once"),
+    ("idempotency_keys", "they expire within a day"),
+    ("login_failures", "they are deleted within a day"),
+    ("server_keys", "secrets; browsers are recognised again after the next login"),
 ];

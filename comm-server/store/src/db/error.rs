@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::page::InvalidCursor;
 
-/// What the database's driver reports. Which driver that is, nobody else knows.
+/// An error of the database's driver. The driver's type is not exported.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct DriverError(DriverErrorKind);
@@ -19,7 +19,7 @@ enum DriverErrorKind {
 }
 
 impl DriverError {
-    /// Whether no connection was free, or could be made, in time.
+    /// Whether no connection was available, or could be opened, in time.
     pub(crate) const fn is_timeout(&self) -> bool {
         matches!(self.0, DriverErrorKind::Statement(sqlx::Error::PoolTimedOut))
     }
@@ -40,7 +40,7 @@ impl From<sqlx::migrate::MigrateError> for DriverError {
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database URL isn't one.
+    /// The database URL is not valid.
     #[error(
         "{url:?} is not a supported database: expected sqlite:///path/to/file or \
          postgres://user@host/database"
@@ -54,11 +54,11 @@ pub enum StoreError {
     Open {
         /// The location.
         place: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: DriverError,
     },
-    /// The database's server does not respond.
+    /// The database's server does not respond in time.
     #[error("the database can't be opened: {place}: no response within {seconds} s")]
     Silent {
         /// The location.
@@ -72,7 +72,7 @@ pub enum StoreError {
         /// The folder.
         folder: PathBuf,
     },
-    /// The database file does not exist, and this command creates none.
+    /// The database file does not exist, and this command does not create it.
     #[error(
         "there is no database at {}: is this the right configuration? The first `run` creates one, `restore` fills one \
          from a backup",
@@ -82,7 +82,7 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// The database has no tables, and this command creates none.
+    /// The database has no tables, and this command does not create them.
     #[error(
         "the database has no tables yet: {place}: is it the right one? The first `run` creates them, `restore` fills them \
          from a backup"
@@ -91,29 +91,29 @@ pub enum StoreError {
         /// The location.
         place: String,
     },
-    /// The tables can't be brought up to date.
+    /// The tables can't be migrated.
     #[error("the database's tables can't be migrated to this version")]
     Migrate(#[source] DriverError),
-    /// The tables were made by a newer program.
+    /// The tables were migrated by a newer program.
     #[error("the database's tables are at version {given}, this program knows {known}: use a newer program")]
     Newer {
-        /// The version that it doesn't know.
+        /// Their version.
         given: i64,
-        /// The newest that it knows.
+        /// The newest version that this program supports.
         known: i64,
     },
-    /// Tables can't be made through a pooler: another session's end would leave them half made.
+    /// The tables can't be migrated through a pooler: the migration's lock would be lost between sessions.
     #[error(
         "the database's tables are at version {given} and this program needs {known}, but the URL leads through a \
          pooler (statement-cache-capacity=0): run `migrate` with the URL of PostgreSQL itself"
     )]
     Pooled {
-        /// The version that they have.
+        /// Their version.
         given: i64,
-        /// The one that they need.
+        /// The required version.
         known: i64,
     },
-    /// A replica that isn't one of PostgreSQL.
+    /// A replica is configured that is not PostgreSQL.
     #[error("database_replica needs PostgreSQL: expected postgres://user@host/database, as for database")]
     NoReplica,
     /// A query failed.
@@ -121,20 +121,20 @@ pub enum StoreError {
     Query {
         /// The operation that failed.
         what: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: DriverError,
     },
-    /// A document in the database can't be read back.
+    /// A JSON document in the database can't be parsed.
     #[error("{what} in the database can't be read")]
     Document {
         /// The column.
         what: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: serde_json::Error,
     },
-    /// A value in the database is none that this program knows.
+    /// A value in the database is unknown to this program.
     #[error("unknown value {value:?} in {table}.{column} of {key}")]
     Unknown {
         /// The table.
@@ -152,27 +152,27 @@ pub enum StoreError {
         /// The column.
         what: &'static str,
     },
-    /// A cursor that no page gave.
+    /// A cursor is not valid.
     #[error(transparent)]
     Cursor(#[from] InvalidCursor),
-    /// More changes wait than the writer can make in time.
-    #[error("the store is busy")]
+    /// The writer's queue is full.
+    #[error("too many changes wait for the database: retry later")]
     Busy,
     /// The database is unreachable or closed the connection; nothing was changed.
     #[error("the database can't be reached")]
     Unreachable,
     /// The writer has ended: the program is stopping.
-    #[error("the store is closed")]
+    #[error("the database is closed: the server is shutting down")]
     Closed,
-    /// The transaction that carried the change failed.
+    /// The transaction that contained the change failed.
     #[error("the change could not be committed: {reason}")]
     Commit {
-        /// Why, for all changes of the transaction alike.
+        /// The error of the transaction, for all of its changes.
         reason: String,
     },
 }
 
-/// A named failure of a query.
+/// Names the query that failed.
 pub(crate) fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
     move |error| StoreError::Query { what, source: error.into() }
 }

@@ -1,4 +1,4 @@
-//! Pages: every list is read by keyset, so that the last page costs as much as the first.
+//! Pages: every list is read by keyset pagination, so that the last page costs as much as the first.
 
 use serde::Serialize;
 
@@ -34,7 +34,7 @@ impl Default for PageRows {
     }
 }
 
-/// Sorts after every id: the cursor of a first page in descending order.
+/// Greater than every id: the cursor of the first page in descending order.
 const LAST: &str = "~";
 
 /// One page of a list.
@@ -46,15 +46,15 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-/// A cursor that no page gave.
+/// A cursor is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the list has no such page: expected the value of `next` of the previous page, or none for the first"
+    "the page of the list is not valid: expected the value of `next` of the previous page, or none for the first"
 )]
 pub struct InvalidCursor;
 
 impl<T> Page<T> {
-    /// Makes a page of rows that were read with one more than a page holds.
+    /// Makes a page of rows; the caller has read one row more than a page has.
     pub(crate) fn of(mut items: Vec<T>, rows: PageRows, cursor: impl FnOnce(&T) -> String) -> Self {
         let rows = usize::from(rows.get());
         if items.len() <= rows {
@@ -65,19 +65,19 @@ impl<T> Page<T> {
         Self { items, next }
     }
 
-    /// Other items, the same page.
+    /// The same page with converted items.
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
         Page { items: self.items.into_iter().map(change).collect(), next: self.next }
     }
 }
 
-/// The cursor of a list in descending order of UUIDs; the first page's without one.
+/// The cursor of a list in descending order of UUIDs; without one, that of the first page.
 pub(crate) fn id(cursor: Option<&str>) -> Result<String, InvalidCursor> {
     let Some(cursor) = cursor else { return Ok(LAST.to_owned()) };
     cursor.parse::<uuid::Uuid>().map(|id| id.to_string()).map_err(|_| InvalidCursor)
 }
 
-/// The cursor of a list ordered by two names; the first page's without one.
+/// The cursor of a list sorted by two names; without one, that of the first page.
 pub(crate) fn two_names(cursor: Option<&str>) -> Result<(String, String), InvalidCursor> {
     let Some(cursor) = cursor else { return Ok((String::new(), String::new())) };
     let (first, second) = cursor.split_once(',').ok_or(InvalidCursor)?;

@@ -1,7 +1,7 @@
-//! The replica: a standby of the same PostgreSQL that is read where some seconds don't matter.
+//! The replica: a standby of the same PostgreSQL, used for queries whose data may be some seconds old.
 //!
-//! A task reads the log positions of both databases. While the replica is down, isn't one, or is too far behind,
-//! the primary is read, which the log, `/healthz` and the metrics report.
+//! A task reads the log positions of both databases. While the replica is down, is not a standby, or its lag is too
+//! large, queries use the primary; the log, `/healthz` and the metrics report this.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -14,7 +14,7 @@ use sqlx::{AnyConnection, AnyPool};
 use super::engine::{self, Engine};
 use super::{StoreError, failed, row};
 
-/// Between two looks.
+/// Interval of reading the positions.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Timeout of reading the position, and of a reader that waits for a connection to the replica.
@@ -33,22 +33,26 @@ pub(crate) struct Replica {
 #[derive(Debug, Default)]
 struct Known {
     following: Following,
-    /// Why it isn't read; empty while it is.
+    /// Why it isn't used; empty if it is.
     why_not: String,
-    /// Whether it served at the last log line.
+    /// Whether it was used at the last log line.
     told: Option<bool>,
 }
 
 /// Why a replica can't be read.
 #[derive(Debug, thiserror::Error)]
 enum Unfit {
-    #[error("it doesn't respond within {} s", PATIENCE.as_secs())]
+    #[error("the replica doesn't respond within {} s", PATIENCE.as_secs())]
     Silent,
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("it is not a standby, because it accepts changes: set database_replica to a standby of database")]
+    #[error(
+        "the replica is not a standby, because it accepts changes: set database_replica to a standby of database"
+    )]
     NoStandby,
-    #[error("it is a standby of another database server: set database_replica to one of database")]
+    #[error(
+        "the replica is a standby of another database server: set database_replica to a standby of database"
+    )]
     OfAnother,
 }
 
@@ -87,30 +91,32 @@ impl Replica {
         self.in_transactions
     }
 
-    /// The accepted age of its data.
+    /// The maximum lag.
     pub(crate) const fn behind(&self) -> Duration {
         self.behind
     }
 
-    /// Whether it may be read now.
+    /// Whether it is used now.
     pub(crate) fn serves(&self) -> bool {
         self.known().following.serves(self.now_ms(), millis(self.behind))
     }
 
-    /// For people: empty while it is read, else why not.
+    /// Why it isn't used, for people; empty if it is.
     pub(crate) fn why_not(&self) -> String {
         let (now, known) = (self.now_ms(), self.known());
         if known.following.serves(now, millis(self.behind)) {
             return String::new();
         }
         match known.following.age_ms(now) {
-            Some(age) => format!("it is {} s behind, allowed are {}", age / 1000, self.behind.as_secs()),
-            None if known.why_not.is_empty() => "it was not yet seen to follow".to_owned(),
+            Some(age) => {
+                format!("it is {} s behind the primary, the maximum is {}", age / 1000, self.behind.as_secs())
+            }
+            None if known.why_not.is_empty() => "whether it follows the primary is not yet known".to_owned(),
             None => known.why_not.clone(),
         }
     }
 
-    /// Records that it is unreachable: readers use the primary until it responds again.
+    /// Records that it is unreachable: queries use the primary until it responds again.
     pub(crate) fn is_gone(&self, error: &dyn Error) {
         {
             let mut known = self.known();
@@ -145,7 +151,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Tells in the metrics how it is, and in the log when that changes.
+    /// Updates the metrics, and logs a change of its state.
     fn tell(&self) {
         let why_not = self.why_not();
         let serves = why_not.is_empty();
@@ -158,8 +164,10 @@ impl Replica {
         metrics::gauge!("platen_comm_replica_used").set(f64::from(u8::from(serves)));
         match (before, serves) {
             (Some(true), true) | (Some(false), false) => {}
-            (_, true) => tracing::info!("the database's replica is read"),
-            (_, false) => tracing::warn!(why = why_not, "the primary is read in place of the replica"),
+            (_, true) => tracing::info!("queries use the replica of the database"),
+            (_, false) => {
+                tracing::warn!(why = why_not, "queries use the primary, because the replica can't be used")
+            }
         }
     }
 }
@@ -177,7 +185,7 @@ async fn keep_looking(replica: Weak<Replica>, primary: AnyPool) {
     }
 }
 
-/// Calls `function`, which fails or returns null on the primary, or on the standby, depending on the function.
+/// Calls `function`, which, depending on the function, fails or returns null on the primary or on the standby.
 async fn position(pool: &AnyPool, function: &'static str) -> Result<Position, StoreError> {
     // Without parameters, so that it is one message, which a pooler may give to any session.
     let sql = format!(

@@ -1,4 +1,4 @@
-//! Assets: what stands under them, what was counted, and what retention leaves of it.
+//! Assets: devices under them, their usage, and what remains of it after retention.
 
 use comm_server_core::assets::{AssetSpec, Opening, PlacementError, UnreadReason};
 use comm_server_core::customers::{CustomerSpec, SiteSpec};
@@ -34,7 +34,7 @@ async fn usage(store: &Store, asset: AssetId, from: u64, to: u64) -> u64 {
     history.usage(after(from), after(to))
 }
 
-/// A device that was swapped, whose counter was set back, and which another gateway read for a while.
+/// A device that was swapped and whose counter was set back; for a while another gateway read it.
 async fn swapped(store: &Store) -> AssetId {
     let own = store.of(&scope());
     let old: Vec<Value> = (0..10).map(|day| meters("ricoh:E1", 1000 + 10 * day, day * DAY)).collect();
@@ -188,7 +188,7 @@ pub(super) async fn a_part_of_the_tree_has_its_own_assets() {
     }
     let taken = AssetSpec { site: Some(site), erp_key: "K-Sato".to_owned(), ..named("A") };
     let refused = meyer.create_asset(taken, None, author(1)).await.unwrap_err();
-    assert!(refused.to_string().contains("another asset has already"), "{refused}");
+    assert!(refused.to_string().contains("already used by another asset"), "{refused}");
     let theirs = DevicePlace { device: id("ricoh:E2"), at: None };
     let refused = meyer.place_device(asset, None, theirs, author(1)).await.unwrap_err();
     assert!(matches!(refused, ChangeError::NotFound { what: "device" }), "{refused}");

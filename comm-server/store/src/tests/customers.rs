@@ -1,4 +1,5 @@
-//! Customers, sites and settings: what is refused, who reaches what, and what polls follow from it.
+//! Customers, sites and settings: rejected changes, each user's part of the tree, and the resulting polling
+//! intervals.
 
 use comm_server_core::customers::{Address, CustomerSpec, ImportRow, ImportSite, SiteSpec};
 use comm_server_core::settings::{Level, Setting};
@@ -22,7 +23,7 @@ fn site(name: &str) -> SiteSpec {
     SiteSpec { name: name.to_owned(), ..SiteSpec::default() }
 }
 
-/// Two customers with a site each, at which a gateway with a device is.
+/// Two customers, each with a site, a gateway and a device.
 async fn two_customers(store: &Store) -> [(CustomerId, SiteId); 2] {
     let own = store.of(&scope());
     let mut places = Vec::new();
@@ -44,7 +45,7 @@ pub(super) async fn a_name_or_a_key_belongs_to_one_customer() {
     for taken in [named("Meyer", "K-2"), named("Other", "K-1")] {
         let refused = own.create_customer(taken, author()).await.unwrap_err();
         assert!(matches!(refused, ChangeError::Taken { .. }), "{refused}");
-        assert!(refused.to_string().contains("customer Meyer has already"), "{refused}");
+        assert!(refused.to_string().contains("already used by customer Meyer"), "{refused}");
     }
     assert!(own.change_customer(sato, None, named("Meyer", ""), author()).await.is_err());
     own.change_customer(sato, Some(1), named("Sato KK", ""), author()).await.unwrap();

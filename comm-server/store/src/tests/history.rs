@@ -1,4 +1,4 @@
-//! What becomes of counters with time.
+//! Counters over time.
 
 use super::*;
 
@@ -67,7 +67,7 @@ pub(super) async fn each_source_of_a_counter_keeps_its_own_meters() {
     send(&store, Lane::Bulk, 5, &[from("1.9", 13, 4)]).await;
     assert_eq!(total().await, Some(13));
     let calls = store.of(&scope()).calls(&Default::default(), None).await.unwrap().items;
-    assert!(calls.is_empty(), "13 is no fall from 20: {calls:?}");
+    assert!(calls.is_empty(), "13 is not a fall from 20: {calls:?}");
     let retention = comm_server_core::retention::Retention { meters_raw_days: 1, ..Default::default() };
     store.apply_retention(retention, NOW + SignedDuration::from_hours(24 * 3)).await.unwrap();
     let kept: Vec<i64> = series(&store).await.into_iter().map(|(_, value)| value).collect();

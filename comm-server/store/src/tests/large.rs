@@ -1,4 +1,4 @@
-//! What is done to a PostgreSQL that grows: as `docs/scaling.md` says it, word by word.
+//! Large PostgreSQL databases: runs the steps of `docs/scaling.md` exactly as documented.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use super::engines::{on_postgresql, script};
 use super::*;
 use comm_server_core::retention::Retention;
 
-/// The page for those who run the service.
+/// The documentation for operators of the service.
 const PAGE: &str = include_str!("../../../../docs/scaling.md");
 
-/// The script of a section of the page.
+/// The script in a section of the documentation.
 fn script_of(title: &str) -> &'static str {
     let (_, section) = PAGE.split_once(title).expect("the page has the section");
     let (_, script) = section.split_once("```sql\n").expect("the section has a script");
@@ -24,7 +24,7 @@ async fn names(opened: &Opened, sql: &'static str) -> BTreeSet<String> {
 const PARTITIONS: &str = "SELECT CAST(inhrelid::regclass AS TEXT) AS name FROM pg_inherits \
      WHERE inhparent = 'reports'::regclass";
 
-/// Ingest, retention, replay, lists and a backup go on over partitions.
+/// Ingest, retention, replay, lists and a backup work with partitions.
 pub(super) async fn reports_are_put_into_partitions_as_the_page_says() {
     if !on_postgresql() {
         return;
@@ -68,14 +68,14 @@ pub(super) async fn reports_are_put_into_partitions_as_the_page_says() {
     assert_eq!(two.of(&scope()).acknowledged(&id("gw-1"), Lane::Urgent).await.unwrap(), 5);
 }
 
-/// Tables whose key doesn't begin with the tenant, with the reason.
+/// Tables whose key doesn't begin with the tenant, each with the reason.
 const OTHER_KEYS: &[(&str, &str)] = &[
     ("_sqlx_migrations", "the program's own steps, a row for each release"),
     ("server_keys", "they belong to the servers, and are a handful"),
     ("sessions", "found by the cookie's token before anybody knows whose it is; ended within 12 hours"),
 ];
 
-/// Tables that belong to a tenant and to none of its gateways, with the reason.
+/// Tables whose rows belong to a tenant but not to a gateway, each with the reason.
 const NO_GATEWAY: &[(&str, &str)] = &[
     ("tenants", "is the tenant"),
     ("rollouts", "of many gateways"),
@@ -97,10 +97,10 @@ const NO_GATEWAY: &[(&str, &str)] = &[
     ("placements", "of a device, whichever gateway sees it"),
     ("swaps", "of an asset"),
     ("swap_readings", "of a swap; an index begins with the gateway"),
-    ("settings", "of every floor of the tree"),
+    ("settings", "of every level of the tree"),
 ];
 
-/// So that rows can be spread by tenant, and by gateway where one tenant is large.
+/// Keys begin with the tenant, so that rows can be distributed by tenant, and a large tenant's by gateway.
 pub(super) async fn every_key_begins_with_the_tenant() {
     if !on_postgresql() {
         return;

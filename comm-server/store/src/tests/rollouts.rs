@@ -139,7 +139,7 @@ pub(super) async fn a_rollout_with_nothing_to_update_is_rejected() {
         refused.to_string()
     };
     let none = refused(new("MP 5055", "1.0")).await;
-    assert_eq!(none, "no device of ricoh MP 5055 lacks version 1.0: all 1 show it already");
+    assert_eq!(none, "nothing to update: all 1 devices of ricoh MP 5055 already show version 1.0");
     assert!(refused(new(" ", "1.0")).await.starts_with("model \" \" is not usable"));
     let overlap = refused(new("IM C3000", "3.0")).await;
     assert!(overlap.starts_with(&format!("2 of 3 devices are in roll-out {open} of")), "{overlap}");
@@ -236,7 +236,7 @@ pub(super) async fn why_a_device_waits_is_shown_until_its_next_step() {
     assert_eq!(shown().await, is("pushed", "restarting", "Update refused"));
     let mut failed = firmware(id, Some("ricoh:E1"), "failed");
     failed["panel"] = json!("Update refused");
-    // What was waited for before is no news after the end.
+    // What was waited for before is not news after the end.
     send(&store, Lane::Bulk, 10, &[failed, waiting("busy", "Printing")]).await;
     assert_eq!(shown().await, is("failed", "", "Update refused"));
 }

@@ -1,5 +1,5 @@
-//! Creates a roll-out. It is planned on its devices' versions before the transaction, and again within it on the same
-//! devices, so that the transaction reads no others.
+//! Creates a roll-out. It is planned before the transaction, and again within it for the same devices, so that the
+//! transaction reads only these.
 
 use std::collections::BTreeSet;
 
@@ -21,44 +21,44 @@ use crate::tables::rollouts::{Locked, NewRow};
 use crate::tables::{GatewayRef, audit, devices, rollout_devices, rollouts, tenants};
 use crate::{AuditEntry, Scoped};
 
-/// Models of a tenant that a plan looks at.
+/// Maximum number of models of a tenant that a plan reads.
 const MODELS: i64 = 10_000;
 
-/// A roll-out to be made.
+/// A roll-out to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRollout {
     /// Devices, version and start.
     pub spec: RolloutSpec,
     /// Name of the published image.
     pub target: String,
-    /// The roll-out whose failed devices these are.
+    /// The roll-out whose failed devices are ordered again.
     pub retry_of: Option<RolloutId>,
     /// Name of the operator, or `cli`.
     pub created_by: String,
 }
 
-/// Why a roll-out isn't made or cancelled.
+/// Why a roll-out isn't created or cancelled.
 #[derive(Debug, thiserror::Error)]
 pub enum RolloutError {
-    /// The plan.
+    /// It can't be planned.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// No such roll-out.
+    /// There is no such roll-out.
     #[error("there is no roll-out {rollout}")]
     NotFound {
         /// The roll-out.
         rollout: RolloutId,
     },
-    /// It has devices that the caller doesn't reach.
+    /// It has devices outside of the caller's scope.
     #[error(
-        "roll-out {rollout} has devices outside of the part of the tree that this login reaches: only a login that \
-         reaches all of them may cancel it"
+        "roll-out {rollout} has devices outside of the part of the tree that you can access: only a user with \
+         access to all of them can cancel it"
     )]
     Outside {
         /// The roll-out.
         rollout: RolloutId,
     },
-    /// It is at its end already.
+    /// It has already ended.
     #[error("roll-out {rollout} is {state} already")]
     Ended {
         /// The roll-out.
@@ -66,16 +66,16 @@ pub enum RolloutError {
         /// Its final state.
         state: RolloutState,
     },
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Scoped {
-    /// Makes a roll-out: a command for each gateway that has devices of the model which don't show the version.
+    /// Creates a roll-out: one command for each gateway with devices of the model that don't show the version.
     ///
     /// # Errors
-    /// The plan is refused, or the database.
+    /// The plan is rejected, or the database failed.
     pub async fn create_rollout(&self, new: NewRollout, now: Timestamp) -> Result<RolloutId, RolloutError> {
         let planned = self.plan_rollout(&new.spec, now).await?;
         let tenant = self.tenant().clone();
@@ -85,10 +85,10 @@ impl Scoped {
         Ok(made.await??)
     }
 
-    /// Whether [`Scoped::create_rollout`] would make it, as things are now; changes nothing.
+    /// Whether [`Scoped::create_rollout`] would succeed now; changes nothing.
     ///
     /// # Errors
-    /// The plan is refused, or the database.
+    /// The plan is rejected, or the database failed.
     pub async fn check_rollout(&self, spec: &RolloutSpec, now: Timestamp) -> Result<(), RolloutError> {
         self.plan_rollout(spec, now).await.map(drop)
     }

@@ -1,6 +1,6 @@
-//! Customers, sites and the gateways assigned to them: what a person creates, changes and deletes.
+//! Customers, sites and the gateways assigned to them: create, change and delete.
 //!
-//! A change names the version that it was made from, so that nobody overwrites unseen what another person entered.
+//! A change names the version on which it is based, so that nobody overwrites another person's change unknowingly.
 
 use comm_server_core::assets::PlacementError;
 use comm_server_core::customers::{CustomerSpec, SiteSpec};
@@ -19,46 +19,46 @@ use crate::tables::sites::{SiteRow, Stored};
 use crate::tables::{addresses, assets, audit, customers, gateways, settings, sites, tenants};
 use crate::{AuditEntry, Scoped};
 
-/// Who changes something, and when.
+/// The author and time of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Author {
     /// Login name, or `cli`.
     pub by: String,
-    /// When.
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// Why a change of the tree is refused; nothing was changed.
+/// Why a change is rejected; nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
-    /// It is not there, or the caller doesn't reach it.
-    #[error("there is no {what} of that name")]
+    /// It doesn't exist, or is outside of the caller's scope.
+    #[error("there is no {what} with that name")]
     NotFound {
         /// `customer`, `site` or `gateway`.
         what: &'static str,
     },
-    /// A field.
+    /// A field is invalid.
     #[error(transparent)]
     Field(#[from] InvalidField),
-    /// The name or the key belongs to another one.
-    #[error("{field} is {value:?}, which {of} has already: expected one of its own")]
+    /// The name or the key is already used.
+    #[error("{field} {value:?} is already used by {of}: expected a different one")]
     Taken {
         /// The field.
         field: &'static str,
         /// Its value.
         value: String,
-        /// The one that has it.
+        /// Who uses it.
         of: String,
     },
-    /// Somebody else changed it since.
-    #[error("it was changed by somebody else: read version {current} and make the change again")]
+    /// Somebody else has changed it meanwhile.
+    #[error("it was changed by somebody else meanwhile: read version {current} and repeat the change")]
     Version {
-        /// Its version now.
+        /// Its current version.
         current: i64,
     },
-    /// Nobody else could administer the tenant.
+    /// The tenant would have no administrator.
     #[error(
-        "this is the last administrator of the whole service company who can log in: make another one first"
+        "this is the last administrator of the whole service company who can log in: create another one first"
     )]
     LastAdministrator,
     /// The dealer's people keep their logins themselves.
@@ -71,27 +71,27 @@ pub enum ChangeError {
     NotEmpty {
         /// Its name.
         what: String,
-        /// `sites`, `gateways` or `assets`.
+        /// What it contains: `sites`, `gateways` or `assets`.
         inside: &'static str,
-        /// How many.
+        /// Their number.
         count: i64,
     },
-    /// A device can't be placed under an asset, or taken away.
+    /// A device can't be placed under an asset, or removed.
     #[error(transparent)]
     Placement(#[from] PlacementError),
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The result of a change that may be refused: a refusal is no failure of the transaction.
+/// The result of a change that may be rejected. A rejection is not an error of the transaction.
 pub(super) type Outcome<T> = Result<Result<T, ChangeError>, StoreError>;
 
 impl Scoped {
-    /// Creates a customer, whose fields were checked.
+    /// Creates a customer with validated fields.
     ///
     /// # Errors
-    /// The name or the key is taken, or the store.
+    /// The name or the key is already used, or the store failed.
     pub async fn create_customer(
         &self,
         spec: CustomerSpec,
@@ -104,7 +104,7 @@ impl Scoped {
         work.await?
     }
 
-    /// Changes a customer; `version` is the one that the change was made from, `None` for whichever is there.
+    /// Changes a customer; `version` is the one on which the change is based, `None` for any.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -144,7 +144,7 @@ impl Scoped {
         work.await?
     }
 
-    /// Creates a site of a customer, whose fields were checked.
+    /// Creates a site of a customer with validated fields.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -224,7 +224,7 @@ impl Scoped {
     }
 }
 
-/// Separates a refusal, which leaves the transaction as it is, from a failure of the store, which fails it.
+/// Separates a rejection, after which the transaction continues, from an error of the store, which fails it.
 fn settled<T>(result: Result<T, ChangeError>) -> Outcome<T> {
     match result {
         Err(ChangeError::Store(error)) => Err(error),
@@ -232,7 +232,7 @@ fn settled<T>(result: Result<T, ChangeError>) -> Outcome<T> {
     }
 }
 
-/// Refuses a change that was made from another version than the current one.
+/// Rejects a change that is based on another version than the current one.
 pub(super) fn check_version(wanted: Option<i64>, current: i64) -> Result<(), ChangeError> {
     match wanted {
         Some(wanted) if wanted != current => Err(ChangeError::Version { current }),
@@ -240,7 +240,7 @@ pub(super) fn check_version(wanted: Option<i64>, current: i64) -> Result<(), Cha
     }
 }
 
-/// A customer of this version within a scope.
+/// A customer with this version within a scope.
 async fn found_customer(
     connection: &mut AnyConnection,
     scope: &Scope,
@@ -254,7 +254,7 @@ async fn found_customer(
     Ok(found)
 }
 
-/// A site of this version within a scope.
+/// A site with this version within a scope.
 async fn found_site(
     connection: &mut AnyConnection,
     scope: &Scope,
@@ -268,7 +268,7 @@ async fn found_site(
     Ok(found)
 }
 
-/// The refusal of a customer whose name or key another one than `own` has.
+/// The rejection of a customer whose name or key is used by another one than `own`.
 pub(super) fn taken_customer(
     like: &[CustomerRow],
     own: Option<CustomerId>,
@@ -280,7 +280,8 @@ pub(super) fn taken_customer(
     Some(ChangeError::Taken { field, value: value.clone(), of: format!("customer {}", other.spec.name) })
 }
 
-/// The refusal of a site whose name another site of its customer has, or whose key another site has.
+/// The rejection of a site whose name is used by another site of its customer, or whose key is used by any other
+/// site.
 pub(super) fn taken_site(
     like: &[SiteRow],
     (own, customer): (Option<SiteId>, CustomerId),
@@ -310,7 +311,7 @@ pub(super) async fn create_customer(
     Ok(id)
 }
 
-/// Changes a customer; one that has these values already keeps its version.
+/// Changes a customer. Without a difference, the version stays.
 pub(super) async fn change_customer(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -368,7 +369,7 @@ pub(super) async fn create_site(
     Ok(id)
 }
 
-/// Changes a site; an edited address is a new row.
+/// Changes a site; a changed address is a new row.
 pub(super) async fn change_site(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -438,7 +439,7 @@ async fn assign(
     Ok(())
 }
 
-/// Assigns a gateway that exists; one that is there already keeps its place.
+/// Assigns an existing gateway. Without a difference, nothing is changed.
 pub(super) async fn assign_gateway(
     connection: &mut AnyConnection,
     tenant: &TenantId,

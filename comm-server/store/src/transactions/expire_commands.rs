@@ -1,4 +1,4 @@
-//! Commands that no gateway began before their expiry time.
+//! Expires commands that no gateway began before their expiry time.
 
 use comm_server_core::commands::CommandEvent;
 use jiff::Timestamp;
@@ -23,12 +23,12 @@ async fn expire(connection: &mut AnyConnection, now: Timestamp) -> Result<u64, S
         let of = GatewayRef { tenant: &due.tenant, gateway: &due.gateway };
         let states = (due.state, due.state.after(CommandEvent::Expire));
         // A response may have come through another server since the command was read: that one stays.
-        if !commands::move_state(connection, of, due.id, states, "not begun in time").await? {
+        if !commands::move_state(connection, of, due.id, states, "not begun before its expiry").await? {
             continue;
         }
         expired += 1;
         if due.kind == OrderKind::FirmwareUpdate {
-            fail_devices(connection, of, due.id, "the command was not begun in time", now).await?;
+            fail_devices(connection, of, due.id, "the command was not begun before its expiry", now).await?;
         }
     }
     Ok(expired)

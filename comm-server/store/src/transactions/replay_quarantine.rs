@@ -1,4 +1,4 @@
-//! Takes reports out of the quarantine that can be used now, by a server that is newer than the one that quarantined them.
+//! Processes quarantined reports again, and stores those that can be used now, after an update of the server.
 
 use comm_server_core::ingest::{Content, GatewayClock, Later, late_effects, parse_one};
 use comm_server_core::tenancy::{Scope, TenantId};
@@ -21,15 +21,15 @@ const PORTION: i64 = 200;
 /// The result of a replay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Replayed {
-    /// Taken, and no longer in the quarantine.
+    /// Number of reports that were stored and left the quarantine.
     pub taken: u64,
-    /// Still of no use.
+    /// Number of reports that still can't be used.
     pub kept: u64,
 }
 
 impl Scoped {
-    /// Tries the reports of the quarantine again, of one gateway or of all; each that can be used is taken in the same
-    /// transaction that removes it.
+    /// Processes quarantined reports again, of one gateway or of all. A report that can be used is stored and removed
+    /// from the quarantine in one transaction.
     pub async fn replay_quarantine(
         &self,
         gateway: Option<&GatewayId>,
@@ -52,7 +52,7 @@ impl Scoped {
     }
 }
 
-/// The result for some reports, and the key of the last of them.
+/// The result for one portion, and the key of its last report.
 async fn portion(
     connection: &mut AnyConnection,
     scope: &Scope,
@@ -72,7 +72,7 @@ async fn portion(
     }
     let Some(last) = rows.last() else { return Ok((done, None)) };
     if done.taken > 0 {
-        let detail = format!("{} reports taken, {} kept", done.taken, done.kept);
+        let detail = format!("{} reports stored, {} still in quarantine", done.taken, done.kept);
         let shown = |quarantined: u64| Some(json!({ "quarantined": quarantined }));
         let entry = AuditEntry::new(now, by, "quarantine.replay", detail);
         let entry = entry.changing(shown(done.taken + done.kept), shown(done.kept));
@@ -81,7 +81,7 @@ async fn portion(
     Ok((done, Some(last.position()?)))
 }
 
-/// Whether a report could be used.
+/// Processes one report; returns whether it could be used.
 async fn replay(
     connection: &mut AnyConnection,
     tenant: &TenantId,
@@ -105,7 +105,7 @@ async fn replay(
     Ok(true)
 }
 
-/// The later reports that matter for a report.
+/// The data of later reports that affect a report.
 async fn later(
     connection: &mut AnyConnection,
     at: LaneRef<'_>,

@@ -1,7 +1,7 @@
 //! Seals audit entries: each gets its number and its hash, in the order of their ids.
 //!
-//! Entries are appended without a lock by any number of servers; whoever seals holds the tenant's lock, so that there is one
-//! chain. An entry that was committed after a newer one had been sealed is sealed next.
+//! Any number of servers append entries without a lock. Sealing needs the tenant's lock, so that there is one chain.
+//! An entry that was committed after a newer one had been sealed is sealed next.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use comm_server_core::tenancy::TenantId;
@@ -11,7 +11,7 @@ use crate::db::{StoreError, failed, row};
 use crate::tables::{audit, audit_heads, tenants};
 use crate::{Scoped, Store};
 
-/// Entries of one transaction: it holds the tenant's lock for a fraction of a second.
+/// Maximum number of entries in one transaction, so that the tenant is locked only for a fraction of a second.
 const PORTION: i64 = 200;
 
 /// SHA-256, for the chain.
@@ -22,7 +22,7 @@ pub(crate) fn sha256(octets: &[u8]) -> [u8; 32] {
 }
 
 impl Store {
-    /// Seals what is not sealed yet, of every tenant; how many entries.
+    /// Seals new entries of every tenant; returns how many.
     pub async fn seal_audit(&self) -> Result<u64, StoreError> {
         let mut sealed = 0;
         for tenant in self.tenants_to_seal().await? {
@@ -51,7 +51,7 @@ impl Store {
 }
 
 impl Scoped {
-    /// As [`Store::seal_audit`], of the scope's tenant.
+    /// As [`Store::seal_audit`], for the scope's tenant.
     pub async fn seal_audit(&self) -> Result<u64, StoreError> {
         self.store().seal_audit_of(self.tenant()).await
     }
@@ -62,7 +62,7 @@ async fn seal(connection: &mut AnyConnection, tenant: &TenantId) -> Result<u64, 
     let mut head = audit_heads::read(connection, tenant).await?;
     if audit::first_after(connection, tenant, head.number).await?.is_some() {
         // Somebody took the head away or put entries behind it. Nothing is built on that: a verification names it.
-        tracing::error!(tenant = %tenant, number = head.number, "the audit has entries behind its head: verify it");
+        tracing::error!(tenant = %tenant, number = head.number, "the audit has entries newer than its head, nothing more is sealed: run `platen-comm-server audit verify`");
         return Ok(0);
     }
     let entries = audit::unsealed(connection, tenant, PORTION).await?;

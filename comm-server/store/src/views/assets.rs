@@ -1,4 +1,4 @@
-//! Assets as people see them: what stands under each, what stood there before, and what was counted.
+//! Assets for pages and lists: their present and earlier devices, and their usage.
 
 use std::str::FromStr;
 
@@ -19,14 +19,14 @@ use crate::tables::swap_readings::{NamedReading, Side};
 use crate::tables::swaps::SwapRow;
 use crate::tables::{assets, counters, placements, swap_readings, swaps};
 
-/// How an asset is.
+/// State of an asset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AssetState {
-    /// A device stands under it.
+    /// A device is under it.
     InUse,
-    /// No device stands under it.
+    /// No device is under it.
     Empty,
-    /// It is out of use.
+    /// It is no longer used.
     Retired,
 }
 
@@ -45,9 +45,9 @@ impl AssetState {
     }
 }
 
-/// A name that no state has.
+/// An unknown state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no state of that name: expected in_use, empty or retired")]
+#[error("there is no state with that name: expected in_use, empty or retired")]
 pub struct NoSuchState;
 
 impl FromStr for AssetState {
@@ -63,9 +63,9 @@ impl FromStr for AssetState {
 pub struct Asset {
     /// Its id.
     pub id: AssetId,
-    /// What was entered.
+    /// The fields as entered.
     pub spec: AssetSpec,
-    /// Its customer, by its site.
+    /// The customer of its site.
     pub customer: Option<CustomerId>,
     /// Name of its customer, "" for none.
     pub customer_name: String,
@@ -73,30 +73,30 @@ pub struct Asset {
     pub site_name: String,
     /// The device under it.
     pub device: Option<DeviceId>,
-    /// Since when that device stands there.
+    /// Begin of the placement of that device.
     pub device_since: Option<Timestamp>,
-    /// The gateway under which the device counts.
+    /// The gateway under which the device is counted.
     pub gateway: Option<GatewayId>,
-    /// Vendor of the device, "" for none; so are the texts that follow.
+    /// Vendor of the device, "" for none; the same applies to the following texts.
     pub vendor: String,
     /// Its model.
     pub model: String,
     /// Its serial number.
     pub serial: String,
-    /// When the device was last read as a whole.
+    /// When the last full reading of the device was made.
     pub read_at: Option<Timestamp>,
-    /// It grows by one with each change.
+    /// Increases by one with each change.
     pub version: i64,
     /// When it was created.
     pub created_at: Timestamp,
-    /// When it was changed last.
+    /// When it was last changed.
     pub updated_at: Timestamp,
     /// When it was retired.
     pub retired_at: Option<Timestamp>,
 }
 
 impl Asset {
-    /// How it is.
+    /// Its state.
     #[must_use]
     pub const fn state(&self) -> AssetState {
         match (self.retired_at.is_some(), self.device.is_some()) {
@@ -112,9 +112,9 @@ impl Asset {
 pub struct AssetDetail {
     /// The asset.
     pub asset: Asset,
-    /// What stands and stood under it.
+    /// Its placements.
     pub placements: Vec<Placement>,
-    /// Devices that were replaced.
+    /// Its swaps.
     pub swaps: Vec<Swap>,
 }
 
@@ -135,13 +135,13 @@ pub struct Swap {
     pub by: String,
     /// When that was.
     pub created_at: Timestamp,
-    /// The last readings of the old device, one of each counter.
+    /// The last readings of the old device, one per counter.
     pub old: Vec<SwapReading>,
-    /// The first readings of the new device; none until it is read.
+    /// The first readings of the new device, one per counter; empty until it is read.
     pub new: Vec<SwapReading>,
 }
 
-/// A reading that a swap names.
+/// A reading that is stored with a swap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SwapReading {
     /// The counter.
@@ -153,11 +153,11 @@ pub struct SwapReading {
 /// A filter of assets.
 #[derive(Debug, Clone, Default)]
 pub struct AssetFilter {
-    /// With this text in name, key, device, serial number or model; case does not matter, "" is in all.
+    /// Only assets with this text in name, key, device, serial number or model, ignoring case; "" for all.
     pub text: String,
-    /// In this state only.
+    /// Only assets in this state.
     pub state: Option<AssetState>,
-    /// Changed at this time or later.
+    /// Only those that changed at or after this time.
     pub updated_since: Option<Timestamp>,
 }
 
@@ -222,7 +222,7 @@ impl Scoped {
     /// Assets by name.
     ///
     /// # Errors
-    /// The database or the cursor.
+    /// The database failed, or the cursor is not valid.
     pub async fn assets(
         &self,
         filter: &AssetFilter,
@@ -259,7 +259,7 @@ impl Scoped {
     /// One asset with its placements and swaps.
     ///
     /// # Errors
-    /// The database.
+    /// The database failed.
     pub async fn asset(&self, id: AssetId) -> Result<Option<AssetDetail>, StoreError> {
         let (select, within) = (select(), sql::site_within(self.scope(), "a.site"));
         let sql = format!("{select} WHERE a.tenant = $1{within} AND a.asset = $2");
@@ -283,7 +283,7 @@ impl Scoped {
     /// The epochs of a counter of an asset; `None` if the scope has no such asset.
     ///
     /// # Errors
-    /// The database.
+    /// The database failed.
     pub async fn asset_history(&self, id: AssetId, counter: Counter) -> Result<Option<History>, StoreError> {
         let mut reader = self.reader().await?;
         if assets::read(&mut reader, self.scope(), id).await?.is_none() {

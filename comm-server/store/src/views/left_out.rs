@@ -41,7 +41,7 @@ fn reason(found: &AnyRow) -> Result<String, StoreError> {
     if row::flag(found, "gone")? {
         return Ok(match row::maybe_text(found, "elsewhere")? {
             Some(gateway) => format!("it has moved to gateway {gateway}"),
-            None => "it has left the fleet".to_owned(),
+            None => "it is no longer in the fleet".to_owned(),
         });
     }
     if firmware.trim() == wanted.trim() {
@@ -51,10 +51,11 @@ fn reason(found: &AnyRow) -> Result<String, StoreError> {
 }
 
 impl Scoped {
-    /// The failed devices of the roll-out that `id` retries which `id` does not order again; empty where it is no retry.
+    /// The failed devices of the retried roll-out that the retry `id` does not order again; empty if `id` is not a
+    /// retry.
     ///
     /// # Errors
-    /// The database or the cursor.
+    /// The database failed, or the cursor is not valid.
     pub async fn left_out_devices(
         &self,
         id: RolloutId,

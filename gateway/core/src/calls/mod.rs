@@ -74,7 +74,7 @@ impl Default for CallRules {
 }
 
 /// The number of readings in a row that must show a condition before its call opens, and must not show it before the
-/// call ends. A cover that is opened to add paper is no call. A service call opens at once, and ends only when two
+/// call ends. A cover that is opened to add paper is not a call. A service call opens at once, and ends only when two
 /// readings agree.
 const fn settling(kind: CallKind) -> (u8, u8) {
     match kind {
@@ -193,7 +193,7 @@ impl CallState {
         let mut calls = Calls { device, at, made: Vec::new() };
         self.missed = self.missed.saturating_add(1);
         if self.missed >= rules.offline_after.max(1) {
-            let detail = format!("no response {} times in a row", self.missed);
+            let detail = format!("no response to {} consecutive reads", self.missed);
             let offline = Condition { detail, ..Condition::unknown(CallKind::DeviceOffline, "") };
             self.raise(&mut calls, &offline);
         }

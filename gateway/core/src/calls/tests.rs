@@ -7,7 +7,7 @@ use super::*;
 
 const RULES: CallRules = CallRules { near_end_percent: 10.0, offline_after: 3 };
 
-/// One reading in short: error bits, console lines, level of the one supply.
+/// A reading in short form: error bits, console lines, level of the only supply.
 #[derive(Debug, Clone, Default)]
 struct Look {
     bits: Vec<&'static str>,
@@ -84,7 +84,7 @@ fn see(state: &mut CallState, reading: &Reading) -> Vec<Call> {
     state.on_reading(&RULES, None, &device(), (reading, Coverage::WHOLE))
 }
 
-/// Calls in short: `+service_call:SC542`.
+/// Calls in short form: `+service_call:SC542`.
 fn short(calls: &[Call]) -> Vec<String> {
     let sign = |edge| if edge == Edge::Raised { '+' } else { '-' };
     calls.iter().map(|c| format!("{}{}:{}", sign(c.edge), c.call.name(), c.detail)).collect()
@@ -210,7 +210,7 @@ fn another_capacity_is_another_supply() {
     assert_eq!(play(&[small, large])[1], ["+supply_replaced:Black Toner 60 %"]);
 }
 
-/// Levels, and what they make: `N` near end, `E` end, `R` replaced, small when it ends.
+/// Levels and the resulting calls: `N` near end, `E` end, `R` replaced; lower case when the call ends.
 #[test]
 fn the_habits_of_sensors_are_no_alarm() {
     let cases: [(&str, &[i64], &str); 11] = [
@@ -338,7 +338,7 @@ fn a_device_that_times_out_is_offline_once_until_it_responds() {
     let mut state = CallState::default();
     let mut silent = || short(&state.on_silence(&RULES, &device(), Timestamp::UNIX_EPOCH));
     assert!(silent().is_empty() && silent().is_empty());
-    assert_eq!(silent(), ["+device_offline:no response 3 times in a row"]);
+    assert_eq!(silent(), ["+device_offline:no response to 3 consecutive reads"]);
     assert!(silent().is_empty());
     let json = serde_json::to_vec(&state).unwrap();
     let mut state: CallState = serde_json::from_slice(&json).unwrap();

@@ -89,7 +89,7 @@ impl Update {
             let pause = pause(STAGING_PAUSE, STAGING_PAUSE_MAX, attempts);
             self.image = Image::Wanted { attempts, not_before: now + pause, detail: detail.to_owned() };
             let mut effects = self.report_staging(now, rules);
-            effects.push(Effect::Running(format!("staging failed and is retried: {detail}")));
+            effects.push(Effect::Running(format!("staging failed and will be retried: {detail}")));
             return effects;
         }
         let mut effects = self.fail_image(detail, "the image could not be staged", &self.context(now));

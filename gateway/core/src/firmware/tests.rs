@@ -67,7 +67,7 @@ fn next(update: &mut Update, seconds: i64, status: &Status) -> Vec<String> {
     short(&update.next(at(seconds), &RULES, view))
 }
 
-/// A device that shows a version, and nothing on its panel.
+/// A device that shows a version, and whose panel is empty.
 fn shows(version: &str) -> Option<Shown<'_>> {
     static QUIET: std::sync::LazyLock<Status> = std::sync::LazyLock::new(Status::default);
     Some(Shown { version: Some(version), status: &QUIET })
@@ -275,7 +275,7 @@ fn a_device_that_accepts_again_is_updated_after_all() {
     let refused = update.on_pushed(&id("a:1"), failure("refused", Reach::Nothing), at(100), &RULES);
     assert_eq!(short(&refused), ["wait no_connection a:1"]);
     let wait = update.wait_of(&update.devices[0], None, at(101)).unwrap();
-    assert_eq!(wait.text(), "waits: no connection for the push, tried again (attempt 1 of 10: refused)");
+    assert_eq!(wait.text(), "waits: no connection for the push, will be retried (attempt 1 of 10: refused)");
     assert!(next(&mut update, 114, &idle).is_empty());
     assert_eq!(next(&mut update, 115, &idle), ["push a:1"]);
     assert_eq!(short(&update.on_pushed(&id("a:1"), Ok(()), at(116), &RULES)), ["pushed a:1"]);

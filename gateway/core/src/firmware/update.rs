@@ -130,7 +130,7 @@ impl Update {
                 }
                 Some(wait) if give_up => {
                     let days = IDLE_WAIT_MAX.as_hours() / 24;
-                    device.detail = format!("it was not idle within {days} days: {}", wait.text());
+                    device.detail = format!("the device was not idle within {days} days: {}", wait.text());
                     effects.push(device.fail(seen.version, &context));
                 }
                 Some(wait) => effects.extend(device.report_wait(&wait, &context, rules)),

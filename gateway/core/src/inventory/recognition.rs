@@ -153,7 +153,7 @@ fn prefixed(record: &DeviceRecord, serial: &str) -> Finding {
     let own = usable(record.reading.identity()).unwrap_or_default();
     Finding {
         kind: FindingKind::PrefixedSerial,
-        detail: format!("has two forms of its serial number: {own} and {serial}"),
+        detail: format!("reports its serial number in two forms: {own} and {serial}"),
     }
 }
 
@@ -174,12 +174,12 @@ fn named(seen: &Sighting<'_>, findings: &mut Vec<Finding>) -> Result<DeviceId, I
     });
     if let Some(record) = swapped {
         let before = mac(record).unwrap_or("an unknown one");
-        let detail = format!("has the hardware address {own}, before {before}");
+        let detail = format!("has a new hardware address: {own}, before {before}");
         findings.push(Finding { kind: FindingKind::CardSwapped, detail });
         return Ok(record.device.clone());
     }
     let Some(other) = others.first() else { return Ok(id) };
-    let detail = format!("{} at {} has the serial number {serial} too", other.device, other.address.ip());
+    let detail = format!("{} at {} has the same serial number: {serial}", other.device, other.address.ip());
     findings.push(Finding { kind: FindingKind::DuplicateSerial, detail });
     let hex: String = own.chars().filter(char::is_ascii_hexdigit).collect();
     format!("{id}/{hex}").parse().or_else(|_| format!("mac:{hex}").parse())
@@ -195,7 +195,7 @@ fn role(seen: &Sighting<'_>, device: &DeviceId, findings: &mut Vec<Finding>) -> 
         findings.push(Finding { kind: FindingKind::SeenTwice, detail });
         return AddressRole::Secondary(there);
     }
-    findings.push(Finding { kind: FindingKind::Moved, detail: format!("was at {there}, is at {here}") });
+    findings.push(Finding { kind: FindingKind::Moved, detail: format!("moved from {there} to {here}") });
     AddressRole::Moved(there)
 }
 

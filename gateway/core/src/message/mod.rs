@@ -70,7 +70,7 @@ pub enum Malformed {
         octets: usize,
     },
     /// It is shorter than its header states.
-    #[error("truncated: its header states {promised} octets, {came} were received")]
+    #[error("truncated: its header states {promised} octets, but {came} were received")]
     CutOff {
         /// Octets after the header, as the header states.
         promised: usize,
@@ -86,7 +86,7 @@ pub enum Malformed {
         expected: &'static str,
     },
     /// It is not a response.
-    #[error("a PDU of tag {tag:02x}, expected a GetResponse (a2)")]
+    #[error("a PDU with tag {tag:02x}, expected a GetResponse (a2)")]
     Pdu {
         /// The tag.
         tag: u8,

@@ -13,13 +13,13 @@ fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     ber::element(tag, parts)
 }
 
-/// An answer with this after its request-id.
+/// A response with these octets after its request-id.
 fn answer(version: u8, community: &[u8], id: i32, rest: &[u8]) -> Vec<u8> {
     let pdu = tlv(RESPONSE, &[&tlv(2, &[&id.to_be_bytes()]), rest]);
     tlv(0x30, &[&[2, 1, version], &tlv(4, &[community]), &pdu])
 }
 
-/// An answer with one varbind, `1.3.6`, whose value is these octets.
+/// A response with one varbind, `1.3.6`, whose value is these octets.
 fn with_value(value: &[u8]) -> Vec<u8> {
     let varbind = tlv(0x30, &[&[6, 2, 0x2b, 6], value]);
     answer(1, b"public", ENVELOPE.id, &[&[2, 1, 0, 2, 1, 0][..], &tlv(0x30, &[&varbind])].concat())
@@ -124,7 +124,7 @@ fn what_is_wrong_is_named() {
     let told = |datagram: &[u8]| decode(datagram, ENVELOPE).unwrap_err().to_string();
     assert_eq!(told(b""), "0 octets that are not an SNMP message (tag 30)");
     assert_eq!(told(b"HTTP/1.1 400"), "12 octets that are not an SNMP message (tag 30)");
-    assert_eq!(told(&whole[..20]), "truncated: its header states 36 octets, 18 were received");
+    assert_eq!(told(&whole[..20]), "truncated: its header states 36 octets, but 18 were received");
     assert_eq!(told(&[0x30, 0x80, 0, 0]), "4 octets that are not an SNMP message (tag 30)");
     assert_eq!(
         told(&[0x30, 2, 5, 0]),
@@ -136,7 +136,7 @@ fn what_is_wrong_is_named() {
     assert_eq!(other.to_string(), "its SNMP version is 1, expected 0 (0 is v1, 1 is v2c)");
     assert_eq!(decode(&whole, Envelope { community: b"secret", ..ENVELOPE }), Err(Malformed::Community));
     let request = encode(ENVELOPE, &Request::Get(vec![oid("1.3.6")]));
-    assert_eq!(told(&request), "a PDU of tag a0, expected a GetResponse (a2)");
+    assert_eq!(told(&request), "a PDU with tag a0, expected a GetResponse (a2)");
     let varbinds = answer(1, b"public", ENVELOPE.id, &[2, 1, 0, 2, 1, 0, 0x30, 4, 0x30, 2, 5, 0]);
     assert!(told(&varbinds).ends_with("expected an object identifier at octet 31"), "{}", told(&varbinds));
 }

@@ -173,7 +173,7 @@ fn not_read(cx: &mut Context, address: SocketAddr, scope: ReadScope, failure: &R
     }
     cx.addresses.try_others(&id, address, now);
     match failure {
-        ReadFailure::NoResponse => silence::on_silence(cx, &id, "no answer"),
+        ReadFailure::NoResponse => silence::on_silence(cx, &id, "no response"),
         ReadFailure::Unreadable(why) => {
             cx.outcome.notices.push(Notice::Unreadable(id.clone(), why.clone()));
             answers::on_silence(cx, &id, why);

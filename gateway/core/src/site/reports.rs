@@ -12,7 +12,7 @@ use crate::calls::{OpenCall, is_covered_by_another};
 use crate::inventory::{DeviceRecord, Reported};
 use crate::mail_queue::QueuedMail;
 
-/// Reports a full reading if it is new or differs from what was reported.
+/// Reports a full reading, if the device is new or the reading differs from the last reported one.
 pub(super) fn inform(cx: &mut Context, id: &DeviceId, reading: &Reading) {
     let Some(record) = cx.state.devices.get(id) else { return };
     if let Some(trigger) = record.report_trigger(reading, true, cx.clock()) {
@@ -111,7 +111,7 @@ pub(super) fn report_again(cx: &mut Context) {
 pub(super) fn clear_calls_of(cx: &mut Context, provisional: &DeviceId, record: &DeviceRecord, id: &DeviceId) {
     let now = cx.clock();
     for open in &record.calls.open {
-        let detail = format!("this device is known as {id} now");
+        let detail = format!("this device now has the id {id}");
         cx.outcome.report(Report::Call(edge_of(provisional, open, Edge::Cleared, detail, now)), now);
         cx.outcome.effect(Effect::SendUrgent);
     }

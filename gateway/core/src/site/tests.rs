@@ -1,4 +1,4 @@
-//! Sites in unit tests: events and their outcomes.
+//! Unit tests of a site: events and their outcomes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -149,7 +149,7 @@ fn a_device_that_moves_keeps_its_record_and_another_one_at_its_address_is_no_sig
     let taken = find(&mut site, "E2", address(1), 600);
     assert_eq!(site.state().devices.len(), 2);
     assert_eq!(site.state().devices[&"acme:E2".parse().unwrap()].address, address(1));
-    assert!(calls(&taken).is_empty(), "one read without a response is no call");
+    assert!(calls(&taken).is_empty(), "one read without a response is not a call");
     let again = find(&mut site, "E2", address(1), 660);
     assert_eq!(calls(&again), [("acme:E1".to_owned(), CallKind::DeviceOffline, Edge::Raised)]);
     let back = find(&mut site, "E1", address(2), 720);

@@ -10,15 +10,15 @@ use wire::report::Lane;
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     /// The server does not respond, or the connection broke.
-    #[error("{what}: no answer from the communication server: {problem}")]
+    #[error("{what}: no response from the communication server: {problem}")]
     Unreachable {
         /// The request.
         what: &'static str,
-        /// Why, with what it came from.
+        /// Why, with the source error.
         problem: String,
     },
-    /// The server refused.
-    #[error("{what}: the communication server refused: {problem}")]
+    /// The server rejected the request.
+    #[error("{what}: rejected by the communication server: {problem}")]
     Refused {
         /// The request.
         what: &'static str,
@@ -27,8 +27,8 @@ pub enum RequestError {
         /// `Retry-After` of the response.
         retry_after: Option<Duration>,
     },
-    /// The response came from something that isn't a communication server (a proxy, a portal).
-    #[error("{what}: status {status} without a problem document: is a proxy between?")]
+    /// The response is not from a communication server, but perhaps from a proxy or a portal.
+    #[error("{what}: status {status} without a problem document, perhaps from a proxy in between")]
     NotAServer {
         /// The request.
         what: &'static str,
@@ -42,29 +42,29 @@ pub enum RequestError {
     Codec {
         /// The request.
         what: &'static str,
-        /// Why.
+        /// The cause.
         source: CodecError,
     },
 }
 
-/// What is done after a request failed.
+/// What follows from a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disposition {
-    /// Retry after a back-off; not before the time that the server named, if it did.
+    /// Retry after a back-off, and not before the time that the server gave, if any.
     RetryAfter(Option<Duration>),
     /// Continue at the sequence number that the server expects.
     ResumeAt {
         /// The number.
         expected: u64,
     },
-    /// Send fewer bytes at once.
+    /// Send smaller batches.
     Split,
-    /// The server will never accept it: quarantine it, and continue with what follows.
+    /// The server will never accept the report: quarantine it, and continue with the next one.
     Quarantine,
 }
 
 impl RequestError {
-    /// What is done after this failure.
+    /// What follows from this error.
     #[must_use]
     pub(crate) fn disposition(&self) -> Disposition {
         match self {
@@ -106,9 +106,9 @@ fn of_problem(problem: &Problem, retry_after: Option<Duration>) -> Disposition {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct StorageError {
-    /// Whether nothing can be stored at present, and the same request works when there is room.
+    /// Whether nothing can be stored at present; the same request will succeed when there is room.
     pub refuses: bool,
-    /// Why.
+    /// The cause.
     pub problem: String,
 }
 
@@ -122,7 +122,7 @@ pub enum ExchangeError {
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// The server's sequence numbers contradict each other.
-    #[error("the server and the spool do not agree on the numbers of the lane {0}")]
+    #[error("the server and the spool disagree on the sequence numbers of lane {0}")]
     Disagreement(Lane),
     /// The commands of a poll were not stored in time.
     #[error("the gateway did not decide on the commands in time")]
@@ -130,7 +130,7 @@ pub enum ExchangeError {
 }
 
 impl ExchangeError {
-    /// The time that the server named for the next request.
+    /// The delay that the server requested (`Retry-After`).
     pub(super) fn retry_after(&self) -> Option<Duration> {
         let Self::Request(error) = self else { return None };
         match error.disposition() {

@@ -1,4 +1,4 @@
-//! Exchanges by hand: what happened, and which request follows.
+//! Exchanges step by step: events, and the resulting requests.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl Bench {
         Self { uplink: Uplink::new(storage.clone(), s(0), 0.0, 1.0), storage, now: s(0) }
     }
 
-    /// The same after a first poll that came with an interval of an hour.
+    /// The same after a first poll, whose response had an interval of one hour.
     fn polled(urgent: u64, bulk: u64) -> Self {
         let mut bench = Self::new(0, 0);
         assert_eq!(bench.next(), "poll");
@@ -58,7 +58,7 @@ impl Bench {
         self.uplink.poll_effect(self.now, 1.0)
     }
 
-    /// The next effect as text; acknowledgements that change nothing are stored and left out.
+    /// The next effect as text. Acknowledgements that change nothing are stored and not shown.
     fn next(&mut self) -> String {
         loop {
             let Some(effect) = self.effect() else { return "wait".to_owned() };
@@ -211,13 +211,13 @@ fn gaps_without_end_fail_the_exchange() {
     }
     assert_eq!(bench.next(), "urgent");
     bench.refuse_batch(batch(1, 3), ProblemCode::SequenceGap, Some(1));
-    assert_eq!(bench.rest(), ["failed: test: the communication server refused: x (status 409)"]);
+    assert_eq!(bench.rest(), ["failed: test: rejected by the communication server: x (status 409)"]);
     // A server that accepts a batch and acknowledges less than it had is no better.
     bench.now = bench.uplink.poll_timeout().unwrap();
     assert_eq!(bench.next(), "urgent");
     let response = BatchResponse { acknowledged: 0, next_poll_s: 60, quarantined: Vec::new() };
     bench.event(Event::BatchSent(Some((batch(1, 3), Ok(response)))));
-    let failed = "failed: the server and the spool do not agree on the numbers of the lane urgent";
+    let failed = "failed: the server and the spool disagree on the sequence numbers of lane urgent";
     assert_eq!(bench.rest(), [failed]);
 }
 
@@ -261,7 +261,7 @@ fn a_gateway_that_can_store_nothing_polls_and_does_nothing_else() {
     assert_eq!(bench.next(), "poll");
     bench.answer_poll(&[]);
     assert_eq!(bench.rest(), ["ended"]);
-    // A disk that refuses again at once is no reason for a poll of its own within ten seconds.
+    // A disk that refuses again at once is not a reason for a poll of its own within ten seconds.
     bench.change(|storage| storage.problem = Some("full".to_owned()));
     assert_eq!(bench.uplink.poll_timeout(), Some(s(11)));
 }

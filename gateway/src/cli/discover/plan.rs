@@ -30,14 +30,14 @@ pub(super) fn print(
         return writeln!(out, "{plan}");
     }
     for part in parts {
-        let how = if part.swept { "swept" } else { "probed only where a device announces itself" };
+        let how = if part.swept { "swept" } else { "only devices that announce themselves are probed" };
         writeln!(out, "{:<32} port {:<5} {how}", part.span.to_string(), part.port)?;
     }
     for span in &search.sweep.exclude {
-        writeln!(out, "{:<32} left out", span.to_string())?;
+        writeln!(out, "{:<32} excluded", span.to_string())?;
     }
     for name in names {
-        writeln!(out, "{name:<32} by name, not part of the sweep")?;
+        writeln!(out, "{name:<32} by name, not in the sweep")?;
     }
     writeln!(
         out,

@@ -21,7 +21,7 @@ pub(super) fn requests(out: &mut dyn Write, exchanges: &[Exchange]) -> io::Resul
                 }
             }
             Response::Error(refusal) => writeln!(out, "    refused: {}", reason(*refusal))?,
-            Response::Timeout => writeln!(out, "    no answer")?,
+            Response::Timeout => writeln!(out, "    no response")?,
         }
     }
     Ok(())
@@ -38,8 +38,8 @@ pub(super) fn provenance(out: &mut dyn Write, provenance: &[Provenance]) -> io::
 /// RFC 3416 §3, error-status.
 fn reason(refusal: ErrorStatus) -> String {
     match refusal {
-        ErrorStatus::TooBig => "tooBig: the answer would not fit".to_owned(),
-        ErrorStatus::NoSuchName(place) => format!("noSuchName: object {place} isn't there"),
+        ErrorStatus::TooBig => "tooBig: the response would not fit".to_owned(),
+        ErrorStatus::NoSuchName(place) => format!("noSuchName: object {place} doesn't exist"),
         ErrorStatus::Other => "another error".to_owned(),
     }
 }

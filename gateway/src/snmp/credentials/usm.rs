@@ -40,7 +40,7 @@ pub enum UsmError {
     Password {
         /// The protocol.
         what: &'static str,
-        /// Why.
+        /// The cause.
         problem: CryptoError,
     },
 }
@@ -117,7 +117,7 @@ impl UsmCredentials {
         let mut weak = Vec::new();
         match self.level {
             Level::NoAuthNoPriv => weak.push("noAuthNoPriv protects nothing"),
-            Level::AuthNoPriv => weak.push("authNoPriv can be read on the way"),
+            Level::AuthNoPriv => weak.push("authNoPriv doesn't encrypt: anyone on the network can read it"),
             Level::AuthPriv => {}
         }
         if self.auth == Some(AuthProtocol::Md5) {

@@ -96,10 +96,10 @@ fn loss(state: &LaneState, lane: Lane, number: u64, judged: Acknowledgement) -> 
     let is_old_news = state.unconfirmed.is_some_and(|unconfirmed| unconfirmed.went_back());
     let (reports, detail) = match judged {
         Acknowledgement::ServerBehind { lost, .. } => {
-            (gone.saturating_add(lost), "the server no longer has what it had acknowledged")
+            (gone.saturating_add(lost), "the server no longer has reports that it had acknowledged")
         }
         Acknowledgement::ServerAhead { .. } if !is_old_news => {
-            (gone, "the spool is older than what the server has")
+            (gone, "the spool is older than the server's last acknowledgement")
         }
         Acknowledgement::Nothing
         | Acknowledgement::Confirmed
@@ -107,7 +107,7 @@ fn loss(state: &LaneState, lane: Lane, number: u64, judged: Acknowledgement) -> 
         | Acknowledgement::Compared { .. }
         | Acknowledgement::Begin { .. }
         | Acknowledgement::ServerAhead { .. } => {
-            (gone, "they went with a damaged spool, and the server doesn't have them")
+            (gone, "they were lost with a damaged spool, and the server doesn't have them")
         }
     };
     if reports == 0 && (is_old_news || !judged.is_new_epoch()) {

@@ -106,7 +106,7 @@ impl Writer {
                 }
                 disk.close();
             }
-            Err(DiskError::Damaged(why)) => tracing::error!(why, "the store can't be opened again"),
+            Err(DiskError::Damaged(why)) => tracing::error!(why, "the spool's store can't be opened again"),
             Err(error @ DiskError::Io(_)) => return Err(error),
         }
         let opened = opening::open(&self.path, &self.reserve, Some(self.epoch.clone()))

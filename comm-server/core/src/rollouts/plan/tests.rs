@@ -73,7 +73,7 @@ fn a_date_in_the_past_is_refused_by_every_door_with_the_way_to_do_it_now() {
     let said = "the date 2020-01-01T00:00:00Z is in the past: it is 2026-01-01T00:00:00Z now";
     assert_eq!(past.to_string(), said);
     for (interface, way) in
-        [(Interface::CommandLine, "--now"), (Interface::Api, "leave it out"), (Interface::Page, "empty")]
+        [(Interface::CommandLine, "--now"), (Interface::Api, "omit it"), (Interface::Page, "empty")]
     {
         assert!(past.remedy(interface).unwrap().contains(way), "{interface:?}");
     }
@@ -85,13 +85,16 @@ fn a_date_in_the_past_is_refused_by_every_door_with_the_way_to_do_it_now() {
 #[test]
 fn an_unknown_model_lists_similar_ones_and_an_updated_one_is_reported() {
     let unknown = plan(&spec("IM C450", "2.0"), &fleet(), NOW).unwrap_err().to_string();
-    assert!(unknown.starts_with("no device is a Ricoh IM C450; there are: ricoh IM C4500"), "{unknown}");
+    assert!(
+        unknown.starts_with("no device of Ricoh IM C450 is known; there are: ricoh IM C4500"),
+        "{unknown}"
+    );
     let strange = plan(&spec("XYZZY 9", "2.0"), &fleet(), NOW).unwrap_err().to_string();
     assert!(strange.contains("ricoh IM C3000, ricoh IM C4500"), "{strange}");
     let none = plan(&spec("IM C450", "2.0"), &Fleet::default(), NOW).unwrap_err().to_string();
     assert!(none.ends_with("no device has reported its model yet"), "{none}");
     let done = plan(&spec("IM C4500", "1.0"), &fleet(), NOW).unwrap_err().to_string();
-    assert_eq!(done, "no device of Ricoh IM C4500 lacks version 1.0: all 1 show it already");
+    assert_eq!(done, "nothing to update: all 1 devices of Ricoh IM C4500 already show version 1.0");
     let empty = plan(&spec("IM C4500", " "), &fleet(), NOW).unwrap_err();
     assert!(matches!(empty, PlanError::Field { field: "version", .. }), "{empty}");
 }
@@ -121,7 +124,7 @@ fn a_downgrade_must_be_meant_and_versions_that_cant_be_compared_are_not_guessed(
     let refused = plan(&older, &fleet(), NOW).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "4 of 4 devices show a newer version than 0.9 (such as 2.0): it would be a downgrade"
+        "4 of 4 devices show a newer version than 0.9 (such as 2.0): this would be a downgrade"
     );
     assert!(refused.remedy(Interface::CommandLine).unwrap().contains("--allow-downgrade"));
     assert_eq!(

@@ -13,10 +13,10 @@ use super::queue::Queue;
 use super::{Answer, GatewayKey, PollOutcome, PollRequest, TakePolls, Transactions, Waiting, What, answer};
 use crate::db::{Engine, StoreError, failed};
 
-/// Changes in one transaction.
+/// Maximum number of changes in one transaction.
 const PER_COMMIT: usize = 256;
 
-/// Commits the changes that wait in groups, one group at a time.
+/// Commits the queued changes in groups, one group at a time.
 pub(super) async fn run(transactions: Transactions, mut queue: Queue, closing: CancellationToken) {
     let mut changes = Vec::with_capacity(PER_COMMIT);
     while queue.take(&mut changes, PER_COMMIT, &closing).await > 0 {
@@ -24,7 +24,7 @@ pub(super) async fn run(transactions: Transactions, mut queue: Queue, closing: C
     }
 }
 
-/// Commits each change that waits on its own, up to `at_once` of them at a time.
+/// Commits each queued change in its own transaction, up to `at_once` at a time.
 pub(super) async fn run_singles(
     transactions: Transactions,
     mut queue: Queue,
@@ -46,13 +46,13 @@ pub(super) async fn run_singles(
 }
 
 impl Transactions {
-    /// Makes the changes, commits, and sends the outcomes.
+    /// Executes the changes, commits, and sends the outcomes.
     async fn finish(&self, changes: &mut Vec<Waiting>) {
         let mut answers = Vec::with_capacity(changes.len());
         let committed = self.commit(changes, &mut answers).await;
         let committed = committed.map_err(|error| chain(&error));
         if let Err(reason) = &committed {
-            tracing::error!(reason, "a transaction failed");
+            tracing::error!(reason, "a database transaction failed and was rolled back");
         }
         changes.clear();
         for answer in answers {
@@ -60,8 +60,8 @@ impl Transactions {
         }
     }
 
-    /// Applies the changes in one transaction. If the transaction breaks, changes without a response are dropped, and
-    /// their callers get the error that the store is unreachable.
+    /// Applies the changes in one transaction. If the transaction breaks, changes without an outcome are dropped, and
+    /// their callers get [`StoreError::Unreachable`].
     async fn commit(&self, changes: &mut Vec<Waiting>, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
         let mut transaction =
             self.pool.begin_with(self.engine.begin()).await.map_err(failed("begin transaction"))?;
@@ -96,11 +96,11 @@ impl Transactions {
     }
 }
 
-/// A poll that waits.
+/// A queued poll.
 type Poll = (Box<PollRequest>, oneshot::Sender<Result<PollOutcome, StoreError>>);
 
-/// Handles polls, each of another gateway: all in one transaction or, if that fails, one by one, so that one that fails
-/// doesn't affect the others.
+/// Handles polls, each of a different gateway: all in one transaction or, if that fails, one by one, so that one that
+/// fails doesn't affect the others.
 async fn take_polls(
     connection: &mut AnyConnection,
     take: TakePolls,
@@ -133,7 +133,7 @@ async fn mark(connection: &mut AnyConnection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Ends the savepoint of [`mark`], and rolls back to it unless the change is to be kept.
+/// Releases the savepoint of [`mark`], and rolls back to it before unless the change is kept.
 async fn release(connection: &mut AnyConnection, keep: bool) -> Result<(), StoreError> {
     if !keep {
         sqlx::query("ROLLBACK TO one")

@@ -1,9 +1,8 @@
-//! What devices show one look after the other, and the edges of the calls that it makes: `+near 1.1`, `-end 1.5`,
-//! `new 1.1`.
+//! Sequences of readings, and the edges of the resulting calls: `+near 1.1`, `-end 1.5`, `new 1.1`.
 
 use super::*;
 
-/// A supply in short: row, type, colour, description, percent or state, `W` where it is a receptacle.
+/// A supply in short form: row, type, colour, description, percentage or state; `W` for a receptacle.
 #[derive(Debug, Clone, Copy)]
 struct Row(u32, &'static str, &'static str, &'static str, i64);
 
@@ -43,7 +42,7 @@ impl Row {
     }
 }
 
-/// A look: bits, supplies, rows of the alert table as `(code, group index)`, what was read.
+/// A reading: bits, supplies, rows of the alert table as `(code, group index)`, and the coverage.
 #[derive(Debug, Clone)]
 struct See {
     bits: &'static [&'static str],
@@ -98,7 +97,7 @@ fn edges(calls: &[Call]) -> String {
     edges.join(", ")
 }
 
-/// Plays the looks and compares the edges; the state is stored and loaded between them.
+/// Processes the readings and compares the edges. The state is stored and loaded between readings.
 fn plays(name: &str, looks: &[(See, &str)]) -> Vec<Call> {
     let mut state = CallState::default();
     let mut all = Vec::new();
@@ -130,7 +129,7 @@ fn a_bit_counts_beside_levels_and_is_about_the_one_that_shows_none() {
     assert_eq!(calls[0].detail, "Cyanpatron is low");
     assert_eq!(calls[1].detail, "Cyanpatron is empty");
     plays(
-        "one level is no sensor in steps",
+        "one level is not a sensor in steps",
         &[(rows(30), ""), (rows(-3).bits(LOW), "+near 1.1"), (rows(30), "-near 1.1"), (rows(30), "")],
     );
     let yellow = |level| see_rows(&[CYAN, GULE.at(level), BLACK, DRUM]);
@@ -324,7 +323,7 @@ fn a_call_by_a_row_ends_when_the_row_is_gone_from_a_table_that_was_read() {
         ],
     );
     plays(
-        "an index that is no supply's",
+        "an index that is not a supply's",
         &[(rows(0).alert(1109, -1), "+end 1.5"), (rows(0), ""), (rows(0), "-end 1.5")],
     );
     plays("an index of another", &[(rows(0).alert(1109, 1), "+end 1.5")]);

@@ -30,8 +30,8 @@ pub enum CounterValue {
         /// The column of the values.
         value: Oid,
     },
-    /// The sum of whole columns whose rows are paper sizes, trays and the like. All of the first must have a row,
-    /// those of the second are added if they have one.
+    /// The sum of whole columns whose rows are paper sizes, trays and the like. Each column of the
+    /// first list must have a row; columns of the second list are added if they have one.
     Columns(Vec<Oid>, Vec<Oid>),
     /// A record in an octet string.
     Octets {
@@ -358,7 +358,11 @@ mod tests {
         assert_eq!(read("{octets: {oid: 1.9.4.0, id: 0x02}}"), found(256, "1.9.4.0"));
         assert_eq!(read("{rows: {key: 1.9.5.1, is: [200], value: 1.9.5.2}}"), found(300, "1.9.5.2.7"));
         assert_eq!(read("{rows: {key: 1.9.5.1, is: [10, 200], value: 1.9.5.2}}").unwrap().0, 1200);
-        assert_eq!(read("{rows: {key: 1.9.5.1, is: [10, 11], value: 1.9.5.2}}"), None, "a part is no total");
+        assert_eq!(
+            read("{rows: {key: 1.9.5.1, is: [10, 11], value: 1.9.5.2}}"),
+            None,
+            "a part is not a total"
+        );
         assert_eq!(
             read("{rows: {key: 1.9.5.1, is: [10], plus_if_there: [11], value: 1.9.5.2}}"),
             found(900, "1.9.5.2.1")
