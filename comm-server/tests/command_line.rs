@@ -94,7 +94,7 @@ fn check_finds_everything_at_once_and_makes_nothing() {
         let said = said(&checked);
         assert_eq!(checked.status.code(), Some(2), "{said}");
         for expected in
-            [expected.as_str(), "cadence.regular_s: is 0", "absent.pem isn't there: issue it first"]
+            [expected.as_str(), "cadence.regular_s: is 0", "absent.pem doesn't exist: issue it first"]
         {
             assert!(said.contains(expected), "{said} lacks {expected}");
         }
@@ -375,7 +375,7 @@ async fn each_command_acts_for_one_dealer() {
         (&["user", "add", "sam", "--role", "provider"], "a role of a dealer"),
         (&["--dealer", "provider", "user", "add", "sam", "--role", "viewer"], "expected provider"),
         (&["--dealer", "provider", "gateway", "add", "gw-8"], "there is no dealer"),
-        (&["dealer", "add", "north", "--name", "x"], "which another dealer has already"),
+        (&["dealer", "add", "north", "--name", "x"], "already used by another dealer"),
     ] {
         let refused = run(dir.path(), wrong);
         assert_eq!(refused.status.code(), Some(1), "{wrong:?}");
