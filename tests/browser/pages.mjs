@@ -102,6 +102,8 @@ async function violations(page) {
 async function printed(page, name) {
   await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
   await page.setViewportSize({ width: 720, height: 1000 });
+  // A chart takes the width of the paper with its next frame.
+  await page.waitForFunction(() => document.documentElement.scrollWidth <= window.innerWidth, null, { timeout: 3000 }).catch(() => {});
   const wrong = await page.evaluate(() => {
     const found = [];
     const light = (color) => color.match(/[\d.]+/g).slice(0, 3).every((part) => Number(part) > 200);

@@ -128,7 +128,11 @@ async fn a_standby_is_read_where_seconds_do_not_matter() -> Result<()> {
     scene.is_read().await?;
     scene.pause().await?;
     scene.gateway("gw-2")?;
-    scene.health("the standby to be behind", |answer| answer.contains("s behind the primary, the maximum is 1")).await?;
+    scene
+        .health("the standby to be behind", |answer| {
+            answer.contains("s behind the primary, the maximum is 1")
+        })
+        .await?;
     assert_eq!(names(&other.list("/api/v1/gateways").await?), ["gw-1", "gw-2"]);
     scene.resume()?;
     scene.is_read().await?;
