@@ -24,7 +24,7 @@ use crate::operators::caller::Fields;
 use crate::operators::error::ApiError;
 use crate::services::View;
 use crate::services::audit::parse_time;
-use crate::store::{Asset, AssetFilter, AssetState, DevicePlace, SiteFilter};
+use crate::store::{Asset, AssetFilter, AssetState, DevicePlace, PageRows, SiteFilter};
 
 const STATES: [(&str, &str); 4] =
     [("", "All assets"), ("in_use", "In use"), ("empty", "Without a device"), ("retired", "Retired")];
@@ -138,6 +138,7 @@ pub(super) async fn show(
 
 /// The first sites to choose from; others are entered by their id.
 pub(super) async fn sites(view: &View) -> Result<Vec<SiteChoice>, PageError> {
+    let view = view.clone().with_rows(PageRows::MAX);
     let found = view.sites(&SiteFilter::default(), None).await?.items.into_iter();
     let choice = |s: crate::store::Site| SiteChoice {
         id: s.id.to_string(),

@@ -113,7 +113,7 @@ fn everything(tenant: &TenantId) -> &'static str {
     if tenant.is_provider() { "The list of dealers" } else { "Every customer" }
 }
 
-/// The parts of the tree to choose from: everything, and the first 50 customers and sites.
+/// The parts of the tree to choose from: everything, and the first 500 customers and sites.
 pub(super) async fn parts(
     view: &View,
     caller: &Caller,
