@@ -50,7 +50,7 @@ pub enum ConfigError {
         file: PathBuf,
         /// `:LINE:COLUMN` where known.
         place: Place,
-        /// Key, `networks[0].cidr: `, or "".
+        /// The key with a colon, such as `networks[0].cidr: `; "" for the whole file.
         path: String,
         /// What was found and what was expected.
         problem: String,

@@ -48,8 +48,8 @@ pub enum RepositoryError {
         /// The directory.
         dir: PathBuf,
     },
-    /// A file of metadata is not what it should be.
-    #[error("{}: not usable", path.display())]
+    /// A metadata file can't be parsed, or has content that is not valid.
+    #[error("{}: not valid metadata", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -63,8 +63,8 @@ pub enum RepositoryError {
         /// The file.
         path: PathBuf,
     },
-    /// A change would make metadata that gateways don't accept.
-    #[error("the change is not possible")]
+    /// A change would make metadata that gateways reject.
+    #[error("gateways would reject the new metadata")]
     Unwritable(#[source] Refusal),
     /// There is no higher version.
     #[error("{role} has the highest possible version: it can't be signed again")]

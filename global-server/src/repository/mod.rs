@@ -72,7 +72,7 @@ impl Default for Lifetimes {
 }
 
 impl Lifetimes {
-    /// Days of a role.
+    /// Days for which the signatures of a role are valid.
     fn days(self, role: &RoleName) -> u32 {
         match role.as_str() {
             "root" => self.root_days,

@@ -49,7 +49,7 @@ pub(crate) enum Change {
     Add(TopLevel, PathBuf),
     /// The key with this id, or the only one whose id begins so, may no longer sign.
     Remove(TopLevel, String),
-    /// So many keys must sign.
+    /// The number of keys that must sign.
     Threshold(TopLevel, u64),
 }
 
@@ -148,7 +148,7 @@ impl Repository {
 }
 
 impl State {
-    /// A role that people sign.
+    /// A role that people sign, with offline keys.
     fn signed_role(&self, role: &str) -> Result<RoleName, RepositoryError> {
         match role {
             "root" => Ok(RoleName::root()),

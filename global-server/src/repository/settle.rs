@@ -42,7 +42,7 @@ pub struct Missing {
     pub file: Option<PathBuf>,
 }
 
-/// What became of a change.
+/// The result of a change.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     /// What gateways see from now on.

@@ -10,7 +10,7 @@ use super::error::RepositoryError;
 use super::files::{read, versioned};
 use super::{Lifetimes, Repository};
 
-/// A role as a file and as a value.
+/// The file of a role, and what it says.
 #[derive(Debug, Clone)]
 pub(super) struct Held<R> {
     pub(super) document: Document,

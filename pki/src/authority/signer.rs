@@ -9,7 +9,7 @@ use super::{AuthorityError, Intermediate};
 use crate::rejection::Rejection;
 use crate::{facts, inspect};
 
-/// One generation of an intermediate.
+/// An intermediate CA: a renewal makes the next generation of it.
 pub(super) struct Signer {
     pub(super) which: Intermediate,
     pub(super) generation: u32,

@@ -1,4 +1,4 @@
-//! The values of the vectors, which are never changed after a release, as the files.
+//! The messages whose encodings are the golden vectors. A released message never changes, nor does its file.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

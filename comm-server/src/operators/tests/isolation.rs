@@ -145,7 +145,8 @@ async fn compare(site: &Site, person: &Person, operation: &Operation, wrong: &mu
     slots.len()
 }
 
-/// Compares every operation for somebody of the second dealer; how many pairs.
+/// Compares the responses to a user of the second dealer for foreign and unknown ids, for every operation. Returns the
+/// number of pairs.
 async fn compare_all(with_token: bool) -> usize {
     let site = two_dealers().await;
     let head = site.log_in("alfa-head", PASSWORD).await;

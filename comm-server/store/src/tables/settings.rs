@@ -10,7 +10,7 @@ use crate::db::{StoreError, failed, row};
 
 const TABLE: &str = "settings";
 
-/// The keys of a part of the tree and of those above it; "" if there is none.
+/// A part of the tree, by its own id and those of the parts above it; "" for each level below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Lineage {
     pub(crate) customer: String,

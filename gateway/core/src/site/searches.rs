@@ -27,7 +27,7 @@ pub struct Searches {
     running: bool,
     /// A search was ordered while another one was running, which may have passed the address in question.
     again: bool,
-    /// A scheduled search waits for its window.
+    /// Whether a scheduled search waits for its window.
     due: bool,
     /// Addresses that the last, interrupted search has covered.
     covered: usize,
