@@ -9,7 +9,7 @@ use tuf::{RoleName, Targets};
 use super::error::RepositoryError;
 use super::history::{Deed, Entry};
 use super::keys::read_public;
-use super::settle::Outcome;
+use super::outcome::Outcome;
 use super::state::delegated_roles;
 use super::timestamps::Due;
 use super::{Lifetimes, Repository};

@@ -9,7 +9,7 @@ use tuf::{Document, RoleName, Root, Targets, TrustedSet};
 
 use super::error::RepositoryError;
 use super::files::{make_dir, read, versioned};
-use super::settle::Outcome;
+use super::outcome::Outcome;
 use super::state::Held;
 use super::timestamps::{Due, Listing};
 use super::{Lifetimes, ROOT, Repository};
@@ -64,7 +64,7 @@ impl Repository {
         self.write_version::<Root>(&root_name, version, &root.document)?;
         self.write_metadata(ROOT, &root.document.to_bytes())?;
         let role = root_name.as_str().to_owned();
-        installed.insert(0, super::settle::Installed { role, version });
+        installed.insert(0, super::outcome::Installed { role, version });
         Ok(Outcome { installed, missing })
     }
 

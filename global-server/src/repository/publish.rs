@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use durable::NewFile;
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tuf::RoleName;
 use wire::image::{ImageFacts, target_name};
 use wire::limits::IMAGE_BYTES;
@@ -16,8 +16,8 @@ use wire::text::is_hidden;
 
 use super::error::{RepositoryError, at};
 use super::history::{Deed, Entry};
-use super::settle::Outcome;
-use super::state::State;
+use super::outcome::Outcome;
+use super::state::{State, sha256_of};
 use super::timestamps::Due;
 use super::{Lifetimes, Repository};
 
@@ -109,11 +109,6 @@ impl Repository {
         let role = role.as_str().to_owned();
         Ok(Published { target, sha256, length, role, metadata_version, already: false, outcome })
     }
-}
-
-/// The digest in an entry of `targets`.
-pub(super) fn sha256_of(entry: &Value) -> String {
-    entry["hashes"]["sha256"].as_str().unwrap_or_default().to_owned()
 }
 
 impl State {

@@ -2,62 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
-use std::path::PathBuf;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use tuf::{Document, Key, Role, RoleKeys, RoleName, Root, Targets};
 
 use super::error::{RepositoryError, at};
 use super::files::{self, make_dir};
 use super::keys::Keyring;
-use super::publish::sha256_of;
-use super::state::{Held, State, delegated_roles, empty_targets};
+use super::outcome::{Installed, Missing, Outcome};
+use super::state::{Held, State, delegated_roles, empty_targets, sha256_of};
 use super::timestamps::{Due, Listing};
 use super::{Lifetimes, Repository};
-
-/// A version of a role that was installed: gateways see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Installed {
-    /// The role.
-    pub role: String,
-    /// Its version.
-    pub version: u64,
-}
-
-/// Signatures that a version of a role lacks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Missing {
-    /// The role.
-    pub role: String,
-    /// Its version.
-    pub version: u64,
-    /// The role that names the keys, with its version.
-    pub named_by: String,
-    /// Signatures that are missing.
-    pub more: usize,
-    /// Ids of the keys that may give them.
-    pub keys: Vec<String>,
-    /// The file to sign; `None` if `refresh` makes it where the keys are.
-    pub file: Option<PathBuf>,
-}
-
-/// The result of a change.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Outcome {
-    /// What gateways see from now on.
-    pub installed: Vec<Installed>,
-    /// What must be signed before they see the rest.
-    pub missing: Vec<Missing>,
-}
-
-impl Outcome {
-    /// The version of a role that was installed.
-    #[must_use]
-    pub fn version(&self, role: &RoleName) -> Option<u64> {
-        self.installed.iter().find(|installed| installed.role == role.as_str()).map(|found| found.version)
-    }
-}
 
 /// Keys and the role that names them.
 #[derive(Clone, Copy)]
@@ -90,6 +45,20 @@ struct Settling<'a> {
 }
 
 impl Repository {
+    /// Signs the snapshot and the timestamp again if they are due or their keys are no longer trusted.
+    ///
+    /// # Errors
+    /// The repository can't be changed, or its metadata isn't trusted.
+    pub fn refresh(
+        &self,
+        due: Due,
+        lifetimes: Lifetimes,
+        now: Timestamp,
+    ) -> Result<Outcome, RepositoryError> {
+        let _lock = self.lock()?;
+        self.settle(self.state()?, Vec::new(), due, (lifetimes, now))
+    }
+
     /// Signs next versions with the keys that are here, installs those with enough signatures, and brings snapshot and
     /// timestamp up to date. The caller holds the lock.
     pub(super) fn settle(

@@ -9,7 +9,7 @@ use tuf::{Document, RoleName, Root, Targets};
 use super::error::{RepositoryError, at};
 use super::files::read;
 use super::keys::SigningKey;
-use super::settle::Outcome;
+use super::outcome::Outcome;
 use super::timestamps::Due;
 use super::{Lifetimes, Repository};
 

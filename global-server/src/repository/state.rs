@@ -180,3 +180,8 @@ pub(super) fn delegated_roles(targets: &Targets) -> BTreeMap<RoleName, RoleKeys>
         Some(Delegates::Bins(_)) | None => BTreeMap::new(),
     }
 }
+
+/// The digest in an entry of `targets`.
+pub(super) fn sha256_of(entry: &Value) -> String {
+    entry["hashes"]["sha256"].as_str().unwrap_or_default().to_owned()
+}

@@ -10,7 +10,7 @@ use tuf::{Document, Role, RoleKeys, RoleName, Root, Snapshot, Targets};
 use super::error::RepositoryError;
 use super::files::versioned;
 use super::keys::Keyring;
-use super::settle::{Installed, Missing, Outcome};
+use super::outcome::{Installed, Missing};
 use super::state::{Held, SPEC_VERSION};
 use super::{Lifetimes, Repository};
 
@@ -38,20 +38,6 @@ pub(super) struct Listing<'a> {
 type Signed = (Vec<Installed>, Vec<Missing>);
 
 impl Repository {
-    /// Signs the snapshot and the timestamp again if they are due or their keys are no longer trusted.
-    ///
-    /// # Errors
-    /// The repository can't be changed, or its metadata isn't trusted.
-    pub fn refresh(
-        &self,
-        due: Due,
-        lifetimes: Lifetimes,
-        now: Timestamp,
-    ) -> Result<Outcome, RepositoryError> {
-        let _lock = self.lock()?;
-        self.settle(self.state()?, Vec::new(), due, (lifetimes, now))
-    }
-
     pub(super) fn timestamps(
         &self,
         listing: &Listing<'_>,

@@ -7,9 +7,8 @@ use wire::image::target_name;
 
 use super::error::RepositoryError;
 use super::history::{Deed, Entry};
-use super::publish::sha256_of;
-use super::settle::Outcome;
-use super::state::State;
+use super::outcome::Outcome;
+use super::state::{State, sha256_of};
 use super::timestamps::Due;
 use super::{Lifetimes, Repository, files, is_digest};
 
