@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use comm_server_core::rollouts::{DeviceStep, Interface, RolloutSpec, RolloutState, Start};
+use comm_server_core::tenancy::{CustomerId, Part, SiteId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,7 +14,7 @@ use wire::problem::ProblemCode;
 use wire::report::WaitReason;
 
 use super::errors::{ReadErrors, WriteErrors};
-use super::list::{List, NoFilter, PageParams, Paged};
+use super::list::{List, PageParams, Paged};
 use super::states;
 use crate::operators::OperatorState;
 use crate::operators::caller::{Body, Caller};
@@ -213,17 +214,30 @@ pub(super) struct RolloutCreated {
     rollout: Uuid,
 }
 
+/// The filter of a list of roll-outs.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RolloutParams {
+    /// Only those with devices of this customer.
+    customer: Option<Uuid>,
+    /// Only those with devices of this site; `customer` doesn't matter then.
+    site: Option<Uuid>,
+}
+
 /// Roll-outs, newest first.
 #[utoipa::path(
-    get, path = "/api/v1/rollouts", tag = "firmware", operation_id = "list_rollouts", params(PageParams),
+    get, path = "/api/v1/rollouts", tag = "firmware", operation_id = "list_rollouts",
+    params(RolloutParams, PageParams),
     responses((status = 200, body = List<Rollout>, description = "A page of roll-outs"), ReadErrors)
 )]
 pub(super) async fn list(
     State(state): State<OperatorState>,
     caller: Caller,
-    Paged(NoFilter {}, page): Paged<NoFilter>,
+    Paged(params, page): Paged<RolloutParams>,
 ) -> Result<Json<List<Rollout>>, ApiError> {
-    let view = page.of(state.view(&caller, Permission::SeeFleet)?);
+    let part = Part::of(params.customer.map(CustomerId), params.site.map(SiteId));
+    let view = page.of(state.view_within(&caller, Permission::SeeFleet, part)?);
     Ok(Json(List::of(view.rollouts(page.cursor()).await?)))
 }
 

@@ -15,12 +15,9 @@ use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::table_columns::{Column, Columns};
+use super::table_columns::{Column, Columns, FORMAT};
 use crate::operators::error::ApiError;
 use crate::store::PageRows;
-
-/// The parameter that selects the format.
-pub(super) const FORMAT: &str = "format";
 
 /// Maximum size of a page as JSON, bytes.
 const PAGE_BYTES: usize = 64 << 20;

@@ -9,7 +9,8 @@ use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ArrayItems, Schema};
 use utoipa::openapi::{ContentBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Required, Type};
 
-use super::table::FORMAT;
+/// The parameter that selects the format of a list.
+pub(super) const FORMAT: &str = "format";
 
 /// Maximum depth of objects within an item.
 const DEPTH: usize = 3;

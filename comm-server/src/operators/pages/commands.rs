@@ -16,6 +16,7 @@ use super::icon::Icon;
 use super::layout::Layout;
 use super::list::{Cursor, Pages};
 use super::live::Wanted;
+use super::place::{Place, PlaceNote};
 use super::session::{FormSubmission, PageParams, PageSession};
 use super::state::{self, StateBadge};
 use super::time::When;
@@ -33,6 +34,8 @@ pub(super) struct Query {
     q: Option<String>,
     #[serde(default)]
     gateway: String,
+    #[serde(flatten)]
+    place: Place,
     #[serde(default)]
     page: Cursor,
     done: Option<String>,
@@ -45,6 +48,7 @@ struct CommandsPage<'a> {
     orders: Vec<Choice>,
     q: &'a str,
     gateway: &'a str,
+    place: Option<PlaceNote>,
     choice: &'a GatewayChoice,
     live: &'a CommandsLive,
 }
@@ -93,14 +97,17 @@ pub(super) async fn show(
 ) -> Result<Response, PageError> {
     let now = Timestamp::now();
     let gateway = identifier(&query.gateway)?;
-    let view = state.view(&caller, Permission::SeeFleet)?;
+    let view = state.view_within(&caller, Permission::SeeFleet, query.place.part()?)?;
+    let place = query.place.note(&view, "/commands").await?;
+    let [customer, site] = query.place.values();
+    let values = [("gateway", query.gateway.as_str()), customer, site];
     let found = view.commands(gateway.as_ref(), query.page.get()).await?;
     let q = query.q.as_deref().unwrap_or(&query.gateway);
     let gateways = view.find_gateways(&GatewayFilter { text: q.to_owned(), unassigned: false }, None).await?;
     let choice = found_gateways(gateways, q);
     let live = CommandsLive {
-        pages: Pages::new("/commands", &[("gateway", &query.gateway)], found.next.as_deref())
-            .with_table("/api/v1/commands", &[("gateway", &query.gateway)]),
+        pages: Pages::new("/commands", &values, found.next.as_deref())
+            .with_table("/api/v1/commands", &values),
         commands: found.items.into_iter().map(|command| row(command, now)).collect(),
     };
     Ok(wanted.answer(&[&choice, &live], || CommandsPage {
@@ -108,6 +115,7 @@ pub(super) async fn show(
         orders: allowed(&caller),
         q,
         gateway: &query.gateway,
+        place,
         choice: &choice,
         live: &live,
     }))

@@ -15,7 +15,7 @@ use super::icon::Icon;
 use super::layout::Layout;
 use super::list::{Cursor, Pages};
 use super::live::Wanted;
-use super::place::{page_of_customer, page_of_site};
+use super::place::{lists_of, page_of_customer, page_of_site};
 use super::session::{FormSubmission, PageParams, PageSession};
 use super::settings::{SettingRow, rows};
 use super::sites::SiteRow;
@@ -141,14 +141,9 @@ pub(super) async fn show_one(
     let sites = view.sites(&filter, query.page.get()).await?;
     let settings = state.services.settings.of(&caller.actor, &Node::Customer(id)).await?.unwrap_or_default();
     let id_text = id.to_string();
-    let narrowed = |path: &str| address(path, &[("customer", &id_text)]);
     Ok(page(&CustomerPage {
         layout: Layout::new(&caller, "/customers", query.done.as_deref()),
-        links: vec![
-            ("Devices", narrowed("/")),
-            ("Gateways", narrowed("/gateways")),
-            ("Calls", narrowed("/calls")),
-        ],
+        links: lists_of("customer", &id_text),
         pages: Pages::new(&page_of_customer(id), &[], sites.next.as_deref()),
         sites: sites.items.into_iter().map(Into::into).collect(),
         settings: rows(settings),

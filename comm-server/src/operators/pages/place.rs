@@ -68,6 +68,19 @@ impl Place {
     }
 }
 
+/// The lists that a customer or a site can narrow, with the address of each.
+pub(super) fn lists_of(level: &str, id: &str) -> Vec<(&'static str, String)> {
+    let lists = [
+        ("Devices", "/"),
+        ("Assets", "/assets"),
+        ("Gateways", "/gateways"),
+        ("Calls", "/calls"),
+        ("Commands", "/commands"),
+        ("Roll-outs", "/rollouts"),
+    ];
+    lists.map(|(title, path)| (title, address(path, &[(level, id)]))).to_vec()
+}
+
 /// The page of a customer.
 pub(super) fn page_of_customer(id: CustomerId) -> String {
     format!("/customers/{id}")

@@ -19,6 +19,7 @@ use super::icon::Icon;
 use super::layout::Layout;
 use super::list::{Cursor, Pages};
 use super::live::Wanted;
+use super::place::{Place, PlaceNote};
 use super::progress::{Progress, StepRow};
 use super::session::{FormSubmission, PageParams, PageSession};
 use super::state::{self, StateBadge};
@@ -43,6 +44,8 @@ pub(super) struct Query {
     model: String,
     #[serde(default)]
     step: String,
+    #[serde(flatten)]
+    place: Place,
     #[serde(default)]
     page: Cursor,
     done: Option<String>,
@@ -60,6 +63,7 @@ struct RolloutsPage {
     images: Vec<ImageRow>,
     images_note: String,
     zones: Vec<String>,
+    place: Option<PlaceNote>,
     live: RolloutsLive,
 }
 
@@ -160,7 +164,9 @@ async fn listed(
 ) -> Result<RolloutsPage, PageError> {
     let now = Timestamp::now();
     let cursor = query.page.get();
-    let view = state.view(caller, Permission::SeeFleet)?;
+    let view = state.view_within(caller, Permission::SeeFleet, query.place.part()?)?;
+    let place = query.place.note(&view, "/rollouts").await?;
+    let values = query.place.values();
     let found = view.rollouts(cursor).await?;
     let may_roll_out = caller.actor.may(Permission::RollOut);
     let (mut images, mut images_note, mut models) = (Vec::new(), String::new(), Vec::new());
@@ -181,9 +187,11 @@ async fn listed(
         images: images.into_iter().map(|image| image_row(image, now)).collect(),
         images_note,
         zones: zones(),
+        place,
         live: RolloutsLive {
             may_roll_out,
-            pages: Pages::new("/rollouts", &[], found.next.as_deref()).with_table("/api/v1/rollouts", &[]),
+            pages: Pages::new("/rollouts", &values, found.next.as_deref())
+                .with_table("/api/v1/rollouts", &values),
             rollouts: found.items.into_iter().map(|rollout| row(rollout, now)).collect(),
         },
         form,

@@ -14,7 +14,7 @@ use super::error::{PageError, page};
 use super::form::{may_change, version};
 use super::icon::Icon;
 use super::layout::Layout;
-use super::place::{page_of_customer, page_of_site};
+use super::place::{lists_of, page_of_customer, page_of_site};
 use super::session::{FormSubmission, PageParams, PageSession};
 use super::settings::{SettingRow, rows};
 use super::time::grouped;
@@ -101,14 +101,9 @@ pub(super) async fn show(
     };
     let settings = state.services.settings.of(&caller.actor, &Node::Site(id)).await?.unwrap_or_default();
     let id_text = id.to_string();
-    let narrowed = |path: &str| address(path, &[("site", &id_text)]);
     Ok(page(&SitePage {
         layout: Layout::new(&caller, "/customers", query.done.as_deref()),
-        links: vec![
-            ("Devices", narrowed("/")),
-            ("Gateways", narrowed("/gateways")),
-            ("Calls", narrowed("/calls")),
-        ],
+        links: lists_of("site", &id_text),
         customer: found.customer_name,
         customer_href: page_of_customer(found.customer),
         gateways: gateways.items.into_iter().map(gateway).collect(),

@@ -103,3 +103,54 @@ async fn every_list_is_a_table_with_a_head() {
         assert_eq!(table.header(header::CONTENT_DISPOSITION), format!("attachment; filename=\"{list}.csv\""));
     }
 }
+
+/// Two sites with a gateway, a command and a roll-out each.
+const SITES: &str = "
+    INSERT INTO customers (tenant, customer, name, version, created_ms, updated_ms) VALUES
+     ('default', '00000000-0000-7000-8000-000000000001', 'Acme', 1, 1, 1);
+    INSERT INTO sites (tenant, site, customer, name, version, created_ms, updated_ms) VALUES
+     ('default', '00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-000000000001', 'Hall', 1, 1, 1),
+     ('default', '00000000-0000-7000-8000-00000000000b', '00000000-0000-7000-8000-000000000001', 'Shed', 1, 1, 1);
+    INSERT INTO gateways (tenant, gateway, first_seen_ms, next_poll_s, customer_id, site_id) VALUES
+     ('default', 'gw-a', 1, 3600, '00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-00000000000a'),
+     ('default', 'gw-b', 1, 3600, '00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-00000000000b');
+    INSERT INTO commands (tenant, gateway, command, kind, body, created_by, created_ms, expires_ms, state) VALUES
+     ('default', 'gw-a', '00000000-0000-7000-8000-0000000000c1', 'discovery', '{\"kind\":\"discovery\"}', 'erin', 1, 2, 'done'),
+     ('default', 'gw-b', '00000000-0000-7000-8000-0000000000c2', 'discovery', '{\"kind\":\"discovery\"}', 'erin', 1, 2, 'done');
+    INSERT INTO rollouts (tenant, rollout, vendor, model, version, target, not_before_ms, created_by, created_ms, state) VALUES
+     ('default', '00000000-0000-7000-8000-0000000000d1', 'ricoh', 'IM C1', '2.0', 'ricoh/IM C1/2.0', 1, 'erin', 1, 'running'),
+     ('default', '00000000-0000-7000-8000-0000000000d2', 'ricoh', 'IM C2', '2.0', 'ricoh/IM C2/2.0', 1, 'erin', 1, 'running');
+    INSERT INTO rollout_devices (tenant, rollout, gateway, device, step, updated_ms) VALUES
+     ('default', '00000000-0000-7000-8000-0000000000d1', 'gw-a', 'ricoh:E1', 'pending', 1),
+     ('default', '00000000-0000-7000-8000-0000000000d2', 'gw-b', 'ricoh:E2', 'pending', 1);";
+
+#[tokio::test]
+async fn commands_and_rollouts_are_narrowed_to_a_part_of_the_tree() {
+    let (site, client) = Site::with("administrator").await;
+    site.sql(SITES).await;
+    let (customer, hall) =
+        ("customer=00000000-0000-7000-8000-000000000001", "site=00000000-0000-7000-8000-00000000000a");
+    for (list, own, other) in [("commands", "gw-a", "gw-b"), ("rollouts", "IM C1", "IM C2")] {
+        for (query, has_other) in [(customer, true), (hall, false)] {
+            let api = site.get(&client, &format!("/api/v1/{list}?{query}")).await;
+            assert_eq!(
+                api.json()["items"].as_array().unwrap().len(),
+                1 + usize::from(has_other),
+                "{}",
+                api.text
+            );
+            assert!(api.text.contains(own) && api.text.contains(other) == has_other, "{}", api.text);
+            let page = site.get(&client, &format!("/{list}?{query}")).await;
+            assert_eq!(page.status, 200, "{}", page.text);
+            let (_, shown) = page.text.split_once("Show all").unwrap();
+            assert!(shown.contains(own) && shown.contains(other) == has_other, "{shown}");
+            assert!(shown.contains(&format!("/api/v1/{list}?{query}&#38;format=csv")), "{shown}");
+        }
+        let unknown = "site=00000000-0000-7000-8000-0000000000ff";
+        assert_eq!(site.get(&client, &format!("/{list}?{unknown}")).await.status, 404);
+    }
+    let page = site.get(&client, &format!("/sites/{}", hall.trim_start_matches("site="))).await;
+    assert!(
+        page.text.contains(&format!("/commands?{hall}")) && page.text.contains(&format!("/rollouts?{hall}"))
+    );
+}
