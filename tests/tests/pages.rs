@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::operator::Operator;
-use tests::site::{GATEWAY, PATIENCE, Site, SiteSpec, write_image};
+use tests::site::{GATEWAY, Lan, PATIENCE, Site, SiteSpec, write_image};
 use tests::until::until;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,17 +31,7 @@ async fn pages_work_at_both_widths() -> Result<()> {
     site.start_comm_server()?;
     site.start_gateway()?;
     let operator = site.first_log_in().await?;
-    for (device, fault) in
-        [(1, "toner_near_end?color=cyan"), (2, "sc?code=SC542"), (3, "jam"), (4, "offline")]
-    {
-        if device == 4 {
-            until("all devices in the fleet", PATIENCE, || async {
-                Ok((operator.list("/api/v1/devices").await?.len() == 6).then_some(()))
-            })
-            .await?;
-        }
-        lan.control(device, Method::POST, &format!("faults/{fault}")).await?;
-    }
+    raise_faults(&lan, &operator).await?;
     let order = json!({"gateway": GATEWAY, "order": {"kind": "counter_request"}});
     operator.post("/api/v1/commands", &order).await?;
     let order = json!({"vendor": lan.devices[0].vendor, "model": lan.devices[0].model, "version": "9.02"});
@@ -88,6 +78,22 @@ async fn pages_work_at_both_widths() -> Result<()> {
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     site.stop()
+}
+
+/// Raises a fault of each kind; the last device goes offline once all are known.
+async fn raise_faults(lan: &Lan, operator: &Operator) -> Result<()> {
+    for (device, fault) in
+        [(1, "toner_near_end?color=cyan"), (2, "sc?code=SC542"), (3, "jam"), (4, "offline")]
+    {
+        if device == 4 {
+            until("all devices in the fleet", PATIENCE, || async {
+                Ok((operator.list("/api/v1/devices").await?.len() == 6).then_some(()))
+            })
+            .await?;
+        }
+        lan.control(device, Method::POST, &format!("faults/{fault}")).await?;
+    }
+    Ok(())
 }
 
 /// A customer with a site and an asset, over this device: their ids.
