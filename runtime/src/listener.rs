@@ -199,7 +199,7 @@ async fn answer(socket: TcpStream, connection: Connection, auth: Option<Listener
         let who = (Peer { address, id: None }, PeerCheck::open());
         return exchange::exchange(socket, who, router, dialect, connection).await;
     };
-    let Some((stream, peer, peer_check)) = handshake::accept(&auth, socket, &connection).await else {
+    let Some((mut stream, peer, peer_check)) = handshake::accept(&auth, socket, &connection).await else {
         return;
     };
     if let Some(id) = &peer.id
@@ -208,6 +208,9 @@ async fn answer(socket: TcpStream, connection: Connection, auth: Option<Listener
         let listener = auth.name;
         metrics::counter!("platen_connections_rejected_total", "listener" => listener).increment(1);
         tracing::warn!(listener, peer.address = %address, peer.id = %id, "connection rejected: the limit of connections is reached");
+        return;
+    }
+    if !exchange::has_begun(&mut stream, (&peer, &peer_check), &connection).await {
         return;
     }
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
