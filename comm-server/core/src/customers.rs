@@ -4,7 +4,7 @@ mod import;
 #[cfg(test)]
 mod tests;
 
-pub use import::{ImportRow, ImportSite, RowError, columns, is_formula, parse_row};
+pub use import::{ImportRow, ImportSite, RowError, columns, guarded, parse_row};
 
 use crate::fields::{InvalidField, line};
 

@@ -1,6 +1,6 @@
 //! The audit as a file: a CSV table (RFC 4180), or one JSON document per line.
 
-use comm_server_core::customers::is_formula;
+use comm_server_core::customers::guarded;
 use serde_json::{Value, json};
 
 use crate::store::Recorded;
@@ -65,7 +65,7 @@ fn row(e: &Recorded) -> [String; 9] {
 fn table(rows: impl Iterator<Item = [String; 9]>) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
-        let guarded = row.map(|cell| if is_formula(&cell) { format!("'{cell}") } else { cell });
+        let guarded = row.map(guarded);
         writer.write_record(guarded).expect("memory takes every record of the same length");
     }
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()

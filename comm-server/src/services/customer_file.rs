@@ -6,7 +6,7 @@ mod lines;
 use std::collections::{HashMap, HashSet};
 use std::io::{Read, Seek};
 
-use comm_server_core::customers::{self, CustomerSpec, ImportRow, is_formula, parse_row};
+use comm_server_core::customers::{self, CustomerSpec, ImportRow, guarded, parse_row};
 use serde::Serialize;
 
 use super::Actor;
@@ -342,8 +342,7 @@ fn first_line(file: &mut impl Read) -> Result<String, FileError> {
 pub(crate) async fn export(view: &View) -> Result<String, StoreError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let mut write = |cells: &[&str]| {
-        let guarded =
-            cells.iter().map(|cell| if is_formula(cell) { format!("'{cell}") } else { (*cell).to_owned() });
+        let guarded = cells.iter().map(|cell| guarded((*cell).to_owned()));
         writer.write_record(guarded).expect("memory takes every record of the same length");
     };
     write(customers::columns());

@@ -142,7 +142,12 @@ fn unguarded(cell: &str) -> &str {
 }
 
 /// Whether a spreadsheet would run the text of a cell as a formula (OWASP, CSV injection).
-#[must_use]
-pub fn is_formula(cell: &str) -> bool {
+pub(super) fn is_formula(cell: &str) -> bool {
     cell.starts_with(['=', '+', '-', '@', '\t', '\r'])
+}
+
+/// A text as the cell of a table; one that a spreadsheet would run as a formula begins with an apostrophe.
+#[must_use]
+pub fn guarded(cell: String) -> String {
+    if is_formula(&cell) { format!("'{cell}") } else { cell }
 }

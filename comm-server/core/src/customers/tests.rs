@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::import::is_formula;
 use super::*;
 
 fn row(cells: &[(&str, &str)]) -> Result<ImportRow, (String, String)> {

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use comm_server_core::customers::is_formula;
+use comm_server_core::customers::guarded;
 use futures_util::{StreamExt as _, stream};
 use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
@@ -111,7 +111,7 @@ struct Reader {
 impl Reader {
     async fn table(self, first: Option<String>, name: &str) -> Result<Response, Response> {
         let page = self.page(first).await?;
-        let head = record(self.columns.iter().map(|column| column.name().to_owned()));
+        let head = lines([self.columns.iter().map(|column| column.name().to_owned())]);
         let begin = [head, self.rows(&page.items)].concat();
         let rest = stream::try_unfold((self, page.next), |(reader, cursor)| async move {
             let Some(cursor) = cursor else { return Ok(None) };
@@ -151,16 +151,15 @@ impl Reader {
     }
 
     fn rows(&self, items: &[Value]) -> Vec<u8> {
-        items
-            .iter()
-            .flat_map(|item| record(self.columns.iter().map(|column| cell(column.value(item)))))
-            .collect()
+        lines(items.iter().map(|item| self.columns.iter().map(|column| cell(column.value(item)))))
     }
 }
 
-fn record(cells: impl Iterator<Item = String>) -> Vec<u8> {
+fn lines(rows: impl IntoIterator<Item: Iterator<Item = String>>) -> Vec<u8> {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    writer.write_record(cells).expect("memory takes every record");
+    for cells in rows {
+        writer.write_record(cells).expect("memory takes every record of the same length");
+    }
     writer.into_inner().unwrap_or_default()
 }
 
@@ -168,8 +167,7 @@ fn record(cells: impl Iterator<Item = String>) -> Vec<u8> {
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) if is_formula(text) => format!("'{text}"),
-        Value::String(text) => text.clone(),
+        Value::String(text) => guarded(text.clone()),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     }
 }
@@ -216,6 +214,6 @@ mod tests {
         for (value, expected) in table {
             assert_eq!(cell(&value), expected);
         }
-        assert_eq!(record(["a,b", "\"", ""].map(str::to_owned).into_iter()), b"\"a,b\",\"\"\"\",\r\n");
+        assert_eq!(lines([["a,b", "\"", ""].map(str::to_owned).into_iter()]), b"\"a,b\",\"\"\"\",\r\n");
     }
 }
