@@ -10,7 +10,7 @@ use super::error::RepositoryError;
 use super::history::{Deed, Entry};
 use super::keys::read_public;
 use super::outcome::Outcome;
-use super::state::delegated_roles;
+use super::state::{State, drop_unused_keys};
 use super::timestamps::Due;
 use super::{Lifetimes, Repository};
 
@@ -52,7 +52,7 @@ impl Repository {
             [] => vec![format!("{}/*/*", role.as_str())],
             given => given.to_vec(),
         };
-        self.edit_delegations(&role, Deed::Delegate, (lifetimes, now), |delegations| {
+        self.edit_delegations(&role, Deed::Delegate, (lifetimes, now), |_, delegations| {
             let ids: Vec<&String> = keys.iter().map(|(id, _)| id).collect();
             let entry = json!({"name": role.as_str(), "keyids": ids, "threshold": delegation.threshold,
                 "terminating": true, "paths": paths});
@@ -67,6 +67,7 @@ impl Repository {
                     .into_iter()
                     .for_each(|roles| roles.push(entry.clone())),
             }
+            Ok(())
         })
     }
 
@@ -81,18 +82,12 @@ impl Repository {
         now: Timestamp,
     ) -> Result<Outcome, RepositoryError> {
         let role = maker_role(maker)?;
-        let known: Vec<String> = {
-            let _lock = self.lock()?;
-            let targets = self.state()?.next_targets()?;
-            delegated_roles(&targets).into_keys().map(|name| name.as_str().to_owned()).collect()
-        };
-        if !known.contains(&maker.to_owned()) {
-            return Err(RepositoryError::NotDelegated { given: maker.to_owned(), known });
-        }
-        self.edit_delegations(&role, Deed::Undelegate, (lifetimes, now), |delegations| {
+        self.edit_delegations(&role, Deed::Undelegate, (lifetimes, now), |state, delegations| {
+            state.delegated_role(maker)?;
             if let Some(roles) = delegations["roles"].as_array_mut() {
                 roles.retain(|known| known["name"] != role.as_str());
             }
+            Ok(())
         })
     }
 
@@ -101,7 +96,7 @@ impl Repository {
         role: &RoleName,
         action: Deed,
         (lifetimes, now): (Lifetimes, Timestamp),
-        edit: impl FnOnce(&mut Value),
+        edit: impl FnOnce(&State, &mut Value) -> Result<(), RepositoryError>,
     ) -> Result<Outcome, RepositoryError> {
         let _lock = self.lock()?;
         let state = self.state()?;
@@ -110,7 +105,7 @@ impl Repository {
         if !signed["delegations"].is_object() {
             signed["delegations"] = json!({"keys": {}, "roles": []});
         }
-        edit(&mut signed["delegations"]);
+        edit(&state, &mut signed["delegations"])?;
         drop_unused_keys(&mut signed["delegations"]);
         let next = state.next(&name, signed, lifetimes, now)?;
         next.role::<Targets>(&name).map_err(RepositoryError::Unwritable)?;
@@ -120,19 +115,6 @@ impl Repository {
         let (at, target) = (now, role.as_str());
         self.record(&Entry { at, action, target, sha256: "", metadata_version, pending, reason: None })?;
         Ok(outcome)
-    }
-}
-
-fn drop_unused_keys(delegations: &mut Value) {
-    let used: Vec<Value> = delegations["roles"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|role| role["keyids"].as_array().cloned())
-        .flatten()
-        .collect();
-    if let Some(keys) = delegations["keys"].as_object_mut() {
-        keys.retain(|id, _| used.iter().any(|key| key == id));
     }
 }
 

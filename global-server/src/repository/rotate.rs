@@ -10,7 +10,7 @@ use super::error::RepositoryError;
 use super::history::{Deed, Entry};
 use super::keys::{SigningKey, read_public};
 use super::outcome::Outcome;
-use super::state::{State, delegated_roles};
+use super::state::{State, drop_unused_keys};
 use super::timestamps::Due;
 use super::{Lifetimes, Repository};
 
@@ -153,12 +153,7 @@ impl State {
         match role {
             "root" => Ok(RoleName::root()),
             "targets" => Ok(RoleName::targets()),
-            maker => {
-                let roles = delegated_roles(&self.next_targets()?);
-                let known = || roles.keys().map(|name| name.as_str().to_owned()).collect();
-                let found = roles.keys().find(|name| name.as_str() == maker).cloned();
-                found.ok_or_else(|| RepositoryError::NotDelegated { given: maker.to_owned(), known: known() })
-            }
+            maker => self.delegated_role(maker),
         }
     }
 }
@@ -178,19 +173,6 @@ fn remove_key(role: &str, given: &str, root: &mut Value) -> Result<(), Repositor
             given: given.chars().take(64).collect(),
             keys: texts,
         }),
-    }
-}
-
-fn drop_unused_keys(root: &mut Value) {
-    let roles = root["roles"].as_object();
-    let used: Vec<Value> = roles
-        .into_iter()
-        .flat_map(|roles| roles.values())
-        .filter_map(|role| role["keyids"].as_array().cloned())
-        .flatten()
-        .collect();
-    if let Some(keys) = root["keys"].as_object_mut() {
-        keys.retain(|id, _| used.iter().any(|key| key == id));
     }
 }
 

@@ -56,19 +56,15 @@ impl Repository {
         let targets: Held<Targets> = Held::new(&name, document)?;
         let mut pending = BTreeMap::new();
         self.pending_of::<Root>(RoleName::root(), &mut pending)?;
-        self.pending_of::<Targets>(name.clone(), &mut pending)?;
-        let next = match pending.get(&name) {
-            Some(document) => document.role(&name).map_err(RepositoryError::Unwritable)?,
-            None => targets.role.clone(),
-        };
-        let mut delegated = BTreeMap::new();
-        for role in delegated_roles(&next).into_keys() {
+        self.pending_of::<Targets>(name, &mut pending)?;
+        let mut state = State { root, targets, delegated: BTreeMap::new(), pending };
+        for role in delegated_roles(&state.next_targets()?).into_keys() {
             if let Some(document) = self.newest::<Targets>(&role)? {
-                delegated.insert(role.clone(), Held::new(&role, document)?);
+                state.delegated.insert(role.clone(), Held::new(&role, document)?);
             }
-            self.pending_of::<Targets>(role, &mut pending)?;
+            self.pending_of::<Targets>(role, &mut state.pending)?;
         }
-        Ok(State { root, targets, delegated, pending })
+        Ok(state)
     }
 
     /// The newest root, reached from the oldest one: each is signed by the keys of the one before.
@@ -152,6 +148,16 @@ impl State {
         Document::new(signed).map_err(RepositoryError::Canonical)
     }
 
+    /// A role that the targets delegate to, or will.
+    pub(super) fn delegated_role(&self, given: &str) -> Result<RoleName, RepositoryError> {
+        let roles = delegated_roles(&self.next_targets()?);
+        let found = roles.keys().find(|name| name.as_str() == given).cloned();
+        found.ok_or_else(|| RepositoryError::NotDelegated {
+            given: given.to_owned(),
+            known: roles.keys().map(|name| name.as_str().to_owned()).collect(),
+        })
+    }
+
     /// The targets role as it will be.
     pub(super) fn next_targets(&self) -> Result<Targets, RepositoryError> {
         let name = RoleName::targets();
@@ -159,6 +165,17 @@ impl State {
             Some(document) => document.role(&name).map_err(RepositoryError::Unwritable),
             None => Ok(self.targets.role.clone()),
         }
+    }
+}
+
+/// Drops the keys that no role names: of a root, whose roles are an object, or of delegations, where they are a list.
+pub(super) fn drop_unused_keys(holder: &mut Value) {
+    let listed = holder["roles"].as_array().into_iter().flatten();
+    let named = holder["roles"].as_object().into_iter().flat_map(|roles| roles.values());
+    let used: Vec<Value> =
+        listed.chain(named).filter_map(|role| role["keyids"].as_array().cloned()).flatten().collect();
+    if let Some(keys) = holder["keys"].as_object_mut() {
+        keys.retain(|id, _| used.iter().any(|key| key == id));
     }
 }
 
