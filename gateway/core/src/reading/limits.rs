@@ -15,9 +15,6 @@ pub(crate) const FRAME_OCTETS: usize = 1_300;
 /// Columns of one GETBULK or GETNEXT.
 pub const COLUMNS_PER_REQUEST: usize = 12;
 
-/// Columns of one GETBULK if no others are left to read: a few more save a request.
-pub(crate) const COLUMNS_PER_LAST_REQUEST: usize = 16;
-
 /// Columns of one GETBULK of a device whose rows are known, or that continues columns.
 pub const COLUMNS_PER_KNOWN_BULK: usize = 24;
 

@@ -5,8 +5,7 @@ use std::cmp::Ordering;
 
 use super::quirks::AgentQuirks;
 use crate::reading::limits::{
-    COLUMNS_PER_KNOWN_BULK, COLUMNS_PER_LAST_REQUEST, COLUMNS_PER_REQUEST, INSTANCE_ARCS, REPETITIONS,
-    ROWS_PER_COLUMN,
+    COLUMNS_PER_KNOWN_BULK, COLUMNS_PER_REQUEST, INSTANCE_ARCS, REPETITIONS, ROWS_PER_COLUMN,
 };
 use crate::reading::mib::Mib;
 use crate::reading::mib::Oid;
@@ -164,18 +163,10 @@ impl Walk {
     fn width_for(&self, open: &[(usize, Option<usize>)]) -> usize {
         let begun =
             |(at, _): &(usize, Option<usize>)| self.columns.get(*at).is_some_and(|column| column.rows > 0);
-        if self.width < COLUMNS_PER_REQUEST || !self.bulk {
-            self.width
-        } else if open.first().is_some_and(begun) {
-            COLUMNS_PER_KNOWN_BULK
-        } else if open.len() <= COLUMNS_PER_LAST_REQUEST {
-            COLUMNS_PER_LAST_REQUEST
-        } else {
-            self.width
-        }
+        if self.bulk && open.first().is_some_and(begun) { self.known_width() } else { self.width }
     }
 
-    /// Number of columns in one GETBULK if their rows are known. It is reduced if the agent requires it.
+    /// Number of columns in one GETBULK if their rows are known, or some of them are begun. It is reduced if the agent requires it.
     const fn known_width(&self) -> usize {
         if self.width < COLUMNS_PER_REQUEST { self.width } else { COLUMNS_PER_KNOWN_BULK }
     }
